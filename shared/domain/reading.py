@@ -1,7 +1,7 @@
 """What many jobs ask alike is read by one of them: where its answer is kept for the others."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +16,18 @@ class Reading:
     began: datetime | None = None
     #: Its name in the archive.
     name: str = ""
+    #: How long that reading took.
+    took: timedelta = timedelta(0)
     #: Until when a delivery that reads anew may be waited for.
     reading_until: datetime | None = None
+    #: When a reading of many pages began that has not come to its end; None: there is none.
+    goes_on_since: datetime | None = None
 
-    def is_since(self, moment: datetime) -> bool:
-        """Say whether all of it was read from a moment on."""
-        return self.began is not None and self.began >= moment
+    def is_since(self, began: datetime, ended: datetime | None = None) -> bool:
+        """Return whether it was begun and, if that matters, ended at these moments or later."""
+        if self.began is None or self.began < began:
+            return False
+        return ended is None or self.began + self.took >= ended
 
     def is_being_read(self, now: datetime) -> bool:
         """Say whether somebody reads anew, and has not died over it as far as anybody knows."""

@@ -37,13 +37,25 @@ class Environments(Protocol):
         """Return one as it was within the last minute; raises `NotFound`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page[T]:
+    """One page of a list."""
+
+    items: tuple[T, ...]
+    #: Where the list goes on, to be given back as it is; empty: it ends here.
+    cursor: str
+
+
 class FlowReports(Protocol):
     """What the flow service reports to an administrator."""
 
     async def microsoft_key_flows(
-        self, environment_id: str, *, cannot_migrate_only: bool
-    ) -> list[ReportedFlow]:
-        """Return the flows on Microsoft's key, or just those that stay there (contract §5.1)."""
+        self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
+    ) -> Page[ReportedFlow]:
+        """Return flows on Microsoft's key, or just those that stay there (contract §5.1).
+
+        Up to 250. A cursor that the platform refuses raises what `FlowPages` says.
+        """
 
     async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
         """Return every flow of the environment, lean, solution flows included."""
@@ -159,15 +171,6 @@ class Workflows(Protocol):
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
         """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page[T]:
-    """One page of a list."""
-
-    items: tuple[T, ...]
-    #: Where the list goes on, to be given back as it is; empty: it ends here.
-    cursor: str
 
 
 class FlowPages(Protocol):

@@ -10,9 +10,9 @@ from shared.jobs.engine import UNTIL_WOKEN
 from shared.jobs.held import Held
 from shared.reason import Reason
 from shared.services import Services
+from shared.steps.flows.discovery_parts import keep_flows_only
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.planning.compare_plan import hold_what_changed, leave_unapproved
-from shared.steps.planning.discovery_parts import keep_flows_only
 from shared.steps.planning.dispatch import announce, dispatch, open_jobs, planned_work
 from shared.steps.planning.plan_environment import plan_now
 

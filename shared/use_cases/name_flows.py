@@ -12,6 +12,7 @@ from shared.domain.named import Named, close, meant
 from shared.domain.plans.plan_item import PlanItem
 from shared.errors import NotFound, UnknownFlow
 from shared.services import Services
+from shared.steps.flows.key_report import REQUEST_PATIENCE, key_report
 
 
 async def list_flows(services: Services, environment_id: str) -> list[Named]:
@@ -39,9 +40,11 @@ async def _rows(services: Services, environment: Environment) -> list[Named]:
 
 async def _reported(services: Services, environment: Environment) -> list[Named]:
     """Return the flows on Microsoft's key, with the name that the flow service has for each."""
-    reports = services.flow_reports
-    flows = await reports.microsoft_key_flows(environment.id, cannot_migrate_only=False)
-    return [Named(id=one.identity, name=one.display_name, others=(one.flow_name,)) for one in flows]
+    async with key_report(services, environment.id, patience=REQUEST_PATIENCE) as report:
+        return [
+            Named(id=one.identity, name=one.display_name, others=(one.flow_name,))
+            for one in report.flows
+        ]
 
 
 async def require_flows(

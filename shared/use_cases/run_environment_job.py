@@ -14,9 +14,9 @@ from shared.domain.plans.what_fits import fitting_findings, with_network
 from shared.jobs.held import Held
 from shared.jobs.kinds import ENVIRONMENT
 from shared.services import Services
+from shared.steps.flows.discovery_parts import keep_flows_only
 from shared.steps.gate import settings_of
 from shared.steps.planning.complete_plan import Looks, complete
-from shared.steps.planning.discovery_parts import keep_flows_only
 from shared.steps.planning.make_plan import network_findings
 from shared.steps.planning.plan_environment import environment_of, plan_now
 from shared.steps.planning.trigger_urls import MOST_LOOKS, trigger_urls, unclaimed_places

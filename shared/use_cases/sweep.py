@@ -21,9 +21,9 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.ending.check_own_channels import channels_by
 from shared.steps.ending.exchange import neither_is_on
+from shared.steps.flows.discovery_parts import forget_stale_discoveries
 from shared.steps.moving_callers.find_callers import forget_stale_searches
 from shared.steps.moving_callers.note_callers import waits_for_a_person
-from shared.steps.planning.discovery_parts import forget_stale_discoveries
 from shared.use_cases.check_keys import check_policies
 from shared.use_cases.check_rows import check_rows
 from shared.use_cases.compare_job_index import compare_job_index

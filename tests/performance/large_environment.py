@@ -28,6 +28,8 @@ FLOWS = 10_000
 HELD_BACK = 300
 #: Rows a page.
 PAGE = 500
+#: Flows a page of the report.
+_REPORT_PAGE = 250
 ENVIRONMENT = Environment(
     id="e0000000-0000-4000-8000-000000000001",
     display_name="Large",
@@ -173,18 +175,21 @@ class LargeReports:
         self._held_back = held_back
 
     async def microsoft_key_flows(
-        self, environment_id: str, *, cannot_migrate_only: bool
-    ) -> list[ReportedFlow]:
-        """Return the flows that stay."""
-        return [
+        self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
+    ) -> Page[ReportedFlow]:
+        """Return the flows that stay, from the one that a number names."""
+        first = int(cursor or 0)
+        last = min(first + _REPORT_PAGE, self._held_back)
+        flows = (
             ReportedFlow(
                 flow_name=id_of(number),
                 display_name=f"Flow {number}",
                 workflow_id=id_of(number),
                 state=FlowState.ON,
             )
-            for number in range(self._held_back)
-        ]
+            for number in range(first, last)
+        )
+        return Page(items=tuple(flows), cursor=str(last) if last < self._held_back else "")
 
     async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
         """Nobody asks."""

@@ -12,7 +12,7 @@ import json
 import tempfile
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -195,6 +195,10 @@ class MovedTime:
 
     async def until(self, state: JobState | None) -> None:
         """Go on until all flow jobs are in this state; None: until a plan waits for approval."""
+        await self.until_so(lambda: self._is_there(state))
+
+    async def until_so(self, is_so: Callable[[], bool]) -> None:
+        """Go on until this is so; asked whenever nothing is due."""
         story = self._story
         end = story.services.now + LONGEST
         while story.services.now < end:
@@ -203,7 +207,7 @@ class MovedTime:
             if await story.deliver():
                 self.deliveries += 1
                 continue
-            if self._is_there(state):
+            if is_so():
                 return
             await self._pass_time()
         jobs = await story.services.tables.jobs.all(ENVIRONMENT)

@@ -79,7 +79,7 @@ def test_a_plan_has_every_flow_that_the_platform_lists(tenant: _Tenant, opted_in
             await story.opt_in()
         reports = story.services.flow_reports
         home = story.build.environment.id
-        listed = await reports.microsoft_key_flows(home, cannot_migrate_only=True)
+        listed = (await reports.microsoft_key_flows(home, cannot_migrate_only=True)).items
         mode = RemediationMode.APPLY if opted_in else RemediationMode.ASSESS
         await story.order(mode)
         items = await story.plan()

@@ -4,9 +4,8 @@ from collections.abc import Collection
 
 from shared.domain.environment import Environment
 from shared.domain.flow import KnownFlow, ReportedFlow, Workflow
-from shared.errors import Refused
 from shared.ports import Page
-from tests.twins.flow_reports import FlowReportsTwin
+from tests.twins.flow_reports import FlowReportsTwin, page_of
 from tests.twins.workflows import WorkflowsTwin
 from tests.twins.world import World
 
@@ -42,8 +41,4 @@ class FlowPagesTwin:
         return self._page(await self._reports.list_flows(environment_id), cursor)
 
     def _page[T](self, items: list[T], cursor: str) -> Page[T]:
-        if cursor and self._world.cursors_expired:
-            raise Refused("The paging cookie has expired.", code="0x80040216", status=400)
-        start = int(cursor or 0)
-        following = str(start + SIZE) if start + SIZE < len(items) else ""
-        return Page(items=tuple(items[start : start + SIZE]), cursor=following)
+        return page_of(self._world, items, cursor, SIZE)

@@ -7,7 +7,8 @@ from datetime import datetime
 from local_cloud.tenant.environments.flow import RUN_HISTORY
 from local_cloud.tenant.flows.saves import in_runtime_shape
 from shared.domain.flow import FailedAction, FlowDetail, ReportedFlow, Run
-from shared.errors import NotFound
+from shared.errors import NotFound, Refused
+from shared.ports import Page
 from tests.twins.flow_service import stays_on_microsoft_key
 from tests.twins.tenant import TwinFlow, TwinRun
 from tests.twins.world import World
@@ -36,6 +37,15 @@ def _shown(world: World, client_data: str) -> str:
     return json.dumps(document)
 
 
+def page_of[T](world: World, items: list[T], cursor: str, size: int) -> Page[T]:
+    """Return one page of a list; a cursor is a place in it."""
+    if cursor and world.cursors_expired:
+        raise Refused("The paging cookie has expired.", code="0x80040216", status=400)
+    start = int(cursor or 0)
+    following = str(start + size) if start + size < len(items) else ""
+    return Page(items=tuple(items[start : start + size]), cursor=following)
+
+
 class FlowReportsTwin:
     """What the flow service reports of a world."""
 
@@ -44,17 +54,18 @@ class FlowReportsTwin:
         self._world = world
 
     async def microsoft_key_flows(
-        self, environment_id: str, *, cannot_migrate_only: bool
-    ) -> list[ReportedFlow]:
-        """Return the flows on Microsoft's key, or just those that stay there (contract §5.1)."""
+        self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
+    ) -> Page[ReportedFlow]:
+        """Return a page of the flows on Microsoft's key, or of those that stay there (§5.1)."""
         environment = self._world.served(environment_id)
-        return [
+        flows = [
             self._reported(flow)
             for flow in self._world.shown_flows(environment_id, in_list=True)
             if not flow.is_protected
             and (flow.is_on or self._world.assumptions.stopped_flows_stay_listed)
             and (not cannot_migrate_only or stays_on_microsoft_key(environment, flow))
         ]
+        return page_of(self._world, flows, cursor, self._world.report_page)
 
     async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
         """Return every flow of the environment, lean, solution flows included."""

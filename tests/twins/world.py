@@ -43,6 +43,8 @@ class World:
         self.tells_licences = True
         #: Cursors of lists are not taken back: the pages begin anew.
         self.cursors_expired = False
+        #: Flows a page of the reports of flows on Microsoft's key.
+        self.report_page = 250
         #: Whether the app has the right to act for another user in Dataverse (contract §14.1).
         self.may_act_on_behalf = True
         #: Connector → whether its connections sign in by OAuth; a strange one does not tell.

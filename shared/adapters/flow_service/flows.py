@@ -13,7 +13,7 @@ from shared.adapters.http.client import Call
 from shared.adapters.http.wire import read_wire
 from shared.domain.flow import FailedAction, FlowDetail, ReportedFlow, Run
 from shared.errors import NotFound
-from shared.ports import FlowReports, FlowSwitch
+from shared.ports import FlowReports, FlowSwitch, Page
 
 #: Items a page of a list of flows or runs holds at most.
 _PAGE = 250
@@ -38,6 +38,15 @@ def reported(flows: Iterable[FlowEntity]) -> list[ReportedFlow]:
         for flow in flows
         if flow.properties.state != _DELETED and not flow.name.endswith(_SHADOW)
     ]
+
+
+async def report_page(
+    service: FlowService, environment_id: str, call: Call, cursor: str
+) -> Page[ReportedFlow]:
+    """Return one page of a list of flows."""
+    rows, following = await service.page(environment_id, call, cursor)
+    flows = reported(read_wire(FlowEntity, row) for row in rows)
+    return Page(items=tuple(flows), cursor=following)
 
 
 def _between(since: datetime, until: datetime | None) -> str:
@@ -69,16 +78,19 @@ class FlowServiceReports(FlowReports):
         self._service = service
 
     async def microsoft_key_flows(
-        self, environment_id: str, *, cannot_migrate_only: bool
-    ) -> list[ReportedFlow]:
-        """Return the flows on Microsoft's key, or just those that stay there (§5.1)."""
+        self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
+    ) -> Page[ReportedFlow]:
+        """Return a page of the flows on Microsoft's key, or of those that stay there (§5.1)."""
         only = {"exclude": "cmkMigrationSupportedFlows"} if cannot_migrate_only else {}
         call = Call(method="GET", url="nonCmkMigratedFlows", params=only)
-        return await self._report(environment_id, call)
+        return await report_page(self._service, environment_id, call, cursor)
 
     async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
         """Return every flow of the environment, lean, solution flows included (§5.2)."""
-        return await self._report(environment_id, ALL_FLOWS)
+        items = self._service.items(environment_id, ALL_FLOWS)
+        flows = [read_wire(FlowEntity, item) async for item in items]
+        # A flow that stands on two pages is given once.
+        return reported({flow.name: flow for flow in flows}.values())
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
         """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
@@ -132,12 +144,6 @@ class FlowServiceReports(FlowReports):
         )
         answer = await self._service.read(environment_id, call)
         return read_wire(RunWithActions, answer).failed_actions()
-
-    async def _report(self, environment_id: str, call: Call) -> list[ReportedFlow]:
-        """Read a report; a flow that stands on two pages is given once."""
-        items = self._service.items(environment_id, call)
-        flows = [read_wire(FlowEntity, item) async for item in items]
-        return reported({flow.name: flow for flow in flows}.values())
 
 
 class FlowServiceSwitch(FlowSwitch):

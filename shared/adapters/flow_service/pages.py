@@ -16,9 +16,8 @@ from shared.adapters.dataverse.workflows import (
     TABLE,
     WorkflowEntity,
 )
-from shared.adapters.flow_service.flows import ALL_FLOWS, reported
+from shared.adapters.flow_service.flows import ALL_FLOWS, report_page
 from shared.adapters.flow_service.service import FlowService
-from shared.adapters.flow_service.wire import FlowEntity
 from shared.adapters.http.policies import Budget
 from shared.adapters.http.wire import read_wire
 from shared.domain.environment import Environment
@@ -69,9 +68,7 @@ class ServiceFlowPages(FlowPages):
 
     async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
         """Return flows as the flow service lists them, lean (§5.2)."""
-        rows, following = await self._flow_service.page(environment_id, ALL_FLOWS, cursor)
-        flows = reported(read_wire(FlowEntity, row) for row in rows)
-        return Page(items=tuple(flows), cursor=following)
+        return await report_page(self._flow_service, environment_id, ALL_FLOWS, cursor)
 
 
 class OwnShare:

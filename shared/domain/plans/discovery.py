@@ -29,6 +29,7 @@ class Source(StrEnum):
     """Where a discovery reads flows, in the order in which it does."""
 
     REPORT = "report"  #: the flow service's list of flows that stay on Microsoft's key
+    LEFT = "left"  #: of its list of all flows on Microsoft's key those that the migration will move
     DATAVERSE = "dataverse"
     ALONE = "alone"  #: one flow of the report that Dataverse does not have
     FLOW_SERVICE = "flow_service"  #: every flow by the flow service; only to reconcile
@@ -60,6 +61,7 @@ class HeldBackFlow:
 class DiscoveredPart:
     """A row of a discovery that goes on: a page of a source, or a part of one."""
 
+    #: Or the name of a list that several jobs read together (key_report.py).
     environment_job_id: str
     source: Source
     #: Counts the parts of a source from 0.

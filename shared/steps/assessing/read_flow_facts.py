@@ -18,6 +18,7 @@ from shared.domain.plans.discovery import NOT_SHOWN
 from shared.domain.plans.discovery_differences import Listed, differences
 from shared.services import Services
 from shared.steps.ask import ask, ask_patiently
+from shared.steps.flows.key_report import REQUEST_PATIENCE, key_report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +33,9 @@ class ReadFlows:
 
 async def read_flows(services: Services, environment: Environment) -> ReadFlows:
     """Return every cloud flow by its workflow id; `owner` is an id."""
-    ask_for = services.flow_reports.microsoft_key_flows
     everything, staying, read = await asyncio.gather(
-        ask_patiently(lambda: ask_for(environment.id, cannot_migrate_only=False)),
-        ask_patiently(lambda: ask_for(environment.id, cannot_migrate_only=True)),
+        ask_patiently(lambda: _report(services, environment)),
+        ask_patiently(lambda: _report(services, environment, cannot_migrate_only=True)),
         _rows(services, environment),
     )
     if isinstance(everything, NoAnswer) or isinstance(staying, NoAnswer):
@@ -64,6 +64,18 @@ async def read_flows(services: Services, environment: Environment) -> ReadFlows:
         reports=reports,
         differences=differences({row.workflow_id: row for row, _ in read}, told),
     )
+
+
+async def _report(
+    services: Services, environment: Environment, *, cannot_migrate_only: bool = False
+) -> Sequence[ReportedFlow]:
+    async with key_report(
+        services,
+        environment.id,
+        cannot_migrate_only=cannot_migrate_only,
+        patience=REQUEST_PATIENCE,
+    ) as report:
+        return report.flows
 
 
 #: Problem of a flow that is listed and that nobody has read.

@@ -10,14 +10,19 @@ from datetime import datetime, timedelta
 
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
-from shared.errors import Waiting
+from shared.domain.reading import Reading
+from shared.errors import ProductError, Waiting
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.shared_reading import SharedReading
+from shared.steps.flows.key_report import KeyReport, key_report
+from shared.steps.flows.shared_reading import READING_TAKES, SharedReading
 from shared.steps.work import Work
 
 #: A proof that stood still for longer, for a firewall or a person, wants to see another list.
 _MAX_AGE = timedelta(hours=1)
+#: A list of many pages is read again after this many times as long as reading it takes: most calls
+#: are for what it proves.
+_PAUSES = 4
 
 
 async def wait_for_key_list(services: Services, job: FlowJob) -> None:
@@ -25,11 +30,9 @@ async def wait_for_key_list(services: Services, job: FlowJob) -> None:
 
     Raises `Waiting` until then. Asked before calls are taken for the proof.
     """
-    until, last = _shows(services, job), await _reading(services, job).last()
-    if last is not None and last < _since(services, job):
-        line, latest = await services.calls.line(), last + services.settings.wait_poll
-        until = max(until, min(latest, line.idle_at or latest))
-    _wait(services, until)
+    last, shows = await _reading(services, job).last(), _shows(services, job)
+    fits = last.is_since(shows, services.now - _MAX_AGE)
+    _wait(services, shows if fits else max(shows, await _next(services, last)))
 
 
 def wait_until_shown(services: Services, job: FlowJob) -> None:
@@ -43,28 +46,59 @@ def _wait(services: Services, until: datetime) -> None:
         raise Waiting(text, until=until, code=Reason.KEY_LIST)
 
 
-async def is_on_microsofts_key(work: Work) -> bool:
-    """Say whether this job's copy is itself on the list.
+async def _next(services: Services, last: Reading) -> datetime:
+    """Return when a list is to be begun, or the one that was begun to be gone on with."""
+    if last.goes_on_since or last.began is None:
+        return _ends(services, last) or services.now
+    pause = max(services.settings.wait_poll, _PAUSES * last.took)
+    latest, line = last.began + pause, await services.calls.line()
+    return min(latest, line.idle_at or latest)
 
-    A kept list that says so is read anew, and that decides: somebody may have mended it since.
+
+def _ends(services: Services, last: Reading) -> datetime | None:
+    """Return when a list of many pages that was begun has probably been read; None: go on with it.
+
+    A list of few pages is waited for where it is asked for.
     """
-    job, reading = work.job, _reading(work.services, work.job)
-    names = {job.copy_id, job.copy_flow_name}
-    kept = await reading.kept(_since(work.services, job))
-    if kept is not None and names.isdisjoint(kept):
-        return False
-    began = work.services.now
-    listed = await work.services.flow_reports.microsoft_key_flows(
-        job.environment_id, cannot_migrate_only=False
-    )
-    found = {name for flow in listed for name in (flow.workflow_id, flow.flow_name) if name}
-    await reading.keep(tuple(sorted(found)), began)
-    return not names.isdisjoint(found)
+    now, began = services.now, last.goes_on_since
+    if began is None or now - began < READING_TAKES:
+        return None
+    if now < began + last.took:
+        return began + last.took
+    return now + READING_TAKES if last.is_being_read(now) else None
 
 
-def _since(services: Services, job: FlowJob) -> datetime:
-    """Return the moment from which on a reading has to begin."""
-    return max(_shows(services, job), services.now - _MAX_AGE)
+async def is_on_microsofts_key(work: Work) -> bool:
+    """Return whether this job's copy is itself on the list.
+
+    Reads the list, or goes on with what another delivery has read of it, if none is kept that can
+    show the copy. Raises `Throttled` when no call is left: the pages are kept. Raises `Waiting`
+    while another delivery reads, and if what it went on with was begun too early.
+    """
+    services, job, reading = work.services, work.job, _reading(work.services, work.job)
+    kept = await reading.kept(_shows(services, job), services.now - _MAX_AGE)
+    if kept is None:
+        last = await reading.last()
+        if last.is_being_read(services.now + READING_TAKES):  # by another, page after page
+            _wait(services, _ends(services, last) or services.now + READING_TAKES)
+        report = await _read(work, reading)
+        if report.began < _shows(services, job):
+            await wait_for_key_list(services, job)
+            _wait(services, services.now + timedelta(seconds=1))
+        kept = tuple(report.names)
+    return not {job.copy_id, job.copy_flow_name}.isdisjoint(kept)
+
+
+async def _read(work: Work, reading: SharedReading[tuple[str, ...]]) -> KeyReport:
+    """Read the list to its end, and keep it for other copies."""
+    home = work.job.environment_id
+    try:
+        async with key_report(work.services, home, advanced=reading.go_on) as report:
+            await reading.keep(tuple(sorted(report.names)), report.began)
+    except ProductError:
+        await reading.stop()
+        raise
+    return report
 
 
 def _shows(services: Services, job: FlowJob) -> datetime:

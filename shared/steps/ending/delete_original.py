@@ -22,6 +22,7 @@ from shared.rows import instant
 from shared.services import Services
 from shared.steps.flows.co_ownership import return_borrowed
 from shared.steps.flows.effect import Write, perform
+from shared.steps.flows.key_report import key_report
 from shared.steps.flows.original import Original, find_original, shown_original
 from shared.steps.flows.take_original import archive_name
 from shared.steps.gate import refuse_excluded
@@ -269,7 +270,5 @@ def _version(original: Original) -> tuple[FlowState, str]:
 
 async def listed_names(services: Services, environment_id: str) -> frozenset[str]:
     """Return the ids and names of flows that the platform counts on Microsoft's key (§5.1)."""
-    flows = await services.flow_reports.microsoft_key_flows(
-        environment_id, cannot_migrate_only=False
-    )
-    return frozenset(name for flow in flows for name in (flow.flow_name, flow.workflow_id) if name)
+    async with key_report(services, environment_id) as report:
+        return report.names

@@ -5,8 +5,9 @@ only where Dataverse has no row of it. Every page is kept before the next one is
 process that dies, and a budget that is used up, cost one page (discovery_parts.py).
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import batched
 
 from shared.domain.conversions.proposal import possible_edits, propose
@@ -19,7 +20,6 @@ from shared.domain.definitions.flow_summary import FlowSummary, read_summary
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowDetail, FlowState, KnownFlow, ReportedFlow, Workflow
 from shared.domain.plans.discovery import (
-    FLOWS_IN_A_ROW,
     NOT_SHOWN,
     DiscoveredPart,
     Discovery,
@@ -29,45 +29,59 @@ from shared.domain.plans.discovery import (
     known_in,
     reported_in,
 )
-from shared.errors import NotFound, Refused, Unavailable, Unreadable
+from shared.errors import NotFound, Unreadable
 from shared.jobs.fence import FencedRows
 from shared.ports import Page
 from shared.services import Services
+from shared.steps.flows.discovery_parts import DiscoveryParts, in_rows, rows_of_report
 from shared.steps.gate import settings_of
 from shared.steps.moving_callers.find_callers import note_callers_in
-from shared.steps.planning.discovery_parts import DiscoveryParts
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
 
 #: Flows that are read again, and kept, at a time.
 _READ_AGAIN = 500
-#: Answers to a cursor that is not taken any more.
-_EXPIRED = frozenset({400, 410})
 
 
 async def still_to_move(
-    services: Services, environment_id: str, rows: FencedRows[DiscoveredPart]
+    services: Services,
+    environment_id: str,
+    rows: FencedRows[DiscoveredPart],
+    *,
+    all_of_them: bool = False,
+    advanced: Callable[[], Awaitable[None]] | None = None,
 ) -> list[ReportedFlow]:
-    """Return the flows that the migration has yet to move; none: it is over (design §2.4).
+    """Return flows that the migration has yet to move; none: it is over (design §2.4).
 
-    Nobody waits for flows that an administrator has excluded. Of those that stay a discovery with
-    the same `rows` need not ask again.
+    Those of the first page that has any; of every page if `all_of_them`. Nobody waits for flows
+    that an administrator has excluded. Goes on with the `rows` of a look that was cut off. A
+    discovery with the same `rows` does not ask again which flows stay. `advanced`: as `discover`.
     """
-    reports = services.flow_reports
-    everything = await reports.microsoft_key_flows(environment_id, cannot_migrate_only=False)
-    staying = await reports.microsoft_key_flows(environment_id, cannot_migrate_only=True)
+    parts = DiscoveryParts(services, rows, advanced)
+    await parts.open()
+    await _read_report(services, environment_id, parts)
     excluded = (await settings_of(services, environment_id)).excluded_flows
-    left_out = {flow.flow_name for flow in staying}
-    left = [
-        flow
-        for flow in everything
-        if flow.flow_name not in left_out
-        and not {flow.flow_name.lower(), (flow.workflow_id or "").lower()} & excluded
-    ]
-    if not left:
-        parts = DiscoveryParts(services, rows)
-        await parts.restart()
-        await parts.keep(_rows_of_report(parts.part(Source.REPORT), staying))
-    return left
+    not_waited_for = {flow.flow_name for flow in _reported(parts, Source.REPORT)}
+
+    def left(flows: Sequence[ReportedFlow]) -> list[DiscoveredPart]:
+        waited_for = [
+            flow
+            for flow in flows
+            if flow.flow_name not in not_waited_for
+            and not {flow.flow_name.lower(), (flow.workflow_id or "").lower()} & excluded
+        ]
+        return rows_of_report(parts.part(Source.LEFT), waited_for)
+
+    read = partial(
+        services.flow_reports.microsoft_key_flows, environment_id, cannot_migrate_only=False
+    )
+    while not parts.at(Source.LEFT).is_read:
+        await parts.read_page(Source.LEFT, read, left)
+        if _reported(parts, Source.LEFT) and not all_of_them:
+            break
+    found = _reported(parts, Source.LEFT)
+    # The next look begins anew, a discovery goes on with what stays.
+    await parts.restart(None if found else Source.LEFT)
+    return found
 
 
 async def discover(
@@ -90,7 +104,7 @@ async def discover(
     """
     parts = DiscoveryParts(services, rows, advanced)
     await parts.open(keeps_flows=again)
-    await _read_report(services, environment, parts)
+    await _read_report(services, environment.id, parts)
     if environment.dataverse_url:
         await _read_workflows(services, environment, parts, again=again)
     await _read_alone(services, environment, parts, hidden)
@@ -100,13 +114,17 @@ async def discover(
     return replace(assembled(parts.parts), has_dataverse=has_dataverse)
 
 
-async def _read_report(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
-    if parts.at(Source.REPORT).is_read:
-        return
-    listed = await services.flow_reports.microsoft_key_flows(
-        environment.id, cannot_migrate_only=True
+async def _read_report(services: Services, environment_id: str, parts: DiscoveryParts) -> None:
+    report = services.flow_reports.microsoft_key_flows
+    await parts.read(
+        Source.REPORT,
+        partial(report, environment_id, cannot_migrate_only=True),
+        lambda flows: rows_of_report(parts.part(Source.REPORT), flows),
     )
-    await parts.keep(_rows_of_report(parts.part(Source.REPORT), listed))
+
+
+def _reported(parts: DiscoveryParts, source: Source) -> list[ReportedFlow]:
+    return list(reported_in(parts.parts, source).values())
 
 
 async def _read_workflows(
@@ -117,7 +135,7 @@ async def _read_workflows(
 
     def rows(flows: Sequence[Workflow]) -> list[DiscoveredPart]:
         return [
-            _part_of(replace(empty, read=services.now), some, reported) for some in _batches(flows)
+            _part_of(replace(empty, read=services.now), some, reported) for some in in_rows(flows)
         ]
 
     async def read(cursor: str) -> Page[Workflow]:
@@ -126,7 +144,7 @@ async def _read_workflows(
         return page
 
     if not parts.at(Source.DATAVERSE).is_read:
-        await _read_pages(parts, Source.DATAVERSE, read, rows)
+        await parts.read(Source.DATAVERSE, read, rows)
     elif again:
         changed, gone = await _changes(services, environment, known_in(parts.parts))
         for ids in batched(changed, _READ_AGAIN, strict=False):
@@ -178,39 +196,11 @@ async def _read_alone(
 
 
 async def _read_list(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
-    empty = parts.part(Source.FLOW_SERVICE)
-    await _read_pages(
-        parts,
+    await parts.read(
         Source.FLOW_SERVICE,
-        lambda cursor: services.flow_pages.flows(environment.id, cursor),
-        lambda flows: _rows_of_report(replace(empty, read=services.now), flows),
+        partial(services.flow_pages.flows, environment.id),
+        lambda flows: rows_of_report(parts.part(Source.FLOW_SERVICE), flows),
     )
-
-
-async def _read_pages[T](
-    parts: DiscoveryParts,
-    source: Source,
-    read: Callable[[str], Awaitable[Page[T]]],
-    rows: Callable[[Sequence[T]], list[DiscoveredPart]],
-) -> None:
-    while not (at := parts.at(source)).is_read:
-        try:
-            page = await read(at.cursor)
-        except (Refused, NotFound) as err:
-            if not at.cursor or (isinstance(err, Refused) and err.status not in _EXPIRED):
-                raise
-            await parts.restart(source)
-            raise Unavailable(f"the list could not be read on, and begins anew: {err}") from err
-        await parts.keep(rows(page.items), cursor=page.cursor)
-
-
-def _batches[T](items: Iterable[T]) -> list[tuple[T, ...]]:
-    """Return rows' worth of items; of none, one that is empty: a page was read all the same."""
-    return list(batched(items, FLOWS_IN_A_ROW, strict=False)) or [()]
-
-
-def _rows_of_report(empty: DiscoveredPart, flows: Sequence[ReportedFlow]) -> list[DiscoveredPart]:
-    return [replace(empty, reported=some) for some in _batches(flows)]
 
 
 def _part_of(

@@ -58,8 +58,14 @@ async def wait_for_migration(held: Held[EnvironmentJob]) -> EnvironmentJob:
                 now=services.now,
                 code=Reason.MIGRATING,
             )
-        rows = held.rows(services.tables.discoveries)
-        if left := await still_to_move(services, environment.id, rows):
+        left = await still_to_move(
+            services,
+            environment.id,
+            held.rows(services.tables.discoveries),
+            all_of_them=_is_late(services, job),
+            advanced=held.advanced,
+        )
+        if left:
             return _migrating(services, job, left)
         job = replace(job, migrating_since=None)
     text = _STARTS.get(job.mode, "Read only.")
@@ -70,11 +76,10 @@ def _migrating(
     services: Services, job: EnvironmentJob, left: Sequence[ReportedFlow]
 ) -> EnvironmentJob:
     """Wait as long as a migration may take, then say which flows it has not moved."""
-    since = job.migrating_since or services.now
-    if services.now - since < MIGRATION_LONGEST:
+    if not _is_late(services, job):
         text = "The environment's flows are still being moved under the key."
         until = services.now + services.settings.migration_poll
-        job = replace(job, migrating_since=since)
+        job = replace(job, migrating_since=job.migrating_since or services.now)
         return postponed(job, text, until=until, now=services.now, code=Reason.MIGRATING)
     names = ", ".join(f"{flow.display_name} ({flow.flow_name})" for flow in left[:_NAMED])
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
@@ -88,3 +93,9 @@ def _migrating(
         code=Reason.MIGRATION,
         now=services.now,
     )
+
+
+def _is_late(services: Services, job: EnvironmentJob) -> bool:
+    """Return whether the migration takes longer than it may."""
+    since = job.migrating_since or services.now
+    return services.now - since >= MIGRATION_LONGEST

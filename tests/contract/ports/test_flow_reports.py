@@ -103,9 +103,9 @@ async def test_both_reports_agree_when_the_migration_is_over(side: Side) -> None
     all_after = await report(ENVIRONMENT, cannot_migrate_only=False)
     stay_after = await report(ENVIRONMENT, cannot_migrate_only=True)
 
-    assert {flow.flow_name for flow in all_before} == ALL
+    assert {flow.flow_name for flow in all_before.items} == ALL
     for reported in (stay_before, all_after, stay_after):
-        assert {flow.workflow_id for flow in reported} == STAYING
+        assert {flow.workflow_id for flow in reported.items} == STAYING
 
 
 @pytest.mark.parametrize("moves", [True, False])
@@ -118,8 +118,11 @@ async def test_an_edited_flow_is_held_back_no_more(side: Side, *, moves: bool) -
     edit = WorkflowChange(client_data=client_data(definition(BUTTON)))
     await workflows.update(await side.environment(), HTTP_FLOW, edit, etag="*")
 
-    every = {flow.workflow_id for flow in await report(ENVIRONMENT, cannot_migrate_only=False)}
-    stay = {flow.workflow_id for flow in await report(ENVIRONMENT, cannot_migrate_only=True)}
+    listed = await report(ENVIRONMENT, cannot_migrate_only=False)
+    every = {flow.workflow_id for flow in listed.items}
+    stay = {
+        flow.workflow_id for flow in (await report(ENVIRONMENT, cannot_migrate_only=True)).items
+    }
 
     # Its parent, which nothing else holds back, goes with it.
     assert stay == STAYING - {HTTP_FLOW, PARENT_FLOW}
@@ -139,7 +142,7 @@ async def test_a_copy_under_the_key_does_not_hold_its_parent_back(side: Side) ->
     reports = side.ports.flow_reports
     stay = await reports.microsoft_key_flows(ENVIRONMENT, cannot_migrate_only=True)
 
-    assert {flow.workflow_id for flow in stay} == STAYING - {PARENT_FLOW}
+    assert {flow.workflow_id for flow in stay.items} == STAYING - {PARENT_FLOW}
 
 
 async def test_every_flow_is_listed_lean(side: Side) -> None:

@@ -104,8 +104,8 @@ async def test_a_flow_that_only_a_solution_was_missing_moves_under_the_key(side:
     await side.ports.flow_placement.add_to_solution(ENVIRONMENT, [BUTTON_FLOW])
 
     after = await report(ENVIRONMENT, cannot_migrate_only=False)
-    assert BUTTON_FLOW in {flow.flow_name for flow in before}
-    assert BUTTON_FLOW not in {flow.flow_name for flow in after}
+    assert BUTTON_FLOW in {flow.flow_name for flow in before.items}
+    assert BUTTON_FLOW not in {flow.flow_name for flow in after.items}
 
 
 async def test_flows_are_put_into_a_solution_twenty_a_call(side: Side) -> None:

@@ -285,7 +285,8 @@ async def test_sources_that_tell_different_states_are_named(build: Builder) -> N
             return getattr(there.flow_reports, name)
 
         async def microsoft_key_flows(self, *_: object, **__: object) -> Any:
-            return [replace(flow, state=FlowState.OFF) for flow in reported]
+            off = (replace(flow, state=FlowState.OFF) for flow in reported.items)
+            return replace(reported, items=tuple(off))
 
     reports: Any = Lagging()
     found = await assess(replace(there, flow_reports=reports), build.environment.id)

@@ -7,7 +7,9 @@ from typing import Any
 
 from shared.adapters.state.call_ledger import BudgetLimit
 from shared.domain.calls import Need
+from shared.domain.flow import ReportedFlow
 from shared.domain.jobs.flow_states import JobState
+from shared.ports import Page
 from shared.reason import Reason
 from shared.services import Services
 from tests.functional.stories.call_meter import Meter, put_on_budget
@@ -31,15 +33,18 @@ class Lists:
         return getattr(self.reports, name)
 
     async def microsoft_key_flows(
-        self, environment_id: str, *, cannot_migrate_only: bool
-    ) -> list[Any]:
-        """Return the list, with those copies on it."""
+        self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
+    ) -> Page[ReportedFlow]:
+        """Return a page of the list, the last one with those copies on it."""
         self.reads += 1
-        flows = await self.reports.microsoft_key_flows(
-            environment_id, cannot_migrate_only=cannot_migrate_only
+        page: Page[ReportedFlow] = await self.reports.microsoft_key_flows(
+            environment_id, cursor, cannot_migrate_only=cannot_migrate_only
         )
-        more = [replace(flows[0], workflow_id=one, flow_name=one) for one in self.unprotected]
-        return [*flows, *more]
+        if page.cursor:
+            return page
+        flow = page.items[0]
+        more = [replace(flow, workflow_id=one, flow_name=one) for one in self.unprotected]
+        return replace(page, items=(*page.items, *more))
 
 
 @dataclass(slots=True)

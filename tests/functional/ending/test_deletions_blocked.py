@@ -269,9 +269,11 @@ async def test_one_list_tells_of_all_that_were_deleted() -> None:
     services = story.services
     read = services.flow_reports.microsoft_key_flows
 
-    async def counted(environment_id: str, *, cannot_migrate_only: bool) -> object:
+    async def counted(
+        environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
+    ) -> object:
         calls.append(environment_id)
-        return await read(environment_id, cannot_migrate_only=cannot_migrate_only)
+        return await read(environment_id, cursor, cannot_migrate_only=cannot_migrate_only)
 
     services.flow_reports.microsoft_key_flows = counted  # type: ignore[assignment, method-assign]
     await delete_originals(services)

@@ -10,10 +10,10 @@ PREPARE = RemediationMode.PREPARE
 
 async def listed(story: Story) -> set[str]:
     """Return the titles of the flows that would stay on Microsoft's key."""
-    flows = await story.services.flow_reports.microsoft_key_flows(
+    page = await story.services.flow_reports.microsoft_key_flows(
         story.build.environment.id, cannot_migrate_only=True
     )
-    return {flow.display_name for flow in flows}
+    return {flow.display_name for flow in page.items}
 
 
 def asked(story: Story) -> list[str]:

@@ -1,11 +1,15 @@
 """Keep what a discovery has read, page by page, so that it goes on where a process died."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import batched
 
+from shared.domain.flow import ReportedFlow
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.discovery import (
+    FLOWS_IN_A_ROW,
     LONGEST,
     DiscoveredPart,
     Position,
@@ -14,16 +18,18 @@ from shared.domain.plans.discovery import (
     position_of,
     whole_pages,
 )
-from shared.errors import NotFound, UnreadableRow
+from shared.errors import NotFound, Refused, Unavailable, UnreadableRow
 from shared.jobs.fence import FencedRows
 from shared.log_fields import product_log
-from shared.ports import Condition
+from shared.ports import Condition, Page
 from shared.rows import instant
 from shared.services import Services
 
 log = product_log(__name__)
 
 _APPROVED = EnvironmentJobState.APPROVED
+#: Answers to a cursor that is not taken any more.
+_EXPIRED = frozenset({400, 410})
 
 
 @dataclass(slots=True)
@@ -67,15 +73,43 @@ class DiscoveryParts:
         """Return where to go on with a source."""
         return self._positions[source]
 
-    def part(self, source: Source) -> DiscoveredPart:
-        """Return an empty row, to be filled."""
+    def part(self, source: Source, *, read: datetime | None = None) -> DiscoveredPart:
+        """Return an empty row, to be filled; its flows are of now, or were asked for at `read`."""
         return DiscoveredPart(
             environment_job_id=self.rows.partition,
             source=source,
             number=0,
-            read=self.services.now,
+            read=read or self.services.now,
             ends_page=False,
         )
+
+    async def read[T](
+        self,
+        source: Source,
+        read: Callable[[str], Awaitable[Page[T]]],
+        rows: Callable[[Sequence[T]], list[DiscoveredPart]],
+    ) -> None:
+        """Read a source to its end; what this raises loses no page but the one that was due."""
+        while not self.at(source).is_read:
+            await self.read_page(source, read, rows)
+
+    async def read_page[T](
+        self,
+        source: Source,
+        read: Callable[[str], Awaitable[Page[T]]],
+        rows: Callable[[Sequence[T]], list[DiscoveredPart]],
+    ) -> None:
+        """Read the next page of a source. Where its cursor is refused, the source begins anew."""
+        at, asked = self.at(source), self.services.now
+        try:
+            page = await read(at.cursor)
+        except (Refused, NotFound) as err:
+            if not at.cursor or (isinstance(err, Refused) and err.status not in _EXPIRED):
+                raise
+            await self.restart(source)
+            raise Unavailable(f"the list could not be read on, and begins anew: {err}") from err
+        parts = [replace(part, read=asked) for part in rows(page.items)]
+        await self.keep(parts, cursor=page.cursor)
 
     async def keep(self, page: Sequence[DiscoveredPart], *, cursor: str = "") -> None:
         """Store a page, which may take several rows; `cursor` says where its source goes on."""
@@ -96,6 +130,16 @@ class DiscoveryParts:
         gone = [source] if source else list(Source)
         self.parts = [part for part in self.parts if part.source not in gone]
         self._positions |= dict.fromkeys(gone, Position())
+
+
+def in_rows[T](items: Iterable[T]) -> list[tuple[T, ...]]:
+    """Return rows' worth of items; of none, one that is empty: a page was read all the same."""
+    return list(batched(items, FLOWS_IN_A_ROW, strict=False)) or [()]
+
+
+def rows_of_report(empty: DiscoveredPart, flows: Iterable[ReportedFlow]) -> list[DiscoveredPart]:
+    """Return the rows of a page of a report."""
+    return [replace(empty, reported=some) for some in in_rows(flows)]
 
 
 async def keep_flows_only(rows: FencedRows[DiscoveredPart]) -> None:
