@@ -9,6 +9,7 @@ from shared.domain.audit import AuditEntry
 from shared.domain.callers.records import (
     CallerIntent,
     CallerRecord,
+    Coming,
     Flag,
     LinkRecord,
     Move,
@@ -62,6 +63,7 @@ _REMEDIES: Mapping[str, str] = {
     "operators": _REBUILT,
     "shape_demands": _REBUILT,
     "readings": _REBUILT,
+    "coming": _REBUILT,
     "timer_runs": _REBUILT,
     "daily_looks": _REBUILT,
     "job_index": "Nothing has to be done: the app reads every job of its environment instead, and "
@@ -98,6 +100,7 @@ class Tables:
     links: Table[LinkRecord] = field(init=False)
     leases: Table[ResourceLease] = field(init=False)
     moves: Table[Move] = field(init=False)
+    coming: Table[Coming] = field(init=False)
     flags: Table[Flag] = field(init=False)
     audit: Table[AuditEntry] = field(init=False)
     run_archives: Table[RunArchive] = field(init=False)
@@ -207,6 +210,15 @@ class Tables:
         table("links", LinkRecord, lambda item: ("link", item.environment_id))
         table("leases", ResourceLease, lambda item: ("lease", item.id))
         table("moves", Move, lambda item: (item.resource_id, item.job_id))
+        table(
+            "coming",
+            Coming,
+            lambda item: (
+                ("url", item.url_id)
+                if item.url_id
+                else ("unknown", f"{item.environment_id}~{item.job_id}")
+            ),
+        )
         table(
             "audit",
             AuditEntry,

@@ -33,6 +33,7 @@ from shared.steps.flows.co_ownership import check_returned, return_borrowed
 from shared.steps.flows.read_back import NotSeen, half_as_long_again
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.moving_callers import update_callers
+from shared.steps.moving_callers.gather import wake_who_waits
 from shared.steps.preparing import prepare_original
 from shared.steps.work import Work
 
@@ -303,6 +304,7 @@ def _failure(after: FlowJob, err: Exception) -> Failure:
 
 async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> None:
     """Wake the jobs that may have waited for this one."""
+    await wake_who_waits(services, before, after)
     if after.has_original_back and not before.has_original_back:
         for parent in after.parents:
             place = located(parent, after.environment_id)

@@ -145,9 +145,20 @@ class ResourceLease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """A job that writes callers in one resource."""
+class Coming:
+    """A flow job that was dispatched and is to move the callers of one trigger URL."""
 
+    #: Empty: whose URLs callers hold was not known when it was dispatched.
+    url_id: str
+    environment_id: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A job that writes callers in one resource, or waits for another job that is to do so."""
+
+    #: Or the id of the job that it waits for.
     resource_id: str
     environment_id: str
     job_id: str

@@ -8,17 +8,19 @@ passed first, writes for all.
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.records import Move, key_of
+from shared.domain.identity import job_id
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
-from shared.errors import ProductError, UnreadableRow, Waiting
+from shared.errors import Conflict, NotFound, ProductError, UnreadableRow, Waiting
 from shared.jobs.kinds import FLOW
 from shared.notices import readable
-from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import Kept, instant
+from shared.rows import Kept
+from shared.services import Services
 from shared.steps.flows.read_back import looks
 from shared.steps.gate import linked_environment
 from shared.steps.moving_callers.note_callers import flow_ids_of
@@ -52,26 +54,66 @@ async def wait_for_others(work: Work, caller: Caller) -> bool:
     if held <= own.holds:
         return False
     await services.tables.moves.upsert(own)
+    await services.tables.moves.clear(job.id)  # whoever waits for this one sees it come
     held.difference_update(*[move.holds for move in await services.tables.moves.all(key)])
     came = [one.at for one in job.history if one.state == JobState.UPDATING_CALLERS]
     until = max(came, default=services.now) + services.settings.gather_callers_for
     if not held or until <= services.now:
         return True
-    # Whose URL it is that a caller holds may not be known before it is proven.
-    kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
-    is_dark = bool(kept and held.intersection(kept.item.unclaimed_urls))
-    soon = [Condition("due", "lt", instant(until))]
-    async for other in readable(services, services.tables.jobs.scan(where=soon)):
-        ids = move_of(other.item, caller.resource).holds
-        is_unknown = is_dark and other.item.has_trigger_url and not other.item.original_url_id
-        if (ids & held or is_unknown) and _is_on_its_way(other.item):
+    async for other in _coming(work, held):
+        if not _comes_by(other, until):
+            continue
+        # Noted before the other is looked at again: who leaves after that wakes this one.
+        await services.tables.moves.upsert(replace(own, resource_id=other.id, holds=frozenset()))
+        kept = await services.tables.jobs.get(other.environment_id, other.id)
+        if kept and _comes_by(kept.item, until):
             raise Waiting(
-                f"{other.item.display_name} is on its way, and may have callers in the same place"
+                f"{other.display_name} is on its way, and may have callers in the same place"
                 f" ({caller.label}): they are written at once.",
                 until=until,
                 code=Reason.GATHERING,
             )
     return True
+
+
+async def _coming(work: Work, held: set[str]) -> AsyncIterator[FlowJob]:
+    """Yield the jobs that these ids may belong to, and that have not come to their callers."""
+    job, tables = work.job, work.services.tables
+    for identity in sorted(held):
+        there = await tables.coming.get("url", identity)
+        places = [(there.item.environment_id, there.item.job_id)] if there else []
+        places.append((job.environment_id, job_id(job.environment_id, identity, job.policy_id)))
+        for place in places:
+            with suppress(UnreadableRow):  # it holds up no other
+                if (kept := await tables.jobs.get(*place)) and _is_before_callers(kept.item):
+                    yield kept.item
+    # Whose URL it is that a caller holds may not be known before it is proven.
+    own = await tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
+    if not own or not held.intersection(own.item.unclaimed_urls):
+        return
+    async for unknown in tables.coming.query("unknown"):
+        with suppress(UnreadableRow):
+            kept = await tables.jobs.get(unknown.item.environment_id, unknown.item.job_id)
+            if kept is None or not _is_before_callers(kept.item):
+                with suppress(Conflict, NotFound):  # each is looked at once after that
+                    await tables.coming.delete(unknown)
+            elif kept.item.id != job.id and kept.item.original_url_id in {"", *held}:
+                yield kept.item
+
+
+async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) -> None:
+    """Wake the jobs that wait for one which will not come to its callers soon."""
+    until = services.now + services.settings.gather_callers_for
+    if not _is_before_callers(before) or after.reached is JobState.UPDATING_CALLERS:
+        return
+    if _comes_by(after, until):
+        return
+    moves = services.tables.moves
+    async for waits in readable(services, moves.scan(after.id)):
+        place = (waits.item.environment_id, waits.item.job_id)
+        await FLOW.wake(services, place, code=Reason.GATHERING)
+        with suppress(Conflict, NotFound):
+            await moves.delete(waits)
 
 
 def move_of(job: FlowJob, resource: str, *, is_done: bool = False) -> Move:
@@ -85,13 +127,22 @@ def move_of(job: FlowJob, resource: str, *, is_done: bool = False) -> Move:
     )
 
 
-def _is_on_its_way(job: FlowJob) -> bool:
+def _is_before_callers(job: FlowJob) -> bool:
+    return job.reached in _ON_THEIR_WAY and job.pattern is Pattern.CALLED
+
+
+def _comes_by(job: FlowJob, until: datetime) -> bool:
+    """Return whether a job is on its way to its callers, as far as it knows in time.
+
+    One that is stuck, ordered back or left for later by a first wave is not.
+    """
     return (
-        job.reached in _ON_THEIR_WAY
-        and job.pattern is Pattern.CALLED
-        and not job.is_stuck
+        _is_before_callers(job)
+        and not job.is_finished
         and job.requested is None
         and job.code != Reason.FIRST_WAVE
+        and job.due is not None
+        and job.due < until
     )
 
 

@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
+from shared.domain.callers.records import Coming
 from shared.domain.identity import copy_id, job_id
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved, retried
 from shared.domain.plans.job_index import name_of_flow_job
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
@@ -30,6 +31,13 @@ async def dispatch(services: Services, environment_job: EnvironmentJob) -> list[
     new = [job for _, job in work if await _is_new(services, job)]
     # A batch at a time: to name each with its own row would cost a write more.
     await services.tables.job_index.upsert(*map(name_of_flow_job, new))
+    await services.tables.coming.upsert(
+        *(
+            Coming(url_id=job.original_url_id, environment_id=job.environment_id, job_id=job.id)
+            for _, job in work
+            if job.has_trigger_url and job.pattern is Pattern.CALLED
+        )
+    )
     named = {job.id for job in new}
     return [
         await _dispatch_one(services, item, job, is_named=job.id in named) for item, job in work

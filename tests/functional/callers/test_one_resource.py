@@ -12,7 +12,7 @@ import pytest
 from shared.domain.environment import Environment, EnvironmentSettings, Mode
 from shared.domain.flow import FlowState, WorkflowDraft
 from shared.domain.jobs.flow_states import JobState
-from shared.errors import Refused, Throttled
+from shared.errors import Defective, Refused, Throttled
 from shared.jobs.kinds import FLOW
 from shared.ports import Operation, Row
 from shared.reason import Reason
@@ -76,6 +76,40 @@ async def test_an_app_that_calls_many_flows_restarts_once() -> None:
     assert await states(story) == {JobState.RETIRED}
     assert signatures_in_store(story.world, story.twins.store) == []
     assert_nothing_lost(story)
+
+
+#: How a flow stops before it comes to its callers; None: it is ordered back.
+LEAVES = {
+    "blocks": Refused("No.", code="x", status=400),
+    "fails": Defective("A defect of ours."),
+    "sleeps for long": Throttled("busy", retry_after=timedelta(hours=1)),
+    "is ordered back": None,
+}
+
+
+@pytest.mark.parametrize("how", LEAVES)
+@pytest.mark.parametrize("are_known", [True, False])
+async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
+    how: str, *, are_known: bool
+) -> None:
+    """The others are proven and wait for it; once it stops, their callers are written at once."""
+    story = Story(settings=PROMPT.model_copy(update={"gather_callers_for": timedelta(minutes=30)}))
+    site, flows = one_app(story, 4)
+    await (planned if are_known else planned_without_runs)(story)
+    late = Late(story, NOT_YET, flows[-1])
+    await story.approve(run=4 * MINUTE)
+    jobs = await story.jobs()
+    waiting = {(jobs[flow.name].reached, jobs[flow.name].code) for flow in flows[:-1]}
+    assert (waiting, site.restarts) == ({(JobState.UPDATING_CALLERS, Reason.GATHERING)}, 0)
+
+    if failure := LEAVES[how]:
+        late.fails(failure, flows[-1])
+    else:
+        await story.roll_back(flows[-1].workflow_id, run=timedelta(0))
+    await story.run(5 * MINUTE)
+
+    assert site.restarts == 1
+    assert [job.reached for job in (await story.jobs()).values()].count(JobState.QUIET) == 3
 
 
 async def test_it_does_so_where_no_run_tells_whose_urls_it_holds() -> None:
