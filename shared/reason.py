@@ -12,6 +12,7 @@ class EndedBy(Enum):
 
     RELATIVE = "relative"  #: another job came far enough
     BATCH = "batch"  #: the first of the batch asked for all of it
+    MATE = "mate"  #: another job, which it waits for, has stopped
     SETTING = "setting"  #: an administrator changes what it waited for
     SWEEP = "sweep"  #: the daily look at what a person may have done since
 
@@ -449,7 +450,11 @@ class Reason(StrEnum):
     GATHERING = (
         "gathering",
         "Other flows have callers in the same app, secret or flow, and all are written at once.",
-        "Nothing: the job continues with the last of them, or after `CMK_GATHER_CALLERS_FOR`.",
+        (
+            "Nothing: the job continues with the last of them, once the others have stopped, or "
+            "after `CMK_GATHER_CALLERS_FOR`."
+        ),
+        EndedBy.MATE,
     )
     QUIET = (
         "quiet",

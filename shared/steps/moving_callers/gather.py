@@ -104,9 +104,11 @@ async def _coming(work: Work, held: set[str]) -> AsyncIterator[FlowJob]:
 async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) -> None:
     """Wake the jobs that wait for one which will not come to its callers soon."""
     until = services.now + services.settings.gather_callers_for
-    if not _is_before_callers(before) or after.reached is JobState.UPDATING_CALLERS:
+    has_come = after.is_proven and after.reached not in _ON_THEIR_WAY
+    if has_come or not _is_before_callers(before):
         return
-    if _comes_by(after, until):
+    # What every job waits for, whatever becomes of it: to ask each time costs more than it gains.
+    if _comes_by(after, until) or after.code in {Reason.THROTTLED, Reason.KEY_LIST}:
         return
     moves = services.tables.moves
     async for waits in readable(services, moves.scan(after.id)):

@@ -12,7 +12,7 @@ import pytest
 from shared.domain.environment import Environment, EnvironmentSettings, Mode
 from shared.domain.flow import FlowState, WorkflowDraft
 from shared.domain.jobs.flow_states import JobState
-from shared.errors import Defective, Refused, Throttled
+from shared.errors import Defective, Refused, Throttled, Waiting
 from shared.jobs.kinds import FLOW
 from shared.ports import Operation, Row
 from shared.reason import Reason
@@ -27,6 +27,7 @@ from tests.functional.stories.remediation_story import planned as planned_withou
 from tests.functional.stories.two_environments import TwoEnvironments
 from tests.functional.stories.watched_story import assert_nothing_lost, planned
 from tests.kinds.cases import MOVED_KINDS, caller_case
+from tests.twins.clock import START
 from tests.twins.crash import Plan
 from tests.twins.definitions import lineage_of
 from tests.twins.invariants import signatures_in_store
@@ -82,7 +83,7 @@ async def test_an_app_that_calls_many_flows_restarts_once() -> None:
 LEAVES = {
     "blocks": Refused("No.", code="x", status=400),
     "fails": Defective("A defect of ours."),
-    "sleeps for long": Throttled("busy", retry_after=timedelta(hours=1)),
+    "sleeps for long": Waiting("Not now.", until=START + 9 * DAY, code=Reason.OUTAGE),
     "is ordered back": None,
 }
 
