@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import batched, groupby
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,6 +20,8 @@ CHUNK = 16_000
 #: Rows, and characters of JSON, in one batch: Tables allow 4 MiB of UTF-8 in all.
 BATCH_ROWS = 20
 BATCH_CHARACTERS = 1_000_000
+#: Rows that are removed in one batch: Tables allow as many.
+_REMOVED = 100
 #: Key of the row that holds no item but who may write its partition (jobs/fence.py).
 FENCE = "~fence"
 
@@ -147,16 +150,36 @@ class Table[T]:
 
         Whoever dies in the middle leaves the beginning of a list, never one with a hole in it.
         """
-        for removal in await self.removals(partition, where=where):
+        for some in batched(await self.removals(partition, where=where), _REMOVED, strict=False):
+            for _, same in groupby(some, key=lambda one: one.row.partition):
+                await self._remove(list(same))
+
+    async def _remove(self, removals: Sequence[Delete]) -> None:
+        try:
+            await self.store.write(*removals)
+        except NotFound:  # of one of them: nothing was done
+            for removal in removals:
+                with suppress(NotFound):
+                    await self.store.write(removal)
+
+    async def forget(self, partition: str) -> None:
+        """Remove a partition with its fence: nobody may be left who writes there."""
+        await self.clear(partition)
+        fence = await self.store.get(self.name, partition, FENCE)
+        if fence:
             with suppress(NotFound):
-                await self.store.write(removal)
+                await self.store.write(Delete(replace(fence, etag=None)))
 
     async def removals(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> list[Delete]:
         """Return the operations that remove what a query finds, the last first."""
         rows = [row async for row in self.store.query(self.name, partition, where=where)]
-        return [Delete(replace(row, etag=None)) for row in reversed(rows) if row.key != FENCE]
+        return [
+            Delete(replace(row, columns={}, etag=None))
+            for row in reversed(rows)
+            if row.key != FENCE
+        ]
 
     async def query(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()

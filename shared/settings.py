@@ -110,6 +110,8 @@ class Settings(AccessSettings):
     wait_poll: Duration = timedelta(minutes=5)
     #: How long a plan can be approved.
     plan_expires: Duration = timedelta(days=7)
+    #: How long what nobody approved is kept after a later plan has replaced it.
+    plans_kept: Duration = timedelta(days=90)
     #: First and longest wait after a transient failure, and how many in a row before the job is
     #: blocked, or the message parked. A service that is out is waited for, and counts for nobody.
     backoff_first: Duration = timedelta(seconds=5)

@@ -40,6 +40,7 @@ from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.domain.reading import Reading
 from shared.domain.shape_demand import ShapeDemand
 from shared.domain.timer_run import TimerRun
+from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.job_index import index_environment_job, index_flow_job
 from shared.ports import Scalar, Store
 from shared.rows import Table, instant
@@ -56,6 +57,7 @@ _REBUILT = "Nothing has to be done: the app removes the row, and writes it anew 
 _REMEDIES: Mapping[str, str] = {
     "searches": _REBUILT,
     "whole_searches": _REBUILT,
+    "known_urls": _REBUILT,
     "notices": _REBUILT,
     "reminders": _REBUILT,
     "circuits": _REBUILT,
@@ -94,6 +96,7 @@ class Tables:
     callers: Table[CallerRecord] = field(init=False)
     intents: Table[CallerIntent] = field(init=False)
     places: Table[Place] = field(init=False)
+    known_urls: Table[KnownUrl] = field(init=False)
     searches: Table[SearchProgress] = field(init=False)
     whole_searches: Table[WholeSearch] = field(init=False)
     environments: Table[EnvironmentSettings] = field(init=False)
@@ -197,6 +200,7 @@ class Tables:
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
         table("intents", CallerIntent, lambda item: (item.job_id, item.key))
         table("places", Place, lambda item: (item.holds, item.id))
+        table("known_urls", KnownUrl, lambda item: (item.environment_id, item.workflow_id))
         table(
             "searches",
             SearchProgress,

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Collection
 from shared.domain.callers.agents import moved_to_copy
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
+from shared.domain.jobs.state_table import Actor
 from shared.domain.network.named_gaps import not_known
+from shared.domain.plans.current_plan import newest_plans
 from shared.errors import UnknownGap
 from shared.notices import readable
 from shared.ports import Condition
@@ -60,11 +62,15 @@ async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
     Of a flow that agents run the word may be given as soon as it is planned.
     """
     where = [Condition("environment", "eq", environment_id)]
-    jobs = services.tables.environment_jobs.scan(where=where)
-    async for job in readable(services, jobs):
-        for finding in job.item.network:
+    rows = readable(services, services.tables.environment_jobs.scan(where=where))
+    jobs = [kept.item async for kept in rows]
+    current = {one.id for one in newest_plans(jobs).get(environment_id, ())}
+    for job in jobs:
+        for finding in job.network:
             yield finding.name
-        async for item in readable(services, services.tables.plans.scan(job.item.id)):
+        if job.id not in current and job.facts.acts is Actor.NOBODY:
+            continue
+        async for item in readable(services, services.tables.plans.scan(job.id)):
             if TriggerCategory(item.item.category).is_run_by_agents:
                 yield moved_to_copy(item.item.workflow_id)
     calls = services.tables.refused_calls.scan(environment_id)

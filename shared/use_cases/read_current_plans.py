@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from shared.domain.plans.current_plan import CurrentPlan, current_plan, newest_plans
 from shared.domain.plans.left import left_behind
 from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
-from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.plans.remediation import EnvironmentJob, PlanKept
 from shared.ports import Condition
 from shared.services import Services
 from shared.use_cases.remediation_rows import Reading
@@ -30,7 +30,7 @@ async def read_needs_changes(
 ) -> list[PlanItem]:
     """Return the items of a plan that need changes."""
     expected = left_behind([job], []).get(Left.NEEDS_CHANGES, 0)
-    if not expected:
+    if not expected or job.plan_kept is not PlanKept.WHOLE:
         return []
     table = services.tables.plans
     where = [Condition("action", "eq", PlannedAction.BLOCKED)]

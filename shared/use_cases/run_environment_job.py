@@ -7,7 +7,7 @@ from dataclasses import replace
 from shared.domain.environment import Mode
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
-from shared.domain.plans.left import left_without_job
+from shared.domain.plans.left import left_without_job, retired_originals
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.what_fits import fitting_findings, with_network
@@ -42,6 +42,11 @@ async def _step(held: Held[EnvironmentJob]) -> EnvironmentJob:
 async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
     services = held.services
     items, findings = await plan_now(held, await environment_of(services, held.job))
+    stay = len(items)
+    # Whoever names flows wants to know of each.
+    if not held.job.flow_ids:
+        items = [item for item in items if not item.is_in_place]
+        findings = (*findings, *retired_originals(stay - len(items)))
     plan, still = held.rows(services.tables.plans), {item.workflow_id for item in items}
     await plan.delete(*[item for item in await plan.all() if item.workflow_id not in still])
     await plan.upsert(*items)
@@ -50,7 +55,7 @@ async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
         findings=fitting_findings(findings),
         counts=dict(Counter(str(item.action) for item in items)),
     )
-    text = f"{len(items)} flows stay on Microsoft's key."
+    text = f"{stay} flows stay on Microsoft's key."
     return moved(job, EnvironmentJobState.PLANNED, text, now=services.now)
 
 

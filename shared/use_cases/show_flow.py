@@ -10,6 +10,7 @@ from shared.domain.callers.records import CallerIntent, CallerRecord, standing_e
 from shared.domain.definitions.comparison import canonical_definition, same_definition
 from shared.domain.definitions.difference import changed_places
 from shared.domain.flow import FlowState
+from shared.domain.identity import job_id
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
@@ -17,6 +18,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.errors import NotFound, UnreadableRow
 from shared.ports import Condition
+from shared.rows import Kept
 from shared.services import Services
 from shared.steps.flows.take_original import archive_name
 from shared.use_cases.name_flows import chosen
@@ -215,6 +217,10 @@ async def _callers(services: Services, job: FlowJob, reading: Reading) -> tuple[
 async def _titles(services: Services, job: EnvironmentJob, ids: Iterable[str]) -> dict[str, str]:
     titles = {}
     for one in ids:
+        kept: Kept[PlanItem] | Kept[FlowJob] | None
         kept = await services.tables.plans.get(job.id, one)
+        if kept is None:  # its copy is in place: plans do not list it
+            identity = job_id(job.environment_id, one, job.policy_id)
+            kept = await services.tables.jobs.get(job.environment_id, identity)
         titles[one] = kept.item.display_name if kept else one
     return titles

@@ -21,12 +21,14 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.ending.check_own_channels import channels_by
 from shared.steps.ending.exchange import neither_is_on
+from shared.steps.flows.calling_places import index_urls_of_plans
 from shared.steps.flows.discovery_parts import forget_stale_discoveries
 from shared.steps.moving_callers.find_callers import forget_stale_searches
 from shared.steps.moving_callers.note_callers import waits_for_a_person
 from shared.use_cases.check_keys import check_policies
 from shared.use_cases.check_rows import check_rows
 from shared.use_cases.compare_job_index import compare_job_index
+from shared.use_cases.forget_old_plans import forget_old_plans
 from shared.use_cases.look_at_retired import look_at_retired
 from shared.use_cases.look_in_turn import forget_other_looks
 from shared.use_cases.repair_network import end_or_tell_unfinished
@@ -118,6 +120,9 @@ async def sweep(services: Services, date: str) -> SweepResult:
             services, f"whether copies that no job wants are on in {environment.display_name}"
         ):
             not_looked_at += await turn_off_strays(services, environment)
+    async with _told(services, "which plans are superseded"):
+        await index_urls_of_plans(services)
+        await forget_old_plans(services)
     await forget_other_looks(services, {one.id for one in linked}, {one.id for one in environments})
     result = SweepResult(
         environments=len(linked),

@@ -1,5 +1,6 @@
 """Calls the tenant in this process without a wire between: each call is made, none takes time."""
 
+import json
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
@@ -27,6 +28,18 @@ class DirectResponse:
             self.headers.extend((n.decode(), v.decode()) for n, v in message["headers"])
         else:
             self.content += message.get("body", b"")
+
+    def json(self) -> Any:
+        """Return the body as an SDK's client reads it."""
+        return json.loads(self.content)
+
+    def text(self, encoding: str | None = None) -> str:
+        """Return the body as text."""
+        return self.content.decode(encoding or "utf-8")
+
+    def body(self) -> bytes:
+        """Return the body."""
+        return self.content
 
 
 class DirectTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):

@@ -19,6 +19,14 @@ def left_without_job(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[s
     return dict(Counter(str(why) for item in items if (why := _why(mode, item))))
 
 
+def retired_originals(number: int) -> tuple[str, ...]:
+    """Say, as a finding, how many flows a plan does not list since their copies are in place."""
+    if not number:
+        return ()
+    flows = "1 retired original is" if number == 1 else f"{number} retired originals are"
+    return (f"{flows} not listed here: the copies are in place, and the originals are off.",)
+
+
 def left_behind(
     environment_jobs: Sequence[EnvironmentJob],
     jobs: Iterable[FlowJob],

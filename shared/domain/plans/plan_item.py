@@ -131,6 +131,11 @@ class PlanItem:
         return self.action is PlannedAction.BLOCKED
 
     @property
+    def is_in_place(self) -> bool:
+        """Return whether a fresh plan has nothing to do or to say: its copy works, it is off."""
+        return self.action is PlannedAction.LEAVE and self.left is None and not self.is_on
+
+    @property
     def awaits_approval(self) -> bool:
         """Say whether the next approval of its plan decides on it."""
         return self.action.has_job and (self.decided == 0 or bool(self.changed))

@@ -68,6 +68,14 @@ class Remediation:
         return str(uuid.uuid5(NAMESPACE, f"remediation/{self.origin}/{self.cause}"))
 
 
+class PlanKept(StrEnum):
+    """What is left of a plan."""
+
+    WHOLE = "whole"  #: a row for each flow
+    BEING_REMOVED = "being_removed"  #: some of these rows
+    SUMMARY = "summary"  #: what the row of its environment job says
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalTarget:
     """A host that nothing which the app reads stands before: its owner has to be asked."""
@@ -162,6 +170,13 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     counts: dict[str, int] | None = None
     #: Flows of the plan without a job that stay on Microsoft's key, by why (`Left`).
     left: dict[str, int] | None = None
+    plan_kept: PlanKept = PlanKept.WHOLE
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """Return when it ended; None: it has not, or a person may let it go on."""
+        is_over = self.facts.acts is Actor.NOBODY
+        return self.history[-1].at if is_over and self.history else None
 
     @property
     def facts(self) -> EnvironmentFacts:

@@ -16,7 +16,13 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.what_fits import fitting_findings, with_network
 from shared.jobs.held import Held
 from shared.services import Services
-from shared.steps.planning.complete_plan import Looks, complete, with_callers
+from shared.steps.flows.calling_places import places_held
+from shared.steps.planning.complete_plan import (
+    Looks,
+    complete,
+    ids_that_callers_hold,
+    with_callers,
+)
 from shared.steps.planning.make_plan import network_findings
 from shared.steps.planning.trigger_urls import TriggerUrls, trigger_urls, unclaimed_places
 
@@ -134,11 +140,9 @@ async def _with_callers(
     copies = frozenset(
         copy_id(job.environment_id, item.workflow_id, job.policy_id) for item in planned
     )
-    found = {}
-    for item in now:
-        if known := approved.get(item.workflow_id):
-            item = _as_read(item, known)
-            found[item.workflow_id] = await with_callers(
-                services, job.environment_id, item, but_not=copies
-            )
-    return found
+    items = [_as_read(item, known) for item in now if (known := approved.get(item.workflow_id))]
+    places = await places_held(services, ids_that_callers_hold(items))
+    return {
+        item.workflow_id: with_callers(services, job.environment_id, item, places, but_not=copies)
+        for item in items
+    }

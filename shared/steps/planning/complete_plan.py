@@ -4,12 +4,13 @@ What Dataverse tells is read of a hundred flows in one call. Which flow a trigge
 the flow service tells, in a call for each flow: see trigger_urls.py.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import batched
 
 from shared.domain.callers import agents
 from shared.domain.callers.own_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
+from shared.domain.callers.records import Place
 from shared.domain.conversions.proposal import Proposal, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -25,7 +26,7 @@ from shared.errors import NotFound, ProductError, Refused, Transient
 from shared.services import Services
 from shared.steps.copying.place_copy import solutions_to_join
 from shared.steps.copying.share_copy import RUN_ONLY_NOTE
-from shared.steps.flows.calling_places import places_calling
+from shared.steps.flows.calling_places import calling, places_held
 from shared.steps.planning.trigger_urls import TriggerUrls
 
 type Keep = Callable[[Sequence[PlanItem]], Awaitable[None]]
@@ -87,7 +88,9 @@ async def complete(
         if looks.urls.unclaimed and not item.was_looked_at:
             await kept(await looks.urls.look(services, environment.id, item))
     for some in batched([done[one.workflow_id] for one in left], _TOGETHER, strict=False):
-        await kept(*[await _completed(services, environment, one, looks) for one in some])
+        noted = [_noted(one, looks) for one in some]
+        places = await places_held(services, ids_that_callers_hold(noted))
+        await kept(*[with_callers(services, environment.id, one, places) for one in noted])
     return [done[item.workflow_id] for item in items]
 
 
@@ -126,10 +129,8 @@ def _silent(answers: Iterable[Sequence[Share] | ProductError]) -> Transient | No
     return next((one for one in answers if isinstance(one, Transient)), None)
 
 
-async def _completed(
-    services: Services, environment: Environment, item: PlanItem, looks: Looks
-) -> PlanItem:
-    """Return the item with all that is left: what is not known, and its callers."""
+def _noted(item: PlanItem, looks: Looks) -> PlanItem:
+    """Return the item with what is not known of its flow."""
     if item.has_trigger_url and not item.url_id:
         item = replace(item, url_id=looks.urls.known.get(item.workflow_id, ""))
     if item.action.is_copy:
@@ -139,7 +140,7 @@ async def _completed(
         outside = () if item.in_solution else _NOT_KNOWN_OUTSIDE_SOLUTIONS
         is_dark = item.has_trigger_url and not item.url_id and looks.urls.unclaimed
         item = replace(item, not_known=_NOT_KNOWN + outside + (_WHO_CALLS_IT if is_dark else ()))
-    return await with_callers(services, environment.id, item)
+    return item
 
 
 async def _with_proposals(
@@ -166,28 +167,34 @@ def _proposal(client_data: str | None, item: PlanItem, why: str) -> Proposal:
     return Proposal(obstacles=(f"The definition cannot be read: {why}",))
 
 
-async def with_callers(
+def ids_that_callers_hold(items: Iterable[PlanItem]) -> set[str]:
+    """Return the ids by which places call these flows; a canvas app may hold either of a flow's."""
+    return {one for item in items for one in (item.url_id, *_flow_ids(item)) if one}
+
+
+def _flow_ids(item: PlanItem) -> set[str]:
+    return {item.workflow_id, item.flow_name.lower()}
+
+
+def with_callers(
     services: Services,
     environment_id: str,
     item: PlanItem,
+    places: Mapping[str, Sequence[Place]],
     *,
     but_not: frozenset[str] = frozenset(),
 ) -> PlanItem:
     """Return the item with the callers that the last search found, and its writes.
 
-    `but_not` are Dataverse ids of flows that do not count as callers.
+    `places` are those that hold each of its ids, and maybe others. `but_not` are Dataverse ids of
+    flows that do not count as callers.
     """
-    found = places_calling(
-        services,
-        environment_id,
-        url_id=item.url_id,
-        flow_ids={item.workflow_id, item.flow_name.lower()},  # a canvas app may hold either
-    )
+    found = calling(environment_id, places, url_id=item.url_id, flow_ids=_flow_ids(item))
     callers = {
         place.id: PlannedCaller(
             kind=place.caller.kind, label=place.caller.label, manual=place.caller.manual
         )
-        async for place in found
+        for place in found
         if place.caller.workflow_id not in but_not
     }
     if TriggerCategory(item.category).is_run_by_agents:

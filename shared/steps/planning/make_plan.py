@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from shared.domain.environment import Environment
 from shared.domain.identity import job_id
+from shared.domain.jobs.job import FlowJob
 from shared.domain.network.gap import NetworkGap
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import Discovery
@@ -34,17 +35,16 @@ async def make_plan(
     settings = await settings_of(services, job.environment_id)
     graph = DependencyGraph(discovery.children)
     candidates, unreadable = [], dict[str, str]()
+    jobs = await _jobs(services, job, discovery)
     for flow in discovery.held_back:
-        identity = job_id(job.environment_id, flow.workflow_id, job.policy_id)
-        try:
-            kept = await services.tables.jobs.get(job.environment_id, identity)
-        except UnreadableRow as err:  # this flow is left out, and those that run it
-            await tell_unreadable(services, err)
-            text = f"{flow.display_name} is left out: {err}. {err.instruction}"
-            kept, unreadable[flow.workflow_id] = None, text
-        if kept:
-            flow = replace(flow, display_name=kept.item.display_name)
-        candidates.append(Candidate(flow=flow, job=kept.item if kept else None))
+        found = jobs.get(flow.workflow_id)
+        if isinstance(found, UnreadableRow):  # this flow is left out, and those that run it
+            await tell_unreadable(services, found)
+            text = f"{flow.display_name} is left out: {found}. {found.instruction}"
+            found, unreadable[flow.workflow_id] = None, text
+        if found:
+            flow = replace(flow, display_name=found.display_name)
+        candidates.append(Candidate(flow=flow, job=found))
     request = Request(
         environment_job_id=job.id,
         flow_ids=frozenset(flow.lower() for flow in job.flow_ids),
@@ -55,6 +55,22 @@ async def make_plan(
     )
     items = decide(request, candidates, graph)
     return items, [*_findings(items, graph, discovery, request), *unreadable.values()]
+
+
+async def _jobs(
+    services: Services, job: EnvironmentJob, discovery: Discovery
+) -> dict[str, FlowJob | UnreadableRow]:
+    """Return the jobs of the flows that stay, by workflow id: one query, however many there are."""
+    flows = {
+        job_id(job.environment_id, flow.workflow_id, job.policy_id): flow.workflow_id
+        for flow in discovery.held_back
+    }
+    found: dict[str, FlowJob | UnreadableRow] = {}
+    async for row in services.tables.jobs.scan(job.environment_id):
+        identity = row.row[2] if isinstance(row, UnreadableRow) else row.item.id
+        if identity in flows:
+            found[flows[identity]] = row if isinstance(row, UnreadableRow) else row.item
+    return found
 
 
 async def network_findings(

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from shared.domain.callers.own_channels import channel_url_ids
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.notices import readable
 from shared.services import Services
-from shared.steps.flows.calling_places import known_url_ids, url_id_of_runs
+from shared.steps.flows.calling_places import index_url, known_url_ids, url_id_of_runs
 from shared.steps.moving_callers.find_callers import SEARCH_LASTS
 
 #: Flows looked at for a plan that waits for its approval: two minutes of the shipped budget. A plan
@@ -44,6 +45,14 @@ class TriggerUrls:
         """Return the item with its URL's id, if a run shows it. Raises `Transient`."""
         url_id = await url_id_of_runs(services, environment_id, item.flow_name)
         self.unclaimed.discard(url_id)
+        if url_id:
+            known = KnownUrl(
+                environment_id=environment_id,
+                workflow_id=item.workflow_id,
+                url_id=url_id,
+                found_by=item.environment_job_id,
+            )
+            await index_url(services, known)
         return replace(item, url_id=url_id, was_looked_at=True)
 
     def looked_at(self, items: Iterable[PlanItem], most: int | None) -> frozenset[str]:

@@ -1,0 +1,139 @@
+"""Remove what superseded plans say of each flow, so that quiet days do not fill the store.
+
+Of a plan that nobody ordered a summary stays after three days, and nothing after the time that
+`CMK_PLANS_KEPT` names. Of a plan that somebody ordered the summary stays for good. Each step may be
+repeated, and what has the next step in it goes last: whoever dies is followed by the next sweep.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.domain.plans.remediation import EnvironmentJob, Origin, PlanKept, Remediation
+from shared.domain.plans.superseded import being_removed, superseded
+from shared.errors import Conflict, NotFound, UnreadableRow
+from shared.log_fields import product_log
+from shared.notices import one_row, tell_unreadable
+from shared.rows import Kept
+from shared.services import Services
+
+log = product_log(__name__)
+
+#: How long a plan that nobody ordered is kept whole. Longer than starts are completed for
+#: (`complete_recent_starts`), which would make a job anew whose row is gone.
+_WHOLE_FOR = timedelta(days=3)
+#: What is left then has to wait for the next sweep, which ends within ten minutes.
+_LONGEST = timedelta(minutes=2)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the rows say."""
+
+    remediations: dict[str, Kept[Remediation]] = field(default_factory=dict)
+    jobs: dict[str, Kept[EnvironmentJob]] = field(default_factory=dict)
+    #: How many environment jobs each remediation has, by its id.
+    count: Counter[str] = field(default_factory=Counter)
+
+
+async def forget_old_plans(services: Services) -> int:
+    """Remove rows of superseded plans for two minutes; returns how many plans are left to do."""
+    tables, found = services.tables, await _read(services)
+    until = services.now + _LONGEST
+    # Columns tell that of rows too which cannot be read.
+    with_flow_jobs = {
+        str(row.columns.get("environment_job"))
+        async for row in tables.store.query(tables.jobs.name)
+    }
+    jobs = [kept.item for kept in found.jobs.values()]
+    due = [
+        one
+        for one in superseded(jobs, with_flow_jobs)
+        if _is_summary_due(services, one, found.remediations)
+        or _is_end_due(services, one, found.remediations)
+    ]
+    for number, job in enumerate(due):
+        if services.now > until:
+            log.info("old plans that the next sweep removes: %s", len(due) - number)
+            return len(due) - number
+        async with one_row(services, tables.environment_jobs.name_of(job)):
+            kept = await _keep_summary(services, found.jobs[job.id])
+            if _is_end_due(services, job, found.remediations):
+                await _remove(services, kept)
+                found.count[job.remediation_id] -= 1
+    await _remove_remediations(services, found)
+    return 0
+
+
+async def _read(services: Services) -> _Found:
+    tables, found = services.tables, _Found()
+    async for remediation in tables.remediations.scan("remediation"):
+        if isinstance(remediation, UnreadableRow):
+            await tell_unreadable(services, remediation)
+        else:
+            found.remediations[remediation.item.id] = remediation
+    async for job in tables.environment_jobs.scan():
+        if isinstance(job, UnreadableRow):
+            found.count[job.row[1]] += 1
+        else:
+            found.jobs[job.item.id] = job
+            found.count[job.item.remediation_id] += 1
+    return found
+
+
+def _is_ordered(remediations: Mapping[str, Kept[Remediation]], remediation_id: str) -> bool:
+    """Return whether somebody ordered it; nobody knows where its row cannot be read."""
+    kept = remediations.get(remediation_id)
+    return kept is None or kept.item.origin is Origin.ORDER
+
+
+def _is_summary_due(
+    services: Services, job: EnvironmentJob, remediations: Mapping[str, Kept[Remediation]]
+) -> bool:
+    is_ordered = _is_ordered(remediations, job.remediation_id)
+    kept_for = services.settings.plans_kept if is_ordered else _WHOLE_FOR
+    return job.plan_kept is not PlanKept.SUMMARY and _is_older(services, job.ended_at, kept_for)
+
+
+def _is_end_due(
+    services: Services, job: EnvironmentJob, remediations: Mapping[str, Kept[Remediation]]
+) -> bool:
+    is_ordered = _is_ordered(remediations, job.remediation_id)
+    kept_for = max(services.settings.plans_kept, _WHOLE_FOR)
+    return not is_ordered and _is_older(services, job.ended_at, kept_for)
+
+
+def _is_older(services: Services, moment: datetime | None, age: timedelta) -> bool:
+    return moment is not None and services.now - moment >= age
+
+
+async def _keep_summary(services: Services, kept: Kept[EnvironmentJob]) -> Kept[EnvironmentJob]:
+    """Remove what the plan says of each flow; before that, the row says that this is so."""
+    table, job = services.tables.environment_jobs, kept.item
+    if job.plan_kept is PlanKept.SUMMARY:
+        return kept
+    if job.plan_kept is PlanKept.WHOLE:
+        kept = await table.replace(kept, being_removed(job, services.now))
+    await services.tables.plans.clear(job.id)
+    return await table.replace(kept, replace(kept.item, plan_kept=PlanKept.SUMMARY))
+
+
+async def _remove(services: Services, kept: Kept[EnvironmentJob]) -> None:
+    """Remove the job, after the partitions that are found by its id."""
+    tables = services.tables
+    for table in (tables.plans, tables.discoveries, tables.searches):
+        await table.forget(kept.item.id)
+    await tables.environment_jobs.delete(kept)
+
+
+async def _remove_remediations(services: Services, found: _Found) -> None:
+    """Remove remediations that nobody ordered and that have no job any more."""
+    table = services.tables.remediations
+    kept_for = max(services.settings.plans_kept, _WHOLE_FOR)
+    for identity, kept in found.remediations.items():
+        is_old = services.now - kept.item.created >= kept_for
+        if is_old and not found.count[identity] and kept.item.origin is not Origin.ORDER:
+            with suppress(Conflict, NotFound):
+                await table.delete(kept)

@@ -1,0 +1,308 @@
+"""Quiet days do not fill the store: what later plans say again is removed, and nothing else."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.remediation import (
+    EnvironmentJob,
+    Origin,
+    PlanKept,
+    Remediation,
+    RemediationMode,
+)
+from shared.domain.plans.superseded import superseded
+from shared.domain.trigger_urls.known_url import KnownUrl
+from shared.services import Services
+from shared.steps.flows.calling_places import index_urls_of_plans, known_url_ids
+from shared.use_cases.forget_old_plans import forget_old_plans
+from shared.use_cases.show_remediation import show_plan, show_remediation
+from shared.use_cases.sweep import sweep
+from tests.functional.stories.remediation_story import Story
+from tests.twins import definition_builder as define
+from tests.twins.memory_store import MemoryStore
+from tests.twins.services import twin_settings
+
+DAY = timedelta(days=1)
+
+
+class KilledError(BaseException):
+    """The process dies."""
+
+
+async def quiet(*, plans_kept: timedelta = 10 * DAY) -> Story:
+    """Return a story with a retired original, and a flow that nobody changes for the app."""
+    story = Story(mode=Mode.AUTO, settings=twin_settings(plans_kept=plans_kept))
+    story.build.flow("Orders", define.http_trigger(), {})
+    story.build.flow("Managed", define.http_trigger(), {}).is_managed = True
+    story.build.link()
+    await story.opt_in()
+    await story.order(run=30 * DAY)
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    return story
+
+
+async def days(story: Story, number: int) -> None:
+    """Let so many days pass, each with its sweep."""
+    for _ in range(number):
+        await sweep(story.services, f"{story.services.now:%Y-%m-%d}")
+        await story.run(DAY)
+
+
+def rows(story: Story) -> Counter[str]:
+    """Return how many rows each table has."""
+    return Counter(table for table, _, _ in story.twins.store.rows)
+
+
+async def planned_on(services: Services, cause: str) -> EnvironmentJob:
+    """Return the environment job of the remediation with this cause."""
+    remediations = await services.tables.remediations.all("remediation")
+    (found,) = [one for one in remediations if one.cause.startswith(cause)]
+    (job,) = await services.tables.environment_jobs.all(found.id)
+    return job
+
+
+async def test_after_a_while_quiet_days_add_no_row() -> None:
+    """No table grows, however long nothing happens."""
+    story = await quiet()
+    await days(story, 15)
+    before = rows(story)
+
+    await days(story, 15)
+
+    assert rows(story) == before
+
+
+async def test_a_retired_original_has_no_line_in_later_plans() -> None:
+    """A finding says how many there are; one that is on again, or is named, has its line."""
+    story = await quiet()
+    await sweep(story.services, "quiet")
+    await story.run(DAY)
+    job = await planned_on(story.services, "quiet")
+    items = await story.services.tables.plans.all(job.id)
+    assert [item.display_name for item in items] == ["Managed"]
+    assert any("1 retired original is not listed" in finding for finding in job.findings)
+    assert job.counts == {"blocked": 1}
+
+    original = (await story.job("Orders")).original_id
+    await story.order(RemediationMode.DRY_RUN, original, cause="named")
+
+    (item,) = (await story.plan()).values()
+    assert "Its copy is in place" in item.explanation
+
+
+async def test_of_a_plan_that_nobody_ordered_a_summary_stays_and_then_nothing() -> None:
+    """After three days its rows go, and after the time of the setting all of it."""
+    story = await quiet()
+    await sweep(story.services, "first")
+    await story.run(DAY)
+    first = await planned_on(story.services, "first")
+    await days(story, 4)
+
+    tables = story.services.tables
+    assert await tables.plans.all(first.id) == []
+    (shown,) = await show_plan(story.services, first.remediation_id)
+    assert shown.environment_job.plan_kept is PlanKept.SUMMARY
+    assert shown.environment_job.counts == first.counts
+    assert "only this summary is kept" in shown.environment_job.findings[-1]
+    assert (await show_remediation(story.services, first.remediation_id)).needs_changes == ()
+
+    await days(story, 8)
+
+    assert await tables.remediations.get("remediation", first.remediation_id) is None
+    assert first.id not in {name[1] for name in story.twins.store.rows}
+
+
+async def test_what_somebody_ordered_keeps_its_summary_and_what_was_done_all_of_it() -> None:
+    """Evidence and rollback need the plan that made flow jobs; an order stays in the list."""
+    story = await quiet()
+    done = story.remediation
+    await story.order(RemediationMode.DRY_RUN, cause="look")
+    looked = story.remediation
+    await days(story, 15)
+
+    plans = {one.id: (await show_plan(story.services, one.id))[0] for one in (done, looked)}
+
+    assert {item.display_name for item in plans[done.id].items} == {"Orders", "Managed"}
+    assert plans[done.id].environment_job.plan_kept is PlanKept.WHOLE
+    assert plans[looked.id].items == ()
+    assert plans[looked.id].environment_job.plan_kept is PlanKept.SUMMARY
+
+
+async def test_a_plan_that_is_current_or_undecided_stays() -> None:
+    """An environment that left its policy keeps its last plan; a plan may wait for approval."""
+    story = await quiet()
+    await days(story, 5)
+    last = max(
+        await story.services.tables.environment_jobs.all(), key=lambda job: str(job.ended_at)
+    )
+    story.build.unlink()
+
+    await days(story, 20)
+
+    items = await story.services.tables.plans.all(last.id)
+    assert [item.display_name for item in items] == ["Managed"]
+
+
+async def superseded_story() -> Story:
+    """Return a story with superseded plans, of which the next look removes each in another way."""
+    story = await quiet(plans_kept=400 * DAY)
+    await story.order(RemediationMode.DRY_RUN, cause="look")
+    await days(story, 6)
+    story.settings = twin_settings(plans_kept=2 * DAY)
+    story.renew()
+    return story
+
+
+async def test_a_removal_that_dies_anywhere_is_ended_by_the_next() -> None:
+    """At each write in turn; in the end the rows are those of a removal that was let end."""
+    story = await superseded_story()
+    store = story.twins.store
+    begun = dict(store.rows)
+    write = MemoryStore.write
+    left = 0
+
+    async def dying(self: MemoryStore, *operations: object) -> object:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KilledError
+        return await write(self, *operations)  # type: ignore[arg-type]
+
+    async def names_after(deaths: int) -> set[tuple[str, str, str]]:
+        nonlocal left
+        store.rows = dict(begun)
+        left = deaths
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MemoryStore, "write", dying)
+            with pytest.raises(KilledError):
+                await forget_old_plans(story.services)
+        for job in await story.services.tables.environment_jobs.all():
+            if job.plan_kept is PlanKept.WHOLE:  # none is shown as whole that is not
+                kept = {name for name in store.rows if name[:2] == ("plans", job.id)}
+                assert kept == {name for name in begun if name[:2] == ("plans", job.id)}
+        await forget_old_plans(story.services)
+        return set(store.rows)
+
+    assert await forget_old_plans(story.services) == 0
+    whole = set(store.rows)
+    assert len(whole) < len(begun) - 10
+    writes = 0
+    while True:
+        try:
+            assert await names_after(writes) == whole
+        except pytest.fail.Exception:  # it had no more writes than that
+            break
+        writes += 1
+    assert writes > 10
+
+
+async def test_a_removal_ends_in_time_and_goes_on_the_next_day() -> None:
+    """It takes two minutes of a sweep at most."""
+    story = await superseded_story()
+    clock, delete = story.world.clock, MemoryStore.write
+
+    async def slow(self: MemoryStore, *operations: object) -> object:
+        clock.advance(timedelta(minutes=1))
+        return await delete(self, *operations)  # type: ignore[arg-type]
+
+    left = [99]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryStore, "write", slow)
+        while left[-1]:
+            left.append(await forget_old_plans(story.services))
+
+    assert left == sorted(set(left), reverse=True)
+    assert len(left) > 3
+
+
+async def test_one_row_that_cannot_be_read_keeps_its_remediation_only() -> None:
+    """It is told of, and the others are removed."""
+    story = await superseded_story()
+    store = story.twins.store
+    jobs = await story.services.tables.environment_jobs.all()
+    first = superseded(jobs, {job.environment_job_id for job in (await story.jobs()).values()})[1]
+    name = story.services.tables.environment_jobs.name_of(first)
+    row = store.rows[name]
+    store.rows[name] = replace(row, columns={**row.columns, "data0": "{"})
+    before = rows(story)["environmentjobs"]
+
+    await forget_old_plans(story.services)
+
+    assert name in store.rows
+    assert ("remediations", "remediation", name[1]) in store.rows
+    assert rows(story)["environmentjobs"] < before - 1
+
+
+async def test_the_ids_of_trigger_urls_are_indexed_once_from_older_plans() -> None:
+    """Before the rows of those plans go; what a newer look found stands."""
+    story = await quiet()
+    services = story.services
+    job = await story.environment_job()
+    items = {item.display_name: item for item in await services.tables.plans.all(job.id)}
+    old = replace(items["Managed"], url_id="a" * 32)
+    await services.tables.plans.upsert(old)
+
+    await index_urls_of_plans(services)
+    known = await known_url_ids(services, job.environment_id)
+    assert known[old.workflow_id] == "a" * 32
+    assert old.workflow_id not in await known_url_ids(services, job.environment_id, but_not=job.id)
+
+    newer = KnownUrl(
+        environment_id=job.environment_id,
+        workflow_id=old.workflow_id,
+        url_id="b" * 32,
+        found_by="another",
+    )
+    await services.tables.known_urls.upsert(newer)
+    await services.tables.timer_runs.clear()
+    await index_urls_of_plans(services)
+
+    assert (await known_url_ids(services, job.environment_id))[old.workflow_id] == "b" * 32
+
+
+@pytest.mark.parametrize("past", [0, 40])
+async def test_a_plan_asks_the_store_the_same_however_long_the_past_is(past: int) -> None:
+    """Plans of the past are no queries of the next one."""
+    assert await queries_of_a_plan(past) == await queries_of_a_plan(1)
+
+
+async def queries_of_a_plan(past: int) -> int:
+    """Return how often the store is asked by a plan after so many plans of the same environment."""
+    story = await quiet(plans_kept=400 * DAY)
+    tables, job = story.services.tables, await story.environment_job()
+    items = await tables.plans.all(job.id)
+    for number in range(past):
+        order = Remediation(
+            mode=RemediationMode.APPLY,
+            origin=Origin.SWEEP,
+            cause=f"past-{number}",
+            created=story.services.now - number * DAY,
+            environment_ids=(job.environment_id,),
+        )
+        old = replace(job, id=f"old-{number}", remediation_id=order.id)
+        await tables.remediations.upsert(order)
+        await tables.environment_jobs.upsert(old)
+        await tables.plans.upsert(*(replace(one, environment_job_id=old.id) for one in items))
+    asked = Counter[str]()
+    query, get = MemoryStore.query, MemoryStore.get
+
+    def counted_query(self: MemoryStore, table: str, *more: object, **named: object) -> object:
+        asked[table] += 1
+        return query(self, table, *more, **named)  # type: ignore[arg-type]
+
+    async def counted_get(self: MemoryStore, table: str, *more: object) -> object:
+        asked[table] += 1
+        return await get(self, table, *more)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryStore, "query", counted_query)
+        patch.setattr(MemoryStore, "get", counted_get)
+        await story.order(RemediationMode.DRY_RUN, cause="next", run=timedelta(seconds=30))
+    assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
+    return asked.total()

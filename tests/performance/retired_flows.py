@@ -1,0 +1,155 @@
+"""A tenant of retired originals, on the local tenant in moved time, and the rows of their jobs.
+
+What a sweep of it costs, and how a quiet year fills the store, is printed by
+
+    python -m tests.performance.retired_flows --flows 1000 --days 5
+"""
+
+import argparse
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.identity import copy_id, job_id
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
+from shared.domain.jobs.transitions import moved
+from shared.use_cases.sweep import SweepResult, sweep
+from tests.contract.tenant_world import ENVIRONMENT, HTTP, definition
+from tests.functional.wire.wire_seed import flow_seed, tenant_seed
+from tests.performance.many_flows import flow_ids
+from tests.performance.remediation_figures import Moved, by_service, moved_story
+
+#: Seconds of a day; and how long deliveries are let run after a sweep.
+DAY = 24 * 3600
+HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """What one quiet day took."""
+
+    result: SweepResult
+    #: Calls of each service by the sweep, and by the environment's job.
+    sweep_calls: dict[str, int]
+    plan_calls: dict[str, int]
+    #: Reads of the store by the deliveries of the environment's job.
+    plan_reads: int
+    rows: Counter[str]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retired:
+    """The product in an environment whose flows are all retired."""
+
+    moved: Moved
+    jobs: list[FlowJob]
+
+    async def day(self) -> Day:
+        """Let a day pass: its sweep, then an hour in which the environment's job is delivered."""
+        story, store, calls = self.moved.story, self.moved.store, self.moved.story.tenant.calls
+        story.tenant.clock.advance(DAY - HOUR)
+        calls.reset()
+        result = await sweep(story.services, f"{story.services.now:%Y-%m-%d}")
+        sweep_calls = _told(calls.capabilities)
+        calls.reset()
+        store.reads = 0
+        for _ in range(60):
+            while await story.deliver():
+                pass
+            story.tenant.clock.advance(HOUR / 60)
+        plan_reads = store.reads
+        rows, size = self.rows()
+        return Day(
+            result=result,
+            sweep_calls=sweep_calls,
+            plan_calls=_told(calls.capabilities),
+            plan_reads=plan_reads,
+            rows=rows,
+            bytes=size,
+        )
+
+    def rows(self) -> tuple[Counter[str], int]:
+        """Return how many rows each table has, and the characters of all."""
+        database = self.moved.store.store._database  # type: ignore[attr-defined]
+        found = database.execute(
+            "select tbl, count(*), sum(length(columns)) from entity group by 1"
+        )
+        rows = found.fetchall()
+        return Counter({table: count for table, count, _ in rows}), sum(size for *_, size in rows)
+
+
+def _told(capabilities: Counter[str]) -> dict[str, int]:
+    return {name: count for name, count in by_service(capabilities).items() if count}
+
+
+@asynccontextmanager
+async def retired_flows(flows: int) -> AsyncIterator[Retired]:
+    """Give an environment of so many retired originals; there are no copies."""
+    ids = flow_ids(flows)
+    seeds = [
+        flow_seed(one, f"Flow {n:05}", definition(HTTP), state="Stopped")
+        for n, one in enumerate(ids)
+    ]
+    async with moved_story(tenant_seed(*seeds)) as moved_time:
+        services = moved_time.story.services
+        settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=Mode.AUTO)
+        await services.tables.environments.upsert(settings)
+        environment = await services.environments.get(ENVIRONMENT)
+        assert environment.policy is not None
+        policy = environment.policy.policy_id
+        jobs = [
+            moved(
+                FlowJob(
+                    id=job_id(ENVIRONMENT, one, policy),
+                    environment_id=ENVIRONMENT,
+                    policy_id=policy,
+                    remediation_id="done",
+                    environment_job_id="done",
+                    original_id=one,
+                    flow_name=one,
+                    display_name=f"Flow {n:05}",
+                    category=TriggerCategory.HTTP,
+                    trigger_name="manual",
+                    has_trigger_url=True,
+                    in_solution=True,
+                    pattern=Pattern.CALLED,
+                    original_digest="",
+                    state=JobState.QUIET,
+                    copy_id=copy_id(ENVIRONMENT, one, policy),
+                ),
+                JobState.RETIRED,
+                "Retired.",
+                now=services.now,
+            )
+            for n, one in enumerate(ids)
+        ]
+        await services.tables.jobs.upsert(*jobs)
+        yield Retired(moved=moved_time, jobs=jobs)
+
+
+async def main(flows: int, days: int) -> None:
+    """Print what some quiet days take."""
+    async with retired_flows(flows) as retired:
+        before = retired.rows()[1]
+        for _ in range(days):
+            day = await retired.day()
+            print(
+                f"sweep {day.sweep_calls}, plan {day.plan_calls} and {day.plan_reads} reads, "
+                f"{day.rows.total()} rows, {day.bytes - before:+} bytes"
+            )
+            print(f"   {dict(day.rows)}")
+            before = day.bytes
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--flows", type=int, default=1_000)
+    parser.add_argument("--days", type=int, default=5)
+    asked = parser.parse_args()
+    asyncio.run(main(asked.flows, asked.days))

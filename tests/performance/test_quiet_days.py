@@ -1,0 +1,38 @@
+"""What a quiet day of many retired flows costs, at the default budgets and in moved time."""
+
+from local_cloud.tenant.environments.flow import FlowState
+from tests.performance.retired_flows import Day, retired_flows
+
+#: Of the store, for a plan of a thousand retired flows: 22, and 21 for a hundred.
+MOST_READS = 50
+
+
+async def quiet_days(flows: int) -> list[Day]:
+    """Return two days of an environment with so many retired flows."""
+    async with retired_flows(flows) as retired:
+        return [await retired.day() for _ in range(2)]
+
+
+async def test_the_last_of_1500_retired_flows_is_seen_when_it_is_on_again() -> None:
+    """In the next sweep, as the first is: two calls of Dataverse look at all of them."""
+    async with retired_flows(1_500) as retired:
+        ordered = sorted(retired.jobs, key=lambda job: job.id)
+        on_again = [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
+        for job in on_again:
+            retired.moved.story.flow(job.original_id).state = FlowState.STARTED
+
+        day = await retired.day()
+
+    assert set(day.result.came_back) == {job.display_name for job in on_again}
+    assert day.result.not_looked_at == 0
+    assert day.sweep_calls["dataverse"] == 2
+
+
+async def test_a_quiet_day_costs_the_same_however_many_flows_are_retired() -> None:
+    """No row a flow, and no query a flow; calls grow by a page of definitions."""
+    few, many = await quiet_days(100), await quiet_days(1_000)
+
+    assert many[1].plan_reads <= few[1].plan_reads + 1  # of a page of definitions more
+    assert many[1].plan_reads <= MOST_READS
+    assert many[1].rows - many[0].rows == few[1].rows - few[0].rows
+    assert (many[1].rows - many[0].rows)["plans"] == 0
