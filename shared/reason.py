@@ -549,7 +549,7 @@ class Reason(StrEnum):
     WINDOW = (
         "window",
         "The environment's maintenance window is closed.",
-        "Nothing; or set another window (`cmkflow environment set ENVIRONMENT --window HOURS`).",
+        "Nothing; or another window: `cmkflow environment set ENVIRONMENT --window 22:00-04:00`.",
         EndedBy.SETTING,
     )
     FLOW_JOBS = (

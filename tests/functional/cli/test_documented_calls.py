@@ -91,6 +91,7 @@ def _filled_in(words: tuple[str, ...], story: Story) -> list[str]:
     examples: dict[str, str] = {
         "ENVIRONMENT": environment,
         "ENV": environment,
+        "FLOW": flow,
         "REMEDIATION": story.remediation.id,
         "DATE": f"{story.world.clock.now() + timedelta(days=10):%Y-%m-%d}",
         "MODE": "approve",
