@@ -21,7 +21,6 @@ from shared.reason import Reason
 from shared.settings import Settings
 from shared.tables import Tables
 from tests import documented_commands, runbook_tables
-from tests.command_tree import command_tree, is_group
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -75,18 +74,6 @@ def test_every_schedule_is_documented() -> None:
 
     schedules = set(re.findall(r"%(CMK_\w+)%", source))
     assert schedules <= code_in(rows(page("settings.md")))
-
-
-def test_every_command_is_documented_and_no_other() -> None:
-    """In the table of docs/command-line.md, by its words in small letters."""
-    cells = [cell.strip("`") for cell in rows(page("command-line.md")) if "cmkflow" in cell]
-    documented = {
-        " ".join(word for word in cell.split() if re.fullmatch(r"[a-z][a-z-]*", word))
-        for cell in cells
-    }
-
-    commands = {words for words, one in command_tree().items() if not is_group(one)}
-    assert documented == {" ".join(("cmkflow", *words)) for words in commands}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@
 here.
 """
 
-import re
 import subprocess
 import sys
 from functools import cache
@@ -16,7 +15,6 @@ from tests.command_tree import command_tree, is_group
 from tests.documented_commands import ROOT, Command, documented_commands
 
 COMMANDS = documented_commands()
-COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text()
 _INSTALLED = "tests/e2e/test_installed_command.py"
 #: What commands begin with that are run elsewhere, and where.
 RUN_BY = {
@@ -74,20 +72,6 @@ def test_a_named_command_exists(command: Command) -> None:
 
     assert found, command.text
     assert not is_group(found[-1]) or (command.words[1:] in tree and not command.is_fenced)
-
-
-def test_every_option_is_in_the_row_of_its_command_and_no_other() -> None:
-    """In docs/command-line.md, but for those that all commands of the API have."""
-    everywhere = {"--api", "--key", "--json", "--by", "--output", "--query", "--no-pager"}
-    tree = command_tree()
-    commands = {" ".join(words): one for words, one in tree.items() if not is_group(one)}
-    for name, command in commands.items():
-        row = re.search(rf"^\| `cmkflow {name}\b.*", COMMAND_LINE, re.MULTILINE)
-        options = {option for one in command.params if not one.hidden for option in one.opts}
-
-        assert row, name
-        said = set(re.findall(r"--[a-z-]+", row[0]))
-        assert said - everywhere == {one for one in options if one[:2] == "--"} - everywhere, name
 
 
 @pytest.mark.parametrize("command", of("make"), ids=str)
