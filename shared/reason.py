@@ -84,13 +84,13 @@ class Reason(StrEnum):
     )
     STALE = (
         "stale",
-        "The plan is not the one that was approved any longer.",
+        "The plan is no longer the one that was approved.",
         "Look at the plan again, then approve the version that it shows.",
     )
     EXPIRED = (
         "expired",
         "The plan is too old to be approved.",
-        "Order a new remediation: the tenant may have changed since.",
+        "Start a new remediation: the tenant may have changed since.",
     )
     EXCLUDED = (
         "excluded",
@@ -103,12 +103,12 @@ class Reason(StrEnum):
     OWN_ORDER = (
         "own_order",
         "The person who started the remediation may not approve its plan or its deletions.",
-        "Have another approver decide; or order it as somebody else.",
+        "Have another approver decide; or have somebody else start the remediation.",
     )
     IDEMPOTENCY_KEY = (
         "idempotency_key",
         "The same idempotency key has started another remediation.",
-        "Send each new order with a key of its own.",
+        "Use a new idempotency key for each new remediation.",
     )
 
     # -- the original and its copy
@@ -128,7 +128,7 @@ class Reason(StrEnum):
             "The original was edited after it was planned or copied. The rollback of a flow that "
             "it calls, which restores the old URL, is such an edit too."
         ),
-        "Look at the edit, then retry: the app copies the flow as it is now.",
+        "Check the edit, then retry: the app copies the flow as it is now.",
     )
     TRIGGER = (
         "trigger",
@@ -259,14 +259,14 @@ class Reason(StrEnum):
         "not_protected",
         "The copy itself is on Microsoft's key.",
         (
-            "Check in the admin center that the environment's migration has ended, then retry; if "
-            "the copy stays listed, open a support ticket."
+            "Check in the admin center that the environment's platform migration is complete, "
+            "then retry; if the copy stays listed, open a support ticket."
         ),
     )
     URL = (
         "url",
         "The copy has the original's trigger URL.",
-        "Open a support ticket: the copy was not created as a flow of its own.",
+        "Open a support ticket: the platform did not create the copy as a separate flow.",
     )
     URL_SHAPE = (
         "url_shape",
@@ -275,9 +275,9 @@ class Reason(StrEnum):
     )
     NETWORK_GAP = (
         "network_gap",
-        "A firewall denies the copy's addresses, or may deny them.",
+        "A firewall denies the copy's addresses, or may deny them (a firewall issue).",
         (
-            "Allow them for every named region, then retry; or accept the gap (`cmkflow "
+            "Allow them for every named region, then retry; or ignore the issue (`cmkflow "
             "environment waive`)."
         ),
         EndedBy.SWEEP,
@@ -319,7 +319,7 @@ class Reason(StrEnum):
     )
     UNKNOWN_GAP = (
         "unknown_gap",
-        "No gap and no firewall has this name.",
+        "No firewall issue and no firewall has this name.",
         "Take the name from the answer, which lists the names that are similar, or all.",
     )
     NOT_SHOWN = (
@@ -328,7 +328,7 @@ class Reason(StrEnum):
             "The platform accepted a change and does not show it. The job waits for five minutes "
             "(`CMK_READ_BACK_DEADLINE`), then it is blocked."
         ),
-        "See in Power Automate whether it is there and as it is to be, then retry.",
+        "Check in Power Automate whether it is there and as it should be, then retry.",
     )
     FIRST_WAVE = (
         "first_wave",
@@ -370,7 +370,7 @@ class Reason(StrEnum):
     EDITED = (
         "edited",
         "A converted definition that is to be restored was edited.",
-        "Restore by hand what is to be restored (the job's archive has it), then retry.",
+        "Restore the definition yourself (the job's archive has it), then retry.",
     )
     EDIT_DIFFERS = (
         "edit_differs",
@@ -481,7 +481,7 @@ class Reason(StrEnum):
     RUNNING = (
         "running",
         "A run that began before the change is in progress.",
-        "Nothing: the job continues when the run has ended.",
+        "Nothing: the job continues when the run is complete.",
     )
     UNDER_WAY = (
         "under_way",
@@ -532,7 +532,7 @@ class Reason(StrEnum):
     CAME_BACK = (
         "came_back",
         "A retired original is on again: it and its copy may both run.",
-        "Find out who turned it on; turn it off, then order the delete anew.",
+        "Find out who turned it on; turn it off, then schedule the deletion again.",
     )
     DELETED = (
         "deleted",
@@ -565,7 +565,7 @@ class Reason(StrEnum):
     TRANSIENT = (
         "transient",
         "A service works, and failed on this flow in every try.",
-        "Look at the flow in the portal, then retry.",
+        "Check the flow in Power Automate, then retry.",
         EndedBy.SWEEP,
     )
     DEFECT = (
@@ -574,7 +574,7 @@ class Reason(StrEnum):
             "An internal error, five invocations in a row. The job has failed and nothing has "
             "changed since; in a cutover the original is on again."
         ),
-        "Report it with this reason; retry when the app is mended.",
+        "Report it with this message; retry when the app is fixed.",
     )
     OUTAGE = (
         "outage",
@@ -623,7 +623,7 @@ class Reason(StrEnum):
         "ranges_changed",
         "Microsoft's address ranges changed, and the named firewalls deny the new ones.",
         (
-            "Open the firewalls that `cmkflow network changes` shows, or accept each gap. Rules "
+            "Open the firewalls that `cmkflow network changes` shows, or ignore each issue. Rules "
             "by service tag need no change."
         ),
     )

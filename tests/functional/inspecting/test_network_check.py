@@ -531,7 +531,8 @@ def test_every_gap_of_a_real_file_has_a_repair_or_a_named_refusal() -> None:
 
 
 def _written_refusals() -> set[str]:
-    chapter = _DOCUMENT.read_text(encoding="utf-8").partition("## Repair")[2].partition("\n## ")[0]
+    text = _DOCUMENT.read_text(encoding="utf-8")
+    chapter = text.partition("## Firewall fixes")[2].partition("\n## ")[0]
     return set(re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE))
 
 
