@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from shared.domain.environment import Mode
+from shared.domain.identity import job_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
 from shared.domain.plans.left import left_without_job, retired_originals
@@ -13,6 +14,8 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.what_fits import fitting_findings, with_network
 from shared.jobs.held import Held
 from shared.jobs.kinds import ENVIRONMENT
+from shared.notices import tell
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.discovery_parts import keep_flows_only
 from shared.steps.gate import settings_of
@@ -43,9 +46,11 @@ async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
     services = held.services
     items, findings = await plan_now(held, await environment_of(services, held.job))
     stay = len(items)
-    # Whoever names flows wants to know of each.
-    if not held.job.flow_ids:
-        items = [item for item in items if not item.is_in_place]
+    for item in items:
+        if item.is_retired and item.is_on:
+            await _tell_came_back(held, item)
+    if not held.job.flow_ids:  # whoever names flows wants to know of each
+        items = [item for item in items if item.is_on or not item.is_retired]
         findings = (*findings, *retired_originals(stay - len(items)))
     plan, still = held.rows(services.tables.plans), {item.workflow_id for item in items}
     await plan.delete(*[item for item in await plan.all() if item.workflow_id not in still])
@@ -57,6 +62,15 @@ async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
     )
     text = f"{stay} flows stay on Microsoft's key."
     return moved(job, EnvironmentJobState.PLANNED, text, now=services.now)
+
+
+async def _tell_came_back(held: Held[EnvironmentJob], item: PlanItem) -> None:
+    """Tell of a retired original that is on again, whatever the daily look had calls for."""
+    job, table = held.job, held.services.tables.jobs
+    identity = job_id(job.environment_id, item.workflow_id, job.policy_id)
+    text = f"{item.display_name} was retired, and is on again."
+    row = (table.name, job.environment_id, identity)
+    await tell(held.services, Reason.CAME_BACK, row, text)
 
 
 async def _complete_plan(held: Held[EnvironmentJob]) -> EnvironmentJob:

@@ -239,3 +239,22 @@ async def test_a_method_that_is_not_served_is_refused_in_json(world: TenantWorld
 
     assert (answer.status, answer.code) == (405, "MethodNotAllowed")
     assert "GET" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "column", "status"),
+    [
+        (500, "workflowid", 200),
+        (501, "workflowid", 400),
+        (420, f"workflowid{' ' * 40}", 414),
+    ],
+)
+async def test_dataverse_takes_so_many_conditions_in_an_address_so_long(
+    world: TenantWorld, ids: int, column: str, status: int
+) -> None:
+    """500 conditions, in 32,768 characters where it is no part of a batch."""
+    terms = " or ".join(f"{column} eq {HTTP_FLOW}" for _ in range(ids))
+
+    answer = await world.call("GET", f"{ORG_API}/workflows?$filter={terms}&$select=name")
+
+    assert answer.status == status

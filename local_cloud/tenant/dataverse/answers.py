@@ -1,5 +1,6 @@
 """Answers of Dataverse's Web API: lists by query option and page, rows written, plain rows."""
 
+import re
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -7,6 +8,8 @@ from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.core.odata import expansions, invalid, parse_filter, select, sort_key
 from local_cloud.tenant.core.paging import link, start_of, top
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.routing import IN_BATCH
 from local_cloud.tenant.dataverse.rows import TABLES
 from local_cloud.tenant.environments.access import platform_of
 from local_cloud.tenant.environments.environment import Environment, Row
@@ -14,6 +17,12 @@ from local_cloud.tenant.environments.environment import Environment, Row
 #: Entity set → key column.
 KEYS = {"workflows": "workflowid"} | {name: table.key for name, table in TABLES.items()}
 BASE = "/api/data/v9.2"
+#: Characters of the address of a GET that is no part of a batch (Microsoft: "Use FetchXML within
+#: $batch": 32 KB, and 64 KB within).
+LONGEST = 32_768
+#: Conditions of one query (Microsoft: "Filter rows": `TooManyConditionsInQuery`).
+MOST_CONDITIONS = 500
+_CONDITION = re.compile(r" (?:eq|ne|gt|ge|lt|le) |(?:contains|startswith|endswith)\(")
 
 
 def list_answer(
@@ -21,6 +30,7 @@ def list_answer(
 ) -> Response:
     """A page of the rows that match; the next link names the place where it goes on."""
     query = request.query_params
+    _require_short(request)
     if order := query.get("$orderby"):
         key, descending = sort_key(order)
         rows = sorted(rows, key=key, reverse=descending)
@@ -36,6 +46,16 @@ def list_answer(
     if place < len(rows) and "$top" not in query:
         body["@odata.nextLink"] = link(request, place)
     return row_answer(body)
+
+
+def _require_short(request: Request) -> None:
+    """Refuse an address or a filter that is too long; in a batch, twice the address is taken."""
+    if IN_BATCH not in request.scope and len(str(request.url)) > LONGEST:
+        # No source names the status and the code [SIM].
+        raise PlatformError(414, "0x80060888", "The request URI is too long.")
+    if len(_CONDITION.findall(request.query_params.get("$filter", ""))) > MOST_CONDITIONS:
+        message = "Number of conditions in query exceeded maximum limit."
+        raise PlatformError(400, "0x8004430C", message)
 
 
 def shaped(request: Request, environment: Environment, entity_set: str, row: Row) -> Row:

@@ -131,9 +131,9 @@ class PlanItem:
         return self.action is PlannedAction.BLOCKED
 
     @property
-    def is_in_place(self) -> bool:
-        """Return whether a fresh plan has nothing to do or to say: its copy works, it is off."""
-        return self.action is PlannedAction.LEAVE and self.left is None and not self.is_on
+    def is_retired(self) -> bool:
+        """Return whether a fresh plan leaves the flow since its copy has taken its place."""
+        return self.action is PlannedAction.LEAVE and self.left is None
 
     @property
     def awaits_approval(self) -> bool:

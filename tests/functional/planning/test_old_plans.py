@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import Mode
+from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import (
@@ -94,6 +95,21 @@ async def test_a_retired_original_has_no_line_in_later_plans() -> None:
 
     (item,) = (await story.plan()).values()
     assert "Its copy is in place" in item.explanation
+
+
+async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
+    """The report is read to its end, whatever calls the sweep has left for its own look."""
+    story = await quiet()
+    original = (await story.job("Orders")).original_id
+    (flow,) = [one for one in story.world.flows() if one.workflow_id == original]
+    flow.state = FlowState.ON
+
+    await story.order(RemediationMode.DRY_RUN, cause="look")
+
+    (notice,) = await story.services.tables.notices.all()
+    job = await story.job("Orders")
+    assert (notice.code, notice.row) == ("came_back", ("jobs", job.environment_id, job.id))
+    assert original in {item.workflow_id for item in (await story.plan()).values()}
 
 
 async def test_of_a_plan_that_nobody_ordered_a_summary_stays_and_then_nothing() -> None:
