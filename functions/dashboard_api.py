@@ -12,6 +12,7 @@ from functions.dashboard.frame import View, assets
 from functions.endpoints import HTML, Call, endpoint
 from functions.http_answers import page
 from functions.http_requests import NoBody, NoQuery, Request, Text
+from functions.paging import PagedQuery
 from functions.remediation_models import EnvironmentId
 from shared.bootstrap import services
 from shared.domain.plans.plan_item import PlannedAction
@@ -22,6 +23,7 @@ from shared.use_cases import show_flow as flows
 from shared.use_cases.remediation_rows import find, refuse_own_order
 from shared.use_cases.repair_network import ShownRepair, show_repairs
 from shared.use_cases.show_attention import show_attention
+from shared.use_cases.show_part import closed_flows, show_part
 from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
 
 
@@ -33,6 +35,10 @@ class PageQuery(Request):
     jobs: Annotated[int, Field(ge=0)] = 0
 
 
+class ListPageQuery(PageQuery, PagedQuery):
+    """Which page of the list to show."""
+
+
 class RemediationPageQuery(PageQuery):
     """Which flows to list."""
 
@@ -40,6 +46,10 @@ class RemediationPageQuery(PageQuery):
     state: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,40}$")] = ""
     #: Part of a title or an id.
     find: Annotated[str, StringConstraints(max_length=200)] = ""
+    #: How many of them come before the page.
+    start: Annotated[int, Field(ge=0)] = 0
+    #: Read every flow, to say what an order to undo would do.
+    undo: bool = False
     #: Name of a gap: read its firewall anew, and show what closes it for an environment.
     repair: Text | None = None
     environment: EnvironmentId | None = None
@@ -75,12 +85,14 @@ async def show_overview_page(call: Call[PageQuery, NoBody]) -> func.HttpResponse
 @endpoint(
     role=Role.READER,
     answer=None,
-    query=PageQuery,
+    query=ListPageQuery,
     media_types=(HTML,),
 )
-async def show_remediations_page(call: Call[PageQuery, NoBody]) -> func.HttpResponse:
-    """Return every remediation, newest first."""
-    return page(pages.list_page(_view(call), await list_remediations(services())))
+async def show_remediations_page(call: Call[ListPageQuery, NoBody]) -> func.HttpResponse:
+    """Return a page of remediations, newest first."""
+    query = call.query
+    found = await list_remediations(services(), limit=query.limit, begin=query.begin)
+    return page(pages.list_page(_view(call), found, query.limit))
 
 
 @endpoint(
@@ -92,16 +104,27 @@ async def show_remediations_page(call: Call[PageQuery, NoBody]) -> func.HttpResp
 async def show_remediation_page(call: Call[RemediationPageQuery, NoBody]) -> func.HttpResponse:
     """Return one remediation: how far it is, its flows, who calls whom, what happened."""
     query = call.query
-    shown = await show_remediation(services(), call.id.lower())
-    found = await flows.show_flows(services(), shown)
-    chosen = pages.Filter(state=query.state, find=query.find)
+    identity, chosen = call.id.lower(), pages.Filter(state=query.state, find=query.find)
+    part = None if query.find or query.undo else await show_part(services(), identity)
+    others = None
+    if part:
+        shown, found = part.shown, part.flows
+        skip, take = pages.place_among(found, chosen, query.start)
+        closed = await closed_flows(services(), part, query.state, skip, take)
+        others = pages.Others(counts=part.closed, on_page=closed)
+    else:
+        shown = await show_remediation(services(), identity)
+        found = tuple(await flows.show_flows(services(), shown))
     closed_by: Sequence[ShownRepair] | ProductError = ()
     if query.repair and query.environment:
         try:
             closed_by = await show_repairs(services(), query.repair, query.environment)
         except ProductError as err:  # the page has all else to show
             closed_by = err
-    return page(pages.remediation_page(_view(call), shown, found, chosen, closed_by))
+    text = pages.remediation_page(
+        _view(call), shown, found, chosen, closed_by, start=query.start, others=others
+    )
+    return page(text)
 
 
 @endpoint(

@@ -74,25 +74,21 @@ async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpR
 async def list_remediations(call: Call[RemediationQuery, NoBody]) -> RemediationList:
     """Return remediations, newest first."""
     query = call.query
-    found = await shown.list_remediations(services())
+
+    def takes(item: shown.ShownRemediation) -> bool:
+        return (
+            query.environment in (None, *item.remediation.environment_ids)
+            and query.mode in (None, item.remediation.mode)
+            and query.origin in (None, item.remediation.origin)
+            and query.state in (None, *item.progress.states)
+        )
+
+    is_filtered = any((query.environment, query.mode, query.origin, query.state))
     # One that is not in the state any more that is asked for still says where the next page begins.
-    ids = [item.remediation.id for item in found.items]
-    items = [
-        item
-        for item in found.items[query.begin(ids) :]
-        if query.environment in (None, *item.remediation.environment_ids)
-        and query.mode in (None, item.remediation.mode)
-        and query.origin in (None, item.remediation.origin)
-        and query.state in (None, *item.progress.states)
-    ]
-    page = items[: query.limit]
-    return RemediationList.model_validate(
-        {
-            "items": page,
-            "unreadable": found.unreadable,
-            "next": page[-1].remediation.id if len(items) > len(page) else "",
-        }
+    found = await shown.list_remediations(
+        services(), limit=query.limit, begin=query.begin, takes=takes if is_filtered else None
     )
+    return RemediationList.model_validate(found)
 
 
 @endpoint(

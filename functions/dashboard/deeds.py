@@ -46,9 +46,12 @@ class Deed:
 
 
 def deeds_of_remediation(
-    shown: ShownRemediation, principal: Principal, now: datetime
+    shown: ShownRemediation, principal: Principal, now: datetime, *, is_whole: bool = True
 ) -> list[Deed]:
-    """Return what may be done with a remediation as a whole."""
+    """Return what may be done with a remediation as a whole.
+
+    Without `is_whole` not all of its jobs were read, and what would be undone cannot be said.
+    """
     jobs, environments = shown.jobs, shown.environment_jobs
     identity, found = shown.remediation.id, []
     stuck = [job for job in jobs if job.is_stuck]
@@ -61,6 +64,8 @@ def deeds_of_remediation(
             )
         does += [f"The work in {job.environment_name} goes on at {_at(job)}." for job in whole]
         found.append(_deed("retry", "Retry what is blocked", identity, principal, does=does))
+    if not is_whole:
+        return found
     begins = any(job.may_begin_more for job in environments)
     no_more = ("Nothing more of it begins, also what waits for approval.",) if begins else ()
     all_begun = [job for job in jobs if _can_go_back(job)]

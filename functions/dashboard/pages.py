@@ -1,8 +1,8 @@
 """What each page of the dashboard shows, from what the use cases return."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from heapq import nlargest
 from typing import Any
@@ -32,6 +32,8 @@ from shared.use_cases.show_attention import Attention
 from shared.use_cases.show_flow import Comparison, FlowDetail, ShownFlow
 from shared.use_cases.show_remediation import ShownPlan, ShownRemediation, ShownRemediations
 
+#: Flows on one page of a remediation.
+FLOWS_ON_PAGE = 100
 #: Lines of the timeline of a remediation; each flow has its own on its page.
 _MOST_CHANGES = 40
 
@@ -64,9 +66,30 @@ def overview_page(view: View, attention: Attention) -> str:
     )
 
 
-def list_page(view: View, found: ShownRemediations) -> str:
-    """Return the page of all remediations, newest first."""
-    return framed("remediations", view, items=found.items, unreadable_rows=found.unreadable)
+def list_page(view: View, found: ShownRemediations, limit: int) -> str:
+    """Return a page of at most `limit` remediations, newest first."""
+    return framed("remediations", view, found=found, limit=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """Closed flows that are not read, and those of them that are on the page."""
+
+    #: All of them by state.
+    counts: Mapping[str, int] = field(default_factory=dict)
+    on_page: Sequence[ShownFlow] = ()
+
+
+def place_among(flows: Iterable[ShownFlow], chosen: Filter, start: int) -> tuple[int, int]:
+    """Return how many closed flows to skip and to take for a page that begins at `start`.
+
+    The flows come first, as far as they are chosen.
+    """
+    before = sum(
+        chosen.takes(_line(flow.workflow_id, flow, standing_of(flow), {})) for flow in flows
+    )
+    first = max(start - before, 0)
+    return first, max(start + FLOWS_ON_PAGE - before, 0) - first
 
 
 def remediation_page(
@@ -75,15 +98,35 @@ def remediation_page(
     flows: Sequence[ShownFlow],
     chosen: Filter,
     closed_by: Sequence[ShownRepair] | ProductError = (),
+    *,
+    start: int = 0,
+    others: Others | None = None,
 ) -> str:
-    """Return the page of one remediation; `closed_by`: what closes a gap, if that is asked for."""
+    """Return the page of one remediation; `closed_by`: what closes a gap, if that is asked for.
+
+    `start`: how many of the chosen flows come before the page. `others`: closed flows beside
+    `flows`, which come after these; None: `flows` are all.
+    """
+    rest = others or Others()
     names = {job.environment_id: _name_of(job) for job in shown.environment_jobs}
     found = {flow.workflow_id: (flow, standing_of(flow)) for flow in flows}
     where = names if len(names) > 1 else {}
     lines = [_line(one, *both, where) for one, both in found.items()]
     lines.sort(key=_place)
     counts = Counter((line.standing.key, line.standing.look) for line in lines)
+    counts.update({(state, look_of(state)): number for state, number in rest.counts.items()})
+    listed = chosen.of(lines)
+    matching = len(listed) + sum(
+        number for state, number in rest.counts.items() if chosen.state in ("", state)
+    )
+    more = {flow.workflow_id: (flow, standing_of(flow)) for flow in rest.on_page}
+    on_page = listed[start : start + FLOWS_ON_PAGE]
+    on_page += [_line(one, *both, where) for one, both in more.items()]
     here = f"/api/dashboard/remediations/{shown.remediation.id}"
+    known = replace(shown, jobs=(*shown.jobs, *(one.job for one in rest.on_page if one.job)))
+    looks = Counter[str]()
+    for (_, look), number in counts.items():
+        looks[look] += number
     return framed(
         "remediation",
         view,
@@ -91,13 +134,18 @@ def remediation_page(
         names=names,
         here=here,
         counts=sorted(counts.items(), key=lambda one: LOOKS.index(one[0][1])),
-        whole=_bar(shares(line.standing.look for line in lines)),
-        rows=rows_of(chosen.of(lines), here),
-        total=len(lines),
+        whole=_bar({look: looks[look] for look in LOOKS if looks[look]}),
+        rows=rows_of(on_page, here),
+        total=counts.total(),
+        begins=start,
+        on_page=len(on_page),
+        matching=matching,
+        size=FLOWS_ON_PAGE,
+        is_part=others is not None,
         chosen=chosen,
         titles={flow.workflow_id: flow.title for flow in flows},
-        changes=_timeline(shown),
-        deeds=deeds_of_remediation(shown, view.principal, view.now),
+        changes=_timeline(known),
+        deeds=deeds_of_remediation(shown, view.principal, view.now, is_whole=others is None),
         waivers={
             (job.environment_id, gap.name): waiver(job, gap, view.principal)
             for job in shown.environment_jobs
@@ -105,7 +153,7 @@ def remediation_page(
         },
         repairs=_repairs(view, shown, closed_by),
         unread=str(closed_by) if isinstance(closed_by, ProductError) else "",
-        **pictures(shown.remediation.id, found),
+        **pictures(shown.remediation.id, found | more),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shared.domain.plans.current_plan import CurrentPlan, current_plan, newest_plans
-from shared.domain.plans.left import left_behind
+from shared.domain.plans.left import left_behind, left_without_job
 from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept
 from shared.ports import Condition
@@ -20,9 +20,26 @@ async def read_current_plans(
         if len(jobs) == 1:
             items = {jobs[0].id: await read_needs_changes(services, jobs[0], reading)}
         else:
-            items = {job.id: await reading.all(services.tables.plans.scan(job.id)) for job in jobs}
+            *newer, oldest = jobs
+            items = {job.id: await reading.all(services.tables.plans.scan(job.id)) for job in newer}
+            items[oldest.id] = await _read_left(services, oldest, reading)
         plans[environment_id] = current_plan(jobs, items)
     return plans
+
+
+async def _read_left(services: Services, job: EnvironmentJob, reading: Reading) -> list[PlanItem]:
+    """Return at least the items of a plan that get no job and stay: no later plan has them."""
+    expected, table = sum((job.left or {}).values()), services.tables.plans
+    if job.mode.writes:
+        if not expected:
+            return []
+        items: list[PlanItem] = []
+        for action in (PlannedAction.BLOCKED, PlannedAction.LEAVE):
+            where = [Condition("action", "eq", action)]
+            items += await Reading().all(table.scan(job.id, where=where))
+        if sum(left_without_job(job.mode, items).values()) >= expected:
+            return items
+    return await reading.all(table.scan(job.id))
 
 
 async def read_needs_changes(

@@ -91,6 +91,24 @@ async def read_known_jobs(services: Services, reading: Reading) -> KnownJobs:
     )
 
 
+async def read_jobs_of(
+    services: Services, environment_jobs: Sequence[EnvironmentJob], reading: Reading
+) -> KnownJobs | None:
+    """Return the flow jobs of environment jobs as `read_known_jobs` does; None: no index tells."""
+    if not await _is_trusted(services):
+        return None
+    flow_jobs: list[FlowJob] = []
+    closed: dict[str, ClosedCounts] = {}
+    for one in environment_jobs:
+        names = (await _read_names(services, partition=one.environment_id))[one.environment_id]
+        if names.closed is None:
+            return None
+        found = await _flow_jobs(services, one.environment_id, names, reading)
+        flow_jobs += [job for job in found if job.environment_job_id == one.id]
+        closed[one.environment_id] = {one.id: names.closed.get(one.id, {})}
+    return KnownJobs(environment_jobs=environment_jobs, flow_jobs=flow_jobs, closed=closed)
+
+
 async def read_what_needs_people(services: Services, reading: Reading) -> NeedsPeople:
     """Return the environment jobs that are current, and the flow jobs that people are told of."""
     if await _is_trusted(services):
@@ -101,7 +119,7 @@ async def read_what_needs_people(services: Services, reading: Reading) -> NeedsP
         )
         marked = await _read_names(services, [Condition("needs_person", "eq", "yes")])
         places = [(one, job_id) for one, named in marked.items() for job_id in named.flow_jobs]
-        flow_jobs: Sequence[FlowJob] = await _get(services.tables.jobs, places, reading)
+        flow_jobs: Sequence[FlowJob] = await get_rows(services.tables.jobs, places, reading)
     else:
         known = await read_known_jobs(services, reading)
         environment_jobs, flow_jobs = known.environment_jobs, known.flow_jobs
@@ -124,7 +142,7 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
 
     async def get(table: Table[Any], places: Iterable[tuple[str, str]]) -> None:
         unnoted = [place for place in places if (table.name, *place) not in but]
-        found = await _get(table, unnoted, Reading())
+        found = await get_rows(table, unnoted, Reading())
         overdue.update(table.name_of(job) for job in found if job.due and job.due < late)
 
     for environment_id, named in (await _read_names(services)).items():
@@ -143,10 +161,12 @@ async def _is_trusted(services: Services) -> bool:
     return run is not None and services.now - run.item.ended < _TRUSTED_FOR
 
 
-async def _read_names(services: Services, where: Sequence[Condition] = ()) -> dict[str, _Names]:
+async def _read_names(
+    services: Services, where: Sequence[Condition] = (), *, partition: str | None = None
+) -> dict[str, _Names]:
     """Return what the index says, by environment; of a damaged row, what its key says."""
     names: dict[str, _Names] = defaultdict(_Names)
-    async for found in services.tables.job_index.scan(where=where):
+    async for found in services.tables.job_index.scan(partition, where=where):
         row = named_by(*found.row[1:]) if isinstance(found, UnreadableRow) else found.item
         named = names[row.environment_id]
         match row.kind:
@@ -163,7 +183,7 @@ async def _environment_jobs(
     services: Services, names: Mapping[str, _Names], reading: Reading
 ) -> list[EnvironmentJob]:
     places = sorted(place for named in names.values() for place in named.environment_jobs)
-    return await _get(services.tables.environment_jobs, places, reading)
+    return await get_rows(services.tables.environment_jobs, places, reading)
 
 
 async def _flow_jobs(
@@ -175,12 +195,14 @@ async def _flow_jobs(
     table = services.tables.jobs
     if not named.is_scanned_for(named.flow_jobs):
         places = [(environment_id, job_id) for job_id in sorted(named.flow_jobs)]
-        return await _get(table, places, reading)
+        return await get_rows(table, places, reading)
     found = await reading.all(table.scan(environment_id))
     return [job for job in found if named.closed is None or job.id in named.flow_jobs]
 
 
-async def _get[T](table: Table[T], places: Iterable[tuple[str, str]], reading: Reading) -> list[T]:
+async def get_rows[T](
+    table: Table[T], places: Iterable[tuple[str, str]], reading: Reading
+) -> list[T]:
     """Return the rows that are there, some read side by side; note those that cannot be read."""
     found: list[T] = []
 

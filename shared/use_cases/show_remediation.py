@@ -1,5 +1,6 @@
 """Show remediations, how far they are and what they plan. Reads rows only, never the platform."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.jobs.deletion import Deletion
@@ -18,6 +19,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.archive_runs import TicketWindow, ticket_window
 from shared.use_cases.read_current_plans import read_needs_changes
+from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
 from shared.use_cases.remediation_rows import Reading, find
 
 #: States of a flow job that has come to what it was begun for.
@@ -58,13 +60,18 @@ class ShownRemediation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRemediations:
-    """Every remediation, newest first, and rows that this version of the app cannot read.
+    """A page of remediations, newest first, and rows that this version of the app cannot read.
 
     Before all stands what has a flow of which neither original nor copy is on.
     """
 
     items: tuple[ShownRemediation, ...]
     unreadable: tuple[UnreadableRow, ...]
+    #: How many come before the page, and how many there are in all.
+    begins: int
+    total: int
+    #: Id of the last one of the page, after which the next page begins; empty: there is none.
+    next: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,28 +101,81 @@ class ShownPlan:
         return tuple(item.workflow_id for item in self.items if item.awaits_approval)
 
 
-async def list_remediations(services: Services) -> ShownRemediations:
-    """Return every remediation; three scans, however many there are.
+async def list_remediations(
+    services: Services,
+    *,
+    limit: int,
+    begin: Callable[[Sequence[str]], int] = lambda _: 0,
+    takes: Callable[[ShownRemediation], bool] | None = None,
+) -> ShownRemediations:
+    """Return a page of at most `limit` remediations; reads those of the page, and open jobs.
 
-    Of the flow jobs only those that have not come to what they were begun for are read: they
-    decide how far a remediation is and what it leaves, and the others are many.
+    `begin` returns where the page begins among the ids of all. With `takes`, which says whether one
+    is wanted, the page has wanted ones only, and every remediation is read.
     """
     tables, reading = services.tables, Reading()
-    by_remediation: dict[str, list[EnvironmentJob]] = {}
-    for job in await reading.all(tables.environment_jobs.scan()):
-        by_remediation.setdefault(job.remediation_id, []).append(job)
-    unreached: dict[str, list[FlowJob]] = {}
-    where = [Condition("state", "ne", state) for state in _GOALS]
-    for flow_job in await reading.all(tables.jobs.scan(where=where)):
-        unreached.setdefault(flow_job.remediation_id, []).append(flow_job)
-    remediations = await reading.all(tables.remediations.scan("remediation"))
-    remediations.sort(key=lambda item: (item.created, item.id), reverse=True)
-    items = [
-        _shown(item, by_remediation.get(item.id, []), unreached.get(item.id, []))
-        for item in remediations
+    known = await read_known_jobs(services, reading)
+    ids = await _ids_in_order(services, known)
+    start = begin(ids)
+    environment_jobs: dict[str, list[EnvironmentJob]] = {}
+    if takes:
+        remediations = await reading.all(tables.remediations.scan("remediation"))
+        every: Sequence[EnvironmentJob] = await reading.all(tables.environment_jobs.scan())
+        for job in every:
+            environment_jobs.setdefault(job.remediation_id, []).append(job)
+        last = len(ids)
+    else:
+        last = start + limit
+        places = [("remediation", one) for one in ids[start:last]]
+        remediations = await get_rows(tables.remediations, places, reading)
+        for one in remediations:
+            found = await reading.all(tables.environment_jobs.scan(one.id))
+            environment_jobs[one.id] = found
+    by_id = {one.id: one for one in remediations}
+    open_jobs: dict[str, list[FlowJob]] = {}
+    for flow_job in known.flow_jobs:
+        if flow_job.state not in _GOALS:
+            open_jobs.setdefault(flow_job.remediation_id, []).append(flow_job)
+    items: list[ShownRemediation] = []
+    for identity in ids[start:last]:
+        if not (remediation := by_id.get(identity)):
+            continue
+        jobs = environment_jobs.get(identity, [])
+        item = shown_with(remediation, jobs, open_jobs.get(identity, []), _undone(known, jobs))
+        if takes is None or takes(item):
+            items.append(item)
+        if len(items) > limit:
+            break
+    page = items[:limit]
+    is_last = last >= len(ids) and len(items) <= limit
+    return ShownRemediations(
+        items=tuple(page),
+        unreadable=tuple(reading.unreadable),
+        begins=start,
+        total=len(ids),
+        next="" if is_last else page[-1].remediation.id if page else ids[last - 1],
+    )
+
+
+async def _ids_in_order(services: Services, known: KnownJobs) -> list[str]:
+    """Return the ids of all remediations, the newest first; reads no more than their dates.
+
+    What has a flow of which neither original nor copy is on comes before all: it cannot wait.
+    """
+    table = services.tables.remediations
+    rows = [
+        (str(row.columns.get("created", "")), row.key)
+        async for row in services.tables.store.query(table.name, "remediation")
     ]
-    items.sort(key=lambda item: not item.progress.neither_on)  # that cannot wait
-    return ShownRemediations(items=tuple(items), unreadable=tuple(reading.unreadable))
+    urgent = {job.remediation_id for job in known.flow_jobs if job.code == Reason.NEITHER_ON}
+    ids = [identity for _, identity in sorted(rows, reverse=True)]
+    return sorted(ids, key=lambda identity: identity not in urgent)
+
+
+def _undone(known: KnownJobs, jobs: Sequence[EnvironmentJob]) -> list[dict[str, int]]:
+    """Return how many closed flow jobs did not reach what they were begun for, by state."""
+    counts = [known.closed.get(job.environment_id, {}).get(job.id, {}) for job in jobs]
+    return [{state: n for state, n in by.items() if state not in _GOALS} for by in counts]
 
 
 async def show_remediation(services: Services, remediation_id: str) -> ShownRemediation:
@@ -133,7 +193,7 @@ async def show_remediation(services: Services, remediation_id: str) -> ShownReme
         deletions += await reading.all(tables.deletions.scan(environment_id))
     ids = {job.id for job in jobs}
     return replace(
-        _shown(remediation, environment_jobs, jobs),
+        shown_with(remediation, environment_jobs, jobs),
         needs_changes=tuple(
             [
                 NeedsChanges(
@@ -171,13 +231,20 @@ async def _shown_plan(services: Services, job: EnvironmentJob) -> ShownPlan:
     return ShownPlan(environment_job=job, items=items, outgoing=outgoing)
 
 
-def _shown(
-    remediation: Remediation, environment_jobs: list[EnvironmentJob], jobs: list[FlowJob]
+def shown_with(
+    remediation: Remediation,
+    environment_jobs: list[EnvironmentJob],
+    jobs: list[FlowJob],
+    closed: Sequence[Mapping[str, int]] = (),
+    *,
+    unreadable: Sequence[UnreadableRow] = (),
 ) -> ShownRemediation:
+    """Return a remediation with these jobs; `closed` counts those that are not among them."""
     return ShownRemediation(
         remediation=remediation,
         environment_jobs=tuple(environment_jobs),
         # What cannot wait comes first, wherever it is shown.
         jobs=tuple(sorted(jobs, key=lambda job: job.code != Reason.NEITHER_ON)),
-        progress=progress_of(environment_jobs, jobs),
+        progress=progress_of(environment_jobs, jobs, closed),
+        unreadable=tuple(unreadable),
     )

@@ -31,6 +31,7 @@ from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.forget_old_plans import forget_old_plans
 from shared.use_cases.look_at_retired import look_at_retired
 from shared.use_cases.look_in_turn import forget_other_looks
+from shared.use_cases.read_job_index import COMPARED
 from shared.use_cases.repair_network import end_or_tell_unfinished
 from shared.use_cases.settle_ended import turn_off_strays
 from shared.use_cases.settle_late import settle_late
@@ -72,7 +73,8 @@ async def sweep(services: Services, date: str) -> SweepResult:
     await forget_stale_discoveries(services)
     await forget_stale_searches(services)
     await restore_reminders(services)
-    await compare_job_index(services)
+    async with one_row(services, (services.tables.timer_runs.name, "timer", COMPARED)):
+        await compare_job_index(services)
     await complete_recent_starts(services)
     environments = await services.environments.list()
     linked = [env for env in environments if env.is_linked]

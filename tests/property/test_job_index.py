@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -20,7 +21,8 @@ from shared.ports import Operation, Row
 from shared.services import Services
 from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.read_job_index import COMPARED
-from shared.use_cases.show_attention import Attention, show_attention
+from shared.use_cases.show_attention import show_attention
+from shared.use_cases.show_remediation import list_remediations
 from tests.functional.stories.remediation_story import Story, approve_shown
 from tests.twins.crash import Killed, Moment, Plan
 from tests.twins.driver import Driver
@@ -28,21 +30,21 @@ from tests.twins.driver import Driver
 FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 
 
-async def both(services: Services) -> tuple[Attention, Attention]:
+async def both[T](services: Services, ask: Callable[[Services], Awaitable[T]]) -> tuple[T, T]:
     """Return the answer from the index, then the one from every row."""
     runs = services.tables.timer_runs
     kept = await runs.get("timer", COMPARED)
     assert kept is not None, "no comparison has come to its end"
-    fast = await show_attention(services)
+    fast = await ask(services)
     await runs.delete(kept)
-    slow = await show_attention(services)
+    slow = await ask(services)
     await runs.upsert(kept.item)
     return fast, slow
 
 
 async def check(story: Story) -> None:
     """Compare all that people see; of by-itself and environments the order does not matter."""
-    fast, slow = await both(story.services)
+    fast, slow = await both(story.services, show_attention)
     assert fast.flows == slow.flows
     assert fast.left == slow.left
     assert fast.waiting == slow.waiting
@@ -51,6 +53,9 @@ async def check(story: Story) -> None:
     }
     assert sorted(map(repr, fast.by_itself)) == sorted(map(repr, slow.by_itself))
     assert fast.health == slow.health
+    listed = await both(story.services, lambda services: list_remediations(services, limit=3))
+    by_index, by_rows = ([(one.remediation, one.progress) for one in x.items] for x in listed)
+    assert by_index == by_rows
 
 
 async def names(services: Services) -> Counter[NamedKind]:
@@ -219,7 +224,7 @@ async def test_an_index_row_that_cannot_be_read_costs_nothing() -> None:
     for name, row in list(rows.items()):
         if row.table == "jobindex":
             rows[name] = replace(row, columns={**row.columns, "data0": "{garbage"})
-    fast, slow = await both(story.services)
+    fast, slow = await both(story.services, show_attention)
 
     assert fast.flows == slow.flows == {"retired": 4}
     assert fast.environments == slow.environments

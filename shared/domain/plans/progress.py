@@ -1,7 +1,7 @@
 """How far a remediation is: it follows from its jobs (design §3)."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,8 +39,18 @@ class Progress:
         return frozenset({self.state, *stuck})
 
 
-def progress_of(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJob]) -> Progress:
-    """Return the progress of a remediation with these jobs."""
+def progress_of(
+    environment_jobs: Sequence[EnvironmentJob],
+    jobs: Sequence[FlowJob],
+    closed: Sequence[Mapping[str, int]] = (),
+) -> Progress:
+    """Return the progress of a remediation with these jobs.
+
+    `closed` counts flow jobs that are closed and not among `jobs`, by state.
+    """
+    flows = Counter(str(job.state) for job in jobs)
+    for states in closed:
+        flows.update(states)
     # A dispatched environment job only watches its flow jobs, and a plan only expires.
     only_watch = {EnvironmentJobState.DISPATCHED, EnvironmentJobState.AWAITING_APPROVAL}
     planning = [job.due for job in environment_jobs if job.state not in only_watch]
@@ -50,10 +60,12 @@ def progress_of(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJ
     return Progress(
         state=_state(environment_jobs, jobs),
         environments=dict(sorted(Counter(str(job.state) for job in environment_jobs).items())),
-        flows=dict(sorted(Counter(str(job.state) for job in jobs).items())),
+        flows=dict(sorted(flows.items())),
         stuck=stuck,
         neither_on=sum(job.code == Reason.NEITHER_ON for job in jobs),
-        left={str(why): number for why, number in left_behind(environment_jobs, jobs).items()},
+        left={
+            str(why): number for why, number in left_behind(environment_jobs, jobs, closed).items()
+        },
         next_due=min(dues, default=None),
         expires=min(expiries, default=None),
     )

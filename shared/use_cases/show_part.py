@@ -1,0 +1,113 @@
+"""Show a remediation of which most flows are closed, without reading these."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.domain.jobs.job import FlowJob
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.errors import UnreadableRow
+from shared.ports import Condition
+from shared.services import Services
+from shared.use_cases.read_current_plans import read_needs_changes
+from shared.use_cases.read_job_index import get_rows, read_jobs_of
+from shared.use_cases.remediation_rows import Reading, find
+from shared.use_cases.show_flow import ShownFlow
+from shared.use_cases.show_remediation import ShownRemediation, shown_with
+
+#: With fewer closed flows all are read.
+MANY = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemediationPart:
+    """A remediation with the flows that are open, or that a person has to change first."""
+
+    #: Its jobs are those of the flows below; its progress counts all.
+    shown: ShownRemediation
+    flows: tuple[ShownFlow, ...]
+    #: The other flows that have a job, by state.
+    closed: Mapping[str, int]
+
+
+async def show_part(services: Services, remediation_id: str) -> RemediationPart | None:
+    """Return a remediation without most of its closed flows; raises `NotFound`.
+
+    None: it has few of them, or a plan to approve, or no index tells which they are.
+    """
+    tables, reading = services.tables, Reading()
+    remediation = await find(services, remediation_id)
+    jobs: list[EnvironmentJob] = await reading.all(tables.environment_jobs.scan(remediation_id))
+    if any(job.awaits_approval for job in jobs):
+        return None
+    known = await read_jobs_of(services, jobs, reading)
+    if known is None:
+        return None
+    closed = [states for counts in known.closed.values() for states in counts.values()]
+    total = Counter[str]()
+    for states in closed:
+        total.update(states)
+    if total.total() < MANY:
+        return None
+    have = {job.original_id for job in known.flow_jobs}
+    flows = await _with_items(services, jobs, known.flow_jobs, reading)
+    for job in jobs:
+        flows += [
+            ShownFlow(environment_job=job, item=item, job=None)
+            for item in await read_needs_changes(services, job, reading)
+            if item.workflow_id not in have
+        ]
+    shown = shown_with(
+        remediation, jobs, list(known.flow_jobs), closed, unreadable=reading.unreadable
+    )
+    return RemediationPart(shown=shown, flows=tuple(flows), closed=dict(total))
+
+
+async def closed_flows(
+    services: Services, part: RemediationPart, state: str, skip: int, take: int
+) -> list[ShownFlow]:
+    """Return some closed flows in the order of their ids, of one state or (empty) of all.
+
+    What is skipped is walked over in the store, and not read.
+    """
+    tables, reading = services.tables, Reading()
+    where = [Condition("remediation", "eq", part.shown.remediation.id)]
+    where += [Condition("state", "eq", state)] if state else []
+    open_ids = {job.id for job in part.shown.jobs}
+    jobs: list[FlowJob] = []
+    for environment_job in part.shown.environment_jobs:
+        rows = tables.store.query(tables.jobs.name, environment_job.environment_id, where=where)
+        async for row in rows:
+            if len(jobs) == take:
+                break
+            if row.key in open_ids:
+                continue
+            if skip:
+                skip -= 1
+                continue
+            try:
+                jobs.append(tables.jobs.read(row).item)
+            except UnreadableRow as err:
+                reading.unreadable.append(err)
+    return await _with_items(services, part.shown.environment_jobs, jobs, reading)
+
+
+async def _with_items(
+    services: Services,
+    environment_jobs: Sequence[EnvironmentJob],
+    jobs: Iterable[FlowJob],
+    reading: Reading,
+) -> list[ShownFlow]:
+    by_id = {job.id: job for job in environment_jobs}
+    mine = [job for job in jobs if job.environment_job_id in by_id]
+    places = [(job.environment_job_id, job.original_id) for job in mine]
+    items = await get_rows(services.tables.plans, places, reading)
+    by_place = {(item.environment_job_id, item.workflow_id): item for item in items}
+    return [
+        ShownFlow(
+            environment_job=by_id[job.environment_job_id],
+            item=by_place.get((job.environment_job_id, job.original_id)),
+            job=job,
+        )
+        for job in mine
+    ]

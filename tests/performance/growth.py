@@ -1,0 +1,283 @@
+"""What timers, orders and pages ask of the store when much of the past is kept.
+
+Run as a module it prints the table of docs/performance.md, with seconds of the processor on SQLite:
+
+    .venv/bin/python -m tests.performance.growth
+"""
+
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+from functions import (
+    attention_api,
+    dashboard_api,
+    health_api,
+    remediations_api,
+)
+from shared.adapters.state.sqlite_store import SqliteStore
+from shared.bootstrap import provide
+from shared.domain.environment import Mode
+from shared.domain.identity import job_id
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.job_index import SETTLED_AFTER
+from shared.domain.plans.remediation import (
+    Origin,
+    Remediation,
+    RemediationMode,
+    environment_job_id,
+)
+from shared.ports import Condition, Operation, Row, Store, Upsert
+from shared.services import Services
+from shared.tables import Tables
+from shared.use_cases import steer_remediation
+from shared.use_cases.check_health import check_health
+from shared.use_cases.compare_job_index import compare_job_index
+from shared.use_cases.notify import notify
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.show_attention import show_attention
+from shared.use_cases.show_remediation import show_plan
+from shared.use_cases.sweep import sweep
+from tests.functional.app.test_notify import Heard
+from tests.functional.stories.app_calls import Reply, call
+from tests.functional.stories.remediation_story import Story
+
+SIZES = (100, 1_000, 10_000)
+#: For each retired flow so many old environment jobs, each of a remediation of its own.
+OLD_JOBS = 0.9
+
+
+@dataclass(slots=True)
+class Walked(Store):
+    """A store that counts what it is asked, and the rows that it looks at to answer."""
+
+    store: Store
+    #: Rows by table and partition.
+    sizes: Mapping[tuple[str, str], int]
+    operations: int = 0
+    rows: int = 0
+    by_query: Counter[str] = field(default_factory=Counter)
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """Count, and ask."""
+        self.operations += 1
+        self.rows += 1
+        self.by_query[f"get {table}"] += 1
+        return await self.store.get(table, partition, key)
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Count, and write."""
+        self.operations += 1
+        return await self.store.write(*operations)
+
+    async def query(
+        self,
+        table: str,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
+    ) -> AsyncIterator[Row]:
+        """Count the rows of the table or the partition; with a bound, or cut short, those given."""
+        self.operations += 1
+        given = 0
+        async for row in self.store.query(table, partition, where=where, before=before):
+            given += 1
+            self._count(table, 1)
+            yield row
+        if before is None:
+            places = self.sizes.items()
+            whole = sum(n for (t, p), n in places if t == table and partition in (None, p))
+            self._count(table, max(whole - given, 0))
+
+    def _count(self, table: str, rows: int) -> None:
+        self.rows += rows
+        self.by_query[f"query {table}"] += rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one use case took."""
+
+    operations: int
+    rows: int
+    #: Of the processor.
+    seconds: float
+    #: Bytes of a page; 0: it makes none.
+    size: int
+    by_query: Mapping[str, int]
+
+
+type Use = Callable[[Services], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """A tenant that was worked on for long: one flow under way, all others retired."""
+
+    story: Story
+    services: Services
+    sizes: Mapping[tuple[str, str], int]
+
+    async def cost(self, use: Use) -> Cost:
+        """Return what a use case costs."""
+        store = Walked(self.services.tables.store, self.sizes)
+        services = replace(self.services, tables=Tables(store))
+        provide(services)
+        began = time.process_time()
+        result = await use(services)
+        seconds = time.process_time() - began
+        size = len(result.content) if isinstance(result, Reply) else 0
+        assert not isinstance(result, Reply) or result.status == 200, result.text
+        return Cost(
+            operations=store.operations,
+            rows=store.rows,
+            seconds=seconds,
+            size=size,
+            by_query=store.by_query,
+        )
+
+
+async def grown(flows: int, file: Path | None = None) -> Grown:
+    """Return a tenant with so many retired flows; on SQLite where a file is given."""
+    story = Story(mode=Mode.AUTO)
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order(run=timedelta(days=30))
+    await _copy_many(story, flows)
+    await compare_job_index(story.services)
+    story.world.clock.advance(SETTLED_AFTER)
+    await compare_job_index(story.services)
+    retired = story.remediation
+    more = story.build.http_flow("Invoices").workflow_id
+    await story.order(RemediationMode.APPLY, more, cause="more", run=timedelta(hours=3))
+    story.remediation = retired
+    for _ in range(20):  # reminders of what is done are dropped
+        story.world.clock.advance(timedelta(minutes=1))
+        await resend_overdue(story.services)
+    rows = story.twins.store.rows
+    services = replace(story.services, channels=(Heard(),))
+    if file:
+        store = SqliteStore(file)
+        for row in rows.values():
+            await store.write(Upsert(row))
+        services = replace(services, tables=Tables(store))
+    sizes = Counter((table, partition) for table, partition, _ in rows)
+    return Grown(story=story, services=services, sizes=sizes)
+
+
+async def _copy_many(story: Story, flows: int) -> None:
+    """Multiply the retired flow, with its item of the plan, and the days on which nothing was done.
+
+    Written as rows of an app before the index: the comparison makes it.
+    """
+    tables = story.services.tables
+    job, environment_job = await story.job("Orders"), await story.environment_job()
+    assert job.state is JobState.RETIRED, job
+    (item,) = await tables.plans.all(environment_job.id)
+    ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(1, flows)]
+    jobs = [
+        replace(
+            job,
+            id=job_id(job.environment_id, one, job.policy_id),
+            original_id=one,
+            display_name=f"Flow {number}",
+        )
+        for number, one in enumerate(ids)
+    ]
+    store = tables.store
+    await tables.plans.upsert(
+        *(replace(item, workflow_id=one, display_name=f"Flow {n}") for n, one in enumerate(ids))
+    )
+    for one in jobs:
+        await store.write(Upsert(tables.jobs.row(one)))
+    for number in range(int(flows * OLD_JOBS)):
+        at = environment_job.history[0].at - timedelta(hours=number + 1)
+        old = Remediation(
+            created=at,
+            mode=RemediationMode.APPLY,
+            origin=Origin.SWEEP,
+            cause=f"old {number}",
+            environment_ids=(job.environment_id,),
+        )
+        past = replace(
+            environment_job,
+            id=environment_job_id(old.id, job.environment_id),
+            remediation_id=old.id,
+            planned_at=at,
+            history=(replace(environment_job.history[-1], at=at),),
+            left={},
+        )
+        await tables.remediations.upsert(old)
+        await store.write(Upsert(tables.environment_jobs.row(past)))
+
+
+def uses(story: Story) -> dict[str, Use]:
+    """Return the use cases whose cost does not depend on what is done, by name."""
+    identity = story.remediation.id
+    return {
+        "timer `notify`": notify,
+        "timer `resend_overdue`": resend_overdue,
+        "health": check_health,
+        "status": show_attention,
+        "`GET /api/health`": lambda _: call(health_api.show_health),
+        "`GET /api/attention`": lambda _: call(attention_api.show_attention),
+        "page: what waits": lambda _: call(dashboard_api.show_overview_page),
+        "page: a remediation": lambda _: call(dashboard_api.show_remediation_page, id=identity),
+        "page: a remediation, one state": lambda _: call(
+            dashboard_api.show_remediation_page, id=identity, query={"state": "retired"}
+        ),
+    }
+
+
+def linear_uses(story: Story, flows: int) -> dict[str, Use]:
+    """Return those that read as many rows as there are, by name."""
+    identity = story.remediation.id
+    return {
+        "page: the list of remediations": lambda _: call(dashboard_api.show_remediations_page),
+        "`GET /api/remediations`": lambda _: call(remediations_api.list_remediations),
+        "`GET /api/remediations`, filtered": lambda _: call(
+            remediations_api.list_remediations, query={"state": "stuck"}
+        ),
+        "page: a remediation, its last flows": lambda _: call(
+            dashboard_api.show_remediation_page,
+            id=identity,
+            query={"start": str(flows - 1)},
+        ),
+        "page: a remediation, `find` or `undo`": lambda _: call(
+            dashboard_api.show_remediation_page, id=identity, query={"undo": "true"}
+        ),
+        "`GET /api/remediations/{id}`": lambda _: call(
+            remediations_api.show_remediation, id=identity
+        ),
+        "plan of a remediation": lambda services: show_plan(services, identity),
+        "order: retry": lambda services: steer_remediation.retry(services, identity),
+        "daily: compare the index": compare_job_index,
+        "daily: the sweep": lambda services: sweep(services, "today"),
+    }
+
+
+async def main() -> None:
+    """Print what each costs at each size."""
+    costs: dict[str, list[Cost]] = {}
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            tenant = await grown(size, Path(folder) / "state.db")
+            for name, use in (uses(tenant.story) | linear_uses(tenant.story, size)).items():
+                costs.setdefault(name, []).append(await tenant.cost(use))
+    for name, row in costs.items():
+        asked = " / ".join(f"{one.operations:,}" for one in row)
+        rows = " / ".join(f"{one.rows:,}" for one in row)
+        seconds = " / ".join(f"{one.seconds:.3f}" for one in row)
+        kilobytes = f"{row[-1].size / 1000:.0f}" if row[-1].size else ""
+        print(f"| {name} | {asked} | {rows} | {seconds} | {kilobytes} |", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

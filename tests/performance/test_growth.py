@@ -1,0 +1,80 @@
+"""Timers, health, status and pages cost the same however much of the past is kept.
+
+Rows are those that the store walks over to answer: it has no index but its keys.
+"""
+
+import re
+from typing import Any
+
+from functions import dashboard_api
+from functions.dashboard.pages import FLOWS_ON_PAGE
+from shared.bootstrap import provide
+from tests.functional.stories.app_calls import call
+from tests.performance.growth import SIZES, Cost, Grown, grown, linear_uses, uses
+
+#: The most operations, rows and bytes of a page at any size.
+MOST_OPERATIONS, MOST_ROWS, MOST_BYTES = 130, 700, 300_000
+
+#: Rows for each retired flow, and operations at 10,000, of what is linear (docs/performance.md).
+SLOPES = {
+    "page: the list of remediations": (1, 120),
+    "`GET /api/remediations`": (1, 120),
+    "`GET /api/remediations`, filtered": (3, 20),
+    "page: a remediation, its last flows": (1.1, 20),
+    "page: a remediation, `find` or `undo`": (2.1, 20),
+    "`GET /api/remediations/{id}`": (1.1, 20),
+    "plan of a remediation": (2.1, 20),
+    "order: retry": (2.1, 20),
+    "daily: compare the index": (3, 20),
+}
+
+
+async def costs(tenant: Grown, named: dict[str, Any]) -> dict[str, Cost]:
+    """Return what each use case costs."""
+    return {name: await tenant.cost(use) for name, use in named.items()}
+
+
+async def test_cost_does_not_grow_with_what_is_retired() -> None:
+    """At 100, 1,000 and 10,000 retired flows, with 0.9 times as many old environment jobs."""
+    flat: dict[str, list[Cost]] = {}
+    linear: dict[str, list[Cost]] = {}
+    for size in SIZES:
+        tenant = await grown(size)
+        for name, cost in (await costs(tenant, uses(tenant.story))).items():
+            flat.setdefault(name, []).append(cost)
+        named = {
+            name: use for name, use in linear_uses(tenant.story, size).items() if name in SLOPES
+        }
+        for name, cost in (await costs(tenant, named)).items():
+            linear.setdefault(name, []).append(cost)
+        await check_pages(tenant, size)
+
+    for name, row in flat.items():
+        few, some, many = row
+        assert (some.operations, some.rows) == (many.operations, many.rows), (name, row)
+        assert many.operations <= max(few.operations, MOST_OPERATIONS), (name, row)
+        assert many.rows <= max(few.rows, MOST_ROWS), (name, row)
+        assert many.size <= MOST_BYTES, (name, many.size)
+    for name, row in linear.items():
+        slope, operations = SLOPES[name]
+        assert row[-1].operations <= operations, (name, row)
+        assert row[-1].rows <= slope * SIZES[-1] + MOST_ROWS, (name, row)
+
+
+async def check_pages(tenant: Grown, size: int) -> None:
+    """Read the first page of a remediation, the second and the last: none is cut in silence."""
+    provide(tenant.services)
+    identity = tenant.story.remediation.id
+    seen: list[str] = []
+    for start in sorted({0, FLOWS_ON_PAGE, size - FLOWS_ON_PAGE} - ({FLOWS_ON_PAGE} & {size})):
+        reply = await call(
+            dashboard_api.show_remediation_page, id=identity, query={"start": str(start)}
+        )
+        listed = set(re.findall(r'<tr><td><a href="[^"]*/flows/([^"]*)"', reply.text))
+        assert len(listed) == FLOWS_ON_PAGE, (size, start, len(listed))
+        assert not listed & set(seen)
+        seen += listed
+        assert f">all {size}<" in reply.text
+        assert f">retired {size}" in reply.text
+        if size > FLOWS_ON_PAGE:
+            assert f"{start + 1:,} to {start + FLOWS_ON_PAGE:,} of {size:,}" in reply.text
