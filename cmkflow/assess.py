@@ -1,8 +1,10 @@
 """`cmkflow assess`: what a customer's key will do to environments, as a table, JSON or a page.
 
-Asks the app's API (docs/http-api.md); nothing is written to any environment.
+Asks the app's API (docs/http-api.md); nothing is written to any environment. The app assesses in
+the background, so whoever stops waiting loses nothing.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +13,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.api_client import Api, ApiError, Call
+from cmkflow.api_client import Api, ApiError, Call, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.assessment_page import REASONS, page_of
 from cmkflow.finding_text import finding_text
@@ -21,8 +23,9 @@ from cmkflow.named_files import named_file, write_page
 from cmkflow.names import ENVIRONMENTS
 from cmkflow.terminal import echo
 
-#: The host ends a request after 230 seconds.
-_SECONDS = 240
+#: Between two looks: the first come soon, because a small environment takes seconds.
+LOOKS = (1.0, 2.0, 3.0, 5.0)
+_ENDED = frozenset({"finished", "blocked", "failed", "cancelled"})
 
 
 def register(group: typer.Typer) -> None:
@@ -50,32 +53,54 @@ def register(group: typer.Typer) -> None:
             Path | None,
             typer.Option("--html", metavar="FILE", parser=named_file, help="Write a page to FILE."),
         ] = None,
+        no_wait: Annotated[
+            bool, typer.Option("--no-wait", help="Order it, and say how to look at it later.")
+        ] = False,
+        resume: Annotated[
+            list[str] | None,
+            typer.Option("--resume", help="An assessment that was ordered, by its id; repeat it."),
+        ] = None,
     ) -> object:
         """Show what stays on Microsoft's key and what else to do, before or after a key is applied.
 
-        Reads only. Exits with 1 when an environment could not be assessed; the others are shown.
+        Reads only. The app assesses in the background: Ctrl-C stops the waiting, not the
+        assessment. Exits with 1 when an environment could not be assessed; the others are shown.
         """
-        if bool(environments) == every:
-            raise typer.BadParameter("Name --environment, or --all.")
+        if sum((bool(environments), every, bool(resume))) != 1:
+            raise typer.BadParameter("Name --environment, or --all, or --resume.")
         about = {"policy": policy or None, "vault": vault or None, "key": named_key or None}
         found: list[Any] = []
+        ordered: list[Any] = []
         failed: list[str] = []
         every_id = [one.id for one in ENVIRONMENTS.listed(api, {})] if every else []
-        for environment in ENVIRONMENTS.ids(api, {}, environments or every_id):
+        for name in resume or ENVIRONMENTS.ids(api, {}, environments or every_id):
             try:
-                asked = {**about, "callers_since": _search_in(found)}
-                found.append(_assessment(api, environment, asked))
+                if resume:
+                    order = _shown_order(api, name)
+                else:
+                    order = _order(api, name, {**about, "callers_since": _search_in(found)})
+                if no_wait:
+                    ordered.append(order)
+                else:
+                    found.append(_awaited(api, order))
             except ApiError as err:
-                echo(f"{environment}: {err}", err=True)
-                failed.append(environment)
+                echo(f"{name}: {err}", err=True)
+                failed.append(name)
         answer: dict[str, object] = {"items": found, "failed": failed}
-        if html:
+        if no_wait:
+            answer["ordered"] = ordered
+        if html and not no_wait:
             write_page(html, page_of(found))
             answer["page"] = str(html)
         return answer
 
 
 def _all_shown(answer: Any) -> RenderableType:
+    if "ordered" in answer:
+        return Text("\n").join(
+            Text(f"{one['environment_id']} is being assessed. Look at it: {_resume(one)}")
+            for one in answer["ordered"]
+        )
     if "page" in answer:
         return Text(f"Written to {answer['page']}.")
     return Group(*map(_shown, answer["items"]))
@@ -86,15 +111,59 @@ def _search_in(assessments: Sequence[Any]) -> str | None:
     return next(filter(None, (one["callers_searched"] for one in assessments)), None)
 
 
-def _assessment(api: Api, environment: str, about: Mapping[str, str | None]) -> Any:
-    return api.send(
-        Call(
-            method="GET",
-            path=("environments", environment, "assessment"),
-            query=about,
-            seconds=_SECONDS,
-        )
-    )
+def _order(api: Api, environment: str, about: Mapping[str, str | None]) -> Any:
+    body = {name: value for name, value in about.items() if value is not None}
+    path = ("environments", environment, "assessment")
+    return api.send(Call(method="POST", path=path, body=body))
+
+
+def _shown_order(api: Api, identity: str) -> Any:
+    return api.send(Call(method="GET", path=("assessments", identity)))
+
+
+def _awaited(api: Api, order: Any) -> Any:
+    """Return the assessment at its end, and say meanwhile how far it is; raises `ApiError`."""
+    said, looks = "", iter(LOOKS)
+    try:
+        while order["state"] not in _ENDED:
+            if (text := _progress(order)) != said:
+                echo(text, err=True)
+            said = text
+            time.sleep(next(looks, LOOKS[-1]))
+            order = _looked_at(api, order)
+    except KeyboardInterrupt:
+        echo(f"The assessment goes on. Look at it: {_resume(order)}", err=True)
+        raise
+    if order["assessment"] is None:
+        text = f"The assessment is {order['state']}: {order['reason']} {order['instruction']}"
+        raise ApiError(text.strip(), ExitCode.NEEDS_A_PERSON)
+    return order["assessment"]
+
+
+def _looked_at(api: Api, order: Any) -> Any:
+    """Return it as it is now; an app that gives no answer for a while is waited for."""
+    try:
+        return _shown_order(api, order["id"])
+    except ApiError as err:
+        if err.exit_code is not ExitCode.NO_ANSWER:
+            raise
+        echo(str(err), err=True)
+        return order
+
+
+def _progress(order: Any) -> str:
+    read = order["progress"]
+    if read is None:
+        text = "nothing is read yet"
+    else:
+        pages = number_of(read["pages"], "page")
+        text = f"{pages} read, {number_of(read['flows'], 'flow')} ({read['source']})"
+    why = f"; {order['reason']}" if order["reason"] else ""
+    return f"{order['environment_id']}: {text}{why}"
+
+
+def _resume(order: Any) -> str:
+    return f"cmkflow assess --resume {order['id']}"
 
 
 def _shown(assessment: Any) -> RenderableType:

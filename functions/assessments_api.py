@@ -1,26 +1,36 @@
-"""HTTP: the assessment of an environment, before or after a key is applied. Reads only."""
+"""HTTP: assessments of an environment, before or after a key is applied. Reads only."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
+import azure.functions as func
 from pydantic import AwareDatetime, BeforeValidator, model_validator
 
 from functions.endpoints import Call, endpoint
-from functions.http_answers import Answer
-from functions.http_requests import NoBody, Request, Text
+from functions.http_answers import Answer, ok
+from functions.http_headers import LOCATION, RETRY_AFTER
+from functions.http_requests import NoBody, NoQuery, Request, Text
 from shared.bootstrap import services
 from shared.domain.assessment.assessment import Phase, Topic
 from shared.domain.finding import Level
 from shared.domain.identifiers import environment_identifier
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.plans.assessment_request import AssessmentRequest
+from shared.domain.plans.discovery import Source
 from shared.domain.principal import Role
+from shared.use_cases import order_assessment as orders
 from shared.use_cases.assess import assess
+from shared.use_cases.audit_subjects import new_assessment
+
+#: After which it is worth while to ask how far an assessment is.
+_SECONDS = 5
 
 
-def _written(text: str) -> str:
+def _written(text: object) -> datetime:
     """Take no number for a time: nobody means seconds since 1970."""
-    if "-" not in text:
+    if not isinstance(text, str) or "-" not in text:
         raise ValueError("a time with its zone, as RFC 3339 writes it")
-    return text
+    return datetime.fromisoformat(text)
 
 
 class AssessmentQuery(Request):
@@ -35,10 +45,14 @@ class AssessmentQuery(Request):
     callers_since: Annotated[AwareDatetime, BeforeValidator(_written)] | None = None
 
     @model_validator(mode="after")
-    def _both_or_neither(self) -> "AssessmentQuery":
+    def _both_or_neither(self) -> Self:
         if (self.vault is None) != (self.key is None):
             raise ValueError("Name the vault and the key, or neither.")
         return self
+
+
+class AssessmentOrder(AssessmentQuery):
+    """What an assessment in the background is about: the same."""
 
 
 class CallerAnswer(Answer):
@@ -120,13 +134,92 @@ class AssessmentAnswer(Answer):
     callers_searched: datetime | None
 
 
+class ReadingAnswer(Answer):
+    """How far an assessment has read the flows of its environment."""
+
+    began: datetime
+    #: When the last page was read.
+    read: datetime
+    #: Pages so far, of all lists.
+    pages: int
+    #: Flows that were read with their definitions.
+    flows: int
+    #: The list that the last page is of.
+    source: Source
+
+
+class OrderedAssessmentAnswer(Answer):
+    """An assessment in the background: how far it is, and its answer at the end."""
+
+    #: Also the id of the remediation that it is, by which it is cancelled or retried.
+    id: str
+    environment_id: str
+    created: datetime
+    state: EnvironmentJobState
+    reason: str
+    instruction: str
+    code: str
+    #: When it goes on; null: now, or not by itself.
+    due: datetime | None
+    #: Null: nothing was read yet.
+    progress: ReadingAnswer | None
+    #: Null: it has not come to its end.
+    assessment: AssessmentAnswer | None
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=AssessmentOrder,
+    answer=OrderedAssessmentAnswer,
+    status=202,
+    answer_headers=(LOCATION, RETRY_AFTER),
+    subject=new_assessment,
+)
+async def order_assessment(call: Call[NoQuery, AssessmentOrder]) -> func.HttpResponse:
+    """Assess one environment in the background; who asks for what runs already gets that."""
+    body = call.body
+    request = AssessmentRequest(
+        policy=body.policy or "",
+        vault=body.vault or "",
+        key=body.key or "",
+        callers_since=body.callers_since,
+    )
+    environment_id = environment_identifier(call.id)
+    started = await orders.order_assessment(services(), environment_id, request, call.principal)
+    shown = await orders.show_assessment(services(), started.id)
+    headers = {LOCATION: f"/api/assessments/{started.id}", RETRY_AFTER: str(_SECONDS)}
+    return ok(_ordered(shown), status=202, headers=headers)
+
+
+@endpoint(role=Role.READER, answer=OrderedAssessmentAnswer)
+async def show_ordered_assessment(call: Call[NoQuery, NoBody]) -> OrderedAssessmentAnswer:
+    """Return how far an assessment in the background is, and its answer at the end."""
+    return _ordered(await orders.show_assessment(services(), call.id.lower()))
+
+
+def _ordered(shown: orders.ShownAssessment) -> OrderedAssessmentAnswer:
+    job = shown.job
+    return OrderedAssessmentAnswer(
+        id=shown.remediation.id,
+        environment_id=job.environment_id,
+        created=shown.remediation.created,
+        state=job.state,
+        reason=job.reason,
+        instruction=job.instruction,
+        code=job.code,
+        due=job.due,
+        progress=ReadingAnswer.model_validate(job.assessed) if job.assessed else None,
+        assessment=AssessmentAnswer.model_validate(shown.answer) if shown.answer else None,
+    )
+
+
 @endpoint(
     role=Role.READER,
     query=AssessmentQuery,
     answer=AssessmentAnswer,
 )
 async def show_assessment(call: Call[AssessmentQuery, NoBody]) -> AssessmentAnswer:
-    """Assess one environment now; nothing is written to it."""
+    """Assess one environment while the caller waits; of a large one some of it stays unknown."""
     query = call.query
     found = await assess(
         services(),

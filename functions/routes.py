@@ -27,6 +27,8 @@ class Route:
 
 LISTED = (
     Route("GET", "environments/{id}/assessment", "assessments_api", "show_assessment"),
+    Route("POST", "environments/{id}/assessment", "assessments_api", "order_assessment"),
+    Route("GET", "assessments/{id}", "assessments_api", "show_ordered_assessment"),
     Route("GET", "health", "health_api", "show_health"),
     Route("GET", "attention", "attention_api", "show_attention"),
     Route("GET", "audit", "audit_api", "list_audit"),

@@ -25,6 +25,7 @@ _FEW = 1
 #: Before it retires an original: one more where the copy calls hosts, whose runs are looked at.
 _RETIRING = frozenset({JobState.QUIET, JobState.WATCHED})
 _ENVIRONMENT_CALLS: Mapping[EnvironmentJobState, int] = {
+    EnvironmentJobState.ASSESSING: 1,
     EnvironmentJobState.WAITING_FOR_MIGRATION: 2,
     EnvironmentJobState.DISCOVERING: 2,
     EnvironmentJobState.APPROVED: 2,

@@ -1,7 +1,9 @@
 """Ask a question whose answer may stay out: the work goes on without it, and says so."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from shared.domain.assessment.facts import NoAnswer
 from shared.domain.trigger_urls.trigger_url import redact
@@ -10,12 +12,28 @@ from shared.errors import ProductError, Throttled
 #: Seconds that one question may take. The host ends an HTTP request after 230 seconds, and an
 #: assessment asks four questions one after another beside a patient one.
 PATIENCE = 40.0
+#: The same in a delivery, which the host ends after ten minutes.
+PATIENCE_OF_A_DELIVERY = 100.0
 #: Seconds for a question that waits for the next minute's budget of calls.
 LONG_PATIENCE = 65.0
 
 
-async def ask[T](question: Awaitable[T], *, seconds: float = PATIENCE) -> T | NoAnswer:
+_patience = ContextVar("patience", default=PATIENCE)
+
+
+@contextmanager
+def patience_of_a_delivery() -> Iterator[None]:
+    """Let every question within take longer: nobody waits at the other end of a request."""
+    before = _patience.set(PATIENCE_OF_A_DELIVERY)
+    try:
+        yield
+    finally:
+        _patience.reset(before)
+
+
+async def ask[T](question: Awaitable[T], *, seconds: float | None = None) -> T | NoAnswer:
     """Return the answer, or why there is none. A defect of ours is raised all the same."""
+    seconds = _patience.get() if seconds is None else seconds
     try:
         async with asyncio.timeout(seconds):
             return await question

@@ -1,6 +1,7 @@
 """Assess an environment: read only, before or after a key is applied to it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -26,7 +27,11 @@ from shared.steps.assessing.read_co_owners import (
     read_shares,
     with_co_owners,
 )
+from shared.steps.assessing.read_flow_facts import ReadFlows, read_flows
 from shared.steps.moving_callers.search_callers import search_callers
+
+#: Reads the flows of an environment.
+type ReadsFlows = Callable[[Services, Environment], Awaitable[ReadFlows]]
 
 
 async def assess(
@@ -36,23 +41,24 @@ async def assess(
     policy: str = "",
     key: tuple[str, str] | None = None,
     callers_since: datetime | None = None,
+    read: ReadsFlows = read_flows,
 ) -> EnvironmentAssessment:
     """Return all that is to be known; raises `NotFound` for a strange environment or policy.
 
     `policy` is the name or the Azure resource id of the policy that is to be applied; without it
     the environment's own counts, if it has one. `key`: vault (name or Azure resource id) and name
     of a key before any policy names it. `callers_since`: use a search for callers that
-    another assessment has made since then (its `callers_searched`).
+    another assessment has made since then (its `callers_searched`). `read` reads the flows.
     """
     environment = await services.environments.get(environment_id)
     everywhere = tuple(await services.environments.list())
     question = Question(
         environment=environment,
         everywhere=everywhere,
-        policy=await _policy(services, environment, policy),
+        policy=await named_policy(services, environment, policy),
         key=key,
     )
-    facts = await collect(services, question)
+    facts = await collect(services, question, read(services, environment))
     settings = services.settings
     rates = Rates(
         flow_service_calls_per_minute=settings.flow_service_calls_per_minute,
@@ -76,9 +82,10 @@ async def assess(
     return replace(found, callers_searched=searched.at)
 
 
-async def _policy(
+async def named_policy(
     services: Services, environment: Environment, named: str
 ) -> EnterprisePolicy | NoAnswer | None:
+    """Return the policy of this name or id, or else the environment's own; raises `NotFound`."""
     wanted = named.lower() or (environment.policy.policy_id if environment.policy else "")
     if not wanted:
         return None

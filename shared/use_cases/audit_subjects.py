@@ -38,6 +38,14 @@ async def new_remediation(services: Services, remediation_id: str) -> State:
     }
 
 
+async def new_assessment(services: Services, identity: str) -> State:
+    """Return what an assessment was ordered of; before it is made the id is its environment's."""
+    kept = await services.tables.remediations.get("remediation", identity)
+    if kept is None:
+        return {}
+    return {"assessment": identity, "environments": kept.item.environment_ids}
+
+
 async def remediation_state(services: Services, remediation_id: str) -> State:
     """Return how far a remediation is: its environments, approvals, flows by state."""
     identity = remediation_id.lower()

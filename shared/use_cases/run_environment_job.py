@@ -25,6 +25,7 @@ from shared.steps.planning.plan_environment import environment_of, plan_now
 from shared.steps.planning.trigger_urls import MOST_LOOKS, trigger_urls, unclaimed_places
 from shared.steps.planning.wait_for_migration import wait_for_migration
 from shared.use_cases.carry_out_plan import await_approval, carry_out, compare, expire
+from shared.use_cases.order_assessment import make_assessment
 
 type Step = Callable[[Held[EnvironmentJob]], Awaitable[EnvironmentJob]]
 
@@ -122,6 +123,7 @@ async def _planned(
 
 
 STEPS: dict[EnvironmentJobState, Step] = {
+    EnvironmentJobState.ASSESSING: make_assessment,
     EnvironmentJobState.WAITING_FOR_MIGRATION: wait_for_migration,
     EnvironmentJobState.DISCOVERING: _discover,
     EnvironmentJobState.PLANNED: _complete_plan,

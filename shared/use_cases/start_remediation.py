@@ -24,6 +24,7 @@ from shared.steps.gate import settings_of
 from shared.use_cases.name_flows import require_flows
 
 _RECENT = timedelta(days=2)
+_FIRST = EnvironmentJobState.WAITING_FOR_MIGRATION
 
 
 async def order_remediation(services: Services, order: Remediation) -> Remediation:
@@ -133,6 +134,8 @@ def _job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
         mode=remediation.mode,
         flow_ids=remediation.flow_ids,
         reconcile=remediation.reconcile,
+        assessment=remediation.assessment,
+        state=_FIRST if remediation.assessment is None else EnvironmentJobState.ASSESSING,
     )
 
 
@@ -145,7 +148,7 @@ async def _start_environment(
     if job.mode.writes and settings.mode is Mode.ASSESS:
         job = replace(job, mode=RemediationMode.ASSESS)
     text = f"Started by {remediation.origin}: {remediation.cause}"
-    job = moved(job, EnvironmentJobState.WAITING_FOR_MIGRATION, text, now=services.now)
+    job = moved(job, job.state, text, now=services.now)
     try:
         job = (await services.tables.environment_jobs.insert(job)).item
     except AlreadyExists:

@@ -19,7 +19,7 @@ from shared.domain.assessment.effort import (
     effort_of,
 )
 from shared.domain.assessment.environment_findings import eligibility_findings, network_findings
-from shared.domain.assessment.facts import EnvironmentFacts, FlowFacts, KeyReports, NoAnswer
+from shared.domain.assessment.facts import EnvironmentFacts, KeyReports, NoAnswer
 from shared.domain.assessment.flows import assess_flows, flow_findings, phase_of
 from shared.domain.assessment.limits import copilot_findings, run_history_findings
 from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
@@ -29,6 +29,7 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment, LinkStatus, PolicyLink
 from shared.domain.finding import Finding, Level
 from shared.domain.network.gap import NetworkGap
+from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.mmk_reason import MmkReason
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)

@@ -7,7 +7,7 @@ customer-managed-keys.md, platform-contract.md §4, §6.6, §8.
 from collections.abc import Collection, Iterator, Mapping
 
 from shared.domain.assessment.assessment import AssessedFlow, Phase
-from shared.domain.assessment.facts import CanvasApp, EnvironmentFacts, FlowFacts, NoAnswer
+from shared.domain.assessment.facts import CanvasApp, EnvironmentFacts, NoAnswer
 from shared.domain.assessment.flows import phase_of
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import MIGRATION_LONGEST, LinkStatus
@@ -20,6 +20,7 @@ from shared.domain.keys.environment_readiness import (
     managed_finding,
     sku_finding,
 )
+from shared.domain.plans.flow_facts import FlowFacts
 
 #: Where trigger URLs lie (§7.2): no firewall of a customer's is before them.
 _FLOW_HOSTS = (".api.powerplatform.com", ".logic.azure.com")

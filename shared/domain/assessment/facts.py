@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.definitions.flow_summary import FlowSummary
 from shared.domain.environment import Environment
 from shared.domain.keys.key import EnterprisePolicy, KeyFacts
 from shared.domain.network.gap import NetworkGap
+from shared.domain.plans.flow_facts import FlowFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,27 +48,6 @@ class CanvasApp:
     flow_ids: frozenset[str]
     #: Why the ids may not be all; empty: they are.
     gap: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlowFacts:
-    """One cloud flow, as far as an assessment asks."""
-
-    #: Lower case; the flow name where the platform names no Dataverse row.
-    workflow_id: str
-    flow_name: str
-    display_name: str
-    #: A person's name where it is known, else their id; empty: not shown.
-    owner: str
-    is_on: bool
-    is_managed: bool
-    #: None: nobody told.
-    in_solution: bool | None
-    #: None: the definition cannot be read; `problem` says why.
-    summary: FlowSummary | None
-    problem: str = ""
-    #: Whether a connection is taken from whoever runs the flow.
-    uses_invokers_connections: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from shared.domain.assessment.advice import advice_for
 from shared.domain.assessment.assessment import AssessedFlow, Phase
-from shared.domain.assessment.facts import EnvironmentFacts, FlowFacts, NoAnswer
+from shared.domain.assessment.facts import EnvironmentFacts, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.plans.dependency_graph import DependencyGraph
+from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.mmk_reason import MmkReason
 from shared.domain.plans.mmk_rule import Assessment, explain_all
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST

@@ -11,6 +11,7 @@ from shared.domain.jobs.state_table import Actor, StateFacts
 class EnvironmentJobState(StrEnum):
     """How far the work in one environment is."""
 
+    ASSESSING = "assessing"  #: an assessment that was ordered; nothing is planned
     WAITING_FOR_MIGRATION = "waiting_for_migration"
     DISCOVERING = "discovering"
     PLANNED = "planned"
@@ -50,6 +51,11 @@ def _pause() -> EnvironmentFacts:
 
 # fmt: off
 ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentFacts] = {
+    EnvironmentJobState.ASSESSING: EnvironmentFacts(
+        next=_to(EnvironmentJobState.FINISHED, EnvironmentJobState.CANCELLED),
+        acts=Actor.APP, is_pause=False, is_goal=False,
+        shows=RemediationState.PLANNING, is_undecided=False,
+    ),
     EnvironmentJobState.WAITING_FOR_MIGRATION: EnvironmentFacts(
         next=_to(EnvironmentJobState.DISCOVERING, EnvironmentJobState.CANCELLED),
         acts=Actor.APP, is_pause=False, is_goal=False,

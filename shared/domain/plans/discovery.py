@@ -13,6 +13,7 @@ from shared.domain.conversions.proposal import Proposal
 from shared.domain.definitions.flow_summary import FlowSummary
 from shared.domain.flow import KnownFlow, ReportedFlow
 from shared.domain.plans.discovery_differences import Listed, differences
+from shared.domain.plans.flow_facts import FlowFacts
 
 #: Flows in one row: each takes up to two kilobytes, and a row holds a megabyte of UTF-16.
 FLOWS_IN_A_ROW = 100
@@ -30,6 +31,7 @@ class Source(StrEnum):
 
     REPORT = "report"  #: the flow service's list of flows that stay on Microsoft's key
     LEFT = "left"  #: of its list of all flows on Microsoft's key those that the migration will move
+    MICROSOFT_KEY = "microsoft_key"  #: its list of all flows on that key; only to assess
     DATAVERSE = "dataverse"
     ALONE = "alone"  #: one flow of the report that Dataverse does not have
     FLOW_SERVICE = "flow_service"  #: every flow by the flow service; only to reconcile
@@ -78,6 +80,10 @@ class DiscoveredPart:
     children: Mapping[str, frozenset[str]] = field(default_factory=dict)
     #: Flows of earlier pages that are gone, by Dataverse id.
     gone: tuple[str, ...] = ()
+    #: What an assessment keeps of each flow, in place of `held_back`.
+    facts: tuple[FlowFacts, ...] = ()
+    #: Why the one flow of `reported` could not be read by itself; only to assess.
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from shared.domain.jobs.environment_states import (
     EnvironmentJobState,
 )
 from shared.domain.jobs.state_table import Actor
+from shared.domain.plans.assessment_request import AssessmentProgress, AssessmentRequest
 
 
 class RemediationMode(StrEnum):
@@ -53,6 +54,8 @@ class Remediation:
     flow_ids: tuple[str, ...] = ()
     #: Compare every flow with the flow service's list of all flows, at a small budget of its own.
     reconcile: bool = False
+    #: Assess the environments, and plan nothing.
+    assessment: AssessmentRequest | None = None
     #: Who ordered it, by name and by object id in Entra; empty: nobody, or it is not known who.
     ordered_by: str = ""
     ordered_by_id: str = ""
@@ -133,11 +136,16 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     mode: RemediationMode
     flow_ids: tuple[str, ...] = ()
     reconcile: bool = False
+    assessment: AssessmentRequest | None = None
     policy_id: str = ""
 
     state: EnvironmentJobState = EnvironmentJobState.WAITING_FOR_MIGRATION
     resume: EnvironmentJobState | None = None
 
+    #: How far an assessment has read; None: it has read nothing yet.
+    assessed: AssessmentProgress | None = None
+    #: Name of the assessment in the archive; empty: there is none yet.
+    answer: str = ""
     #: Since when it has waited for the migration of its environment.
     migrating_since: datetime | None = None
     planned_at: datetime | None = None

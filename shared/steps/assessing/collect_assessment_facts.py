@@ -1,17 +1,18 @@
 """Read what an assessment is made of. Reads only; what gives no answer is noted as such."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
-from shared.domain.assessment.facts import EnvironmentFacts, FlowFacts, NoAnswer
+from shared.domain.assessment.facts import EnvironmentFacts, NoAnswer
 from shared.domain.environment import Environment, LinkStatus
 from shared.domain.keys.key import EnterprisePolicy, KeyFacts
 from shared.domain.network.gap import NetworkGap
+from shared.domain.plans.flow_facts import FlowFacts
 from shared.notices import readable
 from shared.services import Services
 from shared.steps.ask import ask
-from shared.steps.assessing.read_flow_facts import read_flows
+from shared.steps.assessing.read_flow_facts import ReadFlows
 from shared.steps.assessing.read_key import read_key, read_named_key
 from shared.steps.flows.check_network import read_network
 
@@ -28,11 +29,13 @@ class Question:
     key: tuple[str, str] | None = None
 
 
-async def collect(services: Services, question: Question) -> EnvironmentFacts:
-    """Return all facts of one environment."""
+async def collect(
+    services: Services, question: Question, reading: Awaitable[ReadFlows]
+) -> EnvironmentFacts:
+    """Return all facts of one environment; `reading` tells of its flows."""
     environment, ports = question.environment, services.assessment
     flows, key, connections, apps, groups, setting = await asyncio.gather(
-        read_flows(services, environment),
+        reading,
         _key(services, question),
         ask(ports.connections.list(environment.id)),
         ask(ports.canvas_apps.list_with_flows(environment.id)),

@@ -5,13 +5,14 @@ flow, which an administrator may read (contract §5.7). Where no id is known, or
 end, the flow's callers may be more than are shown, and the assessment says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.facts import NoAnswer
 from shared.domain.callers import agents
 from shared.domain.callers.own_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
+from shared.domain.callers.records import Place
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
@@ -19,7 +20,7 @@ from shared.errors import UnreadableRow
 from shared.notices import readable, tell_unreadable
 from shared.services import Services
 from shared.steps.ask import ask
-from shared.steps.flows.calling_places import known_url_ids, places_calling, url_id_of_runs
+from shared.steps.flows.calling_places import known_url_ids, url_id_of_runs
 from shared.steps.moving_callers.search_callers import Searched
 
 _NO_RUN = "no run of the last 28 days shows its URL"
@@ -32,54 +33,86 @@ async def find_assessed_callers(
     flows: Sequence[AssessedFlow],
 ) -> list[AssessedFlow]:
     """Return the flows with their callers of every kind but canvas apps."""
-    url_ids = await known_url_ids(services, environment.id)
+    url_ids, whys = await _url_ids(services, environment, flows)
+    held = {flow.workflow_id for flow in flows} | {*url_ids.values()}
+    places = await _places(services, held - {""})
     found = []
-    silent: NoAnswer | None = None
     for flow in flows:
-        url_id, why = url_ids.get(flow.workflow_id, ""), ""
-        if flow.has_trigger_url and not url_id and silent is None:
-            name = flow.flow_name or flow.workflow_id
-            answer = await ask(url_id_of_runs(services, environment.id, name))
-            if isinstance(answer, NoAnswer):
-                # One refusal is enough: the budget is the same for the others.
-                silent = answer
-            else:
-                url_id = answer
-        if flow.has_trigger_url and not url_id:
-            why = silent.why if silent else _NO_RUN
+        url_id, why = url_ids.get(flow.workflow_id, ""), whys.get(flow.workflow_id)
         missing = [f"Callers by URL are not known: {why}."] if why else []
         found.append(
             replace(
                 flow,
-                callers=await _callers(services, environment, searched, flow, url_id),
+                callers=_callers(services, environment, searched, places, flow, url_id),
                 callers_gap=" ".join([*missing, *searched.gaps]),
             )
         )
     return found
 
 
-async def _callers(
+async def _url_ids(
+    services: Services, environment: Environment, flows: Sequence[AssessedFlow]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the ids in trigger URLs, and why they are not known, by workflow id."""
+    known = await known_url_ids(services, environment.id)
+    whys: dict[str, str] = {}
+    silent: NoAnswer | None = None
+    for flow in flows:
+        identity = flow.workflow_id
+        if not flow.has_trigger_url or known.get(identity):
+            continue
+        if silent is None:
+            name = flow.flow_name or identity
+            answer = await ask(url_id_of_runs(services, environment.id, name))
+            if isinstance(answer, NoAnswer):
+                # One refusal is enough: the budget is the same for the others.
+                silent = answer
+            elif answer:
+                known[identity] = answer
+                continue
+        whys[identity] = silent.why if silent else _NO_RUN
+    return known, whys
+
+
+type _Places = Mapping[str, Sequence[Place | UnreadableRow]]
+
+
+async def _places(services: Services, held: Collection[str]) -> _Places:
+    """Return the places that hold each of these ids: one query, however many ids there are."""
+    found: dict[str, list[Place | UnreadableRow]] = {}
+    async for row in services.tables.places.scan():
+        place = row if isinstance(row, UnreadableRow) else row.item
+        holds = place.row[1] if isinstance(place, UnreadableRow) else place.holds
+        if holds in held:
+            found.setdefault(holds, []).append(place)
+            if isinstance(place, UnreadableRow):
+                await tell_unreadable(services, place)
+    return found
+
+
+def _callers(
     services: Services,
     environment: Environment,
     searched: Searched,
+    places: _Places,
     flow: AssessedFlow,
     url_id: str,
 ) -> tuple[AssessedCaller, ...]:
     found = dict[str, AssessedCaller]()
-    try:
-        async for place in places_calling(
-            services, environment.id, url_id=url_id, flow_ids={flow.workflow_id}
-        ):
-            if searched.covers(place):
-                found[place.id] = AssessedCaller(
-                    kind=place.caller.kind,
-                    label=place.caller.label,
-                    manual=place.caller.manual,
-                    is_broken=url_id in place.caller.retired_url_ids,
-                )
-    except UnreadableRow as err:
-        await tell_unreadable(services, err)
-        found[err.name] = AssessedCaller(kind="", label=str(err), manual=err.instruction)
+    for place in [*places.get(url_id, ()), *places.get(flow.workflow_id, ())]:
+        if isinstance(place, UnreadableRow):
+            label, manual = str(place), place.instruction
+            found[place.name] = AssessedCaller(kind="", label=label, manual=manual)
+            continue
+        # A workflow keeps its id where its solution is imported; a URL means the same everywhere.
+        calls = place.holds == url_id or place.caller.environment_id == environment.id
+        if calls and searched.covers(place):
+            found[place.id] = AssessedCaller(
+                kind=place.caller.kind,
+                label=place.caller.label,
+                manual=place.caller.manual,
+                is_broken=url_id in place.caller.retired_url_ids,
+            )
     if TriggerCategory(flow.category).is_run_by_agents:
         found[agents.KIND] = AssessedCaller(
             kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS

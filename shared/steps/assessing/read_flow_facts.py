@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shared.domain.assessment.facts import FlowFacts, KeyReports, NoAnswer
+from shared.domain.assessment.facts import KeyReports, NoAnswer
 from shared.domain.definitions.flow_definition import FlowDefinition, parsed_or_problem
 from shared.domain.definitions.flow_summary import FlowSummary, summarise
 from shared.domain.definitions.json_values import as_mapping
@@ -16,9 +16,13 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, KnownFlow, ReportedFlow, Workflow
 from shared.domain.plans.discovery import NOT_SHOWN
 from shared.domain.plans.discovery_differences import Listed, differences
+from shared.domain.plans.flow_facts import FlowFacts
 from shared.services import Services
 from shared.steps.ask import ask, ask_patiently
 from shared.steps.flows.key_report import REQUEST_PATIENCE, key_report
+
+#: A row of Dataverse as it is compared, and summed up.
+type ReadRow = tuple[KnownFlow, FlowFacts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +42,29 @@ async def read_flows(services: Services, environment: Environment) -> ReadFlows:
         ask_patiently(lambda: _report(services, environment, cannot_migrate_only=True)),
         _rows(services, environment),
     )
+    alone: dict[str, FlowFacts] = {}
+    unread: dict[str, str] = {}
+    if not isinstance(staying, NoAnswer) and not isinstance(read, NoAnswer):
+        alone, unread = await _read_alone(services, environment, staying, facts_of(read))
+    return joined(everything, staying, read, alone, unread)
+
+
+def joined(
+    everything: Sequence[ReportedFlow] | NoAnswer,
+    staying: Sequence[ReportedFlow] | NoAnswer,
+    read: Sequence[ReadRow] | NoAnswer,
+    alone: Mapping[str, FlowFacts],
+    unread: Mapping[str, str],
+) -> ReadFlows:
+    """Put together what all sources told.
+
+    `everything` and `staying` are the platform's lists, `read` the rows of Dataverse. `alone` are
+    listed flows that were read by themselves, `unread` says why others were not: by the listed id.
+    """
     if isinstance(everything, NoAnswer) or isinstance(staying, NoAnswer):
         silent = everything if isinstance(everything, NoAnswer) else staying
         assert isinstance(silent, NoAnswer)
-        rows = read if isinstance(read, NoAnswer) else _facts_of(read)
+        rows = read if isinstance(read, NoAnswer) else facts_of(read)
         return ReadFlows(flows=rows, reports=silent)
     if isinstance(read, NoAnswer):
         return ReadFlows(
@@ -49,8 +72,13 @@ async def read_flows(services: Services, environment: Environment) -> ReadFlows:
             reports=_joined(everything, staying, {}, {}),
             differences=tuple(f"{flow.display_name} is listed as staying." for flow in staying),
         )
-    known = _with_report(_facts_of(read), everything)
-    alone, unread = await _read_alone(services, environment, staying, known)
+    known = _with_report(facts_of(read), everything)
+    alone = {
+        identity: replace(row, flow_name=one.flow_name, in_solution=one.in_solution)
+        if (row := known.get(one.workflow_id))
+        else one
+        for identity, one in alone.items()
+    }
     known |= {one.workflow_id: one for one in alone.values()}
     reports = _joined(everything, staying, known, alone)
     known |= _not_read(everything, known, alone, unread)
@@ -81,25 +109,27 @@ async def _report(
 #: Problem of a flow that is listed and that nobody has read.
 NO_ROW = "Dataverse has no row of it, and it was not read"
 
-#: A row of Dataverse as it is compared, and summed up.
-type _Read = tuple[KnownFlow, FlowFacts]
 
-
-def _facts_of(read: list[_Read]) -> dict[str, FlowFacts]:
+def facts_of(read: Sequence[ReadRow]) -> dict[str, FlowFacts]:
+    """Return the flows that Dataverse has, by their id."""
     return {facts.workflow_id: facts for _, facts in read}
 
 
-async def _rows(services: Services, environment: Environment) -> list[_Read] | NoAnswer:
+NO_DATAVERSE = NoAnswer(why="the environment has no Dataverse")
+
+
+async def _rows(services: Services, environment: Environment) -> list[ReadRow] | NoAnswer:
     if environment.dataverse_url is None:
-        return NoAnswer(why="the environment has no Dataverse")
+        return NO_DATAVERSE
     return await ask(_read_rows(services, environment))
 
 
-async def _read_rows(services: Services, environment: Environment) -> list[_Read]:
-    return [(row.known, _of_row(row)) async for row in services.workflows.list(environment)]
+async def _read_rows(services: Services, environment: Environment) -> list[ReadRow]:
+    return [(row.known, facts_of_row(row)) async for row in services.workflows.list(environment)]
 
 
-def _of_row(row: Workflow) -> FlowFacts:
+def facts_of_row(row: Workflow) -> FlowFacts:
+    """Return what an assessment keeps of a flow: its definition is dropped."""
     summary, problem, invokers = _summed_up(row.client_data)
     return FlowFacts(
         workflow_id=row.workflow_id.lower(),
@@ -138,10 +168,7 @@ async def _read_alone(
     staying: Sequence[ReportedFlow],
     known: Mapping[str, FlowFacts],
 ) -> tuple[dict[str, FlowFacts], dict[str, str]]:
-    """Read those that Dataverse does not have under the listed id, by what the list calls them.
-
-    Returns what was read, and in words what could not be, both by the listed id.
-    """
+    """Read those that Dataverse does not have under the listed id, as far as the budget goes."""
     found: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
     busy: NoAnswer | None = None
@@ -150,19 +177,22 @@ async def _read_alone(
         if identity in known:
             continue
         # Who asks on is put in the line of those who wait for a call, before jobs that need one.
-        read = busy if busy else await ask(_of_detail(services, environment, flow))
+        read = busy if busy else await ask(read_alone(services, environment, flow))
         if isinstance(read, NoAnswer):
             busy = read if read.is_busy else None
-            unread[identity] = f"it is not in Dataverse, and could not be read: {read.why}"
-            continue
-        row = known.get(read.workflow_id)
-        found[identity] = (
-            replace(row, flow_name=read.flow_name, in_solution=read.in_solution) if row else read
-        )
+            unread[identity] = not_read(read.why)
+        else:
+            found[identity] = read
     return found, unread
 
 
-async def _of_detail(services: Services, environment: Environment, flow: ReportedFlow) -> FlowFacts:
+def not_read(why: str) -> str:
+    """Say of a listed flow why it was not read by itself."""
+    return f"it is not in Dataverse, and could not be read: {why}"
+
+
+async def read_alone(services: Services, environment: Environment, flow: ReportedFlow) -> FlowFacts:
+    """Return a flow that Dataverse does not have under the listed id, as the flow service does."""
     detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
     summary, problem, invokers = _summed_up(detail.client_data)
     in_solution = detail.in_solution

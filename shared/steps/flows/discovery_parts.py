@@ -117,12 +117,12 @@ class DiscoveryParts:
         rows = [replace(part, number=first + place) for place, part in enumerate(page)]
         rows[-1] = replace(rows[-1], ends_page=True, cursor=cursor)
         await self.rows.upsert(*rows)
-        if self.advanced:
-            await self.advanced()
         self.parts += rows
         self._positions[source] = Position(
             number=first + len(rows), cursor=cursor, is_read=not cursor
         )
+        if self.advanced:
+            await self.advanced()
 
     async def restart(self, source: Source | None = None) -> None:
         """Forget what was read of a source; None: of all of them."""

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from functions import audit_api, keys_api, network_api, remediations_api, repairs_api
+from functions import (
+    assessments_api,
+    audit_api,
+    keys_api,
+    network_api,
+    remediations_api,
+    repairs_api,
+)
 from functions import run_archives_api as archives_api
 from functions.endpoints import Endpoint, all_endpoints
 from shared.bootstrap import provide
@@ -73,6 +80,19 @@ async def test_a_change_of_a_firewall(story: Story) -> None:
     assert WEST in "".join(opened["entries"])
     assert open_again == after
     assert closed[where]["state"] == "closed"
+
+
+async def test_an_order_of_an_assessment(story: Story) -> None:
+    """Which one it is, of which environment."""
+    there = story.build.environment.id
+    await call(assessments_api.order_assessment, {}, id=there, headers=ANNA)
+
+    before, after = await changed(story)
+
+    assert before == {}
+    assert after["environments"] == [there]
+    found = await call(assessments_api.show_ordered_assessment, id=after["assessment"])
+    assert found.document["state"] == "assessing"
 
 
 async def test_a_check_of_keys(story: Story) -> None:

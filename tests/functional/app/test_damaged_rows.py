@@ -21,7 +21,9 @@ from shared.bootstrap import provide
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.notice import RowName
+from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.remediation import RemediationMode
+from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.errors import Blocked, UnreadableRow
 from shared.ports import Row, Scalar
 from shared.rows import FENCE, Table
@@ -29,6 +31,7 @@ from shared.tables import Tables
 from shared.use_cases import steer_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.notify import notify
+from shared.use_cases.order_assessment import order_assessment
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.show_attention import Attention, show_attention
@@ -189,6 +192,7 @@ def is_right(story: Story, table: Table[Any], name: RowName) -> bool:
     return False
 
 
+ANNA = Principal(name="anna", roles=frozenset(Role), kind=PrincipalKind.PERSON)
 TABLES = sorted(one.name for one in fields(Tables) if not one.init)
 PAGES = sorted((one.path, one.name) for one in ENDPOINTS.values() if one.method == "GET")
 
@@ -200,7 +204,11 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
     (kind,) = get_args(get_type_hints(Tables)[name])
     rows = await rows_of(begun, getattr(begun.services.tables, name), kind)
     jobs = await begun.jobs()
+    ordered = await order_assessment(
+        begun.services, jobs["Orders"].environment_id, AssessmentRequest(), ANNA
+    )
     addresses = {
+        "assessments": ordered.id,
         "remediations": jobs["Orders"].remediation_id,
         "dashboard": jobs["Orders"].remediation_id,
         "environments": jobs["Orders"].environment_id,

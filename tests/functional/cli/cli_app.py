@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from cmkflow.__main__ import app as command_line
 from function_app import app
+from tests.twins.driver import Driver
 
 KEY = "the-function-key"
 
@@ -51,6 +52,22 @@ async def served_app() -> AsyncIterator[CommandLine]:
                 routes.router.add_route(method.value, f"/api/{trigger.route}", handler)
     async with TestServer(routes) as server:
         yield CommandLine(url=str(server.make_url("")))
+
+
+@asynccontextmanager
+async def delivered(driver: Driver) -> AsyncIterator[None]:
+    """Deliver what is due of the app's queues, as the host does, while a command waits for it."""
+
+    async def deliver() -> None:
+        while True:
+            await driver.run(driver.twins.world.clock.now())
+            await asyncio.sleep(0.01)
+
+    working = asyncio.create_task(deliver())
+    try:
+        yield
+    finally:
+        working.cancel()
 
 
 @functools.cache

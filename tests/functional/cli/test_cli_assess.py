@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,11 @@ from typing import Any
 import pytest
 
 from cmkflow.assessment_page import page_of
-from shared.bootstrap import provide
-from tests.functional.cli.cli_app import CommandLine
+from shared.bootstrap import provide, services
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from tests.functional.cli.cli_app import CommandLine, delivered
 from tests.twins.builder import Builder
+from tests.twins.driver import Driver
 from tests.twins.ports import twins_of
 from tests.twins.services import services_of
 from tests.twins.world import World
@@ -20,7 +24,7 @@ NAME = "Orders <script>alert(1)</script>"
 
 
 @pytest.fixture
-async def build() -> Builder:
+async def build(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Builder]:
     """A tenant of one environment with a called flow that has a parent and two callers."""
     world = World()
     build = Builder(world)
@@ -29,8 +33,11 @@ async def build() -> Builder:
     build.secret_caller(orders)
     build.flow_caller(orders)
     world.traffic.beat(world)
-    provide(services_of(twins_of(world).ports))
-    return build
+    twins = twins_of(world)
+    provide(services_of(twins.ports))
+    monkeypatch.setattr("cmkflow.assess.LOOKS", (0.01,))
+    async with delivered(Driver(twins=twins)):
+        yield build
 
 
 async def test_the_table_names_flows_reasons_and_what_to_do(
@@ -69,7 +76,7 @@ async def test_json_is_one_document_of_all_environments(cli: CommandLine, build:
     """As the API answered, under `items`."""
     done = await cli.run("assess", "--all", "--json")
 
-    (item,) = json.loads(done.output)["items"]
+    (item,) = json.loads(done.stdout)["items"]
     assert item["environment_id"] == build.environment.id
     assert [flow["display_name"] for flow in item["flows"]] == ["Nightly", NAME]
 
@@ -123,8 +130,8 @@ async def test_several_environments_are_searched_for_callers_once(
 
     done = await cli.run("assess", "--all", "--json")
 
-    items = json.loads(done.output)["items"]
-    assert len(items) == 2
+    items = json.loads(done.stdout)["items"]
+    assert len(items) == 2, done.output
     assert len({item["callers_searched"] for item in items}) == 1
 
 
@@ -254,3 +261,51 @@ def test_each_environment_has_its_answer_and_every_link_leads_somewhere() -> Non
     fragments = set(re.findall(r'href="#([^"]+)"', page))
     assert {"only-problem", "e1", "e2", "e1-key", "e1-flows"} <= fragments
     assert fragments <= set(re.findall(r'id="([^"]+)"', page))
+
+
+async def test_it_is_ordered_and_looked_at_later(cli: CommandLine, build: Builder) -> None:
+    """Without waiting; and whoever orders it twice gets the one that runs."""
+    ordered = await cli.run("assess", "--environment", build.environment.id, "--no-wait")
+    identity = ordered.output.split()[-1]
+    later = await cli.run("assess", "--resume", identity)
+
+    assert ordered.exit_code == 0, ordered.output
+    assert f"Look at it: cmkflow assess --resume {identity}" in ordered.output
+    assert later.exit_code == 0, later.output
+    assert NAME in later.output
+
+
+async def test_who_stops_waiting_is_told_how_to_look_at_it_later(
+    cli: CommandLine, build: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends the waiting: the assessment goes on."""
+
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("cmkflow.assess.time.sleep", interrupted)
+        stopped = await cli.run("assess", "--environment", build.environment.id)
+    (hint,) = [line for line in stopped.stderr.splitlines() if "--resume" in line]
+    later = await cli.run("assess", "--resume", hint.split()[-1])
+
+    assert stopped.exit_code == 130
+    assert "nothing is read yet" in stopped.stderr
+    assert NAME in later.output
+
+
+async def test_an_assessment_that_ended_without_an_answer_says_why(
+    cli: CommandLine, build: Builder
+) -> None:
+    """It was cancelled: exit code 1, as for any environment that could not be assessed."""
+    done = await cli.run("assess", "--environment", build.environment.id, "--no-wait")
+    identity = done.output.split()[-1]
+    await cli.run("assess", "--resume", identity)
+    (job,) = await services().tables.environment_jobs.all(identity)
+    cancelled = replace(job, state=EnvironmentJobState.CANCELLED, answer="")
+    await services().tables.environment_jobs.upsert(cancelled)
+
+    done = await cli.run("assess", "--resume", identity)
+
+    assert done.exit_code == 1
+    assert "The assessment is cancelled" in done.stderr

@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from shared.bootstrap import provide
-from tests.functional.cli.cli_app import CommandLine
+from tests.functional.cli.cli_app import CommandLine, delivered
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story
 
@@ -43,8 +43,9 @@ async def test_no_command_lets_a_name_steer_the_terminal(story: Story, cli: Comm
         await cli.run("plan", "show", remediation),
         await cli.run("plan", "approve", remediation, answer="y\n"),
         await cli.run("remediation", "show", remediation, "--history"),
-        await cli.run("assess", "--environment", environment),
     ]
+    async with delivered(story.driver):
+        results.append(await cli.run("assess", "--environment", environment))
 
     for result in results[:1] + results[3:]:
         assert SHOWN in result.output

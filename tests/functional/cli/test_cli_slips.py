@@ -8,7 +8,7 @@ import pytest
 
 from shared.bootstrap import provide
 from tests.command_tree import command_tree, is_group
-from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.cli.cli_app import CommandLine, delivered, served_app
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story
 
@@ -116,7 +116,8 @@ async def test_a_page_that_cannot_be_written_is_told(
     """Which file, and why."""
     words = command.replace("REMEDIATION", story.remediation.id).split()
 
-    result = await cli.run(*words, "--html", str(tmp_path / "none" / "page.html"))
+    async with delivered(story.driver):
+        result = await cli.run(*words, "--html", str(tmp_path / "none" / "page.html"))
 
     assert result.exit_code == 2
     assert "page.html cannot be written: No such file or directory." in result.stderr

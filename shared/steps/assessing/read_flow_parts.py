@@ -1,0 +1,145 @@
+"""Read every cloud flow of an environment for an assessment that is made in the background.
+
+It asks what `read_flow_facts.py` asks, but each page is kept before the next one is asked for: a
+process that dies, and a budget that is used up, cost one page.
+"""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from shared.domain.assessment.facts import NoAnswer
+from shared.domain.environment import Environment
+from shared.domain.flow import ReportedFlow, Workflow
+from shared.domain.plans.assessment_request import AssessmentProgress
+from shared.domain.plans.discovery import DiscoveredPart, Source, reported_in, whole_pages
+from shared.domain.plans.flow_facts import FlowFacts
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.errors import NotFound, Refused, Unreadable
+from shared.jobs.held import Held
+from shared.steps.ask import no_answer
+from shared.steps.assessing.read_flow_facts import (
+    NO_DATAVERSE,
+    ReadFlows,
+    ReadRow,
+    facts_of,
+    facts_of_row,
+    joined,
+    not_read,
+    read_alone,
+)
+from shared.steps.flows.discovery_parts import DiscoveryParts, in_rows, rows_of_report
+
+#: Listed flows without a row in Dataverse that are read, a call of a small budget each: an hour of
+#: it at five calls a minute.
+MOST_ALONE = 300
+_TOO_MANY = f"only {MOST_ALONE} flows are read one by one"
+
+
+async def read_flow_parts(held: Held[EnvironmentJob], environment: Environment) -> ReadFlows:
+    """Return every cloud flow, as `read_flows` does; goes on where a delivery before stopped.
+
+    Raises what makes the job wait: a used-up budget, a service without an answer. A source that
+    refuses is left out, and the assessment says so.
+    """
+    parts = _parts_of(held)
+    await parts.open()
+    everything = await _listed(parts, environment, Source.MICROSOFT_KEY)
+    staying = await _listed(parts, environment, Source.REPORT)
+    read = await _rows(parts, environment)
+    if isinstance(staying, NoAnswer) or isinstance(read, NoAnswer):
+        return joined(everything, staying, read, {}, {})
+    known = facts_of(read)
+    missing = [flow for flow in staying if flow.identity not in known]
+    await _read_alone(parts, environment, missing[:MOST_ALONE])
+    unread = {flow.identity: not_read(_TOO_MANY) for flow in missing[MOST_ALONE:]}
+    found: dict[str, FlowFacts] = {}
+    for part in whole_pages(parts.parts, Source.ALONE):
+        (flow,) = part.reported
+        if part.facts:
+            (found[flow.identity],) = part.facts
+        else:
+            unread[flow.identity] = part.problem
+    return joined(everything, staying, read, found, unread)
+
+
+def _parts_of(held: Held[EnvironmentJob]) -> DiscoveryParts:
+    services = held.services
+    began = services.now
+
+    async def advanced() -> None:
+        """Have the row say how far it is: whoever asks reads that row alone."""
+        before = held.job.assessed
+        pages = [part for part in parts.parts if part.ends_page]
+        await held.save(
+            replace(
+                held.job,
+                assessed=AssessmentProgress(
+                    began=before.began if before else began,
+                    read=services.now,
+                    pages=len(pages),
+                    flows=sum(len(part.facts) for part in parts.parts),
+                    source=parts.parts[-1].source,
+                ),
+            )
+        )
+
+    parts = DiscoveryParts(services, held.rows(services.tables.discoveries), advanced)
+    return parts
+
+
+async def _listed(
+    parts: DiscoveryParts, environment: Environment, source: Source
+) -> Sequence[ReportedFlow] | NoAnswer:
+    report = parts.services.flow_reports.microsoft_key_flows
+    staying = source is Source.REPORT
+    read = partial(report, environment.id, cannot_migrate_only=staying)
+
+    def rows(flows: Sequence[ReportedFlow]) -> list[DiscoveredPart]:
+        return rows_of_report(parts.part(source), flows)
+
+    silent = await _answered(parts.read(source, read, rows))
+    return silent or tuple(reported_in(parts.parts, source).values())
+
+
+async def _rows(parts: DiscoveryParts, environment: Environment) -> list[ReadRow] | NoAnswer:
+    if environment.dataverse_url is None:
+        return NO_DATAVERSE
+
+    def rows(flows: Sequence[Workflow]) -> list[DiscoveredPart]:
+        return [
+            replace(
+                parts.part(Source.DATAVERSE),
+                known=tuple(row.known for row in some),
+                facts=tuple(map(facts_of_row, some)),
+            )
+            for some in in_rows(flows)
+        ]
+
+    workflows = partial(parts.services.flow_pages.workflows, environment)
+    silent = await _answered(parts.read(Source.DATAVERSE, workflows, rows))
+    pages = whole_pages(parts.parts, Source.DATAVERSE)
+    return silent or [row for part in pages for row in zip(part.known, part.facts, strict=True)]
+
+
+async def _read_alone(
+    parts: DiscoveryParts, environment: Environment, missing: Sequence[ReportedFlow]
+) -> None:
+    """Read listed flows that Dataverse does not have, and keep a row for each."""
+    for flow in missing[parts.at(Source.ALONE).number :]:
+        part = replace(parts.part(Source.ALONE), reported=(flow,))
+        try:
+            facts = await read_alone(parts.services, environment, flow)
+            part = replace(part, facts=(facts,))
+        except (NotFound, Refused, Unreadable) as err:
+            part = replace(part, problem=not_read(no_answer(err).why))
+        await parts.keep([part])
+
+
+async def _answered(reading: Awaitable[None]) -> NoAnswer | None:
+    """Return why a source gives no answer at all; None: it was read to its end."""
+    try:
+        await reading
+    except (NotFound, Refused, Unreadable) as err:
+        return no_answer(err)
+    return None

@@ -1,0 +1,93 @@
+"""Assessments in the background over HTTP, and on the page of their remediation."""
+
+from datetime import timedelta
+
+import pytest
+
+from functions import assessments_api, dashboard_api
+from shared.bootstrap import provide
+from tests.functional.stories.app_calls import call, signed_in
+from tests.functional.stories.remediation_story import Story
+
+ANNA = signed_in("anna@contoso.example")
+
+
+@pytest.fixture
+async def story() -> Story:
+    """Return a tenant in which one flow stays."""
+    story = Story()
+    story.build.http_flow("Orders")
+    provide(story.services)
+    return story
+
+
+async def test_an_order_is_accepted_and_says_where_to_look_and_when(story: Story) -> None:
+    """202 with a location and `Retry-After`; the second order gets the one that runs."""
+    there = story.build.environment.id
+
+    first = await call(assessments_api.order_assessment, {}, id=there.upper(), headers=ANNA)
+    second = await call(assessments_api.order_assessment, id=there, headers=ANNA)
+
+    assert first.status == second.status == 202
+    assert first.headers["Location"] == f"/api/assessments/{first.document['id']}"
+    assert first.headers["Retry-After"].isdigit()
+    assert first.document == second.document
+    assert (first.document["state"], first.document["assessment"]) == ("assessing", None)
+
+
+async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_says(
+    story: Story,
+) -> None:
+    """All but the moments of both."""
+    there = story.build.environment.id
+    ordered = (await call(assessments_api.order_assessment, {}, id=there, headers=ANNA)).document
+    assert ordered["progress"] is None
+
+    await story.run(timedelta(minutes=5))
+
+    shown = (await call(assessments_api.show_ordered_assessment, id=ordered["id"])).document
+    at_once = (await call(assessments_api.show_assessment, id=there)).document
+    assert shown["state"] == "finished"
+    assert (shown["progress"]["flows"], shown["progress"]["source"]) == (1, "dataverse")
+    times = {"at": "", "callers_searched": ""}
+    assert shown["assessment"] | times == at_once | times
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"vault": "v"}, 400),
+        ({"callers_since": 1_700_000_000}, 400),
+        ({"callers_since": "2026-03-02T09:00:00"}, 400),
+        ({"policy": "no-such-policy"}, 404),
+    ],
+)
+async def test_what_cannot_be_assessed_is_refused(
+    story: Story, body: dict[str, object], status: int
+) -> None:
+    """Before anything is kept of it."""
+    there = story.build.environment.id
+
+    refused = await call(assessments_api.order_assessment, body, id=there, headers=ANNA)
+
+    assert refused.status == status
+    assert await story.services.tables.remediations.all() == []
+
+
+async def test_the_page_of_its_remediation_shows_the_progress_and_leads_to_the_answer(
+    story: Story,
+) -> None:
+    """In a part that keeps itself up to date, and without a script after a reload."""
+    there = story.build.environment.id
+    ordered = (await call(assessments_api.order_assessment, {}, id=there, headers=ANNA)).document
+    page = dashboard_api.show_remediation_page
+
+    before = (await call(page, id=ordered["id"])).text
+    await story.run(timedelta(minutes=5))
+    after = (await call(page, id=ordered["id"])).text
+
+    live = before.partition('<div id="environments" data-live>')[2]
+    assert "Nothing is read yet." in live
+    assert "1 flow read, 3 pages of lists." in after
+    assert f'href="/api/assessments/{ordered["id"]}"' in after
+    assert f"cmkflow assess --resume {ordered['id']}" in after

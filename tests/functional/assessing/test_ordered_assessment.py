@@ -1,0 +1,384 @@
+"""Assessments in the background: their progress, what they survive, and their answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.assessment.assessment import EnvironmentAssessment
+from shared.domain.environment import Environment
+from shared.domain.flow import ReportedFlow, Run, Workflow
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.plans.assessment_request import AssessmentRequest
+from shared.domain.plans.remediation import Remediation
+from shared.domain.principal import Principal, PrincipalKind, Role
+from shared.domain.reading import Reading
+from shared.errors import NotFound, Refused, Throttled
+from shared.ports import FlowPages, FlowReports, Page, Workflows
+from shared.services import Services
+from shared.use_cases import steer_remediation
+from shared.use_cases.assess import assess
+from shared.use_cases.order_assessment import ShownAssessment, order_assessment, show_assessment
+from tests.functional.stories.remediation_story import Story
+from tests.performance.test_idle_minute import Noted
+from tests.twins.clock import ManualClock
+from tests.twins.crash import Killed, Moment, Plan
+from tests.twins.driver import Driver
+from tests.twins.flow_pages import SIZE
+from tests.twins.ports import Ports
+
+ONE = AssessmentRequest()
+ANNA = Principal(name="anna", roles=frozenset(Role), kind=PrincipalKind.PERSON)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@dataclass(slots=True)
+class SlowPages:
+    """Pages of Dataverse that take their time; a budget lets some through a minute."""
+
+    all: Workflows
+    clock: ManualClock
+    a_page: int = 500
+    a_minute: int = 10
+    #: Cursors that were asked for, and answered.
+    asked: list[str] = field(default_factory=list)
+    _times: list[datetime] = field(default_factory=list)
+    _flows: list[Workflow] = field(default_factory=list)
+
+    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+        """Take a call of the minute, and the time that a page takes."""
+        now, minute = self.clock.now(), timedelta(minutes=1)
+        self._times = [one for one in self._times if now - one < minute]
+        if len(self._times) >= self.a_minute:
+            wait = self._times[0] + minute - now
+            raise Throttled("the budget is used up", retry_after=wait)
+        self._times.append(now)
+        self.clock.advance(timedelta(seconds=2.5))
+        if not self._flows:
+            self._flows += [flow async for flow in self.all.list(environment)]
+        self.asked.append(cursor)
+        start, end = int(cursor or 0), int(cursor or 0) + self.a_page
+        following = str(end) if end < len(self._flows) else ""
+        return Page(items=tuple(self._flows[start:end]), cursor=following)
+
+
+@dataclass(slots=True)
+class FailingPages:
+    """Pages of Dataverse, of which one call fails in its own way."""
+
+    pages: FlowPages
+    #: Counted from 1.
+    fails_at: int
+    failure: BaseException
+    asked: list[str] = field(default_factory=list)
+
+    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+        """Return a page, or fail."""
+        self.asked.append(cursor)
+        if len(self.asked) == self.fails_at:
+            raise self.failure
+        return await self.pages.workflows(environment, cursor)
+
+
+@dataclass(slots=True)
+class ACallAMinute:
+    """A flow service that answers one call a minute."""
+
+    reports: FlowReports
+    clock: ManualClock
+    #: Which list, and the cursor, of each call that was answered.
+    asked: list[tuple[bool, str]] = field(default_factory=list)
+    _free_at: datetime | None = None
+
+    async def microsoft_key_flows(
+        self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
+    ) -> Page[ReportedFlow]:
+        """Return a page, or refuse the call until the minute is over."""
+        now = self.clock.now()
+        if self._free_at and now < self._free_at:
+            raise Throttled("the budget is used up", retry_after=self._free_at - now)
+        self._free_at = now + timedelta(minutes=1)
+        self.asked.append((cannot_migrate_only, cursor))
+        return await self.reports.microsoft_key_flows(
+            environment_id, cursor, cannot_migrate_only=cannot_migrate_only
+        )
+
+    async def runs(self, *_arguments: Any, **_named: Any) -> list[Run]:
+        """Refuse: nothing is left of the budget for looks at runs."""
+        raise Throttled("the budget is used up", retry_after=timedelta(hours=1))
+
+
+def around(story: Story, **ports: Callable[[Any], Any]) -> None:
+    """Put something before ports of the app, made of what stands there."""
+
+    def change(those: Ports) -> Ports:
+        made = {name: make(getattr(those, name)) for name, make in ports.items()}
+        return replace(those, **made)
+
+    story.around = change
+    story.renew()
+
+
+@pytest.fixture
+def story() -> Story:
+    """Return a tenant of several pages, of which one flow stays and has a caller."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.flow_caller(orders)
+    for number in range(2 * SIZE):
+        story.build.polling_flow(f"Flow {number}")
+    story.world.traffic.beat(story.world)
+    return story
+
+
+async def order(story: Story, request: AssessmentRequest = ONE) -> Remediation:
+    """Order an assessment of the environment."""
+    environment_id = story.build.environment.id
+    return await story.driver.call(lambda s: order_assessment(s, environment_id, request, ANNA))
+
+
+async def shown(story: Story, started: Remediation) -> ShownAssessment:
+    """Return how far it is."""
+    return await show_assessment(story.services, started.id)
+
+
+def told(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
+    """Return what an assessment says but for its times; fails where there is none."""
+    assert found is not None
+    return replace(found, at=datetime.min, callers_searched=None)  # noqa: DTZ901  # any will do
+
+
+async def at_once(story: Story) -> EnvironmentAssessment:
+    """Return the assessment of a caller who waits."""
+    return told(await assess(story.services, story.build.environment.id))
+
+
+async def test_it_says_what_an_assessment_at_once_says_and_writes_nothing(story: Story) -> None:
+    """Of each flow, with callers and findings; no page is left in the store."""
+    started = await order(story)
+    assert (await shown(story, started)).answer is None
+
+    await story.run(HOUR)
+
+    found = await shown(story, started)
+    assert found.job.state is EnvironmentJobState.FINISHED
+    assert told(found.answer) == await at_once(story)
+    assert [flow.display_name for flow in told(found.answer).flows] == ["Orders"]
+    assert found.job.assessed is not None
+    assert found.job.assessed.flows == len([*story.world.flows()])
+    assert story.world.writes == []
+    assert await story.services.tables.discoveries.all(found.job.id) == []
+
+
+async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
+    """Two pages for each budget's worth go by, no page twice, and few questions to the store."""
+    story = Story()
+    story.build.http_flow("Orders")
+    model = story.build.polling_flow("Flow")
+    for number in range(9_998):
+        story.world.add_flow(
+            replace(
+                model,
+                workflow_id=story.world.guid(),
+                flow_name=story.world.guid(),
+                name=f"Flow {number}",
+            )
+        )
+    pages = SlowPages(story.twins.ports.workflows, story.world.clock, a_minute=3)
+    store = Noted(story.twins.store)
+    around(story, flow_pages=lambda _: pages, store=lambda _: store)
+    seen: list[int] = []
+
+    def look() -> None:
+        for row in story.twins.store.rows.values():
+            if row.table == "environmentjobs":
+                job = story.services.tables.environment_jobs.read(row).item
+                seen.append(job.assessed.flows if job.assessed else 0)
+
+    story.driver.meanwhile = look
+    started = await order(story)
+    await story.run(DAY)
+
+    found = await shown(story, started)
+    assert told(found.answer).flow_count == 10_000
+    assert [flow.display_name for flow in told(found.answer).flows] == ["Orders"]
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 5, "the row says how far it is"
+    assert pages.asked == ["", *(str(start) for start in range(500, 10_000, 500))]
+    assert len(store.queries) + len(store.gets) + store.writes <= 50 * 10
+
+
+async def test_a_call_a_minute_is_enough(story: Story) -> None:
+    """Each page of both lists is read once, in as many minutes."""
+    for number in range(20):
+        story.build.http_flow(f"Form {number}")
+    story.world.report_page = SIZE
+    reports = ACallAMinute(story.twins.ports.flow_reports, story.world.clock)
+    around(story, flow_reports=lambda _: reports)
+    started = await order(story)
+
+    await story.run(HOUR)
+
+    found = told((await shown(story, started)).answer)
+    assert len(found.flows) == 21
+    assert len(reports.asked) == len(set(reports.asked)) > 2 * 21 / SIZE
+
+
+async def test_a_thousand_flows_that_stay_take_fifty_questions_to_the_store() -> None:
+    """Callers are looked up for all of them together."""
+    story = Story()
+    for number in range(1_000):
+        story.build.http_flow(f"Flow {number}")
+    store = Noted(story.twins.store)
+    around(story, store=lambda _: store)
+    services = story.make(story.twins.ports)
+    environment = story.build.environment.id
+
+    found = await assess(services, environment)
+
+    assert len(found.flows) == 1_000
+    assert len(store.queries) + len(store.gets) <= 50
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+async def test_a_process_that_dies_costs_one_page(story: Story, page: int) -> None:
+    """The next one asks for the page that was on its way, and for what follows."""
+    expected = await at_once(story)
+    pages = FailingPages(story.twins.ports.flow_pages, page, Killed())
+    around(story, flow_pages=lambda _: pages)
+    started = await order(story)
+
+    await story.run(HOUR)
+
+    found = await shown(story, started)
+    assert told(found.answer) == expected
+    assert len(pages.asked) == len(set(pages.asked)) + 1
+
+
+async def test_a_process_may_die_at_any_call(story: Story) -> None:
+    """Before it or after it: one order, one answer, no page left."""
+    expected = await at_once(story)
+    calls = Plan()
+    story.driver = Driver(twins=story.twins, make=story.make, plan=calls)
+    await order(story)
+    await story.run(HOUR)
+    assert calls.calls > 20
+
+    for at in range(1, calls.calls + 1):
+        for moment in Moment:
+            plan = Plan(at=at, moment=moment)
+            story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
+            try:
+                started = await order(story)
+            except Killed:
+                started = await order(story)
+            await story.run(HOUR)
+            found = await shown(story, started)
+            assert told(found.answer) == expected, (at, moment)
+            assert await story.services.tables.discoveries.all(found.job.id) == []
+    jobs = await story.services.tables.environment_jobs.all()
+    assert {job.state for job in jobs} == {EnvironmentJobState.FINISHED}
+
+
+async def test_who_asks_for_what_runs_gets_that(story: Story) -> None:
+    """Another request is another assessment, and so is the same once the first has ended."""
+    first, second = await order(story), await order(story)
+    other = await order(story, AssessmentRequest(vault="v", key="k"))
+    await story.run(HOUR)
+    later = await order(story)
+
+    assert first.id == second.id
+    assert len({first.id, other.id, later.id}) == 3
+    assert await jobs_of(story.services) == 3
+
+
+async def jobs_of(services: Services) -> int:
+    """Return how many environment jobs there are."""
+    return len(await services.tables.environment_jobs.all())
+
+
+async def test_an_order_whose_start_was_cut_off_is_started_by_the_next(story: Story) -> None:
+    """The row that names it was written, and nothing else."""
+    key = f"{story.build.environment.id}-{ONE.digest}"
+    row = Reading(topic="assessments", id=key, name="assessment x")
+    await story.services.tables.readings.upsert(row)
+
+    started = await order(story)
+    await story.run(HOUR)
+
+    assert started.cause == "assessment x"
+    assert (await shown(story, started)).answer is not None
+
+
+async def test_a_damaged_page_is_read_again(story: Story) -> None:
+    """The list would have a hole: it begins anew, and the assessment ends."""
+    pages = FailingPages(story.twins.ports.flow_pages, 3, Throttled("later"))
+    around(story, flow_pages=lambda _: pages)
+    started = await order(story)
+
+    def damage() -> None:
+        for row in [*story.twins.store.rows.values()]:
+            if row.table == "discoveries" and row.key == "dataverse-000000" and not damaged:
+                place = (row.table, row.partition, row.key)
+                story.twins.store.rows[place] = replace(row, columns={**row.columns, "data0": "{"})
+                damaged.append(row.key)
+
+    damaged: list[str] = []
+    story.driver.meanwhile = damage
+    await story.run(HOUR)
+
+    assert damaged
+    assert told((await shown(story, started)).answer) == await at_once(story)
+
+
+async def test_an_expired_cursor_costs_the_list_and_not_the_assessment(story: Story) -> None:
+    """It begins anew, once."""
+    refused = Refused("The paging cookie has expired.", code="0x80040216", status=400)
+    pages = FailingPages(story.twins.ports.flow_pages, 2, refused)
+    around(story, flow_pages=lambda _: pages)
+    started = await order(story)
+
+    await story.run(HOUR)
+
+    assert pages.asked[:3] == ["", pages.asked[1], ""]
+    assert told((await shown(story, started)).answer) == await at_once(story)
+
+
+async def test_a_list_that_is_refused_is_left_out_and_told(story: Story) -> None:
+    """As of an assessment at once: the rest is said all the same."""
+    refused = Refused("No.", code="Forbidden", status=403)
+    pages = FailingPages(story.twins.ports.flow_pages, 1, refused)
+    around(story, flow_pages=lambda _: pages)
+    started = await order(story)
+
+    await story.run(HOUR)
+
+    found = told((await shown(story, started)).answer)
+    assert found.flow_count is None
+    assert "No." in str(found.sections)
+
+
+async def test_it_may_be_cancelled(story: Story) -> None:
+    """By the id of the order, which is that of its remediation."""
+    started = await order(story)
+
+    await steer_remediation.cancel(story.services, started.id)
+    await story.run(HOUR)
+
+    found = await shown(story, started)
+    assert found.job.state is EnvironmentJobState.CANCELLED
+    assert found.answer is None
+
+
+async def test_what_cannot_be_assessed_is_refused_at_once(story: Story) -> None:
+    """An unknown environment, an unknown policy, and the id of another kind of remediation."""
+    with pytest.raises(NotFound):
+        await order_assessment(story.services, story.world.guid(), ONE, ANNA)
+    with pytest.raises(NotFound, match="policy"):
+        await order(story, AssessmentRequest(policy="no-such-policy"))
+    await story.opt_in()
+    await story.order()
+    with pytest.raises(NotFound, match="no assessment"):
+        await show_assessment(story.services, story.remediation.id)
