@@ -1,0 +1,88 @@
+"""Which plans are superseded: what somebody may still need is none of them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.domain.jobs.durable import Change
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.plans.remediation import EnvironmentJob, PlanKept, RemediationMode
+from shared.domain.plans.superseded import being_removed, superseded
+
+DAY = timedelta(days=1)
+FIRST = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def plan(day: int, state: EnvironmentJobState = EnvironmentJobState.FINISHED) -> EnvironmentJob:
+    """Return the job of a plan of the whole environment that was made, and ended, on a day."""
+    at = FIRST + day * DAY
+    return EnvironmentJob(
+        id=f"job-{day}",
+        remediation_id=f"remediation-{day}",
+        environment_id="environment",
+        mode=RemediationMode.APPLY,
+        state=state,
+        planned_at=at,
+        counts={},
+        left={},
+        history=(Change(at=at, state=state, text=""),),
+    )
+
+
+OLD, NEW = plan(1), plan(2)
+
+
+def test_an_older_plan_of_the_environment_is_superseded() -> None:
+    """The oldest first; the last one stands."""
+    assert superseded([NEW, plan(0), OLD], ()) == [plan(0), OLD]
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        replace(OLD, approvals=1),
+        replace(OLD, is_dispatched=True, counts={"copy": 1}),
+        plan(1, EnvironmentJobState.AWAITING_APPROVAL),
+        plan(1, EnvironmentJobState.BLOCKED),
+        plan(1, EnvironmentJobState.FAILED),
+        replace(OLD, returned=("flow",)),
+        replace(OLD, environment_id="another"),
+    ],
+    ids=["approved", "made jobs", "waits", "blocked", "failed", "lent", "elsewhere"],
+)
+def test_a_plan_that_somebody_may_need_is_not(old: EnvironmentJob) -> None:
+    """For evidence, a rollback, an approval or a retry."""
+    assert superseded([old, NEW], ()) == []
+
+
+def test_a_plan_whose_flow_jobs_stand_is_not() -> None:
+    """Also where it made none of them, and only took them up."""
+    adopted = replace(OLD, is_dispatched=True, counts={"adopt": 1})
+
+    assert superseded([adopted, NEW], {adopted.id}) == []
+    assert superseded([adopted, NEW], ()) == [adopted]
+
+
+def test_a_later_plan_of_named_flows_supersedes_nothing() -> None:
+    """It is part of the current plan, beside the last one of all flows."""
+    named = replace(NEW, flow_ids=("flow",))
+
+    assert superseded([OLD, named], ()) == []
+    assert superseded([OLD, named, plan(3)], ()) == [OLD, named]
+
+
+def test_a_plan_that_only_looks_is_superseded_by_a_later_one_alone() -> None:
+    """Where the current plan is older, and writes, the newest look stands too."""
+    looks = [replace(plan(day), mode=RemediationMode.ASSESS) for day in (2, 3)]
+
+    assert superseded([OLD, *looks], ()) == [looks[0]]
+
+
+def test_a_plan_that_is_being_removed_says_so_once() -> None:
+    """A removal that goes on the next day changes nothing more."""
+    begun = being_removed(OLD, FIRST + 9 * DAY)
+
+    assert begun.plan_kept is PlanKept.BEING_REMOVED
+    assert begun.findings[-1].startswith("Since 2026-03-10 only this summary")
+    assert being_removed(begun, FIRST + 10 * DAY) == begun
