@@ -1,7 +1,7 @@
 """Which files of a solution's `Workflows` folder are desktop flows: what the solution's XML says.
 
-They lie there beside cloud flows (contract §15.2). The XML is searched, not parsed: it comes from
-anybody, and two values of it are needed.
+They lie there beside cloud flows (platform.md#desktop-flows). The XML is searched, not parsed: it
+comes from anybody, and two values of it are needed.
 """
 
 import re
@@ -14,7 +14,7 @@ _DATA = ".data.xml"
 _WORKFLOW = re.compile(rb"</?Workflow\b", re.IGNORECASE)
 _ID = re.compile(rb"\bWorkflowId=\"\{?([0-9a-f-]{36})\}?\"", re.IGNORECASE)
 _CATEGORY = re.compile(rb"<Category>(\d+)</Category>", re.IGNORECASE)
-#: `workflow.category` (contract §6.1).
+#: `workflow.category` (platform.md#desktop-flows).
 _DESKTOP_FLOW = b"6"
 _MOST_BYTES = 64 * 1024 * 1024
 

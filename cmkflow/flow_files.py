@@ -227,7 +227,10 @@ def _id_in(name: PurePosixPath) -> str:
 
 
 def _is_flow_place(name: PurePosixPath) -> bool:
-    """Whether nothing but a flow can stand there (§6.2 and the layout of an exported package)."""
+    """Whether nothing but a flow can stand there.
+
+    See platform.md#client-data and the layout of an exported package.
+    """
     if name.suffix.lower() != ".json":
         return False
     return _is_in_workflows(name) or name.name.lower() in _FLOW_FILE_NAMES

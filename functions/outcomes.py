@@ -10,7 +10,7 @@
 | anything else: a defect | abandoned: the broker delivers again, and gives up after ten times |
 
 A plain function can complete or abandon a message, nothing else, and an abandoned one comes back
-within a millisecond. Hence the copies: they wait (Functions host notes, §3.3).
+within a millisecond. Hence the copies: they wait (platform.md#abandoned-messages).
 """
 
 import hashlib

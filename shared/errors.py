@@ -157,7 +157,10 @@ class Refused(Permanent):
     """The platform refused the call."""
 
     def __init__(self, message: str, *, code: str, status: int) -> None:
-        """`code` is the platform's (contract §1.3) that says most, `status` the HTTP status."""
+        """`code` is the platform's that says most, `status` the HTTP status.
+
+        See platform.md#error-body.
+        """
         super().__init__(f"{code}: {message}")
         self.code = code
         self.status = status

@@ -1,4 +1,4 @@
-"""Keeps trigger URLs out of every log: whoever has one may start the flow (design §6.6).
+"""Keeps trigger URLs out of every log: whoever has one may start the flow (docs/security.md).
 
 Adapters keep them out of texts already. This is the last line, for what a library or a defect
 might log: it works where records are made, so no handler, present or future, sees a whole URL.

@@ -77,17 +77,21 @@ class Settings(AccessSettings):
     #: Key for archives in a folder (url-safe base64, 32 bytes); Azure encrypts blobs itself.
     archive_key: str = Field("", repr=False)
 
-    #: Calls a minute to the flow service, to begin with (contract §5.10: 5 is known to be safe).
+    #: Calls a minute to the flow service, to begin with (platform.md#flow-service-limits: 5 is
+    #: known to be safe).
     flow_service_calls_per_minute: Count = 5
     #: As many are tried while it refuses none; none: four times those. The same number fixes them.
     flow_service_most_calls_per_minute: Count | None = None
-    #: Writes an hour to it; none: as many as it takes calls in an hour to begin with (§12: 300).
+    #: Writes an hour to it; none: as many as it takes calls in an hour to begin with
+    #: (platform.md#flow-service-limits: 300).
     flow_service_writes_per_hour: Count | None = None
-    #: Calls of it in 24 hours (§12: 40,000 for a user with a paid licence, else 6,000).
+    #: Calls of it in 24 hours (platform.md#daily-requests: 40,000 for a user with a paid licence,
+    #: else 6,000).
     flow_service_calls_per_day: Count = 40_000
     #: Calls a minute of them that a full reconciliation may take.
     reconciliation_calls_per_minute: Count = 2
-    #: Calls a minute to each Dataverse environment (contract §12: 6,000 in 5 minutes).
+    #: Calls a minute to each Dataverse environment (platform.md#dataverse-limits: 6,000 in 5
+    #: minutes).
     dataverse_calls_per_minute: Count = 1000
     #: Calls a minute to Azure Resource Manager.
     resource_manager_calls_per_minute: Count = 200
@@ -95,7 +99,8 @@ class Settings(AccessSettings):
     #: How long an original must be without a run before it is retired.
     quiet_period: Duration = timedelta(days=7)
     #: How long apps may use the old value of a secret they refer to, and flows that of an
-    #: environment variable, after it was changed (contract §14.10, §14.3): part of being quiet.
+    #: environment variable, after it was changed (platform.md#key-vault-references,
+    #: #stale-variables): part of being quiet.
     secret_staleness: Duration = timedelta(hours=24)
     variable_staleness: Duration = timedelta(hours=1)
     #: How long a retired original stands at least before it may be deleted, by an order of its own.
@@ -132,7 +137,7 @@ class Settings(AccessSettings):
     #: How long after its lease a delivery that did not end may still change something: the
     #: `functionTimeout` of host.json, and how long a write may be under way.
     settles_after: Duration = timedelta(minutes=12)
-    #: For how long after a write reads may still show what was before (contract §15.2).
+    #: For how long after a write reads may still show what was before (platform.md#reads-lag).
     reads_lag: Duration = timedelta(minutes=1)
     #: How long a delivery itself waits for a read to show what it has written.
     read_back_poll: Duration = timedelta(seconds=5)
@@ -145,7 +150,7 @@ class Settings(AccessSettings):
     #: Microsoft's list of service tags as a file; empty: Azure's discovery API is asked.
     service_tags_file: str = ""
     #: Service tags that firewalls have to let in beside `PowerPlatformPlex`, separated by commas:
-    #: those that Microsoft's page on IP addresses asks for too (contract §15.4).
+    #: those that Microsoft's page on IP addresses asks for too (platform.md#three-tags).
     also_required_tags: Annotated[
         tuple[Literal["LogicApps", "PowerPlatformInfra"], ...], NoDecode, BeforeValidator(_split)
     ] = ()

@@ -1,7 +1,9 @@
-"""Writes flow definitions as Power Automate's designer saves them (platform-contract.md §6.2, §7).
+"""Writes flow definitions as Power Automate's designer saves them.
 
 A flow of the demo names its connectors; the connection references that a solution flow needs are
 made from those names.
+
+See platform.md#client-data, #trigger-kinds.
 """
 
 import uuid

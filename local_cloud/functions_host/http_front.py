@@ -130,7 +130,7 @@ def _has_key(request: web.Request, function_key: str) -> bool:
 
 
 async def _request_data(request: web.Request, values: dict[str, str]) -> Any:
-    """Build the RpcHttp of a request (functions-host document, part 3.2)."""
+    """Build the RpcHttp of a request (platform.md#trigger-data)."""
     body = await request.read()
     # Repeated names are joined by a comma, and queries without a value are dropped.
     query = {name: ",".join(request.query.getall(name)) for name in request.query}

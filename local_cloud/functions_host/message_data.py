@@ -1,6 +1,6 @@
 """A Service Bus message as the host's extension hands it to the worker.
 
-Names, encodings and omissions are those of functions-host document, part 3.2. What is not sent
+Names, encodings and omissions are those of platform.md#trigger-data. What is not sent
 there (lock time, time to live, dead-letter reason) is not sent here either, so that nobody comes
 to depend on it.
 """

@@ -30,7 +30,7 @@ class ScheduleStatus:
 
 
 def timer_invocation(function: Function, status: ScheduleStatus | None) -> Invocation:
-    """Build the invocation of a timer function (functions-host document, part 3.2)."""
+    """Build the invocation of a timer function (platform.md#trigger-data)."""
     info: dict[str, Any] = {
         "Schedule": {"AdjustForDST": True},
         "ScheduleStatus": status.to_json() if status else None,

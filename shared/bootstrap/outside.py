@@ -58,7 +58,8 @@ class Outside:
             name="Power Platform admin API",
             scope=power_platform_admin.SCOPE,
             credential=ground.credential,
-            # A list of Power Apps was seen to go on at Resource Manager (contract §11).
+            # A list of Power Apps was seen to go on at Resource Manager
+            # (platform.md#connection-list).
             domains=("api.bap.microsoft.com", "api.powerapps.com", "management.azure.com"),
         )
         self._environments = power_platform_admin.PowerPlatformAdmin(

@@ -1,8 +1,8 @@
 """Settings of App Service and Functions apps as callers.
 
-The platform writes all settings of an app at once and offers no ETag (contract §8). So a write
-compares before and after, and `resource` is the app: the lease that the step holds on it keeps
-other jobs out.
+The platform writes all settings of an app at once and offers no ETag (platform.md#app-settings). So
+a write compares before and after, and `resource` is the app: the lease that the step holds on it
+keeps other jobs out.
 """
 
 import json

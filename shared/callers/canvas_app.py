@@ -1,7 +1,9 @@
-"""Canvas apps as callers. No interface points an app at another flow (contract §8): its maker does.
+"""Canvas apps as callers. No interface points an app at another flow: its maker does.
 
 An app names the flows that it runs by their ids. Which ones its document tells; whether the flow
 service's name of a flow or its Dataverse id stands there is not documented, so both are looked for.
+
+See platform.md#canvas-apps.
 """
 
 import json

@@ -1,6 +1,9 @@
-"""Dataverse environment variables as callers: a value and a default are two places (§6.7).
+"""Dataverse environment variables as callers: a value and a default are two places.
 
-Flows keep a variable's old value until they are saved (contract §14.3): `flows_to_save` names them.
+Flows keep a variable's old value until they are saved (platform.md#stale-variables):
+`flows_to_save` names them.
+
+See platform.md#environment-variables.
 """
 
 from collections import defaultdict

@@ -1,4 +1,7 @@
-"""Key Vault secrets as callers: a write is a new version, content type and tags stay (§8)."""
+"""Key Vault secrets as callers: a write is a new version, content type and tags stay.
+
+See platform.md#key-vault-secrets.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing

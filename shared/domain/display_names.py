@@ -1,7 +1,7 @@
 """Display names of originals and copies: what is put behind them, and how much Dataverse takes.
 
 A name that its suffix makes too long is shortened, never the suffix; the whole name is in the job's
-row. Real names have 255 characters, emoji, and marks of direction (contract §15.2).
+row. Real names have 255 characters, emoji, and marks of direction (platform.md#long-names).
 """
 
 import unicodedata

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class LinkStatus(StrEnum):
-    """How far an environment is linked to its encryption policy (contract §2.1)."""
+    """How far an environment is linked to its encryption policy (platform.md#link-status)."""
 
     LINKING = "Linking"
     LINKED = "Linked"
@@ -53,8 +53,8 @@ class Environment:
         return self.policy is not None and self.policy.status is LinkStatus.LINKED
 
 
-#: A migration takes up to four days (§2.3). Flows that could move and have not by then were under
-#: the key before flows were covered, or something holds them.
+#: A migration takes up to four days (platform.md#migration-time). Flows that could move and have
+#: not by then were under the key before flows were covered, or something holds them.
 MIGRATION_LONGEST = timedelta(days=4)
 
 

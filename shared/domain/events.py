@@ -1,7 +1,7 @@
 """Read events as they come over Service Bus: Event Grid's schema or CloudEvents, bare or a list.
 
-Keys and values come with stray spaces, ids in any case (contract §10.1, §10.2): all are trimmed.
-Whoever may send one may write a signature anywhere in it: none is taken in.
+Keys and values come with stray spaces, ids in any case (platform.md#key-events, #resource-events):
+all are trimmed. Whoever may send one may write a signature anywhere in it: none is taken in.
 """
 
 import json

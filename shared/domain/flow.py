@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-#: How far back the platform keeps runs (contract §12).
+#: How far back the platform keeps runs (platform.md#run-retention).
 RUN_HISTORY = timedelta(days=28)
 
 
@@ -23,7 +23,10 @@ class FlowState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedFlow:
-    """One line of a report of the flow service, without a definition (contract §5.1, §5.2)."""
+    """One line of a report of the flow service, without a definition.
+
+    See platform.md#microsoft-key-list, #flow-lists.
+    """
 
     flow_name: str
     display_name: str
@@ -33,19 +36,23 @@ class ReportedFlow:
 
     @property
     def identity(self) -> str:
-        """Return the id to look for in Dataverse: flows outside solutions name no row (§5.2)."""
+        """Return the id to look for in Dataverse: flows outside solutions name no row.
+
+        See platform.md#solution-flow-id.
+        """
         return (self.workflow_id or self.flow_name).lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowDetail:
-    """One flow read by itself from the flow service (contract §5.3)."""
+    """One flow read by itself from the flow service (platform.md#flow-read)."""
 
     flow_name: str
     display_name: str
     workflow_id: str | None
     state: FlowState
-    #: Why the platform suspended it, as a code (§5.2); `None` or empty: it did not.
+    #: Why the platform suspended it, as a code (platform.md#suspension-reasons); `None` or empty:
+    #: it did not.
     suspension_reason: str = ""
     #: JSON text in the shape of Dataverse's `clientdata`; None: kept from whoever asked.
     client_data: str | None
@@ -59,7 +66,7 @@ class FlowDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """One row of Dataverse's `workflow` table that is a cloud flow (contract §6.1)."""
+    """One row of Dataverse's `workflow` table that is a cloud flow (platform.md#workflow-table)."""
 
     workflow_id: str
     name: str
@@ -71,7 +78,8 @@ class Workflow:
     is_managed: bool
     description: str
     etag: str
-    #: `modernflowtype` (contract §15.2): whose agents' flow it is; None: the row does not tell.
+    #: `modernflowtype` (platform.md#agent-flows): whose agents' flow it is; None: the row does not
+    #: tell.
     modern_type: int | None = None
     #: When the row was last written, in whole seconds of Dataverse's clock; None: not returned.
     modified_at: datetime | None = None
@@ -127,7 +135,7 @@ class WorkflowChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of a flow (contract §5.7)."""
+    """One run of a flow (platform.md#flow-runs)."""
 
     run_id: str
     started: datetime
@@ -154,7 +162,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedAction:
-    """An action of a run that failed (contract §5.7)."""
+    """An action of a run that failed (platform.md#flow-runs)."""
 
     name: str
     code: str
@@ -164,7 +172,7 @@ class FailedAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """One co-owner or owner of a flow (contract §5.5)."""
+    """One co-owner or owner of a flow (platform.md#flow-permissions)."""
 
     permission_id: str
     principal_id: str

@@ -13,6 +13,6 @@ class OperatorRow:
     entra_id: str
     #: Its `systemuserid`; empty: it is no user of this environment.
     user_id: str
-    #: Whether a share with it lets it ask for trigger URLs (contract §6.4).
+    #: Whether a share with it lets it ask for trigger URLs (platform.md#share-effect).
     may_ask: bool
     seen: datetime

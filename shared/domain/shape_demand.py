@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-#: The demand comes and goes (contract §16.1): after this time the app saves a definition as it is.
+#: The demand comes and goes (platform.md#shape-demand): after this time the app saves a definition
+#: as it is.
 DEMAND_LASTS = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeDemand:
-    """An environment refused to save an older connector shape (contract §5.6)."""
+    """An environment refused to save an older connector shape (platform.md#connector-shapes)."""
 
     environment_id: str
     seen: datetime

@@ -21,7 +21,8 @@ _EDIT = _READ | {
     "ShareAccess",
     "AssignAccess",
 }
-#: Roles of the flow service (contract §5.5) as rights of Dataverse. No source gives this table.
+#: Roles of the flow service (platform.md#flow-permissions) as rights of Dataverse. No source gives
+#: this table.
 _RIGHTS = {
     "owner": _EDIT,
     "canedit": _EDIT,

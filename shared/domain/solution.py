@@ -19,7 +19,10 @@ class Solution:
 
     @property
     def takes_copies(self) -> bool:
-        """Say whether a copy may join: a managed one is changed where it is made (§6.3)."""
+        """Say whether a copy may join: a managed one is changed where it is made.
+
+        See platform.md#managed-flows.
+        """
         return not self.is_managed and self.unique_name.lower() not in BUILT_IN
 
 

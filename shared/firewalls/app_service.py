@@ -1,4 +1,7 @@
-"""Reads the access restrictions of App Service and Functions apps (contract §9.4)."""
+"""Reads the access restrictions of App Service and Functions apps.
+
+See platform.md#firewall-resources.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

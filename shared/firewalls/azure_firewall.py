@@ -1,6 +1,8 @@
-"""Reads Azure Firewall, with rules of its own or those of a policy (contract §9.4).
+"""Reads Azure Firewall, with rules of its own or those of a policy.
 
 A policy by itself is read where nobody can tell whose it is: a template need not say.
+
+See platform.md#firewall-resources.
 """
 
 import json
@@ -24,7 +26,7 @@ from shared.errors import Conflict, NotFound
 from shared.ports import ResourceReader, ResourceWriter
 
 API_VERSION = "2023-09-01"
-#: The published list gives the tag the features API and NSG alone (contract §9.3).
+#: The published list gives the tag the features API and NSG alone (platform.md#tag-features).
 OPENED_BY = (
     "Sources of Azure Firewall's rules are addresses: put these prefixes into an IP group and name"
     " it as a source. PowerPlatformPlex is not published for Azure Firewall (no feature FW)."

@@ -1,9 +1,11 @@
-"""Reads network security groups: the inbound rules that decide about HTTPS (contract §9.4).
+"""Reads network security groups: the inbound rules that decide about HTTPS.
 
 Which hosts stand behind a group is told by the public addresses of the network interfaces that it,
 or its subnet, is attached to. Of those that come by another way (a load balancer, a gateway) the
 tag `cmkflow-hosts` on the group tells (`api.contoso.com,*.shop.contoso.com`); without either
 docs/network.md says whom it concerns.
+
+See platform.md#firewall-resources.
 """
 
 import json

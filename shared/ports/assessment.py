@@ -8,7 +8,10 @@ from shared.domain.environment import Environment
 
 
 class Connections(Protocol):
-    """Connections of an environment, as an administrator sees them (contract §11)."""
+    """Connections of an environment, as an administrator sees them.
+
+    See platform.md#connection-list.
+    """
 
     async def list(self, environment_id: str) -> list[Connection]:
         """Return all of them; an empty list may mean that they are not shown to an application."""
@@ -18,7 +21,7 @@ class Connections(Protocol):
 
 
 class CanvasApps(Protocol):
-    """Canvas apps of an environment, as an administrator sees them (contract §8)."""
+    """Canvas apps of an environment, as an administrator sees them (platform.md#canvas-apps)."""
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use any flow, with the flows' ids."""
@@ -28,7 +31,7 @@ class CanvasApps(Protocol):
 
 
 class MachineGroups(Protocol):
-    """Machine groups for desktop flows (contract §11)."""
+    """Machine groups for desktop flows (platform.md#machine-groups)."""
 
     async def hosted(self, environment: Environment) -> list[str]:
         """Return the titles of hosted groups."""
@@ -38,7 +41,7 @@ class Organization(Protocol):
     """The Dataverse organization of an environment: its settings and its people."""
 
     async def creates_flows_in_solutions(self, environment: Environment) -> bool:
-        """Say whether new flows are made in a solution (contract §6.6)."""
+        """Say whether new flows are made in a solution (platform.md#solution-by-default)."""
 
     async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
         """Return names of users and teams by their ids, in lower case; others are left out."""

@@ -21,7 +21,10 @@ class Site:
 
 
 class AppSettings(Protocol):
-    """Settings of App Service and Functions apps: written as a whole, no ETag (contract §8)."""
+    """Settings of App Service and Functions apps: written as a whole, no ETag.
+
+    See platform.md#app-settings.
+    """
 
     async def sites(self) -> list[Site]:
         """Return every app of the watched subscriptions."""
@@ -87,14 +90,14 @@ class Keys(Protocol):
 
 
 class ServiceTags(Protocol):
-    """Address ranges by service tag (contract §9.2)."""
+    """Address ranges by service tag (platform.md#service-tag-api)."""
 
     async def published(self) -> ServiceTagList:
         """Return the list as it is now."""
 
 
 class ResourceWriter(Protocol):
-    """Writes rules of firewalls through Azure Resource Manager (contract §9.4)."""
+    """Writes rules of firewalls through Azure Resource Manager (platform.md#firewall-resources)."""
 
     async def put(
         self,
@@ -118,7 +121,7 @@ class ResourceWriter(Protocol):
 
 
 class ResourceReader(Protocol):
-    """Reads any Azure resource through Azure Resource Manager (contract §9.4)."""
+    """Reads any Azure resource through Azure Resource Manager (platform.md#firewall-resources)."""
 
     async def list(self, resource_type: str, api_version: str) -> list[Mapping[str, object]]:
         """Return every resource of a type (`Microsoft.Network/networkSecurityGroups`).

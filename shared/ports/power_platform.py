@@ -52,9 +52,11 @@ class FlowReports(Protocol):
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> Page[ReportedFlow]:
-        """Return flows on Microsoft's key, or just those that stay there (contract §5.1).
+        """Return flows on Microsoft's key, or just those that stay there.
 
         Up to 250. A cursor that the platform refuses raises what `FlowPages` says.
+
+        See platform.md#microsoft-key-list.
         """
 
     async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
@@ -120,14 +122,17 @@ class FlowAccess(Protocol):
 
 
 class FlowPlacement(Protocol):
-    """Puts flows into a solution (contract §5.9)."""
+    """Puts flows into a solution (platform.md#move-into-solution)."""
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
         """Ask for at most 20 flows to be put into the default solution; some may come later."""
 
 
 class FlowSwitch(Protocol):
-    """Flows that are in no solution: on, off, into the recycle bin and back (contract §5.4)."""
+    """Flows that are in no solution: on, off, into the recycle bin and back.
+
+    See platform.md#flow-state.
+    """
 
     async def start(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow on; raises `NotFound`."""
@@ -211,7 +216,7 @@ class EnvironmentVariable:
 
 
 class EnvironmentVariables(Protocol):
-    """Environment variables of Dataverse (contract §6.7)."""
+    """Environment variables of Dataverse (platform.md#environment-variables)."""
 
     async def list(self, environment: Environment) -> list[EnvironmentVariable]:
         """Return all of them."""
@@ -228,7 +233,7 @@ class EnvironmentVariables(Protocol):
 
 
 class ConnectionReferences(Protocol):
-    """Connection references of Dataverse (contract §14.2)."""
+    """Connection references of Dataverse (platform.md#connection-references)."""
 
     async def find(
         self, environment: Environment, connection_ids: Collection[str]

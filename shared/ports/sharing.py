@@ -10,7 +10,7 @@ from shared.errors import ProductError
 
 
 class FlowSharing(Protocol):
-    """Whom flows are shared with beside their owners (contract §6.4)."""
+    """Whom flows are shared with beside their owners (platform.md#dataverse-sharing)."""
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
         """Return every share of a flow; raises `NotFound`."""
@@ -57,7 +57,7 @@ class Principals(Protocol):
 
 
 class Solutions(Protocol):
-    """Solutions, and the flows in them (contract §6.3)."""
+    """Solutions, and the flows in them (platform.md#solutions)."""
 
     async def holding(
         self, environment: Environment, workflow_ids: Collection[str]

@@ -1,4 +1,4 @@
-"""Notice environments that were linked to a policy: no event tells (contract §10.3)."""
+"""Notice environments that were linked to a policy: no event tells (platform.md#no-link-event)."""
 
 from dataclasses import replace
 

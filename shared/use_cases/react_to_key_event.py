@@ -1,7 +1,8 @@
 """A key was rotated, nears its expiry or has expired: verify key, policies and environments.
 
-No flow is copied merely because a version changed (design §2.2): what is still on Microsoft's key
-is swept, now and again a day later, since all services take up to 24 hours to notice (contract §4).
+No flow is copied merely because a version changed: what is still on Microsoft's key
+is swept, now and again a day later, since all services take up to 24 hours to notice
+(platform.md#key-rotation).
 """
 
 from shared.domain.callers.records import key_of

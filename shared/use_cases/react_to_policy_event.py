@@ -16,7 +16,7 @@ from shared.use_cases.start_remediation import start_remediation
 
 log = product_log(__name__)
 
-#: Our own events: linking an environment raises none (contract §10.3).
+#: Our own events: linking an environment raises none (platform.md#no-link-event).
 LINKED = "PowerPlatformCmk.EnvironmentPolicyLinked"
 STATUS_CHANGED = "PowerPlatformCmk.LinkStatusChanged"
 UNLINKED = "PowerPlatformCmk.EnvironmentPolicyUnlinked"

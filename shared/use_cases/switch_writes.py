@@ -1,4 +1,4 @@
-"""The kill switch: one row that stops every write of every job (design §3)."""
+"""The kill switch: one row that stops every write of every job."""
 
 from collections.abc import Callable
 

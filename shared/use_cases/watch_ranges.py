@@ -32,7 +32,7 @@ from shared.steps.flows.calling_flows import CallingFlows, calling_flows
 from shared.steps.flows.check_network import ANY_HOST, network_of, read_firewalls
 from shared.steps.gate import settings_of
 
-#: "Refresh at least every 90 days" (contract §9.1); a new edition comes about every week.
+#: "Refresh at least every 90 days" (platform.md#tag-refresh); a new edition comes about every week.
 OLD = timedelta(days=90)
 #: From then on people are told that the list cannot be read.
 UNREAD = timedelta(days=7)

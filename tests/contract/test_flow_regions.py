@@ -1,4 +1,7 @@
-"""The flow service in several regions, over TLS: its hosts, and the app on each of them (§15.1)."""
+"""The flow service in several regions, over TLS: its hosts, and the app on each of them.
+
+See platform.md#regional-hosts.
+"""
 
 from copy import deepcopy
 from typing import Any

@@ -110,7 +110,10 @@ async def test_a_parent_is_activated_after_its_child(world: TenantWorld) -> None
 
 
 async def test_a_child_may_be_off_where_it_only_has_to_be_published(world: TenantWorld) -> None:
-    """Once on is enough then; one that never was still keeps its parent off (§15.3)."""
+    """Once on is enough then; one that never was still keeps its parent off.
+
+    See platform.md#child-flows-first.
+    """
     await world.control("PUT", "/assumptions", {"children_must_be_on": False})
     await create(world, new_workflow(client_data(definition(BUTTON, child_action(HTTP_FLOW)))))
     await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", OFF)
@@ -125,7 +128,10 @@ async def test_a_child_may_be_off_where_it_only_has_to_be_published(world: Tenan
 
 
 async def test_an_application_may_be_no_activator(world: TenantWorld) -> None:
-    """The licence that is looked up is a person's: on the owner's behalf it goes (§15.3)."""
+    """The licence that is looked up is a person's: on the owner's behalf it goes.
+
+    See platform.md#application-activators.
+    """
     await world.control("PUT", "/assumptions", {"applications_activate": False})
     await create(world, new_workflow(), AS_MAKER)
 
@@ -137,7 +143,10 @@ async def test_an_application_may_be_no_activator(world: TenantWorld) -> None:
 
 
 async def test_a_flow_of_a_solution_is_first_published_in_dataverse(world: TenantWorld) -> None:
-    """The flow service does not start what was never on (§15.3); afterwards it does."""
+    """The flow service does not start what was never on; afterwards it does.
+
+    See platform.md#unpublished-flows.
+    """
     await create(world, new_workflow())
     start = f"{ADMIN_FLOWS}/flows/{COPY}/start"
 

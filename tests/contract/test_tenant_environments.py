@@ -161,7 +161,7 @@ async def test_an_environment_of_another_region_is_not_linked(world: TenantWorld
 
 
 async def test_the_united_kingdom_has_two_names(world: TenantWorld) -> None:
-    """Environments call it `unitedkingdom`, policies `uk` (§15.1)."""
+    """Environments call it `unitedkingdom`, policies `uk` (platform.md#policy-regions)."""
     world.environment.location = "unitedkingdom"
     url = f"https://management.azure.com{POLICY_ID}"
     call = partial(

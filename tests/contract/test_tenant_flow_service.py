@@ -126,7 +126,7 @@ async def test_the_callback_url_needs_a_person_who_is_co_owner(world: TenantWorl
 
 
 async def test_no_role_is_given_that_takes_rights_away(world: TenantWorld) -> None:
-    """Neither from the owner nor from a co-owner (§15.3)."""
+    """Neither from the owner nor from a co-owner (platform.md#permission-downgrades)."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/modifyPermissions"
     to_owner = {"principal": {"id": MAKER, "type": "User"}, "roleName": "CanEdit"}
     to_co_owner = {"principal": {"id": ADMIN, "type": "User"}, "roleName": "CanView"}
@@ -142,7 +142,10 @@ async def test_no_role_is_given_that_takes_rights_away(world: TenantWorld) -> No
 
 
 async def test_a_co_owner_needs_a_role_in_dataverse(world: TenantWorld) -> None:
-    """Where the environment has one, a maker's view is closed to who is no user of it (§15.3)."""
+    """Where the environment has one, a maker's view is closed to who is no user of it.
+
+    See platform.md#environment-roles.
+    """
     await make_co_owner(world, HTTP_FLOW, ADMIN)
     row = world.environment.users.pop(ADMIN)
 

@@ -1,4 +1,4 @@
-"""Reads of the local tenant that lag behind writes, over the wire (contract §15.2)."""
+"""Reads of the local tenant that lag behind writes, over the wire (platform.md#reads-lag)."""
 
 from collections.abc import AsyncIterator
 

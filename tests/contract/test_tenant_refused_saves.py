@@ -1,4 +1,7 @@
-"""Saves that the local tenant refuses, over the wire: by both APIs (contract §5.6, §16.1)."""
+"""Saves that the local tenant refuses, over the wire: by both APIs.
+
+See platform.md#connector-shapes, #rejected-saves.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Any

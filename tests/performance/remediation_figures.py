@@ -48,7 +48,8 @@ from tests.twins.driver import USE_CASES
 
 #: The local tenant's services, as the tables name them.
 SERVICES = ("flow_service", "dataverse", "resource_manager", "key_vault", "bap")
-#: What the platform's flow service takes unless the description says otherwise (contract §5.10).
+#: What the platform's flow service takes unless the description says otherwise
+#: (platform.md#flow-service-limits).
 TAKES = {
     "flow_service": {"calls": 5, "seconds": 60},
     "flow_service.write": {"calls": 300, "seconds": 3600},

@@ -1,4 +1,7 @@
-"""Twin of the port `ConnectionReferences`: rows that lead a flow to a connection (§14.2)."""
+"""Twin of the port `ConnectionReferences`: rows that lead a flow to a connection.
+
+See platform.md#connection-references.
+"""
 
 from collections.abc import Collection
 
@@ -83,7 +86,10 @@ class ConnectionReferencesTwin:
 def _require_permission(
     environment: TwinEnvironment, draft: ConnectionReferenceDraft, actor: TwinUser
 ) -> None:
-    """Only who owns a connection, or has it shared, may name it in a reference (§14.2)."""
+    """Only who owns a connection, or has it shared, may name it in a reference.
+
+    See platform.md#connection-references.
+    """
     connection = environment.connections.get(draft.connection_id)
     if connection and actor.user_id in {connection.owner_id, *connection.shared_with}:
         return

@@ -22,7 +22,10 @@ def client_data(
     *,
     connections: Mapping[str, str] | None = None,
 ) -> str:
-    """Return a `clientdata`; `connections` maps connection names to connectors (contract §6.2)."""
+    """Return a `clientdata`; `connections` maps connection names to connectors.
+
+    See platform.md#client-data.
+    """
     steps = {
         LINEAGE: {"type": "Compose", "inputs": {"lineage": lineage}, "runAfter": {}},
         **actions,
@@ -55,7 +58,7 @@ def client_data(
 
 
 def request_trigger(kind: str, **inputs: object) -> Json:
-    """Return a `Request` trigger of a kind (contract §7)."""
+    """Return a `Request` trigger of a kind (platform.md#trigger-kinds)."""
     return {"type": "Request", "kind": kind, "inputs": {"schema": {}, **inputs}}
 
 

@@ -89,7 +89,7 @@ def event_source(client_data: str) -> str | None:
 
 
 def is_webhook(client_data: str) -> bool:
-    """Say whether events are pushed to it and are gone if it is off (contract §14.7)."""
+    """Say whether events are pushed to it and are gone if it is off (platform.md#missed-events)."""
     kind = facts_of(client_data).trigger_type.lower()
     return kind.endswith(("webhook", "notification"))
 

@@ -17,7 +17,10 @@ _ANYBODY = frozenset({"*", "any", "internet", "0.0.0.0/0"})
 
 
 def egress_tag(world: World, flow: TwinFlow) -> str:
-    """Name the service tag a flow calls from: another one under the customer's key (§9.1)."""
+    """Name the service tag a flow calls from: another one under the customer's key.
+
+    See platform.md#plex-tag.
+    """
     region = world.environment(flow.environment_id).region
     return f"{'powerplatformplex' if flow.is_protected else 'logicapps'}.{region}"
 

@@ -1,4 +1,7 @@
-"""Twin of the port `EnvironmentVariables`. Flows keep the old value until saved (§14.3)."""
+"""Twin of the port `EnvironmentVariables`. Flows keep the old value until saved.
+
+See platform.md#stale-variables.
+"""
 
 import builtins
 

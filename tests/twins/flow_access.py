@@ -51,7 +51,10 @@ class FlowAccessTwin:
                 flow.shares.pop(user_row(operator), None)
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL; raises `Refused` where the trigger has none (contract §5.7)."""
+        """Return the trigger URL; raises `Refused` where the trigger has none.
+
+        See platform.md#trigger-url-read.
+        """
         flow = self._own(environment_id, flow_name)
         facts = facts_of(flow.client_data)
         if trigger != facts.trigger_name:

@@ -56,7 +56,10 @@ class FlowReportsTwin:
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> Page[ReportedFlow]:
-        """Return a page of the flows on Microsoft's key, or of those that stay there (§5.1)."""
+        """Return a page of the flows on Microsoft's key, or of those that stay there.
+
+        See platform.md#microsoft-key-list.
+        """
         environment = self._world.served(environment_id)
         flows = [
             self._reported(flow)
@@ -123,7 +126,7 @@ class FlowReportsTwin:
         return ReportedFlow(
             flow_name=flow.flow_name,
             display_name=flow.name,
-            # Only solution flows name their Dataverse row (contract §5.2).
+            # Only solution flows name their Dataverse row (platform.md#solution-flow-id).
             workflow_id=flow.workflow_id if flow.in_solution and not is_bare else None,
             state=None if is_bare else flow.state,
         )

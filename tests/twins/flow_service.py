@@ -41,7 +41,10 @@ _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800,
 
 
 def refuse_while_migrating(world: World, environment: TwinEnvironment) -> None:
-    """Raise `MigrationInProgress` while nothing can be created or changed (contract §1.3)."""
+    """Raise `MigrationInProgress` while nothing can be created or changed.
+
+    See platform.md#blocked-writes.
+    """
     if environment.is_migrating:
         raise MigrationInProgress(
             "flows cannot be created or updated while the environment is migrated",
@@ -51,7 +54,7 @@ def refuse_while_migrating(world: World, environment: TwinEnvironment) -> None:
 
 
 def trigger_url(environment: TwinEnvironment, flow: TwinFlow) -> str:
-    """Return the URL that callers hold, in one of the shapes of contract §7.2."""
+    """Return the URL that callers hold, in one of the shapes of platform.md#url-shapes."""
     facts = facts_of(flow.client_data)
     path = _signed_path(flow)
     match flow.url_form:
@@ -64,20 +67,21 @@ def trigger_url(environment: TwinEnvironment, flow: TwinFlow) -> str:
             host, version = environment_host(environment), "1"
             path = f"/powerautomate/automations/direct{path}"
     signed = ""
-    if facts.authentication == "All":  # tenant URLs carry no signature (contract §7.1)
+    # tenant URLs carry no signature (platform.md#trigger-authentication)
+    if facts.authentication == "All":
         permission = quote(f"/triggers/{facts.trigger_name}/run", safe="")
         signed = f"&sp={permission}&sv=1.0&sig={signature(flow)}"
     return f"https://{host}:443{path}?api-version={version}{signed}"
 
 
 def environment_host(environment: TwinEnvironment) -> str:
-    """Return the host of an environment (contract §1.4)."""
+    """Return the host of an environment (platform.md#environment-host)."""
     bare = environment.id.replace("-", "").lower()
     return f"{bare[:-2]}.{bare[-2:]}.environment.api.powerplatform.com"
 
 
 def signature(flow: TwinFlow) -> str:
-    """Return 43 characters: the key over the URL's path (contract §14.11)."""
+    """Return 43 characters: the key over the URL's path (platform.md#url-signature)."""
     digest = hmac.digest(flow.access_key, _signed_path(flow).encode(), sha256)
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
@@ -117,13 +121,19 @@ def releasing(world: World, environment: TwinEnvironment, flow: TwinFlow) -> Ite
 
 
 def move_under_key(world: World, flow: TwinFlow) -> None:
-    """Put a flow under the customer's key; its runs until now are shown no more (contract §5.7)."""
+    """Put a flow under the customer's key; its runs until now are shown no more.
+
+    See platform.md#earlier-runs.
+    """
     if not flow.is_protected:
         flow.is_protected, flow.protected_since = True, world.clock.now()
 
 
 def _require_savable_again(world: World, flow: TwinFlow, client_data: str) -> None:
-    """Refuse what this flow does not take, or does not take yet (contract §16.1)."""
+    """Refuse what this flow does not take, or does not take yet.
+
+    See platform.md#stamped-references, #unpublished-rows.
+    """
     if flow.stamped_reference:
         raise reference_not_found(flow.stamped_reference, first_operation(client_data))
     if flow.is_on and world.assumptions.unpublished_row_seconds:
@@ -137,7 +147,7 @@ def _require_savable_again(world: World, flow: TwinFlow, client_data: str) -> No
 def harmful_when_refused(world: World, flow: TwinFlow) -> Iterator[None]:
     """Let a refused save empty the flow's connection references, if the platform does so.
 
-    The row's version stays as it is (contract §16.1).
+    The row's version stays as it is (platform.md#rejected-saves).
     """
     try:
         yield
@@ -184,20 +194,23 @@ def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
 
 
 def require_published(flow: TwinFlow) -> None:
-    """Refuse to start a solution's flow in the flow service before it was on once (§15.3)."""
+    """Refuse to start a solution's flow in the flow service before it was on once.
+
+    See platform.md#unpublished-flows.
+    """
     if flow.in_solution and not flow.was_ever_on:
         message = f"The flow '{flow.flow_name}' of a solution cannot be started: not published."
         raise Refused(message, code="CannotStartUnpublishedSolutionFlow", status=400)
 
 
 def turn_off(world: World, flow: TwinFlow) -> None:
-    """Turn a flow off; runs that are going go on (contract §14.12)."""
+    """Turn a flow off; runs that are going go on (platform.md#turning-off)."""
     if flow.state is not FlowState.OFF:
         _switch(world, flow, FlowState.OFF)
 
 
 def delete(world: World, flow: TwinFlow) -> None:
-    """Put a flow into the recycle bin; runs that are going are ended (contract §14.12)."""
+    """Put a flow into the recycle bin; runs that are going are ended (platform.md#turning-off)."""
     now = world.clock.now()
     turn_off(world, flow)
     for run in flow.runs:
@@ -207,7 +220,10 @@ def delete(world: World, flow: TwinFlow) -> None:
 
 
 def stays_on_microsoft_key(environment: TwinEnvironment, flow: TwinFlow) -> bool:
-    """Say whether migration leaves the flow behind: categories a to d of contract §5.1."""
+    """Say whether migration leaves the flow behind: categories a to d.
+
+    See platform.md#flows-that-stay.
+    """
     return _stays(environment, flow, set())
 
 
@@ -241,7 +257,8 @@ def _start_listening(world: World, flow: TwinFlow) -> None:
     if not is_self_starting(flow.client_data):
         return
     if facts_of(flow.client_data).trigger_type == "Recurrence":
-        flow.next_run = world.clock.now()  # without a start time it runs at once (§14.7)
+        # without a start time it runs at once (platform.md#recurrence-start)
+        flow.next_run = world.clock.now()
     elif not flow.was_ever_on or not world.assumptions.polling_replays_backlog:
         flow.cursor = handled_events(world.traffic, flow.client_data)
 
@@ -281,7 +298,10 @@ def _connections(environment: TwinEnvironment, client_data: str) -> set[str]:
 def _check_connections(
     environment: TwinEnvironment, flow: TwinFlow, client_data: str, actor: TwinUser
 ) -> None:
-    """Whoever activates must own each connection or have it shared (contract §14.1)."""
+    """Whoever activates must own each connection or have it shared.
+
+    See platform.md#activation-check.
+    """
     for name in sorted(_connections(environment, client_data)):
         connection = environment.connections.get(name)
         may_use = {connection.owner_id, *connection.shared_with} if connection else set()

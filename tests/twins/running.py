@@ -46,7 +46,10 @@ def urls_in(text: str) -> list[str]:
 
 
 def find_flow(world: World, url: str) -> tuple[TwinFlow | None, Outcome | None]:
-    """Return the flow a URL names, and the refusal if calling it would be refused (§7.1)."""
+    """Return the flow a URL names, and the refusal if calling it would be refused.
+
+    See platform.md#trigger-answers.
+    """
     parts = urlsplit(url)
     match = _PATH.search(unquote(parts.path))
     flow = world.flows_by_url_id.get(match[1]) if match else None
@@ -113,7 +116,7 @@ def _http_error(world: World, flow: TwinFlow, depth: int) -> tuple[str, str]:
     """Return which action fails, and why; nothing if none does."""
     for name, uri in http_uris(flow.client_data, flow.variables):
         if firewall := refusing_firewall(world, flow, urlsplit(uri).hostname or ""):
-            # The text a refused run shows (contract §5.7).
+            # The text a refused run shows (platform.md#denied-calls).
             return name, f"{firewall}: the target machine actively refused it"
         if urls_in(uri):
             outcome = call(world, uri, depth=depth + 1) if depth < _DEEPEST else Outcome(status=508)

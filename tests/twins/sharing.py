@@ -1,7 +1,9 @@
-"""Twins of the ports `FlowSharing` and `Principals` (contract §5.5, §6.4).
+"""Twins of the ports `FlowSharing` and `Principals`.
 
 For a flow of a solution the flow service's co-owners and Dataverse's shares are two views of one
 list; a flow in no solution has co-owners in the flow service alone.
+
+See platform.md#flow-permissions, #dataverse-sharing.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Twin of the port `Solutions` (contract §6.3)."""
+"""Twin of the port `Solutions` (platform.md#solutions)."""
 
 from collections.abc import Collection
 

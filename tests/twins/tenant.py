@@ -23,7 +23,7 @@ class TwinUser:
     #: Entra object id.
     entra_id: str
     name: str
-    #: Without it a flow with HTTP in or out cannot be turned on (contract §1.3).
+    #: Without it a flow with HTTP in or out cannot be turned on (platform.md#premium-licences).
     has_premium: bool = True
     is_disabled: bool = False
 
@@ -103,7 +103,8 @@ class TwinFlow:
     protected_since: datetime | None = None
     is_managed: bool = False
     in_solution: bool = True
-    #: `environment`, `capacity_unit` or `logic_apps`: the shape of its URL (contract §7.2).
+    #: `environment`, `capacity_unit` or `logic_apps`: the shape of its URL
+    #: (platform.md#url-shapes).
     url_form: str = "environment"
     version: int = 1
     #: None: not since it was created.
@@ -117,18 +118,19 @@ class TwinFlow:
     policy_id: str = ""
     #: Entra object id → role.
     co_owners: dict[str, str] = field(default_factory=dict)
-    #: Whom Dataverse shares it with beside them, and the rights (contract §6.4).
+    #: Whom Dataverse shares it with beside them, and the rights (platform.md#dataverse-sharing).
     shares: dict[Principal, frozenset[str]] = field(default_factory=dict)
-    #: Connections the flow itself may use since their owner turned it on (contract §14.1).
+    #: Connections the flow itself may use since their owner turned it on (platform.md#flow-grants).
     granted_connections: set[str] = field(default_factory=set)
     #: A logical name of a connection reference that the platform added and does not find: every
-    #: save is refused. Empty: none (contract §16.1).
+    #: save is refused. Empty: none (platform.md#stamped-references).
     stamped_reference: str = ""
-    #: How often a refused save has emptied its connection references (contract §16.1).
+    #: How often a refused save has emptied its connection references (platform.md#rejected-saves).
     references_wiped: int = 0
     #: Until when its saves are refused for now; None: it was not saved while it was on.
     saves_pass_from: datetime | None = None
-    #: Environment variables as they were at the last save or activation (contract §14.3).
+    #: Environment variables as they were at the last save or activation
+    #: (platform.md#stale-variables).
     variables: dict[str, str] = field(default_factory=dict)
     runs: list[TwinRun] = field(default_factory=list)
     run_duration: timedelta = timedelta(seconds=2)

@@ -1,4 +1,7 @@
-"""Twin of the port `Workflows`: cloud flows as rows of Dataverse (contract §6, §14.1, §14.4)."""
+"""Twin of the port `Workflows`: cloud flows as rows of Dataverse.
+
+See platform.md#dataverse-api, #impersonation, #conditional-writes.
+"""
 
 from collections.abc import AsyncIterator, Collection
 
@@ -147,7 +150,10 @@ class WorkflowsTwin:
         return flow
 
     def _actor(self, on_behalf_of: str | None) -> TwinUser:
-        """Return whom the flow service sees; whether the header reaches it is unproven (§14.1)."""
+        """Return whom the flow service sees; whether the header reaches it is unproven.
+
+        See platform.md#impersonation.
+        """
         if on_behalf_of is None:
             return self._world.application
         user = self._world.acting_for(on_behalf_of)
@@ -169,7 +175,8 @@ class WorkflowsTwin:
             trigger_url_id=world.hex_id(),
             access_key=world.random.randbytes(32),
             created=world.clock.now(),
-            is_protected=is_protected,  # what is created after linking is protected (§13.4)
+            # what is created after linking is protected (platform.md#new-flows)
+            is_protected=is_protected,
             url_form=world.assumptions.protected_url_form if is_protected else "environment",
             made_by_app=True,
             policy_id=twin.policy.policy_id if twin.policy else "",

@@ -37,15 +37,17 @@ class World:
         self.random = Random(seed)  # noqa: S311 -- repeatable tests, no secrets
         self.clock = ManualClock()
         self.assumptions = Assumptions()
-        #: Reports name no Dataverse id and no state: all that Microsoft's module reads (§5.1).
+        #: Reports name no Dataverse id and no state: all that Microsoft's module reads
+        #: (platform.md#microsoft-key-list).
         self.reports_are_bare = False
-        #: The flow service says what licence a flow runs on (contract §5.3).
+        #: The flow service says what licence a flow runs on (platform.md#flow-licence).
         self.tells_licences = True
         #: Cursors of lists are not taken back: the pages begin anew.
         self.cursors_expired = False
         #: Flows a page of the reports of flows on Microsoft's key.
         self.report_page = 250
-        #: Whether the app has the right to act for another user in Dataverse (contract §14.1).
+        #: Whether the app has the right to act for another user in Dataverse
+        #: (platform.md#impersonation).
         self.may_act_on_behalf = True
         #: Connector → whether its connections sign in by OAuth; a strange one does not tell.
         self.oauth_connectors = {"shared_teams": True, "shared_sql": False}

@@ -73,7 +73,7 @@ def test_a_refusal_keeps_the_platforms_code() -> None:
     ("status", "code"), [(412, ""), (412, "0x80040237"), (409, "0x80040237"), (400, "0x80040237")]
 )
 def test_a_create_that_meets_its_row_says_so(status: int, code: str) -> None:
-    """However Dataverse says it (§14.4)."""
+    """However Dataverse says it (platform.md#duplicate-keys)."""
     assert type(failed(status, code, is_create=True)) is AlreadyExists
 
 
@@ -84,14 +84,17 @@ def test_a_provider_that_nobody_uses_is_no_conflict() -> None:
 
 @pytest.mark.parametrize("status", [403, 409, 423])
 def test_a_write_that_meets_a_migration_waits(status: int) -> None:
-    """The code is not published, so a word in the code or the message is enough (§1.3)."""
+    """The code is not published, so a word in the code or the message is enough.
+
+    See platform.md#blocked-writes.
+    """
     assert type(failed(status, "EnvironmentMigrationInProgress")) is MigrationInProgress
     assert type(failed(status, "X", "The environment is being migrated.")) is MigrationInProgress
     assert type(failed(status, "X", "being migrated", method="GET")) is not MigrationInProgress
 
 
 def test_dataverse_wraps_the_flow_services_error() -> None:
-    """Code and status are those of the inner error (§6.5)."""
+    """Code and status are those of the inner error (platform.md#wrapped-errors)."""
     error = failed(400, "0x80060467", wrapped("Forbidden", "MissingAdequateQuotaPolicy"))
 
     assert isinstance(error, Refused)

@@ -49,7 +49,7 @@ def environment(policies: object, **properties: object) -> object:
 
 @pytest.mark.parametrize("name", ["customerManagedKeys", "CustomerManagedKeys"])
 def test_a_policy_is_read_whatever_the_case_of_its_name(name: str) -> None:
-    """Microsoft's own scripts read it in any case (§2.1)."""
+    """Microsoft's own scripts read it in any case (platform.md#property-case)."""
     policy = {"id": "/Subscriptions/S/x", "systemId": "/regions/e", "linkStatus": "LinkingOnline"}
 
     read = read_wire(EnvironmentEntity, environment({name: policy, "vNets": {}})).to_domain()
@@ -87,7 +87,7 @@ def test_an_answer_that_does_not_read_names_the_place_and_quotes_nothing() -> No
 
 
 async def test_reports_leave_out_shadows_and_deleted_flows() -> None:
-    """And give a flow once that stands on two pages (§5.1, §5.2)."""
+    """And give a flow once that stands on two pages (platform.md#shadow-flows, #flow-lists)."""
 
     def flow(name: str, state: str = "Started") -> object:
         return {"name": name, "properties": {"displayName": name, "state": state}}
@@ -104,7 +104,10 @@ async def test_reports_leave_out_shadows_and_deleted_flows() -> None:
 
 
 def test_a_connection_reference_turns_into_dataverses() -> None:
-    """Name, logical name and connector go where `clientdata` has them (§5.3, §6.2)."""
+    """Name, logical name and connector go where `clientdata` has them.
+
+    See platform.md#flow-read, #client-data.
+    """
     references = {
         "shared_office365": {
             "connectionName": "shared-office365-1",
@@ -167,7 +170,7 @@ def test_a_run_that_goes_on_has_no_end_and_may_show_no_content() -> None:
 
 @pytest.mark.parametrize("body", [{"response": {"value": "https://u"}}, {"value": "https://u"}])
 async def test_a_trigger_url_is_read_in_both_shapes(body: object) -> None:
-    """Older answers have no `response` around it (§5.7)."""
+    """Older answers have no `response` around it (platform.md#trigger-url-read)."""
     service = flow_service(body)
 
     access = FlowServiceAccess(service, service, NoOperator())
@@ -244,7 +247,7 @@ async def test_secrets_of_certificates_and_disabled_ones_are_left_out() -> None:
 
 
 def test_a_policys_identity_is_read_in_both_spellings() -> None:
-    """The specification's example and the live service differ (§3)."""
+    """The specification's example and the live service differ (platform.md#enterprise-policies)."""
     for name in ("principalId", "systemAssignedIdentityPrincipalId"):
         entity = {"id": "/X", "name": "p", "kind": "Encryption", "identity": {name: "i"}}
         assert read_wire(PolicyEntity, entity).to_domain().principal_id == "i"

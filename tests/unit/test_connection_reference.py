@@ -20,7 +20,7 @@ def client_data(**references: Any) -> str:
 
 
 def entry(source: str = "embedded", **connection: str) -> dict[str, Any]:
-    """Return an entry of `connectionReferences` as Dataverse holds it (contract §6.2)."""
+    """Return an entry of `connectionReferences` as Dataverse holds it (platform.md#client-data)."""
     return {
         "runtimeSource": source,
         "connection": connection,
@@ -54,7 +54,7 @@ def test_an_entry_that_names_only_a_connection_embeds_it() -> None:
 
 
 def test_an_entry_as_the_flow_service_writes_it_is_understood() -> None:
-    """`connectionName`, `source` and `id` stand at its top (contract §5.3)."""
+    """`connectionName`, `source` and `id` stand at its top (platform.md#flow-read)."""
     api = "/providers/Microsoft.PowerApps/apis/shared_office365"
     (found,) = embedded_in(
         client_data(mail={"connectionName": "mail-1", "source": "Embedded", "id": api})

@@ -79,7 +79,7 @@ def test_an_unknown_geography_has_no_region() -> None:
 
 
 def test_every_location_of_a_policy_has_regions() -> None:
-    """All eighteen of contract §3."""
+    """All eighteen of platform.md#policy-regions."""
     assert len(GEOGRAPHIES) == 18
     assert [one for one in GEOGRAPHIES if not regions_of(one, LISTED)] == []
 

@@ -31,7 +31,7 @@ JOB = replace(FLOW_JOB, environment_id=ENVIRONMENT, original_id="orders", flow_n
 
 
 def test_an_environments_host_follows_from_its_id() -> None:
-    """Without dashes, the last two characters apart (contract §1.4)."""
+    """Without dashes, the last two characters apart (platform.md#environment-host)."""
     assert trigger_host(ENVIRONMENT) == EXPECTED
 
 

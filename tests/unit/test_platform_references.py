@@ -1,26 +1,90 @@
-"""docs/platform.md lists facts, each with its evidence and an anchor."""
+"""Code and documents cite docs/platform.md, and it holds nothing that they do not cite."""
 
 import re
+import subprocess
+from functools import cache
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "platform.md"
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = "docs/platform.md"
+#: `platform.md#reads-lag`; several facts follow one another: `platform.md#reads-lag, #long-names`.
+REFERENCE = re.compile(r"platform\.md(#[a-z0-9-]+(?:,\s+(?:#:? )?#[a-z0-9-]+)*)")
 EVIDENCE = {"Documented", "Client source", "Recorded", "Reported", "Assumed"}
+#: Names of documents that are not part of the repository.
+OUTSIDE = re.compile(r"[p]latform-contract|[f]unctions-host(?:\.md| document)|[Cc]ontract \d+\.\d")
+
+
+@cache
+def texts() -> dict[str, str]:
+    """Return the text of each file of the repository, by its path."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    found = {}
+    for name in filter(None, listed):
+        content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b"\0"
+        if b"\0" not in content:
+            found[name] = content.decode()
+    return found
 
 
 def facts() -> dict[str, str]:
     """Return the text of each fact by its anchor, as GitHub makes anchors of headings."""
-    _, *parts = re.split(r"^### (.+)\n", PAGE.read_text(), flags=re.MULTILINE)
+    _, *parts = re.split(r"^### (.+)\n", texts()[PAGE], flags=re.MULTILINE)
     headings, bodies = parts[::2], parts[1::2]
     anchors = [re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings]
     assert len(set(anchors)) == len(anchors)
     return dict(zip(anchors, bodies, strict=True))
 
 
+def cited() -> dict[str, str]:
+    """Return a file that cites it for each anchor that is cited."""
+    this = str(Path(__file__).relative_to(ROOT))
+    return {
+        anchor: name
+        for name, text in texts().items()
+        if name not in {PAGE, this}
+        for reference in REFERENCE.findall(text)
+        for anchor in re.findall(r"#([a-z0-9-]+)", reference)
+    }
+
+
+def test_a_reference_may_go_over_a_line() -> None:
+    """In a comment the next line begins with the comment's mark."""
+    text = "#: A fact (platform.md#reads-lag,\n#: #long-names)."
+
+    assert REFERENCE.findall(text) == ["#reads-lag,\n#: #long-names"]
+
+
 def test_every_fact_names_its_evidence() -> None:
     """With one of the five levels that the page explains."""
-    explained = set(re.findall(r"^\| \*\*(.+?)\*\* \|", PAGE.read_text(), re.MULTILINE))
+    explained = set(re.findall(r"^\| \*\*(.+?)\*\* \|", texts()[PAGE], re.MULTILINE))
     levels = {anchor: set(re.findall(r"\*\*(.+?)\*\*", text)) for anchor, text in facts().items()}
 
     assert explained == EVIDENCE
     assert {anchor for anchor, named in levels.items() if not named & EVIDENCE} == set()
     assert set().union(*levels.values()) == EVIDENCE
+
+
+def test_every_reference_leads_to_a_fact() -> None:
+    """A fact that is renamed or removed is renamed or removed where it is cited."""
+    known = facts()
+
+    assert {anchor: name for anchor, name in cited().items() if anchor not in known} == {}
+
+
+def test_every_fact_is_cited() -> None:
+    """The page holds what the code relies on, no more."""
+    assert set(facts()) - set(cited()) == set()
+
+
+@pytest.mark.parametrize("pattern", [re.compile("\N{SECTION SIGN}"), OUTSIDE])
+def test_no_reference_leads_out_of_the_repository(pattern: re.Pattern[str]) -> None:
+    """A number of a section says nothing to who does not have the document."""
+    assert [name for name, text in texts().items() if pattern.search(text)] == []

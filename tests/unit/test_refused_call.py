@@ -9,7 +9,7 @@ from shared.domain.flow import FailedAction, Run
 from shared.domain.network.refused_call import Symptom, counting, symptom_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-#: As customer-managed-keys.md has it.
+#: As Microsoft's page has it (platform.md#denied-calls).
 SENTENCE = (
     "Http request failed as there is an error: 'No connection could be made because the target "
     "machine actively refused it'"

@@ -46,7 +46,7 @@ TO_NEW = {OLD_ID: NEW}
     ],
 )
 def test_a_host_that_flows_have_left_is_known(host: str, is_retired: bool) -> None:
-    """Sovereign clouds kept theirs (§14.11)."""
+    """Sovereign clouds kept theirs (platform.md#retired-hosts)."""
     url = parse_trigger_url(f"https://{host}/workflows/{'a' * 32}/triggers/manual/paths/invoke?a=1")
 
     assert url is not None
@@ -156,7 +156,10 @@ def test_a_copy_without_a_signature_takes_the_old_one_away() -> None:
 
 
 def test_the_double_slash_of_the_environment_hosts_is_taken_over() -> None:
-    """A relative path that begins with a slash is doubled by the newer hosts (§14.11)."""
+    """A relative path that begins with a slash is doubled by the newer hosts.
+
+    See platform.md#double-slash.
+    """
     old = OLD.replace("/invoke?", "/invoke/orders/7?")
     new = NEW.replace("/invoke?", "/invoke//orders/{id}?")
 

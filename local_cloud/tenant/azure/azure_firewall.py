@@ -1,9 +1,11 @@
-"""What an Azure Firewall does with calls to a public address of its (platform-contract.md §9.4).
+"""What an Azure Firewall does with calls to a public address of its.
 
 DNAT rules let in whom they match, whatever the priorities; nothing else does. A network rule that
 refuses the translated traffic wins, as older editions of Microsoft's page say: the newer ones say
 that it has no effect, and the harder of both is played. A source is an address, a range or an IP
 group; a service tag is none.
+
+See platform.md#firewall-resources.
 """
 
 from collections.abc import Iterator

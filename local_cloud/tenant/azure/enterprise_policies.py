@@ -1,4 +1,4 @@
-"""`Microsoft.PowerPlatform/enterprisePolicies` (platform-contract.md §3)."""
+"""`Microsoft.PowerPlatform/enterprisePolicies` (platform.md#enterprise-policies)."""
 
 import uuid
 
@@ -170,7 +170,10 @@ def _with_health(call: ArmCall, policy: JsonObject) -> JsonObject:
 
 
 def _refuse_if_in_use(call: ArmCall, policy: JsonObject) -> None:
-    """Update and delete fail while associated; the code is not published, so it is ours (§3)."""
+    """Update and delete fail while associated; the code is not published, so it is ours.
+
+    See platform.md#policies-in-use.
+    """
     environments = [
         environment
         for environment in call.tenant.part(PowerPlatform).environments.values()

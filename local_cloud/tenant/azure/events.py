@@ -1,4 +1,7 @@
-"""The events that Event Grid brings to the app's queues (platform-contract.md §10.1, §10.2)."""
+"""The events that Event Grid brings to the app's queues.
+
+See platform.md#key-events, #resource-events.
+"""
 
 import json
 import secrets
@@ -144,7 +147,8 @@ async def _publish(tenant: Tenant, event: _Event) -> None:
         queue=event.queue,
         body=json.dumps(envelope),
         content_type="application/cloudevents+json" if is_cloud_event else "application/json",
-        # Event Grid keeps it across redelivery, so that duplicate detection works (§10.1).
+        # Event Grid keeps it across redelivery, so that duplicate detection works
+        # (platform.md#event-redelivery).
         message_id=secrets.token_hex(16),
         properties={
             "aeg-subscription-name": event.queue.upper(),

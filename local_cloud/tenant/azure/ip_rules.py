@@ -1,4 +1,4 @@
-"""Which addresses services with a list of them let in (platform-contract.md §9.4)."""
+"""Which addresses services with a list of them let in (platform.md#ip-rules)."""
 
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit

@@ -1,6 +1,6 @@
 """Can the platform still use the key of an enterprise policy?
 
-When it cannot, every environment on the policy is locked (platform-contract.md §4). The answer is
+When it cannot, every environment on the policy is locked (platform.md#key-loss). The answer is
 worked out from the vault each time, so enabling the key again unlocks the environments.
 """
 

@@ -1,7 +1,7 @@
 """Keys of a vault as Azure Resource Manager shows them, past the vault's firewall.
 
 Lists leave out type, size and operations: the reference calls every member optional, and shows no
-list of a real vault [SIM]. Who wants those asks for each version.
+list of a real vault (assumed). Who wants those asks for each version.
 """
 
 from starlette.routing import Route

@@ -1,7 +1,9 @@
-"""`{vault}.vault.azure.net`: the data plane of Key Vault (platform-contract.md §4, §8).
+"""`{vault}.vault.azure.net`: the data plane of Key Vault.
 
 A call without a token is answered with the challenge that Microsoft's clients wait for before they
 send a body.
+
+See platform.md#vault-api, #key-vault-secrets.
 """
 
 from starlette.routing import Route

@@ -23,7 +23,10 @@ def find_policy(tenant: Tenant, system_id: str) -> PolicyLink | None:
 
 
 def is_locked(tenant: Tenant, environment: Environment) -> bool:
-    """True when an environment is disabled: by an administrator, or for want of its key (§4)."""
+    """True when an environment is disabled: by an administrator, or for want of its key.
+
+    See platform.md#key-loss.
+    """
     if environment.is_locked:
         return True
     policy, now = environment.policy, tenant.clock.now()

@@ -1,4 +1,7 @@
-"""Network security groups: their rules can be changed one by one (platform-contract.md §9.4)."""
+"""Network security groups: their rules can be changed one by one.
+
+See platform.md#firewall-resources.
+"""
 
 import uuid
 

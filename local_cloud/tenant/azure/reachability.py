@@ -2,7 +2,7 @@
 
 A flow calls out from the ranges of a service tag of its region: `LogicApps` while it is on the
 Microsoft-managed key, `PowerPlatformPlex` once it runs in CMK-protected infrastructure
-(platform-contract.md §9.1). What stands before the host is a network security group, an
+(platform.md#plex-tag). What stands before the host is a network security group, an
 Azure Firewall, the access restrictions of an App Service site, a list of addresses of another
 service, or an `ip-filter` of API Management. One range that is not let in is
 enough for a refusal: nobody can say from which of them a call will come.
@@ -29,7 +29,7 @@ from local_cloud.tenant.azure.site_restrictions import effective_restrictions
 from local_cloud.tenant.azure.site_runtime import configuration
 from local_cloud.tenant.azure.state import SECURITY_GROUPS, SITES, SLOTS, Azure
 
-#: The text of a run's failed action, as the documents give it (customer-managed-keys.md).
+#: The text of a run's failed action, as Microsoft's page gives it (platform.md#denied-calls).
 REFUSED = (
     "Http request failed as there is an error: 'No connection could be made because the target "
     "machine actively refused it'."

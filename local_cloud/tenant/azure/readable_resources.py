@@ -1,7 +1,7 @@
 """Resources that are only listed and read: one line each in a table.
 
 The documents come from the seed, in the shape Resource Manager answers with
-(platform-contract.md §4, §8, §9.4).
+(platform.md#vault-api, #app-settings, #firewall-resources).
 """
 
 from starlette.routing import Route

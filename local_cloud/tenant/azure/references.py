@@ -1,4 +1,7 @@
-"""Key Vault references in app settings: `@Microsoft.KeyVault(…)` (platform-contract.md §14.10)."""
+"""Key Vault references in app settings: `@Microsoft.KeyVault(…)`.
+
+See platform.md#key-vault-references.
+"""
 
 import re
 from dataclasses import dataclass, field

@@ -1,6 +1,8 @@
-"""`Microsoft.Authorization/roleAssignments` at a vault or a resource group (contract §15.5).
+"""`Microsoft.Authorization/roleAssignments` at a vault or a resource group.
 
 A list at a vault has the assignments above it and below it too, as Azure's has.
+
+See platform.md#key-grants.
 """
 
 from starlette.responses import JSONResponse, Response

@@ -1,7 +1,7 @@
 """Service tags: the names that stand for Microsoft's own address ranges in firewall rules.
 
 The tenant answers `Microsoft.Network/locations/{l}/serviceTags` from them, and resolves the rules
-of its own network security groups and access restrictions with them (platform-contract.md §9).
+of its own network security groups and access restrictions with them (platform.md#service-tag-api).
 """
 
 import json
@@ -36,7 +36,10 @@ class ServiceTag:
         return parse_ranges(self.address_prefixes)
 
     def as_resource(self) -> dict[str, Any]:
-        """Return the entry as Resource Manager lists it: every number is a string (§9.2)."""
+        """Return the entry as Resource Manager lists it: every number is a string.
+
+        See platform.md#service-tag-api.
+        """
         return {
             "name": self.name,
             "id": self.name,
@@ -100,9 +103,11 @@ def published_service_tags() -> ServiceTags:
 
 
 def read_service_tags(path: Path) -> ServiceTags:
-    """Read a downloaded `ServiceTags_Public_*.json`, whose numbers are integers (§9.3).
+    """Read a downloaded `ServiceTags_Public_*.json`, whose numbers are integers.
 
     Raise OSError when the file cannot be read, ValueError when it is not such a list.
+
+    See platform.md#service-tag-file.
     """
     document = json.loads(path.read_text(encoding="utf-8-sig"))
     try:

@@ -1,4 +1,7 @@
-"""`Microsoft.Network/locations/{l}/serviceTags`: the discovery API (platform-contract.md §9.2)."""
+"""`Microsoft.Network/locations/{l}/serviceTags`: the discovery API.
+
+See platform.md#service-tag-api.
+"""
 
 from starlette.routing import Route
 
@@ -25,7 +28,7 @@ async def list_service_tags(call: ArmCall) -> JsonObject:
         "id": f"/subscriptions/{call.scope.subscription}"
         "/providers/Microsoft.Network/serviceTags/Public",
         "type": "Microsoft.Network/serviceTags",
-        # A string here, an integer in the downloaded file (§9.3).
+        # A string here, an integer in the downloaded file (platform.md#service-tag-file).
         "changeNumber": tags.change_number,
         "cloud": "Public",
     }

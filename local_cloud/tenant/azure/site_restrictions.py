@@ -1,7 +1,9 @@
-"""Access restrictions of App Service as its configuration shows them (platform-contract.md §9.4).
+"""Access restrictions of App Service as its configuration shows them.
 
 After the rules that somebody made there is always one more, *Allow all* or *Deny all*, which says
 what happens to everybody else.
+
+See platform.md#firewall-resources.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """What the code of a running site reads from its settings.
 
 A site resolves its Key Vault references when it starts, and again every 24 hours where they name no
-version (platform-contract.md §14.10): a new secret alone does not reach it before that.
+version (platform.md#key-vault-references): a new secret alone does not reach it before that.
 """
 
 from datetime import datetime, timedelta

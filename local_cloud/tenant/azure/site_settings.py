@@ -1,7 +1,9 @@
-"""The configuration of App Service sites and their slots (platform-contract.md §8, §14.10).
+"""The configuration of App Service sites and their slots.
 
 Settings are read with POST and written as a whole dictionary, without ETag: what a PUT leaves out
 is gone, and each PUT restarts the site.
+
+See platform.md#app-settings, #key-vault-references.
 """
 
 import hashlib

@@ -30,7 +30,10 @@ class EventSchema(StrEnum):
 
 
 class EpochForm(StrEnum):
-    """How a key event writes `NBF` and `EXP`; Microsoft's samples show both (§10.1)."""
+    """How a key event writes `NBF` and `EXP`; Microsoft's samples show both.
+
+    See platform.md#key-events.
+    """
 
     NUMBER = "number"
     STRING = "string"
@@ -78,7 +81,8 @@ class Azure:
     references: dict[str, dict[str, ResolvedReference]] = field(default_factory=dict)
     #: Host name → what stands before it.
     guarded_hosts: dict[str, GuardedHost] = field(default_factory=dict)
-    #: Whether disabling a key version within 28 days of its successor locks environments (§4).
+    #: Whether disabling a key version within 28 days of its successor locks environments
+    #: (platform.md#key-versions).
     is_early_disabling_fatal: bool = True
     #: Items per page of every list.
     page_size: int = 100

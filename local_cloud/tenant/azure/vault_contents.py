@@ -1,6 +1,8 @@
-"""What a key vault holds: keys and secrets with their versions (platform-contract.md §4, §8).
+"""What a key vault holds: keys and secrets with their versions.
 
 Times are aware UTC datetimes here and epoch seconds on the wire.
+
+See platform.md#vault-api, #key-vault-secrets.
 """
 
 import base64

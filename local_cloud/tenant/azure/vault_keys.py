@@ -1,4 +1,4 @@
-"""Keys of a vault: read, rotate, switch versions on and off (platform-contract.md §4)."""
+"""Keys of a vault: read, rotate, switch versions on and off (platform.md#vault-api)."""
 
 from starlette.routing import Route
 

@@ -1,4 +1,4 @@
-"""A vault's bin, and backups: what keys and secrets have in common (§4).
+"""A vault's bin, and backups: what keys and secrets have in common (platform.md#vault-api).
 
 What is deleted can be taken back, or purged, unless the vault is protected from that. A backup is
 nothing to read, and outlives what it was taken of.

@@ -1,4 +1,7 @@
-"""Secrets of a vault: ids in lists, values one by one, a new version per write (§8)."""
+"""Secrets of a vault: ids in lists, values one by one, a new version per write.
+
+See platform.md#key-vault-secrets.
+"""
 
 from starlette.routing import Route
 

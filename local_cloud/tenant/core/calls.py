@@ -32,7 +32,8 @@ class CallLog:
         self._clock = clock
         self.routes: Counter[str] = Counter()
         self.capabilities: Counter[str] = Counter()
-        #: Operations inside of batches, by route: a batch is one call of a budget (§12).
+        #: Operations inside of batches, by route: a batch is one call of a budget
+        #: (platform.md#throttling).
         self.batched: Counter[str] = Counter()
         self.throttled: Counter[str] = Counter()
         self.budgets: dict[str, Budget] = {}
@@ -77,7 +78,7 @@ def _capability(route: str, method: str) -> str:
 
 
 def throttled(name: str, budget: Budget, wait: int) -> PlatformError:
-    """The 429 of the service that a budget belongs to (contract §12)."""
+    """The 429 of the service that a budget belongs to (platform.md#throttling)."""
     headers = {"Retry-After": str(wait)}
     if name.startswith("dataverse"):
         message = (

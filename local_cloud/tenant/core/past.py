@@ -1,4 +1,4 @@
-"""What reads still show of how things were: answers lag behind writes (contract §15.2).
+"""What reads still show of how things were: answers lag behind writes (platform.md#reads-lag).
 
 Writes act on what is, and their own answers tell of it; only reads look here.
 """

@@ -1,4 +1,7 @@
-"""How every service of the tenant refuses a call: one exception, one envelope (contract §1.3)."""
+"""How every service of the tenant refuses a call: one exception, one envelope.
+
+See platform.md#error-body.
+"""
 
 from collections.abc import Mapping
 from typing import Any

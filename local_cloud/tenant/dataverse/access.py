@@ -1,4 +1,7 @@
-"""Who acts in Dataverse: the caller's user row, impersonation, and rights on flows (§14.1)."""
+"""Who acts in Dataverse: the caller's user row, impersonation, and rights on flows.
+
+See platform.md#impersonation.
+"""
 
 from dataclasses import dataclass
 

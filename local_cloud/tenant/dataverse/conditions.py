@@ -1,4 +1,4 @@
-"""`If-Match` and `If-None-Match` on Dataverse rows (contract §14.4)."""
+"""`If-Match` and `If-None-Match` on Dataverse rows (platform.md#conditional-writes)."""
 
 from starlette.requests import Request
 

@@ -1,4 +1,7 @@
-"""Connection references: who may name a connection (§14.2), and what a save makes of them."""
+"""Connection references: who may name a connection, and what a save makes of them.
+
+See platform.md#connection-references.
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Dataverse actions on flows: sharing, and membership in solutions (contract §6.3, §6.4)."""
+"""Dataverse actions on flows: sharing, and membership in solutions.
+
+See platform.md#solutions, #dataverse-sharing.
+"""
 
 from typing import Any
 

@@ -26,7 +26,10 @@ from local_cloud.tenant.environments.environment import Environment, Row
 
 
 async def describe_table(request: Request) -> Response:
-    """What a client may ask of a table's definition: whether its rows have etags (§14.4)."""
+    """What a client may ask of a table's definition: whether its rows have etags.
+
+    See platform.md#conditional-writes.
+    """
     require_actor(request)
     known = {"workflow", *(table.logical_name for table in TABLES.values())}
     name = request.path_params["table"]

@@ -1,4 +1,7 @@
-"""Dataverse's Web API: one host per environment, tables and a few actions (contract §6)."""
+"""Dataverse's Web API: one host per environment, tables and a few actions.
+
+See platform.md#dataverse-api.
+"""
 
 from collections.abc import Sequence
 from typing import Any

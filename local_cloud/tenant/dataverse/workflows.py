@@ -1,6 +1,6 @@
 """The table `workflows`: flows as Dataverse rows, with everything a save or activation brings.
 
-What the flow service refuses arrives wrapped in Dataverse's own error (contract §6.5).
+What the flow service refuses arrives wrapped in Dataverse's own error (platform.md#wrapped-errors).
 """
 
 import json
@@ -233,7 +233,10 @@ def _owner(environment: Environment, body: dict[str, Any]) -> str | None:
 
 @contextmanager
 def wrapped() -> Iterator[None]:
-    """Wrap the flow service's refusals; a migrating environment's stays as it is (§1.3)."""
+    """Wrap the flow service's refusals; a migrating environment's stays as it is.
+
+    See platform.md#blocked-writes.
+    """
     try:
         yield
     except PlatformError as error:

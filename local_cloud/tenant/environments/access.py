@@ -17,7 +17,7 @@ from local_cloud.tenant.environments.power_platform import (
     flow_host,
 )
 
-#: Audience of BAP (contract §1.1).
+#: Audience of BAP (platform.md#audiences).
 BAP_AUDIENCE = "https://service.powerapps.com/"
 #: Audiences of the flow service; it takes Resource Manager's too.
 FLOW_AUDIENCES = (

@@ -13,7 +13,7 @@ type Row = dict[str, Any]
 
 
 class LinkStatus(StrEnum):
-    """Values of an enterprise policy's `linkStatus` (contract §2.1)."""
+    """Values of an enterprise policy's `linkStatus` (platform.md#link-status)."""
 
     LINKING = "Linking"
     UNLINKING = "Unlinking"

@@ -77,7 +77,8 @@ class Flow:
     #: Object id of the application that created it on somebody's behalf.
     created_on_behalf_by: str | None = None
     description: str = ""
-    #: `modernflowtype`: 0 is a plain cloud flow, 1 of Copilot Studio, 2 of Microsoft 365 (§15.2).
+    #: `modernflowtype`: 0 is a plain cloud flow, 1 of Copilot Studio, 2 of Microsoft 365
+    #: (platform.md#agent-flows).
     modern_type: int = 0
     state: FlowState = FlowState.STOPPED
     suspension_reason: str = "None"
@@ -103,16 +104,17 @@ class Flow:
     protected_since: datetime | None = None
     #: Kept on Microsoft's key whatever its definition says.
     is_held_back: bool = False
-    #: Connections that the flow may use whoever turns it on (§14.1).
+    #: Connections that the flow may use whoever turns it on (platform.md#flow-grants).
     granted_connections: set[str] = field(default_factory=set)
     #: A logical name of a connection reference that the platform added, and does not find: every
-    #: save of the flow is refused. Empty: none (§16.1).
+    #: save of the flow is refused. Empty: none (platform.md#stamped-references).
     stamped_reference: str = ""
-    #: How often a refused save has emptied its connection references (§16.1).
+    #: How often a refused save has emptied its connection references (platform.md#rejected-saves).
     references_wiped: int = 0
-    #: Until when its saves are refused for now; None: it was not saved while it was on (§16.1).
+    #: Until when its saves are refused for now; None: it was not saved while it was on
+    #: (platform.md#unpublished-rows).
     saves_pass_from: datetime | None = None
-    #: Environment variables as of the last save or activation (§14.3).
+    #: Environment variables as of the last save or activation (platform.md#stale-variables).
     saved_variables: dict[str, str] = field(default_factory=dict)
     runs: deque[Run] = field(default_factory=deque)
     #: Seconds that a run lasts.

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-#: Kinds of Request trigger that hand out a callback URL (contract §7).
+#: Kinds of Request trigger that hand out a callback URL (platform.md#trigger-kinds).
 URL_KINDS = frozenset({"Http", "TeamsWebhook"})
-#: Request-style operations of the Teams connector (contract §7, §14.8).
+#: Request-style operations of the Teams connector (platform.md#teams-triggers).
 TEAMS_OPERATIONS = frozenset(
     {
         "TeamsIncomingWebhookTrigger",
@@ -95,7 +95,7 @@ class FlowFacts:
     def never_migrates(self, *, in_solution: bool) -> bool:
         """True for the categories that a customer's key leaves behind, their parents not counted.
 
-        The one list of them here: contract §5.1.
+        The one list of them here (platform.md#flows-that-stay).
         """
         return (
             self.is_http

@@ -1,7 +1,9 @@
-"""What a customer's key does to an environment's flows (contract §5.1, §13.3, §13.4).
+"""What a customer's key does to an environment's flows.
 
 Nothing here runs in the background: each flow gets the moment at which it is protected, and whoever
 asks compares it with the clock.
+
+See platform.md#flows-that-stay, #migrated-ids, #stopped-originals.
 """
 
 from collections import defaultdict

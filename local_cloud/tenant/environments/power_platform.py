@@ -11,12 +11,13 @@ from local_cloud.tenant.environments.flow import Flow
 
 #: Host of the flow service whatever the region.
 GLOBAL_FLOW_HOST = "api.flow.microsoft.com"
-#: Geography → region of the flow service, where the two are not called the same (§15.1).
+#: Geography → region of the flow service, where the two are not called the same
+#: (platform.md#regional-hosts).
 _REGION_OF_FLOW = {"europe": "emea", "uk": "unitedkingdom", "uae": "unitedarabemirates"}
 
 
 def environment_host(environment_id: str) -> str:
-    """Host of an environment's own Power Platform API (contract §1.4)."""
+    """Host of an environment's own Power Platform API (platform.md#environment-host)."""
     compact = environment_id.lower().replace("-", "")
     return f"{compact[:-2]}.{compact[-2:]}.environment.api.powerplatform.com"
 

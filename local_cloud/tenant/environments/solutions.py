@@ -6,7 +6,7 @@ from uuid import uuid4
 from local_cloud.tenant.environments.environment import Environment, Row
 from local_cloud.tenant.environments.flow import Flow
 
-#: Component type of a flow (contract §6.3).
+#: Component type of a flow (platform.md#solutions).
 WORKFLOW_COMPONENT = 29
 
 

@@ -1,4 +1,7 @@
-"""Flows, runs and connections as the flow service writes them in JSON (contract §5.2 to §5.7)."""
+"""Flows, runs and connections as the flow service writes them in JSON.
+
+See platform.md#flow-lists, #flow-runs.
+"""
 
 import json
 from typing import Any
@@ -81,7 +84,7 @@ def full_body(tenant: Tenant, environment: Environment, flow: Flow) -> dict[str,
         "referencedResources": [],
     }
     if facts.trigger_type == "Request":
-        # The connector's run endpoint, not the callback URL (contract §5.3).
+        # The connector's run endpoint, not the callback URL (platform.md#connector-run-address).
         compact = flow.name.replace("-", "").upper()
         body["properties"]["flowTriggerUri"] = (
             f"https://{environment.location}-002.azure-apim.net:443/apim/logicflows/{compact}-"
@@ -92,7 +95,10 @@ def full_body(tenant: Tenant, environment: Environment, flow: Flow) -> dict[str,
 
 
 def license_data(tenant: Tenant, flow: Flow) -> dict[str, Any]:
-    """What a flow is told to run on: its owner's licence, or none any more (§5.3; names [SIM])."""
+    """What a flow is told to run on: its owner's licence, or none any more.
+
+    See platform.md#flow-licence; the names are assumed.
+    """
     has_premium = tenant.part(Directory).has_premium(flow.owner)
     name = {"flowLicenseName": "PowerAutomatePremium"} if has_premium else {}
     mode = "High" if has_premium else "Low"

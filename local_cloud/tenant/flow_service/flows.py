@@ -1,4 +1,7 @@
-"""One flow of the flow service: read, create, change, start, stop, delete (§5.3 to §5.6)."""
+"""One flow of the flow service: read, create, change, start, stop, delete.
+
+See platform.md#flow-read, #connector-shapes.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -48,9 +51,10 @@ from local_cloud.tenant.flows.saves import (
     with_stamp,
 )
 
-#: How long a deleted flow can be restored (§5.2).
+#: How long a deleted flow can be restored (platform.md#recycle-bin).
 _RECYCLE_BIN = timedelta(days=21)
-#: What `$expand` of a flow may name; but for two, it adds nothing that the tenant has (§5.3).
+#: What `$expand` of a flow may name; but for two, it adds nothing that the tenant has
+#: (platform.md#flow-read).
 _EXPANSIONS = {
     "properties.connectionreferences.apidefinition",
     "properties.definitionsummary.operations.apioperation",
@@ -61,7 +65,7 @@ _EXPANSIONS = {
     "plan",
     "swagger",
 }
-#: Flows that one call may move into a solution (§5.9).
+#: Flows that one call may move into a solution (platform.md#move-into-solution).
 _BATCH = 20
 
 
@@ -124,7 +128,10 @@ async def create_flow(request: Request) -> Response:
 
 
 def _start_if_licensed(request: Request, environment: Environment, flow: Flow) -> None:
-    """A flow that needs a licence its owner lacks is saved, and stays off (§5.6)."""
+    """A flow that needs a licence its owner lacks is saved, and stays off.
+
+    See platform.md#premium-licences.
+    """
     try:
         turn_on(tenant_of(request), environment, flow, flow.owner)
     except PlatformError as error:
@@ -166,7 +173,10 @@ async def update_flow(request: Request) -> Response:
 def _save(
     request: Request, environment: Environment, flow: Flow, caller: str, client_data: str
 ) -> None:
-    """Replace the definition; a solution flow's has to be in the newer shape (§5.6)."""
+    """Replace the definition; a solution flow's has to be in the newer shape.
+
+    See platform.md#connector-shapes.
+    """
     tenant, assumptions = tenant_of(request), platform_of(request).assumptions
     require_writable(tenant, environment)
     if flow.is_in_solution:
@@ -218,7 +228,8 @@ async def stop_flow(request: Request) -> Response:
 async def move_into_solution(request: Request) -> Response:
     """`migrateFlows`: put flows into a solution, the default one if none is named.
 
-    For administrators up to twenty a call; for makers those that they may edit (§5.9, §15.6).
+    For administrators up to twenty a call; for makers those that they may edit
+    (platform.md#move-into-solution).
     """
     caller = require_flow_caller(request)
     environment = require_environment(request)

@@ -1,4 +1,7 @@
-"""Lists of the flow service: flows, and which of them Microsoft's key protects (§5.1, §5.2)."""
+"""Lists of the flow service: flows, and which of them Microsoft's key protects.
+
+See platform.md#microsoft-key-list, #flow-lists.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -122,7 +125,7 @@ async def list_migrating_url_flows(request: Request) -> Response:
 
 
 async def read_cmk_status(request: Request) -> Response:
-    """How far the environment's flows are; the body is not published ([SIM])."""
+    """How far the environment's flows are; the body is not published (assumed)."""
     require_flow_caller(request)
     environment, now = require_environment(request), tenant_of(request).clock.now()
     if environment.migration_ends is None:

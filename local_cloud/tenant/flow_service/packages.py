@@ -1,6 +1,8 @@
-"""Flows as files: packages, which BAP makes and a blob store hands out, and ARM templates (§5.6).
+"""Flows as files: packages, which BAP makes and a blob store hands out, and ARM templates.
 
 The store's address of a package carries a signature; a token beside it is refused.
+
+See platform.md#flow-exports.
 """
 
 import base64

@@ -1,7 +1,9 @@
-"""The flow service (Microsoft.ProcessSimple): which path leads to which operation (contract §5).
+"""The flow service (Microsoft.ProcessSimple): which path leads to which operation.
 
 Most operations exist twice, for administrators (`scopes/admin`) and for makers. The routes of the
 former are named `admin_…`.
+
+See platform.md#flow-service.
 """
 
 from collections.abc import Awaitable, Callable
@@ -88,7 +90,8 @@ def routes(_: Tenant) -> list[Route]:
     for method, path, endpoint in _MAKERS:
         table.append((method, f"{_MAKER}/flows/{{flow}}{path}", endpoint, False))
     table += [
-        # Microsoft's newer clients write another provider, and a solution in the path (§15.6).
+        # Microsoft's newer clients write another provider, and a solution in the path
+        # (platform.md#move-into-solution).
         (
             "POST",
             "/providers/Microsoft.Flow/environments/{environment}/solutions/{solution}/migrateFlows",

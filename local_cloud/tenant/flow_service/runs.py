@@ -1,4 +1,4 @@
-"""Runs of a flow (contract §5.7)."""
+"""Runs of a flow (platform.md#flow-runs)."""
 
 from datetime import datetime
 
@@ -69,7 +69,10 @@ async def cancel_run(request: Request) -> Response:
 
 
 async def resubmit_run(request: Request) -> Response:
-    """Start a flow once more with what started one of its runs; also while it is off (§14.12)."""
+    """Start a flow once more with what started one of its runs; also while it is off.
+
+    See platform.md#turning-off.
+    """
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
     run = _require_run(request, flow)

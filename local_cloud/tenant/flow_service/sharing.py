@@ -1,4 +1,7 @@
-"""Who may do what with a flow: permissions, callback URLs, access keys (contract §5.5, §5.7)."""
+"""Who may do what with a flow: permissions, callback URLs, access keys.
+
+See platform.md#flow-permissions, #trigger-url-read.
+"""
 
 import secrets
 from typing import Any
@@ -20,7 +23,7 @@ from local_cloud.tenant.environments.flow import Flow, FlowState, Role
 from local_cloud.tenant.flow_service.bodies import PROVIDER
 from local_cloud.tenant.flows.trigger_urls import callback
 
-#: Roles that a put of another role would take away (§15.3).
+#: Roles that a put of another role would take away (platform.md#permission-downgrades).
 _MORE_THAN = {Role.CAN_EDIT: {Role.OWNER}, Role.CAN_VIEW: {Role.OWNER, Role.CAN_EDIT}}
 
 

@@ -36,7 +36,7 @@ class NewFlow:
 
 
 def require_writable(tenant: Tenant, environment: Environment) -> None:
-    """Refuse while the environment's flows migrate (contract §0 and §1.3)."""
+    """Refuse while the environment's flows migrate (platform.md#blocked-writes)."""
     assumptions = tenant.part(PowerPlatform).assumptions
     if environment.is_migrating(tenant.clock.now()):
         raise PlatformError(
@@ -79,7 +79,10 @@ def create(tenant: Tenant, environment: Environment, new: NewFlow) -> Flow:
 
 
 def save(tenant: Tenant, environment: Environment, flow: Flow, client_data: str) -> None:
-    """Replace a flow's definition; environment variables are read anew (§14.3)."""
+    """Replace a flow's definition; environment variables are read anew.
+
+    See platform.md#stale-variables.
+    """
     require_writable(tenant, environment)
     if flow.state == FlowState.STARTED:
         environment.unsubscribe(flow)
@@ -200,14 +203,20 @@ def _require_room(platform: PowerPlatform, environment: Environment, owner: str)
 
 
 def require_published(flow: Flow) -> None:
-    """Refuse to start a solution's flow in the flow service before it was on once (§15.3)."""
+    """Refuse to start a solution's flow in the flow service before it was on once.
+
+    See platform.md#unpublished-flows.
+    """
     if flow.is_in_solution and not flow.was_on:
         message = f"The flow '{flow.name}' of a solution cannot be started: it is not published."
         raise PlatformError(400, "CannotStartUnpublishedSolutionFlow", message)
 
 
 def _require_person(tenant: Tenant, activator: str) -> None:
-    """Refuse an application as the activator, where none is let in (§15.3)."""
+    """Refuse an application as the activator, where none is let in.
+
+    See platform.md#application-activators.
+    """
     if tenant.part(PowerPlatform).assumptions.applications_activate:
         return
     principal = tenant.part(Directory).principals.get(activator)
@@ -253,7 +262,10 @@ def require_connections(environment: Environment, flow: Flow, activator: str) ->
 def _require_connection(
     environment: Environment, flow: Flow, use: ConnectionUse, activator: str
 ) -> str:
-    """The name of the connection that an entry means, if the activator may use it (§14.1)."""
+    """The name of the connection that an entry means, if the activator may use it.
+
+    See platform.md#activation-check.
+    """
     name = connection_name(environment, use)
     if not name:
         raise PlatformError(

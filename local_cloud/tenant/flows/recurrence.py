@@ -1,4 +1,4 @@
-"""When flows that start themselves are due (contract §14.7)."""
+"""When flows that start themselves are due (platform.md#recurrence-start)."""
 
 from datetime import datetime, timedelta
 

@@ -1,7 +1,9 @@
-"""What a save is refused for, and the harm that a refused one may do (contract §5.6, §16.1).
+"""What a save is refused for, and the harm that a refused one may do.
 
 Both APIs that save definitions, Dataverse and the flow service, ask here. What makes the platform
 refuse the older shapes of connector operations is not published, so it is an assumption.
+
+See platform.md#connector-shapes, #rejected-saves.
 """
 
 import json
@@ -100,7 +102,7 @@ def reference_not_found(reference: str, operation: str) -> PlatformError:
 
 
 def unpublished_row() -> PlatformError:
-    """The refusal that passes by itself. Its code is published, its text is not ([SIM])."""
+    """The refusal that passes by itself. Its code is published, its text is not (assumed)."""
     return PlatformError(
         400, "0x80040203", "The active row of the workflow is not published, so it is not updated."
     )

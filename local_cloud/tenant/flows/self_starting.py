@@ -1,4 +1,7 @@
-"""Flows that start themselves: recurrences, and events of connectors (contract §14.7)."""
+"""Flows that start themselves: recurrences, and events of connectors.
+
+See platform.md#recurrence-start, #missed-events.
+"""
 
 from typing import Any
 

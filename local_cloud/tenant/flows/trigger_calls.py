@@ -1,4 +1,7 @@
-"""Whether a call of a trigger URL is let in: signature or token, state (contract §7.1, 14.12)."""
+"""Whether a call of a trigger URL is let in: signature or token, state.
+
+See platform.md#trigger-answers.
+"""
 
 import hmac
 import re

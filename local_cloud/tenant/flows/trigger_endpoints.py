@@ -1,4 +1,4 @@
-"""The hosts that trigger URLs point at, old and new (contract §7.2)."""
+"""The hosts that trigger URLs point at, old and new (platform.md#url-shapes)."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response

@@ -1,4 +1,7 @@
-"""Trigger URLs: how the platform writes them (contract §7.2). Only the tenant may build one."""
+"""Trigger URLs: how the platform writes them. Only the tenant may build one.
+
+See platform.md#url-shapes.
+"""
 
 from typing import Any
 from urllib.parse import quote

@@ -1,4 +1,7 @@
-"""Business Application Platform: environments and administrators' applications (contract §2)."""
+"""Business Application Platform: environments and administrators' applications.
+
+See platform.md#environment-list.
+"""
 
 from typing import Any
 
@@ -46,7 +49,7 @@ def routes(tenant: Tenant) -> list[Route]:
         AnyCaseRoute(admin + "/{environment}", get_environment),
         AnyCaseRoute(maker, list_as_maker),
         AnyCaseRoute(maker + "/{environment}", get_as_maker),
-        # Microsoft's scripts write a slash before the query (contract §15.5).
+        # Microsoft's scripts write a slash before the query (platform.md#slash-before-query).
         AnyCaseRoute(maker + "/{environment}/", get_as_maker),
         AnyCaseRoute(f"{PROVIDER}/lifecycleOperations/{{operation}}", get_operation),
         AnyCaseRoute(f"{PROVIDER}/adminApplications", list_admin_applications),
@@ -127,7 +130,10 @@ async def list_admin_applications(request: Request) -> Response:
 
 
 async def register_admin_application(request: Request) -> Response:
-    """Let an application act as an administrator; only a person may say so (§1.2)."""
+    """Let an application act as an administrator; only a person may say so.
+
+    See platform.md#app-registration.
+    """
     caller = require_bap_admin(request)
     if not caller.is_delegated:
         message = "A service principal cannot register an application."

@@ -1,4 +1,7 @@
-"""Linking an environment to an Encryption policy, and taking it off (contract §2.2, §2.3)."""
+"""Linking an environment to an Encryption policy, and taking it off.
+
+See platform.md#link-requests, #link-operation.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -118,7 +121,10 @@ def _begin(tenant: Tenant, environment: Environment, by: str, link: PolicyLink |
 
 
 def _failure(assumptions: Assumptions) -> dict[str, str] | None:
-    """Why a link is to end as Failed, if it is; it can be ordered again then (§2.3)."""
+    """Why a link is to end as Failed, if it is; it can be ordered again then.
+
+    See platform.md#link-operation.
+    """
     if assumptions.links_that_fail <= 0:
         return None
     assumptions.links_that_fail -= 1
@@ -133,12 +139,18 @@ def _require_idle(tenant: Tenant, environment: Environment) -> None:
 
 
 def _geography(location: str) -> str:
-    """A geography by the name that policies use, as Microsoft's scripts compare them (§15.1)."""
+    """A geography by the name that policies use, as Microsoft's scripts compare them.
+
+    See platform.md#policy-regions.
+    """
     return _LONG_NAMES.get(location.lower(), location.lower())
 
 
 def _require_fit(tenant: Tenant, environment: Environment, policy: PolicyLink) -> None:
-    """Region, Managed Environment, type, and the tenant's limit (contract §4)."""
+    """Region, Managed Environment, type, and the tenant's limit.
+
+    See platform.md#environment-requirements.
+    """
     if _geography(environment.location) != _geography(policy.location):
         message = (
             f"The environment is in '{environment.location}', the policy in '{policy.location}'."

@@ -1,6 +1,6 @@
 """`api.powerplatform.com`: environments and flows as Microsoft's newer interface reads them.
 
-Read models only (contract §2.5, §5.8): what is written, goes by the older services.
+Read models only (platform.md#management-api): what is written, goes by the older services.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,7 @@
-"""Power Apps: environments; connections, connectors and canvas apps (contract §8, §11)."""
+"""Power Apps: environments; connections, connectors and canvas apps.
+
+See platform.md#canvas-apps, #connection-list.
+"""
 
 import hashlib
 import hmac

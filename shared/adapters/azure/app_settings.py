@@ -1,4 +1,7 @@
-"""Settings of App Service and Functions apps (contract §8): read and written as a whole."""
+"""Settings of App Service and Functions apps: read and written as a whole.
+
+See platform.md#app-settings.
+"""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,9 @@
-"""How a vault's contents are called: secrets by its API, keys by Microsoft's SDK (contract §4, §8).
+"""How a vault's contents are called: secrets by its API, keys by Microsoft's SDK.
 
 Both go over the same pipeline. azure-keyvault-keys costs 110 ms to import, so it is imported when
 the first key is looked at.
+
+See platform.md#vault-api, #key-vault-secrets.
 """
 
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,7 @@
-"""Keys, their vaults and the enterprise policies that name them (contract §3, §4)."""
+"""Keys, their vaults and the enterprise policies that name them.
+
+See platform.md#enterprise-policies, #vault-api.
+"""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -183,7 +186,7 @@ class PolicyEntity(Wire):
             key_name=vault.key.name,
             key_version=vault.key.version or None,
             health=self.properties.health_status,
-            # Both spellings are in use (§3).
+            # Both spellings are in use (platform.md#enterprise-policies).
             principal_id=text_at(identity, "principalId")
             or text_at(identity, "systemAssignedIdentityPrincipalId"),
         )

@@ -1,4 +1,7 @@
-"""Secrets of the watched vaults (contract §8): a list shows ids only, each value is one call."""
+"""Secrets of the watched vaults: a list shows ids only, each value is one call.
+
+See platform.md#key-vault-secrets.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime

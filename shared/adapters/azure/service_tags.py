@@ -1,4 +1,7 @@
-"""Address ranges by service tag: the discovery API, or the downloaded file (contract §9)."""
+"""Address ranges by service tag: the discovery API, or the downloaded file.
+
+See platform.md#service-tag-api, #service-tag-file.
+"""
 
 import asyncio
 import json
@@ -12,7 +15,7 @@ from shared.ports import ServiceTags
 from shared.reason import Reason
 
 _VERSION = "2024-05-01"
-#: Selects a stamp only: the result covers the whole cloud (§9.2).
+#: Selects a stamp only: the result covers the whole cloud (platform.md#service-tag-api).
 _LOCATION = "westeurope"
 
 

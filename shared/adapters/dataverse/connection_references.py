@@ -1,4 +1,4 @@
-"""Connection references as rows of Dataverse (contract §14.2).
+"""Connection references as rows of Dataverse (platform.md#connection-references).
 
 A reference is created *on the flow owner's behalf*, as the copy is: only somebody with a permission
 on the connection may name it, and the owner of the reference is whoever creates it.

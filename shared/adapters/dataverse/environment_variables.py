@@ -1,4 +1,7 @@
-"""Environment variables: definitions with a default, and at most one value each (contract §6.7)."""
+"""Environment variables: definitions with a default, and at most one value each.
+
+See platform.md#environment-variables.
+"""
 
 from pydantic import AwareDatetime, Field
 

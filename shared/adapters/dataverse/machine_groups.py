@@ -1,4 +1,7 @@
-"""Machine groups for desktop flows: rows of Dataverse's `flowmachinegroups` (contract §11)."""
+"""Machine groups for desktop flows: rows of Dataverse's `flowmachinegroups`.
+
+See platform.md#machine-groups.
+"""
 
 from pydantic import Field
 

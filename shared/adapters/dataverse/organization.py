@@ -1,4 +1,7 @@
-"""The organization row, the users and the teams of a Dataverse (contract §6.6)."""
+"""The organization row, the users and the teams of a Dataverse.
+
+See platform.md#solution-by-default.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

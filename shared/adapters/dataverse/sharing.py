@@ -1,4 +1,4 @@
-"""Sharing of flows by Dataverse's own functions and actions (contract §6.4).
+"""Sharing of flows by Dataverse's own functions and actions (platform.md#dataverse-sharing).
 
 A principal is named by its `ownerid`, as Microsoft's page on flows in code does: users and teams
 have one alike, and the answers name no other id.

@@ -1,4 +1,4 @@
-"""Solutions of a Dataverse, and the flows in them (contract §6.3)."""
+"""Solutions of a Dataverse, and the flows in them (platform.md#solutions)."""
 
 from collections.abc import Collection
 from itertools import batched

@@ -31,7 +31,7 @@ IDS_IN_A_FILTER = 25
 _LINK = "@odata.nextLink"
 #: Reads of one batch (1,000 at most): they are done one after another, within one call's time.
 _IN_A_BATCH = 100
-#: Batches at a time: Dataverse allows one user 52 calls (contract §12).
+#: Batches at a time: Dataverse allows one user 52 calls (platform.md#dataverse-limits).
 _AT_A_TIME = 4
 #: Tasks that are begun at once ask in one turn of the loop, those within them in the next ones.
 _TURNS = 3

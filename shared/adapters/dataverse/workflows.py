@@ -1,8 +1,10 @@
-"""Cloud flows as rows of Dataverse: the supported way to write them (contract §6, §14.1, §14.4).
+"""Cloud flows as rows of Dataverse: the supported way to write them.
 
 A copy is created *on its owner's behalf* (`MSCRMCallerID`, or `CallerObjectId` for an Entra id), so
 that it belongs to the owner from the start. The other way, creating it as the app and assigning it,
 has a moment in which the app owns it and needs the privilege to assign besides.
+
+See platform.md#dataverse-api, #impersonation, #conditional-writes.
 """
 
 import re
@@ -31,7 +33,7 @@ COLUMNS = (
 #: What is known of a flow without its definition.
 LEAN_COLUMNS = "workflowid,name,statecode"
 _STATES = {0: FlowState.OFF, 1: FlowState.ON, 2: FlowState.SUSPENDED}
-#: Always written together (§14.1).
+#: Always written together (platform.md#state-and-status).
 _CODES = {
     FlowState.OFF: {"statecode": 0, "statuscode": 1},
     FlowState.ON: {"statecode": 1, "statuscode": 2},

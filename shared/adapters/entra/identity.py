@@ -1,4 +1,4 @@
-"""The two identities the app works with, and which capability uses which (contract §1.2).
+"""The two identities the app works with, and which capability uses which.
 
 | capability | identity |
 |---|---|
@@ -16,6 +16,8 @@ The *operator* is a person's account (or a service account with a licence) that 
 device code. Its refresh token rests in msal's cache, which rests in a Key Vault secret.
 
 azure-identity and msal cost 130 ms to import, so they are imported when a credential is made.
+
+See platform.md#app-only-access.
 """
 
 import asyncio
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 _AUTHORITY = "https://login.microsoftonline.com"
 _SIGN_IN = "Sign the operator in again: `cmkflow operator sign-in`."
 _JSON = "application/json"
-#: OAuth errors that a person cannot mend and that pass (RFC 6749 §4.1.2.1).
+#: OAuth errors that a person cannot mend and that pass (RFC 6749, section 4.1.2.1).
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
 _TIMEOUT = 15  # seconds that msal waits for an answer
 

@@ -1,7 +1,8 @@
 """Co-ownership of flows, and the trigger URLs that only a co-owner may ask for.
 
-Contract §5.5, §5.7. Permissions are read and changed as the application, in an administrator's
-view (§14.9); what only a co-owner may do is done as the operator, in a maker's view.
+See platform.md#flow-permissions, #trigger-url-read. Permissions are read and changed as the
+application, in an administrator's view (platform.md#co-owners); what only a co-owner may do is done
+as the operator, in a maker's view.
 """
 
 from contextlib import suppress
@@ -95,7 +96,8 @@ class FlowServiceAccess(FlowAccess):
         """Make the operator a co-owner; says whether it is one now, and no more than that.
 
         Giving a role twice is giving it once, and where it would take rights away, which is the
-        owner's case, the platform refuses (§15.3): nothing is missing then.
+        owner's case, the platform refuses (platform.md#permission-downgrades): nothing is missing
+        then.
         """
         principal = {"id": await self.operator_id(), "type": "User"}
         change = {"put": [{"properties": {"principal": principal, "roleName": _CO_OWNER}}]}
@@ -112,8 +114,8 @@ class FlowServiceAccess(FlowAccess):
     ) -> None:
         """Take the operator's co-ownership back; does nothing if it has none, or owns the flow.
 
-        A permission is named by who holds it (§5.5), so one that was given a moment ago need not be
-        looked up; nor would it be listed for sure (§15.2).
+        A permission is named by who holds it (platform.md#flow-permissions), so one that was given
+        a moment ago need not be looked up; nor would it be listed for sure (platform.md#reads-lag).
         """
         operator = await self.operator_id()
         held = [] if is_sure else await self._held(environment_id, flow_name, operator)
@@ -129,7 +131,7 @@ class FlowServiceAccess(FlowAccess):
         path = f"flows/{flow_name}/triggers/{trigger}/listCallbackUrl"
         call = Call(method="POST", url=path, body={}, is_repeatable=True)
         answer = await self._as_operator.read(environment_id, call, as_maker=True)
-        # Both shapes are in use (§5.7).
+        # Both shapes are in use (platform.md#trigger-url-read).
         url = text_at(mapping_at(answer, "response"), "value") or text_at(answer, "value")
         if url is None:
             raise Unavailable("Flow service: the answer holds no trigger URL")

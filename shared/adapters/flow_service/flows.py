@@ -1,4 +1,4 @@
-"""What the flow service tells an administrator, and its switch (contract §5).
+"""What the flow service tells an administrator, and its switch (platform.md#flow-service).
 
 Microsoft does not support this API for customers, but the reports about the key exist nowhere else.
 """
@@ -17,13 +17,13 @@ from shared.ports import FlowReports, FlowSwitch, Page
 
 #: Items a page of a list of flows or runs holds at most.
 _PAGE = 250
-#: A deleted flow stays in some lists for 21 days (§5.2).
+#: A deleted flow stays in some lists for 21 days (platform.md#recycle-bin).
 _DELETED = "Deleted"
-#: Names of shadow rows, which Microsoft's module drops (§5.1).
+#: Names of shadow rows, which Microsoft's module drops (platform.md#shadow-flows).
 _SHADOW = "-azshadow"
 
 
-#: The list of every flow (§5.2).
+#: The list of every flow (platform.md#flow-lists).
 ALL_FLOWS = Call(
     method="GET",
     url="v2/flows",
@@ -80,13 +80,19 @@ class FlowServiceReports(FlowReports):
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> Page[ReportedFlow]:
-        """Return a page of the flows on Microsoft's key, or of those that stay there (§5.1)."""
+        """Return a page of the flows on Microsoft's key, or of those that stay there.
+
+        See platform.md#microsoft-key-list.
+        """
         only = {"exclude": "cmkMigrationSupportedFlows"} if cannot_migrate_only else {}
         call = Call(method="GET", url="nonCmkMigratedFlows", params=only)
         return await report_page(self._service, environment_id, call, cursor)
 
     async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
-        """Return every flow of the environment, lean, solution flows included (§5.2)."""
+        """Return every flow of the environment, lean, solution flows included.
+
+        See platform.md#flow-lists.
+        """
         items = self._service.items(environment_id, ALL_FLOWS)
         flows = [read_wire(FlowEntity, item) async for item in items]
         # A flow that stands on two pages is given once.
@@ -147,7 +153,7 @@ class FlowServiceReports(FlowReports):
 
 
 class FlowServiceSwitch(FlowSwitch):
-    """`FlowSwitch` by the flow service, in an administrator's view (§5.4)."""
+    """`FlowSwitch` by the flow service, in an administrator's view (platform.md#flow-state)."""
 
     def __init__(self, service: FlowService) -> None:
         """Call as the application."""

@@ -1,7 +1,9 @@
-"""Lists of flows a page at a time, by Dataverse and by the flow service (contract §5.2, §6.1).
+"""Lists of flows a page at a time, by Dataverse and by the flow service.
 
 The cursor is the platform's own next link. It is kept in a row meanwhile, so where it leads is
 checked again before a token goes there.
+
+See platform.md#flow-lists, #workflow-table.
 """
 
 from collections.abc import Collection
@@ -67,7 +69,7 @@ class ServiceFlowPages(FlowPages):
         return [read_wire(WorkflowEntity, row).to_domain() for row in rows]
 
     async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
-        """Return flows as the flow service lists them, lean (§5.2)."""
+        """Return flows as the flow service lists them, lean (platform.md#flow-lists)."""
         return await report_page(self._flow_service, environment_id, ALL_FLOWS, cursor)
 
 

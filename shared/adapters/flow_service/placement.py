@@ -1,4 +1,7 @@
-"""Puts flows into a solution by the flow service, as `Add-AdminFlowsToSolution` does (§5.9)."""
+"""Puts flows into a solution by the flow service, as `Add-AdminFlowsToSolution` does.
+
+See platform.md#move-into-solution.
+"""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,9 @@
-"""The flow service: a host for each region, and which of them a call goes to (contract §15.1).
+"""The flow service: a host for each region, and which of them a call goes to.
 
 An environment names its own host; the global one refuses every call of some tenants, because it
 cannot tell their region. Token and audience are the service's, whichever host is called.
+
+See platform.md#regional-hosts.
 """
 
 import re
@@ -27,7 +29,7 @@ from shared.adapters.http.client import (
 from shared.errors import NotFound
 from shared.log_fields import product_log
 
-#: The audience ends in a slash, which the scope keeps (contract §7.1).
+#: The audience ends in a slash, which the scope keeps (platform.md#audience-slash).
 SCOPE = "https://service.flow.microsoft.com//.default"
 #: All hosts of the service are this one or lie below it.
 DOMAIN = "api.flow.microsoft.com"

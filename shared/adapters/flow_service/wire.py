@@ -47,7 +47,7 @@ class _FlowProperties(Wire):
 
 
 class FlowEntity(Wire):
-    """A flow, lean as lists give it or whole (contract §5.2, §5.3)."""
+    """A flow, lean as lists give it or whole (platform.md#flow-lists, #flow-read)."""
 
     name: str
     properties: _FlowProperties
@@ -74,7 +74,7 @@ class FlowEntity(Wire):
             client_data=None if definition is None else self._client_data(definition),
             owner_id=properties.creator.object_id,
             is_managed=properties.is_managed,
-            # Only flows in a solution name their Dataverse row (§5.2).
+            # Only flows in a solution name their Dataverse row (platform.md#solution-flow-id).
             in_solution=properties.workflow_entity_id is not None
             or properties.parent_solution_id is not None,
             description=properties.definition_summary.description or "",
@@ -94,7 +94,10 @@ class FlowEntity(Wire):
 
 
 def _client_reference(reference: _Object) -> dict[str, object]:
-    """Turn a connection reference of the flow service into one of `clientdata` (§5.3, §6.2)."""
+    """Turn a connection reference of the flow service into one of `clientdata`.
+
+    See platform.md#flow-read, #client-data.
+    """
     connection: dict[str, object] = {}
     if logical_name := text_at(reference, "connectionReferenceLogicalName"):
         connection["connectionReferenceLogicalName"] = logical_name
@@ -129,7 +132,7 @@ class _RunProperties(Wire):
 
 
 class RunEntity(Wire):
-    """A run (contract §5.7)."""
+    """A run (platform.md#flow-runs)."""
 
     name: str
     properties: _RunProperties
@@ -165,7 +168,7 @@ class _ActionsOfRun(Wire):
 
 
 class RunWithActions(Wire):
-    """One run with what became of its actions (contract §5.7)."""
+    """One run with what became of its actions (platform.md#flow-runs)."""
 
     properties: _ActionsOfRun
 

@@ -29,18 +29,20 @@ from shared.errors import (
     Unavailable,
 )
 
-#: Dataverse's DuplicateRecord: some answers carry it with 400 or 409 instead of 412 (§14.4).
+#: Dataverse's DuplicateRecord: some answers carry it with 400 or 409 instead of 412
+#: (platform.md#duplicate-keys).
 _DUPLICATE = "0x80040237"
 #: A list of what a subscription cannot have: nobody has registered the provider there.
 _NOT_REGISTERED = "MissingSubscriptionRegistration"
-#: Answers that a later try may not give (the official Terraform client's list, §1.3).
+#: Answers that a later try may not give (the official Terraform client's list,
+#: platform.md#retryable-errors).
 _UNAVAILABLE = frozenset({408, 425, 499})
 #: Those in which a gateway speaks for a service that says nothing.
 _UNANSWERED = frozenset({408, 499, 502, 503, 504})
 _WRITES = frozenset({"PATCH", "POST", "PUT"})
 _MIGRATION = re.compile("migrat", re.IGNORECASE)
 _BUSY = re.compile("another *operation", re.IGNORECASE)
-#: How Dataverse wraps an error of the flow service (§6.5).
+#: How Dataverse wraps an error of the flow service (platform.md#wrapped-errors).
 _WRAPPED = re.compile(
     r'Flow client error returned with status code "(?P<status>\w+)" and details "(?P<json>\{.*\})"',
     re.DOTALL,
@@ -104,11 +106,12 @@ def _transient(answer: FailedAnswer, reason: _Reason, text: str) -> Transient | 
 def _refusal(
     answer: FailedAnswer, reason: _Reason, text: str
 ) -> Refused | Conflict | MigrationInProgress:
-    # The code of this refusal is not published: on a write, any of these three counts (§1.3).
+    # The code of this refusal is not published: on a write, any of these three counts
+    # (platform.md#blocked-writes).
     statuses = {answer.status, reason.status}
     if answer.method in _WRITES and statuses & {403, 409, 423} and reason.says_migration:
         return MigrationInProgress(text, code=reason.code, status=reason.status)
-    if 409 in statuses:  # somebody else is saving the same (§1.3)
+    if 409 in statuses:  # somebody else is saving the same (platform.md#concurrent-saves)
         return Conflict(f"{text} ({reason.code})")
     return Refused(text, code=reason.code, status=reason.status)
 
@@ -137,7 +140,10 @@ def _reason(answer: FailedAnswer) -> _Reason:
 
 
 def _envelope(body: bytes) -> tuple[str, str]:
-    """Return code and message of the platform's error envelope (§1.3), else empty texts."""
+    """Return code and message of the platform's error envelope, else empty texts.
+
+    See platform.md#error-body.
+    """
     try:
         document = as_mapping(json.loads(body))
     except ValueError:

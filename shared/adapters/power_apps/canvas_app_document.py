@@ -1,7 +1,9 @@
-"""Reads which flows a canvas app names, from its document (`.msapp`, a ZIP file; contract §8).
+"""Reads which flows a canvas app names, from its document (`.msapp`, a ZIP file).
 
 The format is not documented. So every id in the files about connections is given, and the reader
 compares them with the flows that there are: no other thing of an app has a flow's id.
+
+See platform.md#canvas-apps.
 """
 
 import re

@@ -1,4 +1,7 @@
-"""Canvas apps of an environment by the Power Apps service, and the flows that they use (§8)."""
+"""Canvas apps of an environment by the Power Apps service, and the flows that they use.
+
+See platform.md#canvas-apps.
+"""
 
 import json
 from dataclasses import replace
@@ -66,7 +69,10 @@ class PowerAppsCanvasApps(CanvasApps):
     """`CanvasApps` by the Power Apps service, in an administrator's view."""
 
     def __init__(self, http: HttpClient, service: Service) -> None:
-        """Call as the application; the audience is that of the admin API (§1.1)."""
+        """Call as the application; the audience is that of the admin API.
+
+        See platform.md#audiences.
+        """
         self._http = http
         self._service = service
 
@@ -76,7 +82,10 @@ class PowerAppsCanvasApps(CanvasApps):
         return [await self._with_flows(app) for app in apps if app.uses_flows]
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
-        """Return one app: the list is the only documented way to an app's document (§8)."""
+        """Return one app: the list is the only documented way to an app's document.
+
+        See platform.md#canvas-apps.
+        """
         for app in await self._apps(environment_id):
             if app.name != name:
                 continue

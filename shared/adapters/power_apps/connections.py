@@ -1,4 +1,4 @@
-"""Connections of an environment by the Power Apps service (contract §11)."""
+"""Connections of an environment by the Power Apps service (platform.md#connection-list)."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -83,7 +83,10 @@ class PowerAppsConnections(Connections):
     """`Connections` by the Power Apps service, in an administrator's view."""
 
     def __init__(self, http: HttpClient, service: Service) -> None:
-        """Call as the application; the audience is that of the admin API (§1.1)."""
+        """Call as the application; the audience is that of the admin API.
+
+        See platform.md#audiences.
+        """
         self._http = http
         self._service = service
 

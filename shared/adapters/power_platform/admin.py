@@ -1,4 +1,7 @@
-"""Environments as the admin API of Power Platform (BAP) shows them (contract §2.1)."""
+"""Environments as the admin API of Power Platform (BAP) shows them.
+
+See platform.md#environment-list.
+"""
 
 from datetime import datetime, timedelta
 
@@ -57,7 +60,10 @@ class _Properties(Wire):
     @field_validator("enterprise_policies", mode="before")
     @classmethod
     def _ignore_case(cls, value: object) -> object:
-        """Microsoft's scripts read these names in any case, and so they may come (§2.1)."""
+        """Microsoft's scripts read these names in any case, and so they may come.
+
+        See platform.md#property-case.
+        """
         return {k.lower(): v for k, v in value.items()} if isinstance(value, dict) else {}
 
 
@@ -132,9 +138,11 @@ class PowerPlatformAdmin(Environments):
         return await self.get(environment_id)
 
     async def flow_endpoint(self, environment_id: str) -> str:
-        """Return the address of an environment's flow service (§15.1); empty: it tells none.
+        """Return the address of an environment's flow service; empty: it tells none.
 
         As it was last read: nearly every step reads the environment anyway.
+
+        See platform.md#regional-hosts.
         """
         key = environment_id.lower()
         if key not in self._flow_endpoints:

@@ -19,7 +19,8 @@ FLOW_SERVICE_CALLS = 13
 DATAVERSE_CALLS = 27
 #: Calls to change one caller and read it back.
 CALLER_CALLS = 3
-#: The smallest pool of an application user, for a tenant of Power Automate licences (§12).
+#: The smallest pool of an application user, for a tenant of Power Automate licences
+#: (platform.md#daily-requests).
 DAILY_POOL = 25_000
 
 

@@ -1,7 +1,7 @@
 """Whether a key can be applied, and what it means for firewalls, apps and solutions.
 
-Where the platform gave no answer the finding is *unknown*, never *ok*. Sources:
-customer-managed-keys.md, platform-contract.md §4, §6.6, §8.
+Where the platform gave no answer the finding is *unknown*, never *ok*. See
+platform.md#environment-requirements, #solution-by-default, #canvas-apps.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -22,7 +22,7 @@ from shared.domain.keys.environment_readiness import (
 )
 from shared.domain.plans.flow_facts import FlowFacts
 
-#: Where trigger URLs lie (§7.2): no firewall of a customer's is before them.
+#: Where trigger URLs lie (platform.md#url-shapes): no firewall of a customer's is before them.
 _FLOW_HOSTS = (".api.powerplatform.com", ".logic.azure.com")
 _POWER_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_APPS_V2})
 
@@ -167,7 +167,10 @@ def network_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
 def canvas_app_findings(
     facts: EnvironmentFacts, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
-    """Yield the apps that call flows: no supported API points an app at another flow (§8)."""
+    """Yield the apps that call flows: no supported API points an app at another flow.
+
+    See platform.md#canvas-apps.
+    """
     code = "canvas_apps"
     if isinstance(facts.canvas_apps, NoAnswer):
         text = f"The canvas apps could not be read: {facts.canvas_apps.why}"

@@ -25,7 +25,7 @@ class NoAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """One connection of an environment (contract §11)."""
+    """One connection of an environment (platform.md#connection-list)."""
 
     name: str
     #: `shared_office365`.
@@ -39,7 +39,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanvasApp:
-    """One canvas app that uses flows (contract §8)."""
+    """One canvas app that uses flows (platform.md#canvas-apps)."""
 
     name: str
     display_name: str
@@ -52,7 +52,7 @@ class CanvasApp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyReports:
-    """The platform's own two lists (§5.1), by lower-case workflow id."""
+    """The platform's own two lists (platform.md#microsoft-key-list), by lower-case workflow id."""
 
     #: All flows on Microsoft's key.
     on_microsoft_key: frozenset[str]

@@ -1,7 +1,8 @@
 """Which flows stay on Microsoft's key, what holds each back, and what to do first.
 
-The rule of the documents (mmk_rule.py) and the platform's list (§5.1) are put side by side: the
-list is the truth where it speaks, the rule tells why, and where they differ a person is told.
+The rule of the documents (mmk_rule.py) and the platform's list (platform.md#microsoft-key-list) are
+put side by side: the list is the truth where it speaks, the rule tells why, and where they differ a
+person is told.
 """
 
 from collections import deque
@@ -18,7 +19,8 @@ from shared.domain.plans.mmk_reason import MmkReason
 from shared.domain.plans.mmk_rule import Assessment, explain_all
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 
-#: §14.5: their list is a maker's, without an administrator's variant; no document names an API.
+#: Their list is a maker's, without an administrator's variant; no document names an API
+#: (platform.md#run-only-users).
 _RUN_ONLY_UNKNOWN = (
     "Unknown: the platform has no interface that shows run-only users to an application. Look at "
     "'Run only users' on the flow's page: a copy has none."

@@ -1,7 +1,7 @@
 """What the key does not cover, breaks or leaves behind: every other row of the document.
 
-Where the platform gave no answer the finding is *unknown*, never *ok*. Sources:
-customer-managed-keys.md, platform-contract.md §11.
+Where the platform gave no answer the finding is *unknown*, never *ok*. See
+platform.md#non-oauth-connections, #machine-groups.
 """
 
 from collections.abc import Collection, Iterator
@@ -27,14 +27,17 @@ _DARK = (
 
 
 def connection_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
-    """Yield the connections that the key does not cover: all that are not OAuth (§11)."""
+    """Yield the connections that the key does not cover: all that are not OAuth.
+
+    See platform.md#non-oauth-connections.
+    """
     code = "connections"
     if isinstance(facts.connections, NoAnswer):
         text = f"The connections could not be read: {facts.connections.why}"
         yield unknown(code, text, "Look at the connections in the portal.")
         return
     if not facts.connections:
-        # App-only callers have been seen to get an empty list (§11).
+        # App-only callers have been seen to get an empty list (platform.md#connection-list).
         yield unknown(
             code,
             "The platform lists no connection at all; it may not show them to an application.",

@@ -43,7 +43,7 @@ __all__ = [
 
 #: The key under which an action names the child flow that it runs.
 CHILD_REFERENCE = "workflowReferenceName"
-#: Stands in every trigger URL (§7.2).
+#: Stands in every trigger URL (platform.md#url-shapes).
 _URL_WORD = "workflows"
 _MENTIONING = re.compile(rf"{CHILD_REFERENCE}|(?i:{_URL_WORD})")
 _MENTIONING_FLOWS = re.compile(CHILD_REFERENCE)

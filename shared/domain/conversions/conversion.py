@@ -33,7 +33,8 @@ class Conversion:
 def same_steps(a: str, b: str) -> bool:
     """Return whether two flows have the same triggers and actions, however they name connections.
 
-    Moving a flow into a solution may name its connections otherwise (§5.6), and nothing else.
+    Moving a flow into a solution may name its connections otherwise
+    (platform.md#move-into-solution), and nothing else.
     """
     return _steps(a) == _steps(b)
 

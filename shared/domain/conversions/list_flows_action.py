@@ -1,7 +1,8 @@
 """Converts the action *List flows as Admin (V1)* into V2 where nothing misses what V2 leaves out.
 
-V2 returns `name` and four properties of each flow (platform-contract.md §14.6); V1 returned all of
-it. So what becomes of the answer is followed through the flow: by expressions, loops, filters.
+V2 returns `name` and four properties of each flow (platform.md#list-flows-as-admin); V1 returned
+all of it. So what becomes of the answer is followed through the flow: by expressions, loops,
+filters.
 """
 
 import json

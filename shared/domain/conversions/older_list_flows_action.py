@@ -1,9 +1,9 @@
 """Writes *List flows as Admin* as an action of the newer shape where it has the older one.
 
 The older shape (type `ApiConnection`) calls a path, and no source tells the path of V2. The newer
-one names operation and parameters, which are known (platform-contract.md §14.6). Of the 89 public
-definitions that hold the older shape, ten hold both side by side; the same flow of Microsoft's is
-public before and after its makers did this by hand.
+one names operation and parameters, which are known (platform.md#list-flows-as-admin). Of the 89
+public definitions that hold the older shape, ten hold both side by side; the same flow of
+Microsoft's is public before and after its makers did this by hand.
 """
 
 import re

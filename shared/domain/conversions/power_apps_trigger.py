@@ -1,8 +1,8 @@
 """Converts the trigger Power Apps (V1) into Power Apps (V2), and whatever reads its inputs.
 
 V1 names an input after the action that asked for it (`Name_Value`), V2 after its type (`text`,
-`text_1`); the name that people see becomes a title (platform-contract.md §7). V2 has another
-signature: whoever looks after the app has to take the flow out of it and add it again.
+`text_1`); the name that people see becomes a title (platform.md#power-apps-triggers). V2 has
+another signature: whoever looks after the app has to take the flow out of it and add it again.
 """
 
 import json

@@ -38,7 +38,10 @@ class Proposal:
 def possible_edits(
     definition: FlowDefinition | FlowSummary, *, in_solution: bool
 ) -> tuple[Edit, ...]:
-    """Return what of a flow keeps it on Microsoft's key and has a second version (§5.1)."""
+    """Return what of a flow keeps it on Microsoft's key and has a second version.
+
+    See platform.md#flows-that-stay.
+    """
     edits = []
     if definition.category is TriggerCategory.POWER_APPS_V1 and not in_solution:
         edits.append(Edit.POWER_APPS_TRIGGER)

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 #: What the platform adds or rewrites on save, by the member that holds it. Nothing else is
-#: forgiven: a changed schema, authentication type or connection is a difference (§5.6).
+#: forgiven: a changed schema, authentication type or connection is a difference
+#: (platform.md#connector-shapes).
 _ADDED_METADATA = frozenset(
     {"operationMetadataId", "workflowEntityId", "processAdvisorMetadata", "flowChargedByPaygo"}
 )
@@ -97,7 +98,10 @@ class DefinitionText:
 
 
 def _forget_names(properties: object) -> None:
-    """Leave out which connection a reference leads to now: it may stand beside the name (§6.2)."""
+    """Leave out which connection a reference leads to now: it may stand beside the name.
+
+    See platform.md#client-data.
+    """
     references = properties.get("connectionReferences") if isinstance(properties, dict) else None
     for entry in references.values() if isinstance(references, dict) else ():
         connection = entry.get("connection") if isinstance(entry, dict) else None

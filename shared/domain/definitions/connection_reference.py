@@ -1,7 +1,9 @@
-"""Connection references: how a flow in a solution names its connections (contract §6.2, §14.2).
+"""Connection references: how a flow in a solution names its connections.
 
 A flow outside a solution, and some in one, embed the connection itself. A copy is a solution flow:
 each embedded connection gets a connection reference, and the copy names that.
+
+See platform.md#client-data, #connection-references.
 """
 
 import json
@@ -178,7 +180,8 @@ def reference_id(
 def logical_name(connection: EmbeddedConnection, reference: str) -> str:
     """Return the logical name of a reference that is made: a prefix, the connector, a part of id.
 
-    A name has a customization prefix and at most 200 characters (§14.2).
+    A name has a customization prefix and at most 200 characters
+    (platform.md#connection-references).
     """
     connector = re.sub(r"[^a-z0-9]", "", connection.connector.lower())[:60]
     return f"cmk_{connector}_{reference.replace('-', '')[:12]}"

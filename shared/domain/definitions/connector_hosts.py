@@ -3,7 +3,8 @@
 Exports of solutions and packages hold `host.connectionName` (or `host.connection.name` with an
 expression over `$connections`) beside `authentication: "@parameters('$authentication')"`. Some
 saves of solution flows demand `host.connectionReferenceName` and no `authentication` instead
-(contract §5.6). Which do is not published: nothing is converted before it is refused.
+(platform.md#connector-shapes). Which do is not published: nothing is converted before it is
+refused.
 """
 
 import json

@@ -31,7 +31,8 @@ def operation_of(
     metadata = mapping_at(step, "metadata", "flowSystemMetadata")
     return ConnectorOperation(
         connector=_connector(host, connection_references),
-        # Older connector steps keep the operation id in their metadata only (§7).
+        # Older connector steps keep the operation id in their metadata only
+        # (platform.md#list-flows-as-admin).
         operation_id=text_at(host, "operationId")
         or text_at(inputs, "operationId")
         or text_at(metadata, "swaggerOperationId"),
@@ -41,7 +42,7 @@ def operation_of(
 def is_list_flows_as_admin_v1(
     step: Mapping[str, object], connection_references: Mapping[str, object]
 ) -> bool:
-    """Return whether an action is *List flows as Admin (V1)* (§7 actions, §14.6)."""
+    """Return whether an action is *List flows as Admin (V1)* (platform.md#list-flows-as-admin)."""
     host = mapping_at(step, "inputs", "host")
     if not host or _connector(host, connection_references) != _MANAGEMENT_CONNECTOR:
         return False
@@ -64,7 +65,7 @@ def connection_key(host: Mapping[str, object]) -> str | None:
     )
     if name is not None:
         return name
-    # Up to 2020 a step named its connection through a parameter (§5.6).
+    # Up to 2020 a step named its connection through a parameter (platform.md#connector-shapes).
     parameter = text_at(mapping_at(host, "connection"), "name") or ""
     found = _CONNECTIONS_PARAMETER.search(parameter)
     return found[1] if found else None

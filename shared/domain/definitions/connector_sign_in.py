@@ -1,4 +1,7 @@
-"""Whether connections of a connector sign in by OAuth: the others stay on Microsoft's key (§11)."""
+"""Whether connections of a connector sign in by OAuth: the others stay on Microsoft's key.
+
+See platform.md#non-oauth-connections.
+"""
 
 from collections.abc import Mapping
 

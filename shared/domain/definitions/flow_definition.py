@@ -32,16 +32,18 @@ __all__ = [
 ]
 
 
-#: Member of a child-flow action's host that holds the child's id (§7 actions).
+#: Member of a child-flow action's host that holds the child's id (platform.md#child-flow-action).
 CHILD_REFERENCE = "workflowReferenceName"
 
 
 class DefinitionFormat(StrEnum):
     """Where a definition was found; it decides what else can be known about the flow."""
 
-    #: Dataverse `workflow.clientdata` (§6.2), also the files of a solution's Workflows folder
+    #: Dataverse `workflow.clientdata` (platform.md#client-data), also the files of a solution's
+    #: Workflows folder
     CLIENT_DATA = "clientdata"
-    #: `definition.json` of an exported package, and a flow as the Flow service returns it (§5.3)
+    #: `definition.json` of an exported package, and a flow as the Flow service returns it
+    #: (platform.md#flow-read)
     FLOW = "flow"
     #: Logic Apps: a workflow.json, a gallery template, a resource
     LOGIC_APP = "logic_app"
@@ -68,7 +70,8 @@ class Trigger:
     connector: str | None
     operation_id: str | None
     category: TriggerCategory
-    #: `triggerAuthenticationType` as written: `All`, `Tenant`, … (§7.1)
+    #: `triggerAuthenticationType` as written: `All`, `Tenant`, …
+    #: (platform.md#trigger-authentication)
     authentication: str | None
     method: str | None
     relative_path: str | None
@@ -133,14 +136,14 @@ class FlowDefinition:
 
     @cached_property
     def uses_list_flows_as_admin_v1(self) -> bool:
-        """Whether an action keeps the flow on the MMK by itself (§5.1 category d)."""
+        """Whether an action keeps the flow on the MMK by itself (platform.md#flows-that-stay)."""
         return any(
             is_list_flows_as_admin_v1(step.raw, self.connection_references) for step in self._steps
         )
 
     @cached_property
     def environment_variables(self) -> tuple[str, ...]:
-        """Schema names of the environment variables it reads (§7 actions)."""
+        """Schema names of the environment variables it reads (platform.md#variable-parameters)."""
         parameters = mapping_at(self.definition, "parameters").values()
         names = (text_at(mapping_at(as_mapping(p), "metadata"), "schemaName") for p in parameters)
         return tuple(name for name in names if name)
@@ -199,9 +202,10 @@ _HTTP_TYPES = frozenset({"Http", "HttpWebhook"})
 def parse_client_data(text: str | Mapping[str, object]) -> FlowDefinition:
     """Return the flow that a JSON text, or the object it decodes to, describes.
 
-    Takes Dataverse `clientdata` (§6.2), a package's `definition.json`, a flow of the Flow service
-    whole or its `properties` (§5.3), a Logic Apps `workflow.json`, and a bare definition. Raises
-    `UnreadableDefinition` for anything else; its reason never quotes the text.
+    Takes Dataverse `clientdata` (platform.md#client-data), a package's `definition.json`, a flow of
+    the Flow service whole or its `properties` (platform.md#flow-read), a Logic Apps
+    `workflow.json`, and a bare definition. Raises `UnreadableDefinition` for anything else; its
+    reason never quotes the text.
     """
     document = _decode(text) if isinstance(text, str) else text
     place = definition_place(document)

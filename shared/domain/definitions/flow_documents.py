@@ -61,7 +61,7 @@ def _flow(pointer: str, value: Mapping[str, object]) -> FoundFlow | None:
     try:
         inner = as_mapping(decoded(client_data))
     except ValueError:
-        # A desktop flow's row; a cloud flow's always is JSON (§6.2).
+        # A desktop flow's row; a cloud flow's always is JSON (platform.md#client-data).
         return None
     place = definition_place(inner)
     if place is None:

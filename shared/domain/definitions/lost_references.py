@@ -1,7 +1,7 @@
 """Finds and restores connection references that a refused save removed from a definition.
 
 The platform may refuse to save a flow and empty its `connectionReferences` all the same, without
-changing the time of the last change (contract §16.1).
+changing the time of the last change (platform.md#rejected-saves).
 """
 
 import json

@@ -41,9 +41,11 @@ _CONTAINING = frozenset({"actions", "else", "cases", "default", "tools"})
 
 
 def _branches(path: str, raw: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """Name the places where an action holds more actions (§7: If, Switch, Scope, Foreach, Until).
+    """Name the places where an action holds more actions.
 
     `tools` is where an agent of Logic Apps keeps the actions that it may choose.
+
+    See platform.md#nested-actions: If, Switch, Scope, Foreach, Until.
     """
     yield path, raw.get("actions")
     yield f"{path}/else", mapping_at(raw, "else").get("actions")

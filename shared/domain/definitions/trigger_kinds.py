@@ -1,6 +1,6 @@
 """What starts a flow, and who notices when it moves: every trigger in one category.
 
-One value per row of platform-contract.md §7. `kind` decides; the trigger's name is `manual` nearly
+One value per row of docs/trigger-kinds.md. `kind` decides; the trigger's name is `manual` nearly
 always and its `type` is `Request` for ten different things. docs/trigger-kinds.md writes the map
 down for people.
 """
@@ -46,7 +46,10 @@ class TriggerCategory(StrEnum):
 
     @property
     def has_callback_url(self) -> bool:
-        """Whether outside systems hold a URL that `listCallbackUrl` gives (§5.7)."""
+        """Whether outside systems hold a URL that `listCallbackUrl` gives.
+
+        See platform.md#trigger-url-read.
+        """
         return self in _WITH_CALLBACK_URL
 
     @property
@@ -56,7 +59,10 @@ class TriggerCategory(StrEnum):
 
     @property
     def replays_backlog(self) -> bool:
-        """Whether, turned on again, it processes what came while it was off (§14.7)."""
+        """Whether, turned on again, it processes what came while it was off.
+
+        See platform.md#missed-events.
+        """
         return self in _REPLAYS_BACKLOG
 
     @property
@@ -66,7 +72,10 @@ class TriggerCategory(StrEnum):
 
     @property
     def can_have_run_only_users(self) -> bool:
-        """Whether people may be let run it who are not its owners: a list of its own (§14.5)."""
+        """Whether people may be let run it who are not its owners: a list of its own.
+
+        See platform.md#run-only-users.
+        """
         return self in _RUN_BY_PEOPLE
 
     @property
@@ -154,7 +163,7 @@ _BY_TYPE = {
     "function": TriggerCategory.LOGIC_APP_OTHER,
     "agent": TriggerCategory.LOGIC_APP_OTHER,
 }
-#: Operation ids of the Teams connector (§7, §14.8).
+#: Operation ids of the Teams connector (platform.md#teams-triggers).
 _BY_TEAMS_OPERATION = {
     "teamsincomingwebhooktrigger": TriggerCategory.TEAMS_WEBHOOK,
     "onmessageselected": TriggerCategory.TEAMS_MESSAGE_ACTION,
@@ -188,7 +197,7 @@ def classify_trigger(
     connector: str | None = None,
     operation_id: str | None = None,
 ) -> TriggerCategory:
-    """Return the category of a trigger; `UNKNOWN` where no rule of the contract fits.
+    """Return the category of a trigger; `UNKNOWN` where no row of docs/trigger-kinds.md fits.
 
     `connector` and `operation_id` come resolved (`shared_teams`, `WebhookKeywordTrigger`): see
     `connector_operations.operation_of`. An operation of a later version (`…V3`) is taken as the

@@ -3,7 +3,7 @@
 scheduled → archiving → deleting → deleted, or blocked, or cancelled
 
 While originals are stopped but not deleted, the platform may still count them among the flows on
-Microsoft's key (contract §13.4), and the warning in the admin center stays.
+Microsoft's key (platform.md#stopped-originals), and the warning in the admin center stays.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from shared.domain.jobs.state_table import check_transition
 from shared.domain.jobs.transitions import moved
 from shared.reason import Reason
 
-#: How long a deleted flow can be restored (contract §5.2).
+#: How long a deleted flow can be restored (platform.md#recycle-bin).
 RECYCLE_BIN = timedelta(days=21)
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from shared.domain.jobs.state_table import StateFacts
 
-#: How long a write whose answer was not heard may still come about. No source says [SIM].
+#: How long a write whose answer was not heard may still come about. No source says.
 UNDER_WAY = timedelta(minutes=2)
 #: A row keeps this many of its latest changes.
 HISTORY_LENGTH = 40

@@ -1,9 +1,10 @@
 """What each refusal of the platform means and what an administrator does about it.
 
-Contract §1.3, §5, §6.5, §14. docs/operations.md shows the same table. The platform wraps errors in
-others (`InvalidOpenApiFlow` quotes the code of what is wrong inside its message), writes messages
-in the language of the environment, and has refusals whose code no source publishes. So a refusal
-is known by its code, by a known code that its message quotes, or by the message's words.
+See platform.md#error-body, #wrapped-errors. docs/operations.md shows the same table. The platform
+wraps errors in others (`InvalidOpenApiFlow` quotes the code of what is wrong inside its message),
+writes messages in the language of the environment, and has refusals whose code no source publishes.
+So a refusal is known by its code, by a known code that its message quotes, or by the message's
+words.
 """
 
 import re
@@ -17,15 +18,17 @@ NO_USER_DETAILS = "MissingUserDetails"
 NO_CO_OWNER = "NoCoOwner"
 #: Whoever is given a role has more rights already.
 PERMISSION_DOWNGRADE = "PermissionDowngradeNotAllowed"
-#: The flow service answers, and leaves the definition out (§5.3).
+#: The flow service answers, and leaves the definition out (platform.md#hidden-definitions).
 DEFINITION_NOT_SHOWN = "DefinitionNotShown"
 #: Dataverse: a text is longer than its column takes.
 TOO_LONG = "0x80044331"
 #: Our own name: an operation names a connection reference that the platform does not find.
 REFERENCE_NOT_FOUND = "ConnectionReferenceNotFound"
-#: Dataverse: an active row that is not published, among other things. It passes (contract §16.1).
+#: Dataverse: an active row that is not published, among other things. It passes
+#: (platform.md#unpublished-rows).
 NOT_PUBLISHED = "0x80040203"
-#: Codes by which the platform says that the app may not act for the owner (contract §14.1).
+#: Codes by which the platform says that the app may not act for the owner
+#: (platform.md#impersonation).
 NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
 
 
@@ -34,7 +37,8 @@ class Refusal:
     """One kind of refusal."""
 
     code: str
-    #: Other codes for the same, such as reasons why the platform suspends a flow (§5.2).
+    #: Other codes for the same, such as reasons why the platform suspends a flow
+    #: (platform.md#suspension-reasons).
     aliases: tuple[str, ...] = ()
     means: str
     instruction: str
@@ -245,11 +249,11 @@ _BY_CODE = {code: refusal for refusal in REFUSALS for code in refusal.codes}
 #: Codes that leave it to the message what is wrong: it quotes another code, or says it in words.
 _VAGUE = frozenset(
     {"InvalidOpenApiFlow", "InvalidTemplate", "XrmApiRequestFailed"}
-    | {CONNECTION_REFUSED}  # of a connection, and of a flow (§1.3)
+    | {CONNECTION_REFUSED}  # of a connection, and of a flow (platform.md#denied-connections)
 )
 _NOT_FOUND = re.compile(r"connection reference '[^']*' could not be found for the operation", re.I)
 _WORD = re.compile(r"\w+")
-#: How the platform names a connection: bare, or by its resource id (§14.1).
+#: How the platform names a connection: bare, or by its resource id (platform.md#activation-check).
 _CONNECTION = re.compile(r"[Cc]onnection '(?:[^']*/)?(?P<name>[^'/]+)'(?: to '(?P<of>[^']+)')?")
 _ID = re.compile(r"'(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'", re.IGNORECASE)
 

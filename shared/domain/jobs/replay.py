@@ -1,7 +1,7 @@
 """What a rollback makes happen twice: a polling original that comes back replays its backlog.
 
 The platform then hands it everything that has been pending since it was stopped, although its copy
-handled that (contract §14.7).
+handled that (platform.md#missed-events).
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """How far the run summaries of one original are archived.
 
 A copy begins with an empty run history, and the platform keeps an original's runs for 28 days: who
-needs them later has to keep them elsewhere (customer-managed-keys.md; contract §5.7, §12).
+needs them later has to keep them elsewhere (platform.md#earlier-runs, #run-retention).
 """
 
 import json
@@ -16,7 +16,8 @@ from shared.domain.flow import Run
 MOST_RUNS = 10_000
 #: How long the platform shows runs.
 RETENTION = timedelta(days=28)
-#: How long after the migration Microsoft's support can still get the older history (§5.7).
+#: How long after the migration Microsoft's support can still get the older history
+#: (platform.md#earlier-runs).
 TICKET_WINDOW = timedelta(days=30)
 
 

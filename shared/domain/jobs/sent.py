@@ -1,4 +1,7 @@
-"""What a job has sent and not seen yet: a read may be older than a write (contract §15.2)."""
+"""What a job has sent and not seen yet: a read may be older than a write.
+
+See platform.md#reads-lag.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

@@ -1,4 +1,7 @@
-"""Whether environments can be, and are, under a policy: geography, type, link, limit (§4)."""
+"""Whether environments can be, and are, under a policy: geography, type, link, limit.
+
+See platform.md#environment-requirements.
+"""
 
 from collections.abc import Iterator
 

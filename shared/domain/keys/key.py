@@ -1,4 +1,7 @@
-"""Keys, vaults and enterprise policies as the readiness check reads them (contract §3, §4)."""
+"""Keys, vaults and enterprise policies as the readiness check reads them.
+
+See platform.md#enterprise-policies, #vault-api.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

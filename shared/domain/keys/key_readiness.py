@@ -1,8 +1,8 @@
 """Whether a customer-managed key can do its work: Microsoft's own pre-flight checks, and more.
 
-The checks are those of contract §4 and §15.5. Every one gives a finding, good ones too, so that a
-report can show what was looked at; what the platform does not show is `unknown` and for a person to
-look at.
+The checks are those of platform.md#key-requirements, #key-grants. Every one gives a finding, good
+ones too, so that a report can show what was looked at; what the platform does not show is `unknown`
+and for a person to look at.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""Whether an enterprise policy can use a key at all (contract §3, §4)."""
+"""Whether an enterprise policy can use a key at all.
+
+See platform.md#enterprise-policies, #key-requirements.
+"""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,7 @@
 """How environments leave a policy that is pinned to a version of its key: in words, never done.
 
-A policy that an environment is on cannot be changed (contract §3), so that the way to the newest
-version is another policy for the same key, and a swap of each environment to it.
+A policy that an environment is on cannot be changed (platform.md#policies-in-use), so that the way
+to the newest version is another policy for the same key, and a swap of each environment to it.
 """
 
 import json

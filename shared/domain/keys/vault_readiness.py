@@ -1,8 +1,10 @@
-"""Whether a vault protects its keys, and lets the policy's identity use them (contract §4, §15.5).
+"""Whether a vault protects its keys, and lets the policy's identity use them.
 
 Microsoft's validator wants the role *Key Vault Crypto Service Encryption User* on the vault, or an
 access policy with get, wrapKey and unwrapKey. Roles that hold the same rights count too; a role
 whose rights are not known here does not settle anything.
+
+See platform.md#key-requirements, #key-grants.
 """
 
 from collections.abc import Iterator

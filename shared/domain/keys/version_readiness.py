@@ -1,4 +1,7 @@
-"""Whether the versions of a key can be used, now and for as long as they are needed (§4)."""
+"""Whether the versions of a key can be used, now and for as long as they are needed.
+
+See platform.md#key-versions.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta

@@ -19,7 +19,8 @@ from shared.domain.network.address_ranges import (
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.network.service_tags import ServiceTagList
 
-#: Sources that are the whole public Internet. An Azure rule for `0.0.0.0/0` is one (contract §9.3).
+#: Sources that are the whole public Internet. An Azure rule for `0.0.0.0/0` is one
+#: (platform.md#any-source).
 _ANYWHERE = frozenset({"*", "any", "internet", "0.0.0.0/0"})
 #: Tags of a network's inside: no flow sends from there.
 _INSIDE = frozenset({"virtualnetwork", "azureloadbalancer"})

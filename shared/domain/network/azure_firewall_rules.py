@@ -1,8 +1,8 @@
 """Rules of Azure Firewall, in the order in which they decide, from Resource Manager's documents.
 
 Rule collection groups come by priority, those of a base policy before all of its child's, their
-collections by priority, rules as they are listed (contract §9.4). A classic firewall has
-collections only.
+collections by priority, rules as they are listed (platform.md#firewall-resources). A classic
+firewall has collections only.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,9 +1,10 @@
 """Whether the firewalls in front of a flow's targets let its copy through.
 
 After a customer-managed key is applied, HTTP actions come from the addresses of the service tag
-`PowerPlatformPlex` (customer-managed-keys.md, *Update Firewall configuration*). All regions of the
-environment's geography count, wherever the target is (contract §9.1). Microsoft's page on IP
-addresses asks for two tags more (§15.4): they are told beside it, or required by a setting.
+`PowerPlatformPlex` (platform.md#plex-tag). All regions of the
+environment's geography count, wherever the target is (platform.md#geography-tags). Microsoft's page
+on IP addresses asks for two tags more (platform.md#three-tags): they are told beside it, or
+required by a setting.
 """
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +29,8 @@ from shared.domain.network.service_tags import ServiceTagList
 PROTECTED_TAG = "PowerPlatformPlex"
 #: The tags that Microsoft's page on IP addresses asks for beside it.
 TAGS_BESIDE = ("LogicApps", "PowerPlatformInfra")
-#: Tags of flow traffic: a firewall that admits any of them was configured for flows (§9.1).
+#: Tags of flow traffic: a firewall that admits any of them was configured for flows
+#: (platform.md#plex-tag).
 FLOW_TAGS = ("AzureConnectors", *TAGS_BESIDE, PROTECTED_TAG)
 
 

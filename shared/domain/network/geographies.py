@@ -1,15 +1,16 @@
 """Which Azure regions a Power Platform geography sends traffic from.
 
-"All tags of the flow's Geo must be allow-listed regardless of target location" (contract §9.1), and
-no API tells the regions of a geography. Their names do: `GermanyWestCentral` is Germany, a point of
-the compass left out. So Microsoft's list of service tags brings new regions by itself; what its
-names do not say stands in the tables here, the one place to correct when a tenant says otherwise.
+"All tags of the flow's Geo must be allow-listed regardless of target location"
+(platform.md#geography-tags), and no API tells the regions of a geography. Their names do:
+`GermanyWestCentral` is Germany, a point of the compass left out. So Microsoft's list of service
+tags brings new regions by itself; what its names do not say stands in the tables here, the one
+place to correct when a tenant says otherwise.
 """
 
 import re
 from collections.abc import Iterable
 
-#: Where an enterprise policy can lie (contract §3).
+#: Where an enterprise policy can lie (platform.md#policy-regions).
 GEOGRAPHIES = frozenset(
     {
         "asia",

@@ -1,7 +1,9 @@
-"""Lists of addresses that a service lets in, as most services of Azure write them (contract §9.4).
+"""Lists of addresses that a service lets in, as most services of Azure write them.
 
 There is one list, no order, and an action for everybody else. Service tags cannot stand in it, and
 what the service answers at has no IPv6 address.
+
+See platform.md#ip-rules.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
 """What runs of copies show where a firewall keeps their calls out.
 
-The sentence is the document's (customer-managed-keys.md, *Update Firewall configuration*); the code
-beside it differs, so the text is what is looked for (contract §5.7). A firewall that drops packets
+The sentence is Microsoft's; the code beside it differs, so the text is what is looked for
+(platform.md#denied-calls). A firewall that drops packets
 instead shows as a time-out, which may have other causes too.
 """
 

@@ -1,8 +1,8 @@
 """Microsoft's list of service tags: the addresses of each tag, and how two editions of it differ.
 
-The discovery API and the downloadable file write it alike (contract §9.2, §9.3): numbers are texts
-in one and numbers in the other. A tag's addresses in one region are a tag of its own, such as
-`PowerPlatformPlex.WestEurope`.
+The discovery API and the downloadable file write it alike (platform.md#service-tag-api,
+#service-tag-file): numbers are texts in one and numbers in the other. A tag's addresses in one
+region are a tag of its own, such as `PowerPlatformPlex.WestEurope`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -37,7 +37,8 @@ class Source(StrEnum):
     FLOW_SERVICE = "flow_service"  #: every flow by the flow service; only to reconcile
 
 
-#: Problem of a flow whose definition the platform keeps from the app (contract §5.3).
+#: Problem of a flow whose definition the platform keeps from the app
+#: (platform.md#hidden-definitions).
 NOT_SHOWN = "it is not shown to the app"
 
 

@@ -1,7 +1,7 @@
 """Where the sources of a discovery tell different things about a flow, in words.
 
-The report decides what is copied (contract §5.1); a difference is for a person. Each kind of
-difference is one text, however many flows it is about: ten thousand would fit no row.
+The report decides what is copied (platform.md#microsoft-key-list); a difference is for a person.
+Each kind of difference is one text, however many flows it is about: ten thousand would fit no row.
 """
 
 from collections.abc import Collection, Iterator, Mapping

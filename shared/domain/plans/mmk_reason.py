@@ -53,7 +53,7 @@ def _is_started_by_teams(flow: FlowInQuestion) -> bool | None:
     categories = set(flow.definition.trigger_categories)
     if categories & {TriggerCategory.TEAMS_WEBHOOK, TriggerCategory.TEAMS_MESSAGE_ACTION}:
         return True
-    # The document says "Teams trigger flows" and itemises nothing (§7).
+    # The document says "Teams trigger flows" and itemises nothing (platform.md#teams-triggers).
     return None if TriggerCategory.TEAMS_EVENT in categories else False
 
 
@@ -198,7 +198,7 @@ _UNEXPLAINED = Category(
 
 
 class MmkReason(StrEnum):
-    """What keeps a flow on the MMK (customer-managed-keys.md, platform-contract.md §5.1).
+    """What keeps a flow on the MMK (platform.md#flows-that-stay).
 
     A flow's own reason comes before that of its children.
     """

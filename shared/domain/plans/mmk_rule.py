@@ -1,7 +1,8 @@
 """Why a flow stays on the Microsoft-managed key: the reason that the platform's list leaves out.
 
-`nonCmkMigratedFlows` names flows and gives no reason (§5.1), so the documented rule is applied to
-definitions. Where the rule needs to know what a definition does not say, the answer is *unknown*.
+`nonCmkMigratedFlows` names flows and gives no reason (platform.md#microsoft-key-list), so the
+documented rule is applied to definitions. Where the rule needs to know what a definition does not
+say, the answer is *unknown*.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -60,8 +61,8 @@ def explain(
 def explain_listed(definition: FlowDefinition | FlowSummary, assessment: Assessment) -> Assessment:
     """Return the assessment of a flow that the platform itself lists as not migrated.
 
-    The list is the truth (§5.1): what was in doubt is settled, and a flow that the rule would let
-    go is unexplained.
+    The list is the truth (platform.md#microsoft-key-list): what was in doubt is settled, and a flow
+    that the rule would let go is unexplained.
     """
     if assessment.stays_on_mmk:
         return assessment

@@ -1,7 +1,7 @@
 """Which hosts the callers of copies have to reach, for those that are let out by an allow-list.
 
 A copy has a new trigger URL, and so its callers a new host. Which one is known for certain when the
-copy's URL has been read; before, the environment's id tells it (contract §1.4).
+copy's URL has been read; before, the environment's id tells it (platform.md#environment-host).
 """
 
 from collections.abc import Iterable, Mapping

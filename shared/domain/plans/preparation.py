@@ -1,9 +1,10 @@
 """What can be done before a key is applied, so that a flow moves by itself and needs no copy.
 
 The document's first choice for a Power Apps (V1) flow outside a solution is V2. Adding it to a
-solution takes it out of the category too (platform-contract.md §5.9) and changes neither the flow
-nor an app: so that is done for all, and the conversion only where a flow is named. The action *List
-flows as Admin (V1)* has to be changed, before or after the key, and so only where a flow is named.
+solution takes it out of the category too (platform.md#move-into-solution) and changes neither the
+flow nor an app: so that is done for all, and the conversion only where a flow is named. The action
+*List flows as Admin (V1)* has to be changed, before or after the key, and so only where a flow is
+named.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How far a remediation is: it follows from its jobs (design §3)."""
+"""How far a remediation is: it follows from its jobs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -95,7 +95,8 @@ def _url_edits(text: str, replacements: Mapping[str, _NewUrl]) -> list[_Splice]:
 
 def _edits_of_one(text: str, old: Layout, new: _NewUrl) -> Iterator[_Splice]:
     head = _encode(new.head, old)
-    # The environment hosts double a leading slash that the classic ones swallow (§14.11).
+    # The environment hosts double a leading slash that the classic ones swallow
+    # (platform.md#double-slash).
     if new.has_double_slash and _slashes_at(text, old) == 1:
         head += old.slash
     yield _Splice(old.start, old.head_end, head)

@@ -1,8 +1,8 @@
 """Takes signatures out of text, and puts them back.
 
-A trigger URL with its `sig` is a password (§7.2). State keeps a caller's old value with each
-signature replaced by a marker that carries its SHA-256; an undo asks the platform for the
-signature again and proves by the hash that it is the same one.
+A trigger URL with its `sig` is a password (platform.md#secret-urls). State keeps a caller's old
+value with each signature replaced by a marker that carries its SHA-256; an undo asks the platform
+for the signature again and proves by the hash that it is the same one.
 """
 
 import re
@@ -25,7 +25,8 @@ _NAME_START = (
 )
 _EQUALS = (
     r"=|%(?P<nesting>(?:25)*)3[Dd]|\\+u003[Dd]|&#x3[Dd];|&#61;"
-    r"|\\*\"\s*:\s*\\*\""  # a JSON member, as in the `queries` of listCallbackUrl (§5.7)
+    # a JSON member, as in the `queries` of listCallbackUrl (platform.md#trigger-url-read)
+    r"|\\*\"\s*:\s*\\*\""
 )
 _SIGNATURE = re.compile(rf"{_NAME_START}[Ii][Gg](?:{_EQUALS})(?P<value>{SIGNATURE_VALUE})")
 _MARKER = re.compile(r"«sig:sha256:(?P<hash>[0-9a-f]{64})(?::(?P<level>[0-9]+))?»")

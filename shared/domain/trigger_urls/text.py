@@ -12,7 +12,8 @@ from functools import lru_cache
 
 from shared.domain.trigger_urls.signatures import SIGNATURE_VALUE
 
-#: Through `/paths/invoke`, or `/run` as until 2016: §7.2. The host is any: new ones appear.
+#: Through `/paths/invoke`, or `/run` as until 2016: platform.md#url-shapes. The host is any: new
+#: ones appear.
 _HEAD = re.compile(
     r"""
     https(?P<colon>:|%(?:25)*3A)
@@ -176,7 +177,8 @@ def _layout(text: str, head: re.Match[str]) -> Layout:
 def _is_replaceable(parameters: tuple[Parameter, ...]) -> bool:
     """Tell a whole URL from the beginning of one that an expression or a template completes.
 
-    Every trigger URL has an `api-version`, and a signature goes with `sp` and `sv` (§7.2).
+    Every trigger URL has an `api-version`, and a signature goes with `sp` and `sv`
+    (platform.md#url-shapes).
     """
     filled = {one.name for one in parameters if one.end > one.value_start}
     signed = {one.name for one in parameters} & {"sp", "sv", "sig"}

@@ -1,8 +1,8 @@
 """Trigger URLs: found in any text, told apart, replaced, and kept out of logs.
 
 A URL is never built here. The platform is asked for it, and the 32-hex workflow id in it says
-whose it is: hosts and paths have changed before and will again (§7.2). A whole URL is a password;
-what is shown of one is its host and its workflow id.
+whose it is: hosts and paths have changed before and will again (platform.md#url-shapes). A whole
+URL is a password; what is shown of one is its host and its workflow id.
 """
 
 from dataclasses import dataclass, field
@@ -42,9 +42,9 @@ RETIRED_HOST = "logic.azure.com"
 
 
 class TriggerUrlForm(StrEnum):
-    """The shapes of §7.2; the form says nothing about the key a flow is under."""
+    """The shapes of platform.md#url-shapes; the form says nothing about the key a flow is under."""
 
-    #: `prod-NN.region.logic.azure.com`: refused since 2025-11-30 (§14.11)
+    #: `prod-NN.region.logic.azure.com`: refused since 2025-11-30 (platform.md#retired-hosts)
     CLASSIC = "classic"
     #: `….environment.api.powerplatform.com`
     ENVIRONMENT = "environment"
@@ -67,9 +67,11 @@ class TriggerUrl:
 
     @property
     def is_retired(self) -> bool:
-        """Say whether it lies where flows have not answered since 2025-11-30 (§14.11).
+        """Say whether it lies where flows have not answered since 2025-11-30.
 
         The URL of an Azure Logic App looks the same, and works.
+
+        See platform.md#retired-hosts.
         """
         return self.host.endswith(f".{RETIRED_HOST}")
 

@@ -1,8 +1,8 @@
 """Find who calls the flows that stay, for an assessment. Reads only, and within a deadline.
 
 Places hold trigger URLs, and a URL's id is known from an earlier plan or job, or from a run of the
-flow, which an administrator may read (contract §5.7). Where no id is known, or a search did not
-end, the flow's callers may be more than are shown, and the assessment says so.
+flow, which an administrator may read (platform.md#flow-runs). Where no id is known, or a search did
+not end, the flow's callers may be more than are shown, and the assessment says so.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -123,7 +123,10 @@ def _callers(
 
 
 async def places_on_retired_host(services: Services, searched: Searched) -> list[str]:
-    """Return labels of places with a URL where flows do not answer any more (§15.1)."""
+    """Return labels of places with a URL where flows do not answer any more.
+
+    See platform.md#retired-hosts.
+    """
     found = readable(services, services.tables.places.scan(RETIRED_HOST))
     places = [kept.item async for kept in found]
     return sorted({place.caller.label for place in places if searched.covers(place)})

@@ -14,7 +14,7 @@ from shared.steps.ask import ask, no_answer
 #: Flows that are asked for in one assessment; the others say that they were not.
 MOST = 1_000
 _MAY_EDIT = "WriteAccess"
-#: §5.5: of these the flow service alone knows.
+#: Of these the flow service alone knows (platform.md#flow-permissions).
 _MY_FLOW = "it is in no solution, and the flow service takes a call of its small budget for each"
 _MAYBE_MY_FLOW = "Dataverse knows those of solution flows, and whether it is one is not known"
 

@@ -148,7 +148,10 @@ def facts_of_row(row: Workflow) -> FlowFacts:
 def _with_report(
     rows: Mapping[str, FlowFacts], report: Sequence[ReportedFlow]
 ) -> dict[str, FlowFacts]:
-    """Add flow names, and whether a flow is in a solution: only those name their row (§5.2)."""
+    """Add flow names, and whether a flow is in a solution: only those name their row.
+
+    See platform.md#solution-flow-id.
+    """
     known = dict(rows)
     names_rows = any(flow.workflow_id for flow in report)
     for flow in report:
@@ -218,8 +221,8 @@ def _not_read(
 ) -> dict[str, FlowFacts]:
     """Return the listed flows that nobody has read, so that none drops out of a count.
 
-    Most flows in no solution have no row (§15.2), and only those that stay are read one by one. A
-    row that no list names may be one of these under another id: its title tells.
+    Most flows in no solution have no row (platform.md#rows-of-flows), and only those that stay are
+    read one by one. A row that no list names may be one of these under another id: its title tells.
     """
     listed = {flow.identity for flow in everything}
     unlisted = {flow.display_name for key, flow in known.items() if key not in listed}
@@ -273,7 +276,10 @@ def _summed_up(client_data: str | None) -> tuple[FlowSummary | None, str, bool]:
 
 
 def _uses_invokers(definition: FlowDefinition) -> bool:
-    """`runtimeSource` in Dataverse (§6.2), `source` in the flow service (§5.3)."""
+    """`runtimeSource` in Dataverse, `source` in the flow service (platform.md#flow-read).
+
+    See platform.md#client-data.
+    """
     references = map(as_mapping, definition.connection_references.values())
     sources = (one.get("runtimeSource") or one.get("source") for one in references)
     return any(str(source).lower() == "invoker" for source in sources)

@@ -132,7 +132,8 @@ def _creating(
 ) -> Write:
     """Return the write that creates a reference for the owner, or as the app if that is refused.
 
-    Whoever names a connection in a reference has to be allowed to use it (contract §14.1).
+    Whoever names a connection in a reference has to be allowed to use it
+    (platform.md#activation-check).
     """
     create = partial(work.services.connection_references.create, work.environment)
 

@@ -1,8 +1,9 @@
 """Say why a copy cannot be created for its owner: the platform does not name them.
 
 It is not created as the app and assigned afterwards instead: the app would own it for a moment, a
-premium flow of an application needs another licence (contract §1.2), and an owner who cannot be
-acted for could not keep it running either. A person gives the original another owner.
+premium flow of an application needs another licence (platform.md#application-licences), and an
+owner who cannot be acted for could not keep it running either. A person gives the original another
+owner.
 """
 
 from shared.domain.jobs.refusals import NOT_ON_BEHALF

@@ -67,7 +67,10 @@ async def explain_state(work: Work, copy: Workflow, wanted: FlowState) -> Blocke
 
 
 async def _suspension(work: Work, copy: Workflow) -> str:
-    """Return the flow service's reason for a suspended flow (§5.2); Dataverse has none."""
+    """Return the flow service's reason for a suspended flow; Dataverse has none.
+
+    See platform.md#suspension-reasons.
+    """
     if copy.state is not FlowState.SUSPENDED:
         return ""
     services, environment_id = work.services, work.job.environment_id

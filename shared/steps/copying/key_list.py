@@ -1,9 +1,9 @@
 """The flows on Microsoft's key as they were read after a copy was made: one list for many copies.
 
-The list is as long as what stays in the environment, and reads may be from before a write (contract
-§15.2). So a copy waits until no reading can be older than it is, and then for the next one, which
-proves all copies that came before it: it is made every few minutes, or as soon as nobody else is
-there to use the calls.
+The list is as long as what stays in the environment, and reads may be from before a write
+(platform.md#reads-lag). So a copy waits until no reading can be older than it is, and then for the
+next one, which proves all copies that came before it: it is made every few minutes, or as soon as
+nobody else is there to use the calls.
 """
 
 from datetime import datetime, timedelta

@@ -20,7 +20,7 @@ from shared.steps.flows.read_back import read_back, wait_to_see
 from shared.steps.flows.trigger_address import parsed, read_trigger_url
 from shared.steps.work import Work
 
-#: Stands for the hash of a URL that carries no signature (contract §7.1).
+#: Stands for the hash of a URL that carries no signature (platform.md#trigger-authentication).
 NO_SIGNATURE = "none"
 
 

@@ -30,7 +30,8 @@ from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
 from shared.steps.flows.original import Original
 from shared.steps.work import Work
 
-#: There is no interface to read or write that list (contract §14.5), so a person has to.
+#: There is no interface to read or write that list (platform.md#run-only-users), so a person has
+#: to.
 RUN_ONLY_NOTE = (
     "Compare the run-only users of the copy with those of the original by hand (Power Automate → "
     "the flow → Run only users → Edit): Microsoft has no interface for that list, and who is "
@@ -91,10 +92,12 @@ async def _wanted(work: Work, original: Original, belonging: Belonging) -> _Want
     """Return what the copy is to be shared with: not its owner, and nobody the app put there."""
     services, environment, job = work.services, work.environment, work.job
     owner = job.copy_owner or original.owner_id
-    # The operator is co-owner for the moment it reads the URL, and has to leave (§14.9).
+    # The operator is co-owner for the moment it reads the URL, and has to leave
+    # (platform.md#co-owners).
     operator = await services.flow_access.operator_id() if await is_own_doing(work) else ""
     if original.etag and job.in_solution:
-        # Dataverse's sharing is the one that counts for flows of a solution (§5.5).
+        # Dataverse's sharing is the one that counts for flows of a solution
+        # (platform.md#flow-permissions).
         found = _Wanted(shares=belonging.shares)
     else:
         permissions = await services.flow_access.permissions(environment.id, job.flow_name)

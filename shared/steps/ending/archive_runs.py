@@ -17,7 +17,8 @@ from shared.domain.jobs.run_archive import (
 from shared.errors import NotFound
 from shared.services import Services
 
-#: Runs in one part. One more and those at the boundary have to fit into a page of 250 (§5.7).
+#: Runs in one part. One more and those at the boundary have to fit into a page of 250
+#: (platform.md#flow-runs).
 PART = 200
 
 

@@ -1,10 +1,10 @@
 """Before a flow is stopped: could the copy be started in its place, and it itself again?
 
 An original runs on whose owner has left, whose licence has lapsed or whose connection is broken,
-but it could not be turned on again (contract §15.3): stopped, it would be neither a way back nor
-an undo. What this look finds is settled first, or accepted by its name, as a firewall gap is. What
-it does not find, the plan says: data policies, whom a connection is shared with, and what licence
-connectors want beside HTTP.
+but it could not be turned on again (platform.md#expired-licences): stopped, it would be neither a
+way back nor an undo. What this look finds is settled first, or accepted by its name, as a firewall
+gap is. What it does not find, the plan says: data policies, whom a connection is shared with, and
+what licence connectors want beside HTTP.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
@@ -131,9 +131,11 @@ async def _errors(work: Work) -> dict[str, str]:
 async def _of_children(
     work: Work, original: Original, copy: Workflow | None
 ) -> AsyncIterator[Obstacle]:
-    """Children have to be there and, as some say, to be on; others say: once (§14.1, §15.3).
+    """Children have to be there and, as some say, to be on; others say: once.
 
     Originals that this remediation copies were on; in a circle the app has turned some of them off.
+
+    See platform.md#child-flows-first.
     """
     ours = {one.original_id for one in await work.related(work.job.children)}
     wanted = _children(original.client_data) | (_children(copy.client_data) if copy else set())

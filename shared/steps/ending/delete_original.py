@@ -121,9 +121,11 @@ async def _check_copy(work: Work) -> None:
 
 
 async def check_runs(work: Work, archived_to: datetime | None = None) -> None:
-    """A delete ends the runs that still go (contract §14.12); raises `Waiting` while one does.
+    """A delete ends the runs that still go; raises `Waiting` while one does.
 
     A run may begin although the flow is off: somebody resubmits an earlier one.
+
+    See platform.md#turning-off.
     """
     job, services = work.job, work.services
     since = services.now - RUN_HISTORY
@@ -269,6 +271,9 @@ def _version(original: Original) -> tuple[FlowState, str]:
 
 
 async def listed_names(services: Services, environment_id: str) -> frozenset[str]:
-    """Return the ids and names of flows that the platform counts on Microsoft's key (§5.1)."""
+    """Return the ids and names of flows that the platform counts on Microsoft's key.
+
+    See platform.md#microsoft-key-list.
+    """
     async with key_report(services, environment_id) as report:
         return report.names

@@ -18,8 +18,8 @@ from shared.steps.work import Work
 async def restore(work: Work) -> FlowJob | None:
     """Return None if the original is there, by now; else the job, retired again for good.
 
-    The app restores a flow outside solutions (contract §5.4). Raises `Blocked` with the last day
-    where only a person can.
+    The app restores a flow outside solutions (platform.md#flow-state). Raises `Blocked` with the
+    last day where only a person can.
     """
     job, services = work.job, work.services
     kept = await services.tables.deletions.get(job.environment_id, job.id)

@@ -36,8 +36,8 @@ def calling(
 ) -> Iterator[Place]:
     """Yield each place that holds a flow's trigger URL (its id may be empty), or one of its ids.
 
-    A workflow keeps its id when its solution is imported elsewhere (contract §6.1), and a flow runs
-    child flows of its own environment only. A trigger URL means the same everywhere.
+    A workflow keeps its id when its solution is imported elsewhere (platform.md#stable-ids), and a
+    flow runs child flows of its own environment only. A trigger URL means the same everywhere.
     """
     for held in filter(None, (url_id, *sorted(flow_ids))):
         for place in places.get(held, ()):
@@ -68,7 +68,7 @@ async def places_held(services: Services, holds: Collection[str]) -> dict[str, l
 async def url_id_of_runs(services: Services, environment_id: str, flow_name: str) -> str:
     """Return the id in a flow's trigger URL as its latest run shows it; empty: none does.
 
-    An administrator may read runs without being co-owner: one call (contract §5.7).
+    An administrator may read runs without being co-owner: one call (platform.md#flow-runs).
     """
     since = services.now - RUN_HISTORY
     try:

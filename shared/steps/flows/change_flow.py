@@ -1,7 +1,7 @@
 """Change a row of Dataverse: for its owner where that can be, else as the app.
 
 The platform checks the connections of whoever turns a flow on, and of whoever saves one that is on
-(contract §14.1).
+(platform.md#activation-check).
 """
 
 from collections.abc import Awaitable, Callable

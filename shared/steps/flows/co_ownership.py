@@ -81,8 +81,9 @@ async def _as_it_is[T](
 ) -> T:
     """Ask as the co-owner that the operator is, by this job's loan or by somebody else.
 
-    Somebody else's is waited for: it may be new, or the list old, which a later look sees (§15.2).
-    A share that stays of no use is the one case in which the flow service lends beside it.
+    Somebody else's is waited for: it may be new, or the list old, which a later look sees
+    (platform.md#reads-lag). A share that stays of no use is the one case in which the flow service
+    lends beside it.
     """
     name = _row_name(work, environment_id, flow_name)
     is_lent = name in work.job.borrowed
@@ -125,7 +126,7 @@ def may_come(refusal: Refused) -> bool:
 async def is_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
     """Say whether the operator is co-owner, or owner, of a flow by somebody else.
 
-    It may also be listed for a loan that was returned: reads lag behind (contract §15.2).
+    It may also be listed for a loan that was returned: reads lag behind (platform.md#reads-lag).
     """
     is_listed = await _is_listed(services, environment_id, flow_name)
     return is_listed and not await was_lent(services, environment_id, flow_name)
@@ -210,7 +211,7 @@ async def return_borrowed(work: Work) -> None:
 async def check_returned(work: Work) -> None:
     """See that what was taken back is gone; what is not is taken back again, and reported.
 
-    Not before reads are true (contract §15.2).
+    Not before reads are true (platform.md#reads-lag).
     """
     services, at = work.services, work.job.returned_at
     if at is None or services.now < at + services.settings.reads_lag:
@@ -238,7 +239,8 @@ def not_returned(flows: Sequence[str]) -> str:
 async def _is_still_lent(work: Work, name: str) -> bool:
     """Say whether the operator is co-owner of a flow that was returned.
 
-    Dataverse shows co-owners of solution flows too (contract §5.5), and its calls are not scarce.
+    Dataverse shows co-owners of solution flows too (platform.md#flow-permissions), and its calls
+    are not scarce.
     """
     environment_id, flow_name = located(name, work.job.environment_id)
     try:

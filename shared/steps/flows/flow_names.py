@@ -11,7 +11,8 @@ async def flow_name_of(
     """Return the name; None if the flow service does not show such a flow (in `state`, if given).
 
     Mostly the two ids are the same and one call tells; else the whole list is read. What was just
-    turned on has its name for sure where it is shown on: else the read is from before (§15.2).
+    turned on has its name for sure where it is shown on: else the read is from before
+    (platform.md#reads-lag).
     """
     reports = services.flow_reports
     try:

@@ -1,7 +1,9 @@
-"""The report of flows on Microsoft's key (contract §5.1), for whoever does not plan.
+"""The report of flows on Microsoft's key, for whoever does not plan.
 
 It may have more pages than a delivery or a request has calls. Each page is kept in the table
 `discoveries` until the report has served: whoever asks next goes on where the one before stopped.
+
+See platform.md#microsoft-key-list.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence

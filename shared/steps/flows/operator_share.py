@@ -1,8 +1,9 @@
 """Lend the operator a flow by sharing the flow's row: Dataverse takes calls that are not scarce.
 
-No source says that whoever is given rights there (contract §6.4) may ask the flow service for what
-only a co-owner is told. So it is tried with the first flow of an environment, and noted; where it
-does not hold the flow service lends (co_ownership.py), and a day later it is tried again.
+No source says that whoever is given rights there (platform.md#share-effect) may ask the flow
+service for what only a co-owner is told. So it is tried with the first flow of an environment, and
+noted; where it does not hold the flow service lends (co_ownership.py), and a day later it is tried
+again.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""Read back what was written: reads are true only after a while (contract §15.2).
+"""Read back what was written: reads are true only after a while (platform.md#reads-lag).
 
 A delivery looks for some seconds itself. Then its job waits, and the step begins anew: it finds
 what was done, or does it again. What is not seen after the deadline is for whoever asked to judge.

@@ -249,7 +249,7 @@ async def rename(
     `anew`: this job may have renamed it a moment ago, so that a read is no proof that it has it.
 
     A name that Dataverse does not take is shortened, and the job's notes say so: there are flows
-    with names that are longer than what it takes now (contract §15.2).
+    with names that are longer than what it takes now (platform.md#long-names).
     """
     workflows, short = work.services.workflows, shortened(name)
     row = seen or await workflows.get(work.environment, workflow_id)

@@ -1,10 +1,11 @@
 """Save the definition of a flow: the one writer for copies, callers and flows that are saved again.
 
-Some saves refuse the older shapes of connector operations; which ones is not published (contract
-§5.6). So a definition is saved as it is first, and converted after such a refusal. Where an earlier
-save of the environment was refused so, it is converted first, since a refused save may remove the
-flow's connection references (contract §16.1). After every refusal the flow is read: what it lost is
-restored, or the job is blocked with exactly what is missing.
+Some saves refuse the older shapes of connector operations; which ones is not published
+(platform.md#connector-shapes). So a definition is saved as it is first, and converted after such a
+refusal. Where an earlier save of the environment was refused so, it is converted first, since a
+refused save may remove the flow's connection references (platform.md#rejected-saves). After every
+refusal the flow is read: what it lost is restored, or the job is blocked with exactly what is
+missing.
 """
 
 from collections.abc import Awaitable, Callable

@@ -159,7 +159,8 @@ async def _save_readers(
         try:
             await _save_reader(work, environment, flow, caller, permit)
         except Conflict:
-            # Lists lag longest (contract §15.2), and this app may have saved the flow just now.
+            # Lists lag longest (platform.md#reads-lag), and this app may have saved the flow just
+            # now.
             now = await work.services.workflows.get(environment, flow.workflow_id)
             etags.add(now.etag)
             if not _was_saved_after(now, found.written_at):

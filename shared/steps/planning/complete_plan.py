@@ -39,7 +39,7 @@ _NOT_KNOWN = (
     "Whether its owner may still use connections of others: the platform says so at the start.",
     "Whether its owner's licence covers its connectors: it is looked at for HTTP alone.",
 )
-#: Of a flow without a row in Dataverse nobody can be acted for (contract §15.2, §15.3).
+#: Of a flow without a row in Dataverse nobody can be acted for (platform.md#rows-of-flows).
 _NOT_KNOWN_OUTSIDE_SOLUTIONS = (
     "Whether the app, or the operator, may turn it on again: it is in no solution.",
 )

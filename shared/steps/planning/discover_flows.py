@@ -50,11 +50,13 @@ async def still_to_move(
     all_of_them: bool = False,
     advanced: Callable[[], Awaitable[None]] | None = None,
 ) -> list[ReportedFlow]:
-    """Return flows that the migration has yet to move; none: it is over (design §2.4).
+    """Return flows that the migration has yet to move; none: it is over.
 
     Those of the first page that has any; of every page if `all_of_them`. Nobody waits for flows
     that an administrator has excluded. Goes on with the `rows` of a look that was cut off. A
     discovery with the same `rows` does not ask again which flows stay. `advanced`: as `discover`.
+
+    See platform.md#microsoft-key-list.
     """
     parts = DiscoveryParts(services, rows, advanced)
     await parts.open()

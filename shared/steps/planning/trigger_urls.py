@@ -1,7 +1,8 @@
 """Which flow a trigger URL leads to that stands at a caller: looked up where nobody knows.
 
 Only a run of the flow tells without a co-ownership: a call of the flow service's small budget for
-each flow (contract §5.7). So flows are looked at only while a caller holds a URL that is nobody's.
+each flow (platform.md#flow-runs). So flows are looked at only while a caller holds a URL that is
+nobody's.
 """
 
 import re

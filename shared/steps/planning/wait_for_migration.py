@@ -1,6 +1,6 @@
 """Wait until the platform has moved what moves by itself; only then copies may be made.
 
-`Linked` is not the end: no flow may be left that has yet to move (contract §5.1).
+`Linked` is not the end: no flow may be left that has yet to move (platform.md#microsoft-key-list).
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Put originals into a solution: a Power Apps (V1) flow in one moves to the key by itself.
 
-The platform takes twenty flows a call (platform-contract.md §5.9), and few calls. So the jobs of an
-environment job form batches: the first open job of a batch asks for all of it, and each job reads
-back that its own flow is there. It cannot be undone by the API; the flow stays as it is.
+The platform takes twenty flows a call (platform.md#move-into-solution), and few calls. So the jobs
+of an environment job form batches: the first open job of a batch asks for all of it, and each job
+reads back that its own flow is there. It cannot be undone by the API; the flow stays as it is.
 """
 
 from dataclasses import replace

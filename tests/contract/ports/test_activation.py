@@ -47,7 +47,10 @@ def using(connection: str, trigger: Mapping[str, Any] = DAILY) -> str:
 
 
 async def test_the_app_may_use_a_connection_that_is_shared_with_it(side: Side) -> None:
-    """And cycles a flow that its owner turned on: the flow itself holds the permission (§14.1)."""
+    """And cycles a flow that its owner turned on: the flow itself holds the permission.
+
+    See platform.md#flow-grants.
+    """
     await created(side, using("cr1_officeshared"))
 
     assert await change(side, TURN_ON) is FlowState.ON
@@ -56,7 +59,7 @@ async def test_the_app_may_use_a_connection_that_is_shared_with_it(side: Side) -
 
 
 async def test_a_flow_that_its_owner_turned_on_may_be_cycled_by_the_app(side: Side) -> None:
-    """The flow itself holds the permission then (contract §14.1)."""
+    """The flow itself holds the permission then (platform.md#flow-grants)."""
     await created(side, using("cr1_office"))
     for_owner = WorkflowChange(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
 

@@ -1,4 +1,4 @@
-"""What both implementations of `ConnectionReferences` do (contract §14.2)."""
+"""What both implementations of `ConnectionReferences` do (platform.md#connection-references)."""
 
 from dataclasses import replace
 

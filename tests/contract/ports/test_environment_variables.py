@@ -1,4 +1,4 @@
-"""What both implementations of `EnvironmentVariables` do (contract §6.7)."""
+"""What both implementations of `EnvironmentVariables` do (platform.md#environment-variables)."""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""What both implementations of `Workflows` do with a save that is refused (contract §16.1)."""
+"""What both implementations of `Workflows` do with a save that is refused.
+
+See platform.md#rejected-saves.
+"""
 
 import json
 from datetime import timedelta

@@ -223,7 +223,7 @@ async def test_an_environment_without_dataverse_is_a_refusal(side: Side) -> None
 
 
 async def test_a_name_that_is_too_long_is_refused(side: Side) -> None:
-    """The column takes 100 code units: fifty emoji, and not one more (contract §15.2)."""
+    """The column takes 100 code units: fifty emoji, and not one more (platform.md#long-names)."""
     environment = await side.environment()
     workflows = side.ports.workflows
 
@@ -240,7 +240,7 @@ async def test_a_name_that_is_too_long_is_refused(side: Side) -> None:
 
 
 async def test_a_flow_of_agents_stays_one(side: Side) -> None:
-    """`modernflowtype` (contract §15.2): 1 is Copilot Studio's; a plain flow has 0."""
+    """`modernflowtype` (platform.md#agent-flows): 1 is Copilot Studio's; a plain flow has 0."""
     environment = await side.environment()
     workflows = side.ports.workflows
 

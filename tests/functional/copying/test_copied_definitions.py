@@ -18,7 +18,8 @@ HOUR = timedelta(hours=1)
 EXPRESSION = "@parameters('$connections')['shared_office365']['connectionId']"
 AUTHENTICATION = "@parameters('$authentication')"
 
-#: A trigger with every setting that a maker can give it (contract §7, §7.1).
+#: A trigger with every setting that a maker can give it (platform.md#trigger-kinds,
+#: #trigger-authentication).
 TRIGGER = {
     "type": "Request",
     "kind": "Http",
@@ -59,7 +60,7 @@ def send(**host: Any) -> dict[str, Any]:
     }
 
 
-#: The two older shapes, one at the top and one inside a loop (contract §5.6).
+#: The two older shapes, one at the top and one inside a loop (platform.md#connector-shapes).
 ACTIONS = {
     "Send": send(
         apiId="/providers/Microsoft.PowerApps/apis/shared_office365",

@@ -9,7 +9,7 @@ from tests.functional.stories.remediation_story import Story, planned
 from tests.twins.definition_builder import http_trigger
 from tests.twins.tenant import TwinFlow
 
-#: As long as Dataverse takes (contract §15.2), and as the flow service was seen to have.
+#: As long as Dataverse takes (platform.md#long-names), and as the flow service was seen to have.
 IN_DATAVERSE = ("Aanvraag naar boekhouding " * 4)[:LIMIT]
 IN_FLOW_SERVICE = [("Bestelling 📦\u200f " * 20)[:255], "x" * 174, "👩‍👩‍👧" * 31]
 

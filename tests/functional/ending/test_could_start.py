@@ -1,4 +1,7 @@
-"""Nothing is stopped that a look could have foretold not to start again (contract §15.3)."""
+"""Nothing is stopped that a look could have foretold not to start again.
+
+See platform.md#expired-licences.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

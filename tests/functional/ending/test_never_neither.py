@@ -93,7 +93,7 @@ REFUSALS = [
 async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_told(
     code: str,
 ) -> None:
-    """Contract §15.3, at the copy's start and then at the original's as well."""
+    """At the copy's start and then at the original's as well (platform.md#expired-licences)."""
     error = Refused("as the platform words it", code=code, status=403)
     copy_refused, both_refused = await about_to_swap(), await about_to_swap()
     copy_refused.refuse(copy_refused.copy, error=error)

@@ -106,7 +106,8 @@ _BY_RULE: dict[str, set[bool | str]] = {
     "no:powerapps_v1_in_solution": {False, "unknown"},
     "direct:powerapps_v1_nonsolution": {True, "unknown"},
 }
-#: The labels apply the rule of 2024, which did not know this action yet (§5.1 category d).
+#: The labels apply the rule of 2024, which did not know this action yet
+#: (platform.md#flows-that-stay).
 _SINCE_2025 = {"list_flows_as_admin_v1", "parent_of_mmk_flow"}
 
 

@@ -15,7 +15,7 @@ from cmkflow.__main__ import app
 
 FLOW_ID = "0405e906-dae1-ea11-a813-000d3a56b702"
 BOT_ID = "1405e906-dae1-ea11-a813-000d3a56b702"
-#: Nothing in it says what it is (contract §15.2).
+#: Nothing in it says what it is (platform.md#desktop-flows).
 BOT = '{"schemaVersion": "ROBIN_20220819", "properties": {"definition": {"package": "UEsD"}}}'
 XML = (
     f'<Workflow WorkflowId="{{{FLOW_ID}}}" Name="Book"><Category>5</Category></Workflow>'

@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set"),
 ]
 _APIS = "/providers/Microsoft.PowerApps/apis/"
-#: How exports of either kind name a connection (contract §5.3, §6.2).
+#: How exports of either kind name a connection (platform.md#flow-read, #client-data).
 _CONNECTION_FIELDS = ("connection", "connectionName", "connectionReferenceLogicalName")
 
 

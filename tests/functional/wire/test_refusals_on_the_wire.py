@@ -35,7 +35,10 @@ type Step = Callable[[WireStory], object]
 
 
 def wrapped(status: str, code: str, message: str) -> dict[str, Any]:
-    """Return a fault as Dataverse wraps an error of the flow service (§6.5)."""
+    """Return a fault as Dataverse wraps an error of the flow service.
+
+    See platform.md#wrapped-errors.
+    """
     inner = json.dumps({"error": {"code": code, "message": message}})
     text = f'Flow client error returned with status code "{status}" and details "{inner}".'
     return {"status": 400, "code": "0x80060467", "message": text}

@@ -1,4 +1,7 @@
-"""A trigger of Dataverse that names its registration by the flow's own id (contract §15.2)."""
+"""A trigger of Dataverse that names its registration by the flow's own id.
+
+See platform.md#trigger-subscriptions.
+"""
 
 from pathlib import Path
 from typing import Any
