@@ -23,7 +23,6 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpRes
 from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline.policies import (
     AsyncHTTPPolicy,
-    RequestIdPolicy,
     SansIOHTTPPolicy,
     UserAgentPolicy,
 )
@@ -40,6 +39,7 @@ from shared.adapters.http.policies import (
     NoCircuits,
     NotTaken,
     RenewedToken,
+    RequestId,
     SecondTry,
 )
 from shared.domain.definitions.json_values import TooDeep, decoded
@@ -258,7 +258,7 @@ class HttpClient:
     def _pipeline(self, service: Service) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
         if service not in self._pipelines:
             policies: list[_Policy] = [
-                RequestIdPolicy(),
+                RequestId(),
                 UserAgentPolicy(base_user_agent=_USER_AGENT),
                 MachineProxy(),
                 SecondTry(self._transport.sleep),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
+from uuid import uuid4
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
@@ -92,6 +93,17 @@ def proxies_to(host: str) -> dict[str, str]:
     """Return the proxy of calls to a host as azure-core takes it; empty: there is none."""
     proxy = getproxies().get("https")
     return {"https": proxy} if proxy and not proxy_bypass(host) else {}
+
+
+class RequestId(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Names each call, for Microsoft's support, by a random id.
+
+    azure-core's policy makes one of the machine's clock and address: five times the work.
+    """
+
+    def on_request(self, request: _Request) -> None:
+        """Set the header."""
+        request.http_request.headers["x-ms-client-request-id"] = str(uuid4())
 
 
 class SecondTry(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):

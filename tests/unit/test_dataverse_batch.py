@@ -1,0 +1,59 @@
+"""The answers of a Dataverse batch, as they come over the wire."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.adapters.dataverse.batch import parts_of
+
+BOUNDARY = "batchresponse_5d7832c5"
+TYPE = f"multipart/mixed; boundary={BOUNDARY}"
+BODIES = st.lists(st.binary().filter(lambda body: b"\r\n--batch" not in body), max_size=4)
+
+
+def written(*bodies: bytes, encoding: str = "binary") -> bytes:
+    """Return a batch's answer as Dataverse writes it."""
+    parts = (
+        f"--{BOUNDARY}\r\nContent-Type: application/http\r\n"
+        f"Content-Transfer-Encoding: {encoding}\r\n\r\nHTTP/1.1 200 OK\r\n"
+        'Content-Type: application/json; odata.metadata=minimal\r\nETag: W/"7"\r\n\r\n'.encode()
+        + body
+        + b"\r\n"
+        for body in bodies
+    )
+    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+
+
+@given(BODIES)
+def test_each_part_comes_byte_for_byte(bodies: list[bytes]) -> None:
+    """Whatever line ends and bytes a body has."""
+    parts = parts_of(TYPE, written(*bodies))
+
+    assert [part.body for part in parts] == bodies
+    assert all(part.status == 200 and part.headers["etag"] == 'W/"7"' for part in parts)
+
+
+def test_a_boundary_may_stand_in_quotes() -> None:
+    """As RFC 2046 has it."""
+    quoted = f'multipart/mixed;charset="utf-8"; Boundary="{BOUNDARY}"'
+
+    assert [part.body for part in parts_of(quoted, written(b"{}"))] == [b"{}"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b"{}"),
+        ("multipart/mixed", written(b"{}")),
+        (TYPE, b""),
+        (TYPE, b"{}"),
+        (TYPE, written(b"{}")[:-8]),
+        (TYPE, written(b"{}", b"[]").partition(b"[]")[0]),
+        (TYPE, f"--{BOUNDARY}\r\n\r\nno answer\r\n--{BOUNDARY}--".encode()),
+        (TYPE, written(b"e30=", encoding="base64")),
+    ],
+)
+def test_what_is_no_whole_batch_is_an_error(content_type: str, body: bytes) -> None:
+    """Half of the answers are none: they would be taken for those of other reads."""
+    with pytest.raises(ValueError):  # noqa: PT011 -- any: the caller tells it as one
+        parts_of(content_type, body)
