@@ -18,7 +18,7 @@ class FlowSharing(Protocol):
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | ProductError]:
-        """Return every share of each flow, by its id, or why it is not told; a hundred a call."""
+        """Return every share of each flow, by its id, or why it is not told; many in a call."""
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
         """Give a principal rights that it has none of yet; may be repeated."""

@@ -92,7 +92,8 @@ class ByHand:
     async def _replace(self, site: str, old: str, new: str) -> None:
         """Put the new URL in place of the old one in an app's settings."""
         sites = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Web/sites"
-        assert site in {one["id"] for one in (await self._arm("GET", sites))["value"]}
+        listed = await self._arm("GET", sites)
+        assert site in {one["id"] for one in listed["value"]} or "nextLink" in listed
         settings = (await self._arm("POST", f"{site}/config/appsettings/list"))["properties"]
         changed = {name: new if value == old else value for name, value in settings.items()}
         assert changed != settings

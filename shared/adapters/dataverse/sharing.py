@@ -58,7 +58,7 @@ class DataverseSharing(FlowSharing):
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | ProductError]:
-        """Return every share of each flow, by its id, or why it is not told; a hundred a call."""
+        """Return every share of each flow, by its id, or why it is not told; many in a call."""
         calls = [_read(workflow_id) for workflow_id in workflow_ids]
         answers = await self._dataverse.read_each(environment, calls)
         return {

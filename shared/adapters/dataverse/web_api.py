@@ -31,8 +31,10 @@ IDS_IN_A_FILTER = 25
 _LINK = "@odata.nextLink"
 #: Reads of one batch (1,000 at most): they are done one after another, within one call's time.
 _IN_A_BATCH = 100
+#: So few are one batch; more are shared out among those that are made at a time.
+_FEW = 10
 #: Batches at a time: Dataverse allows one user 52 calls (platform.md#dataverse-limits).
-_AT_A_TIME = 4
+_AT_A_TIME = 10
 #: Tasks that are begun at once ask in one turn of the loop, those within them in the next ones.
 _TURNS = 3
 _HEADERS = {"OData-Version": "4.0", "OData-MaxVersion": "4.0"}
@@ -96,7 +98,8 @@ class Dataverse:
         return self._http.items(self._service(environment), call, link=_LINK)
 
     async def read_each(self, environment: Environment, calls: Sequence[Call]) -> list[_Read]:
-        """Make these reads, a hundred in one call; each has its JSON object or its own refusal."""
+        """Make these reads, many in one call; each has its JSON object or its own refusal."""
+        size = min(_IN_A_BATCH, max(_FEW, -(-len(calls) // _AT_A_TIME)))
         gate = asyncio.Semaphore(_AT_A_TIME)
 
         async def read(some: Sequence[Call]) -> list[_Read]:
@@ -107,9 +110,7 @@ class Dataverse:
                     return [err] * len(some)
 
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(read(some)) for some in batched(calls, _IN_A_BATCH, strict=False)
-            ]
+            tasks = [group.create_task(read(some)) for some in batched(calls, size, strict=False)]
         return [answer for task in tasks for answer in task.result()]
 
     async def rows_of_each(
@@ -129,7 +130,7 @@ class Dataverse:
     async def rows_each(
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[list[object] | ProductError]:
-        """Return the rows of each query, or its own refusal; a hundred queries in one call."""
+        """Return the rows of each query, or its own refusal; many queries in one call."""
         calls = [_list_of(table, query) for query in queries]
         answers = await self.read_each(environment, calls)
         found: list[list[object] | ProductError] = []

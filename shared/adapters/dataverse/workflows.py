@@ -97,7 +97,7 @@ class DataverseWorkflows(Workflows):
     ) -> dict[str, KnownFlow | ProductError]:
         """Return each flow without its definition, by its id, or why it is not told.
 
-        `NotFound` stands for a flow that has no row. 2,500 flows take one call: a hundred filters.
+        `NotFound` stands for a flow that has no row. 250 flows take one call: ten filters.
         """
         # An id of another shape would be refused together with those beside it.
         ids_of_rows = filter(_ID.fullmatch, dict.fromkeys(workflow_ids))

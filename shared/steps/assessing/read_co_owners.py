@@ -1,4 +1,4 @@
-"""Read whom the flows that stay are shared with, for an assessment, a hundred a call."""
+"""Read whom the flows that stay are shared with, for an assessment, many in a call."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
