@@ -94,12 +94,10 @@ class FlowAccess(Protocol):
     async def add_operator(self, environment_id: str, flow_name: str) -> bool:
         """Make the operator a co-owner; says whether it is one now, and no more than that."""
 
-    async def remove_operator(
-        self, environment_id: str, flow_name: str, *, is_sure: bool = False
-    ) -> None:
-        """Take the operator's co-ownership back; does nothing if it has none, or owns the flow.
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+        """Take the operator's co-ownership back; does nothing if it has none.
 
-        `is_sure`: it was made one a moment ago, so nobody has to look what it is.
+        Not for a flow that the operator owns.
         """
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:

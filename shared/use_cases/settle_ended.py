@@ -36,8 +36,9 @@ from shared.steps.flows.co_ownership import (
     is_still_co_owner,
     not_returned,
     return_borrowed,
+    take_back,
 )
-from shared.steps.flows.effect import Write, perform, skip_if_gone
+from shared.steps.flows.effect import perform
 from shared.steps.flows.original import find_original
 from shared.steps.gate import permit_write
 from shared.steps.work import WRITE_TAKES, Work
@@ -108,8 +109,7 @@ async def _return_loans_of_plan(held: Held[EnvironmentJob]) -> None:
     loans = (*job.borrowed, *job.lent) if job.has_loans else ()
     flows = dict.fromkeys((*loans, *kept))
     for flow_name in flows:
-        await services.calls.ready(2, is_urgent=True)
-        await perform(taking_back(held, flow_name))
+        await take_back_of_plan(held, flow_name)
     if kept:
         row = services.tables.environment_jobs.name_of(job)
         await tell(services, Reason.LOAN, row, not_returned(kept))
@@ -119,16 +119,15 @@ async def _return_loans_of_plan(held: Held[EnvironmentJob]) -> None:
     await held.save(job)
 
 
-def taking_back(held: Held[EnvironmentJob], flow_name: str) -> Write:
-    """Return the write that takes the operator off a flow which a plan lent."""
+async def take_back_of_plan(held: Held[EnvironmentJob], flow_name: str) -> None:
+    """Take the operator off a flow which a plan lent."""
     services, home = held.services, held.job.environment_id
 
     async def permit() -> None:
         await permit_write(services, home, anytime=True)
         await held.permit(WRITE_TAKES)
 
-    remove = partial(services.flow_access.remove_operator, home, flow_name)
-    return Write(permit=permit, call=remove, on_refusal=skip_if_gone)
+    await take_back(services, (home, flow_name), permit)
 
 
 async def turn_off_strays(services: Services, environment: Environment) -> int:

@@ -19,9 +19,8 @@ from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.flows.co_ownership import step_back
-from shared.steps.flows.effect import perform
 from shared.steps.work import Work
-from shared.use_cases.settle_ended import held_ended, is_busy, taking_back
+from shared.use_cases.settle_ended import held_ended, is_busy, take_back_of_plan
 from shared.use_cases.steer_remediation import cancel_job
 
 log = product_log(__name__)
@@ -76,8 +75,7 @@ async def _take_back_of_plan(services: Services, kept: Kept[EnvironmentJob]) -> 
     async with held_ended(ENVIRONMENT, services, kept) as held:
         try:
             for name in job.lent:
-                await services.calls.ready(2, is_urgent=True)
-                await perform(taking_back(held, name))
+                await take_back_of_plan(held, name)
         except (Blocked, Refused) as err:
             row = services.tables.environment_jobs.name_of(job)
             await tell(services, Reason.LOAN, row, redact(str(err)))

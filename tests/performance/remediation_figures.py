@@ -12,7 +12,7 @@ import json
 import tempfile
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -196,10 +196,6 @@ class MovedTime:
 
     async def until(self, state: JobState | None) -> None:
         """Go on until all flow jobs are in this state; None: until a plan waits for approval."""
-        await self.until_so(lambda: self._is_there(state))
-
-    async def until_so(self, is_so: Callable[[], bool]) -> None:
-        """Go on until this is so; asked whenever nothing is due."""
         story = self._story
         end = story.services.now + LONGEST
         while story.services.now < end:
@@ -208,7 +204,7 @@ class MovedTime:
             if await story.deliver():
                 self.deliveries += 1
                 continue
-            if is_so():
+            if self._is_there(state):
                 return
             await self._pass_time()
         jobs = await story.services.tables.jobs.all(ENVIRONMENT)
@@ -251,10 +247,10 @@ class Moved:
     wire: FlowServiceCalls
     time: MovedTime
 
-    async def plan(self) -> PlanFigures:
-        """Order a remediation and go on until its plan waits for approval."""
+    async def plan(self, limit: int = PLENTY) -> PlanFigures:
+        """Order a remediation of so many flows; go on until its plan waits for approval."""
         services, calls = self.story.services, self.story.tenant.calls
-        settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=Mode.APPROVE, limit=PLENTY)
+        settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=Mode.APPROVE, limit=limit)
         await services.tables.environments.upsert(settings)
         calls.reset()
         order = Remediation(

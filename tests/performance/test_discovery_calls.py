@@ -163,7 +163,7 @@ async def test_a_discovery_killed_after_a_page_reads_only_the_pages_that_are_lef
     found = await discover(services, environment, parts_of(services))
 
     assert tenant.calls.routes[PAGES] == FLOWS // 500 - read
-    assert tenant.calls.routes["flow_service.admin_microsoft_key_flows"] == 0
+    assert tenant.calls.routes["flow_service.admin_list_flows_on_microsoft_key"] == 0
     assert len(found.held_back) >= HELD_BACK
 
 

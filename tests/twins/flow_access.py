@@ -36,13 +36,7 @@ class FlowAccessTwin:
                 flow.co_owners[operator.entra_id] = "CanEdit"
         return True
 
-    async def remove_operator(
-        self,
-        environment_id: str,
-        flow_name: str,
-        *,
-        is_sure: bool = False,
-    ) -> None:
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
         """Take the operator's co-ownership back; does nothing if it has none."""
         flow, operator = self._world.flow(environment_id, flow_name), self._world.operator
         if operator.entra_id in flow.co_owners or user_row(operator) in flow.shares:

@@ -109,20 +109,14 @@ class FlowServiceAccess(FlowAccess):
             return False
         return True
 
-    async def remove_operator(
-        self, environment_id: str, flow_name: str, *, is_sure: bool = False
-    ) -> None:
-        """Take the operator's co-ownership back; does nothing if it has none, or owns the flow.
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+        """Take the operator's co-ownership back; does nothing if it has none.
 
-        A permission is named by who holds it (platform.md#flow-permissions), so one that was given
-        a moment ago need not be looked up; nor would it be listed for sure (platform.md#reads-lag).
+        A permission is named by who holds it (platform.md#flow-permissions), so it need not be
+        looked up; nor would one that was given a moment ago be listed for sure
+        (platform.md#reads-lag).
         """
-        operator = await self.operator_id()
-        held = [] if is_sure else await self._held(environment_id, flow_name, operator)
-        if any(item.role == _OWNER for item in held):
-            return
-        ids = [item.permission_id for item in held] or [operator]
-        change = {"delete": [{"id": one} for one in ids]}
+        change = {"delete": [{"id": await self.operator_id()}]}
         with suppress(NotFound):
             await self._modify(environment_id, flow_name, change)
 
@@ -145,16 +139,6 @@ class FlowServiceAccess(FlowAccess):
         """Turn a flow on as the operator; raises `Refused` (403) if it is no co-owner."""
         call = Call(method="POST", url=f"flows/{flow_name}/start", body={})
         await self._as_operator.send(environment_id, call, as_maker=True)
-
-    async def _held(
-        self, environment_id: str, flow_name: str, principal_id: str
-    ) -> list[Permission]:
-        wanted = principal_id.lower()
-        return [
-            permission
-            for permission in await self.permissions(environment_id, flow_name)
-            if permission.principal_id.lower() == wanted
-        ]
 
     async def _modify(self, environment_id: str, flow_name: str, change: object) -> None:
         call = Call(method="POST", url=f"flows/{flow_name}/modifyPermissions", body=change)

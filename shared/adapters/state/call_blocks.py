@@ -37,6 +37,8 @@ class Block:
     owed: int = 0
     #: It has lapsed by then; never: it has had no call yet.
     until: datetime = NEVER
+    #: As many calls are allowed in a window, as was known last; 0: it is not known.
+    most: int = 0
     #: When calls of it were made, as far as the row does not know, and which were writes.
     used: list[tuple[datetime, bool]] = field(default_factory=list)
 
@@ -64,11 +66,12 @@ class Block:
         return block
 
     async def have(self, calls: int, *, is_urgent: bool) -> None:
-        """Have so many calls in hand; raises `Throttled`."""
+        """Have so many calls in hand, or as many as a window has; raises `Throttled`."""
         if self.row.clock.now() >= self.until:
             self.drop()
         while self.left < calls:
             await self._fill(calls, is_urgent=is_urgent)
+            calls = min(calls, self.most)
 
     def use(self, *, is_write: bool) -> None:
         """Make one of the calls in hand."""
@@ -96,14 +99,15 @@ class Block:
         What other blocks are owed is not kept from it: all of them were let in.
         """
 
-        def fill(ledger: Ledger, _: Sequence[Waiter]) -> Decision[Hold]:
+        def fill(ledger: Ledger, _: Sequence[Waiter]) -> Decision[tuple[Hold, int]]:
             ledger = self._told(ledger).with_hold(self.name, _hold(ledger, self.left, 0))
-            wanted = max(self.left + self.owed, calls)
+            wanted = max(self.left + self.owed, min(calls, ledger.calls))
             held = min(self.left + ledger.some(is_urgent=is_urgent), wanted)
             hold = _hold(ledger, held, wanted - held)
-            return ledger.risen().with_hold(self.name, hold), hold, ()
+            return ledger.risen().with_hold(self.name, hold), (hold, ledger.calls), ()
 
-        self._take(await self.row.decide(fill))
+        hold, self.most = await self.row.decide(fill)
+        self._take(hold)
         self.used.clear()
 
     def _take(self, hold: Hold) -> None:

@@ -24,8 +24,12 @@ from shared.errors import Conflict, NotFound, ProductError, Throttled
 from shared.log_fields import product_log
 from shared.ports import CallBlocks, Clock, Delete, Operation, Store
 
-#: How long one delivery waits for calls, all together.
+#: How long one delivery waits for calls, all together; longer where so many calls take longer. The
+#: most calls that a delivery makes before it has kept what it learnt are eight: of a flow whose
+#: definition is hidden. The host ends a delivery after ten minutes (host.json).
 _PATIENCE = timedelta(minutes=3)
+_LEAST_CALLS = 8
+_LONGEST_PATIENCE = timedelta(minutes=8)
 
 _log = product_log(__name__)
 
@@ -97,7 +101,7 @@ class CallBudget(CallBlocks):
             except Throttled as err:
                 wait = err.retry_after or AGAIN
                 delivery.wait(self._clock.now(), wait)
-                if delivery.waited > _PATIENCE:
+                if delivery.waited > self._patience():
                     raise
             await self._clock.sleep(wait)
 
@@ -178,6 +182,11 @@ class CallBudget(CallBlocks):
             await block.have(calls, is_urgent=is_urgent)
         else:
             await self._slice.have(calls, is_urgent=is_urgent, is_write=is_write)
+
+    def _patience(self) -> timedelta:
+        block = self._block()
+        calls = block.most if block and block.most else self._limit.calls
+        return max(_PATIENCE, min(_LEAST_CALLS * self._limit.window / calls, _LONGEST_PATIENCE))
 
     async def _begun(self, need: Need | None) -> Block:
         if need is None or not need.calls:  # it waits for nobody, and has no call yet

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 
+from shared.domain.flow import Permission
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import NO_CO_OWNER, refusal_of
 from shared.domain.jobs.relatives import located
@@ -253,16 +254,19 @@ async def _is_still_lent(work: Work, name: str) -> bool:
 
 async def is_still_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
     """Say whether the flow service lists the operator as co-owner, not as owner, of a flow."""
+    held = await _held(services, environment_id, flow_name)
+    return any(one.is_co_owner and not one.is_owner for one in held)
+
+
+async def _held(services: Services, environment_id: str, flow_name: str) -> list[Permission]:
+    """Return what the flow service lists for the operator; nothing if the flow is gone."""
     await services.calls.ready(is_urgent=True)
     operator = (await services.flow_access.operator_id()).lower()
     try:
         permissions = await services.flow_access.permissions(environment_id, flow_name)
     except NotFound:
-        return False
-    return any(
-        held.principal_id.lower() == operator and held.is_co_owner and not held.is_owner
-        for held in permissions
-    )
+        return []
+    return [one for one in permissions if one.principal_id.lower() == operator]
 
 
 async def step_back(work: Work, name: str) -> None:
@@ -272,9 +276,6 @@ async def step_back(work: Work, name: str) -> None:
     """
     flow = environment_id, flow_name = located(name, work.job.environment_id)
     is_shared, is_made = flow in work.shared_with_operator, flow in work.made_co_owner
-    if not is_shared:
-        # Else it is looked up what the operator is.
-        await work.services.calls.ready(1 if is_made else 2, is_urgent=True)
 
     async def permit() -> None:
         await permit_write(work.services, environment_id, anytime=True)
@@ -283,8 +284,25 @@ async def step_back(work: Work, name: str) -> None:
     if not is_made and (share := await share_to_return(work, environment_id, flow_name)):
         await share.take_back(permit)
     if not is_shared:
-        access = work.services.flow_access
-        remove = partial(access.remove_operator, environment_id, flow_name, is_sure=is_made)
-        await perform(Write(permit=permit, call=remove, on_refusal=skip_if_gone))
+        await take_back(work.services, flow, permit, is_made=is_made)
     work.shared_with_operator.discard(flow)
     work.made_co_owner.discard(flow)
+
+
+async def take_back(
+    services: Services,
+    flow: tuple[str, str],
+    permit: Callable[[], Awaitable[object]],
+    *,
+    is_made: bool = False,
+) -> None:
+    """Take the operator off a flow, unless it owns it or the flow is gone.
+
+    `flow`: its environment and name. `is_made`: it was made a co-owner a moment ago.
+    """
+    # The look and the write each wait for a call: a budget may have one a minute.
+    if not is_made and any(one.is_owner for one in await _held(services, *flow)):
+        return
+    await services.calls.ready(is_urgent=True)
+    remove = partial(services.flow_access.remove_operator, *flow)
+    await perform(Write(permit=permit, call=remove, on_refusal=skip_if_gone))

@@ -6,7 +6,6 @@ that died has lent is returned by the next delivery, and for a job that plans no
 
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from shared.domain.flow import FlowDetail
 from shared.domain.plans.discovery import NOT_SHOWN
@@ -14,8 +13,8 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked, Refused, Unavailable, Waiting
 from shared.jobs.held import Held
-from shared.steps.flows.co_ownership import is_co_owner, may_come
-from shared.steps.flows.effect import Write, perform, skip_if_gone
+from shared.steps.flows.co_ownership import is_co_owner, may_come, take_back
+from shared.steps.flows.effect import Write, perform
 from shared.steps.gate import permit_write
 from shared.steps.work import WRITE_TAKES
 
@@ -27,6 +26,8 @@ class HiddenDefinitions:
         """Read for a job that this delivery holds."""
         self._held = held
         self._access = held.services.flow_access
+        #: Flows that this delivery made the operator a co-owner of.
+        self._made: set[str] = set()
 
     async def read(self, flow_name: str) -> FlowDetail | str:
         """Return the flow with its definition, or why it is not shown.
@@ -48,7 +49,12 @@ class HiddenDefinitions:
         home = self._held.job.environment_id
         if not await is_co_owner(self._held.services, home, flow_name):
             await self._note(flow_name)
-        add = partial(self._access.add_operator, home, flow_name)
+        await self._held.services.calls.ready()
+
+        async def add() -> None:
+            if await self._access.add_operator(home, flow_name):
+                self._made.add(flow_name)
+
         await perform(Write(permit=self._permit, call=add))
         try:
             detail = await self._access.definition(home, flow_name)
@@ -67,8 +73,9 @@ class HiddenDefinitions:
         if not job.borrowed:
             return
         for flow_name in job.borrowed:
-            remove = partial(self._access.remove_operator, job.environment_id, flow_name)
-            await perform(Write(permit=self._permit, call=remove, on_refusal=skip_if_gone))
+            flow = job.environment_id, flow_name
+            is_made = flow_name in self._made
+            await take_back(self._held.services, flow, self._permit, is_made=is_made)
         returned = tuple(dict.fromkeys((*job.returned, *job.borrowed)))
         now = self._held.services.now
         await self._held.save(

@@ -42,7 +42,7 @@ async def test_the_operator_becomes_co_owner_reads_the_url_and_steps_back(side: 
     assert await access.add_operator(*flow)
     url = await access.trigger_url(*flow, "manual")
     held = await roles(side, HTTP_FLOW)
-    await access.remove_operator(*flow, is_sure=True)
+    await access.remove_operator(*flow)
     await access.remove_operator(*flow)
 
     assert url == await side.hands.url_of(HTTP_FLOW)

@@ -73,9 +73,7 @@ class KeptRights:
         """Return the port's own attribute."""
         return getattr(self._access, name)
 
-    async def remove_operator(
-        self, environment_id: str, flow_name: str, *, is_sure: bool = False
-    ) -> None:
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
         """Refuse."""
         raise self.error
 
@@ -366,11 +364,11 @@ class OrderAtReturn:
         """Return the port's own attribute."""
         return getattr(self._access, name)
 
-    async def remove_operator(self, *flow: str, is_sure: bool = False) -> None:
+    async def remove_operator(self, *flow: str) -> None:
         """Take the operator's rights away."""
         while self._orders:
             await self._orders.pop()()
-        await self._access.remove_operator(*flow, is_sure=is_sure)
+        await self._access.remove_operator(*flow)
 
 
 async def wake_for_its_code(story: Story, job: FlowJob) -> None:
@@ -439,11 +437,11 @@ class BusyOnce:
             raise Throttled("busy", retry_after=timedelta(seconds=20))
         return str(await self._access.trigger_url(*flow))
 
-    async def remove_operator(self, *flow: str, is_sure: bool = False) -> None:
+    async def remove_operator(self, *flow: str) -> None:
         """Take the role away that this service gave, and no share."""
         shares = self._world.flow(*flow).shares
         before = dict(shares)
-        await self._access.remove_operator(*flow, is_sure=is_sure)
+        await self._access.remove_operator(*flow)
         shares.update(before)
 
 
@@ -471,13 +469,11 @@ class IgnoredReturns(KeptRights):
 
     left: int = 1
 
-    async def remove_operator(
-        self, environment_id: str, flow_name: str, *, is_sure: bool = False
-    ) -> None:
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
         """Accept."""
         self.left -= 1
         if self.left < 0:
-            await self._access.remove_operator(environment_id, flow_name, is_sure=is_sure)
+            await self._access.remove_operator(environment_id, flow_name)
 
     async def revoke(self, environment: object, workflow_id: str, principal: object) -> None:
         """Accept."""

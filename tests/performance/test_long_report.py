@@ -1,0 +1,27 @@
+"""A plan of six thousand flows that stay on Microsoft's key, at five calls of the flow service."""
+
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from tests.performance.long_report import REPORT
+from tests.performance.many_flows import many_flows
+from tests.performance.remediation_figures import moved_story
+
+FLOWS = 6_000
+#: Of both reports, 250 flows a page.
+PAGES = 2 * FLOWS // 250
+#: Runs of ten flows tell whom callers' URLs call; one call teaches the budget what is refused.
+MOST_CALLS = PAGES + 11
+#: At five calls in each minute and two seconds.
+LONGEST_MINUTES = MOST_CALLS / 5 * 62 / 60 + 1
+
+
+async def test_six_thousand_flows_that_stay_are_planned_and_each_page_is_read_once() -> None:
+    """No delivery has calls for all of the pages; each goes on where the one before stopped."""
+    async with moved_story(many_flows(FLOWS, flows_per_app=FLOWS // 50)) as moved:
+        plan = await moved.plan(limit=100)
+        job = await moved.story.environment_job()
+        routes = moved.story.tenant.calls.routes
+
+    assert (job.state, job.awaiting) == (EnvironmentJobState.AWAITING_APPROVAL, 100)
+    assert routes[REPORT] == PAGES
+    assert plan.plan_calls["flow_service"] <= MOST_CALLS, plan
+    assert plan.minutes_to_plan <= LONGEST_MINUTES, plan

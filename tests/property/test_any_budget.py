@@ -1,0 +1,56 @@
+"""Whatever the budget of calls, from one a minute on, and however long a report, work ends."""
+
+import asyncio
+from datetime import timedelta
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from shared.adapters.state.call_ledger import BudgetLimit
+from shared.domain.jobs.flow_states import JobState
+from tests.functional.stories.call_meter import MINUTE, Meter, put_on_budget
+from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.watched_report import WatchedReport
+
+MOST_FLOWS = 6
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    flows=st.integers(1, MOST_FLOWS),
+    page=st.integers(1, MOST_FLOWS),
+    calls=st.integers(1, 6),
+    shares_lend=st.booleans(),
+)
+@example(flows=3, page=1, calls=1, shares_lend=False)
+def test_a_remediation_ends_and_reads_no_page_twice(
+    flows: int, page: int, calls: int, *, shares_lend: bool
+) -> None:
+    """From the order to the retired originals; each list from its first page to its last."""
+
+    async def scenario() -> None:
+        story, report, meter = Story(), WatchedReport(), Meter()
+        for number in range(flows):
+            story.build.app_setting_caller(story.build.http_flow(f"Flow {number}"))
+        story.build.link()
+        story.world.report_page = page
+        report.put_before(story)
+        limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE)
+        put_on_budget(story, limit, meter)
+        await story.opt_in()
+        story.world.assumptions.shares_let_people_ask = shares_lend
+
+        await story.order(run=timedelta(hours=4))
+        await story.approve(run=timedelta(days=15))
+
+        jobs = await story.jobs()
+        assert [job.state for job in jobs.values()] == [JobState.RETIRED] * flows, [
+            (job.display_name, job.state, job.reason) for job in jobs.values()
+        ]
+        whole = [str(first) if first else "" for first in range(0, flows, page)]
+        for kind in (True, False):
+            assert all(one == whole for one in report.readings(cannot_migrate_only=kind))
+        assert meter.most_in_a_minute() <= calls
+        assert await story.services.tables.discoveries.all() == []
+
+    asyncio.run(scenario())
