@@ -12,7 +12,7 @@ import pytest
 
 from shared.bootstrap import provide
 from tests.command_tree import command_tree
-from tests.functional.cli.cli_app import KEY, served_app
+from tests.functional.cli.cli_app import KEY, delivered, served_app
 from tests.functional.stories.remediation_story import Story
 
 ROOT = Path(__file__).parents[2]
@@ -121,7 +121,7 @@ async def test_an_installed_command_line_does_its_work(installed: Installed) -> 
     story = Story()
     story.build.http_flow("Orders")
     provide(story.services)
-    async with served_app() as app:
+    async with served_app() as app, delivered(story.driver):
         online = Installed(
             venv=installed.venv,
             home=installed.home,

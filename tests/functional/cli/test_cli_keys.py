@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shared.bootstrap import provide
-from tests.functional.cli.cli_app import served_app
+from tests.functional.cli.cli_app import delivered, served_app
 from tests.functional.stories.remediation_story import Story
 from tests.twins.sound_key import KEY, VAULT_URL
 
@@ -43,7 +43,7 @@ async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(story: Stor
     environment = story.build.environment
     environment.policy = None
     asked = ("assess", "--environment", environment.id, "--json")
-    async with served_app() as cli:
+    async with served_app() as cli, delivered(story.driver):
         named = await cli.run(*asked, "--vault", "kv-cmk", "--of-key", KEY)
         half = await cli.run(*asked, "--vault", "kv-cmk")
 
