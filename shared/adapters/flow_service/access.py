@@ -22,7 +22,6 @@ from shared.errors import NotFound, Refused, Unavailable
 from shared.ports import FlowAccess
 
 _CO_OWNER = "CanEdit"
-_OWNER = "Owner"
 
 
 class Operator(Protocol):

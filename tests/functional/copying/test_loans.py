@@ -16,6 +16,7 @@ from shared.domain.jobs.transitions import moved
 from shared.errors import MigrationInProgress, ProductError, Refused, Throttled
 from shared.jobs.kinds import FLOW
 from shared.reason import Reason
+from shared.steps.flows.co_ownership import take_back
 from shared.use_cases import steer_remediation
 from shared.use_cases.settle_ended import return_loans
 from shared.use_cases.switch_writes import set_kill_switch
@@ -507,3 +508,23 @@ async def test_a_return_that_is_accepted_and_not_kept_is_reported_and_made_again
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())
     assert [one.code for one in story.twins.notices.told] == [Reason.LOAN]
     assert (job.returned, job.returned_at) == ((), None)
+
+
+@pytest.mark.parametrize("owns", [True, False])
+async def test_the_operator_is_never_taken_off_a_flow_that_it_owns(*, owns: bool) -> None:
+    """It is looked up before the write, which the platform may not refuse."""
+    story, permits = Story(), list[str]()
+    flow = story.build.http_flow("Orders")
+    if owns:
+        flow.owner_id = story.world.operator.user_id
+    else:
+        flow.co_owners[story.world.operator.entra_id] = "CanEdit"
+
+    async def permit() -> None:
+        permits.append("a write")
+
+    home = story.build.environment.id
+    await take_back(story.services, (home, flow.flow_name), permit)
+
+    assert permits == ([] if owns else ["a write"])
+    assert flow.co_owners == {}

@@ -14,9 +14,6 @@ from shared.errors import Throttled
 from tests.functional.stories.remediation_story import Story, edit
 from tests.twins.ports import Ports
 
-#: Changes of permissions read them first: two calls to the flow service.
-WEIGHTS = {"remove_operator": 2}
-
 
 @dataclass(slots=True, kw_only=True)
 class FlowServiceBudget:
@@ -27,16 +24,15 @@ class FlowServiceBudget:
     refused: int = 0
     _taken: list[datetime] = field(default_factory=list)
 
-    def take(self, method: str) -> None:
-        """Take the calls that one of a port needs."""
-        for _ in range(WEIGHTS.get(method, 1)):
-            since = self.now() - timedelta(minutes=1)
-            self._taken = [at for at in self._taken if at > since]
-            if len(self._taken) >= self.calls_a_minute:
-                self.refused += 1
-                wait = self._taken[0] - since
-                raise Throttled("the budget of calls is used up", retry_after=wait)
-            self._taken.append(self.now())
+    def take(self) -> None:
+        """Take a call."""
+        since = self.now() - timedelta(minutes=1)
+        self._taken = [at for at in self._taken if at > since]
+        if len(self._taken) >= self.calls_a_minute:
+            self.refused += 1
+            wait = self._taken[0] - since
+            raise Throttled("the budget of calls is used up", retry_after=wait)
+        self._taken.append(self.now())
 
     def around(self, ports: Ports) -> Ports:
         """Return the ports with the flow service under this budget."""
@@ -60,7 +56,7 @@ class Metered:
         """Return a method that takes its calls first."""
 
         async def method(*arguments: Any, **named: Any) -> Any:
-            self._budget.take(name)
+            self._budget.take()
             return await getattr(self._port, name)(*arguments, **named)
 
         return method
