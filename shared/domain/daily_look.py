@@ -22,6 +22,8 @@ class DailyLook:
     look: Look
     #: Id of the job whose flow comes first the next time; empty: the first of all.
     first: str = ""
+    #: Where the flow service's list goes on the next time; empty: at its first page.
+    cursor: str = ""
     #: How many flows the last sweep did not look at.
     not_looked_at: int = 0
     #: A `Reason`; empty: every flow was looked at.

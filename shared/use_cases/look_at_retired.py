@@ -1,20 +1,19 @@
 """Look each day whether retired originals are on again: then they and their copies both work."""
 
-from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from shared.domain.daily_look import Look
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, KnownFlow
+from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
-from shared.errors import NotFound, ProductError
 from shared.notices import readable, tell
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.use_cases.look_in_turn import look_in_turn, note_look
+from shared.use_cases.look_at_list import look_at_list
+from shared.use_cases.look_in_turn import look_in_turn
 
 
 @dataclass(slots=True)
@@ -42,6 +41,7 @@ async def look_at_retired(services: Services, environment: Environment) -> Retir
     where = [Condition("state", "eq", JobState.RETIRED)]
     rows = readable(services, table.scan(environment.id, where=where))
     originals = {kept.item.id: _original(kept.item) async for kept in rows}
+    deleted = await _deleted(services, environment)
     without_row: list[_Original] = []
 
     async def found_on(original: _Original) -> None:
@@ -52,7 +52,8 @@ async def look_at_retired(services: Services, environment: Environment) -> Retir
 
     async def seen(job_id: str, known: KnownFlow | None) -> None:
         if known is None:
-            without_row.append(originals[job_id])
+            if job_id not in deleted:
+                without_row.append(originals[job_id])
         elif known.state is FlowState.ON:
             await found_on(originals[job_id])
 
@@ -60,23 +61,10 @@ async def look_at_retired(services: Services, environment: Environment) -> Retir
         ids = {one.job_id: one.workflow_id for one in originals.values()}
         look.not_looked_at = await look_in_turn(services, environment, Look.RETIRED, ids, seen)
     else:
-        without_row = list(originals.values())
-    error: ProductError | None = None
-    try:
-        for original in await _on_in_flow_service(services, environment, without_row):
-            await found_on(original)
-    except ProductError as err:
-        error = err
-    not_listed = len(without_row) if error else 0
-    await note_look(
-        services,
-        environment,
-        Look.OUTSIDE,
-        not_looked_at=not_listed,
-        of=len(without_row),
-        error=error,
+        without_row = [one for one in originals.values() if one.job_id not in deleted]
+    look.not_looked_at += await look_at_list(
+        services, environment, {one.flow_name: one for one in without_row}, found_on
     )
-    look.not_looked_at += not_listed
     return look
 
 
@@ -84,20 +72,12 @@ def _original(job: FlowJob) -> _Original:
     return _Original(job.id, job.original_id, job.flow_name, job.display_name)
 
 
-async def _on_in_flow_service(
-    services: Services, environment: Environment, originals: Collection[_Original]
-) -> list[_Original]:
-    """Return those that are on and that Dataverse has no row of: one list tells of them all."""
-    if not originals:
-        return []
-    listed = await services.flow_reports.list_flows(environment.id)
-    states = {flow.flow_name: flow.state for flow in listed}
-    found = []
-    for original in originals:
-        state, name = states.get(original.flow_name), original.flow_name
-        if state is None and name in states:  # a list may be bare
-            with suppress(NotFound):  # deleted since it was listed
-                state = (await services.flow_reports.get_flow(environment.id, name)).state
-        if state is FlowState.ON:
-            found.append(original)
-    return found
+async def _deleted(services: Services, environment: Environment) -> set[str]:
+    """Return the jobs whose originals the app has deleted so long ago that none can return."""
+    where = [Condition("state", "eq", DeletionState.DELETED)]
+    rows = services.tables.deletions.scan(environment.id, where=where)
+    return {
+        kept.item.job_id
+        async for kept in readable(services, rows)
+        if kept.item.restorable_until and kept.item.restorable_until < services.now
+    }

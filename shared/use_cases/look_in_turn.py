@@ -86,6 +86,7 @@ async def note_look(
     not_looked_at: int,
     of: int,
     first: str = "",
+    cursor: str = "",
     error: ProductError | None = None,
 ) -> None:
     """Keep how a look ended; tell people how many of its flows were not looked at, and why."""
@@ -94,6 +95,7 @@ async def note_look(
         environment_id=environment.id,
         look=look,
         first=first,
+        cursor=cursor,
         not_looked_at=not_looked_at,
         code=code,
     )

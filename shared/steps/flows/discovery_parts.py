@@ -32,6 +32,11 @@ _APPROVED = EnvironmentJobState.APPROVED
 _EXPIRED = frozenset({400, 410})
 
 
+def has_expired(cursor: str, err: Refused | NotFound) -> bool:
+    """Return whether the platform refused a page because its cursor has expired."""
+    return bool(cursor) and (isinstance(err, NotFound) or err.status in _EXPIRED)
+
+
 @dataclass(slots=True)
 class DiscoveryParts:
     """What one environment job's discovery has read: in rows, and here as well."""
@@ -104,7 +109,7 @@ class DiscoveryParts:
         try:
             page = await read(at.cursor)
         except (Refused, NotFound) as err:
-            if not at.cursor or (isinstance(err, Refused) and err.status not in _EXPIRED):
+            if not has_expired(at.cursor, err):
                 raise
             await self.restart(source)
             raise Unavailable(f"the list could not be read on, and begins anew: {err}") from err

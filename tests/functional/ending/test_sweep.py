@@ -14,6 +14,7 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.keys.key import KeyVault
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import NotFound, ProductError, Refused, Throttled, Unavailable
+from shared.ports import Page
 from shared.queues import ENVIRONMENT_JOBS
 from shared.services import Services
 from shared.use_cases import steer_remediation
@@ -88,17 +89,18 @@ class Lists:
     """The flow service, whose list is bare or refused."""
 
     def __init__(self, services: Services, *, is_busy: bool = False) -> None:
-        self._reports: Any = services.flow_reports
+        self._pages: Any = services.flow_pages
         self._is_busy = is_busy
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._reports, name)
+        return getattr(self._pages, name)
 
-    async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
+    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
         """Return the flows without their states."""
         if self._is_busy:
             raise Throttled("used up")
-        return [replace(one, state=None) for one in await self._reports.list_flows(environment_id)]
+        page = await self._pages.flows(environment_id, cursor)
+        return replace(page, items=tuple(replace(one, state=None) for one in page.items))
 
 
 async def retired() -> tuple[Story, Services]:
@@ -120,7 +122,7 @@ async def test_an_original_without_a_row_that_is_on_again_is_reported(is_bare: b
     """The flow service is asked where Dataverse knows nothing; a bare list is no answer."""
     _, services = await retired()
     if is_bare:
-        services = replace(services, flow_reports=Lists(services))
+        services = replace(services, flow_pages=Lists(services))
 
     result = await sweep(services, "today")
 
@@ -130,7 +132,7 @@ async def test_an_original_without_a_row_that_is_on_again_is_reported(is_bare: b
 async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFixture) -> None:
     """What was not seen is said, and the environment is swept all the same."""
     story, services = await retired()
-    services = replace(services, flow_reports=Lists(services, is_busy=True))
+    services = replace(services, flow_pages=Lists(services, is_busy=True))
     before = len(await story.services.tables.remediations.all())
 
     result = await sweep(services, "today")

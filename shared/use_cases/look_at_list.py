@@ -1,0 +1,91 @@
+"""Look at retired originals that have no row in Dataverse: the flow service's list shows them.
+
+The list may have more pages than a sweep has calls. Where it stopped is kept after each page, so
+the next sweep continues there, whatever the budget of calls, and a sweep that dies repeats one
+page. Each page is judged when it is read: the list need not show one moment.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+from shared.domain.daily_look import DailyLook, Look
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, ReportedFlow
+from shared.errors import NotFound, OutOfService, ProductError, Refused, Throttled
+from shared.ports import Page
+from shared.services import Services
+from shared.steps.flows.discovery_parts import has_expired
+from shared.use_cases.look_in_turn import note_look
+
+
+async def look_at_list[T](
+    services: Services,
+    environment: Environment,
+    originals: Mapping[str, T],
+    found_on: Callable[[T], Awaitable[None]],
+) -> int:
+    """Call `found_on` for each original that is on; return how many were not looked at.
+
+    `originals` are by their name in the flow service. An original that no page of the whole list
+    shows has been deleted.
+    """
+    table = services.tables.daily_looks
+    kept = await table.get(environment.id, Look.OUTSIDE)
+    at = DailyLook(environment_id=environment.id, look=Look.OUTSIDE)
+    if kept:
+        at = replace(at, cursor=kept.item.cursor, first=kept.item.first)
+    is_whole = not (at.cursor or at.first)
+    left, missed, error = dict(originals), dict[str, T](), None
+    try:
+        while left:
+            page = await services.flow_pages.flows(environment.id, at.cursor)
+            for flow in _of_page(page, left, since=at.first):
+                at = replace(at, first=flow.flow_name)
+                original = left[flow.flow_name]
+                try:
+                    if await _is_on(services, environment, flow):
+                        await found_on(original)
+                except (Throttled, OutOfService):
+                    raise
+                except ProductError as err:  # of this flow alone
+                    error, missed[flow.flow_name] = err, original
+                del left[flow.flow_name]
+            at = replace(at, cursor=page.cursor, first="")
+            await table.upsert(at)
+            if not at.cursor:
+                left = {} if is_whole else left
+                is_whole = True
+    except ProductError as err:
+        error = err
+        if isinstance(err, Refused | NotFound) and has_expired(at.cursor, err):
+            at = replace(at, cursor="", first="")
+    not_looked_at = len(left) + len(missed)
+    await note_look(
+        services,
+        environment,
+        Look.OUTSIDE,
+        not_looked_at=not_looked_at,
+        of=len(originals),
+        first=at.first,
+        cursor=at.cursor,
+        error=error,
+    )
+    return not_looked_at
+
+
+def _of_page[T](
+    page: Page[ReportedFlow], originals: Mapping[str, T], *, since: str
+) -> list[ReportedFlow]:
+    """Return the originals of a page by name, from `since` on: those before it have been asked."""
+    found = (flow for flow in page.items if flow.flow_name in originals)
+    return sorted((one for one in found if one.flow_name >= since), key=lambda one: one.flow_name)
+
+
+async def _is_on(services: Services, environment: Environment, flow: ReportedFlow) -> bool:
+    state = flow.state
+    if state is None:  # a list may be bare
+        with suppress(NotFound):  # deleted since it was listed
+            detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
+            state = detail.state
+    return state is FlowState.ON

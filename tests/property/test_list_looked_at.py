@@ -1,0 +1,125 @@
+"""The daily look at the flow service's list ends, whatever its length and the calls of a day."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, ReportedFlow
+from shared.errors import Refused, Throttled
+from shared.ports import Page
+from shared.services import Services
+from shared.use_cases.look_at_list import look_at_list
+from tests.functional.stories.remediation_story import Story
+
+
+class KilledError(BaseException):
+    """The process dies."""
+
+
+@dataclass(slots=True)
+class Service:
+    """A flow service with so many calls a day. All flows are on; a bare list does not say so."""
+
+    pages: list[tuple[str, ...]]
+    is_bare: bool
+    refused: frozenset[str]
+    calls: int = 0
+    dies_at: int = 0
+    expired: bool = False
+    read: list[str] = field(default_factory=list)
+
+    async def flows(self, _: str, cursor: str = "") -> Page[ReportedFlow]:
+        """Return a page."""
+        self._take()
+        if cursor and self.expired:
+            raise Refused("the cursor has expired", code="BadRequest", status=400)
+        self.read.append(cursor)
+        number = int(cursor or 0)
+        following = str(number + 1) if number + 1 < len(self.pages) else ""
+        return Page(items=tuple(map(self._flow, self.pages[number])), cursor=following)
+
+    async def get_flow(self, _: str, flow_name: str) -> ReportedFlow:
+        """Return a flow with its state."""
+        self._take()
+        if flow_name in self.refused:
+            raise Refused("no access", code="Forbidden", status=403)
+        return replace(self._flow(flow_name), state=FlowState.ON)
+
+    def _flow(self, name: str) -> ReportedFlow:
+        state = None if self.is_bare else FlowState.ON
+        return ReportedFlow(flow_name=name, display_name=name, workflow_id=None, state=state)
+
+    def _take(self) -> None:
+        self.calls -= 1
+        self.dies_at -= 1
+        if self.dies_at == 0:
+            raise KilledError
+        if self.calls < 0:
+            raise Throttled("used up")
+
+
+async def _sweep(
+    services: Services, environment: Environment, names: frozenset[str], seen: set[str]
+) -> int:
+    async def found_on(name: str) -> None:
+        seen.add(name)
+
+    return await look_at_list(services, environment, {name: name for name in names}, found_on)
+
+
+async def _look_daily(service: Service, calls: int, expires: set[int], deaths: list[int]) -> None:
+    story = Story()
+    story.build.link()
+    environment = await story.services.environments.get(story.build.environment.id)
+    double: Any = service
+    services = replace(story.services, flow_pages=double, flow_reports=double)
+    names = frozenset(name for page in service.pages for name in page) | {"deleted"}
+    seen = set[str]()
+    turns = len(service.pages) + (len(names) if service.is_bare else 0)
+    days = 2 * -(-turns // calls) + len(deaths) + len(expires) * (1 + -(-turns // calls))
+    for day in range(days + 1):
+        service.calls, service.expired = calls, day in expires
+        service.dies_at = deaths[day] if day < len(deaths) else 0
+        service.read = []
+        try:
+            missed = await _sweep(services, environment, names, seen)
+        except KilledError:
+            continue
+        assert missed <= len(names)
+        if not service.is_bare:
+            assert missed in {0, len(names) - len(_on(service, service.read))}
+    assert seen == names - {"deleted"} - (service.refused if service.is_bare else frozenset())
+
+
+def _on(service: Service, cursors: list[str]) -> set[str]:
+    return {name for cursor in cursors for name in service.pages[int(cursor or 0)]}
+
+
+@given(
+    sizes=st.lists(st.integers(0, 4), min_size=1, max_size=8),
+    calls=st.integers(1, 6),
+    is_bare=st.booleans(),
+    refused=st.frozensets(st.integers(0, 20).map(lambda n: f"flow-{n:02}"), max_size=3),
+    expires=st.sets(st.integers(0, 6), max_size=2),
+    deaths=st.lists(st.integers(1, 4), max_size=3),
+)
+def test_each_flow_has_its_turn(
+    sizes: list[int],
+    calls: int,
+    is_bare: bool,
+    refused: frozenset[str],
+    expires: set[int],
+    deaths: list[int],
+) -> None:
+    """Pages, calls a day, cursors that expire and processes that die are drawn at random.
+
+    A bare list takes two calls of a day at least: the page, and one of its flows.
+    """
+    names = iter(f"flow-{n:02}" for n in range(sum(sizes)))
+    pages = [tuple(next(names) for _ in range(size)) for size in sizes]
+    service = Service(pages=pages, is_bare=is_bare, refused=refused)
+    asyncio.run(_look_daily(service, max(calls, 2) if is_bare else calls, expires, deaths))
