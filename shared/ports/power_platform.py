@@ -69,15 +69,24 @@ class FlowReports(Protocol):
         """Return the licence that a flow runs on; empty: none, None: the answer does not tell."""
 
     async def runs(
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
+    ) -> list[Run]:
+        """Return runs that began from `since` on, newest first, at most `limit`."""
+
+    async def run_page(
         self,
         environment_id: str,
         flow_name: str,
+        cursor: str = "",
         *,
         since: datetime,
-        until: datetime | None = None,
-        limit: int = 250,
-    ) -> list[Run]:
-        """Return runs that began from `since` up to `until`, newest first, at most `limit`."""
+        until: datetime,
+    ) -> Page[Run]:
+        """Return a page of runs that began from `since` up to `until`, newest first: one call.
+
+        Up to 250. Raises `NotFound` for a flow that is gone. A cursor that the platform refuses
+        raises what `FlowPages` says.
+        """
 
     async def failed_actions(
         self, environment_id: str, flow_name: str, run_id: str

@@ -200,13 +200,7 @@ class LargeReports:
         raise NotImplementedError
 
     async def runs(
-        self,
-        environment_id: str,
-        flow_name: str,
-        *,
-        since: datetime,
-        until: datetime | None = None,
-        limit: int = 250,
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[Run]:
         """Nobody has called."""
         return []

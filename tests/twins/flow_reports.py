@@ -89,22 +89,41 @@ class FlowReportsTwin:
         return "PowerAutomatePremium" if self._world.user(flow.owner_id).has_premium else ""
 
     async def runs(
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
+    ) -> list[Run]:
+        """Return runs that began from `since` on, newest first, at most `limit`."""
+        return self._runs(environment_id, flow_name, since, self._world.clock.now())[:limit]
+
+    async def run_page(
         self,
         environment_id: str,
         flow_name: str,
+        cursor: str = "",
         *,
         since: datetime,
-        until: datetime | None = None,
-        limit: int = 250,
+        until: datetime,
+    ) -> Page[Run]:
+        """Return a page of runs that began from `since` up to `until`, newest first.
+
+        As a next link does, a cursor names the time that was asked for first, and a place.
+        """
+        place, _, listed_until = cursor.partition("~")
+        listed_until = listed_until or until.isoformat()
+        moment = datetime.fromisoformat(listed_until)
+        runs = self._runs(environment_id, flow_name, since, moment)
+        page = page_of(self._world, runs, place, self._world.run_page)
+        items = tuple(run for run in page.items if run.started <= until)
+        return Page(items=items, cursor=page.cursor and f"{page.cursor}~{listed_until}")
+
+    def _runs(
+        self, environment_id: str, flow_name: str, since: datetime, until: datetime
     ) -> list[Run]:
-        """Return runs that began from `since` up to `until`, newest first, at most `limit`."""
         flow = self._world.shown_flow(environment_id, flow_name)
-        until = until or self._world.clock.now()
         kept = self._kept(flow)
         if flow.protected_since:
             kept = [run for run in kept if run.started >= flow.protected_since]
         shown = [self._run(run) for run in kept if since <= run.started <= until]
-        return sorted(shown, key=lambda run: run.started, reverse=True)[:limit]
+        return sorted(shown, key=lambda run: run.started, reverse=True)
 
     async def failed_actions(
         self, environment_id: str, flow_name: str, run_id: str

@@ -46,6 +46,8 @@ class World:
         self.cursors_expired = False
         #: Flows a page of the reports of flows on Microsoft's key.
         self.report_page = 250
+        #: Runs a page.
+        self.run_page = 50
         #: Whether the app has the right to act for another user in Dataverse
         #: (platform.md#impersonation).
         self.may_act_on_behalf = True

@@ -49,12 +49,13 @@ async def report_page(
     return Page(items=tuple(flows), cursor=following)
 
 
-def _between(since: datetime, until: datetime | None) -> str:
-    """Return the filter for runs, to the second; what is too late is left out by the caller."""
-    text = f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}"
-    if until is None:
-        return text
-    return f"{text} and startTime le {until + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
+def _runs_of(flow_name: str, since: datetime, until: datetime | None = None, *, top: int) -> Call:
+    """Return the call for runs. Its filter is to the second: the caller leaves out the rest."""
+    began = f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}"
+    if until:
+        began += f" and startTime le {until + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
+    params = {"$filter": began, "$top": str(top)}
+    return Call(method="GET", url=f"flows/{flow_name}/runs", params=params)
 
 
 async def read_flow(
@@ -114,30 +115,39 @@ class FlowServiceReports(FlowReports):
         return None if data is None else data.flow_license_name or ""
 
     async def runs(
-        self,
-        environment_id: str,
-        flow_name: str,
-        *,
-        since: datetime,
-        until: datetime | None = None,
-        limit: int = 250,
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[Run]:
-        """Return runs that began from `since` up to `until`, newest first, at most `limit`."""
-        call = Call(
-            method="GET",
-            url=f"flows/{flow_name}/runs",
-            params={"$filter": _between(since, until), "$top": str(min(limit, _PAGE))},
-        )
+        """Return runs that began from `since` on, newest first, at most `limit`."""
+        call = _runs_of(flow_name, since, top=min(limit, _PAGE))
         runs: list[Run] = []
         async with aclosing(self._service.items(environment_id, call)) as items:
             async for item in items:
                 run = read_wire(RunEntity, item).to_domain()
                 # The platform gives the newest first; its filter is a request, not a promise.
-                if len(runs) == limit or run.started < since:
+                if run.started < since:
                     break
-                if until is None or run.started <= until:
-                    runs.append(run)
+                runs.append(run)
+                if len(runs) == limit:  # before the next item, which may take a call
+                    break
         return runs
+
+    async def run_page(
+        self,
+        environment_id: str,
+        flow_name: str,
+        cursor: str = "",
+        *,
+        since: datetime,
+        until: datetime,
+    ) -> Page[Run]:
+        """Return a page of runs that began from `since` up to `until`, newest first: one call."""
+        call = _runs_of(flow_name, since, until, top=_PAGE)
+        rows, following = await self._service.page(environment_id, call, cursor)
+        runs = [read_wire(RunEntity, row).to_domain() for row in rows]
+        # As in `runs`: what follows a run that is too old is too old as well.
+        goes_on = all(run.started >= since for run in runs)
+        items = tuple(run for run in runs if since <= run.started <= until)
+        return Page(items=items, cursor=following if goes_on else "")
 
     async def failed_actions(
         self, environment_id: str, flow_name: str, run_id: str

@@ -49,6 +49,8 @@ class RunArchive:
     #: they are where the next part goes on.
     oldest: datetime | None = None
     oldest_ids: tuple[str, ...] = ()
+    #: The platform's next page; empty: the next part is looked for by `oldest`.
+    cursor: str = ""
     #: Earlier runs are in parts of an earlier archive of this flow; None: this is the first.
     since: datetime | None = None
     #: Runs of those earlier parts.
@@ -79,7 +81,7 @@ def part_name(archive: RunArchive, number: int) -> str:
     return f"runs/{archive.environment_id}/{archive.job_id}/{number:04}.jsonl"
 
 
-def with_part(archive: RunArchive, where: str, runs: list[Run], state: ArchiveState) -> RunArchive:
+def with_part(archive: RunArchive, where: str, runs: list[Run]) -> RunArchive:
     """Return the archive with a part of `runs` (not empty, newest first) that stands at `where`."""
     oldest = runs[-1].started
     ids = {run.run_id for run in runs if run.started == oldest}
@@ -87,7 +89,6 @@ def with_part(archive: RunArchive, where: str, runs: list[Run], state: ArchiveSt
         ids |= set(archive.oldest_ids)
     return replace(
         archive,
-        state=state,
         runs=archive.runs + len(runs),
         parts=(*archive.parts, where),
         oldest=oldest,
@@ -105,6 +106,7 @@ def continued(archive: RunArchive, *, now: datetime) -> RunArchive:
         earlier_runs=archive.runs,
         oldest=None,
         oldest_ids=(),
+        cursor="",
     )
 
 
@@ -122,3 +124,17 @@ def to_json_lines(runs: Iterable[Run]) -> bytes:
         + b"\n"
         for run in runs
     )
+
+
+def from_json_lines(part: bytes) -> list[Run]:
+    """Return the runs of a part, without the ids of their trigger URLs, which are not kept."""
+    return [
+        Run(
+            run_id=line["run"],
+            started=datetime.fromisoformat(line["started"]),
+            ended=datetime.fromisoformat(line["ended"]) if line["ended"] else None,
+            status=line["status"],
+            trigger_url_id=None,
+        )
+        for line in map(json.loads, part.splitlines())
+    ]

@@ -70,6 +70,9 @@ class Hands(Protocol):
     def refuse_call(self, flow_id: str) -> None:
         """Let the newest run of a flow have failed: its action `Call` was refused."""
 
+    def set_run_page(self, size: int) -> None:
+        """Let a page of runs take so many."""
+
     async def link(self) -> None:
         """Apply the policy to the environment, and wait out the link itself, not the migration."""
 
@@ -137,6 +140,9 @@ class _TwinHands:
         run = max(self.world.workflow(ENVIRONMENT, flow_id).runs, key=lambda one: one.started)
         run.failed, run.failed_action, run.error = True, "Call", REFUSED
 
+    def set_run_page(self, size: int) -> None:
+        self.world.run_page = size
+
     async def link(self) -> None:
         described_twins.link(self.world, self.world.environment(ENVIRONMENT))
 
@@ -196,6 +202,9 @@ class _TenantHands:
         error = {"code": "BadRequest", "message": REFUSED}
         run.outcome, run.actions["Call"] = "Failed", {"status": "Failed", "error": error}
         run.actions["Before"] = {"status": "Succeeded", "code": "OK"}
+
+    def set_run_page(self, size: int) -> None:
+        self.app.world.platform.assumptions.run_page = size
 
     async def link(self) -> None:
         await self.app.world.link()

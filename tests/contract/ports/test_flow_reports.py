@@ -181,16 +181,36 @@ async def test_runs_are_those_of_a_time_newest_first(side: Side) -> None:
 
     recent = await runs(ENVIRONMENT, HTTP_FLOW, since=now - timedelta(seconds=1000))
     newest = await runs(ENVIRONMENT, HTTP_FLOW, since=now - day, limit=1)
-    older = await runs(ENVIRONMENT, HTTP_FLOW, since=now - day, until=now - timedelta(seconds=1000))
 
     assert len(recent) == 2
     assert recent[0].started > recent[1].started
     assert newest == recent[:1]
-    assert len(older) == 1
-    assert older[0].started < recent[1].started
     assert recent[0].trigger_url_id == side.hands.url_id(HTTP_FLOW)
     assert recent[0].status == "Succeeded"
     assert not recent[0].is_going
+
+
+async def test_pages_of_runs_are_those_up_to_a_moment(side: Side) -> None:
+    """A cursor is all that has to be kept; the run that began at the moment belongs to them."""
+    reports, now = side.ports.flow_reports, side.hands.now()
+    since = now - timedelta(days=1)
+    side.hands.set_run_page(1)
+    newest, *older = await reports.runs(ENVIRONMENT, HTTP_FLOW, since=since)
+    until = older[0].started
+
+    first = await reports.run_page(ENVIRONMENT, HTTP_FLOW, since=since, until=until)
+    again = await reports.run_page(ENVIRONMENT, HTTP_FLOW, first.cursor, since=since, until=until)
+    found, page = [*first.items], first
+    while page.cursor:
+        page = await reports.run_page(ENVIRONMENT, HTTP_FLOW, page.cursor, since=since, until=until)
+        found += page.items
+
+    assert newest.started > until
+    assert found == older
+    assert len(first.items) <= 1
+    assert set(again.items).isdisjoint(first.items)
+    with pytest.raises(NotFound):
+        await reports.run_page(ENVIRONMENT, STRANGER, since=since, until=until)
 
 
 async def test_runs_are_kept_for_28_days(side: Side) -> None:

@@ -33,9 +33,9 @@ from tests.twins.crash import Killed, Moment, Plan
 from tests.twins.snapshot import differences, take_snapshot
 from tests.twins.world import World
 
-RUNS = 230
+RUNS = 130
 #: More calls than a delete of one original makes.
-CALLS = 75
+CALLS = 80
 
 
 def watched(story: Story) -> Story:

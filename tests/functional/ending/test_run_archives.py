@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,7 +17,7 @@ from shared.use_cases.archive_runs import archive_runs, show_run_archives
 from tests.functional.cli.cli_app import served_app
 from tests.functional.stories.app_calls import call
 from tests.functional.stories.remediation_story import Story, approve_shown
-from tests.twins.crash import Killed, Moment, Plan
+from tests.twins.crash import Killed, Moment, Plan, interrupting
 from tests.twins.services import services_of
 from tests.twins.tenant import TwinFlow, TwinRun
 
@@ -70,12 +71,12 @@ def _kept_runs(story: Story) -> list[str]:
 
 
 async def test_every_run_is_kept_once_in_parts(story: Story) -> None:
-    """450 runs, some of them begun at the same moment, stand in three parts as JSON Lines."""
+    """450 runs, some of them begun at the same moment: each page of 50 is a part."""
     archives = {one.display_name: one for one in await _archive_all(story)}
 
     assert archives["Orders"].state is ArchiveState.COMPLETE
     assert archives["Orders"].runs == RUNS
-    assert len(archives["Orders"].parts) == 3
+    assert len(archives["Orders"].parts) == 9
     assert (archives["Idle"].state, archives["Idle"].runs) == (ArchiveState.COMPLETE, 0)
     kept = _kept_runs(story)
     assert len(kept) == len(set(kept)) == RUNS
@@ -94,6 +95,49 @@ async def test_an_archive_goes_on_after_a_kill(story: Story, number: int, moment
     assert plan.has_struck
     kept = _kept_runs(story)
     assert len(kept) == len(set(kept)) == RUNS
+
+
+async def test_a_part_that_stood_before_a_kill_counts_as_it_is(story: Story) -> None:
+    """The page that is read again is longer: what the part does not hold is in the next one."""
+    plan, ports = Plan(at=1, moment=Moment.AFTER), story.twins.ports
+    dying = services_of(replace(ports, archive=interrupting(ports.archive, plan)))
+    with suppress(Killed):
+        await archive_runs(dying, story.remediation.id)
+    story.world.run_page = 70
+
+    archives = {one.display_name: one for one in await _archive_all(story)}
+
+    assert plan.has_struck
+    kept = _kept_runs(story)
+    assert len(kept) == len(set(kept)) == archives["Orders"].runs == RUNS
+
+
+async def test_an_archive_ends_although_every_cursor_expires(story: Story) -> None:
+    """The list begins anew where the last part ended."""
+    story.world.cursors_expired = True
+
+    await _archive_all(story)
+
+    kept = _kept_runs(story)
+    assert len(kept) == len(set(kept)) == RUNS
+
+
+async def test_more_runs_than_a_page_may_have_begun_at_one_moment(story: Story) -> None:
+    """As when a system sends all that it had queued."""
+    busy = next(flow for flow in story.world.flows() if flow.name == "Idle")
+    started = story.world.clock.now() - timedelta(hours=2)
+    for number in range(3 * story.world.run_page):
+        run = TwinRun(
+            run_id=f"burst-{number:05}",
+            started=started,
+            ends=started + timedelta(seconds=2),
+            trigger_url_id=busy.trigger_url_id,
+        )
+        busy.runs.append(run)
+
+    archives = {one.display_name: one for one in await _archive_all(story)}
+
+    assert archives["Idle"].runs == 3 * story.world.run_page
 
 
 async def test_only_the_newest_runs_are_kept_where_there_are_too_many(

@@ -1,0 +1,211 @@
+"""Whatever the budget of calls, from one a minute on: long lists end, and are read once."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from shared.adapters.state.call_ledger import BudgetLimit
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.run_archive import ArchiveState
+from shared.errors import Refused
+from shared.ports import FlowReports, Page
+from shared.use_cases.archive_runs import archive_runs
+from tests.functional.assessing.test_ordered_assessment import order, shown
+from tests.functional.stories.call_meter import MINUTE, Meter, put_on_budget
+from tests.functional.stories.remediation_story import Story, approve_shown
+from tests.twins.ports import Ports
+from tests.twins.tenant import TwinFlow, TwinRun
+
+MOST = 12
+LISTS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+#: The calls with a cursor, counted from 1, that the platform refuses.
+expiries = st.frozensets(st.integers(1, MOST), max_size=3)
+
+
+@dataclass(slots=True)
+class Lists:
+    """Stands before the reports: notes which pages were given, and lets cursors expire."""
+
+    expires: frozenset[int]
+    #: Of each page: which list, its cursor, and how many items it had; None: it was refused.
+    given: list[tuple[object, str, int | None]] = field(default_factory=list)
+    _cursors: int = 0
+
+    def put_before(self, story: Story) -> None:
+        """Stand before the port of every process of the story."""
+
+        def watched(ports: Ports) -> Ports:
+            reports: Any = _Watched(self, ports.flow_reports)
+            return replace(ports, flow_reports=reports)
+
+        story.around = watched
+        story.renew()
+
+    @property
+    def expired(self) -> int:
+        """Return how many cursors were refused."""
+        return sum(size is None for _, _, size in self.given)
+
+    def readings(self, name: object) -> list[list[str]]:
+        """Return the cursors of the pages of one list, anew after each that expired."""
+        found: list[list[str]] = [[]]
+        for one, cursor, size in self.given:
+            if one == name and size is None:
+                found.append([])
+            elif one == name:
+                found[-1].append(cursor)
+        return found
+
+    async def page[T](
+        self, name: object, cursor: str, read: Callable[[], Awaitable[Page[T]]]
+    ) -> Page[T]:
+        """Give a page, or refuse its cursor."""
+        self._cursors += bool(cursor)
+        if cursor and self._cursors in self.expires:
+            self.given.append((name, cursor, None))
+            raise Refused("The cursor has expired.", code="Expired", status=410)
+        page = await read()
+        self.given.append((name, cursor, len(page.items)))
+        return page
+
+
+class _Watched:
+    def __init__(self, lists: Lists, reports: FlowReports) -> None:
+        self._lists, self._reports = lists, reports
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reports, name)
+
+    async def run_page(
+        self, environment_id: str, flow_name: str, cursor: str = "", **times: Any
+    ) -> Page[Any]:
+        """Watch a page of the runs of a flow."""
+        read = self._reports.run_page
+        name = (flow_name, times["until"])
+        return await self._lists.page(
+            name, cursor, lambda: read(environment_id, flow_name, cursor, **times)
+        )
+
+    async def microsoft_key_flows(
+        self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
+    ) -> Page[Any]:
+        """Watch a page of a report."""
+        read = self._reports.microsoft_key_flows
+        return await self._lists.page(
+            cannot_migrate_only,
+            cursor,
+            lambda: read(environment_id, cursor, cannot_migrate_only=cannot_migrate_only),
+        )
+
+
+def _let_run(story: Story, flow: TwinFlow, count: int) -> None:
+    """Let a flow have run every hour."""
+    for number in range(count):
+        started = story.world.clock.now() - timedelta(hours=number, seconds=1)
+        run = TwinRun(
+            run_id=f"{flow.name}-{number}",
+            started=started,
+            ends=started + timedelta(seconds=2),
+            trigger_url_id=flow.trigger_url_id,
+        )
+        flow.runs.append(run)
+
+
+async def _archive(story: Story) -> set[ArchiveState]:
+    """Ask until all is archived, as the command does; returns the states of the archives."""
+    until = story.world.clock.now() + timedelta(hours=3)
+    while True:
+        found = await story.driver.call(lambda s: archive_runs(s, story.remediation.id))
+        if found.is_finished:
+            return {one.state for one in found.archives}
+        assert story.world.clock.now() < until, found
+        await story.run(found.wait or timedelta(0))
+
+
+@LISTS
+@given(
+    runs=st.lists(st.integers(0, MOST), min_size=1, max_size=3),
+    page=st.integers(1, MOST),
+    calls=st.integers(1, 6),
+    expires=expiries,
+)
+@example(runs=[10], page=1, calls=1, expires=frozenset())
+def test_archives_of_runs_end_and_read_no_run_twice(
+    runs: list[int], page: int, calls: int, expires: frozenset[int]
+) -> None:
+    """While the remediation goes on; a cursor that expires costs the run at its boundary."""
+
+    async def scenario() -> None:
+        story, lists, meter = Story(), Lists(expires), Meter()
+        flows = [story.build.http_flow(f"Flow {number}") for number in range(len(runs))]
+        story.build.link()
+        story.world.run_page = page
+        await story.opt_in()
+        await story.order()
+        await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
+        await story.run(timedelta(minutes=10))
+        for flow, count in zip(flows, runs, strict=True):
+            _let_run(story, flow, count)
+        lists.put_before(story)
+        put_on_budget(story, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
+        story.renew()
+
+        states = await _archive(story)
+
+        assert states == {ArchiveState.COMPLETE}
+        contents = story.twins.archive.contents
+        parts = [content for name, content in contents.items() if name.startswith("runs/")]
+        kept = [json.loads(line)["run"] for part in parts for line in part.splitlines()]
+        assert sorted(kept) == sorted(run.run_id for flow in flows for run in flow.runs)
+        pages = [(name, cursor) for name, cursor, size in lists.given if size is not None]
+        assert len(pages) == len(set(pages))
+        of_runs = [one for one in lists.given if isinstance(one[0], tuple)]
+        assert sum(size or 0 for _, _, size in of_runs) <= sum(runs) + lists.expired
+        assert meter.most_in_a_minute() <= calls
+
+    asyncio.run(scenario())
+
+
+@LISTS
+@given(
+    flows=st.integers(0, MOST),
+    page=st.integers(1, MOST),
+    calls=st.integers(1, 6),
+    expires=expiries,
+)
+@example(flows=MOST, page=1, calls=1, expires=frozenset())
+def test_an_ordered_assessment_ends_and_reads_no_page_twice(
+    flows: int, page: int, calls: int, expires: frozenset[int]
+) -> None:
+    """Where a cursor expires that list begins anew, and no other."""
+
+    async def scenario() -> None:
+        story, lists, meter = Story(), Lists(expires), Meter()
+        for number in range(flows):
+            story.build.app_setting_caller(story.build.http_flow(f"Flow {number}"))
+        story.world.report_page = page
+        lists.put_before(story)
+        put_on_budget(story, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
+        story.renew()
+
+        started = await order(story)
+        await story.run(timedelta(hours=6))
+
+        found = await shown(story, started)
+        assert found.job.state is EnvironmentJobState.FINISHED, found.job.reason
+        assert found.answer is not None
+        assert len(found.answer.flows) == flows
+        whole = [str(first) if first else "" for first in range(0, max(flows, 1), page)]
+        for staying in (True, False):
+            *cut, last = lists.readings(staying)
+            assert last == whole
+            assert all(one == whole[: len(one)] for one in cut)
+        assert meter.most_in_a_minute() <= calls
+
+    asyncio.run(scenario())
