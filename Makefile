@@ -49,7 +49,7 @@ CLI_MICROSOFT365 := 11.11.0
 WRITE ?=
 .PHONY: outsiders
 outsiders: $(TEST) $(OUTSIDERS)/.installed $(AZURE_CLI)/.installed
-	OUTSIDERS=$(OUTSIDERS) AZURE_CLI=$(AZURE_CLI) $(if $(WRITE),OUTSIDERS_WRITE=1) $(BIN)/python -m pytest tests/outsiders
+	OUTSIDERS=$(OUTSIDERS) AZURE_CLI=$(AZURE_CLI) $(if $(WRITE),OUTSIDERS_WRITE=1) $(BIN)/python -m pytest tests/third_party_clients
 
 $(OUTSIDERS)/.installed: requirements-outsiders.txt Makefile $(OUTSIDERS)/.cli
 	$(PYTHON) -m venv $(OUTSIDERS)

@@ -8,6 +8,7 @@ import typer
 from cmkflow import (
     assess,
     audit_commands,
+    deletion_commands,
     doctor_command,
     environment_commands,
     evidence_commands,
@@ -15,11 +16,10 @@ from cmkflow import (
     kill_switch_commands,
     login_commands,
     network_commands,
-    operator_commands,
-    originals,
     plan_commands,
     remediation_commands,
-    runs,
+    run_archive_commands,
+    service_account_commands,
     status_command,
 )
 from cmkflow.inspect_command import inspect
@@ -40,9 +40,9 @@ app.add_typer(network_commands.app, name="network")
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(evidence_commands.app, name="evidence")
 app.add_typer(kill_switch_commands.app, name="kill-switch")
-app.add_typer(operator_commands.app, name="operator")
-app.add_typer(runs.app, name="runs")
-app.add_typer(originals.app, name="originals")
+app.add_typer(service_account_commands.app, name="operator")
+app.add_typer(run_archive_commands.app, name="runs")
+app.add_typer(deletion_commands.app, name="originals")
 assess.register(app)
 kill_switch_commands.register_health(app)
 status_command.register(app)

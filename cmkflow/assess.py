@@ -17,10 +17,10 @@ from cmkflow.api_client import Api, ApiError, Call, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.assessment_page import REASONS, page_of
 from cmkflow.finding_text import finding_text
-from cmkflow.finish_tables import number_of
 from cmkflow.listing import facts, table
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import ENVIRONMENTS
+from cmkflow.run_archive_tables import number_of
 from cmkflow.terminal import echo
 
 #: Between two looks: the first come soon, because a small environment takes seconds.

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cmkflow.finish_tables import number_of
-from shared.domain.plans.mmk_reason import MmkReason
-from shared.pages import rendered, style
+from cmkflow.run_archive_tables import number_of
+from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.html_pages import rendered, style
 
 #: By what the API calls a reason.
 REASONS = {str(reason): reason.category.title for reason in MmkReason}

@@ -7,7 +7,7 @@ import typer
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.listing import After, Listing
-from cmkflow.moments import minute
+from cmkflow.timestamps import minute
 
 
 def register(group: typer.Typer) -> None:

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cmkflow.answer_tables import counted
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
 from cmkflow.listing import Listing, ShortId, facts
 from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
-from shared.domain.named import short_ids
+from cmkflow.remediation_tables import counted
+from shared.domain.name_lookup import short_ids
 
 app = typer.Typer(no_args_is_help=True, help="What the app may do in each environment.")
 

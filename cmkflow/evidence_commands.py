@@ -14,7 +14,7 @@ from cmkflow.named_files import named_file, write_file
 from cmkflow.names import RemediationId
 from cmkflow.pager import NoPager, print_text
 from cmkflow.terminal import echo
-from shared.domain.evidence_pack import differences
+from shared.domain.evidence_file import differences
 
 app = typer.Typer(no_args_is_help=True, help="Keep the evidence of a remediation, and check it.")
 

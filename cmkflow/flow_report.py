@@ -7,7 +7,7 @@ from cmkflow.flow_files import FlowFile
 from shared.domain.definitions.flow_definition import FlowDefinition
 from shared.domain.definitions.flow_documents import FoundFlow
 from shared.domain.definitions.json_values import texts_in
-from shared.domain.plans.mmk_rule import Assessment, explain_all
+from shared.domain.plans.microsoft_key_rule import Assessment, explain_all
 from shared.domain.trigger_urls.trigger_url import TriggerUrl, find_trigger_urls
 
 

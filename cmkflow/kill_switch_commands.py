@@ -8,8 +8,8 @@ from rich.text import Text
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.listing import Listing, facts
-from cmkflow.moments import minute
-from cmkflow.person import Name
+from cmkflow.signed_in_name import Name
+from cmkflow.timestamps import minute
 
 app = typer.Typer(no_args_is_help=True, help="Stop every write of the app, or allow them again.")
 

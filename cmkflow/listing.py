@@ -16,7 +16,7 @@ from shared.domain.jobs.deletion_states import DELETION_STATES
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
-from shared.domain.jobs.state_table import Actor, Facts
+from shared.domain.jobs.state_machine import Actor, Facts
 
 
 def _style(facts: Facts) -> str:

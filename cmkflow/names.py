@@ -14,7 +14,7 @@ import typer
 
 from cmkflow.api_client import Api, ApiError, Call, ExitCode
 from cmkflow.terminal import one_line
-from shared.domain.named import Named, close, did_you_mean, meant
+from shared.domain.name_lookup import Named, close, did_you_mean, meant
 
 _WHOLE = re.compile(r"(default-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 

@@ -11,11 +11,11 @@ from typing import NotRequired, TypedDict
 from cmkflow.exported_resources import ExportedResources
 from cmkflow.template_repair import unwritten, with_parameters
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.admission import Sources, admit
-from shared.domain.network.coverage import FLOW_TAGS, PROTECTED_TAG, TAGS_BESIDE
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.gap import gap_of
-from shared.domain.network.repair import Repair, closed
+from shared.domain.network.firewall_decision import Sources, admit
+from shared.domain.network.firewall_fix import Repair, closed
+from shared.domain.network.firewall_issue import gap_of
+from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG, TAGS_BESIDE
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.network.verdict import TagVerdict, Verdict, judge
 from shared.firewalls import firewall_kinds

@@ -15,13 +15,13 @@ from rich.text import Text
 
 from cmkflow.api_client import ExitCode
 from cmkflow.exported_resources import read_exported
+from cmkflow.firewall_fix_text import RepairLanguage, repair_text
 from cmkflow.listing import table
 from cmkflow.network_check import Question, Row, check_network, is_gap
 from cmkflow.pager import NoPager, print_text
-from cmkflow.repair_text import RepairLanguage, repair_text
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
-from shared.domain.network.coverage import PROTECTED_TAG, TAGS_BESIDE
+from shared.domain.network.network_check import PROTECTED_TAG, TAGS_BESIDE
 from shared.domain.network.service_tags import ServiceTagList
 
 _SHOWN = 3

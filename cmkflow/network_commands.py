@@ -18,17 +18,17 @@ from rich.text import Text
 
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
+from cmkflow.firewall_fix_command import register as register_repair
 from cmkflow.listing import table
-from cmkflow.moments import minute
 from cmkflow.names import InEnvironment, RemediationId
+from cmkflow.network_called_hosts_command import show_targets
 from cmkflow.network_check_command import check
-from cmkflow.network_targets_command import show_targets
-from cmkflow.outgoing_text import outgoing_text
 from cmkflow.pager import NoPager, print_text
-from cmkflow.repair_command import register as register_repair
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
-from shared.domain.network.coverage import PROTECTED_TAG
+from cmkflow.timestamps import minute
+from cmkflow.trigger_hosts_text import outgoing_text
+from shared.domain.network.network_check import PROTECTED_TAG
 from shared.domain.network.service_tags import (
     RangeChange,
     ServiceTagList,

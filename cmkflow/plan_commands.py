@@ -7,17 +7,17 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cmkflow.answer_tables import counted, some
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
-from cmkflow.finish_tables import number_of
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
-from cmkflow.person import Name
 from cmkflow.plan_text import plan_blocks, summary
 from cmkflow.remediation_commands import Yes
+from cmkflow.remediation_tables import counted, some
+from cmkflow.run_archive_tables import number_of
+from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, echo, one_line
-from shared.domain.plans.approval import with_all_that_runs
+from shared.domain.plans.plan_approval import with_all_that_runs
 from shared.domain.plans.plan_item import PlannedAction
 
 app = typer.Typer(no_args_is_help=True, help="Show plans, and approve them as they are shown.")

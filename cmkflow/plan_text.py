@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.listing import facts
-from cmkflow.moments import minute
-from shared.domain.plans.words import ACTION_WORDS, CONVERSION_WORDS, place_in_plan
+from cmkflow.timestamps import minute
+from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS, place_in_plan
 
 #: There is no copy to point a caller at: nobody has to change one by hand.
 _KEEPS_CALLERS = "add_to_solution"

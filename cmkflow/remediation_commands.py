@@ -5,14 +5,6 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cmkflow.answer_tables import (
-    counted,
-    remediation_detail,
-    remediation_table,
-    some,
-    unreadable,
-    watched_lines,
-)
 from cmkflow.api_client import Api, Call, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.listing import After
@@ -23,11 +15,19 @@ from cmkflow.names import (
     InEnvironment,
     RemediationId,
 )
-from cmkflow.person import Name
+from cmkflow.remediation_tables import (
+    counted,
+    remediation_detail,
+    remediation_table,
+    some,
+    unreadable,
+    watched_lines,
+)
+from cmkflow.signed_in_name import Name
 from cmkflow.terminal import confirm
 from cmkflow.watching import Watch
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
-from shared.domain.jobs.state_table import Actor
+from shared.domain.jobs.state_machine import Actor
 
 app = typer.Typer(no_args_is_help=True, help="Start remediations, follow and decide them.")
 

@@ -7,13 +7,13 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.answer_tables import unreadable
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.listing import Listing
-from cmkflow.moments import until, when
+from cmkflow.remediation_tables import unreadable
+from cmkflow.timestamps import until, when
 from cmkflow.watching import Watch
-from shared.domain.plans.words import left_in_words
+from shared.domain.plans.display_text import left_in_words
 
 #: In the order of the API: what cannot wait stands first.
 _URGENT = {"neither_on"}

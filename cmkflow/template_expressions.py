@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 from shared.domain.definitions.json_values import as_mapping
-from shared.domain.network.repair_text import SUBSCRIPTION
+from shared.domain.network.firewall_fix_text import SUBSCRIPTION
 
 _TOKEN = re.compile(r"\s*(?:'((?:[^']|'')*)'|(-?\d+)|([A-Za-z_]\w*)|([().,\[\]]))")
 #: A variable that names itself, over others, would be followed for ever.

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cmkflow.template_expressions import Expressions
-from shared.domain.network.gap import NetworkGap
-from shared.domain.network.repair import Repair, refused
-from shared.domain.network.repair_text import GROUP, SUBSCRIPTION, label
+from shared.domain.network.firewall_fix import Repair, refused
+from shared.domain.network.firewall_fix_text import GROUP, SUBSCRIPTION, label
+from shared.domain.network.firewall_issue import NetworkGap
 
 _BICEP_TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _TERRAFORM_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')

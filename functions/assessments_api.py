@@ -7,9 +7,9 @@ import azure.functions as func
 from pydantic import AwareDatetime, BeforeValidator, model_validator
 
 from functions.endpoints import Call, endpoint
-from functions.http_answers import Answer, ok
 from functions.http_headers import LOCATION, RETRY_AFTER
 from functions.http_requests import NoBody, NoQuery, Request, Text
+from functions.http_responses import Answer, ok
 from shared.bootstrap import services
 from shared.domain.assessment.assessment import Phase, Topic
 from shared.domain.finding import Level
@@ -20,7 +20,7 @@ from shared.domain.plans.discovery import Source
 from shared.domain.principal import Role
 from shared.use_cases import order_assessment as orders
 from shared.use_cases.assess import assess
-from shared.use_cases.audit_subjects import new_assessment
+from shared.use_cases.audit_state import new_assessment
 
 #: After which it is worth while to ask how far an assessment is.
 _SECONDS = 5

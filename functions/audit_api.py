@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from functions.endpoints import Call, endpoint
-from functions.http_answers import Answer
 from functions.http_requests import NoBody
+from functions.http_responses import Answer
 from functions.paging import Page, PagedQuery
 from shared.bootstrap import services
 from shared.domain.principal import PrincipalKind, Role
-from shared.use_cases.audit_trail import show_audit
+from shared.use_cases.audit_log import show_audit
 
 
 class AuditEntryAnswer(Answer):

@@ -8,23 +8,23 @@ import azure.functions as func
 from pydantic import Field, StringConstraints
 
 from functions.dashboard import pages
-from functions.dashboard.frame import View, assets
+from functions.dashboard.page_layout import View, assets
 from functions.endpoints import HTML, Call, endpoint
-from functions.http_answers import page
 from functions.http_requests import NoBody, NoQuery, Request, Text
+from functions.http_responses import page
 from functions.paging import PagedQuery
 from functions.remediation_models import EnvironmentId
 from shared.bootstrap import services
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.principal import Role
 from shared.errors import Blocked, NotFound, ProductError
-from shared.pages import style
+from shared.html_pages import style
 from shared.use_cases import show_flow as flows
-from shared.use_cases.remediation_rows import find, refuse_own_order
-from shared.use_cases.repair_network import ShownRepair, show_repairs
-from shared.use_cases.show_attention import show_attention
+from shared.use_cases.manage_firewall_fixes import ShownRepair, show_repairs
+from shared.use_cases.read_remediation_rows import find, refuse_own_order
 from shared.use_cases.show_part import closed_flows, show_part
 from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
+from shared.use_cases.show_status import show_attention
 
 
 class PageQuery(Request):

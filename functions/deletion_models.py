@@ -5,10 +5,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime
 
-from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWindowAnswer
-from functions.http_answers import Answer
+from functions.deletion_response import DeletionAnswer
 from functions.http_requests import Text
+from functions.http_responses import Answer
 from functions.remediation_models import ChangeAnswer, FlowChoice
+from functions.run_archive_models import RunArchiveAnswer, TicketWindowAnswer
 
 
 def _in_utc(moment: datetime) -> datetime:

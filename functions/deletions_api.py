@@ -9,14 +9,14 @@ from functions.deletion_models import (
     KeptAnswer,
 )
 from functions.endpoints import Call, endpoint
-from functions.finish_models import RunArchiveAnswer, TicketWindowAnswer
-from functions.http_answers import ItemList
 from functions.http_requests import NoBody, NoQuery
+from functions.http_responses import ItemList
+from functions.run_archive_models import RunArchiveAnswer, TicketWindowAnswer
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.archive_runs import show_run_archives
-from shared.use_cases.audit_subjects import remediation_state
-from shared.use_cases.order_deletions import (
+from shared.use_cases.audit_state import remediation_state
+from shared.use_cases.schedule_deletions import (
     DeletionOrder,
     keep_originals,
     order_deletions,

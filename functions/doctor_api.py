@@ -2,11 +2,11 @@
 
 from functions.assessments_api import FindingAnswer
 from functions.endpoints import Call, endpoint
-from functions.http_answers import ItemList
 from functions.http_requests import NoBody, NoQuery
+from functions.http_responses import ItemList
 from shared.bootstrap import services
 from shared.domain.principal import Role
-from shared.use_cases.examine_deployment import examine_deployment as examine
+from shared.use_cases.check_deployment import examine_deployment as examine
 
 
 @endpoint(role=Role.READER, answer=ItemList[FindingAnswer])

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import azure.functions as func
 
 from functions.forms import for_browser, is_form, read_form
-from functions.http_answers import Answer, etag_of, ok
 from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, fits
 from functions.http_requests import NoBody, NoQuery, Request, read_body, read_params, read_query
+from functions.http_responses import Answer, etag_of, ok
 from functions.principals import check_origin, check_role, named, principal_of, source_of
 from functions.problems import (
     BadRequest,
@@ -37,7 +37,7 @@ from shared.domain.principal import Principal, Role
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import PreconditionFailed, ProductError
 from shared.log_fields import product_log
-from shared.use_cases.audit_trail import (
+from shared.use_cases.audit_log import (
     NotedOrder,
     Subject,
     note_order,

@@ -11,10 +11,10 @@ from pydantic import (
     model_validator,
 )
 
-from functions.http_answers import Answer
 from functions.http_requests import Request, Text
+from functions.http_responses import Answer
 from shared.domain.environment import Mode
-from shared.domain.jobs.maintenance import is_window
+from shared.domain.jobs.maintenance_window import is_window
 from shared.use_cases.change_environment import ShownEnvironment
 
 

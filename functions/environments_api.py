@@ -8,16 +8,16 @@ from functions.environment_models import (
     Waiver,
     WaiverAnswer,
 )
-from functions.http_answers import ItemList
 from functions.http_headers import IF_MATCH
 from functions.http_requests import NoBody, NoQuery
+from functions.http_responses import ItemList
 from functions.paging import Page, PagedQuery
 from shared.bootstrap import services
 from shared.domain.identifiers import environment_identifier
 from shared.domain.principal import Role
 from shared.use_cases import change_environment as environments
 from shared.use_cases import name_flows
-from shared.use_cases.audit_subjects import environment_state
+from shared.use_cases.audit_state import environment_state
 
 
 @endpoint(

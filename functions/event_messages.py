@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import azure.functions as func
 
-from functions.outcomes import Delivery, delivery_of, settle
+from functions.message_handling import Delivery, delivery_of, settle
 from shared.bootstrap import services
 from shared.domain.events import Event, read_events
 from shared.errors import Unreadable

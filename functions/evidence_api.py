@@ -4,9 +4,9 @@ import azure.functions as func
 
 from functions.endpoints import Call, endpoint
 from functions.evidence_file import evidence_file
-from functions.http_answers import download
 from functions.http_headers import DIGEST
 from functions.http_requests import NoBody, NoQuery
+from functions.http_responses import download
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.collect_evidence import evidence_of

@@ -15,13 +15,13 @@ from functions.evidence_models import (
     RemediationEvidence,
     UnreadableRows,
 )
-from functions.http_answers import Answer
-from shared.domain.evidence_pack import APPROVED_PLANS, EvidencePack
+from functions.http_responses import Answer
+from shared.domain.evidence_file import APPROVED_PLANS, EvidencePack
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound
-from shared.pages import rendered, style
+from shared.html_pages import rendered, style
 from shared.use_cases.collect_evidence import Evidence, FlowEvidence
 
 #: Bytes of run summaries that a pack takes; what is more is named and stays in the archive.

@@ -3,8 +3,7 @@
 from datetime import datetime
 
 from functions.deletion_models import DeletionDetail
-from functions.finish_models import RunArchiveAnswer
-from functions.http_answers import Answer
+from functions.http_responses import Answer
 from functions.plan_models import PlanItemAnswer
 from functions.remediation_models import (
     ChangeAnswer,
@@ -13,10 +12,11 @@ from functions.remediation_models import (
     RemediationAnswer,
     UnreadableAnswer,
 )
-from shared.domain.callers.records import CallerState
-from shared.domain.jobs.recorded_changes import ChangeKind
-from shared.domain.network.refused_call import Symptom
-from shared.domain.network.repair_record import RepairState
+from functions.run_archive_models import RunArchiveAnswer
+from shared.domain.callers.caller_records import CallerState
+from shared.domain.jobs.change_records import ChangeKind
+from shared.domain.network.blocked_call import Symptom
+from shared.domain.network.firewall_fix_record import RepairState
 from shared.domain.plans.plan_item import Left
 
 

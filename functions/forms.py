@@ -6,9 +6,9 @@ from urllib.parse import parse_qsl, urlencode
 
 import azure.functions as func
 
-from functions.dashboard.frame import problem_page
-from functions.http_answers import page
+from functions.dashboard.page_layout import problem_page
 from functions.http_requests import Request, body_of, checked
+from functions.http_responses import page
 from functions.principals import is_own_page
 from functions.problems import CHALLENGE, MEDIA_TYPE, Forbidden
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from functions.endpoints import Call, endpoint
-from functions.http_answers import Answer
 from functions.http_requests import NoBody, NoQuery
+from functions.http_responses import Answer
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.check_health import check_health

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import azure.functions as func
 
-from functions.outcomes import delivery_of, settle
+from functions.message_handling import delivery_of, settle
 from shared.bootstrap import services
 from shared.domain.identifiers import is_identifier
 from shared.errors import Unreadable

@@ -4,12 +4,12 @@ from pydantic import ConfigDict, model_validator
 
 from functions.assessments_api import FindingAnswer
 from functions.endpoints import Call, endpoint
-from functions.http_answers import Answer, ItemList
 from functions.http_requests import NoQuery, Request, Text
+from functions.http_responses import Answer, ItemList
 from shared.bootstrap import services
 from shared.domain.finding import Level
 from shared.domain.principal import Role
-from shared.use_cases.audit_subjects import keys_state
+from shared.use_cases.audit_state import keys_state
 from shared.use_cases.check_keys import check_keys
 
 

@@ -3,15 +3,15 @@
 from datetime import datetime
 
 from functions.endpoints import Call, endpoint
-from functions.http_answers import Answer
 from functions.http_headers import IF_MATCH
 from functions.http_requests import NoBody, NoQuery, Request, Text
+from functions.http_responses import Answer
 from shared.bootstrap import services
-from shared.domain.callers.records import Flag
+from shared.domain.kill_switch import Flag
 from shared.domain.principal import Role
-from shared.steps.gate import kill_switch
-from shared.use_cases.audit_subjects import switch_state
-from shared.use_cases.switch_writes import set_kill_switch
+from shared.steps.write_permission import kill_switch
+from shared.use_cases.audit_state import switch_state
+from shared.use_cases.set_kill_switch import set_kill_switch
 
 
 class KillSwitchChange(Request):

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from functions.http_answers import Answer, ItemList
 from functions.http_requests import Request
+from functions.http_responses import Answer, ItemList
 from shared.errors import NotFound
 
 

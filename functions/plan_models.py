@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, StringConstraints
 
 from functions.environment_models import FlowId
-from functions.http_answers import Answer, ItemList
 from functions.http_requests import Request, Text
+from functions.http_responses import Answer, ItemList
 from functions.remediation_models import EnvironmentId, EnvironmentJobAnswer, Once, Some
 from shared.domain.conversions.conversion import Edit
-from shared.domain.jobs.job import Pattern
+from shared.domain.jobs.flow_job import Pattern
 from shared.domain.plans.plan_item import PlannedAction
 from shared.use_cases.show_remediation import ShownPlan
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict
 
-from shared.domain.jobs.refusals import instruction_for
-from shared.domain.named import Named, did_you_mean
+from shared.domain.name_lookup import Named, did_you_mean
+from shared.domain.platform_errors import instruction_for
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Blocked,

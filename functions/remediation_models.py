@@ -5,15 +5,16 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, field_validator
 
+from functions.deletion_response import DeletionAnswer
 from functions.environment_models import FlowId
-from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWindowAnswer
-from functions.http_answers import Answer
 from functions.http_requests import Id, Request, Text
+from functions.http_responses import Answer
 from functions.paging import Page, PagedQuery
+from functions.run_archive_models import RunArchiveAnswer, TicketWindowAnswer
 from shared.domain.identifiers import environment_identifier
 from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_job import Order, Pattern, RollbackStage
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import Order, Pattern, RollbackStage
 from shared.domain.jobs.remediation_states import RemediationState
 from shared.domain.plans.plan_item import Left
 from shared.domain.plans.remediation import Origin, RemediationMode

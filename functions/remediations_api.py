@@ -5,9 +5,9 @@ import uuid
 import azure.functions as func
 
 from functions.endpoints import HTML, JSON, Call, endpoint
-from functions.http_answers import ItemList, ok
 from functions.http_headers import IDEMPOTENCY_KEY, LOCATION
 from functions.http_requests import NoBody, NoQuery
+from functions.http_responses import ItemList, ok
 from functions.plan_models import PlanAnswer, PlanQuery, plans_of
 from functions.problems import BadRequest, FieldError
 from functions.remediation_models import (
@@ -25,7 +25,7 @@ from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked
 from shared.reason import Reason
 from shared.use_cases import show_remediation as shown
-from shared.use_cases.audit_subjects import new_remediation
+from shared.use_cases.audit_state import new_remediation
 from shared.use_cases.start_remediation import flow_ids_of, order_remediation
 
 _LONGEST_KEY = 200

@@ -1,14 +1,14 @@
 """HTTP: archive the run summaries of a remediation's originals, and see what is archived."""
 
 from functions.endpoints import Call, endpoint
-from functions.finish_models import RunArchiveAnswer, TicketWindowAnswer
-from functions.http_answers import Answer
 from functions.http_requests import NoBody, NoQuery
+from functions.http_responses import Answer
 from functions.remediation_models import FlowChoice
+from functions.run_archive_models import RunArchiveAnswer, TicketWindowAnswer
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.archive_runs import RunArchives, archive_runs, show_run_archives
-from shared.use_cases.audit_subjects import archives_state
+from shared.use_cases.audit_state import archives_state
 
 
 class RunArchivesAnswer(Answer):

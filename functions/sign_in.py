@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import azure.functions as func
 
-from functions.dashboard.frame import session_page
-from functions.http_answers import page
+from functions.dashboard.page_layout import session_page
 from functions.http_requests import KEY_PARAMETERS, LARGEST_BODY, Request
+from functions.http_responses import page
 from functions.principals import KEY_HEADER, is_own_page
 from functions.problems import NotSignedIn
 

@@ -33,7 +33,7 @@ async def poll_environments(timer: func.TimerRequest) -> None:
 @blueprint.timer_trigger(schedule="%CMK_SWEEP_SCHEDULE%", arg_name="timer", run_on_startup=False)
 async def sweep_environments(timer: func.TimerRequest) -> None:
     """Look at every environment under a policy, and at what got stuck."""
-    from shared.use_cases.sweep import sweep
+    from shared.use_cases.run_daily_check import sweep
 
     with _services() as open_services:
         result = await sweep(open_services, f"{open_services.now:%Y-%m-%d}")
@@ -72,7 +72,7 @@ async def delete_originals(timer: func.TimerRequest) -> None:
 
 @contextmanager
 def _services() -> Iterator["Services"]:
-    from functions.outcomes import without_secrets
+    from functions.message_handling import without_secrets
     from shared.bootstrap import services
 
     with without_secrets():

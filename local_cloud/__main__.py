@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cmkflow.terminal import echo
+from local_cloud.apply_policy import LinkError, choose_person, link, told
 from local_cloud.demo.command import FOLDERS, play_demo, stay_up
+from local_cloud.demo.received_notifications import PEOPLE
 from local_cloud.demo.run import DemoOptions
-from local_cloud.demo.told import PEOPLE
-from local_cloud.link import LinkError, choose_person, link, told
 from local_cloud.stack import StackError
 from local_cloud.tenant.core.profiles import Profile
 

@@ -7,7 +7,7 @@ A writer that dies in between leaves a name that its job does not need. The dail
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.job_index import (
     IndexRow,
     counted_as,

@@ -1,7 +1,7 @@
 """Why a job waits, is blocked or failed: one code each, with what it means for whoever is asked.
 
-docs/operations.md shows them as a table. What the platform refuses keeps the platform's own code:
-shared/domain/jobs/refusals.py.
+docs/runbook.md shows them as a table. What the platform refuses keeps the platform's own code:
+shared/domain/platform_errors.py.
 """
 
 from enum import Enum, StrEnum

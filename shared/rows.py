@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.domain.notice import RowName
+from shared.domain.alert import RowName
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
 from shared.ports import Condition, Delete, Insert, Replace, Row, Scalar, Store, Upsert
@@ -22,7 +22,7 @@ BATCH_ROWS = 20
 BATCH_CHARACTERS = 1_000_000
 #: Rows that are removed in one batch: Tables allow as many.
 _REMOVED = 100
-#: Key of the row that holds no item but who may write its partition (jobs/fence.py).
+#: Key of the row that holds no item but who may write its partition (jobs/fenced_rows.py).
 FENCE = "~fence"
 
 

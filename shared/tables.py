@@ -5,40 +5,40 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
+from shared.domain.alert import Notice
 from shared.domain.audit import AuditEntry
-from shared.domain.callers.records import (
+from shared.domain.callers.caller_records import (
     CallerIntent,
     CallerRecord,
     Coming,
-    Flag,
-    LinkRecord,
     Move,
     Place,
-    ResourceLease,
     SearchProgress,
     WholeSearch,
-    key_of,
 )
-from shared.domain.circuit import Circuit
+from shared.domain.circuit_breaker import Circuit
 from shared.domain.daily_look import DailyLook
 from shared.domain.environment import EnvironmentSettings
+from shared.domain.ids import key_of
 from shared.domain.jobs.deletion import Deletion
-from shared.domain.jobs.job import FlowJob
-from shared.domain.jobs.reminder import Reminder
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
-from shared.domain.keys.told_finding import ToldFinding
-from shared.domain.network.edition import Edition
-from shared.domain.network.refused_call import RefusedCall
-from shared.domain.network.repair_record import RepairRecord
-from shared.domain.notice import Notice
-from shared.domain.operator_row import OperatorRow
+from shared.domain.jobs.wake_up import Reminder
+from shared.domain.keys.key_alert import ToldFinding
+from shared.domain.kill_switch import Flag
+from shared.domain.leases import ResourceLease
+from shared.domain.network.blocked_call import RefusedCall
+from shared.domain.network.firewall_fix_record import RepairRecord
+from shared.domain.network.service_tag_list_version import Edition
 from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.job_index import IndexRow
 from shared.domain.plans.notification import Delivery
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
-from shared.domain.reading import Reading
+from shared.domain.policy_link_record import LinkRecord
+from shared.domain.service_account import OperatorRow
 from shared.domain.shape_demand import ShapeDemand
+from shared.domain.shared_snapshot import Reading
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.job_index import index_environment_job, index_flow_job

@@ -1,4 +1,4 @@
-"""The tables of docs/operations.md that the code knows: reasons, and codes of the platform.
+"""The tables of docs/runbook.md that the code knows: reasons, and codes of the platform.
 
 `python -m tests.runbook_tables` writes them.
 """
@@ -6,10 +6,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.domain.jobs.refusals import OTHER, REFUSALS
+from shared.domain.platform_errors import OTHER, REFUSALS
 from shared.reason import Reason
 
-PAGE = Path(__file__).parents[1] / "docs" / "operations.md"
+PAGE = Path(__file__).parents[1] / "docs" / "runbook.md"
 #: The entry of the page that says more of a reason than its row.
 ENTRIES = {
     "original-and-copy-are-both-off": (Reason.NEITHER_ON,),
@@ -37,7 +37,7 @@ def with_tables(page: str) -> str:
         table = "\n".join((*_HEAD, *rows, ""))
         before, found, rest = page.partition(begin)
         if not found or end not in rest:
-            raise ValueError(f"docs/operations.md has no place for the {name}")
+            raise ValueError(f"docs/runbook.md has no place for the {name}")
         page = before + begin + table + rest[rest.index(end) :]
     return page
 

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from heapq import nlargest
 from typing import Any
 
-from functions.dashboard.deeds import (
+from functions.dashboard.diagrams import pictures
+from functions.dashboard.display_state import LOOKS, Standing, look_of, shares, standing_of
+from functions.dashboard.page_actions import (
     Deed,
     approval,
     deeds_of_flow,
@@ -15,22 +17,20 @@ from functions.dashboard.deeds import (
     repair,
     waiver,
 )
-from functions.dashboard.frame import View, framed
-from functions.dashboard.looks import LOOKS, Standing, look_of, shares, standing_of
-from functions.dashboard.pictures import pictures
-from functions.dashboard.rows import FlowLine, rows_of
-from shared.domain.jobs.durable import Change
-from shared.domain.jobs.job import FlowJob
+from functions.dashboard.page_layout import View, framed
+from functions.dashboard.table_rows import FlowLine, rows_of
+from shared.domain.jobs.durable_job import Change
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.display_text import ACTION_WORDS, place_in_plan
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.plans.words import ACTION_WORDS, place_in_plan
 from shared.errors import ProductError
-from shared.jobs.needs import flow_needs
-from shared.pages import style
-from shared.use_cases.repair_network import ShownRepair
-from shared.use_cases.show_attention import Attention
+from shared.html_pages import style
+from shared.jobs.request_demands import flow_needs
+from shared.use_cases.manage_firewall_fixes import ShownRepair
 from shared.use_cases.show_flow import Comparison, FlowDetail, ShownFlow
 from shared.use_cases.show_remediation import ShownPlan, ShownRemediation, ShownRemediations
+from shared.use_cases.show_status import Attention
 
 #: Flows on one page of a remediation.
 FLOWS_ON_PAGE = 100

@@ -1,4 +1,4 @@
-// What a person must look at; docs/operations.md has a runbook for each.
+// What a person must look at; docs/runbook.md has a runbook for each.
 import * as types from 'types.bicep'
 
 param location string
@@ -70,7 +70,7 @@ resource parked 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'A message could not be read or was tried too often: docs/operations.md, Poison messages.'
+    description: 'A message could not be read or was tried too often: docs/runbook.md, Poison messages.'
     severity: 2
     enabled: true
     scopes: [namespaceId]
@@ -99,7 +99,7 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'A function died ten times on one message: docs/operations.md, Dead letters.'
+    description: 'A function died ten times on one message: docs/runbook.md, Dead letters.'
     severity: 1
     enabled: true
     scopes: [namespaceId]
@@ -127,7 +127,7 @@ resource neither 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'A flow that was on is off, and so is its copy: docs/operations.md, Original and copy are both off.'
+    description: 'A flow that was on is off, and so is its copy: docs/runbook.md, Original and copy are both off.'
     severity: 0
     enabled: true
     scopes: [insightsId]
@@ -152,7 +152,7 @@ resource errors 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'The app logged an error, which a person must act on: docs/operations.md, Log messages.'
+    description: 'The app logged an error, which a person must act on: docs/runbook.md, Log messages.'
     severity: 2
     enabled: true
     scopes: [insightsId]
@@ -177,7 +177,7 @@ resource failing 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'The last two runs of a function failed: docs/operations.md, Log messages.'
+    description: 'The last two runs of a function failed: docs/runbook.md, Log messages.'
     severity: 2
     enabled: true
     scopes: [insightsId]
@@ -202,7 +202,7 @@ resource plans 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'A plan awaits approval, and expires: docs/operations.md, A plan awaits approval.'
+    description: 'A plan awaits approval, and expires: docs/runbook.md, A plan awaits approval.'
     severity: 3
     enabled: true
     scopes: [insightsId]
@@ -227,7 +227,7 @@ resource blocked 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'Flows are blocked and say what to do: docs/operations.md, A flow is blocked.'
+    description: 'Flows are blocked and say what to do: docs/runbook.md, A flow is blocked.'
     severity: 2
     enabled: true
     scopes: [insightsId]
@@ -252,7 +252,7 @@ resource noSweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'No daily check has completed for 26 hours: docs/operations.md, No daily check.'
+    description: 'No daily check has completed for 26 hours: docs/runbook.md, No daily check.'
     severity: 1
     enabled: true
     scopes: [insightsId]

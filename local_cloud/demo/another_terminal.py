@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 from shlex import quote
 
+from local_cloud.apply_policy import CONTROL
 from local_cloud.demo.azure import POLICY_SYSTEM_ID
 from local_cloud.demo.tenant import OPERATIONS, SIGN_IN_CLIENT_ID, TENANT_ID
-from local_cloud.link import CONTROL
 from local_cloud.stack import ROOT, Stack
 
 _TEXT = """\

@@ -4,9 +4,9 @@ Every flow that is prepared here moves under the key by itself later on and need
 """
 
 from local_cloud.demo.definitions import flow_id
-from local_cloud.demo.stage import Stage
+from local_cloud.demo.display_text import assessment_in_words
+from local_cloud.demo.scenario_context import Stage
 from local_cloud.demo.tenant import OPERATIONS
-from local_cloud.demo.wording import assessment_in_words
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import JobState
 

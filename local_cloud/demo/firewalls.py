@@ -10,7 +10,7 @@ from typing import Any
 from local_cloud.demo.app_client import AppRefusal
 from local_cloud.demo.azure import EDGE_FIREWALL, RECEIPTS_GROUP
 from local_cloud.demo.definitions import flow_id
-from local_cloud.demo.stage import APPROVER, Stage, StoryError
+from local_cloud.demo.scenario_context import APPROVER, Stage, StoryError
 from local_cloud.demo.tenant import OPERATIONS
 
 type Json = dict[str, Any]

@@ -21,7 +21,7 @@ from local_cloud.demo.definitions import (
     subscription,
     url_of,
 )
-from local_cloud.demo.operations_moving import APP_SCHEMA, MOVING, PREPARED
+from local_cloud.demo.operations_migrating import APP_SCHEMA, MOVING, PREPARED
 
 #: Beside the maker: a co-owner of a flow, and the Entra group that may read it.
 COLLEAGUE = derived_id("colleague")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from local_cloud.demo.account import Account
+from local_cloud.demo.call_log import Account
 
 type Json = dict[str, Any]
 

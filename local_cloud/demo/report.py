@@ -11,12 +11,12 @@ from jinja2 import Environment, FileSystemLoader
 from rich.console import Console
 from rich.table import Table
 
-from local_cloud.demo.account import Account
-from local_cloud.demo.outcome import FlowEnd, Outcome
-from local_cloud.demo.platform_calls import CallMeter
-from local_cloud.demo.told import Message
+from local_cloud.demo.call_log import Account
+from local_cloud.demo.display_text import flows
+from local_cloud.demo.flow_results import FlowEnd, Outcome
+from local_cloud.demo.platform_requests import CallMeter
+from local_cloud.demo.received_notifications import Message
 from local_cloud.demo.traffic import USER_AGENT
-from local_cloud.demo.wording import flows
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.printable import printable
 from shared.domain.trigger_urls.trigger_url import redact

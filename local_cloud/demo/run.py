@@ -17,12 +17,13 @@ from azure.servicebus.aio import ServiceBusClient
 from local_cloud.demo.app_client import App
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.flow_folder import ImportedFlows, read_folders
+from local_cloud.demo.flow_results import Collector, Outcome, differences, left_off, unsettled
 from local_cloud.demo.operator_sign_in import sign_in_operator
-from local_cloud.demo.outcome import Collector, Outcome, differences, left_off, unsettled
 from local_cloud.demo.platform import Platform
-from local_cloud.demo.platform_calls import CallMeter
-from local_cloud.demo.stage import Place, Stage, StoryError
-from local_cloud.demo.story import Story
+from local_cloud.demo.platform_requests import CallMeter
+from local_cloud.demo.received_notifications import messages, untold
+from local_cloud.demo.scenario import Story
+from local_cloud.demo.scenario_context import Place, Stage, StoryError
 from local_cloud.demo.systems import SYSTEMS, OutsideSystem
 from local_cloud.demo.tenant import (
     ENVIRONMENTS,
@@ -31,7 +32,6 @@ from local_cloud.demo.tenant import (
     app_settings,
     demo_tenant,
 )
-from local_cloud.demo.told import messages, untold
 from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, Traffic
 from local_cloud.demo.watcher import Watcher
 from local_cloud.stack import Stack, StackError, StackOptions

@@ -11,8 +11,8 @@ from local_cloud.demo.azure import (
     azure,
 )
 from local_cloud.demo.definitions import DemoFlow, derived_id, flow_id, reference_name, url_of
+from local_cloud.demo.received_notifications import channel_settings, receivers, troubles
 from local_cloud.demo.systems import APPLICATION_VAULT, SUBSCRIPTION
-from local_cloud.demo.told import channel_settings, receivers, troubles
 from local_cloud.tenant.core.profiles import Profile
 
 type Json = dict[str, Any]

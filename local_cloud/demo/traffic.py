@@ -1,7 +1,7 @@
 """The demo's traffic: outside systems that keep calling, people who start flows, events.
 
 Each system reads its URL anew before each call from where it holds it, as a real one does, and
-calls once: nothing is repeated, so that nothing can hide. Loss is counted in account.py.
+calls once: nothing is repeated, so that nothing can hide. Loss is counted in call_log.py.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from local_cloud.demo.account import Account, Call
+from local_cloud.demo.call_log import Account, Call
 from local_cloud.demo.platform import Platform
 from local_cloud.demo.systems import APPLICATION_VAULT, OutsideSystem
 

@@ -8,9 +8,9 @@ import asyncio
 from contextlib import AsyncExitStack
 from weakref import WeakKeyDictionary
 
-from shared.bootstrap.ground import build_archive, build_ground, build_messages
-from shared.bootstrap.outside import Outside
-from shared.bootstrap.people import build_channels
+from shared.bootstrap.core_services import build_archive, build_ground, build_messages
+from shared.bootstrap.microsoft_services import Outside
+from shared.bootstrap.notification_channels import build_channels
 from shared.services import Services, on_platform
 from shared.settings import Settings
 
@@ -56,7 +56,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     cannot work.
     """
     from shared.adapters.functions_host.function_keys import HostFunctionKeys
-    from shared.adapters.log_notices import LogNotices
+    from shared.adapters.log_alerts import LogNotices
     from shared.callers import caller_kinds
     from shared.firewalls import firewall_kinds
     from shared.tables import Tables

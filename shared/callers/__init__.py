@@ -7,7 +7,7 @@ of `PlatformPorts`, and `settings`.
 import inspect
 from typing import Any
 
-from shared.kinds import kinds_in
+from shared.kind_discovery import kinds_in
 from shared.ports import CallerKind, PlatformPorts
 from shared.settings import Settings
 

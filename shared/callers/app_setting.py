@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from shared.callers.search import Refusals, callers_in, left_with_readings
 from shared.domain.callers.caller import Caller, CallerValue
-from shared.domain.callers.search import Search
-from shared.domain.callers.surroundings import digest
+from shared.domain.callers.search_position import Search
+from shared.domain.callers.unchanged_content import digest
 from shared.domain.environment import Environment
-from shared.domain.grants import Needs
+from shared.domain.permissions import Needs
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import AppSettings, Secrets, Site
 

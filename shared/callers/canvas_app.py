@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import timedelta
 
 from shared.callers.search import Refusals, environment_id
-from shared.domain.assessment.facts import CanvasApp
+from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.callers.caller import Caller, CallerValue
-from shared.domain.callers.edit import CHILD_REFERENCE
-from shared.domain.callers.search import Search
+from shared.domain.callers.caller_edit import CHILD_REFERENCE
+from shared.domain.callers.search_position import Search
 from shared.domain.environment import Environment
-from shared.domain.grants import IN_POWER_PLATFORM
+from shared.domain.permissions import IN_POWER_PLATFORM
 from shared.errors import Blocked, NotFound, Refused, Unreadable
 from shared.ports import CanvasApps
 from shared.reason import Reason

@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 from shared.callers.search import Refusals, callers_in, environment_id
 from shared.domain.callers.caller import Caller, CallerValue
-from shared.domain.callers.search import Search
+from shared.domain.callers.search_position import Search
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow
-from shared.domain.grants import IN_DATAVERSE
+from shared.domain.permissions import IN_DATAVERSE
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import NotFound, Refused
 from shared.ports import (

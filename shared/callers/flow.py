@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from shared.callers.search import Refusals, environment_id
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue, flow_caller
-from shared.domain.callers.edit import Mention, MentionKind, mentions_in
-from shared.domain.callers.search import Search
+from shared.domain.callers.caller_edit import Mention, MentionKind, mentions_in
+from shared.domain.callers.search_position import Search
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowChange
-from shared.domain.grants import IN_DATAVERSE
+from shared.domain.permissions import IN_DATAVERSE
 from shared.errors import Refused
 from shared.ports import Environments, Workflows
 

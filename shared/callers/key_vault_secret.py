@@ -9,9 +9,9 @@ from datetime import datetime
 
 from shared.callers.search import Refusals, callers_in, left_with_readings
 from shared.domain.callers.caller import Caller, CallerValue
-from shared.domain.callers.search import Search
+from shared.domain.callers.search_position import Search
 from shared.domain.environment import Environment
-from shared.domain.grants import Needs
+from shared.domain.permissions import Needs
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import Secrets
 from shared.settings import Settings

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from shared.at_once import SIDE_BY_SIDE
+from shared.concurrency import SIDE_BY_SIDE
 from shared.domain.callers.caller import FILLED_IN, Caller
-from shared.domain.callers.search import Search
+from shared.domain.callers.search_position import Search
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Blocked, Refused

@@ -1,6 +1,6 @@
 """The kinds of firewall that the network check reads: one file for each."""
 
-from shared.kinds import kinds_in
+from shared.kind_discovery import kinds_in
 from shared.ports import FirewallKind, ResourceReader
 
 

@@ -6,15 +6,15 @@ Those of products and operations are not read: docs/network.md says so.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from shared.at_once import read_each
+from shared.concurrency import read_each
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Access, Firewall
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_fix import Repair, added
+from shared.domain.network.firewall_fix_text import az, placed
+from shared.domain.network.firewall_issue import NetworkGap
 from shared.domain.network.ip_filter import FilterPolicy, behind, read_policy
 from shared.domain.network.ip_rules import restricted, service
-from shared.domain.network.repair import Repair, added
-from shared.domain.network.repair_text import az, placed
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 

@@ -13,10 +13,8 @@ from shared.domain.definitions.json_values import (
     objects_at,
     text_at,
 )
-from shared.domain.grants import FIREWALL_GROUP, Needs
 from shared.domain.network.firewall import Access, Firewall, FirewallRule, unread_rules
-from shared.domain.network.gap import NetworkGap
-from shared.domain.network.repair import (
+from shared.domain.network.firewall_fix import (
     Entries,
     EntryChange,
     Opening,
@@ -27,13 +25,15 @@ from shared.domain.network.repair import (
     rule_name,
     unordered,
 )
-from shared.domain.network.repair_text import (
+from shared.domain.network.firewall_fix_text import (
     Block,
     ResourceName,
     az,
     bicep_children,
     terraform_part,
 )
+from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.permissions import FIREWALL_GROUP, Needs
 from shared.errors import Blocked, Conflict
 from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader, ResourceWriter

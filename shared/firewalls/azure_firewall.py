@@ -15,13 +15,13 @@ from shared.domain.definitions.json_values import (
     objects_at,
     text_at,
 )
-from shared.domain.grants import FIREWALL_GROUP, Needs
 from shared.domain.network.azure_firewall import TrafficRule, split_by_target
-from shared.domain.network.azure_firewall_repair import User, repair_of
+from shared.domain.network.azure_firewall_fix import User, repair_of
 from shared.domain.network.azure_firewall_rules import RuleReader, members_of
 from shared.domain.network.firewall import Access, Firewall, public_address, tagged_hosts
-from shared.domain.network.gap import NetworkGap
-from shared.domain.network.repair import Entries, EntryChange, Opening, Repair
+from shared.domain.network.firewall_fix import Entries, EntryChange, Opening, Repair
+from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.permissions import FIREWALL_GROUP, Needs
 from shared.errors import Conflict, NotFound
 from shared.ports import ResourceReader, ResourceWriter
 

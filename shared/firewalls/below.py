@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
-from shared.at_once import read_each
+from shared.concurrency import read_each
 from shared.errors import NotFound
 
 type Resource = Mapping[str, object]

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_fix import Repair, added
+from shared.domain.network.firewall_fix_text import ResourceName, az, bicep_part, terraform_part
+from shared.domain.network.firewall_issue import NetworkGap
 from shared.domain.network.ip_rules import restricted, service
-from shared.domain.network.repair import Repair, added
-from shared.domain.network.repair_text import ResourceName, az, bicep_part, terraform_part
 from shared.ports import ResourceReader
 
 API_VERSION = "2024-05-15"

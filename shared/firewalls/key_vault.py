@@ -4,10 +4,16 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_fix import Repair, added, full
+from shared.domain.network.firewall_fix_text import (
+    Block,
+    ResourceName,
+    az,
+    bicep_part,
+    terraform_part,
+)
+from shared.domain.network.firewall_issue import NetworkGap
 from shared.domain.network.ip_rules import restricted, service
-from shared.domain.network.repair import Repair, added, full
-from shared.domain.network.repair_text import Block, ResourceName, az, bicep_part, terraform_part
 from shared.ports import ResourceReader
 
 API_VERSION = "2026-02-01"

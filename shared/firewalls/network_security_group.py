@@ -19,7 +19,6 @@ from shared.domain.definitions.json_values import (
     objects_at,
     text_at,
 )
-from shared.domain.grants import FIREWALL_GROUP, Needs
 from shared.domain.network.firewall import (
     Access,
     Firewall,
@@ -28,9 +27,7 @@ from shared.domain.network.firewall import (
     tagged_hosts,
     unread_rules,
 )
-from shared.domain.network.gap import NetworkGap
-from shared.domain.network.matching import HTTPS, any_of, covers, holds_port, leads_anywhere
-from shared.domain.network.repair import (
+from shared.domain.network.firewall_fix import (
     Entries,
     EntryChange,
     Opening,
@@ -41,7 +38,9 @@ from shared.domain.network.repair import (
     rule_name,
     unordered,
 )
-from shared.domain.network.repair_text import bicep_children, terraform
+from shared.domain.network.firewall_fix_text import bicep_children, terraform
+from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.matching import HTTPS, any_of, covers, holds_port, leads_anywhere
 from shared.domain.network.security_rules import (
     block,
     command,
@@ -49,6 +48,7 @@ from shared.domain.network.security_rules import (
     entry_of,
     rule_for,
 )
+from shared.domain.permissions import FIREWALL_GROUP, Needs
 from shared.errors import AlreadyExists, Conflict
 from shared.ports import ResourceReader, ResourceWriter
 

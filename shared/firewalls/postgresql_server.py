@@ -5,10 +5,10 @@ from functools import partial
 
 from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_fix import Repair, added
+from shared.domain.network.firewall_issue import NetworkGap
 from shared.domain.network.ip_rules import database_server
 from shared.domain.network.range_rules import range_blocks, range_children, range_commands
-from shared.domain.network.repair import Repair, added
 from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_fix import Repair, added, full, rule_set_command
+from shared.domain.network.firewall_fix_text import Block, bicep_children, terraform_part
+from shared.domain.network.firewall_issue import NetworkGap
 from shared.domain.network.ip_rules import MOST_RULES, namespace
-from shared.domain.network.repair import Repair, added, full, rule_set_command
-from shared.domain.network.repair_text import Block, bicep_children, terraform_part
 from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_fix import Repair, added, full
+from shared.domain.network.firewall_issue import NetworkGap
 from shared.domain.network.ip_rules import database_server
 from shared.domain.network.range_rules import (
     range_blocks,
@@ -12,7 +13,6 @@ from shared.domain.network.range_rules import (
     range_commands,
     ranges,
 )
-from shared.domain.network.repair import Repair, added, full
 from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader
 

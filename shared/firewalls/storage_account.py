@@ -10,10 +10,16 @@ from ipaddress import IPv4Network
 
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_fix import Repair, added, full
+from shared.domain.network.firewall_fix_text import (
+    Block,
+    ResourceName,
+    az,
+    bicep_part,
+    terraform_part,
+)
+from shared.domain.network.firewall_issue import NetworkGap
 from shared.domain.network.ip_rules import AZURE, restricted, service
-from shared.domain.network.repair import Repair, added, full
-from shared.domain.network.repair_text import Block, ResourceName, az, bicep_part, terraform_part
 from shared.ports import ResourceReader
 
 _LONGEST_PREFIX = 30

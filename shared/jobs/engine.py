@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from shared.call_count import counted_in
-from shared.domain.calls import Need
-from shared.domain.jobs.durable import UNDER_WAY, DurableJob, taken_over, unsettled
-from shared.domain.jobs.reminder import Reminder
+from shared.alerts import cause_of, tell
+from shared.domain.jobs.durable_job import UNDER_WAY, DurableJob, taken_over, unsettled
 from shared.domain.jobs.transitions import retried
+from shared.domain.jobs.wake_up import Reminder
+from shared.domain.request_demand import Need
 from shared.errors import Conflict, Defective, LeaseLost, NotFound, Throttled, Unavailable, Waiting
-from shared.jobs.held import Held, RowKind
-from shared.jobs.outcome import after_error
-from shared.notices import cause_of, tell
+from shared.jobs.error_handling import after_error
+from shared.jobs.leased_job import Held, RowKind
 from shared.ports import OutgoingMessage
 from shared.reason import Reason
+from shared.request_count import counted_in
 from shared.rows import Kept
 from shared.services import Services
 
@@ -239,7 +239,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
     async def remind(self, services: Services, *jobs: J) -> None:
         """Have the timer look at rows from now on: before they are written, due as they were not.
 
-        See `shared/jobs/reminders.py`.
+        See `shared/jobs/due_scan.py`.
         """
         if self.queue:
             now, name_of = services.now, self.table(services.tables).name_of

@@ -4,6 +4,7 @@ Every method may raise `Transient` (try later), `Refused` (the platform says no)
 one item `NotFound`. Beyond that each says what it raises.
 """
 
+from shared.ports.alerts import Notices
 from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Organization
 from shared.ports.azure import (
     AppSettings,
@@ -15,8 +16,6 @@ from shared.ports.azure import (
     ServiceTags,
     Site,
 )
-from shared.ports.calls import CallBlocks
-from shared.ports.channels import Channel, UnusableChannel
 from shared.ports.clock import Clock
 from shared.ports.function_keys import FunctionKeys
 from shared.ports.kinds import (
@@ -29,8 +28,8 @@ from shared.ports.kinds import (
     ReadOnSave,
     WritesTogether,
 )
-from shared.ports.messages import Messages, OutgoingMessage
-from shared.ports.notices import Notices
+from shared.ports.message_sender import Messages, OutgoingMessage
+from shared.ports.notification_channel import Channel, UnusableChannel
 from shared.ports.platform import AssessmentPorts, PlatformPorts, StepPorts
 from shared.ports.power_platform import (
     ConnectionReferences,
@@ -45,8 +44,9 @@ from shared.ports.power_platform import (
     Page,
     Workflows,
 )
+from shared.ports.request_budget import CallBlocks
 from shared.ports.sharing import FlowSharing, Principals, Solutions
-from shared.ports.state import (
+from shared.ports.store import (
     Archive,
     Condition,
     Delete,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from shared.domain.assessment.facts import CanvasApp, Connection
+from shared.domain.assessment.snapshots import CanvasApp, Connection
 from shared.domain.environment import Environment
 
 

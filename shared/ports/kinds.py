@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from shared.domain.callers.caller import Caller, CallerValue
-from shared.domain.callers.search import Search
+from shared.domain.callers.search_position import Search
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow
-from shared.domain.grants import Needs
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.gap import NetworkGap
-from shared.domain.network.repair import Entries, EntryChange, Opening, Repair
+from shared.domain.network.firewall_fix import Entries, EntryChange, Opening, Repair
+from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.permissions import Needs
 from shared.ports.azure import ResourceWriter
 
 

@@ -62,7 +62,7 @@ class AssessmentPorts:
 class PlatformPorts(StepPorts, AssessmentPorts):
     """What `bootstrap` fills with adapters and the tests with twins: both pass one suite.
 
-    A kind of caller or firewall may be built on any of them (`shared/kinds.py`).
+    A kind of caller or firewall may be built on any of them (`shared/kind_discovery.py`).
     """
 
     environment_variables: EnvironmentVariables

@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from shared.alerts import readable
 from shared.domain.environment import Mode
-from shared.domain.jobs.durable import taken_over
+from shared.domain.jobs.durable_job import taken_over
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
-from shared.domain.plans.approval import approved_plan_name, plan_text, version_of
+from shared.domain.plans.plan_approval import approved_plan_name, plan_text, version_of
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob
 from shared.errors import Blocked, Conflict
-from shared.jobs.kinds import ENVIRONMENT
-from shared.notices import readable
+from shared.jobs.job_kinds import ENVIRONMENT
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.gate import settings_of
+from shared.steps.write_permission import settings_of
 from shared.use_cases.name_flows import chosen
-from shared.use_cases.remediation_rows import find, refuse_own_order
+from shared.use_cases.read_remediation_rows import find, refuse_own_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

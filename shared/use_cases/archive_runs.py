@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.alerts import readable
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import TICKET_WINDOW, ArchiveState, RunArchive
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Conflict, Throttled
-from shared.notices import readable
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.ending.archive_runs import archive_part
-from shared.use_cases.remediation_rows import find, jobs_of, named_jobs
+from shared.steps.deleting.archive_runs import archive_part
+from shared.use_cases.read_remediation_rows import find, jobs_of, named_jobs
 
 #: Parts of one turn, a call each: well within a request's time.
 PARTS = 20

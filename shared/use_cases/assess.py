@@ -7,15 +7,14 @@ from datetime import datetime
 
 from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment
 from shared.domain.assessment.canvas_apps import with_canvas_apps
-from shared.domain.assessment.effort import Rates
-from shared.domain.assessment.facts import NoAnswer
+from shared.domain.assessment.estimate import Rates
 from shared.domain.assessment.flows import assess_flows
 from shared.domain.assessment.report import assessment_of
+from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.keys.key import EnterprisePolicy
 from shared.errors import NotFound
 from shared.services import Services
-from shared.steps.ask import ask
 from shared.steps.assessing.collect_assessment_facts import Question, collect
 from shared.steps.assessing.find_assessed_callers import (
     find_assessed_callers,
@@ -28,7 +27,8 @@ from shared.steps.assessing.read_co_owners import (
     with_co_owners,
 )
 from shared.steps.assessing.read_flow_facts import ReadFlows, read_flows
-from shared.steps.moving_callers.search_callers import search_callers
+from shared.steps.optional_read import ask
+from shared.steps.updating_callers.search_callers import search_callers
 
 #: Reads the flows of an environment.
 type ReadsFlows = Callable[[Services, Environment], Awaitable[ReadFlows]]

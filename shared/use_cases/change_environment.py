@@ -4,17 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.alerts import readable
 from shared.domain.environment import Environment, EnvironmentSettings
-from shared.jobs.kinds import DELETION, FLOW
+from shared.jobs.job_kinds import DELETION, FLOW
 from shared.log_fields import product_log
-from shared.notices import readable
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.gate import settings_of
-from shared.use_cases.known_gaps import ACCEPTED_BY_NAME, require_known
+from shared.steps.write_permission import settings_of
+from shared.use_cases.change_remediation import retry_job
+from shared.use_cases.known_issues import ACCEPTED_BY_NAME, require_known
 from shared.use_cases.name_flows import require_flows
-from shared.use_cases.steer_remediation import retry_job
 
 log = product_log(__name__)
 

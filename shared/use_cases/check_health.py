@@ -5,22 +5,22 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.circuits import open_circuits
-from shared.domain.calls import CallLine
-from shared.domain.circuit import Circuit
-from shared.domain.notice import Notice
+from shared.circuit_breakers import open_circuits
+from shared.domain.alert import Notice
+from shared.domain.circuit_breaker import Circuit
 from shared.domain.plans.channel_settings import settings_of
 from shared.domain.plans.notification import Delivery
+from shared.domain.request_demand import CallLine
+from shared.jobs.due_scan import reminded_rows, unlooked
 from shared.jobs.engine import SOON
-from shared.jobs.reminders import reminded_rows, unlooked
 from shared.ports import UnusableChannel
 from shared.queues import PARKED
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.gate import kill_switch
+from shared.steps.write_permission import kill_switch
 from shared.use_cases.read_job_index import NeedsPeople, count_overdue, read_what_needs_people
-from shared.use_cases.remediation_rows import Reading
-from shared.use_cases.sweep import QUEUES, SWEEP
+from shared.use_cases.read_remediation_rows import Reading
+from shared.use_cases.run_daily_check import QUEUES, SWEEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

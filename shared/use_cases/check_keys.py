@@ -10,16 +10,16 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from shared.domain.callers.records import key_of
+from shared.alerts import readable, tell
 from shared.domain.environment import Environment
 from shared.domain.finding import Finding, Level, problem, unknown
+from shared.domain.ids import key_of
 from shared.domain.keys.key import EnterprisePolicy
-from shared.domain.keys.key_readiness import KeyReadiness, readiness_of
-from shared.domain.keys.told_finding import ToldFinding
+from shared.domain.keys.key_alert import ToldFinding
+from shared.domain.keys.key_check import KeyReadiness, readiness_of
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Conflict, NotFound, ProductError
 from shared.log_fields import product_log
-from shared.notices import readable, tell
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.assessing.read_key import read_key, read_named_key

@@ -6,9 +6,9 @@ Most rows are read when they are needed only: without this a damaged one would b
 from contextlib import suppress
 from typing import Any
 
+from shared.alerts import one_row, tell_unreadable
 from shared.errors import NotFound, UnreadableRow
 from shared.log_fields import product_log
-from shared.notices import one_row, tell_unreadable
 from shared.ports import Delete, Replace, Row
 from shared.rows import FENCE, Table
 from shared.services import Services

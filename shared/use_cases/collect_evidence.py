@@ -9,25 +9,25 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.domain.audit import AuditEntry
-from shared.domain.callers.records import CallerIntent, CallerRecord
-from shared.domain.conversions.proposal import convert
+from shared.domain.callers.caller_records import CallerIntent, CallerRecord
+from shared.domain.conversions.preview import convert
 from shared.domain.definitions.comparison import definition_digest
+from shared.domain.jobs.change_records import RecordedChange, recorded_changes
 from shared.domain.jobs.deletion import Deletion
-from shared.domain.jobs.durable import Change
+from shared.domain.jobs.durable_job import Change
+from shared.domain.jobs.flow_job import FlowJob, Pattern
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Pattern
-from shared.domain.jobs.recorded_changes import RecordedChange, recorded_changes
 from shared.domain.jobs.run_archive import RunArchive, part_name
-from shared.domain.network.refused_call import RefusedCall
-from shared.domain.network.repair_record import RepairRecord
-from shared.domain.plans.approval import approved_plan_name
+from shared.domain.network.blocked_call import RefusedCall
+from shared.domain.network.firewall_fix_record import RepairRecord
+from shared.domain.plans.plan_approval import approved_plan_name
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob, Remediation
 from shared.errors import NotFound
 from shared.ports import Condition
 from shared.services import Services
-from shared.steps.flows.take_original import archive_name
-from shared.use_cases.remediation_rows import Reading, find
+from shared.steps.flows.read_original_facts import archive_name
+from shared.use_cases.read_remediation_rows import Reading, find
 
 #: Flows whose callers are read at a time: each takes two queries.
 _AT_A_TIME = 16

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import batched
 
+from shared.alerts import readable
 from shared.domain.plans.job_index import (
     IndexRow,
     NamedKind,
@@ -25,7 +26,6 @@ from shared.domain.plans.job_index import (
 from shared.domain.timer_run import TimerRun
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
 from shared.job_index import no_counts
-from shared.notices import readable
 from shared.ports import Delete, Insert, Operation, Replace
 from shared.rows import Kept
 from shared.services import Services

@@ -9,29 +9,29 @@ import functools
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from shared.alerts import one_row, readable
 from shared.domain.jobs import deletion as rules
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
-from shared.domain.jobs.durable import taken_over
+from shared.domain.jobs.durable_job import taken_over
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import ArchiveState, continued
 from shared.domain.jobs.transitions import postponed, told
 from shared.errors import Conflict, MigrationInProgress, ProductError, Transient, Waiting
-from shared.jobs.held import Held
-from shared.jobs.kinds import DELETION, FLOW
-from shared.jobs.outcome import after_error
+from shared.jobs.error_handling import after_error
+from shared.jobs.job_kinds import DELETION, FLOW
+from shared.jobs.leased_job import Held
 from shared.log_fields import product_log
-from shared.notices import one_row, readable
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.rows import Kept, instant
 from shared.services import Services
-from shared.steps.ending import delete_original as step
-from shared.steps.ending.archive_runs import archive_part
+from shared.steps.deleting import delete_original as step
+from shared.steps.deleting.archive_runs import archive_part
 from shared.steps.flows.original import find_original
-from shared.steps.gate import linked_environment, permit_write
-from shared.steps.work import Work
+from shared.steps.step_context import Work
+from shared.steps.write_permission import linked_environment, permit_write
 from shared.use_cases.archive_runs import PARTS, archive_of
 
 log = product_log(__name__)

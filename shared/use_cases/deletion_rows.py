@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from shared.domain.jobs.deletion import Deletion, cancelled
-from shared.domain.jobs.job import FlowJob
-from shared.jobs.kinds import DELETION
+from shared.domain.jobs.flow_job import FlowJob
+from shared.jobs.job_kinds import DELETION
 from shared.services import Services
-from shared.use_cases.remediation_rows import Reading
+from shared.use_cases.read_remediation_rows import Reading
 
 
 async def deletions_of(

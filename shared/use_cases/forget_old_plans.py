@@ -11,11 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.alerts import one_row, tell_unreadable
 from shared.domain.plans.remediation import EnvironmentJob, Origin, PlanKept, Remediation
 from shared.domain.plans.superseded import being_removed, superseded
 from shared.errors import Conflict, NotFound, UnreadableRow
 from shared.log_fields import product_log
-from shared.notices import one_row, tell_unreadable
 from shared.rows import Kept
 from shared.services import Services
 

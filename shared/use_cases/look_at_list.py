@@ -15,7 +15,7 @@ from shared.domain.flow import FlowState, ReportedFlow
 from shared.errors import NotFound, OutOfService, ProductError, Refused, Throttled
 from shared.ports import Page
 from shared.services import Services
-from shared.steps.flows.discovery_parts import has_expired
+from shared.steps.flows.discovery_pages import has_expired
 from shared.use_cases.look_in_turn import note_look
 
 

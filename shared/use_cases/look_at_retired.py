@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from shared.alerts import readable, tell
 from shared.domain.daily_look import Look
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, KnownFlow
 from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
-from shared.notices import readable, tell
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services

@@ -9,13 +9,13 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import batched
 
+from shared.alerts import readable, tell
 from shared.domain.daily_look import DailyLook, Look, in_turn
 from shared.domain.environment import Environment
 from shared.domain.flow import KnownFlow
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Conflict, NotFound, OutOfService, ProductError, Throttled
 from shared.log_fields import product_log
-from shared.notices import readable, tell
 from shared.reason import Reason
 from shared.services import Services
 

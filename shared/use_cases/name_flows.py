@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 
 from shared.domain.environment import Environment
 from shared.domain.identifiers import is_identifier
-from shared.domain.jobs.job import FlowJob
-from shared.domain.named import Named, close, meant
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.name_lookup import Named, close, meant
 from shared.domain.plans.plan_item import PlanItem
 from shared.errors import NotFound, UnknownFlow
 from shared.services import Services

@@ -15,8 +15,8 @@ from datetime import timedelta
 from itertools import batched
 from time import monotonic as _clock
 
-from shared.domain.callers.records import key_of
-from shared.domain.plans.attention import Cause, Waiting
+from shared.alerts import cause_of, readable
+from shared.domain.ids import key_of
 from shared.domain.plans.notification import (
     MOST_IN_A_RUN,
     Delivery,
@@ -31,6 +31,7 @@ from shared.domain.plans.notification import (
     taken,
     to_send,
 )
+from shared.domain.plans.pending_actions import Cause, Waiting
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
@@ -43,11 +44,10 @@ from shared.errors import (
     Unavailable,
 )
 from shared.log_fields import product_log
-from shared.notices import cause_of, readable
 from shared.ports import Channel
 from shared.rows import Kept
 from shared.services import Services
-from shared.use_cases.show_attention import FIRST_LOOK, what_waits
+from shared.use_cases.show_status import FIRST_LOOK, what_waits
 
 log = product_log(__name__)
 

@@ -21,14 +21,14 @@ from shared.domain.plans.remediation import (
     environment_job_id,
 )
 from shared.domain.principal import Principal
-from shared.domain.reading import Reading
+from shared.domain.shared_snapshot import Reading
 from shared.errors import AlreadyExists, Conflict, NotFound
-from shared.jobs.held import Held
+from shared.jobs.leased_job import Held
 from shared.rows import adapter_of
 from shared.services import Services
-from shared.steps.ask import patience_of_a_delivery
 from shared.steps.assessing.read_flow_facts import ReadFlows
 from shared.steps.assessing.read_flow_parts import read_flow_parts
+from shared.steps.optional_read import patience_of_a_delivery
 from shared.steps.planning.plan_environment import environment_of
 from shared.use_cases.assess import assess, named_policy
 from shared.use_cases.start_remediation import start_remediation

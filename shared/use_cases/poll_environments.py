@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from shared.domain.callers.records import LinkRecord, key_of
+from shared.alerts import one_row
 from shared.domain.environment import Environment
-from shared.notices import one_row
+from shared.domain.ids import key_of
+from shared.domain.policy_link_record import LinkRecord
 from shared.ports import OutgoingMessage
 from shared.queues import POLICY_EVENTS
 from shared.rows import instant

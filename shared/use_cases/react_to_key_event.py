@@ -5,9 +5,9 @@ is swept, now and again a day later, since all services take up to 24 hours to n
 (platform.md#key-rotation).
 """
 
-from shared.domain.callers.records import key_of
 from shared.domain.environment import Environment
 from shared.domain.events import Event
+from shared.domain.ids import key_of
 from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.log_fields import product_log

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from shared.domain.plans.current_plan import CurrentPlan, current_plan, newest_plans
-from shared.domain.plans.left import left_behind, left_without_job
+from shared.domain.plans.not_migrated import left_behind, left_without_job
 from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept
 from shared.ports import Condition
 from shared.services import Services
-from shared.use_cases.remediation_rows import Reading
+from shared.use_cases.read_remediation_rows import Reading
 
 
 async def read_current_plans(

@@ -10,21 +10,21 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
-from shared.at_once import at_once
-from shared.domain.jobs.job import FlowJob
-from shared.domain.notice import RowName
+from shared.concurrency import at_once
+from shared.domain.alert import RowName
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.job_index import (
     NamedKind,
     named_by,
     needs_person,
 )
-from shared.domain.plans.left import ClosedCounts
+from shared.domain.plans.not_migrated import ClosedCounts
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.rows import Kept, Table, instant
 from shared.services import Services
-from shared.use_cases.remediation_rows import Reading
+from shared.use_cases.read_remediation_rows import Reading
 
 #: Name of the comparison among the timers: when the index was last compared with every job.
 COMPARED = "job_index"

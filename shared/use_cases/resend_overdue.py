@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from shared.circuits import open_circuits
-from shared.domain.calls import CallLine
+from shared.alerts import forget_settled, one_row, tell
+from shared.circuit_breakers import open_circuits
+from shared.domain.jobs.dependent_jobs import located
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
-from shared.domain.jobs.relatives import located
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.jobs.kinds import ENVIRONMENT, FLOW
-from shared.jobs.reminders import call_up, look_at_due
-from shared.notices import forget_settled, one_row, tell
+from shared.domain.request_demand import CallLine
+from shared.jobs.due_scan import call_up, look_at_due
+from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import EndedBy, Reason
 from shared.rows import Kept
 from shared.services import Services
-from shared.use_cases.settle_ended import return_loans
+from shared.use_cases.clean_up_ended_jobs import return_loans
 from shared.use_cases.start_remediation import complete_starts
 
 #: From then on people are told. The jobs go on waiting.

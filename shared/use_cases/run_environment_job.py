@@ -4,27 +4,27 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from shared.alerts import tell
 from shared.domain.environment import Mode
-from shared.domain.identity import job_id
+from shared.domain.ids import job_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
-from shared.domain.plans.left import left_without_job, retired_originals
+from shared.domain.plans.not_migrated import left_without_job, retired_originals
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.plans.what_fits import fitting_findings, with_network
-from shared.jobs.held import Held
-from shared.jobs.kinds import ENVIRONMENT
-from shared.notices import tell
+from shared.domain.plans.row_limits import fitting_findings, with_network
+from shared.jobs.job_kinds import ENVIRONMENT
+from shared.jobs.leased_job import Held
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.discovery_parts import keep_flows_only
-from shared.steps.gate import settings_of
+from shared.steps.flows.discovery_pages import keep_flows_only
 from shared.steps.planning.complete_plan import Looks, complete
 from shared.steps.planning.make_plan import network_findings
 from shared.steps.planning.plan_environment import environment_of, plan_now
 from shared.steps.planning.trigger_urls import MOST_LOOKS, trigger_urls, unclaimed_places
 from shared.steps.planning.wait_for_migration import wait_for_migration
-from shared.use_cases.carry_out_plan import await_approval, carry_out, compare, expire
+from shared.steps.write_permission import settings_of
+from shared.use_cases.apply_plan import await_approval, carry_out, compare, expire
 from shared.use_cases.order_assessment import make_assessment
 
 type Step = Callable[[Held[EnvironmentJob]], Awaitable[EnvironmentJob]]

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from shared.domain.environment import Environment
+from shared.domain.jobs.dependent_jobs import located
+from shared.domain.jobs.flow_job import Failure, FlowJob, Order, Pattern
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import Failure, FlowJob, Order, Pattern
-from shared.domain.jobs.relatives import located
 from shared.domain.jobs.transitions import moved, postponed
 from shared.errors import (
     Blocked,
@@ -19,23 +19,24 @@ from shared.errors import (
     Transient,
     Waiting,
 )
-from shared.jobs.held import Held
-from shared.jobs.kinds import ENVIRONMENT, FLOW
-from shared.jobs.outcome import after_error
+from shared.jobs.error_handling import after_error
+from shared.jobs.job_kinds import ENVIRONMENT, FLOW
+from shared.jobs.leased_job import Held
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.copying import copy_flow, prove_copy
-from shared.steps.copying.explain_refusal import explain_refusal
-from shared.steps.copying.key_list import wait_for_key_list
-from shared.steps.ending import retire_original, roll_back, swap
-from shared.steps.ending.last_look import settle
-from shared.steps.flows.co_ownership import check_returned, return_borrowed
+from shared.steps.copying import copy_flow, verify_copy
+from shared.steps.copying.explain_platform_error import explain_refusal
+from shared.steps.copying.microsoft_key_list import wait_for_key_list
 from shared.steps.flows.read_back import NotSeen, half_as_long_again
-from shared.steps.gate import environment_without_key, linked_environment
-from shared.steps.moving_callers import update_callers
-from shared.steps.moving_callers.gather import wake_who_waits
+from shared.steps.flows.temporary_co_ownership import check_returned, return_borrowed
 from shared.steps.preparing import prepare_original
-from shared.steps.work import Work
+from shared.steps.retiring import cut_over, retire_original
+from shared.steps.rolling_back import roll_back
+from shared.steps.rolling_back.final_check import settle
+from shared.steps.step_context import Work
+from shared.steps.updating_callers import update_callers
+from shared.steps.updating_callers.batch_caller_writes import wake_who_waits
+from shared.steps.write_permission import environment_without_key, linked_environment
 
 type Step = Callable[[Work], Awaitable[FlowJob]]
 
@@ -47,7 +48,7 @@ async def _begin(work: Work) -> FlowJob:
 
 async def _after_proof(work: Work) -> FlowJob:
     is_swap = work.job.pattern is Pattern.SWAP
-    return await (swap.begin(work) if is_swap else update_callers.begin(work))
+    return await (cut_over.begin(work) if is_swap else update_callers.begin(work))
 
 
 async def _undo(work: Work) -> FlowJob:
@@ -58,7 +59,7 @@ async def _undo(work: Work) -> FlowJob:
 
 
 async def _after_watch(work: Work) -> FlowJob:
-    await swap.watched(work)
+    await cut_over.watched(work)
     return await retire_original.retire(work)
 
 
@@ -66,11 +67,11 @@ STEPS: dict[JobState, Step] = {
     JobState.PLANNED: _begin,
     JobState.PREPARING: prepare_original.prepare,
     JobState.COPYING: copy_flow.copy,
-    JobState.COPIED: prove_copy.prove,
+    JobState.COPIED: verify_copy.prove,
     JobState.PROVEN: _after_proof,
     JobState.UPDATING_CALLERS: update_callers.update,
     JobState.QUIET: retire_original.retire_when_quiet,
-    JobState.SWAPPING: swap.swap,
+    JobState.SWAPPING: cut_over.swap,
     JobState.WATCHED: _after_watch,
     JobState.ROLLING_BACK: _undo,
 }

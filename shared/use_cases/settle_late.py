@@ -7,21 +7,21 @@ that has ended. Nobody waits for it any more, so the daily sweep looks.
 
 from datetime import timedelta
 
+from shared.alerts import one_row, readable, tell
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked, Refused
-from shared.jobs.kinds import ENVIRONMENT, FLOW
+from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.log_fields import product_log
-from shared.notices import one_row, readable, tell
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.flows.co_ownership import step_back
-from shared.steps.work import Work
-from shared.use_cases.settle_ended import held_ended, is_busy, take_back_of_plan
-from shared.use_cases.steer_remediation import cancel_job
+from shared.steps.flows.temporary_co_ownership import step_back
+from shared.steps.step_context import Work
+from shared.use_cases.change_remediation import cancel_job
+from shared.use_cases.clean_up_ended_jobs import held_ended, is_busy, take_back_of_plan
 
 log = product_log(__name__)
 

@@ -5,14 +5,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from shared.domain.callers import edit
-from shared.domain.callers.records import CallerIntent, CallerRecord, standing_edits
+from shared.domain.callers import caller_edit
+from shared.domain.callers.caller_records import CallerIntent, CallerRecord, standing_edits
+from shared.domain.definitions.changed_paths import changed_places
 from shared.domain.definitions.comparison import canonical_definition, same_definition
-from shared.domain.definitions.difference import changed_places
 from shared.domain.flow import FlowState
-from shared.domain.identity import job_id
+from shared.domain.ids import job_id
 from shared.domain.jobs.deletion import Deletion
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
@@ -20,11 +20,11 @@ from shared.errors import NotFound, UnreadableRow
 from shared.ports import Condition
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.flows.take_original import archive_name
+from shared.steps.flows.read_original_facts import archive_name
+from shared.use_cases.change_remediation import families
 from shared.use_cases.name_flows import chosen
-from shared.use_cases.remediation_rows import Reading, find, jobs_of
+from shared.use_cases.read_remediation_rows import Reading, find, jobs_of
 from shared.use_cases.show_remediation import ShownRemediation
-from shared.use_cases.steer_remediation import families
 
 _WORKFLOW_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -63,7 +63,7 @@ class ShownCaller:
     """A caller of an original, and what was changed there; no signature in it."""
 
     record: CallerRecord
-    edits: tuple[edit.ChangedPlace, ...]
+    edits: tuple[caller_edit.ChangedPlace, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.services import Services
 from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.read_job_index import get_rows, read_jobs_of
-from shared.use_cases.remediation_rows import Reading, find
+from shared.use_cases.read_remediation_rows import Reading, find
 from shared.use_cases.show_flow import ShownFlow
 from shared.use_cases.show_remediation import ShownRemediation, shown_with
 

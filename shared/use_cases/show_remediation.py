@@ -3,24 +3,24 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from shared.alerts import readable
 from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES
-from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
-from shared.domain.plans.approval import plan_version
-from shared.domain.plans.outgoing import OutgoingHost, outgoing_hosts
+from shared.domain.plans.plan_approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.progress import Progress, progress_of
 from shared.domain.plans.remediation import EnvironmentJob, ExternalTarget, Remediation
+from shared.domain.plans.trigger_hosts import OutgoingHost, outgoing_hosts
 from shared.errors import UnreadableRow
-from shared.notices import readable
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.archive_runs import TicketWindow, ticket_window
 from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
-from shared.use_cases.remediation_rows import Reading, find
+from shared.use_cases.read_remediation_rows import Reading, find
 
 #: States of a flow job that has come to what it was begun for.
 _GOALS = tuple(state for state, facts in FLOW_STATES.items() if facts.is_goal)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from shared.alerts import one_row, readable
 from shared.domain.environment import Environment, Mode
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
@@ -14,13 +15,12 @@ from shared.domain.plans.remediation import (
     environment_job_id,
 )
 from shared.errors import AlreadyExists, Blocked, NotFound, UnreadableRow
-from shared.jobs.kinds import ENVIRONMENT
-from shared.notices import one_row, readable
+from shared.jobs.job_kinds import ENVIRONMENT
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.rows import instant
 from shared.services import Services
-from shared.steps.gate import settings_of
+from shared.steps.write_permission import settings_of
 from shared.use_cases.name_flows import require_flows
 
 _RECENT = timedelta(days=2)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.adapters.channels.teams import card
-from shared.domain.plans.attention import Cause, Waiting
 from shared.domain.plans.notification import Notification
+from shared.domain.plans.pending_actions import Cause, Waiting
 from tests.browser.renderer import page_with
 
 CHROMIUM, RENDERERS = os.environ.get("CHROMIUM", ""), os.environ.get("RENDERERS", "")

@@ -23,9 +23,9 @@ from shared.adapters.entra.identity import (
 from shared.adapters.flow_service import service as flow_service
 from shared.adapters.http.client import HttpClient
 from shared.adapters.system_clock import SystemClock
-from shared.bootstrap.ground import Ground
-from shared.bootstrap.outside import Outside
-from shared.circuits import Circuits
+from shared.bootstrap.core_services import Ground
+from shared.bootstrap.microsoft_services import Outside
+from shared.circuit_breakers import Circuits
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
 from shared.settings import Settings
@@ -39,7 +39,7 @@ from tests.contract.tenant_world import (
     TENANT_ID,
     TenantWorld,
 )
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.memory_store import MemoryStore
 
 SUBSCRIPTION = GROUP.split("/")[2]
 SITE_ID = f"{GROUP}/providers/Microsoft.Web/sites/shop"

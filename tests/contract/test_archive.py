@@ -12,7 +12,7 @@ from shared.adapters.archive.folder import FolderArchive
 from shared.adapters.http.policies import NoCircuits
 from shared.errors import NotFound, Unreadable
 from shared.ports import Archive
-from tests.twins.memory_archive import MemoryArchive
+from tests.fakes.memory_archive import MemoryArchive
 
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 

@@ -7,7 +7,7 @@ import pytest
 
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.seed.environment import seed_flow
-from shared.at_once import at_once
+from shared.concurrency import at_once
 from shared.domain.flow import KnownFlow
 from shared.errors import NotFound, ProductError, Throttled, Unavailable
 from tests.contract.adapter_world import Adapters, adapters

@@ -3,9 +3,9 @@
 import pytest
 
 from shared.domain.callers.caller import Caller
-from shared.domain.callers.records import CallerRecord, CallerState
+from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.errors import LeaseLost
-from shared.jobs.fence import FencedRows
+from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Store, Upsert
 from shared.tables import Tables
 from tests.contract.test_store import store as store

@@ -7,13 +7,13 @@ import pytest
 
 from local_cloud.tenant.core.faults import Fault
 from shared.adapters.flow_service.pages import OwnShare
-from shared.adapters.state.call_budget import CallBudget
-from shared.adapters.state.call_ledger import BudgetLimit
+from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_ledger import BudgetLimit
 from shared.errors import Refused, Throttled, Unavailable
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import ENVIRONMENT
-from tests.twins.clock import ManualClock
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
 
 MINUTE = timedelta(minutes=1)
 

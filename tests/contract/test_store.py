@@ -17,8 +17,8 @@ from shared.adapters.state.store_clock import StoreClock
 from shared.adapters.state.table_store import TableStore
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
-from tests.twins.clock import ManualClock
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
 
 #: Tables of this process's own: several may run against one Azurite.
 JOBS = f"Jobs{uuid4().hex}"

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from local_cloud.tenant.core.calls import Budget
+from local_cloud.tenant.core.requests import Budget
 from tests.contract.azure_world import (
     ARM,
     POLICY_ID,

@@ -17,16 +17,16 @@ from shared.adapters.channels.event import cloud_event
 from shared.adapters.channels.teams import card
 from shared.adapters.entra.identity import application_credential
 from shared.adapters.system_clock import SystemClock
-from shared.bootstrap.ground import Ground
-from shared.bootstrap.people import build_channels
-from shared.circuits import Circuits
-from shared.domain.plans.attention import Cause, Waiting
+from shared.bootstrap.core_services import Ground
+from shared.bootstrap.notification_channels import build_channels
+from shared.circuit_breakers import Circuits
 from shared.domain.plans.notification import Notification
+from shared.domain.plans.pending_actions import Cause, Waiting
 from shared.settings import Settings
 from shared.tables import Tables
 from tests.contract.adapter_world import Adapters, adapters, description
 from tests.contract.tenant_world import APP, APP_CLIENT
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.memory_store import MemoryStore
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of 32 bytes, as it says").decode()
 SIGNATURE = "c2lnbmF0dXJlIG9mIGEgY2hhbm5lbA"

@@ -6,8 +6,8 @@ from typing import get_type_hints
 
 import pytest
 
-from tests.twins.ports import Ports, twins_of
-from tests.twins.world import World
+from tests.fakes.ports import Ports, twins_of
+from tests.fakes.test_world import World
 
 PORTS = get_type_hints(Ports)
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from local_cloud.demo.account import Account
-from local_cloud.demo.outcome import Outcome
-from local_cloud.demo.platform_calls import CallMeter
+from local_cloud.demo.call_log import Account
+from local_cloud.demo.flow_results import Outcome
+from local_cloud.demo.platform_requests import CallMeter
 from local_cloud.demo.report import Report, print_summary, read_documented, write_reports
 from local_cloud.tenant.core.profiles import Profile
 from tests.e2e.test_demo_judgement import RETIRED

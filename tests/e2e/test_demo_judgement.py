@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from local_cloud.demo.account import Account, Call
-from local_cloud.demo.outcome import (
+from local_cloud.demo.call_log import Account, Call
+from local_cloud.demo.flow_results import (
     FlowEnd,
     differences,
     left_off,
     other_ownership,
     unsettled,
 )
+from local_cloud.demo.received_notifications import PEOPLE, hear_of_plan, messages, untold
 from local_cloud.demo.run import EXPECTED_ENDS
 from local_cloud.demo.tenant import ENVIRONMENTS
-from local_cloud.demo.told import PEOPLE, hear_of_plan, messages, untold
 from local_cloud.demo.traffic import USER_AGENT
 
 RETIRED = FlowEnd(

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from local_cloud.demo.platform_calls import REMEDIATING, CallMeter
-from local_cloud.demo.wording import assessment_in_words, ends_in_words, plan_in_words
+from local_cloud.demo.display_text import assessment_in_words, ends_in_words, plan_in_words
+from local_cloud.demo.platform_requests import REMEDIATING, CallMeter
 
 
 class CountingTenant:

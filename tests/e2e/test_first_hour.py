@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.link import LinkError, link
+from local_cloud.apply_policy import LinkError, link
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "first-hour.md").read_text()

@@ -13,7 +13,7 @@ import pytest
 from shared.bootstrap import provide
 from tests.command_tree import command_tree
 from tests.functional.cli.cli_app import KEY, delivered, served_app
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.remediation_scenario import Story
 
 ROOT = Path(__file__).parents[2]
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")

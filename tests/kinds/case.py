@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate
 
 from shared.domain.network.service_tags import ServiceTagList
-from tests.twins.builder import Builder
+from tests.fakes.builder import Builder
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters

@@ -5,7 +5,7 @@ The tests that hold every kind to the same rules run over this. A kind without i
 
 from importlib import import_module
 
-from shared.kinds import kinds_in
+from shared.kind_discovery import kinds_in
 from tests.kinds.case import CallerCase, FirewallCase
 
 CALLER_KINDS = [kind.kind for kind in kinds_in("shared.callers")]

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
-from shared.jobs.fence import FencedRows
-from shared.steps.moving_callers.find_callers import find_callers
+from shared.jobs.fenced_rows import FencedRows
 from shared.steps.planning.discover_flows import discover
 from shared.steps.planning.make_plan import make_plan
+from shared.steps.updating_callers.find_callers import find_callers
 from tests.performance.large_environment import (
     ENVIRONMENT,
     FLOWS,

@@ -14,16 +14,11 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-from functions import (
-    attention_api,
-    dashboard_api,
-    health_api,
-    remediations_api,
-)
+from functions import dashboard_api, health_api, remediations_api, status_api
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
-from shared.domain.identity import job_id
+from shared.domain.ids import job_id
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.job_index import SETTLED_AFTER
 from shared.domain.plans.remediation import (
@@ -35,17 +30,17 @@ from shared.domain.plans.remediation import (
 from shared.ports import Condition, Operation, Row, Store, Upsert
 from shared.services import Services
 from shared.tables import Tables
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from shared.use_cases.check_health import check_health
 from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.notify import notify
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.show_attention import show_attention
+from shared.use_cases.run_daily_check import sweep
 from shared.use_cases.show_remediation import show_plan
-from shared.use_cases.sweep import sweep
+from shared.use_cases.show_status import show_attention
 from tests.functional.app.test_notify import Heard
-from tests.functional.stories.app_calls import Reply, call
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import Reply, call
+from tests.functional.scenarios.remediation_scenario import Story
 
 SIZES = (100, 1_000, 10_000)
 #: For each retired flow so many old environment jobs, each of a remediation of its own.
@@ -227,7 +222,7 @@ def uses(story: Story) -> dict[str, Use]:
         "health": check_health,
         "status": show_attention,
         "`GET /api/health`": lambda _: call(health_api.show_health),
-        "`GET /api/attention`": lambda _: call(attention_api.show_attention),
+        "`GET /api/attention`": lambda _: call(status_api.show_attention),
         "page: what waits": lambda _: call(dashboard_api.show_overview_page),
         "page: a remediation": lambda _: call(dashboard_api.show_remediation_page, id=identity),
         "page: a remediation, one state": lambda _: call(
@@ -257,7 +252,7 @@ def linear_uses(story: Story, flows: int) -> dict[str, Use]:
             remediations_api.show_remediation, id=identity
         ),
         "plan of a remediation": lambda services: show_plan(services, identity),
-        "order: retry": lambda services: steer_remediation.retry(services, identity),
+        "order: retry": lambda services: change_remediation.retry(services, identity),
         "daily: compare the index": compare_job_index,
         "daily: the sweep": lambda services: sweep(services, "today"),
     }

@@ -19,10 +19,10 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowDetail, FlowState, KnownFlow, ReportedFlow, Run, Workflow
 from shared.ports import Page
 from shared.services import Services
-from shared.steps.moving_callers.find_callers import SearchRequest
-from tests.twins.ports import twins_of
-from tests.twins.services import services_of
-from tests.twins.world import World
+from shared.steps.updating_callers.find_callers import SearchRequest
+from tests.fakes.ports import twins_of
+from tests.fakes.services import services_of
+from tests.fakes.test_world import World
 
 FLOWS = 10_000
 HELD_BACK = 300

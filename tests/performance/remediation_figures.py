@@ -21,30 +21,30 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.core.calls import BATCH, CallLog
 from local_cloud.tenant.core.clock import Clock
+from local_cloud.tenant.core.requests import BATCH, CallLog
 from local_cloud.tenant.core.routing import HostTable
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.serving.server import TenantServer
 from local_cloud.tenant.serving.services import SERVICES as TENANT_SERVICES
 from shared.adapters.state.sqlite_store import SqliteStore
-from shared.bootstrap import ground
+from shared.bootstrap import core_services
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.ports import Condition, Delete, Operation, Row, Store
 from shared.rows import instant
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import order_remediation
 from tests.contract.tenant_world import ENVIRONMENT
-from tests.functional.stories.remediation_story import approve_shown
+from tests.fakes.driver import USE_CASES
+from tests.functional.scenarios.remediation_scenario import approve_shown
 from tests.functional.wire.wire_story import PLENTY, WIDE, WireStory, wire_story
 from tests.performance.direct_transport import DirectTransport
 from tests.performance.many_flows import many_public_flows
-from tests.twins.driver import USE_CASES
 
 #: The local tenant's services, as the tables name them.
 SERVICES = ("flow_service", "dataverse", "resource_manager", "key_vault", "bap")
@@ -313,7 +313,7 @@ async def moved_story(
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         stores: list[Counted] = []
         wires: list[FlowServiceCalls] = []
-        make_store = ground._store
+        make_store = core_services._store
 
         def counted(*arguments: Any) -> Counted:
             store = make_store(*arguments)
@@ -328,7 +328,7 @@ async def moved_story(
             return DirectTransport(wires[0], server.tenant.clock)
 
         begun = datetime.now(UTC)
-        patch.setattr(ground, "_store", counted)
+        patch.setattr(core_services, "_store", counted)
         patch.setattr(Clock, "now", lambda clock: begun + clock._skipped)
         async with wire_story(
             patch, Path(folder), description, budgets or {}, transport=direct

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.identity import copy_id, job_id
+from shared.domain.ids import copy_id, job_id
+from shared.domain.jobs.flow_job import FlowJob, Pattern
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
-from shared.use_cases.sweep import SweepResult, sweep
+from shared.use_cases.run_daily_check import SweepResult, sweep
 from tests.contract.tenant_world import ENVIRONMENT, HTTP, definition
 from tests.functional.wire.wire_seed import flow_seed, tenant_seed
 from tests.performance.many_flows import flow_ids

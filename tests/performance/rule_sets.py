@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
 
-from shared.domain.network.admission import Sources, admit
-from shared.domain.network.coverage import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.firewall_decision import Sources, admit
+from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList, read_service_tags
 
 type Network = IPv4Network | IPv6Network

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from tests.contract.tenant_world import BUTTON, definition
-from tests.functional.stories.remediation_story import approve_shown
+from tests.functional.scenarios.remediation_scenario import approve_shown
 from tests.functional.wire.wire_seed import flow_seed
 from tests.performance.large_environment import FLOWS, HELD_BACK, id_of
 from tests.performance.many_flows import many_flows

@@ -2,7 +2,7 @@
 
 import json
 
-from shared.domain.callers.edit import holds, rewrite
+from shared.domain.callers.caller_edit import holds, rewrite
 from tests.performance.operation_count import count_operations
 
 WANTED = 1000

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.core.calls import CallLog
-from shared.domain.calls import Need
+from local_cloud.tenant.core.requests import CallLog
+from shared.domain.request_demand import Need
+from tests.fakes.calls import PlentyOfCalls
 from tests.functional.wire.wire_story import WIDE
 from tests.performance.remediation_figures import by_service, moved_story
 from tests.performance.test_calls_per_flow import stories
-from tests.twins.calls import PlentyOfCalls
 
 LIST = "flow_service.admin_list_flows_on_microsoft_key"
 #: Of each story: what each delivery of a flow job takes.

@@ -26,7 +26,7 @@ from tests.contract.tenant_world import (
     definition,
     http_action,
 )
-from tests.functional.stories.remediation_story import approve_shown
+from tests.functional.scenarios.remediation_scenario import approve_shown
 from tests.functional.wire.wire_seed import (
     CHILD,
     OPERATOR,

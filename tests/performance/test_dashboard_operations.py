@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from functions.dashboard.frame import View
+from functions.dashboard.page_layout import View
 from functions.dashboard.pages import Filter, remediation_page
 from shared.domain.principal import Principal, PrincipalKind, Role
-from shared.pages import rendered
+from shared.html_pages import rendered
 from shared.use_cases.show_flow import ShownFlow
 from shared.use_cases.show_remediation import ShownRemediation, show_remediation
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.remediation_scenario import Story
 from tests.performance.operation_count import count_operations
 
 FLOWS = 2_000

@@ -17,17 +17,17 @@ from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Unavailable
-from shared.jobs.fence import FencedRows
+from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
-from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
 from shared.steps.planning.discover_flows import discover, still_to_move
 from shared.steps.planning.make_plan import make_plan
+from shared.steps.updating_callers.find_callers import SearchRequest, find_callers
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import BUTTON, ENVIRONMENT, HTTP, MAKER, child_action, definition
+from tests.fakes.ports import twins_of
+from tests.fakes.services import kinds_on, services_of
+from tests.fakes.test_world import World
 from tests.performance.large_environment import FLOWS, HELD_BACK, id_of
-from tests.twins.ports import twins_of
-from tests.twins.services import kinds_on, services_of
-from tests.twins.world import World
 
 #: Reports, definitions, callers and plan; reading trigger URLs is counted apart.
 MOST_CALLS = 40

@@ -9,7 +9,7 @@ from typing import Any
 from functions import dashboard_api
 from functions.dashboard.pages import FLOWS_ON_PAGE
 from shared.bootstrap import provide
-from tests.functional.stories.app_calls import call
+from tests.functional.scenarios.app_calls import call
 from tests.performance.growth import SIZES, Cost, Grown, grown, linear_uses, uses
 
 #: The most operations, rows and bytes of a page at any size.

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.reminder import Reminder
+from shared.domain.jobs.wake_up import Reminder
 from shared.jobs.engine import SOON
 from shared.ports import Condition, Operation, Row, Store
 from shared.use_cases.resend_overdue import resend_overdue
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.remediation_scenario import Story
 
 FINISHED = SLEEPING = 1_000
 #: Queries, each of one partition of a small table or of a range of keys: notices, outages,

@@ -11,8 +11,8 @@ from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.ports import OutgoingMessage
 from shared.queues import FLOW_JOBS
-from tests.functional.stories.remediation_story import Story
-from tests.twins import driver
+from tests.fakes import driver
+from tests.functional.scenarios.remediation_scenario import Story
 
 #: Of a called flow: one for each of seven steps; what is more, all flows of a plan share.
 MOST_EACH = 7

@@ -11,21 +11,21 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.network.coverage import FLOW_TAGS, NetworkCheck
 from shared.domain.network.firewall import Access, Firewall
+from shared.domain.network.network_check import FLOW_TAGS, NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.firewalls import firewall_kinds
 from shared.ports import ResourceReader, ServiceTags
 from shared.settings import Settings
 from shared.steps.flows.check_network import required_gaps
+from tests.fakes.builder import Builder
+from tests.fakes.ports import twins_of
+from tests.fakes.services import services_of
+from tests.fakes.test_world import World
 from tests.kinds.case import HOST
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.performance.operation_count import count_operations
 from tests.performance.test_calls_per_flow import table
-from tests.twins.builder import Builder
-from tests.twins.ports import twins_of
-from tests.twins.services import services_of
-from tests.twins.world import World
 
 PREFIX = "20.61.88.128/26"
 #: What a proof with no reading to share calls, at least: two for each kind.

@@ -8,11 +8,11 @@ import pytest
 
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
-from shared.jobs.fence import FencedRows
+from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
-from shared.steps.moving_callers.find_callers import find_callers
 from shared.steps.planning.discover_flows import discover
 from shared.steps.planning.make_plan import make_plan
+from shared.steps.updating_callers.find_callers import find_callers
 from tests.performance.large_environment import (
     ENVIRONMENT,
     FLOWS,

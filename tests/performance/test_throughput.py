@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.adapters.state.call_ledger import BudgetLimit
+from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.environment import Mode
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
 from shared.settings import Settings
-from tests.functional.stories.call_meter import Meter, put_on_budget
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.call_meter import Meter, put_on_budget
+from tests.functional.scenarios.remediation_scenario import Story
 
 FLOWS = 40
 MINUTE = timedelta(minutes=1)

@@ -16,7 +16,8 @@ from functools import partial
 from itertools import count
 from random import Random
 
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
+from tests.fakes.crash import Moment
 from tests.property.interrupted import (
     MINUTE,
     PREPARED,
@@ -27,13 +28,12 @@ from tests.property.interrupted import (
     prepared,
 )
 from tests.property.test_remediation_invariants import INGREDIENTS
-from tests.twins.crash import Moment
 
 ORDERS: dict[str, Order | None] = {
     "nothing else": None,
-    "rolled back": steer_remediation.roll_back,
-    "cancelled": steer_remediation.cancel,
-    "retried": steer_remediation.retry,
+    "rolled back": change_remediation.roll_back,
+    "cancelled": change_remediation.cancel,
+    "retried": change_remediation.retry,
 }
 STRIKES = [*(("paused", order) for order in ORDERS), ("killed", "rolled back")]
 PATTERNS = {"copying": sorted(INGREDIENTS), "preparing": sorted(PREPARED)}

@@ -14,9 +14,15 @@ from local_cloud.tenant.core.profiles import Profile
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.services import Services
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
+from tests.fakes.crash import Moment, Plan
+from tests.fakes.driver import Driver
+from tests.fakes.pause import Pause
+from tests.fakes.snapshot import Snapshot, differences, take_snapshot
+from tests.fakes.tenant import TwinFlow
+from tests.fakes.test_world import World
 from tests.functional.preparing.prepare_story import PREPARE, input_flow
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.remediation_scenario import Story
 from tests.property.test_remediation_invariants import (
     approve,
     check,
@@ -24,12 +30,6 @@ from tests.property.test_remediation_invariants import (
     settle,
     until_done,
 )
-from tests.twins.crash import Moment, Plan
-from tests.twins.driver import Driver
-from tests.twins.pause import Pause
-from tests.twins.snapshot import Snapshot, differences, take_snapshot
-from tests.twins.tenant import TwinFlow
-from tests.twins.world import World
 
 MINUTE = timedelta(minutes=1)
 
@@ -120,10 +120,10 @@ class Interrupted:
     async def _ended_well(self, order: Order | None) -> None:
         jobs = (await self.story.jobs()).values()
         states, told = {job.state for job in jobs}, [(job.state, job.reason) for job in jobs]
-        if order in {None, steer_remediation.retry}:
+        if order in {None, change_remediation.retry}:
             assert states == {self.done}, told
             assert self.story.world.traffic.handled_twice == []
-        elif order is not steer_remediation.cancel or self.done not in states:
+        elif order is not change_remediation.cancel or self.done not in states:
             assert states <= {JobState.ROLLED_BACK, JobState.CANCELLED}, told
             assert differences(self.before, self.story.world) == []
 

@@ -17,14 +17,14 @@ from typing import Any
 from shared.errors import Conflict, MigrationInProgress, ProductError, Refused, Unavailable
 from shared.steps.flows import effect
 from shared.steps.flows.effect import Write
-from shared.use_cases import switch_writes
-from tests.functional.stories.remediation_story import Story
-from tests.twins.crash import Killed, Moment, Plan
-from tests.twins.driver import Driver
-from tests.twins.pause import Pause
+from shared.use_cases import set_kill_switch
+from tests.fakes.crash import Killed, Moment, Plan
+from tests.fakes.driver import Driver
+from tests.fakes.pause import Pause
+from tests.functional.scenarios.remediation_scenario import Story
 
 #: What makes a `Write` for somebody else, who counts as its maker.
-HELPERS = {"effect.py", "change_flow.py", "write_definition.py"}
+HELPERS = {"effect.py", "update_workflow.py", "write_definition.py"}
 MAKERS = {"Write", "changing", "for_owner"}
 FROZEN = timedelta(minutes=8)
 
@@ -122,7 +122,7 @@ class Striker:
 
     async def switch(self, *, is_on: bool) -> None:
         """Turn the kill switch."""
-        await switch_writes.set_kill_switch(
+        await set_kill_switch.set_kill_switch(
             self.story.services, is_on=is_on, by="tests", reason="looking"
         )
         self.is_stopped = is_on

@@ -15,14 +15,16 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import Unavailable
 from shared.settings import OnDrift
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.sweep import sweep
-from tests.functional.ending.deletion_story import order
-from tests.functional.orders.test_repair_network import guarded
+from shared.use_cases.run_daily_check import sweep
+from tests.fakes.crash import Plan, was_killed
+from tests.fakes.test_world import World
+from tests.functional.actions.test_repair_network import guarded
+from tests.functional.deleting.deletion_story import order
 from tests.functional.planning.test_hidden_definitions import hidden_story
 from tests.functional.preparing.prepare_story import PREPARE
-from tests.functional.stories.remediation_story import Story, edit
+from tests.functional.scenarios.remediation_scenario import Story, edit
 from tests.property.interrupted import PREPARED
 from tests.property.struck_effects import Fault, Striker, watched
 from tests.property.test_remediation_invariants import (
@@ -31,8 +33,6 @@ from tests.property.test_remediation_invariants import (
     make_story,
     until_done,
 )
-from tests.twins.crash import Plan, was_killed
-from tests.twins.world import World
 
 DAYS = timedelta(days=1)
 RETRIES = 3
@@ -212,7 +212,7 @@ async def play(told: Told, site: str = "", fault: Fault | None = None) -> Strike
             await until_done(
                 story,
                 lambda: story.driver.call(
-                    lambda s: steer_remediation.roll_back(s, story.remediation.id)
+                    lambda s: change_remediation.roll_back(s, story.remediation.id)
                 ),
             )
             await _to_its_end(striker, JobState.ROLLED_BACK, told.lasts)
@@ -250,7 +250,7 @@ async def _to_its_end(striker: Striker, end: JobState, lasts: timedelta) -> None
         assert not [job for job in jobs if job.state is JobState.FAILED], "a defect"
         await until_done(
             story,
-            lambda: story.driver.call(lambda s: steer_remediation.retry(s, story.remediation.id)),
+            lambda: story.driver.call(lambda s: change_remediation.retry(s, story.remediation.id)),
         )
     await _settled(striker, 2 * DAYS)
     ended = {job.display_name: (job.state, job.reason) for job in (await story.jobs()).values()}

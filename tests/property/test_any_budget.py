@@ -6,11 +6,11 @@ from datetime import timedelta
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.state.call_ledger import BudgetLimit
+from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.flow_states import JobState
-from tests.functional.stories.call_meter import MINUTE, Meter, put_on_budget
-from tests.functional.stories.remediation_story import Story
-from tests.functional.stories.watched_report import WatchedReport
+from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.watched_report import WatchedReport
 
 MOST_FLOWS = 6
 

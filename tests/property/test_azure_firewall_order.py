@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.admission import Sources, admit
 from shared.domain.network.azure_firewall import split_by_target
 from shared.domain.network.azure_firewall_rules import RuleReader
 from shared.domain.network.firewall import Access, Firewall
+from shared.domain.network.firewall_decision import Sources, admit
 from shared.domain.network.service_tags import ServiceTagList
 from tests.kinds.firewalls.azure_firewall import collection, group, nat_rule, network_rule
 

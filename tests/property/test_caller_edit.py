@@ -6,7 +6,7 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.callers.edit import from_json, holds, rewrite, to_json, undo
+from shared.domain.callers.caller_edit import from_json, holds, rewrite, to_json, undo
 from shared.domain.trigger_urls.trigger_url import signatures_in
 
 HEX = st.text("0123456789abcdef", min_size=32, max_size=32)

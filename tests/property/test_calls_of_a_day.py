@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.state.call_budget import CallBudget
-from shared.adapters.state.call_ledger import BudgetLimit
-from shared.domain.calls import Need
+from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_ledger import BudgetLimit
+from shared.domain.request_demand import Need
 from shared.errors import Throttled, Unavailable, Waiting
 from shared.ports import Operation, Row
-from tests.twins.clock import ManualClock
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 A_DAY, RESERVE, AN_HOUR = 40, 4, 15

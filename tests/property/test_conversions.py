@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.conversions.conversion import Edit
-from shared.domain.conversions.proposal import convert, difference, possible_edits
+from shared.domain.conversions.preview import convert, difference, possible_edits
 from shared.domain.definitions.expressions import references_in
 from shared.domain.definitions.flow_definition import parse_client_data
 

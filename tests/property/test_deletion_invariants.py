@@ -7,14 +7,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.jobs.flow_job import Pattern
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import Pattern
 from shared.services import Services
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.order_deletions import DeletionOrder, order_deletions
 from shared.use_cases.resend_overdue import resend_overdue
-from tests.functional.stories.remediation_story import Story
+from shared.use_cases.schedule_deletions import DeletionOrder, order_deletions
+from tests.fakes.crash import Moment, Plan
+from tests.fakes.definitions import facts_of
+from tests.fakes.pause import Pause
+from tests.fakes.test_world import World
+from tests.functional.scenarios.remediation_scenario import Story
 from tests.property.interrupted import run_until_struck
 from tests.property.test_paused_deliveries import moments, sleeps
 from tests.property.test_remediation_invariants import (
@@ -26,10 +30,6 @@ from tests.property.test_remediation_invariants import (
     tenants,
     until_done,
 )
-from tests.twins.crash import Moment, Plan
-from tests.twins.definitions import facts_of
-from tests.twins.pause import Pause
-from tests.twins.world import World
 
 DAY = timedelta(days=1)
 
@@ -94,7 +94,8 @@ def test_a_kill_or_a_rollback_at_any_moment_deletes_nothing_unfit(
         if undo is not None:
             await story.run(3 * DAY + timedelta(hours=undo))
             await until_done(
-                story, lambda: story.driver.call(lambda s: steer_remediation.roll_back(s, identity))
+                story,
+                lambda: story.driver.call(lambda s: change_remediation.roll_back(s, identity)),
             )
         await settle(story)
         check(story)
@@ -133,7 +134,7 @@ def test_a_delete_that_is_paused_deletes_nothing_unfit(
             if not pause.has_struck:
                 await run_until_struck(story, timedelta(days=6))
             await story.run(timedelta(minutes=undo))
-            await steer_remediation.roll_back(story.services, identity)
+            await change_remediation.roll_back(story.services, identity)
         await settle(story)
         check(story)
         await ended_well(story, is_undone=undo is not None)

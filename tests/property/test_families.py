@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.environment import Mode
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.plan_item import PlannedAction
-from tests.functional.stories.remediation_story import Story
-from tests.twins import definition_builder as define
-from tests.twins.invariants import watch
-from tests.twins.tenant import TwinFlow
+from tests.fakes import definition_builder as define
+from tests.fakes.invariants import watch
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story
 
 TRIGGERS = {
     "http": define.http_trigger(),

@@ -6,9 +6,10 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.state.call_ledger import BudgetLimit
+from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.flow_states import JobState
-from tests.functional.stories.call_meter import Meter, put_on_budget
+from tests.fakes.crash import Moment, Plan
+from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.property.test_remediation_invariants import (
     approve,
     check,
@@ -16,7 +17,6 @@ from tests.property.test_remediation_invariants import (
     settle,
     until_done,
 )
-from tests.twins.crash import Moment, Plan
 
 LIMIT = BudgetLimit(name="flow-service", calls=5, window=timedelta(minutes=1), writes_an_hour=300)
 

@@ -14,19 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.admission import Sources, admit
 from shared.domain.network.firewall import Firewall
+from shared.domain.network.firewall_decision import Sources, admit
 from shared.domain.network.ip_filter import behind, read_policy
 from shared.firewalls import firewall_kinds
 from shared.firewalls.api_management import open_service
 from shared.firewalls.app_service import read_scm_site, read_site
 from shared.firewalls.network_security_group import read_group
+from tests.fakes.ports import twins_of
+from tests.fakes.test_world import World
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.kinds.firewalls import api_management
 from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
-from tests.twins.ports import twins_of
-from tests.twins.world import World
 from tests.unit.uncovered import tag_list
 
 type Json = dict[str, Any]

@@ -9,23 +9,23 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import Mode
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.transitions import stopped
 from shared.domain.plans.job_index import SETTLED_AFTER, IndexRow, NamedKind
 from shared.domain.plans.remediation import RemediationMode
 from shared.domain.timer_run import TimerRun
 from shared.errors import Conflict, ProductError
-from shared.jobs.kinds import FLOW
+from shared.jobs.job_kinds import FLOW
 from shared.ports import Operation, Row
 from shared.services import Services
 from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.read_job_index import COMPARED
-from shared.use_cases.show_attention import show_attention
 from shared.use_cases.show_remediation import list_remediations
-from tests.functional.stories.remediation_story import Story, approve_shown
-from tests.twins.crash import Killed, Moment, Plan
-from tests.twins.driver import Driver
+from shared.use_cases.show_status import show_attention
+from tests.fakes.crash import Killed, Moment, Plan
+from tests.fakes.driver import Driver
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
 FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 

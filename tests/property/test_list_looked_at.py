@@ -13,7 +13,7 @@ from shared.errors import Refused, Throttled
 from shared.ports import Page
 from shared.services import Services
 from shared.use_cases.look_at_list import look_at_list
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 class KilledError(BaseException):

@@ -10,17 +10,17 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.state.call_ledger import BudgetLimit
+from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.run_archive import ArchiveState
 from shared.errors import Refused
 from shared.ports import FlowReports, Page
 from shared.use_cases.archive_runs import archive_runs
+from tests.fakes.ports import Ports
+from tests.fakes.tenant import TwinFlow, TwinRun
 from tests.functional.assessing.test_ordered_assessment import order, shown
-from tests.functional.stories.call_meter import MINUTE, Meter, put_on_budget
-from tests.functional.stories.remediation_story import Story, approve_shown
-from tests.twins.ports import Ports
-from tests.twins.tenant import TwinFlow, TwinRun
+from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
 MOST = 12
 LISTS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -15,7 +15,7 @@ from shared.domain.flow import FlowState, KnownFlow
 from shared.errors import ProductError, Refused, Throttled
 from shared.use_cases import look_in_turn as module
 from shared.use_cases.look_in_turn import look_in_turn
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.remediation_scenario import Story
 
 AT_A_TIME = 3
 

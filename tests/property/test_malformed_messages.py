@@ -16,8 +16,8 @@ from shared.queues import PARKED
 from shared.use_cases.react_to_key_event import NEW_VERSION
 from shared.use_cases.react_to_policy_event import LINKED
 from shared.use_cases.resend_overdue import resend_overdue
-from tests.functional.stories.app_calls import Trigger, message_of
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import Trigger, message_of
+from tests.functional.scenarios.remediation_scenario import Story
 
 #: Messages of one example; together with the number of examples: how many there are.
 AT_ONCE = 10

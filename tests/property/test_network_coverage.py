@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.network.address_ranges import EVERYWHERE, IPV4, IPV6, AddressRanges
-from shared.domain.network.admission import Sources, admit
-from shared.domain.network.concern import ClaimedHosts
-from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.firewall_decision import Sources, admit
+from shared.domain.network.host_matching import ClaimedHosts
+from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.verdict import Verdict, verdict_on
 from tests.unit.uncovered import tag_list, uncovered
 

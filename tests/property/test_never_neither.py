@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 
 from shared.reason import Reason
-from tests.functional.stories.swap_story import Pair, about_to_swap
-from tests.twins.crash import Moment, Plan
-from tests.twins.driver import Driver
-from tests.twins.invariants import left_off, pairs_on_together
-from tests.twins.pause import Pause
+from tests.fakes.crash import Moment, Plan
+from tests.fakes.driver import Driver
+from tests.fakes.invariants import left_off, pairs_on_together
+from tests.fakes.pause import Pause
+from tests.functional.scenarios.swap_scenario import Pair, about_to_swap
 
 #: As long as a function may take, and a little less than what the app counts on.
 FROZEN = timedelta(minutes=10)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from shared.domain.plans.discovery import NOT_SHOWN
 from shared.domain.plans.remediation import RemediationMode
+from tests.fakes.builder import Builder
+from tests.fakes.definition_builder import http_trigger, recurrence_trigger, request_trigger
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.stories.remediation_story import Story
-from tests.twins.builder import Builder
-from tests.twins.definition_builder import http_trigger, recurrence_trigger, request_trigger
+from tests.functional.scenarios.remediation_scenario import Story
 
 _TRIGGERS = {
     "http": http_trigger(),

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from local_cloud.tenant.core.profiles import Profile
 from shared.reason import Reason
 from shared.services import Services
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
+from tests.fakes.crash import Moment
+from tests.fakes.pause import PauseBefore
 from tests.property.interrupted import (
     MINUTE,
     PREPARED,
@@ -21,8 +23,6 @@ from tests.property.interrupted import (
     prepared,
 )
 from tests.property.test_remediation_invariants import tenants
-from tests.twins.crash import Moment
-from tests.twins.pause import PauseBefore
 
 #: The host ends a function after ten minutes (host.json): nothing sleeps for longer and wakes.
 sleeps = st.integers(1, 9).map(lambda minutes: timedelta(minutes=minutes, seconds=30))
@@ -30,7 +30,7 @@ moments = st.sampled_from(Moment)
 seeds = st.integers(0, 10_000)
 profiles = st.sampled_from(Profile)
 NEVER = Strike(at=0, moment=Moment.BEFORE, sleep=None)
-UNDO = [steer_remediation.cancel, steer_remediation.roll_back]
+UNDO = [change_remediation.cancel, change_remediation.roll_back]
 
 
 def pauses(calls: int) -> st.SearchStrategy[Strike]:
@@ -119,7 +119,7 @@ def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
     seed=0,
     pause=Strike(at=1, moment=Moment.BEFORE, sleep=timedelta(seconds=90)),
     after=0,
-    order=steer_remediation.cancel,
+    order=change_remediation.cancel,
     profile=Profile.FEARED,
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -127,7 +127,7 @@ def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
     seed=seeds,
     pause=pauses(150),
     after=st.integers(0, 9),
-    order=st.sampled_from([None, steer_remediation.retry, *UNDO]),
+    order=st.sampled_from([None, change_remediation.retry, *UNDO]),
     profile=profiles,
 )
 def test_a_delivery_that_is_paused_while_it_prepares_changes_nothing(

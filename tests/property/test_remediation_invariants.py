@@ -19,20 +19,20 @@ from shared.domain.jobs.flow_states import JobState
 from shared.errors import Blocked, Unavailable
 from shared.services import Services
 from shared.settings import OnDrift
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from shared.use_cases.resend_overdue import resend_overdue
-from tests.functional.stories.remediation_story import Story, approve_shown
+from tests.fakes.builder import Builder
+from tests.fakes.crash import Moment, Plan, was_killed
+from tests.fakes.definitions import lineage_of
+from tests.fakes.driver import Driver
+from tests.fakes.invariants import signatures_in_store, stopped_too_early, watch
+from tests.fakes.ports import twins_of
+from tests.fakes.sharing import is_lent
+from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.tenant import TwinFlow
+from tests.fakes.test_world import World
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 from tests.kinds.cases import MOVED_KINDS, caller_case
-from tests.twins.builder import Builder
-from tests.twins.crash import Moment, Plan, was_killed
-from tests.twins.definitions import lineage_of
-from tests.twins.driver import Driver
-from tests.twins.invariants import signatures_in_store, stopped_too_early, watch
-from tests.twins.ports import twins_of
-from tests.twins.sharing import is_lent
-from tests.twins.snapshot import differences, take_snapshot
-from tests.twins.tenant import TwinFlow
-from tests.twins.world import World
 
 ENDED = {
     JobState.RETIRED,
@@ -222,7 +222,7 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
     seed=st.integers(0, 10_000),
     plan=plans,
     hours=st.integers(0, 24 * 20),
-    undo=st.sampled_from([steer_remediation.cancel, steer_remediation.roll_back]),
+    undo=st.sampled_from([change_remediation.cancel, change_remediation.roll_back]),
     profile=st.sampled_from(Profile),
 )
 @example(
@@ -230,7 +230,7 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
     seed=1,
     plan=Plan(at=1, moment=Moment.BEFORE),
     hours=0,
-    undo=steer_remediation.roll_back,
+    undo=change_remediation.roll_back,
     profile=Profile.FEARED,  # renamed a moment ago, and reads show the name from before
 )
 def test_an_order_to_undo_at_any_moment_brings_everything_back(
@@ -250,7 +250,7 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
         check(story)
         jobs = await story.jobs()
         ended = {JobState.ROLLED_BACK, JobState.CANCELLED}
-        if undo is steer_remediation.cancel and JobState.RETIRED in {
+        if undo is change_remediation.cancel and JobState.RETIRED in {
             job.state for job in jobs.values()
         }:
             return  # what was over by then is over
@@ -362,7 +362,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
             await until_done(
                 story,
                 lambda: story.driver.call(
-                    lambda s: steer_remediation.retry(s, story.remediation.id)
+                    lambda s: change_remediation.retry(s, story.remediation.id)
                 ),
             )
         await settle(story)
@@ -380,7 +380,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
             await until_done(
                 story,
                 lambda: story.driver.call(
-                    lambda s: steer_remediation.roll_back(s, story.remediation.id)
+                    lambda s: change_remediation.roll_back(s, story.remediation.id)
                 ),
             )
             await settle(story)

@@ -8,15 +8,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.jobs.flow_states import JobState
-from shared.use_cases import steer_remediation
-from tests.functional.stories.two_environments import TwoEnvironments
+from shared.use_cases import change_remediation
+from tests.fakes.crash import Plan
+from tests.fakes.driver import Driver
+from tests.fakes.invariants import watch
+from tests.fakes.ports import twins_of
+from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.test_world import World
+from tests.functional.scenarios.two_environments import TwoEnvironments
 from tests.property.test_remediation_invariants import check, plans, settle, until_done
-from tests.twins.crash import Plan
-from tests.twins.driver import Driver
-from tests.twins.invariants import watch
-from tests.twins.ports import twins_of
-from tests.twins.snapshot import differences, take_snapshot
-from tests.twins.world import World
 
 
 def make_story(seed: int, plan: Plan) -> TwoEnvironments:
@@ -50,7 +50,7 @@ def test_a_killed_process_or_an_undo_loses_no_call_across_environments(
             await until_done(
                 story,
                 lambda: story.driver.call(
-                    lambda s: steer_remediation.roll_back(s, story.remediation.id)
+                    lambda s: change_remediation.roll_back(s, story.remediation.id)
                 ),
             )
             ended = {JobState.ROLLED_BACK, JobState.CANCELLED}

@@ -1,6 +1,6 @@
 """The row of a flow job of which nothing matters but what a test changes."""
 
-from shared.domain.jobs.job import FlowJob, Pattern
+from shared.domain.jobs.flow_job import FlowJob, Pattern
 
 FLOW_JOB = FlowJob(
     id="job",

@@ -5,12 +5,12 @@ from random import Random
 
 import pytest
 
-from shared.adapters.state.call_budget import CallBudget
-from shared.adapters.state.call_ledger import BudgetLimit
+from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_ledger import BudgetLimit
 from shared.errors import Throttled
 from shared.ports import Operation, Row
-from tests.twins.clock import ManualClock
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
 
 MINUTE = timedelta(minutes=1)
 

@@ -14,8 +14,8 @@ from shared.adapters.channels import event_grid, teams
 from shared.adapters.channels.teams import TeamsWorkflow
 from shared.adapters.channels.webhook import SignedWebhook
 from shared.adapters.http.client import HttpClient, Service
-from shared.domain.plans.attention import Cause, Waiting
 from shared.domain.plans.notification import Notification
+from shared.domain.plans.pending_actions import Cause, Waiting
 from shared.errors import ProductError
 from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
 

@@ -8,7 +8,7 @@ import pytest
 from shared.adapters.functions_host.function_keys import HostFunctionKeys
 from shared.adapters.http.client import HttpClient
 from shared.errors import Transient
-from tests.twins.clock import ManualClock
+from tests.fakes.clock import ManualClock
 from tests.unit.adapter_wire import Scripted, ScriptedTransport
 
 APP = "https://app.azurewebsites.net"

@@ -9,12 +9,12 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.core.rest import HttpRequest
 
 from shared.adapters.http.client import Call, HttpClient, Service
-from shared.circuits import Circuits
+from shared.circuit_breakers import Circuits
 from shared.errors import OutOfService, Refused, Throttled, Unauthorized, Unavailable
 from shared.settings import Settings
 from shared.tables import Tables
-from tests.twins.clock import ManualClock
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
 from tests.unit.adapter_wire import (
     NumberedCredential,
     Scripted,

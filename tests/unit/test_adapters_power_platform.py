@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from shared.adapters.http.client import HttpClient, Service
 from shared.adapters.power_platform.admin import SCOPE, PowerPlatformAdmin
-from tests.twins.clock import ManualClock
+from tests.fakes.clock import ManualClock
 from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
 
 MINUTE = timedelta(minutes=1)

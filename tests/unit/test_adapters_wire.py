@@ -10,7 +10,7 @@ from shared.adapters.azure.key_vault_keys import PolicyEntity, VaultEntity
 from shared.adapters.azure.key_vault_secrets import VaultSecrets
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.dataverse.workflows import WorkflowEntity
-from shared.adapters.entra.no_operator import NoOperator
+from shared.adapters.entra.no_service_account import NoOperator
 from shared.adapters.flow_service.access import FlowServiceAccess
 from shared.adapters.flow_service.flows import FlowServiceReports
 from shared.adapters.flow_service.service import FlowService

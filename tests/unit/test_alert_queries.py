@@ -16,10 +16,10 @@ from azure_functions_runtime import invocation_id_cv
 
 from local_cloud.functions_host.log_lines import JsonLines
 from shared.adapters.channels.log import LogChannel
-from shared.adapters.log_notices import LogNotices
-from shared.domain.notice import Notice
-from shared.domain.plans.attention import Cause, Waiting
+from shared.adapters.log_alerts import LogNotices
+from shared.domain.alert import Notice
 from shared.domain.plans.notification import Notification
+from shared.domain.plans.pending_actions import Cause, Waiting
 from shared.log_fields import product_log
 from shared.logging_redaction import install_redaction
 from shared.reason import Reason

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.assessment.facts import NoAnswer
+from shared.domain.assessment.snapshots import NoAnswer
 from shared.errors import Refused, Throttled
-from shared.steps.ask import ask, ask_patiently
+from shared.steps.optional_read import ask, ask_patiently
 
 
 async def _raise(err: Exception) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.assessment.advice import advice_for
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow, Phase
-from shared.domain.assessment.effort import (
+from shared.domain.assessment.environment_findings import eligibility_findings, network_findings
+from shared.domain.assessment.estimate import (
     CALLER_CALLS,
     DAILY_POOL,
     DATAVERSE_CALLS,
@@ -18,19 +18,19 @@ from shared.domain.assessment.effort import (
     Rates,
     effort_of,
 )
-from shared.domain.assessment.environment_findings import eligibility_findings, network_findings
-from shared.domain.assessment.facts import EnvironmentFacts, KeyReports, NoAnswer
 from shared.domain.assessment.flows import assess_flows, flow_findings, phase_of
-from shared.domain.assessment.limits import copilot_findings, run_history_findings
+from shared.domain.assessment.recommendations import advice_for
+from shared.domain.assessment.snapshots import EnvironmentFacts, KeyReports, NoAnswer
+from shared.domain.assessment.uncovered_features import copilot_findings, run_history_findings
 from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_summary import FlowSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment, LinkStatus, PolicyLink
 from shared.domain.finding import Finding, Level
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_issue import NetworkGap
 from shared.domain.plans.flow_facts import FlowFacts
-from shared.domain.plans.mmk_reason import MmkReason
+from shared.domain.plans.microsoft_key_reason import MmkReason
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SILENT = NoAnswer(why="no answer")

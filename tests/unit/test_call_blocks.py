@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from shared.adapters.state.call_budget import CallBudget
-from shared.adapters.state.call_ledger import BudgetLimit
-from shared.domain.calls import Need, Turn
+from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_ledger import BudgetLimit
+from shared.domain.request_demand import Need, Turn
 from shared.errors import Throttled, Waiting
-from tests.twins.clock import ManualClock
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 CALLS = 5

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.callers.edit import (
+from shared.domain.callers.caller_edit import (
     EditConflict,
     MentionKind,
     SignatureChanged,

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from shared.circuits import Circuits, open_circuits
+from shared.circuit_breakers import Circuits, open_circuits
 from shared.errors import NotFound, OutOfService, ProductError, Throttled, Unavailable
 from shared.ports import Row
 from shared.settings import Settings
 from shared.tables import Tables
-from tests.twins.clock import ManualClock
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
 
 SECOND = timedelta(seconds=1)
 

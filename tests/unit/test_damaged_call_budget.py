@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.adapters.state.call_budget import CallBudget
-from shared.adapters.state.call_ledger import BudgetLimit
-from shared.domain.calls import Need, Turn
+from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_ledger import BudgetLimit
+from shared.domain.request_demand import Need, Turn
 from shared.errors import Throttled, Waiting
 from shared.ports import Row, Scalar
-from tests.twins.clock import ManualClock
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 LIMIT = BudgetLimit(name="flow-service", calls=5, most=5, writes_an_hour=300, calls_a_day=40_000)

@@ -1,7 +1,7 @@
 """Rows of the dashboard's list of flows: they are markup that no template escapes."""
 
-from functions.dashboard.looks import Standing
-from functions.dashboard.rows import FlowLine, rows_of
+from functions.dashboard.display_state import Standing
+from functions.dashboard.table_rows import FlowLine, rows_of
 
 HOSTILE = "<i>&\"'"
 ESCAPED = "&lt;i&gt;&amp;&quot;&#x27;"

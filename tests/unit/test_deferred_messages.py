@@ -13,8 +13,8 @@ from local_cloud.service_bus.queue_messages import (
 )
 from local_cloud.service_bus.queue_model import Queue
 from local_cloud.service_bus.queue_settings import QueueSettings
-from tests.twins.clock import ManualClock
-from tests.twins.queue_journal import MemoryJournal
+from tests.fakes.clock import ManualClock
+from tests.fakes.queue_journal import MemoryJournal
 
 MINUTE = timedelta(minutes=1)
 SETTINGS = QueueSettings(name="jobs", max_delivery_count=3, dead_letters_expired_messages=True)

@@ -2,7 +2,7 @@
 
 import json
 
-from shared.domain.definitions.difference import MOST_PLACES, changed_places
+from shared.domain.definitions.changed_paths import MOST_PLACES, changed_places
 
 
 def test_places_are_named_and_values_are_not() -> None:

@@ -19,9 +19,9 @@ from shared.domain.jobs.deletion import (
     what_it_ends,
 )
 from shared.domain.jobs.deletion_states import DeletionState
-from shared.domain.jobs.durable import Change
+from shared.domain.jobs.durable_job import Change
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import ArchiveState, RunArchive, continued
 from shared.domain.jobs.transitions import postponed, stopped, told
 from shared.reason import Reason

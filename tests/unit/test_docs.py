@@ -13,10 +13,10 @@ import pytest
 
 from local_cloud.tenant.core.assumptions import Assumptions
 from shared import errors
-from shared.domain.jobs import refusals
-from shared.domain.jobs.job import Pattern, RollbackStage
-from shared.domain.plans.mmk_reason import MmkReason
-from shared.kinds import kinds_in
+from shared.domain import platform_errors
+from shared.domain.jobs.flow_job import Pattern, RollbackStage
+from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.kind_discovery import kinds_in
 from shared.reason import Reason
 from shared.settings import Settings
 from shared.tables import Tables
@@ -111,11 +111,11 @@ def test_every_error_is_in_the_tree_of_its_module() -> None:
 
 def test_the_runbook_has_every_reason_and_code_of_the_platform_as_the_code_says() -> None:
     """`python -m tests.runbook_tables` writes both tables anew."""
-    text = page("operations.md")
+    text = page("runbook.md")
 
     assert text == runbook_tables.with_tables(text)
     assert {code for code in code_in(rows(text)) if code in set(Reason)} == set(Reason)
-    assert {code for one in refusals.REFUSALS for code in one.codes} <= code_in(rows(text))
+    assert {code for one in platform_errors.REFUSALS for code in one.codes} <= code_in(rows(text))
 
 
 def test_a_page_without_a_place_for_a_table_is_refused() -> None:
@@ -135,7 +135,7 @@ def test_no_reason_breaks_the_table_of_the_runbook() -> None:
 def test_every_refusal_without_a_published_code_is_among_what_to_check() -> None:
     """Each is a guess, whether of the code or of the words."""
     text = page("verify-on-a-real-tenant.md")
-    guesses = {one.code for one in refusals.REFUSALS if not one.is_published}
+    guesses = {one.code for one in platform_errors.REFUSALS if not one.is_published}
 
     assert {code for code in guesses if f"`{code}`" not in text} == set()
 
@@ -151,7 +151,7 @@ def test_every_pattern_stage_and_table_is_described() -> None:
 
 def test_every_error_line_of_the_log_has_a_runbook() -> None:
     """A line of level ERROR means that a person must act: its first words are in the table."""
-    section = page("operations.md").partition("## Log messages")[2].partition("\n## ")[0]
+    section = page("runbook.md").partition("## Log messages")[2].partition("\n## ")[0]
     plain = re.sub(r"[`…]|NAME", "", section)
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
         for line in re.findall(r'log\.(?:error|exception)\(\s*"([^"]+)"', path.read_text()):
@@ -166,7 +166,7 @@ def test_every_alert_has_a_runbook() -> None:
     names = re.findall(r"name: '([a-z-]+)-\$\{token\}'", source)
 
     assert len(names) == 8
-    assert [name for name in names if f"`{name}`" not in page("operations.md")] == []
+    assert [name for name in names if f"`{name}`" not in page("runbook.md")] == []
 
 
 def test_every_assumption_is_among_what_to_check() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.evidence_pack import MANIFEST, EvidencePack, differences
+from shared.domain.evidence_file import MANIFEST, EvidencePack, differences
 
 PLAN = b'{"environment": "e"}'
 VERSION = hashlib.sha256(PLAN).hexdigest()[:16]

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from functions.dashboard.family_picture import (
+from functions.dashboard.dependency_diagram import (
     NODE_HEIGHT,
     NODE_WIDTH,
     Node,

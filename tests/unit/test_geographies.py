@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.network.coverage import PROTECTED_TAG
 from shared.domain.network.geographies import GEOGRAPHIES, canonical, geography_of, regions_of
+from shared.domain.network.network_check import PROTECTED_TAG
 from shared.domain.network.service_tags import read_service_tags
 
 #: Every region of the tag in Microsoft's list of November 2025, by the geography that it lies in.

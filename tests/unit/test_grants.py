@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.grants import Access, Needs, Permission, access, resource_group
+from shared.domain.permissions import Access, Needs, Permission, access, resource_group
 
 NEEDS = Needs(
     remedy="",

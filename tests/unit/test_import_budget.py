@@ -34,7 +34,7 @@ SDKS = (
     "cmkflow",
 )
 #: What only requests and messages need.
-OURS = ("functions.dashboard", "functions.http_answers", "shared.steps", "shared.use_cases")
+OURS = ("functions.dashboard", "functions.http_responses", "shared.steps", "shared.use_cases")
 _CODE = """
 import json, sys, time
 before = time.perf_counter()

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.domain.grants import WATCHED, Access, Needs, Permission, access
-from shared.kinds import kinds_in
+from shared.domain.permissions import WATCHED, Access, Needs, Permission, access
+from shared.kind_discovery import kinds_in
 from tests.unit.deployed import INFRA, ROOT, SETS, Resource, predicted, resource, resources
 
 ROLE = "Microsoft.Authorization/roleAssignments"

@@ -10,7 +10,7 @@ import pytest
 from shared.domain.environment import Environment, LinkStatus, PolicyLink
 from shared.domain.finding import Finding, Level, worst
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyFacts, KeyVault, RoleAssignment
-from shared.domain.keys.key_readiness import KeyReadiness, readiness_of
+from shared.domain.keys.key_check import KeyReadiness, readiness_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -362,8 +362,8 @@ def test_no_finding_at_all_is_unknown() -> None:
 
 
 def test_every_check_is_documented() -> None:
-    """docs/key-readiness.md names the code of each finding."""
-    text = Path(__file__).parents[2].joinpath("docs/key-readiness.md").read_text(encoding="utf-8")
+    """docs/key-check.md names the code of each finding."""
+    text = Path(__file__).parents[2].joinpath("docs/key-check.md").read_text(encoding="utf-8")
     findings = assess(vault=replace(VAULT, id="/vaults/other"))
 
     assert all(f"`{finding.code}`" in text for finding in findings)

@@ -12,12 +12,12 @@ import pytest
 import shared
 from shared.callers import caller_kinds
 from shared.firewalls import firewall_kinds
-from shared.kinds import kinds_in
+from shared.kind_discovery import kinds_in
 from shared.ports import PlatformPorts
 from shared.settings import Settings
-from tests.twins.ports import twins_of
-from tests.twins.services import twin_settings
-from tests.twins.world import World
+from tests.fakes.ports import twins_of
+from tests.fakes.services import twin_settings
+from tests.fakes.test_world import World
 
 PACKAGES = ("shared.callers", "shared.firewalls")
 KINDS = [(package, kind) for package in PACKAGES for kind in kinds_in(package)]

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from shared.domain.jobs.durable import UNDER_WAY, taken_over, unsettled
+from shared.domain.jobs.durable_job import UNDER_WAY, taken_over, unsettled
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.settings import Settings
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from shared.domain.definitions.flow_definition import FlowDefinition, parse_client_data
-from shared.domain.plans.mmk_reason import MmkReason
-from shared.domain.plans.mmk_rule import explain, explain_all, explain_listed
+from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.domain.plans.microsoft_key_rule import explain, explain_all, explain_listed
 
 
 def flow(kind: str = "Button", *, calls: tuple[str, ...] = (), **trigger: Any) -> FlowDefinition:

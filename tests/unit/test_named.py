@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.named import Named, close, did_you_mean, meant, short_ids
+from shared.domain.name_lookup import Named, close, did_you_mean, meant, short_ids
 
 ORDERS = Named(id="8c2e3f7a-0000-4000-8000-000000000001", name="Orders", others=("F10W-1",))
 RETURNS = Named(id="8c2e9999-0000-4000-8000-000000000002", name="Returns")

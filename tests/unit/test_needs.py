@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from shared.domain.jobs.flow_job import FlowJob, Order, Pattern
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Order, Pattern
-from shared.jobs.needs import flow_needs
+from shared.jobs.request_demands import flow_needs
 from tests.unit.flow_rows import FLOW_JOB
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.concern import ClaimedHosts
-from shared.domain.network.coverage import PROTECTED_TAG, NetworkCheck
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.network.geographies import GEOGRAPHIES, regions_of
+from shared.domain.network.host_matching import ClaimedHosts
+from shared.domain.network.network_check import PROTECTED_TAG, NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList, read_service_tags
 from tests.unit.uncovered import gaps, tag_list, uncovered
 

@@ -3,8 +3,8 @@
 import json
 from dataclasses import asdict, replace
 
-from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.domain.network.snapshot import NetworkSnapshot, snapshot_of
 from shared.rows import adapter_of

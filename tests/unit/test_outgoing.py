@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.jobs.job import Pattern
-from shared.domain.plans.outgoing import outgoing_hosts, trigger_host
+from shared.domain.jobs.flow_job import Pattern
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
+from shared.domain.plans.trigger_hosts import outgoing_hosts, trigger_host
 from tests.unit.flow_rows import FLOW_JOB
 
 ENVIRONMENT = "Default-6f1c0000-0000-4000-8000-000000000077"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from shared.domain.jobs.job import Pattern
-from shared.domain.plans.approval import Decision, changes_since, hold, plan_version
+from shared.domain.jobs.flow_job import Pattern
+from shared.domain.plans.display_text import ACTION_WORDS
+from shared.domain.plans.plan_approval import Decision, changes_since, hold, plan_version
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding, RemediationMode
-from shared.domain.plans.words import ACTION_WORDS
 
 JOB = EnvironmentJob(
     id="job", remediation_id="r", environment_id="environment", mode=RemediationMode.APPLY

@@ -1,6 +1,6 @@
 """How plans are shown, on a page and in a terminal."""
 
-from shared.domain.plans.words import place_in_plan
+from shared.domain.plans.display_text import place_in_plan
 
 
 def test_what_changed_comes_first_then_what_needs_somebody_then_titles() -> None:

@@ -8,16 +8,16 @@ import pytest
 
 from cmkflow.flow_files import read_flow_files
 from shared.domain.conversions.conversion import Edit
-from shared.domain.conversions.proposal import (
+from shared.domain.conversions.preview import (
     LONGEST_DIFFERENCE,
     convert,
     difference,
     possible_edits,
     propose,
 )
+from shared.domain.definitions.action_nodes import walk_actions
 from shared.domain.definitions.flow_definition import parse_client_data
-from shared.domain.definitions.steps import walk_actions
-from tests.twins.definition_builder import (
+from tests.fakes.definition_builder import (
     client_data,
     connector_action,
     http_action,

@@ -3,9 +3,9 @@
 import asyncio
 from contextlib import aclosing
 
-from shared.at_once import SIDE_BY_SIDE
 from shared.callers.search import left_with_readings
-from shared.domain.callers.search import Search
+from shared.concurrency import SIDE_BY_SIDE
+from shared.domain.callers.search_position import Search
 from shared.errors import Refused
 
 PLACES = [f"app-{number:02}" for number in range(40)]

@@ -11,13 +11,13 @@ from azure.core.rest import HttpRequest
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.http.client import HttpClient, Service
 from shared.adapters.http.policies import NoCircuits
-from shared.adapters.state.call_budget import CallBudget
-from shared.adapters.state.call_ledger import BudgetLimit
-from shared.at_once import SIDE_BY_SIDE
+from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_ledger import BudgetLimit
+from shared.concurrency import SIDE_BY_SIDE
 from shared.firewalls.app_service import AppServices
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
 from tests.kinds.firewalls.app_service import restriction, site, web_config
-from tests.twins.clock import ManualClock
-from tests.twins.memory_store import MemoryStore
 from tests.unit.adapter_wire import (
     Scripted,
     ScriptedResponse,

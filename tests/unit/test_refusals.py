@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.jobs.refusals import (
+from shared.domain.platform_errors import (
     OTHER,
     REFUSALS,
     code_for,

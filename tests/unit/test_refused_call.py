@@ -6,7 +6,7 @@ import pytest
 
 from local_cloud.tenant.azure.reachability import REFUSED
 from shared.domain.flow import FailedAction, Run
-from shared.domain.network.refused_call import Symptom, counting, symptom_of
+from shared.domain.network.blocked_call import Symptom, counting, symptom_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 #: As Microsoft's page has it (platform.md#denied-calls).

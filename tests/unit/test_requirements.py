@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 #: They run in an environment of their own, where nothing of ours is; or are skipped without theirs.
-APART = {ROOT / "tests/outsiders/clients", ROOT / "tests/browser"}
+APART = {ROOT / "tests/third_party_clients/clients", ROOT / "tests/browser"}
 OURS = {"shared", "functions", "cmkflow", "local_cloud", "tests", "function_app"}
 
 

@@ -11,7 +11,7 @@ import pytest
 from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionState
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.jobs.flow_states import FLOW_STATES, JobState
-from shared.domain.jobs.state_table import StateFacts, check_transition
+from shared.domain.jobs.state_machine import StateFacts, check_transition
 
 PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionState
-from shared.domain.jobs.durable import HISTORY_LENGTH
+from shared.domain.jobs.durable_job import HISTORY_LENGTH
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES, JobState, Standing
-from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
-from shared.domain.jobs.state_table import Facts, ForbiddenTransition, check_transition
+from shared.domain.jobs.state_machine import Facts, ForbiddenTransition, check_transition
 from shared.domain.jobs.transitions import counted, postponed, told
 from shared.reason import Reason
 from shared.rows import adapter_of

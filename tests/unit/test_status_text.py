@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cmkflow import moments
+from cmkflow import timestamps
 from cmkflow.status_command import status_text
 from cmkflow.terminal import Terminal
 
@@ -68,7 +68,7 @@ EMPTY: dict[str, Any] = {
 
 def printed(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> str:
     """Return what a terminal of this width shows at `NOW`."""
-    monkeypatch.setattr(moments, "now", lambda: NOW)
+    monkeypatch.setattr(timestamps, "now", lambda: NOW)
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("NO_COLOR", "1")

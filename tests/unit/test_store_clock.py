@@ -11,14 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared.adapters.state.call_budget import CallBudget
-from shared.adapters.state.call_ledger import BudgetLimit
+from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_ledger import BudgetLimit
 from shared.adapters.state.store_clock import StoreClock
-from shared.domain.calls import Need
+from shared.domain.request_demand import Need
 from shared.errors import Throttled, Waiting
 from shared.ports import Condition, Operation, Row
-from tests.twins.clock import START, ManualClock
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.clock import START, ManualClock
+from tests.fakes.memory_store import MemoryStore
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 LIMIT = BudgetLimit(name="flow-service", calls=5)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.jobs.durable import Change
+from shared.domain.jobs.durable_job import Change
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept, RemediationMode
 from shared.domain.plans.superseded import being_removed, superseded

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from shared.domain.callers.records import CallerIntent
-from shared.domain.callers.surroundings import Surroundings, changes, digest, outside
+from shared.domain.callers.caller_records import CallerIntent
+from shared.domain.callers.unchanged_content import Surroundings, changes, digest, outside
 
 URL = (
     "https://prod-01.westeurope.logic.azure.com:443/workflows/{}/triggers/manual/paths/invoke"

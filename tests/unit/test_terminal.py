@@ -72,7 +72,11 @@ def test_a_line_for_a_person_is_replaced_too(capsys: pytest.CaptureFixture[str])
 
 def test_nothing_else_writes_to_a_terminal() -> None:
     """The command line and the demo print through one module."""
-    folders = (ROOT / "cmkflow", ROOT / "local_cloud" / "demo", ROOT / "local_cloud" / "link.py")
+    folders = (
+        ROOT / "cmkflow",
+        ROOT / "local_cloud" / "demo",
+        ROOT / "local_cloud" / "apply_policy.py",
+    )
     files = [path for folder in folders for path in (folder.rglob("*.py") or [folder])]
     others = [
         f"{path.name}: {name}"

@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory, classify_trigger
 
-_DOCUMENT = Path(__file__).parents[2] / "docs" / "trigger-kinds.md"
+_DOCUMENT = Path(__file__).parents[2] / "docs" / "trigger-categories.md"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_category_is_called_or_starts_itself(category: TriggerCategory) -> Non
 
 
 def test_the_document_describes_every_category() -> None:
-    """docs/trigger-kinds.md says of each category who starts it and whether it has a URL."""
+    """docs/trigger-categories.md says of each category who starts it and whether it has a URL."""
     rows = re.findall(
         r"^\| `(\w+)` \|.*\| (called|self|–) \| (yes|no) \| [^|]+ \|$",
         _DOCUMENT.read_text(encoding="utf-8"),

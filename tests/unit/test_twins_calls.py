@@ -7,12 +7,12 @@ import pytest
 from shared.domain.flow import FlowState, WorkflowChange
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, parse_trigger_url
-from tests.twins import definition_builder as define
-from tests.twins.builder import Builder
-from tests.twins.flow_service import turn_off
-from tests.twins.ports import twins_of
-from tests.twins.running import call, run_flow, urls_in
-from tests.twins.world import World
+from tests.fakes import definition_builder as define
+from tests.fakes.builder import Builder
+from tests.fakes.flow_service import turn_off
+from tests.fakes.ports import twins_of
+from tests.fakes.run_jobs import call, run_flow, urls_in
+from tests.fakes.test_world import World
 
 
 @pytest.fixture

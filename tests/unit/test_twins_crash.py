@@ -6,10 +6,10 @@ import pytest
 
 from shared.errors import Unavailable
 from shared.ports import Insert, Row, Upsert
-from tests.twins.builder import Builder
-from tests.twins.crash import Killed, Moment, Plan, was_killed
-from tests.twins.ports import Ports, Twins, twins_of
-from tests.twins.world import World
+from tests.fakes.builder import Builder
+from tests.fakes.crash import Killed, Moment, Plan, was_killed
+from tests.fakes.ports import Ports, Twins, twins_of
+from tests.fakes.test_world import World
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pytest
 
 from shared.ports import OutgoingMessage, Row, Upsert
 from shared.services import Services
-from tests.twins.crash import Moment, Plan
-from tests.twins.driver import Driver, NeverEndsError
-from tests.twins.messages import Delivered
-from tests.twins.ports import Twins, twins_of
-from tests.twins.world import World
+from tests.fakes.crash import Moment, Plan
+from tests.fakes.driver import Driver, NeverEndsError
+from tests.fakes.messages import Delivered
+from tests.fakes.ports import Twins, twins_of
+from tests.fakes.test_world import World
 
 QUEUE = "flow-jobs"
 

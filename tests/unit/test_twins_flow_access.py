@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.twins import definition_builder as define
-from tests.twins.builder import Builder
-from tests.twins.ports import Ports, twins_of
-from tests.twins.world import World
+from tests.fakes import definition_builder as define
+from tests.fakes.builder import Builder
+from tests.fakes.ports import Ports, twins_of
+from tests.fakes.test_world import World
 
 
 @pytest.fixture

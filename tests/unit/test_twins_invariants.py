@@ -7,19 +7,19 @@ import pytest
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowChange, WorkflowDraft
 from shared.ports import Insert, Row
-from tests.twins.builder import Builder
-from tests.twins.invariants import (
+from tests.fakes.builder import Builder
+from tests.fakes.invariants import (
     signatures_in,
     signatures_in_store,
     stopped_too_early,
     watch,
     writes_outside,
 )
-from tests.twins.ports import Twins, twins_of
-from tests.twins.running import call
-from tests.twins.snapshot import differences, take_snapshot
-from tests.twins.tenant import TwinFlow
-from tests.twins.world import World
+from tests.fakes.ports import Twins, twins_of
+from tests.fakes.run_jobs import call
+from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.tenant import TwinFlow
+from tests.fakes.test_world import World
 
 ON = WorkflowChange(state=FlowState.ON)
 OFF = WorkflowChange(state=FlowState.OFF)

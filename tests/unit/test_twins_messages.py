@@ -6,10 +6,10 @@ import pytest
 
 from shared.errors import Unavailable
 from shared.ports import OutgoingMessage
-from tests.twins.clock import ManualClock
-from tests.twins.crash import Killed
-from tests.twins.messages import DUPLICATE_WINDOW, Delivered, Delivery, MessagesTwin
-from tests.twins.world import World
+from tests.fakes.clock import ManualClock
+from tests.fakes.crash import Killed
+from tests.fakes.messages import DUPLICATE_WINDOW, Delivered, Delivery, MessagesTwin
+from tests.fakes.test_world import World
 
 QUEUE = "flow-jobs"
 

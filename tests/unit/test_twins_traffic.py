@@ -3,12 +3,12 @@
 import pytest
 
 from shared.domain.flow import FlowState, WorkflowChange
-from tests.twins import definition_builder as define
-from tests.twins.builder import Builder
-from tests.twins.flow_service import trigger_url, turn_off, turn_on
-from tests.twins.ports import twins_of
-from tests.twins.tenant import TwinFlow
-from tests.twins.world import World
+from tests.fakes import definition_builder as define
+from tests.fakes.builder import Builder
+from tests.fakes.flow_service import trigger_url, turn_off, turn_on
+from tests.fakes.ports import twins_of
+from tests.fakes.tenant import TwinFlow
+from tests.fakes.test_world import World
 
 
 @pytest.fixture

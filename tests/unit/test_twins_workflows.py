@@ -5,10 +5,10 @@ import pytest
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowChange, WorkflowDraft
 from shared.errors import NotFound, Refused
-from tests.twins.builder import Builder
-from tests.twins.ports import Ports, twins_of
-from tests.twins.tenant import TwinFlow
-from tests.twins.world import World
+from tests.fakes.builder import Builder
+from tests.fakes.ports import Ports, twins_of
+from tests.fakes.tenant import TwinFlow
+from tests.fakes.test_world import World
 
 TURN_ON = WorkflowChange(state=FlowState.ON)
 

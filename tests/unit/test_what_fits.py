@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.plans.plan_item import PlanItem, PlannedCaller
 from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding
-from shared.domain.plans.what_fits import (
+from shared.domain.plans.row_limits import (
     MOST_CALLERS,
     MOST_FLOWS_OF_A_GAP,
     MOST_GAPS,
@@ -15,7 +15,7 @@ from shared.domain.plans.what_fits import (
     with_network,
 )
 from shared.tables import Tables
-from tests.twins.memory_store import MemoryStore
+from tests.fakes.memory_store import MemoryStore
 from tests.unit.test_plan_approval import JOB, item
 
 #: Longer than names usually are, in characters that take two places of UTF-16.

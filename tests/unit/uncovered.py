@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from shared.domain.network.address_ranges import AddressRanges, union
-from shared.domain.network.admission import Sources, admit
-from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_decision import Sources, admit
+from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.domain.network.verdict import TagVerdict, judge
 

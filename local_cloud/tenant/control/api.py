@@ -9,16 +9,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.control import azure, power_platform
-from local_cloud.tenant.core.calls import Budget
 from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.platform_error import PlatformError, render_platform_error
+from local_cloud.tenant.core.requests import Budget
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.entra.managed_identity import issue_identity_token
 from local_cloud.tenant.entra.sign_in import sign_in_routes
 from local_cloud.tenant.flows.self_starting import tick
-from local_cloud.tenant.receivers.told import Receivers
+from local_cloud.tenant.receivers.received_messages import Receivers
 
 
 def control_application(tenant: Tenant, identity_header: str) -> Starlette:

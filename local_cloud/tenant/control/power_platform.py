@@ -14,7 +14,7 @@ from local_cloud.tenant.environments.environment import Environment
 from local_cloud.tenant.environments.flow import Flow, FlowState
 from local_cloud.tenant.environments.migration import settle_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.ledger import Cause, Ledger, run_json
+from local_cloud.tenant.flows.call_history import Cause, Ledger, run_json
 from local_cloud.tenant.flows.lifecycle import save, turn_off, turn_on
 from local_cloud.tenant.flows.runtime import Start, start_run
 from local_cloud.tenant.flows.self_starting import emit

@@ -2,10 +2,10 @@
 
 from typing import cast
 
-from local_cloud.tenant.core.calls import CallLog
 from local_cloud.tenant.core.clock import Clock
 from local_cloud.tenant.core.events import EventPublisher, Outbox
 from local_cloud.tenant.core.faults import FaultPlan
+from local_cloud.tenant.core.requests import CallLog
 from local_cloud.tenant.core.tokens import TokenIssuer
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
-from local_cloud.tenant.core.past import Past
+from local_cloud.tenant.core.earlier_times import Past
 from local_cloud.tenant.environments.flow import Flow, FlowState
 
 type Row = dict[str, Any]

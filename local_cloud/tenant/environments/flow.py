@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from local_cloud.tenant.core.past import Past
+from local_cloud.tenant.core.earlier_times import Past
 from local_cloud.tenant.environments.flow_facts import (
     FlowFacts,
     InvalidDefinitionError,

@@ -5,7 +5,7 @@ from datetime import datetime
 from random import Random
 
 from local_cloud.tenant.core.assumptions import Assumptions
-from local_cloud.tenant.core.past import Past, draw_lag
+from local_cloud.tenant.core.earlier_times import Past, draw_lag
 from local_cloud.tenant.environments.environment import Environment, Operation
 from local_cloud.tenant.environments.flow import Flow
 

@@ -18,7 +18,7 @@ from local_cloud.tenant.environments.access import (
 )
 from local_cloud.tenant.environments.flow import Flow, Run
 from local_cloud.tenant.flow_service.bodies import run_body
-from local_cloud.tenant.flows.ledger import Cause
+from local_cloud.tenant.flows.call_history import Cause
 from local_cloud.tenant.flows.runtime import Start, start_run
 
 

@@ -19,7 +19,7 @@ from local_cloud.tenant.core.platform_error import PlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import Environment
 from local_cloud.tenant.environments.flow import Flow, FlowState, Run
-from local_cloud.tenant.flows.ledger import Cause, Entry, Ledger
+from local_cloud.tenant.flows.call_history import Cause, Entry, Ledger
 from local_cloud.tenant.flows.trigger_calls import CALL_PATH, TriggerCall, admit
 
 #: How deep flows may call each other.

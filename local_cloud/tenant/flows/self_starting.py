@@ -10,7 +10,7 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import Environment
 from local_cloud.tenant.environments.flow import Flow, FlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.ledger import Cause
+from local_cloud.tenant.flows.call_history import Cause
 from local_cloud.tenant.flows.recurrence import interval, next_due
 from local_cloud.tenant.flows.runtime import Start, settle_runs, start_run
 

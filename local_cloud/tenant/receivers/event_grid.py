@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import require_token
-from local_cloud.tenant.receivers.told import content_of, refusal, take
+from local_cloud.tenant.receivers.received_messages import content_of, refusal, take
 
 HOSTS = (".eventgrid.azure.net",)
 AUDIENCE = "https://eventgrid.azure.net"

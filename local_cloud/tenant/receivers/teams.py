@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.receivers.told import content_of, receivers_of, refusal, take
+from local_cloud.tenant.receivers.received_messages import content_of, receivers_of, refusal, take
 
 HOSTS = ("teams-told.environment.api.powerplatform.com",)
 _NAME = "teams"

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from local_cloud.tenant.azure.linked_policies import find_policy
-from local_cloud.tenant.core.calls import Budget
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.profiles import PROFILES, Profile
+from local_cloud.tenant.core.requests import Budget
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory, Principal, PrincipalType
 from local_cloud.tenant.environments.environment import Environment
@@ -21,7 +21,7 @@ from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.environments.migration import start_migration
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.trigger_urls import callback
-from local_cloud.tenant.receivers.told import Receivers
+from local_cloud.tenant.receivers.received_messages import Receivers
 from local_cloud.tenant.seed.azure import seed_azure
 from local_cloud.tenant.seed.environment import seed_environment
 

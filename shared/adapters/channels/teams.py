@@ -8,8 +8,8 @@ from typing import Any
 
 from shared.adapters.channels.event import LONGEST_ANSWER
 from shared.adapters.http.client import Call, HttpClient, Service
-from shared.domain.plans.attention import Cause
 from shared.domain.plans.notification import Notification
+from shared.domain.plans.pending_actions import Cause
 
 _CARD = "application/vnd.microsoft.card.adaptive"
 _SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"

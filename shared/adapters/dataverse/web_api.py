@@ -19,7 +19,7 @@ from shared.adapters.http.client import (
 )
 from shared.adapters.http.errors import FailedAnswer
 from shared.adapters.http.policies import Budget
-from shared.at_once import at_once
+from shared.concurrency import at_once
 from shared.domain.environment import Environment
 from shared.errors import ProductError, Refused, Unavailable
 

@@ -17,7 +17,7 @@ from shared.adapters.http.client import Call
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.flow import FlowDetail, Permission
-from shared.domain.jobs.refusals import PERMISSION_DOWNGRADE
+from shared.domain.platform_errors import PERMISSION_DOWNGRADE
 from shared.errors import NotFound, Refused, Unavailable
 from shared.ports import FlowAccess
 

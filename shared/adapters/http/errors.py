@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.jobs.refusals import code_for
+from shared.domain.platform_errors import code_for
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     AlreadyExists,

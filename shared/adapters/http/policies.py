@@ -18,9 +18,9 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from shared.call_count import count_call
 from shared.errors import Throttled
 from shared.log_fields import product_log
+from shared.request_count import count_call
 
 _log = product_log(__name__)
 

@@ -14,7 +14,7 @@ from shared.adapters.http.client import Call, HttpClient, Service
 from shared.adapters.http.wire import Wire, read_wire
 from shared.adapters.power_apps.canvas_app_document import FLOW_CONNECTOR, flow_ids_in, ids_in
 from shared.adapters.power_apps.connections import BASE, VERSION, Creator
-from shared.domain.assessment.facts import CanvasApp
+from shared.domain.assessment.snapshots import CanvasApp
 from shared.errors import NotFound, Refused, Transient, Unreadable
 from shared.ports import CanvasApps
 

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from shared.adapters.http.client import Call, HttpClient, Service, read_object
 from shared.adapters.http.wire import Wire, read_wire
-from shared.at_once import read_each
-from shared.domain.assessment.facts import Connection
+from shared.concurrency import read_each
+from shared.domain.assessment.snapshots import Connection
 from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
 from shared.domain.definitions.json_values import mapping_at
 from shared.errors import NotFound, Refused

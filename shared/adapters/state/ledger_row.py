@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from shared.adapters.state.call_ledger import NEVER, UNDERWAY, BudgetLimit, Hold, Ledger
-from shared.adapters.state.call_tally import Tally
+from shared.adapters.state.request_ledger import NEVER, UNDERWAY, BudgetLimit, Hold, Ledger
+from shared.adapters.state.request_tally import Tally
 from shared.ports import Row, Scalar
 
 #: The column that says when a row was reset.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
-from shared.domain.assessment.facts import CanvasApp, NoAnswer
+from shared.domain.assessment.snapshots import CanvasApp, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 _APPS = "An app is changed by its maker: no interface of the platform points it at another flow."

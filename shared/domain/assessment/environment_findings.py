@@ -7,13 +7,13 @@ platform.md#environment-requirements, #solution-by-default, #canvas-apps.
 from collections.abc import Collection, Iterator, Mapping
 
 from shared.domain.assessment.assessment import AssessedFlow, Phase
-from shared.domain.assessment.facts import CanvasApp, EnvironmentFacts, NoAnswer
 from shared.domain.assessment.flows import phase_of
+from shared.domain.assessment.snapshots import CanvasApp, EnvironmentFacts, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import MIGRATION_LONGEST, LinkStatus
 from shared.domain.finding import Finding, ok, problem, unknown, warning
-from shared.domain.keys import key_readiness as readiness
-from shared.domain.keys.environment_readiness import (
+from shared.domain.keys import key_check as readiness
+from shared.domain.keys.environment_checks import (
     ENVIRONMENT_LIMIT,
     ENVIRONMENT_WARNING,
     geography_finding,

@@ -1,22 +1,22 @@
 """Which flows stay on Microsoft's key, what holds each back, and what to do first.
 
-The rule of the documents (mmk_rule.py) and the platform's list (platform.md#microsoft-key-list) are
-put side by side: the list is the truth where it speaks, the rule tells why, and where they differ a
-person is told.
+The rule of the documents (microsoft_key_rule.py) and the platform's list
+(platform.md#microsoft-key-list) are put side by side: the list is the truth where it speaks, the
+rule tells why, and where they differ a person is told.
 """
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 
-from shared.domain.assessment.advice import advice_for
 from shared.domain.assessment.assessment import AssessedFlow, Phase
-from shared.domain.assessment.facts import EnvironmentFacts, NoAnswer
+from shared.domain.assessment.recommendations import advice_for
+from shared.domain.assessment.snapshots import EnvironmentFacts, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.flow_facts import FlowFacts
-from shared.domain.plans.mmk_reason import MmkReason
-from shared.domain.plans.mmk_rule import Assessment, explain_all
+from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.domain.plans.microsoft_key_rule import Assessment, explain_all
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 
 #: Their list is a maker's, without an administrator's variant; no document names an API

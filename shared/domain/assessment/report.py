@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment, Section, Topic
-from shared.domain.assessment.effort import Rates, effort_of
 from shared.domain.assessment.environment_findings import (
     canvas_app_findings,
     eligibility_findings,
@@ -11,9 +10,10 @@ from shared.domain.assessment.environment_findings import (
     network_findings,
     solution_findings,
 )
-from shared.domain.assessment.facts import EnvironmentFacts, NoAnswer
+from shared.domain.assessment.estimate import Rates, effort_of
 from shared.domain.assessment.flows import flow_findings, phase_of, retired_url_findings
-from shared.domain.assessment.limits import (
+from shared.domain.assessment.snapshots import EnvironmentFacts, NoAnswer
+from shared.domain.assessment.uncovered_features import (
     analytics_findings,
     connection_findings,
     copilot_findings,

@@ -15,11 +15,11 @@ from shared.domain.conversions.older_list_flows_action import (
     has_older_shape,
     newer_inputs,
 )
+from shared.domain.definitions.action_nodes import Step, walk_actions
 from shared.domain.definitions.connector_operations import is_list_flows_as_admin_v1
 from shared.domain.definitions.expressions import Key, Reference, references_in, whole_reference
 from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, texts_in
-from shared.domain.definitions.steps import Step, walk_actions
 
 V2_OPERATION = "ListFlowsInEnvironment_V2"
 

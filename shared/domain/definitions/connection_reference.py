@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.identity import NAMESPACE
+from shared.domain.ids import NAMESPACE
 
 _APIS = "/providers/Microsoft.PowerApps/apis/"
 #: Names of custom connectors end so: an escaped underscore and the connector's own hex id, of one

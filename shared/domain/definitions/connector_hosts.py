@@ -11,10 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
+from shared.domain.definitions.action_nodes import walk_actions
 from shared.domain.definitions.connector_operations import connection_key
 from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.definitions.steps import walk_actions
 
 #: Codes by which a save refuses the older shapes. They have other causes too: what converting does
 #: not change, or is refused again, is for a person.

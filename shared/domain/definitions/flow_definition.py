@@ -10,10 +10,10 @@ from enum import StrEnum
 from functools import cached_property
 from urllib.parse import urlsplit
 
+from shared.domain.definitions.action_nodes import Step, walk_actions
 from shared.domain.definitions.comparison import same_definition
 from shared.domain.definitions.connector_operations import is_list_flows_as_admin_v1, operation_of
 from shared.domain.definitions.json_values import as_mapping, decoded, mapping_at, text_at
-from shared.domain.definitions.steps import Step, walk_actions
 from shared.domain.definitions.trigger_kinds import TriggerCategory, classify_trigger
 from shared.errors import Unreadable
 

@@ -7,11 +7,11 @@ changing the time of the last change (platform.md#rejected-saves).
 import json
 from collections.abc import Iterator, Mapping
 
+from shared.domain.definitions.action_nodes import walk_actions
 from shared.domain.definitions.connection_reference import uses_in
 from shared.domain.definitions.connector_operations import connection_key
 from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at
-from shared.domain.definitions.steps import walk_actions
 
 #: Entries of `connectionReferences` by their keys.
 type References = Mapping[str, object]

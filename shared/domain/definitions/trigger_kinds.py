@@ -1,8 +1,8 @@
 """What starts a flow, and who notices when it moves: every trigger in one category.
 
-One value per row of docs/trigger-kinds.md. `kind` decides; the trigger's name is `manual` nearly
-always and its `type` is `Request` for ten different things. docs/trigger-kinds.md writes the map
-down for people.
+One value per row of docs/trigger-categories.md. `kind` decides; the trigger's name is `manual`
+nearly always and its `type` is `Request` for ten different things. docs/trigger-categories.md
+writes the map down for people.
 """
 
 from enum import StrEnum
@@ -197,7 +197,7 @@ def classify_trigger(
     connector: str | None = None,
     operation_id: str | None = None,
 ) -> TriggerCategory:
-    """Return the category of a trigger; `UNKNOWN` where no row of docs/trigger-kinds.md fits.
+    """Return the category of a trigger; `UNKNOWN` where no row of docs/trigger-categories.md fits.
 
     `connector` and `operation_id` come resolved (`shared_teams`, `WebhookKeywordTrigger`): see
     `connector_operations.operation_of`. An operation of a later version (`…V3`) is taken as the

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionFacts, DeletionState
-from shared.domain.jobs.durable import DurableJob
+from shared.domain.jobs.durable_job import DurableJob
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
-from shared.domain.jobs.state_table import check_transition
+from shared.domain.jobs.state_machine import check_transition
 from shared.domain.jobs.transitions import moved
 from shared.reason import Reason
 

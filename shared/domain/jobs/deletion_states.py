@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.domain.jobs.state_table import Actor, StateFacts
+from shared.domain.jobs.state_machine import Actor, StateFacts
 
 
 class DeletionState(StrEnum):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.jobs.remediation_states import RemediationState
-from shared.domain.jobs.state_table import Actor, StateFacts
+from shared.domain.jobs.state_machine import Actor, StateFacts
 
 
 class EnvironmentJobState(StrEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from shared.domain.jobs.state_table import Actor, Facts
+from shared.domain.jobs.state_machine import Actor, Facts
 
 
 class RemediationState(StrEnum):

@@ -5,9 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from shared.domain.jobs.durable import HISTORY_LENGTH, Change, DurableJob
-from shared.domain.jobs.job import FlowJob
-from shared.domain.jobs.state_table import check_transition
+from shared.domain.jobs.durable_job import HISTORY_LENGTH, Change, DurableJob
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.state_machine import check_transition
 from shared.reason import Reason
 
 

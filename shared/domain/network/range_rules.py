@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.gap import NetworkGap
-from shared.domain.network.repair import PREFIX
-from shared.domain.network.repair_text import (
+from shared.domain.network.firewall_fix import PREFIX
+from shared.domain.network.firewall_fix_text import (
     Block,
     ResourceName,
     az,
@@ -14,6 +13,7 @@ from shared.domain.network.repair_text import (
     placed,
     terraform,
 )
+from shared.domain.network.firewall_issue import NetworkGap
 
 
 def ranges(gap: NetworkGap) -> Iterator[tuple[str, str, str]]:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at, objects_at
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_fix_text import Block, ResourceName, az, label, placed
+from shared.domain.network.firewall_issue import NetworkGap
 from shared.domain.network.matching import HTTPS
-from shared.domain.network.repair_text import Block, ResourceName, az, label, placed
 
 #: Members of a rule that the app makes.
 _WRITTEN = (

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
-from shared.domain.network.coverage import FLOW_TAGS
 from shared.domain.network.firewall import Firewall, FirewallRule
+from shared.domain.network.network_check import FLOW_TAGS
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 
 #: What a snapshot is written as: one that has other members is read by nobody.

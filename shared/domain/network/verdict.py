@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges
-from shared.domain.network.admission import DEFAULT_RULE, Admission, having_a_say
+from shared.domain.network.firewall_decision import DEFAULT_RULE, Admission, having_a_say
 
 
 class Verdict(StrEnum):

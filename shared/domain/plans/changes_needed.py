@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from shared.domain.plans.attention import NAMED, Cause, Waiting, counted
 from shared.domain.plans.current_plan import CurrentPlan
+from shared.domain.plans.pending_actions import NAMED, Cause, Waiting, counted
 from shared.domain.plans.plan_item import PlanItem
 
 

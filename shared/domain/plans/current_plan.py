@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.plans.left import left_without_job
+from shared.domain.plans.not_migrated import left_without_job
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 

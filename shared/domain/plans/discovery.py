@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.domain.conversions.proposal import Proposal
+from shared.domain.conversions.preview import Proposal
 from shared.domain.definitions.flow_summary import FlowSummary
 from shared.domain.flow import KnownFlow, ReportedFlow
 from shared.domain.plans.discovery_differences import Listed, differences

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES
-from shared.domain.jobs.job import FlowJob
-from shared.domain.jobs.state_table import Actor
-from shared.domain.plans.attention import GO_ON_TRYING
+from shared.domain.jobs.state_machine import Actor
 from shared.domain.plans.current_plan import newest_plans
-from shared.domain.plans.left import ClosedCounts
+from shared.domain.plans.not_migrated import ClosedCounts
 from shared.domain.plans.notification import ENDED_LATELY
+from shared.domain.plans.pending_actions import GO_ON_TRYING
 from shared.domain.plans.remediation import EnvironmentJob
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.job import FlowJob
-from shared.domain.plans.attention import Cause, Waiting
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.pending_actions import Cause, Waiting
 from shared.domain.plans.remediation import EnvironmentJob
 
 #: What still waits is told again; what has come to hold up more flows or rows, sooner.

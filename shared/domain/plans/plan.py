@@ -4,19 +4,19 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain.conversions.conversion import Edit
-from shared.domain.conversions.proposal import possible_edits
+from shared.domain.conversions.preview import possible_edits
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_summary import FlowSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.jobs.flow_job import FlowJob, Pattern, pattern_of
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Pattern, pattern_of
-from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN, instruction_for
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import NOT_SHOWN, HeldBackFlow
-from shared.domain.plans.mmk_reason import MmkReason
-from shared.domain.plans.mmk_rule import explain, explain_listed
+from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.domain.plans.microsoft_key_rule import explain, explain_listed
 from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
 from shared.domain.plans.preparation import edited, prepared, to_be_named, with_proposal
+from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, instruction_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

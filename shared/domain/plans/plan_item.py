@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.conversions.conversion import Edit
-from shared.domain.jobs.job import Pattern
+from shared.domain.jobs.flow_job import Pattern
 
 
 class PlannedAction(StrEnum):

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.domain.conversions.conversion import Edit
-from shared.domain.conversions.proposal import Proposal
-from shared.domain.jobs.job import Pattern
-from shared.domain.plans.mmk_reason import MmkReason
+from shared.domain.conversions.preview import Proposal
+from shared.domain.jobs.flow_job import Pattern
+from shared.domain.plans.microsoft_key_reason import MmkReason
 from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
 
 RECONNECT_APPS = (

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.remediation_states import RemediationState
-from shared.domain.plans.left import left_behind
+from shared.domain.plans.not_migrated import left_behind
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
 

@@ -6,14 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.identifiers import is_identifier
-from shared.domain.identity import NAMESPACE
-from shared.domain.jobs.durable import DurableJob
+from shared.domain.ids import NAMESPACE
+from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.environment_states import (
     ENVIRONMENT_STATES,
     EnvironmentFacts,
     EnvironmentJobState,
 )
-from shared.domain.jobs.state_table import Actor
+from shared.domain.jobs.state_machine import Actor
 from shared.domain.plans.assessment_request import AssessmentProgress, AssessmentRequest
 
 

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.changes_needed import instructions_for
+from shared.domain.plans.display_text import ACTION_WORDS, LEFT_WORDS
 from shared.domain.plans.plan_item import Left, PlanItem
-from shared.domain.plans.words import ACTION_WORDS, LEFT_WORDS
 
 
 def nothing_to_retry(

@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.domain.plans.current_plan import newest_plans
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept
-from shared.domain.plans.what_fits import fitting_findings
+from shared.domain.plans.row_limits import fitting_findings
 
 
 def superseded(

@@ -8,7 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.definitions.json_literals import json_strings
-from shared.domain.trigger_urls.text import PLATFORM_PARAMETERS, Layout, Parameter, find_layouts
+from shared.domain.trigger_urls.url_layout import (
+    PLATFORM_PARAMETERS,
+    Layout,
+    Parameter,
+    find_layouts,
+)
 
 
 @dataclass(frozen=True, slots=True)

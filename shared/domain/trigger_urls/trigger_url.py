@@ -17,7 +17,7 @@ from shared.domain.trigger_urls.signatures import (
     signatures_in,
     unmask_signatures,
 )
-from shared.domain.trigger_urls.text import Layout, find_layouts
+from shared.domain.trigger_urls.url_layout import Layout, find_layouts
 
 __all__ = [
     "RETIRED_HOST",

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
-from shared.domain.assessment.facts import EnvironmentFacts, NoAnswer
+from shared.alerts import readable
+from shared.domain.assessment.snapshots import EnvironmentFacts, NoAnswer
 from shared.domain.environment import Environment, LinkStatus
 from shared.domain.keys.key import EnterprisePolicy, KeyFacts
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_issue import NetworkGap
 from shared.domain.plans.flow_facts import FlowFacts
-from shared.notices import readable
 from shared.services import Services
-from shared.steps.ask import ask
 from shared.steps.assessing.read_flow_facts import ReadFlows
 from shared.steps.assessing.read_key import read_key, read_named_key
 from shared.steps.flows.check_network import read_network
+from shared.steps.optional_read import ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,20 +8,20 @@ not end, the flow's callers may be more than are shown, and the assessment says 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from shared.alerts import readable, tell_unreadable
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
-from shared.domain.assessment.facts import NoAnswer
+from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.callers import agents
-from shared.domain.callers.own_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
-from shared.domain.callers.records import Place
+from shared.domain.callers.caller_records import Place
+from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 from shared.errors import UnreadableRow
-from shared.notices import readable, tell_unreadable
 from shared.services import Services
-from shared.steps.ask import ask
-from shared.steps.flows.calling_places import known_url_ids, url_id_of_runs
-from shared.steps.moving_callers.search_callers import Searched
+from shared.steps.flows.caller_index import known_url_ids, url_id_of_runs
+from shared.steps.optional_read import ask
+from shared.steps.updating_callers.search_callers import Searched
 
 _NO_RUN = "no run of the last 28 days shows its URL"
 

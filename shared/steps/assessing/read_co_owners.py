@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.assessment.assessment import AssessedFlow
-from shared.domain.assessment.facts import NoAnswer
+from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.sharing import USERS, Share
 from shared.errors import ProductError
 from shared.services import Services
-from shared.steps.ask import ask, no_answer
+from shared.steps.optional_read import ask, no_answer
 
 #: Flows that are asked for in one assessment; the others say that they were not.
 MOST = 1_000

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shared.domain.assessment.facts import KeyReports, NoAnswer
+from shared.domain.assessment.snapshots import KeyReports, NoAnswer
 from shared.domain.definitions.flow_definition import FlowDefinition, parsed_or_problem
 from shared.domain.definitions.flow_summary import FlowSummary, summarise
 from shared.domain.definitions.json_values import as_mapping
@@ -18,8 +18,8 @@ from shared.domain.plans.discovery import NOT_SHOWN
 from shared.domain.plans.discovery_differences import Listed, differences
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.services import Services
-from shared.steps.ask import ask, ask_patiently
 from shared.steps.flows.key_report import REQUEST_PATIENCE, key_report
+from shared.steps.optional_read import ask, ask_patiently
 
 #: A row of Dataverse as it is compared, and summed up.
 type ReadRow = tuple[KnownFlow, FlowFacts]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from shared.domain.assessment.facts import NoAnswer
+from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.flow import ReportedFlow, Workflow
 from shared.domain.plans.assessment_request import AssessmentProgress
@@ -16,8 +16,7 @@ from shared.domain.plans.discovery import DiscoveredPart, Source, reported_in, w
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import NotFound, Refused, Unreadable
-from shared.jobs.held import Held
-from shared.steps.ask import no_answer
+from shared.jobs.leased_job import Held
 from shared.steps.assessing.read_flow_facts import (
     NO_DATAVERSE,
     ReadFlows,
@@ -28,7 +27,8 @@ from shared.steps.assessing.read_flow_facts import (
     not_read,
     read_alone,
 )
-from shared.steps.flows.discovery_parts import DiscoveryParts, in_rows, rows_of_report
+from shared.steps.flows.discovery_pages import DiscoveryParts, in_rows, rows_of_report
+from shared.steps.optional_read import no_answer
 
 #: Listed flows without a row in Dataverse that are read, a call of a small budget each: an hour of
 #: it at five calls a minute.

@@ -18,14 +18,14 @@ from shared.domain.definitions.connection_reference import (
     reference_id,
     with_references,
 )
-from shared.domain.jobs.job import FlowJob
-from shared.domain.jobs.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.platform_errors import CONNECTION_REFUSED, NOT_ON_BEHALF
 from shared.errors import Blocked, NotFound, Refused
 from shared.reason import Reason
 from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.flows.effect import Effect, Refusal, Reply, Write, apply
 from shared.steps.flows.original import Original
-from shared.steps.work import Work
+from shared.steps.step_context import Work
 
 
 async def bind_connections(work: Work, original: Original, client_data: str) -> str:

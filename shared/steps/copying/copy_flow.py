@@ -4,37 +4,37 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
-from shared.domain.callers.edit import rewrite
+from shared.domain.callers.caller_edit import rewrite
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.definitions.lost_references import with_lost_references
 from shared.domain.definitions.subscription_name import with_own_subscription
 from shared.domain.display_names import copy_name
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
+from shared.domain.jobs.flow_job import FlowJob, Pattern
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved, noted
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Blocked, NotFound, Waiting
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.steps.copying.belonging import look
+from shared.steps.copying.add_copy_to_solutions import place_copy
 from shared.steps.copying.bind_connections import bind_connections
 from shared.steps.copying.explain_owner import explain_owner
-from shared.steps.copying.place_copy import place_copy
 from shared.steps.copying.share_copy import share_copy
-from shared.steps.copying.turn_copy import turn_copy
-from shared.steps.flows.change_flow import changing
+from shared.steps.copying.solutions_and_shares import look
+from shared.steps.copying.turn_copy_on_or_off import turn_copy
 from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
 from shared.steps.flows.flow_names import flow_name_of
-from shared.steps.flows.open_plans import is_cancelled
 from shared.steps.flows.original import Original
+from shared.steps.flows.plans_in_progress import is_cancelled
 from shared.steps.flows.read_back import wait_to_see
-from shared.steps.flows.take_original import archive_name, take
-from shared.steps.flows.trigger_address import read_trigger_url
+from shared.steps.flows.read_original_facts import archive_name, take
+from shared.steps.flows.read_trigger_url import read_trigger_url
+from shared.steps.flows.update_workflow import changing
 from shared.steps.flows.write_definition import SavedFlow, demands_newer_shape, saving, stands
-from shared.steps.gate import refuse_excluded
-from shared.steps.work import Work
+from shared.steps.step_context import Work
+from shared.steps.write_permission import refuse_excluded
 
 MODERN_TYPE_NOTE = (
     "The platform did not keep whose agents' flow it is (modernflowtype): the copy is a plain "

@@ -6,12 +6,12 @@ owner who cannot be acted for could not keep it running either. A person gives t
 owner.
 """
 
-from shared.domain.jobs.refusals import NOT_ON_BEHALF
+from shared.domain.platform_errors import NOT_ON_BEHALF
 from shared.domain.sharing import User
 from shared.errors import Blocked, NotFound, Refused
 from shared.reason import Reason
 from shared.steps.flows.original import Original
-from shared.steps.work import Work
+from shared.steps.step_context import Work
 
 _ANY_PRIVILEGE = "0x80040220"
 _TO_ACT = "prvActOnBehalfOfAnotherUser"

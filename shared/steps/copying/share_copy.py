@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import Permission
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.transitions import noted
 from shared.domain.sharing import (
     TEAMS,
@@ -24,11 +24,11 @@ from shared.domain.sharing import (
 )
 from shared.errors import Blocked
 from shared.reason import Reason
-from shared.steps.copying.belonging import Belonging
-from shared.steps.flows.co_ownership import is_own_doing
+from shared.steps.copying.solutions_and_shares import Belonging
 from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
 from shared.steps.flows.original import Original
-from shared.steps.work import Work
+from shared.steps.flows.temporary_co_ownership import is_own_doing
+from shared.steps.step_context import Work
 
 #: There is no interface to read or write that list (platform.md#run-only-users), so a person has
 #: to.

@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 
+from shared.alerts import readable
 from shared.domain.environment import Environment
-from shared.notices import readable
 from shared.ports import Condition
 from shared.services import Services
 

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.at_once import read_each
+from shared.concurrency import read_each
 from shared.domain.environment import Environment
-from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.gap import NetworkGap
+from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.network.snapshot import NetworkSnapshot, snapshot_of
 from shared.ports import FirewallKind

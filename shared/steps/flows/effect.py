@@ -16,7 +16,7 @@ from enum import Enum
 
 from shared.errors import AlreadyExists, Blocked, NotFound, ProductError, Refused
 from shared.steps.flows.read_back import read_back
-from shared.steps.work import Work
+from shared.steps.step_context import Work
 
 
 class _Mark(Enum):

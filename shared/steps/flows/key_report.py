@@ -15,10 +15,10 @@ from functools import partial
 from shared.domain.flow import ReportedFlow
 from shared.domain.plans.discovery import DiscoveredPart, Source, reported_in
 from shared.errors import LeaseLost, Throttled
-from shared.jobs.fence import FencedRows
+from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Page
 from shared.services import Services
-from shared.steps.flows.discovery_parts import DiscoveryParts, rows_of_report
+from shared.steps.flows.discovery_pages import DiscoveryParts, rows_of_report
 
 #: How long a request may wait for calls between pages, all together.
 REQUEST_PATIENCE = timedelta(minutes=4)

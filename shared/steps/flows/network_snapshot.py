@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from shared.domain.callers.records import key_of
+from shared.domain.ids import key_of
 from shared.domain.network.snapshot import SHAPE, NetworkSnapshot
 from shared.services import Services
-from shared.steps.flows.shared_reading import SharedReading
+from shared.steps.flows.shared_snapshots import SharedReading
 
 
 async def kept_network(services: Services) -> NetworkSnapshot | None:

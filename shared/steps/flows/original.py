@@ -4,13 +4,13 @@ from dataclasses import dataclass, field, replace
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
-from shared.domain.jobs.job import FlowJob
-from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN, instruction_for
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, instruction_for
 from shared.errors import Blocked, NotFound, Unreadable
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.co_ownership import as_co_owner
-from shared.steps.work import Work
+from shared.steps.flows.temporary_co_ownership import as_co_owner
+from shared.steps.step_context import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

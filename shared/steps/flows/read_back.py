@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.domain.jobs.sent import Unseen
+from shared.domain.jobs.unconfirmed_writes import Unseen
 from shared.errors import NotFound, Waiting
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.hold_resource import Holder
-from shared.steps.work import Work
+from shared.steps.flows.lease_resource import Holder
+from shared.steps.step_context import Work
 
 _FIRST_PAUSE = timedelta(milliseconds=500)
 

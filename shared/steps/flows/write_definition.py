@@ -21,7 +21,7 @@ from shared.domain.definitions.lost_references import (
     unresolved_references,
     with_lost_references,
 )
-from shared.domain.jobs.refusals import (
+from shared.domain.platform_errors import (
     REFERENCE_NOT_FOUND,
     instruction_for,
     is_passing,
@@ -33,7 +33,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.effect import Refusal, Reply, Write, perform, with_fallback
 from shared.steps.flows.read_back import looks
-from shared.steps.work import Work
+from shared.steps.step_context import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

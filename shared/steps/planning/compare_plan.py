@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.environment import Environment
-from shared.domain.identity import copy_id
-from shared.domain.plans.approval import Decision, hold, left_unapproved
-from shared.domain.plans.left import left_without_job
+from shared.domain.ids import copy_id
+from shared.domain.plans.not_migrated import left_without_job
+from shared.domain.plans.plan_approval import Decision, hold, left_unapproved
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.plans.what_fits import fitting_findings, with_network
-from shared.jobs.held import Held
+from shared.domain.plans.row_limits import fitting_findings, with_network
+from shared.jobs.leased_job import Held
 from shared.services import Services
-from shared.steps.flows.calling_places import places_held
+from shared.steps.flows.caller_index import places_held
 from shared.steps.planning.complete_plan import (
     Looks,
     complete,

@@ -9,31 +9,31 @@ from dataclasses import dataclass, replace
 from itertools import batched
 
 from shared.domain.callers import agents
-from shared.domain.callers.own_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
-from shared.domain.callers.records import Place
-from shared.domain.conversions.proposal import Proposal, propose
+from shared.domain.callers.caller_records import Place
+from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
+from shared.domain.conversions.preview import Proposal, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.display_names import copy_name, retired_name, shortened
 from shared.domain.environment import Environment
-from shared.domain.jobs.job import Pattern
+from shared.domain.jobs.flow_job import Pattern
 from shared.domain.plans.plan_item import PlanItem, PlannedCaller
 from shared.domain.plans.preparation import with_proposal, writes_of
-from shared.domain.plans.what_fits import fitting_callers
+from shared.domain.plans.row_limits import fitting_callers
 from shared.domain.sharing import Share
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, ProductError, Refused, Transient
 from shared.services import Services
-from shared.steps.copying.place_copy import solutions_to_join
+from shared.steps.copying.add_copy_to_solutions import solutions_to_join
 from shared.steps.copying.share_copy import RUN_ONLY_NOTE
-from shared.steps.flows.calling_places import calling, places_held
+from shared.steps.flows.caller_index import calling, places_held
 from shared.steps.planning.trigger_urls import TriggerUrls
 
 type Keep = Callable[[Sequence[PlanItem]], Awaitable[None]]
 
 #: Flows that are read together, and kept together.
 _TOGETHER = 500
-#: Before an original is stopped, what can be known is looked at (`ending/could_start.py`).
+#: Before an original is stopped, what can be known is looked at (`retiring/check_restart.py`).
 _NOT_KNOWN = (
     "Whether a data policy would refuse to start it or its copy: it runs now, so none forbids it.",
     "Whether its owner may still use connections of others: the platform says so at the start.",

@@ -2,7 +2,7 @@
 
 Bulk first: a report and one Dataverse query of 500 definitions a call; a flow is read by itself
 only where Dataverse has no row of it. Every page is kept before the next one is asked for: a
-process that dies, and a budget that is used up, cost one page (discovery_parts.py).
+process that dies, and a budget that is used up, cost one page (discovery_pages.py).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import batched
 
-from shared.domain.conversions.proposal import possible_edits, propose
+from shared.domain.conversions.preview import possible_edits, propose
 from shared.domain.definitions.flow_definition import (
     CHILD_REFERENCE,
     FlowDefinition,
@@ -30,13 +30,13 @@ from shared.domain.plans.discovery import (
     reported_in,
 )
 from shared.errors import NotFound, Unreadable
-from shared.jobs.fence import FencedRows
+from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Page
 from shared.services import Services
-from shared.steps.flows.discovery_parts import DiscoveryParts, in_rows, rows_of_report
-from shared.steps.gate import settings_of
-from shared.steps.moving_callers.find_callers import note_callers_in
+from shared.steps.flows.discovery_pages import DiscoveryParts, in_rows, rows_of_report
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
+from shared.steps.updating_callers.find_callers import note_callers_in
+from shared.steps.write_permission import settings_of
 
 #: Flows that are read again, and kept, at a time.
 _READ_AGAIN = 500

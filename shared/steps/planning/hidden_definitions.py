@@ -12,11 +12,11 @@ from shared.domain.plans.discovery import NOT_SHOWN
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked, Refused, Unavailable, Waiting
-from shared.jobs.held import Held
-from shared.steps.flows.co_ownership import is_co_owner, may_come, take_back
+from shared.jobs.leased_job import Held
 from shared.steps.flows.effect import Write, perform
-from shared.steps.gate import permit_write
-from shared.steps.work import WRITE_TAKES
+from shared.steps.flows.temporary_co_ownership import is_co_owner, may_come, take_back
+from shared.steps.step_context import WRITE_TAKES
+from shared.steps.write_permission import permit_write
 
 
 class HiddenDefinitions:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from shared.alerts import tell_unreadable
 from shared.domain.environment import Environment
-from shared.domain.identity import job_id
-from shared.domain.jobs.job import FlowJob
-from shared.domain.network.gap import NetworkGap
+from shared.domain.ids import job_id
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.network.firewall_issue import NetworkGap
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import Discovery
 from shared.domain.plans.plan import Candidate, Request, decide
@@ -18,11 +19,10 @@ from shared.domain.plans.remediation import (
     RemediationMode,
 )
 from shared.errors import UnreadableRow
-from shared.notices import tell_unreadable
 from shared.services import Services
 from shared.steps.flows.check_network import read_network
-from shared.steps.flows.repair_firewall import repair_of
-from shared.steps.gate import settings_of
+from shared.steps.flows.firewall_fixes import repair_of
+from shared.steps.write_permission import settings_of
 
 
 async def make_plan(

@@ -5,13 +5,13 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import Blocked, NotFound
-from shared.jobs.held import Held
+from shared.jobs.leased_job import Held
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
 from shared.steps.planning.discover_flows import discover
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
 from shared.steps.planning.make_plan import make_plan
+from shared.steps.updating_callers.find_callers import SearchRequest, find_callers
 
 
 async def plan_now(

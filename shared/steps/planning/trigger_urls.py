@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from shared.domain.callers.own_channels import channel_url_ids
+from shared.alerts import readable
+from shared.domain.callers.notification_channels import channel_url_ids
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.known_url import KnownUrl
-from shared.notices import readable
 from shared.services import Services
-from shared.steps.flows.calling_places import index_url, known_url_ids, url_id_of_runs
-from shared.steps.moving_callers.find_callers import SEARCH_LASTS
+from shared.steps.flows.caller_index import index_url, known_url_ids, url_id_of_runs
+from shared.steps.updating_callers.find_callers import SEARCH_LASTS
 
 #: Flows looked at for a plan that waits for its approval: two minutes of the shipped budget. A plan
 #: that writes nothing is read for what it says, and waits for all of them.

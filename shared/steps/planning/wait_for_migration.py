@@ -12,7 +12,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved, postponed, stopped
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Blocked
-from shared.jobs.held import Held
+from shared.jobs.leased_job import Held
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.planning.discover_flows import still_to_move

@@ -9,13 +9,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import NoReturn
 
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import Blocked, NotFound, Waiting
-from shared.jobs.kinds import FLOW
+from shared.jobs.job_kinds import FLOW
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.steps.flows.effect import Write, perform
-from shared.steps.work import Work
+from shared.steps.step_context import Work
 
 #: Flows that the platform takes in one call.
 BATCH = 20

@@ -7,21 +7,21 @@ from dataclasses import replace
 from typing import NoReturn
 
 from shared.domain.conversions.conversion import same_steps
-from shared.domain.conversions.proposal import convert
+from shared.domain.conversions.preview import convert
 from shared.domain.definitions.comparison import definition_digest, same_definition
 from shared.domain.definitions.lost_references import with_lost_references
 from shared.domain.flow import Workflow, WorkflowChange
+from shared.domain.jobs.flow_job import FlowJob, Pattern
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked
 from shared.reason import Reason
-from shared.steps.flows.change_flow import changing
 from shared.steps.flows.effect import Effect, Write, apply
-from shared.steps.flows.open_plans import is_cancelled
 from shared.steps.flows.original import read_original
+from shared.steps.flows.plans_in_progress import is_cancelled
 from shared.steps.flows.read_back import NotSeen
-from shared.steps.flows.take_original import archive_name
+from shared.steps.flows.read_original_facts import archive_name
+from shared.steps.flows.update_workflow import changing
 from shared.steps.flows.write_definition import (
     SavedFlow,
     demands_newer_shape,
@@ -29,9 +29,9 @@ from shared.steps.flows.write_definition import (
     saving,
     stands,
 )
-from shared.steps.gate import refuse_excluded
 from shared.steps.preparing.add_to_solution import add_to_solution, solution_id
-from shared.steps.work import Work
+from shared.steps.step_context import Work
+from shared.steps.write_permission import refuse_excluded
 
 STAYS_IN_SOLUTION = "It stays in the solution: no API takes it out again."
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from shared.domain.assessment.facts import CanvasApp
+from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.definitions.connection_reference import ConnectionReference
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
 from tests.contract.ports.described_tenant import OPERATOR
 from tests.contract.tenant_world import APP, POLICY_ID, client_data
-from tests.twins.builder import Builder
-from tests.twins.flow_service import trigger_url, turn_on
-from tests.twins.tenant import (
+from tests.fakes.builder import Builder
+from tests.fakes.flow_service import trigger_url, turn_on
+from tests.fakes.tenant import (
     TwinConnection,
     TwinEnvironment,
     TwinFlow,
@@ -23,7 +23,7 @@ from tests.twins.tenant import (
     TwinUser,
     TwinVariable,
 )
-from tests.twins.world import World
+from tests.fakes.test_world import World
 
 type Description = dict[str, Any]
 

@@ -22,9 +22,9 @@ from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.ports import described_twins
 from tests.contract.ports.described_tenant import description
 from tests.contract.tenant_world import ENVIRONMENT
-from tests.twins.flow_pages import SIZE
-from tests.twins.ports import twins_of
-from tests.twins.world import World
+from tests.fakes.flow_pages import SIZE
+from tests.fakes.ports import twins_of
+from tests.fakes.test_world import World
 
 
 class Hands(Protocol):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.definitions.json_values import as_mapping
-from shared.domain.grants import resource_group
+from shared.domain.permissions import resource_group
 from shared.errors import AlreadyExists, Conflict, NotFound
 from tests.contract.adapter_world import SITE_ID, VAULT_URL
 from tests.contract.ports.described_tenant import SQL_SERVER

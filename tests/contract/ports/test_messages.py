@@ -11,8 +11,8 @@ from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
 from shared.adapters.bus.service_bus import ServiceBusMessages, client_by_connection_string
 from shared.errors import NotFound, Refused
 from shared.ports import Messages, OutgoingMessage
-from tests.twins.clock import ManualClock
-from tests.twins.messages import MessagesTwin
+from tests.fakes.clock import ManualClock
+from tests.fakes.messages import MessagesTwin
 
 QUEUE = "flow-jobs"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.domain.flow import FlowState, WorkflowChange
-from shared.domain.jobs.refusals import REFERENCE_NOT_FOUND
+from shared.domain.platform_errors import REFERENCE_NOT_FOUND
 from shared.errors import Refused
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_activation import change, created, using

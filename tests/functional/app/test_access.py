@@ -12,17 +12,23 @@ import azure.functions as func
 import pytest
 
 import function_app
-from functions import decisions_api, deletions_api, health_api, kill_switch_api, remediations_api
+from functions import (
+    deletions_api,
+    health_api,
+    kill_switch_api,
+    remediation_actions_api,
+    remediations_api,
+)
 from functions.endpoints import Endpoint, all_endpoints
 from functions.forms import FORM
 from functions.principals import KEY_HEADER, PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.principal import Role
 from shared.settings import AccessSettings, Settings
-from tests.functional.stories.app_calls import OBJECT_ID, Reply, call, signed_in
-from tests.functional.stories.remediation_story import Story
-from tests.twins.function_keys import OneFunctionKey
-from tests.twins.services import twin_settings
+from tests.fakes.function_keys import OneFunctionKey
+from tests.fakes.services import twin_settings
+from tests.functional.scenarios.app_calls import OBJECT_ID, Reply, call, signed_in
+from tests.functional.scenarios.remediation_scenario import Story
 
 ENDPOINTS = all_endpoints()
 
@@ -92,7 +98,9 @@ async def test_a_kept_form_shows_some_of_many_values_and_keeps_all() -> None:
     form = {"Content-Type": FORM, "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
     body = urlencode([("flows[]", f"flow-{number}") for number in range(25)])
 
-    reply = await call(decisions_api.retry_remediation, body.encode(), id="abc", headers=form)
+    reply = await call(
+        remediation_actions_api.retry_remediation, body.encode(), id="abc", headers=form
+    )
 
     assert reply.status == 401
     assert reply.headers["WWW-Authenticate"] == "Bearer"
@@ -312,9 +320,11 @@ async def test_nobody_approves_their_own_order() -> None:
     story = at(twin_settings(**SIGNED_IN))
     identity, order = await ordered(story, ANNA)
 
-    own = await call(decisions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA))
+    own = await call(
+        remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
+    )
     other = await call(
-        decisions_api.approve_remediation, order, id=identity, headers=signed_in(BERT)
+        remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(BERT)
     )
 
     assert (own.status, own.document["code"]) == (409, "own_order")
@@ -344,7 +354,9 @@ async def test_a_setting_lets_one_administrator_do_both() -> None:
     story = at(twin_settings(**SIGNED_IN, own_approval=True))
     identity, order = await ordered(story, ANNA)
 
-    own = await call(decisions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA))
+    own = await call(
+        remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
+    )
 
     assert own.status == 202
 
@@ -359,7 +371,7 @@ async def test_what_an_event_ordered_is_approved_by_anybody_with_the_role() -> N
     await story.services.tables.remediations.replace(kept, nobody)
 
     reply = await call(
-        decisions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
+        remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
     )
 
     assert reply.status == 202

@@ -6,8 +6,8 @@ import pytest
 
 from functions import assessments_api, dashboard_api
 from shared.bootstrap import provide
-from tests.functional.stories.app_calls import call, signed_in
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.remediation_scenario import Story
 
 ANNA = signed_in("anna@contoso.example")
 

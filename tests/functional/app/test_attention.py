@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from functions import attention_api, decisions_api, health_api, remediations_api
+from functions import health_api, remediation_actions_api, remediations_api, status_api
 from shared.bootstrap import provide
-from shared.domain.callers.records import Flag
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import stopped
+from shared.domain.kill_switch import Flag
 from shared.domain.timer_run import TimerRun
-from shared.steps.gate import KILL_SWITCH
-from shared.use_cases.sweep import SWEEP, sweep
-from tests.functional.stories.app_calls import TRIGGERS, call
-from tests.functional.stories.remediation_story import Story, approve_shown
+from shared.steps.write_permission import KILL_SWITCH
+from shared.use_cases.run_daily_check import SWEEP, sweep
+from tests.functional.scenarios.app_calls import TRIGGERS, call
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
 FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 
@@ -35,7 +35,7 @@ async def story() -> Story:
 
 async def attention() -> Any:
     """Return the answer."""
-    reply = await call(attention_api.show_attention)
+    reply = await call(status_api.show_attention)
     assert reply.status == 200
     return reply.document
 
@@ -146,7 +146,7 @@ async def test_finished_says_what_is_left_and_why(story: Story) -> None:
         "by": "admin",
         "except_flows": planned[:1],
     }
-    await call(decisions_api.approve_remediation, order, id=story.remediation.id)
+    await call(remediation_actions_api.approve_remediation, order, id=story.remediation.id)
     await run(story, timedelta(days=30))
 
     shown = await call(remediations_api.show_remediation, id=story.remediation.id)
@@ -166,7 +166,7 @@ async def test_a_flow_that_was_rolled_back_is_left(story: Story) -> None:
     await approve_shown(story.services, story.remediation.id)
     await run(story, timedelta(days=30))
     await call(
-        decisions_api.roll_back_remediation,
+        remediation_actions_api.roll_back_remediation,
         {"flows": [(await story.job("Stock")).original_id]},
         id=story.remediation.id,
     )

@@ -7,21 +7,21 @@ import pytest
 
 from functions import (
     audit_api,
-    decisions_api,
     environments_api,
     health_api,
     kill_switch_api,
+    remediation_actions_api,
     remediations_api,
 )
 from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.principal import Role
 from shared.errors import Unavailable
-from shared.steps.gate import settings_of
-from tests.functional.stories.app_calls import Reply, call, signed_in
-from tests.functional.stories.remediation_story import Story
-from tests.twins.crash import Killed
-from tests.twins.services import twin_settings
+from shared.steps.write_permission import settings_of
+from tests.fakes.crash import Killed
+from tests.fakes.services import twin_settings
+from tests.functional.scenarios.app_calls import Reply, call, signed_in
+from tests.functional.scenarios.remediation_scenario import Story
 
 ANNA = signed_in("anna@contoso.example")
 CANARY = "sig=a-canary-signature-that-is-long-enough-to-be-one"
@@ -115,7 +115,7 @@ async def test_an_approval_shows_what_it_moved(story: Story) -> None:
     bert = signed_in("bert@contoso.example")
     body = {"versions": [plan["version"]]}
 
-    await call(decisions_api.approve_remediation, body, id=identity, headers=bert)
+    await call(remediation_actions_api.approve_remediation, body, id=identity, headers=bert)
 
     entry, _ = await trail()
     assert entry["who"] == "bert@contoso.example"

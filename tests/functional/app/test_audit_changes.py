@@ -9,21 +9,21 @@ import pytest
 from functions import (
     assessments_api,
     audit_api,
+    firewall_fixes_api,
     keys_api,
-    network_api,
     remediations_api,
-    repairs_api,
+    service_tag_lists_api,
 )
 from functions import run_archives_api as archives_api
 from functions.endpoints import Endpoint, all_endpoints
 from shared.bootstrap import provide
-from shared.use_cases.sweep import sweep
+from shared.use_cases.run_daily_check import sweep
+from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import served_app
-from tests.functional.stories.app_calls import call, signed_in
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.remediation_scenario import Story
 from tests.kinds.case import HOST
 from tests.kinds.firewalls.network_security_group import security_group
-from tests.twins import definition_builder as define
 
 ENDPOINTS = all_endpoints()
 
@@ -68,9 +68,9 @@ async def test_a_change_of_a_firewall(story: Story) -> None:
     """What the app puts in and takes out, and for whom."""
     order = {"resource": "edge"}
 
-    await call(repairs_api.apply_repair, order, headers=ANNA)
+    await call(firewall_fixes_api.apply_repair, order, headers=ANNA)
     before, after = await changed(story)
-    await call(repairs_api.undo_repair, order, headers=ANNA)
+    await call(firewall_fixes_api.undo_repair, order, headers=ANNA)
     open_again, closed = await changed(story)
 
     assert before == {}
@@ -134,7 +134,7 @@ async def test_a_look_at_the_ranges(story: Story) -> None:
     number = story.world.service_tags_edition
     provide(story.services)
 
-    await call(network_api.look_at_ranges, headers=ANNA)
+    await call(service_tag_lists_api.look_at_ranges, headers=ANNA)
 
     before, after = await changed(story)
     assert str(number) not in before

@@ -15,14 +15,14 @@ from shared.adapters.archive.folder import FolderArchive
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.adapters.state.table_store import TableStore
 from shared.bootstrap import build_services, provide, services
-from shared.domain.network.coverage import TAGS_BESIDE
+from shared.domain.network.network_check import TAGS_BESIDE
 from shared.errors import Blocked, Throttled
-from shared.kinds import kinds_in
+from shared.kind_discovery import kinds_in
 from shared.ports import UnusableChannel
 from shared.queues import PARKED
 from shared.services import Services
 from shared.settings import OnDrift, Settings
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.remediation_scenario import Story
 
 BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseDevelopmentEmulator=true;"
 

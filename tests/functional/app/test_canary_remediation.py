@@ -30,13 +30,13 @@ from shared.domain.plans.notification import Notification
 from shared.logging_redaction import install_redaction
 from shared.queues import PARKED
 from shared.use_cases.notify import notify
-from tests.functional.app.test_canaries import CANARY, HEX, planted
+from tests.fakes import definition_builder as define
+from tests.fakes.driver import Driver
+from tests.fakes.flow_service import signature
+from tests.functional.app.test_secrets_not_leaked import CANARY, HEX, planted
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.stories.app_calls import TRIGGERS
-from tests.functional.stories.remediation_story import Story
-from tests.twins import definition_builder as define
-from tests.twins.driver import Driver
-from tests.twins.flow_service import signature
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Story
 
 ENDPOINTS = all_endpoints()
 

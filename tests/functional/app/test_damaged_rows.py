@@ -15,12 +15,12 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from functions.dashboard.frame import assets
+from functions.dashboard.page_layout import assets
 from functions.endpoints import all_endpoints
 from shared.bootstrap import provide
+from shared.domain.alert import RowName
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.notice import RowName
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.remediation import RemediationMode
 from shared.domain.principal import Principal, PrincipalKind, Role
@@ -28,20 +28,20 @@ from shared.errors import Blocked, UnreadableRow
 from shared.ports import Row, Scalar
 from shared.rows import FENCE, Table
 from shared.tables import Tables
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.notify import notify
 from shared.use_cases.order_assessment import order_assessment
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.show_attention import Attention, show_attention
-from shared.use_cases.sweep import sweep
+from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.show_status import Attention, show_attention
+from tests.fakes.tenant import TwinFlow
 from tests.functional.app.test_access import HANDLERS
 from tests.functional.app.test_notify import Heard, with_channels
-from tests.functional.stories.app_calls import TRIGGERS, call
-from tests.functional.stories.example_item import example
-from tests.functional.stories.remediation_story import Story, approve_shown
-from tests.twins.tenant import TwinFlow
+from tests.functional.scenarios.app_calls import TRIGGERS, call
+from tests.functional.scenarios.example_item import example
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
 ENDPOINTS = all_endpoints()
 
@@ -156,7 +156,7 @@ async def everything(story: Story, table: str, addresses: Mapping[str, str]) -> 
         if is_swept:
             await sweep(story.services, "today")
             with suppress(UnreadableRow):
-                await steer_remediation.retry(story.services, orders)
+                await change_remediation.retry(story.services, orders)
         await story.run(timedelta(minutes=50))
         for timer in (resend_overdue, poll_environments, delete_originals):
             await timer(story.services)

@@ -8,14 +8,14 @@ from html import unescape
 import pytest
 
 from functions import dashboard_api
-from functions.dashboard.frame import assets
+from functions.dashboard.page_layout import assets
 from shared.bootstrap import provide
-from shared.domain.callers.records import CallerState
+from shared.domain.callers.caller_records import CallerState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import stopped
-from shared.jobs.needs import flow_needs
-from tests.functional.stories.app_calls import TRIGGERS, Reply, call
-from tests.functional.stories.remediation_story import Story, approve_shown
+from shared.jobs.request_demands import flow_needs
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 

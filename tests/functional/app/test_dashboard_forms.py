@@ -8,22 +8,22 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
-from functions import dashboard_api, decisions_api, environments_api, repairs_api
-from functions.dashboard.deeds import Deed, deeds_of_flow, deeds_of_remediation, repair
-from functions.dashboard.frame import View
+from functions import dashboard_api, environments_api, firewall_fixes_api, remediation_actions_api
+from functions.dashboard.page_actions import Deed, deeds_of_flow, deeds_of_remediation, repair
+from functions.dashboard.page_layout import View
 from functions.dashboard.pages import Filter, remediation_page
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import stopped
 from shared.domain.principal import Principal, PrincipalKind, Role
-from shared.use_cases.repair_network import show_repairs
+from shared.use_cases.manage_firewall_fixes import show_repairs
 from shared.use_cases.show_flow import show_flow
 from shared.use_cases.show_remediation import show_remediation
-from tests.functional.ending.test_replay import swapped
-from tests.functional.orders.test_repair_network import GROUP, guarded, lacking
-from tests.functional.stories.app_calls import TRIGGERS, Reply, call
-from tests.functional.stories.remediation_story import Story, approve_shown
+from tests.functional.actions.test_repair_network import GROUP, guarded, lacking
+from tests.functional.rolling_back.test_replay import swapped
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 BROWSER = {"Accept": "text/html,*/*;q=0.8", "Host": "app.example"}
@@ -102,7 +102,7 @@ async def test_a_plan_is_approved_by_the_form_of_its_page(story: Story) -> None:
 
     done = await send(
         story,
-        decisions_api.approve_remediation,
+        remediation_actions_api.approve_remediation,
         versions__=version,
         except_flows__=invoices,
         by="Ada",
@@ -136,7 +136,7 @@ async def test_a_plan_is_approved_by_the_form_of_its_page(story: Story) -> None:
 )
 async def test_a_form_of_another_page_is_refused(story: Story, headers: dict[str, str]) -> None:
     """Whoever is signed in has their cookie sent along: the browser says which page sends it."""
-    refused = await send(story, decisions_api.cancel_remediation, headers)
+    refused = await send(story, remediation_actions_api.cancel_remediation, headers)
     await story.run(timedelta(minutes=30))
 
     assert refused.status == 403
@@ -148,7 +148,7 @@ async def test_a_form_of_another_page_is_refused(story: Story, headers: dict[str
 @pytest.mark.parametrize("headers", [OWN, {"Origin": "https://app.example"}])
 async def test_a_form_of_a_page_of_the_app_counts(story: Story, headers: dict[str, str]) -> None:
     """An older browser names the origin alone."""
-    done = await send(story, decisions_api.cancel_remediation, headers)
+    done = await send(story, remediation_actions_api.cancel_remediation, headers)
 
     assert done.status == 303
     (job,) = await story.services.tables.environment_jobs.all(story.remediation.id)
@@ -157,8 +157,12 @@ async def test_a_form_of_a_page_of_the_app_counts(story: Story, headers: dict[st
 
 async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(story: Story) -> None:
     """Of what the API refuses, and of a form that is not as it should be."""
-    stale = await send(story, decisions_api.approve_remediation, versions__="0" * 16, by="Ada")
-    wrong = await send(story, decisions_api.approve_remediation, versions__="latest", by="Ada")
+    stale = await send(
+        story, remediation_actions_api.approve_remediation, versions__="0" * 16, by="Ada"
+    )
+    wrong = await send(
+        story, remediation_actions_api.approve_remediation, versions__="latest", by="Ada"
+    )
 
     assert (stale.status, wrong.status) == (409, 400)
     assert "No plan that waits for approval has version" in stale.text
@@ -173,7 +177,7 @@ async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(sto
 )
 async def test_a_form_leads_back_to_pages_of_the_dashboard_only(story: Story, referer: str) -> None:
     """Whatever is said of where it came from, or nothing: the first page says what was done."""
-    done = await send(story, decisions_api.cancel_remediation, OWN | {"Referer": referer})
+    done = await send(story, remediation_actions_api.cancel_remediation, OWN | {"Referer": referer})
 
     path, _, query = done.headers["Location"].partition("?")
     assert path == "/api/dashboard"
@@ -185,7 +189,7 @@ async def test_a_form_leads_back_to_pages_of_the_dashboard_only(story: Story, re
 async def test_a_form_leads_back_to_the_list_of_remediations(story: Story) -> None:
     """Each page that a form can lead back to says what was done."""
     there = {"Referer": "https://app.example/api/dashboard/remediations?state=stuck"}
-    done = await send(story, decisions_api.cancel_remediation, OWN | there)
+    done = await send(story, remediation_actions_api.cancel_remediation, OWN | there)
 
     path, _, query = done.headers["Location"].partition("?")
     assert path == "/api/dashboard/remediations"
@@ -199,7 +203,7 @@ async def test_what_retry_says_is_what_it_does(story: Story) -> None:
     await block(story, "Invoices")
 
     retry = (await deeds(story))["retry"]
-    done = await send(story, decisions_api.retry_remediation)
+    done = await send(story, remediation_actions_api.retry_remediation)
 
     assert retry.does == (
         "Invoices go on where they stopped (1 at quiet).",
@@ -221,7 +225,7 @@ async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(story:
     assert "copies of Close of day, Orders are turned off" in deed.does[1]
 
     [(_, orders)] = deed.fields
-    done = await send(story, decisions_api.roll_back_remediation, flows__=orders)
+    done = await send(story, remediation_actions_api.roll_back_remediation, flows__=orders)
     await story.run(timedelta(days=30))
 
     assert done.headers["Location"].endswith("jobs=2")
@@ -237,7 +241,7 @@ async def test_what_is_rolled_back_by_order_is_what_the_page_counts(story: Story
     assert "roll-back" not in await deeds(story)
     await work(story)
 
-    done = await send(story, decisions_api.cancel_remediation, replay="true")
+    done = await send(story, remediation_actions_api.cancel_remediation, replay="true")
 
     assert done.headers["Location"].endswith("?done=cancel&jobs=4")
     await story.run(timedelta(days=30))
@@ -250,9 +254,9 @@ async def test_what_an_order_has_to_accept_is_asked_before() -> None:
     provide(story.services)
 
     asked = {what: deed.accepts for what, deed in (await deeds(story)).items()}
-    without = await send(story, decisions_api.roll_back_remediation)
+    without = await send(story, remediation_actions_api.roll_back_remediation)
     name, text = asked["roll-back"]
-    accepted = await send(story, decisions_api.roll_back_remediation, replay="true")
+    accepted = await send(story, remediation_actions_api.roll_back_remediation, replay="true")
 
     assert set(asked) == {"cancel", "roll-back"}
     assert name == "replay"
@@ -319,7 +323,7 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
     assert "az network nsg rule create" in shown
 
     done = await send(
-        story, repairs_api.apply_repair, resource=name, environment=environment.id, by="Ada"
+        story, firewall_fixes_api.apply_repair, resource=name, environment=environment.id, by="Ada"
     )
     after = await call(
         dashboard_api.show_remediation_page,

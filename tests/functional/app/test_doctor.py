@@ -8,17 +8,17 @@ import pytest
 
 from functions import doctor_api
 from shared.bootstrap import provide
-from shared.domain.grants import resource_group
+from shared.domain.permissions import resource_group
 from shared.errors import Blocked, NotFound, Refused, Unavailable
 from shared.ports import OutgoingMessage
 from shared.queues import PARKED
 from shared.reason import Reason
-from shared.use_cases.switch_writes import set_kill_switch
+from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.fakes.fault_injection import Failing
+from tests.fakes.services import twin_settings
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.stories.app_calls import call, signed_in
-from tests.functional.stories.remediation_story import Story
-from tests.twins.failing import Failing
-from tests.twins.services import twin_settings
+from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.remediation_scenario import Story
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 FORBIDDEN = Refused("not for you", code="Forbidden", status=403)

@@ -15,8 +15,8 @@ from functions.endpoints import (
     endpoint,
     endpoint_of,
 )
-from functions.http_answers import Answer
 from functions.http_requests import NoBody, NoQuery
+from functions.http_responses import Answer
 from functions.problems import MEDIA_TYPE
 from functions.routes import LISTED, ROUTES, Route
 from shared.domain.principal import Role

@@ -11,16 +11,22 @@ from typing import Any
 
 import pytest
 
-from functions import decisions_api, evidence_api, evidence_file, kill_switch_api, remediations_api
+from functions import (
+    evidence_api,
+    evidence_file,
+    kill_switch_api,
+    remediation_actions_api,
+    remediations_api,
+)
 from shared.bootstrap import provide
-from shared.domain.callers.records import CallerState
-from shared.domain.evidence_pack import MANIFEST, differences
+from shared.domain.callers.caller_records import CallerState
+from shared.domain.evidence_file import MANIFEST, differences
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.show_remediation import show_plan
-from tests.functional.stories.app_calls import TRIGGERS, call
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import TRIGGERS, call
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 @pytest.fixture
@@ -244,7 +250,7 @@ async def test_orders_about_it_are_in_it_and_no_others(story: Story) -> None:
     strange = {"on": False, "reason": "a test", "by": "tests"}
     await call(kill_switch_api.turn_kill_switch, strange, path="kill-switch")
     path = f"remediations/{story.remediation.id}/cancel"
-    await call(decisions_api.cancel_remediation, id=story.remediation.id, path=path)
+    await call(remediation_actions_api.cancel_remediation, id=story.remediation.id, path=path)
 
     orders = lines(files(await pack(story))["audit.jsonl"])
 

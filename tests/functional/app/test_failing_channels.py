@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from shared.bootstrap.ground import Ground
-from shared.bootstrap.people import build_channels
-from shared.domain.notice import Notice
-from shared.domain.plans.attention import Cause
+from shared.bootstrap.core_services import Ground
+from shared.bootstrap.notification_channels import build_channels
+from shared.domain.alert import Notice
 from shared.domain.plans.notification import MOST_IN_A_RUN, Notification
+from shared.domain.plans.pending_actions import Cause
 from shared.errors import Refused, Throttled, Unavailable
 from shared.ports import Channel, UnusableChannel
 from shared.services import Services
 from shared.use_cases import notify as module
+from shared.use_cases.check_deployment import examine_deployment
 from shared.use_cases.check_health import check_health
-from shared.use_cases.examine_deployment import examine_deployment
 from shared.use_cases.notify import notify
-from shared.use_cases.show_attention import what_waits
-from tests.functional.stories.remediation_story import Story
-from tests.twins.services import twin_settings
+from shared.use_cases.show_status import what_waits
+from tests.fakes.services import twin_settings
+from tests.functional.scenarios.remediation_scenario import Story
 
 MINUTE = timedelta(minutes=1)
 REFERENCE = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/canary/)"

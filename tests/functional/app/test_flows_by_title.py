@@ -7,15 +7,15 @@ import pytest
 
 from functions import (
     dashboard_api,
-    decisions_api,
     deletions_api,
     environments_api,
+    remediation_actions_api,
     remediations_api,
     run_archives_api,
 )
 from shared.bootstrap import provide
-from tests.functional.stories.app_calls import TRIGGERS, Reply, call
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def give(story: Story, what: str, flow: str) -> Reply:
             return await call(remediations_api.start_remediation, body)
         case "approve":
             body = {"versions": [version], "by": "admin", "except_flows": [flow]}
-            return await call(decisions_api.approve_remediation, body, id=identity)
+            return await call(remediation_actions_api.approve_remediation, body, id=identity)
         case "exclude":
             body = {"excluded_flows": [flow]}
             return await call(environments_api.change_environment, body, id=environment)
@@ -60,8 +60,8 @@ async def give(story: Story, what: str, flow: str) -> Reply:
         case "archive":
             return await call(run_archives_api.archive_more_runs, flows, id=identity)
         case "retry":
-            return await call(decisions_api.retry_remediation, flows, id=identity)
-    return await call(decisions_api.roll_back_remediation, flows, id=identity)
+            return await call(remediation_actions_api.retry_remediation, flows, id=identity)
+    return await call(remediation_actions_api.roll_back_remediation, flows, id=identity)
 
 
 BEFORE = ["start", "approve", "exclude", "page", "retry"]

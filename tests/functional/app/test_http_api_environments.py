@@ -12,11 +12,11 @@ from shared.domain.jobs.flow_states import JobState
 from shared.errors import Throttled, Unavailable
 from shared.ports import OutgoingMessage
 from shared.queues import PARKED
-from shared.steps.gate import settings_of
-from tests.functional.stories.app_calls import Reply, call, signed_in
-from tests.functional.stories.remediation_story import Story
-from tests.twins.builder import Builder
-from tests.twins.failing import Failing
+from shared.steps.write_permission import settings_of
+from tests.fakes.builder import Builder
+from tests.fakes.fault_injection import Failing
+from tests.functional.scenarios.app_calls import Reply, call, signed_in
+from tests.functional.scenarios.remediation_scenario import Story
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 

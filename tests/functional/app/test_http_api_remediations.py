@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from functions import decisions_api, remediations_api
+from functions import remediation_actions_api, remediations_api
 from functions.http_headers import IDEMPOTENCY_KEY
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
@@ -13,8 +13,8 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import stopped
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from tests.functional.stories.app_calls import TRIGGERS, Reply, call, signed_in
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
+from tests.functional.scenarios.remediation_scenario import Story
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
@@ -46,7 +46,7 @@ async def approve(identity: str, **body: Any) -> Reply:
     """Approve every plan of a remediation as it is shown."""
     plans = (await call(remediations_api.show_plan, id=identity)).document["items"]
     order = {"versions": [plan["version"] for plan in plans], **body}
-    return await call(decisions_api.approve_remediation, order, id=identity)
+    return await call(remediation_actions_api.approve_remediation, order, id=identity)
 
 
 async def shown(reply: Reply, **query: str) -> Any:
@@ -214,7 +214,7 @@ async def test_a_list_goes_on_where_it_was_though_that_has_changed(story: Story)
         await start(story, key=key)
     query = {"limit": "1", "state": "awaiting_approval"}
     page = (await call(remediations_api.list_remediations, query=query)).document
-    ended = await call(decisions_api.cancel_remediation, id=page["next"])
+    ended = await call(remediation_actions_api.cancel_remediation, id=page["next"])
 
     reply = await call(remediations_api.list_remediations, query={**query, "after": page["next"]})
 
@@ -249,9 +249,11 @@ async def test_approval_needs_a_name(story: Story) -> None:
 
     (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
     order = {"versions": [plan["version"]]}
-    nobody = await call(decisions_api.approve_remediation, order, id=identity)
+    nobody = await call(remediation_actions_api.approve_remediation, order, id=identity)
     headers = signed_in("admin@contoso.example")
-    somebody = await call(decisions_api.approve_remediation, order, id=identity, headers=headers)
+    somebody = await call(
+        remediation_actions_api.approve_remediation, order, id=identity, headers=headers
+    )
 
     assert nobody.status == 400
     assert somebody.status == 202
@@ -274,7 +276,7 @@ async def test_cancelling_ends_a_plan_that_waits(story: Story) -> None:
     """The remediation is cancelled and nothing was written."""
     started = await start(story)
 
-    reply = await call(decisions_api.cancel_remediation, id=started.document["id"])
+    reply = await call(remediation_actions_api.cancel_remediation, id=started.document["id"])
 
     assert reply.status == 202
     assert (await shown(started))["progress"]["state"] == "cancelled"
@@ -296,7 +298,7 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
     await table.replace(kept, blocked)
 
     stuck = await shown(started)
-    reply = await call(decisions_api.retry_remediation, id=started.document["id"])
+    reply = await call(remediation_actions_api.retry_remediation, id=started.document["id"])
     after = await shown(started)
 
     assert stuck["progress"]["state"] == "stuck"
@@ -343,10 +345,14 @@ async def test_named_flows_are_rolled_back(story: Story) -> None:
     await story.run(timedelta(hours=1))
     provide(story.services)
 
-    unknown = await call(decisions_api.roll_back_remediation, {"flows": ["nope"]}, id=identity)
-    empty = await call(decisions_api.roll_back_remediation, {"flows": []}, id=identity)
+    unknown = await call(
+        remediation_actions_api.roll_back_remediation, {"flows": ["nope"]}, id=identity
+    )
+    empty = await call(remediation_actions_api.roll_back_remediation, {"flows": []}, id=identity)
     flow = (await story.jobs())["Orders"].original_id.upper()
-    reply = await call(decisions_api.roll_back_remediation, {"flows": [flow]}, id=identity)
+    reply = await call(
+        remediation_actions_api.roll_back_remediation, {"flows": [flow]}, id=identity
+    )
     await story.run(timedelta(days=30))
 
     assert unknown.status == 404
@@ -361,9 +367,9 @@ async def test_named_flows_are_rolled_back(story: Story) -> None:
     [
         remediations_api.show_remediation,
         remediations_api.show_plan,
-        decisions_api.cancel_remediation,
-        decisions_api.retry_remediation,
-        decisions_api.roll_back_remediation,
+        remediation_actions_api.cancel_remediation,
+        remediation_actions_api.retry_remediation,
+        remediation_actions_api.roll_back_remediation,
     ],
 )
 async def test_an_unknown_remediation_is_not_found(story: Story, handler: Any) -> None:
@@ -394,7 +400,7 @@ async def test_a_browser_that_asks_for_a_plan_is_led_to_its_page(story: Story) -
 async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(story: Story) -> None:
     """409 with what to do; without any version it is no approval, and no other word is taken."""
     identity = (await start(story)).document["id"]
-    order = decisions_api.approve_remediation
+    order = remediation_actions_api.approve_remediation
 
     stale = await call(order, {"by": "a", "versions": ["0" * 16]}, id=identity)
     none = await call(order, {"by": "a"}, id=identity)

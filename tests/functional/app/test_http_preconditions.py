@@ -6,17 +6,17 @@ import pytest
 
 from functions import (
     assessments_api,
-    decisions_api,
     environments_api,
     kill_switch_api,
+    remediation_actions_api,
     remediations_api,
 )
 from functions.http_headers import ETAG, IF_MATCH
 from functions.http_requests import LARGEST_BODY
 from shared.bootstrap import provide
-from shared.steps.gate import KILL_SWITCH
-from tests.functional.stories.app_calls import Reply, call
-from tests.functional.stories.remediation_story import Story
+from shared.steps.write_permission import KILL_SWITCH
+from tests.functional.scenarios.app_calls import Reply, call
+from tests.functional.scenarios.remediation_scenario import Story
 
 STALE = '"0123456789abcdef0123456789abcdef"'
 
@@ -193,7 +193,9 @@ async def test_a_plan_is_approved_as_it_was_seen(story: Story) -> None:
 
     async def approved(tag: str, order: dict[str, object]) -> tuple[int, str]:
         headers = {IF_MATCH: tag}
-        reply = await call(decisions_api.approve_remediation, order, id=identity, headers=headers)
+        reply = await call(
+            remediation_actions_api.approve_remediation, order, id=identity, headers=headers
+        )
         return reply.status, reply.document.get("code") or ""
 
     assert await approved(STALE, order) == (412, "")

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from functions import attention_api, dashboard_api, decisions_api, remediations_api
+from functions import dashboard_api, remediation_actions_api, remediations_api, status_api
 from shared.bootstrap import provide
-from shared.domain.plans.attention import Cause
 from shared.domain.plans.notification import Notification
+from shared.domain.plans.pending_actions import Cause
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases.notify import notify
 from tests.functional.cli.cli_app import served_app
-from tests.functional.stories.app_calls import TRIGGERS, call
-from tests.functional.stories.remediation_story import Story, approve_shown
+from tests.functional.scenarios.app_calls import TRIGGERS, call
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
 CHANGE_FIRST = ["List of flows", "Other list of flows"]
 
@@ -63,7 +63,7 @@ def id_of(story: Story, title: str) -> str:
 
 async def waiting() -> list[Any]:
     """Return what waits for a person."""
-    found: list[Any] = (await call(attention_api.show_attention)).document["waiting"]
+    found: list[Any] = (await call(status_api.show_attention)).document["waiting"]
     return found
 
 
@@ -89,7 +89,7 @@ async def test_they_wait_for_a_person_with_their_instruction(story: Story) -> No
 
 async def test_blocked_means_the_same_everywhere(story: Story) -> None:
     """No job is blocked: status, list, page and remediation say needs changes first."""
-    attention = (await call(attention_api.show_attention)).document
+    attention = (await call(status_api.show_attention)).document
     shown = (await call(remediations_api.show_remediation, id=story.remediation.id)).document
     (listed,) = (await call(remediations_api.list_remediations)).document["items"]
 
@@ -144,7 +144,7 @@ async def test_a_flow_that_a_later_remediation_takes_up_waits_no_more(story: Sto
 
     assert found["needs_changes"]["flows"] == CHANGE_FIRST[1:]
     assert found["plan"]["count"] == 1
-    left = (await call(attention_api.show_attention)).document["left"]
+    left = (await call(status_api.show_attention)).document["left"]
     assert left == {"needs_changes": 1, "awaiting_approval": 1}
 
 
@@ -173,7 +173,7 @@ async def test_a_retry_that_can_do_nothing_says_why(story: Story, *, named: bool
 async def test_a_retry_by_code_leaves_what_has_another(story: Story) -> None:
     """The answer says that nothing has the code."""
     body = {"code": "network_gap"}
-    reply = await call(decisions_api.retry_remediation, body, id=story.remediation.id)
+    reply = await call(remediation_actions_api.retry_remediation, body, id=story.remediation.id)
 
     assert (reply.status, reply.document["jobs"]) == (202, 0)
     assert "with the code network_gap" in reply.document["reason"]

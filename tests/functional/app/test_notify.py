@@ -9,27 +9,27 @@ from typing import Any
 import pytest
 
 from shared.adapters.channels.event import cloud_event
-from shared.domain.callers.records import Flag
+from shared.domain.alert import Notice
 from shared.domain.environment import Mode
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import retried, stopped
-from shared.domain.notice import Notice
-from shared.domain.plans.attention import Cause
+from shared.domain.kill_switch import Flag
 from shared.domain.plans.notification import GROWN_AFTER, REPEATED_AFTER, Notification
+from shared.domain.plans.pending_actions import Cause
 from shared.errors import ProductError, Throttled, Unavailable
 from shared.ports import Row
 from shared.queues import FLOW_JOBS, PARKED
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.gate import KILL_SWITCH
+from shared.steps.write_permission import KILL_SWITCH
 from shared.use_cases.check_health import check_health
 from shared.use_cases.notify import notify
-from shared.use_cases.show_attention import what_waits
-from shared.use_cases.sweep import sweep
-from tests.functional.stories.remediation_story import Story, approve_shown
-from tests.twins.tenant import TwinRun
+from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.show_status import what_waits
+from tests.fakes.tenant import TwinRun
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
 #: How long flows that block for one reason are gathered.
 TOGETHER = timedelta(minutes=5)

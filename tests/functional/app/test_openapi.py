@@ -11,8 +11,8 @@ from functions.http_requests import NoBody
 from functions.openapi import SCHEMES, SIGN_IN, openapi_document
 from functions.problems import PROBLEMS
 from shared.bootstrap import provide
-from tests.functional.stories.app_calls import call, signed_in
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.remediation_scenario import Story
 
 ENDPOINTS = all_endpoints()
 

@@ -36,7 +36,7 @@ from tests.contract.tenant_world import (
     UNLICENSED,
 )
 from tests.functional.app.test_triggers_host import app_settings
-from tests.functional.stories.app_calls import signed_in
+from tests.functional.scenarios.app_calls import signed_in
 
 API_CLIENT = "a0000000-0000-4000-8000-0000000000a1"
 REGISTRATION = {

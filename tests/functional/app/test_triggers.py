@@ -12,8 +12,8 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, PARKED, POLICY_EVENTS
 from shared.use_cases.start_remediation import start_remediation
-from tests.functional.stories.app_calls import TRIGGERS, message_of
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import TRIGGERS, message_of
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 class _Tick(func.TimerRequest):

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.outcomes import delivery_of, settle
+from functions.message_handling import delivery_of, settle
 from shared.bootstrap import provide
 from shared.errors import (
     Blocked,
@@ -19,9 +19,9 @@ from shared.errors import (
 )
 from shared.queues import KEY_EVENTS, PARKED
 from shared.reason import Reason
-from tests.functional.stories.app_calls import message_of
-from tests.functional.stories.remediation_story import Story
-from tests.twins.messages import Delivered
+from tests.fakes.messages import Delivered
+from tests.functional.scenarios.app_calls import message_of
+from tests.functional.scenarios.remediation_scenario import Story
 
 URL = (
     "https://prod-01.westeurope.logic.azure.com:443/workflows/0123456789abcdef0123456789abcdef"

@@ -7,29 +7,29 @@ from typing import Any
 import pytest
 
 from functions import (
-    attention_api,
-    decisions_api,
     health_api,
     kill_switch_api,
     policy_events,
+    remediation_actions_api,
     remediations_api,
+    status_api,
 )
+from shared.alerts import forget_settled
 from shared.bootstrap import provide
+from shared.domain.alert import RowName
 from shared.domain.environment import Mode
 from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
-from shared.domain.notice import RowName
-from shared.jobs.kinds import FLOW
-from shared.notices import forget_settled
+from shared.jobs.job_kinds import FLOW
 from shared.ports import OutgoingMessage, Row, Upsert
 from shared.queues import FLOW_JOBS, PARKED
 from shared.reason import Reason
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.sweep import SWEEP, sweep
+from shared.use_cases.run_daily_check import SWEEP, sweep
 from tests.functional.cli.cli_app import served_app
-from tests.functional.stories.app_calls import call, message_of
-from tests.functional.stories.remediation_story import Story, planned
+from tests.functional.scenarios.app_calls import call, message_of
+from tests.functional.scenarios.remediation_scenario import Story, planned
 
 
 @pytest.fixture
@@ -170,9 +170,9 @@ async def test_an_unreadable_row_is_shown_by_its_key(story: Story) -> None:
 
 
 ORDERS = {
-    "cancel": decisions_api.cancel_remediation,
-    "retry": decisions_api.retry_remediation,
-    "roll-back": decisions_api.roll_back_remediation,
+    "cancel": remediation_actions_api.cancel_remediation,
+    "retry": remediation_actions_api.retry_remediation,
+    "roll-back": remediation_actions_api.roll_back_remediation,
 }
 
 
@@ -226,7 +226,7 @@ async def test_an_environment_job_that_cannot_be_read_is_not_made_anew(story: St
     name = story.services.tables.environment_jobs.name_of(job)
     downgrade_row(story, name, job.state)
 
-    reply = await call(decisions_api.cancel_remediation, id=story.remediation.id)
+    reply = await call(remediation_actions_api.cancel_remediation, id=story.remediation.id)
 
     assert (reply.status, reply.document["jobs"]) == (202, 2)
     assert [one["row"] for one in reply.document["unreadable"]] == [list(name)]
@@ -252,7 +252,7 @@ async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(story: Sto
     name = table.name_of(deletion)
     downgrade_row(story, name, deletion.state)
 
-    reply = await call(decisions_api.roll_back_remediation, id=story.remediation.id)
+    reply = await call(remediation_actions_api.roll_back_remediation, id=story.remediation.id)
 
     assert (reply.status, reply.document["jobs"]) == (202, 1)
     assert [one["row"] for one in reply.document["unreadable"]] == [list(name)]
@@ -297,7 +297,7 @@ async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     provide(story.services)
     jobs = await story.jobs()
     health = (await call(health_api.show_health)).document
-    attention = (await call(attention_api.show_attention)).document
+    attention = (await call(status_api.show_attention)).document
     shown = (await call(kill_switch_api.show_kill_switch)).document
 
     assert {job.code for job in jobs.values()} == {Reason.KILL_SWITCH}
@@ -336,10 +336,10 @@ async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(story:
     name = ("timerruns", "timer", SWEEP)
     await damage(story, name, data0="{garbage")
 
-    before = (await call(attention_api.show_attention)).document
+    before = (await call(status_api.show_attention)).document
     await sweep(story.services, "today")
     await resend_overdue(story.services)
-    after = (await call(attention_api.show_attention)).document
+    after = (await call(status_api.show_attention)).document
 
     assert [one["row"] for one in before["unreadable"]] == [list(name)]
     assert before["health"]["last_sweep"] is None

@@ -8,10 +8,10 @@ from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessm
 from shared.domain.finding import Finding
 from shared.services import Services
 from shared.use_cases.assess import assess
-from tests.twins.builder import Builder
-from tests.twins.ports import Twins, twins_of
-from tests.twins.services import services_of
-from tests.twins.world import World
+from tests.fakes.builder import Builder
+from tests.fakes.ports import Twins, twins_of
+from tests.fakes.services import services_of
+from tests.fakes.test_world import World
 
 
 @dataclass(slots=True)

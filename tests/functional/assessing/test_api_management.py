@@ -4,10 +4,10 @@ import pytest
 
 from shared.domain.network.firewall import Firewall
 from shared.firewalls import firewall_kinds
+from tests.fakes.ports import twins_of
+from tests.fakes.test_world import World
 from tests.kinds.case import HOST, Json
 from tests.kinds.firewalls.api_management import api, ip_filter, policy, service
-from tests.twins.ports import twins_of
-from tests.twins.world import World
 from tests.unit.uncovered import judged, tag_list
 
 TAG = "PowerPlatformPlex.WestEurope"

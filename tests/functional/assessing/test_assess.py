@@ -11,7 +11,7 @@ from shared.domain.assessment.assessment import Phase, Topic
 from shared.domain.finding import Level
 from shared.errors import NotFound, Throttled
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.stories.app_calls import call
+from tests.functional.scenarios.app_calls import call
 
 
 @pytest.fixture

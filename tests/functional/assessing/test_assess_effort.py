@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from shared.domain.assessment.effort import DATAVERSE_CALLS, FLOW_SERVICE_CALLS
+from shared.domain.assessment.estimate import DATAVERSE_CALLS, FLOW_SERVICE_CALLS
 from shared.services import Services
-from tests.functional.stories.remediation_story import Story
-from tests.twins.ports import Ports
-from tests.twins.services import services_of
+from tests.fakes.ports import Ports
+from tests.fakes.services import services_of
+from tests.functional.scenarios.remediation_scenario import Story
 
 FLOWS = 10
 

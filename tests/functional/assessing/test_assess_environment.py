@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.assessment.assessment import Topic
-from shared.domain.assessment.facts import CanvasApp
+from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.finding import Level
 from shared.domain.keys.key import EnterprisePolicy
 from shared.errors import NotFound
+from tests.fakes import definition_builder as define
+from tests.fakes.builder import Builder
+from tests.fakes.sound_key import KEY, VAULT_URL, put_sound_key
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.twins import definition_builder as define
-from tests.twins.builder import Builder
-from tests.twins.sound_key import KEY, VAULT_URL, put_sound_key
 
 
 @pytest.fixture

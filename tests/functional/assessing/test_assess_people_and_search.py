@@ -16,12 +16,12 @@ from shared.errors import Refused, Unavailable
 from shared.services import Services
 from shared.steps.assessing import read_co_owners
 from shared.use_cases.assess import assess
-from tests.functional.stories.app_calls import call
-from tests.twins.builder import Builder
-from tests.twins.ports import twins_of
-from tests.twins.services import services_of
-from tests.twins.tenant import TwinFlow
-from tests.twins.world import World
+from tests.fakes.builder import Builder
+from tests.fakes.ports import twins_of
+from tests.fakes.services import services_of
+from tests.fakes.tenant import TwinFlow
+from tests.fakes.test_world import World
+from tests.functional.scenarios.app_calls import call
 
 EDIT = frozenset({"ReadAccess", "WriteAccess"})
 

@@ -6,6 +6,8 @@ import pytest
 
 from shared.domain.network.firewall import Firewall
 from shared.firewalls import firewall_kinds
+from tests.fakes.ports import twins_of
+from tests.fakes.test_world import World
 from tests.kinds.case import HOST, Json, resource
 from tests.kinds.firewalls.azure_firewall import (
     ADDRESS,
@@ -18,8 +20,6 @@ from tests.kinds.firewalls.azure_firewall import (
     policy,
     public_address,
 )
-from tests.twins.ports import twins_of
-from tests.twins.world import World
 from tests.unit.uncovered import gaps, tag_list
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"

@@ -12,12 +12,12 @@ from shared.domain.network.firewall import Access, Firewall
 from shared.firewalls import firewall_kinds
 from shared.firewalls.app_service import read_site
 from shared.firewalls.network_security_group import read_group
+from tests.fakes.ports import twins_of
+from tests.fakes.test_world import World
 from tests.kinds.case import HOST, Json, resource
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
-from tests.twins.ports import twins_of
-from tests.twins.world import World
 from tests.unit.uncovered import gaps, tag_list
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"

@@ -8,6 +8,8 @@ import pytest
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.verdict import Verdict
 from shared.firewalls import firewall_kinds
+from tests.fakes.ports import twins_of
+from tests.fakes.test_world import World
 from tests.kinds.case import HOST, Json
 from tests.kinds.firewalls import (
     cosmos_account,
@@ -18,8 +20,6 @@ from tests.kinds.firewalls import (
     sql_server,
     storage_account,
 )
-from tests.twins.ports import twins_of
-from tests.twins.world import World
 from tests.unit.uncovered import judged, tag_list
 
 TAG, WEST = "PowerPlatformPlex", "PowerPlatformPlex.WestEurope"

@@ -14,20 +14,20 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.remediation import Remediation
 from shared.domain.principal import Principal, PrincipalKind, Role
-from shared.domain.reading import Reading
+from shared.domain.shared_snapshot import Reading
 from shared.errors import NotFound, Refused, Throttled
 from shared.ports import FlowPages, FlowReports, Page, Workflows
 from shared.services import Services
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from shared.use_cases.assess import assess
 from shared.use_cases.order_assessment import ShownAssessment, order_assessment, show_assessment
-from tests.functional.stories.remediation_story import Story
+from tests.fakes.clock import ManualClock
+from tests.fakes.crash import Killed, Moment, Plan
+from tests.fakes.driver import Driver
+from tests.fakes.flow_pages import SIZE
+from tests.fakes.ports import Ports
+from tests.functional.scenarios.remediation_scenario import Story
 from tests.performance.test_idle_minute import Noted
-from tests.twins.clock import ManualClock
-from tests.twins.crash import Killed, Moment, Plan
-from tests.twins.driver import Driver
-from tests.twins.flow_pages import SIZE
-from tests.twins.ports import Ports
 
 ONE = AssessmentRequest()
 ANNA = Principal(name="anna", roles=frozenset(Role), kind=PrincipalKind.PERSON)
@@ -364,7 +364,7 @@ async def test_it_may_be_cancelled(story: Story) -> None:
     """By the id of the order, which is that of its remediation."""
     started = await order(story)
 
-    await steer_remediation.cancel(story.services, started.id)
+    await change_remediation.cancel(story.services, started.id)
     await story.run(HOUR)
 
     found = await shown(story, started)

@@ -12,19 +12,19 @@ import hcl2
 import pytest
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.admission import Sources, admit
-from shared.domain.network.gap import NetworkGap, gap_of
-from shared.domain.network.repair import Repair, closed
+from shared.domain.network.firewall_decision import Sources, admit
+from shared.domain.network.firewall_fix import Repair, closed
+from shared.domain.network.firewall_issue import NetworkGap, gap_of
 from shared.domain.network.service_tags import ServiceTagList
 from shared.firewalls import firewall_kinds
+from tests.fakes.ports import twins_of
+from tests.fakes.test_world import World
 from tests.kinds.bicep_values import declared
 from tests.kinds.case import Json, resource
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.kinds.firewalls import azure_firewall, key_vault, sql_server
 from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
-from tests.twins.ports import twins_of
-from tests.twins.world import World
 from tests.unit.uncovered import gaps, tag_list
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"

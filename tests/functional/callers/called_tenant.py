@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 from shared.domain.callers.caller import Caller, CallerValue
-from shared.domain.callers.edit import rewrite, undo
+from shared.domain.callers.caller_edit import rewrite, undo
 from shared.domain.flow import WorkflowChange
 from shared.domain.trigger_urls.trigger_url import signatures_in
 from shared.ports import CallerKind, ReadOnSave
-from tests.twins.builder import Builder
-from tests.twins.ports import Ports, twins_of
-from tests.twins.services import kinds_on
-from tests.twins.world import World
+from tests.fakes.builder import Builder
+from tests.fakes.ports import Ports, twins_of
+from tests.fakes.services import kinds_on
+from tests.fakes.test_world import World
 
 
 async def write(ports: Ports, kind: CallerKind, caller: Caller, value: CallerValue) -> None:

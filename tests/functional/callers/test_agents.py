@@ -8,10 +8,10 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import UnknownGap
 from shared.use_cases.change_environment import waive_gap
+from tests.fakes.definition_builder import child_flow_action, request_trigger
+from tests.fakes.tenant import TwinFlow
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.stories.remediation_story import Story, planned
-from tests.twins.definition_builder import child_flow_action, request_trigger
-from tests.twins.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story, planned
 
 #: Longer than a copy has to be quiet.
 LONG = timedelta(days=9)

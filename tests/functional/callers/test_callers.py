@@ -5,9 +5,9 @@ import pytest
 from shared.domain.callers.caller import CallerValue
 from shared.domain.trigger_urls.trigger_url import signatures_in
 from shared.errors import Blocked, NotFound
+from tests.fakes.snapshot import differences, take_snapshot
 from tests.functional.callers.called_tenant import Tenant
 from tests.kinds.cases import CALLER_KINDS, MOVED_KINDS, caller_case
-from tests.twins.snapshot import differences, take_snapshot
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.flow_states import JobState
-from shared.use_cases import steer_remediation
-from tests.functional.stories.remediation_story import kill_after
-from tests.functional.stories.two_environments import TwoEnvironments
-from tests.twins.crash import Moment
-from tests.twins.invariants import stopped_too_early, watch
-from tests.twins.snapshot import differences, take_snapshot
-from tests.twins.tenant import TwinFlow, TwinRun
+from shared.use_cases import change_remediation
+from tests.fakes.crash import Moment
+from tests.fakes.invariants import stopped_too_early, watch
+from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.tenant import TwinFlow, TwinRun
+from tests.functional.scenarios.remediation_scenario import kill_after
+from tests.functional.scenarios.two_environments import TwoEnvironments
 
 LONG = timedelta(days=90)
 DAY = timedelta(days=1)
@@ -123,7 +123,7 @@ async def test_flows_that_call_one_another_across_environments_retire_and_come_b
     await story.run(LONG)
     await assert_retired(story)
 
-    await story.driver.call(lambda s: steer_remediation.roll_back(s, story.remediation.id))
+    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
     await story.run(LONG)
 
     jobs = await story.everywhere()
@@ -145,7 +145,7 @@ async def test_a_rollback_at_any_time_brings_both_back(days: int) -> None:
     await story.order_of(story.build, story.other)
     await story.run(timedelta(days=days))
 
-    await story.driver.call(lambda s: steer_remediation.roll_back(s, story.remediation.id))
+    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
     await story.run(LONG)
 
     jobs = await story.everywhere()
@@ -167,12 +167,12 @@ async def test_the_called_one_does_not_go_back_before_the_copy_that_calls_its_co
     await story.run(LONG)
     await assert_retired(story)
 
-    await story.driver.call(lambda s: steer_remediation.roll_back(s, here))
+    await story.driver.call(lambda s: change_remediation.roll_back(s, here))
     await story.run(timedelta(days=30))
     blocked = (await story.everywhere())["Orders"]
-    await story.driver.call(lambda s: steer_remediation.roll_back(s, there))
+    await story.driver.call(lambda s: change_remediation.roll_back(s, there))
     await story.run(LONG)
-    await story.driver.call(lambda s: steer_remediation.retry(s, here))
+    await story.driver.call(lambda s: change_remediation.retry(s, here))
     await story.run(LONG)
 
     assert blocked.state in {JobState.BLOCKED, JobState.WAITING}
@@ -207,7 +207,7 @@ async def test_a_rollback_that_the_other_environment_blocks_waits_for_an_order(
     blocked = (await story.everywhere())[last]
     await story.run(timedelta(days=1))
     later = (await story.everywhere())[last]
-    await story.driver.call(lambda s: steer_remediation.roll_back(s, earlier))
+    await story.driver.call(lambda s: change_remediation.roll_back(s, earlier))
     await story.run(LONG)
 
     assert (blocked.state, blocked.code) == (JobState.BLOCKED, code)
@@ -233,7 +233,7 @@ async def test_a_copy_stays_on_for_the_copy_of_a_caller_that_was_copied_later() 
     running.runs.append(TwinRun(run_id="long", started=now, ends=now + long))
 
     await story.roll_back(run=timedelta(minutes=1))
-    await story.driver.call(lambda s: steer_remediation.roll_back(s, here))
+    await story.driver.call(lambda s: change_remediation.roll_back(s, here))
     await story.run(long - timedelta(hours=1))
     was_on = new.is_on
     await story.run(LONG)
@@ -265,7 +265,7 @@ async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_re
     assert (job.state, job.code) == (JobState.BLOCKED, "mode")
     assert [one for one in story.world.writes[before:] if one.environment_id == here] == []
     await story.opt_in_both()
-    await steer_remediation.retry(story.services, story.remediation.id)
+    await change_remediation.retry(story.services, story.remediation.id)
     await story.run(DAY)
     assert (await story.everywhere())["Shop"].is_proven
     assert story.world.operator.entra_id not in orders.co_owners

@@ -9,10 +9,10 @@ from shared.callers.app_setting import read_reference
 from shared.domain.callers.caller import CallerValue
 from shared.errors import Blocked, Conflict, Refused
 from shared.ports import Secret, WritesTogether
+from tests.fakes.secrets import SecretsTwin
+from tests.fakes.services import kinds_on
+from tests.fakes.test_world import World
 from tests.functional.callers.called_tenant import Tenant
-from tests.twins.secrets import SecretsTwin
-from tests.twins.services import kinds_on
-from tests.twins.world import World
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 
 from shared.domain.callers.caller import CallerValue
 from shared.errors import Conflict
+from tests.fakes.definition_builder import http_action
 from tests.functional.callers.called_tenant import Tenant, write
-from tests.twins.definition_builder import http_action
 
 
 @pytest.fixture

@@ -3,16 +3,16 @@
 import pytest
 
 from shared.domain.callers.caller import CallerValue
-from shared.domain.callers.edit import rewrite
+from shared.domain.callers.caller_edit import rewrite
 from shared.errors import Conflict
+from tests.fakes.builder import Builder
+from tests.fakes.crash import Killed, Moment, Plan
+from tests.fakes.ports import twins_of
+from tests.fakes.services import kinds_on
+from tests.fakes.tenant import TwinFlow
+from tests.fakes.test_world import World
 from tests.functional.callers.called_tenant import write
 from tests.kinds.cases import MOVED_KINDS, caller_case
-from tests.twins.builder import Builder
-from tests.twins.crash import Killed, Moment, Plan
-from tests.twins.ports import twins_of
-from tests.twins.services import kinds_on
-from tests.twins.tenant import TwinFlow
-from tests.twins.world import World
 
 
 @pytest.mark.parametrize("moment", Moment)

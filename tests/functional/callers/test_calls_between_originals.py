@@ -10,11 +10,11 @@ from shared.domain.jobs.flow_states import JobState
 from shared.ports import Operation, Row, Store
 from shared.tables import Tables
 from shared.use_cases.run_flow_job import run_flow_job
-from tests.functional.stories.remediation_story import Story
-from tests.functional.stories.watched_story import assert_nothing_lost, planned
-from tests.twins import definition_builder as define
-from tests.twins.snapshot import differences, take_snapshot
-from tests.twins.tenant import TwinFlow, TwinRun
+from tests.fakes import definition_builder as define
+from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.tenant import TwinFlow, TwinRun
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
 
 
 class Meanwhile:

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.assessment.facts import CanvasApp
+from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.callers.caller import CallerValue
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Blocked
-from shared.use_cases.sweep import sweep
-from tests.functional.stories.remediation_story import Story, planned
-from tests.twins import definition_builder as define
-from tests.twins.tenant import TwinFlow
+from shared.use_cases.run_daily_check import sweep
+from tests.fakes import definition_builder as define
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story, planned
 
 DAY = timedelta(days=1)
 

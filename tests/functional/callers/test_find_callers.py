@@ -7,18 +7,18 @@ from datetime import timedelta
 import pytest
 
 from shared.callers.app_setting import AppSettingCallers
-from shared.domain.assessment.facts import CanvasApp
+from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.callers.caller import Caller
-from shared.domain.callers.records import SearchProgress
-from shared.domain.callers.search import Search
+from shared.domain.callers.caller_records import SearchProgress
+from shared.domain.callers.search_position import Search
 from shared.domain.environment import Environment
 from shared.errors import Blocked, LeaseLost, Refused, Throttled
-from shared.jobs.fence import FencedRows
+from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Site
 from shared.services import Services
-from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
-from shared.use_cases.sweep import sweep
-from tests.functional.stories.remediation_story import Story
+from shared.steps.updating_callers.find_callers import SearchRequest, find_callers
+from shared.use_cases.run_daily_check import sweep
+from tests.functional.scenarios.remediation_scenario import Story
 
 SITES = 25
 BUDGET = 4

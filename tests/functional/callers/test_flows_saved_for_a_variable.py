@@ -9,10 +9,10 @@ from shared.domain.environment import Environment
 from shared.domain.flow import WorkflowChange
 from shared.domain.jobs.flow_states import JobState
 from shared.reason import Reason
-from shared.use_cases import steer_remediation
-from tests.functional.stories.remediation_story import Story
-from tests.functional.stories.watched_story import assert_nothing_lost, planned
-from tests.twins.tenant import TwinFlow
+from shared.use_cases import change_remediation
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
 
 HOUR = timedelta(hours=1)
 
@@ -61,7 +61,7 @@ async def test_a_save_that_the_platform_drops_blocks_the_job_and_names_the_flow(
     assert "save it" in job.instruction
 
     saves.drops = False
-    await steer_remediation.retry(story.services, story.remediation.id)
+    await change_remediation.retry(story.services, story.remediation.id)
     await story.run(timedelta(days=60))
 
     assert (await story.job("Orders")).state is JobState.RETIRED
@@ -98,7 +98,7 @@ async def test_a_flow_that_a_person_saved_after_the_write_is_not_saved_again() -
     change = WorkflowChange(client_data=user.client_data)
     await story.services.workflows.update(environment, user.workflow_id, change, etag="*")
 
-    await steer_remediation.retry(story.services, story.remediation.id)
+    await change_remediation.retry(story.services, story.remediation.id)
     await story.run(HOUR)
 
     assert (await story.job("Orders")).code == Reason.QUIET

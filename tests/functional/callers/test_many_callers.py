@@ -6,14 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from shared.domain.jobs.flow_job import FlowJob, RollbackStage
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, RollbackStage
 from shared.services import Services
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from shared.use_cases.run_flow_job import run_flow_job
-from tests.functional.stories.remediation_story import Story, planned
-from tests.twins.crash import Plan
-from tests.twins.services import services_of
+from tests.fakes.crash import Plan
+from tests.fakes.services import services_of
+from tests.functional.scenarios.remediation_scenario import Story, planned
 
 CALLERS = 1_000
 #: Where in the row of writes the second delivery begins.
@@ -57,7 +57,7 @@ async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> No
     moved = [dict(site.settings) for site in sites]
     job = await story.job("Orders")
 
-    await story.driver.call(lambda s: steer_remediation.roll_back(s, story.remediation.id))
+    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
     while (await story.job("Orders")).rollback_stage is not RollbackStage.CALLERS_BACK:
         await run_flow_job(story.services, job.environment_id, job.id)
     await deliver_twice(story, await story.job("Orders"))

@@ -2,17 +2,18 @@
 
 from datetime import timedelta
 
-from shared.domain.callers.records import ResourceLease, key_of
 from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.ids import key_of
 from shared.domain.jobs.flow_states import JobState
+from shared.domain.leases import ResourceLease
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import Refused
-from shared.use_cases import steer_remediation
-from tests.functional.stories.disturbance import disturb
-from tests.functional.stories.remediation_story import Story
-from tests.functional.stories.watched_story import assert_nothing_lost, planned
-from tests.twins.builder import Builder
-from tests.twins.snapshot import differences, take_snapshot
+from shared.use_cases import change_remediation
+from tests.fakes.builder import Builder
+from tests.fakes.snapshot import differences, take_snapshot
+from tests.functional.scenarios.disturbance import disturb
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
 
 HOUR = timedelta(hours=1)
 
@@ -298,7 +299,7 @@ async def test_a_copy_is_quiet_before_a_rollback_in_the_middle_of_the_callers_st
     await story.until("Orders", JobState.UPDATING_CALLERS)
 
     async def order() -> None:
-        await steer_remediation.roll_back(story.services, story.remediation.id)
+        await change_remediation.roll_back(story.services, story.remediation.id)
 
     disturb(story, "secrets", "write", order, after=True)
     await story.run(HOUR)

@@ -13,27 +13,27 @@ from shared.domain.environment import Environment, EnvironmentSettings, Mode
 from shared.domain.flow import FlowState, WorkflowDraft
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Defective, Refused, Throttled, Waiting
-from shared.jobs.kinds import FLOW
+from shared.jobs.job_kinds import FLOW
 from shared.ports import Operation, Row
 from shared.reason import Reason
 from shared.rows import FENCE
 from shared.services import Services
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from shared.use_cases.run_flow_job import run_flow_job
-from shared.use_cases.switch_writes import set_kill_switch
-from tests.functional.stories.disturbance import disturb
-from tests.functional.stories.remediation_story import Story
-from tests.functional.stories.remediation_story import planned as planned_without_runs
-from tests.functional.stories.two_environments import TwoEnvironments
-from tests.functional.stories.watched_story import assert_nothing_lost, planned
+from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.fakes.clock import START
+from tests.fakes.crash import Plan
+from tests.fakes.definitions import lineage_of
+from tests.fakes.invariants import signatures_in_store
+from tests.fakes.services import services_of, twin_settings
+from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.tenant import TwinFlow, TwinSite
+from tests.functional.scenarios.disturbance import disturb
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import planned as planned_without_runs
+from tests.functional.scenarios.two_environments import TwoEnvironments
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
 from tests.kinds.cases import MOVED_KINDS, caller_case
-from tests.twins.clock import START
-from tests.twins.crash import Plan
-from tests.twins.definitions import lineage_of
-from tests.twins.invariants import signatures_in_store
-from tests.twins.services import services_of, twin_settings
-from tests.twins.snapshot import differences, take_snapshot
-from tests.twins.tenant import TwinFlow, TwinSite
 
 FLOWS = 10
 DAY = timedelta(days=1)
@@ -364,7 +364,7 @@ async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
 
     async def roll_back() -> object:
         order, flow = story.remediation.id, flows[0].workflow_id
-        return await steer_remediation.roll_back(story.services, order, (flow,))
+        return await change_remediation.roll_back(story.services, order, (flow,))
 
     if is_late:
         disturb(story, "app_settings", "read", roll_back)
@@ -479,7 +479,7 @@ async def test_two_that_come_at_the_same_moment_write_once() -> None:
     story = Story(settings=PROMPT)
     site, flows, _ = await gathering(story)
     order = story.remediation.id
-    await steer_remediation.roll_back(story.services, order, (flows[-1].workflow_id,))
+    await change_remediation.roll_back(story.services, order, (flows[-1].workflow_id,))
     places = [(job.environment_id, job.id) for job in (await story.jobs()).values()]
 
     def services() -> Services:

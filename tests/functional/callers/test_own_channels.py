@@ -7,14 +7,14 @@ import pytest
 
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.attention import Cause
+from shared.domain.plans.pending_actions import Cause
 from shared.reason import Reason
 from shared.use_cases.assess import assess
-from shared.use_cases.show_attention import what_waits
-from shared.use_cases.steer_remediation import retry, roll_back
-from shared.use_cases.sweep import sweep
-from tests.functional.stories.remediation_story import Story
-from tests.twins.tenant import TwinFlow, TwinRun
+from shared.use_cases.change_remediation import retry, roll_back
+from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.show_status import what_waits
+from tests.fakes.tenant import TwinFlow, TwinRun
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 def seen(story: Story, flow: TwinFlow) -> None:

@@ -9,12 +9,12 @@ from shared.domain.flow import WorkflowChange
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.shape_demand import ShapeDemand
 from shared.reason import Reason
-from tests.functional.stories.refused_saves import references_of, refuse_saves
-from tests.functional.stories.remediation_story import Story
-from tests.functional.stories.watched_story import assert_nothing_lost, planned
-from tests.twins import definition_builder as define
-from tests.twins.crash import Killed
-from tests.twins.tenant import TwinFlow
+from tests.fakes import definition_builder as define
+from tests.fakes.crash import Killed
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.refused_saves import references_of, refuse_saves
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
 
 HOUR = timedelta(hours=1)
 MAIL = "shared_office365"

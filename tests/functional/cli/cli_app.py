@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from cmkflow.__main__ import app as command_line
 from function_app import app
-from tests.twins.driver import Driver
+from tests.fakes.driver import Driver
 
 KEY = "the-function-key"
 

@@ -18,8 +18,8 @@ from shared.domain.plans.notification import Delivery
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.use_cases.start_remediation import start_remediation
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.stories.app_calls import TRIGGERS
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Story
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 

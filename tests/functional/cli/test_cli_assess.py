@@ -13,12 +13,12 @@ import pytest
 from cmkflow.assessment_page import page_of
 from shared.bootstrap import provide, services
 from shared.domain.jobs.environment_states import EnvironmentJobState
+from tests.fakes.builder import Builder
+from tests.fakes.driver import Driver
+from tests.fakes.ports import twins_of
+from tests.fakes.services import services_of
+from tests.fakes.test_world import World
 from tests.functional.cli.cli_app import CommandLine, delivered
-from tests.twins.builder import Builder
-from tests.twins.driver import Driver
-from tests.twins.ports import twins_of
-from tests.twins.services import services_of
-from tests.twins.world import World
 
 NAME = "Orders <script>alert(1)</script>"
 

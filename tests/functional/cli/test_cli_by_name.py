@@ -7,13 +7,13 @@ import pytest
 
 from cmkflow import api_client
 from shared.bootstrap import provide
-from shared.domain.network.refused_call import RefusedCall, Symptom
+from shared.domain.network.blocked_call import RefusedCall, Symptom
 from shared.reason import Reason
 from tests.command_tree import command_tree, is_group
+from tests.fakes.builder import Builder
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.stories.app_calls import TRIGGERS
-from tests.functional.stories.remediation_story import Story
-from tests.twins.builder import Builder
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 @pytest.fixture

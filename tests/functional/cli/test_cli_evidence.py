@@ -8,7 +8,7 @@ import pytest
 
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from shared.bootstrap import provide
+from tests.fakes.sound_key import KEY, VAULT_URL
 from tests.functional.cli.cli_app import delivered, served_app
-from tests.functional.stories.remediation_story import Story
-from tests.twins.sound_key import KEY, VAULT_URL
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine, delivered
-from tests.functional.stories.app_calls import TRIGGERS
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Story
 
 #: Would forge two lines, clear the screen, set the title and turn an extension round.
 NAME = (

@@ -13,13 +13,13 @@ from cmkflow.__main__ import app
 from cmkflow.api_client import ExitCode
 from shared.bootstrap import provide
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from shared.use_cases.sweep import sweep
+from shared.use_cases.run_daily_check import sweep
+from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import served_app
 from tests.functional.cli.terminal import in_terminal
-from tests.functional.stories.app_calls import TRIGGERS
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Story
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
-from tests.twins import definition_builder as define
 
 WEST = "PowerPlatformPlex.WestEurope"
 

@@ -9,8 +9,8 @@ import pytest
 
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.stories.app_calls import TRIGGERS
-from tests.functional.stories.remediation_story import Story, edit
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Story, edit
 
 
 @pytest.fixture

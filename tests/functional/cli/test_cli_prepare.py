@@ -7,12 +7,12 @@ import pytest
 
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
+from tests.fakes.definitions import facts_of
 from tests.functional.callers.test_canvas_apps import app_on
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.preparing.prepare_story import input_flow
-from tests.functional.stories.app_calls import TRIGGERS
-from tests.functional.stories.remediation_story import Story
-from tests.twins.definitions import facts_of
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Story
 
 _MODE = ("--mode", "prepare")
 

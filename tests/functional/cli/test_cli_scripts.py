@@ -15,8 +15,8 @@ from cmkflow.__main__ import app
 from cmkflow.output import Output, for_programs
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.stories.app_calls import TRIGGERS
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Story
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 

@@ -9,8 +9,8 @@ import pytest
 from shared.bootstrap import provide
 from tests.command_tree import command_tree, is_group
 from tests.functional.cli.cli_app import CommandLine, delivered, served_app
-from tests.functional.stories.app_calls import TRIGGERS
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Story
 
 #: Options for which an empty text means something, or as much as leaving them out.
 MAY_BE_EMPTY = {

@@ -11,11 +11,11 @@ import pytest
 
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.cli.terminal import in_terminal
-from tests.functional.stories.app_calls import TRIGGERS
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.remediation_scenario import Story
 from tests.kinds.firewalls.network_security_group import security_group
 
 LONG = "Returns of the northern region and of all the islands that lie before its coast"
@@ -39,7 +39,7 @@ async def story() -> Story:
     story.mode = Mode.APPROVE
     await story.opt_in()
     goes_on = tuple(one.workflow_id for one in flows[:2])
-    await steer_remediation.retry(story.services, story.remediation.id, goes_on)
+    await change_remediation.retry(story.services, story.remediation.id, goes_on)
     await story.run(timedelta(hours=1))
     provide(story.services)
     return story

@@ -17,18 +17,18 @@ import aiohttp
 import pytest
 
 from shared.bootstrap import provide
-from shared.domain.evidence_pack import EvidencePack
+from shared.domain.evidence_file import EvidencePack
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.principal import Principal, PrincipalKind, Role
+from shared.use_cases.manage_firewall_fixes import RepairWish, apply_repair
 from shared.use_cases.order_assessment import order_assessment
-from shared.use_cases.repair_network import RepairWish, apply_repair
 from tests.command_tree import command_tree
 from tests.documented_commands import Command, documented_commands
+from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import delivered, served_app
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.remediation_scenario import Story
 from tests.kinds.case import Json
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
-from tests.twins import definition_builder as define
 
 #: `tests/e2e/test_first_hour.py` types all of this page.
 _FIRST_HOUR = "docs/first-hour.md"

@@ -1,8 +1,8 @@
 """Stories about what belongs to a flow: one that is shared and in a solution, and its copy."""
 
-from shared.domain.jobs.job import FlowJob
-from tests.functional.stories.remediation_story import Story
-from tests.twins.tenant import TwinFlow, TwinSolution
+from shared.domain.jobs.flow_job import FlowJob
+from tests.fakes.tenant import TwinFlow, TwinSolution
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 def copy_of(story: Story, job: FlowJob) -> TwinFlow:

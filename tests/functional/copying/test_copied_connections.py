@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from shared.domain.definitions.connection_reference import ConnectionReference
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import RemediationMode
-from tests.functional.stories.remediation_story import Story
-from tests.twins import definition_builder as define
-from tests.twins.crash import Moment, Plan
-from tests.twins.tenant import TwinFlow
+from tests.fakes import definition_builder as define
+from tests.fakes.crash import Moment, Plan
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story
 
 CONNECTOR = "/providers/Microsoft.PowerApps/apis/shared_office365"
 HOUR = timedelta(hours=1)

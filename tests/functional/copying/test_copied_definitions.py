@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from shared.domain.flow import FlowState
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
-from tests.functional.stories.remediation_story import Story
-from tests.twins.flow_service import turn_on
-from tests.twins.tenant import TwinFlow
+from tests.fakes.flow_service import turn_on
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story
 
 HOUR = timedelta(hours=1)
 EXPRESSION = "@parameters('$connections')['shared_office365']['connectionId']"

@@ -9,12 +9,12 @@ import pytest
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import RemediationMode
 from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
+from tests.fakes import definition_builder as define
+from tests.fakes.crash import Moment, Plan
+from tests.fakes.driver import Driver
+from tests.fakes.sharing import user_row
 from tests.functional.copying.sharing_story import copy_of, solution_named, story_of_a_team
-from tests.functional.stories.remediation_story import Story
-from tests.twins import definition_builder as define
-from tests.twins.crash import Moment, Plan
-from tests.twins.driver import Driver
-from tests.twins.sharing import user_row
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:

@@ -7,12 +7,12 @@ import pytest
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.sharing import rights_of
 from shared.reason import Reason
-from shared.use_cases import switch_writes
+from shared.use_cases import set_kill_switch
 from shared.use_cases.change_environment import waive_gap
+from tests.fakes import definition_builder as define
+from tests.fakes.sharing import user_row
 from tests.functional.copying.sharing_story import copy_of, solution_named, story_of_a_team
-from tests.functional.stories.remediation_story import Story, kill_after
-from tests.twins import definition_builder as define
-from tests.twins.sharing import user_row
+from tests.functional.scenarios.remediation_scenario import Story, kill_after
 
 
 async def test_a_note_goes_when_what_it_names_is_settled() -> None:
@@ -70,7 +70,7 @@ async def test_nothing_is_shared_while_writes_are_stopped() -> None:
     plan = kill_after(story, "WorkflowsTwin.create")
     await story.run(timedelta(0))
     assert plan.has_struck
-    await switch_writes.set_kill_switch(story.services, is_on=True, by="tests", reason="look")
+    await set_kill_switch.set_kill_switch(story.services, is_on=True, by="tests", reason="look")
 
     await story.run(timedelta(hours=1))
 

@@ -7,9 +7,9 @@ import pytest
 
 from shared.domain.jobs.flow_states import JobState
 from shared.settings import OnDrift
-from tests.functional.stories.remediation_story import Story, edit, planned
-from tests.twins import definition_builder as define
-from tests.twins.invariants import watch
+from tests.fakes import definition_builder as define
+from tests.fakes.invariants import watch
+from tests.functional.scenarios.remediation_scenario import Story, edit, planned
 
 HOUR = timedelta(hours=1)
 

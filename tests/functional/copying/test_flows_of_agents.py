@@ -6,7 +6,7 @@ from typing import Any, cast
 from shared.domain.flow import WorkflowDraft
 from shared.domain.jobs.flow_states import JobState
 from shared.ports import Workflows
-from tests.functional.stories.remediation_story import Story, planned
+from tests.functional.scenarios.remediation_scenario import Story, planned
 
 
 class Forgetful:

@@ -9,12 +9,12 @@ from shared.domain.assessment.assessment import Topic
 from shared.domain.finding import Level
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
+from tests.fakes.definition_builder import child_flow_action, http_action
+from tests.fakes.flow_service import trigger_url
+from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.tenant import TwinFlow
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.stories.remediation_story import Story, planned
-from tests.twins.definition_builder import child_flow_action, http_action
-from tests.twins.flow_service import trigger_url
-from tests.twins.snapshot import differences, take_snapshot
-from tests.twins.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story, planned
 
 
 def let_it_run_itself(story: Story | Assessed, flow: TwinFlow, *, by: str) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from shared.at_once import SIDE_BY_SIDE
-from shared.domain.network.coverage import NetworkCheck
+from shared.concurrency import SIDE_BY_SIDE
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from shared.domain.network.gap import NetworkGap
-from shared.domain.network.repair import Repair, refused
+from shared.domain.network.firewall_fix import Repair, refused
+from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.snapshot import NetworkSnapshot
 from shared.errors import Throttled, Unavailable
 from shared.memory import Memory
@@ -22,10 +22,10 @@ from shared.settings import Settings
 from shared.steps.flows import check_network
 from shared.steps.flows.check_network import read_firewalls, read_network, required_gaps
 from shared.steps.flows.network_snapshot import keep_network, kept_network
-from shared.steps.flows.shared_reading import READING_TAKES
-from tests.functional.stories.remediation_story import Story
-from tests.twins.clock import ManualClock
-from tests.twins.memory_archive import MemoryArchive
+from shared.steps.flows.shared_snapshots import READING_TAKES
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_archive import MemoryArchive
+from tests.functional.scenarios.remediation_scenario import Story
 
 HOST = "erp.contoso.example"
 AGE = Settings(tenant_id="twins").network_max_age

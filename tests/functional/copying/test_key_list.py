@@ -5,18 +5,18 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from shared.adapters.state.call_ledger import BudgetLimit
-from shared.domain.calls import Need
+from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.flow import ReportedFlow
 from shared.domain.jobs.flow_states import JobState
+from shared.domain.request_demand import Need
 from shared.ports import Page
 from shared.reason import Reason
 from shared.services import Services
-from tests.functional.stories.call_meter import Meter, put_on_budget
-from tests.functional.stories.remediation_story import Story
-from tests.twins import definition_builder as define
-from tests.twins.calls import PlentyOfCalls
-from tests.twins.ports import Ports
+from tests.fakes import definition_builder as define
+from tests.fakes.calls import PlentyOfCalls
+from tests.fakes.ports import Ports
+from tests.functional.scenarios.call_meter import Meter, put_on_budget
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 @dataclass(slots=True)

@@ -3,11 +3,11 @@
 import pytest
 
 from shared.domain.display_names import LIMIT
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
-from tests.functional.stories.remediation_story import Story, planned
-from tests.twins.definition_builder import http_trigger
-from tests.twins.tenant import TwinFlow
+from tests.fakes.definition_builder import http_trigger
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story, planned
 
 #: As long as Dataverse takes (platform.md#long-names), and as the flow service was seen to have.
 IN_DATAVERSE = ("Aanvraag naar boekhouding " * 4)[:LIMIT]

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from shared.domain.jobs.flow_states import JobState
-from shared.use_cases import steer_remediation
-from shared.use_cases.switch_writes import set_kill_switch
-from tests.functional.stories.remediation_story import Story
-from tests.twins import definition_builder as define
-from tests.twins.sharing import is_lent
+from shared.use_cases import change_remediation
+from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.fakes import definition_builder as define
+from tests.fakes.sharing import is_lent
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 async def approved_story(**settings: Any) -> Story:
@@ -120,7 +120,7 @@ async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:
     access = watched(story)
 
     async def roll_back() -> None:
-        await steer_remediation.roll_back(story.services, story.remediation.id, ())
+        await change_remediation.roll_back(story.services, story.remediation.id, ())
 
     access.at_first_url = roll_back
     await story.run(timedelta(days=60))

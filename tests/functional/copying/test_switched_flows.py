@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.jobs.flow_job import Pattern
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import Pattern
-from tests.functional.stories.remediation_story import Story, kill_after, planned
-from tests.twins.flow_service import delete, turn_off, turn_on
-from tests.twins.invariants import pairs_on_together
+from tests.fakes.flow_service import delete, turn_off, turn_on
+from tests.fakes.invariants import pairs_on_together
+from tests.functional.scenarios.remediation_scenario import Story, kill_after, planned
 
 
 @pytest.mark.parametrize("reached", [JobState.COPYING, JobState.PROVEN])

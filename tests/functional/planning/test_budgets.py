@@ -11,8 +11,8 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import Throttled
-from tests.functional.stories.remediation_story import Story, edit
-from tests.twins.ports import Ports
+from tests.fakes.ports import Ports
+from tests.functional.scenarios.remediation_scenario import Story, edit
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import RemediationMode
-from shared.use_cases.steer_remediation import cancel
-from shared.use_cases.sweep import sweep
-from tests.functional.stories.remediation_story import Story, edit, planned
-from tests.twins.crash import Plan
-from tests.twins.driver import Driver
-from tests.twins.flow_pages import SIZE
+from shared.use_cases.change_remediation import cancel
+from shared.use_cases.run_daily_check import sweep
+from tests.fakes.crash import Plan
+from tests.fakes.driver import Driver
+from tests.fakes.flow_pages import SIZE
+from tests.functional.scenarios.remediation_scenario import Story, edit, planned
 
 HOUR = timedelta(hours=1)
 FLOWS = 3 * SIZE

@@ -18,16 +18,16 @@ from shared.domain.plans.discovery import (
 )
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import LeaseLost, Refused, Throttled, Unavailable
-from shared.jobs.fence import FencedRows
+from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Page
 from shared.services import Services
 from shared.steps.planning.discover_flows import discover
-from shared.use_cases.sweep import sweep
-from tests.functional.stories.remediation_story import Story
-from tests.twins.crash import Killed, Moment, Plan
-from tests.twins.flow_pages import SIZE
-from tests.twins.ports import Twins
-from tests.twins.services import services_of
+from shared.use_cases.run_daily_check import sweep
+from tests.fakes.crash import Killed, Moment, Plan
+from tests.fakes.flow_pages import SIZE
+from tests.fakes.ports import Twins
+from tests.fakes.services import services_of
+from tests.functional.scenarios.remediation_scenario import Story
 
 JOB = "job"
 FLOWS = 4 * SIZE + 1

@@ -14,16 +14,16 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.errors import Blocked, MigrationInProgress
 from shared.reason import Reason
 from shared.settings import OnDrift
-from shared.use_cases.steer_remediation import cancel
-from shared.use_cases.sweep import sweep
-from shared.use_cases.switch_writes import set_kill_switch
-from tests.functional.copying.test_loans import SlowRights
-from tests.functional.stories.disturbance import disturb
-from tests.functional.stories.remediation_story import Story, edit, kill_after
-from tests.twins.driver import Driver
-from tests.twins.pause import PauseBefore
-from tests.twins.ports import Ports
-from tests.twins.tenant import TwinFlow
+from shared.use_cases.change_remediation import cancel
+from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.fakes.driver import Driver
+from tests.fakes.pause import PauseBefore
+from tests.fakes.ports import Ports
+from tests.fakes.tenant import TwinFlow
+from tests.functional.copying.test_temporary_co_ownership import SlowRights
+from tests.functional.scenarios.disturbance import disturb
+from tests.functional.scenarios.remediation_scenario import Story, edit, kill_after
 
 HOUR = timedelta(hours=1)
 

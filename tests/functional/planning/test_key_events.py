@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from functions import key_events, policy_events
+from shared.alerts import forget_settled
 from shared.bootstrap import provide
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
 from shared.domain.plans.remediation import Origin
 from shared.errors import Refused, Unavailable
-from shared.notices import forget_settled
 from shared.queues import KEY_EVENTS, PARKED
 from shared.use_cases.check_keys import check_keys
 from shared.use_cases.react_to_policy_event import LINKED
-from shared.use_cases.sweep import sweep
-from tests.functional.stories.app_calls import TRIGGERS, message_of
-from tests.functional.stories.remediation_story import Story
-from tests.twins.sound_key import VAULT_ID, VAULT_URL
+from shared.use_cases.run_daily_check import sweep
+from tests.fakes.sound_key import VAULT_ID, VAULT_URL
+from tests.functional.scenarios.app_calls import TRIGGERS, message_of
+from tests.functional.scenarios.remediation_scenario import Story
 
 DAY = timedelta(hours=24)
 

@@ -4,19 +4,19 @@ from datetime import timedelta
 
 import pytest
 
-from shared.adapters.state.call_ledger import BudgetLimit
+from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.environment import MIGRATION_LONGEST
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.discovery import STANDSTILL, DiscoveredPart
 from shared.errors import Throttled, Unavailable
-from shared.jobs.fence import FencedRows
+from shared.jobs.fenced_rows import FencedRows
 from shared.steps.flows.key_report import key_report
 from shared.steps.planning.discover_flows import discover, still_to_move
 from shared.use_cases.name_flows import list_flows
-from tests.functional.stories.call_meter import Meter, put_on_budget
-from tests.functional.stories.remediation_story import Story
-from tests.functional.stories.watched_report import WatchedReport
+from tests.functional.scenarios.call_meter import Meter, put_on_budget
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.watched_report import WatchedReport
 
 FLOWS = 9
 PAGE = 2

@@ -6,8 +6,8 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
-from tests.functional.stories.remediation_story import Story
-from tests.twins.tenant import TwinFlow
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story
 
 DAY = timedelta(days=1)
 

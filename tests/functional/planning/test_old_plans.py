@@ -20,14 +20,14 @@ from shared.domain.plans.remediation import (
 from shared.domain.plans.superseded import superseded
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.services import Services
-from shared.steps.flows.calling_places import index_urls_of_plans, known_url_ids
+from shared.steps.flows.caller_index import index_urls_of_plans, known_url_ids
 from shared.use_cases.forget_old_plans import forget_old_plans
+from shared.use_cases.run_daily_check import sweep
 from shared.use_cases.show_remediation import show_plan, show_remediation
-from shared.use_cases.sweep import sweep
-from tests.functional.stories.remediation_story import Story
-from tests.twins import definition_builder as define
-from tests.twins.memory_store import MemoryStore
-from tests.twins.services import twin_settings
+from tests.fakes import definition_builder as define
+from tests.fakes.memory_store import MemoryStore
+from tests.fakes.services import twin_settings
+from tests.functional.scenarios.remediation_scenario import Story
 
 DAY = timedelta(days=1)
 

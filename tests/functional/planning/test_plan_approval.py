@@ -12,8 +12,8 @@ from shared.errors import Blocked, NotFound
 from shared.services import Services
 from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.show_remediation import ShownPlan, show_plan
-from tests.functional.stories.remediation_story import Story, approve_shown, edit, planned
-from tests.functional.stories.two_environments import TwoEnvironments
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown, edit, planned
+from tests.functional.scenarios.two_environments import TwoEnvironments
 
 HOUR = timedelta(hours=1)
 

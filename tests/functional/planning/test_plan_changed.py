@@ -8,12 +8,12 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import Blocked
+from shared.use_cases.change_remediation import cancel
 from shared.use_cases.show_remediation import show_remediation
-from shared.use_cases.steer_remediation import cancel
-from tests.functional.stories.remediation_story import Story, approve_shown, edit, planned
-from tests.twins import definition_builder as define
-from tests.twins.crash import Moment, Plan
-from tests.twins.flow_service import turn_off
+from tests.fakes import definition_builder as define
+from tests.fakes.crash import Moment, Plan
+from tests.fakes.flow_service import turn_off
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown, edit, planned
 
 HOUR = timedelta(hours=1)
 NOW = timedelta(0)

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
-from shared.jobs.held import Held
-from shared.jobs.kinds import ENVIRONMENT
-from tests.functional.stories.remediation_story import Story
-from tests.twins.crash import Killed, Plan
-from tests.twins.services import twin_settings
+from shared.jobs.job_kinds import ENVIRONMENT
+from shared.jobs.leased_job import Held
+from tests.fakes.crash import Killed, Plan
+from tests.fakes.services import twin_settings
+from tests.functional.scenarios.remediation_scenario import Story
 
 
 async def test_a_kill_while_planning_is_followed_within_minutes() -> None:

@@ -7,9 +7,9 @@ import pytest
 from shared.domain.environment import LinkStatus
 from shared.queues import POLICY_EVENTS
 from shared.use_cases.poll_environments import poll_environments
-from tests.functional.stories.remediation_story import Story
-from tests.twins.crash import Moment, Plan, was_killed
-from tests.twins.services import services_of
+from tests.fakes.crash import Moment, Plan, was_killed
+from tests.fakes.services import services_of
+from tests.functional.scenarios.remediation_scenario import Story
 
 MINUTE = timedelta(minutes=1)
 

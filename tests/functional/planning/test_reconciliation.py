@@ -8,8 +8,8 @@ from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.use_cases.start_remediation import order_remediation
 from tests.functional.cli.cli_app import served_app
-from tests.functional.stories.app_calls import call
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.app_calls import call
+from tests.functional.scenarios.remediation_scenario import Story
 
 LACKING = "in the flow service, but not in Dataverse"
 

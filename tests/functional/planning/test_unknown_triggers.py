@@ -4,15 +4,15 @@ from datetime import timedelta
 
 from shared.domain.assessment.assessment import Topic
 from shared.domain.finding import Level
+from shared.domain.jobs.flow_job import Pattern
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import Pattern
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
+from tests.fakes.definition_builder import request_trigger
+from tests.fakes.flow_service import turn_off
+from tests.fakes.tenant import TwinFlow
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.stories.remediation_story import Story, planned
-from tests.twins.definition_builder import request_trigger
-from tests.twins.flow_service import turn_off
-from tests.twins.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story, planned
 
 RIDDLE = request_trigger("NobodyKnows")
 

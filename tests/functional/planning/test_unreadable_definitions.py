@@ -8,7 +8,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import Unreadable
 from shared.ports import FlowReports
-from tests.functional.stories.remediation_story import Story, planned
+from tests.functional.scenarios.remediation_scenario import Story, planned
 
 
 class Abyss:

@@ -11,9 +11,9 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import RemediationMode
 from shared.steps.planning.trigger_urls import MOST_LOOKS
-from tests.functional.stories.remediation_story import Story, planned
-from tests.twins.crash import Plan
-from tests.twins.driver import Driver
+from tests.fakes.crash import Plan
+from tests.fakes.driver import Driver
+from tests.functional.scenarios.remediation_scenario import Story, planned
 
 LOOK = "FlowReportsTwin.runs"
 MANY = MOST_LOOKS + 3

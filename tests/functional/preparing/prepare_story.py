@@ -1,9 +1,9 @@
 """What the tests of preparing an environment for its key share: a flow, and what to look at."""
 
 from shared.domain.plans.remediation import RemediationMode
-from tests.functional.stories.remediation_story import Story
-from tests.twins import definition_builder as define
-from tests.twins.tenant import TwinFlow
+from tests.fakes import definition_builder as define
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story
 
 PREPARE = RemediationMode.PREPARE
 

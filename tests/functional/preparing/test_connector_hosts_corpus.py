@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.flows.saves import require_reference_hosts
+from shared.domain.definitions.action_nodes import walk_actions
 from shared.domain.definitions.connector_hosts import with_reference_hosts
 from shared.domain.definitions.connector_operations import operation_of
 from shared.domain.definitions.flow_definition import (
@@ -17,7 +18,6 @@ from shared.domain.definitions.flow_definition import (
     parse_client_data,
 )
 from shared.domain.definitions.json_values import as_mapping, mapping_at
-from shared.domain.definitions.steps import walk_actions
 
 pytestmark = [
     pytest.mark.corpus,

@@ -9,9 +9,9 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import Blocked
+from tests.fakes.snapshot import differences, take_snapshot
 from tests.functional.preparing.prepare_story import PREPARE, asked, listed
-from tests.functional.stories.remediation_story import Story
-from tests.twins.snapshot import differences, take_snapshot
+from tests.functional.scenarios.remediation_scenario import Story
 
 HOUR = timedelta(hours=1)
 

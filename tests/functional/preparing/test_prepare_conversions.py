@@ -3,15 +3,15 @@
 from datetime import timedelta
 
 from shared.domain.conversions.conversion import Edit
+from shared.domain.jobs.flow_job import Pattern
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import Pattern
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.steps.flows.write_definition import stands
+from tests.fakes import definition_builder as define
+from tests.fakes.definitions import facts_of
 from tests.functional.preparing.prepare_story import PREPARE, input_flow, listed
-from tests.functional.stories.remediation_story import Story
-from tests.twins import definition_builder as define
-from tests.twins.definitions import facts_of
+from tests.functional.scenarios.remediation_scenario import Story
 
 HOUR = timedelta(hours=1)
 

@@ -10,13 +10,13 @@ from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import Unavailable
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
+from tests.fakes.crash import Killed, Moment, Plan
+from tests.fakes.definitions import facts_of
+from tests.fakes.invariants import signatures_in_store, writes_outside
 from tests.functional.preparing.prepare_story import PREPARE, asked, input_flow
-from tests.functional.stories.disturbance import disturb
-from tests.functional.stories.remediation_story import Story, edit
-from tests.twins.crash import Killed, Moment, Plan
-from tests.twins.definitions import facts_of
-from tests.twins.invariants import signatures_in_store, writes_outside
+from tests.functional.scenarios.disturbance import disturb
+from tests.functional.scenarios.remediation_scenario import Story, edit
 
 HOUR = timedelta(hours=1)
 
@@ -174,7 +174,7 @@ async def _played(plan: Plan, *, undo: bool) -> Story:
         await story.approve(run=HOUR)
         story.driver.plan = plan
         story.renew()
-        await steer_remediation.roll_back(story.services, story.remediation.id)
+        await change_remediation.roll_back(story.services, story.remediation.id)
     else:
         await story.approve(run=timedelta(0))
         story.driver.plan = plan

@@ -10,14 +10,14 @@ from shared.domain.jobs.flow_states import JobState
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.write_definition import stands
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
+from tests.fakes.crash import Killed
+from tests.fakes.snapshot import differences, take_snapshot
+from tests.fakes.tenant import TwinFlow
 from tests.functional.preparing.prepare_story import PREPARE
-from tests.functional.stories.refused_saves import references_of, refuse_saves
-from tests.functional.stories.remediation_story import Story
+from tests.functional.scenarios.refused_saves import references_of, refuse_saves
+from tests.functional.scenarios.remediation_scenario import Story
 from tests.property.interrupted import PREPARED
-from tests.twins.crash import Killed
-from tests.twins.snapshot import differences, take_snapshot
-from tests.twins.tenant import TwinFlow
 
 
 async def prepared_story(
@@ -95,7 +95,7 @@ async def test_a_rollback_restores_what_a_refused_save_removed() -> None:
     assert flow.client_data == before
 
 
-@pytest.mark.parametrize("order", [steer_remediation.cancel, steer_remediation.roll_back])
+@pytest.mark.parametrize("order", [change_remediation.cancel, change_remediation.roll_back])
 async def test_an_undo_right_after_a_refused_save_restores_the_definition(
     order: Callable[[Services, str], Awaitable[object]],
 ) -> None:

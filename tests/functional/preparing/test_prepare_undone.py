@@ -7,12 +7,12 @@ import pytest
 
 from shared.domain.jobs.flow_states import JobState
 from shared.services import Services
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
+from tests.fakes.driver import Driver
+from tests.fakes.pause import Pause
+from tests.fakes.snapshot import differences, take_snapshot
 from tests.functional.preparing.prepare_story import PREPARE, input_flow
-from tests.functional.stories.remediation_story import Story
-from tests.twins.driver import Driver
-from tests.twins.pause import Pause
-from tests.twins.snapshot import differences, take_snapshot
+from tests.functional.scenarios.remediation_scenario import Story
 
 HOUR = timedelta(hours=1)
 
@@ -51,7 +51,7 @@ async def test_a_rollback_takes_no_old_read_for_a_definition_that_was_written_ba
     assert differences(before, story.world) == []
 
 
-@pytest.mark.parametrize("undo", [steer_remediation.roll_back, steer_remediation.cancel])
+@pytest.mark.parametrize("undo", [change_remediation.roll_back, change_remediation.cancel])
 async def test_a_conversion_that_is_frozen_is_waited_for(
     undo: Callable[[Services, str], Awaitable[object]],
 ) -> None:
@@ -124,7 +124,7 @@ async def test_cancelling_leaves_what_is_done_as_it_is() -> None:
     await story.order(PREPARE, admin.workflow_id)
     await story.approve(run=HOUR)
 
-    await story.driver.call(lambda s: steer_remediation.cancel(s, story.remediation.id))
+    await story.driver.call(lambda s: change_remediation.cancel(s, story.remediation.id))
     await story.run(HOUR)
 
     assert (await story.job("Admin")).state is JobState.PREPARED

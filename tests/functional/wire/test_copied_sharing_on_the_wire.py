@@ -10,7 +10,7 @@ from local_cloud.tenant.core.profiles import Profile
 from local_cloud.tenant.environments.flow import Role
 from shared.domain.jobs.flow_states import JobState
 from tests.contract.tenant_world import APP, BUTTON, MAKER, definition
-from tests.functional.stories.remediation_story import on_both_platforms
+from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, TRAINEE, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, retired, wire_story
 

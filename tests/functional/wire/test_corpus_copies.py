@@ -23,8 +23,8 @@ from shared.domain.callers.agents import moved_to_copy
 from shared.domain.definitions.connection_reference import embedded_in
 from shared.domain.display_names import shortened
 from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_job import FlowJob, Pattern
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.use_cases.change_environment import waive_gap
 from tests.contract.tenant_world import APP, MAKER, POLICY_ID

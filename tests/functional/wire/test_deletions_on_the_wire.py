@@ -10,11 +10,11 @@ from local_cloud.tenant.environments.flow import FlowState
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_states import JobState
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.order_deletions import DeletionOrder, order_deletions
+from shared.use_cases.schedule_deletions import DeletionOrder, order_deletions
 from tests.contract.tenant_world import ENVIRONMENT
-from tests.functional.stories.remediation_story import on_both_platforms
+from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_seed import OPERATOR, ORDERS, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, retired, wire_story
 
@@ -69,7 +69,7 @@ async def test_a_flow_outside_solutions_comes_back_with_its_url(
         url = story.url_of()
         row = await deleted_on_its_date(story)
 
-        await steer_remediation.roll_back(story.services, story.remediation.id)
+        await change_remediation.roll_back(story.services, story.remediation.id)
         await story.run(timedelta(days=30))
 
         job = await story.job()
@@ -89,7 +89,7 @@ async def test_a_flow_that_left_the_bin_cannot_be_restored(
         await deleted_on_its_date(story)
         await story.run(timedelta(days=22))
 
-        await steer_remediation.roll_back(story.services, story.remediation.id)
+        await change_remediation.roll_back(story.services, story.remediation.id)
         await story.run(timedelta(days=30))
 
         await retired(story)

@@ -6,7 +6,7 @@ import pytest
 
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.network.coverage import FLOW_TAGS
+from shared.domain.network.network_check import FLOW_TAGS
 from shared.domain.network.snapshot import snapshot_of
 from shared.steps.flows.check_network import read_firewalls, read_network
 from shared.steps.flows.network_snapshot import kept_network

@@ -13,10 +13,10 @@ from azure.core.exceptions import HttpResponseError
 from azure.keyvault.keys.aio import KeyClient
 
 from local_cloud.tenant.azure.state import VAULTS, Azure
+from shared.alerts import forget_settled
 from shared.domain.finding import Level
-from shared.notices import forget_settled
 from shared.use_cases.check_keys import check_keys
-from shared.use_cases.sweep import sweep
+from shared.use_cases.run_daily_check import sweep
 from tests.contract.azure_world import Credential
 from tests.contract.tenant_world import VAULT_ID
 from tests.functional.wire.wire_seed import orders, tenant_seed

@@ -11,7 +11,7 @@ from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.environments.flow import FlowState
 from shared.domain.jobs.flow_states import JobState
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from tests.contract.adapter_world import SITE_ID
 from tests.functional.wire.wire_seed import ORDERS, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, wire_story
@@ -56,7 +56,7 @@ async def test_a_late_write_beside_a_rollback_loses_no_call(
             await story.run(STEP)
             statuses.append(await call(story))
 
-        await steer_remediation.roll_back(story.services, story.remediation.id)
+        await change_remediation.roll_back(story.services, story.remediation.id)
         held: set[str] = set()
         for _ in range(2 * LATE // STEP):
             await story.run(STEP)

@@ -9,7 +9,7 @@ import pytest
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from tests.contract.tenant_world import ENVIRONMENT, definition
 from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
 from tests.functional.wire.wire_story import SHORT, WireStory, wire_story
@@ -89,7 +89,7 @@ async def test_a_named_flow_is_converted_and_put_back(
         (job,) = (await story.jobs()).values()
         converted = flow.client_data
         stays = await staying(story)
-        await steer_remediation.roll_back(story.services, story.remediation.id)
+        await change_remediation.roll_back(story.services, story.remediation.id)
         await story.run(SHORT)
 
         assert job.state is JobState.PREPARED, job

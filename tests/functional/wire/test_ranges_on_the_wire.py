@@ -8,8 +8,8 @@ import pytest
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.adapters.azure.service_tags import DiscoveredServiceTags
 from shared.domain.network.service_tags import ServiceTagList
-from shared.use_cases.sweep import sweep
-from shared.use_cases.watch_ranges import list_editions
+from shared.use_cases.check_address_ranges import list_editions
+from shared.use_cases.run_daily_check import sweep
 from tests.contract.tenant_world import HTTP, definition, http_action
 from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, retired, wire_story

@@ -14,7 +14,7 @@ import pytest
 
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.entra.directory import Directory
-from shared.domain.jobs.refusals import REFUSALS, refusal_of
+from shared.domain.platform_errors import REFUSALS, refusal_of
 from tests.contract.tenant_world import (
     APP,
     MAKER,
@@ -68,7 +68,7 @@ class Case:
 
     cause: Step = lambda _: None
     seed: dict[str, Any] = field(default_factory=lambda: tenant_seed(orders()))
-    #: The job's code; the instruction is that of docs/operations.md for it.
+    #: The job's code; the instruction is that of docs/runbook.md for it.
     code: str
     #: Texts that the reason has to have, besides the flow's title.
     names: tuple[str, ...] = ()

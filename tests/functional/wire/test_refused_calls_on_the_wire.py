@@ -7,7 +7,7 @@ import pytest
 from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.jobs.flow_states import JobState
-from shared.use_cases.sweep import sweep
+from shared.use_cases.run_daily_check import sweep
 from tests.contract.tenant_world import HTTP, definition, http_action
 from tests.functional.wire.test_kept_networks_on_the_wire import let_new_addresses_in
 from tests.functional.wire.test_ranges_on_the_wire import DAY, HOST, let_in

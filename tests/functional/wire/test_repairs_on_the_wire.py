@@ -12,7 +12,12 @@ from azure.mgmt.network.aio import NetworkManagementClient
 
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Blocked
-from shared.use_cases.repair_network import RepairWish, apply_repair, show_repairs, undo_repair
+from shared.use_cases.manage_firewall_fixes import (
+    RepairWish,
+    apply_repair,
+    show_repairs,
+    undo_repair,
+)
 from tests.contract.azure_world import Credential
 from tests.contract.tenant_world import HTTP, definition, http_action
 from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed

@@ -16,8 +16,8 @@ from local_cloud.tenant.flows.lifecycle import delete, turn_on
 from local_cloud.tenant.power_platform import environments as admin_api
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.refusals import instruction_for
 from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.platform_errors import instruction_for
 from shared.use_cases.check_health import check_health
 from tests.contract.tenant_world import (
     APP,

@@ -33,13 +33,13 @@ from shared.adapters.http import client as http_client
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap import build_services
 from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
-from shared.domain.jobs.refusals import instruction_for
 from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
+from shared.domain.platform_errors import instruction_for
 from shared.services import Services
 from shared.settings import Settings
-from shared.use_cases import steer_remediation
+from shared.use_cases import change_remediation
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import order_remediation
 from tests.contract.adapter_world import trusting_transport
@@ -48,9 +48,9 @@ from tests.contract.tenant_world import (
     ENVIRONMENT,
     TENANT_ID,
 )
+from tests.fakes.driver import USE_CASES, NeverEndsError, next_reminder
+from tests.fakes.messages import Delivered, Delivery, MessagesTwin
 from tests.functional.wire.wire_seed import ORDERS, SUBSCRIPTION
-from tests.twins.driver import USE_CASES, NeverEndsError, next_reminder
-from tests.twins.messages import Delivered, Delivery, MessagesTwin
 
 OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000e1"
 CACHE_SECRET = "https://kv-cmk.vault.azure.net/secrets/operator-token-cache"
@@ -141,7 +141,7 @@ class WireStory:
 
     async def retry(self, *, run: timedelta = timedelta(days=40)) -> None:
         """Retry what is stuck and let time pass."""
-        await steer_remediation.retry(self.services, self.remediation.id)
+        await change_remediation.retry(self.services, self.remediation.id)
         await self.run(run)
 
     async def job(self, flow_id: str = ORDERS) -> FlowJob:

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from tests.fakes.builder import Builder
+from tests.fakes.tenant import TwinFlow
 from tests.kinds.case import CallerCase
-from tests.twins.builder import Builder
-from tests.twins.tenant import TwinFlow
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 import local_cloud.tenant.environments.environment as served
-from shared.domain.assessment.facts import CanvasApp
+from shared.domain.assessment.snapshots import CanvasApp
+from tests.fakes.builder import Builder
+from tests.fakes.tenant import TwinFlow
 from tests.kinds.case import CallerCase
-from tests.twins.builder import Builder
-from tests.twins.tenant import TwinFlow
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters

@@ -1,7 +1,7 @@
 """An environment variable holds the trigger URL, and a flow posts to its value."""
 
+from tests.fakes.builder import Builder
 from tests.kinds.case import CallerCase, seeded
-from tests.twins.builder import Builder
 
 CASE = CallerCase(
     add=Builder.variable_caller,

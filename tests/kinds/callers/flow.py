@@ -1,7 +1,7 @@
 """A flow posts to the trigger URL in an action; on the wire a parent runs its child by id."""
 
+from tests.fakes.builder import Builder
 from tests.kinds.case import CallerCase, seeded
-from tests.twins.builder import Builder
 
 CASE = CallerCase(
     add=Builder.flow_caller,

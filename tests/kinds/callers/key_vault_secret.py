@@ -1,7 +1,7 @@
 """A secret is the trigger URL, with a content type and tags that have to stay."""
 
+from tests.fakes.builder import Builder
 from tests.kinds.case import CallerCase, seeded
-from tests.twins.builder import Builder
 
 CASE = CallerCase(
     add=Builder.secret_caller,

@@ -1,0 +1,114 @@
+"""`cmkflow network targets`: which hosts exported flows call, and whom to ask to let them in."""
+
+import asyncio
+import json
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from cmkflow.called_host_report import TargetAnswers, TargetRow, as_csv
+from cmkflow.exported_resources import read_exported
+from cmkflow.flow_files import FlowFile, read_flow_files
+from cmkflow.listing import table
+from cmkflow.network_check import read_firewalls
+from cmkflow.network_check_command import spelled
+from cmkflow.pager import NoPager, print_text
+from cmkflow.service_tag_file import read_list
+from cmkflow.terminal import echo
+from shared.domain.network.called_hosts import targets
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
+
+
+def show_targets(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH…", help="Exported flows, as `cmkflow inspect` reads them."),
+    ],
+    service_tags: Annotated[
+        Path, typer.Option(metavar="FILE", help="Microsoft's list of service tags.")
+    ],
+    region: Annotated[
+        list[str], typer.Option(help="Azure region of the flows' geography; again for each.")
+    ],
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Exported firewalls and services; or a folder."),
+    ] = None,
+    mail: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write an e-mail to each external host's owner there."),
+    ] = None,
+    as_table: Annotated[bool, typer.Option("--csv", help="A table for spreadsheets.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    no_pager: NoPager = False,
+) -> None:
+    """Show which hosts flows call, which exported resource answers there, and whom to ask.
+
+    Exits with 1 when a file cannot be read; the others are shown all the same.
+    """
+    files = list(read_flow_files(paths))
+    tags = read_list(service_tags)
+    answers = TargetAnswers(tags, [spelled(one, tags) for one in region])
+    firewalls = asyncio.run(read_firewalls(read_exported(rules or ())))
+    rows = [answers.row(one) for one in targets(_hosts_by_flow(files), firewalls)]
+    if as_json:
+        for row in rows:
+            echo(json.dumps(row))
+    elif as_table:
+        echo(as_csv(rows).rstrip("\n"))
+    else:
+        print_text(_shown(rows), is_paged=not no_pager)
+    if mail:
+        _write_mails(mail, rows, answers)
+    problems = [file for file in files if file.problem]
+    for file in problems:
+        echo(f"{file.path}: {file.problem}", err=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _hosts_by_flow(files: Sequence[FlowFile]) -> dict[str, set[str | None]]:
+    hosts: dict[str, set[str | None]] = defaultdict(set)
+    for file in files:
+        for action in file.flow.definition.http_actions if file.flow else ():
+            name = file.name or file.workflow_id or file.path
+            hosts[name].add(action.host.lower() if action.host else None)
+    return hosts
+
+
+def _write_mails(folder: Path, rows: Sequence[TargetRow], answers: TargetAnswers) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        if row["verdict"] == "external":
+            file = folder / f"{_UNSAFE.sub('_', row['host'] or '')}.eml"
+            file.write_bytes(answers.mail(row))
+            echo(str(file), err=True)
+
+
+def _shown(rows: Sequence[TargetRow]) -> Group:
+    titles = ("Host", "Verdict", "Flows", "Answered by")
+    lines = [
+        (
+            row["host"] or "(expression)",
+            row["verdict"],
+            "\n".join(row["flows"]),
+            "\n".join(row["resources"]),
+        )
+        for row in rows
+    ]
+    asked = [row for row in rows if row["verdict"] == "external"]
+    parts: list[RenderableType] = (
+        [table(titles, lines)] if lines else [Text("No flow calls a host by HTTP.")]
+    )
+    if asked:
+        hosts = ", ".join(str(row["host"]) for row in asked)
+        prefixes = "\n".join(asked[0]["prefixes"])
+        parts.append(Text(f"The owners of {hosts} have to let these in:\n{prefixes}"))
+    return Group(*parts)

@@ -1,0 +1,75 @@
+"""`cmkflow runs`: keep the run summaries of originals, which no copy takes over."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.progress import Progress
+from rich.text import Text
+
+from cmkflow.api_client import Api, Call
+from cmkflow.api_command import api_command
+from cmkflow.listing import Listing
+from cmkflow.names import Flows, RemediationId
+from cmkflow.run_archive_tables import window_text
+from cmkflow.terminal import Terminal
+from cmkflow.timestamps import minute
+
+app = typer.Typer(no_args_is_help=True, help="Archive the run history of originals.")
+
+
+def archive_table(answer: Any) -> RenderableType:
+    """Return how far each archive is, and until when Microsoft's support can help."""
+    titles = ("Flow", "State", "Runs", "Oldest (UTC)", "Parts")
+    rows = [
+        (
+            one["display_name"],
+            one["state"],
+            str(one["runs"]),
+            minute(one["oldest"]),
+            str(len(one["parts"])),
+        )
+        for one in answer["archives"]
+    ]
+    shown = Listing(titles=titles, rows=rows) if rows else Text("No run history is archived yet.")
+    return Group(shown, *(Text(window_text(one)) for one in answer["ticket_windows"]))
+
+
+@api_command(app, "list", show=archive_table)
+def list_archives(api: Api, remediation: RemediationId) -> object:
+    """Show which run histories are archived, and the day on which the support's window closes."""
+    return api.send(Call(method="GET", path=("remediations", remediation, "run-archives")))
+
+
+@api_command(app, "archive", show=archive_table)
+def archive(
+    api: Api,
+    remediation: RemediationId,
+    flows: Flows = None,
+    pause: Annotated[
+        float, typer.Option(help="Seconds to wait at most where the platform wants a pause.")
+    ] = 60.0,
+) -> object:
+    """Archive the runs of a remediation's originals. Interrupted, it goes on where it was."""
+    call = Call(
+        method="POST",
+        path=("remediations", remediation, "run-archives"),
+        body={"flows": flows} if flows else {},
+    )
+    # On the error stream: the answer stays readable by programs.
+    with Progress(console=Terminal(stderr=True)) as progress:
+        task = progress.add_task("Run summaries", total=None)
+        while True:
+            answer = api.send(call)
+            archives = answer["archives"]
+            runs = sum(one["runs"] for one in archives)
+            progress.update(
+                task,
+                description=f"{runs} run summaries",
+                total=len(archives),
+                completed=sum(one["share"] for one in archives),
+            )
+            if answer["is_finished"]:
+                return answer
+            time.sleep(min(answer["wait_seconds"], pause))

@@ -1,0 +1,71 @@
+"""Which families of a remediation are drawn, from its flows and their known callers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from functions.dashboard.dependency_diagram import NODE_HEIGHT, NODE_WIDTH, Node, draw, families
+from functions.dashboard.display_state import Standing
+from shared.domain.plans.plan_item import PlannedCaller
+from shared.use_cases.show_flow import ShownFlow
+
+#: Larger families are a tangle, and more of them nobody looks at: the list of flows says the same.
+_MOST_IN_PICTURE = 60
+_MOST_PICTURES = 12
+
+
+def pictures(
+    remediation_id: str, found: Mapping[str, tuple[ShownFlow, Standing]]
+) -> dict[str, Any]:
+    """Return the pictures of families; `found` has each flow and how far it is, by its id."""
+    callers: dict[str, PlannedCaller] = {}
+    calls: list[tuple[str, str]] = []
+    for one, (flow, _) in found.items():
+        if (item := flow.item) is None:
+            continue
+        calls += [(one, child) for child in item.children]
+        calls += [(parent, one) for parent in item.parents]
+        for caller in item.callers:
+            identity = f"{caller.kind} {caller.label}"
+            callers[identity] = caller
+            calls.append((identity, one))
+    if callers:  # a flow of the plan that is found as a caller stands there already
+        titles = {f"flow {flow.title}" for flow, _ in found.values()}
+        twice = {one for one, caller in callers.items() if caller.label in titles}
+        calls = [call for call in calls if call[0] not in twice]
+    stuck = {one for one, (_, standing) in found.items() if standing.look == "person"}
+    known = {*found, *callers} if callers else found
+    tied = families(known, calls, stuck)
+    small = [one for one in tied if len(one.calls) <= _MOST_IN_PICTURE][:_MOST_PICTURES]
+    nodes = {
+        one: _caller_node(one, callers[one])
+        if one in callers
+        else _flow_node(remediation_id, *found[one])
+        for family in small
+        for one in family.calls
+    }
+    return {
+        "pictures": [draw(family, nodes) for family in small],
+        "undrawn": len(tied) - len(small),
+        "node_width": NODE_WIDTH,
+        "node_height": NODE_HEIGHT,
+    }
+
+
+def _flow_node(remediation_id: str, flow: ShownFlow, standing: Standing) -> Node:
+    return Node(
+        id=flow.workflow_id,
+        title=flow.title,
+        note=standing.words,
+        look=standing.look,
+        link=f"/api/dashboard/remediations/{remediation_id}/flows/{flow.workflow_id}",
+        is_stuck=standing.look == "person",
+        is_over=standing.look in {"done", "over"},
+        is_proven=flow.job is not None and flow.job.is_proven,
+        is_settled=flow.job is not None and flow.job.facts.is_settled,
+    )
+
+
+def _caller_node(identity: str, caller: PlannedCaller) -> Node:
+    note = "by hand" if caller.manual else caller.kind.replace("_", " ")
+    look = "wait" if caller.manual else ""
+    return Node(id=identity, title=caller.label, note=note, look=look)

@@ -1,0 +1,98 @@
+"""How what the rows say is shown: words, and a class of the style sheet that says who acts next."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import NamedTuple
+
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
+from shared.domain.jobs.flow_job import FlowJob, Order
+from shared.domain.jobs.flow_states import FLOW_STATES, JobState
+from shared.domain.jobs.remediation_states import REMEDIATION_STATES
+from shared.domain.jobs.state_machine import Actor, Facts
+from shared.domain.plans.display_text import ACTION_WORDS
+from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.reason import Reason
+from shared.use_cases.show_flow import ShownFlow
+
+#: In the order in which they are shown: who has to do something stands first.
+LOOKS = ("person", "wait", "work", "done", "over")
+_ALL: Mapping[str, Facts] = {
+    **{str(state): facts for state, facts in REMEDIATION_STATES.items()},
+    **{str(state): facts for state, facts in ENVIRONMENT_STATES.items()},
+    **{str(state): facts for state, facts in FLOW_STATES.items()},
+}
+#: They wait, though nothing is blocked.
+_WAITS = {"waiting", "awaiting_approval", "waiting_for_migration", "quiet", "watched"}
+
+
+class Standing(NamedTuple):
+    """How far one flow is, for people."""
+
+    #: What a filter finds it by.
+    key: str
+    words: str
+    look: str
+    reason: str = ""
+
+
+def look_with(state: str, left: Mapping[str, int] | None = None) -> str:
+    """Return how a state looks. What has ended is not done while flows are `left`."""
+    look = look_of(state)
+    return "wait" if look == "done" and left else look
+
+
+@cache
+def look_of(state: str) -> str:
+    """Return how a state looks: that of a remediation, an environment's job or a flow's."""
+    facts = _ALL.get(state)
+    if facts is None:  # of a newer app
+        return "over"
+    if facts.is_stuck:
+        return "person"
+    if state in _WAITS:
+        return "wait"
+    if facts.is_goal:
+        return "done"
+    return "over" if facts.acts is Actor.NOBODY else "work"
+
+
+def standing_of(flow: ShownFlow) -> Standing:
+    """Return how far a flow is: by its job, else by what is planned for it."""
+    if flow.job and not flow.awaits_approval:
+        return _of_job(flow.job)
+    return _of_item(flow.item, awaits=flow.awaits_approval)
+
+
+def shares(looks: Iterable[str]) -> dict[str, int]:
+    """Return how many look so, in the order in which they are shown."""
+    count = Counter(looks)
+    return {look: count[look] for look in LOOKS if count[look]}
+
+
+def _of_job(job: FlowJob) -> Standing:
+    look = "person" if job.code == Reason.NEITHER_ON else look_of(job.state)
+    words = _words(job.state, job.reached, job.requested)
+    return Standing(key=job.state, words=words, look=look, reason=job.reason)
+
+
+def _of_item(item: PlanItem | None, *, awaits: bool) -> Standing:
+    if item is None:
+        return Standing(key="unknown", words="unknown", look="over")
+    words = ACTION_WORDS.get(item.action, item.action)
+    if awaits:
+        return Standing(key="awaiting", words=f"to approve: {words}", look="wait")
+    if item.needs_changes:
+        return Standing(key="needs_changes", words=words, look="person", reason=item.explanation)
+    look = "over" if item.action is PlannedAction.LEAVE else "work"
+    return Standing(key=item.action, words=words, look=look, reason=item.explanation)
+
+
+@cache
+def _words(state: JobState, reached: JobState, requested: Order | None) -> str:
+    words = state.replace("_", " ")
+    if FLOW_STATES[state].is_pause:
+        words += f" at {reached.replace('_', ' ')}"
+    if state is JobState.WAITING and requested:
+        words += f", to {requested.replace('_', ' ')}"
+    return words

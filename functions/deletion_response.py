@@ -1,0 +1,31 @@
+"""The answer of the API about the deletion of one original."""
+
+from datetime import datetime
+
+from functions.http_responses import Answer
+from shared.domain.jobs.deletion_states import DeletionState
+
+
+class DeletionAnswer(Answer):
+    """The delete of one original."""
+
+    environment_id: str
+    job_id: str
+    original_id: str
+    flow_name: str
+    display_name: str
+    state: DeletionState
+    on: datetime
+    approved_by: str
+    approved_at: datetime
+    due: datetime | None
+    reason: str
+    instruction: str
+    code: str
+    #: Where its definition stands, as it was when it was deleted.
+    definition: str
+    deleted_at: datetime | None
+    restorable_until: datetime | None
+    #: Whether the platform still lists it on Microsoft's key; null: not asked since.
+    is_listed: bool | None
+    notes: tuple[str, ...]

@@ -1,0 +1,161 @@
+"""HTTP: what closes the gaps of firewalls; make that change, and take it back."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from functions.endpoints import Call, endpoint
+from functions.http_requests import Id, NoBody, NoQuery, Request, Text
+from functions.http_responses import Answer, ItemList
+from shared.bootstrap import services
+from shared.domain.network.firewall_fix_record import RepairRecord, RepairState
+from shared.domain.principal import Role
+from shared.use_cases import manage_firewall_fixes
+from shared.use_cases.audit_state import repairs_state
+from shared.use_cases.manage_firewall_fixes import RepairWish, ShownRepair
+
+
+class RepairQuery(Request):
+    """Which gaps are shown."""
+
+    #: A gap's name, an Azure resource id, or the name of a resource.
+    resource: Text | None = None
+    environment: Id | None = None
+
+
+class RepairOrder(Request):
+    """Which change is to be made."""
+
+    resource: Text
+    environment: Id | None = None
+    by: Text | None = None
+
+
+class UndoOrder(Request):
+    """Which change is to be taken back."""
+
+    resource: Text
+    by: Text | None = None
+    #: Although flows call through it.
+    even_in_use: Annotated[bool, Field(strict=True)] = False
+
+
+class RepairAnswer(Answer):
+    """A gap, and the smallest change that closes it."""
+
+    gap: str
+    kind: str
+    firewall: str
+    environment_ids: tuple[str, ...]
+    missing_tags: tuple[str, ...]
+    missing_prefixes: tuple[str, ...]
+    #: In words; empty, as the three texts, where `refusal` says why there is no change.
+    summary: str
+    azure_cli: str
+    bicep: str
+    terraform: str
+    notes: tuple[str, ...]
+    refusal: str
+    #: Whether the app can make it by itself.
+    is_applicable: bool
+
+    @classmethod
+    def of(cls, shown: ShownRepair) -> Self:
+        """Return the answer about one gap."""
+        gap, repair = shown.gap, shown.repair
+        return cls(
+            gap=gap.name,
+            kind=gap.kind,
+            firewall=gap.firewall_name,
+            environment_ids=shown.environment_ids,
+            missing_tags=gap.missing_tags,
+            missing_prefixes=gap.missing_prefixes,
+            summary=repair.summary,
+            azure_cli=repair.azure_cli,
+            bicep=repair.bicep,
+            terraform=repair.terraform,
+            notes=repair.notes,
+            refusal=repair.refusal,
+            is_applicable=repair.opening is not None,
+        )
+
+
+class AppliedAnswer(Answer):
+    """What the app has put into a firewall."""
+
+    gap: str
+    firewall: str
+    #: What holds the list that it stands in.
+    resource_id: str
+    #: As JSON.
+    entries: tuple[str, ...]
+    state: RepairState
+    environment_ids: tuple[str, ...]
+    by: str
+    at: datetime
+
+    @classmethod
+    def of(cls, record: RepairRecord) -> Self:
+        """Return the answer about one record."""
+        return cls(
+            gap=record.gap,
+            firewall=record.firewall,
+            resource_id=record.opening.resource_id,
+            entries=record.opening.entries,
+            state=record.state,
+            environment_ids=record.environment_ids,
+            by=record.by,
+            at=record.at,
+        )
+
+
+class RepairsAnswer(ItemList[RepairAnswer]):
+    """What is to be done, and beside it what the app has done."""
+
+    applied: tuple[AppliedAnswer, ...]
+
+
+@endpoint(
+    role=Role.READER,
+    query=RepairQuery,
+    answer=RepairsAnswer,
+)
+async def list_repairs(call: Call[RepairQuery, NoBody]) -> RepairsAnswer:
+    """Return what closes each gap, or those of one resource. Reads the firewalls anew."""
+    query = call.query
+    found = await manage_firewall_fixes.show_repairs(services(), query.resource, query.environment)
+    applied = await manage_firewall_fixes.list_repairs(services())
+    return RepairsAnswer(
+        items=tuple(map(RepairAnswer.of, found)), applied=tuple(map(AppliedAnswer.of, applied))
+    )
+
+
+@endpoint(
+    role=Role.APPROVER,
+    body=RepairOrder,
+    answer=ItemList[AppliedAnswer],
+    subject=repairs_state,
+)
+async def apply_repair(call: Call[NoQuery, RepairOrder]) -> ItemList[AppliedAnswer]:
+    """Make the change that closes the gaps of one resource."""
+    order = call.body
+    wish = RepairWish(resource=order.resource, by=call.by, environment_id=order.environment)
+    return _records(await manage_firewall_fixes.apply_repair(services(), wish))
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=UndoOrder,
+    answer=ItemList[AppliedAnswer],
+    subject=repairs_state,
+)
+async def undo_repair(call: Call[NoQuery, UndoOrder]) -> ItemList[AppliedAnswer]:
+    """Take back what the app put into one resource."""
+    order = call.body
+    wish = RepairWish(resource=order.resource, by=call.by, even_in_use=order.even_in_use)
+    return _records(await manage_firewall_fixes.undo_repair(services(), wish))
+
+
+def _records(found: list[RepairRecord]) -> ItemList[AppliedAnswer]:
+    return ItemList[AppliedAnswer](items=tuple(map(AppliedAnswer.of, found)))

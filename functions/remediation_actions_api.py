@@ -1,0 +1,99 @@
+"""HTTP: what an administrator decides about a remediation: approve, cancel, retry, roll back."""
+
+from functions.endpoints import Call, endpoint
+from functions.http_headers import IF_MATCH
+from functions.http_requests import NoQuery
+from functions.plan_models import ApprovalOrder, plans_of
+from functions.remediation_models import (
+    ApprovalAnswer,
+    CancelOrder,
+    RetryAnswer,
+    RetryOrder,
+    RollBackOrder,
+    UndoAnswer,
+)
+from shared.bootstrap import services
+from shared.domain.principal import Role
+from shared.use_cases import change_remediation
+from shared.use_cases.approve_plan import Approval, approve
+from shared.use_cases.audit_state import remediation_state
+from shared.use_cases.set_kill_switch import is_switch_on
+from shared.use_cases.show_remediation import show_plan
+
+
+@endpoint(
+    role=Role.APPROVER,
+    body=ApprovalOrder,
+    answer=ApprovalAnswer,
+    status=202,
+    headers=(IF_MATCH,),
+    subject=remediation_state,
+)
+async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> ApprovalAnswer:
+    """Approve plans of a remediation by the version that was shown.
+
+    `If-Match` is the `ETag` of the whole plan as it was shown.
+    """
+    body, identity = call.body, call.id.lower()
+    if IF_MATCH in call.headers:
+        call.check_seen(plans_of(await show_plan(services(), identity)))
+    approval = Approval(
+        versions=body.versions,
+        except_flows=body.except_flows,
+        by=call.by,
+        by_id=call.principal.id,
+    )
+    approved = await approve(services(), identity, approval)
+    return ApprovalAnswer(
+        jobs=len(approved),
+        titles=tuple(job.environment_name or job.environment_id for job in approved),
+        kill_switch_on=await is_switch_on(services()),
+    )
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=CancelOrder,
+    answer=UndoAnswer,
+    status=202,
+    subject=remediation_state,
+)
+async def cancel_remediation(call: Call[NoQuery, CancelOrder]) -> UndoAnswer:
+    """Cancel what has not been done; what has begun is rolled back."""
+    done = await change_remediation.cancel(services(), call.id.lower(), replay=call.body.replay)
+    return UndoAnswer.model_validate(done)
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=RetryOrder,
+    answer=RetryAnswer,
+    status=202,
+    subject=remediation_state,
+)
+async def retry_remediation(call: Call[NoQuery, RetryOrder]) -> RetryAnswer:
+    """Go on with blocked and failed jobs."""
+    body = call.body
+    done = await change_remediation.retry(
+        services(),
+        call.id.lower(),
+        body.flows,
+        code=body.code or "",
+        environment_id=body.environment or "",
+    )
+    return RetryAnswer.model_validate(done)
+
+
+@endpoint(
+    role=Role.OPERATOR,
+    body=RollBackOrder,
+    answer=UndoAnswer,
+    status=202,
+    subject=remediation_state,
+)
+async def roll_back_remediation(call: Call[NoQuery, RollBackOrder]) -> UndoAnswer:
+    """Undo the jobs of some or all flows."""
+    done = await change_remediation.roll_back(
+        services(), call.id.lower(), call.body.flows, replay=call.body.replay
+    )
+    return UndoAnswer.model_validate(done)

@@ -1,0 +1,72 @@
+"""A copy calls a host of another company, whose firewall does not know its addresses.
+
+No firewall that the app reads stands before it, so that the copy is proven. One run of it then
+shows the document's sentence: the app says so, retires nothing that calls the host, and goes on
+when a later run has got through.
+"""
+
+from typing import Any
+
+from local_cloud.demo.azure import courier_firewall
+from local_cloud.demo.call_log import FORESEEN
+from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.scenario_context import Stage
+from local_cloud.demo.tenant import CUSTOMER_CARE
+
+type Json = dict[str, Any]
+
+_COURIER = flow_id(CUSTOMER_CARE.name, "courier")
+#: Longer than any demo: the original is not retired before its run has ended.
+_LONG = 3_600
+REFUSED = "call_refused"
+_RUNNING = "running"
+
+
+class RefusedCall:
+    """What people and the other company do while the app remediates *Order a courier*."""
+
+    def __init__(self, stage: Stage) -> None:
+        """Nothing happens before `begin`."""
+        self._stage = stage
+        self._original_run = ""
+        self._is_shown = False
+        self._is_opened = False
+
+    async def begin(self) -> None:
+        """Let a run of the original go on until a copy's run has shown the sentence."""
+        where = f"/environments/{CUSTOMER_CARE.id}/flows/{_COURIER}"
+        await self._stage.platform.control("PATCH", where, {"runSeconds": _LONG})
+        self._original_run = (await self._run(_COURIER))["name"]
+
+    async def settle(self, identity: str) -> None:
+        """Do what is next, as the flow's job says."""
+        job = self._stage.job(CUSTOMER_CARE, _COURIER)
+        if job.get("code") == _RUNNING and not self._is_shown:
+            self._is_shown = True
+            await self._show(job)
+        if job.get("code") != REFUSED:
+            return
+        if not self._is_opened:
+            self._is_opened = True
+            await self._open(job)
+        # Again, where a list of runs does not show the last one yet.
+        await self._stage.app.post(f"remediations/{identity}/retry", {"flows": [_COURIER]})
+
+    async def _show(self, job: Json) -> None:
+        stage = self._stage
+        run = await self._run(job["copy_id"])
+        stage.note(f"A copy calls a courier whose firewall refuses it: its run {run['status']}.")
+        await stage.platform.cancel_run(CUSTOMER_CARE.id, _COURIER, self._original_run)
+
+    async def _open(self, job: Json) -> None:
+        stage = self._stage
+        stage.note(f"Order a courier is not retired: {job['reason'].partition(': ')[2]}")
+        opened = courier_firewall("LogicApps", "PowerPlatformPlex")
+        await stage.platform.control("POST", "/azure/seed", {"networkSecurityGroups": [opened]})
+        run = await self._run(job["copy_id"])
+        stage.note(f"The courier lets PowerPlatformPlex in: the next run {run['status']}.")
+
+    async def _run(self, flow: str) -> Json:
+        where = f"/environments/{CUSTOMER_CARE.id}/flows/{flow}/run"
+        run: Json = await self._stage.platform.control("POST", where, {"by": FORESEEN})
+        return run

@@ -1,0 +1,137 @@
+"""What became of every call of the demo's traffic, by what the caller saw and the platform noted.
+
+A call is *lost* if it is not accepted, if it is accepted and does not start exactly one run, or if
+its run fails. (No original of the demo would fail.) A call between flows that is refused is lost
+too, whoever started it.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+type Json = dict[str, Any]
+
+#: Starts runs that are to fail: they show what the app makes of it (blocked_call.py).
+FORESEEN = "demo-refused-call"
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One call of an outside system."""
+
+    tracking_id: str
+    caller: str
+    status: int = 0
+    #: Kind of the error, where no answer came.
+    problem: str = ""
+    is_over: bool = False
+    #: The ledger was read after it was over.
+    is_noted: bool = False
+    #: What the platform noted under this tracking id.
+    entries: list[Json] = field(default_factory=list)
+
+    def loss(self, user_agent: str) -> str:
+        """Why the call is lost; empty: it is not."""
+        if self.problem or not 200 <= self.status < 300:
+            return f"{self.caller}: answered {self.status or self.problem}"
+        own = [entry for entry in self.entries if entry["by"] == user_agent]
+        if len(own) != 1:
+            return f"{self.caller}: {len(own)} runs instead of one"
+        failed = [entry for entry in self.entries if is_bad(entry)]
+        return f"{self.caller}: {_why(failed[0])}" if failed else ""
+
+
+@dataclass(slots=True, kw_only=True)
+class EventCount:
+    """Events of one operation, by how many flows they started."""
+
+    once: int = 0
+    in_the_gap: int = 0
+    twice: int = 0
+
+
+@dataclass(slots=True)
+class Account:
+    """All calls of the traffic."""
+
+    calls: dict[str, Call] = field(default_factory=dict)
+    #: Runs that somebody started by hand, and how they ended.
+    by_hand: Counter[str] = field(default_factory=Counter)
+    events: dict[str, EventCount] = field(default_factory=dict)
+    ledger_next: int = 0
+    #: Calls between flows, or runs that nobody of the traffic asked for, that went wrong.
+    others_lost: list[str] = field(default_factory=list)
+    #: What each outside system held first, as a digest, and which hold something else now.
+    held_first: dict[str, str] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
+    #: Runs by what started them.
+    runs: Counter[str] = field(default_factory=Counter)
+
+    def sent(self, call: Call) -> None:
+        """Note a call before it is made."""
+        self.calls[call.tracking_id] = call
+
+    def held(self, caller: str, text: str) -> None:
+        """Note what a system holds before it calls."""
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if self.held_first.setdefault(caller, digest) == digest:
+            self.moved.discard(caller)
+        else:
+            self.moved.add(caller)
+
+    def started_by_hand(self, run: Json) -> None:
+        """Note a run that somebody started by hand."""
+        self.by_hand[run["status"]] += 1
+
+    def told(self, operation: str, started: int) -> None:
+        """Note an event and how many flows it started."""
+        count = self.events.setdefault(operation, EventCount())
+        match started:
+            case 0:
+                count.in_the_gap += 1
+            case 1:
+                count.once += 1
+            case _:
+                count.twice += 1
+
+    def over(self) -> list[Call]:
+        """Calls that have ended and are not settled yet."""
+        return [call for call in self.calls.values() if call.is_over and not call.is_noted]
+
+    def noted(self, entries: Sequence[Json], following: int, over: Sequence[Call]) -> None:
+        """Take entries of the platform's ledger, read when the calls `over` had ended."""
+        self.ledger_next = following
+        for call in over:
+            call.is_noted = True
+        for entry in entries:
+            self.runs[entry["cause"]] += 1
+            if known := self.calls.get(entry["trackingId"]):
+                known.entries.append(entry)
+            elif is_bad(entry) and entry["by"] != FORESEEN:
+                self.others_lost.append(f"{entry['by']}: {_why(entry)}")
+
+    def answered(self) -> int:
+        """How many calls were answered with success."""
+        return sum(200 <= call.status < 300 for call in self.calls.values())
+
+    def losses(self, user_agent: str) -> list[str]:
+        """Why each lost call is lost; calls that are under way do not count yet."""
+        over = [call for call in self.calls.values() if call.is_noted]
+        return [loss for call in over if (loss := call.loss(user_agent))] + self.others_lost
+
+    def twice(self) -> int:
+        """Events that were worked on by original and copy."""
+        return sum(count.twice for count in self.events.values())
+
+
+def is_bad(entry: Json) -> bool:
+    """True for a call that was refused, or whose run failed."""
+    return not entry["accepted"] or entry["runStatus"] == "Failed"
+
+
+def _why(entry: Json) -> str:
+    if not entry["accepted"]:
+        return f"refused with {entry['status']} {entry['code']}"
+    return "its run failed"

@@ -1,0 +1,69 @@
+"""The finish line: retired originals are deleted on the first day allowed; then no list names them.
+
+The deletes are ordered as soon as the originals are retired, and made while the story goes on.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.scenario_context import APPROVER, Stage, StoryError
+from local_cloud.demo.tenant import OPERATIONS
+
+_DELETED = tuple(flow_id(OPERATIONS.name, slug) for slug in ("stock", "invoices"))
+_KEPT = flow_id(OPERATIONS.name, "partners")
+#: What the order and its answer may take, where the first day allowed has come already.
+_SOON = timedelta(seconds=2)
+
+
+class FinishLine:
+    """Orders the deletes and tells of each when it is made."""
+
+    def __init__(self, stage: Stage) -> None:
+        """Nothing is ordered yet."""
+        self._stage = stage
+        self._remediation = ""
+        self._told: set[str] = set()
+
+    async def order(self, remediation: str) -> None:
+        """Approve the deletes of three of its originals, and keep one of them after all."""
+        stage, where = self._stage, f"remediations/{remediation}/deletions"
+        candidates = (await stage.app.get(where))["candidates"]
+        chosen = [one for one in candidates if one["original_id"] in (*_DELETED, _KEPT)]
+        if len(chosen) != len(_DELETED) + 1:
+            raise StoryError("not all originals that are to be deleted are retired")
+        earliest = [datetime.fromisoformat(one["earliest"]) for one in chosen]
+        moment = max(*earliest, datetime.now(UTC) + _SOON)
+        body = {"on": moment.isoformat(), "flows": [*_DELETED, _KEPT], "by": APPROVER}
+        await stage.app.post(where, body)
+        titles = ", ".join(sorted(one["display_name"] for one in chosen))
+        stage.note(
+            f"The retired originals of {titles} are to be deleted at {moment:%H:%M:%S} UTC, "
+            "the first moment allowed."
+        )
+        await stage.app.post(f"{where}/cancel", {"flows": [_KEPT], "by": APPROVER})
+        stage.note("Hear from partners is to be kept after all: its delete is cancelled.")
+        self._remediation = remediation
+        stage.observers.append(self._tell)
+
+    async def cross(self) -> None:
+        """Wait until both are deleted and have left the list of flows on Microsoft's key."""
+        what = "two originals deleted and off the list of flows on Microsoft's key"
+        await self._stage.until(lambda: len(self._told) == len(_DELETED), what)
+        self._stage.note("The finish line: both are off the list of flows on Microsoft's key.")
+
+    def _tell(self) -> None:
+        """Tell once of each delete; StoryError if one is held up."""
+        detail = self._stage.watcher.detail(self._remediation)
+        runs = {archive["job_id"]: archive["runs"] for archive in detail["run_archives"]}
+        for one in detail["deletions"]:
+            title = one["display_name"]
+            if one["state"] == "blocked":
+                raise StoryError(f"the delete of {title} is blocked: {one['reason']}")
+            is_gone = one["state"] == "deleted" and one["is_listed"] is False
+            if is_gone and one["original_id"] not in self._told:
+                self._told.add(one["original_id"])
+                number = runs.get(one["job_id"], 0)
+                self._stage.note(
+                    f"The time has come: {number} run summaries of {title} are archived, its "
+                    "original is deleted."
+                )

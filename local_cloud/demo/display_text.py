@@ -1,0 +1,74 @@
+"""Says in whole words what the app answers in codes, for people who see it for the first time."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.domain.plans.plan_item import PlannedAction
+
+type Json = dict[str, Any]
+
+_ACTIONS: Mapping[str, str] = {
+    PlannedAction.COPY: "to copy",
+    PlannedAction.COPY_WITH_FAMILY: "to copy with parents and children",
+    PlannedAction.SWAP: "to swap with a copy (self-starting)",
+    PlannedAction.COPY_OFF: "to copy switched off",
+    PlannedAction.ADD_TO_SOLUTION: "to add to a solution",
+    PlannedAction.CONVERT_TRIGGER: "to convert to the V2 trigger",
+    PlannedAction.EDIT_ACTION: "to convert to List flows as Admin V2",
+    PlannedAction.ADOPT: "in hand already",
+    PlannedAction.LEAVE: "to leave as they are",
+    PlannedAction.BLOCKED: "for a person to settle first",
+}
+_STATES: Mapping[str, str] = {
+    JobState.RETIRED: "copied and retired",
+    JobState.PREPARED: "prepared",
+    JobState.BLOCKED: "waiting for a person",
+    JobState.FAILED: "failed",
+    JobState.CANCELLED: "cancelled",
+    JobState.ROLLED_BACK: "rolled back",
+}
+#: Why a flow stays, the reason of its own before that of its children.
+_REASONS = {str(reason): f"({reason.category.title})" for reason in MmkReason}
+_PREPARABLE = {MmkReason.POWER_APPS_V1_OUTSIDE_SOLUTION, MmkReason.LIST_FLOWS_AS_ADMIN_V1}
+
+
+def plan_in_words(counts: Mapping[str, int]) -> str:
+    """Say what a plan does, from the number of flows by action."""
+    return _counted(counts, _ACTIONS)
+
+
+def ends_in_words(states: Iterable[str]) -> str:
+    """Say how flow jobs ended, from the state of each."""
+    return _counted(Counter(states), _STATES)
+
+
+def assessment_in_words(assessment: Json) -> str:
+    """Say how many flows would stay, why, and how many of them can be prepared."""
+    staying = [flow for flow in assessment["flows"] if flow["stays_on_mmk"]]
+    why = Counter(
+        next((name for name in _REASONS if name in flow["reasons"]), "") for flow in staying
+    )
+    number = sum(bool(_PREPARABLE & set(flow["reasons"])) for flow in staying)
+    return (
+        f"{len(staying)} of {flows(assessment['flow_count'])} would stay on Microsoft's key: "
+        f"{_counted(why, _REASONS)}. {number} of them can be prepared, which spares the copy."
+    )
+
+
+def flows(number: int) -> str:
+    """`1 flow`, `2 flows`."""
+    return f"{number} flow" if number == 1 else f"{number} flows"
+
+
+def _counted(counts: Mapping[str, int], words: Mapping[str, str]) -> str:
+    """Each number that is not 0 with its words; what has no words keeps its own name."""
+    known = {name: words.get(name, name) for name in (*words, *counts) if counts.get(name)}
+    parts = [f"{counts[name]} {text}" for name, text in known.items()]
+    if not parts:
+        return "no flow"
+    first = next(iter(known))
+    parts[0] = f"{flows(counts[first])} {known[first]}"
+    return ", ".join(parts)

@@ -1,0 +1,295 @@
+"""What became of every flow, read from the app's answers and checked on the platform itself.
+
+The app's word is not enough: whether an original is off and its copy on, and which flow a caller's
+URL leads to, is read from the tenant.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from local_cloud.demo.app_client import App
+from local_cloud.demo.platform import Platform
+from local_cloud.demo.received_notifications import Message
+from shared.domain.jobs.flow_states import FLOW_STATES, JobState
+from shared.domain.plans.plan_item import PlannedAction
+
+type Json = dict[str, Any]
+
+_WORKFLOW_ID = re.compile(r"/workflows/([0-9a-f]{32})/")
+_COPIED = {action for action in PlannedAction if action.is_copy}
+#: A flow that ended so asks nobody for anything.
+_DONE = {"moved", *(state for state, facts in FLOW_STATES.items() if facts.is_goal)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowEnd:
+    """One flow at the end. `expected_ends.json` holds the first seven members of each."""
+
+    #: What the plan did with it; `none`: it was in no plan.
+    action: str
+    #: Why it stayed on Microsoft's key.
+    reasons: tuple[str, ...]
+    #: The job's state; `needs_person`: the plan stopped before it; `moved`: it moved by itself.
+    state: str
+    #: The job's reason code.
+    code: str
+    #: `on`, `off` or `deleted`, as the platform has it.
+    original: str
+    #: `on`, `off`, or `none` where there is no copy.
+    copy: str
+    #: Whether the flow that works now is under the customer's key.
+    is_protected: bool
+    environment: str = ""
+    title: str = ""
+    was_on: bool = False
+    category: str = ""
+    explanation: str = ""
+    instruction: str = ""
+
+    def expectation(self) -> Json:
+        """What the table of expected ends says of a flow like this."""
+        members = ("action", "reasons", "state", "code", "original", "copy", "is_protected")
+        return {name: value for name, value in asdict(self).items() if name in members}
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """Everything that the summary and the reports say."""
+
+    flows: list[FlowEnd] = field(default_factory=list)
+    callers: Counter[str] = field(default_factory=Counter)
+    #: Firewall gaps: name, what is missing, what to do, and whether it still stands.
+    gaps: list[Json] = field(default_factory=list)
+    #: Deletes that were ordered: flow, state, whether Microsoft's list names it, runs archived.
+    deletions: list[Json] = field(default_factory=list)
+    #: What people were told, and what was tried.
+    messages: list[Message] = field(default_factory=list)
+    recheck_at: str = ""
+    #: How often a job was put off to a later time.
+    waits: int = 0
+    remediations: list[Json] = field(default_factory=list)
+    #: What is not as it has to be; empty: the demo succeeded.
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def copied(self) -> int:
+        """Flows that were to be copied."""
+        return sum(flow.action in _COPIED for flow in self.flows)
+
+    @property
+    def prepared(self) -> int:
+        """Flows that were prepared before the key, and need no copy."""
+        return sum(flow.state == "prepared" for flow in self.flows)
+
+
+class Collector:
+    """Reads ends; made before the story begins, so that it knows how everything was."""
+
+    def __init__(self, platform: Platform, app: App, environments: dict[str, str]) -> None:
+        """`environments`: id → name."""
+        self._platform = platform
+        self._app = app
+        self._environments = environments
+        self._flows: dict[tuple[str, str], Json] = {}
+
+    async def look(self) -> None:
+        """Note how every flow is before anything happens."""
+        for environment in self._environments:
+            for flow in await self._brief(environment):
+                key = (environment, flow["workflowEntityId"])
+                self._flows[key] = await self._read(*key)
+
+    async def ends(self, jobs: dict[tuple[str, str], Json]) -> list[FlowEnd]:
+        """How every flow of before is now."""
+        planned = await self._planned()
+        now: dict[tuple[str, str], Json] = {}
+        for environment in self._environments:
+            for flow in await self._brief(environment):
+                now[environment, flow["workflowEntityId"]] = flow
+        return [
+            _end(
+                _Sighting(
+                    environment=self._environments[key[0]],
+                    before=flow,
+                    original=now.get(key, {}),
+                    copy=now.get((key[0], jobs[key]["copy_id"])) if key in jobs else None,
+                ),
+                item=planned.get(key),
+                job=jobs.get(key),
+            )
+            for key, flow in self._flows.items()
+        ]
+
+    async def lost_ownership(self, jobs: dict[tuple[str, str], Json]) -> list[str]:
+        """Copies that have taken over without their originals' people, description, solutions."""
+        lost = []
+        for (environment, flow), before in self._flows.items():
+            job = jobs.get((environment, flow))
+            if job and job["state"] == JobState.RETIRED:
+                lost += other_ownership(before, await self._read(environment, job["copy_id"]))
+        return lost
+
+    async def changed_flows(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
+        """Callers inside Power Platform that lead elsewhere now: flows, environment variables."""
+        changed: Counter[str] = Counter()
+        variables: set[tuple[str, str]] = set()
+        for key, before in self._flows.items():
+            if key in jobs or not before["savedVariables"] | _held(before["clientData"]):
+                continue
+            after = await self._read(*key)
+            changed["flow"] += _held(before["clientData"]) != _held(after["clientData"])
+            for name, value in before["savedVariables"].items():
+                if after["savedVariables"].get(name) != value:
+                    variables.add((key[0], name))
+        changed["environment variable"] = len(variables)
+        return changed
+
+    async def _planned(self) -> dict[tuple[str, str], Json]:
+        """What plans said about each flow: the first that does something, else one that blocks."""
+        found: dict[tuple[str, str], Json] = {}
+        listed = (await self._app.get("remediations"))["items"]
+        for line in reversed(listed):
+            plans = await self._app.get(f"remediations/{line['remediation']['id']}/plan")
+            for plan in plans["items"]:
+                environment = plan["environment_job"]["environment_id"]
+                for item in plan["items"]:
+                    key = (environment, item["workflow_id"])
+                    known = found.get(key)
+                    if known is None or _weight(item) > _weight(known):
+                        found[key] = item
+        return found
+
+    async def _brief(self, environment: str) -> list[Json]:
+        flows: list[Json] = await self._platform.control(
+            "GET", f"/environments/{environment}/flows"
+        )
+        return [flow for flow in flows if flow["state"] != "Deleted"]
+
+    async def _read(self, environment: str, flow: str) -> Json:
+        found: Json = await self._platform.control(
+            "GET", f"/environments/{environment}/flows/{flow}"
+        )
+        return found
+
+
+def other_ownership(original: Json, copy: Json) -> list[str]:
+    """What belongs to an original and not to its copy, in words."""
+    # Dataverse keeps the solution Default by itself: nobody adds to it.
+    kept = original | {"solutions": [one for one in original["solutions"] if one != "Default"]}
+    return [
+        f"{original['displayName']}: {name} of its copy is {copy[name]!r}, not {kept[name]!r}"
+        for name in ("owner", "description", "coOwners", "solutions")
+        if copy[name] != kept[name]
+    ]
+
+
+def _held(client_data: str) -> dict[str, None]:
+    """Ids of the trigger URLs that a definition holds."""
+    return dict.fromkeys(_WORKFLOW_ID.findall(client_data))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sighting:
+    """A flow as the platform has it."""
+
+    environment: str
+    before: Json
+    original: Json
+    copy: Json | None
+
+
+def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowEnd:
+    original, copy = seen.original, seen.copy
+    takes_over = copy if job and job["state"] == JobState.RETIRED else None
+    works = takes_over or original
+    return FlowEnd(
+        environment=seen.environment,
+        title=seen.before["displayName"],
+        was_on=_on_or_off(seen.before) == "on",
+        action=item["action"] if item else "none",
+        reasons=tuple(item["reasons"]) if item else (),
+        category=item["category"] if item else "",
+        state=_state(item, job, original),
+        code=job["code"] if job else "",
+        original=_on_or_off(original),
+        copy=_on_or_off(copy) if copy else "none",
+        is_protected=bool(works.get("isProtected")),
+        explanation=_explanation(item, job),
+        instruction=(job or {}).get("instruction") or (item or {}).get("instruction", ""),
+    )
+
+
+def _weight(item: Json) -> int:
+    """How much a plan's word on a flow says: work, then `blocked`, then `leave` and `adopt`."""
+    return 2 if PlannedAction(item["action"]).is_work else int(item["action"] == "blocked")
+
+
+def _state(item: Json | None, job: Json | None, original: Json) -> str:
+    if job:
+        return str(job["state"])
+    if item:
+        return "needs_person" if item["action"] == "blocked" else str(item["action"])
+    return "moved" if original.get("isProtected") else "left"
+
+
+def _explanation(item: Json | None, job: Json | None) -> str:
+    if job and job["state"] == JobState.PREPARED:
+        return "It was prepared before the key, and moved by itself."
+    return str((job or {}).get("reason") or (item or {}).get("explanation", ""))
+
+
+def _on_or_off(flow: Json) -> str:
+    if not flow:
+        return "deleted"
+    return "on" if flow.get("state") == "Started" else "off"
+
+
+def left_off(ends: Sequence[FlowEnd]) -> list[str]:
+    """Flows that were on, of which neither original nor copy is, however they ended.
+
+    Nothing in the demo is refused so that no look of the app could have seen it.
+    """
+    return [
+        f"{end.environment} / {end.title}: NEITHER IS ON. {end.explanation}"
+        for end in ends
+        if end.was_on and "on" not in {end.original, end.copy}
+    ]
+
+
+def unsettled(ends: Sequence[FlowEnd]) -> list[str]:
+    """Flows, of which no table knows how they end, that ended without a word for a person."""
+    found = []
+    for end in ends:
+        if end.state in _DONE:
+            continue
+        match end.state:
+            case "blocked" | "needs_person" if end.instruction:
+                continue
+            case "failed" if end.explanation:
+                continue
+        found.append(f"{end.environment} / {end.title}: {end.state} {end.explanation}".rstrip())
+    return found
+
+
+def differences(ends: Sequence[FlowEnd], expected: dict[str, dict[str, Json]]) -> list[str]:
+    """Where flows ended otherwise than the table (environment → title → end) says."""
+    found = []
+    seen: dict[str, set[str]] = {name: set() for name in expected}
+    for end in ends:
+        wanted = expected.get(end.environment, {}).get(end.title)
+        if wanted is None:
+            found.append(f"{end.environment} / {end.title}: the table of ends does not know it")
+            continue
+        seen[end.environment].add(end.title)
+        for name, value in end.expectation().items():
+            is_equal = list(value) == wanted[name] if name == "reasons" else value == wanted[name]
+            if not is_equal:
+                text = f"{name} is {value!r}, expected {wanted[name]!r}"
+                found.append(f"{end.environment} / {end.title}: {text}. {end.explanation}")
+    for environment, flows in expected.items():
+        missing = sorted(flows.keys() - seen[environment])
+        found += [f"{environment} / {title}: not there" for title in missing]
+    return found

@@ -1,0 +1,61 @@
+"""Counts what the app asks of the platform, by part of the story, for docs/performance.md's table.
+
+A part is told by marks: what was called since the mark before belongs to it. The poll of the
+environments, every two seconds here and every five minutes in production, is in every part.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from local_cloud.demo.platform import Platform
+from local_cloud.demo.received_notifications import PEOPLE
+
+#: No calls of the app to the platform: outside systems calling flows, signing in, telling people.
+_NOT_THE_PLATFORM = ("triggers", "entra", *PEOPLE)
+#: Services in the order of docs/performance.md, by the tenant's names of them.
+_SERVICES = {
+    "flow_service": "flow service",
+    "dataverse": "Dataverse",
+    "resource_manager": "Resource Manager",
+    "key_vault": "Key Vault",
+    "bap": "admin API",
+    "power_apps": "Power Apps",
+}
+#: The part that is measured for each flow: from the approved plan to the last job's end.
+REMEDIATING = "Operations, from the approved plan to the last flow's end"
+
+
+@dataclass(slots=True)
+class CallMeter:
+    """The calls of the app, by part and service."""
+
+    platform: Platform
+    parts: dict[str, Counter[str]] = field(default_factory=dict)
+    #: Flow jobs of the part `REMEDIATING`.
+    flows: int = 0
+    _before: Counter[str] = field(default_factory=Counter)
+
+    async def mark(self, part: str) -> None:
+        """Count what was called since the last mark as calls of this part."""
+        now = await self._until_now()
+        self.parts[part] = self.parts.get(part, Counter()) + (now - self._before)
+        self._before = now
+
+    def per_flow(self) -> dict[str, float]:
+        """Calls of each service for each flow job of `REMEDIATING`; empty: it was not reached."""
+        calls = self.parts.get(REMEDIATING, Counter())
+        if not self.flows:
+            return {}
+        names = [*_SERVICES.values(), *(calls.keys() - _SERVICES.values())]
+        return {name: round(calls[name] / self.flows, 1) for name in names if calls[name]}
+
+    async def _until_now(self) -> Counter[str]:
+        """Calls since the tenant was started, without those of the demo's people."""
+        routes: dict[str, int] = (await self.platform.control("GET", "/calls"))["routes"]
+        calls: Counter[str] = Counter()
+        for route, number in routes.items():
+            service = route.partition(".")[0]
+            if service not in _NOT_THE_PLATFORM:
+                own = self.platform.own_calls.get(route, 0)
+                calls[_SERVICES.get(service, service)] += number - own
+        return calls

@@ -1,0 +1,218 @@
+"""The story that the demo plays: what administrators and the platform do, and what then happens.
+
+It waits for what it expects to see and never for a time; what takes too long ends it, and says
+what was waited for.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from local_cloud.demo import before_key
+from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID
+from local_cloud.demo.blocked_call import REFUSED, RefusedCall
+from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.deletions import FinishLine
+from local_cloud.demo.display_text import ends_in_words
+from local_cloud.demo.firewalls import Firewalls
+from local_cloud.demo.platform_requests import REMEDIATING
+from local_cloud.demo.received_notifications import LOST_ANSWER, hear_of_plan
+from local_cloud.demo.scenario_context import Place, Stage
+from local_cloud.demo.tenant import CUSTOMER_CARE, OLD_APP, OPERATIONS
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
+from shared.domain.jobs.flow_states import FLOW_STATES
+
+#: Flows that the administrator keeps out of the first remediation; the sweep after the key's
+#: rotation finds them.
+_LATER = sorted(flow_id(OPERATIONS.name, slug) for slug in ("old-host", "alerts", "keyword"))
+_OLD_APP_FLOW = flow_id(OPERATIONS.name, "old-app")
+#: Why a job waits for a person who changes a caller.
+_BY_HAND = "manual_caller"
+_FEEDBACK = flow_id(CUSTOMER_CARE.name, "feedback")
+
+
+class Story:
+    """The acts of the demo, in order."""
+
+    def __init__(self, stage: Stage, imported: Sequence[Place] = ()) -> None:
+        """`imported` are environments of exported flows, remediated after all others."""
+        self._stage = stage
+        self._imported = imported
+        self._finish_line = FinishLine(stage)
+        self._firewalls = Firewalls(stage)
+        self._refused_call = RefusedCall(stage)
+        self._is_app_published = False
+
+    @property
+    def acts(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """The acts by title."""
+        acts: dict[str, Callable[[], Awaitable[None]]] = {
+            "Before the key: assess Operations, prepare what then needs no copy": self.prepare,
+            "An administrator links Operations to the policy: the key is applied": self.link,
+            "Operations: plan, approve, copy, prove, re-point callers, retire": self.remediate,
+            "The key is rotated: verify, sweep, remediate the rest": self.rotate,
+            "Customer care: a dry run, then the real one, by hand": self.order,
+            "One flow of Customer care is rolled back": self.roll_back,
+            "The finish line: two retired originals are deleted": self.finish,
+        }
+        if self._imported:
+            acts["Exported flows: link their environments and remediate them"] = self.import_flows
+        return acts
+
+    async def play(self) -> None:
+        """Play all acts; StoryError if one does not come to its end."""
+        progress = self._stage.progress
+        progress.steps = tuple(self.acts)
+        for act in self.acts.values():
+            await act()
+            progress.done += 1
+
+    async def prepare(self) -> None:
+        """Before the key, what can be done needs no copy, no new URL and no quiet period."""
+        await before_key.assess(self._stage)
+        await before_key.prepare(self._stage)
+
+    async def link(self) -> None:
+        """The link: nothing tells the app, it has to notice."""
+        stage = self._stage
+        await stage.app.put(f"environments/{OPERATIONS.id}", {"excluded_flows": _LATER})
+        stage.note("Three flows of Operations are excluded: the app must not touch them for now.")
+        await stage.platform.link(OPERATIONS.id, POLICY_SYSTEM_ID)
+        stage.note("The key is applied: Operations is being linked to the policy cmk-europe.")
+        await stage.until(
+            lambda: stage.watcher.find("policy_event", OPERATIONS.id),
+            "the app notices that Operations is linked",
+        )
+        stage.note("The app has noticed. It waits while the platform moves the flows that it can.")
+
+    async def remediate(self) -> None:
+        """The remediation that the link started, and the order to delete what it retires."""
+        await self._firewalls.look()
+        await self._stage.platform.control("POST", "/faults", LOST_ANSWER)
+        await self._finish_line.order(await self._run("policy_event", OPERATIONS))
+        await self._firewalls.change_ranges()
+
+    async def rotate(self) -> None:
+        """A new version of the key; its event arrives over Service Bus."""
+        stage = self._stage
+        await stage.app.put(f"environments/{OPERATIONS.id}", {"excluded_flows": []})
+        stage.note("The three excluded flows are released: the app may remediate them too.")
+        await stage.platform.rotate_key(KEY_VAULT, KEY)
+        stage.note(f"The key {KEY} is rotated. The app checks it, and looks for flows left behind.")
+        await self._run("key_event", OPERATIONS)
+
+    async def order(self) -> None:
+        """A remediation started by hand, as a dry run first."""
+        stage = self._stage
+        stage.note("Customer care has been under the key for long. A dry run is ordered for it.")
+        await stage.planned(await stage.order("dry-run", CUSTOMER_CARE), CUSTOMER_CARE)
+        stage.note("The dry run shows every write that the real run would make. It made none.")
+        await stage.app.put(f"environments/{CUSTOMER_CARE.id}", {"mode": "auto"})
+        await self._refused_call.begin()
+        await stage.order("apply", CUSTOMER_CARE)
+        stage.note("The real run is ordered, in mode auto: it asks nobody.")
+        await self._run("order", CUSTOMER_CARE)
+
+    async def roll_back(self) -> None:
+        """Undo one flow: original on, callers back, copy off."""
+        stage = self._stage
+        detail = await stage.until(
+            lambda: stage.watcher.find("order", CUSTOMER_CARE.id), "the remediation by hand"
+        )
+        where = f"remediations/{detail['remediation']['id']}/roll-back"
+        await stage.app.post(where, {"flows": [_FEEDBACK]})
+        stage.note("Somebody wants Take feedback back as it was: its rollback is ordered.")
+        await stage.until(
+            lambda: stage.job(CUSTOMER_CARE, _FEEDBACK).get("state") == "rolled_back",
+            "the rollback of Take feedback",
+        )
+        stage.note("Take feedback: original on, old URL back with its caller, copy off.")
+
+    async def finish(self) -> None:
+        """The deletes that were ordered when Operations was done."""
+        await self._finish_line.cross()
+
+    async def import_flows(self) -> None:
+        """Environments of exported flows, all at once and without asking."""
+        stage = self._stage
+        for environment in self._imported:
+            settings = {"mode": "auto", "limit": 10_000}
+            await stage.app.put(f"environments/{environment.id}", settings)
+            await stage.platform.link(environment.id, POLICY_SYSTEM_ID)
+        stage.note(f"{len(self._imported)} environments of exported flows are linked.")
+        for environment in self._imported:
+            await self._run("policy_event", environment)
+
+    async def _run(self, origin: str, environment: Place) -> str:
+        """Follow a remediation to every job's end: approve its plan, settle what people must.
+
+        Returns its id.
+        """
+        stage = self._stage
+        detail = await stage.until(
+            lambda: stage.watcher.find(origin, environment.id),
+            f"a remediation of {environment.title} after {origin}",
+        )
+        identity = str(detail["remediation"]["id"])
+        job = await stage.planned(identity, environment)
+        is_measured = environment is OPERATIONS and origin == "policy_event"
+        if is_measured:
+            await stage.meter.mark("Operations: wait for the migration, discover, plan")
+            await self._hear_of_plan()
+        if job["state"] == "awaiting_approval":
+            await stage.approve(identity)
+        await stage.until(
+            lambda: self._is_over(identity, environment),
+            f"every flow job of {environment.title} comes to an end",
+            meanwhile=lambda: self._settle(identity, environment),
+        )
+        own = stage.watcher.detail(identity)["jobs"]
+        if is_measured:
+            await stage.meter.mark(REMEDIATING)
+            stage.meter.flows = len(own)
+        words = ends_in_words(job["state"] for job in own)
+        stage.note(f"{environment.title} has come to its end: {words}.")
+        return identity
+
+    async def _hear_of_plan(self) -> None:
+        """An approver comes because the app has told of the plan."""
+        told: list[Any] = []
+
+        async def read() -> None:
+            told[:] = await self._stage.platform.control("GET", "/told")
+
+        await self._stage.until(
+            lambda: hear_of_plan(told),
+            "everybody is told that a plan waits, and what got lost comes again",
+            meanwhile=read,
+        )
+        self._stage.note("Everybody is told that a plan waits for approval.")
+
+    async def _settle(self, identity: str, environment: Place) -> None:
+        """Do what only people can do while the app works in an environment."""
+        if environment is CUSTOMER_CARE:
+            await self._refused_call.settle(identity)
+        if environment is OPERATIONS:
+            await self._firewalls.settle(identity)
+            await self._settle_app(identity)
+
+    async def _settle_app(self, identity: str) -> None:
+        """The maker points the canvas app at the copy once the app asks for it."""
+        stage = self._stage
+        job = stage.job(OPERATIONS, _OLD_APP_FLOW)
+        if job.get("code") != _BY_HAND or self._is_app_published:
+            return
+        self._is_app_published = True
+        where = f"/environments/{OPERATIONS.id}/canvasApps/{OLD_APP}"
+        await stage.platform.control("PATCH", where, {"flows": [job["copy_id"]]})
+        await stage.app.post(f"remediations/{identity}/retry", {"flows": [_OLD_APP_FLOW]})
+        stage.note("No interface can change a canvas app: the maker of Requests puts the copy in.")
+
+    def _is_over(self, identity: str, environment: Place) -> bool:
+        state = self._stage.watcher.environment_job(identity, environment.id)["state"]
+        if not ENVIRONMENT_STATES[state].is_finished:
+            return False
+        jobs = self._stage.jobs(environment)
+        return all(
+            FLOW_STATES[job["state"]].is_finished and job["code"] not in {_BY_HAND, REFUSED}
+            for job in jobs
+        )

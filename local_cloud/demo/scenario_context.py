@@ -1,0 +1,127 @@
+"""What every act of the story needs: wait for what must be seen, order, approve, and say so."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from local_cloud.demo.app_client import App, AppRefusal
+from local_cloud.demo.display_text import plan_in_words
+from local_cloud.demo.platform import Platform
+from local_cloud.demo.platform_requests import CallMeter
+from local_cloud.demo.progress import Progress
+from local_cloud.demo.watcher import Watcher
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
+from shared.domain.jobs.remediation_states import RemediationState
+
+type Json = dict[str, Any]
+
+APPROVER = "change board"
+#: How long nothing may change while something is waited for.
+_PATIENCE = 120.0
+#: The least time between two looks, and how much longer than a look it is.
+_PAUSE, _PAUSES = 0.5, 3
+
+
+class StoryError(Exception):
+    """What was expected did not happen; the text says what."""
+
+
+class Place(Protocol):
+    """An environment that the story speaks of."""
+
+    @property
+    def id(self) -> str:
+        """The environment's id."""
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+
+
+class Stage:
+    """The tenant, the app, and what is seen of both."""
+
+    def __init__(self, platform: Platform, app: App, watcher: Watcher) -> None:
+        """Act through `platform` and `app`, look through `watcher`."""
+        self.platform = platform
+        self.app = app
+        self.watcher = watcher
+        self.meter = CallMeter(platform)
+        #: What is told as soon as it is seen, whichever act is being played.
+        self.observers: list[Callable[[], None]] = []
+
+    @property
+    def progress(self) -> Progress:
+        """The picture that is shown."""
+        return self.watcher.progress
+
+    def note(self, text: str) -> None:
+        """Say what happens."""
+        self.progress.note(text)
+
+    def job(self, environment: Place, flow: str) -> Json:
+        """The flow job of an original as it was seen last; empty: there is none yet."""
+        return self.progress.jobs.get((environment.id, flow), {})
+
+    def jobs(self, environment: Place) -> list[Json]:
+        """All flow jobs of an environment."""
+        return [job for (where, _), job in self.progress.jobs.items() if where == environment.id]
+
+    async def order(self, mode: str, environment: Place, flows: Sequence[str] = ()) -> str:
+        """Start a remediation by hand; its id. Sent again, it is the same order."""
+        body = {"mode": mode, "environments": [environment.id], "flows": list(flows)}
+        key = f"demo-{mode}-{environment.title}-{len(flows)}".replace(" ", "-")
+        started = await self.app.post("remediations", body, key=key)
+        return str(started["id"])
+
+    async def planned(self, identity: str, environment: Place) -> Json:
+        """Wait for the plan of an environment, and say what it does."""
+
+        def planned() -> Json | None:
+            job = self.watcher.environment_job(identity, environment.id)
+            shows = ENVIRONMENT_STATES[job["state"]].shows
+            return None if shows is RemediationState.PLANNING else job
+
+        job = await self.until(planned, f"the plan for {environment.title}")
+        self.note(f"Plan for {environment.title}: {plan_in_words(job['counts'] or {})}.")
+        return job
+
+    async def approve(self, identity: str, except_flows: Sequence[str] = ()) -> None:
+        """Approve what waits, by the version that was shown."""
+        plans = await self.app.get(f"remediations/{identity}/plan")
+        versions = [plan["version"] for plan in plans["items"] if plan["awaiting"]]
+        if not versions:
+            return
+        try:
+            order = {"versions": versions, "by": APPROVER, "except_flows": list(except_flows)}
+            await self.app.post(f"remediations/{identity}/approve", order)
+        except AppRefusal as refusal:
+            if refusal.status != 409:
+                raise  # 409: an answer was lost on the way, and the plan is approved already
+        self.note(f"The {APPROVER} approves this version of the plan: {', '.join(versions)}.")
+
+    async def until[T](
+        self,
+        observe: Callable[[], T | None],
+        what: str,
+        *,
+        meanwhile: Callable[[], Awaitable[None]] | None = None,
+    ) -> T:
+        """Look until the observation is true; StoryError if for too long nothing changes."""
+        picture: object = None
+        changed = time.monotonic()
+        while True:
+            began = time.monotonic()
+            await self.watcher.look()
+            for tell in self.observers:
+                tell()
+            if found := observe():
+                return found
+            if meanwhile:
+                await meanwhile()
+            if (now := self.watcher.picture()) != picture:
+                picture, changed = now, began
+            elif began - changed > _PATIENCE:
+                raise StoryError(f"nothing changed for {_PATIENCE:.0f} s: not seen: {what}")
+            await asyncio.sleep(max(_PAUSE, _PAUSES * (time.monotonic() - began)))

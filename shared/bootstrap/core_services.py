@@ -1,0 +1,136 @@
+"""What everything else stands on: who calls, over what, and where state, archive and bus are."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+    from shared.adapters.http.client import HttpClient
+    from shared.adapters.state.request_budget import CallBudget
+    from shared.adapters.state.store_clock import StoreClock
+    from shared.circuit_breakers import Circuits
+    from shared.ports import (
+        Archive,
+        Clock,
+        Messages,
+        Store,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything else stands on."""
+
+    settings: Settings
+    closing: AsyncExitStack
+    credential: "AsyncTokenCredential"
+    #: The time by the store, for all that instances share: leases, budgets, dates in rows.
+    clock: "Clock"
+    store: "Store"
+    circuits: "Circuits"
+    http: "HttpClient"
+
+    def budget(self, name: str, calls: int, **limits: int) -> "CallBudget":
+        """Return this instance's share of a budget that all instances keep together.
+
+        `calls` a minute; `limits` are of `BudgetLimit`.
+        """
+        from shared.adapters.state.request_budget import CallBudget
+        from shared.adapters.state.request_ledger import BudgetLimit
+
+        window = timedelta(minutes=1)
+        limit = BudgetLimit(name=name, calls=calls, window=window, **limits)
+        return CallBudget(self.store, self.clock, limit)
+
+
+def build_ground(settings: Settings, closing: AsyncExitStack) -> Ground:
+    """Return it as the settings describe. Raises `ValueError` for settings that cannot work."""
+    from shared.adapters.entra.identity import application_credential
+    from shared.adapters.http.client import HttpClient, default_transport
+    from shared.adapters.state.store_clock import StoreClock
+    from shared.adapters.system_clock import SystemClock
+    from shared.circuit_breakers import Circuits
+    from shared.tables import Tables
+
+    if not settings.subscription_ids:
+        raise ValueError("CMK_SUBSCRIPTION_IDS has to name the subscription of the policies")
+    credential = application_credential(settings.client_id)
+    closing.push_async_callback(credential.close)
+    # A file on this machine answers without a Date: its time is the machine's.
+    clock = StoreClock(SystemClock())
+    store = _store(settings, credential, closing, clock)
+    circuits = Circuits(Tables(store), clock, settings)
+    http = HttpClient(default_transport(), circuits)
+    closing.push_async_callback(http.close)
+    return Ground(
+        settings=settings,
+        closing=closing,
+        credential=credential,
+        clock=clock,
+        store=store,
+        circuits=circuits,
+        http=http,
+    )
+
+
+def _store(
+    settings: Settings,
+    credential: "AsyncTokenCredential",
+    closing: AsyncExitStack,
+    clock: "StoreClock",
+) -> "Store":
+    """Return the store, whose answers set the clock."""
+    if settings.storage_account:
+        from shared.adapters.state.table_store import TableStore, tables_of_account
+
+        account = tables_of_account(settings.storage_account, credential, clock.answered)
+        tables = TableStore(account)
+        closing.push_async_callback(tables.close)
+        return tables
+    from shared.adapters.state.sqlite_store import SqliteStore
+
+    file = SqliteStore(settings.state_folder / "state.db")
+    closing.push_async_callback(file.close)
+    return file
+
+
+def build_archive(ground: Ground) -> "Archive":
+    """Return where definitions are kept: Blobs, or sealed files in a folder."""
+    settings = ground.settings
+    if settings.storage_account:
+        from shared.adapters.archive.blob import BlobArchive, blob_container
+
+        container = blob_container(settings.storage_account, ground.credential)
+        blobs = BlobArchive(container, ground.circuits)
+        ground.closing.push_async_callback(blobs.close)
+        return blobs
+    from shared.adapters.archive.folder import FolderArchive
+
+    if not settings.archive_key:
+        raise ValueError("CMK_ARCHIVE_KEY is needed where CMK_STORAGE_ACCOUNT is not set")
+    return FolderArchive(settings.state_folder / "archive", settings.archive_key)
+
+
+def build_messages(ground: Ground) -> "Messages":
+    """Return the way to the queues."""
+    from shared.adapters.bus.service_bus import (
+        ServiceBusMessages,
+        client_by_connection_string,
+        client_by_identity,
+    )
+
+    settings = ground.settings
+    if settings.service_bus_namespace:
+        client = client_by_identity(settings.service_bus_namespace, ground.credential)
+    elif settings.service_bus_connection:
+        client = client_by_connection_string(settings.service_bus_connection)
+    else:
+        raise ValueError("ServiceBusConnection (or its __fullyQualifiedNamespace) is not set")
+    messages = ServiceBusMessages(client)
+    ground.closing.push_async_callback(messages.close)
+    return messages

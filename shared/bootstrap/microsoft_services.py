@@ -1,0 +1,166 @@
+"""The services of Microsoft that the product calls, and the ports that stand on them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from shared.bootstrap.core_services import Ground
+from shared.ports import FlowAccess, FlowPages, PlatformPorts, Secrets, ServiceTags
+
+if TYPE_CHECKING:
+    from shared.adapters.flow_service.service import FlowService
+    from shared.adapters.http.client import Service
+    from shared.adapters.state.request_budget import CallBudget
+
+#: Where the app lies; a path that is whole already stays what it is.
+_APP = Path(__file__).parents[2]
+#: How many times what it begins with a budget that is learnt may become.
+_RISES_TO = 4
+
+
+class Outside:
+    """The services of Microsoft that the adapters share, each with its audience and its budget."""
+
+    def __init__(self, ground: Ground) -> None:
+        from shared.adapters.azure import key_vault
+        from shared.adapters.azure import resource_manager as arm
+        from shared.adapters.dataverse.web_api import Dataverse
+        from shared.adapters.flow_service import service as flow_service
+        from shared.adapters.http.client import Service
+        from shared.adapters.power_platform import admin as power_platform_admin
+
+        settings = ground.settings
+        self._ground = ground
+        calls = settings.flow_service_calls_per_minute
+        most = settings.flow_service_most_calls_per_minute or _RISES_TO * calls
+        writes = settings.flow_service_writes_per_hour or 60 * calls
+        self.flow_budget = ground.budget(
+            "flow-service",
+            calls,
+            most=most,
+            writes_an_hour=writes,
+            calls_a_day=settings.flow_service_calls_per_day,
+        )
+        self._flows = Service(
+            name="Flow service",
+            scope=flow_service.SCOPE,
+            credential=ground.credential,
+            budget=self.flow_budget,
+        )
+        self.resource_manager = Service(
+            name="Azure Resource Manager",
+            scope=arm.SCOPE,
+            credential=ground.credential,
+            budget=ground.budget("resource-manager", settings.resource_manager_calls_per_minute),
+        )
+        self.power_platform = Service(
+            name="Power Platform admin API",
+            scope=power_platform_admin.SCOPE,
+            credential=ground.credential,
+            # A list of Power Apps was seen to go on at Resource Manager
+            # (platform.md#connection-list).
+            domains=("api.bap.microsoft.com", "api.powerapps.com", "management.azure.com"),
+        )
+        self._environments = power_platform_admin.PowerPlatformAdmin(
+            ground.http, self.power_platform, ground.clock
+        )
+        self.flow_service = self._flow_service(self._flows)
+        vaults = Service(name="Key Vault", scope=key_vault.SCOPE, credential=ground.credential)
+        self.vaults = key_vault.VaultContents(ground.http, vaults)
+        self.dataverse = Dataverse(ground.http, ground.credential, self._dataverse_budget)
+        self.resources = arm.ResourceManager(
+            ground.http, self.resource_manager, settings.subscription_ids
+        )
+
+    def ports(self) -> PlatformPorts:
+        """Return every port onto Power Platform and Azure; nothing is called yet."""
+        from shared.adapters.azure.app_settings import SiteAppSettings
+        from shared.adapters.azure.key_vault_keys import VaultKeys
+        from shared.adapters.azure.key_vault_secrets import VaultSecrets
+        from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
+        from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
+        from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
+        from shared.adapters.dataverse.organization import DataverseOrganization
+        from shared.adapters.dataverse.principals import DataversePrincipals
+        from shared.adapters.dataverse.sharing import DataverseSharing
+        from shared.adapters.dataverse.solutions import DataverseSolutions
+        from shared.adapters.dataverse.workflows import DataverseWorkflows
+        from shared.adapters.flow_service.flows import FlowServiceReports, FlowServiceSwitch
+        from shared.adapters.flow_service.placement import FlowServicePlacement
+        from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
+        from shared.adapters.power_apps.connections import PowerAppsConnections
+
+        http, dataverse = self._ground.http, self.dataverse
+        secrets = VaultSecrets(self.vaults, self.resources)
+        return PlatformPorts(
+            environments=self._environments,
+            flow_reports=FlowServiceReports(self.flow_service),
+            flow_pages=self._flow_pages(),
+            flow_access=self._flow_access(secrets),
+            flow_switch=FlowServiceSwitch(self.flow_service),
+            flow_placement=FlowServicePlacement(self.flow_service),
+            workflows=DataverseWorkflows(dataverse),
+            connection_references=DataverseConnectionReferences(dataverse),
+            flow_sharing=DataverseSharing(dataverse),
+            principals=DataversePrincipals(dataverse),
+            solutions=DataverseSolutions(dataverse),
+            environment_variables=DataverseEnvironmentVariables(dataverse),
+            app_settings=SiteAppSettings(self.resources),
+            secrets=secrets,
+            keys=VaultKeys(self.vaults, self.resources),
+            service_tags=self._service_tags(),
+            resources=self.resources,
+            resource_writer=self.resources,
+            connections=PowerAppsConnections(http, self.power_platform),
+            canvas_apps=PowerAppsCanvasApps(http, self.power_platform),
+            machine_groups=DataverseMachineGroups(dataverse),
+            organization=DataverseOrganization(dataverse),
+        )
+
+    def _flow_service(self, service: "Service") -> "FlowService":
+        from shared.adapters.flow_service.service import FlowService
+
+        return FlowService(self._ground.http, service, self._environments)
+
+    def _service_tags(self) -> ServiceTags:
+        """Return Microsoft's list: a file that somebody refreshes, or what Azure answers."""
+        from shared.adapters.azure.service_tags import DiscoveredServiceTags, DownloadedServiceTags
+
+        settings = self._ground.settings
+        if settings.service_tags_file:
+            return DownloadedServiceTags(_APP / settings.service_tags_file)
+        subscription = settings.subscription_ids[0]
+        return DiscoveredServiceTags(self._ground.http, self.resource_manager, subscription)
+
+    def _flow_pages(self) -> FlowPages:
+        """Return the lists of flows by pages; those of the flow service have a small budget."""
+        from shared.adapters.flow_service.pages import OwnShare, ServiceFlowPages
+
+        ground = self._ground
+        calls = ground.settings.reconciliation_calls_per_minute
+        share = OwnShare(ground.budget("reconciliation", calls), self.flow_budget)
+        listing = self._flow_service(replace(self._flows, budget=share))
+        return ServiceFlowPages(self.dataverse, listing)
+
+    def _flow_access(self, secrets: Secrets) -> FlowAccess:
+        """Return the access to flows: the application's, and the operator's if there is one."""
+        from shared.adapters.entra.identity import OperatorCredential, OperatorSettings
+        from shared.adapters.entra.no_service_account import NoOperator
+        from shared.adapters.flow_service.access import FlowServiceAccess
+
+        settings = self._ground.settings
+        operator: OperatorCredential | NoOperator = NoOperator()
+        if settings.operator_client_id:
+            chosen = OperatorSettings(
+                tenant_id=settings.tenant_id,
+                client_id=settings.operator_client_id,
+                cache_secret=settings.operator_token_cache_secret,
+            )
+            operator = OperatorCredential(chosen, secrets)
+        as_operator = self._flow_service(replace(self._flows, credential=operator))
+        return FlowServiceAccess(self.flow_service, as_operator, operator)
+
+    def _dataverse_budget(self, url: str) -> "CallBudget":
+        host = urlsplit(url).hostname or url
+        return self._ground.budget(host, self._ground.settings.dataverse_calls_per_minute)

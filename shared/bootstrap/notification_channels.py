@@ -1,0 +1,62 @@
+"""The channels by which people are notified: the log, and those whose settings are set."""
+
+from collections.abc import Callable
+
+from shared.bootstrap.core_services import Ground
+from shared.domain.plans.channel_settings import (
+    EVENT_GRID_TOPIC,
+    TEAMS_WEBHOOK,
+    WEBHOOK,
+    WEBHOOK_SECRET,
+    check_address,
+    check_key,
+)
+from shared.errors import UnusableSetting
+from shared.ports import Channel, UnusableChannel
+
+
+def build_channels(ground: Ground) -> tuple[Channel, ...]:
+    """Return them; nothing is called yet.
+
+    A channel whose settings cannot be used is an `UnusableChannel`: it costs the app nothing else.
+    """
+    from shared.adapters.channels import event_grid
+    from shared.adapters.channels.log import LogChannel
+    from shared.adapters.channels.teams import TeamsWorkflow
+    from shared.adapters.channels.webhook import SignedWebhook
+    from shared.adapters.http.client import Service
+
+    settings = ground.settings
+    # The notifier decides when a channel is tried again.
+    http = ground.http.without_circuits()
+
+    def topic() -> Channel:
+        address = check_address(
+            EVENT_GRID_TOPIC, settings.event_grid_topic, domain=event_grid.DOMAIN
+        )
+        service = Service(name="Event Grid", scope=event_grid.SCOPE, credential=ground.credential)
+        return event_grid.EventGridTopic(http, service, address)
+
+    def webhook() -> Channel:
+        address = check_address(WEBHOOK, settings.webhook)
+        key = check_key(WEBHOOK_SECRET, settings.webhook_secret)
+        return SignedWebhook(http, Service(name="Webhook", scope="", credential=None), address, key)
+
+    def teams() -> Channel:
+        address = check_address(TEAMS_WEBHOOK, settings.teams_webhook)
+        service = Service(name="Teams webhook", scope="", credential=None)
+        return TeamsWorkflow(http, service, address)
+
+    wanted: list[tuple[str, str, Callable[[], Channel]]] = [
+        ("event_grid", settings.event_grid_topic, topic),
+        ("webhook", settings.webhook, webhook),
+        ("teams", settings.teams_webhook, teams),
+    ]
+    return (LogChannel(), *(_built(name, build) for name, value, build in wanted if value))
+
+
+def _built(name: str, build: Callable[[], Channel]) -> Channel:
+    try:
+        return build()
+    except UnusableSetting as err:
+        return UnusableChannel(name=name, error=err)

@@ -1,0 +1,117 @@
+"""Wait for a service that is out, instead of asking it again and again.
+
+The instances share what they know through the store. A call that gets its answer costs nothing
+there: a row is looked at only by a process that has met a failure itself.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+from shared.domain.circuit_breaker import Circuit, Failure, Patience, after_failure, probed
+from shared.domain.ids import key_of
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import (
+    Conflict,
+    NotFound,
+    OutOfService,
+    ProductError,
+    Transient,
+    Unavailable,
+)
+from shared.ports import Clock
+from shared.rows import Kept
+from shared.settings import Settings
+from shared.tables import Tables
+
+#: How long after it was found to be out a service is tried for the first time.
+_FIRST_TRY = timedelta(seconds=30)
+
+
+async def open_circuits(tables: Tables) -> list[Circuit]:
+    """Return what is known of the services that are out now."""
+    return [one for one in await tables.circuits.all("circuit") if one.opened]
+
+
+class Circuits:
+    """The circuits of all services."""
+
+    def __init__(self, tables: Tables, clock: Clock, settings: Settings) -> None:
+        """Know of no failure yet."""
+        self._table = tables.circuits
+        self._clock = clock
+        self._patience = Patience(
+            unanswered=settings.outage_after, first=_FIRST_TRY, longest=settings.backoff_longest
+        )
+        #: What this process has met, by service and place.
+        self._met: dict[tuple[str, str], Kept[Circuit]] = {}
+
+    @asynccontextmanager
+    async def calling(self, service: str, place: str, target: str) -> AsyncGenerator[None]:
+        """Make one call of a service inside; `target` says what it is about.
+
+        Raises `OutOfService` instead of calling, or in the place of what was raised inside.
+        """
+        where = (service, place)
+        if where in self._met:
+            await self._pass(where)
+        try:
+            yield
+        except Unavailable as err:
+            raise await self._failed(where, target, err) from err
+        except Transient:
+            raise  # too many calls, or no right to call: says nothing of the service
+        except ProductError:
+            await self._answered(where)
+            raise
+        await self._answered(where)
+
+    async def _pass(self, where: tuple[str, str]) -> None:
+        """Return if the service may be called; one caller at a time tries one that is out."""
+        now, kept = self._clock.now(), self._met[where]
+        if kept.item.probe_at is None:
+            return
+        if kept.item.probe_at <= now:
+            fresh = await self._table.get(*_address(where))
+            if fresh is None:
+                self._met.pop(where, None)
+                return
+            self._met[where] = kept = fresh
+        if kept.item.probe_at is None:
+            return
+        if kept.item.probe_at <= now:
+            with suppress(Conflict):  # somebody else tries it at this moment
+                probe = probed(kept.item, now, self._patience)
+                self._met[where] = await self._table.replace(kept, probe)
+                return
+        raise self._out(kept.item)
+
+    async def _failed(self, where: tuple[str, str], target: str, err: Unavailable) -> Unavailable:
+        now = self._clock.now()
+        failure = Failure(target=key_of(target), is_unanswered=not err.of_object, at=now)
+        unknown = Circuit(service=where[0], place=where[1], last=now, reason=redact(str(err)))
+
+        def worse(circuit: Circuit | None) -> Circuit:
+            return after_failure(circuit or unknown, failure, self._patience)
+
+        kept = await self._table.change(*_address(where), worse)
+        assert kept is not None  # a failure always changes something
+        self._met[where] = kept
+        return self._out(kept.item) if kept.item.opened else err
+
+    async def _answered(self, where: tuple[str, str]) -> None:
+        kept = self._met.pop(where, None)
+        if kept is not None:
+            # Changed meanwhile: it failed somewhere else; who meets it next will settle it.
+            with suppress(Conflict, NotFound):
+                await self._table.delete(kept)
+
+    def _out(self, circuit: Circuit) -> OutOfService:
+        assert circuit.probe_at is not None
+        name = f"{circuit.service} ({circuit.place})" if circuit.place else circuit.service
+        wait = max(circuit.probe_at - self._clock.now(), self._patience.first)
+        return OutOfService(f"{name} is out: {circuit.reason}", retry_after=wait)
+
+
+def _address(where: tuple[str, str]) -> tuple[str, str]:
+    return "circuit", key_of(*where)

@@ -1,0 +1,124 @@
+"""The state of each environment, and the flows that the app continues without anybody."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import FLOW_STATES, JobState
+from shared.domain.plans.current_plan import CurrentPlan
+from shared.domain.plans.not_migrated import ClosedCounts, left_behind
+from shared.domain.plans.plan_item import Left
+from shared.domain.plans.remediation import EnvironmentJob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByItself:
+    """Flows of one environment that go on without anybody, by how far they got."""
+
+    environment_id: str
+    environment_name: str
+    reached: str
+    count: int
+    #: When the first and the last of them are looked at next.
+    first: datetime | None
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentStanding:
+    """How far one environment is: its last job that writes, else its last."""
+
+    environment_id: str
+    environment_name: str
+    remediation_id: str
+    state: str
+    #: Its flows by state, blocked ones first.
+    flows: Mapping[str, int]
+    #: Flows that stay on Microsoft's key as far as it has come by now, by why.
+    left: Mapping[Left, int]
+
+
+def standings(
+    environment_jobs: Iterable[EnvironmentJob],
+    plans: Mapping[str, CurrentPlan],
+    jobs: Iterable[FlowJob],
+    closed: Mapping[str, ClosedCounts] = MappingProxyType({}),
+) -> list[EnvironmentStanding]:
+    """Return how far each environment is; `environment_jobs` has the newest first.
+
+    `plans` has the current plan of each environment that has one, `closed` how many flow jobs it
+    has that are closed and not among `jobs`.
+    """
+    newest: dict[str, EnvironmentJob] = {}
+    for one in environment_jobs:
+        known = newest.get(one.environment_id)
+        if known is None or (one.mode.writes and not known.mode.writes):
+            newest[one.environment_id] = one
+    by_environment: dict[str, list[FlowJob]] = defaultdict(list)
+    for job in jobs:
+        by_environment[job.environment_id].append(job)
+    return [
+        EnvironmentStanding(
+            environment_id=one.environment_id,
+            environment_name=one.environment_name,
+            remediation_id=one.remediation_id,
+            state=one.state,
+            flows=by_state(by_environment[one.environment_id], closed.get(one.environment_id, {})),
+            left=_left(
+                plans.get(one.environment_id),
+                by_environment[one.environment_id],
+                closed.get(one.environment_id, {}),
+            ),
+        )
+        for one in newest.values()
+    ]
+
+
+def _left(
+    plan: CurrentPlan | None, jobs: Iterable[FlowJob], closed: ClosedCounts
+) -> dict[Left, int]:
+    """Return which flows of an environment are still on Microsoft's key."""
+    planned = plan.environment_jobs if plan else ()
+    ids = {one.id for one in planned}
+    # The current plan has counted what the jobs of earlier ones left undone.
+    counted = [job for job in jobs if not job.is_undone or job.environment_job_id in ids]
+    return left_behind(planned, counted, [closed.get(one, {}) for one in ids])
+
+
+def by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
+    """Return how many jobs are in each state: those that need a person first, ends last."""
+    count = Counter(job.state for job in jobs)
+    for states in (states for counts in closed for states in counts.values()):
+        for state, number in states.items():
+            count[JobState(state)] += number
+    order = sorted(
+        count, key=lambda state: (not FLOW_STATES[state].is_stuck, FLOW_STATES[state].is_finished)
+    )
+    return {str(state): count[state] for state in order}
+
+
+def going_on(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[ByItself]:
+    """Return the flows that go on without anybody; what is looked at first stands first."""
+    groups: dict[tuple[str, str], list[FlowJob]] = defaultdict(list)
+    for job in jobs:
+        if not job.is_finished:
+            groups[job.environment_id, str(job.reached)].append(job)
+    found = [
+        ByItself(
+            environment_id=environment_id,
+            environment_name=names.get(environment_id, ""),
+            reached=reached,
+            count=len(group),
+            first=min(_dues(group), default=None),
+            last=max(_dues(group), default=None),
+        )
+        for (environment_id, reached), group in groups.items()
+    ]
+    return sorted(found, key=lambda one: (one.first is None, one.first or 0, one.reached))
+
+
+def _dues(jobs: Sequence[FlowJob]) -> list[datetime]:
+    return [job.due for job in jobs if job.due]

@@ -1,0 +1,117 @@
+"""Why a flow stays on the Microsoft-managed key: the reason that the platform's list leaves out.
+
+`nonCmkMigratedFlows` names flows and gives no reason (platform.md#microsoft-key-list), so the
+documented rule is applied to definitions. Where the rule needs to know what a definition does not
+say, the answer is *unknown*.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.domain.definitions.flow_definition import DefinitionFormat, FlowDefinition
+from shared.domain.definitions.flow_summary import FlowSummary
+from shared.domain.plans.dependency_graph import DependencyGraph
+from shared.domain.plans.microsoft_key_reason import FlowInQuestion, MmkReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """Whether a flow stays on the MMK, and why."""
+
+    #: None: the definition alone cannot tell
+    stays_on_mmk: bool | None
+    #: reasons that hold; where the answer is unknown, those that may hold
+    reasons: tuple[MmkReason, ...]
+    #: one sentence for a person
+    text: str
+
+
+def explain(
+    definition: FlowDefinition | FlowSummary,
+    *,
+    in_solution: bool | None,
+    held_back_children: Collection[str] = (),
+    unknown_children: Collection[str] = (),
+) -> Assessment:
+    """Apply the documented rule to one flow.
+
+    `in_solution` is None where nobody knows. `held_back_children` and `unknown_children` are
+    workflow ids; only those the definition calls count.
+    """
+    if definition.format is DefinitionFormat.LOGIC_APP:
+        return Assessment(
+            stays_on_mmk=False,
+            reasons=(),
+            text="A Logic App: no key of Power Platform protects it.",
+        )
+    flow = FlowInQuestion(
+        definition=definition,
+        in_solution=in_solution,
+        held_back=held_back_children,
+        unknown=unknown_children,
+    )
+    answers = {reason: reason.category.holds(flow) for reason in MmkReason}
+    if certain := [reason for reason, answer in answers.items() if answer]:
+        return _stays(certain)
+    if in_doubt := [reason for reason, answer in answers.items() if answer is None]:
+        return _may_stay(in_doubt)
+    return Assessment(stays_on_mmk=False, reasons=(), text="It moves to the new key by itself.")
+
+
+def explain_listed(definition: FlowDefinition | FlowSummary, assessment: Assessment) -> Assessment:
+    """Return the assessment of a flow that the platform itself lists as not migrated.
+
+    The list is the truth (platform.md#microsoft-key-list): what was in doubt is settled, and a flow
+    that the rule would let go is unexplained.
+    """
+    if assessment.stays_on_mmk:
+        return assessment
+    reasons = list(assessment.reasons) or [MmkReason.UNEXPLAINED]
+    if not assessment.reasons and definition.category.is_teams:
+        reasons = [MmkReason.TEAMS_TRIGGER]
+    return _stays(reasons)
+
+
+def explain_all(
+    definitions: Mapping[str, FlowDefinition | FlowSummary],
+    *,
+    in_solution: Mapping[str, bool | None],
+    listed: Collection[str] = (),
+) -> dict[str, Assessment]:
+    """Apply the rule to flows that may run one another, by lower-case workflow id.
+
+    A child that is none of `definitions` is unknown, and so is its parent unless another reason
+    holds. `listed` are the ids of `nonCmkMigratedFlows`.
+    """
+    graph = DependencyGraph({flow: d.children for flow, d in definitions.items()})
+    listed = frozenset(listed)
+    found: dict[str, Assessment] = {}
+
+    def assess(flow: str, held_back: Collection[str], unknown: Collection[str]) -> Assessment:
+        one = explain(
+            definitions[flow],
+            in_solution=in_solution.get(flow),
+            held_back_children=frozenset(held_back) - {flow},
+            unknown_children=frozenset(unknown) - {flow},
+        )
+        return explain_listed(definitions[flow], one) if flow in listed else one
+
+    for flow in definitions:
+        found[flow] = assess(flow, listed - definitions.keys(), ())
+    held_back = {flow for flow, one in found.items() if one.stays_on_mmk} | listed
+    held_back |= graph.ancestors_of(*held_back)
+    unknown = {flow for flow, one in found.items() if one.stays_on_mmk is None}
+    unknown |= frozenset().union(*graph.missing.values()) - listed
+    unknown |= graph.ancestors_of(*unknown) | graph.ancestors_of(*graph.missing)
+    unknown |= graph.missing.keys()
+    return {flow: assess(flow, held_back, unknown - held_back) for flow in definitions}
+
+
+def _stays(reasons: Sequence[MmkReason]) -> Assessment:
+    text = " ".join(reason.category.text for reason in reasons)
+    return Assessment(stays_on_mmk=True, reasons=tuple(reasons), text=text)
+
+
+def _may_stay(reasons: Sequence[MmkReason]) -> Assessment:
+    text = " ".join(reason.category.in_doubt for reason in reasons)
+    return Assessment(stays_on_mmk=None, reasons=tuple(reasons), text=text)

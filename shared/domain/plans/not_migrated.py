@@ -1,0 +1,84 @@
+"""Which flows a remediation leaves on Microsoft's key, and why: `finished` alone would hide it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import FLOW_STATES, JobState
+from shared.domain.jobs.state_machine import Actor
+from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
+
+#: Closed flow jobs by environment job and state.
+type ClosedCounts = Mapping[str, Mapping[str, int]]
+
+
+def left_without_job(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[str, int]:
+    """Return how many flows of a plan get no job and stay, by why (`Left`)."""
+    return dict(Counter(str(why) for item in items if (why := _why(mode, item))))
+
+
+def retired_originals(number: int) -> tuple[str, ...]:
+    """Say, as a finding, how many flows a plan does not list since their copies are in place."""
+    if not number:
+        return ()
+    flows = "1 retired original is" if number == 1 else f"{number} retired originals are"
+    return (f"{flows} not listed here: the copies are in place, and the originals are off.",)
+
+
+def left_behind(
+    environment_jobs: Sequence[EnvironmentJob],
+    jobs: Iterable[FlowJob],
+    closed: Iterable[Mapping[str, int]] = (),
+) -> dict[Left, int]:
+    """Return how many flows are still on Microsoft's key, by why, in the order of `Left`.
+
+    `jobs` need not hold those that have reached what they were begun for. `closed` counts jobs
+    that are not among them, by state.
+    """
+    count: Counter[Left] = Counter()
+    for environment_job in environment_jobs:
+        for why, number in (environment_job.left or {}).items():
+            # Rows of earlier versions have `blocked` for flows that need changes.
+            is_older = why == Left.BLOCKED
+            count[Left.NEEDS_CHANGES if is_older else Left(why)] += number
+        if environment_job.state is EnvironmentJobState.CANCELLED:
+            count[Left.UNAPPROVED] += environment_job.awaiting
+        count[_why_not_begun(environment_job)] += _not_begun(environment_job)
+    count.update(found for job in jobs if (found := _why_of_job(job)))
+    for states in closed:
+        undone = [state for state in states if FLOW_STATES[JobState(state)].is_undone]
+        count[Left.UNDONE] += sum(states[state] for state in undone)
+    return {why: count[why] for why in Left if count[why]}
+
+
+def _not_begun(job: EnvironmentJob) -> int:
+    """Return how many flows of a plan are to get a job and have none yet."""
+    if job.facts.acts is Actor.NOBODY or not job.mode.writes:
+        return 0
+    if job.is_dispatched:
+        return job.awaiting
+    return sum((job.counts or {}).get(action, 0) for action in PlannedAction if action.is_work)
+
+
+def _why_not_begun(job: EnvironmentJob) -> Left:
+    if job.awaits_approval:
+        return Left.AWAITING_APPROVAL
+    if job.is_stuck:
+        return Left.FAILED if job.state is EnvironmentJobState.FAILED else Left.BLOCKED
+    return Left.IN_PROGRESS
+
+
+def _why(mode: RemediationMode, item: PlanItem) -> Left | None:
+    if item.needs_changes:
+        return Left.NEEDS_CHANGES
+    return Left.NOT_ASKED if item.action.is_work and not mode.writes else item.left
+
+
+def _why_of_job(job: FlowJob) -> Left | None:
+    if job.is_stuck:
+        return Left.FAILED if job.state is JobState.FAILED else Left.BLOCKED
+    if not job.is_finished:
+        return Left.IN_PROGRESS
+    return Left.UNDONE if job.is_undone else None

@@ -1,0 +1,63 @@
+"""Which hosts the callers of copies have to reach, for those that are let out by an allow-list.
+
+A copy has a new trigger URL, and so its callers a new host. Which one is known for certain when the
+copy's URL has been read; before, the environment's id tells it (platform.md#environment-host).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.plan_item import PlanItem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingFlow:
+    """A flow whose callers have to reach a host."""
+
+    workflow_id: str
+    display_name: str
+    #: Known callers, as the plan names them; there may be others.
+    callers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingHost:
+    """A host that callers have to reach, on TCP 443."""
+
+    host: str
+    #: True: it was read in a copy's URL. False: the environment's id tells it.
+    is_seen: bool
+    flows: tuple[OutgoingFlow, ...]
+
+
+def outgoing_hosts(
+    environment_id: str, items: Iterable[PlanItem], jobs: Mapping[str, FlowJob]
+) -> tuple[OutgoingHost, ...]:
+    """Return the hosts of a plan's copies; `jobs` are by the original's workflow id."""
+    expected = trigger_host(environment_id)
+    found: dict[str, list[OutgoingFlow]] = {}
+    seen: set[str] = set()
+    for item in items:
+        if not (item.action.has_job and item.pattern.has_copy and item.has_trigger_url):
+            continue
+        job = jobs.get(item.workflow_id)
+        flow = OutgoingFlow(
+            workflow_id=item.workflow_id,
+            display_name=item.display_name,
+            callers=tuple(caller.label for caller in item.callers),
+        )
+        host = (job.copy_host if job else "") or expected
+        found.setdefault(host, []).append(flow)
+        if job and job.copy_host:
+            seen.add(host)
+    return tuple(
+        OutgoingHost(host=host, is_seen=host in seen, flows=tuple(flows))
+        for host, flows in sorted(found.items())
+    )
+
+
+def trigger_host(environment_id: str) -> str:
+    """Return the host of an environment's trigger URLs, as Microsoft's own clients derive it."""
+    name = environment_id.replace("-", "").lower()
+    return f"{name[:-2]}.{name[-2:]}.environment.api.powerplatform.com"

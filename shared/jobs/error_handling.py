@@ -1,0 +1,99 @@
+"""What becomes of a row after an error: the one place where that is decided."""
+
+from dataclasses import replace
+from typing import Any
+
+from shared.domain.jobs.backoff import spread, wait_after
+from shared.domain.jobs.durable_job import DurableJob
+from shared.domain.jobs.transitions import postponed, stopped
+from shared.domain.platform_errors import instruction_for
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import (
+    Blocked,
+    Conflict,
+    Defective,
+    MigrationInProgress,
+    NotFound,
+    OutOfService,
+    Refused,
+    RefusedForNow,
+    Throttled,
+    Transient,
+    Unauthorized,
+    UnreadableRow,
+    Waiting,
+)
+from shared.reason import Reason
+from shared.services import Services
+
+
+def after_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) -> J | None:
+    """Return the row after an expected error; None for a defect."""
+    now, blocked = services.now, job.blocked_state
+    text = redact(str(err))  # the platform may repeat what it was sent
+    match err:
+        case Blocked():
+            return stopped(job, blocked, err.reason, err.instruction, code=err.code, now=now)
+        case Refused():
+            # Before the work began: of the environment, not of the flow.
+            remedy = instruction_for(err.code, redact(err.detail))
+            return stopped(job, blocked, text, remedy, code=err.code, now=now)
+        case NotFound():
+            remedy = "See whether the environment is well, then retry."
+            return stopped(job, blocked, text, remedy, code=Reason.GONE, now=now)
+        case Defective():
+            remedy = Reason.DEFECT.instruction
+            return stopped(job, job.failed_state, text, remedy, code=Reason.DEFECT, now=now)
+        case _:
+            return _later(services, job, err, text)
+
+
+def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text: str) -> J | None:
+    """Return the row after what passes by itself."""
+    now, settings = services.now, services.settings
+    match err:
+        case Waiting():
+            later = postponed(job, err.reason, until=max(err.until, now), now=now, code=err.code)
+            # Its calls were answered.
+            return replace(later, failures=0, instruction=err.instruction)
+        case MigrationInProgress():
+            until = now + settings.migration_poll
+            return postponed(
+                job,
+                "The environment is being migrated.",
+                until=until,
+                now=now,
+                code=Reason.MIGRATING,
+            )
+        case UnreadableRow():  # of another job: whoever can read it will be deployed
+            until = now + settings.backoff_longest
+            return postponed(job, text, until=until, now=now, code=Reason.UNREADABLE_ROW)
+        case OutOfService():  # not of this job: it waits, and all that wait come one by one
+            wait = spread(err.retry_after or settings.backoff_first, repr(job), share=1)
+            return postponed(job, text, until=now + wait, now=now, code=Reason.OUTAGE)
+        case Throttled():
+            wait = spread(err.retry_after or settings.backoff_first, repr(job))
+            return postponed(job, text, until=now + wait, now=now, code=Reason.THROTTLED)
+        case Transient() | Conflict():
+            return _try_again(services, job, err, text)
+        case _:
+            return None
+
+
+def _try_again[J: DurableJob[Any]](
+    services: Services, job: J, err: Transient | Conflict, text: str
+) -> J:
+    now, settings = services.now, services.settings
+    failures = job.failures + 1
+    if failures > settings.backoff_tries:
+        if isinstance(err, Unauthorized | RefusedForNow):
+            remedy = instruction_for(err.code)
+            return stopped(job, job.blocked_state, text, remedy, code=err.code, now=now)
+        remedy = Reason.TRANSIENT.instruction
+        return stopped(job, job.blocked_state, text, remedy, code=Reason.TRANSIENT, now=now)
+    asked = err.retry_after if isinstance(err, Transient) else None
+    wait = wait_after(
+        failures, first=settings.backoff_first, longest=settings.backoff_longest, asked=asked
+    )
+    later = postponed(job, f"Tried again: {text}", until=now + wait, now=now, code=Reason.TRANSIENT)
+    return replace(later, failures=failures)

@@ -1,0 +1,58 @@
+"""The three kinds of durable job."""
+
+from dataclasses import replace
+
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.jobs.engine import Kind
+from shared.jobs.request_demands import environment_needs, flow_needs
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
+from shared.reason import EndedBy, Reason
+
+
+def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
+    """Keep an order that is not carried out yet, who waits, and which remediation took it up."""
+    is_given_up = fresh.is_rolling_back and job.is_done and job.requested is None
+    return replace(
+        job,
+        requested=None if job.is_undone or is_given_up else fresh.requested,
+        may_replay=fresh.may_replay,
+        waiters=fresh.waiters,
+        remediation_id=fresh.remediation_id,
+        environment_job_id=fresh.environment_job_id,
+    )
+
+
+def _is_flow_watched(job: FlowJob) -> bool:
+    waits = job.code in Reason.all_ended_by(EndedBy.RELATIVE)
+    return waits or (FLOW.is_over(job) and job.has_loans_to_check)
+
+
+def _is_environment_watched(job: EnvironmentJob) -> bool:
+    is_dispatched = job.state is EnvironmentJobState.DISPATCHED
+    return is_dispatched or (job.plans_no_more and job.has_loans_to_check)
+
+
+FLOW: Kind[FlowJob] = Kind(
+    title="flow job",
+    table=lambda tables: tables.jobs,
+    queue=FLOW_JOBS,
+    partition="environment",
+    needs=flow_needs,
+    is_over=lambda job: job.is_finished and job.requested is None,
+    with_what_came=_with_orders,
+    is_watched=_is_flow_watched,
+)
+ENVIRONMENT: Kind[EnvironmentJob] = Kind(
+    title="environment job",
+    table=lambda tables: tables.environment_jobs,
+    queue=ENVIRONMENT_JOBS,
+    partition="remediation",
+    needs=environment_needs,
+    is_watched=_is_environment_watched,
+)
+DELETION: Kind[Deletion] = Kind(
+    title="deletion", table=lambda tables: tables.deletions, partition="environment"
+)

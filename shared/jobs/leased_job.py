@@ -1,0 +1,208 @@
+"""One delivery's hold on a row: its lease, what it writes, and what may come meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from shared.domain.jobs.durable_job import DurableJob
+from shared.domain.jobs.transitions import counted
+from shared.domain.request_demand import Need
+from shared.errors import Conflict, LeaseLost, ProductError
+from shared.jobs.fenced_rows import FencedRows
+from shared.log_fields import product_log
+from shared.request_count import CallCount
+from shared.rows import Kept, Table
+from shared.services import Services
+from shared.tables import Tables
+
+log = product_log(__name__)
+
+
+def _nothing_more[J: DurableJob[Any]](job: J, _: J) -> J:
+    return job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowKind[J: DurableJob[Any]]:
+    """What is different in the rows of one kind of durable job."""
+
+    #: What the log calls it.
+    title: str
+    table: Callable[[Tables], Table[J]]
+    #: Says whether a delivery has nothing to do.
+    is_over: Callable[[J], bool] = lambda job: job.is_finished
+    #: Says which calls of the flow service the next delivery takes; none: it may begin at once.
+    needs: Callable[[J], Need | None] = lambda _: None
+    #: Takes over what others may write into a row that is held, besides a wake-up, from the second.
+    with_what_came: Callable[[J, J], J] = _nothing_more
+
+
+class Held[J: DurableJob[Any]]:
+    """One delivery's hold on a row."""
+
+    def __init__(self, kind: RowKind[J], services: Services, kept: Kept[J]) -> None:
+        """Take a row that carries this delivery's lease."""
+        self.services = services
+        self._kind = kind
+        self._kept = kept
+        self._table = kind.table(services.tables)
+        self._fenced: dict[str, FencedRows[Any]] = {}
+        self._writing = asyncio.Lock()
+        #: Whether more is known than the row says.
+        self._is_ahead = False
+        #: Calls of this delivery, and how many of them stand in the history.
+        self.calls = CallCount()
+        self._told = 0
+
+    @property
+    def job(self) -> J:
+        """Return the row as it was last written, with what was remembered since."""
+        return self._kept.item
+
+    def remember(self, job: J) -> J:
+        """Have the row say so with its next write; a delivery that dies before finds it again.
+
+        Not for what is about to be done outside of the app: that is saved before.
+        """
+        before = self.job
+        # A renewal may have brought more since `job` was read.
+        calls = self.calls.made - self._told
+        known = self._known(counted(job, before, calls), before)
+        self._kept, self._is_ahead = replace(self._kept, item=known), True
+        self._told = self.calls.made
+        self._log(before, known)
+        return known
+
+    async def write_down(self) -> None:
+        """Write what was remembered; raises `LeaseLost`."""
+        if self._is_ahead:
+            await self.renew()
+
+    async def save(self, job: J) -> J:
+        """Write the row, and renew the lease.
+
+        What came meanwhile is kept: an order, a wake-up, a new remediation. Raises `LeaseLost` if
+        another delivery, or an order, has taken the row over.
+        """
+        before = self.job
+        # Also what a renewal has brought since `job` was read.
+        after = await self._write(
+            lambda: self._kind.with_what_came(replace(job, crashes=0), self.job), self._leased
+        )
+        self._log(before, after)
+        return after
+
+    async def advanced(self) -> None:
+        """Note that the step has got further, where deliveries before this one have died."""
+        if self.job.crashes > 1:
+            await self.save(self.job)
+
+    async def renew(self) -> None:
+        """Hold the row for longer; raises `LeaseLost`."""
+        await self._write(lambda: self.job, self._leased)
+
+    async def permit(self, needs: timedelta) -> None:
+        """Return if a write that may take as long as `needs` may begin; raises `LeaseLost`."""
+        if not self.job.is_held(self.services.now + needs):
+            await self.renew()
+
+    async def end(self, job: J, *, crashes: int = 0) -> J:
+        """Write the outcome of a step; the lease ends with it. Raises `LeaseLost`."""
+
+        def ended(job: J) -> J:
+            job = replace(job, lease_until=None, attempt=job.attempt + 1, crashes=crashes)
+            if job.woken and not self._kind.is_over(job):
+                return replace(job, woken=False, due=self.services.now)
+            return job
+
+        before = self.job
+        after = await self._write(lambda: self._kind.with_what_came(job, self.job), ended)
+        self._log(before, after, has_ended=True)
+        return after
+
+    def rows[T](self, table: Table[T]) -> FencedRows[T]:
+        """Return the rows of this job in another table, which older leases may not write."""
+        if table.name not in self._fenced:
+            identity = self._table.address(self.job)[1]
+            self._fenced[table.name] = FencedRows(
+                table,
+                identity,
+                self.job.lease_number,
+                is_alone=self.job.settles_at is None,
+            )
+        return self._fenced[table.name]
+
+    @asynccontextmanager
+    async def renewed(self) -> AsyncIterator[None]:
+        """Renew the lease while a step works: what it reads may take longer than one."""
+        beat = asyncio.ensure_future(self._beat())
+        try:
+            yield
+        finally:
+            beat.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self.services.settings.job_lease.total_seconds() / 3)
+            try:
+                await self.renew()
+            except LeaseLost:
+                return  # the step sees it at its next write
+            except ProductError as err:
+                log.warning("a lease was not renewed, which is tried again: %s", err)
+
+    def _log(self, before: J, after: J, *, has_ended: bool = False) -> None:
+        if after.state is before.state and not has_ended:
+            return
+        identity = self._table.address(after)[1]
+        log.info(
+            "%s %s: %s -> %s",
+            self._kind.title,
+            identity,
+            before.state,
+            after.state,
+            extra={"job": identity, "environment": after.environment_id, "reason": after.reason},
+        )
+
+    def _leased(self, job: J) -> J:
+        return replace(job, lease_until=self.services.now + self.services.settings.job_lease)
+
+    def _known(self, job: J, row: J) -> J:
+        """Return what is known, with what the row says of its lease and of what came."""
+        return replace(
+            self._kind.with_what_came(job, row),
+            lease_until=row.lease_until,
+            woken=row.woken,
+            attempt=row.attempt,
+        )
+
+    async def _write(self, what: Callable[[], J], last: Callable[[J], J]) -> J:
+        async with self._writing:
+            before, made = self._kept, self.calls.made
+            job = counted(what(), before.item, made - self._told)
+
+            def signed(job: J, by: J) -> J:
+                return last(replace(job, woken=by.woken, attempt=by.attempt))
+
+            def merged(fresh: J | None) -> J:
+                if fresh is None or fresh.lease_number != self.job.lease_number:
+                    raise LeaseLost
+                return signed(self._kind.with_what_came(job, fresh), fresh)
+
+            try:
+                kept = await self._table.replace(before, signed(job, before.item))
+            except Conflict:
+                changed = await self._table.change(*self._table.address(job), merged)
+                if changed is None:
+                    raise LeaseLost from None
+                kept = changed
+            # A renewal is written beside the step, which may know more by now.
+            self._is_ahead = self._kept is not before
+            if self._is_ahead:
+                self._kept = replace(kept, item=self._known(self.job, kept.item))
+            else:
+                self._kept, self._told = kept, made
+            return kept.item

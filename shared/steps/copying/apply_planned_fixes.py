@@ -1,0 +1,28 @@
+"""Open the firewalls that keep a copy out, where its plan says so and was approved with it."""
+
+from collections.abc import Sequence
+
+from shared.domain.network.firewall_issue import NetworkGap
+from shared.steps.flows.firewall_fixes import RepairOrder, open_firewall
+from shared.steps.step_context import Work
+
+
+async def open_approved(work: Work, gaps: Sequence[NetworkGap]) -> bool:
+    """Make the repairs that the plan shows for these gaps; says whether there were any.
+
+    What somebody opts in later is not done: it was not shown. Raises as `open_firewall`.
+    """
+    job, services = work.job, work.services
+    kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
+    plan = kept.item if kept else None
+    shown = {finding.name for finding in plan.network if finding.repair} if plan else set()
+    meant = [gap for gap in gaps if gap.name in shown]
+    order = RepairOrder(
+        by=(plan and plan.approved_by) or "mode auto",
+        environment_ids=(job.environment_id,),
+        holder=work,
+        permit=work.permit_write,
+    )
+    for gap in meant:
+        await open_firewall(services, gap, order)
+    return bool(meant)

@@ -1,0 +1,47 @@
+"""What an original belongs to, and its copy is to: read in one call, with the flows themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.concurrency import at_once
+from shared.domain.sharing import Share
+from shared.errors import NotFound
+from shared.steps.flows.original import Original, read_original
+from shared.steps.step_context import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Belonging:
+    """Empty for a flow outside of solutions: nothing holds it, and the flow service shares it."""
+
+    #: Ids of the solutions that hold each of the two flows, by workflow id.
+    solutions: Mapping[str, frozenset[str]]
+    #: Whom the original is shared with.
+    shares: tuple[Share, ...] = ()
+
+
+async def read_belonging(work: Work) -> Belonging:
+    """Read what both flows are in and whom the original is shared with."""
+    job, services, home = work.job, work.services, work.environment
+    if not job.in_solution:
+        return Belonging(solutions={})
+    flows = [job.original_id, job.copy_id]
+    async with at_once() as reads:
+        solutions = reads.create_task(services.solutions.holding(home, flows))
+        shares = reads.create_task(_shares(work))
+    return Belonging(solutions=solutions.result(), shares=shares.result())
+
+
+async def _shares(work: Work) -> tuple[Share, ...]:
+    try:
+        return tuple(await work.services.flow_sharing.list(work.environment, work.job.original_id))
+    except NotFound:
+        return ()  # whoever reads the original says that it is gone
+
+
+async def look(work: Work) -> tuple[Original, Belonging]:
+    """Return the original and what it belongs to; raises `Blocked` if it is gone."""
+    async with at_once() as reads:
+        original = reads.create_task(read_original(work))
+        belonging = reads.create_task(read_belonging(work))
+    return original.result(), belonging.result()

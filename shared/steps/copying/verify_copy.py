@@ -1,0 +1,149 @@
+"""Prove a copy before any caller moves to it."""
+
+from dataclasses import replace
+from functools import partial
+
+from shared.concurrency import at_once
+from shared.domain.definitions.comparison import definition_digest
+from shared.domain.flow import FlowState
+from shared.domain.jobs.flow_job import FlowJob, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.transitions import moved
+from shared.errors import Blocked, NotFound
+from shared.reason import Reason
+from shared.steps.copying.apply_planned_fixes import open_approved
+from shared.steps.copying.microsoft_key_list import is_on_microsofts_key, wait_until_shown
+from shared.steps.flows.check_network import required_gaps
+from shared.steps.flows.read_back import read_back, wait_to_see
+from shared.steps.flows.read_trigger_url import parsed, read_trigger_url
+from shared.steps.flows.service_account_share import OperatorShare, useful_share
+from shared.steps.flows.temporary_co_ownership import return_borrowed
+from shared.steps.step_context import Work
+
+#: Stands for the hash of a URL that carries no signature (platform.md#trigger-authentication).
+NO_SIGNATURE = "none"
+
+
+async def prove(work: Work) -> FlowJob:
+    """Prove that the copy reads as copied, runs, is under the key, is known and can reach out.
+
+    Raises `Blocked` with what is missing.
+    """
+    wait_until_shown(work.services, work.job)
+    share = await _share_to_come(work)
+    async with at_once() as reads:
+        reads.create_task(_check_copy(work))
+        if share:
+            reads.create_task(share.is_there())
+    await _read_urls(work)
+    await _check_key(work)
+    await _check_network(work)
+    text = "The copy is proven: read back equal, under the key, its network open."
+    return moved(work.job, JobState.PROVEN, text, now=work.services.now)
+
+
+async def _check_copy(work: Work) -> None:
+    job = work.job
+    expected = FlowState.ON if job.pattern is Pattern.CALLED else FlowState.OFF
+    read = partial(work.services.workflows.get, work.environment, job.copy_id)
+    try:
+        row = await read_back(
+            work,
+            f"The copy of {job.display_name}, written and turned {expected}",
+            lambda: work.anew("copy", read),
+            lambda row: (
+                row.state is expected and definition_digest(row.client_data) == job.copy_digest
+            ),
+        )
+    except NotFound as err:
+        raise Blocked(
+            f"The copy of {job.display_name} was deleted.",
+            instruction="Cancel this job and start a new remediation for the flow.",
+            code=Reason.COPY,
+        ) from err
+    if definition_digest(row.client_data) != job.copy_digest:
+        raise Blocked(
+            f"The copy of {job.display_name} was edited before it was proven.",
+            instruction="Keep the edit and make it in the original too, or roll this job back; "
+            "then start a new remediation for the flow.",
+            code=Reason.COPY,
+        )
+    if row.state is not expected:
+        raise Blocked(
+            f"The copy of {job.display_name} is {row.state}, not {expected}.",
+            instruction=f"Turn the copy {expected} in Power Automate, then retry.",
+            code=Reason.STATE,
+        )
+
+
+async def _check_key(work: Work) -> None:
+    """The full list is the authority: a copy that stands there is not under the key."""
+    if await is_on_microsofts_key(work):
+        raise Blocked(
+            f"The copy of {work.job.display_name} is itself on Microsoft's key.",
+            code=Reason.NOT_PROTECTED,
+        )
+
+
+async def _check_network(work: Work) -> None:
+    job = work.job
+    waived = (await work.settings_by_now()).waived_gaps
+    open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
+    if open_gaps and await open_approved(work, open_gaps):
+        open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
+        if open_gaps:
+            await wait_to_see(work, "The firewalls that were opened")
+    if open_gaps:
+        names = ", ".join(gap.name for gap in open_gaps)
+        raise Blocked(
+            f"The copy of {job.display_name} would be refused by: {names}",
+            instruction=" ".join(gap.instruction for gap in open_gaps)
+            + " Then retry; or waive the gap by its name.",
+            code=Reason.NETWORK_GAP,
+        )
+
+
+async def _share_to_come(work: Work) -> OperatorShare | None:
+    """Return the share that is to lend the original; None: its URL is known, or not to be asked.
+
+    Whether the operator has a right of its own there is read with the copy, and anew before the
+    loan if that is more than ten seconds ago.
+    """
+    job = work.job
+    if not _has_url(job) or job.signature_hash or job.flow_name in job.lent:
+        return None
+    return await useful_share(work, job.environment_id, job.flow_name)
+
+
+def _has_url(job: FlowJob) -> bool:
+    return job.has_trigger_url and job.pattern is not Pattern.OFF
+
+
+async def _read_urls(work: Work) -> None:
+    """Learn both trigger URLs and keep what identifies them, not the URLs.
+
+    What was learnt is kept, however the step ends: the flow service's budget may be small.
+    """
+    job = work.job
+    if not _has_url(job):
+        return
+    if not job.copy_url_id:
+        new = parsed(await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy")
+        work.remember(replace(work.job, copy_url_id=new.workflow_id, copy_host=new.host))
+        await return_borrowed(work)
+    if not job.signature_hash:
+        url = await read_trigger_url(work, job.flow_name, job.trigger_name)
+        old = parsed(url, job.display_name)
+        work.remember(
+            replace(
+                work.job,
+                original_url_id=old.workflow_id,
+                signature_hash=old.signature_hash or NO_SIGNATURE,
+            )
+        )
+        await return_borrowed(work)
+    if work.job.original_url_id == work.job.copy_url_id:
+        raise Blocked(
+            f"The platform gives the copy of {job.display_name} the original's trigger URL.",
+            code=Reason.URL,
+        )

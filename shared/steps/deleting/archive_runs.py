@@ -1,0 +1,55 @@
+"""Archive one more page of an original's run summaries. Reads the platform, writes the archive.
+
+A page is a part of the archive, which stands before the row says so. After a kill in between the
+page is read again, and the archive keeps the part that it has: what that part holds counts.
+"""
+
+from dataclasses import replace
+
+from shared.domain.jobs.run_archive import (
+    MOST_RUNS,
+    ArchiveState,
+    RunArchive,
+    from_json_lines,
+    part_name,
+    to_json_lines,
+    with_part,
+)
+from shared.errors import NotFound, Refused
+from shared.services import Services
+from shared.steps.flows.discovery_pages import has_expired
+
+
+async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
+    """Return the archive after one more page, or at its end. Makes one call to the flow service."""
+    try:
+        page = await services.flow_reports.run_page(
+            archive.environment_id,
+            archive.flow_name,
+            archive.cursor,
+            since=archive.begins,
+            until=archive.oldest or archive.began,
+        )
+    except (NotFound, Refused) as err:
+        if has_expired(archive.cursor, err):
+            return replace(archive, cursor="")
+        if isinstance(err, NotFound):
+            return replace(archive, state=ArchiveState.GONE)
+        raise
+    new = [run for run in page.items if run.run_id not in archive.oldest_ids]
+    part = new[: MOST_RUNS - archive.own_runs]
+    if part:
+        name = part_name(archive, len(archive.parts) + 1)
+        where = await services.archive.put(name, to_json_lines(part))
+        kept = from_json_lines(await services.archive.get(name))
+        archive = with_part(archive, where, kept)
+        if [run.run_id for run in kept] != [run.run_id for run in part]:
+            return replace(archive, cursor="")  # it ends elsewhere than this page does
+    if len(part) < len(new):
+        return replace(archive, state=ArchiveState.CAPPED, cursor="")
+    if page.cursor:
+        return replace(archive, cursor=page.cursor)
+    # What an earlier archive of this flow left out stays left out.
+    is_capped = archive.earlier_runs >= MOST_RUNS
+    end = ArchiveState.CAPPED if is_capped else ArchiveState.COMPLETE
+    return replace(archive, state=end, cursor="")

@@ -1,0 +1,190 @@
+"""Look at runs of copies for calls that a firewall keeps out, and say which firewall it is.
+
+A copy was proven by what firewalls said; its runs say what they do. Two calls of the flow service's
+small budget for a copy whose runs fail, one for others, none for flows without HTTP actions.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from shared.alerts import readable, tell
+from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
+from shared.domain.environment import Environment
+from shared.domain.flow import RUN_HISTORY, FailedAction, Run
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.network.blocked_call import RefusedCall, counting
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import Blocked, Conflict, NotFound, ProductError, Refused
+from shared.log_fields import product_log
+from shared.reason import Reason
+from shared.rows import Kept
+from shared.services import Services
+from shared.steps.flows.check_network import ANY_HOST, read_network, required_gaps
+from shared.steps.step_context import Work
+from shared.steps.write_permission import settings_of
+
+log = product_log(__name__)
+
+#: Runs of a copy that are looked at, and how many failed ones are opened to see why.
+_RUNS = 50
+_OPENED = 3
+
+
+async def check_refused_calls(work: Work) -> None:
+    """Return if nothing keeps out what this copy calls, as far as runs of copies show.
+
+    Raises `Blocked` where a call of one of its hosts was refused, be it another copy's, and that is
+    neither settled nor waived by name.
+    """
+    job, services = work.job, work.services
+    if not job.http_hosts:
+        return
+    await look_for_refused_calls(services, work.environment, job)
+    waived = (await settings_of(services, job.environment_id)).waived_gaps
+    standing = [
+        call
+        async for call in standing_calls(services, job.environment_id)
+        if call.host in job.http_hosts and call.name not in waived
+    ]
+    if standing:
+        raise Blocked(
+            f"{job.display_name} is not retired, since a copy's call of its host did not get"
+            " through: " + " ".join(f"{call.text} [{call.name}]" for call in standing),
+            instruction=" ".join(dict.fromkeys(call.instruction for call in standing))
+            + " It goes on by itself when a later run has got through (the sweep looks); or accept"
+            " it by the name in brackets (cmkflow environment waive).",
+            code=Reason.CALL_REFUSED,
+        )
+
+
+async def standing_calls(services: Services, environment_id: str) -> AsyncIterator[RefusedCall]:
+    """Yield the refused calls of an environment that are not settled."""
+    table = services.tables.refused_calls
+    async for kept in readable(services, table.scan(environment_id)):
+        if kept.item.code:
+            yield kept.item
+
+
+async def tell_refused_call(services: Services, call: RefusedCall) -> None:
+    """Tell people of a refused call, once for as long as it stands."""
+    row = services.tables.refused_calls.name_of(call)
+    await tell(services, call.code, row, f"{call.text} {call.instruction}")
+
+
+async def look_for_refused_calls(
+    services: Services, environment: Environment, job: FlowJob
+) -> None:
+    """Read the runs of a job's copy; note and tell a call that was refused, settle what is over."""
+    since = services.now - RUN_HISTORY
+    try:
+        runs = await services.flow_reports.runs(
+            environment.id,
+            job.copy_flow_name,
+            since=max(since, job.cut_over_at or since),
+            limit=_RUNS,
+        )
+        found = await _refused_in(services, environment, job, runs)
+    except NotFound:
+        return  # a copy that is gone, or goes by another name since it was started
+    for call in found.values():
+        await _note(services, environment, call)
+    table = services.tables.refused_calls
+    async for kept in readable(services, table.scan(environment.id)):
+        if kept.item.copy_id == job.copy_id and kept.item.code:
+            await _settle(services, environment, kept, runs)
+
+
+async def _refused_in(
+    services: Services, environment: Environment, job: FlowJob, runs: Sequence[Run]
+) -> dict[str, RefusedCall]:
+    """Return the newest refused call of each host in the last runs that failed."""
+    failed = [run for run in runs if run.has_failed][:_OPENED]
+    hosts = await _hosts_by_action(services, environment, job) if failed else {}
+    found: dict[str, RefusedCall] = {}
+    for run in reversed(failed):
+        actions = await _failed_actions(services, job, run)
+        for host, (action, symptom) in counting(run, actions, hosts, runs).items():
+            found[host] = RefusedCall(
+                environment_id=job.environment_id,
+                host=host,
+                display_name=job.display_name,
+                copy_id=job.copy_id,
+                action=action.name,
+                run_id=run.run_id,
+                at=run.started,
+                symptom=symptom,
+                code=Reason.CALL_REFUSED,
+            )
+    return found
+
+
+async def _hosts_by_action(
+    services: Services, environment: Environment, job: FlowJob
+) -> dict[str, str]:
+    copy = await services.workflows.get(environment, job.copy_id)
+    try:
+        definition = parse_client_data(copy.client_data)
+    except UnreadableDefinition:
+        return {}
+    return {one.action: one.host or ANY_HOST for one in definition.http_actions}
+
+
+async def _failed_actions(services: Services, job: FlowJob, run: Run) -> Sequence[FailedAction]:
+    try:
+        return await services.flow_reports.failed_actions(
+            job.environment_id, job.copy_flow_name, run.run_id
+        )
+    except (NotFound, Refused) as err:
+        log.warning("why a run of the copy of %s failed is not shown: %s", job.display_name, err)
+        return ()
+
+
+async def _note(services: Services, environment: Environment, call: RefusedCall) -> None:
+    """Keep a refused call with the firewall that lacks the addresses, and tell it."""
+    table = services.tables.refused_calls
+    known = await table.get(*table.address(call))
+    if known and known.item.counts_from >= call.at:
+        return
+    explanation, instruction = await _explained(services, environment, call)
+    call = replace(call, explanation=explanation, instruction=instruction)
+
+    def newest(old: RefusedCall | None) -> RefusedCall | None:
+        return None if old and old.counts_from >= call.at else call
+
+    if await table.change(*table.address(call), newest):
+        await tell_refused_call(services, call)
+
+
+async def _explained(
+    services: Services, environment: Environment, call: RefusedCall
+) -> tuple[str, str]:
+    """Return which firewall lacks the addresses, read anew, and what to do."""
+    try:
+        network = await read_network(services, environment)
+    except ProductError as err:
+        why = f"Which firewall keeps it out is not known: {redact(str(err))}"
+        return why, "Look at the firewall before the host: `cmkflow network check`."
+    gaps = [gap for gap in network.gaps([call.host]) if gap.is_required]
+    gaps = gaps or network.external_targets({call.host: [call.display_name]})
+    if gaps:
+        return " ".join(gap.text for gap in gaps), " ".join(gap.instruction for gap in gaps)
+    return (
+        "Every firewall that this app reads lets PowerPlatformPlex in.",
+        "Look at what it does not read (docs/network.md), and whether the host itself answers.",
+    )
+
+
+async def _settle(
+    services: Services, environment: Environment, kept: Kept[RefusedCall], runs: Sequence[Run]
+) -> None:
+    """Settle a refused call once a later run of its copy succeeded and no gap is known any more."""
+    call = kept.item
+    later = [run.started for run in runs if run.started > call.at and run.has_succeeded]
+    if not later:
+        return
+    waived = (await settings_of(services, environment.id)).waived_gaps
+    if not await required_gaps(services, environment, [call.host], waived):
+        settled = replace(call, code="", settled=max(later))
+        with suppress(Conflict):  # a newer one has come
+            await services.tables.refused_calls.replace(kept, settled)

@@ -1,0 +1,125 @@
+"""Which places call a flow, by the last search; and the id by which they do."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from shared.alerts import readable
+from shared.domain.callers.caller_records import Place
+from shared.domain.flow import RUN_HISTORY
+from shared.domain.timer_run import TimerRun
+from shared.domain.trigger_urls.known_url import KnownUrl
+from shared.errors import AlreadyExists, NotFound, UnreadableRow
+from shared.services import Services
+
+#: Ids that are looked for by a query each; of more, the whole table is read once.
+_ONE_BY_ONE = 20
+#: Name, among the timers' runs, of the one that made the index of trigger URLs.
+_INDEXED = "index_of_trigger_urls"
+
+
+async def places_calling(
+    services: Services, environment_id: str, *, url_id: str, flow_ids: Collection[str]
+) -> AsyncIterator[Place]:
+    """Yield each place that calls a flow, as `calling` says; raises `UnreadableRow`."""
+    places = await places_held(services, {url_id, *flow_ids})
+    for place in calling(environment_id, places, url_id=url_id, flow_ids=flow_ids):
+        yield place
+
+
+def calling(
+    environment_id: str,
+    places: Mapping[str, Sequence[Place]],
+    *,
+    url_id: str,
+    flow_ids: Collection[str],
+) -> Iterator[Place]:
+    """Yield each place that holds a flow's trigger URL (its id may be empty), or one of its ids.
+
+    A workflow keeps its id when its solution is imported elsewhere (platform.md#stable-ids), and a
+    flow runs child flows of its own environment only. A trigger URL means the same everywhere.
+    """
+    for held in filter(None, (url_id, *sorted(flow_ids))):
+        for place in places.get(held, ()):
+            if held == url_id or place.caller.environment_id == environment_id:
+                yield place
+
+
+async def places_held(services: Services, holds: Collection[str]) -> dict[str, list[Place]]:
+    """Return the places that hold each of these ids; what none holds is left out.
+
+    One query where there are many ids: a plan of a thousand flows asks for thousands. Raises
+    `UnreadableRow` for a row of one of them.
+    """
+    wanted, found = frozenset(filter(None, holds)), defaultdict[str, list[Place]](list)
+    table = services.tables.places
+    partitions = sorted(wanted) if len(wanted) <= _ONE_BY_ONE else [None]
+    for partition in partitions:
+        async for row in table.scan(partition):
+            held = row.row[1] if isinstance(row, UnreadableRow) else row.item.holds
+            if held not in wanted:
+                continue
+            if isinstance(row, UnreadableRow):
+                raise row
+            found[held].append(row.item)
+    return dict(found)
+
+
+async def url_id_of_runs(services: Services, environment_id: str, flow_name: str) -> str:
+    """Return the id in a flow's trigger URL as its latest run shows it; empty: none does.
+
+    An administrator may read runs without being co-owner: one call (platform.md#flow-runs).
+    """
+    since = services.now - RUN_HISTORY
+    try:
+        runs = await services.flow_reports.runs(environment_id, flow_name, since=since, limit=1)
+    except NotFound:
+        return ""  # deleted since it was listed
+    return next((run.trigger_url_id for run in runs if run.trigger_url_id), "")
+
+
+async def known_url_ids(
+    services: Services, environment_id: str, *, but_not: str = ""
+) -> dict[str, str]:
+    """Return trigger URL ids that jobs and plans of an environment found, by workflow id.
+
+    Two queries, however many plans there were. `but_not` is the environment job whose own finds
+    are left out.
+    """
+    known = {
+        kept.item.original_id: kept.item.original_url_id
+        async for kept in readable(services, services.tables.jobs.scan(environment_id))
+        if kept.item.original_url_id
+    }
+    async for found in readable(services, services.tables.known_urls.scan(environment_id)):
+        if found.item.found_by != but_not:
+            known.setdefault(found.item.workflow_id, found.item.url_id)
+    return known
+
+
+async def index_url(services: Services, known: KnownUrl) -> None:
+    """Have later plans know a trigger URL's id: before the plan's own row says so."""
+    with suppress(AlreadyExists):
+        await services.tables.known_urls.insert(known)
+
+
+async def index_urls_of_plans(services: Services) -> None:
+    """Index what plans hold from before there was an index; done once. Whoever dies repeats it."""
+    timer_runs = services.tables.timer_runs
+    if await timer_runs.get("timer", _INDEXED):
+        return
+    jobs = readable(services, services.tables.environment_jobs.scan())
+    environments = {kept.item.id: kept.item.environment_id async for kept in jobs}
+    async for row in readable(services, services.tables.plans.scan()):
+        item = row.item
+        if item.url_id and item.environment_job_id in environments:
+            await index_url(
+                services,
+                KnownUrl(
+                    environment_id=environments[item.environment_job_id],
+                    workflow_id=item.workflow_id,
+                    url_id=item.url_id,
+                    found_by=item.environment_job_id,
+                ),
+            )
+    await timer_runs.upsert(TimerRun(timer=_INDEXED, ended=services.now))

@@ -1,0 +1,225 @@
+"""Close a gap by the smallest change of a firewall, and take that back: as callers are changed.
+
+Read, note what is about to be written, write if it still is as it was read, read back. Who dies in
+between is followed by whoever asks again: it finds what is there. A record keeps what these writes
+added, not what was wanted: an entry that somebody else wrote meanwhile is theirs. Nothing but the
+entries of the record is ever taken out, and of these none that somebody has changed since.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from shared.domain.network.firewall_fix import Entries, EntryChange, Repair, closed
+from shared.domain.network.firewall_fix_record import RepairRecord, RepairState
+from shared.domain.network.firewall_issue import NetworkGap
+from shared.errors import Blocked, Conflict, NotFound, Waiting
+from shared.ports import AppliesRepairs
+from shared.reason import Reason
+from shared.services import Services
+from shared.steps.flows.effect import Write, perform
+from shared.steps.flows.lease_resource import HeldResource, Holder, hold_resource
+from shared.steps.flows.read_back import NotSeen, looks
+
+#: Times a list that somebody else is editing is read and written again in one delivery.
+TRIES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairOrder:
+    """Who wants a firewall changed, and who is asked before it is."""
+
+    by: str
+    #: Environments whose flows it is for.
+    environment_ids: tuple[str, ...]
+    holder: Holder
+    #: Returns if a write may begin now; else raises `Waiting` or `Blocked`.
+    permit: Callable[[], Awaitable[None]]
+
+
+async def repair_of(services: Services, gap: NetworkGap) -> Repair:
+    """Return what closes a gap, by what stands there now; raises `NotFound`."""
+    return closed(gap) or await services.firewalls[gap.kind].repair(gap)
+
+
+async def open_firewall(services: Services, gap: NetworkGap, order: RepairOrder) -> RepairRecord:
+    """Put in what a gap lacks; returns the record once it is read back.
+
+    Raises `Blocked` where no change of the app's closes it, or Azure did not keep the change;
+    `Waiting` while somebody else writes the resource, or what was written is not seen yet.
+    """
+    repair = await repair_of(services, gap)
+    if repair.refusal or repair.opening is None:
+        raise Blocked(
+            f"The app cannot open {gap.firewall_name} ({gap.name}): "
+            f"{repair.refusal or '; '.join(repair.notes)}",
+            instruction="Make the change that `cmkflow network repair` shows, or another.",
+            code=Reason.REPAIR,
+        )
+    record = RepairRecord(
+        gap=gap.name,
+        kind=gap.kind,
+        firewall=gap.firewall_name,
+        opening=replace(repair.opening, entries=()),
+        state=RepairState.OPENING,
+        environment_ids=order.environment_ids,
+        by=order.by,
+        at=services.now,
+    )
+    return await _changed(services, record, order, add=repair.opening.entries)
+
+
+async def close_firewall(
+    services: Services, record: RepairRecord, order: RepairOrder
+) -> RepairRecord:
+    """Take out what the app put in; what somebody has changed since stays. Else as `open_firewall`.
+
+    A firewall that is gone has nothing to be taken out of.
+    """
+    record = replace(record, state=RepairState.CLOSING, by=order.by, at=services.now)
+    try:
+        return await _changed(services, record, order, remove=record.opening.entries)
+    except NotFound:
+        return await _end(services, record)
+
+
+async def seen_through(services: Services, record: RepairRecord) -> RepairRecord:
+    """Return a record that is under way, at its end if the list shows that; writes no list.
+
+    Who made the change died before it was read back, or was refused after it took effect.
+    """
+    kind = services.firewalls[record.kind]
+    assert isinstance(kind, AppliesRepairs)
+    entries, is_opening = record.opening.entries, record.state is RepairState.OPENING
+    try:
+        there = await kind.entries(record.opening)
+    except NotFound:
+        return await _keep(services, replace(record, state=RepairState.CLOSED))
+    if _left(there, entries if is_opening else (), () if is_opening else entries):
+        return record
+    return await _end(services, record)
+
+
+async def _changed(
+    services: Services,
+    record: RepairRecord,
+    order: RepairOrder,
+    *,
+    add: tuple[str, ...] = (),
+    remove: tuple[str, ...] = (),
+) -> RepairRecord:
+    """Bring a list to where it holds what is to be added, and nothing of what is to be removed."""
+    kind = services.firewalls[record.kind]
+    assert isinstance(kind, AppliesRepairs)  # it gave the opening
+    async with hold_resource(order.holder, record.opening.resource_id.lower()) as held:
+        record = await _with_earlier(services, record)
+        for _ in range(TRIES):
+            change = _left(await kind.entries(record.opening), add, remove)
+            if change is None:
+                return await _end(services, record)
+            if _is_overdue(services, record):
+                raise await _not_kept(services, record, change)
+            try:
+                record = await _change(services, record, change, order=order, held=held)
+            except Conflict:
+                continue  # nothing was written
+            async for _ in looks(order.holder):
+                if _left(await kind.entries(record.opening), add, remove) is None:
+                    return await _end(services, record)
+            since = record.unseen_since or services.now
+            record = await _keep(services, replace(record, unseen_since=since))
+            raise NotSeen(services, f"The change of {record.firewall}", since=since)
+    raise Waiting(
+        f"Somebody else is changing {record.firewall}.",
+        until=services.now + services.settings.backoff_first,
+        code=Reason.RESOURCE,
+    )
+
+
+def _is_overdue(services: Services, record: RepairRecord) -> bool:
+    """Say whether reads should show by now what Azure accepted earlier."""
+    since, deadline = record.unseen_since, services.settings.read_back_deadline
+    return since is not None and services.now - since >= deadline
+
+
+async def _not_kept(services: Services, record: RepairRecord, change: EntryChange) -> Blocked:
+    """Return the error for a change that Azure accepted and did not keep.
+
+    The record keeps only the entries that are in the list: what a person adds by hand afterwards
+    is not the app's to remove. The next attempt begins anew.
+    """
+    there = tuple(one for one in record.opening.entries if one in change.there.texts)
+    state = record.state
+    if state is RepairState.OPENING:
+        state = RepairState.OPEN if there else RepairState.CLOSED
+    opening = replace(record.opening, entries=there)
+    await _keep(services, replace(record, opening=opening, state=state, unseen_since=None))
+    missing = [f"add {one}" for one in change.add] + [f"remove {one}" for one in change.remove]
+    return Blocked(
+        f"Azure accepted a change of {record.firewall} and did not keep it: {'; '.join(missing)}.",
+        instruction=f"Find out in the activity log of {record.opening.resource_id} what reverts "
+        "changes there, such as a deployment or a policy. Stop it, or make the change there; then "
+        "retry.",
+        code=Reason.REPAIR,
+    )
+
+
+async def _change(
+    services: Services,
+    record: RepairRecord,
+    change: EntryChange,
+    *,
+    order: RepairOrder,
+    held: HeldResource,
+) -> RepairRecord:
+    """Write one change; return the record with what the write added. Raises `Conflict`."""
+    kind, added = services.firewalls[record.kind], list[str]()
+    assert isinstance(kind, AppliesRepairs)
+
+    async def permit() -> None:
+        await order.permit()
+        await _keep(services, _with_entries(record, change.add))
+        await held.permit()
+
+    async def call() -> None:
+        added.extend(await kind.change(services.resource_writer, record.opening, change))
+
+    await perform(Write(permit=permit, call=call))
+    return _with_entries(record, tuple(added))
+
+
+def _left(there: Entries, add: Sequence[str], remove: Sequence[str]) -> EntryChange | None:
+    change = EntryChange(
+        there=there,
+        add=tuple(one for one in add if one not in there.texts),
+        remove=tuple(one for one in remove if one in there.texts),
+    )
+    return change if change.add or change.remove else None
+
+
+async def _with_earlier(services: Services, record: RepairRecord) -> RepairRecord:
+    """Return the record with what the app put into the same list before, and for whom."""
+    noted = await services.tables.repairs.get("repair", record.id)
+    if noted is None or noted.item.state is RepairState.CLOSED:
+        return record
+    environments = (*noted.item.environment_ids, *record.environment_ids)
+    since = noted.item.unseen_since if noted.item.state is record.state else None
+    record = replace(record, environment_ids=tuple(dict.fromkeys(environments)), unseen_since=since)
+    return _with_entries(record, noted.item.opening.entries)
+
+
+def _with_entries(record: RepairRecord, entries: Sequence[str]) -> RepairRecord:
+    """Return a record of these entries too."""
+    together = tuple(dict.fromkeys((*record.opening.entries, *entries)))
+    return replace(record, opening=replace(record.opening, entries=together))
+
+
+async def _end(services: Services, record: RepairRecord) -> RepairRecord:
+    return await _keep(services, replace(record, state=_ENDS[record.state], unseen_since=None))
+
+
+async def _keep(services: Services, record: RepairRecord) -> RepairRecord:
+    await services.tables.repairs.upsert(record)
+    return record
+
+
+_ENDS = {RepairState.OPENING: RepairState.OPEN, RepairState.CLOSING: RepairState.CLOSED}

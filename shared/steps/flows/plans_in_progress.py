@@ -1,0 +1,78 @@
+"""Flows that a plan is about to copy: changed now, they would not be what was planned any more."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from shared.alerts import readable
+from shared.domain.callers.caller import Caller
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
+from shared.errors import Waiting
+from shared.ports import Condition
+from shared.reason import Reason
+from shared.services import Services
+from shared.steps.step_context import Work
+
+#: What the column `due` holds where nothing happens by itself any more sorts after this.
+_NEVER = "~"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPlans:
+    """Environment jobs that are to apply a plan and have not made all of its flow jobs yet."""
+
+    services: Services
+    by_environment: dict[str, list[EnvironmentJob]]
+
+    async def wait_for(self, caller: Caller) -> None:
+        """Return if no open plan copies this caller; else raise `Waiting`.
+
+        A plan that waits for approval ends by it or by its expiry; until then both flows are on.
+        """
+        if not caller.workflow_id or not caller.environment_id:
+            return
+        for job in self.by_environment.get(caller.environment_id, []):
+            is_being_made = job.state is EnvironmentJobState.DISCOVERING
+            kept = await self.services.tables.plans.get(job.id, caller.workflow_id)
+            if is_being_made or (kept and _is_to_come(job, kept.item)):
+                until = self.services.now + self.services.settings.wait_poll
+                raise Waiting(
+                    f"A plan of its environment is about to copy the {caller.label}.",
+                    until=until,
+                    code=Reason.PLAN,
+                )
+
+
+def _is_to_come(job: EnvironmentJob, item: PlanItem) -> bool:
+    """Say whether a flow job is yet to be made of it; some are, where the rest has changed."""
+    return item.awaits_approval if job.is_dispatched else item.action.is_work
+
+
+async def open_plans(services: Services) -> OpenPlans:
+    """Return the plans as they are now."""
+    found: defaultdict[str, list[EnvironmentJob]] = defaultdict(list)
+    where = [Condition("due", "lt", _NEVER)]
+    async for kept in readable(services, services.tables.environment_jobs.scan(where=where)):
+        job = kept.item
+        is_to_come = job.state is not EnvironmentJobState.WAITING_FOR_MIGRATION
+        has_begun = job.is_dispatched and job.state is not EnvironmentJobState.APPROVED
+        if (
+            job.mode is RemediationMode.APPLY
+            and is_to_come
+            and (not has_begun or job.awaits_approval)
+        ):
+            found[job.environment_id].append(job)
+    return OpenPlans(services, dict(found))
+
+
+async def is_cancelled(work: Work) -> bool:
+    """Wait until the rows of all relatives stand; say whether the plan was cancelled before."""
+    job, table = work.job, work.services.tables.environment_jobs
+    kept = await table.get(job.remediation_id, job.environment_job_id)
+    if kept is None or kept.item.is_dispatched:
+        return False
+    if kept.item.state is EnvironmentJobState.CANCELLED:
+        return True
+    until = work.services.now + work.services.settings.backoff_first
+    raise Waiting("The rest of the plan is being dispatched.", until=until, code=Reason.PLAN)

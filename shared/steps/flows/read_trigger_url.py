@@ -1,0 +1,40 @@
+"""Read a trigger URL as a co-owner. The URL is a secret: never kept."""
+
+from shared.domain.trigger_urls.signatures import signatures_in
+from shared.domain.trigger_urls.trigger_url import TriggerUrl, parse_trigger_url
+from shared.errors import Blocked
+from shared.reason import Reason
+from shared.steps.flows.temporary_co_ownership import as_co_owner
+from shared.steps.step_context import Work
+
+
+async def read_trigger_url(
+    work: Work, flow_name: str, trigger: str, environment_id: str = ""
+) -> str:
+    """Return the trigger URL of a flow, of this environment unless another is named.
+
+    A delivery asks once for each: two answers within its minutes are one. Raises as `as_co_owner`.
+    """
+    access, home = work.services.flow_access, environment_id or work.job.environment_id
+    known, flow = work.trigger_urls, (home, flow_name)
+    if flow not in known:
+        known[flow] = await as_co_owner(
+            work, flow_name, lambda: access.trigger_url(home, flow_name, trigger), home
+        )
+    return known[flow]
+
+
+def parsed(url: str, title: str) -> TriggerUrl:
+    """Return the parts of a URL that the platform gave; raises `Blocked` for an unknown shape."""
+    found = parse_trigger_url(url)
+    if found is None:
+        raise Blocked(
+            f"The platform gave a trigger URL of an unknown shape for {title}.",
+            code=Reason.URL_SHAPE,
+        )
+    return found
+
+
+async def original_signatures(work: Work) -> dict[str, str]:
+    """Return the original's signature by its SHA-256, as the platform gives it now."""
+    return signatures_in(await read_trigger_url(work, work.job.flow_name, work.job.trigger_name))

@@ -1,0 +1,45 @@
+"""See that a copy still is what callers can rely on, before anything is built on it.
+
+Between its proof and its original's retirement lie days: a person or the platform may turn it off.
+"""
+
+from shared.domain.flow import FlowState, Workflow
+from shared.domain.jobs.flow_job import Pattern
+from shared.domain.jobs.flow_states import Standing
+from shared.errors import Blocked, NotFound
+from shared.reason import Reason
+from shared.steps.step_context import Work
+
+
+async def find_copy(work: Work) -> Workflow | None:
+    """Return the copy as it is now; None if it is gone."""
+    try:
+        return await work.services.workflows.get(work.environment, work.job.copy_id)
+    except NotFound:
+        return None
+
+
+def standing(work: Work, copy: Workflow | None) -> Workflow:
+    """Return the copy as it was just read; it is on, unless its original is off too.
+
+    Raises `Blocked` if it was turned off or deleted since its proof.
+    """
+    job = work.job
+    # Watched: its original was stopped for it.
+    is_alone = job.facts.original is Standing.OFF
+    prefix = "NEITHER IS ON. " if is_alone else ""
+    if copy is None:
+        raise Blocked(
+            f"{prefix}The copy of {job.display_name} was deleted.",
+            instruction="Roll this job back, so that every caller calls the original; then start "
+            "a new remediation for the flow.",
+            code=Reason.NEITHER_ON if is_alone else Reason.COPY,
+        )
+    if job.pattern is not Pattern.OFF and copy.state is not FlowState.ON:
+        raise Blocked(
+            f"{prefix}The copy of {job.display_name} is {copy.state}: nothing may rely on it.",
+            instruction="Find out who or what turned the copy off, turn it on in Power Automate, "
+            "then retry; or roll this job back.",
+            code=Reason.NEITHER_ON if is_alone else Reason.STATE,
+        )
+    return copy

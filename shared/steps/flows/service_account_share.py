@@ -1,0 +1,130 @@
+"""Lend the operator a flow by sharing the flow's row: Dataverse takes calls that are not scarce.
+
+No source says that whoever is given rights there (platform.md#share-effect) may ask the flow
+service for what only a co-owner is told. So it is tried with the first flow of an environment, and
+noted; where it does not hold the flow service lends (temporary_co_ownership.py), and a day later it
+is tried again.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+from shared.domain.service_account import OperatorRow
+from shared.domain.sharing import USERS, Principal, Share, rights_of
+from shared.steps.flows.effect import SKIP, Refusal, Reply, Write, perform, skip_if_gone
+from shared.steps.step_context import Work
+
+_TRIED_AGAIN = timedelta(days=1)
+_EDIT = "WriteAccess"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorShare:
+    """The share of one flow with the operator."""
+
+    work: Work
+    workflow_id: str
+    row: OperatorRow
+
+    async def is_there(self) -> bool:
+        """Say whether the operator may edit the flow already, or could lately."""
+        return self._may_edit(await self.work.lately(f"shares of {self.workflow_id}", self._read))
+
+    async def is_listed(self) -> bool:
+        """Say whether the operator may edit the flow, as a read of this moment shows it."""
+        return self._may_edit(await self._read())
+
+    async def _read(self) -> Sequence[Share]:
+        return await self.work.services.flow_sharing.list(self.work.environment, self.workflow_id)
+
+    def _may_edit(self, held: Sequence[Share]) -> bool:
+        return any(one.principal == self._user and _EDIT in one.rights for one in held)
+
+    async def give(self) -> bool:
+        """Share the flow; the row names the loan already. Say whether the platform accepted it."""
+        work, is_taken = self.work, True
+        share = Share(principal=self._user, rights=rights_of("CanEdit"))
+        grant = partial(work.services.flow_sharing.grant, work.environment, self.workflow_id)
+
+        async def refused(_: Refusal) -> Reply:
+            nonlocal is_taken
+            is_taken = False
+            await self.note_useless()
+            return SKIP
+
+        write = Write(permit=work.permit_write, call=lambda: grant(share), on_refusal=refused)
+        await perform(write)
+        return is_taken
+
+    async def take_back(self, permit: Callable[[], Awaitable[object]]) -> None:
+        """Take the share away, if there is one."""
+        work, sharing = self.work, self.work.services.flow_sharing
+        revoke = partial(sharing.revoke, work.environment, self.workflow_id, self._user)
+        await perform(Write(permit=permit, call=revoke, on_refusal=skip_if_gone))
+
+    async def give_up(self) -> None:
+        """Take it away because it lets the operator ask nothing, and note that."""
+        await self.take_back(partial(self.work.permit_write, anytime=True))
+        await self.note_useless()
+
+    @property
+    def _user(self) -> Principal:
+        return Principal(table=USERS, id=self.row.user_id)
+
+    async def note_useless(self) -> None:
+        """Note that a share lets the operator ask nothing."""
+        row = replace(self.row, may_ask=False, seen=self.work.services.now)
+        await self.work.services.tables.operators.upsert(row)
+
+
+async def useful_share(work: Work, environment_id: str, flow_name: str) -> OperatorShare | None:
+    """Return the share that lends a flow; None: only the flow service can lend it."""
+    workflow_id = _workflow_id(work, environment_id, flow_name)
+    row = await _row(work) if workflow_id else None
+    return OperatorShare(work=work, workflow_id=workflow_id, row=row) if row else None
+
+
+async def share_to_return(work: Work, environment_id: str, flow_name: str) -> OperatorShare | None:
+    """Return the share by which a delivery may have lent a flow; None: none has."""
+    workflow_id = _workflow_id(work, environment_id, flow_name)
+    row = await _kept(work) if workflow_id else None
+    is_user = row and row.user_id
+    return OperatorShare(work=work, workflow_id=workflow_id, row=row) if row and is_user else None
+
+
+def _workflow_id(work: Work, environment_id: str, flow_name: str) -> str:
+    """Return the row of the job's original or copy, by its name; empty: of no other is it known."""
+    job = work.job
+    if environment_id != job.environment_id or not work.environment.dataverse_url:
+        return ""
+    if flow_name == job.copy_flow_name:
+        return job.copy_id
+    return job.original_id if flow_name == job.flow_name and job.in_solution else ""
+
+
+async def _kept(work: Work) -> OperatorRow | None:
+    kept = await work.services.tables.operators.get("operator", work.environment.id)
+    return kept.item if kept else None
+
+
+async def _row(work: Work) -> OperatorRow | None:
+    """Return the operator's row where a share with it is of use, or is to be tried."""
+    services = work.services
+    operator, row = (await services.flow_access.operator_id()).lower(), await _kept(work)
+    if row and row.entra_id == operator:
+        if row.may_ask:
+            return row
+        if services.now - row.seen < _TRIED_AGAIN:
+            return None
+    user = (await services.principals.users(work.environment, [operator])).get(operator)
+    row = OperatorRow(
+        environment_id=work.environment.id,
+        entra_id=operator,
+        user_id=user.principal.id if user else "",
+        may_ask=user is not None,
+        seen=services.now,
+    )
+    await services.tables.operators.upsert(row)
+    return row if user else None

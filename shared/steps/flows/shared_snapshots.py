@@ -1,0 +1,129 @@
+"""What was read last of what many jobs ask alike: the proofs of many flows ask the same.
+
+An answer is in the archive, named by its content: one that stays as it is takes no second place
+there. A row says which is the last, and who reads anew. Without either it is read.
+"""
+
+import json
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from shared.domain.ids import key_of
+from shared.domain.shared_snapshot import Reading
+from shared.errors import ProductError
+from shared.rows import adapter_of
+from shared.services import Services
+
+#: For so long others wait for who reads anew; then they read themselves.
+READING_TAKES = timedelta(seconds=30)
+#: For so long who reads one of many pages: it waits for a call.
+PAGE_TAKES = timedelta(minutes=4)
+_PAUSE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedReading[T]:
+    """One question; its answers are of type `kind`: data, in which a set's order says nothing."""
+
+    services: Services
+    topic: str
+    id: str
+    kind: type[T]
+
+    async def last(self) -> Reading:
+        """Return what is known of the last reading, and of one that is going on."""
+        kept = await self.services.tables.readings.get(self.topic, self.id)
+        return kept.item if kept else self._none
+
+    async def kept(self, since: datetime, ended: datetime | None = None) -> T | None:
+        """Return what was read from a moment on, or is being read; None: read it yourself.
+
+        Who reads may die or fail, and the next one too: nobody waits longer than a reading takes,
+        nor for a reading that takes many pages. `ended`: its end may not be longer ago.
+        """
+        services, readings = self.services, self.services.tables.readings
+        until = services.now + READING_TAKES
+
+        def claimed(last: Reading | None) -> Reading | None:
+            now = services.now
+            if last and (last.is_since(since, ended) or last.is_being_read(now)):
+                return None
+            return replace(last or self._none, reading_until=now + READING_TAKES)
+
+        while services.now < until:
+            if await readings.change(self.topic, self.id, claimed):
+                break
+            kept = await readings.get(self.topic, self.id)
+            if kept and kept.item.is_since(since, ended):
+                return await self._unpacked(kept.item.name)
+            if kept and kept.item.is_being_read(services.now + READING_TAKES):
+                break
+            await services.clock.sleep(_PAUSE)
+        return None
+
+    async def go_on(self, began: datetime) -> None:
+        """Note that a reading of many pages goes on, and keep others waiting for a page longer."""
+        until = self.services.now + PAGE_TAKES
+
+        def noted(last: Reading | None) -> Reading:
+            return replace(last or self._none, reading_until=until, goes_on_since=began)
+
+        await self.services.tables.readings.change(self.topic, self.id, noted)
+
+    async def stop(self) -> None:
+        """Note that this delivery does not read on: another may, once its turn has come."""
+
+        def noted(last: Reading | None) -> Reading | None:
+            return replace(last, reading_until=None) if last else None
+
+        await self.services.tables.readings.change(self.topic, self.id, noted)
+
+    async def keep(self, answer: T, began: datetime) -> None:
+        """Keep what was read from `began` on, unless what is kept is newer, or nothing can be."""
+        name, readings = await self._packed(answer), self.services.tables.readings
+        took = self.services.now - began
+
+        def noted(last: Reading | None) -> Reading:
+            reading = replace(last or self._none, reading_until=None, goes_on_since=None)
+            is_older = reading.began is not None and reading.began > began
+            if is_older or not name:
+                return reading
+            return replace(reading, began=began, name=name, took=took)
+
+        await readings.change(self.topic, self.id, noted)
+
+    @property
+    def _none(self) -> Reading:
+        return Reading(topic=self.topic, id=self.id)
+
+    async def _packed(self, answer: T) -> str:
+        """Return the answer's name in the archive; empty: the archive takes nothing now."""
+        content = json.dumps(answer, default=_plain)
+        name = f"{self.topic}/{key_of(content)}.json"
+        try:
+            await self.services.archive.put(name, content.encode())
+        except (ProductError, OSError):
+            return ""
+        self.services.memory.keep((self.topic, self.id), name, answer)
+        return name
+
+    async def _unpacked(self, name: str) -> T | None:
+        memory, key = self.services.memory, (self.topic, self.id)
+        if remembered := memory.find(key, name):
+            return cast("T", remembered)
+        try:
+            content = await self.services.archive.get(name)
+            kept: T = adapter_of(cast("Any", self.kind)).validate_json(content)
+        except (ProductError, OSError, ValueError):
+            return None
+        memory.keep(key, name, kept)
+        return kept
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value)} is not kept")

@@ -1,0 +1,152 @@
+"""Make flow jobs of an approved plan, then announce them. Repeating it changes nothing.
+
+All rows stand before the first is announced: a job decides by the rows of its relatives.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+
+from shared.domain.callers.caller_records import Coming
+from shared.domain.ids import copy_id, job_id
+from shared.domain.jobs.flow_job import FlowJob, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.transitions import moved, retried
+from shared.domain.plans.job_index import name_of_flow_job
+from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.errors import AlreadyExists, UnreadableRow
+from shared.jobs.job_kinds import FLOW
+from shared.ports import Condition
+from shared.services import Services
+
+
+async def dispatch(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
+    """Create or take up the rows of the jobs that may begin, and return them."""
+    work = [
+        (item, _job(services, environment_job, item))
+        for item in await planned_work(services, environment_job)
+    ]
+    await FLOW.remind(services, *(job for _, job in work))
+    new = [job for _, job in work if await _is_new(services, job)]
+    # A batch at a time: to name each with its own row would cost a write more.
+    await services.tables.job_index.upsert(*map(name_of_flow_job, new))
+    await services.tables.coming.upsert(
+        *(
+            Coming(url_id=job.original_url_id, environment_id=job.environment_id, job_id=job.id)
+            for _, job in work
+            if job.has_trigger_url and job.pattern is Pattern.CALLED
+        )
+    )
+    named = {job.id for job in new}
+    return [
+        await _dispatch_one(services, item, job, is_named=job.id in named) for item, job in work
+    ]
+
+
+async def _is_new(services: Services, job: FlowJob) -> bool:
+    try:
+        return await services.tables.jobs.get(job.environment_id, job.id) is None
+    except UnreadableRow:  # it holds up those that come after it, and no other
+        return False
+
+
+async def planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:
+    """Return the items that the last approval let begin; without any, all that need a job."""
+    return [
+        item
+        for item in await services.tables.plans.all(environment_job.id)
+        if item.action.has_job and item.decided == environment_job.approvals and not item.changed
+    ]
+
+
+async def announce(services: Services, jobs: list[FlowJob]) -> None:
+    """Send the message of every job that is due. Once: the timer covers what is lost.
+
+    In the order of the line for calls: each comes when those before it stand there, and is told
+    when its turn really is.
+    """
+
+    def place(job: FlowJob) -> str:
+        need = FLOW.needs(job)
+        return need.place if need else ""
+
+    await FLOW.send(services, *sorted(jobs, key=place))
+
+
+async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
+    """Return the jobs of this environment job in which something still happens by itself."""
+    where = [Condition("environment_job", "eq", environment_job.id)]
+    jobs = await services.tables.jobs.all(environment_job.environment_id, where=where)
+    return [job for job in jobs if not job.is_finished]
+
+
+async def _dispatch_one(
+    services: Services, item: PlanItem, planned: FlowJob, *, is_named: bool
+) -> FlowJob:
+    if is_named:
+        with suppress(AlreadyExists):
+            return (await services.tables.jobs.insert(planned, is_indexed=True)).item
+    stands = planned
+
+    def dispatched(job: FlowJob | None) -> FlowJob | None:
+        nonlocal stands
+        stands = job or planned
+        return _taken_up(job, planned, item, now=services.now) if job else planned
+
+    kept = await services.tables.jobs.change(planned.environment_id, planned.id, dispatched)
+    return kept.item if kept else stands
+
+
+def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) -> FlowJob | None:
+    """Return what becomes of a job that another remediation has made; None: it stays."""
+    if job.environment_job_id == planned.environment_job_id:
+        return None  # this dispatch was here before
+    # Another remediation may have made the job since the plan was compared.
+    if item.action is not PlannedAction.ADOPT and job.can_be_planned_anew:
+        again = replace(
+            planned,
+            attempt=job.attempt + 1,
+            history=job.history,
+            lease_number=job.lease_number + 1,
+            copy_is_left=job.copy_is_left,
+        )
+        return moved(again, JobState.PLANNED, "Planned again.", now=now)
+    adopted = replace(
+        job,
+        remediation_id=planned.remediation_id,
+        environment_job_id=planned.environment_job_id,
+        # It is announced anew, and the id of its last message may be used up.
+        attempt=job.attempt + 1,
+    )
+    if job.is_finished:
+        return retried(adopted, "Taken up by a new remediation.", now=now)
+    return adopted
+
+
+def _job(services: Services, environment_job: EnvironmentJob, item: PlanItem) -> FlowJob:
+    environment, policy = environment_job.environment_id, environment_job.policy_id
+    identity = {"environment_id": environment, "policy_id": policy}
+    job = FlowJob(
+        id=job_id(environment, item.workflow_id, policy),
+        environment_id=environment,
+        policy_id=policy,
+        remediation_id=environment_job.remediation_id,
+        environment_job_id=environment_job.id,
+        original_id=item.workflow_id,
+        flow_name=item.flow_name,
+        display_name=item.display_name,
+        category=item.category,
+        trigger_name=item.trigger_name,
+        has_trigger_url=item.has_trigger_url,
+        in_solution=item.in_solution,
+        pattern=item.pattern,
+        original_digest=item.digest,
+        http_hosts=item.http_hosts,
+        children=tuple(job_id(original_id=child, **identity) for child in item.children),
+        parents=tuple(job_id(original_id=parent, **identity) for parent in item.parents),
+        copy_id=copy_id(environment, item.workflow_id, policy),
+        original_url_id=item.url_id,
+        edits=item.edits,
+    )
+    return moved(job, JobState.PLANNED, item.explanation, now=services.now)

@@ -1,0 +1,30 @@
+"""Keep on whatever flow this app itself tells people by: off, it would take nothing, silently."""
+
+from shared.domain.callers.notification_channels import own_channels
+from shared.domain.jobs.flow_job import FlowJob
+from shared.errors import Blocked
+from shared.reason import Reason
+from shared.services import Services
+from shared.steps.step_context import Work
+
+
+def check_own_channels(work: Work) -> None:
+    """Return if no setting of this app has the address of the flow that is to go off.
+
+    That is the original; in a rollback, the copy. Raises `Blocked`.
+    """
+    if labels := channels_by(work.services, work.job):
+        other = "original" if work.job.rollback_stage else "copy"
+        raise Blocked(
+            f"The {', '.join(labels)} has the address of {work.job.display_name}:"
+            " people would not be told any more.",
+            instruction=f"Put the address of the {other} there and deploy it, then retry; the daily"
+            " sweep looks as well.",
+            code=Reason.OWN_CHANNEL,
+        )
+
+
+def channels_by(services: Services, job: FlowJob) -> list[str]:
+    """Return the settings, in words, that have the address of what a job is to turn off."""
+    url_id = job.copy_url_id if job.rollback_stage else job.original_url_id
+    return [label for _, label in own_channels(services.settings.channel_addresses, url_id)]

@@ -1,0 +1,33 @@
+"""Wait for the end of another job, which then wakes this one."""
+
+from dataclasses import replace
+from typing import NoReturn
+
+from shared.domain.jobs.dependent_jobs import reference
+from shared.domain.jobs.flow_job import FlowJob
+from shared.errors import Waiting
+from shared.jobs.engine import UNTIL_WOKEN
+from shared.jobs.job_kinds import FLOW
+from shared.reason import Reason
+from shared.steps.step_context import Work
+
+
+async def wait_for_end(work: Work, parent: FlowJob, text: str) -> NoReturn:
+    """Raise `Waiting`, until the job of a parent has ended.
+
+    A parent that calls by URL does not know whom it calls: it is told of who waits, or it ended
+    without waking anybody. If it has ended meanwhile, this job looks again at once.
+    """
+    services, has_ended = work.services, False
+    name = reference(work.job, parent.environment_id)
+
+    def noted(job: FlowJob | None) -> FlowJob | None:
+        nonlocal has_ended
+        has_ended = job is None or FLOW.is_over(job)
+        if job is None or has_ended or name in (*job.children, *job.waiters):
+            return None
+        return replace(job, waiters=(*job.waiters, name))
+
+    await FLOW.change(services, (parent.environment_id, parent.id), noted)
+    until = services.now if has_ended else services.now + UNTIL_WOKEN
+    raise Waiting(text, until=until, code=Reason.PARENT)

@@ -1,0 +1,1 @@
+"""From moved callers to a retired or deleted original, and back."""

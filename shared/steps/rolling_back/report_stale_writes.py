@@ -1,0 +1,91 @@
+"""What a frozen delivery wrote over where no ETag refuses it: people are told of it.
+
+What is known by an intent is put back by the job whose intent it is. Other values are kept nowhere.
+"""
+
+from collections import defaultdict
+from datetime import datetime
+from functools import partial
+
+from shared.alerts import readable, tell
+from shared.domain.callers.caller_records import CallerRecord
+from shared.domain.callers.unchanged_content import outside
+from shared.domain.jobs.transitions import noted
+from shared.errors import NotFound
+from shared.ports import KeepsVersions
+from shared.reason import Reason
+from shared.steps.step_context import Work
+from shared.steps.updating_callers.caller_edit_log import UndoLog
+from shared.steps.updating_callers.record_callers import holds_copy, holds_original
+
+
+async def tell_overwritten(work: Work, *, since: datetime) -> None:
+    """Tell what reads as a delivery that did not end had read it, and not as somebody else left it.
+
+    `since`: what was read and written before has nothing to do with that delivery.
+    """
+    log = await UndoLog.open(work)
+    resources: dict[str, list[CallerRecord]] = defaultdict(list)
+    for record in await work.callers.all():
+        resources[record.caller.resource].append(record)
+    found = [
+        place
+        for records in resources.values()
+        for place in await _put_back(work, log, records, since)
+    ]
+    if not found:
+        return
+    cause = (
+        "A delivery that had been frozen wrote older values than were there before, seen at"
+        f" {work.services.now:%Y-%m-%d %H:%M} UTC: {', '.join(found)}."
+    )
+    await tell(
+        work.services, Reason.OVERWRITTEN, work.services.tables.jobs.name_of(work.job), cause
+    )
+    await work.save(noted(work.job, cause))
+
+
+async def _put_back(
+    work: Work, log: UndoLog, records: list[CallerRecord], since: datetime
+) -> list[str]:
+    """Return where something that no job of ours puts back was written over, for people."""
+    surroundings = log.surroundings(records, since)
+    if len(surroundings.noted) < 2:
+        return []  # nobody was overtaken here
+    now: dict[str, str] = {}
+    versions: dict[str, list[str]] = {}
+    for record in records:
+        kind = work.services.callers[record.caller.kind]
+        try:
+            value = await kind.read(record.caller)
+        except NotFound:
+            continue
+        now |= value.around or {}
+        if record.id in surroundings.caller_ids:
+            outer = partial(outside, record.id, is_json=kind.is_json)
+            now[record.id] = outer(value.text)
+            if isinstance(kind, KeepsVersions):
+                texts = await kind.texts_since(record.caller, since)
+                versions[record.id] = [outer(text) for text in texts]
+    labels = {record.id: record.caller.label for record in records}
+    found = surroundings.put_back(now, versions)
+    if found - labels.keys():
+        found -= await _minded(work, records[0].caller.resource)
+    return sorted(labels.get(place, place) for place in found)
+
+
+async def _minded(work: Work, resource: str) -> set[str]:
+    """Return the callers that are as their job left them, or that it looks at before it ends."""
+    services, minded = work.services, set[str]()
+    jobs = {
+        kept.item.id: kept.item async for kept in readable(services, services.tables.jobs.scan())
+    }
+    async for found in readable(services, services.tables.callers.scan()):
+        record = found.item
+        job, caller = jobs.get(record.job_id), record.caller
+        if job is None or caller.resource != resource:
+            continue
+        is_astray = holds_copy if job.has_original_back else holds_original
+        if not job.is_finished or not await is_astray(services, job, caller):
+            minded.add(caller.address)
+    return minded

@@ -1,0 +1,118 @@
+"""Put callers back: exactly what was changed at each of them, and nothing else."""
+
+from dataclasses import replace
+
+from shared.domain.callers import caller_edit
+from shared.domain.callers.caller_records import CallerRecord, CallerState
+from shared.domain.jobs.dependent_jobs import reference
+from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
+from shared.errors import Blocked, Conflict
+from shared.reason import Reason
+from shared.steps.flows.lease_resource import hold_resource, require_free
+from shared.steps.flows.read_back import looks, wait_to_see
+from shared.steps.flows.read_trigger_url import original_signatures
+from shared.steps.step_context import Work
+from shared.steps.updating_callers.caller_edit_log import UndoLog
+from shared.steps.updating_callers.record_callers import copied_or_undone, manual_caller_of_copy
+from shared.steps.updating_callers.save_places import (
+    holds_value,
+    permit_caller,
+    read_to_write,
+    write_places,
+)
+from shared.steps.updating_callers.write_callers import TRIES
+
+
+async def revert_callers(work: Work) -> list[CallerRecord]:
+    """Put back every caller that was changed, and return their records.
+
+    Raises `Blocked` where somebody else changed the same place: a conflict is for a person.
+    """
+    log = await UndoLog.open(work)
+    changed = [record for record in await work.callers.all() if log.edits(record)]
+    signatures: dict[str, str] | None = None
+    for record in changed:
+        if record.state not in {CallerState.REVERTED, CallerState.UNNEEDED}:
+            if signatures is None:
+                await require_free(work, record.caller.resource)
+                signatures = await original_signatures(work) if work.job.has_trigger_url else {}
+            await _revert(work, log, record, signatures)
+            await work.held.advanced()
+    return changed
+
+
+async def check_manual_callers(work: Work) -> None:
+    """What a person pointed at the copy only a person can put back: a rarely used app would break.
+
+    Raises `Blocked` with the caller.
+    """
+    caller = await manual_caller_of_copy(work.services, work.job)
+    if caller:
+        raise Blocked(
+            f"The {caller.label} calls the copy of {work.job.display_name}.",
+            instruction="Point it at the original again by hand, then retry.",
+            code=Reason.MANUAL_CALLER,
+        )
+
+
+async def _revert(
+    work: Work, log: UndoLog, record: CallerRecord, signatures: dict[str, str]
+) -> None:
+    await _check_not_copied(work, record)
+    caller, edits = record.caller, log.edits(record)
+    kind = work.services.callers[caller.kind]
+    async with hold_resource(work, caller.resource) as resource:
+        for _ in range(TRIES):
+            standing = await read_to_write(work, kind, [caller])
+            value = standing.get(caller.address)
+            if value is None:
+                return await _reverted(work, record)
+            known = {**signatures_in(value.text), **signatures}
+            try:
+                text = caller_edit.undo(value.text, edits, known)
+            except (SignatureChanged, caller_edit.EditConflict) as err:
+                raise Blocked(
+                    f"{caller.label} cannot be put back by itself: {err}",
+                    instruction="Put the original's trigger URL back by hand, then retry.",
+                    code=Reason.CALLER,
+                ) from err
+            if value.around is not None:
+                await permit_caller(work, caller)
+                await log.append(record, value)
+            old = replace(value, text=text)
+            try:
+                await write_places(work, resource, kind, [(caller, old)], standing)
+            except Conflict:
+                continue
+            async for _ in looks(work):
+                if holds_value(kind, await kind.read(caller), old):
+                    return await _reverted(work, record)
+    await wait_to_see(work, f"The old value of {record.caller.label}")
+    raise Blocked(
+        f"{record.caller.label} does not keep its old value: something else writes it.",
+        instruction="Find out what writes this value, put the original's URL back, then retry.",
+        code=Reason.CALLER,
+    )
+
+
+async def _check_not_copied(work: Work, record: CallerRecord) -> None:
+    """What was copied after it was pointed at this copy has a copy that calls this one: a parent.
+
+    Raises `Blocked` if nobody has ordered to undo that.
+    """
+    other = await copied_or_undone(work, record.caller)
+    if other is None or other.id == work.job.id:
+        return
+    name = reference(other, work.job.environment_id)
+    if name not in work.job.parents:
+        await work.save(replace(work.job, parents=tuple(sorted({*work.job.parents, name}))))
+    if other.is_live and other.requested is None:
+        raise Blocked(
+            f"The {record.caller.label} was copied after it was pointed at this copy.",
+            instruction=f"Roll {other.display_name} back; this one then goes on.",
+            code=Reason.PARENT,
+        )
+
+
+async def _reverted(work: Work, record: CallerRecord) -> None:
+    await work.callers.upsert(replace(record, state=CallerState.REVERTED))

@@ -1,0 +1,222 @@
+"""Undo a job: original on and proven → callers back → copy quiet → copy off.
+
+A family goes back whole, in an order of its own (rollback_sequence.py).
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.domain.callers.caller_records import CallerState
+from shared.domain.display_names import copy_name, retired_name
+from shared.domain.flow import RUN_HISTORY, FlowState
+from shared.domain.jobs.backlog_replay import replay_of, warning
+from shared.domain.jobs.flow_job import Failure, FlowJob, Pattern, RollbackStage
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.transitions import moved, noted
+from shared.errors import Blocked, NotFound, Waiting
+from shared.reason import Reason
+from shared.steps.copying.turn_copy_on_or_off import turn_copy
+from shared.steps.flows.original import read_original
+from shared.steps.flows.toggle_flow import rename, turn_original
+from shared.steps.retiring.check_for_calls import Calling, calling_flows, wait_for_runs
+from shared.steps.retiring.check_notification_channels import check_own_channels
+from shared.steps.retiring.check_restart import check_could_start
+from shared.steps.retiring.cutover_toggle import copy_of, exchange, neither_is_on, original_of
+from shared.steps.rolling_back.final_check import callers_moved_again, look_again
+from shared.steps.rolling_back.restore_original import restore
+from shared.steps.rolling_back.revert_callers import check_manual_callers, revert_callers
+from shared.steps.rolling_back.rollback_sequence import (
+    wait_for_called_by_url,
+    wait_for_children,
+    wait_for_parents,
+)
+from shared.steps.step_context import Work
+from shared.steps.updating_callers.check_agents import check_agents_back, forget_agents
+
+#: From these an original is retired, and renamed.
+_MAY_RENAME = frozenset({JobState.QUIET, JobState.WATCHED, JobState.RETIRED})
+
+
+async def roll_back(work: Work) -> FlowJob:
+    """Do the next stage of the rollback; repeated until the job is rolled back."""
+    stages = {
+        None: _original_on,
+        RollbackStage.ORIGINAL_ON: _original_on,
+        RollbackStage.CALLERS_BACK: _callers_back,
+        RollbackStage.COPY_QUIET: _copy_quiet,
+        RollbackStage.COPY_OFF: _copy_off,
+    }
+    return await stages[work.job.rollback_stage](work)
+
+
+async def _original_on(work: Work) -> FlowJob:
+    """Bring the original back. Of a self-starting pair the copy goes off first."""
+    is_neither = await neither_is_on(work.services, work.environment, work.job)
+    if work.job.neither_since or is_neither:
+        await _swap_back(work)  # what is waited for below may take days
+    if given_up := await restore(work):
+        return given_up
+    await wait_for_children(work)
+    job = work.job
+    await wait_for_called_by_url(work, in_circle=False)
+    await _accept_replay(work)
+    if job.pattern is Pattern.SWAP:
+        await _swap_back(work)
+    elif job.original_was_on:
+        await turn_original(work, on=True)
+    if job.in_solution and work.environment.dataverse_url:
+        original = await read_original(work)
+        if original.etag and not original.is_managed:
+            title = job.display_name
+            is_renamed = any(change.state in _MAY_RENAME for change in job.history)
+            anew = is_renamed and retired_name(title) != title
+            await rename(work, job.original_id, title, seen=original, anew=anew)
+    return _next(work, RollbackStage.CALLERS_BACK, "The original is as it was.")
+
+
+async def _swap_back(work: Work) -> None:
+    """Let the original take the copy's place; raises `Blocked` if the copy is on again instead."""
+    copy, original = copy_of(work), original_of(work)
+    if work.job.has_stopped_both and work.job.neither_since is None:
+        # A read may have said that one is on, and nothing that this job has written does.
+        await work.save(replace(work.job, neither_since=work.services.now))
+    is_back = work.job.neither_since is None and await original.is_on()
+    if not work.job.original_was_on or is_back:
+        await copy.turn_off()
+        await work.save(replace(work.job, neither_since=None, failure=None))
+        return
+    if work.job.neither_since is None and await copy.is_on():
+        await check_could_start(work, await read_original(work))
+    if not await exchange(work, off=copy, on=original):
+        failure = work.job.failure or Failure(reason="")
+        await work.save(replace(work.job, failure=None))
+        raise Blocked(failure.reason, instruction=failure.instruction, code=failure.code)
+
+
+async def _accept_replay(work: Work) -> None:
+    """Note what the original will replay; raises `Blocked` if nobody has accepted that.
+
+    It may have been stopped since the order was given. A swap that failed has to bring the original
+    back whatever comes of it: nobody ordered that.
+    """
+    job, now = work.job, work.services.now
+    replay = replay_of(job)
+    if replay is None:
+        return
+    if job.requested and not job.may_replay:
+        raise Blocked(
+            warning([replay], now),
+            instruction='Order the rollback again with "replay": true (--replay-backlog).',
+            code=Reason.REPLAY,
+        )
+    await work.save(noted(job, f"Replays what is pending: {replay.text(now)}."))
+
+
+async def _callers_back(work: Work) -> FlowJob:
+    """Put back exactly what was changed at each caller; a conflict is for a person."""
+    await wait_for_called_by_url(work, in_circle=True)
+    services = work.services
+    changed = await revert_callers(work)
+    if changed or work.job.cut_over_at:
+        # From now on the copy, not the original, has to fall quiet.
+        kinds = {record.caller.kind for record in changed}
+        stale = max((services.callers[kind].staleness for kind in kinds), default=timedelta(0))
+        job = replace(work.job, cut_over_at=services.now, quiet_for=stale or None, drained=())
+        await work.save(job)
+    return _next(work, RollbackStage.COPY_QUIET, "Every caller is as it was.")
+
+
+async def _copy_quiet(work: Work) -> FlowJob:
+    """Wait until the copy is not called any more, as for an original before it is retired."""
+    job = work.job
+    is_called = job.pattern is Pattern.CALLED and bool(job.copy_flow_name)
+    if is_called:
+        check_own_channels(work)
+        try:
+            await _wait_until_copy_is_quiet(work)
+        except Waiting as err:
+            is_late = err.code == Reason.QUIET and _should_be_quiet(work)
+            if is_late and (mended := await callers_moved_again(work)):
+                return mended
+            raise
+        await check_manual_callers(work)
+        await check_agents_back(work)
+    await wait_for_parents(work)
+    if is_called:
+        await _wait_for_runs_of_callers(work)
+    return _next(work, RollbackStage.COPY_OFF, "Nobody calls the copy any more.")
+
+
+def _should_be_quiet(work: Work) -> bool:
+    """Say whether callers had time to leave the copy: who calls it still was sent to it again."""
+    began = work.job.cut_over_at
+    return began is not None and began + work.services.settings.quiet_period <= work.services.now
+
+
+async def _wait_until_copy_is_quiet(work: Work) -> None:
+    job, services = work.job, work.services
+    try:
+        runs = await services.flow_reports.runs(
+            job.environment_id, job.copy_flow_name, since=services.now - RUN_HISTORY
+        )
+    except NotFound:
+        return
+    if any(run.is_going for run in runs):
+        until = services.now + services.settings.wait_poll
+        raise Waiting("A run of the copy is still going.", until=until, code=Reason.RUNNING)
+    last = [run.started for run in runs] + ([job.cut_over_at] if job.cut_over_at else [])
+    if not last:
+        return  # nobody was ever told of it
+    until = max(last) + max(services.settings.quiet_period, job.quiet_for or timedelta(0))
+    if until > services.now:
+        raise Waiting(
+            "The copy has to be quiet before it is turned off.", until=until, code=Reason.QUIET
+        )
+
+
+async def _wait_for_runs_of_callers(work: Work) -> None:
+    """A run that began before its flow was put back, or of a parent's copy, may call the copy."""
+    copies = [
+        Calling(
+            id=one.id,
+            environment_id=one.environment_id,
+            flow_name=one.copy_flow_name,
+            began_by=work.services.now,
+        )
+        for one in await work.related(work.job.parents)
+        if one.copy_flow_name
+    ]
+    await wait_for_runs(work, [*copies, *await calling_flows(work, CallerState.REVERTED)])
+
+
+async def _copy_off(work: Work) -> FlowJob:
+    """Turn the copy off and give it the name it had as a copy."""
+    if mended := await look_again(work):
+        return mended
+    is_left = await _copy_off_and_named(work)
+    await forget_agents(work)
+    job = replace(
+        work.job,
+        requested=None,
+        cut_over_at=None,
+        rollback_stage=None,
+        copy_is_left=is_left,
+    )
+    left = "the copy is off" if is_left else "there is no copy"
+    text = f"Rolled back: the original works as before and {left}."
+    return moved(job, JobState.ROLLED_BACK, text, now=work.services.now)
+
+
+async def _copy_off_and_named(work: Work) -> bool:
+    """Turn the copy off under the name of a copy; return False if it is gone."""
+    try:
+        await turn_copy(work, FlowState.OFF)
+        await rename(work, work.job.copy_id, copy_name(work.job.display_name))
+    except NotFound:
+        return False
+    return True
+
+
+def _next(work: Work, stage: RollbackStage, text: str) -> FlowJob:
+    job = replace(work.job, rollback_stage=stage)
+    return moved(job, JobState.ROLLING_BACK, text, now=work.services.now)

@@ -1,0 +1,229 @@
+"""Let jobs whose callers stand in one resource write them together, while the rows of all are held.
+
+The last search tells which ids stand in a resource, and who has come to write it is noted beside.
+Whoever comes waits a while for those that are on their way; the last one, or the one whose time has
+passed first, writes for all.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+
+from shared.alerts import readable
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.caller_records import Move
+from shared.domain.ids import job_id, key_of
+from shared.domain.jobs.flow_job import FlowJob, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.errors import Conflict, NotFound, ProductError, UnreadableRow, Waiting
+from shared.jobs.job_kinds import FLOW
+from shared.reason import Reason
+from shared.rows import Kept
+from shared.services import Services
+from shared.steps.flows.read_back import looks
+from shared.steps.step_context import Work
+from shared.steps.updating_callers.record_callers import flow_ids_of
+from shared.steps.write_permission import linked_environment
+
+_ON_THEIR_WAY = frozenset({JobState.PLANNED, JobState.COPYING, JobState.COPIED, JobState.PROVEN})
+#: What a job may wait for that has its callers written by another one meanwhile.
+_MAY_WAIT_FOR = frozenset(
+    {
+        "",
+        Reason.GATHERING,
+        Reason.RESOURCE,
+        Reason.THROTTLED,
+        Reason.KILL_SWITCH,
+        Reason.WINDOW,
+    }
+)
+
+
+async def wait_for_others(work: Work, caller: Caller) -> bool:
+    """Return, if the resource of a caller may be written now, whether others may write it too.
+
+    Else raise `Waiting`: no job waits for longer than `gather_callers_for` since it came to its
+    callers.
+    """
+    job, services, key = work.job, work.services, key_of(caller.resource)
+    held = set[str]()
+    async for place in services.tables.places.query(key):
+        held |= place.item.caller.trigger_url_ids | place.item.caller.child_flow_ids
+    own = move_of(job, caller.resource)
+    if held <= own.holds:
+        return False
+    await services.tables.moves.upsert(own)
+    await services.tables.moves.clear(job.id)  # whoever waits for this one sees it come
+    held.difference_update(*[move.holds for move in await services.tables.moves.all(key)])
+    came = [one.at for one in job.history if one.state == JobState.UPDATING_CALLERS]
+    until = max(came, default=services.now) + services.settings.gather_callers_for
+    if not held or until <= services.now:
+        return True
+    async for other in _coming(work, held):
+        if not _comes_by(other, until):
+            continue
+        # Noted before the other is looked at again: who leaves after that wakes this one.
+        await services.tables.moves.upsert(replace(own, resource_id=other.id, holds=frozenset()))
+        kept = await services.tables.jobs.get(other.environment_id, other.id)
+        if kept and _comes_by(kept.item, until):
+            raise Waiting(
+                f"{other.display_name} is on its way, and may have callers in the same place"
+                f" ({caller.label}): they are written at once.",
+                until=until,
+                code=Reason.GATHERING,
+            )
+    return True
+
+
+async def _coming(work: Work, held: set[str]) -> AsyncIterator[FlowJob]:
+    """Yield the jobs that these ids may belong to, and that have not come to their callers."""
+    job, tables = work.job, work.services.tables
+    for identity in sorted(held):
+        there = await tables.coming.get("url", identity)
+        places = [(there.item.environment_id, there.item.job_id)] if there else []
+        places.append((job.environment_id, job_id(job.environment_id, identity, job.policy_id)))
+        for place in places:
+            with suppress(UnreadableRow):  # it holds up no other
+                if (kept := await tables.jobs.get(*place)) and _is_before_callers(kept.item):
+                    yield kept.item
+    # Whose URL it is that a caller holds may not be known before it is proven.
+    own = await tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
+    if not own or not held.intersection(own.item.unclaimed_urls):
+        return
+    async for unknown in tables.coming.query("unknown"):
+        with suppress(UnreadableRow):
+            kept = await tables.jobs.get(unknown.item.environment_id, unknown.item.job_id)
+            if kept is None or not _is_before_callers(kept.item):
+                with suppress(Conflict, NotFound):  # each is looked at once after that
+                    await tables.coming.delete(unknown)
+            elif kept.item.id != job.id and kept.item.original_url_id in {"", *held}:
+                yield kept.item
+
+
+async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) -> None:
+    """Wake the jobs that wait for one which will not come to its callers soon."""
+    until = services.now + services.settings.gather_callers_for
+    has_come = after.is_proven and after.reached not in _ON_THEIR_WAY
+    if has_come or not _is_before_callers(before):
+        return
+    # What every job waits for, whatever becomes of it: to ask each time costs more than it gains.
+    if _comes_by(after, until) or after.code in {Reason.THROTTLED, Reason.KEY_LIST}:
+        return
+    moves = services.tables.moves
+    async for waits in readable(services, moves.scan(after.id)):
+        place = (waits.item.environment_id, waits.item.job_id)
+        await FLOW.wake(services, place, code=Reason.GATHERING)
+        with suppress(Conflict, NotFound):
+            await moves.delete(waits)
+
+
+def move_of(job: FlowJob, resource: str, *, is_done: bool = False) -> Move:
+    """Return what tells others that a job writes a resource."""
+    return Move(
+        resource_id=key_of(resource),
+        environment_id=job.environment_id,
+        job_id=job.id,
+        holds=frozenset({job.original_url_id, *flow_ids_of(job)} - {""}),
+        is_done=is_done,
+    )
+
+
+def _is_before_callers(job: FlowJob) -> bool:
+    return job.reached in _ON_THEIR_WAY and job.pattern is Pattern.CALLED
+
+
+def _comes_by(job: FlowJob, until: datetime) -> bool:
+    """Return whether a job is on its way to its callers, as far as it knows in time.
+
+    One that is stuck, ordered back or left for later by a first wave is not.
+    """
+    return (
+        _is_before_callers(job)
+        and not job.is_finished
+        and job.requested is None
+        and job.code != Reason.FIRST_WAVE
+        and job.due is not None
+        and job.due < until
+    )
+
+
+class Gathering:
+    """Other jobs that write a resource, in the hands of this delivery until the stack ends."""
+
+    def __init__(self, work: Work, resource: str, stack: AsyncExitStack) -> None:
+        """Hold no row yet."""
+        self._work = work
+        self._resource = resource
+        self._stack = stack
+        self._due = set[str]()
+
+    async def each(self) -> AsyncIterator[Work]:
+        """Yield the jobs that wait to write it.
+
+        Those that another delivery looks at are looked for again for a moment: that one finds the
+        resource taken.
+        """
+        seen = set[str]()
+        async for _ in looks(self._work):
+            is_busy = False
+            async for kept in _others(self._work, self._resource):
+                job = kept.item
+                if job.id in seen:
+                    continue
+                if job.is_held(self._work.services.now):
+                    is_busy = True
+                    continue
+                seen.add(job.id)
+                if _may_be_taken(job):
+                    with suppress(ProductError):  # what it is, its own delivery finds
+                        yield await self._stack.enter_async_context(self._held(kept))
+            if not is_busy:
+                return
+
+    def go_on(self, work: Work) -> None:
+        """Let a job be looked at as soon as it is given back; else it waits as before."""
+        self._due.add(work.job.id)
+
+    @asynccontextmanager
+    async def _held(self, kept: Kept[FlowJob]) -> AsyncIterator[Work]:
+        job, own, services = kept.item, self._work.job, self._work.services
+        environment = self._work.environment
+        if (job.environment_id, job.policy_id) != (own.environment_id, own.policy_id):
+            environment = await linked_environment(services, job.environment_id, job.policy_id)
+        held = await FLOW.claim(services, kept)
+        try:
+            async with held.renewed():
+                yield Work(held, environment)
+        finally:
+            job = held.job
+            with suppress(ProductError):  # without it the lease ends by itself
+                if job.id in self._due:
+                    job = replace(job, due=services.now)
+                    await FLOW.remind(services, job)
+                await FLOW.send(services, await held.end(job))
+
+
+def _may_be_taken(job: FlowJob) -> bool:
+    """Say whether nothing else is due with a job than the write of its callers.
+
+    Where deliveries have died or are under way each job goes on by itself.
+    """
+    return (
+        job.requested is None
+        and job.code in _MAY_WAIT_FOR
+        and not job.is_stuck
+        and job.settles_at is None
+        and job.crashes == 0
+    )
+
+
+async def _others(work: Work, resource: str) -> AsyncIterator[Kept[FlowJob]]:
+    """Yield the other jobs that have come to write a resource."""
+    tables = work.services.tables
+    for move in await tables.moves.all(key_of(resource)):
+        if not move.is_done and move.job_id != work.job.id:
+            with suppress(UnreadableRow):  # it holds up no other
+                other = await tables.jobs.get(move.environment_id, move.job_id)
+                if other and other.item.reached is JobState.UPDATING_CALLERS:
+                    yield other

@@ -1,0 +1,77 @@
+"""What was to be changed at each caller, noted before it was changed: a log that undoes it."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Self
+
+from shared.domain.callers import caller_edit
+from shared.domain.callers.caller import CallerValue
+from shared.domain.callers.caller_records import CallerIntent, CallerRecord, standing_edits
+from shared.domain.callers.unchanged_content import Surroundings, changes, outside
+from shared.jobs.fenced_rows import FencedRows
+from shared.steps.step_context import Work
+
+
+class UndoLog:
+    """The intents of one job, in order. None is ever replaced; older leases add none."""
+
+    def __init__(self, work: Work, rows: FencedRows[CallerIntent]) -> None:
+        """Use `open`."""
+        self._work = work
+        self._rows = rows
+        self._intents: dict[str, list[CallerIntent]] = defaultdict(list)
+        #: What this delivery has noted, by resource.
+        self._noted: dict[str, Mapping[str, str]] = {}
+
+    @classmethod
+    async def open(cls, work: Work) -> Self:
+        """Read the log; raises `LeaseLost`."""
+        rows = work.held.rows(work.services.tables.intents)
+        log = cls(work, rows)
+        for intent in await rows.all():
+            log._intents[intent.caller_id].append(intent)
+        return log
+
+    def edits(self, record: CallerRecord) -> tuple[caller_edit.ChangedPlace, ...]:
+        """Return all that was changed at a caller, or may have been, and still stands."""
+        return standing_edits(record, self._intents[record.id])
+
+    def surroundings(self, records: Sequence[CallerRecord], since: datetime) -> Surroundings:
+        """Return what each delivery noted since then around these callers of one resource."""
+        intents = (intent for record in records for intent in self._intents[record.id])
+        return Surroundings.of(one for one in intents if one.noted and one.noted >= since)
+
+    async def append(
+        self,
+        record: CallerRecord,
+        value: CallerValue,
+        edits: Sequence[caller_edit.ChangedPlace] = (),
+        *,
+        is_first: bool = False,
+    ) -> None:
+        """Note a change of `value` before it is made, or by no edits one that is undone.
+
+        `is_first`: no earlier one stands there any more.
+        """
+        intent = CallerIntent(
+            job_id=record.job_id,
+            caller_id=record.id,
+            lease_number=self._work.job.lease_number,
+            sequence=sum(map(len, self._intents.values())),
+            edits=caller_edit.to_json(edits),
+            is_first=is_first,
+            around=self._news(record, value),
+            noted=self._work.services.now,
+        )
+        await self._rows.upsert(intent)
+        self._intents[record.id].append(intent)
+
+    def _news(self, record: CallerRecord, value: CallerValue) -> dict[str, str]:
+        if value.around is None:
+            return {}
+        resource = record.caller.resource
+        news = changes(self._noted.get(resource, {}), value.around)
+        self._noted[resource] = value.around
+        is_json = self._work.services.callers[record.caller.kind].is_json
+        return {**news, record.id: outside(record.id, value.text, is_json=is_json)}

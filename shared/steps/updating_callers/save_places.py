@@ -1,0 +1,275 @@
+"""Read and write the values of callers in one resource: flows as definitions, others as texts."""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.environment import Environment
+from shared.domain.flow import Workflow, WorkflowChange
+from shared.domain.platform_errors import code_for
+from shared.errors import Blocked, Conflict, NotFound, Refused
+from shared.ports import CallerKind, FoundInFlows, ReadOnSave, WritesTogether
+from shared.reason import Reason
+from shared.steps.flows.effect import Write, perform, skip_if_gone, with_fallback
+from shared.steps.flows.lease_resource import HeldResource
+from shared.steps.flows.read_back import looks, wait_to_see
+from shared.steps.flows.update_workflow import Owned, for_owner
+from shared.steps.flows.write_definition import (
+    SavedFlow,
+    demands_newer_shape,
+    keep_references,
+    saving,
+    stands,
+)
+from shared.steps.step_context import Work
+from shared.steps.write_permission import permit_write
+
+
+class NotSaved(Blocked):
+    """Flows that use a caller's value are saved, and the platform does not keep the save."""
+
+
+type Values = Sequence[tuple[Caller, CallerValue]]
+type Standing = Mapping[str, CallerValue]
+
+
+async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, CallerValue]:
+    """Return what stands at places of one resource, by address, without those that are gone."""
+    if isinstance(kind, WritesTogether):
+        return dict(await kind.read_all(callers))
+    found = {}
+    for caller in callers:
+        with suppress(NotFound):
+            found[caller.address] = await kind.read(caller)
+    return found
+
+
+async def read_to_write(
+    work: Work, kind: CallerKind, callers: Sequence[Caller]
+) -> dict[str, CallerValue]:
+    """Do so before a write: flows have all connection references that they had before this job."""
+    found = await read_places(kind, callers)
+    if isinstance(kind, FoundInFlows):
+        for address, value in found.items():
+            environment_id, _, workflow_id = address.partition("/")
+            text = await keep_references(work, environment_id, workflow_id, value.text)
+            found[address] = replace(value, text=text)
+    return found
+
+
+def holds_value(kind: CallerKind, now: CallerValue, value: CallerValue) -> bool:
+    """Say whether a place holds what was written; a flow may hold it in the newer shape."""
+    if isinstance(kind, FoundInFlows):
+        return stands(now.text, value.text)
+    return now.text == value.text
+
+
+async def write_places(
+    work: Work, resource: HeldResource, kind: CallerKind, values: Values, standing: Standing
+) -> None:
+    """Put texts at places, in one call where the kind can; `standing` is what was read there.
+
+    Each write is permitted right before it. Raises `Conflict`, and `Blocked` with the caller, or
+    the flow, that cannot be saved.
+    """
+
+    async def permit() -> None:
+        for caller, _ in values:
+            await permit_caller(work, caller)
+        await resource.permit()
+
+    if isinstance(kind, WritesTogether):
+        await _write(Write(permit=permit, call=lambda: kind.write_all(values)), labels(values))
+        return
+    for caller, value in values:
+        if isinstance(kind, FoundInFlows):
+            flow = await _caller_flow(work, kind, caller, standing[caller.address])
+            await _write(await _save(work, flow, value.text, permit), caller.label)
+            continue
+        await _write(Write(permit=permit, call=partial(kind.write, caller, value)), caller.label)
+        if isinstance(kind, ReadOnSave):
+            await _save_readers(work, kind, caller, permit)
+
+
+async def permit_caller(work: Work, caller: Caller) -> None:
+    """Return if the caller may be written now: its own environment has a say in it."""
+    if caller.environment_id and caller.environment_id != work.job.environment_id:
+        await permit_write(work.services, caller.environment_id)
+    await work.permit_write()
+
+
+def labels(values: Values) -> str:
+    """Name the places for a person."""
+    more = len(values) - 1
+    return values[0][0].label + (f" (and {more} more there)" if more else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowToSave:
+    """A flow that is saved because it is a caller, or uses one."""
+
+    title: str
+    environment: Environment
+    workflow_id: str
+    owner_id: str
+    client_data: str
+    read: Callable[[], Awaitable[str]]
+    #: Saves a text on behalf of a user, or as the app.
+    call: Callable[[str, str | None], Awaitable[object]]
+
+
+async def _caller_flow(
+    work: Work, kind: CallerKind, caller: Caller, value: CallerValue
+) -> FlowToSave:
+    async def read() -> str:
+        return (await kind.read(caller)).text
+
+    def save(text: str, behalf: str | None) -> Awaitable[None]:
+        return kind.write(caller, replace(value, text=text, on_behalf_of=behalf))
+
+    return FlowToSave(
+        title=caller.label,
+        environment=await _environment(work, caller),
+        workflow_id=caller.workflow_id or "",
+        owner_id=value.owner_id,
+        client_data=value.text,
+        read=read,
+        call=save,
+    )
+
+
+async def _save_readers(
+    work: Work, kind: ReadOnSave, caller: Caller, permit: Callable[[], Awaitable[None]]
+) -> None:
+    """Save each flow that uses a value, so that it takes the new one over, and see it saved.
+
+    Raises `NotSeen`, and `NotSaved` with the flows whose save the platform accepts and drops.
+    """
+    environment = await _environment(work, caller)
+    found = await kind.flows_to_save(caller)
+    #: The versions that a flow had before it was saved.
+    before: dict[str, set[str]] = {}
+    for flow in found.flows:
+        if _was_saved_after(flow, found.written_at):
+            continue
+        etags = before.setdefault(flow.workflow_id, {flow.etag})
+        try:
+            await _save_reader(work, environment, flow, caller, permit)
+        except Conflict:
+            # Lists lag longest (platform.md#reads-lag), and this app may have saved the flow just
+            # now.
+            now = await work.services.workflows.get(environment, flow.workflow_id)
+            etags.add(now.etag)
+            if not _was_saved_after(now, found.written_at):
+                await _save_reader(work, environment, now, caller, permit)
+    unsaved: Sequence[Workflow] = [one for one in found.flows if one.workflow_id in before]
+    async for _ in looks(work):
+        unsaved = await _unsaved(work, environment, unsaved, before, found.written_at)
+        if not unsaved:
+            return
+    await wait_to_see(work, f"The save of the flows that use the {caller.label}")
+    names = ", ".join(sorted(flow.name for flow in unsaved))
+    raise NotSaved(
+        f"The {caller.label} has its new value, but these flows still use the old one, because "
+        f"Power Automate does not keep their save: {names}.",
+        instruction="Open each of these flows in Power Automate and save it. Then retry.",
+        code=Reason.CALLER,
+    )
+
+
+def _was_saved_after(flow: Workflow, written_at: datetime | None) -> bool:
+    """Return whether a flow was saved after its value was written, and so uses that value.
+
+    A flow that was saved within the same second may have been saved before the write.
+    """
+    return bool(flow.modified_at and written_at and flow.modified_at > written_at)
+
+
+async def _unsaved(
+    work: Work,
+    environment: Environment,
+    flows: Iterable[Workflow],
+    before: Mapping[str, Collection[str]],
+    written_at: datetime | None,
+) -> list[Workflow]:
+    """Return the flows that still read as before they were saved, without those that are gone."""
+    unsaved = []
+    for flow in flows:
+        with suppress(NotFound):
+            now = await work.services.workflows.get(environment, flow.workflow_id)
+            # A read may lag so far that it shows a version from before all of these.
+            is_old = written_at and now.modified_at and now.modified_at < written_at
+            if is_old or now.etag in before[flow.workflow_id]:
+                unsaved.append(flow)
+    return unsaved
+
+
+async def _save_reader(
+    work: Work,
+    environment: Environment,
+    row: Workflow,
+    caller: Caller,
+    permit: Callable[[], Awaitable[None]],
+) -> None:
+    workflows = work.services.workflows
+    text = await keep_references(work, environment.id, row.workflow_id, row.client_data)
+
+    async def read() -> str:
+        return (await workflows.get(environment, row.workflow_id)).client_data
+
+    def save(text: str, behalf: str | None) -> Awaitable[None]:
+        change = WorkflowChange(client_data=text, on_behalf_of=behalf)
+        return workflows.update(environment, row.workflow_id, change, etag=row.etag)
+
+    flow = FlowToSave(
+        title=f"flow {row.name}",
+        environment=environment,
+        workflow_id=row.workflow_id,
+        owner_id=row.owner_id,
+        client_data=text,
+        read=read,
+        call=save,
+    )
+    write = with_fallback(await _save(work, flow, text, permit), skip_if_gone)
+    await _write(write, flow.title, f" It uses the {caller.label}, which has its new value.")
+
+
+async def _save(
+    work: Work, flow: FlowToSave, client_data: str, permit: Callable[[], Awaitable[None]]
+) -> Write:
+    owned = Owned(title=flow.title, environment=flow.environment, owner_id=flow.owner_id)
+
+    def write_of(text: str) -> Write:
+        return for_owner(work, owned, call=lambda behalf: flow.call(text, behalf), permit=permit)
+
+    saved = SavedFlow(
+        title=flow.title,
+        environment_id=flow.environment.id,
+        before=flow.client_data,
+        read=flow.read,
+        write_of=write_of,
+        newer_shape_first=await demands_newer_shape(work.services, flow.environment.id),
+    )
+    return saving(work, saved, client_data)
+
+
+async def _environment(work: Work, caller: Caller) -> Environment:
+    if caller.environment_id in {None, work.environment.id}:
+        return work.environment
+    return await work.services.environments.lately(caller.environment_id or "")
+
+
+async def _write(write: Write, label: str, why: str = "") -> None:
+    """Perform a write; raises `Blocked` that names the place if its content is refused."""
+    try:
+        await perform(write)
+    except Refused as err:
+        raise Blocked(
+            f"The {label} cannot be saved with the new URL: {err}{why}",
+            instruction=f"Mend in the {label} what the message names, and save it; or point it at "
+            "the copy by hand. Then retry.",
+            code=code_for(err.code, err.detail),
+        ) from err

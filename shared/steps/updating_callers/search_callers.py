@@ -1,0 +1,86 @@
+"""Search for callers once, for as many assessments as ask for the same moment.
+
+Callers of one environment's flows may lie in any other. So the places of a search are kept, and an
+assessment that names the search's time takes them instead of reading the whole tenant again.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.assessment.snapshots import NoAnswer
+from shared.domain.callers.caller_records import Place, WholeSearch, places_of
+from shared.domain.environment import Environment
+from shared.ports import CallerKind
+from shared.services import Services
+from shared.steps.optional_read import ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What a search looked through."""
+
+    #: When the search of each kind began; those that did not come to their end are left out.
+    began: Mapping[str, datetime]
+    #: What was not searched, in words.
+    gaps: tuple[str, ...]
+
+    @property
+    def at(self) -> datetime | None:
+        """The moment that another assessment can name to use the same search."""
+        return min(self.began.values(), default=None)
+
+    def covers(self, place: Place) -> bool:
+        """Say whether a place was found by it; others may be gone."""
+        began = self.began.get(place.caller.kind)
+        return began is not None and place.seen >= began
+
+
+async def search_callers(
+    services: Services, everywhere: Sequence[Environment], *, since: datetime | None = None
+) -> Searched:
+    """Search every kind in all environments but those that an assessment reads by itself.
+
+    `since`: use what was searched from then on.
+    """
+    kinds = [kind for kind in services.callers.values() if not kind.assessed_apart]
+    answers = await asyncio.gather(
+        *(_searched(services, kind, everywhere, since) for kind in kinds)
+    )
+    began: dict[str, datetime] = {}
+    gaps: list[str] = []
+    for kind, answer in zip(kinds, answers, strict=True):
+        if isinstance(answer, NoAnswer):
+            gaps.append(f"Places of kind {kind.kind} were not all searched: {answer.why}.")
+        else:
+            began[kind.kind] = answer
+    return Searched(began=began, gaps=tuple(gaps))
+
+
+async def _searched(
+    services: Services,
+    kind: CallerKind,
+    everywhere: Sequence[Environment],
+    since: datetime | None,
+) -> datetime | NoAnswer:
+    """Return when the search that counts began."""
+    table = services.tables.whole_searches
+    ids = frozenset(environment.id for environment in everywhere)
+    if since and (kept := await table.get("search", kind.kind)):
+        earlier = kept.item
+        if earlier.began >= since and ids <= earlier.environment_ids:
+            return earlier.began
+    began = services.now
+    found = await ask(_places(kind, everywhere, began))
+    if isinstance(found, NoAnswer):
+        return found
+    await services.tables.places.upsert(*found)
+    await table.upsert(WholeSearch(kind=kind.kind, began=began, environment_ids=ids))
+    return began
+
+
+async def _places(
+    kind: CallerKind, everywhere: Sequence[Environment], seen: datetime
+) -> list[Place]:
+    return [place async for caller in kind.find(everywhere) for place in places_of(caller, seen)]

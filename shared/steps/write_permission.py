@@ -1,0 +1,137 @@
+"""The one gate before every write: kill switch, the environment's mode, its window, its policy."""
+
+from datetime import UTC, datetime, timedelta
+
+from shared.domain.environment import Environment, EnvironmentSettings, Mode
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.maintenance_window import opens_at
+from shared.domain.kill_switch import Flag
+from shared.errors import Blocked, NotFound, UnreadableRow, Waiting
+from shared.reason import Reason
+from shared.services import Services
+
+KILL_SWITCH = "kill-switch"
+
+
+async def settings_of(services: Services, environment_id: str) -> EnvironmentSettings:
+    """Return what an administrator decided for an environment; by default read only."""
+    kept = await services.tables.environments.get("environment", environment_id)
+    return kept.item if kept else EnvironmentSettings(environment_id=environment_id)
+
+
+async def kill_switch(services: Services) -> Flag | None:
+    """Return the switch as it stands; None: nobody ever turned it, and it is off.
+
+    One that cannot be read counts as on, turned by nobody.
+    """
+    try:
+        kept = await services.tables.flags.get("flag", KILL_SWITCH)
+    except UnreadableRow as err:
+        at = datetime.fromtimestamp(0, UTC)
+        return Flag(name=KILL_SWITCH, is_on=True, by="", at=at, reason=f"{err}.")
+    return kept.item if kept else None
+
+
+async def permit_write(
+    services: Services,
+    environment_id: str,
+    *,
+    anytime: bool = False,
+    settings: EnvironmentSettings | None = None,
+) -> None:
+    """Return if a write is allowed at this moment; else raise `Waiting` or `Blocked`.
+
+    `anytime` leaves the maintenance window out of account; `settings` as they were just read.
+    """
+    switch = await kill_switch(services)
+    if switch and switch.is_on:
+        until = services.now + services.settings.wait_poll
+        text = "The kill switch is on: nothing is written."
+        if not switch.by:
+            text = f"{switch.reason} It counts as on: nothing is written."
+        raise Waiting(text, until=until, code=Reason.KILL_SWITCH)
+    settings = settings or await settings_of(services, environment_id)
+    if settings.mode is Mode.ASSESS:
+        raise Blocked(
+            f"Environment {environment_id} is in mode assess: nothing is written there.",
+            instruction="Set its mode to approve or auto, then retry.",
+            code=Reason.MODE,
+        )
+    window = settings.maintenance_window
+    opening = opens_at(window, services.now)
+    if opening and not anytime:
+        text = f"Outside the maintenance window {window} UTC."
+        raise Waiting(text, until=opening, code=Reason.WINDOW)
+
+
+async def refuse_excluded(services: Services, job: FlowJob) -> None:
+    """Raise `Blocked` if an administrator has excluded the original of this job."""
+    settings = await settings_of(services, job.environment_id)
+    if job.names & settings.excluded_flows:
+        raise Blocked(
+            f"{job.display_name} is excluded: the app does not touch it.",
+            code=Reason.EXCLUDED,
+        )
+
+
+async def linked_environment(
+    services: Services, environment_id: str, policy_id: str, *, anew: bool = False
+) -> Environment:
+    """Return the environment if it is still linked to this policy; else raise `Waiting`.
+
+    It goes by what was read within the last minute, unless it is to read the environment `anew`.
+    """
+    environment = await _existing(services, environment_id, anew=anew)
+    later = _later(services)
+    link = environment.policy
+    if link is None:
+        raise Waiting(
+            "The environment is no longer linked to an encryption policy.",
+            until=later,
+            code=Reason.NOT_LINKED,
+        )
+    if policy_id and link.policy_id.lower() != policy_id.lower():
+        raise Waiting(
+            "The environment was moved to another encryption policy.",
+            until=later,
+            code=Reason.NOT_LINKED,
+        )
+    if not environment.is_linked:
+        raise Waiting(
+            f"The environment's policy is {link.status}.", until=later, code=Reason.NOT_LINKED
+        )
+    return environment
+
+
+async def environment_without_key(
+    services: Services, environment_id: str, *, even_linked: bool
+) -> Environment:
+    """Return the environment of a job that prepares it for a key.
+
+    Raises `Blocked` once a policy is linked, unless what was done is to be undone (`even_linked`).
+    """
+    environment = await _existing(services, environment_id)
+    if environment.policy is not None and not even_linked:
+        raise Blocked(
+            f"{environment.display_name} was linked to an encryption policy meanwhile.",
+            instruction="Cancel this job; what stays on Microsoft's key is copied by a remediation "
+            "in mode apply.",
+            code=Reason.LINKED,
+        )
+    return environment
+
+
+async def _existing(services: Services, environment_id: str, *, anew: bool = False) -> Environment:
+    read = services.environments.get if anew else services.environments.lately
+    try:
+        return await read(environment_id)
+    except NotFound as err:
+        raise Blocked(
+            f"Environment {environment_id} is gone.",
+            instruction="Nothing is left to do there: cancel the job.",
+            code=Reason.ENVIRONMENT,
+        ) from err
+
+
+def _later(services: Services) -> datetime:
+    return services.now + max(services.settings.wait_poll, timedelta(seconds=1))

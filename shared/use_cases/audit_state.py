@@ -1,0 +1,107 @@
+"""What orders change, as the audit trail shows it before and after: by the id that they name."""
+
+from collections import Counter
+from typing import Any, cast
+
+from shared.domain.environment import EnvironmentSettings
+from shared.domain.identifiers import environment_identifier
+from shared.rows import adapter_of
+from shared.services import Services
+from shared.steps.write_permission import kill_switch, settings_of
+from shared.use_cases.archive_runs import show_run_archives
+from shared.use_cases.audit_log import State
+from shared.use_cases.check_address_ranges import list_editions
+from shared.use_cases.manage_firewall_fixes import list_repairs
+from shared.use_cases.read_remediation_rows import find, jobs_of
+
+
+async def environment_state(services: Services, environment_id: str) -> State:
+    """Return what is decided for an environment."""
+    # As the platform writes it: it takes an id in any case.
+    settings = await settings_of(services, environment_identifier(environment_id))
+    state: State = adapter_of(cast("Any", EnvironmentSettings)).dump_python(settings, mode="json")
+    return state
+
+
+async def new_remediation(services: Services, remediation_id: str) -> State:
+    """Return what a remediation was made to do; before it is made it has no id."""
+    if not remediation_id:
+        return {}
+    made = await find(services, remediation_id)
+    return {
+        "remediation": made.id,
+        "created": made.created.isoformat(),
+        "mode": str(made.mode),
+        "environments": made.environment_ids,
+        "flows": made.flow_ids,
+        "reconcile": made.reconcile,
+    }
+
+
+async def new_assessment(services: Services, identity: str) -> State:
+    """Return what an assessment was ordered of; before it is made the id is its environment's."""
+    kept = await services.tables.remediations.get("remediation", identity)
+    if kept is None:
+        return {}
+    return {"assessment": identity, "environments": kept.item.environment_ids}
+
+
+async def remediation_state(services: Services, remediation_id: str) -> State:
+    """Return how far a remediation is: its environments, approvals, flows by state."""
+    identity = remediation_id.lower()
+    flows = Counter(str(job.state) for job in await jobs_of(services, identity))
+    jobs = await services.tables.environment_jobs.all(identity)
+    return {
+        **{job.environment_id: str(job.state) for job in jobs},
+        **{f"{job.environment_id} approved": job.approved_version for job in jobs},
+        "flows": dict(flows),
+    }
+
+
+async def archives_state(services: Services, remediation_id: str) -> State:
+    """Return how far the runs of each original are archived, by job."""
+    shown = await show_run_archives(services, remediation_id.lower())
+    return {
+        one.job_id: {"of": one.display_name, "state": str(one.state), "runs": one.runs}
+        for one in shown.archives
+    }
+
+
+async def repairs_state(services: Services, _: str) -> State:
+    """Return what the app has put into each list of a firewall, and for which environments."""
+    return {
+        f"{one.gap} in {one.opening.resource_id} {one.opening.part}".rstrip(): {
+            "state": str(one.state),
+            "entries": one.opening.entries,
+            "environments": one.environment_ids,
+        }
+        for one in await list_repairs(services)
+    }
+
+
+async def ranges_state(services: Services, _: str) -> State:
+    """Return the editions of Microsoft's list that were seen, and what is open of each."""
+    return {
+        str(one.change_number): {
+            "looked": one.looked.isoformat(),
+            "code": one.code,
+            "firewalls": [closed.gap for closed in one.firewalls],
+        }
+        for one in await list_editions(services)
+    }
+
+
+async def keys_state(services: Services, _: str) -> State:
+    """Return what is told of the key of each policy: level by finding."""
+    told: dict[str, dict[str, str]] = {}
+    for one in await services.tables.key_findings.all():
+        finding = one.finding
+        found = told.setdefault(one.policy_id, {})
+        found[f"{finding.code} {finding.subject}".rstrip()] = str(finding.level)
+    return told
+
+
+async def switch_state(services: Services, _: str) -> State:
+    """Return the kill switch."""
+    flag = await kill_switch(services)
+    return {"on": flag.is_on, "reason": flag.reason} if flag else {"on": False}

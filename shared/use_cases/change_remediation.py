@@ -1,0 +1,281 @@
+"""What an administrator decides about remediations and jobs: cancel, retry, roll back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from shared.domain.jobs.backlog_replay import Replay, replays_of, warning
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_job import FlowJob, Order
+from shared.domain.jobs.transitions import moved, retried
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.plans.retries import nothing_to_retry
+from shared.errors import Blocked, NotFound, UnreadableRow
+from shared.jobs.job_kinds import ENVIRONMENT, FLOW
+from shared.reason import Reason
+from shared.services import Services
+from shared.use_cases.deletion_rows import cancel_deletion
+from shared.use_cases.read_remediation_rows import Reading, find, jobs_of, named_jobs
+from shared.use_cases.set_kill_switch import is_switch_on
+from shared.use_cases.start_remediation import complete_start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steered:
+    """What an order set going."""
+
+    jobs: int
+    #: What they are called.
+    titles: tuple[str, ...]
+    #: Nothing of it moves until that is off.
+    kill_switch_on: bool
+    #: Rows that this version of the app cannot read: nothing was ordered of them.
+    unreadable: tuple[UnreadableRow, ...]
+    #: Why a retry continued nothing, and what a person has to do. Empty: it continued something.
+    reason: str = ""
+    instruction: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoOrder(Steered):
+    """What an order to undo set going."""
+
+    #: Originals that will replay their backlog, as the order accepts.
+    replays: tuple[Replay, ...]
+
+
+async def cancel(services: Services, remediation_id: str, *, replay: bool = False) -> UndoOrder:
+    """Cancel what has not been done: jobs that began are rolled back.
+
+    Raises `Blocked`, and cancels nothing, if an original would replay its backlog and `replay` does
+    not accept that.
+    """
+    _check_replay(services, await _unfinished(services, remediation_id, Reading()), replay=replay)
+    reading = Reading()
+    await _begin_no_more(services, remediation_id, reading)
+    unfinished = await _unfinished(services, remediation_id, reading)
+    return await _undo(services, unfinished, Order.CANCEL, reading, replay=replay)
+
+
+async def roll_back(
+    services: Services,
+    remediation_id: str,
+    flow_ids: tuple[str, ...] = (),
+    *,
+    replay: bool = False,
+) -> UndoOrder:
+    """Undo the jobs of these flows and their families (none named: all).
+
+    Where none is named, nothing more begins either. Raises `NotFound` if a flow that is named has
+    no job here; `Blocked`, and undoes nothing, if an original would replay its backlog and `replay`
+    does not accept that.
+    """
+    family = await _family(services, remediation_id, flow_ids, Reading())
+    _check_replay(services, family, replay=replay)
+    reading = Reading()
+    if not flow_ids:
+        await _begin_no_more(services, remediation_id, reading)
+    family = await _family(services, remediation_id, flow_ids, reading)
+    return await _undo(services, family, Order.ROLL_BACK, reading, replay=replay)
+
+
+async def _unfinished(services: Services, remediation_id: str, reading: Reading) -> list[FlowJob]:
+    jobs = await jobs_of(services, remediation_id, reading)
+    return families([job for job in jobs if not job.is_done], jobs)
+
+
+async def _family(
+    services: Services, remediation_id: str, flow_ids: tuple[str, ...], reading: Reading
+) -> list[FlowJob]:
+    jobs = await jobs_of(services, remediation_id, reading)
+    return families(_named(jobs, flow_ids, reading), jobs)
+
+
+def _named[T: FlowJob | PlanItem](
+    jobs: list[T], flow_ids: tuple[str, ...], reading: Reading
+) -> list[T]:
+    """Return the jobs of these flows; raises `UnreadableRow` if a missing one may be that."""
+    try:
+        return named_jobs(jobs, flow_ids)
+    except NotFound:
+        for unreadable in reading.unreadable:
+            raise unreadable from None
+        raise
+
+
+def _check_replay(services: Services, jobs: list[FlowJob], *, replay: bool) -> tuple[Replay, ...]:
+    found = replays_of(jobs)
+    if found and not replay:
+        raise Blocked(
+            warning(found, services.now),
+            instruction='Order it again with "replay": true (--replay-backlog) to accept that, or'
+            " leave these flows out.",
+            code=Reason.REPLAY,
+        )
+    return found
+
+
+async def _begin_no_more(services: Services, remediation_id: str, reading: Reading) -> None:
+    """Cancel the environment jobs of which something has not been dispatched.
+
+    Those that are still missing are made before, so that no start goes on afterwards.
+    """
+
+    def cancelled(job: EnvironmentJob) -> EnvironmentJob | None:
+        if job.may_begin_more:
+            text = "Cancelled by order."
+            return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
+        return None
+
+    await complete_start(services, await find(services, remediation_id))
+    for job in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
+        await _change(services, job, cancelled)
+
+
+async def retry(
+    services: Services,
+    remediation_id: str,
+    flow_ids: tuple[str, ...] = (),
+    *,
+    code: str = "",
+    environment_id: str = "",
+) -> Steered:
+    """Go on with blocked and failed jobs (none named: all), and environment jobs likewise.
+
+    `code` and `environment_id` narrow it to what has this code, and to one environment. Raises
+    `NotFound` if a flow that is named has neither a job nor an item of the plan here.
+    """
+
+    def retried_anew(job: EnvironmentJob) -> EnvironmentJob | None:
+        return retried(job, "Retried by order.", now=services.now) if job.is_stuck else None
+
+    def is_meant(job: FlowJob | EnvironmentJob) -> bool:
+        return code in ("", job.code) and environment_id in ("", job.environment_id)
+
+    titles, reading = list[str](), Reading()
+    every = await jobs_of(services, remediation_id, reading)
+    flows: list[FlowJob | PlanItem] = [
+        *every,
+        *await _without_job(services, remediation_id, every),
+    ]
+    found = _named(flows, flow_ids, reading)
+    if flow_ids and any(isinstance(one, PlanItem) and one.action.has_job for one in found):
+        for unreadable in reading.unreadable:  # it may be the job of this flow
+            raise unreadable
+    jobs = [one for one in found if isinstance(one, FlowJob)]
+    if not flow_ids:
+        for one in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
+            if is_meant(one) and await _change(services, one, retried_anew):
+                titles.append(one.environment_name or one.environment_id)
+    for job in jobs:
+        if job.is_paused and is_meant(job):
+            await retry_job(services, job)
+            titles.append(job.display_name)
+    why = ("", "") if titles else nothing_to_retry(remediation_id, found, code)
+    return Steered(
+        jobs=len(titles),
+        titles=tuple(titles),
+        kill_switch_on=await is_switch_on(services),
+        unreadable=tuple(reading.unreadable),
+        reason=why[0],
+        instruction=why[1],
+    )
+
+
+async def _without_job(
+    services: Services, remediation_id: str, jobs: Sequence[FlowJob]
+) -> list[PlanItem]:
+    """Return what a remediation's plans say of flows that have no job in it."""
+    have, reading = {job.original_id for job in jobs}, Reading()
+    return [
+        item
+        for job in await reading.all(services.tables.environment_jobs.scan(remediation_id))
+        for item in await reading.all(services.tables.plans.scan(job.id))
+        if item.workflow_id not in have
+    ]
+
+
+async def retry_job(services: Services, job: FlowJob) -> None:
+    """Go on with one job. An edit that blocked it is accepted: the original is copied as it is."""
+
+    def anew(job: FlowJob) -> FlowJob | None:
+        if not job.is_paused:
+            return None
+        back = job.reached
+        if job.code == Reason.CHANGED:
+            job, back = replace(job, original_digest=""), job.facts.after_edit or back
+        if job.code == Reason.COPY_EDITED:
+            job = replace(job, copy_digest="")
+        return moved(job, back, "Retried by order.", now=services.now)
+
+    # Whoever holds the row of a job that stands still returns its loans, as the next step would.
+    await FLOW.order(services, (job.environment_id, job.id), anew, takes_over=True)
+
+
+async def cancel_job(services: Services, job: FlowJob) -> bool:
+    """Cancel one job; says whether it was not undone before."""
+    return await _order_one(services, job, Order.CANCEL, replay=False)
+
+
+def families(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
+    """Return who goes back with these: originals run originals, copies run copies.
+
+    A parent that calls by URL is known to the child only: the calls are followed both ways.
+    """
+    relatives: dict[str, set[str]] = {job.id: {*job.parent_ids, *job.children} for job in jobs}
+    for job in jobs:
+        for other in relatives[job.id] & relatives.keys():
+            relatives[other].add(job.id)
+    found: set[str] = set()
+    waiting = [job.id for job in wanted]
+    while waiting:
+        one = waiting.pop()
+        if one in relatives and one not in found:
+            found.add(one)
+            waiting += relatives[one]
+    return [job for job in jobs if job.id in found]
+
+
+async def _undo(
+    services: Services, jobs: list[FlowJob], order: Order, reading: Reading, *, replay: bool
+) -> UndoOrder:
+    replays = _check_replay(services, jobs, replay=replay)
+    titles = []
+    for job in jobs:
+        with reading.one():  # the row of its deletion may be one that cannot be read
+            if await _order_one(services, job, order, replay=replay):
+                titles.append(job.display_name)
+    return UndoOrder(
+        jobs=len(titles),
+        titles=tuple(titles),
+        kill_switch_on=await is_switch_on(services),
+        replays=replays,
+        unreadable=tuple(reading.unreadable),
+    )
+
+
+async def _order_one(services: Services, job: FlowJob, order: Order, *, replay: bool) -> bool:
+    def ordered(job: FlowJob) -> FlowJob | None:
+        if job.is_undone:
+            return None
+        return replace(
+            job,
+            requested=order,
+            may_replay=replay,
+            due=services.now,
+            # Whoever holds the row may be about to set a time that is days away.
+            woken=job.woken or job.is_held(services.now),
+        )
+
+    await cancel_deletion(services, job, "Cancelled: the job is rolled back.")
+    return await FLOW.order(services, (job.environment_id, job.id), ordered) is not None
+
+
+async def _change(
+    services: Services,
+    job: EnvironmentJob,
+    ordered: Callable[[EnvironmentJob], EnvironmentJob | None],
+) -> bool:
+    """Write what an order makes of an environment job; says whether it was changed."""
+    place = (job.remediation_id, job.id)
+    return await ENVIRONMENT.order(services, place, ordered, takes_over=True) is not None

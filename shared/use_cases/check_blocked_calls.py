@@ -1,0 +1,99 @@
+"""Look each day whether calls of copies get through, at one copy for each host that copies call.
+
+A firewall that keeps one copy out keeps out all that call its host, so that one is enough: calls of
+the flow service are few. Another copy's turn comes the next day, while it is as young as runs are
+kept. Each copy is looked at once more before its original is retired.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from shared.alerts import readable
+from shared.domain.environment import Environment
+from shared.domain.flow import RUN_HISTORY
+from shared.domain.jobs.flow_job import FlowJob, Pattern
+from shared.errors import Conflict, NotFound
+from shared.ports import Condition
+from shared.reason import Reason
+from shared.services import Services
+from shared.steps.flows.blocked_calls import (
+    look_for_refused_calls,
+    standing_calls,
+    tell_refused_call,
+)
+from shared.steps.write_permission import settings_of
+from shared.use_cases.change_remediation import retry_job
+
+
+async def watch_calls(services: Services, environment: Environment) -> int:
+    """Look at today's copies and at those whose calls were refused; returns how many jobs go on.
+
+    Raises what reading runs raises; what was seen before that is kept.
+    """
+    copies = await _copies(services, environment)
+    suspects = {call.copy_id async for call in standing_calls(services, environment.id)}
+    day, since = services.now.toordinal(), services.now - RUN_HISTORY
+    young = [one for one in copies if one.cut_over_at and one.cut_over_at > since]
+    todays = [calling[day % len(calling)] for calling in _by_host(young).values()]
+    # Calls may not be enough for all hosts: each day others come first.
+    start = day % max(len(todays), 1)
+    in_turn = [one for one in copies if one.copy_id in suspects] + todays[start:] + todays[:start]
+    chosen = {one.id: one for one in in_turn}
+    try:
+        for job in chosen.values():
+            await look_for_refused_calls(services, environment, job)
+    finally:
+        await _forget(services, environment, {one.copy_id for one in copies})
+        async for call in standing_calls(services, environment.id):
+            await tell_refused_call(services, call)
+    return await _go_on(services, environment)
+
+
+async def _copies(services: Services, environment: Environment) -> list[FlowJob]:
+    """Return the jobs whose copies are in use."""
+    return [
+        kept.item
+        async for kept in readable(services, services.tables.jobs.scan(environment.id))
+        if kept.item.http_hosts
+        and kept.item.is_proven
+        and kept.item.pattern is not Pattern.OFF
+        and kept.item.cut_over_at
+    ]
+
+
+def _by_host(copies: Sequence[FlowJob]) -> Mapping[str, list[FlowJob]]:
+    found: defaultdict[str, list[FlowJob]] = defaultdict(list)
+    for job in sorted(copies, key=lambda one: one.id):
+        for host in job.http_hosts:
+            found[host].append(job)
+    return found
+
+
+async def _forget(services: Services, environment: Environment, in_use: set[str]) -> None:
+    """Settle what copies showed that are out of use, and forget what was settled long ago."""
+    table = services.tables.refused_calls
+    async for kept in readable(services, table.scan(environment.id)):
+        call = kept.item
+        with suppress(Conflict, NotFound):
+            if call.code and call.copy_id not in in_use:
+                await table.replace(kept, replace(call, code="", settled=services.now))
+            elif not call.code and services.now - call.counts_from > RUN_HISTORY:
+                await table.delete(kept)
+
+
+async def _go_on(services: Services, environment: Environment) -> int:
+    """Go on with the jobs that a refused call blocked and none blocks any more."""
+    waived = (await settings_of(services, environment.id)).waived_gaps
+    standing = {
+        call.host
+        async for call in standing_calls(services, environment.id)
+        if call.name not in waived
+    }
+    where, count = [Condition("code", "eq", Reason.CALL_REFUSED)], 0
+    async for kept in readable(services, services.tables.jobs.scan(environment.id, where=where)):
+        if kept.item.is_stuck and not standing & {*kept.item.http_hosts}:
+            await retry_job(services, kept.item)
+            count += 1
+    return count

@@ -1,0 +1,256 @@
+"""Whether this deployment can do its work: what answers, what it is allowed, what is missing.
+
+It reads only, but for the operator's sign-in, which it may renew. Each check answers for itself:
+one that finds nobody at home ends no other.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+
+from shared.domain.environment import Environment, EnvironmentSettings, Mode
+from shared.domain.finding import Finding, ok, problem, unknown, warning
+from shared.domain.permissions import IN_DATAVERSE, IN_POWER_PLATFORM, WATCHED
+from shared.domain.plans.channel_settings import settings_of
+from shared.errors import Blocked, NotFound, ProductError, Transient
+from shared.jobs.due_scan import unlooked
+from shared.ports import FirewallKind
+from shared.queues import PARKED
+from shared.services import Services
+from shared.steps.write_permission import kill_switch
+from shared.use_cases.check_health import failing_channels
+from shared.use_cases.check_permissions import caller_kind, in_dataverse, repairs, subscription
+from shared.use_cases.read_remediation_rows import Reading
+from shared.use_cases.run_daily_check import QUEUES, SWEEP
+from shared.use_cases.show_status import SWEEP_IS_MISSING
+
+_IDENTITY = "See that CMK_CLIENT_ID is the app's identity, then deploy again (azd up): it "
+_READER = "Give the identity Reader and Key Vault Reader on each of CMK_SUBSCRIPTION_IDS."
+#: A refresh token of Entra's, from its last use on.
+_SIGN_IN_LASTS = timedelta(days=90)
+#: What to do where a check is refused, by its code.
+_REMEDIES: Mapping[str, str] = {
+    "sign_in": "See that the app reaches its own address, https://WEBSITE_HOSTNAME.",
+    "state": f"{_IDENTITY}gives Storage Table Data Contributor on CMK_STORAGE_ACCOUNT.",
+    "archive": f"{_IDENTITY}gives Storage Blob Data Owner on CMK_STORAGE_ACCOUNT.",
+    "queues": f"{_IDENTITY}makes the queues and gives Azure Service Bus Data Owner.",
+    "timers": "See in the app's log whether its timers run.",
+    "channels": "Set the channel up again (docs/notifications.md).",
+    "power_platform": IN_POWER_PLATFORM.remedy,
+    "flow_service": IN_POWER_PLATFORM.remedy,
+    "dataverse": IN_DATAVERSE.remedy,
+    "operator": "Sign the operator in: cmkflow operator sign-in.",
+    "subscriptions": WATCHED.remedy,
+    "keys": _READER,
+    "service_tags": f"{_READER} Or set CMK_SERVICE_TAGS_FILE.",
+    "callers": _READER,
+    "firewalls": _READER,
+    "repairs": _READER,
+}
+
+
+async def examine_deployment(services: Services) -> list[Finding]:
+    """Return what each check found, in the order in which a deployment is set up."""
+    found = _settings(services)
+    for code, check in _CHECKS.items():
+        found += await _guarded(code, check(services))
+    return found
+
+
+async def _guarded(code: str, look: Awaitable[list[Finding]], subject: str = "") -> list[Finding]:
+    """Return what a check finds, or why it could not look."""
+    remedy = _REMEDIES[code]
+    try:
+        return await look
+    except Blocked as err:
+        return [problem(code, err.reason, err.instruction or remedy, subject)]
+    except Transient as err:
+        return [unknown(code, f"No answer: {err}", f"Try again. If it lasts: {remedy}", subject)]
+    except ProductError as err:
+        return [problem(code, str(err), remedy, subject)]
+
+
+def _settings(services: Services) -> list[Finding]:
+    settings = services.settings
+    found = [ok("settings", f"Watched subscriptions: {len(settings.subscription_ids)}.")]
+    if settings.platform_signs_in:
+        found.append(ok("sign_in", "App Service signs callers in."))
+    else:
+        text = "App Service signs nobody in: who decides is what they say of themselves."
+        found.append(warning("sign_in", text, "Turn its authentication on (docs/security.md)."))
+    if settings.function_key_roles:
+        text = f"The function key is a way in, as {', '.join(settings.function_key_roles)}."
+        found.append(warning("sign_in", text, "Empty CMK_FUNCTION_KEY_ROLES once people sign in."))
+    if not settings.storage_account:
+        text = f"State and archives are in a folder of this machine, {settings.state_folder}."
+        instruction = "In Azure set CMK_STORAGE_ACCOUNT: a folder is lost with its instance."
+        found.append(warning("settings", text, instruction))
+    if len(services.channels) < 2:  # the log is always one
+        text = "Nobody is told what waits but by the log, and the alerts that read it."
+        instruction = "Set up a channel, or CMK_ACTION_GROUP_ID for the alerts."
+        found.append(warning("channels", text, instruction))
+    return found
+
+
+async def _channels(services: Services) -> list[Finding]:
+    failing = {one.channel: one for one in await failing_channels(services, Reading())}
+    found = []
+    for channel in services.channels:
+        if one := failing.get(channel.name):
+            found.append(problem("channels", one.error, one.instruction, channel.name))
+        elif settings := settings_of(channel.name):
+            text = f"No notification of it has failed ({settings})."
+            found.append(ok("channels", text, channel.name))
+    return found
+
+
+async def _function_keys(services: Services) -> list[Finding]:
+    if not services.settings.function_key_roles:
+        return []
+    # Whether this is a key or not: the host has answered.
+    await services.function_keys.accepts("doctor")
+    return [ok("sign_in", "The Functions host checks function keys.")]
+
+
+async def _state(services: Services) -> list[Finding]:
+    switch = await kill_switch(services)
+    found = [ok("state", "The store answers.")]
+    if switch and switch.is_on:
+        text = f"The kill switch is on, nothing is written: {switch.reason}"
+        found.append(warning("kill_switch", text, "Once it is settled: cmkflow kill-switch off."))
+    return found
+
+
+async def _archive(services: Services) -> list[Finding]:
+    with suppress(NotFound):  # that is an answer
+        await services.archive.get("examined")
+    return [ok("archive", "The archive answers.")]
+
+
+async def _queues(services: Services) -> list[Finding]:
+    return [
+        one
+        for queue in (*QUEUES, PARKED)
+        for one in await _guarded("queues", _queue(services, queue), queue)
+    ]
+
+
+async def _queue(services: Services, queue: str) -> list[Finding]:
+    waiting = await services.messages.count(queue)
+    lost = await services.messages.count(queue, dead_letters=True)
+    lost += waiting if queue == PARKED else 0
+    if lost:
+        text = f"Messages that nobody could handle: {lost}."
+        return [warning("queues", text, "Read each, and the reason on it.", queue)]
+    return [ok("queues", f"It answers; messages that wait: {waiting}.", queue)]
+
+
+async def _timers(services: Services) -> list[Finding]:
+    if late := await unlooked(services):
+        text = f"{late} rows were to be looked at minutes ago: resend_overdue stands still."
+        return [problem("timers", text, _REMEDIES["timers"])]
+    swept = await services.tables.timer_runs.get("timer", SWEEP)
+    if swept is None:
+        text = "The daily sweep has not come to an end yet."
+        return [warning("timers", text, "Look again a day after the deployment.")]
+    ended = f"The last sweep ended at {swept.item.ended:%Y-%m-%d %H:%M} UTC."
+    if services.now - swept.item.ended > SWEEP_IS_MISSING:
+        return [problem("timers", ended, _REMEDIES["timers"])]
+    return [ok("timers", ended)]
+
+
+async def _power_platform(services: Services) -> list[Finding]:
+    """Look at the admin API; then at the services of each environment where work is to be done."""
+    environments = await services.environments.list()
+    decided = {one.environment_id: one for one in await services.tables.environments.all()}
+    found = [ok("power_platform", f"Environments that it shows: {len(environments)}.")]
+    for one in environments:
+        if _is_concerned(one, decided.get(one.id)):
+            name = one.display_name
+            found += await _guarded("flow_service", _flow_service(services, one), name)
+            if one.dataverse_url:
+                found += await _guarded("dataverse", in_dataverse(services, one), name)
+    return found
+
+
+def _is_concerned(environment: Environment, settings: EnvironmentSettings | None) -> bool:
+    is_opted_in = settings is not None and settings.mode is not Mode.ASSESS
+    return environment.policy is not None or is_opted_in
+
+
+async def _flow_service(services: Services, environment: Environment) -> list[Finding]:
+    await services.flow_reports.microsoft_key_flows(environment.id, cannot_migrate_only=True)
+    return [ok("flow_service", "It lists the flows that stay.", environment.display_name)]
+
+
+async def _operator(services: Services) -> list[Finding]:
+    await services.flow_access.operator_id()
+    renewed = await services.flow_access.keep_signed_in()
+    text = "The operator's sign-in is renewed without anybody, each day by the sweep."
+    if renewed:
+        unused = f"{renewed + _SIGN_IN_LASTS:%Y-%m-%d}"
+        text += f" Last renewed on {renewed:%Y-%m-%d}: unused it would end on {unused}."
+    return [ok("operator", f"{text} A new password, or a policy of Entra's, ends it at once.")]
+
+
+async def _subscriptions(services: Services) -> list[Finding]:
+    return [
+        one
+        for subscription_id in services.settings.subscription_ids
+        for one in await _guarded(
+            "subscriptions", subscription(services, subscription_id), subscription_id
+        )
+    ]
+
+
+async def _keys(services: Services) -> list[Finding]:
+    number = len(await services.keys.policies())
+    return [ok("keys", f"Encryption policies: {number}; cmkflow keys check has more.")]
+
+
+async def _service_tags(services: Services) -> list[Finding]:
+    tags = await services.service_tags.published()
+    return [ok("service_tags", f"Microsoft's list {tags.change_number} of address ranges.")]
+
+
+async def _callers(services: Services) -> list[Finding]:
+    """Look at the kinds that lie in Azure: for the others Power Platform was asked."""
+    return [
+        one
+        for kind in services.callers.values()
+        if kind.needs.resource_type
+        for one in await _guarded(
+            "callers", caller_kind(services, kind.kind, kind.needs), kind.kind
+        )
+    ]
+
+
+async def _firewalls(services: Services) -> list[Finding]:
+    return [
+        one
+        for kind in services.firewalls.values()
+        for one in await _guarded("firewalls", _firewall_kind(kind), kind.kind)
+    ]
+
+
+async def _firewall_kind(kind: FirewallKind) -> list[Finding]:
+    return [ok("firewalls", f"It reads {len(await kind.read())} of this kind.", kind.kind)]
+
+
+#: In the order in which a deployment is set up.
+_CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
+    "sign_in": _function_keys,
+    "state": _state,
+    "archive": _archive,
+    "queues": _queues,
+    "timers": _timers,
+    "channels": _channels,
+    "power_platform": _power_platform,
+    "operator": _operator,
+    "subscriptions": _subscriptions,
+    "keys": _keys,
+    "service_tags": _service_tags,
+    "callers": _callers,
+    "firewalls": _firewalls,
+    "repairs": repairs,
+}

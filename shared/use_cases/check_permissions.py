@@ -1,0 +1,147 @@
+"""What is allowed: to the app in Azure, to the app and the operator in each Dataverse.
+
+In Azure the roles of a subscription count, or those of a resource group and above. What lies on a
+single resource is not seen here: then the search for callers tells what it could not read.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from shared.domain.definitions.json_values import text_at
+from shared.domain.environment import Environment
+from shared.domain.finding import Finding, ok, problem, warning
+from shared.domain.permissions import (
+    IN_DATAVERSE,
+    OPERATOR_IN_DATAVERSE,
+    WATCHED,
+    Access,
+    Needs,
+    Permission,
+    access,
+    resource_group,
+)
+from shared.errors import ProductError
+from shared.ports import AppliesRepairs
+from shared.services import Services
+
+_PERMISSIONS = "providers/Microsoft.Authorization/permissions"
+_VERSION = "2022-04-01"
+_EVERYWHERE = frozenset({"Global"})
+#: What System Administrator and Delegate give the app, by how far it has to reach.
+_OF_THE_APP: Mapping[str, frozenset[str]] = {
+    "prvWriteWorkflow": _EVERYWHERE,
+    "prvShareWorkflow": _EVERYWHERE,
+    "prvActOnBehalfOfAnotherUser": frozenset({"Basic", "Local", "Deep", "Global"}),
+}
+_TO_READ = "prvReadWorkflow"
+
+
+async def caller_kind(services: Services, kind: str, needs: Needs) -> list[Finding]:
+    """Return in which resource groups callers of a kind of Azure are found and updated."""
+    there = await services.assessment.resources.list(needs.resource_type, needs.api_version)
+    groups = {resource_group(text_at(one, "id") or "").lower() for one in there}
+    given = {
+        group.rpartition("/")[2]: access(needs, await _permissions(services, group))
+        for group in sorted(groups)
+    }
+    if not given:
+        return [ok("callers", "None of this kind is in the watched subscriptions.", kind)]
+    if partial := [name for name, one in given.items() if one is Access.PARTIAL]:
+        text = f"Some of what it takes is allowed, and some is not: {', '.join(partial)}."
+        return [problem("callers", text, needs.remedy, kind)]
+    full = [name for name, one in given.items() if one is Access.FULL]
+    text = f"Searched and updated in {len(full)} of {len(given)} resource groups."
+    if others := sorted(given.keys() - set(full)):
+        text += f" Not in: {', '.join(others)}."
+    return [ok("callers", text, kind) if full else warning("callers", text, needs.remedy, kind)]
+
+
+async def subscription(services: Services, subscription_id: str) -> list[Finding]:
+    """Return whether all that is read in a watched subscription may be read."""
+    given = access(WATCHED, await _permissions(services, f"/subscriptions/{subscription_id}"))
+    if given is Access.FULL:
+        text = "The app may read it, and the metadata of its keys."
+        return [ok("subscriptions", text, subscription_id)]
+    text = "The app may not read all of it: Reader or Key Vault Reader is missing."
+    return [problem("subscriptions", text, WATCHED.remedy, subscription_id)]
+
+
+async def in_dataverse(services: Services, environment: Environment) -> list[Finding]:
+    """Return whether the app and the operator have the roles that they need in an environment."""
+    name, found = environment.display_name, []
+    app = (await services.principals.application(environment)).id
+    lacking = [
+        privilege
+        for privilege, reach in _OF_THE_APP.items()
+        if not reach & await services.principals.privilege(environment, app, privilege)
+    ]
+    if lacking:
+        text = f"The app is a user there, and lacks {', '.join(lacking)}."
+        found.append(problem("dataverse", text, IN_DATAVERSE.remedy, name))
+    else:
+        text = "The app is a user there, administers flows, and may act for their owners."
+        found.append(ok("dataverse", text, name))
+    operator_id = ""
+    with suppress(ProductError):  # who it is has a check of its own
+        operator_id = await services.flow_access.operator_id()
+    if operator_id:
+        found.append(await _operator(services, environment, operator_id))
+    return found
+
+
+async def _operator(services: Services, environment: Environment, operator_id: str) -> Finding:
+    name = environment.display_name
+    users = await services.principals.users(environment, [operator_id])
+    user = users.get(operator_id.lower())
+    why = "is no user there"
+    if user and user.is_disabled:
+        why = "is disabled there"
+    elif user:
+        reach = await services.principals.privilege(environment, user.principal.id, _TO_READ)
+        if reach:
+            return ok("operator", "The operator is a user there, and has a role.", name)
+        why = f"has no role there that gives {_TO_READ}"
+    remedy = OPERATOR_IN_DATAVERSE.remedy
+    return problem("operator", f"The operator {why}: it could read no trigger URL.", remedy, name)
+
+
+async def repairs(services: Services) -> list[Finding]:
+    """Look at the resources that plans may open: an opening that is refused blocks its flows."""
+    kinds = [one for one in services.firewalls.values() if isinstance(one, AppliesRepairs)]
+    opened = {
+        resource
+        for settings in await services.tables.environments.all()
+        for resource in settings.repaired_resources
+    }
+    found = []
+    for resource in sorted(opened):
+        name = resource.rpartition("/")[2]
+        for kind in kinds:
+            if f"/{kind.needs.resource_type}/".lower() not in resource:
+                continue
+            given = access(kind.needs, await _permissions(services, resource_group(resource)))
+            if given is Access.FULL:
+                found.append(ok("repairs", "The app may open it.", name))
+            else:
+                text = "Plans may open it, and the app is not allowed to."
+                found.append(problem("repairs", text, kind.needs.remedy, name))
+    return found or [ok("repairs", "No plan opens a firewall by itself.")]
+
+
+async def _permissions(services: Services, group: str) -> list[Permission]:
+    """Return what the app's identity is given at a resource group, by roles there and above."""
+    found = await services.assessment.resources.below(group, _PERMISSIONS, _VERSION)
+    return [
+        Permission(
+            actions=_texts(one, "actions"),
+            not_actions=_texts(one, "notActions"),
+            data_actions=_texts(one, "dataActions"),
+            not_data_actions=_texts(one, "notDataActions"),
+        )
+        for one in found
+    ]
+
+
+def _texts(permission: Mapping[str, object], name: str) -> tuple[str, ...]:
+    found = permission.get(name)
+    return tuple(map(str, found)) if isinstance(found, list) else ()

@@ -1,0 +1,89 @@
+"""Whether what somebody accepts by its name is there: a misspelled name would accept nothing."""
+
+import re
+from collections.abc import AsyncIterator, Collection
+
+from shared.alerts import readable
+from shared.domain.callers.agents import moved_to_copy
+from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.environment import Environment
+from shared.domain.jobs.state_machine import Actor
+from shared.domain.network.issue_lookup import not_known
+from shared.domain.plans.current_plan import newest_plans
+from shared.errors import UnknownGap
+from shared.ports import Condition
+from shared.reason import Reason
+from shared.services import Services
+from shared.steps.flows.check_network import network_of, read_firewalls
+
+#: Why jobs stop until what they name is accepted, or settled.
+ACCEPTED_BY_NAME = (
+    Reason.NETWORK_GAP,
+    Reason.REPAIR,
+    Reason.CALL_REFUSED,
+    Reason.COULD_NOT_START,
+    Reason.AGENTS,
+)
+
+
+async def require_known(
+    services: Services, environment: Environment, names: Collection[str]
+) -> None:
+    """Return if each name is one that a job, a plan or a firewall has; else raises `UnknownGap`.
+
+    Firewalls are read only for a name that no row has.
+    """
+    told = [name async for name in _told(services, environment.id)]
+    texts = [text async for text in _texts_of_stuck_jobs(services, environment.id)]
+    said = "\n".join(texts)
+    left = [one for one in names if one not in told and not _is_said(one, said)]
+    if not left:
+        return
+    firewalls = await read_firewalls(services)
+    tags = await services.service_tags.published()
+    network = network_of(services, environment, firewalls, tags)
+    known = {*told, *(gap.name for gap in network.lacking())}
+    for name in left:
+        if name not in known:
+            raise UnknownGap(
+                f"There is no gap {name} in {environment.display_name}.",
+                instruction=not_known(name, known),
+            )
+
+
+def _is_said(name: str, text: str) -> bool:
+    """Say whether a text names it as a whole, and not a longer name that it is a part of."""
+    return bool(re.search(rf"(?<![\w./#:-]){re.escape(name)}(?![\w/#:-]|\.\w)", text))
+
+
+async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
+    """Yield the names that plans, runs of copies and changes of Microsoft's ranges tell of.
+
+    Of a flow that agents run the word may be given as soon as it is planned.
+    """
+    where = [Condition("environment", "eq", environment_id)]
+    rows = readable(services, services.tables.environment_jobs.scan(where=where))
+    jobs = [kept.item async for kept in rows]
+    current = {one.id for one in newest_plans(jobs).get(environment_id, ())}
+    for job in jobs:
+        for finding in job.network:
+            yield finding.name
+        if job.id not in current and job.facts.acts is Actor.NOBODY:
+            continue
+        async for item in readable(services, services.tables.plans.scan(job.id)):
+            if TriggerCategory(item.item.category).is_run_by_agents:
+                yield moved_to_copy(item.item.workflow_id)
+    calls = services.tables.refused_calls.scan(environment_id)
+    async for call in readable(services, calls):
+        yield call.item.name
+    async for edition in readable(services, services.tables.editions.scan("edition")):
+        for firewall in edition.item.firewalls:
+            yield firewall.gap
+
+
+async def _texts_of_stuck_jobs(services: Services, environment_id: str) -> AsyncIterator[str]:
+    """Yield what jobs say that stop until something is accepted: its name is in it."""
+    for code in ACCEPTED_BY_NAME:
+        where = [Condition("code", "eq", code)]
+        async for job in readable(services, services.tables.jobs.scan(environment_id, where=where)):
+            yield f"{job.item.reason} {job.item.instruction}"

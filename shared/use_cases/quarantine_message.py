@@ -1,0 +1,38 @@
+"""Park a message that nobody can read: kept with its body and the reason, out of the way."""
+
+import hashlib
+
+from shared.domain.ids import key_of
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.log_fields import product_log
+from shared.ports import OutgoingMessage
+from shared.queues import PARKED
+from shared.services import Services
+
+log = product_log(__name__)
+
+#: A parked body is cut here: a message of our own has to fit into the queue too.
+LONGEST_BODY = 100_000
+
+
+async def park(
+    services: Services, *, queue: str, message_id: str, body: bytes | str, reason: str
+) -> None:
+    """Put the message into the queue `parked`, with where it came from and why it is there."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    await services.messages.send(
+        OutgoingMessage(
+            queue=PARKED,
+            message_id=f"parked/{key_of(queue, message_id or digest)}",
+            body={
+                "queue": queue,
+                "message_id": message_id,
+                "reason": redact(reason),
+                "body": redact(text[:LONGEST_BODY]),
+                "sha256": digest,
+                "length": len(text),
+            },
+        )
+    )
+    log.warning("parked a message of %s: %s", queue, redact(reason), extra={"queue": queue})

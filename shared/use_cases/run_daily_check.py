@@ -1,0 +1,249 @@
+"""Once a day: look at every environment under a policy, and at what got stuck."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from shared.alerts import one_row, readable, tell, tell_unreadable
+from shared.domain.environment import Environment
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.timer_run import TimerRun
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import Blocked, ProductError, UnreadableRow
+from shared.jobs.due_scan import restore_reminders
+from shared.log_fields import product_log
+from shared.ports import Condition
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, KEY_EVENTS, PARKED, POLICY_EVENTS
+from shared.reason import Reason
+from shared.services import Services
+from shared.steps.flows.caller_index import index_urls_of_plans
+from shared.steps.flows.discovery_pages import forget_stale_discoveries
+from shared.steps.retiring.check_notification_channels import channels_by
+from shared.steps.retiring.cutover_toggle import neither_is_on
+from shared.steps.updating_callers.find_callers import forget_stale_searches
+from shared.steps.updating_callers.record_callers import waits_for_a_person
+from shared.use_cases.change_remediation import retry_job
+from shared.use_cases.check_address_ranges import watch_ranges
+from shared.use_cases.check_blocked_calls import watch_calls
+from shared.use_cases.check_keys import check_policies
+from shared.use_cases.check_rows import check_rows
+from shared.use_cases.clean_up_ended_jobs import turn_off_strays
+from shared.use_cases.compare_job_index import compare_job_index
+from shared.use_cases.forget_old_plans import forget_old_plans
+from shared.use_cases.look_at_retired import look_at_retired
+from shared.use_cases.look_in_turn import forget_other_looks
+from shared.use_cases.manage_firewall_fixes import end_or_tell_unfinished
+from shared.use_cases.read_job_index import COMPARED
+from shared.use_cases.settle_late import settle_late
+from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
+
+log = product_log(__name__)
+
+#: Its name among the timers.
+SWEEP = "sweep"
+
+QUEUES = (KEY_EVENTS, POLICY_EVENTS, ENVIRONMENT_JOBS, FLOW_JOBS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResult:
+    """What a sweep found."""
+
+    environments: int
+    parked: int
+    dead_letters: dict[str, int]
+    #: Titles of retired originals that are on again.
+    came_back: tuple[str, ...]
+    #: Flows of which nobody knows today whether they are on: they come first the next time.
+    not_looked_at: int
+    retried: int
+
+
+async def sweep(services: Services, date: str) -> SweepResult:
+    """Sweep every linked environment once a `date`, and report what waits for a person.
+
+    One whose plan nobody has decided on yet gets no second plan.
+
+    What gives no answer today is logged, and holds up nothing else: the next sweep asks again.
+    """
+    await check_rows(services)
+    await forget_stale_discoveries(services)
+    await forget_stale_searches(services)
+    await restore_reminders(services)
+    async with one_row(services, (services.tables.timer_runs.name, "timer", COMPARED)):
+        await compare_job_index(services)
+    await complete_recent_starts(services)
+    environments = await services.environments.list()
+    linked = [env for env in environments if env.is_linked]
+    undecided = await _undecided(services)
+    for environment in linked:
+        if environment.id in undecided:
+            continue
+        # An environment is its own remediation: what blocks one does not hold up the others.
+        async with one_row(services, ("environments", "environment", environment.id)):
+            await start_remediation(
+                services,
+                Remediation(
+                    created=services.now,
+                    mode=RemediationMode.APPLY,
+                    origin=Origin.SWEEP,
+                    cause=f"{date}/{environment.id}",
+                    environment_ids=(environment.id,),
+                ),
+            )
+    async with _told(services, "whether the keys of the encryption policies are well"):
+        await check_policies(services, environments)
+    async with _told(services, "whether Microsoft's address ranges have changed"):
+        await watch_ranges(services, environments)
+    async with _told(services, "whether every change of a firewall came to its end"):
+        await end_or_tell_unfinished(services)
+    async with _told(services, "whether frozen deliveries have changed anything after their job"):
+        await settle_late(services)
+    came_back: list[str] = []
+    not_looked_at = 0
+    for environment in linked:
+        async with _told(
+            services, f"whether retired originals of {environment.display_name} are on again"
+        ):
+            look = await look_at_retired(services, environment)
+            came_back += look.on_again
+            not_looked_at += look.not_looked_at
+    gone_on = 0
+    for environment in linked:
+        async with _told(
+            services, f"whether calls of copies get through in {environment.display_name}"
+        ):
+            gone_on += await watch_calls(services, environment)
+    for environment in environments:
+        async with _told(
+            services, f"whether copies that no job wants are on in {environment.display_name}"
+        ):
+            not_looked_at += await turn_off_strays(services, environment)
+    async with _told(services, "which plans are superseded"):
+        await index_urls_of_plans(services)
+        await forget_old_plans(services)
+    await forget_other_looks(services, {one.id for one in linked}, {one.id for one in environments})
+    result = SweepResult(
+        environments=len(linked),
+        parked=await services.messages.count(PARKED),
+        dead_letters={
+            queue: await services.messages.count(queue, dead_letters=True) for queue in QUEUES
+        },
+        came_back=tuple(came_back),
+        not_looked_at=not_looked_at,
+        # A firewall may have been opened since; and what failed on one flow may have been an
+        # outage: where that job was alone nobody could tell.
+        retried=gone_on
+        + await _retry_stuck(services, _with_code(services, Reason.NETWORK_GAP))
+        + await _retry_stuck(services, _with_code(services, Reason.REPAIR))
+        + await _retry_stuck(services, _with_code(services, Reason.TRANSIENT))
+        + await _retry_changed_callers(services)
+        + await _retry_stuck(services, _off_the_channels(services))
+        + await _retry_where_neither_is_on(services, environments),
+    )
+    if result.parked or any(result.dead_letters.values()):
+        log.error(
+            "%s messages are parked and %s dead: read them and the reason on each",
+            result.parked,
+            sum(result.dead_letters.values()),
+        )
+    for title in came_back:
+        log.error("the retired original %s is on again: turn it off, or roll its job back", title)
+    run = TimerRun(timer=SWEEP, ended=services.now)
+    await services.tables.timer_runs.upsert(run)
+    if services.settings.operator_client_id:
+        async with _told(services, "whether the operator is signed in"):
+            await _keep_operator(services, run)
+    return result
+
+
+async def _keep_operator(services: Services, run: TimerRun) -> None:
+    """Use the operator's sign-in, which keeps it from ending by disuse; tell if it has ended."""
+    try:
+        await services.flow_access.keep_signed_in()
+    except Blocked as err:
+        row = services.tables.timer_runs.name_of(run)
+        await tell(services, Reason.OPERATOR_SIGN_IN, row, redact(f"{err}. {err.instruction}"))
+
+
+async def _undecided(services: Services) -> set[str]:
+    """Return environments whose whole plan is being made, or waits for somebody to approve it.
+
+    Another plan of the same flows beside it, each day, would bury the one to decide on.
+    """
+    table = services.tables.environment_jobs
+    return {
+        kept.item.environment_id
+        for state, facts in ENVIRONMENT_STATES.items()
+        if facts.is_undecided
+        async for kept in readable(services, table.scan(where=[Condition("state", "eq", state)]))
+        if kept.item.mode is RemediationMode.APPLY and not kept.item.flow_ids
+    }
+
+
+@asynccontextmanager
+async def _told(services: Services, what: str) -> AsyncGenerator[None]:
+    """Log what is not known where the platform gives no answer, and go on."""
+    try:
+        yield
+    except UnreadableRow as err:
+        await tell_unreadable(services, err)
+    except ProductError as err:
+        log.warning("%s is not known: %s", what, redact(str(err)))
+
+
+async def _retry_stuck(services: Services, jobs: AsyncIterator[FlowJob]) -> int:
+    count = 0
+    async for job in jobs:
+        if job.is_stuck:
+            async with _told(services, f"whether {job.display_name} can go on"):
+                await retry_job(services, job)
+                count += 1
+    return count
+
+
+async def _retry_changed_callers(services: Services) -> int:
+    """A person may have changed the caller since, and need not tell: the job goes on by itself."""
+    count = 0
+    async for job in _with_code(services, Reason.MANUAL_CALLER):
+        async with _told(services, f"whether a caller of {job.display_name} was changed by hand"):
+            if not await waits_for_a_person(services, job):
+                await retry_job(services, job)
+                count += 1
+    return count
+
+
+async def _off_the_channels(services: Services) -> AsyncIterator[FlowJob]:
+    """Yield the jobs that stopped for a setting of this app, which names another address by now."""
+    async for job in _with_code(services, Reason.OWN_CHANNEL):
+        if not channels_by(services, job):
+            yield job
+
+
+async def _retry_where_neither_is_on(
+    services: Services, environments: Sequence[Environment]
+) -> int:
+    """A swap that failed may have believed a read that was older than any is thought to be."""
+    count, by_id = 0, {environment.id: environment for environment in environments}
+    for state in (JobState.BLOCKED, JobState.FAILED):
+        where = [Condition("state", "eq", state)]
+        async for kept in readable(services, services.tables.jobs.scan(where=where)):
+            job, environment = kept.item, by_id.get(kept.item.environment_id)
+            if environment is None or not job.is_stuck or job.neither_since:
+                continue
+            async with _told(services, f"whether {job.display_name} or its copy is on"):
+                if await neither_is_on(services, environment, job):
+                    log.warning("%s and its copy are off: one is turned on", job.display_name)
+                    await retry_job(services, job)
+                    count += 1
+    return count
+
+
+async def _with_code(services: Services, code: Reason) -> AsyncIterator[FlowJob]:
+    """Yield the jobs that stand for this reason and can be read."""
+    where = [Condition("code", "eq", code)]
+    async for kept in readable(services, services.tables.jobs.scan(where=where)):
+        yield kept.item

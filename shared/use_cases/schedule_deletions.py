@@ -1,0 +1,207 @@
+"""Order, show and cancel the dated deletes of a remediation's retired originals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.deletion import (
+    Deletion,
+    DeletionApproval,
+    earliest,
+    ordered,
+    retired_at,
+    what_it_ends,
+)
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.jobs.flow_job import FlowJob
+from shared.errors import Blocked, Conflict
+from shared.reason import Reason
+from shared.services import Services
+from shared.steps.write_permission import refuse_excluded, settings_of
+from shared.use_cases.deletion_rows import cancel_deletion, deletions_of
+from shared.use_cases.read_remediation_rows import (
+    Reading,
+    find,
+    jobs_of,
+    named_jobs,
+    refuse_own_order,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionOrder:
+    """What an administrator approves."""
+
+    #: Not before this moment (UTC).
+    on: datetime
+    by: str
+    #: Object id in Entra; empty: it is not known who it is.
+    by_id: str = ""
+    #: Workflow ids or flow names; empty: every retired original that is not deleted yet.
+    flow_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionCandidate:
+    """A retired original that stands: what may be ordered, and what it would end."""
+
+    environment_id: str
+    job_id: str
+    original_id: str
+    flow_name: str
+    display_name: str
+    earliest: datetime
+    ends: tuple[str, ...]
+    #: Where its definition before the copy is archived.
+    archive: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletions:
+    """The deletions of one remediation, and the originals that may be ordered, once more too."""
+
+    deletions: tuple[Deletion, ...]
+    candidates: tuple[DeletionCandidate, ...]
+
+
+async def show_deletions(services: Services, remediation_id: str) -> Deletions:
+    """Return the deletions of a remediation; reads rows only. Raises `NotFound`."""
+    reading = Reading()
+    jobs = await jobs_of(services, remediation_id, reading)
+    found = await deletions_of(services, jobs, reading)
+    hidden = {row.row[2] for row in reading.unreadable}  # perhaps ordered already
+    candidates = [
+        _candidate(services, job, first)
+        for job in _standing(jobs, found)
+        if job.id not in hidden and (first := _earliest(services, job))
+    ]
+    return Deletions(deletions=tuple(found.values()), candidates=tuple(candidates))
+
+
+async def order_deletions(
+    services: Services, remediation_id: str, order: DeletionOrder
+) -> list[Deletion]:
+    """Schedule the deletes of some retired originals: all that are named, or none.
+
+    Raises `NotFound`, and `Blocked` for what cannot be deleted then.
+    """
+    refuse_own_order(services, await find(services, remediation_id), order.by_id)
+    jobs = await jobs_of(services, remediation_id)
+    earlier = await deletions_of(services, jobs)
+    chosen = _chosen(jobs, earlier, order.flow_ids)
+    for job in chosen:
+        await _check(services, job, earlier.get(job.id), order)
+    return [await _schedule(services, job, order) for job in chosen]
+
+
+async def keep_originals(
+    services: Services, remediation_id: str, flow_ids: tuple[str, ...], *, by: str
+) -> int:
+    """Cancel the deletes of these originals (none named: of all); returns how many.
+
+    Raises `NotFound`, and `Conflict` once all that stand are cancelled, if for some it is too late.
+    """
+    jobs = named_jobs(await jobs_of(services, remediation_id), flow_ids)
+    count, too_late = 0, []
+    for job in jobs:
+        count += await cancel_deletion(services, job, f"Cancelled by {by}: the original is kept.")
+        kept = await services.tables.deletions.get(job.environment_id, job.id)
+        if kept and kept.item.state is DeletionState.DELETING:
+            too_late.append(job.display_name)
+    if too_late:
+        names = ", ".join(sorted(too_late))
+        message = f"{count} deletes are cancelled; being deleted at this moment: {names}."
+        raise Conflict(message)
+    return count
+
+
+def _chosen(
+    jobs: list[FlowJob], earlier: dict[str, Deletion], flow_ids: tuple[str, ...]
+) -> Sequence[FlowJob]:
+    if flow_ids:
+        return named_jobs(jobs, flow_ids)
+    chosen = _standing(jobs, earlier)
+    if not chosen:
+        raise Blocked(
+            "This remediation has no retired original that stands.",
+            instruction="Wait until its jobs are retired.",
+            code=Reason.NOT_RETIRED,
+        )
+    return chosen
+
+
+def _standing(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[FlowJob]:
+    """Return the retired originals that are neither deleted nor being deleted."""
+    return [
+        job
+        for job in jobs
+        if retired_at(job) and not (job.id in earlier and earlier[job.id].facts.may_be_gone)
+    ]
+
+
+async def _check(
+    services: Services, job: FlowJob, earlier: Deletion | None, order: DeletionOrder
+) -> None:
+    first = _earliest(services, job)
+    if first is None or job.requested:
+        raise Blocked(
+            f"{job.display_name} is not retired.",
+            instruction="Only a retired original may be deleted: wait, or leave it out.",
+            code=Reason.NOT_RETIRED,
+        )
+    if order.on < first or order.on <= services.now:
+        soonest = max(first, services.now)
+        raise Blocked(
+            f"{job.display_name} may not be deleted on {order.on:%Y-%m-%d %H:%M} UTC.",
+            instruction=f"Order it for a time after {soonest:%Y-%m-%d %H:%M} UTC.",
+            code=Reason.TOO_EARLY,
+        )
+    if earlier and earlier.facts.may_be_gone:
+        raise Blocked(
+            f"{job.display_name} is {earlier.state} already.",
+            instruction="Leave it out. Restored since? Delete it by hand.",
+            code=Reason.DELETED,
+        )
+    settings = await settings_of(services, job.environment_id)
+    if settings.mode is Mode.ASSESS:
+        raise Blocked(
+            f"Environment {job.environment_id} is in mode assess: nothing is written there.",
+            instruction="Set its mode to approve or auto, then order it again.",
+            code=Reason.MODE,
+        )
+    await refuse_excluded(services, job)
+
+
+async def _schedule(services: Services, job: FlowJob, order: DeletionOrder) -> Deletion:
+    """Write the row; a race with the delete itself is decided by the row."""
+    new = ordered(job, DeletionApproval(on=order.on, by=order.by, at=services.now), None)
+
+    def scheduled(earlier: Deletion | None) -> Deletion:
+        nonlocal new
+        if earlier and earlier.facts.may_be_gone:
+            message = f"{job.display_name} is {earlier.state} already."
+            raise Conflict(message)
+        new = ordered(job, DeletionApproval(on=order.on, by=order.by, at=services.now), earlier)
+        return new
+
+    await services.tables.deletions.change(job.environment_id, job.id, scheduled)
+    return new
+
+
+def _earliest(services: Services, job: FlowJob) -> datetime | None:
+    settings = services.settings
+    return earliest(job, delay=settings.deletion_delay, quiet=settings.quiet_period)
+
+
+def _candidate(services: Services, job: FlowJob, first: datetime) -> DeletionCandidate:
+    return DeletionCandidate(
+        environment_id=job.environment_id,
+        job_id=job.id,
+        original_id=job.original_id,
+        flow_name=job.flow_name,
+        display_name=job.display_name,
+        earliest=max(first, services.now),
+        ends=what_it_ends(job),
+        archive=job.archive,
+    )

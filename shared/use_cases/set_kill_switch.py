@@ -1,0 +1,44 @@
+"""The kill switch: one row that stops every write of every job."""
+
+from collections.abc import Callable
+
+from shared.domain.kill_switch import Flag
+from shared.errors import UnreadableRow
+from shared.log_fields import product_log
+from shared.services import Services
+from shared.steps.write_permission import KILL_SWITCH, kill_switch
+
+log = product_log(__name__)
+
+
+async def is_switch_on(services: Services) -> bool:
+    """Say whether the switch stops every write."""
+    switch = await kill_switch(services)
+    return switch is not None and switch.is_on
+
+
+async def set_kill_switch(
+    services: Services,
+    *,
+    is_on: bool,
+    by: str,
+    reason: str,
+    check: Callable[[Flag | None], None] = lambda _: None,
+) -> Flag:
+    """Turn it on or off. Jobs that wait for it look again within `wait_poll`.
+
+    `check` is told what stands there at the moment of the change, and may refuse.
+    """
+    flag = Flag(name=KILL_SWITCH, is_on=is_on, by=by, at=services.now, reason=reason)
+
+    def changed(old: Flag | None) -> Flag:
+        check(old)
+        return flag
+
+    try:
+        await services.tables.flags.change("flag", KILL_SWITCH, changed)
+    except UnreadableRow:
+        check(await kill_switch(services))
+        await services.tables.flags.upsert(flag)
+    log.warning("kill switch %s by %s: %s", "on" if is_on else "off", by, reason)
+    return flag

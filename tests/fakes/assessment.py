@@ -1,0 +1,84 @@
+"""Twins of the ports that only an assessment uses."""
+
+from collections.abc import Sequence
+
+from shared.domain.assessment.snapshots import CanvasApp, Connection
+from shared.domain.environment import Environment
+from shared.errors import NotFound, Unreadable
+from tests.fakes.tenant import TwinTeam, TwinUser
+from tests.fakes.test_world import World
+
+
+class ConnectionsTwin:
+    """Connections of a world's environments."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def list(self, environment_id: str) -> list[Connection]:
+        """Return all of them, or none where an application is not shown any."""
+        environment = self._world.environment(environment_id)
+        return [
+            Connection(
+                name=one.name,
+                connector=one.connector,
+                display_name=one.name,
+                owner=self._world.user(one.owner_id).name,
+                uses_oauth=self._world.oauth_connectors.get(one.connector),
+            )
+            for one in environment.connections.values()
+        ]
+
+    async def errors(self, environment_id: str) -> dict[str, str]:
+        """Return what is wrong with each."""
+        connections = self._world.environment(environment_id).connections
+        return {name.lower(): one.error for name, one in connections.items()}
+
+
+class CanvasAppsTwin:
+    """Canvas apps of a world's environments."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
+        """Return the apps that use any flow, or may."""
+        apps = self._world.environment(environment_id).canvas_apps
+        return [app for app in apps if app.flow_ids or app.gap]
+
+    async def get(self, environment_id: str, name: str) -> CanvasApp:
+        """Return one app, with or without flows."""
+        for app in self._world.environment(environment_id).canvas_apps:
+            if app.name == name:
+                if app.gap:
+                    raise Unreadable(app.gap)
+                return app
+        raise NotFound(f"There is no app {name}")
+
+
+class MachineGroupsTwin:
+    """Hosted machine groups of a world's environments."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def hosted(self, environment: Environment) -> list[str]:
+        """Return their titles."""
+        return list(self._world.environment(environment.id).hosted_machine_groups)
+
+
+class OrganizationTwin:
+    """Organization settings and users of a world's environments."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def creates_flows_in_solutions(self, environment: Environment) -> bool:
+        """Return the setting."""
+        return self._world.environment(environment.id).creates_flows_in_solutions
+
+    async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
+        """Return the names of users and teams; `environment` has all of them."""
+        everybody: dict[str, TwinUser | TwinTeam] = {**self._world.users, **self._world.teams}
+        wanted = {one.lower() for one in ids}
+        return {one: everybody[one].name for one in wanted if one in everybody}

@@ -1,0 +1,319 @@
+"""Makes realistic tenants in a few lines: flows of every kind, callers of every kind."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from shared.domain.environment import LinkStatus, PolicyLink
+from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
+from tests.fakes import definition_builder as define
+from tests.fakes.definition_builder import Json
+from tests.fakes.definitions import properties_of
+from tests.fakes.flow_service import move_under_key, stays_on_microsoft_key, trigger_url, turn_on
+from tests.fakes.sound_key import put_sound_key
+from tests.fakes.tenant import (
+    TwinConnection,
+    TwinEnvironment,
+    TwinFlow,
+    TwinSecret,
+    TwinSite,
+    TwinSolution,
+    TwinTeam,
+    TwinUser,
+    TwinVariable,
+)
+from tests.fakes.test_world import World
+from tests.fakes.traffic import FlowStarter, UrlHolder
+
+_SUBSCRIPTION = "/subscriptions/5f9b3c1e-0000-4000-8000-000000000001/resourceGroups/rg"
+
+
+class Builder:
+    """Adds things to one environment of a world. Flows are on and in a solution unless said."""
+
+    def __init__(
+        self, world: World, *, name: str = "Contoso", environment: TwinEnvironment | None = None
+    ) -> None:
+        """Build in `environment`, or in a new one under no policy."""
+        self.world = world
+        self.environment = environment or self._add_environment(name)
+        self.owner = world.add_user(f"{name} maker")
+
+    # --- flows -------------------------------------------------------------------------------
+
+    def flow(
+        self,
+        name: str,
+        trigger: Json,
+        actions: Mapping[str, Json] | None = None,
+        *,
+        is_on: bool = True,
+        in_solution: bool = True,
+        owner: TwinUser | None = None,
+        connections: Mapping[str, str] | None = None,
+    ) -> TwinFlow:
+        """Add a flow; its owner turns it on. `connections` maps connections to connectors."""
+        world, environment = self.world, self.environment
+        workflow_id = world.guid()
+        owner = owner or self.owner
+        for connection, connector in (connections or {}).items():
+            self.connection(connection, connector, owner=owner)
+        text = define.client_data(workflow_id, trigger, actions or {}, connections=connections)
+        properties_of(text)  # a definition that cannot be read shows here, not later
+        flow = world.add_flow(
+            TwinFlow(
+                environment_id=environment.id,
+                workflow_id=workflow_id,
+                flow_name=world.guid() if in_solution else workflow_id,
+                name=name,
+                client_data=text,
+                owner_id=owner.user_id,
+                trigger_url_id=world.hex_id(),
+                access_key=world.random.randbytes(32),
+                created=world.clock.now(),
+                in_solution=in_solution,
+            )
+        )
+        if is_on:
+            turn_on(world, flow, owner)
+        return flow
+
+    def http_flow(self, name: str, actions: Mapping[str, Json] | None = None) -> TwinFlow:
+        """Add a flow that callers start by URL."""
+        return self.flow(name, define.http_trigger(), actions)
+
+    def off_flow(self, name: str) -> TwinFlow:
+        """Add an HTTP flow that was never on."""
+        return self.flow(name, define.http_trigger(), is_on=False)
+
+    def mail_flow(self, name: str) -> TwinFlow:
+        """Add an HTTP flow outside solutions that sends mail over a connection it embeds."""
+        return self.flow(
+            name,
+            define.http_trigger(),
+            {"Send": define.connector_action("shared_office365", "SendEmailV2")},
+            connections={f"shared-office365-{self.world.hex_id()[:8]}": "shared_office365"},
+            in_solution=False,
+        )
+
+    def teams_flow(self, name: str) -> TwinFlow:
+        """Add a Teams webhook flow, called by URL."""
+        trigger = define.request_trigger("TeamsWebhook", triggerAuthenticationType="All")
+        return self.flow(name, trigger)
+
+    def power_apps_v1_flow(self, name: str, *, in_solution: bool = False) -> TwinFlow:
+        """Add a flow of the first Power Apps trigger."""
+        return self.flow(name, define.request_trigger("PowerApp"), in_solution=in_solution)
+
+    def polling_flow(self, name: str, *, posts_to: str = "") -> TwinFlow:
+        """Add a flow that asks Teams for new messages; `posts_to`: a URL it calls for each."""
+        connection = f"shared-teams-{self.world.hex_id()[:8]}"
+        return self.flow(
+            name,
+            define.connector_trigger("shared_teams", "OnNewChannelMessage"),
+            {"Post": define.http_action(posts_to)} if posts_to else None,
+            connections={connection: "shared_teams"},
+        )
+
+    def keyword_flow(self, name: str) -> TwinFlow:
+        """Add a flow that Teams starts at a keyword: stays on Microsoft's key, starts itself."""
+        connection = f"shared-teams-{self.world.hex_id()[:8]}"
+        return self.flow(
+            name,
+            define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True),
+            connections={connection: "shared_teams"},
+        )
+
+    def admin_list_flow(self, name: str) -> TwinFlow:
+        """Add a recurrence that uses *List flows as Admin (V1)*."""
+        connection = f"shared-flowmanagement-{self.world.hex_id()[:8]}"
+        return self.flow(
+            name,
+            define.recurrence_trigger("Day"),
+            {"List": define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment")},
+            connections={connection: "shared_flowmanagement"},
+        )
+
+    def parent(self, name: str, *children: TwinFlow, trigger: Json | None = None) -> TwinFlow:
+        """Add a flow that runs others as child flows: a recurrence unless `trigger` is given."""
+        actions = {
+            f"Run_child_{number}": define.child_flow_action(child.workflow_id)
+            for number, child in enumerate(children, start=1)
+        }
+        return self.flow(name, trigger or define.recurrence_trigger(), actions)
+
+    def family(self, name: str) -> tuple[TwinFlow, TwinFlow, TwinFlow]:
+        """Add an HTTP child, an HTTP parent of it, and a recurring grandparent; child first."""
+        child = self.http_flow(f"{name} child", {"Answer": define.response_action()})
+        parent = self.parent(f"{name} parent", child, trigger=define.http_trigger())
+        return child, parent, self.parent(f"{name} grandparent", parent)
+
+    # --- whom flows belong to ----------------------------------------------------------------
+
+    def share(self, flow: TwinFlow, holder: TwinUser | TwinTeam, role: str = "CanEdit") -> None:
+        """Share a flow of a solution, with the rights that stand for a role."""
+        if isinstance(holder, TwinUser):
+            principal = Principal(table=USERS, id=holder.user_id)
+        else:
+            principal = Principal(table=TEAMS, id=holder.team_id)
+        flow.shares[principal] = rights_of(role)
+
+    def solution(
+        self, unique_name: str, *flows: TwinFlow, is_managed: bool = False
+    ) -> TwinSolution:
+        """Add a solution with these flows in it."""
+        solution = TwinSolution(
+            solution_id=self.world.guid(),
+            unique_name=unique_name,
+            title=f"{unique_name} title",
+            is_managed=is_managed,
+            flows={flow.workflow_id for flow in flows},
+        )
+        self.environment.solutions[solution.solution_id] = solution
+        return solution
+
+    def team_flow(self, name: str) -> TwinFlow:
+        """Add an HTTP flow with a co-owner, a team that may read it, and a solution."""
+        flow = self.http_flow(name)
+        self.share(flow, self.world.add_user(f"{name} co-owner"))
+        self.share(flow, self.world.add_team(f"{name} team"), "CanView")
+        self.solution(f"{name}Solution", flow)
+        return flow
+
+    # --- callers -----------------------------------------------------------------------------
+
+    def url_of(self, flow: TwinFlow) -> str:
+        """Return the trigger URL that callers hold."""
+        return trigger_url(self.environment, flow)
+
+    def system(self, name: str, url: str) -> UrlHolder:
+        """Add an outside system with the URL in its own code: nobody can find or change it."""
+        return self._calls(UrlHolder(name=name, read=lambda: url))
+
+    def app_setting_caller(
+        self, flow: TwinFlow, *, site: str = "orders-api", setting: str = "FLOW_URL"
+    ) -> TwinSite:
+        """Let an app hold the URL in a setting, and post to it."""
+        site_id = f"{_SUBSCRIPTION}/providers/Microsoft.Web/sites/{site}".lower()
+        twin = self.world.sites.setdefault(
+            site_id, TwinSite(id=site_id, name=site, hosts=(f"{site}.azurewebsites.net",))
+        )
+        twin.settings[setting] = self.url_of(flow)
+        self._calls(UrlHolder(name=f"{site}/{setting}", read=lambda: twin.settings[setting]))
+        return twin
+
+    def secret_caller(
+        self, *flows: TwinFlow, name: str = "flow-url", beside: str = ""
+    ) -> TwinSecret:
+        """Let a system read URLs, one a line, from a secret before each call."""
+        vault_url = "https://contoso-app.vault.azure.net/"
+        secret = TwinSecret(
+            vault_url=vault_url,
+            name=name,
+            versions=[self.world.secret_version(beside + "\n".join(map(self.url_of, flows)))],
+            content_type="text/uri",
+            tags={"team": "integration"},
+        )
+        self.world.secrets[(vault_url, name)] = secret
+        url = re.compile("https:.*")
+        for number, _ in enumerate(flows):
+            read = partial(lambda line: url.findall(secret.value)[line], number)
+            self._calls(UrlHolder(name=f"secret {name}/{number}", read=read))
+        return secret
+
+    def flow_caller(self, *flows: TwinFlow, name: str = "Caller") -> TwinFlow:
+        """Add a button flow whose HTTP actions hold URLs; somebody presses the button."""
+        return self._button_flow(name, *map(self.url_of, flows))
+
+    def variable_caller(
+        self, flow: TwinFlow, *in_default: TwinFlow, schema_name: str = "con_FlowUrl"
+    ) -> tuple[TwinVariable, TwinFlow]:
+        """Add an environment variable with the URL, and a button flow that posts to it.
+
+        The URLs of other flows stand in its default, which nobody uses.
+        """
+        variable = TwinVariable(
+            definition_id=self.world.guid(),
+            schema_name=schema_name,
+            value_id=self.world.guid(),
+            value=self.url_of(flow),
+            default_value=" ".join(map(self.url_of, in_default)) or None,
+        )
+        self.environment.variables[variable.definition_id] = variable
+        expression = define.variable_expression(schema_name)
+        return variable, self._button_flow(f"Reads {schema_name}", expression)
+
+    def starter(self, flow: TwinFlow) -> FlowStarter:
+        """Let somebody run a flow by its id at every beat."""
+        starter = FlowStarter(
+            name=f"starter of {flow.name}",
+            environment_id=flow.environment_id,
+            workflow_id=flow.workflow_id,
+        )
+        self.world.traffic.systems.append(starter)
+        return starter
+
+    # --- connections, policy, migration ------------------------------------------------------
+
+    def connection(self, name: str, connector: str, *, owner: TwinUser) -> TwinConnection:
+        """Add a connection, or return the one of that name."""
+        return self.environment.connections.setdefault(
+            name, TwinConnection(name=name, connector=connector, owner_id=owner.user_id)
+        )
+
+    def share_connections(self) -> None:
+        """Share every connection of the environment with the app, as its instruction says."""
+        for connection in self.environment.connections.values():
+            connection.shared_with.add(self.world.application.user_id)
+
+    def link(self, *, name: str = "cmk-eu", migrated: bool = True) -> PolicyLink:
+        """Apply a customer's key; `migrated=False` leaves the migration of the flows going."""
+        policy_id = f"{_SUBSCRIPTION}/providers/microsoft.powerplatform/enterprisepolicies/{name}"
+        system_id = self.world.guid()
+        link = PolicyLink(
+            policy_id=policy_id.lower(),
+            system_id=f"/regions/europe/providers/Microsoft.PowerPlatform/enterprisePolicies/{system_id}",
+            status=LinkStatus.LINKED,
+        )
+        put_sound_key(self.world, link.policy_id, link.system_id)
+        self.environment.policy = link
+        self.environment.is_migrating = True
+        if migrated:
+            self.migrate()
+        return link
+
+    def unlink(self) -> None:
+        """Begin to take the environment off its policy."""
+        if self.environment.policy:
+            self.environment.policy = replace(self.environment.policy, status=LinkStatus.UNLINKING)
+
+    def migrate(self, *, at_most: int | None = None) -> None:
+        """Move flows under the key, `at_most` of them; migration ends with the last one."""
+        movable = [
+            flow
+            for flow in self.environment.live_flows()
+            if not flow.is_protected and not stays_on_microsoft_key(self.environment, flow)
+        ]
+        for flow in movable[:at_most]:
+            move_under_key(self.world, flow)
+        self.environment.is_migrating = at_most is not None and len(movable) > at_most
+
+    def _button_flow(self, name: str, *uris: str) -> TwinFlow:
+        actions = {f"Post_to_flow_{one}": define.http_action(uri) for one, uri in enumerate(uris)}
+        flow = self.flow(name, define.request_trigger("Button"), actions)
+        self.starter(flow)
+        return flow
+
+    def _calls(self, system: UrlHolder) -> UrlHolder:
+        self.world.traffic.systems.append(system)
+        return system
+
+    def _add_environment(self, name: str) -> TwinEnvironment:
+        environment = TwinEnvironment(
+            id=self.world.guid(),
+            display_name=name,
+            dataverse_url=f"https://{name.lower().replace(' ', '')}.api.crm4.dynamics.com",
+        )
+        self.world.environments[environment.id] = environment
+        return environment

@@ -1,0 +1,25 @@
+"""A service that takes all calls."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+
+from shared.domain.request_demand import CallLine, Need, Turn
+
+
+class PlentyOfCalls:
+    """The port `CallBlocks` where nobody has to wait."""
+
+    def block(self, need: Need | None) -> AbstractAsyncContextManager[None]:
+        """Let the work begin."""
+        return nullcontext()
+
+    async def ready(self, calls: int = 1, *, is_urgent: bool = False) -> None:
+        """Come back at once."""
+
+    async def line(self) -> CallLine:
+        """Return that nobody waits."""
+        return CallLine(row=("", "", ""), waiting=0, calls_per_minute=1_000)
+
+    async def call_up(self, come: Callable[[Turn], Awaitable[bool]]) -> CallLine:
+        """Call nobody."""
+        return await self.line()

@@ -1,0 +1,73 @@
+"""Puts the product's circuits before the twins, as its HTTP client has them before every call."""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import fields, replace
+from typing import Any
+
+from shared.circuit_breakers import Circuits
+from shared.domain.environment import Environment
+from shared.settings import Settings
+from shared.tables import Tables
+from tests.fakes.ports import Ports
+
+#: Ports that are no services of the platform.
+_OURS = {"clock", "store", "messages", "notices"}
+
+
+def with_circuits(ports: Ports, settings: Settings) -> Ports:
+    """Return the same ports; each counts as a service of its own."""
+    circuits = Circuits(Tables(ports.store), ports.clock, settings)
+    names = [one.name for one in fields(ports) if one.name not in _OURS]
+    guarded: dict[str, Any] = {
+        name: _Guarded(getattr(ports, name), circuits, name) for name in names
+    }
+    return replace(ports, **guarded)
+
+
+class _Guarded:
+    def __init__(self, port: object, circuits: Circuits, name: str) -> None:
+        self._port = port
+        self._circuits = circuits
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._port, name)
+        if not callable(attribute):
+            return attribute
+
+        # Through what interrupts calls, to what is called.
+        is_async = inspect.iscoroutinefunction(
+            getattr(getattr(self._port, "_port", self._port), name)
+        )
+
+        def method(*arguments: Any, **named: Any) -> Any:
+            where = (self._name, _place(arguments), f"{name} {_strings(arguments)}")
+            if is_async:
+                return self._call(where, lambda: attribute(*arguments, **named))
+            result = attribute(*arguments, **named)
+            return self._iterate(where, result) if inspect.isasyncgen(result) else result
+
+        return method
+
+    async def _call(self, where: tuple[str, str, str], call: Callable[[], Awaitable[Any]]) -> Any:
+        async with self._circuits.calling(*where):
+            return await call()
+
+    async def _iterate(
+        self, where: tuple[str, str, str], items: AsyncIterator[Any]
+    ) -> AsyncIterator[Any]:
+        async with self._circuits.calling(*where):
+            async for item in items:
+                yield item
+
+
+def _place(arguments: tuple[Any, ...]) -> str:
+    first = arguments[0] if arguments else ""
+    if isinstance(first, Environment):
+        return first.id
+    return first if isinstance(first, str) and len(first) == 36 else ""
+
+
+def _strings(arguments: tuple[Any, ...]) -> str:
+    return "/".join(one for one in arguments if isinstance(one, str))

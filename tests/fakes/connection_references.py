@@ -1,0 +1,101 @@
+"""Twin of the port `ConnectionReferences`: rows that lead a flow to a connection.
+
+See platform.md#connection-references.
+"""
+
+from collections.abc import Collection
+
+from shared.domain.definitions.connection_reference import (
+    ConnectionReference,
+    ConnectionReferenceDraft,
+)
+from shared.domain.environment import Environment
+from shared.errors import AlreadyExists, NotFound, Refused
+from tests.fakes.tenant import TwinEnvironment, TwinUser
+from tests.fakes.test_world import World
+
+
+class ConnectionReferencesTwin:
+    """The connection references of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world` as its application."""
+        self._world = world
+
+    async def find(
+        self, environment: Environment, connection_ids: Collection[str]
+    ) -> list[ConnectionReference]:
+        """Return those bound to any of these connections."""
+        wanted = {name.lower() for name in connection_ids}
+        rows = self._shown(environment.id, in_list=True)
+        return [row for row in rows if row.connection_id.lower() in wanted]
+
+    async def named(
+        self, environment: Environment, logical_names: Collection[str]
+    ) -> list[ConnectionReference]:
+        """Return those with any of these logical names."""
+        wanted = {name.lower() for name in logical_names}
+        rows = self._shown(environment.id, in_list=True)
+        return [row for row in rows if row.logical_name.lower() in wanted]
+
+    async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
+        """Return one; raises `NotFound`."""
+        for row in self._shown(environment.id):
+            if row.reference_id == reference_id:
+                return row
+        raise NotFound(f"connectionreference With Id = {reference_id} Does Not Exist")
+
+    async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
+        """Create it under the draft's id; raises `AlreadyExists`."""
+        world, twin = self._world, self._world.environment(environment.id)
+        actor = self._actor(draft)
+        if any(row.reference_id == draft.reference_id for row in self._rows(twin.id)):
+            raise AlreadyExists("A record with matching key values already exists.")
+        if draft.connection_id:
+            _require_permission(twin, draft, actor)
+        with world.writing(twin.id, "create connection reference", draft.reference_id):
+            world.let_reference_lag(twin, draft.reference_id)
+            twin.connection_references[draft.logical_name] = ConnectionReference(
+                reference_id=draft.reference_id,
+                logical_name=draft.logical_name,
+                connector_id=draft.connector_id,
+                connection_id=draft.connection_id,
+                owner_id=actor.user_id,
+            )
+
+    def _shown(self, environment_id: str, *, in_list: bool = False) -> list[ConnectionReference]:
+        """Return the rows as reads, or lists, show them."""
+        unseen = self._world.environment(environment_id).unseen_references
+        now = self._world.clock.now()
+        return [
+            row
+            for row in self._rows(environment_id)
+            if row.reference_id not in unseen
+            or unseen[row.reference_id].shown(row, now, in_list=in_list) is not None
+        ]
+
+    def _rows(self, environment_id: str) -> list[ConnectionReference]:
+        return list(self._world.environment(environment_id).connection_references.values())
+
+    def _actor(self, draft: ConnectionReferenceDraft) -> TwinUser:
+        if not draft.owner_id:
+            return self._world.application
+        return self._world.acting_for(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
+
+
+def _require_permission(
+    environment: TwinEnvironment, draft: ConnectionReferenceDraft, actor: TwinUser
+) -> None:
+    """Only who owns a connection, or has it shared, may name it in a reference.
+
+    See platform.md#connection-references.
+    """
+    connection = environment.connections.get(draft.connection_id)
+    if connection and actor.user_id in {connection.owner_id, *connection.shared_with}:
+        return
+    raise Refused(
+        f"The caller object id is '{actor.entra_id}'. Connection '{draft.connection_id}' to "
+        f"'{draft.connector_id.rpartition('/')[2]}' cannot be used.",
+        code="ConnectionAuthorizationFailed",
+        status=403,
+    )

@@ -1,0 +1,128 @@
+"""Writes `clientdata` as designers do: one trigger, a few actions, connection references."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.fakes.definitions import LINEAGE
+
+type Json = dict[str, Any]
+
+_SCHEMA = (
+    "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/"
+    "2016-06-01/workflowdefinition.json#"
+)
+_APIS = "/providers/Microsoft.PowerApps/apis/"
+
+
+def client_data(
+    lineage: str,
+    trigger: Json,
+    actions: Mapping[str, Json],
+    *,
+    connections: Mapping[str, str] | None = None,
+) -> str:
+    """Return a `clientdata`; `connections` maps connection names to connectors.
+
+    See platform.md#client-data.
+    """
+    steps = {
+        LINEAGE: {"type": "Compose", "inputs": {"lineage": lineage}, "runAfter": {}},
+        **actions,
+    }
+    previous = LINEAGE
+    for name, action in actions.items():
+        action["runAfter"] = {previous: ["Succeeded"]}
+        previous = name
+    references = {
+        connector: {
+            "runtimeSource": "embedded",
+            "connection": {"name": name},
+            "api": {"name": connector},
+        }
+        for name, connector in (connections or {}).items()
+    }
+    definition = {
+        "$schema": _SCHEMA,
+        "contentVersion": "1.0.0.0",
+        "parameters": _parameters(actions),
+        "triggers": {"manual": trigger},
+        "actions": steps,
+    }
+    return json.dumps(
+        {
+            "properties": {"connectionReferences": references, "definition": definition},
+            "schemaVersion": "1.0.0.0",
+        }
+    )
+
+
+def request_trigger(kind: str, **inputs: object) -> Json:
+    """Return a `Request` trigger of a kind (platform.md#trigger-kinds)."""
+    return {"type": "Request", "kind": kind, "inputs": {"schema": {}, **inputs}}
+
+
+def http_trigger(*, authentication: str = "All", relative_path: str = "") -> Json:
+    """Return *When an HTTP request is received*."""
+    inputs: Json = {"triggerAuthenticationType": authentication}
+    if relative_path:
+        inputs["relativePath"] = relative_path
+    return request_trigger("Http", **inputs)
+
+
+def recurrence_trigger(frequency: str = "Hour", interval: int = 1) -> Json:
+    """Return a recurrence without a start time."""
+    return {"type": "Recurrence", "recurrence": {"frequency": frequency, "interval": interval}}
+
+
+def connector_trigger(connector: str, operation_id: str, *, is_webhook: bool = False) -> Json:
+    """Return an automated connector trigger: polling, or told by the connector."""
+    host = {"apiId": _APIS + connector, "connectionName": connector, "operationId": operation_id}
+    trigger: Json = {"type": "OpenApiConnection", "inputs": {"host": host, "parameters": {}}}
+    if is_webhook:
+        return trigger | {"type": "OpenApiConnectionWebhook"}
+    return trigger | {"recurrence": {"frequency": "Minute", "interval": 3}}
+
+
+def http_action(uri: str) -> Json:
+    """Return an HTTP action that posts to `uri`, a URL or an expression."""
+    return {"type": "Http", "inputs": {"method": "POST", "uri": uri, "body": {"number": 1}}}
+
+
+def child_flow_action(workflow_id: str) -> Json:
+    """Return *Run a child flow*."""
+    return {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": workflow_id}}}
+
+
+def connector_action(connector: str, operation_id: str) -> Json:
+    """Return an action of a connector."""
+    host = {"apiId": _APIS + connector, "connectionName": connector, "operationId": operation_id}
+    return {"type": "OpenApiConnection", "inputs": {"host": host, "parameters": {}}}
+
+
+def response_action() -> Json:
+    """Return *Response*."""
+    return {"type": "Response", "kind": "Http", "inputs": {"statusCode": 200, "body": {"ok": True}}}
+
+
+def variable_expression(schema_name: str) -> str:
+    """Return the expression that reads an environment variable."""
+    return f"@parameters('Address ({schema_name})')"
+
+
+def _parameters(actions: Mapping[str, Json]) -> Json:
+    parameters: Json = {
+        "$connections": {"defaultValue": {}, "type": "Object"},
+        "$authentication": {"defaultValue": {}, "type": "SecureObject"},
+    }
+    for action in actions.values():
+        uri = str(action.get("inputs", {}).get("uri", "")) if action["type"] == "Http" else ""
+        if uri.startswith("@parameters('"):
+            name = uri.removeprefix("@parameters('").removesuffix("')")
+            schema_name = name.rpartition("(")[2].rstrip(")")
+            parameters[name] = {
+                "defaultValue": "",
+                "type": "String",
+                "metadata": {"schemaName": schema_name},
+            }
+    return parameters

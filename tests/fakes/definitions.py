@@ -1,0 +1,109 @@
+"""Definitions as the twins' platform reads them; the reading itself is the local cloud's."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.environments.flow_facts import (
+    FlowFacts,
+    InvalidDefinitionError,
+    parse_client_data,
+    read_facts,
+    walk_actions,
+)
+from shared.domain.platform_errors import code_for
+from shared.errors import Refused
+
+#: The action that a built flow carries into its copies, so that tests know the family.
+LINEAGE = "Lineage"
+
+_PARAMETER = re.compile(r"@\{?parameters\('([^']+)'\)\}?")
+_SELF_STARTING = frozenset(
+    {"recurrence", "openapiconnection", "apiconnection", "apiconnectionnotification"}
+    | {"openapiconnectionwebhook", "apiconnectionwebhook", "openapiconnectionnotification"}
+)
+
+
+@lru_cache(maxsize=4096)
+def properties_of(client_data: str) -> dict[str, Any]:
+    """Return `properties` of a `clientdata` (not to be changed)."""
+    return parse_client_data(client_data)
+
+
+@lru_cache(maxsize=4096)
+def facts_of(client_data: str) -> FlowFacts:
+    """Return what the platform reads from a `clientdata`."""
+    return read_facts(properties_of(client_data))
+
+
+def require_valid(client_data: str) -> None:
+    """Raise `Refused` for a `clientdata` the flow service would not save."""
+    try:
+        facts_of(client_data)
+    except InvalidDefinitionError as error:
+        raise Refused(str(error), code="InvalidTemplate", status=400) from error
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Raise `Refused` for what the local cloud refuses, with the code that the adapters give it."""
+    try:
+        yield
+    except PlatformError as error:
+        code = code_for(error.code, error.message)
+        raise Refused(error.message, code=code, status=error.status) from error
+
+
+@lru_cache(maxsize=4096)
+def lineage_of(client_data: str) -> str | None:
+    """Return what a built flow and its copies have in common; None: the flow was not built."""
+    action = properties_of(client_data)["definition"]["actions"].get(LINEAGE)
+    return str(action["inputs"]["lineage"]) if action else None
+
+
+def is_self_starting(client_data: str) -> bool:
+    """Say whether it runs with nobody calling."""
+    return facts_of(client_data).trigger_type.lower() in _SELF_STARTING
+
+
+@lru_cache(maxsize=4096)
+def event_source(client_data: str) -> str | None:
+    """Name what a connector's trigger listens to, equal for a flow and its copy; None: nothing."""
+    trigger = next(iter(properties_of(client_data)["definition"]["triggers"].values()))
+    if not is_self_starting(client_data) or trigger["type"] == "Recurrence":
+        return None
+    inputs = {
+        name: part for name, part in trigger.get("inputs", {}).items() if name != "authentication"
+    }
+    parameters = dict(inputs.get("parameters", {}))
+    parameters.pop("subscriptionRequest/name", None)  # of the registration, not of the source
+    host = dict(inputs.get("host", {}))
+    host.pop("connectionReferenceName", None)
+    return json.dumps(
+        [trigger["type"], inputs | {"host": host, "parameters": parameters}], sort_keys=True
+    )
+
+
+def is_webhook(client_data: str) -> bool:
+    """Say whether events are pushed to it and are gone if it is off (platform.md#missed-events)."""
+    kind = facts_of(client_data).trigger_type.lower()
+    return kind.endswith(("webhook", "notification"))
+
+
+def http_uris(client_data: str, variables: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield name and target of each HTTP action, with environment variables put in."""
+    definition = properties_of(client_data)["definition"]
+    parameters: dict[str, Any] = definition.get("parameters", {})
+
+    def value(match: re.Match[str]) -> str:
+        parameter = parameters.get(match[1], {})
+        schema_name = parameter.get("metadata", {}).get("schemaName", "")
+        return variables.get(schema_name) or str(parameter.get("defaultValue", ""))
+
+    for name, action in walk_actions(definition["actions"]):
+        if action.get("type") == "Http":
+            yield name, _PARAMETER.sub(value, str(action["inputs"]["uri"]))

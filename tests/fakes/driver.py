@@ -1,0 +1,163 @@
+"""Plays the platform around the app: delivers what is due, lets time pass, kills and goes on.
+
+After a kill the services are made anew over the same world: nothing lives on in memory.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.errors import ProductError, Transient
+from shared.ports import Store
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
+from shared.reason import Reason
+from shared.services import Services
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.run_environment_job import run_environment_job
+from shared.use_cases.run_flow_job import run_flow_job
+from tests.fakes.clock import START
+from tests.fakes.crash import Plan, was_killed
+from tests.fakes.messages import Delivered, Delivery
+from tests.fakes.pause import Pause
+from tests.fakes.ports import Ports, Twins
+from tests.fakes.services import services_of
+
+type UseCase = Callable[[Services, Delivered], Awaitable[object]]
+
+#: More deliveries than any story needs without time passing: what goes on for longer never ends.
+MOST_AT_ONCE = 1_000
+MINUTE = timedelta(minutes=1)
+#: This long after something went wrong leases have run out and overdue rows were seen.
+SETTLES = timedelta(minutes=5)
+
+
+class NeverEndsError(AssertionError):
+    """Messages keep coming although no time passes."""
+
+
+async def _flow_job(services: Services, message: Delivered) -> None:
+    body = message.body
+    await run_flow_job(services, str(body["environment"]), str(body["job"]))
+
+
+async def _environment_job(services: Services, message: Delivered) -> None:
+    body = message.body
+    await run_environment_job(services, str(body["remediation"]), str(body["job"]))
+
+
+async def next_reminder(store: Store, now: datetime) -> datetime | None:
+    """Return when the timer, which comes every minute, has something to look at."""
+    async for row in store.query("CallBudgets"):
+        if row.key != "leases":
+            return now + MINUTE  # somebody stands in the line, and may be called up
+    async for row in store.query("reminders", "reminder"):
+        return datetime.fromisoformat(row.key.partition("~")[0])
+    return None
+
+
+USE_CASES: Mapping[str, UseCase] = {FLOW_JOBS: _flow_job, ENVIRONMENT_JOBS: _environment_job}
+
+
+@dataclass(slots=True, kw_only=True)
+class Driver:
+    """Runs use cases over twins until nothing is due."""
+
+    twins: Twins
+    #: By queue.
+    use_cases: Mapping[str, UseCase] = field(default_factory=lambda: USE_CASES)
+    make: Callable[[Ports], Services] = services_of
+    #: Called whenever time has passed and after every delivery: traffic, ticks, checks.
+    meanwhile: Callable[[], object] = lambda: None
+    #: Longest time that passes without `meanwhile`.
+    pace: timedelta = timedelta(hours=6)
+    #: Strikes once; deliveries after that are not interrupted.
+    plan: Plan = field(default_factory=Plan)
+    #: Share of deliveries whose settlement is lost, so that the message comes again.
+    unsettled: float = 0.0
+    #: The app's own timer: every minute after something went wrong, else at every step of `pace`.
+    timer: Callable[[Services], Awaitable[object]] = resend_overdue
+    deliveries: int = 0
+    _restless_until: datetime = START
+    _current: Services | None = None
+    #: The process was started after the kill.
+    _is_new: bool = False
+
+    async def run(self, until: datetime) -> None:
+        """Deliver everything that is due up to `until`, letting time pass between."""
+        clock = self.twins.world.clock
+        at_once = 0
+        while at_once < MOST_AT_ONCE:
+            if await self._deliver():
+                at_once += 1
+                self.meanwhile()
+            elif clock.now() >= until:
+                return
+            else:
+                at_once = 0
+                await self._pass_time(until)
+        raise NeverEndsError(f"{at_once} deliveries at one moment and still more")
+
+    async def _pass_time(self, until: datetime) -> None:
+        """Go to what comes next: a message, the timer, or the next look at the traffic."""
+        clock = self.twins.world.clock
+        now = clock.now()
+        step = MINUTE if now < self._restless_until else self.pace
+        due = self.twins.messages.next_due(*self.use_cases) or until
+        reminded = max(await next_reminder(self.twins.store, now) or until, now + MINUTE)
+        wakes = self.plan.wakes_at if isinstance(self.plan, Pause) and self.plan.is_asleep else None
+        clock.advance_to(min(due, reminded, until, now + step, wakes or until))
+        if isinstance(self.plan, Pause) and wakes and wakes <= clock.now():
+            await self._wake(self.plan)
+        try:
+            await self.plan.run(self.timer(self._services()))
+        except BaseException as error:
+            if not (was_killed(error) or isinstance(error, Transient)):
+                raise
+        defects = [one for one in self.twins.notices.told if one.code == Reason.ROW_SKIPPED]
+        assert not defects, "a timer met a defect"
+        self.meanwhile()
+
+    async def call[T](self, use_case: Callable[[Services], Awaitable[T]]) -> T:
+        """Run a use case that no message starts, under the plan."""
+        return await self.plan.run(use_case(self._services()))
+
+    async def _deliver(self) -> bool:
+        """Deliver one message of any queue; returns False if none is due."""
+        world, messages = self.twins.world, self.twins.messages
+        queues = list(self.use_cases)
+        world.random.shuffle(queues)
+        for queue in queues:
+            services, use_case = self._services(), self.use_cases[queue]
+
+            async def handle(
+                message: Delivered, services: Services = services, use_case: UseCase = use_case
+            ) -> None:
+                await self.plan.run(use_case(services, message))
+
+            loses = self.unsettled > 0 and world.random.random() < self.unsettled
+            try:
+                outcome = await messages.deliver_next(queue, handle, loses_settlement=loses)
+            except Transient:
+                outcome = Delivery.NOT_SETTLED  # the trigger failed: the message comes again
+            if outcome is not Delivery.NOTHING_DUE:
+                self.deliveries += 1
+                if outcome is not Delivery.COMPLETED:
+                    self._restless_until = world.clock.now() + SETTLES
+                return True
+        return False
+
+    async def _wake(self, pause: Pause) -> None:
+        """What a delivery raises that nobody waits for any more is logged, and that is all."""
+        error = await pause.wake()
+        if error and not isinstance(error, ProductError):
+            raise error
+        self._restless_until = self.twins.world.clock.now() + SETTLES
+        self.meanwhile()
+
+    def _services(self) -> Services:
+        """Return what the process has; after a kill a new one, which is not interrupted."""
+        if self._current is None or (self.plan.is_gone and not self._is_new):
+            self._is_new = self.plan.is_gone
+            ports = self.twins.ports
+            self._current = self.make(ports if self._is_new else ports.under(self.plan))
+        return self._current

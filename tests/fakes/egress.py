@@ -1,0 +1,57 @@
+"""Where a flow's calls come from, and which firewall does not let them through."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TYPE_CHECKING
+
+from shared.domain.network.firewall import Access, Firewall
+from tests.fakes.tenant import TwinFlow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.fakes.test_world import World
+
+_ANYBODY = frozenset({"*", "any", "internet", "0.0.0.0/0"})
+
+
+def egress_tag(world: World, flow: TwinFlow) -> str:
+    """Name the service tag a flow calls from: another one under the customer's key.
+
+    See platform.md#plex-tag.
+    """
+    region = world.environment(flow.environment_id).region
+    return f"{'powerplatformplex' if flow.is_protected else 'logicapps'}.{region}"
+
+
+def refusing_firewall(world: World, flow: TwinFlow, host: str) -> str | None:
+    """Name the firewall before `host` that keeps some address of the flow out; None: none."""
+    addresses = _networks(world.service_tags.get(egress_tag(world, flow), ()))
+    for firewall in world.firewalls:
+        if host in firewall.hosts and not all(_lets_in(world, firewall, one) for one in addresses):
+            return firewall.name
+    return None
+
+
+def _lets_in(world: World, firewall: Firewall, address: IPv4Network | IPv6Network) -> bool:
+    for rule in firewall.rules:
+        if any(_covers(world, source.lower(), address) for source in rule.sources):
+            return rule.access is Access.ALLOW
+    return firewall.default is Access.ALLOW
+
+
+def _covers(world: World, source: str, address: IPv4Network | IPv6Network) -> bool:
+    if source in _ANYBODY:
+        return True
+    prefixes = world.service_tags.get(source)
+    if prefixes is None and not source[:1].isdigit() and ":" not in source:
+        return False
+    return any(
+        network.version == address.version and address.subnet_of(network)  # type: ignore[arg-type]  # same version
+        for network in _networks(prefixes if prefixes is not None else (source,))
+    )
+
+
+def _networks(prefixes: Iterable[str]) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(prefix, strict=False) for prefix in prefixes]

@@ -1,0 +1,36 @@
+"""Twin of the port `Environments`: a reading serves for a minute, as the adapter keeps it."""
+
+import builtins
+from datetime import datetime, timedelta
+
+from shared.domain.environment import Environment
+from tests.fakes.test_world import World
+
+_LATELY = timedelta(minutes=1)
+
+
+class EnvironmentsTwin:
+    """The environments of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Show the environments of `world`."""
+        self._world = world
+        #: By id, with when each was last read.
+        self._read: dict[str, tuple[datetime, Environment]] = {}
+
+    async def list(self) -> builtins.list[Environment]:
+        """Return all environments of the tenant."""
+        return [one.described() for one in self._world.environments.values()]
+
+    async def get(self, environment_id: str) -> Environment:
+        """Return one; raises `NotFound`."""
+        found = self._world.environment(environment_id).described()
+        self._read[environment_id] = self._world.clock.now(), found
+        return found
+
+    async def lately(self, environment_id: str) -> Environment:
+        """Return one as it was within the last minute; raises `NotFound`."""
+        asked, known = self._read.get(environment_id, (None, None))
+        if asked and known and self._world.clock.now() - asked < _LATELY:
+            return known
+        return await self.get(environment_id)

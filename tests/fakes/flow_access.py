@@ -1,0 +1,114 @@
+"""Twin of the port `FlowAccess`: what only a co-owner may ask."""
+
+from datetime import datetime
+
+from shared.domain.flow import FlowDetail, Permission
+from shared.domain.platform_errors import NO_CO_OWNER
+from shared.errors import Blocked, NotFound, Refused
+from tests.fakes.definitions import facts_of
+from tests.fakes.flow_reports import detail_of
+from tests.fakes.flow_service import refuse_while_migrating, require_published, trigger_url, turn_on
+from tests.fakes.sharing import permissions_of, user_row
+from tests.fakes.tenant import TwinFlow
+from tests.fakes.test_world import World
+
+
+class FlowAccessTwin:
+    """Permissions and trigger URLs of a world's flows."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world` as its operator."""
+        self._world = world
+
+    async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
+        """Return owners and co-owners."""
+        flow = self._world.shown_flow(environment_id, flow_name)
+        return permissions_of(self._world, flow)
+
+    async def add_operator(self, environment_id: str, flow_name: str) -> bool:
+        """Make the operator a co-owner; says whether it is one now, and no more than that."""
+        flow = self._world.flow(environment_id, flow_name)
+        operator = self._world.operator
+        if operator.user_id == flow.owner_id:
+            return False
+        if operator.entra_id not in flow.co_owners:
+            with self._world.writing(environment_id, "add co-owner", flow_name):
+                flow.co_owners[operator.entra_id] = "CanEdit"
+        return True
+
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+        """Take the operator's co-ownership back; does nothing if it has none."""
+        flow, operator = self._world.flow(environment_id, flow_name), self._world.operator
+        if operator.entra_id in flow.co_owners or user_row(operator) in flow.shares:
+            with self._world.writing(environment_id, "remove co-owner", flow_name):
+                flow.co_owners.pop(operator.entra_id, None)
+                flow.shares.pop(user_row(operator), None)
+
+    async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
+        """Return the trigger URL; raises `Refused` where the trigger has none.
+
+        See platform.md#trigger-url-read.
+        """
+        flow = self._own(environment_id, flow_name)
+        facts = facts_of(flow.client_data)
+        if trigger != facts.trigger_name:
+            raise NotFound(f"the flow {flow_name} has no trigger {trigger}")
+        if not facts.has_callback_url:
+            raise Refused(
+                f"The list callback url operation is blocked for triggers of type "
+                f"'{facts.trigger_type}'.",
+                code="ListCallbackUrlOperationBlocked",
+                status=400,
+            )
+        if not flow.was_ever_on and not self._world.assumptions.callback_url_before_activation:
+            raise Refused(
+                f"The trigger '{trigger}' has no URL: the flow was never turned on.",
+                code="WorkflowTriggerIsNotEnabled",
+                status=400,
+            )
+        return trigger_url(self._world.environment(environment_id), flow)
+
+    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Return a flow as the operator sees it; raises `Refused` (403) if it is no co-owner."""
+        return detail_of(self._world, self._own(environment_id, flow_name))
+
+    async def start(self, environment_id: str, flow_name: str) -> None:
+        """Turn a flow on as the operator; raises `Refused` (403) if it is no co-owner."""
+        self._own(environment_id, flow_name)
+        flow = self._world.flow(environment_id, flow_name)
+        refuse_while_migrating(self._world, self._world.served(environment_id))
+        with self._world.writing(environment_id, "start flow", flow_name):
+            require_published(flow)
+            turn_on(self._world, flow, self._world.operator)
+            flow.touch(self._world.clock.now())
+
+    def _own(self, environment_id: str, flow_name: str) -> TwinFlow:
+        """Return a flow as reads show it; who may read it is known at once."""
+        flow = self._world.shown_flow(environment_id, flow_name)
+        operator = self._world.operator
+        now = self._world.workflow(environment_id, flow.workflow_id)
+        if operator.entra_id in now.co_owners or operator.user_id == flow.owner_id:
+            return flow
+        rights = now.shares.get(user_row(operator), frozenset())
+        if "WriteAccess" in rights and self._world.assumptions.shares_let_people_ask:
+            return flow
+        raise Refused(
+            f"The caller with object id '{operator.entra_id}' does not have permission for "
+            f"connection '{flow_name}' under Api 'shared_logicflows'.",
+            code=NO_CO_OWNER,
+            status=403,
+        )
+
+    async def operator_id(self) -> str:
+        """Return the Entra object id of the operator."""
+        return self._world.operator.entra_id
+
+    async def keep_signed_in(self) -> datetime | None:
+        """Renew its sign-in, unless the world has ended it."""
+        if self._world.is_operator_signed_out:
+            raise Blocked(
+                "the operator is not signed in (invalid_grant)",
+                instruction="Sign the operator in again.",
+                code="operator_sign_in",
+            )
+        return self._world.clock.now()

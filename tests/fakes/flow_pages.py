@@ -1,0 +1,44 @@
+"""Twin of the port `FlowPages`: lists of a world's flows, a few a page."""
+
+from collections.abc import Collection
+
+from shared.domain.environment import Environment
+from shared.domain.flow import KnownFlow, ReportedFlow, Workflow
+from shared.ports import Page
+from tests.fakes.flow_reports import FlowReportsTwin, page_of
+from tests.fakes.test_world import World
+from tests.fakes.workflows import WorkflowsTwin
+
+#: Flows a page: small, so that most environments of the tests have several.
+SIZE = 3
+
+
+class FlowPagesTwin:
+    """The lists of a world by pages; a cursor is a place in the list."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._workflows = WorkflowsTwin(world)
+        self._reports = FlowReportsTwin(world)
+
+    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+        """Return cloud flows as Dataverse has them."""
+        return self._page([one async for one in self._workflows.list(environment)], cursor)
+
+    async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
+        """Return cloud flows as Dataverse has them, without their definitions."""
+        return self._page([one.known async for one in self._workflows.list(environment)], cursor)
+
+    async def read_again(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> list[Workflow]:
+        """Return these cloud flows as Dataverse has them; those that are gone are left out."""
+        rows = self._workflows.list(environment)
+        return [one async for one in rows if one.workflow_id in workflow_ids]
+
+    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+        """Return flows as the flow service lists them."""
+        return self._page(await self._reports.list_flows(environment_id), cursor)
+
+    def _page[T](self, items: list[T], cursor: str) -> Page[T]:
+        return page_of(self._world, items, cursor, SIZE)

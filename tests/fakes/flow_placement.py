@@ -1,0 +1,35 @@
+"""Twin of the port `FlowPlacement`: flows are put into a solution, up to twenty a call."""
+
+from collections.abc import Sequence
+
+from shared.errors import NotFound, Refused
+from tests.fakes.flow_service import refuse_while_migrating, releasing
+from tests.fakes.test_world import World
+
+_MOST = 20
+
+
+class FlowPlacementTwin:
+    """The way of a world's flows into its default solution."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world` as its application."""
+        self._world = world
+
+    async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
+        """Put flows into a solution; what is there already is passed over, one gone fails all."""
+        world = self._world
+        environment = world.served(environment_id)
+        refuse_while_migrating(world, environment)
+        if len(flow_names) > _MOST:
+            raise Refused("too many flows", code="InvalidRequestContent", status=400)
+        live = {flow.flow_name: flow for flow in environment.live_flows()}
+        for name in flow_names:
+            if name not in live:
+                raise NotFound(f"no flow {name}")
+        with world.writing(environment_id, "add to solution", ",".join(flow_names)):
+            for flow in (live[name] for name in flow_names):
+                if not flow.in_solution:
+                    with releasing(world, environment, flow):
+                        flow.in_solution = True
+                    flow.touch(world.clock.now())

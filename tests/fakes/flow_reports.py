@@ -1,0 +1,162 @@
+"""Twin of the port `FlowReports`: lean lists, one full flow, runs."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+
+from local_cloud.tenant.environments.flow import RUN_HISTORY
+from local_cloud.tenant.flows.saves import in_runtime_shape
+from shared.domain.flow import FailedAction, FlowDetail, ReportedFlow, Run
+from shared.errors import NotFound, Refused
+from shared.ports import Page
+from tests.fakes.flow_service import stays_on_microsoft_key
+from tests.fakes.tenant import TwinFlow, TwinRun
+from tests.fakes.test_world import World
+
+
+def detail_of(world: World, flow: TwinFlow) -> FlowDetail:
+    """Return a flow as the flow service shows it to a co-owner."""
+    return FlowDetail(
+        flow_name=flow.flow_name,
+        display_name=flow.name,
+        workflow_id=flow.workflow_id if flow.in_solution else None,
+        state=flow.state,
+        client_data=_shown(world, flow.client_data),
+        owner_id=world.entra_id_of(flow.owner_id),
+        is_managed=flow.is_managed,
+        in_solution=flow.in_solution,
+        description=flow.description,
+    )
+
+
+def _shown(world: World, client_data: str) -> str:
+    if not world.assumptions.flow_service_shows_runtime_shape:
+        return client_data
+    document = json.loads(client_data)
+    in_runtime_shape(document["properties"]["definition"])
+    return json.dumps(document)
+
+
+def page_of[T](world: World, items: list[T], cursor: str, size: int) -> Page[T]:
+    """Return one page of a list; a cursor is a place in it."""
+    if cursor and world.cursors_expired:
+        raise Refused("The paging cookie has expired.", code="0x80040216", status=400)
+    start = int(cursor or 0)
+    following = str(start + size) if start + size < len(items) else ""
+    return Page(items=tuple(items[start : start + size]), cursor=following)
+
+
+class FlowReportsTwin:
+    """What the flow service reports of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Report on `world`."""
+        self._world = world
+
+    async def microsoft_key_flows(
+        self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
+    ) -> Page[ReportedFlow]:
+        """Return a page of the flows on Microsoft's key, or of those that stay there.
+
+        See platform.md#microsoft-key-list.
+        """
+        environment = self._world.served(environment_id)
+        flows = [
+            self._reported(flow)
+            for flow in self._world.shown_flows(environment_id, in_list=True)
+            if not flow.is_protected
+            and (flow.is_on or self._world.assumptions.stopped_flows_stay_listed)
+            and (not cannot_migrate_only or stays_on_microsoft_key(environment, flow))
+        ]
+        return page_of(self._world, flows, cursor, self._world.report_page)
+
+    async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
+        """Return every flow of the environment, lean, solution flows included."""
+        shown = self._world.shown_flows(environment_id, in_list=True)
+        return [self._reported(flow) for flow in shown]
+
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
+        shown = detail_of(self._world, self._world.shown_flow(environment_id, flow_name))
+        is_hidden = self._world.assumptions.definitions_hidden_from_administrators
+        return replace(shown, client_data=None) if is_hidden else shown
+
+    async def licence(self, environment_id: str, flow_name: str) -> str | None:
+        """Return the licence that a flow runs on; empty: none."""
+        flow = self._world.flow(environment_id, flow_name)
+        if not self._world.tells_licences:
+            return None
+        return "PowerAutomatePremium" if self._world.user(flow.owner_id).has_premium else ""
+
+    async def runs(
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
+    ) -> list[Run]:
+        """Return runs that began from `since` on, newest first, at most `limit`."""
+        return self._runs(environment_id, flow_name, since, self._world.clock.now())[:limit]
+
+    async def run_page(
+        self,
+        environment_id: str,
+        flow_name: str,
+        cursor: str = "",
+        *,
+        since: datetime,
+        until: datetime,
+    ) -> Page[Run]:
+        """Return a page of runs that began from `since` up to `until`, newest first.
+
+        As a next link does, a cursor names the time that was asked for first, and a place.
+        """
+        place, _, listed_until = cursor.partition("~")
+        listed_until = listed_until or until.isoformat()
+        moment = datetime.fromisoformat(listed_until)
+        runs = self._runs(environment_id, flow_name, since, moment)
+        page = page_of(self._world, runs, place, self._world.run_page)
+        items = tuple(run for run in page.items if run.started <= until)
+        return Page(items=items, cursor=page.cursor and f"{page.cursor}~{listed_until}")
+
+    def _runs(
+        self, environment_id: str, flow_name: str, since: datetime, until: datetime
+    ) -> list[Run]:
+        flow = self._world.shown_flow(environment_id, flow_name)
+        kept = self._kept(flow)
+        if flow.protected_since:
+            kept = [run for run in kept if run.started >= flow.protected_since]
+        shown = [self._run(run) for run in kept if since <= run.started <= until]
+        return sorted(shown, key=lambda run: run.started, reverse=True)
+
+    async def failed_actions(
+        self, environment_id: str, flow_name: str, run_id: str
+    ) -> list[FailedAction]:
+        """Return the actions of a run that failed; raises `NotFound`."""
+        flow = self._world.shown_flow(environment_id, flow_name)
+        for run in self._kept(flow):
+            if run.run_id == run_id:
+                named = FailedAction(name=run.failed_action, code="BadRequest", message=run.error)
+                return [named] if run.failed_action else []
+        raise NotFound(f"there is no run {run_id}")
+
+    def _kept(self, flow: TwinFlow) -> list[TwinRun]:
+        oldest = self._world.clock.now() - RUN_HISTORY
+        return [run for run in flow.runs if run.started >= oldest]
+
+    def _reported(self, flow: TwinFlow) -> ReportedFlow:
+        is_bare = self._world.reports_are_bare
+        return ReportedFlow(
+            flow_name=flow.flow_name,
+            display_name=flow.name,
+            # Only solution flows name their Dataverse row (platform.md#solution-flow-id).
+            workflow_id=flow.workflow_id if flow.in_solution and not is_bare else None,
+            state=None if is_bare else flow.state,
+        )
+
+    def _run(self, run: TwinRun) -> Run:
+        has_ended = run.ends <= self._world.clock.now()
+        ended = "Failed" if run.failed else "Succeeded"
+        return Run(
+            run_id=run.run_id,
+            started=run.started,
+            ended=run.ends if has_ended else None,
+            status=ended if has_ended else "Running",
+            trigger_url_id=run.trigger_url_id,
+        )

@@ -1,0 +1,352 @@
+"""What the flow service does with a flow: save it, turn it on and off, sign its URL, report it."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from local_cloud.tenant.flows.saves import (
+    first_operation,
+    reference_not_found,
+    require_known_references,
+    require_savable,
+    unpublished_row,
+    without_references,
+)
+from shared.domain.flow import FlowState
+from shared.errors import MigrationInProgress, Refused
+from tests.fakes.definitions import (
+    event_source,
+    facts_of,
+    is_self_starting,
+    properties_of,
+    refused,
+    require_valid,
+)
+from tests.fakes.records import Switch
+from tests.fakes.tenant import TwinEnvironment, TwinFlow, TwinUser
+
+if TYPE_CHECKING:
+    from tests.fakes.test_world import World
+    from tests.fakes.traffic import Traffic
+
+_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2592000}
+
+
+def refuse_while_migrating(world: World, environment: TwinEnvironment) -> None:
+    """Raise `MigrationInProgress` while nothing can be created or changed.
+
+    See platform.md#blocked-writes.
+    """
+    if environment.is_migrating:
+        raise MigrationInProgress(
+            "flows cannot be created or updated while the environment is migrated",
+            code=world.assumptions.migration_blocked_code,
+            status=world.assumptions.migration_blocked_status,
+        )
+
+
+def trigger_url(environment: TwinEnvironment, flow: TwinFlow) -> str:
+    """Return the URL that callers hold, in one of the shapes of platform.md#url-shapes."""
+    facts = facts_of(flow.client_data)
+    path = _signed_path(flow)
+    match flow.url_form:
+        case "logic_apps":
+            host, version = f"prod-93.{environment.region}.logic.azure.com", "2016-06-01"
+        case "capacity_unit":
+            host, version = environment_host(environment), "1"
+            path = f"/powerautomate/automations/direct/cu/24{path}"
+        case _:
+            host, version = environment_host(environment), "1"
+            path = f"/powerautomate/automations/direct{path}"
+    signed = ""
+    # tenant URLs carry no signature (platform.md#trigger-authentication)
+    if facts.authentication == "All":
+        permission = quote(f"/triggers/{facts.trigger_name}/run", safe="")
+        signed = f"&sp={permission}&sv=1.0&sig={signature(flow)}"
+    return f"https://{host}:443{path}?api-version={version}{signed}"
+
+
+def environment_host(environment: TwinEnvironment) -> str:
+    """Return the host of an environment (platform.md#environment-host)."""
+    bare = environment.id.replace("-", "").lower()
+    return f"{bare[:-2]}.{bare[-2:]}.environment.api.powerplatform.com"
+
+
+def signature(flow: TwinFlow) -> str:
+    """Return 43 characters: the key over the URL's path (platform.md#url-signature)."""
+    digest = hmac.digest(flow.access_key, _signed_path(flow).encode(), sha256)
+    return urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _signed_path(flow: TwinFlow) -> str:
+    facts = facts_of(flow.client_data)
+    name = quote(facts.trigger_name, safe="")
+    path = f"/workflows/{flow.trigger_url_id}/triggers/{name}/paths/invoke"
+    return f"{path}/{facts.relative_path.lstrip('/')}" if facts.relative_path else path
+
+
+def save(world: World, flow: TwinFlow, client_data: str, actor: TwinUser) -> None:
+    """Store a definition; an on flow may only take connections that `actor` may use."""
+    require_valid(client_data)
+    with refused():
+        require_savable(world.assumptions, client_data)
+        _require_savable_again(world, flow, client_data)
+    environment = world.environment(flow.environment_id)
+    if flow.is_on:
+        _check_connections(environment, flow, client_data, actor)
+    with releasing(world, environment, flow):
+        flow.client_data = client_data
+    _read_variables(environment, flow)
+
+
+@contextmanager
+def releasing(world: World, environment: TwinEnvironment, flow: TwinFlow) -> Iterator[None]:
+    """Let a flow move that what is done inside no longer holds back, with its parents."""
+    was_held = not flow.is_protected and stays_on_microsoft_key(environment, flow)
+    yield
+    has_key = environment.policy is not None and world.assumptions.edited_flows_migrate
+    if not (has_key and was_held) or stays_on_microsoft_key(environment, flow):
+        return
+    for other in environment.live_flows():
+        if not other.is_protected and not stays_on_microsoft_key(environment, other):
+            move_under_key(world, other)
+
+
+def move_under_key(world: World, flow: TwinFlow) -> None:
+    """Put a flow under the customer's key; its runs until now are shown no more.
+
+    See platform.md#earlier-runs.
+    """
+    if not flow.is_protected:
+        flow.is_protected, flow.protected_since = True, world.clock.now()
+
+
+def _require_savable_again(world: World, flow: TwinFlow, client_data: str) -> None:
+    """Refuse what this flow does not take, or does not take yet.
+
+    See platform.md#stamped-references, #unpublished-rows.
+    """
+    if flow.stamped_reference:
+        raise reference_not_found(flow.stamped_reference, first_operation(client_data))
+    if flow.is_on and world.assumptions.unpublished_row_seconds:
+        wait = timedelta(seconds=world.assumptions.unpublished_row_seconds)
+        flow.saves_pass_from = flow.saves_pass_from or world.clock.now() + wait
+        if world.clock.now() < flow.saves_pass_from:
+            raise unpublished_row()
+
+
+@contextmanager
+def harmful_when_refused(world: World, flow: TwinFlow) -> Iterator[None]:
+    """Let a refused save empty the flow's connection references, if the platform does so.
+
+    The row's version stays as it is (platform.md#rejected-saves).
+    """
+    try:
+        yield
+    except Refused:
+        emptied = without_references(flow.client_data)
+        if world.assumptions.refused_saves_wipe_references and emptied is not None:
+            world.let_reads_lag(flow)
+            flow.client_data = emptied
+            flow.references_wiped += 1
+        raise
+
+
+def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
+    """Turn a flow on as `actor`, or raise `Refused`; it may answer well and stay off."""
+    if flow.is_on:
+        return
+    environment = world.environment(flow.environment_id)
+    if actor is world.application and not world.assumptions.applications_activate:
+        text = f"BapListServicePlansFailed: user details of '{actor.entra_id}' are missing."
+        raise Refused(text, code="MissingUserDetails", status=400)
+    with refused():
+        require_known_references(flow.client_data)
+    _check_connections(environment, flow, flow.client_data, actor)
+    _check_licence(world, flow)
+    _check_children(world, environment, flow)
+    if _meets_data_policy(world, environment, flow):
+        return
+    if world.assumptions.activations_that_do_not_stick:
+        world.assumptions.activations_that_do_not_stick -= 1
+        return
+    if not flow.was_ever_on and world.assumptions.activation_changes_flow_name:
+        flow.flow_name = world.guid()
+    used = _connections(environment, flow.client_data)
+    flow.granted_connections |= {
+        name
+        for name in used
+        if name in environment.connections
+        and environment.connections[name].owner_id == actor.user_id
+    }
+    _read_variables(environment, flow)
+    _start_listening(world, flow)
+    _switch(world, flow, FlowState.ON)
+    flow.was_ever_on = True
+
+
+def require_published(flow: TwinFlow) -> None:
+    """Refuse to start a solution's flow in the flow service before it was on once.
+
+    See platform.md#unpublished-flows.
+    """
+    if flow.in_solution and not flow.was_ever_on:
+        message = f"The flow '{flow.flow_name}' of a solution cannot be started: not published."
+        raise Refused(message, code="CannotStartUnpublishedSolutionFlow", status=400)
+
+
+def turn_off(world: World, flow: TwinFlow) -> None:
+    """Turn a flow off; runs that are going go on (platform.md#turning-off)."""
+    if flow.state is not FlowState.OFF:
+        _switch(world, flow, FlowState.OFF)
+
+
+def delete(world: World, flow: TwinFlow) -> None:
+    """Put a flow into the recycle bin; runs that are going are ended (platform.md#turning-off)."""
+    now = world.clock.now()
+    turn_off(world, flow)
+    for run in flow.runs:
+        if run.ends > now:
+            run.ends, run.failed, run.error = now, True, "ended by a delete"
+    flow.is_deleted, flow.deleted_at = True, now
+
+
+def stays_on_microsoft_key(environment: TwinEnvironment, flow: TwinFlow) -> bool:
+    """Say whether migration leaves the flow behind: categories a to d.
+
+    See platform.md#flows-that-stay.
+    """
+    return _stays(environment, flow, set())
+
+
+def _stays(environment: TwinEnvironment, flow: TwinFlow, seen: set[str]) -> bool:
+    seen.add(flow.workflow_id)
+    facts = facts_of(flow.client_data)
+    if facts.never_migrates(in_solution=flow.in_solution):
+        return True
+    children = [environment.flows.get(child) for child in facts.children if child not in seen]
+    return any(
+        not child.is_protected and not child.is_deleted and _stays(environment, child, seen)
+        for child in children
+        if child is not None
+    )
+
+
+def handled_events(traffic: Traffic, client_data: str) -> int:
+    """Return how many events the source of a definition has had so far."""
+    return len(traffic.events.get(event_source(client_data) or "", []))
+
+
+def recurrence(client_data: str) -> timedelta:
+    """Return the interval of a flow's recurrence."""
+    trigger = next(iter(properties_of(client_data)["definition"]["triggers"].values()))
+    rule = trigger["recurrence"]
+    return timedelta(seconds=_UNITS[rule["frequency"].lower()] * rule["interval"])
+
+
+def _start_listening(world: World, flow: TwinFlow) -> None:
+    """A new flow begins with now; one that is turned on again may replay what it missed."""
+    if not is_self_starting(flow.client_data):
+        return
+    if facts_of(flow.client_data).trigger_type == "Recurrence":
+        # without a start time it runs at once (platform.md#recurrence-start)
+        flow.next_run = world.clock.now()
+    elif not flow.was_ever_on or not world.assumptions.polling_replays_backlog:
+        flow.cursor = handled_events(world.traffic, flow.client_data)
+
+
+def _switch(world: World, flow: TwinFlow, state: FlowState) -> None:
+    flow.state = state
+    last = max((run.started for run in flow.runs), default=None)
+    world.switches.append(
+        Switch(at=world.clock.now(), workflow_id=flow.workflow_id, state=state, last_run=last)
+    )
+
+
+def _read_variables(environment: TwinEnvironment, flow: TwinFlow) -> None:
+    values = {one.schema_name: one.current for one in environment.variables.values()}
+    flow.variables = {name: value for name, value in values.items() if value is not None}
+
+
+def _connections(environment: TwinEnvironment, client_data: str) -> set[str]:
+    """Name the connections a definition is bound to; raises `Refused` for an entry without one."""
+    names = set()
+    for use in facts_of(client_data).connections:
+        if use.is_invokers:
+            continue
+        reference = environment.connection_references.get(use.logical_name or "")
+        name = reference.connection_id if reference else use.connection_name
+        if not name:
+            raise Refused(
+                "Connection Id missing for connection reference logical name "
+                f"'{use.logical_name or use.key}'.",
+                code="XrmConnectionReferenceMissingConnection",
+                status=400,
+            )
+        names.add(name)
+    return names
+
+
+def _check_connections(
+    environment: TwinEnvironment, flow: TwinFlow, client_data: str, actor: TwinUser
+) -> None:
+    """Whoever activates must own each connection or have it shared.
+
+    See platform.md#activation-check.
+    """
+    for name in sorted(_connections(environment, client_data)):
+        connection = environment.connections.get(name)
+        may_use = {connection.owner_id, *connection.shared_with} if connection else set()
+        is_granted = actor.user_id in may_use or name in flow.granted_connections
+        if connection and is_granted and not connection.error:
+            continue
+        connector = connection.connector if connection else re.sub(r"[-_]\d+$", "", name)
+        raise Refused(
+            f"The caller object id is '{actor.entra_id}'. Connection '{name}' to '{connector}' "
+            "cannot be used to activate this flow.",
+            code="ConnectionAuthorizationFailed",
+            status=403,
+        )
+
+
+def _meets_data_policy(world: World, environment: TwinEnvironment, flow: TwinFlow) -> bool:
+    """Say whether a data policy suspends the flow instead; raises `Refused` if it forbids it."""
+    used = {use.api for use in facts_of(flow.client_data).connections}
+    blocked = sorted(used & environment.blocked_connectors)
+    if blocked and world.assumptions.data_policy_refuses_activation:
+        apis = ", ".join(f"/providers/Microsoft.PowerApps/apis/{one}" for one in blocked)
+        message = f"Admin data policy 'Tenant policy' restricts use of these apis: {apis}."
+        raise Refused(message, code="DlpViolation", status=403)
+    if blocked:
+        _switch(world, flow, FlowState.SUSPENDED)
+    return bool(blocked)
+
+
+def _check_licence(world: World, flow: TwinFlow) -> None:
+    if facts_of(flow.client_data).is_premium and not world.user(flow.owner_id).has_premium:
+        raise Refused(
+            "The user has no adequate licence.", code="MissingAdequateQuotaPolicy", status=403
+        )
+
+
+def _check_children(world: World, environment: TwinEnvironment, flow: TwinFlow) -> None:
+    if not world.assumptions.children_must_be_on:
+        return
+    for child_id in facts_of(flow.client_data).children:
+        child = environment.flows.get(child_id)
+        if child is flow and flow.was_ever_on:
+            continue  # it is off while it is turned on
+        if child is None or not child.is_on:
+            raise Refused(
+                f"The child flow '{child_id}' is not published.",
+                code="ChildFlowNeverPublished",
+                status=400,
+            )

@@ -1,0 +1,145 @@
+"""What must never be seen (design, invariants 1 to 7). Each returns what is wrong, in words.
+
+The ones that look at a moment can be put into `World.watchers`: they are then asked after every
+write. None of them prints a signature.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.domain.flow import FlowState
+from tests.fakes.definitions import facts_of, http_uris, is_self_starting, lineage_of
+from tests.fakes.flow_service import signature
+from tests.fakes.memory_store import MemoryStore
+from tests.fakes.run_jobs import find_flow, urls_in
+from tests.fakes.tenant import TwinFlow
+from tests.fakes.test_world import World
+from tests.fakes.traffic import UrlHolder
+
+
+def second_copies(world: World) -> list[str]:
+    """1: at most one live copy per original and policy."""
+    copies: dict[tuple[str, str | None, str], list[str]] = defaultdict(list)
+    for flow in world.flows():
+        if flow.made_by_app:
+            key = flow.environment_id, lineage_of(flow.client_data), flow.policy_id
+            copies[key].append(flow.workflow_id)
+    return [
+        f"the original {lineage} has the copies {ids}"
+        for (_, lineage, _), ids in copies.items()
+        if len(ids) > 1
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerWatch:
+    """2: every known caller holds what works. Callers that were broken before are left out."""
+
+    broken_before: frozenset[str]
+
+    def __call__(self, world: World) -> list[str]:
+        """Return the callers that are broken now."""
+        return [
+            f"{who}: {why}" for who, why in _broken_callers(world) if who not in self.broken_before
+        ]
+
+
+def watch_callers(world: World) -> CallerWatch:
+    """Return the check of invariant 2, for the callers that work at this moment."""
+    return CallerWatch(broken_before=frozenset(who for who, _ in _broken_callers(world)))
+
+
+def pairs_on_together(world: World) -> list[str]:
+    """5: a self-starting flow never has original and copy on together."""
+    on: dict[str, list[str]] = defaultdict(list)
+    for flow in world.flows():
+        if flow.is_on and is_self_starting(flow.client_data):
+            on[lineage_of(flow.client_data) or flow.workflow_id].append(flow.workflow_id)
+    return [f"the self-starting flows {ids} are on together" for ids in on.values() if len(ids) > 1]
+
+
+def left_off(world: World, were_on: Collection[str]) -> list[str]:
+    """8: of each flow that was on (ids), it or a copy of it is on."""
+    on = {lineage_of(flow.client_data) for flow in world.flows() if flow.is_on}
+    on |= {flow.workflow_id for flow in world.flows() if flow.is_on}
+    flows = {flow.workflow_id: flow for flow in world.flows_by_url_id.values()}
+    return [
+        f"neither {flows[one].name} nor a copy of it is on"
+        for one in were_on
+        if one not in on and lineage_of(flows[one].client_data) not in on
+    ]
+
+
+def stopped_too_early(world: World, quiet: timedelta) -> list[str]:
+    """5: no called original is stopped within the quiet period of its last run, or uncovered."""
+    wrong = []
+    flows = {flow.workflow_id: flow for flow in world.flows_by_url_id.values()}
+    for switch in world.switches:
+        flow = flows[switch.workflow_id]
+        if flow.made_by_app or switch.state is not FlowState.OFF:
+            continue
+        if is_self_starting(flow.client_data):
+            continue
+        if switch.last_run is not None and switch.at - switch.last_run < quiet:
+            wrong.append(f"{flow.name} was stopped {switch.at - switch.last_run} after a run")
+    return wrong
+
+
+def writes_outside(world: World, opted_in: Collection[str]) -> list[str]:
+    """7: nothing is written in an environment that has not been opted in."""
+    return [
+        f"{write.what} {write.target}"
+        for write in world.writes
+        if write.environment_id is not None and write.environment_id not in opted_in
+    ]
+
+
+def signatures_in(world: World, text: str) -> list[str]:
+    """6: name the flows whose signature stands in a text: a log, a page, an exception."""
+    return [flow.name for flow in world.flows_by_url_id.values() if signature(flow) in text]
+
+
+def signatures_in_store(world: World, store: MemoryStore) -> list[str]:
+    """6: name the rows that hold a signature."""
+    return [
+        f"{row.table}/{row.partition}/{row.key} holds the signature of {flow}"
+        for row in store.rows.values()
+        for flow in signatures_in(world, " ".join(map(str, row.columns.values())))
+    ]
+
+
+def watch(world: World, *checks: Callable[[World], list[str]]) -> None:
+    """Ask `checks` after every write, and the ones that always hold: 1, 2 and the pairs of 5."""
+    world.watchers += [second_copies, watch_callers(world), pairs_on_together, *checks]
+
+
+def _broken_callers(world: World) -> Iterator[tuple[str, str]]:
+    for system in world.traffic.systems:
+        if isinstance(system, UrlHolder):
+            yield from ((system.name, why) for why in _broken_url(world, system.url()))
+    for flow in world.flows():
+        if flow.is_on:
+            yield from _broken_calls(world, flow)
+
+
+def _broken_calls(world: World, flow: TwinFlow) -> Iterator[tuple[str, str]]:
+    """Look at the calls of a flow that is on."""
+    for name, uri in http_uris(flow.client_data, flow.variables):
+        for url in urls_in(uri):
+            yield from ((f"{flow.name}/{name}", why) for why in _broken_url(world, url))
+    flows = world.environment(flow.environment_id).flows
+    for child_id in facts_of(flow.client_data).children:
+        child = flows.get(child_id)
+        if child is None or not child.is_on:
+            yield f"{flow.name}/{child_id}", "runs a child flow that is off or gone"
+
+
+def _broken_url(world: World, url: str | None) -> Iterator[str]:
+    if url is None:
+        yield "holds no URL"
+        return
+    _, refusal = find_flow(world, url)
+    if refusal is not None:
+        yield f"holds a URL that answers {refusal.status} {refusal.code}"

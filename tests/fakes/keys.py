@@ -1,0 +1,74 @@
+"""Twins of the ports that read keys, service tags and firewalls."""
+
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
+from shared.domain.network.firewall import Firewall
+from shared.domain.network.firewall_fix import Repair, refused
+from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.service_tags import ServiceTag, ServiceTagList
+from shared.errors import NotFound
+from tests.fakes.test_world import World
+
+
+class KeysTwin:
+    """Keys, vaults and policies of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Read `world`."""
+        self._world = world
+
+    async def policies(self) -> list[EnterprisePolicy]:
+        """Return the encryption policies of the watched subscriptions."""
+        return list(self._world.policies.values())
+
+    async def vault(self, named: str) -> KeyVault:
+        """Return a vault by name or Azure resource id; raises `NotFound`."""
+        for vault in self._world.vaults.values():
+            if named.lower() in {vault.id, vault.name}:
+                return vault
+        raise NotFound(f"there is no vault {named}")
+
+    async def roles(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
+        """Return the roles that a principal has by itself at a vault, above it and below."""
+        await self.vault(vault_id)
+        return list(self._world.roles.get((vault_id.lower(), principal_id), ()))
+
+    async def key_versions(self, vault: KeyVault, name: str) -> list[Key]:
+        """Return every version of a key, newest first."""
+        try:
+            return list(self._world.keys[(vault.url, name)])
+        except KeyError:
+            raise NotFound(f"there is no key {name}") from None
+
+
+class ServiceTagsTwin:
+    """The service tags of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Read `world`."""
+        self._world = world
+
+    async def published(self) -> ServiceTagList:
+        """Return the list as it is now."""
+        tags = self._world.service_tags.items()
+        return ServiceTagList(
+            (ServiceTag(name=name, prefixes=tuple(listed)) for name, listed in tags),
+            self._world.service_tags_edition,
+        )
+
+
+class FirewallsTwin:
+    """The firewalls of a world, whatever their kind."""
+
+    kind = "any"
+    resource_type = "any"
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def read(self) -> list[Firewall]:
+        """Return every firewall."""
+        return list(self._world.firewalls)
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return that a person has to look."""
+        return refused(gap, "of no kind: a twin")

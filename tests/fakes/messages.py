@@ -1,0 +1,167 @@
+"""Twin of Service Bus queues: peek-lock, schedules, duplicate detection, any order, redelivery."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from random import Random
+
+from shared.errors import NotFound, Refused
+from shared.ports import Clock, OutgoingMessage
+from shared.queues import PARKED
+from shared.use_cases.run_daily_check import QUEUES
+from tests.fakes.crash import was_killed
+
+DUPLICATE_WINDOW = timedelta(minutes=10)
+MOST_DELIVERIES = 10
+#: Of the Standard tier, in bytes.
+LARGEST_MESSAGE = 256 * 1024
+_LONGEST_ID = 128
+_MOST_COUNTED = 1000
+
+
+@dataclass(slots=True, kw_only=True)
+class Delivered:
+    """A message as a handler gets it."""
+
+    queue: str
+    message_id: str
+    body: dict[str, object]
+    properties: dict[str, str]
+    due: datetime
+    #: 1 at the first delivery.
+    delivery_count: int = 0
+
+
+class Delivery(StrEnum):
+    """What became of one delivery."""
+
+    NOTHING_DUE = "nothing due"
+    COMPLETED = "completed"
+    #: The handler did its work, but the broker did not hear of it: the message comes again.
+    NOT_SETTLED = "not settled"
+    #: The process died in the handler: the message comes again.
+    KILLED = "killed"
+
+
+type Handler = Callable[[Delivered], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class _Queue:
+    waiting: list[Delivered] = field(default_factory=list)
+    dead: list[Delivered] = field(default_factory=list)
+    seen: dict[str, datetime] = field(default_factory=dict)
+
+
+class MessagesTwin:
+    """The port `Messages`, and the broker's other side for tests."""
+
+    def __init__(self, clock: Clock, *, order: Random | None = None) -> None:
+        """Deliver in the order of sending, or in a random one drawn from `order`."""
+        self._clock = clock
+        self._order = order
+        self._queues = {name: _Queue() for name in (*QUEUES, PARKED)}
+        #: Messages that were taken, duplicates not among them.
+        self.sent = 0
+
+    async def send(self, *messages: OutgoingMessage) -> None:
+        """Send all; a message whose id was seen within ten minutes is dropped."""
+        bodies = [_encoded(message) for message in messages]
+        for message, body in zip(messages, bodies, strict=True):
+            self._take(message, json.loads(body))
+
+    async def count(self, queue: str, *, dead_letters: bool = False) -> int:
+        """Count what waits in a queue, or in its dead-letter queue; at most 1,000 are counted."""
+        found = self._queue(queue)
+        return min(len(found.dead if dead_letters else found.waiting), _MOST_COUNTED)
+
+    # --- the other side ----------------------------------------------------------------------
+
+    def waiting(self, queue: str) -> list[Delivered]:
+        """Return what waits in a queue, scheduled messages too."""
+        return list(self._queue(queue).waiting)
+
+    def dead_letters(self, queue: str) -> list[Delivered]:
+        """Return what the broker gave up on."""
+        return list(self._queue(queue).dead)
+
+    def lose(self) -> None:
+        """Lose all that waits in any queue."""
+        for queue in self._queues.values():
+            queue.waiting.clear()
+
+    def next_due(self, *queues: str) -> datetime | None:
+        """Return when the next message is due (maybe now); None: nothing waits."""
+        names = queues or tuple(self._queues)
+        return min(
+            (message.due for name in names for message in self._queue(name).waiting), default=None
+        )
+
+    async def deliver_next(
+        self, queue: str, handler: Handler, *, loses_settlement: bool = False
+    ) -> Delivery:
+        """Deliver one due message. An exception of the handler abandons it and is raised."""
+        message = self._pick(queue)
+        if message is None:
+            return Delivery.NOTHING_DUE
+        found = self._queue(queue)
+        found.waiting.remove(message)
+        message.delivery_count += 1
+        try:
+            await handler(message)
+        except BaseException as error:
+            self._return(message)
+            if was_killed(error):
+                return Delivery.KILLED
+            raise
+        if loses_settlement:
+            self._return(message)
+            return Delivery.NOT_SETTLED
+        return Delivery.COMPLETED
+
+    def _pick(self, queue: str) -> Delivered | None:
+        now = self._clock.now()
+        due = [message for message in self._queue(queue).waiting if message.due <= now]
+        if not due:
+            return None
+        return self._order.choice(due) if self._order else min(due, key=lambda one: one.due)
+
+    def _return(self, message: Delivered) -> None:
+        found = self._queue(message.queue)
+        is_given_up = message.delivery_count >= MOST_DELIVERIES
+        (found.dead if is_given_up else found.waiting).append(message)
+
+    def _take(self, message: OutgoingMessage, body: dict[str, object]) -> None:
+        now = self._clock.now()
+        found = self._queue(message.queue)
+        seen = found.seen.get(message.message_id)
+        if seen is not None and now - seen < DUPLICATE_WINDOW:
+            return
+        found.seen[message.message_id] = now
+        self.sent += 1
+        found.waiting.append(
+            Delivered(
+                queue=message.queue,
+                message_id=message.message_id,
+                body=body,
+                properties=dict(message.properties),
+                due=max(message.due or now, now),
+            )
+        )
+
+    def _queue(self, name: str) -> _Queue:
+        if name not in self._queues:
+            raise NotFound(f"there is no queue {name}")
+        return self._queues[name]
+
+
+def _encoded(message: OutgoingMessage) -> str:
+    """Return the body as it travels; raises `Refused` for one that the broker would not take."""
+    if not 0 < len(message.message_id) <= _LONGEST_ID:
+        raise ValueError(f"a message id has 1 to {_LONGEST_ID} characters")
+    body = json.dumps(dict(message.body))
+    if len(body.encode()) > LARGEST_MESSAGE:
+        raise Refused("a message is too large", code="MessageSizeExceeded", status=413)
+    return body

@@ -1,0 +1,82 @@
+"""Freezes the process before or after any external call, as an instance that gets no time.
+
+Whoever waits for it takes it for dead: its message comes again, to another process. Later it goes
+on where it was, with all that it has in memory.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.ports import Clock
+from tests.fakes.crash import Killed, Moment, Plan
+
+
+@dataclass(slots=True, kw_only=True)
+class Pause(Plan):
+    """Freezes the process at one call, and lets it go on later."""
+
+    #: How long it sleeps, by the clock of the world.
+    sleeps: timedelta
+    clock: Clock
+    wakes_at: datetime | None = None
+    _asleep: asyncio.Event = field(default_factory=asyncio.Event)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _sleeper: asyncio.Future[Any] | None = None
+
+    @property
+    def is_asleep(self) -> bool:
+        """Say whether the process is frozen now."""
+        return self._asleep.is_set() and not self._woken.is_set()
+
+    @property
+    def is_gone(self) -> bool:
+        """Say whether what comes next is for another process."""
+        return self.has_struck
+
+    async def rest(self) -> None:
+        """Come back when the process is not frozen any more."""
+        if self.is_asleep:
+            await self._woken.wait()
+
+    async def run[T](self, work: Awaitable[T]) -> T:
+        """Do the work of this process; raises `Killed` once it sleeps: nobody waits for it."""
+        task = asyncio.ensure_future(work)
+        if not self.is_gone:
+            asleep = asyncio.ensure_future(self._asleep.wait())
+            await asyncio.wait({task, asleep}, return_when=asyncio.FIRST_COMPLETED)
+            asleep.cancel()
+            if not task.done():
+                self._sleeper = task
+                raise Killed
+        return await task
+
+    async def wake(self) -> BaseException | None:
+        """Let the frozen process go on to its end; returns what it raised."""
+        self._woken.set()
+        assert self._sleeper is not None
+        await asyncio.wait({self._sleeper})
+        return self._sleeper.exception()
+
+    def _strike(self, number: int, moment: Moment) -> None:
+        if number == self.at and moment is self.moment and not self.has_struck:
+            self.has_struck = True
+            self.wakes_at = self.clock.now() + self.sleeps
+            self._asleep.set()
+
+
+@dataclass(slots=True, kw_only=True)
+class PauseBefore(Pause):
+    """Freezes the process before the call of this name and number."""
+
+    call: str
+    number: int
+
+    def enter(self, name: str) -> int:
+        """Count a call."""
+        self.number -= name == self.call
+        if self.number == 0 and self.at is None:
+            self.at = self.calls + 1
+        return Pause.enter(self, name)

@@ -1,0 +1,44 @@
+"""Twin of the port `ResourceReader`: raw Azure resources, as a test put them in."""
+
+import builtins
+from collections.abc import Mapping
+
+from shared.errors import NotFound
+from tests.fakes.test_world import World
+
+
+class ResourceReaderTwin:
+    """The raw resources of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Read `world`."""
+        self._world = world
+
+    async def list(
+        self, resource_type: str, api_version: str
+    ) -> builtins.list[Mapping[str, object]]:
+        """Return every resource of a type, in any case of its letters."""
+        return [
+            resource
+            for resource in self._world.resources.values()
+            if str(resource.get("type", "")).lower() == resource_type.lower()
+        ]
+
+    async def get(
+        self, resource_id: str, api_version: str, suffix: str = ""
+    ) -> Mapping[str, object]:
+        """Return one resource, or what lies below it; raises `NotFound`."""
+        try:
+            return self._world.resources[(resource_id + suffix).lower()]
+        except KeyError:
+            raise NotFound(f"there is no resource {resource_id}{suffix}") from None
+
+    async def below(
+        self, resource_id: str, collection: str, api_version: str
+    ) -> builtins.list[Mapping[str, object]]:
+        """Return all of a collection below a resource; raises `NotFound`."""
+        if collection == "providers/Microsoft.Authorization/permissions":
+            return [self._world.permissions.get(resource_id.lower(), self._world.may_all)]
+        await self.get(resource_id, api_version)
+        start = f"{resource_id}/{collection}/".lower()
+        return [one for path, one in self._world.resources.items() if path.startswith(start)]

@@ -1,0 +1,96 @@
+"""Twin of the port `ResourceWriter`: what is written is what the reader's twin reads.
+
+A rule of a network security group is a resource by itself, and shown in its group.
+"""
+
+from collections.abc import Mapping
+
+from shared.errors import AlreadyExists, Conflict, NotFound
+from tests.fakes.test_world import World
+
+_RULES = "/securityrules/"
+
+
+class ResourceWriterTwin:
+    """Writes the raw resources of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Write `world`."""
+        self._world = world
+        self._writes = 0
+
+    async def put(
+        self,
+        resource_id: str,
+        api_version: str,
+        body: Mapping[str, object],
+        *,
+        etag: str | None,
+    ) -> None:
+        """Replace a resource that still has an ETag; None: make one."""
+        there = self._find(resource_id)
+        if there is not None and etag is None:
+            raise AlreadyExists(f"{resource_id} is there")
+        if etag is not None and (there is None or etag not in ("*", there.get("etag", "*"))):
+            raise Conflict(f"{resource_id} has changed")
+        self._put(resource_id, {**(there or {}), **body})
+
+    async def patch(self, resource_id: str, api_version: str, body: Mapping[str, object]) -> None:
+        """Change members of a resource."""
+        there = self._find(resource_id)
+        if there is None:
+            raise NotFound(f"there is no resource {resource_id}")
+        changed = {**_object(there.get("properties")), **_object(body.get("properties"))}
+        self._put(resource_id, {**there, "properties": changed})
+
+    async def delete(self, resource_id: str, api_version: str) -> None:
+        """Remove a resource."""
+        group_id, is_rule, name = resource_id.lower().partition(_RULES)
+        if is_rule:
+            self._change_rules(group_id, name, None)
+        else:
+            self._world.resources.pop(resource_id.lower(), None)
+
+    def _find(self, resource_id: str) -> Mapping[str, object] | None:
+        group_id, is_rule, name = resource_id.lower().partition(_RULES)
+        if not is_rule:
+            return self._world.resources.get(resource_id.lower())
+        if group_id not in self._world.resources:
+            raise NotFound(f"there is no group {group_id}")
+        return next((one for one in self._rules(group_id) if _name(one) == name), None)
+
+    def _put(self, resource_id: str, document: Mapping[str, object]) -> None:
+        group_id, is_rule, name = resource_id.lower().partition(_RULES)
+        if is_rule:
+            written = resource_id.rpartition("/")[2]
+            self._change_rules(group_id, name, {**document, "name": written})
+        else:
+            self._writes += 1
+            self._world.resources[resource_id.lower()] = {
+                **document,
+                "etag": f"W/{self._writes}",
+            }
+
+    def _rules(self, group_id: str) -> list[Mapping[str, object]]:
+        listed = _object(self._world.resources[group_id].get("properties")).get("securityRules")
+        return [_object(one) for one in listed] if isinstance(listed, list) else []
+
+    def _change_rules(self, group_id: str, name: str, rule: Mapping[str, object] | None) -> None:
+        group = self._world.resources[group_id]
+        kept = [one for one in self._rules(group_id) if _name(one) != name]
+        rules = [*kept, rule] if rule else kept
+        properties = {**_object(group.get("properties")), "securityRules": rules}
+        self._writes += 1
+        self._world.resources[group_id] = {
+            **group,
+            "properties": properties,
+            "etag": f"W/{self._writes}",
+        }
+
+
+def _name(rule: Mapping[str, object]) -> str:
+    return str(rule.get("name")).lower()
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,125 @@
+"""Calls that reach the tenant, and runs of its flows with what they call in turn."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.fakes.definitions import facts_of, http_uris
+from tests.fakes.egress import refusing_firewall
+from tests.fakes.flow_service import signature, trigger_url
+from tests.fakes.tenant import TwinFlow, TwinRun
+
+if TYPE_CHECKING:
+    from tests.fakes.test_world import World
+
+_PATH = re.compile(r"/workflows/([0-9a-f]{32})/triggers/([^/]+)/paths/invoke(?:/|$)")
+_URL = re.compile(r"https://[^\s\"'<>;,\\]+/paths/invoke[^\s\"'<>;,\\]*")
+_DEEPEST = 8  # the platform's own limit of nested child flows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one call."""
+
+    status: int
+    #: The platform's code of a refusal; empty where it was accepted.
+    code: str = ""
+    runs: tuple[TwinRun, ...] = ()
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the caller got a success."""
+        return self.status < 400
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a run failed."""
+        return any(run.failed for run in self.runs)
+
+
+def urls_in(text: str) -> list[str]:
+    """Return the trigger URLs that stand in a text."""
+    return _URL.findall(text)
+
+
+def find_flow(world: World, url: str) -> tuple[TwinFlow | None, Outcome | None]:
+    """Return the flow a URL names, and the refusal if calling it would be refused.
+
+    See platform.md#trigger-answers.
+    """
+    parts = urlsplit(url)
+    match = _PATH.search(unquote(parts.path))
+    flow = world.flows_by_url_id.get(match[1]) if match else None
+    if match is None or flow is None:
+        return None, Outcome(status=404, code="WorkflowNotFound")
+    environment = world.environment(flow.environment_id)
+    own = urlsplit(trigger_url(environment, flow))
+    if flow.is_deleted:
+        status = world.assumptions.deleted_flow_status
+        return flow, Outcome(status=status, code="WorkflowTriggerIsNotEnabled")
+    if parts.hostname != own.hostname or match[2] != facts_of(flow.client_data).trigger_name:
+        return flow, Outcome(status=404, code="WorkflowNotFound")
+    given = parse_qs(parts.query).get("sig", [""])[0]
+    if "sig=" in own.query and given != signature(flow):
+        code = "AuthorizationFailed" if given else "DirectApiAuthorizationRequired"
+        return flow, Outcome(status=401, code=code)
+    if not flow.is_on:
+        return flow, Outcome(status=400, code="WorkflowTriggerIsNotEnabled")
+    return flow, None
+
+
+def call(world: World, url: str, *, depth: int = 0) -> Outcome:
+    """Post to a URL: the call is accepted and is a run, or it is lost with the refusal's status."""
+    flow, refusal = find_flow(world, url)
+    if refusal or flow is None:
+        return refusal or Outcome(status=404, code="WorkflowNotFound")
+    run = run_flow(world, flow, depth=depth, trigger_url_id=flow.trigger_url_id)
+    if not facts_of(flow.client_data).has_response:
+        return Outcome(status=202, runs=(run,))
+    return Outcome(status=502 if run.failed else 200, runs=(run,))
+
+
+def run_flow(
+    world: World, flow: TwinFlow, *, depth: int = 0, trigger_url_id: str | None = None
+) -> TwinRun:
+    """Run a flow that is on: its child flows run, its HTTP actions call."""
+    now = world.clock.now()
+    run = TwinRun(
+        run_id=f"08584{world.random.randrange(10**27):027d}CU24",
+        started=now,
+        ends=now + flow.run_duration,
+        trigger_url_id=trigger_url_id,
+    )
+    flow.runs.append(run)
+    run.error = _children_error(world, flow, depth)
+    if not run.error:
+        run.failed_action, run.error = _http_error(world, flow, depth)
+    run.failed = bool(run.error)
+    return run
+
+
+def _children_error(world: World, flow: TwinFlow, depth: int) -> str:
+    environment = world.environment(flow.environment_id)
+    for child_id in facts_of(flow.client_data).children:
+        child = environment.flows.get(child_id)
+        if child is None or not child.is_on or depth >= _DEEPEST:
+            return f"the child flow {child_id} could not be run"
+        if run_flow(world, child, depth=depth + 1).failed:
+            return f"the child flow {child_id} failed"
+    return ""
+
+
+def _http_error(world: World, flow: TwinFlow, depth: int) -> tuple[str, str]:
+    """Return which action fails, and why; nothing if none does."""
+    for name, uri in http_uris(flow.client_data, flow.variables):
+        if firewall := refusing_firewall(world, flow, urlsplit(uri).hostname or ""):
+            # The text a refused run shows (platform.md#denied-calls).
+            return name, f"{firewall}: the target machine actively refused it"
+        if urls_in(uri):
+            outcome = call(world, uri, depth=depth + 1) if depth < _DEEPEST else Outcome(status=508)
+            if not outcome.is_accepted:
+                return name, f"{name}: {outcome.status} {outcome.code}"
+    return "", ""

@@ -1,0 +1,63 @@
+"""Twin of the port `Secrets`: every write is a version, the old ones stay."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+from shared.errors import NotFound, Refused
+from shared.ports import Secret
+from tests.fakes.tenant import TwinSecret
+from tests.fakes.test_world import World
+
+
+class SecretsTwin:
+    """The secrets of a world's vaults."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world`."""
+        self._world = world
+
+    async def vaults(self) -> AsyncIterator[str]:
+        """Yield the URL of every vault that has had a secret."""
+        for vault_url in sorted({vault_url for vault_url, _ in self._world.secrets}):
+            yield vault_url
+
+    async def list(self, vault_url: str) -> AsyncIterator[str]:
+        """Yield the name of every enabled secret of a vault."""
+        for (place, name), secret in sorted(self._world.secrets.items()):
+            if place == vault_url and secret.is_enabled:
+                yield name
+
+    async def read(self, vault_url: str, name: str) -> Secret:
+        """Return the current version; raises `NotFound`, and `Refused` for a disabled one."""
+        secret = self._secret(vault_url, name)
+        if not secret.is_enabled:
+            raise Refused("the secret is disabled", code="Forbidden", status=403)
+        version = secret.versions[-1]
+        return Secret(
+            vault_url=vault_url,
+            name=name,
+            value=version.value,
+            version=version.id,
+            content_type=secret.content_type,
+            tags=dict(secret.tags),
+        )
+
+    async def values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
+        """Return the values of all versions that were added since then, to the second."""
+        versions = self._secret(vault_url, name).versions
+        second = since.replace(microsecond=0)
+        return [version.value for version in versions if version.created >= second]
+
+    async def write(self, secret: Secret, value: str) -> None:
+        """Add a version with `value`, with the content type and tags of `secret`."""
+        twin = self._secret(secret.vault_url, secret.name)
+        with self._world.writing(None, "write secret", f"{secret.vault_url}/{secret.name}"):
+            twin.versions.append(self._world.secret_version(value))
+            twin.content_type = secret.content_type
+            twin.tags = dict(secret.tags)
+
+    def _secret(self, vault_url: str, name: str) -> TwinSecret:
+        try:
+            return self._world.secrets[(vault_url, name)]
+        except KeyError:
+            raise NotFound(f"there is no secret {name}") from None

@@ -1,0 +1,55 @@
+"""The product's own bundle of ports, filled with twins."""
+
+from typing import Any
+
+from shared.callers import caller_kinds
+from shared.domain.principal import Role
+from shared.firewalls import firewall_kinds
+from shared.ports import CallerKind, PlatformPorts
+from shared.services import Services, on_platform
+from shared.settings import Settings
+from shared.tables import Tables
+from tests.fakes.calls import PlentyOfCalls
+from tests.fakes.circuits import with_circuits
+from tests.fakes.function_keys import OneFunctionKey
+from tests.fakes.ports import Ports
+
+
+def twin_settings(**changes: Any) -> Settings:
+    """Return the defaults, but that whoever calls may do all: few tests are about who it is.
+
+    Where one is, the platform signs people in as well.
+    """
+    everybody = {"WEBSITE_AUTH_ENABLED": "True", "function_key_roles": tuple(Role)}
+    return Settings(**{"tenant_id": "twins", **everybody, **changes})
+
+
+def kinds_on(ports: PlatformPorts) -> dict[str, CallerKind]:
+    """Return the caller kinds on these ports, as a new process builds them."""
+    return caller_kinds(ports, twin_settings())
+
+
+def services_of(
+    ports: Ports, *, settings: Settings | None = None, has_azure_firewalls: bool = False
+) -> Services:
+    """Return services on these ports: make them anew after a kill, as a new process would.
+
+    `has_azure_firewalls`: firewalls are read from the raw Azure resources, by their kinds.
+    """
+    settings = settings or twin_settings()
+    ports = with_circuits(ports, settings)
+    return Services(
+        settings=settings,
+        clock=ports.clock,
+        tables=Tables(ports.store),
+        archive=ports.archive,
+        messages=ports.messages,
+        notices=ports.notices,
+        calls=PlentyOfCalls(),
+        function_keys=OneFunctionKey(),
+        callers=caller_kinds(ports, settings),
+        firewalls=(
+            firewall_kinds(ports.resources) if has_azure_firewalls else {"any": ports.firewalls}
+        ),
+        **on_platform(ports),
+    )

@@ -1,0 +1,184 @@
+"""Twins of the ports `FlowSharing` and `Principals`.
+
+For a flow of a solution the flow service's co-owners and Dataverse's shares are two views of one
+list; a flow in no solution has co-owners in the flow service alone.
+
+See platform.md#flow-permissions, #dataverse-sharing.
+"""
+
+from collections.abc import Sequence
+
+from shared.domain.environment import Environment
+from shared.domain.flow import Permission
+from shared.domain.sharing import TEAMS, USERS, Principal, Share, User, rights_of
+from shared.errors import NotFound, ProductError, Refused
+from tests.fakes.tenant import TwinFlow, TwinUser
+from tests.fakes.test_world import World
+
+
+def user_row(user: TwinUser) -> Principal:
+    """Return a user as Dataverse names it."""
+    return Principal(table=USERS, id=user.user_id)
+
+
+def shares_of(world: World, flow: TwinFlow) -> dict[Principal, frozenset[str]]:
+    """Return everybody whom Dataverse shares a flow with, and the rights."""
+    if not flow.in_solution:
+        return {}
+    by_role = {
+        _row_of(world, entra_id): rights_of(role) for entra_id, role in flow.co_owners.items()
+    }
+    return by_role | flow.shares
+
+
+def permissions_of(world: World, flow: TwinFlow) -> list[Permission]:
+    """Return everybody whom the flow service names, the owner first."""
+    roles = {world.entra_id_of(flow.owner_id): "Owner"} | flow.co_owners
+    for principal, rights in flow.shares.items():
+        entra_id = _entra_id_of(world, principal)
+        if entra_id:
+            roles[entra_id] = "CanEdit" if "WriteAccess" in rights else "CanView"
+    groups = {team.entra_id for team in world.teams.values()}
+    return [
+        Permission(
+            permission_id=who,
+            principal_id=who,
+            role=role,
+            principal_type="Group" if who in groups else "User",
+        )
+        for who, role in roles.items()
+    ]
+
+
+def is_lent(world: World, flow: TwinFlow) -> bool:
+    """Say whether the operator is co-owner of a flow, by either service."""
+    operator = world.operator
+    return operator.entra_id in flow.co_owners or user_row(operator) in flow.shares
+
+
+def _row_of(world: World, entra_id: str) -> Principal:
+    for team in world.teams.values():
+        if team.entra_id == entra_id:
+            return Principal(table=TEAMS, id=team.team_id)
+    return user_row(world.user_by_entra_id(entra_id))
+
+
+def _entra_id_of(world: World, principal: Principal) -> str | None:
+    if principal.table == TEAMS:
+        return world.teams[principal.id].entra_id
+    return world.user(principal.id).entra_id
+
+
+class FlowSharingTwin:
+    """Shares of a world's flows."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world` as its application."""
+        self._world = world
+
+    async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
+        """Return every share of a flow; raises `NotFound`."""
+        flow = self._world.shown_workflow(environment.id, workflow_id)
+        return [
+            Share(principal=principal, rights=rights)
+            for principal, rights in shares_of(self._world, flow).items()
+        ]
+
+    async def list_each(
+        self, environment: Environment, workflow_ids: Sequence[str]
+    ) -> dict[str, Sequence[Share] | ProductError]:
+        """Return every share of each flow, by its id, or why it is not told."""
+        found: dict[str, Sequence[Share] | ProductError] = {}
+        for workflow_id in workflow_ids:
+            try:
+                found[workflow_id] = await self.list(environment, workflow_id)
+            except ProductError as err:
+                found[workflow_id] = err
+        return found
+
+    async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
+        """Give a principal rights that it has none of yet; may be repeated."""
+        flow = self._world.workflow(environment.id, workflow_id)
+        held = shares_of(self._world, flow).get(share.principal, frozenset())
+        self._set(flow, share.principal, held | share.rights)
+
+    async def modify(self, environment: Environment, workflow_id: str, share: Share) -> None:
+        """Give a principal these rights in place of those it has; may be repeated."""
+        flow = self._world.workflow(environment.id, workflow_id)
+        self._set(flow, share.principal, share.rights)
+
+    async def revoke(
+        self, environment: Environment, workflow_id: str, principal: Principal
+    ) -> None:
+        """Take all rights of a share away; does nothing if there is none."""
+        world, flow = self._world, self._world.workflow(environment.id, workflow_id)
+        if principal in shares_of(world, flow):
+            with world.writing(environment.id, "unshare workflow", workflow_id):
+                flow.shares.pop(principal, None)
+                flow.co_owners.pop(_entra_id_of(world, principal) or "", None)
+
+    def _set(self, flow: TwinFlow, principal: Principal, rights: frozenset[str]) -> None:
+        world = self._world
+        known = world.users if principal.table == USERS else world.teams
+        if principal.id not in known:
+            raise NotFound(f"{principal.table} With Id = {principal.id} Does Not Exist")
+        if principal.table == USERS and world.user(principal.id).is_disabled:
+            raise Refused("The specified user is disabled.", code="0x80040225", status=403)
+        if not world.may_share:
+            raise Refused("missing prvShareWorkflow privilege", code="0x80040220", status=403)
+        with world.writing(flow.environment_id, "share workflow", flow.workflow_id):
+            flow.shares[principal] = rights
+
+
+class PrincipalsTwin:
+    """Users and teams; every environment has all of them."""
+
+    def __init__(self, world: World) -> None:
+        """Look at `world` as its application."""
+        self._world = world
+
+    async def users(self, environment: Environment, entra_ids: Sequence[str]) -> dict[str, User]:
+        """Return users by Entra object id, in lower case; who has no row is left out."""
+        wanted = {one.lower() for one in entra_ids}
+        return {
+            user.entra_id: _shown(user)
+            for user in self._world.users.values()
+            if user.entra_id in wanted
+        }
+
+    async def teams(
+        self, environment: Environment, entra_ids: Sequence[str]
+    ) -> dict[str, Principal]:
+        """Return the teams of Entra groups by object id, in lower case."""
+        wanted = {one.lower() for one in entra_ids}
+        return {
+            team.entra_id: Principal(table=TEAMS, id=team.team_id)
+            for team in self._world.teams.values()
+            if team.entra_id in wanted
+        }
+
+    async def user(self, environment: Environment, user_id: str) -> User | None:
+        """Return a user by `systemuserid`; None: there is none, as for a team's id."""
+        user = self._world.users.get(user_id)
+        return _shown(user) if user else None
+
+    async def application(self, environment: Environment) -> Principal:
+        """Return the application user that the app acts as."""
+        return user_row(self._world.application)
+
+    async def privilege(self, environment: Environment, user_id: str, name: str) -> frozenset[str]:
+        """Return how far a privilege reaches: the app's everywhere, but for what it may not."""
+        world = self._world
+        if user_id in world.without_roles:
+            return frozenset()
+        if user_id != world.application.user_id:
+            return frozenset() if name == _TO_ACT else frozenset({"Basic"})
+        refused = {_TO_ACT: not world.may_act_on_behalf, "prvShareWorkflow": not world.may_share}
+        return frozenset() if refused.get(name) else frozenset({"Global"})
+
+
+_TO_ACT = "prvActOnBehalfOfAnotherUser"
+
+
+def _shown(user: TwinUser) -> User:
+    return User(principal=user_row(user), name=user.name, is_disabled=user.is_disabled)

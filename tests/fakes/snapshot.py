@@ -1,0 +1,61 @@
+"""What a rollback has to bring back, and what is not as it was."""
+
+from dataclasses import dataclass
+
+from tests.fakes.tenant import TwinFlow
+from tests.fakes.test_world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything that callers and flows were at one moment; texts by a name for people."""
+
+    texts: dict[str, str]
+    #: Which of the flows there are.
+    flows: frozenset[str]
+
+
+def take_snapshot(world: World) -> Snapshot:
+    """Return the world as it is."""
+    texts: dict[str, str] = {}
+    for flow in world.flows():
+        texts |= _flow_texts(flow)
+    for environment in world.environments.values():
+        for variable in environment.variables.values():
+            texts[f"variable {variable.schema_name}"] = f"{variable.value}|{variable.default_value}"
+    for site in world.sites.values():
+        texts |= {f"setting {site.name}/{key}": value for key, value in site.settings.items()}
+    for (vault_url, name), secret in world.secrets.items():
+        described = f"{secret.value}|{secret.content_type}|{sorted(secret.tags.items())}"
+        texts[f"secret {vault_url}{name}"] = described
+    return Snapshot(texts=texts, flows=frozenset(flow.workflow_id for flow in world.flows()))
+
+
+def differences(before: Snapshot, world: World) -> list[str]:
+    """Name what is not byte for byte as it was: copies may stay if they are off."""
+    now = take_snapshot(world)
+    new = {flow.workflow_id: flow for flow in world.flows() if flow.workflow_id not in before.flows}
+    changed = [name for name, text in before.texts.items() if now.texts.get(name) != text]
+    extra = [
+        name
+        for name in now.texts.keys() - before.texts.keys()
+        if not name.startswith("flow ") or name.split()[1] not in new
+    ]
+    on = [f"flow {flow.workflow_id} is on" for flow in new.values() if flow.is_on]
+    return sorted(changed + extra + on)
+
+
+def _flow_texts(flow: TwinFlow) -> dict[str, str]:
+    about = f"flow {flow.workflow_id}"
+    return {
+        f"{about} clientdata": flow.client_data,
+        f"{about} name": flow.name,
+        f"{about} description": flow.description,
+        f"{about} state": flow.state,
+        f"{about} owner": flow.owner_id,
+        f"{about} co-owners": str(sorted(flow.co_owners.items())),
+        f"{about} shares": str(sorted((str(who), sorted(r)) for who, r in flow.shares.items())),
+        f"{about} variables": str(
+            sorted(item for item in flow.variables.items() if item[0] in flow.client_data)
+        ),
+    }

@@ -1,0 +1,51 @@
+"""Twin of the port `Solutions` (platform.md#solutions)."""
+
+from collections.abc import Collection
+
+from shared.domain.environment import Environment
+from shared.domain.solution import Solution
+from shared.errors import Refused
+from tests.fakes.test_world import World
+
+
+class SolutionsTwin:
+    """Solutions of a world's environments."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world` as its application."""
+        self._world = world
+
+    async def holding(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> dict[str, frozenset[str]]:
+        """Return the ids of all solutions that hold each flow, by workflow id."""
+        solutions = self._world.environment(environment.id).solutions.values()
+        return {
+            flow: frozenset(one.solution_id for one in solutions if flow in one.flows)
+            for flow in workflow_ids
+        }
+
+    async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
+        """Return these solutions; those that are gone are left out."""
+        solutions = self._world.environment(environment.id).solutions
+        return [
+            Solution(
+                id=one.solution_id,
+                unique_name=one.unique_name,
+                title=one.title,
+                is_managed=one.is_managed,
+            )
+            for one in solutions.values()
+            if one.solution_id in solution_ids
+        ]
+
+    async def add_flow(
+        self, environment: Environment, solution: Solution, workflow_id: str
+    ) -> None:
+        """Put a flow into an unmanaged solution; does nothing if it is in it."""
+        flow = self._world.workflow(environment.id, workflow_id)
+        twin = self._world.environment(environment.id).solutions[solution.id]
+        if twin.is_managed or not self._world.may_change_solutions:
+            raise Refused("missing prvWriteSolution privilege", code="0x80040220", status=403)
+        with self._world.writing(environment.id, "add to solution", solution.unique_name):
+            twin.flows.add(flow.workflow_id)

@@ -1,0 +1,276 @@
+"""What the twins' tenant consists of: plain mutable records, without behaviour of the platform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from local_cloud.tenant.core.earlier_times import Past
+from shared.domain.assessment.snapshots import CanvasApp
+from shared.domain.definitions.connection_reference import ConnectionReference
+from shared.domain.environment import Environment, PolicyLink
+from shared.domain.flow import FlowState
+from shared.domain.sharing import Principal
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinUser:
+    """A person or an application, in Dataverse and in Entra."""
+
+    #: `systemuserid` of Dataverse.
+    user_id: str
+    #: Entra object id.
+    entra_id: str
+    name: str
+    #: Without it a flow with HTTP in or out cannot be turned on (platform.md#premium-licences).
+    has_premium: bool = True
+    is_disabled: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinTeam:
+    """A team of Dataverse, of an Entra group or of its own."""
+
+    team_id: str
+    name: str
+    #: Object id of its Entra group; None: it has none.
+    entra_id: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinSolution:
+    """A solution of one environment."""
+
+    solution_id: str
+    unique_name: str
+    title: str
+    is_managed: bool = False
+    #: By `workflow_id`.
+    flows: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinConnection:
+    """A connection; only its owner and those it is shared with may activate a flow on it."""
+
+    name: str
+    connector: str
+    owner_id: str
+    #: `systemuserid`s.
+    shared_with: set[str] = field(default_factory=set)
+    #: What is wrong with it; empty: nothing.
+    error: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinRun:
+    """One run; it is going until the clock passes `ends`."""
+
+    run_id: str
+    started: datetime
+    ends: datetime
+    failed: bool = False
+    error: str = ""
+    #: The HTTP action that failed; empty: another one.
+    failed_action: str = ""
+    trigger_url_id: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinFlow:
+    """A flow: its Dataverse row and what the flow service keeps of it."""
+
+    environment_id: str
+    workflow_id: str
+    #: Id in the flow service; may differ from `workflow_id` and change on activation.
+    flow_name: str
+    name: str
+    client_data: str
+    owner_id: str
+    #: 32-hex id in the trigger URL.
+    trigger_url_id: str
+    #: What signatures are made with.
+    access_key: bytes
+    created: datetime
+    description: str = ""
+    #: `modernflowtype` of its row.
+    modern_type: int = 0
+    state: FlowState = FlowState.OFF
+    #: Under the customer's key.
+    is_protected: bool = False
+    #: When it moved under the key; None: it did not move, or was created there.
+    protected_since: datetime | None = None
+    is_managed: bool = False
+    in_solution: bool = True
+    #: `environment`, `capacity_unit` or `logic_apps`: the shape of its URL
+    #: (platform.md#url-shapes).
+    url_form: str = "environment"
+    version: int = 1
+    #: None: not since it was created.
+    modified_at: datetime | None = None
+    was_ever_on: bool = False
+    is_deleted: bool = False
+    deleted_at: datetime | None = None
+    #: Created through the port `Workflows`: a copy.
+    made_by_app: bool = False
+    #: Policy of the environment when it was created; empty: none.
+    policy_id: str = ""
+    #: Entra object id → role.
+    co_owners: dict[str, str] = field(default_factory=dict)
+    #: Whom Dataverse shares it with beside them, and the rights (platform.md#dataverse-sharing).
+    shares: dict[Principal, frozenset[str]] = field(default_factory=dict)
+    #: Connections the flow itself may use since their owner turned it on (platform.md#flow-grants).
+    granted_connections: set[str] = field(default_factory=set)
+    #: A logical name of a connection reference that the platform added and does not find: every
+    #: save is refused. Empty: none (platform.md#stamped-references).
+    stamped_reference: str = ""
+    #: How often a refused save has emptied its connection references (platform.md#rejected-saves).
+    references_wiped: int = 0
+    #: Until when its saves are refused for now; None: it was not saved while it was on.
+    saves_pass_from: datetime | None = None
+    #: Environment variables as they were at the last save or activation
+    #: (platform.md#stale-variables).
+    variables: dict[str, str] = field(default_factory=dict)
+    runs: list[TwinRun] = field(default_factory=list)
+    run_duration: timedelta = timedelta(seconds=2)
+    #: Events of its source that it has seen (polling triggers).
+    cursor: int = 0
+    #: Next run of a recurrence.
+    next_run: datetime | None = None
+    #: How it was before its latest writes, which reads may not see yet.
+    past: Past[TwinFlow] = field(default_factory=Past, compare=False, repr=False)
+
+    def as_it_is(self) -> TwinFlow:
+        """Return what reads go on showing while they lag; its runs are seen at once."""
+        return replace(self, co_owners=dict(self.co_owners), shares=dict(self.shares), past=Past())
+
+    def touch(self, now: datetime) -> None:
+        """Give its row a new version; Dataverse keeps whole seconds."""
+        self.version += 1
+        self.modified_at = now.replace(microsecond=0)
+
+    @property
+    def etag(self) -> str:
+        """The row's version as Dataverse writes it."""
+        return f'W/"{self.version}"'
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it runs when it is triggered."""
+        return self.state is FlowState.ON and not self.is_deleted
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinVariable:
+    """One environment variable with its definition."""
+
+    definition_id: str
+    schema_name: str
+    default_value: str | None = None
+    value_id: str | None = None
+    value: str | None = None
+    value_version: int = 1
+    definition_version: int = 1
+    #: When this tenant's clients wrote them; None: not yet.
+    value_modified_at: datetime | None = None
+    definition_modified_at: datetime | None = None
+    #: How it was before its latest writes, which lists may not show yet.
+    past: Past[TwinVariable] = field(default_factory=Past, compare=False, repr=False)
+
+    def as_it_is(self) -> TwinVariable:
+        """Return what lists go on showing while they lag."""
+        return replace(self, past=Past())
+
+    @property
+    def current(self) -> str | None:
+        """What a flow would read if it were saved now."""
+        return self.default_value if self.value is None else self.value
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinEnvironment:
+    """One environment with everything in it."""
+
+    id: str
+    display_name: str
+    region: str = "westeurope"
+    geography: str = "europe"
+    sku: str = "Production"
+    is_managed: bool = True
+    is_enabled: bool = True
+    dataverse_url: str | None = None
+    policy: PolicyLink | None = None
+    #: Flows are being moved under the key: nothing can be created or changed.
+    is_migrating: bool = False
+    #: By `workflow_id`; deleted ones are kept for the answers their URLs give.
+    flows: dict[str, TwinFlow] = field(default_factory=dict)
+    #: By connection name.
+    connections: dict[str, TwinConnection] = field(default_factory=dict)
+    #: By logical name.
+    connection_references: dict[str, ConnectionReference] = field(default_factory=dict)
+    #: By id: references that reads may not show yet.
+    unseen_references: dict[str, Past[ConnectionReference]] = field(default_factory=dict)
+    #: By definition id.
+    variables: dict[str, TwinVariable] = field(default_factory=dict)
+    #: By id.
+    solutions: dict[str, TwinSolution] = field(default_factory=dict)
+    canvas_apps: list[CanvasApp] = field(default_factory=list)
+    #: Connectors that a data policy of the tenant forbids here.
+    blocked_connectors: set[str] = field(default_factory=set)
+    hosted_machine_groups: list[str] = field(default_factory=list)
+    creates_flows_in_solutions: bool = True
+
+    def described(self) -> Environment:
+        """Return it as the port shows it."""
+        return Environment(
+            id=self.id,
+            display_name=self.display_name,
+            geography=self.geography,
+            region=self.region,
+            sku=self.sku,
+            is_managed=self.is_managed,
+            is_enabled=self.is_enabled,
+            policy=self.policy,
+            dataverse_url=self.dataverse_url,
+        )
+
+    def live_flows(self) -> list[TwinFlow]:
+        """Return the flows that are not deleted."""
+        return [flow for flow in self.flows.values() if not flow.is_deleted]
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinSite:
+    """An App Service or Functions app."""
+
+    id: str
+    name: str
+    hosts: tuple[str, ...]
+    settings: dict[str, str] = field(default_factory=dict)
+    restarts: int = 0
+
+
+class TwinVersion(NamedTuple):
+    """One version of a secret."""
+
+    id: str
+    value: str
+    created: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinSecret:
+    """A Key Vault secret with all its versions, oldest first."""
+
+    vault_url: str
+    name: str
+    versions: list[TwinVersion]
+    content_type: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    is_enabled: bool = True
+
+    @property
+    def value(self) -> str:
+        """The current version's value."""
+        return self.versions[-1].value

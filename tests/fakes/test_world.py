@@ -1,0 +1,270 @@
+"""A tenant in memory, its clock, and a record of everything that was written to it.
+
+The port twins (`environments.py`, `workflows.py`, …) act on it; `run_jobs.py` lets flows run,
+`traffic.py` lets outside systems call, `invariants.py` says what must never be seen.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.core.earlier_times import Past, draw_lag
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
+from shared.domain.network.firewall import Firewall
+from shared.errors import NotFound, Refused
+from tests.fakes.clock import ManualClock
+from tests.fakes.records import Switch, Write
+from tests.fakes.tenant import (
+    TwinEnvironment,
+    TwinFlow,
+    TwinSecret,
+    TwinSite,
+    TwinTeam,
+    TwinUser,
+    TwinVersion,
+)
+from tests.fakes.traffic import Traffic
+
+
+class World:
+    """The tenant. Everything random in it comes from `seed`."""
+
+    def __init__(self, *, seed: int = 0) -> None:
+        """Make an empty tenant with the app's own two identities."""
+        self.random = Random(seed)  # noqa: S311 -- repeatable tests, no secrets
+        self.clock = ManualClock()
+        self.assumptions = Assumptions()
+        #: Reports name no Dataverse id and no state: all that Microsoft's module reads
+        #: (platform.md#microsoft-key-list).
+        self.reports_are_bare = False
+        #: The flow service says what licence a flow runs on (platform.md#flow-licence).
+        self.tells_licences = True
+        #: Cursors of lists are not taken back: the pages begin anew.
+        self.cursors_expired = False
+        #: Flows a page of the reports of flows on Microsoft's key.
+        self.report_page = 250
+        #: Runs a page.
+        self.run_page = 50
+        #: Whether the app has the right to act for another user in Dataverse
+        #: (platform.md#impersonation).
+        self.may_act_on_behalf = True
+        #: Connector → whether its connections sign in by OAuth; a strange one does not tell.
+        self.oauth_connectors = {"shared_teams": True, "shared_sql": False}
+        self.users: dict[str, TwinUser] = {}
+        #: Everybody who is or was a user: flows go on naming an owner who left.
+        self._ever: dict[str, TwinUser] = {}
+        #: By `teamid`.
+        self.teams: dict[str, TwinTeam] = {}
+        #: Whether the app may share flows and change solutions of which it is not the owner.
+        self.may_share = True
+        self.may_change_solutions = True
+        self.environments: dict[str, TwinEnvironment] = {}
+        self.sites: dict[str, TwinSite] = {}
+        #: By vault URL and name.
+        self.secrets: dict[tuple[str, str], TwinSecret] = {}
+        self.policies: dict[str, EnterprisePolicy] = {}
+        self.vaults: dict[str, KeyVault] = {}
+        #: By vault id and principal.
+        self.roles: dict[tuple[str, str], list[RoleAssignment]] = {}
+        #: By vault URL and key name, newest first.
+        self.keys: dict[tuple[str, str], list[Key]] = {}
+        self.firewalls: list[Firewall] = []
+        #: What the app is given, by resource group in small letters; elsewhere it may do all.
+        self.permissions: dict[str, Mapping[str, object]] = {}
+        self.may_all: Mapping[str, object] = {"actions": ["*"], "dataActions": ["*"]}
+        #: Raw Azure resources by lower-case id, and what lies below them by id and suffix.
+        self.resources: dict[str, Mapping[str, object]] = {}
+        #: Lower-case tag → prefixes.
+        self.service_tags: dict[str, list[str]] = {}
+        self.service_tags_edition = 371
+        #: By 32-hex id; a flow that was deleted and made again has another.
+        self.flows_by_url_id: dict[str, TwinFlow] = {}
+        self.traffic = Traffic()
+        self.writes: list[Write] = []
+        self.switches: list[Switch] = []
+        #: Called after every write; what they return is kept in `violations`.
+        self.watchers: list[Callable[[World], list[str]]] = []
+        self.violations: list[str] = []
+        #: What Dataverse calls act as, and who reads trigger URLs.
+        self.application = self.add_user("Remediation app")
+        self.operator = self.add_user("Remediation operator")
+        #: Ids of users without any security role.
+        self.without_roles: set[str] = set()
+        #: Its password was changed, or a policy asks for it again.
+        self.is_operator_signed_out = False
+
+    # --- making things -----------------------------------------------------------------------
+
+    def guid(self) -> str:
+        """Return a new id."""
+        return str(UUID(int=self.random.getrandbits(128), version=4))
+
+    def hex_id(self) -> str:
+        """Return a new 32-hex id."""
+        return f"{self.random.getrandbits(128):032x}"
+
+    def secret_version(self, value: str) -> TwinVersion:
+        """Return a new version of a secret, of now."""
+        return TwinVersion(self.hex_id(), value, self.clock.now())
+
+    def add_user(self, name: str, *, has_premium: bool = True) -> TwinUser:
+        """Add a person or an application."""
+        user = TwinUser(
+            user_id=self.guid(), entra_id=self.guid(), name=name, has_premium=has_premium
+        )
+        return self.join(user)
+
+    def join(self, user: TwinUser) -> TwinUser:
+        """Make somebody a user."""
+        self.users[user.user_id] = self._ever[user.user_id] = user
+        return user
+
+    def add_team(self, name: str, *, of_group: bool = True) -> TwinTeam:
+        """Add a team, by default of an Entra group."""
+        entra_id = self.guid() if of_group else None
+        team = TwinTeam(team_id=self.guid(), name=name, entra_id=entra_id)
+        self.teams[team.team_id] = team
+        return team
+
+    def add_flow(self, flow: TwinFlow) -> TwinFlow:
+        """Put a flow into its environment."""
+        self.environment(flow.environment_id).flows[flow.workflow_id] = flow
+        self.flows_by_url_id[flow.trigger_url_id] = flow
+        return flow
+
+    # --- finding things ----------------------------------------------------------------------
+
+    def environment(self, environment_id: str) -> TwinEnvironment:
+        """Return an environment; raises `NotFound`."""
+        try:
+            return self.environments[environment_id]
+        except KeyError:
+            raise NotFound(f"the environment {environment_id} could not be found") from None
+
+    def user(self, user_id: str) -> TwinUser:
+        """Return a user by `systemuserid`; raises `Refused` as Dataverse does for a strange one."""
+        try:
+            return self.users[user_id]
+        except KeyError:
+            raise _no_such_user() from None
+
+    def entra_id_of(self, user_id: str) -> str:
+        """Return the Entra object id of somebody who is or was a user."""
+        return self._ever[user_id].entra_id
+
+    def user_by_entra_id(self, entra_id: str) -> TwinUser:
+        """Return a user by Entra object id; raises `Refused` for a strange one."""
+        for user in self.users.values():
+            if user.entra_id == entra_id:
+                return user
+        raise _no_such_user()
+
+    def acting_for(self, user_id: str, *, is_entra_id: bool = False) -> TwinUser:
+        """Return whom the app acts for; raises `Refused` if it may not.
+
+        Dataverse looks at this before it looks at a row.
+        """
+        user = self.user_by_entra_id(user_id) if is_entra_id else self.user(user_id)
+        if user.is_disabled:
+            raise Refused("The specified user is disabled.", code="0x80040225", status=403)
+        if not self.may_act_on_behalf:
+            message = "Principal user is missing prvActOnBehalfOfAnotherUser privilege."
+            raise Refused(message, code="0x80040220", status=403)
+        return user
+
+    def workflow(self, environment_id: str, workflow_id: str) -> TwinFlow:
+        """Return a flow by Dataverse id; raises `NotFound`."""
+        flow = self.environment(environment_id).flows.get(workflow_id.lower())
+        if flow is None or flow.is_deleted:
+            raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
+        return flow
+
+    def served(self, environment_id: str) -> TwinEnvironment:
+        """Return an environment as the flow service finds it; raises `Refused` for a strange one.
+
+        The service does not tell it from one without rights.
+        """
+        if environment_id not in self.environments:
+            raise Refused("no access", code="EnvironmentAccessDenied", status=403)
+        return self.environments[environment_id]
+
+    def flow(self, environment_id: str, flow_name: str) -> TwinFlow:
+        """Return a flow by its id in the flow service; raises `NotFound`, `Refused`."""
+        for flow in self.served(environment_id).live_flows():
+            if flow.flow_name == flow_name:
+                return flow
+        raise NotFound(f"Could not find flow '{flow_name}'.")
+
+    def shown_flows(self, environment_id: str, *, in_list: bool = False) -> Iterator[TwinFlow]:
+        """Yield the flows of an environment as reads show them; raises `Refused` as `served`."""
+        now = self.clock.now()
+        for flow in self.served(environment_id).flows.values():
+            shown: TwinFlow | None = flow.past.shown(flow, now, in_list=in_list)
+            if shown is not None and not shown.is_deleted:
+                yield shown
+
+    def shown_flow(self, environment_id: str, flow_name: str) -> TwinFlow:
+        """Return a flow as reads show it, by its id in the flow service; raises `NotFound`."""
+        for flow in self.shown_flows(environment_id):
+            if flow.flow_name == flow_name:
+                return flow
+        raise NotFound(f"Could not find flow '{flow_name}'.")
+
+    def shown_workflow(self, environment_id: str, workflow_id: str) -> TwinFlow:
+        """Return a flow as reads show it, by its Dataverse id; raises `NotFound`."""
+        self.environment(environment_id)
+        for flow in self.shown_flows(environment_id):
+            if flow.workflow_id == workflow_id.lower():
+                return flow
+        raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
+
+    def flows(self) -> Iterator[TwinFlow]:
+        """Yield every flow of the tenant that is not deleted."""
+        for environment in self.environments.values():
+            yield from environment.live_flows()
+
+    # --- writing -----------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self, environment_id: str | None, what: str, target: str) -> Iterator[None]:
+        """Record what is done inside as one write, if it succeeds, and let the watchers look."""
+        lag = draw_lag(self.assumptions, self.random, self.clock.now())
+        before = {id(one): one.as_it_is() for one in self._written(environment_id, target) if lag}
+        yield
+        if lag:
+            for one in self._written(environment_id, target):
+                one.past.keep(before.get(id(one)), lag)
+        self.writes.append(
+            Write(at=self.clock.now(), environment_id=environment_id, what=what, target=target)
+        )
+        for watcher in self.watchers:
+            self.violations += [f"after {what} {target}: {seen}" for seen in watcher(self)]
+
+    def let_reference_lag(self, environment: TwinEnvironment, reference_id: str) -> None:
+        """Let reads go on showing that there is no such connection reference."""
+        if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
+            past = environment.unseen_references.setdefault(reference_id, Past())
+            past.keep(None, lag)
+
+    def let_reads_lag(self, flow: TwinFlow) -> None:
+        """Let reads go on showing a flow as it is, which is about to be changed unasked."""
+        if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
+            flow.past.keep(flow.as_it_is(), lag)
+
+    def _written(self, environment_id: str | None, target: str) -> list[Any]:
+        """Return the flows and variables that a write names, by either of their ids."""
+        environment, names = self.environments.get(environment_id or ""), set(target.split(","))
+        if environment is None:
+            return []
+        flows, variables = environment.flows.values(), environment.variables.values()
+        return [
+            *(flow for flow in flows if names & {flow.workflow_id, flow.flow_name}),
+            *(one for one in variables if names & {one.definition_id, one.value_id}),
+        ]
+
+
+def _no_such_user() -> Refused:
+    return Refused("The impersonated user does not exist.", code="0x80072560", status=403)

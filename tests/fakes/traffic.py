@@ -1,0 +1,143 @@
+"""Outside systems that keep calling, events that start flows, and what was lost of either.
+
+A call is lost when it is not accepted, is accepted without exactly one run, or its run fails where
+the original's would not. What a system's first call met stands for "what the original's would".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tests.fakes.definitions import event_source, facts_of, is_self_starting, is_webhook
+from tests.fakes.flow_service import recurrence
+from tests.fakes.run_jobs import Outcome, call, run_flow, urls_in
+
+if TYPE_CHECKING:
+    from tests.fakes.tenant import TwinFlow
+    from tests.fakes.test_world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UrlHolder:
+    """A system that posts to the URL standing in some text: a setting, a secret, its own code."""
+
+    name: str
+    #: Returns the text as the system sees it now; it holds one trigger URL.
+    read: Callable[[], str]
+
+    def url(self) -> str | None:
+        """Return the URL it would call."""
+        return next(iter(urls_in(self.read())), None)
+
+    def post(self, world: World) -> Outcome:
+        """Call once."""
+        url = self.url()
+        return call(world, url) if url else Outcome(status=0, code="NoUrl")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowStarter:
+    """A person or an app that runs one flow by its id: a button, a Power App."""
+
+    name: str
+    environment_id: str
+    workflow_id: str
+
+    def post(self, world: World) -> Outcome:
+        """Run the flow once."""
+        flow = world.environment(self.environment_id).flows[self.workflow_id]
+        if not flow.is_on:
+            return Outcome(status=400, code="WorkflowTriggerIsNotEnabled")
+        return Outcome(status=202, runs=(run_flow(world, flow),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """One line of the ledger. It holds no URL."""
+
+    at: datetime
+    system: str
+    outcome: Outcome
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it was accepted, ran once, and its run did its work."""
+        return (
+            self.outcome.is_accepted and len(self.outcome.runs) == 1 and not self.outcome.has_failed
+        )
+
+
+@dataclass(slots=True)
+class Traffic:
+    """All callers of a world, with the ledger of their calls."""
+
+    systems: list[UrlHolder | FlowStarter] = field(default_factory=list)
+    ledger: list[Posted] = field(default_factory=list)
+    #: Source → its events, oldest first.
+    events: dict[str, list[str]] = field(default_factory=dict)
+    #: Event → `workflow_id`s of the flows that handled it.
+    handled: dict[str, list[str]] = field(default_factory=dict)
+    _first: dict[str, Posted] = field(default_factory=dict)
+
+    def beat(self, world: World) -> None:
+        """Let every system call once."""
+        for system in self.systems:
+            line = Posted(at=world.clock.now(), system=system.name, outcome=system.post(world))
+            self._first.setdefault(system.name, line)
+            self.ledger.append(line)
+
+    @property
+    def lost(self) -> list[Posted]:
+        """The calls that were lost; those of a system that never got through are not."""
+        return [
+            line for line in self.ledger if not line.is_good and self._first[line.system].is_good
+        ]
+
+    def emit(self, world: World, flow: TwinFlow) -> str:
+        """Let something happen that `flow`'s trigger listens to; returns the event's name."""
+        source = event_source(flow.client_data)
+        if source is None:
+            raise ValueError("the flow listens to nothing")
+        events = self.events.setdefault(source, [])
+        event = f"{len(self.events)}-{len(events)}"
+        events.append(event)
+        self.handled[event] = []
+        for listener in list(world.flows()):
+            hears = event_source(listener.client_data) == source and listener.is_on
+            if hears and is_webhook(listener.client_data):
+                self._handle(world, listener, event)
+        return event
+
+    def tick(self, world: World) -> None:
+        """Let every self-starting flow do what is due."""
+        for flow in list(world.flows()):
+            if flow.is_on and is_self_starting(flow.client_data):
+                self._tick(world, flow)
+
+    def _tick(self, world: World, flow: TwinFlow) -> None:
+        if facts_of(flow.client_data).trigger_type == "Recurrence":
+            if flow.next_run is None or flow.next_run <= world.clock.now():
+                flow.next_run = world.clock.now() + recurrence(flow.client_data)
+                run_flow(world, flow)
+        elif not is_webhook(flow.client_data):
+            events = self.events.get(event_source(flow.client_data) or "", [])
+            for event in events[flow.cursor :]:
+                self._handle(world, flow, event)
+            flow.cursor = len(events)
+
+    def _handle(self, world: World, flow: TwinFlow, event: str) -> None:
+        self.handled[event].append(flow.workflow_id)
+        run_flow(world, flow)
+
+    @property
+    def handled_twice(self) -> list[str]:
+        """Events that more than one run handled."""
+        return [event for event, flows in self.handled.items() if len(flows) > 1]
+
+    @property
+    def not_handled(self) -> list[str]:
+        """Events that no flow handled."""
+        return [event for event, flows in self.handled.items() if not flows]

@@ -1,0 +1,198 @@
+"""Twin of the port `Workflows`: cloud flows as rows of Dataverse.
+
+See platform.md#dataverse-api, #impersonation, #conditional-writes.
+"""
+
+from collections.abc import AsyncIterator, Collection
+
+from local_cloud.tenant.flows.saves import require_savable
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, KnownFlow, Workflow, WorkflowChange, WorkflowDraft
+from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Refused
+from tests.fakes.definitions import refused, require_valid
+from tests.fakes.flow_service import (
+    delete,
+    harmful_when_refused,
+    refuse_while_migrating,
+    save,
+    turn_off,
+    turn_on,
+)
+from tests.fakes.tenant import TwinEnvironment, TwinFlow, TwinUser
+from tests.fakes.test_world import World
+
+
+class WorkflowsTwin:
+    """The `workflow` rows of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world` as its application."""
+        self._world = world
+
+    async def list(
+        self, environment: Environment, *, managed_only: bool = False
+    ) -> AsyncIterator[Workflow]:
+        """Yield every cloud flow, or just those of managed solutions."""
+        self._environment(environment)
+        for flow in self._world.shown_flows(environment.id, in_list=True):
+            if self._has_row(flow) and (flow.is_managed or not managed_only):
+                yield _row(flow)
+
+    async def get(self, environment: Environment, workflow_id: str) -> Workflow:
+        """Return one; raises `NotFound`."""
+        self._environment(environment)
+        flow = self._world.shown_workflow(environment.id, workflow_id)
+        return _row(self._with_row(flow))
+
+    async def known_each(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> dict[str, KnownFlow | ProductError]:
+        """Return each flow as lists show it, which may be later than its row shows it."""
+        try:
+            rows = {row.workflow_id: row.known async for row in self.list(environment)}
+        except ProductError as err:
+            return dict.fromkeys(workflow_ids, err)
+        return {
+            one: rows.get(one.lower()) or NotFound(f"Dataverse has no flow {one}.")
+            for one in workflow_ids
+        }
+
+    async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
+        """Create it, off, under the draft's id; raises `AlreadyExists`."""
+        world, twin = self._world, self._environment(environment)
+        owner = world.acting_for(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
+        workflow_id = draft.workflow_id.lower()
+        there = twin.flows.get(workflow_id)
+        if there is not None and not there.is_deleted:
+            raise AlreadyExists("A record with matching key values already exists.")
+        refuse_while_migrating(world, twin)
+        self._require_short_name(draft.name)
+        require_valid(draft.client_data)
+        with refused():
+            require_savable(world.assumptions, draft.client_data)
+        with world.writing(twin.id, "create workflow", workflow_id):
+            flow = world.add_flow(self._new_flow(twin, draft, owner))
+            save(world, flow, draft.client_data, world.application)
+
+    async def update(
+        self, environment: Environment, workflow_id: str, change: WorkflowChange, *, etag: str
+    ) -> None:
+        """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
+        if change.state is FlowState.SUSPENDED:
+            raise ValueError("only the platform suspends a flow")
+        world, twin = self._world, self._environment(environment)
+        actor = self._actor(change.on_behalf_of)
+        flow = self._flow(twin.id, workflow_id)
+        if etag not in ("*", flow.etag):
+            raise Conflict("The version of the existing record doesn't match the RowVersion.")
+        refuse_while_migrating(world, twin)
+        self._require_short_name(change.name or "")
+        with world.writing(twin.id, "update workflow", flow.workflow_id):
+            if change.client_data is not None:
+                with harmful_when_refused(world, flow):
+                    self._save(flow, change, actor)
+            elif change.state is FlowState.ON:
+                turn_on(world, flow, actor)
+            if change.state is FlowState.OFF:
+                turn_off(world, flow)
+            flow.name = flow.name if change.name is None else change.name
+            flow.touch(world.clock.now())
+
+    def _save(self, flow: TwinFlow, change: WorkflowChange, actor: TwinUser) -> None:
+        """Save the definition and, if asked, turn the flow on: a PATCH changes all or nothing."""
+        before = flow.client_data
+        save(self._world, flow, change.client_data or "", actor)
+        try:
+            if change.state is FlowState.ON:
+                turn_on(self._world, flow, actor)
+        except Refused:
+            flow.client_data = before
+            raise
+
+    async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
+        """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""
+        twin = self._environment(environment)
+        flow = twin.flows.get(workflow_id.lower())
+        if flow is None or flow.is_deleted:
+            return
+        if etag not in ("*", flow.etag):
+            raise Conflict("The version of the existing record doesn't match the RowVersion.")
+        if flow.is_managed:
+            raise Refused("missing prvDeleteWorkflow privilege", code="0x80040220", status=403)
+        refuse_while_migrating(self._world, twin)
+        with self._world.writing(twin.id, "delete workflow", flow.workflow_id):
+            delete(self._world, flow)
+
+    def _environment(self, environment: Environment) -> TwinEnvironment:
+        twin = self._world.environment(environment.id)
+        if twin.dataverse_url is None:
+            raise Refused("the environment has no Dataverse", code="NoDataverse", status=403)
+        return twin
+
+    def _require_short_name(self, name: str) -> None:
+        limit = self._world.assumptions.workflow_name_units
+        if len(name.encode("utf-16-le", "surrogatepass")) > 2 * limit:
+            message = (
+                "A validation error occurred.  The length of the 'name' attribute of the "
+                f"'workflow' entity exceeded the maximum allowed length of '{limit}'."
+            )
+            raise Refused(message, code="0x80044331", status=400)
+
+    def _has_row(self, flow: TwinFlow) -> bool:
+        return flow.in_solution or self._world.assumptions.my_flows_have_rows
+
+    def _flow(self, environment_id: str, workflow_id: str) -> TwinFlow:
+        return self._with_row(self._world.workflow(environment_id, workflow_id))
+
+    def _with_row(self, flow: TwinFlow) -> TwinFlow:
+        if not self._has_row(flow):
+            raise NotFound(f"workflow With Id = {flow.workflow_id} Does Not Exist")
+        return flow
+
+    def _actor(self, on_behalf_of: str | None) -> TwinUser:
+        """Return whom the flow service sees; whether the header reaches it is unproven.
+
+        See platform.md#impersonation.
+        """
+        if on_behalf_of is None:
+            return self._world.application
+        user = self._world.acting_for(on_behalf_of)
+        reaches = self._world.assumptions.impersonation_reaches_flow_service
+        return user if reaches else self._world.application
+
+    def _new_flow(self, twin: TwinEnvironment, draft: WorkflowDraft, owner: TwinUser) -> TwinFlow:
+        world = self._world
+        is_protected = twin.policy is not None
+        return TwinFlow(
+            environment_id=twin.id,
+            workflow_id=draft.workflow_id.lower(),
+            flow_name=draft.workflow_id.lower(),
+            name=draft.name,
+            description=draft.description,
+            modern_type=draft.modern_type or 0,
+            client_data=draft.client_data,
+            owner_id=owner.user_id,
+            trigger_url_id=world.hex_id(),
+            access_key=world.random.randbytes(32),
+            created=world.clock.now(),
+            # what is created after linking is protected (platform.md#new-flows)
+            is_protected=is_protected,
+            url_form=world.assumptions.protected_url_form if is_protected else "environment",
+            made_by_app=True,
+            policy_id=twin.policy.policy_id if twin.policy else "",
+        )
+
+
+def _row(flow: TwinFlow) -> Workflow:
+    return Workflow(
+        workflow_id=flow.workflow_id,
+        name=flow.name,
+        state=flow.state,
+        client_data=flow.client_data,
+        owner_id=flow.owner_id,
+        is_managed=flow.is_managed,
+        description=flow.description,
+        etag=flow.etag,
+        modern_type=flow.modern_type,
+        modified_at=flow.modified_at or flow.created.replace(microsecond=0),
+    )

@@ -1,0 +1,366 @@
+"""What holds a running remediation up: switch, mode, policy, maintenance window, first wave."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.plans.plan_item import PlannedAction
+from shared.errors import UnknownGap
+from shared.settings import Settings
+from shared.use_cases.change_environment import change_environment, waive_gap
+from shared.use_cases.set_kill_switch import set_kill_switch
+from shared.use_cases.show_remediation import show_plan
+from tests.fakes import definition_builder as define
+from tests.functional.scenarios.disturbance import disturb
+from tests.functional.scenarios.remediation_scenario import Story
+
+HOUR = timedelta(hours=1)
+
+
+async def planned(story: Story, **settings: object) -> None:
+    """Link, opt in and plan."""
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in(**settings)
+    await story.order()
+
+
+async def test_with_the_kill_switch_on_nothing_is_written_and_then_it_goes_on() -> None:
+    """Turned on after the copy was made, it holds everything up; turned off, the job ends."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.app_setting_caller(orders)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.COPIED)
+    await set_kill_switch(story.services, is_on=True, by="tests", reason="audit")
+    writes = len(story.world.writes)
+
+    await story.run(timedelta(days=3))
+    held = await story.job("Orders")
+    written = story.world.writes[writes:]
+    await set_kill_switch(story.services, is_on=False, by="tests", reason="over")
+    await story.run(timedelta(days=60))
+
+    assert held.state is JobState.WAITING
+    assert "kill switch" in held.reason
+    assert written == []
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() -> None:
+    """The job says which mode to set; a retry after that goes on."""
+    story = Story()
+    story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.COPIED)
+    await story.services.tables.environments.upsert(
+        EnvironmentSettings(environment_id=story.build.environment.id, mode=Mode.ASSESS)
+    )
+    writes = len(story.world.writes)
+
+    await story.run(timedelta(days=3))
+    blocked = await story.job("Orders")
+    written = story.world.writes[writes:]
+    await story.opt_in()
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "mode")
+    assert written == []
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
+    """While it is off its policy the job waits and says why; linked again, it ends."""
+    story = Story()
+    story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.COPIED)
+    link = story.build.environment.policy
+    writes = len(story.world.writes)
+
+    story.build.unlink()
+    await story.run(timedelta(days=1))
+    unlinking = await story.job("Orders")
+    story.build.environment.policy = None
+    await story.run(timedelta(days=1))
+    unlinked = await story.job("Orders")
+    written = story.world.writes[writes:]
+    story.build.environment.policy = link
+    await story.run(timedelta(days=60))
+
+    assert (unlinking.state, unlinking.reason) == (
+        JobState.WAITING,
+        "The environment's policy is Unlinking.",
+    )
+    assert "no longer linked" in unlinked.reason
+    assert written == []
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_policy_that_is_swapped_pauses_the_jobs_of_the_old_one() -> None:
+    """A copy under another policy would be another copy: nothing is written."""
+    story = Story()
+    story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.COPIED)
+    writes = len(story.world.writes)
+
+    story.build.link(name="cmk-other")
+    await story.run(timedelta(days=1))
+
+    job = await story.job("Orders")
+    assert (job.state, job.reason) == (
+        JobState.WAITING,
+        "The environment was moved to another encryption policy.",
+    )
+    assert story.world.writes[writes:] == []
+
+
+async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> None:
+    """The window closes between original off and copy on: the copy is on within the minute."""
+    story = Story()
+    keyword = story.build.keyword_flow("Keyword")
+    now = story.world.clock.now()
+    closes = (now + 2 * HOUR).strftime("%H:%M")
+    await planned(story, maintenance_window=f"{now:%H:%M}-{closes}")
+    await story.approve(run=timedelta(0))
+    await story.until("Keyword", JobState.SWAPPING)
+
+    async def the_window_closes() -> None:
+        if not keyword.is_on:
+            story.world.clock.advance_to(now + 3 * HOUR)
+
+    disturb(story, "workflows", "update", the_window_closes, after=True)
+    await story.run(4 * HOUR)
+
+    job = await story.job("Keyword")
+    assert job.state is JobState.WAITING, (job.reason, job.history)
+    assert job.resume is JobState.WATCHED, (job.reason, job.history)
+    assert story.world.workflow(keyword.environment_id, job.copy_id).is_on
+
+
+@pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
+async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> None:
+    """The canary is copied at once, the other flow when the canary is quiet."""
+    story = Story()
+    canary, rest = story.build.http_flow("Canary"), story.build.http_flow("Rest")
+    canary.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
+    site = story.build.app_setting_caller(canary)
+    await planned(story, first_wave=frozenset({getattr(canary, name)}))
+    await story.approve(run=timedelta(0))
+
+    await story.until("Rest", JobState.COPYING)
+
+    assert (await story.job("Canary")).reached is JobState.QUIET
+    assert rest.is_on
+    assert "invoke" in site.settings["FLOW_URL"]
+
+
+@pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
+async def test_a_flow_that_is_excluded_before_its_turn_is_not_begun(name: str) -> None:
+    """Its job stood before the switch when somebody excluded it, by either of its names."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
+    await planned(story)
+    await set_kill_switch(story.services, is_on=True, by="tests", reason="look first")
+    await story.approve(run=HOUR)
+    await story.opt_in(excluded_flows=frozenset({getattr(orders, name)}))
+    await set_kill_switch(story.services, is_on=False, by="tests", reason="looked")
+
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Orders")
+    assert (job.state, job.code) == (JobState.BLOCKED, "excluded")
+    assert story.world.writes == []
+
+
+async def test_a_flow_is_excluded_by_its_flow_name_too() -> None:
+    """Messages about a migration name flows so."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
+
+    await planned(story, excluded_flows=frozenset({orders.flow_name}))
+
+    assert (await story.plan())["Orders"].action is PlannedAction.LEAVE
+
+
+async def test_a_first_wave_takes_its_children_along() -> None:
+    """A parent named alone does not wait for a child that waits for it."""
+    story = Story()
+    _, parent, _ = story.build.family("Billing")
+    story.build.http_flow("Rest")
+    await planned(story, first_wave=frozenset({parent.workflow_id}))
+
+    await story.approve()
+
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.RETIRED}, [
+        (job.display_name, job.state, job.reason) for job in jobs.values()
+    ]
+
+
+async def test_an_open_gap_blocks_until_it_is_closed_and_the_job_retried() -> None:
+    """The instruction names the firewall; what the rest of the network does is no matter."""
+    story = Story()
+    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    firewall = _firewall("erp", ())
+    story.world.firewalls = [firewall]
+    story.world.service_tags = _tags(story)
+    await planned(story)
+
+    await story.approve(run=HOUR)
+    blocked = await story.job("Orders")
+    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "network_gap")
+    assert "erp" in blocked.reason
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
+    """Waiving retries what the gap blocked; a name that is none is refused with the one that is."""
+    story = Story()
+    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    story.world.firewalls = [_firewall("erp", ())]
+    story.world.service_tags = _tags(story)
+    await planned(story)
+    await story.approve(run=HOUR)
+    (gap,) = (await story.environment_job()).network
+    environment_id = story.build.environment.id
+
+    with pytest.raises(UnknownGap) as misspelled:
+        await waive_gap(story.services, environment_id, gap.name[:-1], "by mistake")
+    wrong = {"waived_gaps": {"another": "by mistake"}}
+    with pytest.raises(UnknownGap):
+        await change_environment(story.services, environment_id, wrong)
+    await story.run(HOUR)
+    still = await story.job("Orders")
+    await waive_gap(story.services, environment_id, gap.name, "the ERP is not called any more")
+    await story.run(timedelta(days=60))
+
+    assert misspelled.value.instruction == f"Did you mean {gap.name}?"
+    assert still.code == "network_gap"
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_let_in() -> None:
+    """Each once, with its flows; not those that a firewall is known to stand before."""
+    story = Story()
+    for title in ("Orders", "Returns"):
+        call = define.http_action("https://api.fabrikam.example/")
+        story.build.http_flow(title, {"Call": call})
+    story.build.http_flow("Bookings", {"Call": define.http_action("https://erp.contoso.example/")})
+    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    story.world.service_tags = _tags(story)
+    await planned(story)
+
+    [shown] = await show_plan(story.services, story.remediation.id)
+    [target] = shown.external_targets
+
+    assert (target.host, target.flows) == ("api.fabrikam.example", 2)
+    assert target.prefixes == ("20.1.0.0/24",)
+    flows = {one.workflow_id: one.display_name for one in shown.items}
+    assert sorted(flows[one] for one in target.workflow_ids) == ["Orders", "Returns"]
+
+
+async def test_what_was_accepted_once_may_be_named_again_when_it_is_gone() -> None:
+    """Settings are read, changed and sent back as a whole; a new name has to be one."""
+    story = Story()
+    story.world.firewalls = [_firewall("erp", ())]
+    story.world.service_tags = _tags(story)
+    story.build.link()
+    await story.opt_in()
+    environment_id = story.build.environment.id
+    gap = f"app_service:{story.world.firewalls[0].id}"
+
+    first = {"waived_gaps": {gap: "shut on purpose"}}
+    await change_environment(story.services, environment_id, first)
+    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    again = {"waived_gaps": {gap: "shut on purpose, as before"}}
+    shown = await change_environment(story.services, environment_id, again)
+
+    assert shown.settings.waived_gaps == again["waived_gaps"]
+
+
+async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> None:
+    """Microsoft's page on IP addresses asks for it: the plan says which firewall lacks it."""
+    story = Story()
+    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    story.world.service_tags = {
+        **_tags(story),
+        "PowerPlatformInfra.westeurope": ["20.3.0.0/24"],
+    }
+    await planned(story)
+    job = await story.environment_job()
+
+    await story.approve()
+
+    assert job.network == ()
+    [told] = [finding for finding in job.findings if "erp" in finding]
+    assert "PowerPlatformInfra.westeurope" in told
+    assert "20.3.0.0/24" in told
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_tag_that_a_setting_requires_holds_up_the_flow() -> None:
+    """As `PowerPlatformPlex` does, until the firewall lets it in."""
+    settings = Settings(tenant_id="twins", also_required_tags=("PowerPlatformInfra",))
+    story = Story(settings=settings)
+    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    story.world.service_tags = {**_tags(story), "PowerPlatformInfra.westeurope": ["20.3.0.0/24"]}
+    await planned(story)
+
+    await story.approve(run=HOUR)
+    blocked = await story.job("Orders")
+    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex", "PowerPlatformInfra"))]
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "network_gap")
+    assert "PowerPlatformInfra.westeurope" in blocked.instruction
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+def _firewall(name: str, sources: tuple[str, ...]) -> Firewall:
+    allowed = ("LogicApps", *sources)
+    return Firewall(
+        kind="app_service",
+        id=f"/firewalls/{name}",
+        name=name,
+        hosts=frozenset({"erp.contoso.example"}),
+        rules=(FirewallRule(name="flows", access=Access.ALLOW, sources=allowed),),
+        default=Access.DENY,
+    )
+
+
+def _tags(story: Story) -> dict[str, list[str]]:
+    regions = ("westeurope", "northeurope")
+    ranges = {f"powerplatformplex.{region}": ["20.1.0.0/24"] for region in regions}
+    return {**ranges, "powerplatformplex": ["20.1.0.0/24"], "logicapps": ["20.2.0.0/24"]}
+
+
+async def test_a_window_that_is_lifted_wakes_what_waits_for_it() -> None:
+    """Nobody waits for an opening that is not one any more."""
+    story = Story()
+    story.build.http_flow("Orders")
+    opens = story.world.clock.now() + 9 * HOUR
+    await planned(story, maintenance_window=f"{opens:%H:%M}-{opens + HOUR:%H:%M}")
+    await story.approve(run=HOUR)
+    held = await story.job("Orders")
+
+    await change_environment(story.services, story.build.environment.id, {"maintenance_window": ""})
+    await story.run(story.settings.reads_lag)
+
+    assert (held.state, held.due) == (JobState.WAITING, opens)
+    assert (await story.job("Orders")).is_proven

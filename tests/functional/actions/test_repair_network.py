@@ -1,0 +1,558 @@
+"""Firewalls that the app opens and closes again by order: nothing else of them changes."""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.network.firewall_fix_record import RepairRecord, RepairState
+from shared.errors import Blocked, Refused, Unavailable, Waiting
+from shared.ports import AppliesRepairs
+from shared.reason import Reason
+from shared.services import Services
+from shared.use_cases.manage_firewall_fixes import (
+    RepairWish,
+    apply_repair,
+    list_repairs,
+    show_repairs,
+    undo_repair,
+)
+from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.fakes import definition_builder as define
+from tests.fakes.crash import Moment, Plan, was_killed
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.kinds.case import HOST, Json
+from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.kinds.firewalls.azure_firewall import ip_group
+from tests.kinds.firewalls.network_security_group import security_group, security_rule
+
+WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
+#: Kinds whose repairs the app makes by itself.
+APPLIED = ("app_service", "azure_firewall", "network_security_group")
+GROUP = "network_security_group"
+_PREFIXES = {
+    WEST: ["20.61.88.128/26", "172.199.131.64/26"],
+    NORTH: ["4.207.189.192/26"],
+    "LogicApps.WestEurope": ["13.69.71.0/25"],
+    "LogicApps.NorthEurope": ["13.69.231.160/27"],
+}
+
+
+def wish(kind: str, **more: Any) -> RepairWish:
+    """Return the wish to open the firewall of a kind's case."""
+    return RepairWish(resource=_resource(kind), by="ops", **more)
+
+
+def _resource(kind: str) -> str:
+    """Return what a person calls it."""
+    return firewall_case(kind).name.partition(" ")[0]
+
+
+class Guarded(Story):
+    """A flow that calls a host behind one firewall, which lacks the new addresses."""
+
+    def guard(self, *resources: Json) -> None:
+        """Let these stand in Azure."""
+        for one in resources:
+            self.world.resources[one["id"].lower()] = deepcopy(one)
+
+    @property
+    def azure(self) -> str:
+        """All resources but for their ETags: what is there, to the byte."""
+        shown = {
+            path: {key: value for key, value in one.items() if key != "etag"}
+            for path, one in self.world.resources.items()
+        }
+        return json.dumps(shown, sort_keys=True)
+
+
+async def guarded(kind: str, *, mode: Mode = Mode.APPROVE) -> Guarded:
+    """Return the story of a kind."""
+    story = Guarded(has_azure_firewalls=True, mode=mode)
+    story.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
+    case = firewall_case(kind)
+    tags = [name for name in _PREFIXES if name.startswith("LogicApps")]
+    listed = await story.services.service_tags.published()
+    for path, one in case.resources(case.sources(tags, listed)).items():
+        story.world.resources[path.lower()] = deepcopy(one)
+    story.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
+    story.build.link()
+    await story.opt_in()
+    return story
+
+
+async def lacking(story: Story) -> list[str]:
+    """Return the gaps that are left."""
+    return [one.gap.name for one in await show_repairs(story.services)]
+
+
+@pytest.mark.parametrize("kind", FIREWALL_KINDS)
+async def test_the_kinds_that_the_app_opens_are_those_of_the_document(kind: str) -> None:
+    """Whatever gives an opening can make it; the others are for a person."""
+    story = await guarded(kind)
+    name = _resource(kind)
+
+    shown = await show_repairs(story.services, name)
+
+    has_opening = {one.repair.opening is not None for one in shown}
+    assert has_opening == {kind in APPLIED}
+    assert isinstance(story.services.firewalls[kind], AppliesRepairs) is (kind in APPLIED)
+
+
+@pytest.mark.parametrize("kind", APPLIED)
+async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
+    """Afterwards everything is as it was, to the byte; a record says what was done, by whom."""
+    story = await guarded(kind)
+    before = story.azure
+    [shown] = await show_repairs(story.services, _resource(kind))
+
+    [opened] = await apply_repair(story.services, wish(kind))
+    left, changed = await lacking(story), story.azure
+    [closed] = await undo_repair(story.services, wish(kind))
+
+    assert left == []
+    assert changed != before
+    assert (opened.state, opened.by) == (RepairState.OPEN, "ops")
+    assert shown.repair.opening is not None
+    assert opened.opening.entries == shown.repair.opening.entries
+    assert closed.state is RepairState.CLOSED
+    assert story.azure == before
+    assert await list_repairs(story.services) == [closed]
+
+
+@pytest.mark.parametrize("kind", APPLIED)
+async def test_an_order_that_comes_twice_changes_nothing_the_second_time(kind: str) -> None:
+    """What is open has no gap any more: the answer says so, and the record stays."""
+    story = await guarded(kind)
+    await apply_repair(story.services, wish(kind))
+    changed = story.azure
+
+    with pytest.raises(Blocked, match="has no gap") as refused:
+        await apply_repair(story.services, wish(kind))
+
+    assert refused.value.code == Reason.UNKNOWN_GAP
+    assert story.azure == changed
+
+
+def striking(story: Story, plan: Plan) -> Any:
+    """Return services of a process that the plan strikes."""
+    return story.make(story.twins.ports.under(plan))
+
+
+async def attempt(story: Story, plan: Plan, use_case: Any, order: RepairWish) -> None:
+    """Give an order to a process that may die, or meet what the plan lets fail."""
+    try:
+        await use_case(striking(story, plan), order)
+    except BaseException as error:
+        if not (was_killed(error) or isinstance(error, Unavailable | Waiting)):
+            raise
+
+
+@pytest.mark.parametrize("kind", APPLIED)
+@pytest.mark.parametrize(
+    ("moment", "is_killed"),
+    [(Moment.BEFORE, True), (Moment.AFTER, True), (Moment.AFTER, False)],
+)
+async def test_whoever_dies_over_it_is_followed_by_who_asks_again(
+    kind: str, moment: Moment, is_killed: bool
+) -> None:
+    """At each call, killed or refused, before or after it took effect: both ways end as wanted."""
+    failure: dict[str, Any] = {} if is_killed else {"failure": lambda: Unavailable("no answer")}
+    calls = Plan()
+    story = await guarded(kind)
+    before = story.azure
+    await apply_repair(striking(story, calls), wish(kind))
+    opened = story.azure
+
+    for number in range(1, calls.calls + 1):
+        story = await guarded(kind)
+        await attempt(story, Plan(at=number, moment=moment, **failure), apply_repair, wish(kind))
+        story.world.clock.advance(story.settings.caller_lease)
+        if await lacking(story):
+            await apply_repair(story.services, wish(kind))
+        assert story.azure == opened, number
+
+        plan = Plan(at=number, moment=moment, **failure)
+        await attempt(story, plan, undo_repair, wish(kind))
+        story.world.clock.advance(story.settings.caller_lease)
+        if story.azure != before:
+            await undo_repair(story.services, wish(kind))
+        assert story.azure == before, number
+
+
+@pytest.mark.parametrize("kind", APPLIED)
+async def test_no_write_without_leave(kind: str) -> None:
+    """The kill switch, mode assess and a maintenance window stop it, both ways."""
+    story = await guarded(kind, mode=Mode.ASSESS)
+    before = story.azure
+
+    with pytest.raises(Blocked) as by_mode:
+        await apply_repair(story.services, wish(kind))
+    story.mode = Mode.APPROVE
+    await story.opt_in(maintenance_window="00:00-00:01")
+    story.world.clock.advance_to(story.world.clock.now().replace(hour=12))
+    with pytest.raises(Waiting) as by_window:
+        await apply_repair(story.services, wish(kind))
+    await story.opt_in()
+    await set_kill_switch(story.services, is_on=True, by="ops", reason="storm")
+    with pytest.raises(Waiting) as by_switch:
+        await apply_repair(story.services, wish(kind))
+    untouched = story.azure
+    await set_kill_switch(story.services, is_on=False, by="ops", reason="calm")
+    await apply_repair(story.services, wish(kind))
+    await set_kill_switch(story.services, is_on=True, by="ops", reason="storm")
+    opened = story.azure
+    with pytest.raises(Waiting):
+        await undo_repair(story.services, wish(kind))
+
+    assert by_mode.value.code == Reason.MODE
+    assert by_window.value.code == Reason.WINDOW
+    assert by_switch.value.code == Reason.KILL_SWITCH
+    assert untouched == before
+    assert story.azure == opened
+
+
+class Editing:
+    """A writer beside which somebody edits the resource, right before the first write."""
+
+    def __init__(self, inner: Any, edit: Callable[[], None]) -> None:
+        """Let `edit` happen once."""
+        self._inner, self._edits = inner, [edit]
+
+    def __getattr__(self, name: str) -> Any:
+        while self._edits:
+            self._edits.pop()()
+        return getattr(self._inner, name)
+
+
+async def test_an_ip_group_that_somebody_edits_meanwhile_keeps_the_edit() -> None:
+    """The write is refused by its ETag, and made anew on what stands there by then."""
+    story = await guarded("azure_firewall")
+    [group_id] = [path for path in story.world.resources if "/ipgroups/" in path]
+    story.world.resources[group_id] = {**story.world.resources[group_id], "etag": "W/first"}
+
+    def edit() -> None:
+        group: Any = deepcopy(dict(story.world.resources[group_id]))
+        group["properties"]["ipAddresses"].append("198.51.100.7")
+        story.world.resources[group_id] = {**group, "etag": "W/second"}
+
+    writer = Editing(story.services.resource_writer, edit)
+    services = replace(story.services, resource_writer=writer)
+
+    await apply_repair(services, wish("azure_firewall"))
+    opened = story.azure
+    await undo_repair(story.services, wish("azure_firewall"))
+
+    assert "198.51.100.7" in opened
+    assert "198.51.100.7" in story.azure
+    assert "20.61.88.128/26" not in story.azure
+    assert await lacking(story) != []
+
+
+async def test_a_rule_that_somebody_has_changed_since_stays() -> None:
+    """Of what the app put in, it takes out what still is as it put it in."""
+    story = await guarded("network_security_group")
+    [opened] = await apply_repair(story.services, wish("network_security_group"))
+    group: Any = story.world.resources[security_group_id(story)]
+    moved = next(
+        one
+        for one in group["properties"]["securityRules"]
+        if one["name"] == "cmk-PPPlex.WestEurope"
+    )
+    moved["properties"]["priority"] = 3000
+
+    await undo_repair(story.services, wish("network_security_group"))
+
+    assert len(opened.opening.entries) == 2
+    assert "cmk-PPPlex.WestEurope" in story.azure
+    assert "cmk-PPPlex.NorthEurope" not in story.azure
+
+
+def security_group_id(story: Story) -> str:
+    """Return the path of the only group."""
+    [found] = [path for path in story.world.resources if "/networksecuritygroups/" in path]
+    return found
+
+
+async def test_a_change_that_the_platform_refuses_is_told_in_its_words() -> None:
+    """A policy may forbid it: the record says that it was begun, and nothing is there."""
+    story = await guarded("network_security_group")
+
+    class Refusing:
+        async def put(self, *_: object, **__: object) -> None:
+            raise Refused("disallowed by policy", code="RequestDisallowedByPolicy", status=403)
+
+    services = replace(story.services, resource_writer=Refusing())  # type: ignore[arg-type]
+    before = story.azure
+
+    with pytest.raises(Refused, match="RequestDisallowedByPolicy"):
+        await apply_repair(services, wish("network_security_group"))
+
+    [record] = await list_repairs(story.services)
+    assert record.state is RepairState.OPENING
+    assert story.azure == before
+
+
+async def test_two_orders_at_once_do_not_write_beside_each_other() -> None:
+    """Who comes second waits until the first is done, or is dead for certain."""
+    story = await guarded("network_security_group")
+    first = Plan(at=None)
+
+    class Midway:
+        """Gives the same order again while the first is being carried out."""
+
+        async def put(self, *arguments: Any, **named: Any) -> None:
+            with pytest.raises(Waiting) as second:
+                await apply_repair(story.services, wish("network_security_group"))
+            assert second.value.code == Reason.RESOURCE
+            await story.twins.ports.resource_writer.put(*arguments, **named)
+
+    services = replace(striking(story, first), resource_writer=Midway())
+
+    await apply_repair(services, wish("network_security_group"))
+
+    assert await lacking(story) == []
+
+
+async def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
+    """The one that is close, else all."""
+    story = await guarded("network_security_group")
+
+    for use_case in (apply_repair, undo_repair):
+        with pytest.raises(Blocked) as refused:
+            await use_case(story.services, RepairWish(resource="egde", by="ops"))
+        assert refused.value.code == Reason.UNKNOWN_GAP
+    with pytest.raises(Blocked) as asked:
+        await show_repairs(story.services, "network_security_group:/subscriptions/s/nothing")
+
+    assert "network_security_group:" in asked.value.instruction
+
+
+async def test_of_several_parts_only_those_are_opened_that_flows_call() -> None:
+    """The scm site of an app is nobody's concern here; named by itself, it is meant."""
+    story = await guarded("app_service")
+    site_id = next(one["id"] for one in story.world.resources.values() if "id" in one)
+    web: Any = story.world.resources[f"{site_id}/config/web".lower()]
+    web["properties"]["scmIpSecurityRestrictions"] = web["properties"]["ipSecurityRestrictions"]
+    await story.order()
+    await story.approve()
+
+    [opened] = await apply_repair(story.services, wish("app_service"))
+    exact = await show_repairs(story.services, f"{site_id}#scm")
+
+    assert opened.opening.part == "ipSecurityRestrictions"
+    assert [one.gap.part for one in exact] == ["scm"]
+
+
+async def test_parts_that_nothing_tells_apart_are_named() -> None:
+    """A group with rules to two systems, neither of which a flow is known to call."""
+    story = Guarded(has_azure_firewalls=True)
+    story.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
+    story.guard(
+        security_group(
+            security_rule("a", 100, access="Deny", destinationAddressPrefix="10.0.1.4"),
+            security_rule("b", 101, access="Deny", destinationAddressPrefix="10.0.1.5"),
+        )
+    )
+    story.build.link()
+    await story.opt_in()
+
+    with pytest.raises(Blocked, match=r"edge is one of these, say which: .*#10\.0\.1\.4"):
+        await apply_repair(story.services, RepairWish(resource="edge", by="ops"))
+
+
+async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
+    """A rollback of the remediation does not close it either: others may use it."""
+    story = await guarded("network_security_group")
+    await apply_repair(story.services, wish("network_security_group"))
+    opened = story.azure
+    await story.order()
+    await story.approve()
+
+    with pytest.raises(Blocked) as in_use:
+        await undo_repair(story.services, wish("network_security_group"))
+    await story.roll_back()
+    after_rollback = story.azure
+    [closed] = await undo_repair(story.services, wish("network_security_group"))
+
+    assert in_use.value.code == Reason.REPAIR_IN_USE
+    assert f"1 of {story.remediation.id}" in in_use.value.reason
+    assert after_rollback == opened
+    assert closed.state is RepairState.CLOSED
+
+
+async def test_in_use_it_is_closed_when_that_is_wanted_all_the_same() -> None:
+    """The order says so."""
+    story = await guarded("network_security_group")
+    before = story.azure
+    await apply_repair(story.services, wish("network_security_group"))
+    await story.order()
+    await story.approve()
+
+    await undo_repair(story.services, wish("network_security_group", even_in_use=True))
+
+    assert story.azure == before
+
+
+async def test_new_ranges_are_added_to_what_was_opened_and_closed_with_it() -> None:
+    """One record for each list: an undo takes out what all orders put in."""
+    story = await guarded("azure_firewall")
+    before = story.azure
+    await apply_repair(story.services, wish("azure_firewall"))
+    story.world.service_tags[WEST].append("20.105.211.64/28")
+
+    [opened] = await apply_repair(story.services, wish("azure_firewall"))
+    await undo_repair(story.services, wish("azure_firewall"))
+
+    assert len(opened.opening.entries) == 4
+    assert story.azure == before
+
+
+async def test_the_last_restriction_of_a_site_is_not_taken_out() -> None:
+    """A site without any lets everybody in."""
+    story = await guarded("app_service")
+    await apply_repair(story.services, wish("app_service"))
+    [path] = [path for path in story.world.resources if path.endswith("/config/web")]
+    web: Any = story.world.resources[path]
+    web["properties"]["ipSecurityRestrictions"] = [
+        one for one in web["properties"]["ipSecurityRestrictions"] if one["name"].startswith("cmk-")
+    ]
+    before = story.azure
+
+    with pytest.raises(Blocked, match="only restriction"):
+        await undo_repair(story.services, wish("app_service"))
+
+    assert story.azure == before
+
+
+async def test_a_firewall_that_is_gone_has_nothing_to_be_taken_out_of() -> None:
+    """Its record ends."""
+    story = await guarded("azure_firewall")
+    await apply_repair(story.services, wish("azure_firewall"))
+    story.world.resources = {ip_group("other")["id"].lower(): ip_group("other")}
+
+    [closed] = await undo_repair(story.services, wish("azure_firewall"))
+
+    assert closed.state is RepairState.CLOSED
+
+
+@pytest.mark.parametrize("kind", APPLIED)
+async def test_a_change_whose_answer_was_lost_is_ended_by_the_same_order(kind: str) -> None:
+    """It took effect: nothing is missing any more, and the record says that it is open."""
+    story = await guarded(kind)
+    writes = {"app_service": "patch"}.get(kind, "put")
+
+    class Deaf:
+        def __getattr__(self, name: str) -> Any:
+            async def call(*arguments: Any, **named: Any) -> None:
+                await getattr(story.twins.ports.resource_writer, name)(*arguments, **named)
+                if name == writes and (kind != GROUP or "North" in arguments[0]):
+                    raise Unavailable("no answer")
+
+            return call
+
+    services = replace(story.services, resource_writer=Deaf())
+    with pytest.raises(Unavailable):
+        await apply_repair(services, wish(kind))
+    [begun] = await list_repairs(story.services)
+
+    [ended] = await apply_repair(story.services, wish(kind))
+
+    assert (begun.state, ended.state) == (RepairState.OPENING, RepairState.OPEN)
+    assert await list_repairs(story.services) == [ended]
+
+
+async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> None:
+    """Who died over it told nobody: the daily look does."""
+    story = await guarded("network_security_group")
+    plan = Plan()
+
+    class Dying:
+        async def put(self, *_: object, **__: object) -> None:
+            raise Unavailable("no answer")
+
+    services = replace(striking(story, plan), resource_writer=Dying())
+    with pytest.raises(Unavailable):
+        await apply_repair(services, wish("network_security_group"))
+
+    await story.driver.call(lambda s: sweep(s, "soon"))
+    soon = [one.code for one in story.twins.notices.told]
+    story.world.clock.advance(timedelta(hours=2))
+    await story.driver.call(lambda s: sweep(s, "later"))
+
+    assert Reason.REPAIR_UNFINISHED not in soon
+    [told] = [one for one in story.twins.notices.told if one.code == Reason.REPAIR_UNFINISHED]
+    assert "edge" in told.cause
+    [record] = await list_repairs(story.services)
+    assert isinstance(record, RepairRecord)
+    await apply_repair(story.services, wish("network_security_group"))
+    [ended] = await list_repairs(story.services)
+    assert (ended.state, ended.code) == (RepairState.OPEN, "")
+
+
+class Forgetful:
+    """Accepts every write and keeps none."""
+
+    def __getattr__(self, _: str) -> Any:
+        async def accept(*_: object, **__: object) -> None:
+            """Answer that it is done."""
+
+        return accept
+
+
+async def refused_in_the_end(services: Services, use_case: Any, kind: str) -> Blocked:
+    """Order a change that Azure does not keep until somebody is asked to look."""
+    for _ in range(20):
+        try:
+            await use_case(services, wish(kind))
+        except Waiting as not_yet:
+            await services.clock.sleep(not_yet.until - services.now)
+        except Blocked as blocked:
+            return blocked
+    raise AssertionError("nobody is told")
+
+
+@pytest.mark.parametrize("kind", APPLIED)
+async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kind: str) -> None:
+    """What a person adds by hand afterwards is not the app's: an undo does not find it."""
+    story = await guarded(kind)
+    services = replace(story.services, resource_writer=Forgetful())
+    [shown] = await show_repairs(story.services, _resource(kind))
+
+    blocked = await refused_in_the_end(services, apply_repair, kind)
+
+    [record] = await list_repairs(story.services)
+    assert blocked.code == Reason.REPAIR
+    assert shown.repair.opening is not None
+    assert all(entry in blocked.reason for entry in shown.repair.opening.entries)
+    assert "activity log" in blocked.instruction
+    assert (record.state, record.opening.entries) == (RepairState.CLOSED, ())
+    with pytest.raises(Blocked) as nothing_to_undo:
+        await undo_repair(story.services, wish(kind))
+    assert nothing_to_undo.value.code == Reason.UNKNOWN_GAP
+    [opened] = await apply_repair(story.services, wish(kind))
+    assert opened.state is RepairState.OPEN
+
+
+@pytest.mark.parametrize("kind", APPLIED)
+async def test_a_closing_that_azure_does_not_keep_leaves_the_entries_on_record(kind: str) -> None:
+    """They are in the firewall still: once changes are kept again, an undo removes them."""
+    story = await guarded(kind)
+    before = story.azure
+    [opened] = await apply_repair(story.services, wish(kind))
+    services = replace(story.services, resource_writer=Forgetful())
+
+    blocked = await refused_in_the_end(services, undo_repair, kind)
+
+    [record] = await list_repairs(story.services)
+    assert blocked.code == Reason.REPAIR
+    assert record.opening.entries == opened.opening.entries
+    assert record.code == Reason.REPAIR_UNFINISHED
+    await undo_repair(story.services, wish(kind))
+    assert story.azure == before

@@ -1,0 +1,161 @@
+"""A person edits a firewall at any call of a repair, or of its undo: what is theirs stays theirs.
+
+Races that no write can win are named here, and in docs/network.md.
+"""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from shared.errors import Blocked, Waiting
+from shared.reason import Reason
+from shared.use_cases.manage_firewall_fixes import apply_repair, undo_repair
+from tests.fakes.crash import Plan
+from tests.functional.actions.test_repair_network import APPLIED, Guarded, guarded, wish
+from tests.kinds.case import Json
+
+#: Where the list of a kind lies: the end of its resource's path, and the member.
+LISTS = {
+    "app_service": ("/config/web", "ipSecurityRestrictions"),
+    "azure_firewall": ("/ipgroups/flows", "ipAddresses"),
+    "network_security_group": ("/networksecuritygroups/edge", "securityRules"),
+}
+#: Restrictions have no ETag: the write replaces what came after the read right before it.
+UNAVOIDABLE = {("app_service", "ResourceWriterTwin.patch")}
+
+
+@dataclass(slots=True, kw_only=True)
+class Beside(Plan):
+    """Lets somebody act right before one call."""
+
+    act: Callable[[], None]
+    hit: str = field(default="")
+
+    def enter(self, name: str) -> int:
+        """Act if it is this call's turn."""
+        self.calls += 1
+        if self.calls == self.at:
+            self.hit = name
+            self.act()
+        return self.calls
+
+
+class Person:
+    """Somebody who edits the list of a firewall by hand."""
+
+    def __init__(self, story: Guarded, kind: str, wanted: list[Any]) -> None:
+        """`wanted` are the entries that the app is about to add."""
+        self._world, self._wanted = story.world, wanted
+        end, self._member = LISTS[kind]
+        self._path = next(path for path in story.world.resources if path.endswith(end))
+        self._edits = 0
+        #: What is theirs.
+        self.added: list[Any] = []
+
+    @property
+    def entries(self) -> list[Any]:
+        """Return what stands there, each entry a document of its own."""
+        properties: Any = self._world.resources[self._path]["properties"]
+        return deepcopy([*properties[self._member]])
+
+    def same(self) -> None:
+        """Add what the app is about to add; where it has added it, there is nothing to do."""
+        self._add(self._wanted)
+
+    def half(self) -> None:
+        """Add the first of it."""
+        self._add(self._wanted[:1])
+
+    def own(self) -> None:
+        """Add an entry of their own."""
+        self._add([self._own()])
+
+    def drop(self) -> None:
+        """Take out one entry of the app's."""
+        gone = next((one for one in self.entries if one in self._wanted), None)
+        self._write([one for one in self.entries if one != gone])
+
+    def _add(self, entries: list[Any]) -> None:
+        self.added = [one for one in entries if one not in self.entries]
+        self._write([*self.entries, *self.added])
+
+    def _own(self) -> Any:
+        first = deepcopy(self._wanted[0])
+        if isinstance(first, str):
+            return "198.51.100.7"
+        rule: Json = first.get("properties", first)
+        rule["priority"] = 777
+        return {**first, "name": "person"}
+
+    def _write(self, listed: list[Any]) -> None:
+        self._edits += 1
+        resource: Any = self._world.resources[self._path]
+        properties = {**resource["properties"], self._member: listed}
+        changed = {**resource, "properties": properties}
+        if "etag" in resource:
+            changed["etag"] = f"W/person-{self._edits}"
+        self._world.resources[self._path] = changed
+
+
+async def added_by(kind: str) -> list[Any]:
+    """Return the entries that an order adds when nobody is beside it."""
+    story = await guarded(kind)
+    before = Person(story, kind, []).entries
+    await apply_repair(story.services, wish(kind))
+    return [one for one in Person(story, kind, []).entries if one not in before]
+
+
+async def attempt(use_case: Any, services: Any, kind: str) -> None:
+    """Give an order, which may find that there is nothing left to do."""
+    try:
+        await use_case(services, wish(kind))
+    except (Blocked, Waiting) as refused:
+        if refused.code not in {Reason.UNKNOWN_GAP, Reason.NOT_SHOWN, Reason.REPAIR}:
+            raise
+
+
+def _text(entries: list[Any]) -> list[str]:
+    return sorted(json.dumps(one, sort_keys=True) for one in entries)
+
+
+async def lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[str, str]]:
+    """Return at which calls a person's edit is lost, or an entry of the app's is left."""
+    wanted = await added_by(kind)
+    lost: set[tuple[str, str]] = set()
+    number = 0
+    while True:
+        number += 1
+        story = await guarded(kind)
+        person = Person(story, kind, wanted)
+        untouched = person.entries
+        if is_undo:
+            await apply_repair(story.services, wish(kind))
+        plan = Beside(at=number, act=getattr(person, deed))
+        services = story.make(story.twins.ports.under(plan))
+
+        await attempt(undo_repair if is_undo else apply_repair, services, kind)
+        if not plan.hit:
+            assert number > 1
+            return lost
+        await attempt(undo_repair, story.services, kind)
+
+        if _text(person.entries) != _text([*untouched, *person.added]):
+            lost.add((kind, plan.hit))
+
+
+@pytest.mark.parametrize("kind", APPLIED)
+@pytest.mark.parametrize(
+    ("deed", "is_undo"),
+    [("same", False), ("half", False), ("own", False), ("own", True), ("drop", True)],
+)
+async def test_a_persons_entries_outlive_a_repair_and_its_undo(
+    kind: str, deed: str, is_undo: bool
+) -> None:
+    """At every call: those like the app's too, and the app's own are all taken out again."""
+    lost = await lost_races(kind, deed, is_undo=is_undo)
+
+    assert lost <= UNAVOIDABLE

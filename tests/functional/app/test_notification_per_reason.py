@@ -1,0 +1,361 @@
+"""The catalogue: of every cause people are told what it is, what to do, and where to look."""
+
+import json
+import logging
+import re
+import shlex
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.channels.event import cloud_event
+from shared.adapters.channels.log import LogChannel
+from shared.adapters.channels.teams import card
+from shared.bootstrap import provide
+from shared.domain.alert import Notice
+from shared.domain.environment import Mode
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.transitions import stopped
+from shared.domain.kill_switch import Flag
+from shared.domain.network.firewall import Access, Firewall
+from shared.domain.plans.notification import MOST_IN_A_RUN, Notification
+from shared.domain.plans.pending_actions import Cause
+from shared.errors import Unavailable
+from shared.queues import PARKED
+from shared.reason import Reason
+from shared.steps.write_permission import KILL_SWITCH
+from shared.use_cases.notify import notify
+from tests.command_tree import command_tree, is_group
+from tests.fakes import definition_builder as define
+from tests.functional.cli.cli_app import served_app
+from tests.functional.scenarios.remediation_scenario import Story
+
+CANARY = "canary-canary-canary-0"
+SIGNED = (
+    f"https://prod-1.westeurope.logic.azure.com/workflows/{'0a1b' * 8}/triggers/manual/paths/invoke"
+    f"?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={CANARY}"
+)
+HOST = "erp.contoso.example"
+SHARED = Path(__file__).parents[3] / "shared"
+#: Codes that stand in the row that people are told of, so that no call names them.
+CARRIED = {
+    Reason.CALL_REFUSED,
+    Reason.DEFECT,
+    Reason.KEY_PROBLEM,
+    Reason.KEY_WARNING,
+    Reason.NEITHER_ON,
+    Reason.RANGES_CHANGED,
+    Reason.REPAIR_UNFINISHED,
+}
+
+type Arrange = Callable[[Story], Awaitable[None]]
+
+
+@dataclass
+class Heard:
+    """A channel that keeps what it was told."""
+
+    name: str = "heard"
+    told: list[Notification] = field(default_factory=list)
+
+    async def send(self, notification: Notification) -> None:
+        """Keep it."""
+        self.told.append(notification)
+
+
+class Out:
+    """A channel that takes nothing."""
+
+    name = "out"
+
+    async def send(self, _: Notification) -> None:
+        """Fail."""
+        raise Unavailable(f"no answer of {SIGNED}")
+
+
+def flow_with(code: str, state: JobState | None = None) -> Arrange:
+    """Let a flow need a person for this reason."""
+
+    async def arrange(story: Story) -> None:
+        await story.order()
+        await story.approve(run=timedelta(hours=6))
+        job = await story.job("Orders")
+        why, now = f"Why: {SIGNED}", story.services.now
+        if state:
+            job = stopped(job, state, why, "Do it.", code=code, now=now)
+        job = replace(job, code=code, reason=why, instruction="Do it.")
+        await story.services.tables.jobs.upsert(job)
+
+    return arrange
+
+
+def notice_with(code: str) -> Arrange:
+    """Let a row be told of by this code."""
+
+    async def arrange(story: Story) -> None:
+        row = ("table", "partition", "key")
+        notice = Notice(code=code, row=row, cause=f"Why: {SIGNED}", at=story.services.now)
+        await story.services.tables.notices.insert(notice)
+
+    return arrange
+
+
+async def gap(story: Story) -> None:
+    """Let a firewall keep out what the copy calls."""
+    story.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
+    story.world.firewalls = [
+        Firewall(
+            kind="app_service",
+            id="/firewalls/erp",
+            name="erp",
+            hosts=frozenset({HOST}),
+            rules=(),
+            default=Access.DENY,
+        )
+    ]
+    await story.order()
+    await story.approve(run=timedelta(hours=1))
+    assert (await story.job("Orders")).code == Reason.NETWORK_GAP
+
+
+async def environment(story: Story) -> None:
+    """Let the work in an environment be blocked."""
+    await story.order()
+    (job,) = await story.services.tables.environment_jobs.all()
+    why, now = f"Why: {SIGNED}", story.services.now
+    blocked = stopped(
+        job, EnvironmentJobState.BLOCKED, why, "Do it.", code=Reason.MIGRATION, now=now
+    )
+    await story.services.tables.environment_jobs.upsert(blocked)
+
+
+async def needs_changes(story: Story) -> None:
+    """Let a plan have a flow that its maker has to change first."""
+    story.build.admin_list_flow("List of flows")
+    await story.order()
+
+
+async def plan(story: Story) -> None:
+    """Let a plan wait."""
+    await story.order()
+
+
+async def lapsing(story: Story) -> None:
+    """Let it wait for long."""
+    await story.order()
+    (job,) = await story.services.tables.environment_jobs.all()
+    assert job.expires
+    story.world.clock.advance(job.expires - story.services.now - timedelta(hours=23))
+
+
+async def finished(story: Story) -> None:
+    """Let the work end, with a flow that is left."""
+    await story.opt_in(limit=1)
+    await story.order()
+    await story.approve(run=timedelta(hours=1))
+    for _ in range(40):
+        (job,) = await story.services.tables.environment_jobs.all()
+        if job.state is EnvironmentJobState.FINISHED:
+            return
+        await story.run(timedelta(hours=12))
+    pytest.fail("the work has no end")
+
+
+async def messages(story: Story) -> None:
+    """Let one be parked."""
+    counted = story.twins.messages.count
+
+    async def count(queue: str, *, dead_letters: bool = False) -> int:
+        parked = queue == PARKED and not dead_letters
+        return await counted(queue, dead_letters=dead_letters) + parked
+
+    story.twins.messages.count = count  # type: ignore[method-assign]
+
+
+async def channel(story: Story) -> None:
+    """Let another channel be out for long."""
+    await story.order()
+    services = replace(story.services, channels=(Out(),))
+    for _ in range(3):
+        await notify(services)
+        story.world.clock.advance(timedelta(hours=1))
+
+
+async def kill_switch(story: Story) -> None:
+    """Let it be on."""
+    flag = Flag(name=KILL_SWITCH, is_on=True, by="admin", reason=SIGNED, at=story.services.now)
+    await story.services.tables.flags.upsert(flag)
+
+
+async def digest(story: Story) -> None:
+    """Let more causes come at once than are sent one by one."""
+    for number in range(MOST_IN_A_RUN + 5):
+        await notice_with(f"code_{number}")(story)
+
+
+async def sweep(story: Story) -> None:
+    """Let none have ended since the app began."""
+    await notify(replace(story.services, channels=(Heard("another"),)))
+    story.world.clock.advance(timedelta(hours=27))
+
+
+async def wake_up(story: Story) -> None:
+    """Let the reminders be gone, and the row of a plan be overdue."""
+    await plan(story)
+    await story.services.tables.reminders.clear("reminder")
+    story.world.clock.advance(timedelta(days=8))
+
+
+def noticed() -> list[str]:
+    """Return every code of a row that people are told of by name, and those that rows carry."""
+    source = "".join(path.read_text() for path in sorted(SHARED.rglob("*.py")))
+    named = re.findall(r"\btell\(\s*[\w.]*services, Reason\.([A-Z_]+)", source)
+    return sorted({*(Reason[name] for name in named), *CARRIED})
+
+
+CATALOGUE: dict[tuple[Cause, str], Arrange] = {
+    (Cause.NEITHER_ON, Reason.NEITHER_ON): flow_with(Reason.NEITHER_ON),
+    (Cause.FLOW, Reason.NETWORK_GAP): gap,
+    (Cause.FLOW, Reason.OWNER): flow_with(Reason.OWNER, JobState.BLOCKED),
+    (Cause.FLOW, Reason.DEFECT): flow_with(Reason.DEFECT, JobState.FAILED),
+    (Cause.ENVIRONMENT, Reason.MIGRATION): environment,
+    (Cause.PLAN, ""): plan,
+    (Cause.STRAGGLER, Reason.STRAGGLER): flow_with(Reason.STRAGGLER),
+    (Cause.NEEDS_CHANGES, ""): needs_changes,
+    **{
+        (Cause.NOTICE, code): notice_with(code)
+        for code in noticed()
+        if code != Reason.NEITHER_ON  # its flow tells it
+    },
+    (Cause.MESSAGES, ""): messages,
+    (Cause.CHANNEL, "out"): channel,
+    (Cause.KILL_SWITCH, Reason.KILL_SWITCH): kill_switch,
+    (Cause.WAKE_UP, ""): wake_up,
+    (Cause.SWEEP, ""): sweep,
+    (Cause.LAPSING, ""): lapsing,
+    (Cause.FINISHED, ""): finished,
+    (Cause.DIGEST, ""): digest,
+}
+#: These are about an environment.
+THERE = (
+    Cause.NEITHER_ON,
+    Cause.FLOW,
+    Cause.ENVIRONMENT,
+    Cause.PLAN,
+    Cause.STRAGGLER,
+    Cause.NEEDS_CHANGES,
+)
+THERE_TOO = (Cause.LAPSING, Cause.FINISHED)
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one linked environment with two flows, opted in."""
+    story = Story(mode=Mode.APPROVE)
+    story.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
+    story.build.http_flow("Stock")
+    story.build.link()
+    await story.opt_in()
+    return story
+
+
+async def told(story: Story) -> list[Notification]:
+    """Return what people are told by the next looks."""
+    settings = story.settings.model_copy(
+        update={
+            "website_host": "app.example",
+            "operator_client_id": "11111111-0000-4000-8000-000000000001",
+            "operator_token_cache_secret": "https://kv.vault.azure.net/secrets/operator",
+        }
+    )
+    heard = Heard()
+    services = replace(story.services, channels=(heard, LogChannel()), settings=settings)
+    await notify(services)
+    story.world.clock.advance(timedelta(minutes=5))
+    await notify(services)
+    return heard.told
+
+
+def test_the_catalogue_has_every_cause() -> None:
+    """And of rows every code that people are told of."""
+    assert {cause for cause, _ in CATALOGUE} == set(Cause)
+    assert len(noticed()) > 10
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"), CATALOGUE, ids=lambda one: str(one) if one else "no code"
+)
+async def test_every_cause_is_told_with_all_that_a_person_needs(
+    story: Story, cause: Cause, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What, how many, where, why, what to do, the next command, a link; and no URL of a flow."""
+    await CATALOGUE[cause, code](story)
+
+    heard = await told(story)
+
+    (one,) = [one for one in heard if (one.waiting.cause, one.waiting.code) == (cause, code)]
+    event, shown = cloud_event(one)["data"], json.dumps(card(one))
+    assert event["count"] >= 1
+    assert event["title"] == one.waiting.title
+    assert not re.search(r"[{}]|Something needs", event["title"])
+    name = story.build.environment.display_name
+    if cause in (*THERE, *THERE_TOO):
+        assert event["environmentId"] == story.build.environment.id
+        assert name in event["title"]
+        assert event["environmentName"] == name
+    assert event["instruction"].endswith((".", ")"))
+    assert is_a_command(event["command"]), event["command"]
+    assert event["link"].startswith("https://app.example/api/dashboard")
+    assert event["correlationId"] == one.waiting.id
+    for text in (event["instruction"], event["command"], event["link"], event["correlationId"]):
+        assert json.dumps(text) in shown
+    line = next(
+        record
+        for record in caplog.records
+        if fields_of(record).get("correlation") == one.waiting.id
+    )
+    assert (fields_of(line)["cause"], fields_of(line).get("code", "")) == (cause, code)
+    assert event["instruction"] in line.getMessage()
+    for text in (json.dumps(event), shown, line.getMessage(), repr(vars(line))):
+        assert CANARY not in text
+        assert "invoke?" not in text
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"), CATALOGUE, ids=lambda one: str(one) if one else "no code"
+)
+async def test_every_command_that_is_told_can_be_typed_as_it_stands(
+    story: Story, cause: Cause, code: str
+) -> None:
+    """Where it asks, the answer is yes. It needs nothing that is not in it."""
+    await CATALOGUE[cause, code](story)
+    heard = await told(story)
+    (one,) = [one for one in heard if (one.waiting.cause, one.waiting.code) == (cause, code)]
+    words = shlex.split(one.waiting.command)[1:]
+    provide(story.services)
+
+    if code == Reason.OPERATOR_SIGN_IN:  # test_cli_operator.py signs in, on the local tenant
+        command_tree()[tuple(words[:2])].make_context("sign-in", words[2:])
+        return
+    async with served_app() as command_line:
+        done = await command_line.run(*words, answer="y\n")
+
+    assert done.exit_code == 0, done.output
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, str]:
+    """Return the fields that stand at the end of a log line."""
+    _, mark, fields = record.getMessage().partition(" | {")
+    found: dict[str, str] = json.loads("{" + fields) if mark else {}
+    return found
+
+
+def is_a_command(line: str) -> bool:
+    """Say whether the command line has it, with as many names as it takes."""
+    words, tree = shlex.split(line)[1:], command_tree()
+    known = [tuple(words[:end]) for end in range(1, len(words) + 1) if tuple(words[:end]) in tree]
+    return bool(known) and not is_group(tree[known[-1]])

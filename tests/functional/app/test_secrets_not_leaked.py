@@ -1,0 +1,179 @@
+"""A trigger URL planted wherever somebody may write: its signature comes to rest nowhere."""
+
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+
+from functions import (
+    dashboard_api,
+    environments_api,
+    key_events,
+    kill_switch_api,
+    policy_events,
+    remediations_api,
+)
+from functions.message_handling import FIRST
+from shared.bootstrap import provide
+from shared.logging_redaction import install_redaction
+from shared.queues import PARKED
+from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, message_of, signed_in
+from tests.functional.scenarios.remediation_scenario import Story
+
+#: What a search for any of the canaries finds.
+CANARY = "canary"
+HEX = "0123456789abcdef0123456789abcdef"
+
+
+def planted(edge: str) -> str:
+    """Return a trigger URL whose signature tells where it was planted."""
+    signature = f"{CANARY}-{edge}-".ljust(43, "0")
+    return (
+        f"https://prod-01.westeurope.logic.azure.com:443/workflows/{HEX}/triggers/manual/paths"
+        f"/invoke?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={signature}"
+    )
+
+
+@pytest.fixture(autouse=True)
+def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Log as the app does."""
+    factory = logging.getLogRecordFactory()
+    install_redaction()
+    caplog.set_level("DEBUG")
+    yield
+    logging.setLogRecordFactory(factory)
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant whose names were given by somebody careless."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    story.build.environment.display_name = planted("environment")
+    story.build.app_setting_caller(story.build.http_flow(planted("flow")))
+    story.build.link()
+    await story.opt_in()
+    provide(story.services)
+    return story
+
+
+def resting(story: Story) -> str:
+    """Return all that is kept: rows with their keys, and parked messages."""
+    rows = [f"{name} {row.columns}" for name, row in story.twins.store.rows.items()]
+    parked = map(str, story.twins.messages.waiting(PARKED))
+    return "\n".join([*rows, *parked])
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    """Return every record with its fields."""
+    return "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+
+
+def said(reply: Reply) -> str:
+    """Return all of an answer."""
+    return f"{reply.headers} {reply.text}"
+
+
+async def test_an_order_leaves_no_signature_behind(
+    story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever signs in, names the order and gives reasons: all of it is kept, none of it whole."""
+    headers = signed_in(planted("principal")) | {
+        "Idempotency-Key": f"change 4711, sig={CANARY}-key"
+    }
+    environment = story.build.environment.id
+    order = {"mode": "apply", "environments": [environment], "by": planted("by")}
+
+    started = await call(remediations_api.start_remediation, order, headers=headers)
+    await story.run(timedelta(minutes=30))
+    provide(story.services)
+    identity = started.document["id"]
+    replies = [
+        started,
+        await call(remediations_api.show_plan, id=identity),
+        await call(dashboard_api.show_plan_page, id=identity),
+        await call(dashboard_api.show_remediation_page, id=identity),
+        await call(dashboard_api.show_overview_page),
+        await call(remediations_api.show_remediation, id=identity, query={"history": "true"}),
+        await call(
+            kill_switch_api.turn_kill_switch,
+            {"on": True, "by": "x", "reason": planted("reason")},
+            headers=headers,
+        ),
+        await call(environments_api.list_environments),
+    ]
+
+    assert [reply.status for reply in replies] == [202, *[200] * 7]
+    rest = resting(story)
+    assert HEX in rest
+    for text in (rest, *map(said, replies), logged(caplog)):
+        assert CANARY not in text
+
+
+async def test_an_event_leaves_no_signature_behind(
+    story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In its id, which names the cause of what it starts, or in anything else that it says."""
+    event = {
+        "specversion": "1.0",
+        "id": planted("id"),
+        "type": "PowerPlatformCmk.EnvironmentPolicyLinked",
+        "source": planted("source"),
+        "subject": planted("subject"),
+        "data": {
+            "environmentId": story.build.environment.id,
+            "policyId": planted("policy"),
+            "linkStatus": "Linked",
+            "linkedSince": planted("since"),
+        },
+    }
+    rotation = {
+        "id": planted("rotation"),
+        "eventType": "Microsoft.KeyVault.KeyNewVersionCreated",
+        "topic": planted("topic"),
+        "subject": planted("key"),
+        "data": {"VaultName": planted("vault"), "ObjectName": planted("object")},
+    }
+
+    await policy_events.on_policy_event(message_of(event, message_id=planted("message")))
+    await key_events.on_key_event(message_of(rotation, message_id=planted("message")))
+    await story.run(timedelta(minutes=30))
+
+    assert await story.services.tables.remediations.all()
+    assert CANARY not in resting(story)
+    assert CANARY not in logged(caplog)
+
+
+async def test_a_parked_message_keeps_no_signature(
+    story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in its body nor as its id, be it the message's own or the first one's."""
+    await key_events.on_key_event(message_of(planted("body"), message_id=planted("message")))
+    first = {FIRST: planted("first")}
+    await key_events.on_key_event(message_of({"id": planted("event")}, properties=first))
+
+    parked = story.twins.messages.waiting(PARKED)
+    assert len(parked) == 2
+    assert all("sig:sha256" in str(one) for one in parked)
+    assert CANARY not in resting(story)
+    assert CANARY not in logged(caplog)
+
+
+async def test_a_problem_repeats_no_signature(
+    story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not of the address, of a member's name, of a parameter's, nor of an id."""
+    path = quote(planted("path"), safe="")
+    url = planted("member")
+    replies = [
+        await call(remediations_api.show_remediation, id="none", path=f"remediations/{path}"),
+        await call(remediations_api.show_remediation, id=url, path=f"remediations/{url}"),
+        await call(remediations_api.start_remediation, {url: url}),
+        await call(remediations_api.show_remediation, id="none", query={url: url}),
+    ]
+
+    assert [reply.status for reply in replies] == [404, 400, 400, 400]
+    for text in (*map(said, replies), logged(caplog)):
+        assert CANARY not in text

@@ -1,0 +1,530 @@
+"""What a job lends the operator: co-ownership of a flow, for the moment it takes to read a URL."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from local_cloud.tenant.core.earlier_times import Lag
+from shared.domain.flow import FlowDetail
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.transitions import moved
+from shared.domain.platform_errors import NO_CO_OWNER
+from shared.errors import MigrationInProgress, ProductError, Refused, Throttled
+from shared.jobs.job_kinds import FLOW
+from shared.reason import Reason
+from shared.steps.flows.temporary_co_ownership import take_back
+from shared.use_cases import change_remediation
+from shared.use_cases.clean_up_ended_jobs import return_loans
+from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.fakes.driver import Driver
+from tests.fakes.pause import Pause
+from tests.fakes.ports import Ports
+from tests.fakes.sharing import is_lent
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story, edit
+
+#: How flows are lent: by a share, which lets the operator ask; or by the flow service.
+by_either_service = pytest.mark.parametrize("is_heard", [True, False])
+
+
+class SlowRights:
+    """The flow service, to which rights come late: the first calls for a flow's URL are refused."""
+
+    def __init__(
+        self, access: object, flow_name: str, refusals: int, *, definitions: int = 0
+    ) -> None:
+        """Refuse so many calls for the URL, and for the definition."""
+        self._access: Any = access
+        self._flow_name = flow_name
+        self.refusals = refusals
+        self._definitions = definitions
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._access, name)
+
+    async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
+        """Return the trigger URL, or refuse it."""
+        if self.refusals and flow_name == self._flow_name:
+            self.refusals -= 1
+            raise Refused("not yet", code=NO_CO_OWNER, status=403)
+        return str(await self._access.trigger_url(environment_id, flow_name, trigger))
+
+    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Return the flow, or refuse it."""
+        if self._definitions and flow_name == self._flow_name:
+            self._definitions -= 1
+            raise Refused("not yet", code=NO_CO_OWNER, status=403)
+        return cast("FlowDetail", await self._access.definition(environment_id, flow_name))
+
+
+class KeptRights:
+    """A service that refuses to take the operator's rights away."""
+
+    def __init__(self, port: object, error: ProductError | None = None) -> None:
+        """Stand before the port; `error` is what it answers, while there is one."""
+        self._access: Any = port
+        self.error = error or Refused("no", code="403", status=403)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._access, name)
+
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+        """Refuse."""
+        raise self.error
+
+    async def revoke(self, environment: object, workflow_id: str, principal: object) -> None:
+        """Refuse."""
+        raise self.error
+
+
+def slow(story: Story, flow: TwinFlow, refusals: int) -> SlowRights:
+    """Let rights on this flow come late."""
+    access = SlowRights(story.twins.ports.flow_access, flow.flow_name, refusals)
+
+    def around(ports: Ports) -> Ports:
+        return replace(ports, flow_access=access)
+
+    story.around = around
+    return access
+
+
+async def test_a_co_ownership_that_stood_before_is_never_taken_away() -> None:
+    """Given a minute ago it is not there yet, and is no loan: the app waits for it."""
+    story = Story()
+    original = story.build.http_flow("Orders")
+    original.co_owners[story.world.operator.entra_id] = "CanEdit"
+    story.build.link()
+    access = slow(story, original, refusals=5)
+    await story.opt_in()
+    await story.order()
+
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert access.refusals == 0
+    assert job.state is JobState.RETIRED, job.reason
+    assert job.flow_name not in job.lent
+    assert original.co_owners == {story.world.operator.entra_id: "CanEdit"}
+
+
+async def test_a_loan_that_comes_late_is_returned() -> None:
+    """It stays while the job waits for it; the second look sees it, and knows that it is one."""
+    story = Story()
+    original = story.build.http_flow("Orders")
+    story.build.link()
+    access = slow(story, original, refusals=5)
+    await story.opt_in()
+    await story.order()
+
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert access.refusals == 0
+    assert job.state is JobState.RETIRED, job.reason
+    assert job.flow_name in job.lent
+    assert original.co_owners == {}
+
+
+class PauseAtLoan(Pause):
+    """Freezes the process when it is about to make the operator a co-owner."""
+
+    loan = "FlowAccessTwin.add_operator"
+
+    def enter(self, name: str) -> int:
+        """Count a call."""
+        if name == self.loan and self.at is None:
+            self.at = self.calls + 1
+        return Pause.enter(self, name)
+
+
+class PauseAtShare(PauseAtLoan):
+    """The same, where a share does."""
+
+    loan = "FlowSharingTwin.grant"
+
+
+async def frozen_at_a_loan(story: Story, *, is_heard: bool) -> tuple[Pause, FlowJob]:
+    """Freeze the delivery that proves the copy of Orders for nine minutes, before it lends."""
+    story.world.assumptions.shares_let_people_ask = is_heard
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.COPIED)
+    at = PauseAtShare if is_heard else PauseAtLoan
+    pause = at(sleeps=timedelta(minutes=9), clock=story.world.clock)
+    story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
+    await story.run(story.settings.reads_lag)
+    assert pause.is_asleep
+    return pause, job
+
+
+@by_either_service
+async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
+    *, is_heard: bool
+) -> None:
+    """Nobody retries it: the timer looks once at all that it has ever lent."""
+    story = Story()
+    soon = {"read_back_deadline": timedelta(minutes=1)}
+    story.settings = story.settings.model_copy(update=soon)
+    story.build.http_flow("Orders")
+    pause, job = await frozen_at_a_loan(story, is_heard=is_heard)
+
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+    edit(copy)
+    await story.run(timedelta(minutes=8))
+    assert (await story.job("Orders")).state is JobState.BLOCKED
+    await story.run(timedelta(minutes=2))
+    assert not pause.is_asleep
+    assert is_lent(story.world, copy)
+    await story.run(timedelta(hours=1))
+
+    assert not is_lent(story.world, copy)
+    job = await story.job("Orders")
+    assert (job.state, job.code, job.has_loans) == (JobState.BLOCKED, "copy", False)
+
+
+@by_either_service
+async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_heard: bool) -> None:
+    """The next step is days away: the job looks at all that it has lent before that."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    _, job = await frozen_at_a_loan(story, is_heard=is_heard)
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+
+    await story.run(timedelta(minutes=8))
+    job = await story.job("Orders")
+    assert (job.reached, job.borrowed) == (JobState.QUIET, ())
+    await story.run(timedelta(minutes=2))
+    assert is_lent(story.world, copy)
+    await story.run(timedelta(hours=1))
+
+    assert not any(is_lent(story.world, flow) for flow in (orders, copy))
+    job = await story.job("Orders")
+    assert (job.code, job.has_loans) == (Reason.QUIET, False)
+    await story.run(timedelta(days=8))
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days() -> None:
+    """The kill switch was on when the job began to wait: it looks again some minutes later."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(hours=1))
+    job = await story.job("Orders")
+    assert (job.reached, job.code) == (JobState.QUIET, Reason.QUIET)
+    lent = (orders.flow_name,)
+    orders.co_owners[story.world.operator.entra_id] = "CanEdit"
+
+    def died(job: FlowJob | None) -> FlowJob | None:
+        return job and replace(job, borrowed=lent, lent=lent, due=story.services.now)
+
+    await FLOW.change(story.services, (job.environment_id, job.id), died)
+    await set_kill_switch(story.services, is_on=True, by="tests", reason="test")
+    await story.run(timedelta(minutes=10))
+    assert is_lent(story.world, orders)
+    await set_kill_switch(story.services, is_on=False, by="tests", reason="test")
+    await story.run(timedelta(hours=1))
+
+    assert not is_lent(story.world, orders)
+    job = await story.job("Orders")
+    assert (job.code, job.borrowed) == (Reason.QUIET, ())
+    await story.run(timedelta(days=8))
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+@pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
+async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
+    """The operator stays a co-owner: a person has to know, though the job stands still already."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = port == "flow_sharing"
+    story.build.http_flow("Orders")
+    story.build.link()
+    kept: Any = KeptRights(getattr(story.twins.ports, port))
+    story.around = lambda ports: replace(ports, **{port: kept})
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(hours=1))
+
+    job = await story.job("Orders")
+    assert job.has_loans
+    row = story.services.tables.jobs.name_of(job)
+    assert {(one.code, one.row) for one in story.twins.notices.told} == {(Reason.LOAN, row)}
+
+
+@pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
+async def test_a_loan_that_a_migration_keeps_out_is_returned_later(port: str) -> None:
+    """The migration ends by itself: nobody is notified, and the sweep tries again."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = port == "flow_sharing"
+    orders = story.build.http_flow("Orders")
+    story.build.link()
+    migrating = MigrationInProgress("moving", code="EnvironmentMigrationInProgress", status=409)
+    kept: Any = KeptRights(getattr(story.twins.ports, port), migrating)
+    story.around = lambda ports: replace(ports, **{port: kept})
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(hours=1))
+    assert is_lent(story.world, orders)
+
+    story.around = lambda ports: ports
+    story.renew()
+    await story.run(timedelta(hours=3))
+
+    assert not is_lent(story.world, orders)
+    assert [one.code for one in story.twins.notices.told] == []
+
+
+async def test_a_loan_of_the_plan_that_was_returned_is_no_right_though_it_is_still_listed() -> None:
+    """Reads lag: the operator is refused and listed, and what the job lends it is a loan again."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await lend_for_the_plan(story, orders)
+    listed = orders.as_it_is()
+    listed.co_owners[story.world.operator.entra_id] = "CanEdit"
+    later = story.world.clock.now() + timedelta(days=1)
+    orders.past.keep(listed, Lag(later, later))
+
+    await story.approve()
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert orders.co_owners == {}
+
+
+async def test_a_loan_of_the_plan_is_not_carried_over_to_the_copy() -> None:
+    """A delivery of the plan died before it could step back."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    orders.in_solution = False
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await lend_for_the_plan(story, orders)
+    orders.co_owners[story.world.operator.entra_id] = "CanEdit"
+
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED
+    assert story.world.workflow(job.environment_id, job.copy_id).shares == {}
+
+
+async def lend_for_the_plan(story: Story, flow: TwinFlow) -> None:
+    """Note that the plan lent the operator a flow."""
+    table, job = story.services.tables.environment_jobs, await story.environment_job()
+    kept = await table.get(job.remediation_id, job.id)
+    assert kept
+    await table.replace(kept, replace(kept.item, lent=(flow.flow_name,)))
+
+
+@by_either_service
+async def test_a_right_that_a_person_took_away_is_lent_though_it_is_still_listed(
+    *, is_heard: bool
+) -> None:
+    """An old list is no reason to make the operator a co-owner that no row knows of."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = is_heard
+    orders = story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    listed = orders.as_it_is()
+    listed.co_owners[story.world.operator.entra_id] = "CanEdit"
+    until = story.world.clock.now() + timedelta(minutes=3)
+    orders.past.keep(listed, Lag(until, until))
+
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, job.reason
+    assert job.flow_name in job.lent
+    assert orders.co_owners == {}
+
+
+class OrderAtReturn:
+    """The flow service; something is ordered while it takes the operator's rights away."""
+
+    def __init__(self, access: object, order: Callable[[], Awaitable[object]]) -> None:
+        """Give this order once."""
+        self._access: Any = access
+        self._orders = [order]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._access, name)
+
+    async def remove_operator(self, *flow: str) -> None:
+        """Take the operator's rights away."""
+        while self._orders:
+            await self._orders.pop()()
+        await self._access.remove_operator(*flow)
+
+
+async def wake_for_its_code(story: Story, job: FlowJob) -> None:
+    """Have the job looked at for the reason that blocks it."""
+    place = (job.environment_id, job.id)
+    await FLOW.wake(story.services, place, code=job.code, even_blocked=True)
+
+
+async def retry_by_order(story: Story, job: FlowJob) -> None:
+    """Retry the job as an administrator does."""
+    await change_remediation.retry(story.services, job.remediation_id, (job.original_id,))
+
+
+@pytest.mark.parametrize("go_on", [retry_by_order, wake_for_its_code])
+async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_returned(
+    go_on: Callable[[Story, FlowJob], Awaitable[None]],
+) -> None:
+    """The timer holds the row then, as a delivery would."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = False
+    orders = story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.COPIED)
+    table = story.services.tables.jobs
+    kept = await table.get(job.environment_id, job.id)
+    assert kept
+    blocked = moved(job, JobState.BLOCKED, "mended since", now=story.services.now)
+    lent = (orders.flow_name,)
+    code = Reason.CHILD
+    blocked = replace(blocked, resume=job.state, code=code, borrowed=lent, lent=lent)
+    kept = await table.replace(kept, blocked)
+    access: Any = OrderAtReturn(story.twins.ports.flow_access, lambda: go_on(story, blocked))
+    story.around = lambda ports: replace(ports, flow_access=access)
+    story.renew()
+
+    await return_loans(story.make(story.twins.ports), [], [kept])
+
+    after = await story.job("Orders")
+    assert after.state is JobState.COPIED
+    assert after.due is not None
+    await story.run(timedelta(days=60))
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert orders.co_owners == {}
+
+
+class BusyOnce:
+    """A flow service that hears nothing of shares, and is busy when it is first asked for a URL."""
+
+    def __init__(self, story: Story) -> None:
+        """Stand before the port."""
+        self._world = story.world
+        self._access: Any = story.twins.ports.flow_access
+        self.is_busy = True
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._access, name)
+
+    async def trigger_url(self, *flow: str) -> str:
+        """Return the trigger URL."""
+        if self.is_busy:
+            self.is_busy = False
+            raise Throttled("busy", retry_after=timedelta(seconds=20))
+        return str(await self._access.trigger_url(*flow))
+
+    async def remove_operator(self, *flow: str) -> None:
+        """Take the role away that this service gave, and no share."""
+        shares = self._world.flow(*flow).shares
+        before = dict(shares)
+        await self._access.remove_operator(*flow)
+        shares.update(before)
+
+
+async def test_a_share_that_was_of_no_use_to_an_earlier_delivery_is_returned() -> None:
+    """That one was not answered; the next one was refused, and lent the flow by the other way."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = False
+    story.build.http_flow("Orders")
+    story.build.link()
+    access: Any = BusyOnce(story)
+    story.around = lambda ports: replace(ports, flow_access=access)
+    await story.opt_in()
+    await story.order()
+
+    await story.approve()
+
+    assert not access.is_busy
+    job = await story.job("Orders")
+    assert (job.state, job.borrowed) == (JobState.RETIRED, ())
+    assert not any(is_lent(story.world, flow) for flow in story.world.flows())
+
+
+class IgnoredReturns(KeptRights):
+    """A service that accepts to take the operator's rights away, and does nothing at first."""
+
+    left: int = 1
+
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+        """Accept."""
+        self.left -= 1
+        if self.left < 0:
+            await self._access.remove_operator(environment_id, flow_name)
+
+    async def revoke(self, environment: object, workflow_id: str, principal: object) -> None:
+        """Accept."""
+        self.left -= 1
+        if self.left < 0:
+            await self._access.revoke(environment, workflow_id, principal)
+
+
+@pytest.mark.parametrize("in_solution", [True, False])
+@pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
+async def test_a_return_that_is_accepted_and_not_kept_is_reported_and_made_again(
+    port: str, *, in_solution: bool
+) -> None:
+    """The operator may read the flow's URL as long as it is its co-owner."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = port == "flow_sharing"
+    orders = story.build.http_flow("Orders")
+    orders.in_solution = in_solution
+    story.build.link()
+    ignoring: Any = IgnoredReturns(getattr(story.twins.ports, port))
+    story.around = lambda ports: replace(ports, **{port: ignoring})
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(hours=1))
+    assert any(is_lent(story.world, flow) for flow in story.world.flows())
+
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, job.reason
+    assert not any(is_lent(story.world, flow) for flow in story.world.flows())
+    assert [one.code for one in story.twins.notices.told] == [Reason.LOAN]
+    assert (job.returned, job.returned_at) == ((), None)
+
+
+@pytest.mark.parametrize("owns", [True, False])
+async def test_the_operator_is_never_taken_off_a_flow_that_it_owns(*, owns: bool) -> None:
+    """It is looked up before the write, which the platform may not refuse."""
+    story, permits = Story(), list[str]()
+    flow = story.build.http_flow("Orders")
+    if owns:
+        flow.owner_id = story.world.operator.user_id
+    else:
+        flow.co_owners[story.world.operator.entra_id] = "CanEdit"
+
+    async def permit() -> None:
+        permits.append("a write")
+
+    home = story.build.environment.id
+    await take_back(story.services, (home, flow.flow_name), permit)
+
+    assert permits == ([] if owns else ["a write"])
+    assert flow.co_owners == {}

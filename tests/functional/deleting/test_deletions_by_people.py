@@ -1,0 +1,196 @@
+"""What people see and order of deletes, over HTTP and on the command line; and the timer."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from functions import deletions_api, remediations_api, timers
+from shared.bootstrap import provide
+from tests.functional.cli.cli_app import CommandLine
+from tests.functional.deleting.deletion_story import DAY, MINUTE, deletes, original, retired_story
+from tests.functional.scenarios.app_calls import call, signed_in
+from tests.functional.scenarios.remediation_scenario import Story
+
+
+class _Tick(func.TimerRequest):
+    """An occurrence that is late."""
+
+    @property
+    def past_due(self) -> bool:
+        """Say yes."""
+        return True
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A remediation whose two originals are retired, the app's services provided."""
+    story = await retired_story(lambda s: (s.build.http_flow("Orders"), s.build.http_flow("Bills")))
+    provide(story.services)
+    return story
+
+
+def day(story: Story, days: int = 2) -> str:
+    """Return a day ahead, as a person writes it."""
+    return f"{story.world.clock.now() + days * DAY:%Y-%m-%d}"
+
+
+async def come(story: Story, days: int = 2) -> None:
+    """Let days pass and the timer come round."""
+    await story.run(days * DAY + MINUTE)
+    for _ in range(3):
+        provide(story.services)
+        await timers.delete_originals(_Tick())
+        await story.run(5 * MINUTE)
+    provide(story.services)
+
+
+async def shown(story: Story) -> Any:
+    """Return what the API says about the deletes."""
+    return (await call(deletions_api.list_deletions, id=story.remediation.id)).document
+
+
+async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(story: Story) -> None:
+    """The caller that App Service signed in is the approver, whatever the body says."""
+    flow = original(story, "Orders")
+    body = {"on": day(story), "flows": [flow.workflow_id], "by": "somebody"}
+    headers = signed_in("admin@contoso.example")
+
+    reply = await call(
+        deletions_api.approve_deletions, body, id=story.remediation.id, headers=headers
+    )
+    await come(story)
+    answer = await shown(story)
+    detail = (await call(remediations_api.show_remediation, id=story.remediation.id)).document
+
+    (ordered,) = reply.document["items"]
+    assert (reply.status, ordered["approved_by"]) == (202, "admin@contoso.example")
+    assert ordered["on"] == f"{body['on']}T00:00:00Z"
+    assert [one["state"] for one in answer["items"]] == ["deleted"]
+    assert [one["display_name"] for one in answer["candidates"]] == ["Bills"]
+    assert answer["run_archives"][0]["state"] == "complete"
+    assert answer["ticket_windows"][0]["closes"]
+    assert [one["state"] for one in detail["deletions"]] == ["deleted"]
+    assert all(job["archive"] for job in detail["jobs"])
+    assert detail["ticket_windows"] == answer["ticket_windows"]
+    assert deletes(story) == [flow.workflow_id]
+
+
+async def test_a_time_with_its_zone_is_taken_as_it_is(story: Story) -> None:
+    """One without a zone is refused, and so is what is no date."""
+    moment = (story.world.clock.now() + 2 * DAY).replace(microsecond=0, tzinfo=None)
+    body = {"on": f"{moment.isoformat()}+02:00", "by": "tests"}
+
+    reply = await call(deletions_api.approve_deletions, body, id=story.remediation.id)
+    answers = [
+        await call(
+            deletions_api.approve_deletions, {"on": on, "by": "tests"}, id=story.remediation.id
+        )
+        for on in (moment.isoformat(), "tomorrow", "", None, 5, "9999-12-31T23:59:00-12:00")
+    ]
+
+    expected = (moment - timedelta(hours=2)).isoformat()
+    assert {one["on"] for one in reply.document["items"]} == {f"{expected}Z"}
+    assert [one.status for one in answers] == [400] * 6
+
+
+async def test_nobody_and_too_early_are_refused(story: Story) -> None:
+    """400 without a name, 409 with the first date that would do, 404 for a strange flow."""
+    nobody = await call(
+        deletions_api.approve_deletions, {"on": day(story)}, id=story.remediation.id
+    )
+    early = await call(
+        deletions_api.approve_deletions,
+        {"on": day(story, -1), "by": "tests"},
+        id=story.remediation.id,
+    )
+    strange = await call(
+        deletions_api.approve_deletions,
+        {"on": day(story), "by": "tests", "flows": ["nobody"]},
+        id=story.remediation.id,
+    )
+
+    assert (nobody.status, early.status, strange.status) == (400, 409, 404)
+    assert early.document["code"] == "too_early"
+
+
+async def test_a_delete_is_cancelled_over_http(story: Story) -> None:
+    """Of one flow or of all; the answer counts them."""
+    identity = story.remediation.id
+    order = {"on": day(story), "by": "tests"}
+    await call(deletions_api.approve_deletions, order, id=identity)
+    flow = original(story, "Orders").workflow_id
+
+    one = await call(deletions_api.cancel_deletions, {"flows": [flow], "by": "tests"}, id=identity)
+    rest = await call(deletions_api.cancel_deletions, {"by": "tests"}, id=identity)
+    await come(story)
+
+    assert (one.document, rest.document) == ({"cancelled": 1}, {"cancelled": 1})
+    assert deletes(story) == []
+
+
+async def test_the_command_names_what_goes_and_asks(story: Story, cli: CommandLine) -> None:
+    """What was not confirmed is not ordered; what was is exactly what was named."""
+    order = ("originals", "delete", story.remediation.id, "--on", day(story))
+
+    refused = await cli.run(*order, answer="n\n")
+    none = (await shown(story))["items"]
+    agreed = await cli.run(*order, answer="y\n")
+    await come(story)
+    listed = await cli.run("originals", "list", story.remediation.id)
+
+    assert (refused.exit_code, none) == (1, [])
+    assert "Orders" in refused.stderr
+    assert "trigger URL" in refused.stderr
+    assert agreed.exit_code == 0, agreed.output
+    assert "admin@contoso.example" in agreed.stdout
+    assert len(deletes(story)) == 2
+    assert "deleted" in listed.stdout
+    assert "support ticket until" in listed.stdout
+
+
+async def test_the_commands_keep_list_and_refuse(story: Story, cli: CommandLine) -> None:
+    """Originals that stand are listed with their date, and the warning is explained."""
+    identity, flow = story.remediation.id, original(story, "Orders").workflow_id
+    order = ("originals", "delete", identity, "--on", day(story), "--yes", "--flow")
+
+    standing = await cli.run("originals", "list", identity)
+    await cli.run(*order, flow)
+    strange = await cli.run(*order, "nobody")
+    kept = await cli.run("originals", "keep", identity, "--flow", flow, "--json")
+    remediation = await cli.run("remediation", "show", identity)
+
+    assert "not before" in standing.stdout
+    assert "warning in the admin center" in standing.stdout
+    assert strange.exit_code == 3
+    assert "No flow of that remediation is called 'nobody'." in strange.stderr
+    assert json.loads(kept.stdout) == {"cancelled": 1}
+    assert "Deletes of originals: 1 cancelled" in remediation.stdout
+    assert "Archived: 2 definitions" in remediation.stdout
+
+
+async def test_ordering_again_replaces_the_date_after_saying_so(
+    story: Story, cli: CommandLine
+) -> None:
+    """As over the API: of one that is named, and of all that stand if none is."""
+    identity, flow = story.remediation.id, original(story, "Orders").workflow_id
+    order = ("originals", "delete", identity, "--on")
+    first = day(story)
+    await cli.run(*order, first, "--flow", flow, "--yes")
+
+    named = await cli.run(*order, day(story, 3), "--flow", flow, answer="y\n")
+    every = await cli.run(*order, day(story, 4), "--yes", "--json")
+    listed = await cli.run("originals", "list", identity)
+    await come(story, 5)
+    rest = await cli.run(*order, day(story), "--yes")
+
+    assert f"In place of the delete on {first} 00:00 UTC" in named.stderr
+    assert "trigger URL" in named.stderr
+    dates = {one["display_name"]: one["on"] for one in json.loads(every.stdout)["items"]}
+    assert set(dates) == {"Orders", "Bills"}
+    assert len(set(dates.values())) == 1
+    assert flow in listed.stdout  # what --flow takes
+    assert len(deletes(story)) == 2
+    assert (rest.exit_code, "no retired original that stands" in rest.stderr) == (1, True)

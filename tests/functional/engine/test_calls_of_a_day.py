@@ -1,0 +1,118 @@
+"""A day whose calls of the flow service are used up: work stops, says until when, and goes on."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_ledger import BudgetLimit
+from shared.bootstrap import provide
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.request_demand import Need
+from shared.errors import Waiting
+from shared.reason import Reason
+from shared.use_cases.check_health import check_health
+from shared.use_cases.resend_overdue import resend_overdue
+from tests.fakes import definition_builder as define
+from tests.functional.cli.cli_app import CommandLine
+from tests.functional.scenarios.call_meter import Meter, put_on_budget
+from tests.functional.scenarios.remediation_scenario import Story, planned
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+A_DAY = 40
+LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60, calls_a_day=A_DAY)
+
+
+def most_in_a_day(meter: Meter) -> int:
+    """Return the most calls of the flow service in any 24 hours."""
+    made = meter.scarce
+    return max(sum(one - DAY < other <= one for other in made) for one in made)
+
+
+async def waiting(story: Story) -> dict[str, datetime | None]:
+    """Return the flows that wait for calls, and until when."""
+    jobs = await story.jobs()
+    return {name: job.due for name, job in jobs.items() if job.code == Reason.THROTTLED}
+
+
+async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
+    """Each job says when, and so do health and a notice; no 24 hours hold more calls."""
+    story, meter = Story(), Meter()
+    put_on_budget(story, LIMIT, meter)
+    for number in range(20):
+        story.build.http_flow(f"Flow {number}")
+    await planned(story)
+    await story.approve(run=5 * HOUR)
+    services = replace(
+        story.services, calls=CallBudget(story.twins.store, story.world.clock, LIMIT)
+    )
+    began, waits = meter.scarce[0], await waiting(story)
+
+    await resend_overdue(services)
+    health = await check_health(services)
+    provide(services)
+    shown = await cli.run("health")
+
+    assert len(waits) > 10
+    assert all(due and due > began + DAY for due in waits.values())
+    assert len(meter.scarce) == A_DAY - A_DAY // 10
+    assert health.calls.left_of_day == 0
+    assert health.calls.next_at
+    assert began + DAY < health.calls.next_at <= began + DAY + HOUR
+    assert health.notices == {Reason.THROTTLED: 1}
+    [told] = health.told
+    assert told.cause.startswith("The flow service has had its calls of 24 hours, until ")
+    pace = "those of 24 hours are used up; the next at 2026-"
+    assert f"Jobs that wait for calls\t{health.calls.waiting}, {pace}" in shown.stdout
+    reasons = {one.reason for one in (await story.jobs()).values() if one.code == Reason.THROTTLED}
+    assert "It waits for its turn: flow-service has had its calls of 24 hours." in reasons
+
+    await story.run(DAY)
+
+    assert len(meter.scarce) > A_DAY
+    assert len(await waiting(story)) < len(waits)
+
+    await story.run(40 * DAY)
+
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert most_in_a_day(meter) <= A_DAY
+    assert (await check_health(services)).notices == {}
+
+
+async def on_a_day_that_is_over(state: JobState) -> Story:
+    """Return a self-starting flow in this state, when others have used up the calls of the day."""
+    story, limit = Story(), replace(LIMIT, calls=40, calls_a_day=100)
+    put_on_budget(story, limit, Meter())
+    trigger = define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True)
+    connections = {"shared-teams-1": "shared_teams"}
+    story.build.flow("Mail", trigger, in_solution=False, connections=connections)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Mail", state)
+    clock, others = story.world.clock, Need(whose="others", calls=1, rank="1")
+    budget = CallBudget(story.twins.store, clock, limit)
+    while (await budget.line()).left_of_day:
+        try:
+            async with budget.block(others):
+                await budget.ready()
+                await budget.take()
+        except Waiting as err:
+            clock.advance_to(err.until)
+    return story
+
+
+async def test_an_undo_does_not_wait_for_the_next_day() -> None:
+    """It takes its calls out of those that are kept for it."""
+    story = await on_a_day_that_is_over(JobState.WATCHED)
+
+    await story.roll_back(run=HOUR / 6)
+
+    assert (await story.job("Mail")).state is JobState.ROLLED_BACK
+
+
+async def test_a_swap_under_way_does_not_wait_for_the_next_day() -> None:
+    """Nobody waits for a day while neither flow may be on."""
+    story = await on_a_day_that_is_over(JobState.SWAPPING)
+
+    await story.run(HOUR / 12)
+
+    assert (await story.job("Mail")).reached is JobState.WATCHED

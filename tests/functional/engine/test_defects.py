@@ -1,0 +1,221 @@
+"""A defect of ours ends: the job has failed and says where, people are told, a retry goes on."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from functions import health_api
+from shared.bootstrap import provide
+from shared.domain.environment import Mode
+from shared.domain.flow import FlowState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
+from shared.reason import Reason
+from shared.use_cases import change_remediation
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.start_remediation import order_remediation
+from tests.fakes.crash import Killed
+from tests.fakes.flow_pages import SIZE
+from tests.functional.scenarios.app_calls import TRIGGERS, call
+from tests.functional.scenarios.remediation_scenario import Story
+
+#: What `CMK_DEFECT_TRIES` is by default.
+TRIES = 5
+
+
+type Error = Callable[[], BaseException | None]
+
+
+class _Raising:
+    """Stands before a port: one of its methods raises what `error` makes, while it makes one."""
+
+    def __init__(
+        self, port: object, method: str, error: Callable[[], BaseException | None]
+    ) -> None:
+        self._port = port
+        self._method = method
+        self._error = error
+        self.raised = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method and (error := self._error()) is not None:
+            self.raised += 1
+            raise error
+        return getattr(self._port, name)
+
+
+def broken(story: Story, port: str, method: str, error: Error) -> _Raising:
+    """Let a call of the platform raise what no part of the product expects, from now on."""
+    raising = _Raising(getattr(story.twins.ports, port), method, error)
+    story.around = lambda ports: replace(ports, **{port: cast("Any", raising)})
+    story.renew()
+    return raising
+
+
+async def run(story: Story, time: timedelta) -> None:
+    """Order, and let time pass as a host does: a message whose delivery fails comes again."""
+    if not hasattr(story, "remediation"):
+        await start(story)
+    until = story.world.clock.now() + time
+    while story.world.clock.now() < until:
+        try:
+            await story.driver.run(until)
+        except (ZeroDivisionError, RuntimeError):  # as it is, or without its secrets
+            continue
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A called flow and a self-starting one, in mode auto; nothing is ordered yet."""
+    story = Story(mode=Mode.AUTO)
+    story.build.app_setting_caller(story.build.http_flow("Orders"))
+    story.build.keyword_flow("Keyword")
+    story.driver.use_cases = dict(TRIGGERS)
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in()
+    return story
+
+
+async def test_a_defect_in_a_step_ends_as_failed_with_its_place(story: Story) -> None:
+    """After five deliveries; no dead letter, whatever time passes; the others go on."""
+    raising = broken(story, "app_settings", "write", lambda: ZeroDivisionError("sig=secret"))
+
+    await run(story, timedelta(days=30))
+
+    job = await story.job("Orders")
+    assert (job.state, job.code) == (JobState.FAILED, "defect")
+    assert job.reason.startswith("Orders: ZeroDivisionError at ")
+    assert "secret" not in str(job)
+    assert raising.raised == TRIES
+    assert (await story.job("Keyword")).state is JobState.RETIRED
+    assert story.twins.messages.dead_letters(FLOW_JOBS) == []
+    (told,) = story.twins.notices.told
+    assert (told.code, told.row[2], told.cause) == (Reason.DEFECT, job.id, job.reason)
+
+
+async def test_a_failed_job_counts_in_health_until_it_is_retried(story: Story) -> None:
+    """A retry starts it again, with as many tries, and it goes on where it was."""
+    mended: list[bool] = []
+    broken(story, "app_settings", "write", lambda: None if mended else ZeroDivisionError())
+    await run(story, timedelta(days=1))
+    provide(story.services)
+    before = (await call(health_api.show_health)).document["notices"]
+    mended.append(True)
+
+    await change_remediation.retry(story.services, story.remediation.id)
+    await resend_overdue(story.services)
+    after = (await call(health_api.show_health)).document["notices"]
+    await run(story, timedelta(days=30))
+
+    assert before == {Reason.DEFECT: 1}
+    assert after == {}
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_defect_while_an_environment_is_read_ends_its_job(story: Story) -> None:
+    """Jobs of environments have the same end, and the same way on."""
+    mended: list[bool] = []
+    raising = broken(
+        story,
+        "flow_reports",
+        "microsoft_key_flows",
+        lambda: None if mended else ZeroDivisionError(),
+    )
+    await run(story, timedelta(days=1))
+
+    job = await story.environment_job()
+    assert (job.state, job.code, raising.raised) == (
+        EnvironmentJobState.FAILED,
+        Reason.DEFECT,
+        TRIES,
+    )
+    assert story.twins.messages.dead_letters(ENVIRONMENT_JOBS) == []
+
+    mended.append(True)
+    await change_remediation.retry(story.services, story.remediation.id)
+    await run(story, timedelta(days=30))
+
+    assert {one.state for one in (await story.jobs()).values()} == {JobState.RETIRED}
+
+
+async def test_a_defect_in_mid_swap_brings_the_original_back(story: Story) -> None:
+    """Neither is on: failing there is no end. The other flow's delivery may meet some of it."""
+    left = iter(range(2 * TRIES))
+    flows = {flow.name: flow for flow in story.world.flows()}
+
+    def while_off() -> BaseException | None:
+        is_off = flows["Keyword"].state is FlowState.OFF
+        return ZeroDivisionError() if is_off and next(left, None) is not None else None
+
+    broken(story, "workflows", "update", while_off)
+    await run(story, timedelta(days=30))
+
+    job = await story.job("Keyword")
+    assert (job.state, job.code) == (JobState.BLOCKED, Reason.DEFECT)
+    assert "ZeroDivisionError at" in job.reason
+    assert flows["Keyword"].state is FlowState.ON
+
+
+@pytest.mark.parametrize(
+    ("deaths", "state"), [(6, JobState.RETIRED), (7, JobState.FAILED), (999, JobState.FAILED)]
+)
+async def test_deliveries_that_die_without_a_word_are_an_end_after_the_fifth_in_a_row(
+    story: Story, deaths: int, state: JobState
+) -> None:
+    """Before that it may be a deployment, a scale-in or a neighbour's crash.
+
+    The first of the deaths is none of them: that delivery has made the copy, and saved it.
+    """
+    left = iter(range(deaths))
+    broken(story, "app_settings", "write", lambda: None if next(left, None) is None else Killed())
+
+    await run(story, timedelta(days=30))
+
+    assert (await story.job("Orders")).state is state
+    assert len(story.twins.notices.told) == (state is JobState.FAILED)
+
+
+async def test_deaths_with_a_saved_change_between_are_no_defect(story: Story) -> None:
+    """However many: the work goes on."""
+    for number in range(12):
+        orders = next(flow for flow in story.world.flows() if flow.name == "Orders")
+        story.build.app_setting_caller(orders, site=f"site-{number}", setting="URL")
+    calls = iter(range(1000))
+    broken(story, "app_settings", "write", lambda: Killed() if next(calls) % 2 else None)
+
+    await run(story, timedelta(days=30))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert story.twins.notices.told == []
+
+
+async def test_deaths_between_the_pages_of_a_discovery_are_no_defect(story: Story) -> None:
+    """Each page that was kept is a change, though the row of the job says nothing of it."""
+    for number in range(8 * SIZE):
+        story.build.http_flow(f"Flow {number}")
+    calls = iter(range(1000))
+    broken(story, "flow_pages", "workflows", lambda: Killed() if next(calls) % 2 else None)
+
+    await run(story, timedelta(hours=1))
+
+    assert (await story.environment_job()).state is EnvironmentJobState.DISPATCHED
+    assert next(calls) > 2 * TRIES
+    assert story.twins.notices.told == []
+
+
+async def start(story: Story) -> None:
+    """Order a remediation, and let nothing happen yet."""
+    order = Remediation(
+        created=story.services.now,
+        mode=RemediationMode.APPLY,
+        origin=Origin.ORDER,
+        cause="order-1",
+        environment_ids=(story.build.environment.id,),
+    )
+    story.remediation = await story.driver.call(lambda s: order_remediation(s, order))

@@ -1,0 +1,146 @@
+"""What a delivery learns is written with the next write of its row, and before it changes more."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.jobs.flow_job import FlowJob, Order
+from shared.domain.jobs.flow_states import JobState
+from shared.errors import LeaseLost
+from shared.jobs.job_kinds import FLOW
+from shared.jobs.leased_job import Held
+from shared.ports import Operation, Row
+from shared.steps.step_context import Work
+from shared.tables import Tables
+from shared.use_cases.change_remediation import cancel
+from tests.functional.scenarios.remediation_scenario import Story
+
+
+async def held_story() -> tuple[Story, Held[FlowJob]]:
+    """Return a story, and a delivery that holds the row of its one job, whose copy stands."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.COPIED)
+    table = story.services.tables.jobs
+    kept = await table.get(*table.address(job))
+    assert kept is not None
+    return story, await FLOW.claim(story.services, kept)
+
+
+async def test_what_is_remembered_is_written_with_the_next_write() -> None:
+    """And with no write of its own."""
+    story, held = await held_story()
+
+    remembered = held.remember(replace(held.job, copy_host="copy.example"))
+    assert remembered == held.job
+    assert (await story.job("Orders")).copy_host == ""
+
+    await held.renew()
+    assert (await story.job("Orders")).copy_host == "copy.example"
+
+
+async def test_the_row_says_all_before_a_write_to_the_platform_begins() -> None:
+    """A process that dies in that write has forgotten nothing from before it."""
+    story, held = await held_story()
+    work = Work(held, await story.services.environments.get(held.job.environment_id))
+    work.remember(replace(work.job, copy_host="copy.example"))
+
+    await work.permit_write()
+
+    assert (await story.job("Orders")).copy_host == "copy.example"
+
+
+async def test_the_row_tells_of_a_write_before_it_begins() -> None:
+    """In the same write as what was remembered."""
+    story, held = await held_story()
+    work = Work(held, await story.services.environments.get(held.job.environment_id))
+    work.remember(replace(work.job, copy_host="copy.example"))
+
+    await work.intend(lambda job: replace(job, lent=("flow",)))
+
+    job = await story.job("Orders")
+    assert (job.copy_host, job.lent) == ("copy.example", ("flow",))
+
+
+async def test_what_is_remembered_takes_no_order_back() -> None:
+    """Also not one that a renewal has brought after the step last looked at the row."""
+    story, held = await held_story()
+    looked_at = held.job
+    await cancel(story.services, story.remediation.id)
+    await held.renew()
+
+    held.remember(replace(looked_at, copy_host="copy.example"))
+    await held.write_down()
+
+    job = await story.job("Orders")
+    assert (job.copy_host, job.requested) == ("copy.example", Order.CANCEL)
+
+
+async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None:
+    """Whoever has lost the row writes nothing into it."""
+    story, held = await held_story()
+    held.remember(replace(held.job, copy_host="copy.example"))
+    story.world.clock.advance(story.settings.job_lease + timedelta(seconds=1))
+    table = story.services.tables.jobs
+    kept = await table.get(*table.address(held.job))
+    assert kept is not None
+    await FLOW.claim(story.services, kept)
+
+    with pytest.raises(LeaseLost):
+        await held.write_down()
+
+    assert (await story.job("Orders")).copy_host == ""
+
+
+class Slow:
+    """A store whose answers to writes take until somebody lets them through."""
+
+    def __init__(self, store: object) -> None:
+        """Answer at once until `is_slow`."""
+        self._store: Any = store
+        self.is_slow = False
+        self.has_begun, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the store's own attribute."""
+        return getattr(self._store, name)
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Write, and answer later."""
+        rows: list[Row] = await self._store.write(*operations)
+        if self.is_slow:
+            self.has_begun.set()
+            await self.goes_on.wait()
+        return rows
+
+
+@pytest.mark.parametrize("is_ordered", [True, False])
+async def test_what_is_remembered_while_the_lease_is_renewed_is_kept(*, is_ordered: bool) -> None:
+    """A renewal goes on beside the step: what it writes is what was known when it began."""
+    story, held = await held_story()
+    slow: Any = Slow(story.twins.store)
+    services = replace(story.services, tables=Tables(slow))
+    held = Held(FLOW, services, held._kept)
+    if is_ordered:
+        await cancel(story.services, story.remediation.id)
+    slow.is_slow = True
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(held.renew())
+        await slow.has_begun.wait()
+        held.remember(replace(held.job, copy_host="copy.example"))
+        slow.goes_on.set()
+
+    assert held.job.copy_host == "copy.example"
+    await held.write_down()
+
+    job = await story.job("Orders")
+    assert job.copy_host == "copy.example"
+    assert job.lease_until == held.job.lease_until
+    assert job.requested is (Order.CANCEL if is_ordered else None)

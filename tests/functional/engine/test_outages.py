@@ -1,0 +1,250 @@
+"""A service is out for a day: everything waits for it, goes on by itself, and loses nothing."""
+
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from functions import health_api
+from shared.bootstrap import provide
+from shared.domain.environment import Environment, Mode
+from shared.domain.flow import FlowState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.errors import Unauthorized, Unavailable
+from shared.reason import Reason
+from shared.use_cases.change_remediation import roll_back
+from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.start_remediation import order_remediation
+from tests.fakes.crash import Plan
+from tests.fakes.driver import Driver
+from tests.fakes.ports import Ports
+from tests.fakes.test_world import World
+from tests.functional.scenarios.app_calls import TRIGGERS, call
+from tests.functional.scenarios.remediation_scenario import Story
+
+DAY = timedelta(days=1)
+#: What the app stands on itself: without it nothing can even be written down.
+GROUND = ("MemoryStore", "MessagesTwin")
+OURS = {"clock", "store", "messages", "notices"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Outage(Plan):
+    """Nothing is heard of some twins until a time."""
+
+    story: Story
+    out: tuple[str, ...] = ()
+    until: datetime | None = None
+    calls_out: dict[str, int] = field(default_factory=dict)
+
+    def begin(self, *out: str, lasts: timedelta = DAY) -> None:
+        """Let them be out from now on."""
+        self.out, self.until = out, self.story.world.clock.now() + lasts
+
+    def enter(self, name: str) -> int:
+        """Count a call; raises while the twin is out."""
+        number = Plan.enter(self, name)
+        twin = name.partition(".")[0]
+        if self.until and self.story.world.clock.now() < self.until and twin in self.out:
+            self.calls_out[twin] = self.calls_out.get(twin, 0) + 1
+            raise Unavailable("nothing heard")
+        return number
+
+
+def services_of_the_platform() -> list[str]:
+    """Return the name of each twin that stands for one."""
+    ports = Story().twins.ports
+    names = [one.name for one in fields(Ports) if one.name not in OURS]
+    return sorted({type(getattr(ports, name)).__name__ for name in names})
+
+
+async def begun_story(called: int = 2, self_starting: int = 2) -> tuple[Story, Outage]:
+    """Return a tenant in mode auto, of which a remediation is ordered and not begun."""
+    story = Story(mode=Mode.AUTO)
+    for number in range(called):
+        flow = story.build.http_flow(f"Called {number}")
+        story.build.app_setting_caller(flow, site=f"site-{number}", setting="URL")
+    for number in range(self_starting):
+        story.build.keyword_flow(f"Keyword {number}")
+    story.build.link()
+    story.build.share_connections()
+    outage = Outage(story=story)
+    story.driver = Driver(twins=story.twins, make=story.make, plan=outage, use_cases=dict(TRIGGERS))
+    await story.opt_in()
+    order = Remediation(
+        created=story.services.now,
+        mode=RemediationMode.APPLY,
+        origin=Origin.ORDER,
+        cause="order-1",
+        environment_ids=(story.build.environment.id,),
+    )
+    story.remediation = await story.driver.call(lambda s: order_remediation(s, order))
+    return story, outage
+
+
+async def ends_well(story: Story) -> None:
+    """Let a month pass; everything is retired, and no call of the traffic was lost."""
+    await story.run(timedelta(days=30))
+    states = {title: (job.state, job.reason) for title, job in (await story.jobs()).items()}
+    assert len(states) == len(list(story.world.flows())) // 2
+    assert {state for state, _ in states.values()} == {JobState.RETIRED}, states
+    assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
+    assert story.world.traffic.lost == []
+    assert await story.services.tables.circuits.all() == []
+
+
+@pytest.mark.parametrize("service", [*services_of_the_platform(), *GROUND])
+@pytest.mark.parametrize(
+    "after",
+    [timedelta(0), timedelta(minutes=1), timedelta(days=7, minutes=-1)],
+    ids=["at the order", "in the middle", "before retiring"],
+)
+async def test_a_day_without_one_service_needs_no_person(service: str, after: timedelta) -> None:
+    """Whichever it is, and whenever it begins."""
+    story, outage = await begun_story()
+    await story.run(after)
+
+    outage.begin(service)
+
+    await ends_well(story)
+
+
+async def test_a_day_without_any_service_begun_in_mid_swap_needs_no_person() -> None:
+    """Original off, copy not yet on: nobody can do a thing, and then it is done at once."""
+    story, outage = await begun_story(called=0, self_starting=3)
+
+    def look(world: World) -> list[str]:
+        originals = [flow for flow in world.flows() if not flow.made_by_app]
+        if outage.until is None and any(flow.state is FlowState.OFF for flow in originals):
+            outage.begin(*services_of_the_platform())
+        return []
+
+    story.world.watchers.append(look)
+
+    await ends_well(story)
+
+    assert outage.calls_out
+
+
+@pytest.mark.parametrize("service", [*services_of_the_platform(), *GROUND])
+async def test_a_day_without_one_service_during_a_rollback_needs_no_person(service: str) -> None:
+    """Everything goes back to where it was, a day later."""
+    story, outage = await begun_story()
+    await story.run(timedelta(days=2))
+    await story.driver.call(lambda services: roll_back(services, story.remediation.id, replay=True))
+
+    outage.begin(service)
+    await story.run(timedelta(days=30))
+
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.ROLLED_BACK}
+    assert all(flow.state is FlowState.ON for flow in story.world.flows() if not flow.made_by_app)
+    assert story.world.traffic.lost == []
+
+
+async def test_all_wait_for_a_service_that_is_out_and_few_ask_it() -> None:
+    """Health shows it, people are told once, and it gets some 150 calls a day whoever waits."""
+    story, outage = await begun_story(called=12, self_starting=0)
+    outage.begin("WorkflowsTwin", "FlowReportsTwin", lasts=2 * DAY)
+    await story.run(DAY)
+    provide(story.services)
+
+    health = (await call(health_api.show_health)).document
+
+    assert {one["service"] for one in health["outages"]} <= {"workflows", "flow_reports"}
+    assert health["notices"] == {Reason.OUTAGE: len(health["outages"])}
+    assert all(one.code == Reason.OUTAGE for one in story.twins.notices.told)
+    assert max(outage.calls_out.values()) < 160
+
+    await ends_well(story)
+
+
+async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
+    """It is blocked after its tries; the others never wait, and a retry goes on."""
+    story, _ = await begun_story(called=3, self_starting=0)
+    bad = next(flow for flow in story.world.flows() if flow.name == "Called 0")
+    broken = _BrokenFor(story.twins.ports.workflows, bad.workflow_id)
+    story.around = lambda ports: replace(ports, workflows=cast("Any", broken))
+    story.renew()
+
+    await story.run(timedelta(days=30))
+
+    jobs = await story.jobs()
+    assert (jobs["Called 0"].state, jobs["Called 0"].code) == (JobState.BLOCKED, "transient")
+    assert {jobs[name].state for name in ("Called 1", "Called 2")} == {JobState.RETIRED}
+    assert not any("is out" in line.text for job in jobs.values() for line in job.history)
+
+    broken.workflow_id = ""
+    await story.retry()
+
+    assert (await story.job("Called 0")).state is JobState.RETIRED
+
+
+async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() -> None:
+    """A 500 to all that it asks reads as a fault of its own; one that is tried again is left."""
+    story, _ = await begun_story(called=1, self_starting=0)
+    [flow] = [flow for flow in story.world.flows() if flow.name == "Called 0"]
+    broken = _BrokenFor(story.twins.ports.workflows, flow.workflow_id)
+    story.around = lambda ports: replace(ports, workflows=cast("Any", broken))
+    story.renew()
+    await story.run(timedelta(minutes=1))
+    waiting = await story.job("Called 0")
+    early = await sweep(story.services, "today")
+    await story.run(timedelta(hours=12))
+    blocked = await story.job("Called 0")
+
+    broken.workflow_id = ""
+    late = await sweep(story.services, "tomorrow")
+    await story.run(timedelta(days=30))
+
+    assert (waiting.state, waiting.code) == (JobState.WAITING, "transient")
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "transient")
+    assert (early.retried, late.retried) == (0, 1)
+    assert (await story.job("Called 0")).state is JobState.RETIRED
+
+
+@pytest.mark.parametrize(("refusals", "state"), [(2, JobState.RETIRED), (99, JobState.BLOCKED)])
+async def test_refused_tokens_are_tried_again_before_they_block(
+    refusals: int, state: JobState
+) -> None:
+    """What keeps tokens gives a new one before long; if not, the code is the platform's."""
+    story, _ = await begun_story(called=1, self_starting=0)
+    left = iter(range(refusals))
+    real = story.twins.ports.workflows
+
+    class Refusing:
+        async def update(self, *arguments: Any, **named: Any) -> None:
+            if next(left, None) is not None:
+                raise Unauthorized("expired", code="ExpiredAuthenticationToken")
+            await real.update(*arguments, **named)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+    story.around = lambda ports: replace(ports, workflows=cast("Any", Refusing()))
+    story.renew()
+
+    await story.run(timedelta(days=30))
+
+    job = await story.job("Called 0")
+    assert job.state is state
+    assert job.code == ("" if state is JobState.RETIRED else "ExpiredAuthenticationToken")
+
+
+class _BrokenFor:
+    """Stands before a port of flows: it answers 500 about one of them."""
+
+    def __init__(self, port: object, workflow_id: str) -> None:
+        self._port = port
+        self.workflow_id = workflow_id
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    async def get(self, environment: Environment, workflow_id: str) -> object:
+        """Return one flow, or fail on it."""
+        if workflow_id == self.workflow_id:
+            raise Unavailable("500", of_object=True)
+        return await cast("Any", self._port).get(environment, workflow_id)

@@ -1,0 +1,267 @@
+"""What is due later has no message; the timer finds it by its reminder, whoever died in between."""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.transitions import retried
+from shared.domain.jobs.wake_up import Reminder
+from shared.domain.plans.pending_actions import Cause
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.jobs.due_scan import look_at_due
+from shared.jobs.job_kinds import FLOW
+from shared.queues import FLOW_JOBS
+from shared.use_cases.change_remediation import retry, roll_back
+from shared.use_cases.check_health import check_health
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.show_status import show_attention
+from shared.use_cases.start_remediation import start_remediation
+from tests.fakes.crash import Killed, Moment, Plan
+from tests.fakes.driver import Driver
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.two_environments import TwoEnvironments
+
+MINUTE = timedelta(minutes=1)
+#: Twice the crashes of a process take: a lease, and a look of the timer.
+SOON_AFTER = timedelta(minutes=8)
+
+
+async def quiet_story(flows: int = 1) -> Story:
+    """Return a story whose originals have to be quiet for some days more."""
+    story = Story(mode=Mode.AUTO)
+    for number in range(flows):
+        story.build.http_flow(f"Flow {number}")
+    story.build.link()
+    await story.opt_in()
+    await story.order(run=timedelta(hours=1))
+    assert {job.code for job in (await story.jobs()).values()} == {"quiet"}
+    return story
+
+
+async def reminders(story: Story, job: FlowJob) -> list[Reminder]:
+    """Return what reminds the timer of a job."""
+    found = await story.services.tables.reminders.all("reminder")
+    return [one for one in found if one.row[2] == job.id]
+
+
+async def change(story: Story, job: FlowJob) -> None:
+    """Make a job due, as an order does, and send no message of it."""
+    now = story.services.now
+    place = (job.environment_id, job.id)
+    await FLOW.change(story.services, place, lambda one: one and retried(one, "Now.", now=now))
+
+
+async def test_what_is_quiet_for_days_has_no_message_and_goes_on_in_time() -> None:
+    """Nothing waits at the broker; the message comes to the minute that the row names."""
+    story = await quiet_story(3)
+    due = {job.due for job in (await story.jobs()).values()}
+
+    assert story.twins.messages.waiting(FLOW_JOBS) == []
+    await story.run(timedelta(days=8))
+
+    jobs = (await story.jobs()).values()
+    assert {job.state for job in jobs} == {JobState.RETIRED}
+    assert {job.history[-1].at for job in jobs} == due
+
+
+async def test_a_row_that_waits_is_not_looked_at_until_it_is_due() -> None:
+    """The timer of a quiet day reads no job."""
+    story = await quiet_story(3)
+    read: list[str] = []
+    get = story.twins.store.get
+
+    async def noted(table: str, partition: str, key: str) -> object:
+        read.append(table)
+        return await get(table, partition, key)
+
+    story.services.tables.store.get = noted  # type: ignore[method-assign,assignment]
+    for _ in range(24):
+        story.world.clock.advance(timedelta(hours=1))
+        await look_at_due(story.services)
+
+    assert "jobs" not in read
+    assert "environmentjobs" in read  # its own reminder is for a day later
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("call", range(1, 12))
+async def test_an_order_goes_on_wherever_its_process_dies(call: int, moment: Moment) -> None:
+    """Once its row is written the job goes on within minutes, though no message was sent."""
+    story = await quiet_story()
+    driver = Driver(twins=story.twins, make=story.make, plan=Plan(at=call, moment=moment))
+
+    with suppress(Killed):
+        await driver.call(lambda s: roll_back(s, story.remediation.id))
+    story.twins.messages.lose()
+    is_ordered = (await story.job("Flow 0")).requested is not None
+    await story.run(SOON_AFTER)
+
+    job = await story.job("Flow 0")
+    assert (job.is_rolling_back or job.is_undone) == is_ordered
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("call", range(1, 14))
+async def test_a_start_goes_on_wherever_its_process_dies(call: int, moment: Moment) -> None:
+    """Once its row is written each environment gets its job within minutes, by its reminder."""
+    story = TwoEnvironments()
+    story.prepare()
+    await story.opt_in_both()
+    order = Remediation(
+        created=story.services.now,
+        mode=RemediationMode.APPLY,
+        origin=Origin.ORDER,
+        cause="both",
+        environment_ids=tuple(build.environment.id for build in story.builders),
+    )
+    driver = Driver(twins=story.twins, make=story.make, plan=Plan(at=call, moment=moment))
+
+    with suppress(Killed):
+        await driver.call(lambda s: start_remediation(s, order))
+    story.twins.messages.lose()
+    rows = await story.services.tables.remediations.all()
+    await story.run(SOON_AFTER)
+
+    jobs = await story.services.tables.environment_jobs.all()
+    finished = [(one, EnvironmentJobState.FINISHED) for one in order.environment_ids] * len(rows)
+    assert {(job.environment_id, job.state) for job in jobs} == set(finished)
+
+
+async def test_a_writer_that_was_frozen_has_its_reminder_still() -> None:
+    """Between reminder and row it slept for as long as the host lets it."""
+    story = await quiet_story()
+    job = await story.job("Flow 0")
+    await FLOW.remind(story.services, job)
+    for _ in range(11):
+        story.world.clock.advance(MINUTE)
+        await resend_overdue(story.services)
+    kept = await story.services.tables.jobs.get(job.environment_id, job.id)
+    assert kept is not None
+    now = story.services.now
+    await story.services.tables.jobs.replace(kept, retried(job, "Now.", now=now))
+
+    await story.run(SOON_AFTER)
+
+    assert (await story.job("Flow 0")).attempt > job.attempt
+
+
+async def test_a_row_with_nothing_to_do_loses_its_reminders() -> None:
+    """After a second look, some minutes after the first; nothing piles up."""
+    story = await quiet_story(2)
+    await story.run(timedelta(days=9))
+
+    assert [job.state for job in (await story.jobs()).values()] == [JobState.RETIRED] * 2
+    assert await story.services.tables.reminders.all("reminder") == []
+
+
+async def test_reminders_of_one_row_become_one() -> None:
+    """However often it was ordered."""
+    story = await quiet_story()
+    for _ in range(5):
+        await retry(story.services, story.remediation.id)
+        await story.run(MINUTE)
+
+    await story.run(timedelta(hours=1))
+
+    assert len(await reminders(story, await story.job("Flow 0"))) == 1
+
+
+async def test_a_long_queue_gets_few_messages_more() -> None:
+    """What waits behind others at the broker is overdue, but its message is not lost."""
+    story = await quiet_story()
+    await change(story, await story.job("Flow 0"))
+    before = story.twins.messages.sent
+
+    for _ in range(120):
+        story.world.clock.advance(MINUTE)
+        await resend_overdue(story.services)
+
+    assert 1 <= story.twins.messages.sent - before <= 7
+
+
+async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
+    """The app stood still for a day; then the step waits for a window, by a reminder alone."""
+    story = await quiet_story()
+    due = (await story.job("Flow 0")).due
+    assert due is not None
+    opens = due + timedelta(hours=36)
+    await story.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
+
+    story.world.clock.advance_to(due + timedelta(hours=30))
+    await story.run(timedelta(hours=7))
+
+    job = await story.job("Flow 0")
+    assert (job.state, job.history[-1].at) == (JobState.RETIRED, opens)
+
+
+async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
+    """Rows of an earlier version have no reminders."""
+    story = await quiet_story(2)
+    await story.services.tables.reminders.clear("reminder")
+
+    await sweep(story.services, "2026-03-03")
+    await story.run(timedelta(days=8))
+
+    assert [job.state for job in (await story.jobs()).values()] == [JobState.RETIRED] * 2
+
+
+async def test_overdue_rows_without_a_reminder_are_counted() -> None:
+    """Health and attention say so before the sweep; it writes the reminders anew."""
+    story = await quiet_story(2)
+    before = await check_health(story.services)
+    await story.services.tables.reminders.clear("reminder")
+    due = max(job.due or story.services.now for job in (await story.jobs()).values())
+    early = await check_health(story.services)
+    story.world.clock.advance_to(due + 10 * MINUTE)
+
+    late = await show_attention(story.services)
+    await sweep(story.services, "today")
+    after = await show_attention(story.services)
+
+    assert before.without_wake_up == early.without_wake_up == 0
+    assert late.health.without_wake_up >= 2
+    (waiting,) = [one for one in late.waiting if one.cause is Cause.WAKE_UP]
+    assert waiting.count == late.health.without_wake_up
+    assert "sweep_environments" in waiting.instruction
+    assert after.health.without_wake_up == 0
+    assert Cause.WAKE_UP not in [one.cause for one in after.waiting]
+
+
+async def test_two_timers_at_once_lose_no_reminder() -> None:
+    """Of two instances the second finds the first's work done."""
+    story = await quiet_story()
+    story.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
+    table = story.services.tables.reminders
+    frozen = await table.all("reminder")
+    await look_at_due(story.services)
+    for reminder in frozen:  # as the other instance has read them
+        await table.upsert(reminder)
+
+    await look_at_due(story.services)
+    await story.run(timedelta(hours=1))
+
+    assert (await story.job("Flow 0")).state is JobState.RETIRED
+
+
+async def test_health_tells_that_the_timer_stands_still() -> None:
+    """It counts the rows that it should have looked at."""
+    story = await quiet_story(2)
+    healthy = await check_health(story.services)
+    due = max(job.due or story.services.now for job in (await story.jobs()).values())
+
+    story.world.clock.advance_to(due + MINUTE)
+
+    assert healthy.unlooked == 0
+    late = (await check_health(story.services)).unlooked
+    assert late >= 2
+    for name, row in story.twins.store.rows.items():  # by another version of the app
+        if name[0] == "reminders":
+            story.twins.store.rows[name] = replace(row, columns={"chunks": 1, "data0": "{}"})
+    assert (await check_health(story.services)).unlooked == late

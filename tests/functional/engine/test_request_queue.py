@@ -1,0 +1,208 @@
+"""A delivery for which there are no calls does nothing, and its job goes on when there are."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_ledger import BudgetLimit
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.request_demand import Need
+from shared.errors import Waiting
+from shared.ports import Clock, Environments
+from shared.reason import Reason
+from shared.services import Services
+from shared.use_cases.check_health import check_health
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.show_status import show_attention
+from tests.fakes import definition_builder as define
+from tests.fakes.calls import PlentyOfCalls
+from tests.fakes.ports import Ports
+from tests.functional.scenarios.call_meter import Meter, put_on_budget
+from tests.functional.scenarios.remediation_scenario import Story, planned
+
+HOUR = timedelta(hours=1)
+LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60)
+HOURLY = BudgetLimit(name="flow-service", calls=40, window=HOUR / 60, writes_an_hour=20)
+
+
+class Counted:
+    """Counts the calls of a port."""
+
+    def __init__(self, port: object) -> None:
+        self.port = port
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls += 1
+        return getattr(self.port, name)
+
+
+class OneTurn(PlentyOfCalls):
+    """Lets nothing be begun before its time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.opens = clock.now()
+
+    @asynccontextmanager
+    async def block(self, need: Need | None) -> AsyncGenerator[None]:
+        """Let in who needs nothing, and later everybody."""
+        if need and need.rank > "3" and self.clock.now() < self.opens:
+            raise Waiting("It is not its turn.", until=self.opens, code=Reason.THROTTLED)
+        yield
+
+
+async def test_a_job_whose_turn_it_is_not_makes_no_call_and_holds_no_row() -> None:
+    """Its row says what it waits for and until when, and then it ends as ever."""
+    story = Story()
+    story.build.http_flow("Orders")
+    turns = OneTurn(story.world.clock)
+    make, reads = story.driver.make, Counted(story.services.environments)
+
+    def with_turns(ports: Ports) -> Services:
+        # Each delivery reads its environment first.
+        return replace(make(ports), calls=turns, environments=cast("Environments", reads))
+
+    story.driver.make = with_turns
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    turns.opens = story.services.now + HOUR
+    await story.run(HOUR / 6)
+    reads.calls = 0
+
+    await story.run(HOUR / 2)
+
+    job = await story.job("Orders")
+    assert (job.state, job.code, job.due) == (JobState.WAITING, Reason.THROTTLED, turns.opens)
+    assert (job.reached, job.lease_number) == (JobState.PLANNED, 0)
+    assert reads.calls == 0
+
+    await story.run(timedelta(days=30))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_line_that_stands_still_is_told() -> None:
+    """The flow service asks for two hours: health and a notice say so until they are over."""
+    story, meter = Story(), Meter()
+    put_on_budget(story, LIMIT, meter)
+    story.build.http_flow("Orders")
+    await planned(story)
+    budget = CallBudget(story.twins.store, story.world.clock, LIMIT)
+    opens = story.services.now + 2 * HOUR
+    await budget.refused(2 * HOUR)
+    await story.approve(run=HOUR / 2)
+    services = replace(story.services, calls=budget)
+
+    await resend_overdue(services)
+    health = await check_health(services)
+
+    assert health.calls.waiting == 1
+    assert health.calls.next_at == opens
+    assert (await story.environment_job()).due == opens
+    assert health.notices == {Reason.THROTTLED: 1}
+    assert [one.code for one in story.twins.notices.told] == [Reason.THROTTLED]
+
+    await story.run(timedelta(days=30))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await check_health(services)).calls.waiting == 0
+    assert (await check_health(services)).notices == {}
+
+
+async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> None:
+    """The timer calls it up; by their number it would have slept for half an hour."""
+    story = Story()
+    put_on_budget(story, LIMIT, Meter())
+    for number in range(40):
+        story.build.http_flow(f"Flow {number}")
+    await planned(story)
+    await story.approve(run=HOUR / 60)
+    waiting = [job for job in (await story.jobs()).values() if job.reached is JobState.PLANNED]
+    *others, last = sorted(waiting, key=lambda job: str(job.due))
+
+    await story.roll_back(*(job.original_id for job in others), run=HOUR / 4)
+
+    jobs = await story.jobs()
+    assert last.due is not None
+    assert last.due > story.services.now
+    assert jobs[last.display_name].reached is JobState.QUIET
+    assert {jobs[job.display_name].state for job in others} == {JobState.CANCELLED}
+    assert (await CallBudget(story.twins.store, story.world.clock, LIMIT).line()).waiting == 0
+
+
+def outside_solutions(story: Story, name: str) -> None:
+    """Add a flow that starts by itself, and that only the flow service turns on and off."""
+    trigger = define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True)
+    connections = {"shared-teams-1": "shared_teams"}
+    story.build.flow(name, trigger, in_solution=False, connections=connections)
+
+
+async def with_an_hours_writes_made(story: Story) -> None:
+    """Use up the writes of an hour, but for what is kept."""
+    budget = CallBudget(story.twins.store, story.world.clock, HOURLY)
+    other = Need(whose="other", calls=1, rank="1")
+    with suppress(Waiting):
+        while True:
+            async with budget.block(other):
+                await budget.take(is_write=True)
+    with pytest.raises(Waiting):
+        await budget.block(other).__aenter__()
+
+
+async def test_a_swap_under_way_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
+    """Out of what is kept: nobody has to wait for the hour to pass while neither may be on."""
+    story = Story()
+    put_on_budget(story, HOURLY, Meter())
+    outside_solutions(story, "Mail")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Mail", JobState.SWAPPING)
+    await with_an_hours_writes_made(story)
+
+    await story.run(HOUR / 12)
+
+    assert (await story.job("Mail")).reached is JobState.WATCHED
+
+
+async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
+    """What is on its way back goes first, and writes out of what is kept."""
+    story = Story()
+    put_on_budget(story, HOURLY, Meter())
+    outside_solutions(story, "Mail")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Mail", JobState.WATCHED)
+    await with_an_hours_writes_made(story)
+
+    await story.roll_back(run=HOUR / 6)
+
+    assert (await story.job("Mail")).state is JobState.ROLLED_BACK
+
+
+async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
+    """The timer, health and attention answer; the job goes on after the pause."""
+    story = Story()
+    put_on_budget(story, LIMIT, Meter())
+    story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    name = ("CallBudgets", LIMIT.name, "leases")
+    row = story.twins.store.rows[name]
+    story.twins.store.rows[name] = replace(row, columns={"ledger": "{garbage"})
+
+    await story.run(HOUR / 4)
+    services = story.services
+    health = await check_health(services)
+    (waiting,) = (await show_attention(services)).waiting
+
+    assert health.notices == {Reason.CALL_BUDGET_RESET: 1}
+    assert [told.row for told in story.twins.notices.told] == [name]
+    assert "/".join(name) in waiting.reason
+    assert waiting.instruction == Reason.CALL_BUDGET_RESET.instruction
+    assert (await story.job("Orders")).reached is JobState.QUIET

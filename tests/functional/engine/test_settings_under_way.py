@@ -1,0 +1,79 @@
+"""What an administrator decides while a delivery is under way: soon seen, not read each time."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.jobs.flow_states import JobState
+from shared.ports import Row
+from shared.reason import Reason
+from shared.steps.step_context import LATELY
+from tests.functional.scenarios.remediation_scenario import Story
+
+SECOND = timedelta(seconds=1)
+
+
+class Reads:
+    """Stands before the store's reads of one row: counts tables, and does something at the n-th."""
+
+    def __init__(self, story: Story) -> None:
+        self.tables: list[str] = []
+        self._get = story.twins.store.get
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """Count, and read."""
+        self.tables.append(table)
+        return await self._get(table, partition, key)
+
+
+async def story_of_one(monkeypatch: pytest.MonkeyPatch) -> tuple[Story, Reads]:
+    """Return a story whose plan is made, and what is read from then on."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in()
+    await story.order()
+    reads = Reads(story)
+    monkeypatch.setattr(story.twins.store, "get", reads.get)
+    return story, reads
+
+
+async def test_each_write_asks_for_the_kill_switch_and_few_for_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The switch stops everything at once; a mode may take ten seconds."""
+    story, reads = await story_of_one(monkeypatch)
+
+    await story.approve()
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert reads.tables.count("flags") >= len(story.world.writes) >= 8
+    assert reads.tables.count("environments") <= 12
+
+
+async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten seconds later no write of the same delivery is made."""
+    story, _ = await story_of_one(monkeypatch)
+    environment = story.build.environment.id
+    create = story.twins.ports.workflows.create
+
+    async def create_and_take_back(*arguments: object) -> None:
+        await create(*arguments)  # type: ignore[arg-type]  # whatever it was given
+        await story.services.tables.environments.upsert(
+            EnvironmentSettings(environment_id=environment, mode=Mode.ASSESS)
+        )
+        story.world.clock.advance(LATELY + SECOND)
+
+    monkeypatch.setattr(story.twins.ports.workflows, "create", create_and_take_back)
+
+    await story.approve(run=SECOND)
+
+    job = await story.job("Orders")
+    assert job.is_stuck
+    assert job.code == Reason.MODE
+    copy = story.build.environment.flows[job.copy_id]
+    assert not copy.is_on

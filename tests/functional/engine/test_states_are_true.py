@@ -1,0 +1,74 @@
+"""What the table of states says of an original and its copy is so in the tenant."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+from shared.domain.jobs.flow_states import FLOW_STATES, JobState, Standing
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story
+
+
+def is_so(standing: Standing, flow: TwinFlow | None, *, was_on: bool) -> bool:
+    """Say whether a flow stands as the table says; None: there is none."""
+    is_on = flow is not None and flow.is_on
+    match standing:
+        case Standing.NONE:
+            return flow is None
+        case Standing.OFF:
+            return not is_on
+        case Standing.AS_IT_WAS:
+            return is_on == was_on
+        case Standing.EITHER:
+            return True
+
+
+def look(story: Story, flows: dict[str, TwinFlow], seen: set[str], wrong: list[str]) -> None:
+    """Hold every job that nobody works on to what its state says."""
+    environment = story.world.environment(story.build.environment.id)
+    for row in story.twins.store.rows.values():
+        if row.table != "jobs":
+            continue
+        job = json.loads(str(row.columns["data0"]))
+        if job["lease_until"]:
+            continue
+        reached = JobState(job["resume"] or job["state"])
+        facts, title = FLOW_STATES[reached], job["display_name"]
+        seen.add(reached)
+        original, copy = flows[title], environment.flows.get(job["copy_id"])
+        was_on = title != "Off"
+        if not is_so(facts.original, original, was_on=was_on):
+            wrong.append(f"{title} is {reached}, and its original is on: {original.is_on}")
+        if not is_so(facts.copy, copy, was_on=was_on):
+            wrong.append(f"{title} is {reached}, and its copy is on: {copy and copy.is_on}")
+
+
+async def test_each_state_says_what_is_on() -> None:
+    """After every step, on the way to the end and all the way back."""
+    story = Story()
+    story.settings = story.settings.model_copy(update={"delivery_goes_on": timedelta(0)})
+    makes: dict[str, Callable[[str], TwinFlow]] = {
+        "Called": story.build.http_flow,
+        "Keyword": story.build.keyword_flow,
+        "Off": story.build.off_flow,
+    }
+    flows = {title: make(title) for title, make in makes.items()}
+    story.build.app_setting_caller(flows["Called"])
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in()
+    seen: set[str] = set()
+    wrong: list[str] = []
+    story.driver.meanwhile = lambda: look(story, flows, seen, wrong)
+
+    await story.order()
+    await story.approve()
+    ends = {job.state for job in (await story.jobs()).values()}
+    await story.roll_back(replay=True)
+
+    assert wrong == []
+    assert ends == {JobState.RETIRED}
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.ROLLED_BACK}
+    without_copy = {JobState.PREPARING, JobState.PREPARED}
+    working = {state for state in JobState if not FLOW_STATES[state].is_pause}
+    assert seen == working - without_copy - {JobState.CANCELLED}

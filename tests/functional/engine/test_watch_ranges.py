@@ -1,0 +1,231 @@
+"""The daily look at Microsoft's ranges: what changed, which firewalls lack it, whom it touches."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.alert import Notice
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.service_tag_list_version import ClosedFirewall, TouchedPlan
+from shared.domain.network.service_tags import RangeChange, ServiceTagList
+from shared.errors import Unavailable
+from shared.reason import Reason
+from shared.services import Services
+from shared.use_cases.change_environment import waive_gap
+from shared.use_cases.check_address_ranges import list_editions
+from shared.use_cases.check_health import check_health
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.run_daily_check import sweep
+from tests.fakes import definition_builder as define
+from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+
+HOST = "erp.contoso.example"
+WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
+DAY = timedelta(days=1)
+
+
+def erp(*sources: str) -> Firewall:
+    """Return the firewall before the system that the flow calls."""
+    rule = FirewallRule(name="flows", access=Access.ALLOW, sources=("LogicApps", *sources))
+    return Firewall(
+        kind="app_service",
+        id="/firewalls/erp",
+        name="erp",
+        hosts=frozenset({HOST}),
+        rules=(rule,),
+        default=Access.DENY,
+    )
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A flow that was moved, behind a firewall that lets in the prefixes of the day."""
+    story = Story()
+    story.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
+    story.world.service_tags = {WEST: ["20.1.0.0/24", "20.1.1.0/24"], NORTH: ["20.2.0.0/24"]}
+    story.world.firewalls = [erp("20.1.0.0/23", "20.2.0.0/24")]
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    await story.driver.call(lambda services: sweep(services, "before"))
+    assert story.twins.notices.told == []
+    return story
+
+
+def publish(story: Story, prefixes: dict[str, list[str]]) -> None:
+    """Let Microsoft publish another list."""
+    story.world.service_tags.update(prefixes)
+    story.world.service_tags_edition += 1
+
+
+async def told(story: Story, *, after: timedelta = DAY, date: str = "next") -> list[Notice]:
+    """Return what the next sweep tells."""
+    story.world.clock.advance(after)
+    before = len(story.twins.notices.told)
+    await story.driver.call(lambda services: sweep(services, date))
+    return story.twins.notices.told[before:]
+
+
+async def in_health(story: Story) -> dict[str, int]:
+    """Return the notices that health shows after the timer that forgets."""
+    await story.driver.call(resend_overdue)
+    return (await check_health(story.services)).notices
+
+
+async def test_a_change_is_told_as_a_difference_with_what_it_opens(story: Story) -> None:
+    """Prefixes by tag and region, the firewall, the remediation; until the firewall is opened."""
+    publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+
+    [notice] = await told(story)
+    [edition, _] = await list_editions(story.services)
+    shown = await in_health(story)
+    again = await told(story, date="later")
+    story.world.firewalls = [erp("PowerPlatformPlex")]
+    closed = await told(story, date="last")
+
+    assert notice.code == Reason.RANGES_CHANGED
+    for said in ("371 to 372", f"{WEST} 20.9.0.0/24", f"{WEST} 20.1.1.0/24", "erp"):
+        assert said in notice.cause
+    assert edition.changes == (
+        RangeChange(
+            tag="PowerPlatformPlex",
+            region="WestEurope",
+            added=("20.9.0.0/24",),
+            removed=("20.1.1.0/24",),
+        ),
+    )
+    assert edition.firewalls == (
+        ClosedFirewall(gap="app_service:/firewalls/erp", name="erp", missing=("20.9.0.0/24",)),
+    )
+    assert edition.plans == (TouchedPlan(remediation_id=story.remediation.id, flows=1),)
+    assert story.remediation.id in notice.cause
+    assert shown == {Reason.RANGES_CHANGED: 1}
+    assert (again, closed) == ([], [])
+    assert await in_health(story) == {}
+
+
+async def test_flows_of_a_plan_that_is_approved_and_not_dispatched_yet_count() -> None:
+    """They have no jobs: without them the change would seem to touch nobody."""
+    story = Story()
+    for title in ("Orders", "Returns"):
+        story.build.http_flow(title, {"Call": define.http_action(f"https://{HOST}/")})
+    left_out = story.build.http_flow("Third", {"Call": define.http_action(f"https://{HOST}/")})
+    story.world.service_tags = {WEST: ["20.1.0.0/24"], NORTH: ["20.2.0.0/24"]}
+    story.world.firewalls = [erp("20.1.0.0/24", "20.2.0.0/24")]
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.driver.call(lambda services: sweep(services, "before"))
+    await approve_shown(story.services, story.remediation.id, left_out.workflow_id)
+    assert await story.jobs() == {}
+    publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+
+    await told(story, after=timedelta(minutes=1))
+
+    [edition, _] = await list_editions(story.services)
+    assert edition.plans == (TouchedPlan(remediation_id=story.remediation.id, flows=2),)
+
+
+async def test_a_gap_that_is_waived_is_not_open(story: Story) -> None:
+    """It is told once; when its gap is accepted it is no matter any more."""
+    publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+    [notice] = await told(story)
+    waived = "app_service:/firewalls/erp"
+    await waive_gap(story.services, story.build.environment.id, waived, "not called any more")
+
+    assert "do not let all in: erp" in notice.cause
+    assert await told(story, date="later") == []
+    assert await in_health(story) == {}
+
+
+async def test_a_change_elsewhere_is_kept_and_not_told(story: Story) -> None:
+    """Other regions, other tags, and the same addresses in other words."""
+    publish(
+        story,
+        {
+            WEST: ["20.1.0.0/23"],
+            "PowerPlatformPlex.WestUS": ["20.9.0.0/24"],
+            "Storage.WestEurope": ["20.10.0.0/24"],
+        },
+    )
+
+    assert await told(story) == []
+    assert (await list_editions(story.services))[0].change_number == 372
+    assert await in_health(story) == {}
+
+
+async def test_a_tag_beside_is_told_of_and_opens_no_gap(story: Story) -> None:
+    """Nothing requires it: the firewall that lacks it is in the plan's findings."""
+    publish(story, {"PowerPlatformInfra.WestEurope": ["20.9.0.0/24"]})
+
+    [notice] = await told(story)
+
+    assert "PowerPlatformInfra.WestEurope 20.9.0.0/24" in notice.cause
+    assert "No firewall that was read keeps out" in notice.cause
+
+
+class Deaf:
+    """Tells nobody."""
+
+    async def tell(self, notice: Notice) -> None:
+        """Fail as a process that dies does."""
+        raise Unavailable("nobody is there")
+
+
+async def test_who_died_before_telling_tells_at_the_next_look(story: Story) -> None:
+    """The difference is kept before it is told: the next list is not compared with this one."""
+    publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+    story.world.clock.advance(DAY)
+    await sweep(replace(story.services, notices=Deaf()), "died")
+
+    [notice] = await told(story)
+
+    assert "20.9.0.0/24" in notice.cause
+
+
+class Silent:
+    """A list that nobody can read, or with a prefix that nobody can."""
+
+    def __init__(self, services: Services, *, is_broken: bool = False) -> None:
+        self._tags, self._is_broken = services.service_tags, is_broken
+
+    async def published(self) -> ServiceTagList:
+        """Give no answer, or one with a word in the place of a prefix."""
+        if not self._is_broken:
+            raise Unavailable("no answer")
+        found = await self._tags.published()
+        tags = [replace(one, prefixes=(*one.prefixes, "[more]")) for one in found]
+        return ServiceTagList(tags, found.change_number + 1)
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+async def test_a_list_that_is_not_read_for_a_week_is_told(story: Story, is_broken: bool) -> None:
+    """Until then the log says so each day; the rest of the sweep goes on."""
+    silent = Silent(story.services, is_broken=is_broken)
+    services = replace(story.services, service_tags=silent)
+    notices = story.twins.notices
+
+    for day in range(1, 8):
+        story.world.clock.advance(DAY)
+        await sweep(services, f"day-{day}")
+    assert notices.told == []
+    story.world.clock.advance(DAY)
+    await sweep(services, "day-8")
+
+    [notice] = notices.told
+    assert notice.code == Reason.RANGES_OLD
+    assert "could not be read" in notice.cause
+
+
+async def test_a_list_that_nobody_refreshes_is_told(story: Story) -> None:
+    """Microsoft's document has addresses looked at again every ninety days at least."""
+    assert await told(story, after=timedelta(days=89)) == []
+
+    [notice] = await told(story, after=2 * DAY, date="later")
+
+    assert (notice.code, "number 371" in notice.cause) == (Reason.RANGES_OLD, True)
+    publish(story, {WEST: ["20.1.0.0/23"]})
+    assert await told(story, date="last") == []
+    assert await in_health(story) == {}

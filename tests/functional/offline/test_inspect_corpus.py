@@ -1,0 +1,142 @@
+"""`cmkflow inspect` agrees with labels that others made of public flows by reading the raw JSON."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cmkflow.__main__ import app
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls, parse_trigger_url
+
+pytestmark = [
+    pytest.mark.corpus,
+    pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set"),
+]
+_DOCUMENT = Path(__file__).parents[3] / "docs" / "trigger-categories.md"
+
+
+def _corpus() -> Path:
+    return Path(os.environ["FLOW_CORPUS"])
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def inspected() -> dict[tuple[str, str], dict[str, Any]]:
+    """Everything the command says about the corpus, by path and definition."""
+    result = CliRunner().invoke(app, ["inspect", "--json", str(_corpus() / "flows")])
+    assert result.exit_code == 0, result.stderr
+    flows = [json.loads(line) for line in result.stdout.splitlines()]
+    return {
+        (Path(one["path"]).relative_to(_corpus()).as_posix(), one["definition_pointer"]): one
+        for one in flows
+    }
+
+
+@pytest.fixture(scope="module")
+def labels() -> dict[tuple[str, str], dict[str, Any]]:
+    """The labels, by path and definition."""
+    rows = _lines(_corpus() / "flows" / "labels.jsonl")
+    return {(row["path"], row["definition_pointer"]): row for row in rows}
+
+
+def test_every_definition_is_found_with_its_id(
+    inspected: dict[tuple[str, str], dict[str, Any]],
+    labels: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    """No flow is missed, none invented, whatever encoding and format."""
+    assert len(inspected) > 300
+    assert {key: one["workflow_id"] for key, one in inspected.items()} == {
+        key: label["workflow_id"] for key, label in labels.items()
+    }
+
+
+def test_triggers_and_categories_agree(
+    inspected: dict[tuple[str, str], dict[str, Any]],
+    labels: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    """Connector, operation and category follow from the label by the map in
+    trigger-categories.md.
+    """
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `(\w+)` \|$", _DOCUMENT.read_text(), re.MULTILINE)
+    category = {(label, type_): category for label, type_, category in rows}
+
+    for key, label in labels.items():
+        assert inspected[key]["triggers"] == [
+            {
+                "name": one["name"],
+                "type": one["type"],
+                "kind": one["kind"],
+                "connector": one["connector"],
+                "operation_id": one["operationId"],
+                "category": category[one["label"], one["type"]],
+            }
+            for one in label["triggers"]
+        ], key
+
+
+def test_children_and_http_actions_agree(
+    inspected: dict[tuple[str, str], dict[str, Any]],
+    labels: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    """Calls of other flows and of the outside world, twelve levels deep."""
+    for key, label in labels.items():
+        found = inspected[key]
+        assert _set(found["children"], "action", "workflowReferenceName") == _set(
+            label["children"], "action", "workflowReferenceName"
+        ), key
+        assert _set(found["http_actions"], "action", "method", "host") == _set(
+            label["http_actions"], "action", "method", "host"
+        ), key
+
+
+def _set(rows: list[dict[str, Any]], *members: str) -> list[list[str]]:
+    return sorted([str(row[member]) for member in members] for row in rows)
+
+
+_BY_RULE: dict[str, set[bool | str]] = {
+    "no": {False},
+    "not_applicable(logic app)": {False},
+    "direct:http": {True},
+    # A file alone does not say whether its flow is in a solution.
+    "no:powerapps_v1_in_solution": {False, "unknown"},
+    "direct:powerapps_v1_nonsolution": {True, "unknown"},
+}
+#: The labels apply the rule of 2024, which did not know this action yet
+#: (platform.md#flows-that-stay).
+_SINCE_2025 = {"list_flows_as_admin_v1", "parent_of_mmk_flow"}
+
+
+def test_the_documented_rule_agrees(
+    inspected: dict[tuple[str, str], dict[str, Any]],
+    labels: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    """Flows stay by the document's rule of 2024, and no others do except by later rules."""
+    for key, label in labels.items():
+        found = inspected[key]
+        if not _SINCE_2025.intersection(found["reasons"]):
+            assert found["stays_on_mmk"] in _BY_RULE[label["doc_rule"]], key
+
+
+def test_shapes_of_urls_are_told_apart() -> None:
+    """Trigger URLs seen in public files are recognised, look-alikes are not."""
+    shapes = _lines(_corpus() / "callers" / "url_shapes.jsonl")
+
+    assert len(shapes) > 5
+    for shape in shapes:
+        is_trigger_url = parse_trigger_url(shape["url"]) is not None
+        assert is_trigger_url == (shape["expected"] == "trigger_url"), shape["note"]
+
+
+def test_callers_hold_the_urls_that_their_manifest_counts() -> None:
+    """Connection files of canvas apps and environment variables: each URL is found."""
+    for row in _lines(_corpus() / "callers" / "manifest.jsonl"):
+        text = (_corpus() / row["path"]).read_text(encoding="utf-8-sig")
+        hosts = {match.url.host for match in find_trigger_urls(text)}
+        assert hosts == {host.split(":")[0] for host in row["hosts"]}, row["path"]

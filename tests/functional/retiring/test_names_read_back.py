@@ -1,0 +1,76 @@
+"""A new name that the platform accepts and does not keep."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.domain.flow import WorkflowChange
+from shared.domain.jobs.flow_states import JobState
+from shared.reason import Reason
+from tests.fakes.ports import Ports
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
+
+
+class ForgottenNames:
+    """Workflows that accept a name alone, and do not keep it, so many times."""
+
+    def __init__(self, port: Any, left: list[int]) -> None:
+        """Forget as often as `left` has items."""
+        self._port, self._left = port, left
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._port, name)
+
+    async def update(
+        self, environment: Any, workflow_id: str, change: WorkflowChange, *, etag: str
+    ) -> None:
+        """Do nothing, or as the port does."""
+        if change == WorkflowChange(name=change.name) and self._left:
+            self._left.pop()
+            return
+        await self._port.update(environment, workflow_id, change, etag=etag)
+
+
+async def renamed_story(times: int) -> tuple[Story, list[int]]:
+    """Return a story whose copy is to take the original's name."""
+    story, left = Story(), [1] * times
+    story.build.app_setting_caller(story.build.http_flow("Orders"))
+
+    def around(ports: Ports) -> Ports:
+        forgetting: Any = ForgottenNames(ports.workflows, left)
+        return replace(ports, workflows=forgetting)
+
+    story.around = around
+    await planned(story)
+    await story.approve()
+    return story, left
+
+
+async def test_a_name_that_is_not_kept_is_for_a_person() -> None:
+    """The original is off and the copy works: only the name is missing, and the job says so."""
+    story, left = await renamed_story(times=99)
+
+    job = await story.job("Orders")
+    assert (job.state, job.code) == (JobState.BLOCKED, Reason.NAME)
+    assert_nothing_lost(story)
+
+    left.clear()
+    await story.retry()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, job.reason
+    assert story.world.workflow(job.environment_id, job.copy_id).name == "Orders"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_name_that_is_not_kept_once_is_given_again(times: int) -> None:
+    """The step begins anew: nobody has to do anything."""
+    story, left = await renamed_story(times)
+
+    job = await story.job("Orders")
+    assert left == []
+    assert job.state is JobState.RETIRED, job.reason
+    assert story.world.workflow(job.environment_id, job.copy_id).name == "Orders"

@@ -1,0 +1,373 @@
+"""A flow that was on is never left with neither original nor copy on (design, invariant 8)."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.alerts import tell
+from shared.domain.environment import Mode
+from shared.domain.flow import FlowState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.pending_actions import Cause
+from shared.errors import Refused, Unavailable
+from shared.reason import Reason
+from shared.use_cases import change_remediation
+from shared.use_cases.check_health import check_health
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.show_remediation import show_remediation
+from shared.use_cases.show_status import what_waits
+from tests.fakes.flow_service import turn_off, turn_on
+from tests.fakes.invariants import left_off
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import planned as plan
+from tests.functional.scenarios.swap_scenario import Pair, about_to_swap, stop_writes
+
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+LAGS = [0.0, 0.5, 3.0, 30.0, 60.0]
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_reads_that_lag_only_take_time(lag: float) -> None:
+    """Each write is waited for: the swap ends as it would at once, and nobody is told."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+
+    await pair.run(timedelta(days=40))
+
+    job = await pair.story.job("Keyword")
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert pair.on == (False, True)
+    assert job.gap is not None
+    assert job.gap < timedelta(seconds=3 * lag + 10)
+    assert pair.story.twins.notices.told == []
+
+
+async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
+    """Not blocked: accepted, and not seen yet."""
+    pair = await about_to_swap(read_lag_seconds=(60.0, 60.0))
+
+    await pair.run(10 * SECOND)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.WAITING, Reason.NOT_SHOWN)
+    assert job.reason == "Keyword turned off: accepted, not seen yet."
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: float) -> None:
+    """Reads still show it on, from before it was stopped: that is no reason to leave it off."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    pair.refuse(pair.copy)
+
+    await pair.run(DAY)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.reached, job.code) == (
+        JobState.BLOCKED,
+        JobState.PROVEN,
+        "MissingAdequateQuotaPolicy",
+    )
+    assert pair.on == (True, False)
+    assert job.neither_since is None
+    assert pair.story.twins.notices.told == []
+
+    pair.refusals.clear()
+    await pair.story.retry()
+    assert (await pair.story.job("Keyword")).state is JobState.RETIRED
+    assert pair.on == (False, True)
+
+
+REFUSALS = [
+    "CannotStartUnpublishedSolutionFlow",
+    "ChildFlowNeverPublished",
+    "ConnectionAuthorizationFailed",
+    "DlpViolation",
+    "InsufficientCdsPermissions",
+    "MissingUserDetails",
+    "XrmConnectionReferenceMissingConnection",
+]
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_told(
+    code: str,
+) -> None:
+    """At the copy's start and then at the original's as well (platform.md#expired-licences)."""
+    error = Refused("as the platform words it", code=code, status=403)
+    copy_refused, both_refused = await about_to_swap(), await about_to_swap()
+    copy_refused.refuse(copy_refused.copy, error=error)
+    both_refused.refuse(both_refused.copy, both_refused.original, error=error)
+
+    await copy_refused.run(DAY)
+    await both_refused.run(MINUTE)
+
+    job = await copy_refused.story.job("Keyword")
+    assert (job.state, job.code, copy_refused.on) == (JobState.BLOCKED, code, (True, False))
+    told = both_refused.story.twins.notices.told
+    assert [one.code for one in told] == [Reason.NEITHER_ON]
+    assert code in told[0].cause
+
+
+@pytest.mark.parametrize(
+    ("times", "lag"), [(times, lag) for times in (1, 2, 3) for lag in LAGS if times * lag <= 120]
+)
+async def test_an_activation_that_does_not_stick_is_made_again(times: int, lag: float) -> None:
+    """The platform says yes and leaves the copy off; each is seen not to have worked in turn."""
+    pair = await about_to_swap(activations_that_do_not_stick=times, read_lag_seconds=(lag, lag))
+
+    await pair.run(timedelta(days=40))
+
+    assert (await pair.story.job("Keyword")).state is JobState.RETIRED
+    assert pair.on == (False, True)
+
+
+async def test_a_copy_that_never_sticks_is_for_a_person_and_the_original_is_on() -> None:
+    """After the deadline; the original's own activation sticks."""
+    pair = await about_to_swap()
+
+    def only_the_copy(workflow_id: str) -> None:
+        never = int(workflow_id == pair.copy.workflow_id)
+        pair.story.world.assumptions.activations_that_do_not_stick = never
+
+    pair.before = only_the_copy
+    await pair.run(DAY)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.BLOCKED, Reason.STATE)
+    assert pair.on == (True, False)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> None:
+    """The row says what to do, health and each channel tell of it; it goes on trying, for days."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    pair.refuse(pair.copy, pair.original)
+
+    await pair.run(timedelta(seconds=3 * lag) + MINUTE)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.WAITING, Reason.NEITHER_ON)
+    assert job.reason.startswith("NEITHER IS ON since ")
+    assert "Keyword, the copy of Keyword" in job.reason
+    assert job.instruction.startswith("Turn Keyword on by hand")
+    assert "licence" in job.instruction
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+    assert (await check_health(pair.story.services)).notices == {Reason.NEITHER_ON: 1}
+    first = (await what_waits(pair.story.services)).waiting[0]
+    assert (first.cause, first.flows) == (Cause.NEITHER_ON, ("Keyword",))
+
+    await pair.run(3 * DAY)
+    assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+
+    pair.refusals.clear()
+    await pair.run(15 * MINUTE)
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert pair.on == (True, False)
+    assert [one.cause for one in (await what_waits(pair.story.services)).waiting] == [Cause.FLOW]
+    await resend_overdue(pair.story.services)
+    assert (await check_health(pair.story.services)).notices == {}
+
+
+async def test_it_is_the_first_line_of_every_list() -> None:
+    """Of a remediation's flows, and of what health tells."""
+    pair = await about_to_swap()
+    pair.refuse(pair.copy, pair.original)
+    await pair.run(DAY)
+    services, table = pair.story.services, pair.story.services.tables.jobs
+    job = await pair.story.job("Keyword")
+    other = replace(job, id="0", display_name="Another", code=Reason.DEFECT, due=None)
+    await table.upsert(other)
+    await tell(services, Reason.DEFECT, table.name_of(other), "for the order only")
+
+    shown = await show_remediation(services, pair.story.remediation.id)
+    health = await check_health(services)
+
+    assert [one.display_name for one in shown.jobs] == ["Keyword", "Another"]
+    assert shown.progress.neither_on == 1
+    assert list(health.notices) == [Reason.NEITHER_ON, Reason.DEFECT]
+
+
+async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> None:
+    """Its original is off by then: nobody fights whoever did it, but somebody has to know."""
+    pair = await about_to_swap()
+    await pair.run(timedelta(hours=1))
+    turn_off(pair.story.world, pair.copy)
+
+    await pair.run(timedelta(days=10))
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.BLOCKED, Reason.NEITHER_ON)
+    assert "roll this job back" in job.instruction
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+
+    await pair.story.roll_back()
+    assert pair.on == (True, False)
+
+
+async def test_a_person_who_turns_the_original_on_ends_it() -> None:
+    """The app is still refused: it looks, and has nothing to write."""
+    pair = await about_to_swap()
+    pair.refuse(pair.copy, pair.original)
+    await pair.run(DAY)
+    turn_on(pair.story.world, pair.original, pair.story.build.owner)
+
+    await pair.run(15 * MINUTE)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert pair.on == (True, False)
+
+
+async def test_a_person_who_turns_the_original_on_within_minutes_is_not_undone() -> None:
+    """A read of it may still be from before the stop: it is waited for, not fought."""
+    pair = await about_to_swap()
+    pair.refuse(pair.copy, pair.original)
+    await pair.run(10 * SECOND)
+    turn_on(pair.story.world, pair.original, pair.story.build.owner)
+
+    await pair.run(15 * MINUTE)
+
+    assert (await pair.story.job("Keyword")).state is JobState.BLOCKED
+    assert pair.switched(pair.original)[-1] is FlowState.ON
+
+
+async def test_a_person_who_turns_the_copy_on_has_swapped_them() -> None:
+    """It is watched, and the original retired, as if the app had done it."""
+    pair = await about_to_swap()
+    pair.refuse(pair.copy, pair.original)
+    await pair.run(DAY)
+    turn_on(pair.story.world, pair.copy, pair.story.build.owner)
+
+    await pair.run(timedelta(days=10))
+
+    assert (await pair.story.job("Keyword")).state is JobState.RETIRED
+    assert pair.on == (False, True)
+
+
+async def forbid_writes(pair: Pair) -> None:
+    """Set the environment's mode back."""
+    pair.story.mode = Mode.ASSESS
+    await pair.story.opt_in()
+
+
+async def unlink(pair: Pair) -> None:
+    """Take the environment off its policy."""
+    pair.story.build.unlink()
+
+
+@pytest.mark.parametrize("stop", [stop_writes, forbid_writes, unlink])
+async def test_what_stops_writes_in_mid_swap_does_not_stop_the_way_back(stop: Any) -> None:
+    """The original is off: it comes on again, the copy does not, and then the job waits."""
+    pair = await about_to_swap(read_lag_seconds=(30.0, 30.0))
+    await pair.run(SECOND)
+    assert pair.on == (False, False)
+    await stop(pair)
+
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+    job = await pair.story.job("Keyword")
+    assert job.state in {JobState.WAITING, JobState.BLOCKED}
+    assert job.code in {Reason.KILL_SWITCH, Reason.MODE, Reason.NOT_LINKED}
+    assert pair.switched(pair.copy) == []
+
+
+async def test_a_migration_in_mid_swap_is_told_at_once_and_the_original_comes_on_after_it() -> None:
+    """While it lasts the platform takes no write."""
+    pair = await about_to_swap(read_lag_seconds=(30.0, 30.0))
+    await pair.run(SECOND)
+    pair.story.build.environment.is_migrating = True
+
+    await pair.run(MINUTE)
+    assert pair.on == (False, False)
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+    pair.story.build.environment.is_migrating = False
+    pair.refuse(pair.copy)
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+
+
+async def test_a_service_that_is_out_in_mid_swap_is_told_after_minutes() -> None:
+    """And the flow is on when it is back."""
+    pair = await about_to_swap()
+    pair.refuse(pair.copy, pair.original, error=Unavailable("no answer"))
+
+    await pair.run(2 * MINUTE)
+    early = list(pair.story.twins.notices.told)
+    await pair.run(timedelta(hours=6))
+    assert early == []
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+    pair.refusals.clear()
+    await pair.run(timedelta(hours=1))
+
+    assert left_off(pair.story.world, [pair.original.workflow_id]) == []
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_a_rollback_that_cannot_turn_the_original_on_leaves_the_copy_on(lag: float) -> None:
+    """It is refused since its swap: the copy, which went off for it, comes on again."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    await pair.run(timedelta(days=10))
+    pair.refuse(pair.original)
+    assert pair.on == (False, True)
+
+    await pair.story.roll_back(run=DAY)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert pair.on == (False, True)
+    pair.refusals.clear()
+    await pair.story.retry()
+    assert (await pair.story.job("Keyword")).state is JobState.ROLLED_BACK
+    assert pair.on == (True, False)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_a_rollback_in_mid_swap_turns_the_original_on_whatever_reads_say(lag: float) -> None:
+    """Ordered a second after the stop, when it still reads as on; the kill switch is on too."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    pair.refuse(pair.copy, error=Unavailable("no answer"))
+    await pair.run(SECOND)
+    assert pair.on == (False, False)
+    await stop_writes(pair)
+    await change_remediation.roll_back(pair.story.services, pair.story.remediation.id)
+
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_a_called_flow_whose_retirement_is_undone_at_once_is_on_again(lag: float) -> None:
+    """It still reads as on: callers go back to an original that works."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.app_setting_caller(orders)
+    story.world.assumptions.read_lag_seconds = (lag, lag)
+    await plan(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.RETIRED)
+    story.world.traffic.beat(story.world)
+
+    await story.roll_back()
+    story.world.traffic.beat(story.world)
+
+    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert orders.is_on
+    assert story.world.traffic.lost == []
+
+
+async def test_a_migration_that_began_before_the_stop_stops_nothing() -> None:
+    """The stop itself is refused: the original was never off, and nobody is told."""
+    pair = await about_to_swap()
+    pair.story.build.environment.is_migrating = True
+
+    await pair.run(timedelta(hours=1))
+
+    assert (await pair.story.job("Keyword")).code == Reason.MIGRATING
+    assert pair.on == (True, False)
+    assert pair.story.twins.notices.told == []

@@ -1,0 +1,143 @@
+"""Swaps on a platform whose reads lag longer than is assumed, or that gives no answer at all."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.flow import FlowState
+from shared.domain.jobs.flow_states import JobState
+from shared.errors import Transient
+from shared.reason import Reason
+from shared.use_cases import change_remediation
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.run_daily_check import sweep
+from tests.fakes.flow_service import turn_off, turn_on
+from tests.functional.scenarios.swap_scenario import Pair, about_to_swap, stop_writes
+
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+
+
+async def undo(pair: Pair) -> None:
+    """Order the rollback."""
+    await change_remediation.roll_back(pair.story.services, pair.story.remediation.id)
+
+
+@pytest.mark.parametrize(
+    ("lag", "seconds"), [(170.0, 61), (170.0, 169), (240.0, 150), (240.0, 200)]
+)
+@pytest.mark.parametrize("give_up", [stop_writes, undo])
+async def test_the_way_back_is_a_write_also_where_reads_lag_longer_than_is_assumed(
+    lag: float, seconds: int, give_up: Any
+) -> None:
+    """Minutes where the setting says one: the original reads as on, and is off."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    await pair.run(timedelta(seconds=seconds))
+    assert pair.on == (False, False)
+    await give_up(pair)
+
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+
+
+async def believed_too_early(*, is_rolled_back: bool = False) -> Pair:
+    """Return a pair that is off, of a job that was told by old reads that one of them is on."""
+    pair = await about_to_swap()
+    if is_rolled_back:
+        await pair.run(timedelta(days=10))
+    pair.refuse(pair.copy, pair.original)
+    if is_rolled_back:
+        await pair.story.roll_back(run=MINUTE)
+    else:
+        await pair.run(MINUTE)
+    assert pair.on == (False, False)
+    shown = pair.copy if is_rolled_back else pair.original
+    turn_on(pair.story.world, shown, pair.story.build.owner)
+    await pair.run(DAY)
+    assert (await pair.story.job("Keyword")).state is JobState.BLOCKED
+    turn_off(pair.story.world, shown)
+    return pair
+
+
+@pytest.mark.parametrize("is_rolled_back", [False, True])
+async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
+    is_rolled_back: bool,
+) -> None:
+    """The daily look finds both off: told, first in every list, and turned on once it can be."""
+    pair = await believed_too_early(is_rolled_back=is_rolled_back)
+    told = len(pair.story.twins.notices.told)
+    await resend_overdue(pair.story.services)
+
+    await sweep(pair.story.services, "2026-03-04")
+    await pair.run(MINUTE)
+
+    assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
+    assert [one.code for one in pair.story.twins.notices.told[told:]] == [Reason.NEITHER_ON]
+    pair.refusals.clear()
+    await pair.run(15 * MINUTE)
+    assert any(pair.on)
+
+
+async def test_the_undo_of_a_pair_that_is_off_writes_whatever_reads_and_switches_say() -> None:
+    """Nothing that the job wrote has turned one on: that one reads as on is from before."""
+    pair = await believed_too_early()
+    pair.refusals.clear()
+    pair.story.world.assumptions.read_lag_seconds = (240.0, 240.0)
+    turn_on(pair.story.world, pair.original, pair.story.build.owner)
+    await pair.run(DAY)
+    turn_off(pair.story.world, pair.original)
+    await stop_writes(pair)
+    await undo(pair)
+
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+
+
+async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_person() -> None:
+    """Both are off: the original comes on, and then the swap begins with its looks."""
+    pair = await believed_too_early()
+
+    await pair.story.retry(run=DAY)
+    assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
+    pair.refusals = {pair.copy.workflow_id: pair.refusals[pair.copy.workflow_id]}
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+    assert (await pair.story.job("Keyword")).original_was_on
+
+
+@pytest.mark.parametrize(
+    ("assumptions", "error", "code"),
+    [
+        ({}, Transient("503"), Reason.STATE),
+        ({"read_lag_seconds": (240.0, 240.0)}, None, Reason.NOT_SHOWN),
+    ],
+    ids=["the copy alone gets no answer", "reads lag too long"],
+)
+async def test_a_swap_that_would_go_the_same_way_again_is_not_begun_again(
+    assumptions: dict[str, object], error: Exception | None, code: Reason
+) -> None:
+    """Each time both would be off for minutes: the original is stopped once, and a person asked."""
+    pair = await about_to_swap(is_outside=True, **assumptions)
+    if error:
+        pair.refuse(pair.copy, error=error)
+
+    await pair.run(DAY)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code, bool(job.instruction)) == (JobState.BLOCKED, code, True)
+    assert pair.on == (True, False)
+    assert pair.switched(pair.original).count(FlowState.OFF) == 1
+
+
+async def test_a_copy_that_this_job_stopped_is_not_taken_for_one_that_came_late() -> None:
+    """Reads lag longer than is assumed: it reads as on, from before it was stopped again."""
+    pair = await about_to_swap(is_outside=True, read_lag_seconds=(170.0, 170.0))
+    await pair.run(timedelta(seconds=151))
+    await pair.story.retry()
+
+    await pair.run(timedelta(minutes=30))
+
+    assert pair.on == (True, False)

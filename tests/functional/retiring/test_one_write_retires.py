@@ -1,0 +1,66 @@
+"""An original goes off and out of the way by name in one write."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, WorkflowChange
+from shared.domain.jobs.flow_states import JobState
+from shared.errors import Refused
+from shared.ports import Workflows
+from tests.fakes.ports import Ports
+from tests.functional.scenarios.remediation_scenario import Story, planned
+
+
+class Watched:
+    """Workflows: notes each change, and may refuse those that do two things."""
+
+    def __init__(self, workflows: Workflows, *, takes_both: bool) -> None:
+        self._workflows: Any = workflows
+        self._takes_both = takes_both
+        self.changes: list[tuple[str, FlowState | None, bool]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._workflows, name)
+
+    async def update(
+        self, environment: Environment, workflow_id: str, change: WorkflowChange, *, etag: str
+    ) -> None:
+        """Note what is changed, and change it."""
+        self.changes.append((workflow_id, change.state, change.name is not None))
+        if change.state and change.name and not self._takes_both:
+            raise Refused("One at a time.", code="0x80040216", status=400)
+        await self._workflows.update(environment, workflow_id, change, etag=etag)
+
+
+BOTH, OFF, NAME = (FlowState.OFF, True), (FlowState.OFF, False), (None, True)
+
+
+@pytest.mark.parametrize(
+    ("takes_both", "writes"), [(True, [BOTH]), (False, [BOTH, OFF, NAME])], ids=str
+)
+async def test_what_goes_off_has_its_name_by_then(
+    *, takes_both: bool, writes: list[tuple[FlowState | None, bool]]
+) -> None:
+    """Where the platform does not take both at once, each is written by itself."""
+    story = Story()
+    original = story.build.http_flow("Orders")
+    watched = Watched(story.twins.ports.workflows, takes_both=takes_both)
+
+    def watching(ports: Ports) -> Ports:
+        return replace(ports, workflows=cast("Workflows", watched))
+
+    story.around = watching
+    story.renew()
+    await planned(story)
+    await story.approve()
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert not original.is_on
+    assert original.name == "Orders (retired, MMK)"
+    mine = [
+        (state, named) for flow, state, named in watched.changes if flow == original.workflow_id
+    ]
+    assert mine == writes

@@ -1,0 +1,270 @@
+"""Calls of copies that a firewall keeps out: found in their runs, explained, and no more retired.
+
+The firewall was open when the copies were proven, or is one that the app does not read.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.core.profiles import Profile
+from shared.alerts import forget_settled
+from shared.domain.alert import Notice
+from shared.domain.flow import Run
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.errors import Unavailable
+from shared.use_cases.change_environment import waive_gap
+from shared.use_cases.change_remediation import retry
+from shared.use_cases.run_daily_check import sweep
+from tests.fakes import definition_builder as define
+from tests.fakes.alerts import NoticesTwin
+from tests.fakes.flow_reports import FlowReportsTwin
+from tests.fakes.run_jobs import run_flow
+from tests.fakes.tenant import TwinFlow, TwinRun
+from tests.functional.scenarios.remediation_scenario import Story
+
+HOST = "erp.contoso.example"
+WEST = "PowerPlatformPlex.WestEurope"
+DAY = timedelta(days=1)
+
+
+def erp(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
+    """Return the firewall before the system that both flows call."""
+    rule = FirewallRule(
+        name="flows", access=Access.ALLOW, sources=("LogicApps.WestEurope", *sources)
+    )
+    return Firewall(
+        kind="app_service",
+        id="/firewalls/erp",
+        name="erp",
+        hosts=hosts,
+        rules=(rule,),
+        default=Access.DENY,
+    )
+
+
+@pytest.fixture(params=Profile)
+async def story(request: pytest.FixtureRequest) -> Story:
+    """Two flows that call one host, and one that calls another; their copies are in use."""
+    story = Story(profile=request.param)
+    call = {"Call": define.http_action(f"https://{HOST}/")}
+    for name in ("Orders", "Invoices"):
+        story.build.http_flow(name, call)
+    story.build.http_flow("Labels", {"Call": define.http_action("https://labels.example/")})
+    tags = {WEST: ["20.1.0.0/24"], "LogicApps.WestEurope": ["20.9.0.0/24"]}
+    story.world.service_tags = {WEST.lower(): tags[WEST], **tags}
+    story.world.firewalls = [erp(WEST)]
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(hours=3))
+    return story
+
+
+async def copy_of(story: Story, name: str) -> TwinFlow:
+    """Return the copy of a flow."""
+    job = await story.job(name)
+    return story.world.workflow(job.environment_id, job.copy_id)
+
+
+async def called(story: Story, name: str) -> TwinRun:
+    """Let a copy be called, and its run end."""
+    run = run_flow(story.world, await copy_of(story, name))
+    story.world.clock.advance(timedelta(minutes=1))
+    return run
+
+
+async def swept(story: Story, days: int) -> None:
+    """Sweep once a day."""
+    for _ in range(days):
+        await sweep(story.services, f"{story.world.clock.now():%Y-%m-%d}")
+        await story.run(DAY)
+
+
+async def states(story: Story) -> dict[str, tuple[JobState, str]]:
+    """Return each job's state and code, by title."""
+    return {one.display_name: (one.state, one.code) for one in (await story.jobs()).values()}
+
+
+async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(story: Story) -> None:
+    """With flow, action, host and the firewall that lacks the range; told once."""
+    story.world.firewalls = [erp()]
+    run = await called(story, "Orders")
+    assert "actively refused it" in run.error
+
+    await swept(story, days=20)
+    stopped = await states(story)
+
+    assert stopped["Orders"] == stopped["Invoices"] == (JobState.BLOCKED, "call_refused")
+    assert stopped["Labels"][0] is JobState.RETIRED
+    reason = (await story.job("Invoices")).reason
+    assert f"The call of {HOST} by 'Call' in the copy of Orders was actively refused" in reason
+    assert "erp refuses addresses of PowerPlatformPlex.WestEurope" in reason
+    assert f"[refused_call:{HOST}]" in reason
+    assert [one.code for one in story.twins.notices.told].count("call_refused") == 1
+
+
+async def test_jobs_go_on_when_a_later_run_got_through(story: Story) -> None:
+    """By the sweep, and health forgets it; an older run that was refused says nothing any more."""
+    story.world.firewalls = [erp()]
+    await called(story, "Orders")
+    await swept(story, days=20)
+    story.world.firewalls = [erp(WEST)]
+    await swept(story, days=2)
+    waiting = await states(story)
+    await called(story, "Orders")
+    await swept(story, days=2)
+    await forget_settled(story.services)
+
+    assert waiting["Invoices"] == (JobState.BLOCKED, "call_refused")
+    assert {state for state, _ in (await states(story)).values()} == {JobState.RETIRED}
+    assert await story.services.tables.notices.all("notice") == []
+
+
+async def test_a_success_settles_nothing_while_a_gap_is_known(story: Story) -> None:
+    """A firewall that lets a part in lets some calls through; a person may waive it by its name."""
+    story.world.firewalls = [erp()]
+    await called(story, "Orders")
+    await swept(story, days=20)
+    run = await called(story, "Orders")
+    run.failed, run.error, run.failed_action = False, "", ""
+    await swept(story, days=2)
+    await retry(story.services, story.remediation.id)
+    await story.run(timedelta(hours=1))
+    still = await states(story)
+
+    environment = story.build.environment.id
+    count = await waive_gap(story.services, environment, f"refused_call:{HOST}", "by the proxy")
+    await story.run(timedelta(days=1))
+
+    assert still["Orders"] == still["Invoices"] == (JobState.BLOCKED, "call_refused")
+    assert count == 2
+    assert {state for state, _ in (await states(story)).values()} == {JobState.RETIRED}
+
+
+async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copies of a host take turns; one whose call was refused is asked for each day."""
+    titles = {
+        (await copy_of(story, one)).flow_name: one for one in ("Orders", "Invoices", "Labels")
+    }
+    reports, asked = FlowReportsTwin(story.world), list[str]()
+
+    async def runs(environment_id: str, flow_name: str, **options: Any) -> list[Run]:
+        asked.append(titles[flow_name])
+        return await reports.runs(environment_id, flow_name, **options)
+
+    monkeypatch.setattr(story.twins.ports.flow_reports, "runs", runs)
+    story.world.firewalls = [erp()]
+    await called(story, "Invoices")
+    days = []
+    for day in range(4):
+        await sweep(story.services, f"day-{day}")
+        days.append(sorted(asked))
+        asked.clear()
+        story.world.clock.advance(DAY)
+
+    first, second = sorted(days[:2])
+    assert (first, second) == (["Invoices", "Labels"], ["Labels", "Orders"])
+    assert sorted(days[2:]) == [["Invoices", "Labels"], ["Invoices", "Labels", "Orders"]]
+    assert [one.code for one in story.twins.notices.told] == ["call_refused"]
+
+
+@pytest.mark.parametrize("later", [True, False])
+async def test_a_time_out_counts_unless_a_later_run_got_through(story: Story, later: bool) -> None:
+    """A firewall that drops packets would drop the later call too."""
+    run = await called(story, "Orders")
+    run.failed, run.failed_action = True, "Call"
+    run.error = "A connection attempt failed because the connected party did not respond."
+    if later:
+        await called(story, "Orders")
+
+    await story.run(timedelta(days=20))
+
+    blocked = (JobState.BLOCKED, "call_refused")
+    assert ((await states(story))["Orders"] == blocked) is not later
+    if not later:
+        reason = (await story.job("Orders")).reason
+        assert "timed out" in reason
+        assert "Every firewall that this app reads lets PowerPlatformPlex in." in reason
+
+
+async def test_what_another_action_failed_for_stops_nothing(story: Story) -> None:
+    """Runs fail for many causes, before the key and after."""
+    run = await called(story, "Orders")
+    run.failed, run.failed_action, run.error = True, "Call", "404 NotFound"
+
+    await story.run(timedelta(days=20))
+
+    assert (await states(story))["Orders"][0] is JobState.RETIRED
+
+
+async def test_the_owner_of_a_host_is_named_where_nothing_that_is_read_stands_before_it(
+    story: Story,
+) -> None:
+    """The prefixes that they have to open are in the instruction."""
+    run = await called(story, "Labels")
+    run.failed, run.failed_action = True, "Call"
+    run.error = "…because the target machine actively refused it."
+
+    await story.run(timedelta(days=20))
+    job = await story.job("Labels")
+
+    assert (
+        "Nothing that this app reads answers for labels.example, which Labels calls." in job.reason
+    )
+    assert "Ask its owner to let in inbound HTTPS from PowerPlatformPlex.WestEurope" in (
+        job.instruction
+    )
+
+
+async def test_a_copy_that_is_rolled_back_stops_nobody_any_more(story: Story) -> None:
+    """Its runs come from where nobody looks again."""
+    story.world.firewalls = [erp()]
+    await called(story, "Orders")
+    await swept(story, days=20)
+    await story.roll_back((await story.job("Orders")).original_id)
+    story.world.firewalls = [erp(WEST)]
+
+    await swept(story, days=1)
+
+    assert (await states(story))["Invoices"][0] is JobState.RETIRED
+
+
+async def test_a_refused_call_stands_for_longer_than_runs_are_kept(story: Story) -> None:
+    """Nobody has called since: what nobody has mended or waived is not over by time."""
+    story.world.firewalls = [erp()]
+    await called(story, "Orders")
+    await swept(story, days=40)
+    await forget_settled(story.services)
+
+    stopped = await states(story)
+    notices = await story.services.tables.notices.all("notice")
+    assert stopped["Orders"] == stopped["Invoices"] == (JobState.BLOCKED, "call_refused")
+    assert [one.code for one in notices] == ["call_refused"]
+
+
+async def test_who_died_before_telling_tells_at_the_next_look(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is there, and nobody has heard of it."""
+
+    async def die(_: NoticesTwin, notice: Notice) -> None:
+        raise Unavailable(f"died before {notice.code} was told")
+
+    story.world.firewalls = [erp()]
+    await called(story, "Labels")
+    await called(story, "Orders")
+    await called(story, "Invoices")
+    monkeypatch.setattr(NoticesTwin, "tell", die)
+    await sweep(story.services, "dies")
+    noted = await story.services.tables.refused_calls.all()
+    monkeypatch.undo()
+    story.world.firewalls = [erp(WEST)]
+    await sweep(story.services, "goes on")
+
+    assert [one.host for one in noted] == [HOST]
+    assert [one.code for one in story.twins.notices.told] == ["call_refused"]

@@ -1,0 +1,68 @@
+"""An original that no application may turn on: the operator does, or its owner is asked to."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from shared.adapters.entra.no_service_account import NoOperator
+from shared.reason import Reason
+from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.fakes.ports import Ports
+from tests.functional.scenarios.swap_scenario import about_to_swap, stop_writes
+
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_where_no_application_may_turn_a_flow_on_the_operator_does(
+    *, is_stopped: bool
+) -> None:
+    """Of a flow without a row, whose owner nobody can act for; also with the kill switch on."""
+    lag = (30.0, 30.0)
+    pair = await about_to_swap(is_outside=True, applications_activate=False, read_lag_seconds=lag)
+    pair.refuse(pair.copy)
+    await pair.run(SECOND)
+    if is_stopped:
+        await stop_writes(pair)
+
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+    assert pair.story.twins.notices.told == []
+    await set_kill_switch(pair.story.services, is_on=False, by="tests", reason="")
+    await pair.run(DAY)
+    assert pair.original.co_owners == {}
+    assert (await pair.story.job("Keyword")).borrowed == ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unset:
+    """Stands before the port of co-owners, without an operator."""
+
+    ports: Ports
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self.ports.flow_access, name)
+
+    async def start(self, environment_id: str, flow_name: str) -> None:
+        """Refuse, as the product does then."""
+        await NoOperator().object_id()
+
+
+async def test_without_an_operator_its_owner_is_asked_to() -> None:
+    """The platform's refusal is the reason, not the operator that would be another way."""
+    pair = await about_to_swap(is_outside=True, applications_activate=False)
+    pair.refuse(pair.copy)
+    earlier = pair.story.around
+    pair.story.around = lambda ports: replace(earlier(ports), flow_access=cast("Any", Unset(ports)))
+    pair.story.renew()
+
+    await pair.run(MINUTE)
+
+    job = await pair.story.job("Keyword")
+    assert job.code == Reason.NEITHER_ON
+    assert "MissingUserDetails" in job.reason
+    assert "Have the flow's owner turn it on once" in job.instruction

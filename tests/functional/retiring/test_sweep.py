@@ -1,0 +1,336 @@
+"""The daily sweep: retired originals that are on again, and what gives no answer."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, KnownFlow, ReportedFlow
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.keys.key import KeyVault
+from shared.domain.plans.remediation import RemediationMode
+from shared.errors import NotFound, ProductError, Refused, Throttled, Unavailable
+from shared.ports import Page
+from shared.queues import ENVIRONMENT_JOBS
+from shared.services import Services
+from shared.use_cases import change_remediation
+from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.set_kill_switch import set_kill_switch
+from tests.fakes import definition_builder as define
+from tests.fakes.driver import USE_CASES
+from tests.functional.rolling_back.frozen_delivery import freeze, make_story
+from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.two_environments import TwoEnvironments
+
+
+class NoRow:
+    """Dataverse without the row of one flow."""
+
+    def __init__(self, services: Services, workflow_id: str) -> None:
+        self._workflows: Any = services.workflows
+        self._missing = workflow_id
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._workflows, name)
+
+    async def known_each(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> dict[str, KnownFlow | ProductError]:
+        """Return rows, but not that one."""
+        found: dict[str, KnownFlow | ProductError]
+        found = await self._workflows.known_each(environment, workflow_ids)
+        return {
+            one: NotFound("no row") if one == self._missing else known
+            for one, known in found.items()
+        }
+
+
+class ClosedIn:
+    """Dataverse that gives no answer in one environment."""
+
+    def __init__(self, services: Services, environment_id: str, error: ProductError) -> None:
+        self._workflows: Any = services.workflows
+        self._closed = environment_id
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._workflows, name)
+
+    async def known_each(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> dict[str, KnownFlow | ProductError]:
+        """Return rows of another environment."""
+        if environment.id == self._closed:
+            return dict.fromkeys(workflow_ids, self._error)
+        found: dict[str, KnownFlow | ProductError]
+        found = await self._workflows.known_each(environment, workflow_ids)
+        return found
+
+
+class SilentVault:
+    """Keys whose vault does not answer."""
+
+    def __init__(self, services: Services) -> None:
+        self._keys: Any = services.keys
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._keys, name)
+
+    async def vault(self, vault_id: str) -> KeyVault:
+        """Give no answer."""
+        raise Unavailable(f"no answer from {vault_id}")
+
+
+class Lists:
+    """The flow service, whose list is bare or refused."""
+
+    def __init__(self, services: Services, *, is_busy: bool = False) -> None:
+        self._pages: Any = services.flow_pages
+        self._is_busy = is_busy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pages, name)
+
+    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+        """Return the flows without their states."""
+        if self._is_busy:
+            raise Throttled("used up")
+        page = await self._pages.flows(environment_id, cursor)
+        return replace(page, items=tuple(replace(one, state=None) for one in page.items))
+
+
+async def retired() -> tuple[Story, Services]:
+    """Return a story whose original in no solution is retired and on again, and no row shows it."""
+    story = Story()
+    form = story.build.power_apps_v1_flow("Old form")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    assert (await story.job("Old form")).state is JobState.RETIRED
+    form.state = FlowState.ON
+    services = story.services
+    return story, replace(services, workflows=NoRow(services, form.workflow_id))
+
+
+@pytest.mark.parametrize("is_bare", [False, True])
+async def test_an_original_without_a_row_that_is_on_again_is_reported(is_bare: bool) -> None:
+    """The flow service is asked where Dataverse knows nothing; a bare list is no answer."""
+    _, services = await retired()
+    if is_bare:
+        services = replace(services, flow_pages=Lists(services))
+
+    result = await sweep(services, "today")
+
+    assert result.came_back == ("Old form",)
+
+
+async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFixture) -> None:
+    """What was not seen is said, and the environment is swept all the same."""
+    story, services = await retired()
+    services = replace(services, flow_pages=Lists(services, is_busy=True))
+    before = len(await story.services.tables.remediations.all())
+
+    result = await sweep(services, "today")
+
+    assert result.came_back == ()
+    assert result.not_looked_at == 1
+    assert "1 of 1 retired originals without a row in Dataverse" in caplog.text
+    assert len(await story.services.tables.remediations.all()) == before + 1
+
+
+@pytest.mark.parametrize("silent", [Throttled("used up"), Refused("no", code="403", status=403)])
+async def test_an_environment_that_gives_no_answer_holds_up_no_other(
+    caplog: pytest.LogCaptureFixture, silent: ProductError
+) -> None:
+    """Each is swept, and what is on again in the others is reported."""
+    story = TwoEnvironments()
+    flows = [
+        build.http_flow(f"Orders of {build.environment.display_name}") for build in story.builders
+    ]
+    story.prepare()
+    await story.opt_in_both()
+    await story.order_of(*story.builders)
+    await story.run(timedelta(days=30))
+    for flow in flows:
+        flow.state = FlowState.ON
+    closed = story.build.environment
+    services = replace(story.services, workflows=ClosedIn(story.services, closed.id, silent))
+    before = len(await services.tables.remediations.all())
+
+    result = await sweep(services, "today")
+
+    assert result.came_back == (f"Orders of {story.other.environment.display_name}",)
+    assert f"1 of 1 retired originals in {closed.display_name} were not looked" in caplog.text
+    assert result.not_looked_at == 1
+    assert len(await services.tables.remediations.all()) == before + 2
+
+
+async def test_a_vault_that_does_not_answer_holds_up_no_sweep(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A vault behind a firewall is silent every day; the environments are swept every day."""
+    story, services = await retired()
+    services = replace(services, keys=SilentVault(services))
+    before = len(await story.services.tables.remediations.all())
+
+    result = await sweep(services, "today")
+
+    assert result.came_back == ("Old form",)
+    assert "the key of policy cmk-eu is not known" in caplog.text
+    assert len(await story.services.tables.remediations.all()) == before + 1
+
+
+async def test_an_original_without_a_row_that_is_off_or_deleted_is_not_reported() -> None:
+    """Only what is on runs."""
+    story, services = await retired()
+    form = next(one for one in story.world.flows() if one.name.startswith("Old form"))
+    form.state = FlowState.OFF
+
+    off = (await sweep(services, "today")).came_back
+    form.is_deleted = True
+    gone = (await sweep(services, "tomorrow")).came_back
+
+    assert off == gone == ()
+
+
+async def test_a_plan_that_waits_for_approval_gets_no_second_one_beside_it() -> None:
+    """The next sweep plans anew when it has expired or was decided on."""
+    story = Story()
+    story.build.flow("Orders", define.http_trigger(), {})
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+
+    await sweep(story.services, "2026-11-02")
+    (before,) = await story.services.tables.remediations.all()
+    await story.run(timedelta(days=8))
+    await sweep(story.services, "2026-11-10")
+    await story.run(timedelta(hours=1))
+
+    after = await story.services.tables.remediations.all()
+    assert before == story.remediation
+    assert len(after) == 2
+    states = {job.state for job in await story.services.tables.environment_jobs.all()}
+    assert states == {EnvironmentJobState.CANCELLED, EnvironmentJobState.AWAITING_APPROVAL}
+
+
+async def test_an_order_for_one_flow_does_not_keep_the_others_from_the_sweep() -> None:
+    """Its plan is about that flow alone."""
+    story = Story()
+    flow = story.build.flow("Orders", define.http_trigger(), {})
+    story.build.link()
+    await story.opt_in()
+    await story.order(RemediationMode.APPLY, flow.workflow_id)
+
+    await sweep(story.services, "2026-11-02")
+
+    assert len(await story.services.tables.remediations.all()) == 2
+
+
+async def rolled_back() -> Story:
+    """Return a story whose job is rolled back and whose copy is on."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    await story.roll_back()
+    job = await story.job("Orders")
+    assert job.state is JobState.ROLLED_BACK
+    story.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
+    return story
+
+
+async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> None:
+    """Whoever turned it on: a delivery that woke long after its host should have ended it, say."""
+    story = await rolled_back()
+    job = await story.job("Orders")
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+
+    await sweep(story.services, "today")
+    first = copy.state
+    copy.state = FlowState.ON
+    await sweep(story.services, "today")
+
+    assert (first, copy.state) == (FlowState.OFF, FlowState.OFF)
+    (told,) = story.twins.notices.told
+    assert (told.code, told.row[2]) == ("stray_copy", job.id)
+    assert "The job of Orders: rolled_back." in told.cause
+    after = await story.job("Orders")
+    assert (after.state, after.lease_until) == (JobState.ROLLED_BACK, None)
+
+
+async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_and_told() -> None:
+    """The job is rolled back, the original off, the copy on: turned off, neither would run."""
+    story = await rolled_back()
+    job = await story.job("Orders")
+    story.world.workflow(job.environment_id, job.original_id).state = FlowState.OFF
+
+    await sweep(story.services, "today")
+
+    assert story.world.workflow(job.environment_id, job.copy_id).is_on
+    assert "the copy is left on" in story.twins.notices.told[0].cause
+
+
+async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
+    """Nor is it when the flow is planned again and cancelled before it began."""
+    story = await rolled_back()
+    job = await story.job("Orders")
+    story.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
+    await sweep(story.services, "today")
+    await story.order(RemediationMode.APPLY, job.original_id, cause="again")
+    story.driver.use_cases = {ENVIRONMENT_JOBS: USE_CASES[ENVIRONMENT_JOBS]}
+    await story.approve(run=timedelta(hours=1))
+    await change_remediation.cancel(story.services, story.remediation.id)
+    story.driver.use_cases = USE_CASES
+    await story.run(timedelta(hours=1))
+    after = await story.job("Orders")
+
+    await sweep(story.services, "tomorrow")
+
+    assert after.state is JobState.CANCELLED
+    assert story.twins.notices.told == []
+
+
+@pytest.mark.parametrize("sleep", [timedelta(minutes=9), timedelta(days=2)])
+async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
+    sleep: timedelta,
+) -> None:
+    """Its create was frozen: while the rollback waits for it, or longer than anybody waits."""
+    story = make_story(lambda s: s.build.http_flow("Orders"))
+    await freeze(story, "WorkflowsTwin.create", sleeps=sleep)
+    job = await story.job("Orders")
+    await change_remediation.cancel(story.services, story.remediation.id)
+    await story.run(timedelta(days=3))
+    after = await story.job("Orders")
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+
+    await sweep(story.services, "today")
+
+    is_late = sleep > timedelta(hours=1)
+    assert (after.state, copy.state) == (JobState.ROLLED_BACK, FlowState.OFF)
+    assert after.history[-1].text.endswith("there is no copy." if is_late else "the copy is off.")
+    told = [(one.code, copy.workflow_id in one.cause) for one in story.twins.notices.told]
+    assert told == [("stray_copy", True)] * is_late
+
+
+async def test_a_copy_that_no_job_wants_stays_on_while_nothing_may_be_written() -> None:
+    """It is told of all the same, and the next sweep turns it off."""
+    story = await rolled_back()
+    job = await story.job("Orders")
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+    await set_kill_switch(story.services, is_on=True, by="tests", reason="")
+
+    await sweep(story.services, "today")
+
+    meanwhile = copy.state
+    assert [one.code for one in story.twins.notices.told] == ["stray_copy"]
+    await set_kill_switch(story.services, is_on=False, by="tests", reason="")
+    await sweep(story.services, "tomorrow")
+    assert (meanwhile, copy.state) == (FlowState.ON, FlowState.OFF)

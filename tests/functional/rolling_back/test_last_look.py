@@ -1,0 +1,152 @@
+"""What comes about after a rollback has looked: it waits for it, looks once more and mends it."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from shared.domain.jobs.flow_job import RollbackStage
+from shared.domain.jobs.flow_states import JobState
+from shared.errors import Unavailable
+from shared.use_cases import change_remediation
+from tests.fakes.crash import Killed
+from tests.fakes.invariants import watch
+from tests.fakes.ports import Ports
+from tests.fakes.snapshot import differences, take_snapshot
+from tests.functional.scenarios.remediation_scenario import Story, planned
+
+MINUTE = timedelta(minutes=1)
+
+
+class Late:
+    """Stands before the app settings: one write is not answered, and done later."""
+
+    def __init__(self, settings: object, at: int) -> None:
+        """Let the write of this number be late."""
+        self._settings = settings
+        self._at = at
+        self._writes = 0
+        self.wanted: tuple[str, dict[str, str]] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._settings, name)
+
+    async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
+        """Write, or say that no answer came."""
+        self._writes += 1
+        if self._writes == self._at:
+            self.wanted = (site_id, dict(settings))
+            raise Unavailable("no answer in time")
+        await self._settings.write(site_id, settings)  # type: ignore[attr-defined]
+
+
+async def test_a_write_that_comes_about_after_its_caller_was_put_back_is_put_back_too() -> None:
+    """Its delivery ended with an error, in good order; nobody heard of what was under way."""
+    story = Story(settings=Story().settings.model_copy(update={"quiet_period": 30 * MINUTE}))
+    site = story.build.app_setting_caller(story.build.http_flow("Orders"))
+    story.build.link()
+    story.build.share_connections()
+    before = take_snapshot(story.world)
+    watch(story.world)
+    late = Late(story.twins.ports.app_settings, at=1)
+    story.around = around(late)
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.UPDATING_CALLERS)
+    await story.run(timedelta(0))
+    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
+    await story.run(timedelta(seconds=20))
+    job = await story.job("Orders")
+    assert job.rollback_stage in {RollbackStage.COPY_QUIET, RollbackStage.COPY_OFF}
+
+    assert late.wanted is not None
+    site.settings = late.wanted[1]
+    await story.run(timedelta(days=1))
+
+    job = await story.job("Orders")
+    assert job.state is JobState.ROLLED_BACK
+    assert any("had not ended" in change.text for change in job.history)
+    assert differences(before, story.world) == []
+    story.world.traffic.beat(story.world)
+    assert story.world.traffic.lost == []
+    assert story.world.violations == []
+
+
+async def test_a_rollback_waits_for_no_delivery_that_has_ended() -> None:
+    """Nothing is under way: it takes no longer than reads lag behind the swap a moment ago."""
+    story = Story()
+    story.build.keyword_flow("Keyword")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Keyword", JobState.WATCHED)
+
+    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
+    await story.run(2 * story.settings.reads_lag)
+
+    assert (await story.job("Keyword")).state is JobState.ROLLED_BACK
+
+
+def around(late: Late) -> Callable[[Ports], Ports]:
+    """Return what puts `late` before the port."""
+    return lambda ports: replace(ports, app_settings=late)
+
+
+async def test_another_jobs_late_write_of_the_same_app_is_seen_before_the_copy_goes_off() -> None:
+    """It writes all settings, as they were when it read them: this job's caller among them."""
+    story = Story()
+    site = story.build.app_setting_caller(story.build.http_flow("Orders"))
+    story.build.link()
+    story.build.share_connections()
+    before = take_snapshot(story.world)
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(days=1))
+    moved = dict(site.settings)
+
+    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
+    await story.run(timedelta(0))
+    site.settings = moved
+    await story.run(timedelta(days=30))
+
+    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert differences(before, story.world) == []
+
+
+async def test_a_flow_that_may_just_have_been_stopped_is_not_counted_as_back() -> None:
+    """The process dies between the stop of a child and its row; the family goes back at once.
+
+    The child's row still says that its original is on: its parent's would be refused.
+    """
+    story = Story()
+    story.build.family("Billing")
+    story.build.link()
+    story.build.share_connections()
+    before = take_snapshot(story.world)
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    await story.until("Billing grandparent", JobState.RETIRED)
+    child = await story.job("Billing parent")
+    original = story.world.workflow(child.environment_id, child.original_id)
+
+    def dies(_: object = None) -> list[str]:
+        if not original.is_on:
+            raise Killed
+        return []
+
+    story.world.watchers.append(dies)
+    story.driver.meanwhile = dies  # nobody goes on
+    with suppress(Killed):
+        await story.run(timedelta(days=20))
+    story.world.watchers.clear()
+    story.driver.meanwhile = list
+    assert (await story.job("Billing parent")).state is not JobState.RETIRED
+
+    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
+    await story.run(timedelta(days=40))
+
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.ROLLED_BACK}
+    assert differences(before, story.world) == []

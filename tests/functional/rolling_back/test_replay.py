@@ -1,0 +1,145 @@
+"""A rollback of a polling original says what it replays before it does it."""
+
+from datetime import timedelta
+
+import pytest
+
+from functions import remediation_actions_api
+from shared.bootstrap import provide
+from shared.domain.jobs.flow_states import JobState
+from shared.errors import Blocked
+from shared.use_cases import change_remediation
+from tests.fakes import definition_builder as define
+from tests.fakes.tenant import TwinFlow
+from tests.functional.cli.cli_app import served_app
+from tests.functional.scenarios.app_calls import call
+from tests.functional.scenarios.disturbance import disturb
+from tests.functional.scenarios.remediation_scenario import Story, planned
+
+HOUR = timedelta(hours=1)
+
+
+def polling_parent(story: Story) -> TwinFlow:
+    """Add a flow that asks Teams for messages and runs a child that stays: it is swapped."""
+    child = story.build.http_flow("Child", {"Answer": define.response_action()})
+    trigger = define.connector_trigger("shared_teams", "OnNewChannelMessage")
+    actions = {"Run": define.child_flow_action(child.workflow_id)}
+    connections = {"shared-teams-1": "shared_teams"}
+    return story.build.flow("Poll", trigger, actions, connections=connections)
+
+
+async def swapped() -> tuple[Story, TwinFlow]:
+    """Return a story whose polling original has been off for a while."""
+    story = Story()
+    poll = polling_parent(story)
+    await planned(story)
+    await story.approve(run=timedelta(hours=5))
+    assert not poll.is_on
+    return story, poll
+
+
+@pytest.mark.parametrize("undo", [change_remediation.roll_back, change_remediation.cancel])
+async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: object) -> None:
+    """It names the flow and since when it is off; nothing is undone, its family neither."""
+    story, poll = await swapped()
+    before = await story.jobs()
+
+    with pytest.raises(Blocked, match=r"Poll \(since 20.* UTC, \d+ (h|min)\)") as caught:
+        await undo(story.services, story.remediation.id)  # type: ignore[operator]  # one of two
+    await story.run(HOUR)
+
+    assert caught.value.code == "replay"
+    assert "--replay-backlog" in caught.value.instruction
+    assert not poll.is_on
+    after = await story.jobs()
+    assert {name: job.requested for name, job in after.items()} == dict.fromkeys(before)
+    assert after["Poll"].state is not JobState.ROLLING_BACK
+
+
+async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_job() -> None:
+    """The answer, and the notes of the job, say which flow and since when."""
+    story, poll = await swapped()
+    sent = (await story.job("Poll")).original_sent
+
+    done = await change_remediation.roll_back(story.services, story.remediation.id, replay=True)
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Poll")
+    assert [one.display_name for one in done.replays] == ["Poll"]
+    assert sent
+    assert done.replays[0].since == sent.first
+    assert job.state is JobState.ROLLED_BACK
+    assert any(note.startswith("Replays what is pending: Poll (since ") for note in job.notes)
+    assert poll.is_on
+
+
+async def test_over_http_the_refusal_is_a_conflict_and_the_answer_lists_the_replays() -> None:
+    """An order without a word on it gets 409 and the code; with it, 202 and the flows."""
+    story, poll = await swapped()
+    provide(story.services)
+    identity = story.remediation.id
+
+    refused = await call(remediation_actions_api.roll_back_remediation, None, id=identity)
+    accepted = await call(
+        remediation_actions_api.roll_back_remediation, {"replay": True}, id=identity
+    )
+
+    assert (refused.status, refused.document["code"]) == (409, "replay")
+    assert "Poll (since" in refused.document["detail"]
+    assert accepted.status == 202
+    assert [one["workflow_id"] for one in accepted.document["replays"]] == [poll.workflow_id]
+
+
+async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() -> None:
+    """The rollback was ordered while the original was on: it stops, and goes on when accepted."""
+    story = Story()
+    poll = polling_parent(story)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Poll", JobState.SWAPPING)
+
+    async def order() -> None:
+        await change_remediation.roll_back(story.services, story.remediation.id)
+
+    disturb(story, "environments", "lately", order)
+    await story.run(timedelta(days=20))
+    blocked = await story.job("Poll")
+    was_on = poll.is_on
+    await change_remediation.roll_back(story.services, story.remediation.id, replay=True)
+    await story.run(timedelta(days=60))
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "replay")
+    assert not was_on
+    assert (await story.job("Poll")).state is JobState.ROLLED_BACK
+    assert poll.is_on
+
+
+async def test_a_rollback_of_called_flows_asks_nothing() -> None:
+    """Their originals were on all the time, or are called: nothing is pending."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.keyword_flow("Keyword")
+    await planned(story)
+    await story.approve()
+
+    done = await change_remediation.roll_back(story.services, story.remediation.id)
+
+    assert done.replays == ()
+    assert done.jobs == 2
+
+
+async def test_the_command_line_names_the_flows_and_takes_the_word_for_it() -> None:
+    """Refused it says which option accepts; accepted it lists what is replayed."""
+    story, _ = await swapped()
+    provide(story.services)
+    order = ("remediation", "roll-back", story.remediation.id, "--yes")
+
+    async with served_app() as cli:
+        refused = await cli.run(*order)
+        accepted = await cli.run(*order, "--replay-backlog")
+
+    assert refused.exit_code != 0
+    assert "Poll (since" in refused.output
+    assert "--replay-backlog" in refused.output
+    assert accepted.exit_code == 0
+    assert "Poll replays what came since" in accepted.output

@@ -1,0 +1,80 @@
+"""The flow service's budget as the product keeps it, on the twins: each method is a call."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_ledger import BudgetLimit
+from shared.services import Services
+from tests.fakes.ports import Ports
+from tests.functional.scenarios.remediation_scenario import Story
+
+MINUTE = timedelta(minutes=1)
+#: Ports of the flow service, and those of Dataverse and the admin API that each flow needs.
+SCARCE = ("flow_reports", "flow_access", "flow_switch")
+PLENTY = ("workflows", "flow_sharing", "solutions", "connection_references", "environments")
+#: A write does not wait for the budget.
+WRITES = {"add_operator", "remove_operator", "start", "stop"}
+
+
+@dataclass(slots=True)
+class Meter:
+    """When calls were made, by port."""
+
+    made: dict[str, list[datetime]] = field(
+        default_factory=lambda: {name: [] for name in (*SCARCE, *PLENTY)}
+    )
+
+    @property
+    def scarce(self) -> Sequence[datetime]:
+        """Return when the flow service was called."""
+        return sorted(moment for name in SCARCE for moment in self.made[name])
+
+    def most_in_a_minute(self) -> int:
+        """Return the most calls of the flow service in any minute."""
+        made = self.scarce
+        return max(sum(one - MINUTE < other <= one for other in made) for one in made)
+
+    def counts(self) -> Counter[str]:
+        """Return the calls of the flow service, and of the others."""
+        return Counter(scarce=len(self.scarce), plenty=sum(len(self.made[name]) for name in PLENTY))
+
+
+class Metered:
+    """Stands before a port, all of whose methods are calls."""
+
+    def __init__(
+        self, port: object, budget: CallBudget | None, made: list[datetime], ports: Ports
+    ) -> None:
+        self._port, self._budget, self._made, self._clock = port, budget, made, ports.clock
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+
+        async def metered(*arguments: Any, **named: Any) -> Any:
+            if self._budget:
+                if name not in WRITES:
+                    await self._budget.ready()
+                await self._budget.take(is_write=name in WRITES)
+            self._made.append(self._clock.now())
+            return await method(*arguments, **named)
+
+        return metered
+
+
+def put_on_budget(story: Story, limit: BudgetLimit, meter: Meter) -> None:
+    """Let a story's processes keep this budget, and note their calls."""
+    make = story.driver.make
+
+    def metered(ports: Ports) -> Services:
+        budget, services = CallBudget(ports.store, ports.clock, limit), make(ports)
+        behind: dict[str, Any] = {
+            name: Metered(getattr(services, name), budget if name in SCARCE else None, made, ports)
+            for name, made in meter.made.items()
+        }
+        return replace(services, calls=budget, **behind)
+
+    story.driver.make = metered

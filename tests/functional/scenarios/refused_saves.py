@@ -1,0 +1,56 @@
+"""A platform that refuses to save one flow, and removes its connection references by that."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from shared.domain.flow import WorkflowChange
+from shared.errors import Refused
+from tests.fakes.ports import Ports
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story
+
+
+def references_of(flow: TwinFlow) -> dict[str, Any]:
+    """Return the connection references of a flow."""
+    references: dict[str, Any] = json.loads(flow.client_data)["properties"]["connectionReferences"]
+    return references
+
+
+class RefusingSaves:
+    """Workflows of which one refuses its saves, and loses its references by that."""
+
+    def __init__(self, port: Any, flow: TwinFlow, left: list[BaseException]) -> None:
+        """Refuse for as many saves as `left` has errors."""
+        self._port, self._flow, self._left = port, flow, left
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._port, name)
+
+    async def update(
+        self, environment: Any, workflow_id: str, change: WorkflowChange, *, etag: str
+    ) -> None:
+        """Refuse, or do as the port does."""
+        if workflow_id == self._flow.workflow_id and change.client_data and self._left:
+            error = self._left.pop()
+            document = json.loads(self._flow.client_data)
+            document["properties"]["connectionReferences"] = {}
+            self._flow.client_data = json.dumps(document)
+            raise error
+        await self._port.update(environment, workflow_id, change, etag=etag)
+
+
+def refuse_saves(
+    story: Story, flow: TwinFlow, *, wipes: int, error: BaseException | None = None
+) -> list[BaseException]:
+    """Let the next saves of a flow be refused; returns the errors that are left."""
+    left = [error or Refused("not today", code="Strange", status=400)] * wipes
+
+    def around(ports: Ports) -> Ports:
+        refusing: Any = RefusingSaves(ports.workflows, flow, left)
+        return replace(ports, workflows=refusing)
+
+    story.around = around
+    story.renew()
+    return left

@@ -1,0 +1,210 @@
+"""One remediation on twins, from the order to its end, told in a few lines by the tests."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.core.profiles import PROFILES, Profile
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
+from shared.services import Services
+from shared.settings import Settings
+from shared.use_cases import change_remediation
+from shared.use_cases.approve_plan import Approval, approve
+from shared.use_cases.show_remediation import show_plan
+from shared.use_cases.start_remediation import order_remediation
+from tests.fakes.builder import Builder
+from tests.fakes.crash import Moment, Plan
+from tests.fakes.driver import Driver
+from tests.fakes.ports import Ports, Twins, twins_of
+from tests.fakes.services import services_of, twin_settings
+from tests.fakes.tenant import TwinFlow
+from tests.fakes.test_world import World
+
+#: For the stories that have to end alike on both platforms: they take `profile`.
+on_both_platforms = pytest.mark.parametrize("profile", Profile)
+
+
+async def approve_shown(services: Services, remediation_id: str, *except_flows: str) -> None:
+    """Approve every plan that waits as it is shown at this moment."""
+    plans = await show_plan(services, remediation_id)
+    versions = tuple(plan.version for plan in plans if plan.environment_job.awaits_approval)
+    approval = Approval(versions=versions, by="tests", except_flows=except_flows)
+    await approve(services, remediation_id, approval)
+
+
+class _ReachedError(Exception):
+    """What a test waits for is there."""
+
+
+@dataclass(slots=True)
+class Story:
+    """A tenant of one environment, its traffic, and the app that works on it."""
+
+    mode: Mode = Mode.APPROVE
+    world: World = field(default_factory=World)
+    #: The platform from the moment on in which the app is let in.
+    profile: Profile = Profile.DOCUMENTED
+    settings: Settings = field(default_factory=twin_settings)
+    #: What stands before the ports, such as a budget of calls.
+    around: Callable[[Ports], Ports] = lambda ports: ports
+    #: Firewalls are those of the world's raw Azure resources.
+    has_azure_firewalls: bool = False
+    build: Builder = field(init=False)
+    twins: Twins = field(init=False)
+    driver: Driver = field(init=False)
+    remediation: Remediation = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.build = Builder(self.world)
+        self.twins = twins_of(self.world)
+        self.driver = Driver(twins=self.twins, make=self.make)
+
+    def make(self, ports: Ports) -> Services:
+        """Return what a process of the app is given."""
+        return self._on(self.around(ports))
+
+    def _on(self, ports: Ports) -> Services:
+        return services_of(
+            ports, settings=self.settings, has_azure_firewalls=self.has_azure_firewalls
+        )
+
+    def renew(self) -> None:
+        """Let the app start anew, with what stands around its ports by now."""
+        self.driver = replace(self.driver, _current=None)
+
+    @property
+    def services(self) -> Services:
+        """Services without interruptions, for what a test looks at or decides itself."""
+        return self._on(self.twins.ports)
+
+    async def opt_in(self, **settings: Any) -> None:
+        """Set the environment's mode, and whatever else an administrator decides."""
+        self.world.assumptions.change(PROFILES[self.profile])
+        row = EnvironmentSettings(
+            environment_id=self.build.environment.id, mode=self.mode, **settings
+        )
+        await self.services.tables.environments.upsert(row)
+
+    async def order(
+        self,
+        mode: RemediationMode = RemediationMode.APPLY,
+        *flow_ids: str,
+        cause: str = "order-1",
+        run: timedelta = timedelta(minutes=30),
+    ) -> None:
+        """Order a remediation and let it run until it waits for somebody."""
+        order = Remediation(
+            created=self.services.now,
+            mode=mode,
+            origin=Origin.ORDER,
+            cause=cause,
+            environment_ids=(self.build.environment.id,),
+            flow_ids=flow_ids,
+        )
+        self.remediation = await self.driver.call(lambda s: order_remediation(s, order))
+        await self.run(run)
+
+    async def approve(self, *except_flows: str, run: timedelta = timedelta(days=60)) -> None:
+        """Approve the plan and let time pass: by default until nothing moves any more."""
+        await self.driver.call(lambda s: approve_shown(s, self.remediation.id, *except_flows))
+        if run:
+            await self.run(run)
+
+    async def retry(self, *, run: timedelta = timedelta(days=60)) -> None:
+        """Retry what is stuck and let time pass."""
+        await self.driver.call(lambda s: change_remediation.retry(s, self.remediation.id))
+        await self.run(run)
+
+    async def roll_back(
+        self, *flow_ids: str, run: timedelta = timedelta(days=60), replay: bool = False
+    ) -> None:
+        """Order a rollback and let time pass."""
+        await self.driver.call(
+            lambda s: change_remediation.roll_back(s, self.remediation.id, flow_ids, replay=replay)
+        )
+        await self.run(run)
+
+    async def job(self, title: str) -> FlowJob:
+        """Return the flow job of one original."""
+        return (await self.jobs())[title]
+
+    async def until(self, title: str, state: JobState, *, days: int = 30) -> FlowJob:
+        """Stop after the delivery that brings a job into this state; the next step is not begun."""
+
+        def look() -> None:
+            marks = (f'"display_name":"{title}"', f'"state":"{state}"', '"lease_until":null')
+            for row in self.twins.store.rows.values():
+                if row.table == "jobs" and all(mark in str(row.columns["data0"]) for mark in marks):
+                    raise _ReachedError
+
+        meanwhile, settings = self.driver.meanwhile, self.settings
+        self.settings = settings.model_copy(update={"delivery_goes_on": timedelta(0)})
+        self.renew()
+        self.driver.meanwhile = look
+        try:
+            await self.run(timedelta(days=days))
+        except _ReachedError:
+            return await self.job(title)
+        finally:
+            self.settings = settings
+            self.renew()
+            self.driver.meanwhile = meanwhile
+        raise AssertionError(f"{title} never came to {state}: {await self.jobs()}")
+
+    async def run(self, time: timedelta) -> None:
+        """Let time pass."""
+        await self.driver.run(self.world.clock.now() + time)
+
+    async def jobs(self) -> dict[str, FlowJob]:
+        """Return the flow jobs by the title of the original."""
+        jobs = await self.services.tables.jobs.all(self.build.environment.id)
+        return {job.display_name: job for job in jobs}
+
+    async def environment_job(self) -> EnvironmentJob:
+        """Return the remediation's one environment job."""
+        (job,) = await self.services.tables.environment_jobs.all(self.remediation.id)
+        return job
+
+    async def plan(self) -> dict[str, PlanItem]:
+        """Return the plan by the title of the flow."""
+        job = await self.environment_job()
+        items = await self.services.tables.plans.all(job.id)
+        return {item.display_name: item for item in items}
+
+
+def kill_after(story: Story, call: str) -> Plan:
+    """Let the process die when this call has been made, and return the plan of it."""
+
+    class _Plan(Plan):
+        def enter(self, name: str) -> int:
+            if name == call and self.at is None:
+                self.at = self.calls + 1
+            return Plan.enter(self, name)
+
+    plan = _Plan(moment=Moment.AFTER)
+    story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
+    return plan
+
+
+async def planned(story: Story) -> None:
+    """Link, opt in and plan."""
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in()
+    await story.order()
+
+
+def edit(flow: TwinFlow, action: dict[str, object] | None = None) -> None:
+    """Let the owner save the flow with one more action."""
+    text = json.dumps(action or {"type": "Compose", "inputs": 1})
+    extra = f'"Extra": {text}, "Lineage": {{'
+    flow.client_data = flow.client_data.replace('"Lineage": {', extra, 1)
+    flow.version += 1

@@ -1,0 +1,78 @@
+"""Originals of two environments that call each other by URL, and a remediation of both."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.use_cases.start_remediation import order_remediation
+from tests.fakes import definition_builder as define
+from tests.fakes.builder import Builder
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story
+
+
+@dataclass(slots=True)
+class TwoEnvironments(Story):
+    """A story whose flows lie in two environments, both under a policy and opted in."""
+
+    other: Builder = field(init=False)
+
+    def __post_init__(self) -> None:
+        Story.__post_init__(self)
+        self.other = Builder(self.world, name="Other")
+
+    def prepare(self) -> None:
+        """Put both environments under a policy, after their flows were made."""
+        for build in self.builders:
+            build.link()
+            build.share_connections()
+
+    @property
+    def builders(self) -> tuple[Builder, Builder]:
+        """What makes the flows of each environment."""
+        return self.build, self.other
+
+    async def opt_in_both(self, mode: Mode = Mode.AUTO) -> None:
+        """Set the mode of both environments."""
+        for build in self.builders:
+            row = EnvironmentSettings(environment_id=build.environment.id, mode=mode)
+            await self.services.tables.environments.upsert(row)
+
+    async def order_of(
+        self, *builds: Builder, cause: str = "both", run: timedelta = timedelta(minutes=30)
+    ) -> None:
+        """Order one remediation of these environments and let it run for a while."""
+        order = Remediation(
+            created=self.services.now,
+            mode=RemediationMode.APPLY,
+            origin=Origin.ORDER,
+            cause=cause,
+            environment_ids=tuple(build.environment.id for build in builds),
+        )
+        self.remediation = await self.driver.call(lambda s: order_remediation(s, order))
+        await self.run(run)
+
+    async def everywhere(self) -> dict[str, FlowJob]:
+        """Return the jobs of both environments by the title of the original."""
+        return {job.display_name: job for job in await self.services.tables.jobs.all()}
+
+    def called_across(self) -> tuple[TwinFlow, TwinFlow]:
+        """Add *Orders* here and *Shop* elsewhere, which posts to it; return both."""
+        orders = self.build.http_flow("Orders")
+        shop = self.other.http_flow("Shop", {"Order": define.http_action(self.url(orders))})
+        return orders, shop
+
+    def url(self, flow: TwinFlow) -> str:
+        """Return a flow's trigger URL, wherever it is."""
+        home = next(one for one in self.builders if one.environment.id == flow.environment_id)
+        return home.url_of(flow)
+
+    def let_call(self, flow: TwinFlow, called: TwinFlow) -> None:
+        """Give a flow an action that posts to another."""
+        document = json.loads(flow.client_data)
+        actions = document["properties"]["definition"]["actions"]
+        actions[f"Call_{len(actions)}"] = define.http_action(self.url(called)) | {"runAfter": {}}
+        flow.client_data = json.dumps(document)

@@ -1,0 +1,63 @@
+"""The report of flows on Microsoft's key as the app reads it: which pages, in which order."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from shared.domain.flow import ReportedFlow
+from shared.errors import Throttled
+from shared.ports import Page
+from tests.fakes.ports import Ports
+from tests.functional.scenarios.remediation_scenario import Story
+
+
+@dataclass(slots=True)
+class WatchedReport:
+    """Notes the cursors that were answered, by whether only what stays was asked for."""
+
+    answered: dict[bool, list[str]] = field(default_factory=lambda: defaultdict(list))
+    #: After so many pages of both lists one call is throttled; None: none is.
+    throttled_after: int | None = None
+
+    def put_before(self, story: Story) -> None:
+        """Stand before the port of every process of the story."""
+        around = story.around
+
+        def watched(ports: Ports) -> Ports:
+            ports = around(ports)
+            reports: Any = _Reports(self, ports.flow_reports)
+            return replace(ports, flow_reports=reports)
+
+        story.around = watched
+        story.renew()
+
+    def readings(self, *, cannot_migrate_only: bool) -> list[list[str]]:
+        """Return the cursors of each reading, from its first page on."""
+        found: list[list[str]] = []
+        for cursor in self.answered[cannot_migrate_only]:
+            if not cursor:
+                found.append([])
+            found[-1].append(cursor)
+        return found
+
+
+class _Reports:
+    def __init__(self, watched: WatchedReport, reports: Any) -> None:
+        self._watched, self._reports = watched, reports
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reports, name)
+
+    async def microsoft_key_flows(
+        self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
+    ) -> Page[ReportedFlow]:
+        """Return the page, and note it."""
+        watched = self._watched
+        if watched.throttled_after == sum(map(len, watched.answered.values())):
+            watched.throttled_after = None
+            raise Throttled
+        page: Page[ReportedFlow] = await self._reports.microsoft_key_flows(
+            environment_id, cursor, cannot_migrate_only=cannot_migrate_only
+        )
+        watched.answered[cannot_migrate_only].append(cursor)
+        return page

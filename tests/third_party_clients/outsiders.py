@@ -1,0 +1,93 @@
+"""Clients that know nothing of this project: where they are installed, and what they reach.
+
+`make outsiders` installs them into a folder of their own and names it in `OUTSIDERS`: what they
+need is no part of what the tests need.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.flows.call_history import Cause
+from local_cloud.tenant.flows.runtime import Start, start_run
+from local_cloud.tenant.seed.tenant import seed
+from local_cloud.tenant.serving.server import TenantServer
+from tests.third_party_clients.outsiders_tenant import ENVIRONMENT, ORDERS, SEED
+
+INSTALLED = Path(os.environ.get("OUTSIDERS", "")).absolute()
+needs_outsiders = pytest.mark.skipif(
+    "OUTSIDERS" not in os.environ, reason="needs OUTSIDERS, see `make outsiders`"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a client's process said before it ended."""
+
+    code: int
+    output: str
+    errors: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A tenant on the wire, and processes that reach nothing else."""
+
+    tenant: Tenant
+    server: TenantServer
+    folder: Path
+
+    @property
+    def first_run(self) -> str:
+        """The name of the first run of the flow that has one."""
+        environment = self.tenant.part(PowerPlatform).environments[ENVIRONMENT]
+        return environment.workflows[ORDERS].runs[0].name
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """All that leads a process to the tenant, whichever way its language goes."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "HTTPS_PROXY": self.server.proxy_url,
+            "SSL_CERT_FILE": self.server.ca_file,
+            "REQUESTS_CA_BUNDLE": self.server.ca_file,
+            "NODE_EXTRA_CA_CERTS": self.server.ca_file,
+            "IDENTITY_ENDPOINT": self.server.identity_endpoint,
+            "IDENTITY_HEADER": self.server.identity_header,
+        }
+
+    async def run(self, *command: str | Path, **environment: str) -> Told:
+        """Run a client to its end."""
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+        return Told(code=process.returncode or 0, output=output.decode(), errors=errors.decode())
+
+
+@asynccontextmanager
+async def outsiders_world() -> AsyncIterator[World]:
+    """Serve a tenant in which one flow has run once, to processes with a home of their own."""
+    tenant = Tenant()
+    seed(tenant, SEED)
+    environment = tenant.part(PowerPlatform).environments[ENVIRONMENT]
+    start_run(
+        tenant, environment, environment.workflows[ORDERS], Start(cause=Cause.MANUAL, by="seed")
+    )
+    with TemporaryDirectory() as folder:
+        async with TenantServer(tenant) as server:
+            yield World(tenant=tenant, server=server, folder=Path(folder))

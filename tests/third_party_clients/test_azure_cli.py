@@ -1,0 +1,146 @@
+"""Each `az` command that the product prints or a document names, run by the real Azure CLI."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from local_cloud.tenant.seed.azure import seed_azure
+from shared.domain.network.firewall_issue import NetworkGap
+from shared.firewalls import firewall_kinds
+from tests.contract.adapter_world import SUBSCRIPTION
+from tests.contract.tenant_world import APP, GROUP
+from tests.documented_commands import Command, documented_commands
+from tests.kinds.case import HOST
+from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.third_party_clients.azure_cli import AzureCli, needs_azure_cli, signed_in
+from tests.third_party_clients.documented import hold_document_to
+from tests.unit.uncovered import gaps
+
+pytestmark = needs_azure_cli
+#: Few ranges, as a database server takes a command for each.
+TAGS = [
+    {"name": "PowerPlatformPlex.WestEurope", "addressPrefixes": ["20.61.88.128/26"]},
+    {
+        "name": "PowerPlatformPlex.NorthEurope",
+        "addressPrefixes": ["4.207.189.192/26", "2603:1061:2004:7900::/56"],
+    },
+    {"name": "LogicApps.WestEurope", "addressPrefixes": ["13.69.71.0/25"]},
+    {"name": "LogicApps.NorthEurope", "addressPrefixes": ["13.69.231.160/27"]},
+]
+
+
+async def gaps_of(cli: AzureCli, kind: str) -> list[NetworkGap]:
+    """Return what the firewall of a kind's case lacks, as the app reads it."""
+    app, name = cli.app, firewall_case(kind).name
+    firewalls = await firewall_kinds(app.resources)[kind].read()
+    tags = await app.service_tags.published()
+    return gaps([one for one in firewalls if one.name == name], "europe", [HOST], tags)
+
+
+@pytest.mark.parametrize("kind", FIREWALL_KINDS)
+async def test_the_printed_commands_close_the_gap(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As they are printed: the firewall then lets in every address that a copy calls from."""
+    async with signed_in(monkeypatch, tmp_path, [{"serviceTags": TAGS}]) as cli:
+        case, tags = firewall_case(kind), await cli.app.service_tags.published()
+        seed_azure(cli.app.world.tenant, case.seed(case.sources(["LogicApps"], tags)))
+        [gap] = await gaps_of(cli, kind)
+
+        repair = await firewall_kinds(cli.app.resources)[kind].repair(gap)
+        await cli.run(repair.azure_cli)
+
+        assert await gaps_of(cli, kind) == []
+
+
+#: The start of a command in a document → what its placeholders stand for here.
+PLACEHOLDERS = {
+    "az eventgrid topic create": {"GROUP": "rg"},
+    "az role assignment create": {"PRINCIPAL": APP, "TOPIC-ID": GROUP},
+    "az functionapp keys list": {"RG": "rg", "APP": "shop"},
+    "az functionapp list-flexconsumption-locations": {},
+    "az eventgrid system-topic list": {},
+    "az rest --method post": {"IDENTITY": APP, "SERVICE-PRINCIPAL": APP, "ROLE": APP},
+}
+#: Opens a browser; every test here signs in as a service principal instead.
+SIGN_IN = ("az", "login")
+#: Printed by the app in an example, and run above as a fix of its kind.
+PRINTED = ("az", "network", "nsg", "rule", "create")
+#: Lists what only a real subscription can show.
+ON_A_REAL_TENANT = "docs/verify-on-a-real-tenant.md"
+TOPIC = {
+    "id": f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/keys",
+    "type": "Microsoft.EventGrid/systemTopics",
+    "location": "westeurope",
+    "properties": {
+        "topicType": "microsoft.keyvault.vaults",
+        "source": f"/subscriptions/{SUBSCRIPTION}",
+    },
+}
+
+
+def commands() -> list[Command]:
+    """Return the commands of the Azure CLI in all documents."""
+    return [
+        one
+        for one in documented_commands()
+        if one.words[0] == "az"
+        and one.page != ON_A_REAL_TENANT
+        and one.words not in {SIGN_IN, PRINTED}
+    ]
+
+
+@pytest.mark.parametrize("command", commands(), ids=str)
+async def test_a_documented_command_works(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With a real name for each placeholder."""
+    [names] = [names for start, names in PLACEHOLDERS.items() if command.text.startswith(start)]
+    text = command.text
+    for placeholder, name in names.items():
+        text = text.replace(placeholder, name)
+
+    async with signed_in(monkeypatch, tmp_path, [{"resources": [TOPIC]}]) as cli:
+        await cli.run(text)
+
+
+#: What people type to look at what the app found, and to change it by hand → a part of the answer.
+EVERYDAY = {
+    "az account list-locations --query [].name": "westeurope",
+    "az provider list --query [].namespace": "Microsoft.KeyVault",
+    "az provider register --namespace Microsoft.Web": "",
+    "az group list --query [].name": "rg",
+    "az resource list --resource-group rg --name shop --query [].type": "Microsoft.Web/sites",
+    "az resource list --resource-type Microsoft.Web/sites --query [].name": "shop",
+    "az resource show -g rg -n shop --resource-type Microsoft.Web/sites --query name": "shop",
+    "az webapp list -g rg --query [].name": "shop",
+    "az webapp show -g rg -n shop --query serverFarmId": "serverfarms/plan",
+    "az webapp deployment slot list -g rg -n shop --query [].name": "staging",
+    "az webapp deployment list-publishing-profiles -g rg -n shop --xml": "MSDeploy",
+    "az webapp config appsettings list -g rg -n shop --query [].name": "COLOUR",
+    "az webapp config appsettings list -g rg -n shop -s staging --query [].name": "SHADE",
+    "az webapp config appsettings set -g rg -n shop --settings SIZE=big": "SIZE",
+    "az webapp config access-restriction show -g rg -n shop": "Allow all",
+    "az webapp restart -g rg -n shop": "",
+    "az keyvault list --query [].name": "kv-cmk",
+    "az keyvault secret list --vault-name kv-cmk --query [].name": "orders-url",
+    "az keyvault key list --vault-name kv-cmk --query [].name": "pp-cmk",
+}
+
+
+async def test_everyday_commands_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    """One after another on one tenant; the document lists them."""
+    slot: dict[str, object] = {
+        "id": f"{GROUP}/providers/Microsoft.Web/sites/shop/slots/staging",
+        "appSettings": {"SHADE": "green"},
+    }
+    async with signed_in(monkeypatch, tmp_path, [{"sites": [slot]}]) as cli:
+        for command, part in EVERYDAY.items():
+            with subtests.test(command):
+                assert part in await cli.run(command)
+        version = json.loads(await cli.run("az version"))["azure-cli"]
+    rows = [(command.removeprefix("az "), "works") for command in EVERYDAY]
+    hold_document_to("Azure CLI", f"`azure-cli` {version}", rows)

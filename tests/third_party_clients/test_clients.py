@@ -1,0 +1,80 @@
+"""Clients in Python, each in a process of its own that knows nothing of this project."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from azure.data.tables.aio import TableServiceClient
+
+from shared.adapters.state.table_store import TableStore
+from shared.errors import Conflict
+from shared.ports import Insert, Replace, Row, Scalar
+from tests.third_party_clients.documented import hold_document_to
+from tests.third_party_clients.outsiders import INSTALLED, needs_outsiders, outsiders_world
+
+CLIENTS = Path(__file__).with_name("clients")
+
+
+async def judge(
+    client: str, python: Path, script: str, tests: pytest.Subtests, **environment: str
+) -> None:
+    """Let a client make its calls: each works, or is refused in a document that it can read."""
+    async with outsiders_world() as world:
+        told = await world.run(python, CLIENTS / script, **environment)
+        assert world.server.refused_hosts == []
+    assert told.code == 0, told.errors
+    document = json.loads(told.output)
+    rows = [(name, answer) for name, answer in document["told"]]
+    for name, answer in rows:
+        with tests.test(name):
+            assert not answer.startswith("fails")
+    hold_document_to(client, document["about"], rows)
+
+
+@needs_outsiders
+@pytest.mark.parametrize(
+    ("script", "client"),
+    [
+        ("azure_sdks.py", "SDKs for Azure"),
+        ("powerplatform_management.py", "Power Platform Management SDK"),
+    ],
+)
+async def test_sdks_of_microsoft(subtests: pytest.Subtests, script: str, client: str) -> None:
+    """As their registry brings them."""
+    await judge(client, INSTALLED / "bin" / "python", script, subtests)
+
+
+async def test_scripts_for_enterprise_policies(subtests: pytest.Subtests) -> None:
+    """Played by the standard library, so this needs nothing that is not there."""
+    client = "Microsoft's scripts for enterprise policies"
+    await judge(client, Path(sys.executable), "enterprise_policy_scripts.py", subtests)
+
+
+@needs_outsiders
+@pytest.mark.azurite
+@pytest.mark.skipif("AZURITE_CONNECTION_STRING" not in os.environ, reason="needs Azurite")
+async def test_the_client_of_azure_tables_on_the_state_store(subtests: pytest.Subtests) -> None:
+    """It reads the app's rows with their types; what it changes, the app's store notices."""
+    account, table = os.environ["AZURITE_CONNECTION_STRING"], f"Outsiders{uuid4().hex}"
+    columns: dict[str, Scalar] = {"state": "copied", "tries": 3, "share": 0.5, "waits": True}
+    rows = [
+        Row(table=table, partition=partition, key=key, columns=columns)
+        for partition, key in (("e1", "k1"), ("e1", "k2"), ("e2", "k1"))
+    ]
+    async with TableServiceClient.from_connection_string(account) as service:
+        store = TableStore(service)
+        mine, *_ = [(await store.write(Insert(row)))[0] for row in rows]
+        python = INSTALLED / "bin" / "python"
+        name = "azure-data-tables on the state store"
+        environment = {"AZURITE_CONNECTION_STRING": account, "TABLE": table}
+        await judge(name, python, "data_tables.py", subtests, **environment)
+
+        found = await store.get(table, "e1", "k1")
+        with pytest.raises(Conflict):
+            await store.write(Replace(mine))
+        await service.delete_table(table)
+    assert found is not None
+    assert found.columns["state"] == "blocked"

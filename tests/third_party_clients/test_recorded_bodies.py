@@ -1,0 +1,183 @@
+"""Every body that was recorded of the platform, as an answer to every question of the adapters.
+
+It reads, if it answers what was asked; if not, the adapters say so in an error of the product's
+own, whatever it is. Nothing else comes out of them: `FLOW_CORPUS` names the folder with the bodies.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.rest import HttpRequest
+
+from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
+from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
+from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
+from shared.adapters.dataverse.organization import DataverseOrganization
+from shared.adapters.dataverse.principals import DataversePrincipals
+from shared.adapters.dataverse.sharing import DataverseSharing
+from shared.adapters.dataverse.solutions import DataverseSolutions
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.workflows import DataverseWorkflows
+from shared.adapters.entra.no_service_account import NoOperator
+from shared.adapters.flow_service.access import FlowServiceAccess
+from shared.adapters.flow_service.flows import FlowServiceReports
+from shared.adapters.flow_service.service import FlowService
+from shared.adapters.http.client import HttpClient, Service
+from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
+from shared.adapters.power_apps.connections import PowerAppsConnections
+from shared.adapters.power_platform.admin import PowerPlatformAdmin
+from shared.adapters.system_clock import SystemClock
+from shared.domain.environment import Environment
+from shared.errors import ProductError
+from tests.unit.adapter_wire import (
+    NumberedCredential,
+    Scripted,
+    ScriptedResponse,
+    ScriptedTransport,
+    ToldEndpoint,
+)
+
+pytestmark = [
+    pytest.mark.corpus,
+    pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set"),
+]
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+ENVIRONMENT = Environment(
+    id="e",
+    display_name="e",
+    geography="europe",
+    region="westeurope",
+    sku="Production",
+    is_managed=True,
+    is_enabled=True,
+    policy=None,
+    dataverse_url="https://org.api.crm4.dynamics.com",
+)
+SOLUTION = "50000000-0000-4000-8000-000000000001"
+
+
+class OneAnswer(ScriptedTransport):
+    """Gives one answer first, and empty lists after it."""
+
+    async def send(self, request: HttpRequest, **_: Any) -> Any:
+        """Give the next answer."""
+        self.requests.append(request)
+        answer = self.answers.pop(0) if self.answers else Scripted(body={"value": []})
+        assert isinstance(answer, Scripted)
+        return ScriptedResponse(request, answer)
+
+
+class Adapters:
+    """The adapters that read Power Platform, all of which get one body."""
+
+    def __init__(self, answer: Scripted) -> None:
+        self.http = HttpClient(OneAnswer(answer))
+        self.service = Service(
+            name="x", scope="https://x/.default", credential=NumberedCredential()
+        )
+        self.flow_service = FlowService(self.http, self.service, ToldEndpoint())
+        self.dataverse = Dataverse(self.http, NumberedCredential())
+
+
+type Question = Callable[[Adapters], Awaitable[object]]
+
+QUESTIONS: dict[str, Question] = {
+    "environments": lambda of: PowerPlatformAdmin(of.http, of.service, SystemClock()).list(),
+    "environment": lambda of: PowerPlatformAdmin(of.http, of.service, SystemClock()).get("e"),
+    "flows": lambda of: FlowServiceReports(of.flow_service).list_flows("e"),
+    "flow": lambda of: FlowServiceReports(of.flow_service).get_flow("e", "f"),
+    "runs": lambda of: FlowServiceReports(of.flow_service).runs("e", "f", since=LONG_AGO),
+    "permissions": lambda of: FlowServiceAccess(
+        of.flow_service, of.flow_service, NoOperator()
+    ).permissions("e", "f"),
+    "connections": lambda of: PowerAppsConnections(of.http, of.service).list("e"),
+    "apps": lambda of: PowerAppsCanvasApps(of.http, of.service).list_with_flows("e"),
+    "workflows": lambda of: DataverseWorkflows(of.dataverse).get(ENVIRONMENT, "f"),
+    "references": lambda of: DataverseConnectionReferences(of.dataverse).get(ENVIRONMENT, "r"),
+    "variables": lambda of: DataverseEnvironmentVariables(of.dataverse).list(ENVIRONMENT),
+    "groups": lambda of: DataverseMachineGroups(of.dataverse).hosted(ENVIRONMENT),
+    "organization": lambda of: DataverseOrganization(of.dataverse).creates_flows_in_solutions(
+        ENVIRONMENT
+    ),
+    "users": lambda of: DataversePrincipals(of.dataverse).users(ENVIRONMENT, ["u"]),
+    "application": lambda of: DataversePrincipals(of.dataverse).application(ENVIRONMENT),
+    "shares": lambda of: DataverseSharing(of.dataverse).list(ENVIRONMENT, "f"),
+    "solutions": lambda of: DataverseSolutions(of.dataverse).get(ENVIRONMENT, [SOLUTION]),
+}
+
+
+def bodies() -> Iterator[tuple[str, Any]]:
+    """Yield every recorded body; a bare list is what a command line printed of a list."""
+    folder = Path(os.environ["FLOW_CORPUS"]) / "api"
+    for file in sorted(folder.rglob("*.json")):
+        body = json.loads(file.read_text(encoding="utf-8"))
+        yield str(file.relative_to(folder)), {"value": body} if isinstance(body, list) else body
+
+
+def answers(body: Mapping[str, Any]) -> str | None:
+    """Which question a body answers, by the type that it says it has; None: none of ours."""
+    listed = body.get("value")
+    items = listed if isinstance(listed, list) else [body]
+    first = next((each for each in items if isinstance(each, dict)), {})
+    kind, place = str(first.get("type")).lower(), str(first.get("id")).lower()
+    of_one = "name" in first
+    if kind.startswith("microsoft.businessappplatform/") and kind.endswith("environments"):
+        return "environments" if listed is not None else "environment" if of_one else None
+    if "/flows/" in place and kind in ("none", "microsoft.processsimple/environments/flows"):
+        whole = "definition" in first.get("properties", {})
+        return "flows" if listed is not None else "flow" if whole else None
+    return (
+        {
+            "microsoft.processsimple/environments/flows/runs": "runs",
+            "/providers/microsoft.processsimple/environments/flows/permissions": "permissions",
+            "microsoft.powerapps/apis/connections": "connections",
+            "microsoft.powerapps/apps": "apps",
+        }.get(kind)
+        if listed is not None
+        else None
+    )
+
+
+async def ask(question: Question, answer: Scripted) -> ProductError | object:
+    """Ask one question; what was made of the answer, or the product's own error."""
+    try:
+        return await question(Adapters(answer))
+    except ProductError as error:
+        return error
+
+
+async def test_every_recorded_body_answers_what_it_is_an_answer_to() -> None:
+    """Of any other question it makes an answer or an error of the product's, never an accident."""
+    read: Counter[str] = Counter()
+    for name, body in bodies():
+        wanted = answers(body)
+        for title, question in QUESTIONS.items():
+            made = await ask(question, Scripted(body=body))
+            if title == wanted:
+                assert not isinstance(made, ProductError), f"{name}: {made}"
+                read[title] += 1
+
+    least = Counter(
+        environment=144, environments=18, flows=7, runs=3, flow=2, permissions=2,
+        connections=1, apps=3,
+    )  # fmt: skip
+    assert read >= least
+
+
+async def test_every_recorded_refusal_keeps_its_code() -> None:
+    """Whatever was asked: the code is what an instruction goes by."""
+    refusals = [(name, body["error"]) for name, body in bodies() if "error" in body]
+
+    for name, error in refusals:
+        for title, question in QUESTIONS.items():
+            made = await ask(question, Scripted(status=400, body={"error": error}))
+            assert isinstance(made, ProductError), f"{name}: {title} made {made}"
+            assert error["code"] in str(made), f"{name}: {title}: {made}"
+    assert len(refusals) >= 9

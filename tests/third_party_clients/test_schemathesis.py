@@ -1,0 +1,129 @@
+"""The app as it is deployed, judged by its OpenAPI document: by Schemathesis, which knows no more.
+
+No answer of the 5xx kind, none that the document does not name, none that is unlike its schema;
+what the document allows is taken, what it forbids is refused, and nobody gets in unknown.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from local_cloud.stack import AppAddress, Stack, StackOptions
+from tests.contract.adapter_world import description
+from tests.contract.tenant_world import APP, ENVIRONMENT
+from tests.e2e.test_http_api_wire import SETTINGS, Client
+from tests.functional.app.test_sign_in import API_CLIENT, AUTHENTICATION, REGISTRATION
+from tests.third_party_clients.outsiders import INSTALLED, needs_outsiders
+
+pytestmark = needs_outsiders
+HERE = Path(__file__).parent / "clients"
+#: Each operation is tried so often beside what covers its schema.
+EXAMPLES = 10
+#: What a run may take: the machine does other things too.
+SECONDS = 300
+PLENTY = "1000000"
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncIterator[tuple[AppAddress, str]]:
+    """The app with a finished dry run, and a token of a machine with every role."""
+    seed = description()
+    roles = {APP: ["reader", "operator", "approver"]}
+    seed["directory"]["applications"].append(REGISTRATION | {"appRoles": roles})
+    settings = SETTINGS | {
+        "CMK_FUNCTION_KEY_ROLES": "",
+        "CMK_RESOURCE_MANAGER_CALLS_PER_MINUTE": PLENTY,
+        "CMK_DATAVERSE_CALLS_PER_MINUTE": PLENTY,
+        "CMK_FLOW_SERVICE_CALLS_PER_MINUTE": PLENTY,
+        "CMK_FLOW_SERVICE_CALLS_PER_DAY": PLENTY,
+        "WEBSITE_AUTH_V2_CONFIG_JSON": json.dumps(AUTHENTICATION),
+    }
+    async with Stack(StackOptions(folder=tmp_path, seed=seed, settings=settings)) as stack:
+        app = await stack.start_app()
+        token = await machine_token(stack)
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
+            client = Client(session, app.url)
+            order = {"mode": "dry-run", "environments": [ENVIRONMENT]}
+            started = await client.call("POST", "remediations", order)
+            await client.ended(f"remediations/{started['id']}")
+        yield app, token
+
+
+async def machine_token(stack: Stack) -> str:
+    """Return a token for the app, as a managed identity gets one."""
+    address = stack.tenant
+    query = {"resource": f"api://{API_CLIENT}", "api-version": "2019-08-01"}
+    headers = {"X-IDENTITY-HEADER": address.identity_header}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(address.identity_endpoint, params=query) as reply,
+    ):
+        document = await reply.json()
+        return str(document["access_token"])
+
+
+async def run(*command: str) -> str:
+    """Run a program that is installed beside the outsiders; fails with what it said."""
+    process = await asyncio.create_subprocess_exec(
+        str(INSTALLED / "bin" / command[0]),
+        *command[1:],
+        cwd=HERE,
+        env={**os.environ, "PYTHONPATH": str(HERE), "NO_COLOR": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            said, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        raise
+    text = said.decode(errors="replace")
+    assert process.returncode == 0, text[-20_000:]
+    return text
+
+
+@pytest.mark.timeout(SECONDS + 60)
+async def test_the_app_does_what_its_document_says(
+    app: tuple[AppAddress, str], tmp_path: Path
+) -> None:
+    """Every operation, alone and where another one's answer leads to it."""
+    address, token = app
+    document = f"{address.url}/api/openapi.json"
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
+        session.get(document) as reply,
+    ):
+        content = await reply.read()
+    file = tmp_path / "openapi.json"
+    file.write_bytes(content)
+
+    await run("openapi-spec-validator", "--schema", "3.1", str(file))
+    said = await run(
+        "schemathesis",
+        "--config-file",
+        str(HERE / "schemathesis.toml"),
+        "run",
+        str(file),
+        "--url",
+        f"{address.url}/api",
+        "--header",
+        f"Authorization: Bearer {token}",
+        "--workers",
+        "2",
+        "--max-examples",
+        str(EXAMPLES),
+        "--seed",
+        "1",
+        "--continue-on-failure",
+        "--warnings",
+        "off",
+    )
+
+    assert "not applicable" not in said  # sequences too are tried
+    assert f"Tested: {sum(len(one) for one in json.loads(content)['paths'].values())}" in said
