@@ -72,7 +72,7 @@ _EXIT_CODES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ApiCall:
     """One request to the API."""
 
     method: str
@@ -87,7 +87,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
+class ApiClient:
     """Where the app answers."""
 
     #: Address of the app (`https://APP.azurewebsites.net`), with or without `/api`.
@@ -95,7 +95,7 @@ class Api:
     #: Function key; empty: whoever signed in calls (`cmkflow login`).
     key: str = field(default="", repr=False)
 
-    def send(self, call: Call) -> Any:
+    def send(self, call: ApiCall) -> Any:
         """Return the answer's JSON document; raises `ApiError`."""
         content = self._answer(call)
         try:
@@ -109,12 +109,12 @@ class Api:
         after = None
         while after != "":
             query = {"limit": _MOST, "after": after}
-            page = self.send(Call(method="GET", path=path, query=query))
+            page = self.send(ApiCall(method="GET", path=path, query=query))
             found += page["items"]
             after = page["next"]
         return found
 
-    def page(self, call: Call) -> str:
+    def page(self, call: ApiCall) -> str:
         """Return the answer as a page that a browser shows; raises `ApiError`."""
         text = self._answer(replace(call, headers={**call.headers, "Accept": "text/html"}))
         page = text.decode(errors="replace")
@@ -122,11 +122,11 @@ class Api:
             raise self._stranger("a page of its own")
         return page
 
-    def file(self, call: Call, media_type: str) -> bytes:
+    def file(self, call: ApiCall, media_type: str) -> bytes:
         """Return the answer as a file of this type; raises `ApiError`."""
         return self._answer(replace(call, headers={**call.headers, "Accept": media_type}))
 
-    def _answer(self, call: Call) -> bytes:
+    def _answer(self, call: ApiCall) -> bytes:
         request = self._request(call)
         try:
             # No other answer than the app's own is followed: the key goes with the request.
@@ -169,7 +169,7 @@ class Api:
             "the remediation app?"
         )
 
-    def _request(self, call: Call) -> Request:
+    def _request(self, call: ApiCall) -> Request:
         self.check_address()
         # An empty id would lead to the list, and `..` elsewhere.
         if wrong := [part for part in call.path if not is_identifier(part)]:

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from cmkflow.api_client import Api, ApiError
+from cmkflow.api_client import ApiClient, ApiError
 from cmkflow.names import with_ids
-from cmkflow.output import Output, Query, for_programs
+from cmkflow.output import JmesPathQuery, OutputFormat, for_programs
 from cmkflow.pager import NoPager, print_text
 from cmkflow.terminal import echo, one_line
-from cmkflow.watching import Watch, follow
+from cmkflow.watching import WatchOptions, follow
 
 _WATCH = {
     "watch": Annotated[
@@ -23,7 +23,7 @@ _WATCH = {
 _DEFAULTS = {
     "api": "",
     "function_key": "",
-    "output": Output.TABLE,
+    "output": OutputFormat.TABLE,
     "as_json": False,
     "no_pager": False,
     "query": None,
@@ -51,7 +51,7 @@ def _options(key_option: str) -> dict[str, Any]:
             ),
         ],
         "output": Annotated[
-            Output,
+            OutputFormat,
             typer.Option("--output", "-o", help="For programs: the API's answer, or its rows."),
         ],
         "as_json": Annotated[bool, typer.Option("--json", help="The same as --output json.")],
@@ -72,10 +72,10 @@ def api_command(
     *,
     show: Show,
     key_option: str = "--key",
-    watched: Watch | None = None,
+    watched: WatchOptions | None = None,
     ends: Callable[[Any], int] = lambda _: 0,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
-    """Register a function of `Api` and other parameters that returns the API's answer.
+    """Register a function of `ApiClient` and other parameters that returns the API's answer.
 
     The options that say where the API is take the place of its first parameter. The answer is
     printed by `show`, or for programs; an `ApiError` becomes a text and an exit code.
@@ -92,17 +92,17 @@ def api_command(
             *,
             api: str,
             function_key: str,
-            output: Output,
+            output: OutputFormat,
             as_json: bool,
             no_pager: bool,
             query: str | None,
             watch: bool = False,
             **arguments: object,
         ) -> None:
-            if output is Output.TABLE and (as_json or query is not None):
-                output = Output.JSON
-            picked = None if query is None else Query(query)
-            app = Api(url=api, key=function_key)
+            if output is OutputFormat.TABLE and (as_json or query is not None):
+                output = OutputFormat.JSON
+            picked = None if query is None else JmesPathQuery(query)
+            app = ApiClient(url=api, key=function_key)
 
             def program(answer: Any) -> str:
                 return for_programs(picked.of(answer) if picked else answer, output)
@@ -110,13 +110,13 @@ def api_command(
             try:
                 given = with_ids(app, signature, arguments)
                 if watched and watch:
-                    shown = show if output is Output.TABLE else None
+                    shown = show if output is OutputFormat.TABLE else None
                     follow(lambda: call(app, **given), watched, shown, program)
                 answer = call(app, **given)
             except ApiError as err:
                 echo(str(err), err=True)
                 raise typer.Exit(err.exit_code) from None
-            if output is Output.TABLE:
+            if output is OutputFormat.TABLE:
                 print_text(show(one_line(answer)), is_paged=not no_pager)
             else:
                 echo(program(answer))

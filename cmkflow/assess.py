@@ -13,7 +13,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.api_client import Api, ApiError, Call, ExitCode
+from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.assessment_page import REASONS, page_of
 from cmkflow.finding_text import finding_text
@@ -33,7 +33,7 @@ def register(group: typer.Typer) -> None:
 
     @api_command(group, "assess", show=_all_shown, ends=lambda answer: int(bool(answer["failed"])))
     def assess(
-        api: Api,
+        api: ApiClient,
         environments: Annotated[
             list[str] | None,
             typer.Option("--environment", help="An environment, by name or id; repeat it."),
@@ -111,17 +111,17 @@ def _search_in(assessments: Sequence[Any]) -> str | None:
     return next(filter(None, (one["callers_searched"] for one in assessments)), None)
 
 
-def _order(api: Api, environment: str, about: Mapping[str, str | None]) -> Any:
+def _order(api: ApiClient, environment: str, about: Mapping[str, str | None]) -> Any:
     body = {name: value for name, value in about.items() if value is not None}
     path = ("environments", environment, "assessment")
-    return api.send(Call(method="POST", path=path, body=body))
+    return api.send(ApiCall(method="POST", path=path, body=body))
 
 
-def _shown_order(api: Api, identity: str) -> Any:
-    return api.send(Call(method="GET", path=("assessments", identity)))
+def _shown_order(api: ApiClient, identity: str) -> Any:
+    return api.send(ApiCall(method="GET", path=("assessments", identity)))
 
 
-def _awaited(api: Api, order: Any) -> Any:
+def _awaited(api: ApiClient, order: Any) -> Any:
     """Return the assessment at its end, and say meanwhile how far it is; raises `ApiError`."""
     said, looks = "", iter(LOOKS)
     try:
@@ -140,7 +140,7 @@ def _awaited(api: Api, order: Any) -> Any:
     return order["assessment"]
 
 
-def _looked_at(api: Api, order: Any) -> Any:
+def _looked_at(api: ApiClient, order: Any) -> Any:
     """Return it as it is now; an app that gives no answer for a while is waited for."""
     try:
         return _shown_order(api, order["id"])

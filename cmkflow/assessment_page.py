@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from cmkflow.run_archive_tables import number_of
-from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.html_pages import rendered, style
 
 #: By what the API calls a reason.
-REASONS = {str(reason): reason.category.title for reason in MmkReason}
+REASONS = {str(reason): reason.category.title for reason in MicrosoftKeyReason}
 _TOPICS = {
     "eligibility": "Can the key be applied?",
     "key": "Is the key fit?",

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cmkflow.api_client import Api, Call
+from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.listing import After, Listing
 from cmkflow.timestamps import minute
@@ -15,13 +15,13 @@ def register(group: typer.Typer) -> None:
 
     @api_command(group, "audit", show=_trail)
     def audit(
-        api: Api,
+        api: ApiClient,
         limit: Annotated[int, typer.Option(min=1, max=500, help="So many at most.")] = 50,
         after: After = None,
     ) -> object:
         """Show who ordered what, and what became of it, the newest first."""
         query = {"limit": limit, "after": after}
-        return api.send(Call(method="GET", path=("audit",), query=query))
+        return api.send(ApiCall(method="GET", path=("audit",), query=query))
 
 
 def _trail(answer: Any) -> Listing:

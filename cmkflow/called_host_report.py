@@ -8,8 +8,8 @@ from email.policy import SMTP
 from typing import TypedDict
 
 from shared.domain.network.address_ranges import union
-from shared.domain.network.called_hosts import Target
-from shared.domain.network.firewall_decision import Admission, Sources, admit
+from shared.domain.network.called_hosts import CalledHost
+from shared.domain.network.firewall_decision import FirewallDecision, RuleSources, admit
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList, as_published
 from shared.domain.network.verdict import Verdict, verdict_on
@@ -37,7 +37,7 @@ Please tell us when it is done. Thank you.
 """
 
 
-class TargetRow(TypedDict):
+class CalledHostRow(TypedDict):
     """What is said of one host."""
 
     #: None: it is an expression, and may be any host.
@@ -51,14 +51,14 @@ class TargetRow(TypedDict):
     prefixes: Sequence[str]
 
 
-class TargetAnswers:
+class CalledHostReport:
     """What flows of some regions need of the hosts that they call."""
 
     def __init__(self, tags: ServiceTagList, regions: Sequence[str]) -> None:
         """`regions` are as the list spells them."""
         self._regions = regions
         self._edition = tags.change_number
-        self._sources = Sources(tags, FLOW_TAGS)
+        self._sources = RuleSources(tags, FLOW_TAGS)
         names = [f"{PROTECTED_TAG}.{region}" for region in regions]
         self._by_region = [found for name in names if (found := tags.addresses(name))]
         self._asked = union(self._by_region)
@@ -69,7 +69,7 @@ class TargetAnswers:
             ),
         )
 
-    def row(self, target: Target) -> TargetRow:
+    def row(self, target: CalledHost) -> CalledHostRow:
         """Return what is said of a host."""
         admissions = [admit(firewall, self._sources) for firewall in target.firewalls]
         verdicts = [self._verdict(one) for one in admissions]
@@ -83,13 +83,13 @@ class TargetAnswers:
             "prefixes": as_published(lacking if verdicts else self._asked, self._published),
         }
 
-    def _verdict(self, admission: Admission) -> Verdict:
+    def _verdict(self, admission: FirewallDecision) -> Verdict:
         """Return the verdict on all regions, or on one of which no address can meet it."""
         unlisted = filter(admission.is_without_addresses, self._by_region)
         verdicts = [verdict_on(admission, asked) for asked in (self._asked, *unlisted)]
         return min(verdicts, key=_WORST.index)
 
-    def mail(self, row: TargetRow) -> bytes:
+    def mail(self, row: CalledHostRow) -> bytes:
         """Return a message to the owner of a host; it names no flow, for it leaves the house."""
         message = EmailMessage(policy=SMTP)
         message["Subject"] = f"Please let in the new source addresses of our calls to {row['host']}"
@@ -111,11 +111,11 @@ class TargetAnswers:
         return message.as_bytes()
 
 
-def as_csv(rows: Iterable[TargetRow]) -> str:
+def as_csv(rows: Iterable[CalledHostRow]) -> str:
     """Return a table that spreadsheets read; no name in it is taken for a formula."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(TargetRow.__annotations__)
+    lines.writerow(CalledHostRow.__annotations__)
     for row in rows:
         lists = ("\n".join(one) for one in (row["flows"], row["resources"], row["prefixes"]))
         flows, resources, prefixes = map(spreadsheet_cell, lists)

@@ -7,7 +7,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.api_client import Api, ApiError, Call
+from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
 from cmkflow.listing import Listing, ShortId
 from cmkflow.names import Flows, RemediationId
@@ -101,14 +101,14 @@ def _candidates(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iter
 
 
 @api_command(app, "list", show=_listed)
-def list_originals(api: Api, remediation: RemediationId) -> object:
+def list_originals(api: ApiClient, remediation: RemediationId) -> object:
     """Show deletes, originals that stand, what is archived, and the last day for a ticket."""
-    return api.send(Call(method="GET", path=("remediations", remediation, "deletions")))
+    return api.send(ApiCall(method="GET", path=("remediations", remediation, "deletions")))
 
 
 @api_command(app, "delete", show=lambda answer: deletion_table(answer["items"]))
 def delete_originals(
-    api: Api,
+    api: ApiClient,
     remediation: RemediationId,
     on: Annotated[
         str, typer.Option("--on", help="YYYY-MM-DD (from its beginning, UTC), or a time with zone.")
@@ -121,7 +121,7 @@ def delete_originals(
 
     An order for one that has a date already replaces that date.
     """
-    call = Call(method="GET", path=("remediations", remediation, "deletions"))
+    call = ApiCall(method="GET", path=("remediations", remediation, "deletions"))
     shown = one_line(api.send(call))
     chosen = _chosen(shown, flows)
     if not yes:
@@ -130,19 +130,23 @@ def delete_originals(
         names = ", ".join(one["display_name"] for one in chosen)
         confirm(f"Delete {names} on {on}?")
     body = {"on": on, "by": by, "flows": [one["original_id"] for one in chosen]}
-    return api.send(Call(method="POST", path=("remediations", remediation, "deletions"), body=body))
+    return api.send(
+        ApiCall(method="POST", path=("remediations", remediation, "deletions"), body=body)
+    )
 
 
 @api_command(
     app, "keep", show=lambda answer: counted(answer["cancelled"], "delete", "is cancelled")
 )
-def keep_originals(api: Api, remediation: RemediationId, by: Name, flows: Flows = None) -> object:
+def keep_originals(
+    api: ApiClient, remediation: RemediationId, by: Name, flows: Flows = None
+) -> object:
     """Cancel deletes that stand: the originals are kept."""
     body: dict[str, object] = {"by": by}
     if flows:
         body["flows"] = flows
     path = ("remediations", remediation, "deletions", "cancel")
-    return api.send(Call(method="POST", path=path, body=body))
+    return api.send(ApiCall(method="POST", path=path, body=body))
 
 
 def _chosen(shown: Any, flows: list[str] | None) -> list[Any]:

@@ -7,28 +7,28 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.api_client import Api, Call, ExitCode
+from cmkflow.api_client import ApiCall, ApiClient, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.finding_text import STYLES
 from cmkflow.listing import Listing
-from shared.domain.finding import Level
+from shared.domain.finding import FindingLevel
 
 #: The host ends a request after 230 seconds.
 _SECONDS = 240
 #: What cannot wait stands first.
-_ORDER = [str(one) for one in reversed(Level)]
+_ORDER = [str(one) for one in reversed(FindingLevel)]
 
 
 def register(group: typer.Typer) -> None:
     """Add `doctor` to the top of the command line."""
 
     @api_command(group, "doctor", show=doctor_text, ends=_end)
-    def doctor(api: Api) -> object:
+    def doctor(api: ApiClient) -> object:
         """Check the deployment: what answers, what the app is allowed, what is missing.
 
         Reads only. Exits with 4 where a person has to do something, and 5 where no answer came.
         """
-        return api.send(Call(method="GET", path=("doctor",), seconds=_SECONDS))
+        return api.send(ApiCall(method="GET", path=("doctor",), seconds=_SECONDS))
 
 
 def doctor_text(answer: Any) -> RenderableType:
@@ -48,6 +48,6 @@ def _found(finding: Any) -> str:
 
 def _end(answer: Any) -> int:
     levels = {one["level"] for one in answer["items"]}
-    if Level.PROBLEM in levels:
+    if FindingLevel.PROBLEM in levels:
         return ExitCode.NEEDS_A_PERSON
-    return ExitCode.NO_ANSWER if Level.UNKNOWN in levels else 0
+    return ExitCode.NO_ANSWER if FindingLevel.UNKNOWN in levels else 0

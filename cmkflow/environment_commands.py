@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cmkflow.api_client import Api, ApiError, Call
+from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
 from cmkflow.listing import Listing, ShortId, facts
 from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
@@ -63,26 +63,26 @@ def _flows(answer: Any) -> Listing:
 
 
 @api_command(app, "list", show=_list)
-def list_environments(api: Api) -> object:
+def list_environments(api: ApiClient) -> object:
     """Show every environment of the tenant and its mode."""
     return {"items": api.items("environments")}
 
 
 @api_command(app, "show", show=_one)
-def show_environment(api: Api, environment: EnvironmentId) -> object:
+def show_environment(api: ApiClient, environment: EnvironmentId) -> object:
     """Show one environment and its settings."""
-    return api.send(Call(method="GET", path=("environments", environment)))
+    return api.send(ApiCall(method="GET", path=("environments", environment)))
 
 
 @api_command(app, "flows", show=_flows)
-def list_flows(api: Api, environment: EnvironmentId) -> object:
+def list_flows(api: ApiClient, environment: EnvironmentId) -> object:
     """Show the flows of an environment, by name and id."""
-    return api.send(Call(method="GET", path=("environments", environment, "flows")))
+    return api.send(ApiCall(method="GET", path=("environments", environment, "flows")))
 
 
 @api_command(app, "set", show=_one)
 def set_environment(
-    api: Api,
+    api: ApiClient,
     environment: EnvironmentId,
     mode: Annotated[
         str | None,
@@ -121,19 +121,21 @@ def set_environment(
     body = {name: value for name, value in said.items() if value is not None}
     if not body:
         raise ApiError("Nothing is to be set: name at least one of the options (see --help).")
-    return api.send(Call(method="PUT", path=("environments", environment), body=body))
+    return api.send(ApiCall(method="PUT", path=("environments", environment), body=body))
 
 
 @api_command(app, "waive", show=lambda answer: counted(answer["retried"], "job", "goes on"))
 def waive_gap(
-    api: Api,
+    api: ApiClient,
     environment: EnvironmentId,
     gap: Annotated[str, typer.Argument(help="Its name, as the blocked job says it.")],
     reason: Annotated[str, typer.Option(help="Why calls get through all the same.")],
 ) -> object:
     """Accept a firewall gap by its name, and go on with the jobs that it blocks."""
     body = {"gap": gap, "reason": reason}
-    return api.send(Call(method="POST", path=("environments", environment, "waivers"), body=body))
+    return api.send(
+        ApiCall(method="POST", path=("environments", environment, "waivers"), body=body)
+    )
 
 
 def _ids(given: list[str] | None) -> list[str] | None:

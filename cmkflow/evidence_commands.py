@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from cmkflow.api_client import Api, Call
+from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.named_files import named_file, write_file
 from cmkflow.names import RemediationId
@@ -28,7 +28,7 @@ def _written(answer: dict[str, str]) -> RenderableType:
 
 @api_command(app, "export", show=_written)
 def export(
-    api: Api,
+    api: ApiClient,
     remediation: RemediationId,
     file: Annotated[
         Path | None,
@@ -44,7 +44,7 @@ def export(
 ) -> dict[str, str]:
     """Write the evidence of a remediation to a zip, and say the SHA-256 of it."""
     path = ("remediations", remediation, "evidence")
-    content = api.file(Call(method="GET", path=path, seconds=_SECONDS), "application/zip")
+    content = api.file(ApiCall(method="GET", path=path, seconds=_SECONDS), "application/zip")
     file = file or Path(f"evidence-{remediation}.zip")
     write_file(file, content)
     return {"file": str(file), "sha256": hashlib.sha256(content).hexdigest()}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from cmkflow.json_file import UnreadableFile, decode_json
-from cmkflow.template_expressions import Expressions, Template
+from cmkflow.template_expressions import ArmTemplate, Expressions
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 
 #: Members in which a template calls a collection differently from the resource's own type.
@@ -79,7 +79,7 @@ def _deployed(
 ) -> Iterator[Mapping[str, object]]:
     """Yield what a template deploys, in the shape in which Azure would show it."""
     parameters = mapping_at(document, "parameters")
-    template = Template(
+    template = ArmTemplate(
         defaults={
             name: as_mapping(one)["defaultValue"]
             for name, one in parameters.items()
@@ -94,7 +94,7 @@ def _deployed(
 
 
 def _written(
-    resources: object, template: Template, parent: tuple[str, str] | None
+    resources: object, template: ArmTemplate, parent: tuple[str, str] | None
 ) -> Iterator[Mapping[str, object]]:
     # The newer language version writes resources as an object, by symbolic name.
     listed = [*resources.values()] if isinstance(resources, dict) else resources
@@ -119,7 +119,7 @@ def _written(
         yield from _written(members.get("resources"), template, (resource_type, name))
 
 
-def _properties(members: Mapping[str, object], template: Template) -> Mapping[str, object]:
+def _properties(members: Mapping[str, object], template: ArmTemplate) -> Mapping[str, object]:
     """Return a resource's properties. What only a deployment decides stands there as its text."""
     properties = {**as_mapping(template.resolved(members.get("properties")))}
     copies = properties.pop("copy", None)

@@ -23,7 +23,7 @@ _PARTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnreadRules:
+class UnreadableFirewallFile:
     """A file, or an object of one, in which no resource is."""
 
     #: The file, and where in it.
@@ -38,7 +38,7 @@ class ExportedResources:
 
     #: By lower-case id, as written last.
     by_id: dict[str, Mapping[str, object]] = field(default_factory=dict)
-    unread: list[UnreadRules] = field(default_factory=list)
+    unread: list[UnreadableFirewallFile] = field(default_factory=list)
     #: Lower-case ids of those that templates deploy: what they do not write is not there.
     deployed: set[str] = field(default_factory=set)
     #: By what lower-case ids of a template begin with: what only a deployment of it decides.
@@ -119,10 +119,12 @@ def _read_file(file: Path, resources: ExportedResources) -> None:
         document = decode_json(file.read_bytes())
     except OSError as error:
         reason = f"no_file: {error.strerror}"
-        resources.unread.append(UnreadRules(place=str(file), reason=reason))
+        resources.unread.append(UnreadableFirewallFile(place=str(file), reason=reason))
         return
     except UnreadableFile as error:
-        resources.unread.append(UnreadRules(place=str(file), reason=f"not_json: {error}"))
+        resources.unread.append(
+            UnreadableFirewallFile(place=str(file), reason=f"not_json: {error}")
+        )
         return
     found = False
     scope, expressions = f"{file}!", resources.expressions.setdefault(f"{file}!".lower(), {})
@@ -134,7 +136,7 @@ def _read_file(file: Path, resources: ExportedResources) -> None:
             resources.deployed.add(key)
     if not found:
         reason = f"no_resource: {description(document)}"
-        resources.unread.append(UnreadRules(place=str(file), reason=reason))
+        resources.unread.append(UnreadableFirewallFile(place=str(file), reason=reason))
 
 
 def _put_parts_together(resources: ExportedResources) -> None:

@@ -6,9 +6,9 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.api_client import Api, ApiError, Call
+from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
-from cmkflow.firewall_fix_text import RepairLanguage, repair_text
+from cmkflow.firewall_fix_text import FixLanguage, repair_text
 from cmkflow.listing import table
 from cmkflow.names import InEnvironment
 from cmkflow.remediation_commands import Yes
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def repair(
-    api: Api,
+    api: ApiClient,
     by: Name,
     resource: Annotated[
         str | None,
@@ -33,8 +33,8 @@ def repair(
     ] = None,
     environment: InEnvironment = None,
     language: Annotated[
-        RepairLanguage, typer.Option("--as", help="Language that the change is shown in.")
-    ] = RepairLanguage.AZURE_CLI,
+        FixLanguage, typer.Option("--as", help="Language that the change is shown in.")
+    ] = FixLanguage.AZURE_CLI,
     apply: Annotated[bool, typer.Option("--apply", help="Let the app make the change.")] = False,
     undo: Annotated[
         bool, typer.Option("--undo", help="Take out what the app put in, and nothing else.")
@@ -49,12 +49,14 @@ def repair(
         raise ApiError("Say --apply or --undo, not both.")
     if (apply or undo) and not resource:
         raise ApiError("Name the resource that is to be changed.")
-    shown = Call(method="GET", path=_PATH, query={"resource": resource, "environment": environment})
+    shown = ApiCall(
+        method="GET", path=_PATH, query={"resource": resource, "environment": environment}
+    )
     if undo:
         if not yes:
             confirm(f"Take what the app put into {resource} out again?")
         body = {"resource": resource, "by": by, "even_in_use": even_in_use}
-        return api.send(Call(method="POST", path=(*_PATH, "undo"), body=body))
+        return api.send(ApiCall(method="POST", path=(*_PATH, "undo"), body=body))
     if not apply:
         return {**_as_object(api.send(shown)), "language": language}
     if not yes:
@@ -64,7 +66,7 @@ def repair(
     body = {"resource": resource, "by": by}
     if environment:
         body["environment"] = environment
-    return api.send(Call(method="POST", path=_PATH, body=body))
+    return api.send(ApiCall(method="POST", path=_PATH, body=body))
 
 
 def _as_object(answer: Any) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def _shown(answer: Any) -> RenderableType:
     """Return changes as text, records as a table: which of them is there tells the question."""
     if "language" not in answer:
         return _records(answer["items"])
-    language = RepairLanguage(answer["language"])
+    language = FixLanguage(answer["language"])
     parts: list[RenderableType] = []
     for one in answer["items"]:
         # Nowhere broken: it is pasted into a shell, or a file.

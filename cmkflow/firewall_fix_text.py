@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class RepairLanguage(StrEnum):
+class FixLanguage(StrEnum):
     """The languages of repairs."""
 
     AZURE_CLI = "az"
@@ -13,13 +13,13 @@ class RepairLanguage(StrEnum):
 
 
 _MEMBERS = {
-    RepairLanguage.AZURE_CLI: ("azure_cli", "#"),
-    RepairLanguage.BICEP: ("bicep", "//"),
-    RepairLanguage.TERRAFORM: ("terraform", "#"),
+    FixLanguage.AZURE_CLI: ("azure_cli", "#"),
+    FixLanguage.BICEP: ("bicep", "//"),
+    FixLanguage.TERRAFORM: ("terraform", "#"),
 }
 
 
-def repair_text(repair: Any, language: RepairLanguage) -> str:
+def repair_text(repair: Any, language: FixLanguage) -> str:
     """Return a repair as the API shows it, its gap and what to look at before as comments."""
     member, comment = _MEMBERS[language]
     said = [repair["gap"], repair["refusal"] or repair["summary"], *repair["notes"]]

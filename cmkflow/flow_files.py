@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from cmkflow.desktop_flows import customizations_of, is_unpacked_desktop_flow, packed_desktop_flows
 from cmkflow.json_file import UnreadableFile, decode_json
 from shared.domain.definitions.flow_definition import DefinitionFormat
-from shared.domain.definitions.flow_documents import FoundFlow, find_flows
+from shared.domain.definitions.flow_documents import FlowInDocument, find_flows
 
 _GUID_AT_END = re.compile(
     r"^(?P<name>.*?)-?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$", re.IGNORECASE
@@ -44,7 +44,7 @@ class FlowFile:
     #: as given, a member of an archive behind `!/`
     path: str
     #: None: the file cannot be read, `problem` says why
-    flow: FoundFlow | None = None
+    flow: FlowInDocument | None = None
     #: from the document or the file's name, in lower case
     workflow_id: str | None = None
     name: str | None = None
@@ -248,7 +248,7 @@ def _is_unpacked_solution(folder: Path) -> bool:
     )
 
 
-def _name_by_path(source: _Source, flow: FoundFlow) -> str:
+def _name_by_path(source: _Source, flow: FlowInDocument) -> str:
     """A Logic App of the Standard kind is called like its folder."""
     is_standard = source.file_name.name.lower() == "workflow.json"
     if is_standard and flow.definition.format is DefinitionFormat.LOGIC_APP:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from cmkflow.flow_files import FlowFile
 from shared.domain.definitions.flow_definition import FlowDefinition
-from shared.domain.definitions.flow_documents import FoundFlow
+from shared.domain.definitions.flow_documents import FlowInDocument
 from shared.domain.definitions.json_values import texts_in
-from shared.domain.plans.microsoft_key_rule import Assessment, explain_all
+from shared.domain.plans.microsoft_key_rule import MicrosoftKeyEvaluation, explain_all
 from shared.domain.trigger_urls.trigger_url import TriggerUrl, find_trigger_urls
 
 
@@ -16,8 +16,8 @@ class Inspection:
     """One flow with its assessment."""
 
     file: FlowFile
-    flow: FoundFlow
-    assessment: Assessment
+    flow: FlowInDocument
+    assessment: MicrosoftKeyEvaluation
     #: other flows' trigger URLs that it holds, each once
     trigger_urls: tuple[TriggerUrl, ...]
 
@@ -104,6 +104,6 @@ def _key(number: int, file: FlowFile) -> str:
     return f"{file.workflow_id or file.path}#{number}"
 
 
-def _trigger_urls(flow: FoundFlow) -> tuple[TriggerUrl, ...]:
+def _trigger_urls(flow: FlowInDocument) -> tuple[TriggerUrl, ...]:
     matches = (match for text in texts_in(flow.resource) for match in find_trigger_urls(text))
     return tuple(dict.fromkeys(match.url for match in matches))

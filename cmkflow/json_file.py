@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from shared.domain.definitions.json_values import TooDeep, decoded
+from shared.domain.definitions.json_values import JsonTooDeep, decoded
 
 
 class UnreadableFile(Exception):
@@ -29,7 +29,7 @@ def decode_json(data: bytes) -> object:
         return document
     except json.JSONDecodeError as error:
         raise UnreadableFile(f"not JSON: line {error.lineno}, column {error.colno}") from None
-    except TooDeep as error:
+    except JsonTooDeep as error:
         raise UnreadableFile(str(error)) from None
     except ValueError:
         raise UnreadableFile("the JSON has a number too long") from None

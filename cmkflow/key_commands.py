@@ -7,7 +7,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.api_client import Api, Call
+from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.finding_text import finding_text
 from cmkflow.listing import facts
@@ -46,7 +46,7 @@ def _key_lines(one: Any) -> Iterator[RenderableType]:
 
 @api_command(app, "check", show=_shown, key_option="--function-key")
 def check(
-    api: Api,
+    api: ApiClient,
     vault: Annotated[
         str | None, typer.Option("--vault", help="Name or Azure id of a vault; with --key.")
     ] = None,
@@ -60,4 +60,4 @@ def check(
     """
     named = {"vault": vault, "key": key}
     body = {name: value for name, value in named.items() if value is not None}
-    return api.send(Call(method="POST", path=("keys", "check"), body=body))
+    return api.send(ApiCall(method="POST", path=("keys", "check"), body=body))

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cmkflow.api_client import Api, Call
+from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.listing import Listing, facts
 from cmkflow.signed_in_name import Name
@@ -67,19 +67,19 @@ def _health(answer: Any) -> Listing:
 
 
 @api_command(app, "show", show=_switch)
-def show_kill_switch(api: Api) -> object:
+def show_kill_switch(api: ApiClient) -> object:
     """Show whether writes are stopped, by whom and why."""
-    return api.send(Call(method="GET", path=("kill-switch",)))
+    return api.send(ApiCall(method="GET", path=("kill-switch",)))
 
 
 @api_command(app, "on", show=_switch)
-def turn_on(api: Api, reason: Reason, by: Name) -> object:
+def turn_on(api: ApiClient, reason: Reason, by: Name) -> object:
     """Stop every write. What is being written at this moment is finished."""
     return _turn(api, is_on=True, reason=reason, by=by)
 
 
 @api_command(app, "off", show=_switch)
-def turn_off(api: Api, reason: Reason, by: Name) -> object:
+def turn_off(api: ApiClient, reason: Reason, by: Name) -> object:
     """Allow writes again. Jobs that wait look again within five minutes (CMK_WAIT_POLL)."""
     return _turn(api, is_on=False, reason=reason, by=by)
 
@@ -88,11 +88,11 @@ def register_health(group: typer.Typer) -> None:
     """Add `health` to the top of the command line."""
 
     @api_command(group, "health", show=_health)
-    def health(api: Api) -> object:
+    def health(api: ApiClient) -> object:
         """Show whether the app can work, and what waits for a person."""
-        return api.send(Call(method="GET", path=("health",)))
+        return api.send(ApiCall(method="GET", path=("health",)))
 
 
-def _turn(api: Api, *, is_on: bool, reason: str, by: str) -> object:
+def _turn(api: ApiClient, *, is_on: bool, reason: str, by: str) -> object:
     body = {"on": is_on, "by": by, "reason": reason}
-    return api.send(Call(method="PUT", path=("kill-switch",), body=body))
+    return api.send(ApiCall(method="PUT", path=("kill-switch",), body=body))

@@ -16,11 +16,11 @@ from shared.domain.jobs.deletion_states import DELETION_STATES
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
-from shared.domain.jobs.state_machine import Actor, Facts
+from shared.domain.jobs.state_machine import NextActor, StateProperties
 
 
-def _style(facts: Facts) -> str:
-    if facts.acts is Actor.PERSON:
+def _style(facts: StateProperties) -> str:
+    if facts.acts is NextActor.PERSON:
         return "bold red" if facts.is_stuck else "bold yellow"
     if facts.is_pause:
         return "yellow"

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from cmkflow.api_client import Api, ApiError, ExitCode
+from cmkflow.api_client import ApiClient, ApiError, ExitCode
 from cmkflow.sign_in import (
-    SignedIn,
     SignInError,
+    SignInSession,
     claims_of,
     sign_in_machine,
     sign_in_person,
@@ -52,8 +52,8 @@ def login(
 ) -> None:
     """Sign in, for all commands that go to this app."""
     try:
-        Api(url=api).check_address()
-        who = SignedIn(
+        ApiClient(url=api).check_address()
+        who = SignInSession(
             tenant_id=tenant,
             client_id=client_id,
             is_machine=managed_identity,

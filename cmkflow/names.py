@@ -12,29 +12,29 @@ from typing import Annotated, Any
 
 import typer
 
-from cmkflow.api_client import Api, ApiError, Call, ExitCode
+from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.terminal import one_line
-from shared.domain.name_lookup import Named, close, did_you_mean, meant
+from shared.domain.name_lookup import NamedItem, close, did_you_mean, meant
 
 _WHOLE = re.compile(r"(default-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
+class NameResolver:
     """What a parameter names, and where the items it may name are listed."""
 
     noun: str
     #: What lists them for people.
     command: str
     #: Returns them, by the command's parameters: those that come before are ids already.
-    listed: Callable[[Api, Mapping[str, Any]], Iterable[Named]]
+    listed: Callable[[ApiClient, Mapping[str, Any]], Iterable[NamedItem]]
 
-    def ids(self, api: Api, arguments: Mapping[str, Any], texts: Iterable[str]) -> list[str]:
+    def ids(self, api: ApiClient, arguments: Mapping[str, Any], texts: Iterable[str]) -> list[str]:
         """Return the id that each text means; an empty one stays.
 
         Raises `ApiError` for a text that means nothing, or more than one.
         """
-        known: list[Named] | None = None
+        known: list[NamedItem] | None = None
         found = []
         for text in texts:
             if text and not _WHOLE.fullmatch(text):
@@ -43,7 +43,7 @@ class Names:
             found.append(text)
         return found
 
-    def _one(self, text: str, known: Iterable[Named]) -> str:
+    def _one(self, text: str, known: Iterable[NamedItem]) -> str:
         every = list(known)
         # A solution that was imported twice brings one flow to two environments.
         found = {one.id: one for one in meant(text, every)}
@@ -57,12 +57,12 @@ class Names:
         raise ApiError(f"No {self.noun} is called {text!r}. {hint}", ExitCode.NOT_FOUND)
 
 
-def with_ids(api: Api, signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def with_ids(api: ApiClient, signature: Signature, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a command's arguments with ids in place of names, the first parameters first."""
     found = dict(arguments)
     for name, parameter in signature.parameters.items():
         for names in getattr(parameter.annotation, "__metadata__", ()):
-            if isinstance(names, Names) and found.get(name) is not None:
+            if isinstance(names, NameResolver) and found.get(name) is not None:
                 given = found[name]
                 texts = [given] if isinstance(given, str) else given
                 ids = names.ids(api, found, texts)
@@ -70,54 +70,58 @@ def with_ids(api: Api, signature: Signature, arguments: Mapping[str, Any]) -> di
     return found
 
 
-def _get(api: Api, *path: str) -> Any:
-    return one_line(api.send(Call(method="GET", path=path)))
+def _get(api: ApiClient, *path: str) -> Any:
+    return one_line(api.send(ApiCall(method="GET", path=path)))
 
 
-def _environments(api: Api, _: Mapping[str, Any]) -> Iterable[Named]:
+def _environments(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
     for one in one_line(api.items("environments")):
-        yield Named(id=one["id"], name=one["display_name"])
+        yield NamedItem(id=one["id"], name=one["display_name"])
 
 
-def _remediations(api: Api, _: Mapping[str, Any]) -> Iterable[Named]:
+def _remediations(api: ApiClient, _: Mapping[str, Any]) -> Iterable[NamedItem]:
     for one in one_line(api.items("remediations")):
-        yield Named(id=one["remediation"]["id"], name=one["remediation"]["cause"])
+        yield NamedItem(id=one["remediation"]["id"], name=one["remediation"]["cause"])
 
 
-def _flows_of_environments(api: Api, arguments: Mapping[str, Any]) -> Iterable[Named]:
+def _flows_of_environments(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
     for environment in arguments.get("environments") or [arguments["environment"]]:
         for one in _get(api, "environments", environment, "flows")["items"]:
-            yield Named(id=one["id"], name=one["name"])
+            yield NamedItem(id=one["id"], name=one["name"])
 
 
-def _flows_of_jobs(api: Api, arguments: Mapping[str, Any]) -> Iterable[Named]:
+def _flows_of_jobs(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
     answer = _get(api, "remediations", arguments["remediation"])
     for one in answer["jobs"]:
         others = (one["flow_name"],)
-        yield Named(id=one["original_id"], name=one["display_name"], others=others)
+        yield NamedItem(id=one["original_id"], name=one["display_name"], others=others)
     for one in answer.get("needs_changes", ()):
         others = (one["flow_name"],)
-        yield Named(id=one["workflow_id"], name=one["display_name"], others=others)
+        yield NamedItem(id=one["workflow_id"], name=one["display_name"], others=others)
 
 
-def _flows_of_plans(api: Api, arguments: Mapping[str, Any]) -> Iterable[Named]:
+def _flows_of_plans(api: ApiClient, arguments: Mapping[str, Any]) -> Iterable[NamedItem]:
     for plan in _get(api, "remediations", arguments["remediation"], "plan")["items"]:
         for one in plan["items"]:
             others = (one["flow_name"],)
-            yield Named(id=one["workflow_id"], name=one["display_name"], others=others)
+            yield NamedItem(id=one["workflow_id"], name=one["display_name"], others=others)
 
 
-ENVIRONMENTS = Names(noun="environment", command="cmkflow environment list", listed=_environments)
-REMEDIATIONS = Names(noun="remediation", command="cmkflow remediation list", listed=_remediations)
-FLOWS_OF_ENVIRONMENTS = Names(
+ENVIRONMENTS = NameResolver(
+    noun="environment", command="cmkflow environment list", listed=_environments
+)
+REMEDIATIONS = NameResolver(
+    noun="remediation", command="cmkflow remediation list", listed=_remediations
+)
+FLOWS_OF_ENVIRONMENTS = NameResolver(
     noun="flow of that environment",
     command="cmkflow environment flows",
     listed=_flows_of_environments,
 )
-FLOWS_OF_JOBS = Names(
+FLOWS_OF_JOBS = NameResolver(
     noun="flow of that remediation", command="cmkflow remediation show", listed=_flows_of_jobs
 )
-FLOWS_OF_PLANS = Names(
+FLOWS_OF_PLANS = NameResolver(
     noun="flow of that plan", command="cmkflow plan show", listed=_flows_of_plans
 )
 

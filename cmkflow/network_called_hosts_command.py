@@ -12,7 +12,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.called_host_report import TargetAnswers, TargetRow, as_csv
+from cmkflow.called_host_report import CalledHostReport, CalledHostRow, as_csv
 from cmkflow.exported_resources import read_exported
 from cmkflow.flow_files import FlowFile, read_flow_files
 from cmkflow.listing import table
@@ -55,7 +55,7 @@ def show_targets(
     """
     files = list(read_flow_files(paths))
     tags = read_list(service_tags)
-    answers = TargetAnswers(tags, [spelled(one, tags) for one in region])
+    answers = CalledHostReport(tags, [spelled(one, tags) for one in region])
     firewalls = asyncio.run(read_firewalls(read_exported(rules or ())))
     rows = [answers.row(one) for one in targets(_hosts_by_flow(files), firewalls)]
     if as_json:
@@ -83,7 +83,7 @@ def _hosts_by_flow(files: Sequence[FlowFile]) -> dict[str, set[str | None]]:
     return hosts
 
 
-def _write_mails(folder: Path, rows: Sequence[TargetRow], answers: TargetAnswers) -> None:
+def _write_mails(folder: Path, rows: Sequence[CalledHostRow], answers: CalledHostReport) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for row in rows:
         if row["verdict"] == "external":
@@ -92,7 +92,7 @@ def _write_mails(folder: Path, rows: Sequence[TargetRow], answers: TargetAnswers
             echo(str(file), err=True)
 
 
-def _shown(rows: Sequence[TargetRow]) -> Group:
+def _shown(rows: Sequence[CalledHostRow]) -> Group:
     titles = ("Host", "Verdict", "Flows", "Answered by")
     lines = [
         (

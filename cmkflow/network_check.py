@@ -12,8 +12,8 @@ from cmkflow.exported_resources import ExportedResources
 from cmkflow.template_repair import unwritten, with_parameters
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_decision import Sources, admit
-from shared.domain.network.firewall_fix import Repair, closed
+from shared.domain.network.firewall_decision import RuleSources, admit
+from shared.domain.network.firewall_fix import FirewallFix, closed
 from shared.domain.network.firewall_issue import gap_of
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG, TAGS_BESIDE
 from shared.domain.network.service_tags import ServiceTagList
@@ -22,7 +22,7 @@ from shared.firewalls import firewall_kinds
 from shared.ports import FirewallKind
 
 
-class Row(TypedDict):
+class FirewallCheckRow(TypedDict):
     """What is said of one firewall, region and tag, or of a resource that is no firewall."""
 
     #: Azure resource id; in a template: the file, and the id that it would have there.
@@ -43,7 +43,7 @@ class Row(TypedDict):
     #: A name, and behind a colon what it is about; None: all is covered.
     reason: str | None
     #: Only where it was asked for: what closes the gap in all regions that were asked about.
-    repair: NotRequired[Repair | None]
+    repair: NotRequired[FirewallFix | None]
 
 
 #: Types that filter callers, and that no kind of firewall reads.
@@ -99,13 +99,13 @@ class Question:
 
 async def check_network(
     resources: ExportedResources, question: Question, *, with_repairs: bool = False
-) -> list[Row]:
+) -> list[FirewallCheckRow]:
     """Return the rows, firewalls first."""
     kinds = firewall_kinds(resources)
     firewalls = await read_firewalls(resources)
     read_types = {kind.resource_type.lower() for kind in kinds.values()}
-    sources = Sources(question.tags, FLOW_TAGS)
-    rows: list[Row] = []
+    sources = RuleSources(question.tags, FLOW_TAGS)
+    rows: list[FirewallCheckRow] = []
     for firewall in firewalls:
         own = [*_verdicts(firewall, sources, question)]
         if with_repairs:
@@ -118,14 +118,14 @@ async def check_network(
     return [*rows, *_others(resources, firewalls, read_types)]
 
 
-def is_gap(row: Row) -> bool:
+def is_gap(row: FirewallCheckRow) -> bool:
     """Say whether a required tag is kept out by a firewall, or may be."""
     return row["required"] and row["verdict"] not in {None, Verdict.COVERED}
 
 
 async def _repair(
-    kinds: Mapping[str, FirewallKind], firewall: Firewall, sources: Sources, question: Question
-) -> Repair | None:
+    kinds: Mapping[str, FirewallKind], firewall: Firewall, sources: RuleSources, question: Question
+) -> FirewallFix | None:
     """Return what closes the gaps of all regions at once: rules of each would be in one's way."""
     named = {
         question.name(tag, region): addresses
@@ -143,7 +143,9 @@ async def read_firewalls(resources: ExportedResources) -> list[Firewall]:
     return [one for kind in firewall_kinds(resources).values() for one in await kind.read()]
 
 
-def _verdicts(firewall: Firewall, sources: Sources, question: Question) -> Iterator[Row]:
+def _verdicts(
+    firewall: Firewall, sources: RuleSources, question: Question
+) -> Iterator[FirewallCheckRow]:
     admission = admit(firewall, sources)
     for tag, region, addresses in question.asked():
         name = question.name(tag, region)
@@ -172,7 +174,7 @@ def _unknown(name: str) -> TagVerdict:
 
 def _others(
     resources: ExportedResources, firewalls: Iterable[Firewall], read_types: Collection[str]
-) -> Iterator[Row]:
+) -> Iterator[FirewallCheckRow]:
     """Yield a row for each resource that is no firewall, and for each file without a resource."""
     judged = {firewall.id.partition("#")[0].lower() for firewall in firewalls}
     for resource_id, resource in resources.by_id.items():
@@ -198,7 +200,7 @@ def _unjudged(resource_type: str, read_types: Collection[str]) -> tuple[Verdict 
     return None, "not_a_firewall"
 
 
-def _row(resource: str, kind: str, verdict: Verdict | None, reason: str) -> Row:
+def _row(resource: str, kind: str, verdict: Verdict | None, reason: str) -> FirewallCheckRow:
     return {
         "resource": resource,
         "kind": kind,

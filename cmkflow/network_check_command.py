@@ -15,9 +15,9 @@ from rich.text import Text
 
 from cmkflow.api_client import ExitCode
 from cmkflow.exported_resources import read_exported
-from cmkflow.firewall_fix_text import RepairLanguage, repair_text
+from cmkflow.firewall_fix_text import FixLanguage, repair_text
 from cmkflow.listing import table
-from cmkflow.network_check import Question, Row, check_network, is_gap
+from cmkflow.network_check import FirewallCheckRow, Question, check_network, is_gap
 from cmkflow.pager import NoPager, print_text
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
@@ -66,7 +66,7 @@ def check(
         ),
     ] = "",
     repair: Annotated[
-        RepairLanguage | None,
+        FixLanguage | None,
         typer.Option(help="Write what closes each gap, too; with --json in every language."),
     ] = None,
     fail_on: Annotated[
@@ -97,7 +97,7 @@ def check(
         _fail_on_gaps(rows)
 
 
-def _print(rows: Sequence[Row], repair: RepairLanguage | None, *, is_paged: bool) -> None:
+def _print(rows: Sequence[FirewallCheckRow], repair: FixLanguage | None, *, is_paged: bool) -> None:
     judged = [row for row in rows if row["verdict"]]
     unread = [row for row in rows if row["kind"] == "file"]
     titles = ("Firewall", "Kind", "Region", "Tag", "Required", "Verdict", "Missing", "Why")
@@ -111,7 +111,7 @@ def _print(rows: Sequence[Row], repair: RepairLanguage | None, *, is_paged: bool
     print_text(Group(judgement, *texts), is_paged=is_paged)
 
 
-def _fail_on_gaps(rows: Sequence[Row]) -> None:
+def _fail_on_gaps(rows: Sequence[FirewallCheckRow]) -> None:
     """End the command where something is not known to be covered, or nothing was judged."""
     gaps = sum(map(is_gap, rows))
     unread = sum((row["reason"] or "").startswith(("no_file", "not_json")) for row in rows)
@@ -143,7 +143,7 @@ def spelled(region: str, tags: ServiceTagList) -> str:
     raise typer.Exit(1)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: FirewallCheckRow) -> tuple[str, ...]:
     missing = row["missing"]
     more = f"\nand {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     return (
@@ -158,7 +158,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _summary(rows: Sequence[Row]) -> str:
+def _summary(rows: Sequence[FirewallCheckRow]) -> str:
     """Return how often each tag has each verdict; what no kind reads counts with all of them."""
     tags = dict.fromkeys((row["tag"], row["required"]) for row in rows if row["verdict"])
     lines = []

@@ -16,7 +16,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.api_client import Api, Call
+from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.firewall_fix_command import register as register_repair
 from cmkflow.listing import table
@@ -30,7 +30,7 @@ from cmkflow.timestamps import minute
 from cmkflow.trigger_hosts_text import outgoing_text
 from shared.domain.network.network_check import PROTECTED_TAG
 from shared.domain.network.service_tags import (
-    RangeChange,
+    AddressRangeChange,
     ServiceTagList,
     changes,
 )
@@ -114,25 +114,25 @@ def _edition_lines(one: Any) -> Iterator[RenderableType]:
 
 @api_command(app, "changes", show=_editions)
 def show_changes(
-    api: Api,
+    api: ApiClient,
     look: Annotated[bool, typer.Option("--look", help="Let the app look at the list now.")] = False,
 ) -> object:
     """Show how the ranges in use changed, which firewalls lack the new ones, and whom that touches.
 
     The app looks once a day; it keeps what it saw for ninety days.
     """
-    return api.send(Call(method="POST" if look else "GET", path=("network", "ranges")))
+    return api.send(ApiCall(method="POST" if look else "GET", path=("network", "ranges")))
 
 
 @api_command(app, "outgoing", show=outgoing_text)
 def show_outgoing(
-    api: Api,
+    api: ApiClient,
     remediation: RemediationId,
     environment: InEnvironment = None,
 ) -> object:
     """Write the message that asks for hosts which callers behind an allow-list have to reach."""
     path = ("remediations", remediation, "plan")
-    answer = api.send(Call(method="GET", path=path, query={"environment": environment}))
+    answer = api.send(ApiCall(method="GET", path=path, query={"environment": environment}))
     plans = [
         {"environment_id": one["environment_job"]["environment_id"], "outgoing": one["outgoing"]}
         for one in answer["items"]
@@ -140,7 +140,7 @@ def show_outgoing(
     return {"items": plans}
 
 
-def _changes(old: ServiceTagList, new: ServiceTagList, tag: str) -> Sequence[RangeChange]:
+def _changes(old: ServiceTagList, new: ServiceTagList, tag: str) -> Sequence[AddressRangeChange]:
     if not any(one.find(tag) or one.regions(tag) for one in (old, new)):
         raise ValueError(f"no list holds the service tag {tag}")
     return changes(old, new, tag)
@@ -150,7 +150,7 @@ def _edition(tags: ServiceTagList) -> str:
     return f"list {tags.change_number}" if tags.change_number else "a list without a number"
 
 
-def _totals(found: Sequence[RangeChange]) -> str:
+def _totals(found: Sequence[AddressRangeChange]) -> str:
     added = sum(len(one.added) for one in found)
     removed = sum(len(one.removed) for one in found)
     return f"{added} added, {removed} removed" if found else "nothing changed"

@@ -13,7 +13,7 @@ import typer
 from shared.domain.spreadsheet_cell import spreadsheet_cell
 
 
-class Output(StrEnum):
+class OutputFormat(StrEnum):
     """What `--output` takes: as of the Azure CLI."""
 
     TABLE = "table"  #: text for people
@@ -22,7 +22,7 @@ class Output(StrEnum):
     CSV = "csv"  #: the same with names and quotes
 
 
-class Query:
+class JmesPathQuery:
     """A JMESPath expression. It is read before anything is called: a slip orders nothing."""
 
     def __init__(self, expression: str) -> None:
@@ -49,13 +49,13 @@ def _told() -> Iterator[None]:
         raise typer.BadParameter(f"not JMESPath: {text}", param_hint="--query") from None
 
 
-def for_programs(answer: Any, output: Output) -> str:
+def for_programs(answer: Any, output: OutputFormat) -> str:
     """Return an answer as text: JSON, or its rows with what nests in a row as JSON."""
     match output:
-        case Output.TSV:
+        case OutputFormat.TSV:
             lines = ("\t".join(map(one_field, row)) for row in _values(_rows(answer)))
             return "\n".join(lines)
-        case Output.CSV:
+        case OutputFormat.CSV:
             return _csv(_rows(answer))
     return json.dumps(answer)
 

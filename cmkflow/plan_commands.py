@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cmkflow.api_client import Api, ApiError, Call
+from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import api_command
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
@@ -25,7 +25,7 @@ app = typer.Typer(no_args_is_help=True, help="Show plans, and approve them as th
 
 @api_command(app, "show", show=plan_blocks)
 def show_plan(
-    api: Api,
+    api: ApiClient,
     remediation: RemediationId,
     environment: InEnvironment = None,
     needs_changes: Annotated[
@@ -48,7 +48,7 @@ def show_plan(
         return _only(one_line(answer), only) if only else answer
     query = {"environment": environment, "only": only, "file": "true"}
     path = ("dashboard", "remediations", remediation, "plan")
-    write_page(html, api.page(Call(method="GET", path=path, query=query)))
+    write_page(html, api.page(ApiCall(method="GET", path=path, query=query)))
     echo(f"Written to {html}.", err=True)
     raise typer.Exit
 
@@ -63,7 +63,7 @@ def _approved(answer: Any) -> Text:
 
 @api_command(app, "approve", show=_approved)
 def approve_plan(
-    api: Api,
+    api: ApiClient,
     remediation: RemediationId,
     by: Name,
     versions: Annotated[
@@ -90,12 +90,14 @@ def approve_plan(
     body: dict[str, object] = {"versions": versions, "by": by}
     if except_flows:
         body["except_flows"] = except_flows
-    return api.send(Call(method="POST", path=("remediations", remediation, "approve"), body=body))
+    return api.send(
+        ApiCall(method="POST", path=("remediations", remediation, "approve"), body=body)
+    )
 
 
-def _call(remediation: str, environment: str | None) -> Call:
+def _call(remediation: str, environment: str | None) -> ApiCall:
     path = ("remediations", remediation, "plan")
-    return Call(method="GET", path=path, query={"environment": environment})
+    return ApiCall(method="GET", path=path, query={"environment": environment})
 
 
 def _only(answer: Any, action: str) -> object:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cmkflow.api_client import Api, Call, ExitCode
+from cmkflow.api_client import ApiCall, ApiClient, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.listing import After
 from cmkflow.names import (
@@ -25,9 +25,9 @@ from cmkflow.remediation_tables import (
 )
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import confirm
-from cmkflow.watching import Watch
+from cmkflow.watching import WatchOptions
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
-from shared.domain.jobs.state_machine import Actor
+from shared.domain.jobs.state_machine import NextActor
 
 app = typer.Typer(no_args_is_help=True, help="Start remediations, follow and decide them.")
 
@@ -62,7 +62,7 @@ def _steered(answer: Any) -> Text:
 
 @api_command(app, "start", show=_started)
 def start_remediation(
-    api: Api,
+    api: ApiClient,
     environments: Annotated[
         list[str], typer.Argument(metavar="ENVIRONMENT…", help="Names or ids."), ENVIRONMENTS
     ],
@@ -95,12 +95,12 @@ def start_remediation(
     if reconcile:
         body["reconcile"] = True
     headers = {"Idempotency-Key": order} if order else {}
-    return api.send(Call(method="POST", path=("remediations",), body=body, headers=headers))
+    return api.send(ApiCall(method="POST", path=("remediations",), body=body, headers=headers))
 
 
 @api_command(app, "list", show=remediation_table)
 def list_remediations(
-    api: Api,
+    api: ApiClient,
     environment: InEnvironment = None,
     state: Annotated[str | None, typer.Option(help="In this state only, such as stuck.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
@@ -108,20 +108,22 @@ def list_remediations(
 ) -> object:
     """Show remediations, the newest first."""
     query = {"limit": limit, "after": after, "environment": environment, "state": state}
-    return api.send(Call(method="GET", path=("remediations",), query=query))
+    return api.send(ApiCall(method="GET", path=("remediations",), query=query))
 
 
 def _end(answer: Any) -> int | None:
     """Return how watching ends: done, or a person has to do something."""
     facts = REMEDIATION_STATES.get(answer["progress"]["state"])
-    if facts is None or facts.acts is Actor.APP:
+    if facts is None or facts.acts is NextActor.APP:
         return None
-    return ExitCode.NEEDS_A_PERSON if facts.acts is Actor.PERSON else 0
+    return ExitCode.NEEDS_A_PERSON if facts.acts is NextActor.PERSON else 0
 
 
-@api_command(app, "show", show=remediation_detail, watched=Watch(lines=watched_lines, end=_end))
+@api_command(
+    app, "show", show=remediation_detail, watched=WatchOptions(lines=watched_lines, end=_end)
+)
 def show_remediation(
-    api: Api,
+    api: ApiClient,
     remediation: RemediationId,
     history: Annotated[
         bool, typer.Option("--history", help="Add every step with its time and its calls.")
@@ -129,12 +131,12 @@ def show_remediation(
 ) -> object:
     """Show how far a remediation is, and what each flow of it waits for."""
     query = {"history": "true" if history else None}
-    return api.send(Call(method="GET", path=("remediations", remediation), query=query))
+    return api.send(ApiCall(method="GET", path=("remediations", remediation), query=query))
 
 
 @api_command(app, "cancel", show=_steered)
 def cancel_remediation(
-    api: Api, remediation: RemediationId, replay: Replay = False, yes: Yes = False
+    api: ApiClient, remediation: RemediationId, replay: Replay = False, yes: Yes = False
 ) -> object:
     """Cancel what has not begun; what has begun is rolled back."""
     _ask(yes, "Cancel what has not begun and roll back what has?")
@@ -157,7 +159,7 @@ def _retried(answer: Any) -> Text:
     ends=lambda answer: 0 if answer["jobs"] else ExitCode.NEEDS_A_PERSON,
 )
 def retry_remediation(
-    api: Api,
+    api: ApiClient,
     remediation: RemediationId,
     flows: Flows = None,
     code: Annotated[
@@ -176,7 +178,7 @@ def retry_remediation(
 
 @api_command(app, "roll-back", show=_steered)
 def roll_back_remediation(
-    api: Api,
+    api: ApiClient,
     remediation: RemediationId,
     flows: Flows = None,
     replay: Replay = False,
@@ -195,5 +197,5 @@ def _ask(is_sure: bool, question: str) -> None:
         confirm(question)
 
 
-def _decide(api: Api, remediation: str, order: str, body: dict[str, object] | None) -> object:
-    return api.send(Call(method="POST", path=("remediations", remediation, order), body=body))
+def _decide(api: ApiClient, remediation: str, order: str, body: dict[str, object] | None) -> object:
+    return api.send(ApiCall(method="POST", path=("remediations", remediation, order), body=body))

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.progress import Progress
 from rich.text import Text
 
-from cmkflow.api_client import Api, Call
+from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.listing import Listing
 from cmkflow.names import Flows, RemediationId
@@ -37,14 +37,14 @@ def archive_table(answer: Any) -> RenderableType:
 
 
 @api_command(app, "list", show=archive_table)
-def list_archives(api: Api, remediation: RemediationId) -> object:
+def list_archives(api: ApiClient, remediation: RemediationId) -> object:
     """Show which run histories are archived, and the day on which the support's window closes."""
-    return api.send(Call(method="GET", path=("remediations", remediation, "run-archives")))
+    return api.send(ApiCall(method="GET", path=("remediations", remediation, "run-archives")))
 
 
 @api_command(app, "archive", show=archive_table)
 def archive(
-    api: Api,
+    api: ApiClient,
     remediation: RemediationId,
     flows: Flows = None,
     pause: Annotated[
@@ -52,7 +52,7 @@ def archive(
     ] = 60.0,
 ) -> object:
     """Archive the runs of a remediation's originals. Interrupted, it goes on where it was."""
-    call = Call(
+    call = ApiCall(
         method="POST",
         path=("remediations", remediation, "run-archives"),
         body={"flows": flows} if flows else {},

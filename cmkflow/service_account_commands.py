@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cmkflow.terminal import echo
-from shared.errors import ProductError
+from shared.errors import CmkflowError
 
 app = typer.Typer(no_args_is_help=True, help="The account that reads trigger URLs.")
 
@@ -50,14 +50,16 @@ def sign_in(
     Run it once, and again when a job is blocked with the code operator_sign_in. Open the page it
     names as the operator, not as yourself.
     """
-    from cmkflow.service_account_sign_in import SignIn, VaultIdentity
+    from cmkflow.service_account_sign_in import SecretWriterIdentity, ServiceAccountSignIn
     from cmkflow.service_account_sign_in import sign_in as do
 
-    identity = VaultIdentity(is_managed=managed_identity, client_id=identity_client_id)
-    order = SignIn(tenant_id=tenant, client_id=client_id, cache_secret=secret, identity=identity)
+    identity = SecretWriterIdentity(is_managed=managed_identity, client_id=identity_client_id)
+    order = ServiceAccountSignIn(
+        tenant_id=tenant, client_id=client_id, cache_secret=secret, identity=identity
+    )
     try:
         asyncio.run(do(order, echo))
-    except (ProductError, ValueError) as err:
+    except (CmkflowError, ValueError) as err:
         echo(str(err), err=True)
         raise typer.Exit(1) from None
     echo("The operator is signed in; jobs that wait for it can be retried.")

@@ -13,16 +13,16 @@ from azure.identity.aio import AzureCliCredential
 from shared.adapters.azure import key_vault, resource_manager
 from shared.adapters.azure.key_vault_secrets import VaultSecrets
 from shared.adapters.entra.identity import (
-    OperatorCredential,
-    OperatorSettings,
+    ServiceAccountCredential,
+    ServiceAccountSettings,
     application_credential,
 )
 from shared.adapters.flow_service import service as flow_service
-from shared.adapters.http.client import HttpClient, Service, default_transport
+from shared.adapters.http.client import HttpClient, HttpService, default_transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VaultIdentity:
+class SecretWriterIdentity:
     """Who writes the secret."""
 
     #: True: this machine's managed identity; False: the account of `az login`.
@@ -31,17 +31,17 @@ class VaultIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignIn:
+class ServiceAccountSignIn:
     """Whom to sign in, and where the token cache is kept."""
 
     tenant_id: str
     client_id: str
     cache_secret: str
-    identity: VaultIdentity
+    identity: SecretWriterIdentity
 
 
-async def sign_in(order: SignIn, show: Callable[[str], None]) -> None:
-    """Sign a person in; `show` gets what to do. Raises `ProductError`, `ValueError`."""
+async def sign_in(order: ServiceAccountSignIn, show: Callable[[str], None]) -> None:
+    """Sign a person in; `show` gets what to do. Raises `CmkflowError`, `ValueError`."""
     async with AsyncExitStack() as closing:
         credential: AsyncTokenCredential = (
             application_credential(order.identity.client_id)
@@ -51,15 +51,15 @@ async def sign_in(order: SignIn, show: Callable[[str], None]) -> None:
         closing.push_async_callback(credential.close)
         http = HttpClient(default_transport())
         closing.push_async_callback(http.close)
-        vaults = Service(name="Key Vault", scope=key_vault.SCOPE, credential=credential)
-        arm = Service(
+        vaults = HttpService(name="Key Vault", scope=key_vault.SCOPE, credential=credential)
+        arm = HttpService(
             name="Azure Resource Manager", scope=resource_manager.SCOPE, credential=credential
         )
         secrets = VaultSecrets(
-            key_vault.VaultContents(http, vaults),
+            key_vault.VaultClient(http, vaults),
             resource_manager.ResourceManager(http, arm, subscriptions=()),
         )
-        settings = OperatorSettings(
+        settings = ServiceAccountSettings(
             tenant_id=order.tenant_id, client_id=order.client_id, cache_secret=order.cache_secret
         )
-        await OperatorCredential(settings, secrets).sign_in(flow_service.SCOPE, show)
+        await ServiceAccountCredential(settings, secrets).sign_in(flow_service.SCOPE, show)

@@ -24,7 +24,7 @@ class SignInError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignedIn:
+class SignInSession:
     """Who signed in for one app."""
 
     tenant_id: str
@@ -38,15 +38,15 @@ class SignedIn:
     name: str = ""
 
 
-def signed_in(url: str) -> SignedIn | None:
+def signed_in(url: str) -> SignInSession | None:
     """Return who signed in for the app at an address; None: nobody."""
     found = _kept().get(_address(url))
-    return SignedIn(**found) if found else None
+    return SignInSession(**found) if found else None
 
 
 def sign_in_person(
-    url: str, who: SignedIn, *, show: Callable[[str], None] | None = None
-) -> SignedIn:
+    url: str, who: SignInSession, *, show: Callable[[str], None] | None = None
+) -> SignInSession:
     """Sign a person in and keep it; `show` gets what a device code needs, None: in a browser.
 
     Raises `SignInError`.
@@ -64,7 +64,7 @@ def sign_in_person(
     return _keep(url, who, _checked(answer))
 
 
-def sign_in_machine(url: str, who: SignedIn) -> SignedIn:
+def sign_in_machine(url: str, who: SignInSession) -> SignInSession:
     """Use this machine's managed identity from now on; raises `SignInError`."""
     return _keep(url, who, _machine_token(who))
 
@@ -108,10 +108,10 @@ def claims_of(token: str) -> dict[str, Any]:
     return claims
 
 
-def _keep(url: str, who: SignedIn, token: str) -> SignedIn:
+def _keep(url: str, who: SignInSession, token: str) -> SignInSession:
     claims = claims_of(token)
     name = claims.get("preferred_username") or f"application {claims.get('azp', '')}"
-    known = SignedIn(**{**asdict(who), "name": name})
+    known = SignInSession(**{**asdict(who), "name": name})
     _write({**_kept(), _address(url): asdict(known)})
     return known
 
@@ -132,7 +132,7 @@ def _told() -> Iterator[None]:
         raise SignInError(text) from None
 
 
-def _client(who: SignedIn) -> Any:
+def _client(who: SignInSession) -> Any:
     import msal
     from msal_extensions import FilePersistence, PersistedTokenCache, build_encrypted_persistence
 
@@ -148,7 +148,7 @@ def _client(who: SignedIn) -> Any:
     )
 
 
-def _machine_token(who: SignedIn) -> str:
+def _machine_token(who: SignInSession) -> str:
     import msal
     import requests
 
@@ -172,7 +172,7 @@ def _checked(answer: dict[str, Any]) -> str:
     return str(answer["access_token"])
 
 
-def _scopes(who: SignedIn) -> list[str]:
+def _scopes(who: SignInSession) -> list[str]:
     # By the client id: an application that asks for a token for itself may name no other address.
     return [f"{who.client_id}/.default"]
 

@@ -7,12 +7,12 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.api_client import Api, Call
+from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.listing import Listing
 from cmkflow.remediation_tables import unreadable
 from cmkflow.timestamps import until, when
-from cmkflow.watching import Watch
+from cmkflow.watching import WatchOptions
 from shared.domain.plans.display_text import left_in_words
 
 #: In the order of the API: what cannot wait stands first.
@@ -22,12 +22,12 @@ _URGENT = {"neither_on"}
 def register(group: typer.Typer) -> None:
     """Add `status` to the top of the command line."""
 
-    watched = Watch(lines=_lines, end=lambda _: None)
+    watched = WatchOptions(lines=_lines, end=lambda _: None)
 
     @api_command(group, "status", show=status_text, watched=watched)
-    def status(api: Api) -> object:
+    def status(api: ApiClient) -> object:
         """Show what is wrong, what waits for you and how far the tenant is."""
-        return api.send(Call(method="GET", path=("attention",)))
+        return api.send(ApiCall(method="GET", path=("attention",)))
 
 
 def status_text(answer: Any) -> RenderableType:

@@ -22,7 +22,7 @@ _LONGEST = 60
 _PARAMETER = re.compile(r"\[parameters\('([^']+)'\)\]")
 
 
-class Unresolved(Exception):
+class UnresolvedExpression(Exception):
     """The template alone does not say what an expression means."""
 
 
@@ -41,7 +41,7 @@ type Expressions = MutableMapping[str, Expression]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
+class ArmTemplate:
     """What expressions of one template may name."""
 
     #: Default value of each parameter that has one.
@@ -67,7 +67,7 @@ class Template:
             return value
         try:
             return self.evaluate(value, takes_defaults=_is_identity(name, value))
-        except (Unresolved, RecursionError):
+        except (UnresolvedExpression, RecursionError):
             return self.placeholder(value)
 
     def placeholder(self, expression: str) -> str:
@@ -85,11 +85,11 @@ class Template:
         return wanted
 
     def evaluate(self, text: str, *, takes_defaults: bool, nested: int = 0) -> object:
-        """Return what an expression means; raises `Unresolved`."""
+        """Return what an expression means; raises `UnresolvedExpression`."""
         reader = _Reader(self, text[1:-1], takes_defaults, nested)
         value = reader.expression()
         if reader.tokens:
-            raise Unresolved
+            raise UnresolvedExpression
         return value
 
     def id_of(self, resource_type: str, name: str) -> str:
@@ -117,7 +117,7 @@ def _is_identity(name: str, text: str) -> bool:
 class _Reader:
     """Reads one expression from its tokens, which it uses up."""
 
-    def __init__(self, template: Template, text: str, takes_defaults: bool, nested: int) -> None:
+    def __init__(self, template: ArmTemplate, text: str, takes_defaults: bool, nested: int) -> None:
         self._template = template
         self._takes_defaults = takes_defaults
         self._nested = nested
@@ -160,11 +160,11 @@ class _Reader:
         try:
             return functions[function](*arguments)
         except (KeyError, TypeError, ValueError):
-            raise Unresolved from None
+            raise UnresolvedExpression from None
 
     def _parameter(self, name: str) -> object:
         if not self._takes_defaults:
-            raise Unresolved
+            raise UnresolvedExpression
         defaults = self._template.defaults
         if name in defaults:
             return self._evaluated(defaults[name])
@@ -187,7 +187,7 @@ class _Reader:
         if not isinstance(value, str) or not is_expression(value):
             return value
         if self._nested > _MOST_NESTED:
-            raise Unresolved
+            raise UnresolvedExpression
         return self._template.evaluate(
             value, takes_defaults=self._takes_defaults, nested=self._nested + 1
         )
@@ -201,12 +201,12 @@ class _Reader:
 
     def _take(self) -> "str | int":
         if not self.tokens:
-            raise Unresolved
+            raise UnresolvedExpression
         return self.tokens.pop(0)
 
     def _expect(self, token: str) -> None:
         if self._take() != token:
-            raise Unresolved
+            raise UnresolvedExpression
 
 
 def _tokens(text: str) -> "list[str | int]":
@@ -216,7 +216,7 @@ def _tokens(text: str) -> "list[str | int]":
     while text[at:].strip():
         match = _TOKEN.match(text, at)
         if match is None:
-            raise Unresolved
+            raise UnresolvedExpression
         quoted, number, name, sign = match.groups()
         if quoted is not None:
             found.append("'" + quoted.replace("''", "'"))
@@ -232,7 +232,7 @@ def _member(value: object, name: object) -> object:
     members = as_mapping(value)
     wanted = str(name).removeprefix("'")
     if wanted not in members:
-        raise Unresolved
+        raise UnresolvedExpression
     return members[wanted]
 
 
@@ -240,7 +240,7 @@ def _concat(*parts: object) -> object:
     if parts and all(isinstance(one, list) for one in parts):
         return [item for one in parts if isinstance(one, list) for item in one]
     if not all(isinstance(one, str | int) for one in parts):
-        raise Unresolved
+        raise UnresolvedExpression
     return "".join(map(str, parts))
 
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cmkflow.template_expressions import Expressions
-from shared.domain.network.firewall_fix import Repair, refused
+from shared.domain.network.firewall_fix import FirewallFix, refused
 from shared.domain.network.firewall_fix_text import GROUP, SUBSCRIPTION, label
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_issue import FirewallIssue
 
 _BICEP_TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _TERRAFORM_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -39,7 +39,7 @@ class _Open:
     type: str = "string"
 
 
-def unwritten(gap: NetworkGap) -> Repair | None:
+def unwritten(gap: FirewallIssue) -> FirewallFix | None:
     """Return the refusal of a change to a list of rules that only a deployment decides."""
     lists = sorted(_LISTS & {*gap.rules})
     if not lists:
@@ -47,7 +47,7 @@ def unwritten(gap: NetworkGap) -> Repair | None:
     return refused(gap, f"not_written_out: the template does not write out {lists[0]}")
 
 
-def with_parameters(repair: Repair, expressions: Expressions) -> Repair:
+def with_parameters(repair: FirewallFix, expressions: Expressions) -> FirewallFix:
     """Return a repair whose texts declare, or name, what the template leaves open."""
     known = {
         SUBSCRIPTION: _Open(said="the subscription of the deployment"),

@@ -20,7 +20,7 @@ SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
+class WatchOptions:
     """How an answer is watched."""
 
     #: Returns a line for each thing that may change, by its name.
@@ -31,7 +31,7 @@ class Watch:
 
 def follow(
     ask: Callable[[], Any],
-    watched: Watch,
+    watched: WatchOptions,
     show: Callable[[Any], RenderableType] | None,
     for_programs: Callable[[Any], str],
 ) -> NoReturn:
@@ -49,7 +49,7 @@ def follow(
     raise typer.Exit(code)
 
 
-def _printed(ask: Callable[[], Any], watched: Watch, shown: Callable[[Any], str]) -> int:
+def _printed(ask: Callable[[], Any], watched: WatchOptions, shown: Callable[[Any], str]) -> int:
     before = ""
     while True:
         answer = _asked(ask)
@@ -63,7 +63,7 @@ def _printed(ask: Callable[[], Any], watched: Watch, shown: Callable[[Any], str]
 
 def _redrawn(
     ask: Callable[[], Any],
-    watched: Watch,
+    watched: WatchOptions,
     show: Callable[[Any], RenderableType],
     console: Terminal,
 ) -> int:
@@ -80,7 +80,7 @@ def _redrawn(
             time.sleep(SECONDS)
 
 
-def _told(ask: Callable[[], Any], watched: Watch) -> int:
+def _told(ask: Callable[[], Any], watched: WatchOptions) -> int:
     before: Mapping[str, str] = {}
     while True:
         answer = _asked(ask)

@@ -6,17 +6,17 @@ from typing import Annotated, Self
 import azure.functions as func
 from pydantic import AwareDatetime, BeforeValidator, model_validator
 
-from functions.endpoints import Call, endpoint
+from functions.endpoints import ApiRequest, endpoint
 from functions.http_headers import LOCATION, RETRY_AFTER
-from functions.http_requests import NoBody, NoQuery, Request, Text
-from functions.http_responses import Answer, ok
+from functions.http_requests import NoBody, NoQuery, RequestModel, Text
+from functions.http_responses import ApiResponse, ok
 from shared.bootstrap import services
-from shared.domain.assessment.assessment import Phase, Topic
-from shared.domain.finding import Level
+from shared.domain.assessment.assessment import AssessmentPhase, AssessmentTopic
+from shared.domain.finding import FindingLevel
 from shared.domain.identifiers import environment_identifier
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.assessment_request import AssessmentRequest
-from shared.domain.plans.discovery import Source
+from shared.domain.plans.discovery import DiscoverySource
 from shared.domain.principal import Role
 from shared.use_cases import order_assessment as orders
 from shared.use_cases.assess import assess
@@ -33,7 +33,7 @@ def _written(text: object) -> datetime:
     return datetime.fromisoformat(text)
 
 
-class AssessmentQuery(Request):
+class AssessmentQuery(RequestModel):
     """What an assessment may be asked for."""
 
     #: Name or Azure resource id of the policy that is to be applied.
@@ -55,7 +55,7 @@ class AssessmentOrder(AssessmentQuery):
     """What an assessment in the background is about: the same."""
 
 
-class CallerAnswer(Answer):
+class AssessedCallerResponse(ApiResponse):
     """A place that calls a flow."""
 
     kind: str
@@ -64,7 +64,7 @@ class CallerAnswer(Answer):
     is_broken: bool
 
 
-class FlowAnswer(Answer):
+class AssessedFlowResponse(ApiResponse):
     """One flow that stays on Microsoft's key, or may."""
 
     workflow_id: str
@@ -82,7 +82,7 @@ class FlowAnswer(Answer):
     held_back_by: tuple[str, ...]
     holds_back: tuple[str, ...]
     advice: tuple[str, ...]
-    callers: tuple[CallerAnswer, ...]
+    callers: tuple[AssessedCallerResponse, ...]
     callers_gap: str
     chains: tuple[tuple[str, ...], ...]
     co_owners: tuple[str, ...]
@@ -90,24 +90,24 @@ class FlowAnswer(Answer):
     run_only_users: str
 
 
-class FindingAnswer(Answer):
+class FindingResponse(ApiResponse):
     """What one check found."""
 
-    level: Level
+    level: FindingLevel
     code: str
     text: str
     instruction: str
     subject: str
 
 
-class SectionAnswer(Answer):
+class AssessmentSectionResponse(ApiResponse):
     """Findings about one topic."""
 
-    topic: Topic
-    findings: tuple[FindingAnswer, ...]
+    topic: AssessmentTopic
+    findings: tuple[FindingResponse, ...]
 
 
-class EffortAnswer(Answer):
+class EffortEstimateResponse(ApiResponse):
     """What a remediation is expected to take."""
 
     copies: int
@@ -120,21 +120,21 @@ class EffortAnswer(Answer):
     gap: str
 
 
-class AssessmentAnswer(Answer):
+class AssessmentResponse(ApiResponse):
     """All that is to be known of one environment."""
 
     environment_id: str
     display_name: str
     at: datetime
-    phase: Phase
+    phase: AssessmentPhase
     flow_count: int | None
-    flows: tuple[FlowAnswer, ...]
-    sections: tuple[SectionAnswer, ...]
-    effort: EffortAnswer
+    flows: tuple[AssessedFlowResponse, ...]
+    sections: tuple[AssessmentSectionResponse, ...]
+    effort: EffortEstimateResponse
     callers_searched: datetime | None
 
 
-class ReadingAnswer(Answer):
+class ReadingAnswer(ApiResponse):
     """How far an assessment has read the flows of its environment."""
 
     began: datetime
@@ -145,10 +145,10 @@ class ReadingAnswer(Answer):
     #: Flows that were read with their definitions.
     flows: int
     #: The list that the last page is of.
-    source: Source
+    source: DiscoverySource
 
 
-class OrderedAssessmentAnswer(Answer):
+class OrderedAssessmentAnswer(ApiResponse):
     """An assessment in the background: how far it is, and its answer at the end."""
 
     #: Also the id of the remediation that it is, by which it is cancelled or retried.
@@ -164,7 +164,7 @@ class OrderedAssessmentAnswer(Answer):
     #: Null: nothing was read yet.
     progress: ReadingAnswer | None
     #: Null: it has not come to its end.
-    assessment: AssessmentAnswer | None
+    assessment: AssessmentResponse | None
 
 
 @endpoint(
@@ -175,7 +175,7 @@ class OrderedAssessmentAnswer(Answer):
     answer_headers=(LOCATION, RETRY_AFTER),
     subject=new_assessment,
 )
-async def order_assessment(call: Call[NoQuery, AssessmentOrder]) -> func.HttpResponse:
+async def order_assessment(call: ApiRequest[NoQuery, AssessmentOrder]) -> func.HttpResponse:
     """Assess one environment in the background; who asks for what runs already gets that."""
     body = call.body
     request = AssessmentRequest(
@@ -192,7 +192,7 @@ async def order_assessment(call: Call[NoQuery, AssessmentOrder]) -> func.HttpRes
 
 
 @endpoint(role=Role.READER, answer=OrderedAssessmentAnswer)
-async def show_ordered_assessment(call: Call[NoQuery, NoBody]) -> OrderedAssessmentAnswer:
+async def show_ordered_assessment(call: ApiRequest[NoQuery, NoBody]) -> OrderedAssessmentAnswer:
     """Return how far an assessment in the background is, and its answer at the end."""
     return _ordered(await orders.show_assessment(services(), call.id.lower()))
 
@@ -209,16 +209,16 @@ def _ordered(shown: orders.ShownAssessment) -> OrderedAssessmentAnswer:
         code=job.code,
         due=job.due,
         progress=ReadingAnswer.model_validate(job.assessed) if job.assessed else None,
-        assessment=AssessmentAnswer.model_validate(shown.answer) if shown.answer else None,
+        assessment=AssessmentResponse.model_validate(shown.answer) if shown.answer else None,
     )
 
 
 @endpoint(
     role=Role.READER,
     query=AssessmentQuery,
-    answer=AssessmentAnswer,
+    answer=AssessmentResponse,
 )
-async def show_assessment(call: Call[AssessmentQuery, NoBody]) -> AssessmentAnswer:
+async def show_assessment(call: ApiRequest[AssessmentQuery, NoBody]) -> AssessmentResponse:
     """Assess one environment while the caller waits; of a large one some of it stays unknown."""
     query = call.query
     found = await assess(
@@ -228,4 +228,4 @@ async def show_assessment(call: Call[AssessmentQuery, NoBody]) -> AssessmentAnsw
         key=(query.vault, query.key) if query.vault and query.key else None,
         callers_since=query.callers_since,
     )
-    return AssessmentAnswer.model_validate(found)
+    return AssessmentResponse.model_validate(found)

@@ -2,16 +2,16 @@
 
 from datetime import datetime
 
-from functions.endpoints import Call, endpoint
+from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import NoBody
-from functions.http_responses import Answer
-from functions.paging import Page, PagedQuery
+from functions.http_responses import ApiResponse
+from functions.paging import PagedQuery, PageResponse
 from shared.bootstrap import services
 from shared.domain.principal import PrincipalKind, Role
 from shared.use_cases.audit_log import show_audit
 
 
-class AuditEntryAnswer(Answer):
+class AuditEntryResponse(ApiResponse):
     """One order."""
 
     id: str
@@ -35,9 +35,9 @@ class AuditEntryAnswer(Answer):
 @endpoint(
     role=Role.READER,
     query=PagedQuery,
-    answer=Page[AuditEntryAnswer],
+    answer=PageResponse[AuditEntryResponse],
 )
-async def list_audit(call: Call[PagedQuery, NoBody]) -> Page[AuditEntryAnswer]:
+async def list_audit(call: ApiRequest[PagedQuery, NoBody]) -> PageResponse[AuditEntryResponse]:
     """Return orders that were given over HTTP, the newest first, with what became of each."""
     found = await show_audit(services(), limit=call.query.limit, after=call.query.after)
-    return Page[AuditEntryAnswer].model_validate(found)
+    return PageResponse[AuditEntryResponse].model_validate(found)

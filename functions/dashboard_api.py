@@ -8,26 +8,26 @@ import azure.functions as func
 from pydantic import Field, StringConstraints
 
 from functions.dashboard import pages
-from functions.dashboard.page_layout import View, assets
-from functions.endpoints import HTML, Call, endpoint
-from functions.http_requests import NoBody, NoQuery, Request, Text
+from functions.dashboard.page_layout import PageContext, assets
+from functions.endpoints import HTML, ApiRequest, endpoint
+from functions.http_requests import NoBody, NoQuery, RequestModel, Text
 from functions.http_responses import page
 from functions.paging import PagedQuery
 from functions.remediation_models import EnvironmentId
 from shared.bootstrap import services
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.principal import Role
-from shared.errors import Blocked, NotFound, ProductError
+from shared.errors import CmkflowError, JobBlocked, NotFound
 from shared.html_pages import style
 from shared.use_cases import show_flow as flows
-from shared.use_cases.manage_firewall_fixes import ShownRepair, show_repairs
+from shared.use_cases.manage_firewall_fixes import FirewallFixView, show_repairs
 from shared.use_cases.read_remediation_rows import find, refuse_own_order
 from shared.use_cases.show_part import closed_flows, show_part
 from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
 from shared.use_cases.show_status import show_attention
 
 
-class PageQuery(Request):
+class PageQuery(RequestModel):
     """What an order that led back to a page has done."""
 
     #: Last part of the route, and how many jobs it set going.
@@ -77,7 +77,7 @@ class FlowPageQuery(PageQuery):
     query=PageQuery,
     media_types=(HTML,),
 )
-async def show_overview_page(call: Call[PageQuery, NoBody]) -> func.HttpResponse:
+async def show_overview_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
     """Return what waits for a person, and how far the tenant is."""
     return page(pages.overview_page(_view(call), await show_attention(services())))
 
@@ -88,7 +88,7 @@ async def show_overview_page(call: Call[PageQuery, NoBody]) -> func.HttpResponse
     query=ListPageQuery,
     media_types=(HTML,),
 )
-async def show_remediations_page(call: Call[ListPageQuery, NoBody]) -> func.HttpResponse:
+async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> func.HttpResponse:
     """Return a page of remediations, newest first."""
     query = call.query
     found = await list_remediations(services(), limit=query.limit, begin=query.begin)
@@ -101,10 +101,12 @@ async def show_remediations_page(call: Call[ListPageQuery, NoBody]) -> func.Http
     query=RemediationPageQuery,
     media_types=(HTML,),
 )
-async def show_remediation_page(call: Call[RemediationPageQuery, NoBody]) -> func.HttpResponse:
+async def show_remediation_page(
+    call: ApiRequest[RemediationPageQuery, NoBody],
+) -> func.HttpResponse:
     """Return one remediation: how far it is, its flows, who calls whom, what happened."""
     query = call.query
-    identity, chosen = call.id.lower(), pages.Filter(state=query.state, find=query.find)
+    identity, chosen = call.id.lower(), pages.FlowFilter(state=query.state, find=query.find)
     part = None if query.find or query.undo else await show_part(services(), identity)
     others = None
     if part:
@@ -115,11 +117,11 @@ async def show_remediation_page(call: Call[RemediationPageQuery, NoBody]) -> fun
     else:
         shown = await show_remediation(services(), identity)
         found = tuple(await flows.show_flows(services(), shown))
-    closed_by: Sequence[ShownRepair] | ProductError = ()
+    closed_by: Sequence[FirewallFixView] | CmkflowError = ()
     if query.repair and query.environment:
         try:
             closed_by = await show_repairs(services(), query.repair, query.environment)
-        except ProductError as err:  # the page has all else to show
+        except CmkflowError as err:  # the page has all else to show
             closed_by = err
     text = pages.remediation_page(
         _view(call), shown, found, chosen, closed_by, start=query.start, others=others
@@ -133,7 +135,7 @@ async def show_remediation_page(call: Call[RemediationPageQuery, NoBody]) -> fun
     query=PlanPageQuery,
     media_types=(HTML,),
 )
-async def show_plan_page(call: Call[PlanPageQuery, NoBody]) -> func.HttpResponse:
+async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpResponse:
     """Return what is planned for each flow: why, every write, every caller."""
     query, identity = call.query, call.id.lower()
     plans = [
@@ -144,7 +146,7 @@ async def show_plan_page(call: Call[PlanPageQuery, NoBody]) -> func.HttpResponse
     view, remediation = _view(call), await find(services(), identity)
     try:
         refuse_own_order(services(), remediation, call.principal.id)
-    except Blocked as err:
+    except JobBlocked as err:
         view = replace(view, may_not_approve=err.reason)
     text = pages.plan_page(view, identity, plans, only=query.only, is_file=query.file)
     return page(text, style=style() if query.file else "")
@@ -156,14 +158,14 @@ async def show_plan_page(call: Call[PlanPageQuery, NoBody]) -> func.HttpResponse
     query=FlowPageQuery,
     media_types=(HTML,),
 )
-async def show_flow_page(call: Call[FlowPageQuery, NoBody]) -> func.HttpResponse:
+async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpResponse:
     """Return all that is kept of one flow; its definitions are compared if that is asked for."""
     detail = await flows.show_flow(services(), call.id.lower(), call.params["flow"])
-    compared: flows.Comparison | ProductError | None = None
+    compared: flows.DefinitionComparison | CmkflowError | None = None
     if call.query.compare and detail.flow.job:
         try:
             compared = await flows.compare(services(), detail.flow.job)
-        except ProductError as err:  # the page has all else to show
+        except CmkflowError as err:  # the page has all else to show
             compared = err
     return page(pages.flow_page(_view(call), detail, compared))
 
@@ -173,7 +175,7 @@ async def show_flow_page(call: Call[FlowPageQuery, NoBody]) -> func.HttpResponse
     answer=None,
     media_types=("text/css", "text/javascript", "image/svg+xml"),
 )
-async def show_asset(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
+async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     """Return the style sheet, the script or the icon; their names change with what is in them."""
     asset = assets().get(call.params["name"])
     if asset is None:
@@ -190,6 +192,8 @@ async def show_asset(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
     )
 
 
-def _view[Q: PageQuery](call: Call[Q, NoBody]) -> View:
+def _view[Q: PageQuery](call: ApiRequest[Q, NoBody]) -> PageContext:
     query = call.query
-    return View(principal=call.principal, now=services().now, done=query.done, jobs=query.jobs)
+    return PageContext(
+        principal=call.principal, now=services().now, done=query.done, jobs=query.jobs
+    )

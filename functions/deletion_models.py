@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime
 
-from functions.deletion_response import DeletionAnswer
+from functions.deletion_response import DeletionResponse
 from functions.http_requests import Text
-from functions.http_responses import Answer
-from functions.remediation_models import ChangeAnswer, FlowChoice
-from functions.run_archive_models import RunArchiveAnswer, TicketWindowAnswer
+from functions.http_responses import ApiResponse
+from functions.remediation_models import FlowSelection, HistoryEntryResponse
+from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -19,7 +19,7 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("a time that there is in UTC") from None
 
 
-class DeletionRequest(FlowChoice):
+class DeletionRequest(FlowSelection):
     """Approves the delete of retired originals."""
 
     #: A day (its beginning in UTC), or a time with its zone.
@@ -34,19 +34,19 @@ class DeletionRequest(FlowChoice):
         return datetime.combine(self.on, time.min, UTC)
 
 
-class KeepRequest(FlowChoice):
+class CancelDeletionsRequest(FlowSelection):
     """Cancels deletes that stand."""
 
     by: Text | None = None
 
 
-class DeletionDetail(DeletionAnswer):
+class DeletionDetailResponse(DeletionResponse):
     """The delete of one original, step by step."""
 
-    history: tuple[ChangeAnswer, ...]
+    history: tuple[HistoryEntryResponse, ...]
 
 
-class CandidateAnswer(Answer):
+class DeletableOriginalResponse(ApiResponse):
     """A retired original that stands, whether its delete is ordered or not."""
 
     environment_id: str
@@ -62,16 +62,16 @@ class CandidateAnswer(Answer):
     archive: str
 
 
-class DeletionsAnswer(Answer):
+class DeletionListResponse(ApiResponse):
     """The deletes of a remediation, what may be ordered, and what is archived."""
 
-    items: tuple[DeletionDetail, ...]
-    candidates: tuple[CandidateAnswer, ...]
-    run_archives: tuple[RunArchiveAnswer, ...]
-    ticket_windows: tuple[TicketWindowAnswer, ...]
+    items: tuple[DeletionDetailResponse, ...]
+    candidates: tuple[DeletableOriginalResponse, ...]
+    run_archives: tuple[RunArchiveResponse, ...]
+    ticket_windows: tuple[SupportWindowResponse, ...]
 
 
-class KeptAnswer(Answer):
+class CancelDeletionsResponse(ApiResponse):
     """How many deletes were cancelled."""
 
     cancelled: int

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from functions.http_responses import Answer
+from functions.http_responses import ApiResponse
 from shared.domain.jobs.deletion_states import DeletionState
 
 
-class DeletionAnswer(Answer):
+class DeletionResponse(ApiResponse):
     """The delete of one original."""
 
     environment_id: str

@@ -1,16 +1,20 @@
 """HTTP: whether this deployment can do its work."""
 
-from functions.assessments_api import FindingAnswer
-from functions.endpoints import Call, endpoint
+from functions.assessments_api import FindingResponse
+from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import ItemList
+from functions.http_responses import ItemListResponse
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.check_deployment import examine_deployment as examine
 
 
-@endpoint(role=Role.READER, answer=ItemList[FindingAnswer])
-async def examine_deployment(_call: Call[NoQuery, NoBody]) -> ItemList[FindingAnswer]:
+@endpoint(role=Role.READER, answer=ItemListResponse[FindingResponse])
+async def examine_deployment(
+    _call: ApiRequest[NoQuery, NoBody],
+) -> ItemListResponse[FindingResponse]:
     """Return what each check of the deployment found; it asks every service, and writes nothing."""
     found = await examine(services())
-    return ItemList[FindingAnswer](items=tuple(map(FindingAnswer.model_validate, found)))
+    return ItemListResponse[FindingResponse](
+        items=tuple(map(FindingResponse.model_validate, found))
+    )

@@ -1,8 +1,9 @@
 """Declares what each route takes and answers, and who may call it.
 
-A handler is given a `Call` that was read and checked, and returns an `Answer`; it sees no header.
-To the host every route is open, because it knows no roles: who calls is decided here, and a handler
-without a role cannot be declared. Which handler answers which route is in `functions/routes.py`.
+A handler is given a `ApiRequest` that was read and checked, and returns an `ApiResponse`; it sees
+no header. To the host every route is open, because it knows no roles: who calls is decided here,
+and a handler without a role cannot be declared. Which handler answers which route is in
+`functions/routes.py`.
 """
 
 import inspect
@@ -18,8 +19,15 @@ import azure.functions as func
 
 from functions.forms import for_browser, is_form, read_form
 from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, fits
-from functions.http_requests import NoBody, NoQuery, Request, read_body, read_params, read_query
-from functions.http_responses import Answer, etag_of, ok
+from functions.http_requests import (
+    NoBody,
+    NoQuery,
+    RequestModel,
+    read_body,
+    read_params,
+    read_query,
+)
+from functions.http_responses import ApiResponse, etag_of, ok
 from functions.principals import check_origin, check_role, named, principal_of, source_of
 from functions.problems import (
     BadRequest,
@@ -35,10 +43,10 @@ from shared.bootstrap import services
 from shared.domain.audit import AuditEntry
 from shared.domain.principal import Principal, Role
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import PreconditionFailed, ProductError
+from shared.errors import CmkflowError, PreconditionFailed
 from shared.log_fields import product_log
 from shared.use_cases.audit_log import (
-    NotedOrder,
+    PendingAuditEntry,
     Subject,
     note_order,
     note_outcome,
@@ -53,7 +61,7 @@ _FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call[Q: Request, B: Request]:
+class ApiRequest[Q: RequestModel, B: RequestModel]:
     """One request, read and checked."""
 
     principal: Principal
@@ -79,14 +87,16 @@ class Call[Q: Request, B: Request]:
             raise BadRequest("Nobody is named.", [problem])
         return self.principal.name
 
-    def check_seen(self, answer: Answer) -> None:
+    def check_seen(self, answer: ApiResponse) -> None:
         """Raise `PreconditionFailed` if the request is about another state than this answer's."""
         wanted = self.headers.get(IF_MATCH)
         if wanted is not None and not fits(wanted, etag_of(answer)):
             raise PreconditionFailed
 
 
-type Handler[Q: Request, B: Request] = Callable[[Call[Q, B]], Awaitable[Answer | func.HttpResponse]]
+type Handler[Q: RequestModel, B: RequestModel] = Callable[
+    [ApiRequest[Q, B]], Awaitable[ApiResponse | func.HttpResponse]
+]
 type Answering = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
 
@@ -101,10 +111,10 @@ class Endpoint:
     #: Below `/api/`, with `{id}` and the like.
     path: str
     role: Role
-    query: type[Request]
-    body: type[Request]
+    query: type[RequestModel]
+    body: type[RequestModel]
     #: None: none of its media types is JSON.
-    answer: type[Answer] | None
+    answer: type[ApiResponse] | None
     #: Of an answer that is not a problem.
     status: int
     #: The first is that of whoever accepts anything.
@@ -126,10 +136,10 @@ _DECLARED: dict[Route, Endpoint] = {}
 _ANSWERING: dict[Route, Answering] = {}
 
 
-def endpoint[Q: Request = NoQuery, B: Request = NoBody](
+def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
     *,
     role: Role,
-    answer: type[Answer] | None,
+    answer: type[ApiResponse] | None,
     query: type[Q] = NoQuery,  # type: ignore[assignment]  # it is Q where Q is not told
     body: type[B] = NoBody,  # type: ignore[assignment]  # the same
     status: int = 200,
@@ -212,7 +222,7 @@ async def _answering(
 ) -> func.HttpResponse:
     # Without the query: it may carry the function key.
     instance = urlsplit(req.url).path
-    order: NotedOrder | None = None
+    order: PendingAuditEntry | None = None
     try:
         open_services = services()
         reason = ""
@@ -223,7 +233,7 @@ async def _answering(
             answer = await handler(call)
             is_made = isinstance(answer, func.HttpResponse)
             response = answer if is_made else _answered(declared, req, answer)
-        except ProductError as err:
+        except CmkflowError as err:
             response = _unknown_browser(declared, req, err) or problem_of(
                 err, instance=instance, now=open_services.now
             )
@@ -241,7 +251,7 @@ async def _answering(
 
 
 def _unknown_browser(
-    declared: Endpoint, req: func.HttpRequest, err: ProductError
+    declared: Endpoint, req: func.HttpRequest, err: CmkflowError
 ) -> func.HttpResponse | None:
     """Return the answer to a browser that has to sign in first; None: to be answered as others."""
     if not isinstance(err, NotSignedIn) or not err.can_sign_in:
@@ -254,7 +264,7 @@ def _unknown_browser(
 
 async def _admitted(
     declared: Endpoint, req: func.HttpRequest, target: str
-) -> Call[Request, Request]:
+) -> ApiRequest[RequestModel, RequestModel]:
     """Return the request, read once it is known that who calls may do this.
 
     Raises `NotSignedIn`, `BadRequest`, and `Forbidden`, which stands in the audit trail where it is
@@ -273,8 +283,11 @@ async def _admitted(
 
 
 async def _noted(
-    declared: Endpoint, call: Call[Request, Request], req: func.HttpRequest, target: str
-) -> NotedOrder:
+    declared: Endpoint,
+    call: ApiRequest[RequestModel, RequestModel],
+    req: func.HttpRequest,
+    target: str,
+) -> PendingAuditEntry:
     """Write down who orders what, before anything of it is done."""
     entry = _entry(declared, call.principal, req, target)
     asked = redact(call.body.model_dump_json(exclude_unset=True))
@@ -298,7 +311,7 @@ def _entry(
     )
 
 
-def _answered(declared: Endpoint, req: func.HttpRequest, answer: Answer) -> func.HttpResponse:
+def _answered(declared: Endpoint, req: func.HttpRequest, answer: ApiResponse) -> func.HttpResponse:
     if not declared.has_etag:
         return ok(answer, status=declared.status)
     etag = etag_of(answer)
@@ -310,7 +323,7 @@ def _answered(declared: Endpoint, req: func.HttpRequest, answer: Answer) -> func
 
 def _read(
     declared: Endpoint, req: func.HttpRequest, principal: Principal
-) -> Call[Request, Request]:
+) -> ApiRequest[RequestModel, RequestModel]:
     """Return the request as the route declares it.
 
     Raises `BadRequest`, and `Forbidden` for a form that is of no page of this app.
@@ -321,7 +334,7 @@ def _read(
     body = read(req, declared.body) if declared.method != "GET" else NoBody()
     accepted = req.headers.get("Accept", "")
     wanted = [one for one in declared.media_types if one in accepted]
-    return Call(
+    return ApiRequest(
         principal=named(principal, body),
         params=params,
         query=query,

@@ -11,11 +11,11 @@ from pydantic import (
     model_validator,
 )
 
-from functions.http_requests import Request, Text
-from functions.http_responses import Answer
-from shared.domain.environment import Mode
+from functions.http_requests import RequestModel, Text
+from functions.http_responses import ApiResponse
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.maintenance_window import is_window
-from shared.use_cases.change_environment import ShownEnvironment
+from shared.use_cases.change_environment import EnvironmentView
 
 
 def _whole(number: object) -> object:
@@ -52,12 +52,12 @@ type ResourceId = Annotated[
 ]
 
 
-class EnvironmentChange(Request):
+class EnvironmentSettingsRequest(RequestModel):
     """Settings of an environment; those that are left out stay as they are."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    mode: Mode | None = None
+    mode: ApprovalPolicy | None = None
     #: Flows per remediation.
     limit: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_whole)] | None = None
     #: Workflow ids, flow names or titles.
@@ -80,7 +80,7 @@ class EnvironmentChange(Request):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-class Waiver(Request):
+class IgnoreIssueRequest(RequestModel):
     """Accepts one firewall gap."""
 
     #: As a finding or a blocked job names it.
@@ -88,7 +88,7 @@ class Waiver(Request):
     reason: Text
 
 
-class WaiverAnswer(Answer):
+class IgnoreIssueResponse(ApiResponse):
     """What a waiver did."""
 
     gap: str
@@ -96,24 +96,24 @@ class WaiverAnswer(Answer):
     retried: int
 
 
-class FlowNameAnswer(Answer):
+class FlowNameResponse(ApiResponse):
     """A flow by the id that orders take."""
 
     id: str
     name: str
 
 
-class PolicyAnswer(Answer):
+class PolicyLinkResponse(ApiResponse):
     """The encryption policy an environment names."""
 
     policy_id: str
     status: str
 
 
-class SettingsAnswer(Answer):
+class EnvironmentSettingsResponse(ApiResponse):
     """What an administrator decided for an environment."""
 
-    mode: Mode
+    mode: ApprovalPolicy
     limit: int
     excluded_flows: list[str]
     first_wave: list[str]
@@ -122,7 +122,7 @@ class SettingsAnswer(Answer):
     waived_gaps: dict[str, str]
 
 
-class EnvironmentAnswer(Answer):
+class EnvironmentResponse(ApiResponse):
     """An environment and its settings."""
 
     id: str
@@ -134,11 +134,11 @@ class EnvironmentAnswer(Answer):
     is_enabled: bool
     has_dataverse: bool
     #: None: it is not under a customer-managed key.
-    policy: PolicyAnswer | None
-    settings: SettingsAnswer
+    policy: PolicyLinkResponse | None
+    settings: EnvironmentSettingsResponse
 
     @classmethod
-    def of(cls, shown: ShownEnvironment) -> Self:
+    def of(cls, shown: EnvironmentView) -> Self:
         """Return the answer about one environment."""
         environment, settings = shown.environment, shown.settings
         return cls(
@@ -150,8 +150,10 @@ class EnvironmentAnswer(Answer):
             is_managed=environment.is_managed,
             is_enabled=environment.is_enabled,
             has_dataverse=environment.dataverse_url is not None,
-            policy=PolicyAnswer.model_validate(environment.policy) if environment.policy else None,
-            settings=SettingsAnswer(
+            policy=PolicyLinkResponse.model_validate(environment.policy)
+            if environment.policy
+            else None,
+            settings=EnvironmentSettingsResponse(
                 mode=settings.mode,
                 limit=settings.limit,
                 excluded_flows=sorted(settings.excluded_flows),

@@ -1,17 +1,17 @@
 """HTTP: environments and what the app may do in each."""
 
-from functions.endpoints import Call, endpoint
+from functions.endpoints import ApiRequest, endpoint
 from functions.environment_models import (
-    EnvironmentAnswer,
-    EnvironmentChange,
-    FlowNameAnswer,
-    Waiver,
-    WaiverAnswer,
+    EnvironmentResponse,
+    EnvironmentSettingsRequest,
+    FlowNameResponse,
+    IgnoreIssueRequest,
+    IgnoreIssueResponse,
 )
 from functions.http_headers import IF_MATCH
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import ItemList
-from functions.paging import Page, PagedQuery
+from functions.http_responses import ItemListResponse
+from functions.paging import PagedQuery, PageResponse
 from shared.bootstrap import services
 from shared.domain.identifiers import environment_identifier
 from shared.domain.principal import Role
@@ -23,64 +23,70 @@ from shared.use_cases.audit_state import environment_state
 @endpoint(
     role=Role.READER,
     query=PagedQuery,
-    answer=Page[EnvironmentAnswer],
+    answer=PageResponse[EnvironmentResponse],
 )
-async def list_environments(call: Call[PagedQuery, NoBody]) -> Page[EnvironmentAnswer]:
+async def list_environments(
+    call: ApiRequest[PagedQuery, NoBody],
+) -> PageResponse[EnvironmentResponse]:
     """Return the environments of the tenant with their settings, by id."""
     found = await environments.list_environments(services())
     ids = [one.environment.id for one in found]
     first, limit = call.query.begin(ids), call.query.limit
-    items = tuple(map(EnvironmentAnswer.of, found[first : first + limit]))
-    return Page[EnvironmentAnswer](
+    items = tuple(map(EnvironmentResponse.of, found[first : first + limit]))
+    return PageResponse[EnvironmentResponse](
         items=items, next=items[-1].id if first + limit < len(found) else ""
     )
 
 
-@endpoint(role=Role.READER, answer=EnvironmentAnswer)
-async def show_environment(call: Call[NoQuery, NoBody]) -> EnvironmentAnswer:
+@endpoint(role=Role.READER, answer=EnvironmentResponse)
+async def show_environment(call: ApiRequest[NoQuery, NoBody]) -> EnvironmentResponse:
     """Return one environment with its settings."""
     found = await environments.show_environment(services(), environment_identifier(call.id))
-    return EnvironmentAnswer.of(found)
+    return EnvironmentResponse.of(found)
 
 
 @endpoint(
     role=Role.APPROVER,
-    body=EnvironmentChange,
-    answer=EnvironmentAnswer,
+    body=EnvironmentSettingsRequest,
+    answer=EnvironmentResponse,
     headers=(IF_MATCH,),
     subject=environment_state,
 )
-async def change_environment(call: Call[NoQuery, EnvironmentChange]) -> EnvironmentAnswer:
+async def change_environment(
+    call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
+) -> EnvironmentResponse:
     """Set settings of an environment; those that are left out stay."""
     found = await environments.change_environment(
         services(),
         environment_identifier(call.id),
         call.body.changes(),
-        check=lambda shown: call.check_seen(EnvironmentAnswer.of(shown)),
+        check=lambda shown: call.check_seen(EnvironmentResponse.of(shown)),
     )
-    return EnvironmentAnswer.of(found)
+    return EnvironmentResponse.of(found)
 
 
 @endpoint(
     role=Role.READER,
-    answer=ItemList[FlowNameAnswer],
+    answer=ItemListResponse[FlowNameResponse],
 )
-async def list_flows(call: Call[NoQuery, NoBody]) -> ItemList[FlowNameAnswer]:
+async def list_flows(call: ApiRequest[NoQuery, NoBody]) -> ItemListResponse[FlowNameResponse]:
     """Return the flows of an environment by name: ids that orders take."""
     found = await name_flows.list_flows(services(), environment_identifier(call.id))
-    return ItemList[FlowNameAnswer](items=tuple(map(FlowNameAnswer.model_validate, found)))
+    return ItemListResponse[FlowNameResponse](
+        items=tuple(map(FlowNameResponse.model_validate, found))
+    )
 
 
 @endpoint(
     role=Role.APPROVER,
-    body=Waiver,
-    answer=WaiverAnswer,
+    body=IgnoreIssueRequest,
+    answer=IgnoreIssueResponse,
     subject=environment_state,
 )
-async def waive_gap(call: Call[NoQuery, Waiver]) -> WaiverAnswer:
+async def waive_gap(call: ApiRequest[NoQuery, IgnoreIssueRequest]) -> IgnoreIssueResponse:
     """Accept a firewall gap by name, and go on with the jobs that a gap blocks."""
     waiver = call.body
     retried = await environments.waive_gap(
         services(), environment_identifier(call.id), waiver.gap, waiver.reason
     )
-    return WaiverAnswer(gap=waiver.gap, retried=retried)
+    return IgnoreIssueResponse(gap=waiver.gap, retried=retried)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import azure.functions as func
 
-from functions.message_handling import Delivery, delivery_of, settle
+from functions.message_handling import QueueInvocation, delivery_of, settle
 from shared.bootstrap import services
 from shared.domain.events import Event, read_events
-from shared.errors import Unreadable
+from shared.errors import InvalidInput
 from shared.services import Services
 
 type Reaction = Callable[[Services, Event], Awaitable[object]]
@@ -21,18 +21,18 @@ async def react_to_message(message: func.ServiceBusMessage, queue: str, react: R
     delivery = delivery_of(message, queue)
     for one in _each(delivery):
 
-        async def act(one: Delivery = one) -> object:
+        async def act(one: QueueInvocation = one) -> object:
             (event,) = read_events(one.content)
             return await react(open_services, event)
 
         await settle(open_services, one, act)
 
 
-def _each(delivery: Delivery) -> list[Delivery]:
+def _each(delivery: QueueInvocation) -> list[QueueInvocation]:
     """Return the message as one for each event; one that cannot be read stays whole."""
     try:
         read_events(delivery.content)
-    except Unreadable:
+    except InvalidInput:
         return [delivery]  # it is read again where that decides its fate
     document = delivery.document
     if not isinstance(document, list):

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.endpoints import Call, endpoint
+from functions.endpoints import ApiRequest, endpoint
 from functions.evidence_file import evidence_file
 from functions.http_headers import DIGEST
 from functions.http_requests import NoBody, NoQuery
@@ -20,7 +20,7 @@ ZIP = "application/zip"
     media_types=(ZIP,),
     answer_headers=(DIGEST,),
 )
-async def show_evidence(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
+async def show_evidence(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     """Return what was planned, approved, done and proven, as a zip. Reads rows and the archive."""
     evidence = await evidence_of(services(), call.id.lower())
     name = f"evidence-{evidence.remediation.id}.zip"

@@ -8,21 +8,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from functions.audit_api import AuditEntryAnswer
+from functions.audit_api import AuditEntryResponse
 from functions.evidence_models import (
     FlowEvidenceLine,
     PlanItemEvidence,
     RemediationEvidence,
     UnreadableRows,
 )
-from functions.http_responses import Answer
-from shared.domain.evidence_file import APPROVED_PLANS, EvidencePack
+from functions.http_responses import ApiResponse
+from shared.domain.evidence_file import APPROVED_PLANS, EvidenceFile
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound
 from shared.html_pages import rendered, style
-from shared.use_cases.collect_evidence import Evidence, FlowEvidence
+from shared.use_cases.collect_evidence import EvidenceReader, FlowEvidence
 
 #: Bytes of run summaries that a pack takes; what is more is named and stays in the archive.
 MOST_RUN_BYTES = 64 * 1024 * 1024
@@ -50,10 +50,10 @@ _FLOW_COLUMNS = (
 _CHANGE_COLUMNS = ("at", "kind", "place", "state", "old", "new", "before", "after")
 
 
-async def evidence_file(evidence: Evidence) -> bytes:
+async def evidence_file(evidence: EvidenceReader) -> bytes:
     """Return the zip; the same state makes the same bytes."""
     with TemporaryDirectory() as folder:
-        pack = EvidencePack(Path(folder))
+        pack = EvidenceFile(Path(folder))
         return await _Writer(evidence, pack, room=MOST_RUN_BYTES).written()
 
 
@@ -61,8 +61,8 @@ async def evidence_file(evidence: Evidence) -> bytes:
 class _Writer:
     """Writes one pack. Of each flow it keeps what the page's table shows."""
 
-    evidence: Evidence
-    pack: EvidencePack
+    evidence: EvidenceReader
+    pack: EvidenceFile
     #: Bytes of run summaries that still fit.
     room: int
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class _Writer:
                 if flow.run_archive:
                     await self._write_runs(flow.run_archive)
         async for order in self.evidence.orders():
-            self._write("audit.jsonl", AuditEntryAnswer.model_validate(order))
+            self._write("audit.jsonl", AuditEntryResponse.model_validate(order))
         unreadable = UnreadableRows(items=tuple(self.evidence.reading.unreadable))
         self._write("unreadable.json", unreadable)
         states = {one: Counter(row["state"] for row in rows) for one, rows in self.rows.items()}
@@ -143,7 +143,7 @@ class _Writer:
             self.room -= len(part)
             self.pack.write(f"runs/{archive.environment_id}/{archive.job_id}.jsonl", part)
 
-    def _write(self, name: str, answer: Answer) -> None:
+    def _write(self, name: str, answer: ApiResponse) -> None:
         self.pack.write(name, redact(answer.model_dump_json()).encode() + b"\n")
 
     def _write_row(self, name: str, cells: Iterable[object]) -> None:

@@ -2,25 +2,25 @@
 
 from datetime import datetime
 
-from functions.deletion_models import DeletionDetail
-from functions.http_responses import Answer
-from functions.plan_models import PlanItemAnswer
+from functions.deletion_models import DeletionDetailResponse
+from functions.http_responses import ApiResponse
+from functions.plan_models import PlanItemResponse
 from functions.remediation_models import (
-    ChangeAnswer,
-    EnvironmentJobAnswer,
-    FlowJobAnswer,
-    RemediationAnswer,
-    UnreadableAnswer,
+    EnvironmentJobResponse,
+    FlowJobResponse,
+    HistoryEntryResponse,
+    RemediationResponse,
+    UnreadableRowResponse,
 )
-from functions.run_archive_models import RunArchiveAnswer
+from functions.run_archive_models import RunArchiveResponse
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.jobs.change_records import ChangeKind
-from shared.domain.network.blocked_call import Symptom
-from shared.domain.network.firewall_fix_record import RepairState
-from shared.domain.plans.plan_item import Left
+from shared.domain.network.blocked_call import BlockedCallSymptom
+from shared.domain.network.firewall_fix_record import FirewallFixState
+from shared.domain.plans.plan_item import NotMigratedReason
 
 
-class ApprovedPlanEvidence(Answer):
+class ApprovedPlanEvidence(ApiResponse):
     """One approval; the plan stands in the pack under its version."""
 
     version: str
@@ -30,7 +30,7 @@ class ApprovedPlanEvidence(Answer):
     archive: str
 
 
-class ExternalTargetEvidence(Answer):
+class ExternalHostEvidence(ApiResponse):
     """A host of others that flows call, and what its owner has to let in."""
 
     host: str
@@ -38,14 +38,14 @@ class ExternalTargetEvidence(Answer):
     flows: int
 
 
-class EnvironmentEvidence(EnvironmentJobAnswer):
+class EnvironmentEvidence(EnvironmentJobResponse):
     """The work in one environment: its approvals and what was found about its network."""
 
     approved_plans: tuple[ApprovedPlanEvidence, ...]
-    external_targets: tuple[ExternalTargetEvidence, ...]
+    external_targets: tuple[ExternalHostEvidence, ...]
 
 
-class RefusedCallEvidence(Answer):
+class BlockedCallEvidence(ApiResponse):
     """A call of a copy that did not get through."""
 
     environment_id: str
@@ -55,12 +55,12 @@ class RefusedCallEvidence(Answer):
     action: str
     run_id: str
     at: datetime
-    symptom: Symptom
+    symptom: BlockedCallSymptom
     explanation: str
     settled: datetime | None
 
 
-class OpeningEvidence(Answer):
+class AddedEntriesEvidence(ApiResponse):
     """What the app put into one list of one resource."""
 
     resource_id: str
@@ -68,38 +68,38 @@ class OpeningEvidence(Answer):
     entries: tuple[str, ...]
 
 
-class RepairEvidence(Answer):
+class FirewallFixEvidence(ApiResponse):
     """A change of a firewall, for the environments of this remediation and perhaps others."""
 
     gap: str
     kind: str
     firewall: str
-    opening: OpeningEvidence
-    state: RepairState
+    opening: AddedEntriesEvidence
+    state: FirewallFixState
     environment_ids: tuple[str, ...]
     by: str
     at: datetime
 
 
-class RemediationEvidence(Answer):
+class RemediationEvidence(ApiResponse):
     """`remediation.json`: what was asked for, each environment, and the network."""
 
-    remediation: RemediationAnswer
+    remediation: RemediationResponse
     environment_jobs: tuple[EnvironmentEvidence, ...]
-    repairs: tuple[RepairEvidence, ...]
-    refused_calls: tuple[RefusedCallEvidence, ...]
+    repairs: tuple[FirewallFixEvidence, ...]
+    refused_calls: tuple[BlockedCallEvidence, ...]
 
 
-class PlanItemEvidence(PlanItemAnswer):
+class PlanItemEvidence(PlanItemResponse):
     """A line of `plan.jsonl`: what became of one item of the plan."""
 
     environment_job_id: str
     #: Number of the approval that decided on it; 0: none did.
     decided: int
-    left: Left | None
+    left: NotMigratedReason | None
 
 
-class CallerPlace(Answer):
+class CallerLocation(ApiResponse):
     """Where a caller stands."""
 
     kind: str
@@ -107,14 +107,14 @@ class CallerPlace(Answer):
     manual: str
 
 
-class CallerEvidence(Answer):
+class CallerEvidence(ApiResponse):
     """A known caller, and how far its change is."""
 
-    caller: CallerPlace
+    caller: CallerLocation
     state: CallerState
 
 
-class RecordedChangeEvidence(Answer):
+class ChangeRecordEvidence(ApiResponse):
     """One change, with hashes of both sides."""
 
     at: datetime | None
@@ -127,7 +127,7 @@ class RecordedChangeEvidence(Answer):
     new: str
 
 
-class FlowJobEvidence(FlowJobAnswer):
+class FlowJobEvidence(FlowJobResponse):
     """The work on one original, with what proves it."""
 
     policy_id: str
@@ -141,21 +141,21 @@ class FlowJobEvidence(FlowJobAnswer):
     lent: tuple[str, ...]
 
 
-class FlowEvidenceLine(Answer):
+class FlowEvidenceLine(ApiResponse):
     """A line of `flows.jsonl`."""
 
     job: FlowJobEvidence
     #: When the copy was proven for the last time; null: not as far as the history goes back.
-    proof: ChangeAnswer | None
+    proof: HistoryEntryResponse | None
     callers: tuple[CallerEvidence, ...]
     #: Those of them that do not name the copy.
     stragglers: tuple[CallerEvidence, ...]
-    changes: tuple[RecordedChangeEvidence, ...]
-    deletion: DeletionDetail | None
-    run_archive: RunArchiveAnswer | None
+    changes: tuple[ChangeRecordEvidence, ...]
+    deletion: DeletionDetailResponse | None
+    run_archive: RunArchiveResponse | None
 
 
-class UnreadableRows(Answer):
+class UnreadableRows(ApiResponse):
     """`unreadable.json`: rows that this version of the app could not read."""
 
-    items: tuple[UnreadableAnswer, ...]
+    items: tuple[UnreadableRowResponse, ...]

@@ -5,18 +5,18 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from functions.endpoints import Call, endpoint
-from functions.http_requests import Id, NoBody, NoQuery, Request, Text
-from functions.http_responses import Answer, ItemList
+from functions.endpoints import ApiRequest, endpoint
+from functions.http_requests import Id, NoBody, NoQuery, RequestModel, Text
+from functions.http_responses import ApiResponse, ItemListResponse
 from shared.bootstrap import services
-from shared.domain.network.firewall_fix_record import RepairRecord, RepairState
+from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.principal import Role
 from shared.use_cases import manage_firewall_fixes
 from shared.use_cases.audit_state import repairs_state
-from shared.use_cases.manage_firewall_fixes import RepairWish, ShownRepair
+from shared.use_cases.manage_firewall_fixes import FirewallFixInput, FirewallFixView
 
 
-class RepairQuery(Request):
+class FirewallFixQuery(RequestModel):
     """Which gaps are shown."""
 
     #: A gap's name, an Azure resource id, or the name of a resource.
@@ -24,7 +24,7 @@ class RepairQuery(Request):
     environment: Id | None = None
 
 
-class RepairOrder(Request):
+class ApplyFixRequest(RequestModel):
     """Which change is to be made."""
 
     resource: Text
@@ -32,7 +32,7 @@ class RepairOrder(Request):
     by: Text | None = None
 
 
-class UndoOrder(Request):
+class RevertFixRequest(RequestModel):
     """Which change is to be taken back."""
 
     resource: Text
@@ -41,7 +41,7 @@ class UndoOrder(Request):
     even_in_use: Annotated[bool, Field(strict=True)] = False
 
 
-class RepairAnswer(Answer):
+class FirewallFixResponse(ApiResponse):
     """A gap, and the smallest change that closes it."""
 
     gap: str
@@ -61,7 +61,7 @@ class RepairAnswer(Answer):
     is_applicable: bool
 
     @classmethod
-    def of(cls, shown: ShownRepair) -> Self:
+    def of(cls, shown: FirewallFixView) -> Self:
         """Return the answer about one gap."""
         gap, repair = shown.gap, shown.repair
         return cls(
@@ -81,7 +81,7 @@ class RepairAnswer(Answer):
         )
 
 
-class AppliedAnswer(Answer):
+class AppliedFixResponse(ApiResponse):
     """What the app has put into a firewall."""
 
     gap: str
@@ -90,13 +90,13 @@ class AppliedAnswer(Answer):
     resource_id: str
     #: As JSON.
     entries: tuple[str, ...]
-    state: RepairState
+    state: FirewallFixState
     environment_ids: tuple[str, ...]
     by: str
     at: datetime
 
     @classmethod
-    def of(cls, record: RepairRecord) -> Self:
+    def of(cls, record: FirewallFixRecord) -> Self:
         """Return the answer about one record."""
         return cls(
             gap=record.gap,
@@ -110,52 +110,57 @@ class AppliedAnswer(Answer):
         )
 
 
-class RepairsAnswer(ItemList[RepairAnswer]):
+class FirewallFixListResponse(ItemListResponse[FirewallFixResponse]):
     """What is to be done, and beside it what the app has done."""
 
-    applied: tuple[AppliedAnswer, ...]
+    applied: tuple[AppliedFixResponse, ...]
 
 
 @endpoint(
     role=Role.READER,
-    query=RepairQuery,
-    answer=RepairsAnswer,
+    query=FirewallFixQuery,
+    answer=FirewallFixListResponse,
 )
-async def list_repairs(call: Call[RepairQuery, NoBody]) -> RepairsAnswer:
+async def list_repairs(call: ApiRequest[FirewallFixQuery, NoBody]) -> FirewallFixListResponse:
     """Return what closes each gap, or those of one resource. Reads the firewalls anew."""
     query = call.query
     found = await manage_firewall_fixes.show_repairs(services(), query.resource, query.environment)
     applied = await manage_firewall_fixes.list_repairs(services())
-    return RepairsAnswer(
-        items=tuple(map(RepairAnswer.of, found)), applied=tuple(map(AppliedAnswer.of, applied))
+    return FirewallFixListResponse(
+        items=tuple(map(FirewallFixResponse.of, found)),
+        applied=tuple(map(AppliedFixResponse.of, applied)),
     )
 
 
 @endpoint(
     role=Role.APPROVER,
-    body=RepairOrder,
-    answer=ItemList[AppliedAnswer],
+    body=ApplyFixRequest,
+    answer=ItemListResponse[AppliedFixResponse],
     subject=repairs_state,
 )
-async def apply_repair(call: Call[NoQuery, RepairOrder]) -> ItemList[AppliedAnswer]:
+async def apply_repair(
+    call: ApiRequest[NoQuery, ApplyFixRequest],
+) -> ItemListResponse[AppliedFixResponse]:
     """Make the change that closes the gaps of one resource."""
     order = call.body
-    wish = RepairWish(resource=order.resource, by=call.by, environment_id=order.environment)
+    wish = FirewallFixInput(resource=order.resource, by=call.by, environment_id=order.environment)
     return _records(await manage_firewall_fixes.apply_repair(services(), wish))
 
 
 @endpoint(
     role=Role.OPERATOR,
-    body=UndoOrder,
-    answer=ItemList[AppliedAnswer],
+    body=RevertFixRequest,
+    answer=ItemListResponse[AppliedFixResponse],
     subject=repairs_state,
 )
-async def undo_repair(call: Call[NoQuery, UndoOrder]) -> ItemList[AppliedAnswer]:
+async def undo_repair(
+    call: ApiRequest[NoQuery, RevertFixRequest],
+) -> ItemListResponse[AppliedFixResponse]:
     """Take back what the app put into one resource."""
     order = call.body
-    wish = RepairWish(resource=order.resource, by=call.by, even_in_use=order.even_in_use)
+    wish = FirewallFixInput(resource=order.resource, by=call.by, even_in_use=order.even_in_use)
     return _records(await manage_firewall_fixes.undo_repair(services(), wish))
 
 
-def _records(found: list[RepairRecord]) -> ItemList[AppliedAnswer]:
-    return ItemList[AppliedAnswer](items=tuple(map(AppliedAnswer.of, found)))
+def _records(found: list[FirewallFixRecord]) -> ItemListResponse[AppliedFixResponse]:
+    return ItemListResponse[AppliedFixResponse](items=tuple(map(AppliedFixResponse.of, found)))

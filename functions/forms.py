@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 import azure.functions as func
 
 from functions.dashboard.page_layout import problem_page
-from functions.http_requests import Request, body_of, checked
+from functions.http_requests import RequestModel, body_of, checked
 from functions.http_responses import page
 from functions.principals import is_own_page
 from functions.problems import CHALLENGE, MEDIA_TYPE, Forbidden
@@ -24,7 +24,7 @@ def is_form(req: func.HttpRequest) -> bool:
     return kind.partition(";")[0].strip().lower() == FORM
 
 
-def read_form[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
+def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     """Return a form as a body: a name that ends in `[]` is a list, what is empty is left out.
 
     Raises `BadRequest`, and `Forbidden` unless the form is of a page of the app: a browser sends

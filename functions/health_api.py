@@ -2,15 +2,15 @@
 
 from datetime import datetime
 
-from functions.endpoints import Call, endpoint
+from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import Answer
+from functions.http_responses import ApiResponse
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.check_health import check_health
 
 
-class OutageAnswer(Answer):
+class OutageResponse(ApiResponse):
     """A service that gives no answer."""
 
     service: str
@@ -22,7 +22,7 @@ class OutageAnswer(Answer):
     probe_at: datetime
 
 
-class CallLineAnswer(Answer):
+class RequestQueueResponse(ApiResponse):
     """Who waits for calls of the flow service."""
 
     waiting: int
@@ -34,7 +34,7 @@ class CallLineAnswer(Answer):
     next_at: datetime | None
 
 
-class FailingChannelAnswer(Answer):
+class FailingChannelResponse(ApiResponse):
     """A channel that does not accept notifications, or cannot be used at all, and why."""
 
     channel: str
@@ -51,7 +51,7 @@ class FailingChannelAnswer(Answer):
     is_unusable: bool
 
 
-class HealthAnswer(Answer):
+class HealthResponse(ApiResponse):
     """Store and broker have answered; what they told."""
 
     kill_switch_on: bool
@@ -62,14 +62,14 @@ class HealthAnswer(Answer):
     #: Rows that need a person, of which people were told, by code.
     notices: dict[str, int]
     #: Services that are out: jobs wait for them, and go on by themselves.
-    outages: tuple[OutageAnswer, ...]
+    outages: tuple[OutageResponse, ...]
     #: Jobs that wait for calls of the flow service: they go on by themselves.
-    calls: CallLineAnswer
+    calls: RequestQueueResponse
     #: Plans that wait for an approval, and jobs that are blocked or failed.
     plans_waiting: int
     stuck: int
     #: Channels that do not accept notifications.
-    failing_channels: tuple[FailingChannelAnswer, ...]
+    failing_channels: tuple[FailingChannelResponse, ...]
     #: When the last daily sweep came to its end; null: none has yet.
     last_sweep: datetime | None
     #: Rows that the timer `resend_overdue` should have looked at minutes ago: it stands still.
@@ -78,7 +78,7 @@ class HealthAnswer(Answer):
     without_wake_up: int
 
 
-@endpoint(role=Role.READER, answer=HealthAnswer)
-async def show_health(_call: Call[NoQuery, NoBody]) -> HealthAnswer:
+@endpoint(role=Role.READER, answer=HealthResponse)
+async def show_health(_call: ApiRequest[NoQuery, NoBody]) -> HealthResponse:
     """Return 200 if the store and the broker answer, 503 if not."""
-    return HealthAnswer.model_validate(await check_health(services()))
+    return HealthResponse.model_validate(await check_health(services()))

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from functions.problems import BadRequest, FieldError, TooLarge, UnsupportedMediaType
+from functions.problems import BadRequest, FieldError, RequestTooLarge, UnsupportedMediaType
 from shared.domain.identifiers import IDENTIFIER, is_identifier
 from shared.domain.trigger_urls.trigger_url import redact
 
@@ -34,7 +34,7 @@ type Text = Annotated[
 ]
 
 
-class Request(BaseModel):
+class RequestModel(BaseModel):
     """What a request may say: nothing that is not named."""
 
     model_config = ConfigDict(
@@ -49,18 +49,18 @@ class Request(BaseModel):
         return self
 
 
-class NoQuery(Request):
+class NoQuery(RequestModel):
     """No query parameter is known."""
 
 
-class NoBody(Request):
+class NoBody(RequestModel):
     """No member of a body is known."""
 
 
-def read_body[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
+def read_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     """Return the body; an empty one counts as `{}`.
 
-    Raises `BadRequest`, `TooLarge`, `UnsupportedMediaType`.
+    Raises `BadRequest`, `RequestTooLarge`, `UnsupportedMediaType`.
     """
     body = body_of(req)
     media_type = req.headers.get("Content-Type", _JSON).partition(";")[0].strip().lower()
@@ -73,7 +73,7 @@ def read_body[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
     return checked("body", lambda: kind.model_validate_json(body or b"{}", strict=True))
 
 
-def read_query[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
+def read_query[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     """Return the query; raises `BadRequest`, also for a parameter that is not known."""
     params: Mapping[str, str] = req.params
     query = {name: value for name, value in params.items() if name.lower() not in KEY_PARAMETERS}
@@ -81,11 +81,11 @@ def read_query[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
 
 
 def body_of(req: func.HttpRequest) -> bytes:
-    """Return the body as it was sent; raises `TooLarge`."""
+    """Return the body as it was sent; raises `RequestTooLarge`."""
     body: bytes = req.get_body()
     if len(body) > LARGEST_BODY:
         message = f"The body has more than {LARGEST_BODY} bytes."
-        raise TooLarge(message, instruction="Send several requests.")
+        raise RequestTooLarge(message, instruction="Send several requests.")
     return body
 
 

@@ -17,13 +17,13 @@ _POLICY = (
 )
 
 
-class Answer(BaseModel):
+class ApiResponse(BaseModel):
     """What an answer says, read from the product's own objects. Only what is named gets out."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True, defer_build=True)
 
 
-class ItemList[T: Answer](Answer):
+class ItemListResponse[T: ApiResponse](ApiResponse):
     """A list, as an object so that more can be said beside it."""
 
     items: tuple[T, ...]

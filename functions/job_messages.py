@@ -7,7 +7,7 @@ import azure.functions as func
 from functions.message_handling import delivery_of, settle
 from shared.bootstrap import services
 from shared.domain.identifiers import is_identifier
-from shared.errors import Unreadable
+from shared.errors import InvalidInput
 from shared.services import Services
 
 type RunJob = Callable[[Services, str, str], Awaitable[object]]
@@ -30,9 +30,9 @@ async def run_message(
 def _row(document: object, partition: str) -> tuple[str, str]:
     if not isinstance(document, Mapping):
         message = "The body is not a JSON object."
-        raise Unreadable(message)
+        raise InvalidInput(message)
     for name in (partition, "job"):
         if not is_identifier(document.get(name)):
             message = f"The member `{name}` is missing, or is no id."
-            raise Unreadable(message)
+            raise InvalidInput(message)
     return document[partition], document["job"]

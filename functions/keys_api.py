@@ -2,18 +2,18 @@
 
 from pydantic import ConfigDict, model_validator
 
-from functions.assessments_api import FindingAnswer
-from functions.endpoints import Call, endpoint
-from functions.http_requests import NoQuery, Request, Text
-from functions.http_responses import Answer, ItemList
+from functions.assessments_api import FindingResponse
+from functions.endpoints import ApiRequest, endpoint
+from functions.http_requests import NoQuery, RequestModel, Text
+from functions.http_responses import ApiResponse, ItemListResponse
 from shared.bootstrap import services
-from shared.domain.finding import Level
+from shared.domain.finding import FindingLevel
 from shared.domain.principal import Role
 from shared.use_cases.audit_state import keys_state
 from shared.use_cases.check_keys import check_keys
 
 
-class KeyQuestion(Request):
+class KeyCheckRequest(RequestModel):
     """Which key to check; none named: those of all watched policies."""
 
     model_config = ConfigDict(
@@ -25,14 +25,14 @@ class KeyQuestion(Request):
     key: Text | None = None
 
     @model_validator(mode="after")
-    def _both_or_neither(self) -> "KeyQuestion":
+    def _both_or_neither(self) -> "KeyCheckRequest":
         if (self.vault is None) != (self.key is None):
             message = "Name the vault and the key, or neither."
             raise ValueError(message)
         return self
 
 
-class KeyAnswer(Answer):
+class KeyCheckResponse(ApiResponse):
     """What was found of the key of one policy, or of a key that no policy names."""
 
     #: Empty: no policy names the key.
@@ -43,24 +43,26 @@ class KeyAnswer(Answer):
     #: Names of those on the policy.
     environments: tuple[str, ...]
     #: The worst of the findings.
-    level: Level
-    findings: tuple[FindingAnswer, ...]
+    level: FindingLevel
+    findings: tuple[FindingResponse, ...]
     #: Steps by which environments leave a policy that is pinned to a version of its key.
     swap_plan: tuple[str, ...]
 
 
 @endpoint(
     role=Role.OPERATOR,
-    body=KeyQuestion,
-    answer=ItemList[KeyAnswer],
+    body=KeyCheckRequest,
+    answer=ItemListResponse[KeyCheckResponse],
     subject=keys_state,
 )
-async def check_fitness(call: Call[NoQuery, KeyQuestion]) -> ItemList[KeyAnswer]:
+async def check_fitness(
+    call: ApiRequest[NoQuery, KeyCheckRequest],
+) -> ItemListResponse[KeyCheckResponse]:
     """Check keys now. Nothing is written to them; what health tells of them is brought up to date.
 
     404 for a strange vault.
     """
     question = call.body
     found = await check_keys(services(), vault=question.vault or "", key=question.key or "")
-    items = tuple(KeyAnswer.model_validate(one) for one in found)
-    return ItemList[KeyAnswer](items=items)
+    items = tuple(KeyCheckResponse.model_validate(one) for one in found)
+    return ItemListResponse[KeyCheckResponse](items=items)

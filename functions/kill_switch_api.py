@@ -2,19 +2,19 @@
 
 from datetime import datetime
 
-from functions.endpoints import Call, endpoint
+from functions.endpoints import ApiRequest, endpoint
 from functions.http_headers import IF_MATCH
-from functions.http_requests import NoBody, NoQuery, Request, Text
-from functions.http_responses import Answer
+from functions.http_requests import NoBody, NoQuery, RequestModel, Text
+from functions.http_responses import ApiResponse
 from shared.bootstrap import services
-from shared.domain.kill_switch import Flag
+from shared.domain.kill_switch import KillSwitch
 from shared.domain.principal import Role
 from shared.steps.write_permission import kill_switch
 from shared.use_cases.audit_state import switch_state
 from shared.use_cases.set_kill_switch import set_kill_switch
 
 
-class KillSwitchChange(Request):
+class KillSwitchRequest(RequestModel):
     """Turns the switch."""
 
     on: bool
@@ -22,7 +22,7 @@ class KillSwitchChange(Request):
     reason: Text
 
 
-class KillSwitchAnswer(Answer):
+class KillSwitchResponse(ApiResponse):
     """The switch as it stands; `at` is None where nobody ever touched it."""
 
     on: bool
@@ -31,20 +31,20 @@ class KillSwitchAnswer(Answer):
     at: datetime | None = None
 
 
-@endpoint(role=Role.READER, answer=KillSwitchAnswer)
-async def show_kill_switch(_call: Call[NoQuery, NoBody]) -> KillSwitchAnswer:
+@endpoint(role=Role.READER, answer=KillSwitchResponse)
+async def show_kill_switch(_call: ApiRequest[NoQuery, NoBody]) -> KillSwitchResponse:
     """Return whether writes are stopped, by whom and why."""
     return _answer(await kill_switch(services()))
 
 
 @endpoint(
     role=Role.OPERATOR,
-    body=KillSwitchChange,
-    answer=KillSwitchAnswer,
+    body=KillSwitchRequest,
+    answer=KillSwitchResponse,
     headers=(IF_MATCH,),
     subject=switch_state,
 )
-async def turn_kill_switch(call: Call[NoQuery, KillSwitchChange]) -> KillSwitchAnswer:
+async def turn_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillSwitchResponse:
     """Stop every write, or allow them again."""
     change = call.body
     flag = await set_kill_switch(
@@ -57,7 +57,7 @@ async def turn_kill_switch(call: Call[NoQuery, KillSwitchChange]) -> KillSwitchA
     return _answer(flag)
 
 
-def _answer(flag: Flag | None) -> KillSwitchAnswer:
+def _answer(flag: KillSwitch | None) -> KillSwitchResponse:
     if flag is None:
-        return KillSwitchAnswer(on=False)
-    return KillSwitchAnswer(on=flag.is_on, by=flag.by, reason=flag.reason, at=flag.at)
+        return KillSwitchResponse(on=False)
+    return KillSwitchResponse(on=flag.is_on, by=flag.by, reason=flag.reason, at=flag.at)

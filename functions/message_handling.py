@@ -3,10 +3,12 @@
 | outcome | the message |
 |---|---|
 | done, or nothing to do | completed |
-| `Transient`, `Conflict` | completed; the same content is sent again with a back-off, then parked |
-| `Unavailable` | the same, but for days: an outage ends by itself |
-| `Waiting`, `Throttled`, `OutOfService` | completed; the same content comes at the time it named |
-| any other `ProductError` | completed; parked with the reason |
+| `TransientError`, `Conflict` | completed; the same content is sent again with a back-off, then
+parked |
+| `ServiceUnavailable` | the same, but for days: an outage ends by itself |
+| `MustWait`, `ThrottledError`, `ServiceOutage` | completed; the same content comes at the time it
+named |
+| any other `CmkflowError` | completed; parked with the reason |
 | anything else: a defect | abandoned: the broker delivers again, and gives up after ten times |
 
 A plain function can complete or abandon a message, nothing else, and an abandoned one comes back
@@ -26,18 +28,18 @@ import azure.functions as func
 from shared.domain.jobs.backoff import wait_after
 from shared.domain.trigger_urls.trigger_url import mask_signatures, redact
 from shared.errors import (
+    CmkflowError,
     Conflict,
-    MigrationInProgress,
-    OutOfService,
-    ProductError,
-    Throttled,
-    Transient,
-    Unavailable,
-    Unreadable,
-    Waiting,
+    InvalidInput,
+    MustWait,
+    PlatformMigrationInProgress,
+    ServiceOutage,
+    ServiceUnavailable,
+    ThrottledError,
+    TransientError,
 )
 from shared.log_fields import product_log
-from shared.ports import OutgoingMessage
+from shared.ports import QueueMessage
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases.quarantine_message import park
@@ -56,7 +58,7 @@ _LONGEST_OUTAGE = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class QueueInvocation:
     """One message, as far as its fate is concerned."""
 
     queue: str
@@ -68,20 +70,20 @@ class Delivery:
 
     @property
     def document(self) -> object:
-        """Return the content as JSON; raises `Unreadable`."""
+        """Return the content as JSON; raises `InvalidInput`."""
         try:
             return json.loads(self.content.decode("utf-8-sig"))
         except (ValueError, RecursionError) as err:
             message = f"The body is not JSON: {err}"
-            raise Unreadable(message) from err
+            raise InvalidInput(message) from err
 
 
-def delivery_of(message: func.ServiceBusMessage, queue: str) -> Delivery:
+def delivery_of(message: func.ServiceBusMessage, queue: str) -> QueueInvocation:
     """Return what is to be known of a message."""
     content = message.get_body()
     properties = message.application_properties or {}
     digest = hashlib.sha256(content).hexdigest()
-    return Delivery(
+    return QueueInvocation(
         queue=queue,
         first=mask_signatures(str(properties.get(FIRST) or message.message_id or digest)),
         again=_number(properties.get(AGAIN)),
@@ -91,7 +93,7 @@ def delivery_of(message: func.ServiceBusMessage, queue: str) -> Delivery:
 
 
 async def settle(
-    services: Services, delivery: Delivery, act: Callable[[], Awaitable[object]]
+    services: Services, delivery: QueueInvocation, act: Callable[[], Awaitable[object]]
 ) -> None:
     """Do the work of a message and see to what becomes of it.
 
@@ -100,9 +102,9 @@ async def settle(
     try:
         with without_secrets():
             result = await act()
-    except (Waiting, MigrationInProgress, Transient, Conflict) as err:
+    except (MustWait, PlatformMigrationInProgress, TransientError, Conflict) as err:
         await _send_again(services, delivery, err)
-    except ProductError as err:
+    except CmkflowError as err:
         await _park(services, delivery, str(err))
     else:
         extra = {"queue": delivery.queue, "message_id": delivery.first}
@@ -114,7 +116,7 @@ def without_secrets() -> Iterator[None]:
     """Let exceptions out, but none that tells a trigger URL: the host logs all of what it gets."""
     try:
         yield
-    except ProductError:
+    except CmkflowError:
         raise
     except Exception as err:
         stack = "".join(traceback.format_exception(err))
@@ -125,22 +127,22 @@ def without_secrets() -> Iterator[None]:
         raise RuntimeError(message) from None
 
 
-async def _send_again(services: Services, delivery: Delivery, err: ProductError) -> None:
+async def _send_again(services: Services, delivery: QueueInvocation, err: CmkflowError) -> None:
     settings, now = services.settings, services.now
     failures = delivery.failures
     match err:
-        case Waiting():
+        case MustWait():
             due = max(err.until, now)
-        case MigrationInProgress():
+        case PlatformMigrationInProgress():
             due = now + settings.migration_poll
-        case Throttled() | OutOfService():
+        case ThrottledError() | ServiceOutage():
             due = now + max(err.retry_after or settings.backoff_first, settings.backoff_first)
         case _ if failures >= settings.backoff_tries + _patience(err, settings):
             await _park(services, delivery, f"Tried {failures + 1} times: {err}")
             return
         case _:
             failures += 1
-            asked = err.retry_after if isinstance(err, Transient) else None
+            asked = err.retry_after if isinstance(err, TransientError) else None
             due = now + wait_after(
                 failures,
                 first=settings.backoff_first,
@@ -161,18 +163,18 @@ async def _send_again(services: Services, delivery: Delivery, err: ProductError)
     )
 
 
-def _patience(err: ProductError, settings: Settings) -> int:
+def _patience(err: CmkflowError, settings: Settings) -> int:
     """Return how many more tries an outage is worth: what is ours may be out as well."""
-    return _LONGEST_OUTAGE // settings.backoff_longest if isinstance(err, Unavailable) else 0
+    return _LONGEST_OUTAGE // settings.backoff_longest if isinstance(err, ServiceUnavailable) else 0
 
 
 def _copy(
-    delivery: Delivery, content: Mapping[str, object], failures: int, due: datetime
-) -> OutgoingMessage:
+    delivery: QueueInvocation, content: Mapping[str, object], failures: int, due: datetime
+) -> QueueMessage:
     again = delivery.again + 1
     # A redelivery of the same message sends the same id, which duplicate detection drops.
     identity = hashlib.sha256(f"{delivery.queue}/{delivery.first}".encode()).hexdigest()[:40]
-    return OutgoingMessage(
+    return QueueMessage(
         queue=delivery.queue,
         message_id=f"again/{identity}/{again}",
         body=content,
@@ -181,7 +183,7 @@ def _copy(
     )
 
 
-async def _park(services: Services, delivery: Delivery, reason: str) -> None:
+async def _park(services: Services, delivery: QueueInvocation, reason: str) -> None:
     await park(
         services,
         queue=delivery.queue,

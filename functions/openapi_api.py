@@ -4,7 +4,7 @@ import json
 
 import azure.functions as func
 
-from functions.endpoints import Call, endpoint
+from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
 from shared.domain.principal import Role
@@ -14,7 +14,7 @@ OPENAPI = "application/vnd.oai.openapi+json"
 
 
 @endpoint(role=Role.READER, answer=None, media_types=(OPENAPI,))
-async def show_openapi(_call: Call[NoQuery, NoBody]) -> func.HttpResponse:
+async def show_openapi(_call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     """Return the OpenAPI document of this API."""
     # The app starts without it: most instances are never asked.
     from functions.openapi import FUNCTION_KEY, SIGN_IN, openapi_document

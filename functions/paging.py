@@ -5,12 +5,12 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from functions.http_requests import Request
-from functions.http_responses import Answer, ItemList
+from functions.http_requests import RequestModel
+from functions.http_responses import ApiResponse, ItemListResponse
 from shared.errors import NotFound
 
 
-class PagedQuery(Request):
+class PagedQuery(RequestModel):
     """Which page of a list to show."""
 
     limit: Annotated[int, Field(ge=1, le=500)] = 50
@@ -27,7 +27,7 @@ class PagedQuery(Request):
         return ids.index(self.after) + 1
 
 
-class Page[T: Answer](ItemList[T]):
+class PageResponse[T: ApiResponse](ItemListResponse[T]):
     """One page of a list."""
 
     #: `after` of the next page; empty: this is the last.

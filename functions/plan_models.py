@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, StringConstraints
 
 from functions.environment_models import FlowId
-from functions.http_requests import Request, Text
-from functions.http_responses import Answer, ItemList
-from functions.remediation_models import EnvironmentId, EnvironmentJobAnswer, Once, Some
-from shared.domain.conversions.conversion import Edit
-from shared.domain.jobs.flow_job import Pattern
+from functions.http_requests import RequestModel, Text
+from functions.http_responses import ApiResponse, ItemListResponse
+from functions.remediation_models import EnvironmentId, EnvironmentJobResponse, Once, Some
+from shared.domain.conversions.conversion import ConversionKind
+from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlannedAction
-from shared.use_cases.show_remediation import ShownPlan
+from shared.use_cases.show_remediation import PlanView
 
 type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 
@@ -20,7 +20,7 @@ type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 # --- requests ------------------------------------------------------------------------------------
 
 
-class PlanQuery(Request):
+class PlanQuery(RequestModel):
     """Which plan to show, and how."""
 
     environment: EnvironmentId | None = None
@@ -28,7 +28,7 @@ class PlanQuery(Request):
     format: Literal["json", "html"] | None = None
 
 
-class ApprovalOrder(Request):
+class ApproveRequest(RequestModel):
     """Approves plans as they were shown."""
 
     #: Versions of plans; each is the plan of one environment.
@@ -41,7 +41,7 @@ class ApprovalOrder(Request):
 # --- answers -------------------------------------------------------------------------------------
 
 
-class PlannedCallerAnswer(Answer):
+class PlannedCallerResponse(ApiResponse):
     """A known caller of an original."""
 
     kind: str
@@ -50,14 +50,14 @@ class PlannedCallerAnswer(Answer):
     manual: str
 
 
-class PlanItemAnswer(Answer):
+class PlanItemResponse(ApiResponse):
     """What the plan says about one flow."""
 
     workflow_id: str
     flow_name: str
     display_name: str
     category: str
-    pattern: Pattern
+    pattern: MigrationMethod
     is_on: bool
     in_solution: bool
     reasons: tuple[str, ...]
@@ -67,12 +67,12 @@ class PlanItemAnswer(Answer):
     children: tuple[str, ...]
     parents: tuple[str, ...]
     http_hosts: tuple[str, ...]
-    callers: tuple[PlannedCallerAnswer, ...]
+    callers: tuple[PlannedCallerResponse, ...]
     notes: tuple[str, ...]
     not_known: tuple[str, ...]
     writes: tuple[str, ...]
     #: What could be converted to a second version, whatever is done with the flow.
-    edits: tuple[Edit, ...]
+    edits: tuple[ConversionKind, ...]
     #: The converted definition as a unified difference, or why there is none.
     proposal: str
     #: Of its definition: another one says that it was edited.
@@ -81,7 +81,7 @@ class PlanItemAnswer(Answer):
     changed: tuple[str, ...]
 
 
-class OutgoingFlowAnswer(Answer):
+class TriggerHostFlowResponse(ApiResponse):
     """A flow whose callers have to reach a host."""
 
     workflow_id: str
@@ -89,16 +89,16 @@ class OutgoingFlowAnswer(Answer):
     callers: tuple[str, ...]
 
 
-class OutgoingHostAnswer(Answer):
+class TriggerHostResponse(ApiResponse):
     """A host that callers of copies have to reach, on TCP 443."""
 
     host: str
     #: False: no copy's URL has shown it yet; the environment's id tells it.
     is_seen: bool
-    flows: tuple[OutgoingFlowAnswer, ...]
+    flows: tuple[TriggerHostFlowResponse, ...]
 
 
-class ExternalTargetAnswer(Answer):
+class ExternalHostResponse(ApiResponse):
     """A host whose owner has to be asked to let flows in."""
 
     host: str
@@ -108,22 +108,22 @@ class ExternalTargetAnswer(Answer):
     flows: int
 
 
-class PlanAnswer(Answer):
+class PlanResponse(ApiResponse):
     """The plan of one environment."""
 
     environment_job: Annotated[
-        EnvironmentJobAnswer, AfterValidator(EnvironmentJobAnswer.without_history)
+        EnvironmentJobResponse, AfterValidator(EnvironmentJobResponse.without_history)
     ]
     #: What an approval of this plan has to name; it changes with all that is shown.
     version: str
     #: Workflow ids of the flows that such an approval is about.
     awaiting: tuple[str, ...]
-    items: tuple[PlanItemAnswer, ...]
-    outgoing: tuple[OutgoingHostAnswer, ...]
+    items: tuple[PlanItemResponse, ...]
+    outgoing: tuple[TriggerHostResponse, ...]
     #: Hosts of others that the flows call.
-    external_targets: tuple[ExternalTargetAnswer, ...]
+    external_targets: tuple[ExternalHostResponse, ...]
 
 
-def plans_of(found: Iterable[ShownPlan]) -> ItemList[PlanAnswer]:
+def plans_of(found: Iterable[PlanView]) -> ItemListResponse[PlanResponse]:
     """Return what stands at the address of a remediation's plan."""
-    return ItemList[PlanAnswer](items=tuple(map(PlanAnswer.model_validate, found)))
+    return ItemListResponse[PlanResponse](items=tuple(map(PlanResponse.model_validate, found)))

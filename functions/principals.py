@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import azure.functions as func
 
-from functions.http_requests import Request
+from functions.http_requests import RequestModel
 from functions.problems import Forbidden, NotSignedIn
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.domain.trigger_urls.trigger_url import redact
@@ -33,7 +33,8 @@ _ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role
 async def principal_of(
     req: func.HttpRequest, settings: AccessSettings, keys: FunctionKeys
 ) -> Principal:
-    """Return who calls; raises `NotSignedIn`, and `Transient` for a key that cannot be checked.
+    """Return who calls; raises `NotSignedIn`, and `TransientError` for a key that cannot be
+    checked.
 
     A header counts only where the platform signs in: elsewhere anybody can write it. If nobody is
     signed in, a function key counts where it has roles.
@@ -113,7 +114,7 @@ def source_of(req: func.HttpRequest) -> str:
     return _text(" ".join(filter(None, (address, req.headers.get("User-Agent", "")))))
 
 
-def named(principal: Principal, body: Request) -> Principal:
+def named(principal: Principal, body: RequestModel) -> Principal:
     """Return the holder of a key with the name that they give themselves."""
     name = getattr(body, "by", None)
     if principal.kind is not PrincipalKind.KEY or not name:

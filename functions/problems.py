@@ -9,24 +9,24 @@ from typing import ClassVar
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict
 
-from shared.domain.name_lookup import Named, did_you_mean
+from shared.domain.name_lookup import NamedItem, did_you_mean
 from shared.domain.platform_errors import instruction_for
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
-    Blocked,
+    CmkflowError,
     Conflict,
-    MigrationInProgress,
+    FlowNotFound,
+    InvalidInput,
+    IssueNotFound,
+    JobBlocked,
+    MustWait,
     NotFound,
+    PlatformError,
+    PlatformMigrationInProgress,
     PreconditionFailed,
-    ProductError,
-    Refused,
-    Throttled,
-    Transient,
-    UnknownFlow,
-    UnknownGap,
-    Unreadable,
+    ThrottledError,
+    TransientError,
     UnreadableRow,
-    Waiting,
 )
 from shared.reason import Reason
 
@@ -47,7 +47,7 @@ class FieldError(BaseModel):
     message: str
 
 
-class BadRequest(Unreadable):
+class BadRequest(InvalidInput):
     """The request cannot be understood."""
 
     def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
@@ -56,7 +56,7 @@ class BadRequest(Unreadable):
         self.errors = tuple(errors)
 
 
-class Candidate(BaseModel):
+class SuggestedItem(BaseModel):
     """A flow that may be meant."""
 
     model_config = ConfigDict(defer_build=True)
@@ -65,7 +65,7 @@ class Candidate(BaseModel):
     name: str
 
 
-class RequestRefused(ProductError):
+class RequestRejected(CmkflowError):
     """The request gets no further than to the door."""
 
     #: One of `PROBLEMS`.
@@ -80,7 +80,7 @@ class RequestRefused(ProductError):
         self.instruction = instruction
 
 
-class NotSignedIn(RequestRefused):
+class NotSignedIn(RequestRejected):
     """It is not known who calls."""
 
     kind = "not-signed-in"
@@ -92,19 +92,19 @@ class NotSignedIn(RequestRefused):
         self.can_sign_in = can_sign_in
 
 
-class Forbidden(RequestRefused):
+class Forbidden(RequestRejected):
     """It is known who calls, and they may not."""
 
     kind = "forbidden"
 
 
-class TooLarge(RequestRefused):
+class RequestTooLarge(RequestRejected):
     """No body of this API is so large."""
 
     kind = "too-large"
 
 
-class UnsupportedMediaType(RequestRefused):
+class UnsupportedMediaType(RequestRejected):
     """The body is of another kind than the route reads."""
 
     kind = "unsupported-media-type"
@@ -125,7 +125,7 @@ class Problem(BaseModel):
     code: str = ""
     errors: tuple[FieldError, ...] = ()
     #: Flows that are like one that is named and not there, the closest first.
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[SuggestedItem, ...] = ()
 
 
 _ID = (
@@ -136,33 +136,33 @@ _FLOW = "See which flows there are: cmkflow environment flows ENVIRONMENT."
 _SEEN = "Read it again, look at what has changed, then send the change with its new ETag."
 
 
-def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpResponse:
+def problem_of(err: CmkflowError, *, instance: str, now: datetime) -> func.HttpResponse:
     """Return the answer to a request that ended with this error."""
     text = str(err)
     headers: dict[str, str] = {}
     match err:
-        case RequestRefused():
+        case RequestRejected():
             problem = _problem(err.kind, text, err.instruction)
             headers.update(err.headers)
         case UnreadableRow():
             problem = _problem("unreadable-row", text, err.instruction, "unreadable_row")
-        case Unreadable():
+        case InvalidInput():
             problem = _problem("bad-request", text, "Correct the request and send it again.")
             problem.errors = err.errors if isinstance(err, BadRequest) else ()
         case NotFound():
             problem = _not_found(err)
-        case Blocked():
+        case JobBlocked():
             problem = _problem("blocked", err.reason, err.instruction, err.code)
         case PreconditionFailed():
             problem = _problem("precondition-failed", text, _SEEN)
         case Conflict():
             problem = _problem("conflict", text, "Read it again, then decide again.")
-        case Refused():
+        case PlatformError():
             problem = _problem("refused", text, instruction_for(err.code), err.code)
-        case Waiting() | MigrationInProgress() | Transient():
+        case MustWait() | PlatformMigrationInProgress() | TransientError():
             seconds = _wait(err, now)
             headers["Retry-After"] = str(seconds)
-            kind = "throttled" if isinstance(err, Throttled) else "unavailable"
+            kind = "throttled" if isinstance(err, ThrottledError) else "unavailable"
             problem = _problem(kind, text, f"Try again in {seconds} seconds.")
         case _:
             return defect(instance=instance)
@@ -170,13 +170,13 @@ def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpR
 
 
 def _not_found(err: NotFound) -> Problem:
-    if isinstance(err, UnknownGap):
+    if isinstance(err, IssueNotFound):
         return _problem("not-found", str(err), err.instruction, Reason.UNKNOWN_GAP)
-    if not isinstance(err, UnknownFlow):
+    if not isinstance(err, FlowNotFound):
         return _problem("not-found", str(err), _ID)
-    alike = [Named(id=one, name=name) for one, name in err.candidates.items()]
+    alike = [NamedItem(id=one, name=name) for one, name in err.candidates.items()]
     problem = _problem("not-found", str(err), did_you_mean(alike) or _FLOW)
-    problem.candidates = tuple(Candidate(id=one.id, name=one.name) for one in alike)
+    problem.candidates = tuple(SuggestedItem(id=one.id, name=one.name) for one in alike)
     return problem
 
 
@@ -226,10 +226,10 @@ def _problem(kind: str, detail: str, instruction: str, code: str = "") -> Proble
     )
 
 
-def _wait(err: Waiting | MigrationInProgress | Transient, now: datetime) -> int:
-    if isinstance(err, Waiting):
+def _wait(err: MustWait | PlatformMigrationInProgress | TransientError, now: datetime) -> int:
+    if isinstance(err, MustWait):
         return max(1, math.ceil((err.until - now).total_seconds()))
-    asked = err.retry_after if isinstance(err, Transient) else None
+    asked = err.retry_after if isinstance(err, TransientError) else None
     return max(1, math.ceil(asked.total_seconds())) if asked else _RETRY_SECONDS
 
 

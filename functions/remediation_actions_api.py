@@ -1,21 +1,21 @@
 """HTTP: what an administrator decides about a remediation: approve, cancel, retry, roll back."""
 
-from functions.endpoints import Call, endpoint
+from functions.endpoints import ApiRequest, endpoint
 from functions.http_headers import IF_MATCH
 from functions.http_requests import NoQuery
-from functions.plan_models import ApprovalOrder, plans_of
+from functions.plan_models import ApproveRequest, plans_of
 from functions.remediation_models import (
     ApprovalAnswer,
-    CancelOrder,
+    CancelRequest,
     RetryAnswer,
     RetryOrder,
-    RollBackOrder,
-    UndoAnswer,
+    RollbackRequest,
+    RollbackResponse,
 )
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases import change_remediation
-from shared.use_cases.approve_plan import Approval, approve
+from shared.use_cases.approve_plan import ApprovalInput, approve
 from shared.use_cases.audit_state import remediation_state
 from shared.use_cases.set_kill_switch import is_switch_on
 from shared.use_cases.show_remediation import show_plan
@@ -23,13 +23,13 @@ from shared.use_cases.show_remediation import show_plan
 
 @endpoint(
     role=Role.APPROVER,
-    body=ApprovalOrder,
+    body=ApproveRequest,
     answer=ApprovalAnswer,
     status=202,
     headers=(IF_MATCH,),
     subject=remediation_state,
 )
-async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> ApprovalAnswer:
+async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> ApprovalAnswer:
     """Approve plans of a remediation by the version that was shown.
 
     `If-Match` is the `ETag` of the whole plan as it was shown.
@@ -37,7 +37,7 @@ async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> ApprovalAns
     body, identity = call.body, call.id.lower()
     if IF_MATCH in call.headers:
         call.check_seen(plans_of(await show_plan(services(), identity)))
-    approval = Approval(
+    approval = ApprovalInput(
         versions=body.versions,
         except_flows=body.except_flows,
         by=call.by,
@@ -53,15 +53,15 @@ async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> ApprovalAns
 
 @endpoint(
     role=Role.OPERATOR,
-    body=CancelOrder,
-    answer=UndoAnswer,
+    body=CancelRequest,
+    answer=RollbackResponse,
     status=202,
     subject=remediation_state,
 )
-async def cancel_remediation(call: Call[NoQuery, CancelOrder]) -> UndoAnswer:
+async def cancel_remediation(call: ApiRequest[NoQuery, CancelRequest]) -> RollbackResponse:
     """Cancel what has not been done; what has begun is rolled back."""
     done = await change_remediation.cancel(services(), call.id.lower(), replay=call.body.replay)
-    return UndoAnswer.model_validate(done)
+    return RollbackResponse.model_validate(done)
 
 
 @endpoint(
@@ -71,7 +71,7 @@ async def cancel_remediation(call: Call[NoQuery, CancelOrder]) -> UndoAnswer:
     status=202,
     subject=remediation_state,
 )
-async def retry_remediation(call: Call[NoQuery, RetryOrder]) -> RetryAnswer:
+async def retry_remediation(call: ApiRequest[NoQuery, RetryOrder]) -> RetryAnswer:
     """Go on with blocked and failed jobs."""
     body = call.body
     done = await change_remediation.retry(
@@ -86,14 +86,14 @@ async def retry_remediation(call: Call[NoQuery, RetryOrder]) -> RetryAnswer:
 
 @endpoint(
     role=Role.OPERATOR,
-    body=RollBackOrder,
-    answer=UndoAnswer,
+    body=RollbackRequest,
+    answer=RollbackResponse,
     status=202,
     subject=remediation_state,
 )
-async def roll_back_remediation(call: Call[NoQuery, RollBackOrder]) -> UndoAnswer:
+async def roll_back_remediation(call: ApiRequest[NoQuery, RollbackRequest]) -> RollbackResponse:
     """Undo the jobs of some or all flows."""
     done = await change_remediation.roll_back(
         services(), call.id.lower(), call.body.flows, replay=call.body.replay
     )
-    return UndoAnswer.model_validate(done)
+    return RollbackResponse.model_validate(done)

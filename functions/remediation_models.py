@@ -5,19 +5,19 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, field_validator
 
-from functions.deletion_response import DeletionAnswer
+from functions.deletion_response import DeletionResponse
 from functions.environment_models import FlowId
-from functions.http_requests import Id, Request, Text
-from functions.http_responses import Answer
-from functions.paging import Page, PagedQuery
-from functions.run_archive_models import RunArchiveAnswer, TicketWindowAnswer
+from functions.http_requests import Id, RequestModel, Text
+from functions.http_responses import ApiResponse
+from functions.paging import PagedQuery, PageResponse
+from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
 from shared.domain.identifiers import environment_identifier
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_job import Order, Pattern, RollbackStage
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import JobCommand, MigrationMethod, RollbackStage
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.remediation_states import RemediationState
-from shared.domain.plans.plan_item import Left
-from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.domain.plans.plan_item import NotMigratedReason
+from shared.domain.plans.remediation import RemediationMode, StartSource
 
 type EnvironmentId = Annotated[Id, AfterValidator(environment_identifier)]
 
@@ -33,7 +33,7 @@ type Some[T] = Annotated[tuple[T, ...], Field(min_length=1, max_length=1000), Af
 # --- requests ------------------------------------------------------------------------------------
 
 
-class RemediationOrder(Request):
+class StartRemediationRequest(RequestModel):
     """Starts a remediation."""
 
     mode: RemediationMode
@@ -50,18 +50,18 @@ class RemediationQuery(PagedQuery):
 
     environment: EnvironmentId | None = None
     mode: RemediationMode | None = None
-    origin: Origin | None = None
+    origin: StartSource | None = None
     state: RemediationState | None = None
 
 
-class DetailQuery(Request):
+class RemediationDetailQuery(RequestModel):
     """What to add to an answer."""
 
     #: Add the history of every job.
     history: bool = False
 
 
-class FlowChoice(Request):
+class FlowSelection(RequestModel):
     """Flows that an order is about, by workflow id, flow name or title; left out: all."""
 
     flows: Annotated[Once[FlowId], Field(json_schema_extra={"minItems": 1})] = ()
@@ -74,7 +74,7 @@ class FlowChoice(Request):
         return flows
 
 
-class RetryOrder(FlowChoice):
+class RetryOrder(FlowSelection):
     """What to retry; left out: all that is blocked or failed."""
 
     #: Only what has this code, such as `network_gap`.
@@ -83,14 +83,14 @@ class RetryOrder(FlowChoice):
     environment: EnvironmentId | None = None
 
 
-class CancelOrder(Request):
+class CancelRequest(RequestModel):
     """How to cancel."""
 
     #: Accepts that polling originals which are turned on again replay their backlog.
     replay: bool = False
 
 
-class RollBackOrder(FlowChoice):
+class RollbackRequest(FlowSelection):
     """What to undo, and how."""
 
     #: Accepts that polling originals which are turned on again replay their backlog.
@@ -100,7 +100,7 @@ class RollBackOrder(FlowChoice):
 # --- answers -------------------------------------------------------------------------------------
 
 
-class ChangeAnswer(Answer):
+class HistoryEntryResponse(ApiResponse):
     """One line of a history."""
 
     at: datetime
@@ -110,17 +110,17 @@ class ChangeAnswer(Answer):
     calls: int
 
 
-class JobAnswer(Answer):
+class JobResponse(ApiResponse):
     """What jobs of both kinds have."""
 
-    history: tuple[ChangeAnswer, ...]
+    history: tuple[HistoryEntryResponse, ...]
 
     def without_history(self) -> Self:
         """Return it shorter."""
         return self.model_copy(update={"history": ()})
 
 
-class FlowJobAnswer(JobAnswer):
+class FlowJobResponse(JobResponse):
     """The work on one original."""
 
     id: str
@@ -129,15 +129,15 @@ class FlowJobAnswer(JobAnswer):
     flow_name: str
     display_name: str
     category: str
-    pattern: Pattern
-    state: JobState
+    pattern: MigrationMethod
+    state: FlowJobState
     #: How far it got, whatever it waits for.
-    reached: JobState
+    reached: FlowJobState
     reason: str
     instruction: str
     code: str
     due: datetime | None
-    requested: Order | None
+    requested: JobCommand | None
     copy_id: str
     #: Where its definition before the copy is archived.
     archive: str
@@ -149,7 +149,7 @@ class FlowJobAnswer(JobAnswer):
     notes: tuple[str, ...]
 
 
-class NetworkFindingAnswer(Answer):
+class FirewallIssueResponse(ApiResponse):
     """A firewall that does not yet admit the new outbound addresses."""
 
     name: str
@@ -164,7 +164,7 @@ class NetworkFindingAnswer(Answer):
     flows: int
 
 
-class EnvironmentJobAnswer(JobAnswer):
+class EnvironmentJobResponse(JobResponse):
     """The work in one environment."""
 
     id: str
@@ -186,10 +186,10 @@ class EnvironmentJobAnswer(JobAnswer):
     awaiting: int
     counts: dict[str, int] | None
     findings: tuple[str, ...]
-    network: tuple[NetworkFindingAnswer, ...]
+    network: tuple[FirewallIssueResponse, ...]
 
 
-class ProgressAnswer(Answer):
+class ProgressResponse(ApiResponse):
     """What a progress bar needs."""
 
     state: RemediationState
@@ -199,14 +199,14 @@ class ProgressAnswer(Answer):
     #: Flows that were on, of which neither original nor copy is.
     neither_on: int
     #: Flows that stay on Microsoft's key as far as it has come by now, by why.
-    left: dict[Left, int]
+    left: dict[NotMigratedReason, int]
     #: When the app continues; none: it does nothing by itself.
     next_due: datetime | None
     #: When the first plan expires that awaits approval.
     expires: datetime | None
 
 
-class UnreadableAnswer(Answer):
+class UnreadableRowResponse(ApiResponse):
     """A row that this version of the app cannot read."""
 
     #: Table, partition and key.
@@ -215,12 +215,12 @@ class UnreadableAnswer(Answer):
     instruction: str
 
 
-class RemediationAnswer(Answer):
+class RemediationResponse(ApiResponse):
     """What was asked for, and why."""
 
     id: str
     mode: RemediationMode
-    origin: Origin
+    origin: StartSource
     cause: str
     created: datetime
     environment_ids: tuple[str, ...]
@@ -230,20 +230,20 @@ class RemediationAnswer(Answer):
     ordered_by: str
 
 
-class RemediationLine(Answer):
+class RemediationSummaryResponse(ApiResponse):
     """One remediation of a list; its progress counts environments only."""
 
-    remediation: RemediationAnswer
-    progress: ProgressAnswer
+    remediation: RemediationResponse
+    progress: ProgressResponse
 
 
-class RemediationList(Page[RemediationLine]):
+class RemediationListResponse(PageResponse[RemediationSummaryResponse]):
     """Remediations, and beside them what cannot be read."""
 
-    unreadable: tuple[UnreadableAnswer, ...]
+    unreadable: tuple[UnreadableRowResponse, ...]
 
 
-class NeedsChangesAnswer(Answer):
+class NeedsChangesAnswer(ApiResponse):
     """A flow that a person has to change before the app can migrate it."""
 
     environment_id: str
@@ -254,20 +254,20 @@ class NeedsChangesAnswer(Answer):
     instruction: str
 
 
-class RemediationDetail(RemediationLine):
+class RemediationDetailResponse(RemediationSummaryResponse):
     """A remediation with its jobs.
 
     A flow that a later remediation has taken up is among the flows of that one.
     """
 
-    environment_jobs: tuple[EnvironmentJobAnswer, ...]
-    jobs: tuple[FlowJobAnswer, ...]
+    environment_jobs: tuple[EnvironmentJobResponse, ...]
+    jobs: tuple[FlowJobResponse, ...]
     #: Flows without a job that a person has to change first.
     needs_changes: tuple[NeedsChangesAnswer, ...]
-    run_archives: tuple[RunArchiveAnswer, ...]
-    ticket_windows: tuple[TicketWindowAnswer, ...]
-    deletions: tuple[DeletionAnswer, ...]
-    unreadable: tuple[UnreadableAnswer, ...]
+    run_archives: tuple[RunArchiveResponse, ...]
+    ticket_windows: tuple[SupportWindowResponse, ...]
+    deletions: tuple[DeletionResponse, ...]
+    unreadable: tuple[UnreadableRowResponse, ...]
 
     def without_history(self) -> Self:
         """Return it shorter."""
@@ -276,13 +276,13 @@ class RemediationDetail(RemediationLine):
         return self.model_copy(update={"environment_jobs": environment_jobs, "jobs": jobs})
 
 
-class OrderAnswer(Answer):
+class ActionResponse(ApiResponse):
     """What an order set going: so many jobs."""
 
     jobs: int
 
 
-class ApprovalAnswer(OrderAnswer):
+class ApprovalAnswer(ActionResponse):
     """What an approval, or another order, set going."""
 
     #: What the jobs are called.
@@ -291,13 +291,13 @@ class ApprovalAnswer(OrderAnswer):
     kill_switch_on: bool
 
 
-class SteeredAnswer(ApprovalAnswer):
+class FlowActionResponse(ApprovalAnswer):
     """What an order over many rows set going, and what it could not read."""
 
-    unreadable: tuple[UnreadableAnswer, ...]
+    unreadable: tuple[UnreadableRowResponse, ...]
 
 
-class RetryAnswer(SteeredAnswer):
+class RetryAnswer(FlowActionResponse):
     """What a retry set going."""
 
     #: Why there was nothing to retry, and what to do; empty: there was something.
@@ -305,7 +305,7 @@ class RetryAnswer(SteeredAnswer):
     instruction: str
 
 
-class ReplayAnswer(Answer):
+class BacklogReplayResponse(ApiResponse):
     """A polling original that will process what has been pending since it was stopped."""
 
     workflow_id: str
@@ -313,7 +313,7 @@ class ReplayAnswer(Answer):
     since: datetime
 
 
-class UndoAnswer(SteeredAnswer):
+class RollbackResponse(FlowActionResponse):
     """What an order to undo set going."""
 
-    replays: tuple[ReplayAnswer, ...]
+    replays: tuple[BacklogReplayResponse, ...]

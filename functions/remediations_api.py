@@ -4,25 +4,25 @@ import uuid
 
 import azure.functions as func
 
-from functions.endpoints import HTML, JSON, Call, endpoint
+from functions.endpoints import HTML, JSON, ApiRequest, endpoint
 from functions.http_headers import IDEMPOTENCY_KEY, LOCATION
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import ItemList, ok
-from functions.plan_models import PlanAnswer, PlanQuery, plans_of
+from functions.http_responses import ItemListResponse, ok
+from functions.plan_models import PlanQuery, PlanResponse, plans_of
 from functions.problems import BadRequest, FieldError
 from functions.remediation_models import (
-    DetailQuery,
-    RemediationAnswer,
-    RemediationDetail,
-    RemediationList,
-    RemediationOrder,
+    RemediationDetailQuery,
+    RemediationDetailResponse,
+    RemediationListResponse,
     RemediationQuery,
+    RemediationResponse,
+    StartRemediationRequest,
 )
 from shared.bootstrap import services
-from shared.domain.plans.remediation import Origin, Remediation
+from shared.domain.plans.remediation import Remediation, StartSource
 from shared.domain.principal import Role
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Blocked
+from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.use_cases import show_remediation as shown
 from shared.use_cases.audit_state import new_remediation
@@ -33,14 +33,16 @@ _LONGEST_KEY = 200
 
 @endpoint(
     role=Role.OPERATOR,
-    body=RemediationOrder,
-    answer=RemediationAnswer,
+    body=StartRemediationRequest,
+    answer=RemediationResponse,
     status=202,
     headers=(IDEMPOTENCY_KEY,),
     answer_headers=(LOCATION,),
     subject=new_remediation,
 )
-async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpResponse:
+async def start_remediation(
+    call: ApiRequest[NoQuery, StartRemediationRequest],
+) -> func.HttpResponse:
     """Start a remediation; the same Idempotency-Key starts the same one."""
     order = call.body
     started = await order_remediation(
@@ -48,7 +50,7 @@ async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpR
         Remediation(
             created=services().now,
             mode=order.mode,
-            origin=Origin.ORDER,
+            origin=StartSource.ORDER,
             cause=_cause(call),
             environment_ids=order.environments,
             flow_ids=order.flows,
@@ -62,20 +64,20 @@ async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpR
         flows = await flow_ids_of(services(), started.environment_ids, order.flows)
     _check_same(order, flows, started)
     location = f"/api/remediations/{started.id}"
-    answer = RemediationAnswer.model_validate(started)
+    answer = RemediationResponse.model_validate(started)
     return ok(answer, status=202, headers={LOCATION: location})
 
 
 @endpoint(
     role=Role.READER,
     query=RemediationQuery,
-    answer=RemediationList,
+    answer=RemediationListResponse,
 )
-async def list_remediations(call: Call[RemediationQuery, NoBody]) -> RemediationList:
+async def list_remediations(call: ApiRequest[RemediationQuery, NoBody]) -> RemediationListResponse:
     """Return remediations, newest first."""
     query = call.query
 
-    def takes(item: shown.ShownRemediation) -> bool:
+    def takes(item: shown.RemediationView) -> bool:
         return (
             query.environment in (None, *item.remediation.environment_ids)
             and query.mode in (None, item.remediation.mode)
@@ -88,28 +90,32 @@ async def list_remediations(call: Call[RemediationQuery, NoBody]) -> Remediation
     found = await shown.list_remediations(
         services(), limit=query.limit, begin=query.begin, takes=takes if is_filtered else None
     )
-    return RemediationList.model_validate(found)
+    return RemediationListResponse.model_validate(found)
 
 
 @endpoint(
     role=Role.READER,
-    query=DetailQuery,
-    answer=RemediationDetail,
+    query=RemediationDetailQuery,
+    answer=RemediationDetailResponse,
 )
-async def show_remediation(call: Call[DetailQuery, NoBody]) -> RemediationDetail:
+async def show_remediation(
+    call: ApiRequest[RemediationDetailQuery, NoBody],
+) -> RemediationDetailResponse:
     """Return a remediation, its progress and its jobs."""
     found = await shown.show_remediation(services(), call.id.lower())
-    detail = RemediationDetail.model_validate(found)
+    detail = RemediationDetailResponse.model_validate(found)
     return detail if call.query.history else detail.without_history()
 
 
 @endpoint(
     role=Role.READER,
     query=PlanQuery,
-    answer=ItemList[PlanAnswer],
+    answer=ItemListResponse[PlanResponse],
     media_types=(JSON, HTML),
 )
-async def show_plan(call: Call[PlanQuery, NoBody]) -> ItemList[PlanAnswer] | func.HttpResponse:
+async def show_plan(
+    call: ApiRequest[PlanQuery, NoBody],
+) -> ItemListResponse[PlanResponse] | func.HttpResponse:
     """Return what is planned for each flow: why, every write, every caller. Browsers see a page."""
     query, identity = call.query, call.id.lower()
     plans = await shown.show_plan(services(), identity)
@@ -123,7 +129,7 @@ async def show_plan(call: Call[PlanQuery, NoBody]) -> ItemList[PlanAnswer] | fun
     return plans_of(found)
 
 
-def _cause(call: Call[NoQuery, RemediationOrder]) -> str:
+def _cause(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
     """Return the order's id. The caller's own makes a repeated request harmless."""
     key = call.headers.get(IDEMPOTENCY_KEY)
     if key is None:
@@ -137,12 +143,14 @@ def _cause(call: Call[NoQuery, RemediationOrder]) -> str:
     return redact(key)  # it is kept in rows
 
 
-def _check_same(order: RemediationOrder, flows: tuple[str, ...], started: Remediation) -> None:
+def _check_same(
+    order: StartRemediationRequest, flows: tuple[str, ...], started: Remediation
+) -> None:
     """Refuse a key that started something else: nobody would notice otherwise."""
     asked = (order.mode, order.environments, flows, order.reconcile)
     there = (started.mode, started.environment_ids, started.flow_ids, started.reconcile)
     if asked != there:
-        raise Blocked(
+        raise JobBlocked(
             f"This {IDEMPOTENCY_KEY} has started remediation {started.id}, which is another one.",
             code=Reason.IDEMPOTENCY_KEY,
         )

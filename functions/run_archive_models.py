@@ -2,18 +2,18 @@
 
 from datetime import datetime
 
-from functions.http_responses import Answer
-from shared.domain.jobs.run_archive import ArchiveState
+from functions.http_responses import ApiResponse
+from shared.domain.jobs.run_archive import RunArchiveState
 
 
-class RunArchiveAnswer(Answer):
+class RunArchiveResponse(ApiResponse):
     """How far one original's archive is."""
 
     environment_id: str
     job_id: str
     flow_name: str
     display_name: str
-    state: ArchiveState
+    state: RunArchiveState
     runs: int
     oldest: datetime | None
     #: How much of the platform's 28 days is covered, from 0 to 1.
@@ -21,7 +21,7 @@ class RunArchiveAnswer(Answer):
     parts: tuple[str, ...]
 
 
-class TicketWindowAnswer(Answer):
+class SupportWindowResponse(ApiResponse):
     """Until when Microsoft's support can get the history from before the key."""
 
     environment_id: str

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from functions.endpoints import Call, endpoint
+from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import Answer, ItemList
+from functions.http_responses import ApiResponse, ItemListResponse
 from shared.bootstrap import services
-from shared.domain.network.service_tag_list_version import Edition
+from shared.domain.network.service_tag_list_version import ServiceTagListVersion
 from shared.domain.principal import Role
 from shared.use_cases.audit_state import ranges_state
 from shared.use_cases.check_address_ranges import list_editions, look_now
 
 
-class RangeChangeAnswer(Answer):
+class AddressRangeChangeResponse(ApiResponse):
     """What a tag has more and less in one region."""
 
     tag: str
@@ -22,7 +22,7 @@ class RangeChangeAnswer(Answer):
     removed: tuple[str, ...]
 
 
-class ClosedFirewallAnswer(Answer):
+class AffectedFirewallResponse(ApiResponse):
     """A firewall that does not let in what was added."""
 
     #: What it is waived by.
@@ -31,14 +31,14 @@ class ClosedFirewallAnswer(Answer):
     missing: tuple[str, ...]
 
 
-class TouchedPlanAnswer(Answer):
+class AffectedRemediationResponse(ApiResponse):
     """A remediation with flows that call through such a firewall."""
 
     remediation_id: str
     flows: int
 
 
-class EditionAnswer(Answer):
+class ServiceTagListVersionResponse(ApiResponse):
     """One edition of Microsoft's list of service tags."""
 
     change_number: int
@@ -46,29 +46,35 @@ class EditionAnswer(Answer):
     before: int | None
     seen: datetime
     looked: datetime
-    changes: tuple[RangeChangeAnswer, ...]
-    firewalls: tuple[ClosedFirewallAnswer, ...]
-    plans: tuple[TouchedPlanAnswer, ...]
+    changes: tuple[AddressRangeChangeResponse, ...]
+    firewalls: tuple[AffectedFirewallResponse, ...]
+    plans: tuple[AffectedRemediationResponse, ...]
     #: Empty: nothing of it is open.
     code: str
 
 
-@endpoint(role=Role.READER, answer=ItemList[EditionAnswer])
-async def list_range_changes(_call: Call[NoQuery, NoBody]) -> ItemList[EditionAnswer]:
+@endpoint(role=Role.READER, answer=ItemListResponse[ServiceTagListVersionResponse])
+async def list_range_changes(
+    _call: ApiRequest[NoQuery, NoBody],
+) -> ItemListResponse[ServiceTagListVersionResponse]:
     """Return the editions of the last ninety days, the newest first. Reads rows only."""
     return _editions(await list_editions(services()))
 
 
 @endpoint(
     role=Role.OPERATOR,
-    answer=ItemList[EditionAnswer],
+    answer=ItemListResponse[ServiceTagListVersionResponse],
     subject=ranges_state,
 )
-async def look_at_ranges(_call: Call[NoQuery, NoBody]) -> ItemList[EditionAnswer]:
+async def look_at_ranges(
+    _call: ApiRequest[NoQuery, NoBody],
+) -> ItemListResponse[ServiceTagListVersionResponse]:
     """Look at Microsoft's list at once, as the daily sweep does, and return the same."""
     return _editions(await look_now(services()))
 
 
-def _editions(found: Sequence[Edition]) -> ItemList[EditionAnswer]:
-    items = tuple(EditionAnswer.model_validate(one) for one in found)
-    return ItemList[EditionAnswer](items=items)
+def _editions(
+    found: Sequence[ServiceTagListVersion],
+) -> ItemListResponse[ServiceTagListVersionResponse]:
+    items = tuple(ServiceTagListVersionResponse.model_validate(one) for one in found)
+    return ItemListResponse[ServiceTagListVersionResponse](items=items)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import azure.functions as func
 
 from functions.dashboard.page_layout import session_page
-from functions.http_requests import KEY_PARAMETERS, LARGEST_BODY, Request
+from functions.http_requests import KEY_PARAMETERS, LARGEST_BODY, RequestModel
 from functions.http_responses import page
 from functions.principals import KEY_HEADER, is_own_page
 from functions.problems import NotSignedIn
@@ -47,7 +47,7 @@ def redirect_to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
 
 
 def expired_form(
-    req: func.HttpRequest, path: str, body: type[Request], err: NotSignedIn
+    req: func.HttpRequest, path: str, body: type[RequestModel], err: NotSignedIn
 ) -> func.HttpResponse | None:
     """Return the page that keeps a form whose session has ended; None: nothing may be kept of it.
 

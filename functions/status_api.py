@@ -2,22 +2,22 @@
 
 from datetime import datetime
 
-from functions.endpoints import Call, endpoint
-from functions.health_api import HealthAnswer
+from functions.endpoints import ApiRequest, endpoint
+from functions.health_api import HealthResponse
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import Answer
-from functions.remediation_models import UnreadableAnswer
+from functions.http_responses import ApiResponse
+from functions.remediation_models import UnreadableRowResponse
 from shared.bootstrap import services
-from shared.domain.plans.pending_actions import Cause
-from shared.domain.plans.plan_item import Left
+from shared.domain.plans.pending_actions import PendingActionKind
+from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.principal import Role
 from shared.use_cases.show_status import show_attention as shown
 
 
-class WaitingAnswer(Answer):
+class PendingActionResponse(ApiResponse):
     """One cause that waits for a person, however many flows it holds up."""
 
-    cause: Cause
+    cause: PendingActionKind
     #: In one line for people.
     title: str
     #: The runbook has a row for it.
@@ -36,7 +36,7 @@ class WaitingAnswer(Answer):
     lapses: datetime | None
 
 
-class ByItselfAnswer(Answer):
+class OngoingFlowsResponse(ApiResponse):
     """Flows of an environment that go on without anybody, by how far they got."""
 
     environment_id: str
@@ -48,7 +48,7 @@ class ByItselfAnswer(Answer):
     last: datetime | None
 
 
-class StandingAnswer(Answer):
+class EnvironmentStatusResponse(ApiResponse):
     """How far one environment is."""
 
     environment_id: str
@@ -58,22 +58,22 @@ class StandingAnswer(Answer):
     #: By state, blocked ones first.
     flows: dict[str, int]
     #: Flows that stay on Microsoft's key as far as the work has come by now, by why.
-    left: dict[Left, int]
+    left: dict[NotMigratedReason, int]
 
 
-class AttentionAnswer(Answer):
+class TenantStatusResponse(ApiResponse):
     """What a person has to do first, then how far the tenant is."""
 
-    waiting: tuple[WaitingAnswer, ...]
-    environments: tuple[StandingAnswer, ...]
+    waiting: tuple[PendingActionResponse, ...]
+    environments: tuple[EnvironmentStatusResponse, ...]
     flows: dict[str, int]
-    left: dict[Left, int]
-    by_itself: tuple[ByItselfAnswer, ...]
-    health: HealthAnswer
-    unreadable: tuple[UnreadableAnswer, ...]
+    left: dict[NotMigratedReason, int]
+    by_itself: tuple[OngoingFlowsResponse, ...]
+    health: HealthResponse
+    unreadable: tuple[UnreadableRowResponse, ...]
 
 
-@endpoint(role=Role.READER, answer=AttentionAnswer)
-async def show_attention(_call: Call[NoQuery, NoBody]) -> AttentionAnswer:
+@endpoint(role=Role.READER, answer=TenantStatusResponse)
+async def show_attention(_call: ApiRequest[NoQuery, NoBody]) -> TenantStatusResponse:
     """Return what waits for a person; 503 if the store or the broker does not answer."""
-    return AttentionAnswer.model_validate(await shown(services()))
+    return TenantStatusResponse.model_validate(await shown(services()))

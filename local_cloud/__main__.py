@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cmkflow.terminal import echo
-from local_cloud.apply_policy import LinkError, choose_person, link, told
+from local_cloud.apply_policy import PolicyLinkError, choose_person, link, told
 from local_cloud.demo.command import FOLDERS, play_demo, stay_up
 from local_cloud.demo.received_notifications import PEOPLE
 from local_cloud.demo.run import DemoOptions
@@ -45,7 +45,7 @@ def main() -> int:
         return asyncio.run(_until_told(work(options)))
     except KeyboardInterrupt:
         return 130
-    except (StackError, LinkError) as error:
+    except (StackError, PolicyLinkError) as error:
         echo(f"local cloud: {error}", err=True)
         return 2
 

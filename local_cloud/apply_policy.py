@@ -15,7 +15,7 @@ CONTROL = "LOCAL_TENANT"
 _SECONDS = 20
 
 
-class LinkError(Exception):
+class PolicyLinkError(Exception):
     """The tenant did not do it; the text says why and what to do."""
 
 
@@ -37,7 +37,9 @@ def choose_person(upn: str) -> None:
 def _ask(path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
     control = os.environ.get(CONTROL)
     if not control:
-        raise LinkError(f"{CONTROL} is not set: paste the export lines that `make up` printed")
+        raise PolicyLinkError(
+            f"{CONTROL} is not set: paste the export lines that `make up` printed"
+        )
     request = Request(  # noqa: S310  # the address is the one that `up` printed
         control + path, json.dumps(body).encode() if body else None, method=method
     )
@@ -47,9 +49,11 @@ def _ask(path: str, body: dict[str, Any] | None = None, method: str | None = Non
         with opener.open(request, timeout=_SECONDS) as answer:
             return json.loads(answer.read() or "null")
     except HTTPError as error:
-        raise LinkError(_refusal(error)) from error
+        raise PolicyLinkError(_refusal(error)) from error
     except URLError as error:
-        raise LinkError(f"no tenant answers at {control}: is `make up` still running?") from error
+        raise PolicyLinkError(
+            f"no tenant answers at {control}: is `make up` still running?"
+        ) from error
 
 
 def _refusal(error: HTTPError) -> str:

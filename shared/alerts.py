@@ -10,11 +10,18 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
-from shared.domain.alert import Notice, RowName
+from shared.domain.alert import Alert, RowName
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Transient, UnreadableRow
+from shared.errors import (
+    AlreadyExists,
+    CmkflowError,
+    Conflict,
+    NotFound,
+    TransientError,
+    UnreadableRow,
+)
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 
 #: What is not the row's own reason is shown for this long, and told again if it is still so.
@@ -39,7 +46,7 @@ async def tell(
     services: Services, code: str, row: RowName, cause: str, instruction: str = ""
 ) -> None:
     """Tell that a row needs a person, unless that was told and is not settled."""
-    notice = Notice(code=code, row=row, cause=cause, at=services.now, instruction=instruction)
+    notice = Alert(code=code, row=row, cause=cause, at=services.now, instruction=instruction)
     notices = services.tables.notices
     _, *address = notices.name_of(notice)
     if await notices.get(*address):
@@ -69,8 +76,8 @@ async def forget_settled(services: Services) -> None:
 
 
 async def readable[T](
-    services: Services, rows: AsyncIterator[Kept[T] | UnreadableRow]
-) -> AsyncIterator[Kept[T]]:
+    services: Services, rows: AsyncIterator[StoredItem[T] | UnreadableRow]
+) -> AsyncIterator[StoredItem[T]]:
     """Yield the rows of a scan that can be read; the others are told of."""
     async for row in rows:
         if isinstance(row, UnreadableRow):
@@ -83,11 +90,11 @@ async def readable[T](
 async def one_row(services: Services, row: RowName) -> AsyncGenerator[None]:
     """Let a timer go on with the next row, whatever this one meets.
 
-    `Transient` comes out: store or broker are out, for all rows. A lost race is no failure.
+    `TransientError` comes out: store or broker are out, for all rows. A lost race is no failure.
     """
     try:
         yield
-    except Transient:
+    except TransientError:
         raise
     except Conflict:
         pass  # somebody else has just worked on it
@@ -99,7 +106,7 @@ async def one_row(services: Services, row: RowName) -> AsyncGenerator[None]:
 
 def cause_of(err: Exception) -> str:
     """Return what went wrong, without secrets: of a defect its class and place in our source."""
-    if isinstance(err, ProductError):
+    if isinstance(err, CmkflowError):
         return redact(str(err))
     frames = traceback.extract_tb(err.__traceback__)
     ours = [frame for frame in frames if _SOURCE in Path(frame.filename).parents]

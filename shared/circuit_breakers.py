@@ -8,19 +8,25 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
-from shared.domain.circuit_breaker import Circuit, Failure, Patience, after_failure, probed
+from shared.domain.circuit_breaker import (
+    CircuitBreaker,
+    CircuitBreakerPolicy,
+    RequestFailure,
+    after_failure,
+    probed,
+)
 from shared.domain.ids import key_of
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
+    CmkflowError,
     Conflict,
     NotFound,
-    OutOfService,
-    ProductError,
-    Transient,
-    Unavailable,
+    ServiceOutage,
+    ServiceUnavailable,
+    TransientError,
 )
 from shared.ports import Clock
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.settings import Settings
 from shared.tables import Tables
 
@@ -28,40 +34,40 @@ from shared.tables import Tables
 _FIRST_TRY = timedelta(seconds=30)
 
 
-async def open_circuits(tables: Tables) -> list[Circuit]:
+async def open_circuits(tables: Tables) -> list[CircuitBreaker]:
     """Return what is known of the services that are out now."""
     return [one for one in await tables.circuits.all("circuit") if one.opened]
 
 
-class Circuits:
+class CircuitBreakers:
     """The circuits of all services."""
 
     def __init__(self, tables: Tables, clock: Clock, settings: Settings) -> None:
         """Know of no failure yet."""
         self._table = tables.circuits
         self._clock = clock
-        self._patience = Patience(
+        self._patience = CircuitBreakerPolicy(
             unanswered=settings.outage_after, first=_FIRST_TRY, longest=settings.backoff_longest
         )
         #: What this process has met, by service and place.
-        self._met: dict[tuple[str, str], Kept[Circuit]] = {}
+        self._met: dict[tuple[str, str], StoredItem[CircuitBreaker]] = {}
 
     @asynccontextmanager
     async def calling(self, service: str, place: str, target: str) -> AsyncGenerator[None]:
         """Make one call of a service inside; `target` says what it is about.
 
-        Raises `OutOfService` instead of calling, or in the place of what was raised inside.
+        Raises `ServiceOutage` instead of calling, or in the place of what was raised inside.
         """
         where = (service, place)
         if where in self._met:
             await self._pass(where)
         try:
             yield
-        except Unavailable as err:
+        except ServiceUnavailable as err:
             raise await self._failed(where, target, err) from err
-        except Transient:
+        except TransientError:
             raise  # too many calls, or no right to call: says nothing of the service
-        except ProductError:
+        except CmkflowError:
             await self._answered(where)
             raise
         await self._answered(where)
@@ -86,12 +92,16 @@ class Circuits:
                 return
         raise self._out(kept.item)
 
-    async def _failed(self, where: tuple[str, str], target: str, err: Unavailable) -> Unavailable:
+    async def _failed(
+        self, where: tuple[str, str], target: str, err: ServiceUnavailable
+    ) -> ServiceUnavailable:
         now = self._clock.now()
-        failure = Failure(target=key_of(target), is_unanswered=not err.of_object, at=now)
-        unknown = Circuit(service=where[0], place=where[1], last=now, reason=redact(str(err)))
+        failure = RequestFailure(target=key_of(target), is_unanswered=not err.of_object, at=now)
+        unknown = CircuitBreaker(
+            service=where[0], place=where[1], last=now, reason=redact(str(err))
+        )
 
-        def worse(circuit: Circuit | None) -> Circuit:
+        def worse(circuit: CircuitBreaker | None) -> CircuitBreaker:
             return after_failure(circuit or unknown, failure, self._patience)
 
         kept = await self._table.change(*_address(where), worse)
@@ -106,11 +116,11 @@ class Circuits:
             with suppress(Conflict, NotFound):
                 await self._table.delete(kept)
 
-    def _out(self, circuit: Circuit) -> OutOfService:
+    def _out(self, circuit: CircuitBreaker) -> ServiceOutage:
         assert circuit.probe_at is not None
         name = f"{circuit.service} ({circuit.place})" if circuit.place else circuit.service
         wait = max(circuit.probe_at - self._clock.now(), self._patience.first)
-        return OutOfService(f"{name} is out: {circuit.reason}", retry_after=wait)
+        return ServiceOutage(f"{name} is out: {circuit.reason}", retry_after=wait)
 
 
 def _address(where: tuple[str, str]) -> tuple[str, str]:

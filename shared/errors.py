@@ -1,28 +1,28 @@
 """Every error the product raises on purpose. The family decides what becomes of the message.
 
-ProductError
-├── Transient            scheduled again, with back-off, up to a cap
-│   ├── Throttled            the platform or our own budget says: later
-│   ├── Unauthorized         the access token was refused, and so was a new one
+CmkflowError
+├── TransientError       scheduled again, with back-off, up to a cap
+│   ├── ThrottledError       the platform or our own budget says: later
+│   ├── TokenRejected        the access token was refused, and so was a new one
 │   ├── RefusedForNow        the platform said no, and accepts the same call later
-│   └── Unavailable          no answer, or an answer of the 5xx kind
-│       └── OutOfService         the service as a whole: waited for, however long
-├── Waiting              scheduled for a time, however often
-├── MigrationInProgress  the environment is being migrated: scheduled again until it is over
-├── Permanent            the row is blocked (a person can help) or failed (nobody can)
-│   ├── Blocked              what a person must do, in words
+│   └── ServiceUnavailable   no answer, or an answer of the 5xx kind
+│       └── ServiceOutage        the service as a whole: waited for, however long
+├── MustWait             scheduled for a time, however often
+├── PlatformMigrationInProgress  the environment is being migrated: scheduled again until it is over
+├── PermanentError       the row is blocked (a person can help) or failed (nobody can)
+│   ├── JobBlocked           what a person must do, in words
 │   ├── UnusableSetting      a setting of the app has a value that cannot be used
-│   ├── Defective            deliveries of the row crash again and again
-│   └── Refused              the platform said no, with its code
+│   ├── InternalErrorRepeated  deliveries of the row crash again and again
+│   └── PlatformError        the platform said no, with its code
 ├── NotFound             the platform or the store has no such item
-│   ├── NotRegistered        nor can it have one: its provider is not registered there
-│   ├── UnknownFlow          an order names a flow that is not there, and perhaps means another
-│   └── UnknownGap           an order names a gap that is not there
+│   ├── ProviderNotRegistered  nor can it have one: its provider is not registered there
+│   ├── FlowNotFound         an order names a flow that is not there, and perhaps means another
+│   └── IssueNotFound        an order names a gap that is not there
 ├── Conflict             somebody else changed the item: read again and decide again
 │   ├── AlreadyExists        the item that was to be created is there
 │   ├── PreconditionFailed   the item is not the one that the caller had seen
 │   └── LeaseLost            another delivery, or an order, has taken the row over: leave it
-└── Unreadable           an input nobody can read: parked with this reason
+└── InvalidInput         an input nobody can read: parked with this reason
     └── UnreadableRow        a row of the store that this version cannot read
 """
 
@@ -32,7 +32,7 @@ from datetime import datetime, timedelta
 from shared.reason import Reason
 
 
-class ProductError(Exception):
+class CmkflowError(Exception):
     """Something the product expects to go wrong went wrong."""
 
     def __init__(self, message: str | None = None) -> None:
@@ -40,7 +40,7 @@ class ProductError(Exception):
         super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
 
 
-class Transient(ProductError):
+class TransientError(CmkflowError):
     """The call failed in a way that a later try may not."""
 
     def __init__(self, message: str | None = None, *, retry_after: timedelta | None = None) -> None:
@@ -49,11 +49,11 @@ class Transient(ProductError):
         self.retry_after = retry_after
 
 
-class Throttled(Transient):
+class ThrottledError(TransientError):
     """The budget of calls for this period is used up."""
 
 
-class Unauthorized(Transient):
+class TokenRejected(TransientError):
     """The service takes no access token, not even a new one."""
 
     def __init__(self, message: str, *, code: str) -> None:
@@ -62,7 +62,7 @@ class Unauthorized(Transient):
         self.code = code
 
 
-class RefusedForNow(Transient):
+class RefusedForNow(TransientError):
     """The platform refused a call that it may accept later."""
 
     def __init__(self, message: str, *, code: str) -> None:
@@ -71,7 +71,7 @@ class RefusedForNow(Transient):
         self.code = code
 
 
-class Unavailable(Transient):
+class ServiceUnavailable(TransientError):
     """The service gave no answer, or said that it cannot answer now."""
 
     def __init__(
@@ -86,11 +86,11 @@ class Unavailable(Transient):
         self.of_object = of_object
 
 
-class OutOfService(Unavailable):
+class ServiceOutage(ServiceUnavailable):
     """A service is out as a whole: `retry_after` says when it is tried again."""
 
 
-class Waiting(ProductError):
+class MustWait(CmkflowError):
     """The work has to wait for something that is not an error."""
 
     def __init__(
@@ -107,11 +107,11 @@ class Waiting(ProductError):
         self.code = code
 
 
-class MigrationInProgress(ProductError):
+class PlatformMigrationInProgress(CmkflowError):
     """The environment is being migrated: flows cannot be created or changed meanwhile.
 
-    The platform refused the write and did nothing. It is not a `Refused`: no step can find another
-    way. It is not a `Waiting`: an adapter does not know when to try again.
+    The platform refused the write and did nothing. It is not a `PlatformError`: no step can find
+    another way. It is not a `MustWait`: an adapter does not know when to try again.
     """
 
     def __init__(self, message: str, *, code: str, status: int) -> None:
@@ -121,11 +121,11 @@ class MigrationInProgress(ProductError):
         self.status = status
 
 
-class Permanent(ProductError):
+class PermanentError(CmkflowError):
     """Trying again would change nothing."""
 
 
-class Blocked(Permanent):
+class JobBlocked(PermanentError):
     """A person has to do something first."""
 
     def __init__(self, reason: str, *, code: str, instruction: str = "") -> None:
@@ -139,7 +139,7 @@ class Blocked(Permanent):
         self.code = code
 
 
-class UnusableSetting(Permanent):
+class UnusableSetting(PermanentError):
     """A setting has a value that cannot be used."""
 
     def __init__(self, reason: str, *, instruction: str) -> None:
@@ -149,11 +149,11 @@ class UnusableSetting(Permanent):
         self.instruction = instruction
 
 
-class Defective(Permanent):
+class InternalErrorRepeated(PermanentError):
     """Deliveries of a row ended in a defect, or without a word, too often in a row."""
 
 
-class Refused(Permanent):
+class PlatformError(PermanentError):
     """The platform refused the call."""
 
     def __init__(self, message: str, *, code: str, status: int) -> None:
@@ -167,15 +167,15 @@ class Refused(Permanent):
         self.detail = message
 
 
-class NotFound(ProductError):
+class NotFound(CmkflowError):
     """There is no such item."""
 
 
-class NotRegistered(NotFound):
+class ProviderNotRegistered(NotFound):
     """The subscription has no resource of this kind: its provider is not registered there."""
 
 
-class UnknownFlow(NotFound):
+class FlowNotFound(NotFound):
     """An order names a flow that is not there."""
 
     def __init__(self, message: str, *, candidates: Mapping[str, str]) -> None:
@@ -184,7 +184,7 @@ class UnknownFlow(NotFound):
         self.candidates = candidates
 
 
-class UnknownGap(NotFound):
+class IssueNotFound(NotFound):
     """An order names a gap that is not there."""
 
     def __init__(self, message: str, *, instruction: str) -> None:
@@ -193,7 +193,7 @@ class UnknownGap(NotFound):
         self.instruction = instruction
 
 
-class Conflict(ProductError):
+class Conflict(CmkflowError):
     """The item was changed by somebody else since it was read."""
 
 
@@ -209,11 +209,11 @@ class LeaseLost(Conflict):
     """Another delivery, or an order, has taken the row over."""
 
 
-class Unreadable(ProductError):
+class InvalidInput(CmkflowError):
     """The input cannot be read."""
 
 
-class UnreadableRow(Unreadable):
+class UnreadableRow(InvalidInput):
     """A row of the store cannot be read: a newer version of the app may have written it."""
 
     def __init__(self, row: tuple[str, str, str], *, reason: str, remedy: str) -> None:

@@ -19,7 +19,7 @@ from shared.domain.plans.job_index import (
 )
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
-from shared.ports import Insert, Operation, Replace
+from shared.ports import InsertRow, Operation, ReplaceRow
 from shared.rows import Table
 
 
@@ -52,18 +52,18 @@ async def _named_again(
     name = name_of_flow_job(after)
     there = await index.store.get(index.name, *index.address(name))
     if there:
-        return (Replace(index.row(name, there.etag)),)
+        return (ReplaceRow(index.row(name, there.etag)),)
     nothing = no_counts(after.environment_id)
     row = await index.store.get(index.name, *index.address(nothing))
     if row is None:
-        return Insert(index.row(name)), Insert(index.row(nothing))
+        return InsertRow(index.row(name)), InsertRow(index.row(nothing))
     counts = None
     with suppress(UnreadableRow):
         counts = index.read(row).item
     if counts is None or counts.closed is None:  # written all the same: a comparison notices
-        return Insert(index.row(name)), Replace(row)
+        return InsertRow(index.row(name)), ReplaceRow(row)
     fewer = replace(counts, closed=with_closed(counts.closed, [counted_as(before)], times=-1))
-    return Insert(index.row(name)), Replace(index.row(fewer, row.etag))
+    return InsertRow(index.row(name)), ReplaceRow(index.row(fewer, row.etag))
 
 
 def no_counts(environment_id: str) -> IndexRow:

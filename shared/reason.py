@@ -7,7 +7,7 @@ shared/domain/platform_errors.py.
 from enum import Enum, StrEnum
 
 
-class EndedBy(Enum):
+class ClearedBy(Enum):
     """What ends a reason without a person who retries: it wakes every job that has it."""
 
     RELATIVE = "relative"  #: another job came far enough
@@ -25,10 +25,10 @@ class Reason(StrEnum):
     #: What a person does about it; who raises it may say it more exactly.
     instruction: str
     #: None: an order, or time.
-    ended_by: EndedBy | None
+    ended_by: ClearedBy | None
 
     def __new__(
-        cls, code: str, meaning: str, instruction: str, ended_by: EndedBy | None = None
+        cls, code: str, meaning: str, instruction: str, ended_by: ClearedBy | None = None
     ) -> "Reason":
         """Return the member that is equal to its code."""
         member = str.__new__(cls, code)
@@ -39,7 +39,7 @@ class Reason(StrEnum):
         return member
 
     @classmethod
-    def all_ended_by(cls, what: EndedBy) -> tuple["Reason", ...]:
+    def all_ended_by(cls, what: ClearedBy) -> tuple["Reason", ...]:
         """Return the reasons that this ends."""
         return tuple(reason for reason in cls if reason.ended_by is what)
 
@@ -280,7 +280,7 @@ class Reason(StrEnum):
             "Allow them for every named region, then retry; or ignore the issue (`cmkflow "
             "environment waive`)."
         ),
-        EndedBy.SWEEP,
+        ClearedBy.SWEEP,
     )
     CALL_REFUSED = (
         "call_refused",
@@ -289,7 +289,7 @@ class Reason(StrEnum):
             "whose flow calls this host is retired."
         ),
         "Allow the copy's addresses in the firewall that the message names.",
-        EndedBy.SWEEP,
+        ClearedBy.SWEEP,
     )
     REPAIR = (
         "repair",
@@ -302,7 +302,7 @@ class Reason(StrEnum):
             "Make the change that `cmkflow network repair` shows, then retry. If Azure did not "
             "keep it, find in the resource's activity log what reverts it."
         ),
-        EndedBy.SWEEP,
+        ClearedBy.SWEEP,
     )
     REPAIR_UNFINISHED = (
         "repair_unfinished",
@@ -352,7 +352,7 @@ class Reason(StrEnum):
         "batch",
         "The flows that are added to a solution together with this one are not ready.",
         "Nothing: the job continues with them.",
-        EndedBy.BATCH,
+        ClearedBy.BATCH,
     )
     NOT_IN_SOLUTION = (
         "not_in_solution",
@@ -414,7 +414,7 @@ class Reason(StrEnum):
             "rollback: the copy's)."
         ),
         "Change it as the message says, then retry.",
-        EndedBy.SWEEP,
+        ClearedBy.SWEEP,
     )
     OWN_CHANNEL = (
         "own_channel",
@@ -423,19 +423,19 @@ class Reason(StrEnum):
             "Nothing was turned off."
         ),
         "Put the other flow's URL into the setting that the message names, deploy it, then retry.",
-        EndedBy.SWEEP,
+        ClearedBy.SWEEP,
     )
     CHILD = (
         "child",
         "A child flow is not ready, or is blocked.",
         "Fix the child flow's job: this one continues when the child is ready.",
-        EndedBy.RELATIVE,
+        ClearedBy.RELATIVE,
     )
     PARENT = (
         "parent",
         "A parent flow is not ready, or is blocked.",
         "Fix the parent flow's job: this one continues when the parent is ready.",
-        EndedBy.RELATIVE,
+        ClearedBy.RELATIVE,
     )
     PLAN = (
         "plan",
@@ -454,7 +454,7 @@ class Reason(StrEnum):
             "Nothing: the job continues with the last of them, once the others have stopped, or "
             "after `CMK_GATHER_CALLERS_FOR`."
         ),
-        EndedBy.MATE,
+        ClearedBy.MATE,
     )
     QUIET = (
         "quiet",
@@ -550,7 +550,7 @@ class Reason(StrEnum):
         "window",
         "The environment's maintenance window is closed.",
         "Nothing; or another window: `cmkflow environment set ENVIRONMENT --window 22:00-04:00`.",
-        EndedBy.SETTING,
+        ClearedBy.SETTING,
     )
     FLOW_JOBS = (
         "flow_jobs",
@@ -566,7 +566,7 @@ class Reason(StrEnum):
         "transient",
         "A service works, and failed on this flow in every try.",
         "Check the flow in Power Automate, then retry.",
-        EndedBy.SWEEP,
+        ClearedBy.SWEEP,
     )
     DEFECT = (
         "defect",

@@ -13,7 +13,16 @@ from pydantic import TypeAdapter, ValidationError
 from shared.domain.alert import RowName
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
-from shared.ports import Condition, Delete, Insert, Replace, Row, Scalar, Store, Upsert
+from shared.ports import (
+    Condition,
+    DeleteRow,
+    InsertRow,
+    ReplaceRow,
+    Scalar,
+    Store,
+    StoreRow,
+    UpsertRow,
+)
 
 #: Characters of JSON in one property: Tables allow 64 KiB of UTF-16, and a character may take 4.
 CHUNK = 16_000
@@ -27,7 +36,7 @@ FENCE = "~fence"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept[T]:
+class StoredItem[T]:
     """An item and the ETag of the row it was read from or written to."""
 
     item: T
@@ -72,30 +81,30 @@ class Table[T]:
         """Return the partition and the key of an item."""
         return self._address(item)
 
-    async def get(self, partition: str, key: str) -> Kept[T] | None:
+    async def get(self, partition: str, key: str) -> StoredItem[T] | None:
         """Return the item, or None; raises `UnreadableRow`, unless the table is rebuilt."""
         row = await self.store.get(self.name, partition, key)
         return next(self.readable([row]), None) if row else None
 
-    async def insert(self, item: T, *, is_indexed: bool = False) -> Kept[T]:
+    async def insert(self, item: T, *, is_indexed: bool = False) -> StoredItem[T]:
         """Store a new item; raises `AlreadyExists`. `is_indexed`: the index knows of it already."""
         if not is_indexed:
             await self._indexed(None, item)
         try:
-            return await self._one(Insert(self.row(item)), item)
+            return await self._one(InsertRow(self.row(item)), item)
         except AlreadyExists:
             row = await self.store.get(self.name, *self._address(item))
             if row is None or any(self.readable([row])):
                 raise
         try:
-            return await self._one(Replace(self.row(item, row.etag)), item)
+            return await self._one(ReplaceRow(self.row(item, row.etag)), item)
         except Conflict as err:
             raise AlreadyExists(str(err)) from err
 
-    async def replace(self, kept: Kept[T], item: T) -> Kept[T]:
+    async def replace(self, kept: StoredItem[T], item: T) -> StoredItem[T]:
         """Store `item` in place of `kept`; raises `Conflict`."""
         await self._indexed(kept.item, item)
-        return await self._one(Replace(self.row(item, kept.etag)), item)
+        return await self._one(ReplaceRow(self.row(item, kept.etag)), item)
 
     async def change(
         self,
@@ -104,7 +113,7 @@ class Table[T]:
         change: Callable[[T | None], T | None],
         *,
         first: Callable[[T | None, T], Awaitable[None]] = _nothing,
-    ) -> Kept[T] | None:
+    ) -> StoredItem[T] | None:
         """Store what `change` makes of an item, or of none; None: nothing is to be changed.
 
         It is asked again with what stands there by then until nobody was faster. `first` is told
@@ -127,23 +136,23 @@ class Table[T]:
         for batch in self.batches(*items):
             await self.store.write(*batch)
 
-    def batches(self, *items: T) -> Iterator[list[Upsert]]:
+    def batches(self, *items: T) -> Iterator[list[UpsertRow]]:
         """Yield the operations that store items, a batch of one partition at a time."""
-        partitions: dict[str, list[Row]] = {}
+        partitions: dict[str, list[StoreRow]] = {}
         for item in items:
             row = self.row(item)
             partitions.setdefault(row.partition, []).append(row)
         for rows in partitions.values():
             for batch in _batches(rows):
-                yield [Upsert(row) for row in batch]
+                yield [UpsertRow(row) for row in batch]
 
-    def removal(self, item: T) -> Delete:
+    def removal(self, item: T) -> DeleteRow:
         """Return the operation that removes an item, whatever became of it."""
-        return Delete(self.row(item))
+        return DeleteRow(self.row(item))
 
-    async def delete(self, kept: Kept[T]) -> None:
+    async def delete(self, kept: StoredItem[T]) -> None:
         """Remove the item; raises `Conflict` if it changed, `NotFound` if it is gone."""
-        await self.store.write(Delete(self.row(kept.item, kept.etag)))
+        await self.store.write(DeleteRow(self.row(kept.item, kept.etag)))
 
     async def clear(self, partition: str | None = None, *, where: Sequence[Condition] = ()) -> None:
         """Remove what a query finds, the last first; what is gone meanwhile is fine.
@@ -154,7 +163,7 @@ class Table[T]:
             for _, same in groupby(some, key=lambda one: one.row.partition):
                 await self._remove(list(same))
 
-    async def _remove(self, removals: Sequence[Delete]) -> None:
+    async def _remove(self, removals: Sequence[DeleteRow]) -> None:
         try:
             await self.store.write(*removals)
         except NotFound:  # of one of them: nothing was done
@@ -168,22 +177,22 @@ class Table[T]:
         fence = await self.store.get(self.name, partition, FENCE)
         if fence:
             with suppress(NotFound):
-                await self.store.write(Delete(replace(fence, etag=None)))
+                await self.store.write(DeleteRow(replace(fence, etag=None)))
 
     async def removals(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
-    ) -> list[Delete]:
+    ) -> list[DeleteRow]:
         """Return the operations that remove what a query finds, the last first."""
         rows = [row async for row in self.store.query(self.name, partition, where=where)]
         return [
-            Delete(replace(row, columns={}, etag=None))
+            DeleteRow(replace(row, columns={}, etag=None))
             for row in reversed(rows)
             if row.key != FENCE
         ]
 
     async def query(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
-    ) -> AsyncIterator[Kept[T]]:
+    ) -> AsyncIterator[StoredItem[T]]:
         """Yield items in the order of partition and key.
 
         Raises `UnreadableRow`, unless the table is rebuilt.
@@ -200,7 +209,7 @@ class Table[T]:
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
-    ) -> AsyncIterator[Kept[T] | UnreadableRow]:
+    ) -> AsyncIterator[StoredItem[T] | UnreadableRow]:
         """Yield as `query` does, and an error in the place of each row that cannot be read.
 
         `before`: only rows of the partition with a smaller key.
@@ -223,11 +232,11 @@ class Table[T]:
         """Return where the item stands: table, partition and key."""
         return (self.name, *self._address(item))
 
-    async def _one(self, operation: Insert | Replace, item: T) -> Kept[T]:
+    async def _one(self, operation: InsertRow | ReplaceRow, item: T) -> StoredItem[T]:
         (row,) = await self.store.write(operation)
-        return Kept(item, row.etag or "")
+        return StoredItem(item, row.etag or "")
 
-    def row(self, item: T, etag: str | None = None) -> Row:
+    def row(self, item: T, etag: str | None = None) -> StoreRow:
         """Return the row that keeps an item, over the one with this ETag."""
         partition, key = self._address(item)
         # Edges redact what comes in; this is the last line, as for logs and answers.
@@ -237,9 +246,9 @@ class Table[T]:
             for number, start in enumerate(range(0, len(text), CHUNK))
         }
         columns = {**self._columns(item), **chunks, "chunks": len(chunks)}
-        return Row(table=self.name, partition=partition, key=key, columns=columns, etag=etag)
+        return StoreRow(table=self.name, partition=partition, key=key, columns=columns, etag=etag)
 
-    def read(self, row: Row) -> Kept[T]:
+    def read(self, row: StoreRow) -> StoredItem[T]:
         """Return the item of a row; raises `UnreadableRow`."""
         name = (row.table, row.partition, row.key)
         try:
@@ -251,9 +260,9 @@ class Table[T]:
             raise UnreadableRow(name, reason=reason, remedy=self._remedy) from None
         if self.name_of(item) != name:  # written back, it would take the place of another row
             raise UnreadableRow(name, reason="it names another row", remedy=self._remedy)
-        return Kept(item, row.etag or "")
+        return StoredItem(item, row.etag or "")
 
-    def readable(self, rows: Iterable[Row]) -> Iterator[Kept[T]]:
+    def readable(self, rows: Iterable[StoreRow]) -> Iterator[StoredItem[T]]:
         """Yield the items of rows; raises `UnreadableRow`, unless the table is rebuilt."""
         for row in rows:
             try:
@@ -262,7 +271,7 @@ class Table[T]:
                 if not self.is_rebuilt:
                     raise
 
-    def corrected(self, row: Row) -> Row | None:
+    def corrected(self, row: StoreRow) -> StoreRow | None:
         """Return the row with search columns that fit its item; None: they do.
 
         Raises `UnreadableRow`.
@@ -281,9 +290,9 @@ def _what_is_wrong(err: KeyError | ValueError | OverflowError) -> str:
     )
 
 
-def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _batches(rows: Sequence[StoreRow]) -> Iterator[list[StoreRow]]:
     """Split rows so that each request is as small as Tables want it."""
-    batch: list[Row] = []
+    batch: list[StoreRow] = []
     room = BATCH_CHARACTERS
     for row in rows:
         size = sum(len(str(value)) for value in row.columns.values())

@@ -7,17 +7,17 @@ from typing import Any
 
 from shared.memory import Memory
 from shared.ports import (
+    AlertSender,
     Archive,
     AssessmentPorts,
-    CallBlocks,
     CallerKind,
-    Channel,
     Clock,
     FirewallKind,
     FunctionKeys,
-    Messages,
-    Notices,
+    MessageSender,
+    NotificationChannel,
     PlatformPorts,
+    RequestBudget,
     StepPorts,
 )
 from shared.settings import Settings
@@ -32,13 +32,13 @@ class Services(StepPorts):
     clock: Clock
     tables: Tables
     archive: Archive
-    messages: Messages
-    notices: Notices
+    messages: MessageSender
+    notices: AlertSender
     function_keys: FunctionKeys
     #: Of the flow service, which takes the fewest calls.
-    calls: CallBlocks
+    calls: RequestBudget
     #: Ways to tell people; none is set up: they look for themselves.
-    channels: tuple[Channel, ...] = ()
+    channels: tuple[NotificationChannel, ...] = ()
     #: By the name of the kind.
     callers: Mapping[str, CallerKind]
     firewalls: Mapping[str, FirewallKind]

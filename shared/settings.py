@@ -15,7 +15,7 @@ type Duration = Annotated[timedelta, Field(ge=timedelta(0))]
 type Count = Annotated[int, Field(ge=1)]
 
 
-class OnDrift(StrEnum):
+class OnOriginalEdited(StrEnum):
     """What to do with an original that was edited after it was copied."""
 
     BLOCK = "block"  #: a person compares, and retries
@@ -168,7 +168,7 @@ class Settings(AccessSettings):
     #: Whoever ordered a remediation may approve it too.
     own_approval: bool = False
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
-    on_drift: OnDrift = OnDrift.BLOCK
+    on_drift: OnOriginalEdited = OnOriginalEdited.BLOCK
 
     @property
     def own_address(self) -> str:

@@ -5,40 +5,40 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
-from shared.domain.alert import Notice
+from shared.domain.alert import Alert
 from shared.domain.audit import AuditEntry
 from shared.domain.callers.caller_records import (
-    CallerIntent,
+    CallerEditIntent,
+    CallerIndexEntry,
     CallerRecord,
+    CallerSearchProgress,
     Coming,
-    Move,
-    Place,
-    SearchProgress,
-    WholeSearch,
+    CompletedCallerSearch,
+    PendingCallerWrite,
 )
-from shared.domain.circuit_breaker import Circuit
+from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.daily_look import DailyLook
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.ids import key_of
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
-from shared.domain.jobs.wake_up import Reminder
-from shared.domain.keys.key_alert import ToldFinding
-from shared.domain.kill_switch import Flag
+from shared.domain.jobs.wake_up import WakeUp
+from shared.domain.keys.key_alert import KeyAlert
+from shared.domain.kill_switch import KillSwitch
 from shared.domain.leases import ResourceLease
-from shared.domain.network.blocked_call import RefusedCall
-from shared.domain.network.firewall_fix_record import RepairRecord
-from shared.domain.network.service_tag_list_version import Edition
-from shared.domain.plans.discovery import DiscoveredPart
+from shared.domain.network.blocked_call import BlockedCall
+from shared.domain.network.firewall_fix_record import FirewallFixRecord
+from shared.domain.network.service_tag_list_version import ServiceTagListVersion
+from shared.domain.plans.discovery import DiscoveryPage
 from shared.domain.plans.job_index import IndexRow
-from shared.domain.plans.notification import Delivery
+from shared.domain.plans.notification import NotificationDelivery
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
-from shared.domain.policy_link_record import LinkRecord
-from shared.domain.service_account import OperatorRow
+from shared.domain.policy_link_record import PolicyLinkRecord
+from shared.domain.service_account import ServiceAccountRecord
 from shared.domain.shape_demand import ShapeDemand
-from shared.domain.shared_snapshot import Reading
+from shared.domain.shared_snapshot import SharedSnapshot
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.job_index import index_environment_job, index_flow_job
@@ -94,34 +94,34 @@ class Tables:
     remediations: Table[Remediation] = field(init=False)
     plans: Table[PlanItem] = field(init=False)
     callers: Table[CallerRecord] = field(init=False)
-    intents: Table[CallerIntent] = field(init=False)
-    places: Table[Place] = field(init=False)
+    intents: Table[CallerEditIntent] = field(init=False)
+    places: Table[CallerIndexEntry] = field(init=False)
     known_urls: Table[KnownUrl] = field(init=False)
-    searches: Table[SearchProgress] = field(init=False)
-    whole_searches: Table[WholeSearch] = field(init=False)
+    searches: Table[CallerSearchProgress] = field(init=False)
+    whole_searches: Table[CompletedCallerSearch] = field(init=False)
     environments: Table[EnvironmentSettings] = field(init=False)
-    links: Table[LinkRecord] = field(init=False)
+    links: Table[PolicyLinkRecord] = field(init=False)
     leases: Table[ResourceLease] = field(init=False)
-    moves: Table[Move] = field(init=False)
+    moves: Table[PendingCallerWrite] = field(init=False)
     coming: Table[Coming] = field(init=False)
-    flags: Table[Flag] = field(init=False)
+    flags: Table[KillSwitch] = field(init=False)
     audit: Table[AuditEntry] = field(init=False)
     run_archives: Table[RunArchive] = field(init=False)
     deletions: Table[Deletion] = field(init=False)
-    discoveries: Table[DiscoveredPart] = field(init=False)
-    notices: Table[Notice] = field(init=False)
-    reminders: Table[Reminder] = field(init=False)
-    circuits: Table[Circuit] = field(init=False)
-    editions: Table[Edition] = field(init=False)
-    readings: Table[Reading] = field(init=False)
-    operators: Table[OperatorRow] = field(init=False)
+    discoveries: Table[DiscoveryPage] = field(init=False)
+    notices: Table[Alert] = field(init=False)
+    reminders: Table[WakeUp] = field(init=False)
+    circuits: Table[CircuitBreaker] = field(init=False)
+    editions: Table[ServiceTagListVersion] = field(init=False)
+    readings: Table[SharedSnapshot] = field(init=False)
+    operators: Table[ServiceAccountRecord] = field(init=False)
     shape_demands: Table[ShapeDemand] = field(init=False)
     timer_runs: Table[TimerRun] = field(init=False)
     daily_looks: Table[DailyLook] = field(init=False)
-    key_findings: Table[ToldFinding] = field(init=False)
-    deliveries: Table[Delivery] = field(init=False)
-    refused_calls: Table[RefusedCall] = field(init=False)
-    repairs: Table[RepairRecord] = field(init=False)
+    key_findings: Table[KeyAlert] = field(init=False)
+    deliveries: Table[NotificationDelivery] = field(init=False)
+    refused_calls: Table[BlockedCall] = field(init=False)
+    repairs: Table[FirewallFixRecord] = field(init=False)
 
     def __iter__(self) -> Iterator[Table[Any]]:
         """Yield every table."""
@@ -198,22 +198,22 @@ class Tables:
             lambda item: {"action": item.action},
         )
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
-        table("intents", CallerIntent, lambda item: (item.job_id, item.key))
-        table("places", Place, lambda item: (item.holds, item.id))
+        table("intents", CallerEditIntent, lambda item: (item.job_id, item.key))
+        table("places", CallerIndexEntry, lambda item: (item.holds, item.id))
         table("known_urls", KnownUrl, lambda item: (item.environment_id, item.workflow_id))
         table(
             "searches",
-            SearchProgress,
+            CallerSearchProgress,
             lambda item: (item.environment_job_id, item.kind),
             lambda item: {"noted": instant(item.noted)},
         )
-        table("whole_searches", WholeSearch, lambda item: ("search", item.kind))
+        table("whole_searches", CompletedCallerSearch, lambda item: ("search", item.kind))
         table(
             "environments", EnvironmentSettings, lambda item: ("environment", item.environment_id)
         )
-        table("links", LinkRecord, lambda item: ("link", item.environment_id))
+        table("links", PolicyLinkRecord, lambda item: ("link", item.environment_id))
         table("leases", ResourceLease, lambda item: ("lease", item.id))
-        table("moves", Move, lambda item: (item.resource_id, item.job_id))
+        table("moves", PendingCallerWrite, lambda item: (item.resource_id, item.job_id))
         table(
             "coming",
             Coming,
@@ -229,10 +229,10 @@ class Tables:
             lambda item: ("audit", item.place),
             lambda item: {"place": item.place},
         )
-        table("flags", Flag, lambda item: ("flag", item.name))
+        table("flags", KillSwitch, lambda item: ("flag", item.name))
         table(
             "discoveries",
-            DiscoveredPart,
+            DiscoveryPage,
             lambda part: (part.environment_job_id, f"{part.source}-{part.number:06}"),
             lambda part: {"source": part.source, "read": instant(part.read)},
         )
@@ -243,23 +243,29 @@ class Tables:
             lambda item: (item.environment_id, item.job_id),
             lambda item: {"state": item.state, "due": instant(item.due), "code": item.code},
         )
-        table("notices", Notice, lambda item: ("notice", key_of(item.code, *item.row)))
+        table("notices", Alert, lambda item: ("notice", key_of(item.code, *item.row)))
         table(
             "reminders",
-            Reminder,
+            WakeUp,
             lambda item: ("reminder", "~".join((instant(item.at), *item.row))),
         )
-        table("circuits", Circuit, lambda item: ("circuit", key_of(item.service, item.place)))
+        table(
+            "circuits", CircuitBreaker, lambda item: ("circuit", key_of(item.service, item.place))
+        )
         table(
             "editions",
-            Edition,
+            ServiceTagListVersion,
             lambda item: ("edition", instant(item.seen)),
             lambda item: {"code": item.code},
         )
-        table("deliveries", Delivery, lambda item: ("delivery", f"{item.cause}-{item.channel}"))
-        table("operators", OperatorRow, lambda item: ("operator", item.environment_id))
+        table(
+            "deliveries",
+            NotificationDelivery,
+            lambda item: ("delivery", f"{item.cause}-{item.channel}"),
+        )
+        table("operators", ServiceAccountRecord, lambda item: ("operator", item.environment_id))
         table("shape_demands", ShapeDemand, lambda item: ("shape", item.environment_id))
-        table("readings", Reading, lambda item: (item.topic, item.id))
+        table("readings", SharedSnapshot, lambda item: (item.topic, item.id))
         table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
         table(
             "daily_looks",
@@ -269,13 +275,13 @@ class Tables:
         )
         table(
             "refused_calls",
-            RefusedCall,
+            BlockedCall,
             lambda item: (item.environment_id, key_of(item.host)),
             lambda item: {"code": item.code},
         )
         table(
             "key_findings",
-            ToldFinding,
+            KeyAlert,
             lambda item: (
                 key_of(item.policy_id),
                 key_of(item.finding.code, item.finding.subject, item.finding.level),
@@ -284,7 +290,7 @@ class Tables:
         )
         table(
             "repairs",
-            RepairRecord,
+            FirewallFixRecord,
             lambda item: ("repair", item.id),
             lambda item: {"code": item.code},
         )

@@ -23,7 +23,7 @@ _MOST_IN_ROW = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class DiagramNode:
     """A flow, or a place that calls one."""
 
     id: str
@@ -44,16 +44,16 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class PlacedNode:
     """A node and where it stands; in pixels, from the top left."""
 
-    node: Node
+    node: DiagramNode
     x: int
     y: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class DiagramEdge:
     """From a caller to what it calls, as the path of an SVG."""
 
     path: str
@@ -62,19 +62,19 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class DependencyDiagram:
     """One family, drawn."""
 
     title: str
     width: int
     height: int
-    nodes: Sequence[Placed]
-    lines: Sequence[Line]
+    nodes: Sequence[PlacedNode]
+    lines: Sequence[DiagramEdge]
     needs_person: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class DependencyGroup:
     """Ids of flows and callers that are tied to one another; by caller, what it calls."""
 
     calls: Mapping[str, Sequence[str]]
@@ -83,7 +83,7 @@ class Family:
 
 def families(
     known: Container[str], calls: Iterable[tuple[str, str]], stuck: Container[str]
-) -> list[Family]:
+) -> list[DependencyGroup]:
     """Return the families of more than one member; those that need a person, then large ones.
 
     What is not `known` is left out; `stuck` are those that need a person.
@@ -107,7 +107,7 @@ def families(
                 members.append(one)
                 waiting += tied[one]
         found.append(
-            Family(
+            DependencyGroup(
                 calls={one: below.get(one, ()) for one in members},
                 needs_person=any(one in stuck for one in members),
             )
@@ -115,25 +115,25 @@ def families(
     return sorted(found, key=lambda one: (not one.needs_person, -len(one.calls)))
 
 
-def draw(family: Family, nodes: Mapping[str, Node]) -> Picture:
+def draw(family: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> DependencyDiagram:
     """Return the picture of a family; a circle of calls is cut somewhere and drawn."""
     rows = _rows(family.calls, nodes)
     ways = _ways(family.calls, rows)
     places, width, height = _places(_ordered(ways.values(), rows), nodes)
     lines = [
-        Line(
+        DiagramEdge(
             path=_path([places[one] for one in way]),
             holds=_holds(nodes[caller], nodes[called]),
         )
         for (caller, called), way in ways.items()
     ]
     flows = [nodes[one] for one in family.calls if nodes[one].link]
-    return Picture(
+    return DependencyDiagram(
         title=", ".join(node.title for node in flows[:3]) + (", …" if len(flows) > 3 else ""),
         width=width,
         height=height,
         nodes=[
-            Placed(node=nodes[one], x=middle - NODE_WIDTH // 2, y=y)
+            PlacedNode(node=nodes[one], x=middle - NODE_WIDTH // 2, y=y)
             for one, (middle, y) in places.items()
             if one in nodes
         ],
@@ -142,7 +142,7 @@ def draw(family: Family, nodes: Mapping[str, Node]) -> Picture:
     )
 
 
-def _holds(caller: Node, called: Node) -> bool:
+def _holds(caller: DiagramNode, called: DiagramNode) -> bool:
     """Say whether one of two waits for the other, which needs a person.
 
     Copies are made from the bottom up, and originals retire from the top down.
@@ -154,7 +154,7 @@ def _holds(caller: Node, called: Node) -> bool:
     )
 
 
-def _rows(calls: Mapping[str, Sequence[str]], nodes: Mapping[str, Node]) -> list[list[str]]:
+def _rows(calls: Mapping[str, Sequence[str]], nodes: Mapping[str, DiagramNode]) -> list[list[str]]:
     """Put each below all that call it; in a circle, below those that were looked at before."""
     callers: dict[str, int] = dict.fromkeys(calls, 0)
     for one in (called for below in calls.values() for called in below):

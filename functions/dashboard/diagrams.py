@@ -3,10 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from functions.dashboard.dependency_diagram import NODE_HEIGHT, NODE_WIDTH, Node, draw, families
-from functions.dashboard.display_state import Standing
+from functions.dashboard.dependency_diagram import (
+    NODE_HEIGHT,
+    NODE_WIDTH,
+    DiagramNode,
+    draw,
+    families,
+)
+from functions.dashboard.display_state import FlowDisplayState
 from shared.domain.plans.plan_item import PlannedCaller
-from shared.use_cases.show_flow import ShownFlow
+from shared.use_cases.show_flow import FlowView
 
 #: Larger families are a tangle, and more of them nobody looks at: the list of flows says the same.
 _MOST_IN_PICTURE = 60
@@ -14,7 +20,7 @@ _MOST_PICTURES = 12
 
 
 def pictures(
-    remediation_id: str, found: Mapping[str, tuple[ShownFlow, Standing]]
+    remediation_id: str, found: Mapping[str, tuple[FlowView, FlowDisplayState]]
 ) -> dict[str, Any]:
     """Return the pictures of families; `found` has each flow and how far it is, by its id."""
     callers: dict[str, PlannedCaller] = {}
@@ -51,8 +57,8 @@ def pictures(
     }
 
 
-def _flow_node(remediation_id: str, flow: ShownFlow, standing: Standing) -> Node:
-    return Node(
+def _flow_node(remediation_id: str, flow: FlowView, standing: FlowDisplayState) -> DiagramNode:
+    return DiagramNode(
         id=flow.workflow_id,
         title=flow.title,
         note=standing.words,
@@ -65,7 +71,7 @@ def _flow_node(remediation_id: str, flow: ShownFlow, standing: Standing) -> Node
     )
 
 
-def _caller_node(identity: str, caller: PlannedCaller) -> Node:
+def _caller_node(identity: str, caller: PlannedCaller) -> DiagramNode:
     note = "by hand" if caller.manual else caller.kind.replace("_", " ")
     look = "wait" if caller.manual else ""
-    return Node(id=identity, title=caller.label, note=note, look=look)
+    return DiagramNode(id=identity, title=caller.label, note=note, look=look)

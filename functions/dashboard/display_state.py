@@ -6,18 +6,18 @@ from functools import cache
 from typing import NamedTuple
 
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
-from shared.domain.jobs.flow_job import FlowJob, Order
-from shared.domain.jobs.flow_states import FLOW_STATES, JobState
+from shared.domain.jobs.flow_job import FlowJob, JobCommand
+from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
-from shared.domain.jobs.state_machine import Actor, Facts
+from shared.domain.jobs.state_machine import NextActor, StateProperties
 from shared.domain.plans.display_text import ACTION_WORDS
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.reason import Reason
-from shared.use_cases.show_flow import ShownFlow
+from shared.use_cases.show_flow import FlowView
 
 #: In the order in which they are shown: who has to do something stands first.
 LOOKS = ("person", "wait", "work", "done", "over")
-_ALL: Mapping[str, Facts] = {
+_ALL: Mapping[str, StateProperties] = {
     **{str(state): facts for state, facts in REMEDIATION_STATES.items()},
     **{str(state): facts for state, facts in ENVIRONMENT_STATES.items()},
     **{str(state): facts for state, facts in FLOW_STATES.items()},
@@ -26,7 +26,7 @@ _ALL: Mapping[str, Facts] = {
 _WAITS = {"waiting", "awaiting_approval", "waiting_for_migration", "quiet", "watched"}
 
 
-class Standing(NamedTuple):
+class FlowDisplayState(NamedTuple):
     """How far one flow is, for people."""
 
     #: What a filter finds it by.
@@ -54,10 +54,10 @@ def look_of(state: str) -> str:
         return "wait"
     if facts.is_goal:
         return "done"
-    return "over" if facts.acts is Actor.NOBODY else "work"
+    return "over" if facts.acts is NextActor.NOBODY else "work"
 
 
-def standing_of(flow: ShownFlow) -> Standing:
+def standing_of(flow: FlowView) -> FlowDisplayState:
     """Return how far a flow is: by its job, else by what is planned for it."""
     if flow.job and not flow.awaits_approval:
         return _of_job(flow.job)
@@ -70,29 +70,31 @@ def shares(looks: Iterable[str]) -> dict[str, int]:
     return {look: count[look] for look in LOOKS if count[look]}
 
 
-def _of_job(job: FlowJob) -> Standing:
+def _of_job(job: FlowJob) -> FlowDisplayState:
     look = "person" if job.code == Reason.NEITHER_ON else look_of(job.state)
     words = _words(job.state, job.reached, job.requested)
-    return Standing(key=job.state, words=words, look=look, reason=job.reason)
+    return FlowDisplayState(key=job.state, words=words, look=look, reason=job.reason)
 
 
-def _of_item(item: PlanItem | None, *, awaits: bool) -> Standing:
+def _of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayState:
     if item is None:
-        return Standing(key="unknown", words="unknown", look="over")
+        return FlowDisplayState(key="unknown", words="unknown", look="over")
     words = ACTION_WORDS.get(item.action, item.action)
     if awaits:
-        return Standing(key="awaiting", words=f"to approve: {words}", look="wait")
+        return FlowDisplayState(key="awaiting", words=f"to approve: {words}", look="wait")
     if item.needs_changes:
-        return Standing(key="needs_changes", words=words, look="person", reason=item.explanation)
+        return FlowDisplayState(
+            key="needs_changes", words=words, look="person", reason=item.explanation
+        )
     look = "over" if item.action is PlannedAction.LEAVE else "work"
-    return Standing(key=item.action, words=words, look=look, reason=item.explanation)
+    return FlowDisplayState(key=item.action, words=words, look=look, reason=item.explanation)
 
 
 @cache
-def _words(state: JobState, reached: JobState, requested: Order | None) -> str:
+def _words(state: FlowJobState, reached: FlowJobState, requested: JobCommand | None) -> str:
     words = state.replace("_", " ")
     if FLOW_STATES[state].is_pause:
         words += f" at {reached.replace('_', ' ')}"
-    if state is JobState.WAITING and requested:
+    if state is FlowJobState.WAITING and requested:
         words += f", to {requested.replace('_', ' ')}"
     return words

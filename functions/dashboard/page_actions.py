@@ -13,19 +13,19 @@ from functions.endpoints import endpoint_of
 from functions.routes import ROUTES
 from shared.domain.jobs.backlog_replay import replays_of, warning
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding
+from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.domain.principal import Principal, PrincipalKind
 from shared.reason import Reason
 from shared.use_cases.change_remediation import families
-from shared.use_cases.manage_firewall_fixes import ShownRepair
-from shared.use_cases.show_remediation import ShownPlan, ShownRemediation
+from shared.use_cases.manage_firewall_fixes import FirewallFixView
+from shared.use_cases.show_remediation import PlanView, RemediationView
 
 #: Titles that are named; of the others it is said how many there are.
 _NAMED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class PageAction:
     """One thing that may be done."""
 
     title: str
@@ -46,8 +46,8 @@ class Deed:
 
 
 def deeds_of_remediation(
-    shown: ShownRemediation, principal: Principal, now: datetime, *, is_whole: bool = True
-) -> list[Deed]:
+    shown: RemediationView, principal: Principal, now: datetime, *, is_whole: bool = True
+) -> list[PageAction]:
     """Return what may be done with a remediation as a whole.
 
     Without `is_whole` not all of its jobs were read, and what would be undone cannot be said.
@@ -85,7 +85,7 @@ def deeds_of_remediation(
 
 def deeds_of_flow(
     job: FlowJob | None, family: Sequence[FlowJob], principal: Principal, now: datetime
-) -> list[Deed]:
+) -> list[PageAction]:
     """Return what may be done with one flow; `family` goes back with it."""
     if job is None:
         return []
@@ -108,8 +108,8 @@ def deeds_of_flow(
 
 
 def approval(
-    remediation_id: str, plan: ShownPlan, version: str, principal: Principal, refusal: str
-) -> Deed:
+    remediation_id: str, plan: PlanView, version: str, principal: Principal, refusal: str
+) -> PageAction:
     """Return the approval of a plan as it is shown; `refusal`: why nobody's role is enough."""
     awaiting = frozenset(plan.awaiting)
     items = [item for item in plan.items if item.workflow_id in awaiting]
@@ -133,7 +133,7 @@ def approval(
     )
 
 
-def waiver(job: EnvironmentJob, gap: NetworkFinding, principal: Principal) -> Deed:
+def waiver(job: EnvironmentJob, gap: FirewallIssueSummary, principal: Principal) -> PageAction:
     """Return the word that a firewall may stay as it is."""
     where = job.environment_name or job.environment_id
     return _deed(
@@ -151,7 +151,7 @@ def waiver(job: EnvironmentJob, gap: NetworkFinding, principal: Principal) -> De
     )
 
 
-def repair(shown: ShownRepair, job: EnvironmentJob, principal: Principal) -> Deed | None:
+def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) -> PageAction | None:
     """Return the change that closes a gap for an environment; None: only a person can make it."""
     if shown.repair.opening is None:
         return None
@@ -184,12 +184,12 @@ def _deed(
     accepts: tuple[str, str] = ("", ""),
     asks: tuple[str, str] = ("", ""),
     refusal: str = "",
-) -> Deed:
+) -> PageAction:
     path = path or f"remediations/{{id}}/{what}"
     route = endpoint_of(ROUTES["POST", path])
     if not principal.may(route.role):
         refusal = f"It needs the role {route.role}."
-    return Deed(
+    return PageAction(
         title=title,
         action=f"/api/{path.replace('{id}', identity)}",
         fields=fields,
@@ -212,7 +212,7 @@ def _undo(
     now: datetime,
     *,
     fields: tuple[tuple[str, str], ...] = (),
-) -> Deed:
+) -> PageAction:
     replays = replays_of(jobs)
     accepts = ("replay", warning(replays, now)) if replays else ("", "")
     return _deed(what, title, identity, principal, does=does, fields=fields, accepts=accepts)

@@ -15,8 +15,8 @@ from shared.domain.plans.display_text import (
     LEFT_WORDS,
     state_in_words,
 )
-from shared.domain.plans.plan_item import Left
-from shared.domain.plans.progress import Progress
+from shared.domain.plans.plan_item import NotMigratedReason
+from shared.domain.plans.progress import RemediationProgress
 from shared.domain.principal import Principal
 from shared.html_pages import rendered, style
 
@@ -35,7 +35,7 @@ _DONE = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class PageContext:
     """Who looks, when, and what they have just done."""
 
     principal: Principal
@@ -67,13 +67,13 @@ def assets() -> dict[str, tuple[str, str]]:
     }
 
 
-def _needing(progress: Progress) -> int:
+def _needing(progress: RemediationProgress) -> int:
     """Return how many jobs, plans and flows of a remediation need a person."""
-    asked = (Left.NEEDS_CHANGES, Left.AWAITING_APPROVAL)
+    asked = (NotMigratedReason.NEEDS_CHANGES, NotMigratedReason.AWAITING_APPROVAL)
     return progress.stuck + sum(progress.left.get(why, 0) for why in asked)
 
 
-def framed(name: str, view: View | None = None, **values: Any) -> str:
+def framed(name: str, view: PageContext | None = None, **values: Any) -> str:
     """Return a page by the name of its template; `view` None: nobody knows who looks."""
     css, js, icon = assets()
     common = {

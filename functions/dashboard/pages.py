@@ -8,29 +8,29 @@ from heapq import nlargest
 from typing import Any
 
 from functions.dashboard.diagrams import pictures
-from functions.dashboard.display_state import LOOKS, Standing, look_of, shares, standing_of
+from functions.dashboard.display_state import LOOKS, FlowDisplayState, look_of, shares, standing_of
 from functions.dashboard.page_actions import (
-    Deed,
+    PageAction,
     approval,
     deeds_of_flow,
     deeds_of_remediation,
     repair,
     waiver,
 )
-from functions.dashboard.page_layout import View, framed
-from functions.dashboard.table_rows import FlowLine, rows_of
-from shared.domain.jobs.durable_job import Change
+from functions.dashboard.page_layout import PageContext, framed
+from functions.dashboard.table_rows import FlowTableRow, rows_of
+from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.display_text import ACTION_WORDS, place_in_plan
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.errors import ProductError
+from shared.errors import CmkflowError
 from shared.html_pages import style
 from shared.jobs.request_demands import flow_needs
-from shared.use_cases.manage_firewall_fixes import ShownRepair
-from shared.use_cases.show_flow import Comparison, FlowDetail, ShownFlow
-from shared.use_cases.show_remediation import ShownPlan, ShownRemediation, ShownRemediations
-from shared.use_cases.show_status import Attention
+from shared.use_cases.manage_firewall_fixes import FirewallFixView
+from shared.use_cases.show_flow import DefinitionComparison, FlowJobDetail, FlowView
+from shared.use_cases.show_remediation import PlanView, RemediationView, RemediationViewList
+from shared.use_cases.show_status import TenantStatus
 
 #: Flows on one page of a remediation.
 FLOWS_ON_PAGE = 100
@@ -39,26 +39,26 @@ _MOST_CHANGES = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class FlowFilter:
     """Which flows of a remediation are listed."""
 
     state: str = ""
     find: str = ""
 
-    def of(self, lines: list[FlowLine]) -> list[FlowLine]:
+    def of(self, lines: list[FlowTableRow]) -> list[FlowTableRow]:
         """Return the flows that are listed."""
         if not (self.state or self.find):
             return lines
         return [line for line in lines if self.takes(line)]
 
-    def takes(self, line: FlowLine) -> bool:
+    def takes(self, line: FlowTableRow) -> bool:
         """Say whether a flow is listed."""
         if self.state not in ("", line.standing.key):
             return False
         return not self.find or self.find.lower() in f"{line.title} {line.id}".lower()
 
 
-def overview_page(view: View, attention: Attention) -> str:
+def overview_page(view: PageContext, attention: TenantStatus) -> str:
     """Return the page of what waits for whom, and how far the tenant is."""
     bars = {one.environment_id: _bar(_looks(one.flows)) for one in attention.environments}
     return framed(
@@ -66,7 +66,7 @@ def overview_page(view: View, attention: Attention) -> str:
     )
 
 
-def list_page(view: View, found: ShownRemediations, limit: int) -> str:
+def list_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
     """Return a page of at most `limit` remediations, newest first."""
     return framed("remediations", view, found=found, limit=limit)
 
@@ -77,10 +77,10 @@ class Others:
 
     #: All of them by state.
     counts: Mapping[str, int] = field(default_factory=dict)
-    on_page: Sequence[ShownFlow] = ()
+    on_page: Sequence[FlowView] = ()
 
 
-def place_among(flows: Iterable[ShownFlow], chosen: Filter, start: int) -> tuple[int, int]:
+def place_among(flows: Iterable[FlowView], chosen: FlowFilter, start: int) -> tuple[int, int]:
     """Return how many closed flows to skip and to take for a page that begins at `start`.
 
     The flows come first, as far as they are chosen.
@@ -93,11 +93,11 @@ def place_among(flows: Iterable[ShownFlow], chosen: Filter, start: int) -> tuple
 
 
 def remediation_page(
-    view: View,
-    shown: ShownRemediation,
-    flows: Sequence[ShownFlow],
-    chosen: Filter,
-    closed_by: Sequence[ShownRepair] | ProductError = (),
+    view: PageContext,
+    shown: RemediationView,
+    flows: Sequence[FlowView],
+    chosen: FlowFilter,
+    closed_by: Sequence[FirewallFixView] | CmkflowError = (),
     *,
     start: int = 0,
     others: Others | None = None,
@@ -152,15 +152,15 @@ def remediation_page(
             for gap in job.network
         },
         repairs=_repairs(view, shown, closed_by),
-        unread=str(closed_by) if isinstance(closed_by, ProductError) else "",
+        unread=str(closed_by) if isinstance(closed_by, CmkflowError) else "",
         **pictures(shown.remediation.id, found | more),
     )
 
 
 def _repairs(
-    view: View, shown: ShownRemediation, found: Sequence[ShownRepair] | ProductError
-) -> list[tuple[ShownRepair, Deed | None]]:
-    if isinstance(found, ProductError):
+    view: PageContext, shown: RemediationView, found: Sequence[FirewallFixView] | CmkflowError
+) -> list[tuple[FirewallFixView, PageAction | None]]:
+    if isinstance(found, CmkflowError):
         return []
     jobs = {job.environment_id: job for job in shown.environment_jobs}
     return [
@@ -172,9 +172,9 @@ def _repairs(
 
 
 def plan_page(
-    view: View,
+    view: PageContext,
     remediation_id: str,
-    plans: Sequence[ShownPlan],
+    plans: Sequence[PlanView],
     *,
     only: str = "",
     is_file: bool = False,
@@ -204,7 +204,9 @@ def plan_page(
     )
 
 
-def flow_page(view: View, detail: FlowDetail, compared: Comparison | ProductError | None) -> str:
+def flow_page(
+    view: PageContext, detail: FlowJobDetail, compared: DefinitionComparison | CmkflowError | None
+) -> str:
     """Return the page of one flow."""
     return framed(
         "flow",
@@ -213,10 +215,10 @@ def flow_page(view: View, detail: FlowDetail, compared: Comparison | ProductErro
         flow=detail.flow,
         standing=standing_of(detail.flow),
         deeds=deeds_of_flow(detail.flow.job, detail.family, view.principal, view.now),
-        comparison=compared if isinstance(compared, Comparison) else None,
+        comparison=compared if isinstance(compared, DefinitionComparison) else None,
         calls=_calls(detail.flow.job),
         steps=_steps(detail.flow.job.history) if detail.flow.job else [],
-        refusal=str(compared) if isinstance(compared, ProductError) else "",
+        refusal=str(compared) if isinstance(compared, CmkflowError) else "",
     )
 
 
@@ -237,9 +239,11 @@ def _bar(looks: dict[str, int]) -> list[tuple[str, float, float]]:
     return parts
 
 
-def _line(identity: str, flow: ShownFlow, standing: Standing, names: Mapping[str, str]) -> FlowLine:
+def _line(
+    identity: str, flow: FlowView, standing: FlowDisplayState, names: Mapping[str, str]
+) -> FlowTableRow:
     job, item = flow.job, flow.item
-    return FlowLine(
+    return FlowTableRow(
         identity,
         flow.title,
         names[flow.environment_job.environment_id] if names else "",
@@ -249,7 +253,7 @@ def _line(identity: str, flow: ShownFlow, standing: Standing, names: Mapping[str
     )
 
 
-def _place(line: FlowLine) -> tuple[int, str, str]:
+def _place(line: FlowTableRow) -> tuple[int, str, str]:
     return LOOKS.index(line.standing.look), line.standing.key, line.title.lower()
 
 
@@ -257,7 +261,7 @@ def _name_of(job: EnvironmentJob) -> str:
     return job.environment_name or job.environment_id
 
 
-def _timeline(shown: ShownRemediation) -> list[tuple[Change, str, str]]:
+def _timeline(shown: RemediationView) -> list[tuple[HistoryEntry, str, str]]:
     """Return the last changes of all jobs, newest first: the change, whose, and the flow's id."""
     changes = [(one, _name_of(job), "") for job in shown.environment_jobs for one in job.history]
     # Of all others there is a later change.
@@ -272,7 +276,7 @@ def _last(job: FlowJob) -> datetime:
     return job.history[-1].at
 
 
-def _shown(view: View, remediation_id: str, plan: ShownPlan, only: str) -> dict[str, Any]:
+def _shown(view: PageContext, remediation_id: str, plan: PlanView, only: str) -> dict[str, Any]:
     awaiting = frozenset(plan.awaiting)
     chosen = [
         item
@@ -311,7 +315,7 @@ def _calls(job: FlowJob | None) -> int:
     return need.calls if need else 0
 
 
-def _steps(changes: Sequence[Change]) -> list[tuple[Change, timedelta | None]]:
+def _steps(changes: Sequence[HistoryEntry]) -> list[tuple[HistoryEntry, timedelta | None]]:
     """Return the changes of a job, newest first, and how long each lasted; None: it still does."""
     ends = [one.at for one in changes[1:]]
     lasted = [end - one.at for one, end in zip(changes, ends, strict=False)]

@@ -5,10 +5,10 @@ Every flow that is prepared here moves under the key by itself later on and need
 
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.display_text import assessment_in_words
-from local_cloud.demo.scenario_context import Stage
+from local_cloud.demo.scenario_context import ScenarioContext
 from local_cloud.demo.tenant import OPERATIONS
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 
 #: Flows whose makers agreed to a conversion: an administrator names them.
 _NAMED = tuple(flow_id(OPERATIONS.name, slug) for slug in ("damage", "night-list"))
@@ -16,13 +16,13 @@ _NAMED = tuple(flow_id(OPERATIONS.name, slug) for slug in ("damage", "night-list
 _LEFT_OUT = flow_id(OPERATIONS.name, "old-app")
 
 
-async def assess(stage: Stage) -> None:
+async def assess(stage: ScenarioContext) -> None:
     """Ask what the key would do; nothing is written."""
     found = await stage.app.get(f"environments/{OPERATIONS.id}/assessment")
     stage.note(f"Before the key, Operations is assessed: {assessment_in_words(found)}")
 
 
-async def prepare(stage: Stage) -> None:
+async def prepare(stage: ScenarioContext) -> None:
     """Convert the flows that are named, then add the others to a solution."""
     await stage.app.put(f"environments/{OPERATIONS.id}", {"mode": "approve"})
     stage.note("Operations is opted in (mode approve): the app may write what somebody approves.")
@@ -34,7 +34,9 @@ async def prepare(stage: Stage) -> None:
     await stage.meter.mark("Operations before the key: assess and prepare")
 
 
-async def _carry_out(stage: Stage, identity: str, except_flows: tuple[str, ...] = ()) -> None:
+async def _carry_out(
+    stage: ScenarioContext, identity: str, except_flows: tuple[str, ...] = ()
+) -> None:
     await stage.planned(identity, OPERATIONS)
     if except_flows:
         stage.note("The maker of Answer the old app is away: it is left out of the approval.")
@@ -48,6 +50,6 @@ async def _carry_out(stage: Stage, identity: str, except_flows: tuple[str, ...] 
     titles = [
         job["display_name"]
         for job in stage.watcher.detail(identity)["jobs"]
-        if job["state"] == JobState.PREPARED
+        if job["state"] == FlowJobState.PREPARED
     ]
     stage.note(f"Prepared: {', '.join(sorted(titles)) or 'nothing'}.")

@@ -10,7 +10,7 @@ from typing import Any
 from local_cloud.demo.azure import courier_firewall
 from local_cloud.demo.call_log import FORESEEN
 from local_cloud.demo.definitions import flow_id
-from local_cloud.demo.scenario_context import Stage
+from local_cloud.demo.scenario_context import ScenarioContext
 from local_cloud.demo.tenant import CUSTOMER_CARE
 
 type Json = dict[str, Any]
@@ -22,10 +22,10 @@ REFUSED = "call_refused"
 _RUNNING = "running"
 
 
-class RefusedCall:
+class BlockedCallScene:
     """What people and the other company do while the app remediates *Order a courier*."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: ScenarioContext) -> None:
         """Nothing happens before `begin`."""
         self._stage = stage
         self._original_run = ""

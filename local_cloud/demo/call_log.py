@@ -18,7 +18,7 @@ FORESEEN = "demo-refused-call"
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class LoggedCall:
     """One call of an outside system."""
 
     tracking_id: str
@@ -44,7 +44,7 @@ class Call:
 
 
 @dataclass(slots=True, kw_only=True)
-class EventCount:
+class EventTotals:
     """Events of one operation, by how many flows they started."""
 
     once: int = 0
@@ -53,13 +53,13 @@ class EventCount:
 
 
 @dataclass(slots=True)
-class Account:
+class TrafficCallLog:
     """All calls of the traffic."""
 
-    calls: dict[str, Call] = field(default_factory=dict)
+    calls: dict[str, LoggedCall] = field(default_factory=dict)
     #: Runs that somebody started by hand, and how they ended.
     by_hand: Counter[str] = field(default_factory=Counter)
-    events: dict[str, EventCount] = field(default_factory=dict)
+    events: dict[str, EventTotals] = field(default_factory=dict)
     ledger_next: int = 0
     #: Calls between flows, or runs that nobody of the traffic asked for, that went wrong.
     others_lost: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Account:
     #: Runs by what started them.
     runs: Counter[str] = field(default_factory=Counter)
 
-    def sent(self, call: Call) -> None:
+    def sent(self, call: LoggedCall) -> None:
         """Note a call before it is made."""
         self.calls[call.tracking_id] = call
 
@@ -87,7 +87,7 @@ class Account:
 
     def told(self, operation: str, started: int) -> None:
         """Note an event and how many flows it started."""
-        count = self.events.setdefault(operation, EventCount())
+        count = self.events.setdefault(operation, EventTotals())
         match started:
             case 0:
                 count.in_the_gap += 1
@@ -96,11 +96,11 @@ class Account:
             case _:
                 count.twice += 1
 
-    def over(self) -> list[Call]:
+    def over(self) -> list[LoggedCall]:
         """Calls that have ended and are not settled yet."""
         return [call for call in self.calls.values() if call.is_over and not call.is_noted]
 
-    def noted(self, entries: Sequence[Json], following: int, over: Sequence[Call]) -> None:
+    def noted(self, entries: Sequence[Json], following: int, over: Sequence[LoggedCall]) -> None:
         """Take entries of the platform's ledger, read when the calls `over` had ended."""
         self.ledger_next = following
         for call in over:

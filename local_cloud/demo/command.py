@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from cmkflow.terminal import Terminal
 from local_cloud.demo.another_terminal import directions
-from local_cloud.demo.progress import Progress
+from local_cloud.demo.progress import DemoProgress
 from local_cloud.demo.report import Report, print_summary, read_documented, write_reports
 from local_cloud.demo.run import DemoOptions, DemoRun
 from local_cloud.demo.view import show
@@ -27,7 +27,7 @@ async def play_demo(options: DemoOptions) -> int:
     console = Terminal()
     console.print("Starting the local cloud and the app …")
     async with DemoRun(options) as demo:
-        progress: Progress = demo.watcher.progress
+        progress: DemoProgress = demo.watcher.progress
         outcome = await show(console, progress, demo.play())
         report = Report(
             outcome=outcome,

@@ -6,7 +6,7 @@ The deletes are ordered as soon as the originals are retired, and made while the
 from datetime import UTC, datetime, timedelta
 
 from local_cloud.demo.definitions import flow_id
-from local_cloud.demo.scenario_context import APPROVER, Stage, StoryError
+from local_cloud.demo.scenario_context import APPROVER, ScenarioContext, ScenarioError
 from local_cloud.demo.tenant import OPERATIONS
 
 _DELETED = tuple(flow_id(OPERATIONS.name, slug) for slug in ("stock", "invoices"))
@@ -15,10 +15,10 @@ _KEPT = flow_id(OPERATIONS.name, "partners")
 _SOON = timedelta(seconds=2)
 
 
-class FinishLine:
+class DeletionScene:
     """Orders the deletes and tells of each when it is made."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: ScenarioContext) -> None:
         """Nothing is ordered yet."""
         self._stage = stage
         self._remediation = ""
@@ -30,7 +30,7 @@ class FinishLine:
         candidates = (await stage.app.get(where))["candidates"]
         chosen = [one for one in candidates if one["original_id"] in (*_DELETED, _KEPT)]
         if len(chosen) != len(_DELETED) + 1:
-            raise StoryError("not all originals that are to be deleted are retired")
+            raise ScenarioError("not all originals that are to be deleted are retired")
         earliest = [datetime.fromisoformat(one["earliest"]) for one in chosen]
         moment = max(*earliest, datetime.now(UTC) + _SOON)
         body = {"on": moment.isoformat(), "flows": [*_DELETED, _KEPT], "by": APPROVER}
@@ -58,7 +58,7 @@ class FinishLine:
         for one in detail["deletions"]:
             title = one["display_name"]
             if one["state"] == "blocked":
-                raise StoryError(f"the delete of {title} is blocked: {one['reason']}")
+                raise ScenarioError(f"the delete of {title} is blocked: {one['reason']}")
             is_gone = one["state"] == "deleted" and one["is_listed"] is False
             if is_gone and one["original_id"] not in self._told:
                 self._told.add(one["original_id"])

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.domain.plans.plan_item import PlannedAction
 
 type Json = dict[str, Any]
@@ -23,16 +23,19 @@ _ACTIONS: Mapping[str, str] = {
     PlannedAction.BLOCKED: "for a person to settle first",
 }
 _STATES: Mapping[str, str] = {
-    JobState.RETIRED: "copied and retired",
-    JobState.PREPARED: "prepared",
-    JobState.BLOCKED: "waiting for a person",
-    JobState.FAILED: "failed",
-    JobState.CANCELLED: "cancelled",
-    JobState.ROLLED_BACK: "rolled back",
+    FlowJobState.RETIRED: "copied and retired",
+    FlowJobState.PREPARED: "prepared",
+    FlowJobState.BLOCKED: "waiting for a person",
+    FlowJobState.FAILED: "failed",
+    FlowJobState.CANCELLED: "cancelled",
+    FlowJobState.ROLLED_BACK: "rolled back",
 }
 #: Why a flow stays, the reason of its own before that of its children.
-_REASONS = {str(reason): f"({reason.category.title})" for reason in MmkReason}
-_PREPARABLE = {MmkReason.POWER_APPS_V1_OUTSIDE_SOLUTION, MmkReason.LIST_FLOWS_AS_ADMIN_V1}
+_REASONS = {str(reason): f"({reason.category.title})" for reason in MicrosoftKeyReason}
+_PREPARABLE = {
+    MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION,
+    MicrosoftKeyReason.LIST_FLOWS_AS_ADMIN_V1,
+}
 
 
 def plan_in_words(counts: Mapping[str, int]) -> str:

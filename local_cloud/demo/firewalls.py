@@ -10,7 +10,7 @@ from typing import Any
 from local_cloud.demo.app_client import AppRefusal
 from local_cloud.demo.azure import EDGE_FIREWALL, RECEIPTS_GROUP
 from local_cloud.demo.definitions import flow_id
-from local_cloud.demo.scenario_context import APPROVER, Stage, StoryError
+from local_cloud.demo.scenario_context import APPROVER, ScenarioContext, ScenarioError
 from local_cloud.demo.tenant import OPERATIONS
 
 type Json = dict[str, Any]
@@ -27,7 +27,7 @@ _NOT_YET = "not_shown"
 class Firewalls:
     """The administrator of the network."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: ScenarioContext) -> None:
         """Nothing is done yet."""
         self._stage = stage
         self._is_opened = False
@@ -99,8 +99,8 @@ class Firewalls:
 
 
 def _require(edition: Json, prefix: str, firewall: str) -> None:
-    """Raise `StoryError` unless the difference and the firewall that keeps it out are told."""
+    """Raise `ScenarioError` unless the difference and the firewall that keeps it out are told."""
     added = {one for change in edition["changes"] for one in change["added"]}
     closed = [one["gap"] for one in edition["firewalls"]]
     if prefix not in added or not any(firewall in gap for gap in closed):
-        raise StoryError(f"the change of Microsoft's ranges is not told: {edition}")
+        raise ScenarioError(f"the change of Microsoft's ranges is not told: {edition}")

@@ -12,8 +12,8 @@ from typing import Any
 
 from local_cloud.demo.app_client import App
 from local_cloud.demo.platform import Platform
-from local_cloud.demo.received_notifications import Message
-from shared.domain.jobs.flow_states import FLOW_STATES, JobState
+from local_cloud.demo.received_notifications import ReceivedNotification
+from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 
 type Json = dict[str, Any]
@@ -25,7 +25,7 @@ _DONE = {"moved", *(state for state, facts in FLOW_STATES.items() if facts.is_go
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlowEnd:
+class FlowResult:
     """One flow at the end. `expected_ends.json` holds the first seven members of each."""
 
     #: What the plan did with it; `none`: it was in no plan.
@@ -56,17 +56,17 @@ class FlowEnd:
 
 
 @dataclass(slots=True, kw_only=True)
-class Outcome:
+class DemoResult:
     """Everything that the summary and the reports say."""
 
-    flows: list[FlowEnd] = field(default_factory=list)
+    flows: list[FlowResult] = field(default_factory=list)
     callers: Counter[str] = field(default_factory=Counter)
     #: Firewall gaps: name, what is missing, what to do, and whether it still stands.
     gaps: list[Json] = field(default_factory=list)
     #: Deletes that were ordered: flow, state, whether Microsoft's list names it, runs archived.
     deletions: list[Json] = field(default_factory=list)
     #: What people were told, and what was tried.
-    messages: list[Message] = field(default_factory=list)
+    messages: list[ReceivedNotification] = field(default_factory=list)
     recheck_at: str = ""
     #: How often a job was put off to a later time.
     waits: int = 0
@@ -85,7 +85,7 @@ class Outcome:
         return sum(flow.state == "prepared" for flow in self.flows)
 
 
-class Collector:
+class ResultCollector:
     """Reads ends; made before the story begins, so that it knows how everything was."""
 
     def __init__(self, platform: Platform, app: App, environments: dict[str, str]) -> None:
@@ -102,7 +102,7 @@ class Collector:
                 key = (environment, flow["workflowEntityId"])
                 self._flows[key] = await self._read(*key)
 
-    async def ends(self, jobs: dict[tuple[str, str], Json]) -> list[FlowEnd]:
+    async def ends(self, jobs: dict[tuple[str, str], Json]) -> list[FlowResult]:
         """How every flow of before is now."""
         planned = await self._planned()
         now: dict[tuple[str, str], Json] = {}
@@ -128,7 +128,7 @@ class Collector:
         lost = []
         for (environment, flow), before in self._flows.items():
             job = jobs.get((environment, flow))
-            if job and job["state"] == JobState.RETIRED:
+            if job and job["state"] == FlowJobState.RETIRED:
                 lost += other_ownership(before, await self._read(environment, job["copy_id"]))
         return lost
 
@@ -201,11 +201,11 @@ class _Sighting:
     copy: Json | None
 
 
-def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowEnd:
+def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowResult:
     original, copy = seen.original, seen.copy
-    takes_over = copy if job and job["state"] == JobState.RETIRED else None
+    takes_over = copy if job and job["state"] == FlowJobState.RETIRED else None
     works = takes_over or original
-    return FlowEnd(
+    return FlowResult(
         environment=seen.environment,
         title=seen.before["displayName"],
         was_on=_on_or_off(seen.before) == "on",
@@ -236,7 +236,7 @@ def _state(item: Json | None, job: Json | None, original: Json) -> str:
 
 
 def _explanation(item: Json | None, job: Json | None) -> str:
-    if job and job["state"] == JobState.PREPARED:
+    if job and job["state"] == FlowJobState.PREPARED:
         return "It was prepared before the key, and moved by itself."
     return str((job or {}).get("reason") or (item or {}).get("explanation", ""))
 
@@ -247,7 +247,7 @@ def _on_or_off(flow: Json) -> str:
     return "on" if flow.get("state") == "Started" else "off"
 
 
-def left_off(ends: Sequence[FlowEnd]) -> list[str]:
+def left_off(ends: Sequence[FlowResult]) -> list[str]:
     """Flows that were on, of which neither original nor copy is, however they ended.
 
     Nothing in the demo is refused so that no look of the app could have seen it.
@@ -259,7 +259,7 @@ def left_off(ends: Sequence[FlowEnd]) -> list[str]:
     ]
 
 
-def unsettled(ends: Sequence[FlowEnd]) -> list[str]:
+def unsettled(ends: Sequence[FlowResult]) -> list[str]:
     """Flows, of which no table knows how they end, that ended without a word for a person."""
     found = []
     for end in ends:
@@ -274,7 +274,7 @@ def unsettled(ends: Sequence[FlowEnd]) -> list[str]:
     return found
 
 
-def differences(ends: Sequence[FlowEnd], expected: dict[str, dict[str, Json]]) -> list[str]:
+def differences(ends: Sequence[FlowResult], expected: dict[str, dict[str, Json]]) -> list[str]:
     """Where flows ended otherwise than the table (environment → title → end) says."""
     found = []
     seen: dict[str, set[str]] = {name: set() for name in expected}

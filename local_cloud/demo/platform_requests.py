@@ -26,7 +26,7 @@ REMEDIATING = "Operations, from the approved plan to the last flow's end"
 
 
 @dataclass(slots=True)
-class CallMeter:
+class RequestMeter:
     """The calls of the app, by part and service."""
 
     platform: Platform

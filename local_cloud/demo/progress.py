@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from local_cloud.demo.call_log import Account
+from local_cloud.demo.call_log import TrafficCallLog
 
 type Json = dict[str, Any]
 
@@ -23,7 +23,7 @@ class EnvironmentLine:
 
 
 @dataclass(slots=True)
-class Progress:
+class DemoProgress:
     """Filled by the story and its watcher, read by the view."""
 
     #: Titles of the story's steps, in order, and how many are done.
@@ -34,7 +34,7 @@ class Progress:
     environments: list[EnvironmentLine] = field(default_factory=list)
     #: Flow jobs by (environment, original): the row as the app shows it.
     jobs: dict[tuple[str, str], Json] = field(default_factory=dict)
-    account: Account = field(default_factory=Account)
+    account: TrafficCallLog = field(default_factory=TrafficCallLog)
     #: Calls of the traffic that are lost, and why.
     losses: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)

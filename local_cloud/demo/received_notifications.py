@@ -58,7 +58,7 @@ def channel_settings() -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class ReceivedNotification:
     """One try to tell something to one receiver."""
 
     at: str
@@ -76,10 +76,10 @@ class Message:
         return PEOPLE.get(self.receiver, self.receiver)
 
 
-def messages(told: Sequence[Json], log: str) -> list[Message]:
+def messages(told: Sequence[Json], log: str) -> list[ReceivedNotification]:
     """What arrived, and what the app's log says was not taken, the oldest first."""
     found = [
-        Message(
+        ReceivedNotification(
             at=one["at"][11:19],
             receiver=one["receiver"],
             title=one["title"],
@@ -92,7 +92,7 @@ def messages(told: Sequence[Json], log: str) -> list[Message]:
         if _NOT_TAKEN in line:
             record = json.loads(line)
             receiver, _, why = record["message"].partition(_NOT_TAKEN)
-            found.append(Message(at=record["time"][11:19], receiver=receiver, why=why))
+            found.append(ReceivedNotification(at=record["time"][11:19], receiver=receiver, why=why))
     return sorted(found, key=lambda one: one.at)
 
 
@@ -102,7 +102,7 @@ def hear_of_plan(told: Sequence[Json]) -> bool:
     return PEOPLE.keys() <= heard and any(one["is_repeated"] for one in told)
 
 
-def untold(told: Sequence[Json], tries: Sequence[Message]) -> list[str]:
+def untold(told: Sequence[Json], tries: Sequence[ReceivedNotification]) -> list[str]:
     """What did not arrive as it had to, in words."""
     found = [
         f"{one['receiver']} refused a message: {one['refusal']}" for one in told if one["refusal"]

@@ -11,11 +11,11 @@ from jinja2 import Environment, FileSystemLoader
 from rich.console import Console
 from rich.table import Table
 
-from local_cloud.demo.call_log import Account
+from local_cloud.demo.call_log import TrafficCallLog
 from local_cloud.demo.display_text import flows
-from local_cloud.demo.flow_results import FlowEnd, Outcome
-from local_cloud.demo.platform_requests import CallMeter
-from local_cloud.demo.received_notifications import Message
+from local_cloud.demo.flow_results import DemoResult, FlowResult
+from local_cloud.demo.platform_requests import RequestMeter
+from local_cloud.demo.received_notifications import ReceivedNotification
 from local_cloud.demo.traffic import USER_AGENT
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.printable import printable
@@ -30,9 +30,9 @@ _TEMPLATE = "report.html.j2"
 class Report:
     """What a run came to."""
 
-    outcome: Outcome
-    account: Account
-    meter: CallMeter
+    outcome: DemoResult
+    account: TrafficCallLog
+    meter: RequestMeter
     seconds: float
     notes: list[tuple[float, str]]
     profile: Profile = Profile.DOCUMENTED
@@ -132,7 +132,7 @@ def print_summary(console: Console, report: Report) -> None:
         console.print("✓ No call was lost, and each flow ended as it had to.", style="green")
 
 
-def _ends(outcome: Outcome) -> list[Json]:
+def _ends(outcome: DemoResult) -> list[Json]:
     counted = Counter((flow.category or "moves by itself", _end(flow)) for flow in outcome.flows)
     return [
         {"category": category, "end": end, "flows": number}
@@ -140,7 +140,7 @@ def _ends(outcome: Outcome) -> list[Json]:
     ]
 
 
-def _end(flow: FlowEnd) -> str:
+def _end(flow: FlowResult) -> str:
     return f"{flow.state.replace('_', ' ')} {flow.code}".strip()
 
 
@@ -153,7 +153,7 @@ def _deleted(deletions: Sequence[Json]) -> str:
     return f"{text}; {kept} kept" if kept else text
 
 
-def _told(tries: Sequence[Message]) -> str:
+def _told(tries: Sequence[ReceivedNotification]) -> str:
     """How many messages arrived, and how many were not taken at first."""
     arrived = sum(not one.why and not one.is_repeated for one in tries)
     twice, refused = sum(one.is_repeated for one in tries), sum(bool(one.why) for one in tries)
@@ -176,7 +176,7 @@ def _cost(document: Json, documented: Json) -> tuple[str, str]:
     return title, f"{text} (as documented: {before})"
 
 
-def _calls(meter: CallMeter) -> str:
+def _calls(meter: RequestMeter) -> str:
     """What one flow costs, as docs/performance.md counts it, and what all of it came to."""
     per_flow = meter.per_flow()
     return (

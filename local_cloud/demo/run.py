@@ -17,14 +17,20 @@ from azure.servicebus.aio import ServiceBusClient
 from local_cloud.demo.app_client import App
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.flow_folder import ImportedFlows, read_folders
-from local_cloud.demo.flow_results import Collector, Outcome, differences, left_off, unsettled
+from local_cloud.demo.flow_results import (
+    DemoResult,
+    ResultCollector,
+    differences,
+    left_off,
+    unsettled,
+)
 from local_cloud.demo.operator_sign_in import sign_in_operator
 from local_cloud.demo.platform import Platform
-from local_cloud.demo.platform_requests import CallMeter
+from local_cloud.demo.platform_requests import RequestMeter
 from local_cloud.demo.received_notifications import messages, untold
-from local_cloud.demo.scenario import Story
-from local_cloud.demo.scenario_context import Place, Stage, StoryError
-from local_cloud.demo.systems import SYSTEMS, OutsideSystem
+from local_cloud.demo.scenario import DemoScenario
+from local_cloud.demo.scenario_context import NamedEnvironment, ScenarioContext, ScenarioError
+from local_cloud.demo.systems import SYSTEMS, ExternalSystem
 from local_cloud.demo.tenant import (
     ENVIRONMENTS,
     OPERATIONS,
@@ -36,7 +42,7 @@ from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, T
 from local_cloud.demo.watcher import Watcher
 from local_cloud.stack import Stack, StackError, StackOptions
 from local_cloud.tenant.core.profiles import Profile
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 
 type Json = dict[str, Any]
 
@@ -45,7 +51,7 @@ _BY_HAND = ("send-parcel", "resend-order", "visitors")
 _EVENTS = ("WebhookKeywordTrigger", "WebhookAtMentionTrigger", "OnNewChannelMessage")
 _KEY_EVENTS = "key-events"
 #: How the log ends the line of a delivery that put its job off.
-_WAITS = f"-> {JobState.WAITING} | "
+_WAITS = f"-> {FlowJobState.WAITING} | "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +120,11 @@ class DemoRun:
             self._closing = closing.pop_all()
         self.app = App(self.platform.session, lambda: self.stack.app)
         self.traffic = Traffic(self.platform)
-        places: tuple[Place, ...] = (*ENVIRONMENTS, *self.imported.environments)
+        places: tuple[NamedEnvironment, ...] = (*ENVIRONMENTS, *self.imported.environments)
         names = {place.id: place.title for place in places}
         self.watcher = Watcher(self.app, self.platform, self.traffic, names)
-        self._stage = Stage(self.platform, self.app, self.watcher)
-        self._collector = Collector(self.platform, self.app, names)
+        self._stage = ScenarioContext(self.platform, self.app, self.watcher)
+        self._collector = ResultCollector(self.platform, self.app, names)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -129,7 +135,7 @@ class DemoRun:
             self._lock.close()
 
     @property
-    def meter(self) -> CallMeter:
+    def meter(self) -> RequestMeter:
         """What the app asked of the platform."""
         return self._stage.meter
 
@@ -144,22 +150,22 @@ class DemoRun:
             [RepeatedEvent(environment=OPERATIONS.id, operation=name) for name in _EVENTS],
         )
 
-    async def play(self) -> Outcome:
+    async def play(self) -> DemoResult:
         """Play the story to its end; what went wrong is in the outcome."""
         await self._collector.look()
         held = {system.name: await self.traffic.held(system) for system in SYSTEMS}
         self.start_traffic()
-        outcome = Outcome()
+        outcome = DemoResult()
         try:
-            await Story(self._stage, self.imported.environments).play()
-        except (StoryError, TimeoutError) as error:
+            await DemoScenario(self._stage, self.imported.environments).play()
+        except (ScenarioError, TimeoutError) as error:
             outcome.failures.append(str(error) or "the app did not answer")
         await self.traffic.stop()
         await self.meter.mark("everything else")
         await self._collect(outcome, held)
         return outcome
 
-    async def _collect(self, outcome: Outcome, held: dict[str, str]) -> None:
+    async def _collect(self, outcome: DemoResult, held: dict[str, str]) -> None:
         progress = self.watcher.progress
         await self.watcher.look()
         outcome.flows = await self._collector.ends(progress.jobs)
@@ -178,7 +184,7 @@ class DemoRun:
         outcome.failures += untold(told, outcome.messages)
         outcome.failures += await self._failures(outcome, held)
 
-    async def _failures(self, outcome: Outcome, held: dict[str, str]) -> list[str]:
+    async def _failures(self, outcome: DemoResult, held: dict[str, str]) -> list[str]:
         account = self.traffic.account
         expected = json.loads(await asyncio.to_thread(EXPECTED_ENDS.read_text))
         found = left_off(outcome.flows)
@@ -251,7 +257,7 @@ def _lock(folder: Path) -> IO[bytes]:
     return file
 
 
-def _is_rolled_back(system: OutsideSystem, outcome: Outcome) -> bool:
+def _is_rolled_back(system: ExternalSystem, outcome: DemoResult) -> bool:
     titles = {
         flow.title
         for environment in ENVIRONMENTS

@@ -9,14 +9,14 @@ from typing import Any
 
 from local_cloud.demo import before_key
 from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID
-from local_cloud.demo.blocked_call import REFUSED, RefusedCall
+from local_cloud.demo.blocked_call import REFUSED, BlockedCallScene
 from local_cloud.demo.definitions import flow_id
-from local_cloud.demo.deletions import FinishLine
+from local_cloud.demo.deletions import DeletionScene
 from local_cloud.demo.display_text import ends_in_words
 from local_cloud.demo.firewalls import Firewalls
 from local_cloud.demo.platform_requests import REMEDIATING
 from local_cloud.demo.received_notifications import LOST_ANSWER, hear_of_plan
-from local_cloud.demo.scenario_context import Place, Stage
+from local_cloud.demo.scenario_context import NamedEnvironment, ScenarioContext
 from local_cloud.demo.tenant import CUSTOMER_CARE, OLD_APP, OPERATIONS
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
@@ -30,16 +30,16 @@ _BY_HAND = "manual_caller"
 _FEEDBACK = flow_id(CUSTOMER_CARE.name, "feedback")
 
 
-class Story:
+class DemoScenario:
     """The acts of the demo, in order."""
 
-    def __init__(self, stage: Stage, imported: Sequence[Place] = ()) -> None:
+    def __init__(self, stage: ScenarioContext, imported: Sequence[NamedEnvironment] = ()) -> None:
         """`imported` are environments of exported flows, remediated after all others."""
         self._stage = stage
         self._imported = imported
-        self._finish_line = FinishLine(stage)
+        self._finish_line = DeletionScene(stage)
         self._firewalls = Firewalls(stage)
-        self._refused_call = RefusedCall(stage)
+        self._refused_call = BlockedCallScene(stage)
         self._is_app_published = False
 
     @property
@@ -142,7 +142,7 @@ class Story:
         for environment in self._imported:
             await self._run("policy_event", environment)
 
-    async def _run(self, origin: str, environment: Place) -> str:
+    async def _run(self, origin: str, environment: NamedEnvironment) -> str:
         """Follow a remediation to every job's end: approve its plan, settle what people must.
 
         Returns its id.
@@ -187,7 +187,7 @@ class Story:
         )
         self._stage.note("Everybody is told that a plan waits for approval.")
 
-    async def _settle(self, identity: str, environment: Place) -> None:
+    async def _settle(self, identity: str, environment: NamedEnvironment) -> None:
         """Do what only people can do while the app works in an environment."""
         if environment is CUSTOMER_CARE:
             await self._refused_call.settle(identity)
@@ -207,7 +207,7 @@ class Story:
         await stage.app.post(f"remediations/{identity}/retry", {"flows": [_OLD_APP_FLOW]})
         stage.note("No interface can change a canvas app: the maker of Requests puts the copy in.")
 
-    def _is_over(self, identity: str, environment: Place) -> bool:
+    def _is_over(self, identity: str, environment: NamedEnvironment) -> bool:
         state = self._stage.watcher.environment_job(identity, environment.id)["state"]
         if not ENVIRONMENT_STATES[state].is_finished:
             return False

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from local_cloud.demo.app_client import App, AppRefusal
 from local_cloud.demo.display_text import plan_in_words
 from local_cloud.demo.platform import Platform
-from local_cloud.demo.platform_requests import CallMeter
-from local_cloud.demo.progress import Progress
+from local_cloud.demo.platform_requests import RequestMeter
+from local_cloud.demo.progress import DemoProgress
 from local_cloud.demo.watcher import Watcher
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.remediation_states import RemediationState
@@ -23,11 +23,11 @@ _PATIENCE = 120.0
 _PAUSE, _PAUSES = 0.5, 3
 
 
-class StoryError(Exception):
+class ScenarioError(Exception):
     """What was expected did not happen; the text says what."""
 
 
-class Place(Protocol):
+class NamedEnvironment(Protocol):
     """An environment that the story speaks of."""
 
     @property
@@ -39,7 +39,7 @@ class Place(Protocol):
         """What it is called."""
 
 
-class Stage:
+class ScenarioContext:
     """The tenant, the app, and what is seen of both."""
 
     def __init__(self, platform: Platform, app: App, watcher: Watcher) -> None:
@@ -47,12 +47,12 @@ class Stage:
         self.platform = platform
         self.app = app
         self.watcher = watcher
-        self.meter = CallMeter(platform)
+        self.meter = RequestMeter(platform)
         #: What is told as soon as it is seen, whichever act is being played.
         self.observers: list[Callable[[], None]] = []
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> DemoProgress:
         """The picture that is shown."""
         return self.watcher.progress
 
@@ -60,22 +60,24 @@ class Stage:
         """Say what happens."""
         self.progress.note(text)
 
-    def job(self, environment: Place, flow: str) -> Json:
+    def job(self, environment: NamedEnvironment, flow: str) -> Json:
         """The flow job of an original as it was seen last; empty: there is none yet."""
         return self.progress.jobs.get((environment.id, flow), {})
 
-    def jobs(self, environment: Place) -> list[Json]:
+    def jobs(self, environment: NamedEnvironment) -> list[Json]:
         """All flow jobs of an environment."""
         return [job for (where, _), job in self.progress.jobs.items() if where == environment.id]
 
-    async def order(self, mode: str, environment: Place, flows: Sequence[str] = ()) -> str:
+    async def order(
+        self, mode: str, environment: NamedEnvironment, flows: Sequence[str] = ()
+    ) -> str:
         """Start a remediation by hand; its id. Sent again, it is the same order."""
         body = {"mode": mode, "environments": [environment.id], "flows": list(flows)}
         key = f"demo-{mode}-{environment.title}-{len(flows)}".replace(" ", "-")
         started = await self.app.post("remediations", body, key=key)
         return str(started["id"])
 
-    async def planned(self, identity: str, environment: Place) -> Json:
+    async def planned(self, identity: str, environment: NamedEnvironment) -> Json:
         """Wait for the plan of an environment, and say what it does."""
 
         def planned() -> Json | None:
@@ -123,5 +125,5 @@ class Stage:
             if (now := self.watcher.picture()) != picture:
                 picture, changed = now, began
             elif began - changed > _PATIENCE:
-                raise StoryError(f"nothing changed for {_PATIENCE:.0f} s: not seen: {what}")
+                raise ScenarioError(f"nothing changed for {_PATIENCE:.0f} s: not seen: {what}")
             await asyncio.sleep(max(_PAUSE, _PAUSES * (time.monotonic() - began)))

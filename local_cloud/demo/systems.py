@@ -12,7 +12,7 @@ APPLICATION_VAULT = "kv-contoso-apps"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutsideSystem:
+class ExternalSystem:
     """A system outside Power Platform that calls a flow."""
 
     name: str
@@ -50,12 +50,12 @@ def site_id(name: str) -> str:
     return f"{GROUP}/Microsoft.Web/sites/{name}"
 
 
-def _operations(flow: str, name: str, **held: object) -> OutsideSystem:
-    return OutsideSystem(name=name, environment=operations.NAME, flow=flow, **held)  # type: ignore[arg-type]  # the fields above
+def _operations(flow: str, name: str, **held: object) -> ExternalSystem:
+    return ExternalSystem(name=name, environment=operations.NAME, flow=flow, **held)  # type: ignore[arg-type]  # the fields above
 
 
-def _customer_care(flow: str, name: str, **held: object) -> OutsideSystem:
-    return OutsideSystem(name=name, environment=customer_care.NAME, flow=flow, **held)  # type: ignore[arg-type]  # the fields above
+def _customer_care(flow: str, name: str, **held: object) -> ExternalSystem:
+    return ExternalSystem(name=name, environment=customer_care.NAME, flow=flow, **held)  # type: ignore[arg-type]  # the fields above
 
 
 SYSTEMS = (

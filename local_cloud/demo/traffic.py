@@ -13,9 +13,9 @@ from typing import Any
 
 import aiohttp
 
-from local_cloud.demo.call_log import Account, Call
+from local_cloud.demo.call_log import LoggedCall, TrafficCallLog
 from local_cloud.demo.platform import Platform
-from local_cloud.demo.systems import APPLICATION_VAULT, OutsideSystem
+from local_cloud.demo.systems import APPLICATION_VAULT, ExternalSystem
 
 USER_AGENT = "demo-traffic"
 _AUDIENCE = "https://service.flow.microsoft.com/"
@@ -48,11 +48,11 @@ class Traffic:
         self._platform = platform
         self._tasks: list[asyncio.Task[None]] = []
         self._is_over = asyncio.Event()
-        self.account = Account()
+        self.account = TrafficCallLog()
 
     def start(
         self,
-        systems: Sequence[OutsideSystem],
+        systems: Sequence[ExternalSystem],
         by_hand: Sequence[StartedByHand],
         events: Sequence[RepeatedEvent],
     ) -> None:
@@ -77,7 +77,7 @@ class Traffic:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def held(self, system: OutsideSystem) -> str:
+    async def held(self, system: ExternalSystem) -> str:
         """What stands at this moment where a system holds its URL."""
         if system.secret:
             return await self._platform.read_secret(APPLICATION_VAULT, system.secret)
@@ -92,8 +92,8 @@ class Traffic:
             except TimeoutError:
                 continue
 
-    async def _call(self, system: OutsideSystem) -> None:
-        call = Call(tracking_id=str(uuid.uuid4()), caller=system.name)
+    async def _call(self, system: ExternalSystem) -> None:
+        call = LoggedCall(tracking_id=str(uuid.uuid4()), caller=system.name)
         held = await self.held(system)
         self.account.held(system.name, held)
         url = str(json.loads(held)["url"]) if system.is_json else held

@@ -10,8 +10,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from local_cloud.demo.progress import Progress
-from shared.domain.jobs.flow_states import JobState
+from local_cloud.demo.progress import DemoProgress
+from shared.domain.jobs.flow_states import FlowJobState
 
 _NOTES = 5
 _PER_SECOND = 4
@@ -24,7 +24,7 @@ _STYLES = {
 }
 
 
-async def show[T](console: Console, progress: Progress, work: Coroutine[Any, Any, T]) -> T:
+async def show[T](console: Console, progress: DemoProgress, work: Coroutine[Any, Any, T]) -> T:
     """Await the work and show how far it is."""
     if not console.is_terminal:
         progress.listeners.append(
@@ -41,7 +41,7 @@ async def show[T](console: Console, progress: Progress, work: Coroutine[Any, Any
     return task.result()
 
 
-def picture(progress: Progress) -> Group:
+def picture(progress: DemoProgress) -> Group:
     """The whole picture."""
     return Group(
         _steps(progress),
@@ -52,7 +52,7 @@ def picture(progress: Progress) -> Group:
     )
 
 
-def _steps(progress: Progress) -> Panel:
+def _steps(progress: DemoProgress) -> Panel:
     lines = Table.grid(padding=(0, 1))
     for number, title in enumerate(progress.steps):
         if number < progress.done:
@@ -64,13 +64,13 @@ def _steps(progress: Progress) -> Panel:
     return Panel(lines, title=f"The story · {progress.seconds:.0f} s", border_style="cyan")
 
 
-def _middle(progress: Progress) -> Table:
+def _middle(progress: DemoProgress) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_row(_environments(progress), _jobs(progress), _traffic(progress))
     return grid
 
 
-def _environments(progress: Progress) -> Table:
+def _environments(progress: DemoProgress) -> Table:
     table = Table("Environment", "Policy", "On the customer's key", title="Environments")
     for line in progress.environments:
         migrating = " …" if line.is_migrating else ""
@@ -78,16 +78,16 @@ def _environments(progress: Progress) -> Table:
     return table
 
 
-def _jobs(progress: Progress) -> Table:
+def _jobs(progress: DemoProgress) -> Table:
     states = progress.states()
     table = Table("State", "Flows", title="Flow jobs")
-    for state in JobState:
+    for state in FlowJobState:
         if states[state]:
             table.add_row(Text(state, style=_STYLES.get(state, "")), str(states[state]))
     return table
 
 
-def _traffic(progress: Progress) -> Table:
+def _traffic(progress: DemoProgress) -> Table:
     account, lost = progress.account, len(progress.losses)
     table = Table("Calls", "", title="Traffic")
     table.add_row("sent", str(len(account.calls)))
@@ -101,7 +101,7 @@ def _traffic(progress: Progress) -> Table:
     return table
 
 
-def _notes(progress: Progress) -> Table | Text:
+def _notes(progress: DemoProgress) -> Table | Text:
     if not progress.notes:
         return Text("Starting the local cloud and the app …")
     lines = Table.grid(padding=(0, 2))

@@ -4,7 +4,7 @@ from typing import Any
 
 from local_cloud.demo.app_client import App
 from local_cloud.demo.platform import Platform
-from local_cloud.demo.progress import EnvironmentLine, Progress
+from local_cloud.demo.progress import DemoProgress, EnvironmentLine
 from local_cloud.demo.traffic import USER_AGENT, Traffic
 
 type Json = dict[str, Any]
@@ -21,7 +21,7 @@ class Watcher:
         self._platform = platform
         self._traffic = traffic
         self._environments = environments
-        self.progress = Progress(account=traffic.account)
+        self.progress = DemoProgress(account=traffic.account)
         #: Remediations with their jobs, newest first, as the app showed them last.
         self.remediations: list[Json] = []
 

@@ -45,7 +45,7 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class InvocationOutcome:
     """How an invocation ended."""
 
     succeeded: bool
@@ -85,7 +85,7 @@ class Worker:
         self._thread.start()
         return await self._on_worker_loop(self._start())
 
-    async def invoke(self, invocation: Invocation) -> Outcome:
+    async def invoke(self, invocation: Invocation) -> InvocationOutcome:
         """Run one function; a failure of any kind is logged and is an outcome, never raised."""
         invocation_id = str(uuid.uuid4())
         name = invocation.function.name
@@ -112,11 +112,11 @@ class Worker:
         if failure:
             fields |= {"failure": failure, "stack_trace": stack}
             _LOGGER.error("function failed", extra=fields)
-            return Outcome(succeeded=False)
+            return InvocationOutcome(succeeded=False)
         _LOGGER.info("function succeeded", extra=fields)
-        return Outcome(succeeded=True, value=value)
+        return InvocationOutcome(succeeded=True, value=value)
 
-    def _ended(self, function: Function, invocation_id: str) -> Outcome:
+    def _ended(self, function: Function, invocation_id: str) -> InvocationOutcome:
         """Have the worker restarted, as the real host does: what else it does ends as well."""
         name = function.name
         fields = {"function": name, "trigger": _kind(function), "invocation_id": invocation_id}
@@ -125,7 +125,7 @@ class Worker:
         neighbours = sorted(self.running.values())
         _LOGGER.error("worker restarted", extra={"function": name, "running": neighbours})
         asyncio.get_running_loop().call_later(_LAST_WORDS, self._restart)
-        return Outcome(succeeded=False, is_last=True)
+        return InvocationOutcome(succeeded=False, is_last=True)
 
     def stop(self) -> None:
         """End the worker's threads; only when nothing is running any more."""

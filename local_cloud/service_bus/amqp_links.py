@@ -13,7 +13,7 @@ from local_cloud.service_bus.amqp_message import (
     write_delivery,
     write_message,
 )
-from local_cloud.service_bus.amqp_outcomes import ACCEPTED, Outcome, OutcomeCode, rejected
+from local_cloud.service_bus.amqp_outcomes import ACCEPTED, AmqpOutcome, AmqpOutcomeCode, rejected
 from local_cloud.service_bus.amqp_session import Delivery, ReceivingEnd, SendingEnd
 from local_cloud.service_bus.amqp_types import (
     NULL,
@@ -53,7 +53,7 @@ class RequestLink:
         self._end.settle(delivery, self._reply(delivery.payload))
         self._end.keep_credit(_SEND_CREDIT)
 
-    def _reply(self, payload: bytes) -> Outcome:
+    def _reply(self, payload: bytes) -> AmqpOutcome:
         if self.replies is None:
             return rejected("amqp:precondition-failed", "no link is attached for the reply")
         try:
@@ -98,7 +98,7 @@ class SendLink:
         self._end.settle(delivery, self._enqueue(delivery))
         self._end.keep_credit(_SEND_CREDIT)
 
-    def _enqueue(self, delivery: Delivery) -> Outcome:
+    def _enqueue(self, delivery: Delivery) -> AmqpOutcome:
         """Enqueues a message, or all messages of a batch."""
         size = len(delivery.payload)
         if size > MAX_MESSAGE_SIZE:
@@ -147,7 +147,7 @@ class ReceiveLink:
         """Gives unused credit back, if the client has asked for it."""
         self._end.finish_drain()
 
-    def _settle(self, tag: bytes, outcome: Outcome) -> Outcome:
+    def _settle(self, tag: bytes, outcome: AmqpOutcome) -> AmqpOutcome:
         """Settles a message as the client says and confirms with the same outcome.
 
         Since 7.15 the SDK waits for that confirmation; a refusal is `rejected` with an error.
@@ -156,18 +156,18 @@ class ReceiveLink:
             self._apply(UUID(bytes_le=tag), outcome)
         except MessageLockLost as error:
             return rejected("com.microsoft:message-lock-lost", f"The lock is lost: {error}.")
-        return Outcome(code=outcome.code)
+        return AmqpOutcome(code=outcome.code)
 
-    def _apply(self, token: UUID, outcome: Outcome) -> None:
+    def _apply(self, token: UUID, outcome: AmqpOutcome) -> None:
         match outcome.code:
-            case OutcomeCode.ACCEPTED:
+            case AmqpOutcomeCode.ACCEPTED:
                 self._queue.complete(token)
-            case OutcomeCode.RELEASED:
+            case AmqpOutcomeCode.RELEASED:
                 self._queue.release(token)
-            case OutcomeCode.REJECTED:
+            case AmqpOutcomeCode.REJECTED:
                 dead_lettering, amend = _dead_lettering(outcome.field(0))
                 self._queue.dead_letter(token, dead_lettering, amend)
-            case OutcomeCode.MODIFIED:
+            case AmqpOutcomeCode.MODIFIED:
                 is_undeliverable_here = decode(outcome.field(1))
                 settle = self._queue.defer if is_undeliverable_here else self._queue.abandon
                 settle(token, amendment(entries(outcome.field(2))))

@@ -17,7 +17,7 @@ from local_cloud.service_bus.amqp_types import (
 _ERROR = 0x1D
 
 
-class OutcomeCode(IntEnum):
+class AmqpOutcomeCode(IntEnum):
     """How a delivery ended, under the code that describes it."""
 
     ACCEPTED = 0x24
@@ -27,10 +27,10 @@ class OutcomeCode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class AmqpOutcome:
     """An outcome with its fields, which are still encoded."""
 
-    code: OutcomeCode
+    code: AmqpOutcomeCode
     fields: tuple[bytes, ...] = ()
 
     def field(self, index: int) -> bytes:
@@ -42,12 +42,12 @@ class Outcome:
         return described(self.code, list_of(self.fields))
 
 
-ACCEPTED = Outcome(code=OutcomeCode.ACCEPTED)
+ACCEPTED = AmqpOutcome(code=AmqpOutcomeCode.ACCEPTED)
 
 
-def rejected(condition: str, description: str) -> Outcome:
+def rejected(condition: str, description: str) -> AmqpOutcome:
     """Returns the outcome of what is refused, with why."""
-    return Outcome(code=OutcomeCode.REJECTED, fields=(error_value(condition, description),))
+    return AmqpOutcome(code=AmqpOutcomeCode.REJECTED, fields=(error_value(condition, description),))
 
 
 def error_value(condition: str, description: str) -> bytes:
@@ -56,7 +56,7 @@ def error_value(condition: str, description: str) -> bytes:
     return described(_ERROR, list_of([symbol(condition), string(description), info]))
 
 
-def read_outcome(state: bytes) -> Outcome | None:
+def read_outcome(state: bytes) -> AmqpOutcome | None:
     """Returns the outcome that a delivery state is; None for null and for states under way.
 
     Raises `MalformedValue`.
@@ -64,6 +64,6 @@ def read_outcome(state: bytes) -> Outcome | None:
     if state == NULL:
         return None
     code, fields = described_value(state)
-    if code not in set(OutcomeCode):
+    if code not in set(AmqpOutcomeCode):
         return None
-    return Outcome(code=OutcomeCode(code), fields=tuple(elements(fields)))
+    return AmqpOutcome(code=AmqpOutcomeCode(code), fields=tuple(elements(fields)))

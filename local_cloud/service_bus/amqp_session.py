@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from local_cloud.service_bus.amqp_frames import MAX_FRAME_SIZE, Frame, Performative, write_frame
-from local_cloud.service_bus.amqp_outcomes import Outcome, error_value, read_outcome
+from local_cloud.service_bus.amqp_outcomes import AmqpOutcome, error_value, read_outcome
 from local_cloud.service_bus.amqp_types import (
     NULL,
     Constructor,
@@ -63,7 +63,7 @@ class ReceivingEnd:
                 link_credit=uint(credit),
             )
 
-    def settle(self, delivery: Delivery, outcome: Outcome) -> None:
+    def settle(self, delivery: Delivery, outcome: AmqpOutcome) -> None:
         """Tells the client what has become of its message, unless it does not want to know."""
         if not delivery.is_settled:
             self.session.send(
@@ -102,7 +102,7 @@ class SendingEnd:
         self.session = session
         self.attach = attach
         #: Called with the tag of a delivery and the client's outcome; returns the answer to that.
-        self.on_outcome: Callable[[bytes, Outcome], Outcome] = lambda _, outcome: outcome
+        self.on_outcome: Callable[[bytes, AmqpOutcome], AmqpOutcome] = lambda _, outcome: outcome
         self.credit = 0
         self._handle = attach.encoded("handle")
         self._delivery_count = 0

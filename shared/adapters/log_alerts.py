@@ -1,15 +1,15 @@
 """Notifies people through the log: one line of level ERROR, which an alert finds by its code."""
 
-from shared.domain.alert import Notice
+from shared.domain.alert import Alert
 from shared.log_fields import product_log
 
 log = product_log(__name__)
 
 
-class LogNotices:
+class LogAlertSender:
     """Notices as lines of the log."""
 
-    async def tell(self, notice: Notice) -> None:
+    async def tell(self, notice: Alert) -> None:
         """Write the line."""
         row = "/".join(notice.row)
         log.error(

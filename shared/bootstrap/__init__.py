@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from weakref import WeakKeyDictionary
 
 from shared.bootstrap.core_services import build_archive, build_ground, build_messages
-from shared.bootstrap.microsoft_services import Outside
+from shared.bootstrap.microsoft_services import MicrosoftServices
 from shared.bootstrap.notification_channels import build_channels
 from shared.services import Services, on_platform
 from shared.settings import Settings
@@ -56,13 +56,13 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     cannot work.
     """
     from shared.adapters.functions_host.function_keys import HostFunctionKeys
-    from shared.adapters.log_alerts import LogNotices
+    from shared.adapters.log_alerts import LogAlertSender
     from shared.callers import caller_kinds
     from shared.firewalls import firewall_kinds
     from shared.tables import Tables
 
     ground = build_ground(settings, closing)
-    outside = Outside(ground)
+    outside = MicrosoftServices(ground)
     ports = outside.ports()
     return Services(
         settings=settings,
@@ -70,7 +70,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         tables=Tables(ground.store),
         archive=build_archive(ground),
         messages=build_messages(ground),
-        notices=LogNotices(),
+        notices=LogAlertSender(),
         function_keys=HostFunctionKeys(ground.http, ground.clock, settings.own_address),
         calls=outside.flow_budget,
         channels=build_channels(ground),

@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
     from shared.adapters.http.client import HttpClient
-    from shared.adapters.state.request_budget import CallBudget
+    from shared.adapters.state.request_budget import StoredRequestBudget
     from shared.adapters.state.store_clock import StoreClock
-    from shared.circuit_breakers import Circuits
+    from shared.circuit_breakers import CircuitBreakers
     from shared.ports import (
         Archive,
         Clock,
-        Messages,
+        MessageSender,
         Store,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class CoreServices:
     """What everything else stands on."""
 
     settings: Settings
@@ -32,29 +32,29 @@ class Ground:
     #: The time by the store, for all that instances share: leases, budgets, dates in rows.
     clock: "Clock"
     store: "Store"
-    circuits: "Circuits"
+    circuits: "CircuitBreakers"
     http: "HttpClient"
 
-    def budget(self, name: str, calls: int, **limits: int) -> "CallBudget":
+    def budget(self, name: str, calls: int, **limits: int) -> "StoredRequestBudget":
         """Return this instance's share of a budget that all instances keep together.
 
         `calls` a minute; `limits` are of `BudgetLimit`.
         """
-        from shared.adapters.state.request_budget import CallBudget
+        from shared.adapters.state.request_budget import StoredRequestBudget
         from shared.adapters.state.request_ledger import BudgetLimit
 
         window = timedelta(minutes=1)
         limit = BudgetLimit(name=name, calls=calls, window=window, **limits)
-        return CallBudget(self.store, self.clock, limit)
+        return StoredRequestBudget(self.store, self.clock, limit)
 
 
-def build_ground(settings: Settings, closing: AsyncExitStack) -> Ground:
+def build_ground(settings: Settings, closing: AsyncExitStack) -> CoreServices:
     """Return it as the settings describe. Raises `ValueError` for settings that cannot work."""
     from shared.adapters.entra.identity import application_credential
     from shared.adapters.http.client import HttpClient, default_transport
     from shared.adapters.state.store_clock import StoreClock
     from shared.adapters.system_clock import SystemClock
-    from shared.circuit_breakers import Circuits
+    from shared.circuit_breakers import CircuitBreakers
     from shared.tables import Tables
 
     if not settings.subscription_ids:
@@ -64,10 +64,10 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> Ground:
     # A file on this machine answers without a Date: its time is the machine's.
     clock = StoreClock(SystemClock())
     store = _store(settings, credential, closing, clock)
-    circuits = Circuits(Tables(store), clock, settings)
+    circuits = CircuitBreakers(Tables(store), clock, settings)
     http = HttpClient(default_transport(), circuits)
     closing.push_async_callback(http.close)
-    return Ground(
+    return CoreServices(
         settings=settings,
         closing=closing,
         credential=credential,
@@ -99,7 +99,7 @@ def _store(
     return file
 
 
-def build_archive(ground: Ground) -> "Archive":
+def build_archive(ground: CoreServices) -> "Archive":
     """Return where definitions are kept: Blobs, or sealed files in a folder."""
     settings = ground.settings
     if settings.storage_account:
@@ -116,7 +116,7 @@ def build_archive(ground: Ground) -> "Archive":
     return FolderArchive(settings.state_folder / "archive", settings.archive_key)
 
 
-def build_messages(ground: Ground) -> "Messages":
+def build_messages(ground: CoreServices) -> "MessageSender":
     """Return the way to the queues."""
     from shared.adapters.bus.service_bus import (
         ServiceBusMessages,

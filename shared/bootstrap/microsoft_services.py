@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from shared.bootstrap.core_services import Ground
-from shared.ports import FlowAccess, FlowPages, PlatformPorts, Secrets, ServiceTags
+from shared.bootstrap.core_services import CoreServices
+from shared.ports import FlowPages, FlowsAsServiceAccount, PlatformPorts, Secrets, ServiceTags
 
 if TYPE_CHECKING:
     from shared.adapters.flow_service.service import FlowService
-    from shared.adapters.http.client import Service
-    from shared.adapters.state.request_budget import CallBudget
+    from shared.adapters.http.client import HttpService
+    from shared.adapters.state.request_budget import StoredRequestBudget
 
 #: Where the app lies; a path that is whole already stays what it is.
 _APP = Path(__file__).parents[2]
@@ -19,15 +19,15 @@ _APP = Path(__file__).parents[2]
 _RISES_TO = 4
 
 
-class Outside:
+class MicrosoftServices:
     """The services of Microsoft that the adapters share, each with its audience and its budget."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: CoreServices) -> None:
         from shared.adapters.azure import key_vault
         from shared.adapters.azure import resource_manager as arm
         from shared.adapters.dataverse.web_api import Dataverse
         from shared.adapters.flow_service import service as flow_service
-        from shared.adapters.http.client import Service
+        from shared.adapters.http.client import HttpService
         from shared.adapters.power_platform import admin as power_platform_admin
 
         settings = ground.settings
@@ -42,19 +42,19 @@ class Outside:
             writes_an_hour=writes,
             calls_a_day=settings.flow_service_calls_per_day,
         )
-        self._flows = Service(
+        self._flows = HttpService(
             name="Flow service",
             scope=flow_service.SCOPE,
             credential=ground.credential,
             budget=self.flow_budget,
         )
-        self.resource_manager = Service(
+        self.resource_manager = HttpService(
             name="Azure Resource Manager",
             scope=arm.SCOPE,
             credential=ground.credential,
             budget=ground.budget("resource-manager", settings.resource_manager_calls_per_minute),
         )
-        self.power_platform = Service(
+        self.power_platform = HttpService(
             name="Power Platform admin API",
             scope=power_platform_admin.SCOPE,
             credential=ground.credential,
@@ -66,8 +66,8 @@ class Outside:
             ground.http, self.power_platform, ground.clock
         )
         self.flow_service = self._flow_service(self._flows)
-        vaults = Service(name="Key Vault", scope=key_vault.SCOPE, credential=ground.credential)
-        self.vaults = key_vault.VaultContents(ground.http, vaults)
+        vaults = HttpService(name="Key Vault", scope=key_vault.SCOPE, credential=ground.credential)
+        self.vaults = key_vault.VaultClient(ground.http, vaults)
         self.dataverse = Dataverse(ground.http, ground.credential, self._dataverse_budget)
         self.resources = arm.ResourceManager(
             ground.http, self.resource_manager, settings.subscription_ids
@@ -82,11 +82,14 @@ class Outside:
         from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
         from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
         from shared.adapters.dataverse.organization import DataverseOrganization
-        from shared.adapters.dataverse.principals import DataversePrincipals
+        from shared.adapters.dataverse.principals import DataversePrincipalDirectory
         from shared.adapters.dataverse.sharing import DataverseSharing
         from shared.adapters.dataverse.solutions import DataverseSolutions
         from shared.adapters.dataverse.workflows import DataverseWorkflows
-        from shared.adapters.flow_service.flows import FlowServiceReports, FlowServiceSwitch
+        from shared.adapters.flow_service.flows import (
+            FlowServiceNonSolutionFlows,
+            FlowServiceReports,
+        )
         from shared.adapters.flow_service.placement import FlowServicePlacement
         from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
         from shared.adapters.power_apps.connections import PowerAppsConnections
@@ -98,12 +101,12 @@ class Outside:
             flow_reports=FlowServiceReports(self.flow_service),
             flow_pages=self._flow_pages(),
             flow_access=self._flow_access(secrets),
-            flow_switch=FlowServiceSwitch(self.flow_service),
+            flow_switch=FlowServiceNonSolutionFlows(self.flow_service),
             flow_placement=FlowServicePlacement(self.flow_service),
             workflows=DataverseWorkflows(dataverse),
             connection_references=DataverseConnectionReferences(dataverse),
             flow_sharing=DataverseSharing(dataverse),
-            principals=DataversePrincipals(dataverse),
+            principals=DataversePrincipalDirectory(dataverse),
             solutions=DataverseSolutions(dataverse),
             environment_variables=DataverseEnvironmentVariables(dataverse),
             app_settings=SiteAppSettings(self.resources),
@@ -118,7 +121,7 @@ class Outside:
             organization=DataverseOrganization(dataverse),
         )
 
-    def _flow_service(self, service: "Service") -> "FlowService":
+    def _flow_service(self, service: "HttpService") -> "FlowService":
         from shared.adapters.flow_service.service import FlowService
 
         return FlowService(self._ground.http, service, self._environments)
@@ -135,32 +138,32 @@ class Outside:
 
     def _flow_pages(self) -> FlowPages:
         """Return the lists of flows by pages; those of the flow service have a small budget."""
-        from shared.adapters.flow_service.pages import OwnShare, ServiceFlowPages
+        from shared.adapters.flow_service.pages import NestedBudget, ServiceFlowPages
 
         ground = self._ground
         calls = ground.settings.reconciliation_calls_per_minute
-        share = OwnShare(ground.budget("reconciliation", calls), self.flow_budget)
+        share = NestedBudget(ground.budget("reconciliation", calls), self.flow_budget)
         listing = self._flow_service(replace(self._flows, budget=share))
         return ServiceFlowPages(self.dataverse, listing)
 
-    def _flow_access(self, secrets: Secrets) -> FlowAccess:
+    def _flow_access(self, secrets: Secrets) -> FlowsAsServiceAccount:
         """Return the access to flows: the application's, and the operator's if there is one."""
-        from shared.adapters.entra.identity import OperatorCredential, OperatorSettings
-        from shared.adapters.entra.no_service_account import NoOperator
-        from shared.adapters.flow_service.access import FlowServiceAccess
+        from shared.adapters.entra.identity import ServiceAccountCredential, ServiceAccountSettings
+        from shared.adapters.entra.no_service_account import NoServiceAccount
+        from shared.adapters.flow_service.access import FlowServiceAccountFlows
 
         settings = self._ground.settings
-        operator: OperatorCredential | NoOperator = NoOperator()
+        operator: ServiceAccountCredential | NoServiceAccount = NoServiceAccount()
         if settings.operator_client_id:
-            chosen = OperatorSettings(
+            chosen = ServiceAccountSettings(
                 tenant_id=settings.tenant_id,
                 client_id=settings.operator_client_id,
                 cache_secret=settings.operator_token_cache_secret,
             )
-            operator = OperatorCredential(chosen, secrets)
+            operator = ServiceAccountCredential(chosen, secrets)
         as_operator = self._flow_service(replace(self._flows, credential=operator))
-        return FlowServiceAccess(self.flow_service, as_operator, operator)
+        return FlowServiceAccountFlows(self.flow_service, as_operator, operator)
 
-    def _dataverse_budget(self, url: str) -> "CallBudget":
+    def _dataverse_budget(self, url: str) -> "StoredRequestBudget":
         host = urlsplit(url).hostname or url
         return self._ground.budget(host, self._ground.settings.dataverse_calls_per_minute)

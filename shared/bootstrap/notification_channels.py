@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from shared.bootstrap.core_services import Ground
+from shared.bootstrap.core_services import CoreServices
 from shared.domain.plans.channel_settings import (
     EVENT_GRID_TOPIC,
     TEAMS_WEBHOOK,
@@ -12,50 +12,57 @@ from shared.domain.plans.channel_settings import (
     check_key,
 )
 from shared.errors import UnusableSetting
-from shared.ports import Channel, UnusableChannel
+from shared.ports import NotificationChannel, UnusableChannel
 
 
-def build_channels(ground: Ground) -> tuple[Channel, ...]:
+def build_channels(ground: CoreServices) -> tuple[NotificationChannel, ...]:
     """Return them; nothing is called yet.
 
     A channel whose settings cannot be used is an `UnusableChannel`: it costs the app nothing else.
     """
     from shared.adapters.channels import event_grid
-    from shared.adapters.channels.log import LogChannel
+    from shared.adapters.channels.log import LogNotificationChannel
     from shared.adapters.channels.teams import TeamsWorkflow
     from shared.adapters.channels.webhook import SignedWebhook
-    from shared.adapters.http.client import Service
+    from shared.adapters.http.client import HttpService
 
     settings = ground.settings
     # The notifier decides when a channel is tried again.
     http = ground.http.without_circuits()
 
-    def topic() -> Channel:
+    def topic() -> NotificationChannel:
         address = check_address(
             EVENT_GRID_TOPIC, settings.event_grid_topic, domain=event_grid.DOMAIN
         )
-        service = Service(name="Event Grid", scope=event_grid.SCOPE, credential=ground.credential)
+        service = HttpService(
+            name="Event Grid", scope=event_grid.SCOPE, credential=ground.credential
+        )
         return event_grid.EventGridTopic(http, service, address)
 
-    def webhook() -> Channel:
+    def webhook() -> NotificationChannel:
         address = check_address(WEBHOOK, settings.webhook)
         key = check_key(WEBHOOK_SECRET, settings.webhook_secret)
-        return SignedWebhook(http, Service(name="Webhook", scope="", credential=None), address, key)
+        return SignedWebhook(
+            http, HttpService(name="Webhook", scope="", credential=None), address, key
+        )
 
-    def teams() -> Channel:
+    def teams() -> NotificationChannel:
         address = check_address(TEAMS_WEBHOOK, settings.teams_webhook)
-        service = Service(name="Teams webhook", scope="", credential=None)
+        service = HttpService(name="Teams webhook", scope="", credential=None)
         return TeamsWorkflow(http, service, address)
 
-    wanted: list[tuple[str, str, Callable[[], Channel]]] = [
+    wanted: list[tuple[str, str, Callable[[], NotificationChannel]]] = [
         ("event_grid", settings.event_grid_topic, topic),
         ("webhook", settings.webhook, webhook),
         ("teams", settings.teams_webhook, teams),
     ]
-    return (LogChannel(), *(_built(name, build) for name, value, build in wanted if value))
+    return (
+        LogNotificationChannel(),
+        *(_built(name, build) for name, value, build in wanted if value),
+    )
 
 
-def _built(name: str, build: Callable[[], Channel]) -> Channel:
+def _built(name: str, build: Callable[[], NotificationChannel]) -> NotificationChannel:
     try:
         return build()
     except UnusableSetting as err:

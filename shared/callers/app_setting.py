@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from shared.callers.search import Refusals, callers_in, left_with_readings
-from shared.domain.callers.caller import Caller, CallerValue
-from shared.domain.callers.search_position import Search
+from shared.callers.search import UnreadableCallers, callers_in, left_with_readings
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.callers.unchanged_content import digest
 from shared.domain.environment import Environment
-from shared.domain.permissions import Needs
-from shared.errors import Conflict, NotFound, Refused
+from shared.domain.permissions import RequiredPermissions
+from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import AppSettings, Secrets, Site
 
 _REFERENCE = re.compile(r"\s*@Microsoft\.KeyVault\((?P<inside>.*)\)\s*", re.IGNORECASE | re.DOTALL)
@@ -28,7 +28,7 @@ _SECRET_URI = re.compile(
     re.IGNORECASE,
 )
 #: What lets the app in: infra/modules/caller-group.bicep.
-_NEEDS = Needs(
+_NEEDS = RequiredPermissions(
     remedy="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
     resource_type="Microsoft.Web/sites",
     api_version="2024-11-01",
@@ -58,11 +58,11 @@ class _Watched:
     #: Vault and name in lower case → URL of the vault, and name.
     places: Mapping[tuple[str, str], tuple[str, str]]
     #: Vaults, in lower case, that let the app list nothing.
-    closed: Mapping[str, Refused]
+    closed: Mapping[str, PlatformError]
 
 
 class AppSettingCallers:
-    """Implements `CallerKind` and `WritesTogether`.
+    """Implements `CallerKind` and `WritesWholeResource`.
 
     Addresses are `app's resource id|setting`.
     """
@@ -83,14 +83,14 @@ class AppSettingCallers:
     async def find(
         self,
         environments: Sequence[Environment],  # noqa: ARG002 -- apps lie outside them
-        search: Search | None = None,
+        search: CallerSearchPosition | None = None,
     ) -> AsyncIterator[Caller]:
         """Yield every setting with a trigger URL in it, or pinned to a secret that has one.
 
         A reference that follows its secret is no caller: the secret is.
         """
-        search = search or Search()
-        refusals = Refusals(search, self.needs.remedy)
+        search = search or CallerSearchPosition()
+        refusals = UnreadableCallers(search, self.needs.remedy)
         watched: _Watched | None = None
         sites = await self._settings.sites()
         readings = left_with_readings(search, sites, _site_id, self._read_site)
@@ -100,7 +100,7 @@ class AppSettingCallers:
                     settings = await reading
                 except NotFound:
                     continue  # deleted since it was listed
-                except Refused as err:
+                except PlatformError as err:
                     refusals.add(f"app {site.name}", err)
                     continue
                 for name, value in settings.items():
@@ -109,7 +109,7 @@ class AppSettingCallers:
                         watched = await self._watched() if watched is None else watched
                         try:
                             value = await self._pinned(reference, watched)
-                        except Refused as err:
+                        except PlatformError as err:
                             refusals.add(f"secret {reference.name} in {reference.vault}", err)
                             continue
                     for caller in callers_in(value, _place(site, name, reference)):
@@ -119,18 +119,18 @@ class AppSettingCallers:
     async def _read_site(self, site: Site) -> Mapping[str, str]:
         return await self._settings.read(site.id)
 
-    async def read(self, caller: Caller) -> CallerValue:
+    async def read(self, caller: Caller) -> CallerContent:
         """Return the setting, with a digest of all settings as its ETag; raises `NotFound`."""
         try:
             return (await self.read_all([caller]))[caller.address]
         except KeyError:
             raise NotFound(f"There is no {caller.label} any more") from None
 
-    async def write(self, caller: Caller, value: CallerValue) -> None:
+    async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace one setting among all, as `write_all` does."""
         await self.write_all([(caller, value)])
 
-    async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerValue]:
+    async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
         """Return settings of one app by address, all with a digest of all settings as their ETag.
 
         Those that are gone are left out.
@@ -141,7 +141,7 @@ class AppSettingCallers:
             return {}
         return _values(settings, callers)
 
-    async def write_all(self, values: Sequence[tuple[Caller, CallerValue]]) -> None:
+    async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
         """Replace some settings of one app among all: one restart.
 
         Raises `Conflict` if any of its settings changed meanwhile, `NotFound` if the app is gone. A
@@ -165,13 +165,13 @@ class AppSettingCallers:
 
     async def _watched(self) -> _Watched:
         places: dict[tuple[str, str], tuple[str, str]] = {}
-        closed: dict[str, Refused] = {}
+        closed: dict[str, PlatformError] = {}
         async for vault_url in self._secrets.vaults():
             vault = urlsplit(vault_url).netloc.partition(".")[0].lower()
             try:
                 async for name in self._secrets.list(vault_url):
                     places[vault, name.lower()] = (vault_url, name)
-            except Refused as err:
+            except PlatformError as err:
                 closed[vault] = err
         return _Watched(places, closed)
 
@@ -231,13 +231,13 @@ def _place(site: Site, name: str, reference: SecretReference | None) -> Caller:
     )
 
 
-def _values(settings: Mapping[str, str], callers: Sequence[Caller]) -> dict[str, CallerValue]:
+def _values(settings: Mapping[str, str], callers: Sequence[Caller]) -> dict[str, CallerContent]:
     site_id = _site_of(callers)
     addresses = {name: f"{site_id}|{name}" for name in settings}
     around = {addresses[name]: digest(addresses[name], text) for name, text in settings.items()}
     etag = digest(json.dumps(around, sort_keys=True))
     return {
-        caller.address: CallerValue(text=settings[_name_of(caller)], etag=etag, around=around)
+        caller.address: CallerContent(text=settings[_name_of(caller)], etag=etag, around=around)
         for caller in callers
         if _name_of(caller) in settings
     }

@@ -10,14 +10,14 @@ import json
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import timedelta
 
-from shared.callers.search import Refusals, environment_id
+from shared.callers.search import UnreadableCallers, environment_id
 from shared.domain.assessment.snapshots import CanvasApp
-from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import CHILD_REFERENCE
-from shared.domain.callers.search_position import Search
+from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.permissions import IN_POWER_PLATFORM
-from shared.errors import Blocked, NotFound, Refused, Unreadable
+from shared.errors import InvalidInput, JobBlocked, NotFound, PlatformError
 from shared.ports import CanvasApps
 from shared.reason import Reason
 
@@ -46,15 +46,15 @@ class CanvasAppCallers:
     async def find(
         self,
         environments: Sequence[Environment],
-        search: Search | None = None,
+        search: CallerSearchPosition | None = None,
     ) -> AsyncIterator[Caller]:
         """Yield every app that uses any flow."""
-        search = search or Search()
-        refusals = Refusals(search, self.needs.remedy)
+        search = search or CallerSearchPosition()
+        refusals = UnreadableCallers(search, self.needs.remedy)
         for environment in search.left(environments, environment_id):
             try:
                 apps = await self._apps.list_with_flows(environment.id)
-            except Refused as err:
+            except PlatformError as err:
                 refusals.add(f"canvas apps of {environment.display_name}", err)
                 continue
             except NotFound:
@@ -66,22 +66,24 @@ class CanvasAppCallers:
                 yield _caller(environment.id, app)
         refusals.tell()
 
-    async def read(self, caller: Caller) -> CallerValue:
-        """Return the flows that the app uses; raises `NotFound`, `Blocked` if they do not show."""
+    async def read(self, caller: Caller) -> CallerContent:
+        """Return the flows that the app uses; raises `NotFound`, `JobBlocked` if they do not
+        show.
+        """
         home, _, name = caller.address.partition("/")
         try:
             app = await self._apps.get(home, name)
-        except Unreadable as err:
-            raise Blocked(
+        except InvalidInput as err:
+            raise JobBlocked(
                 f"Which flows the {caller.label} uses cannot be read: {err}",
                 instruction=f"{BY_ITS_MAKER} Then retry.",
                 code=Reason.MANUAL_CALLER,
             ) from err
-        return CallerValue(text=_calls(app.flow_ids))
+        return CallerContent(text=_calls(app.flow_ids))
 
-    async def write(self, caller: Caller, value: CallerValue) -> None:  # noqa: ARG002 -- nothing is written
-        """Refuse: an app cannot be written. Raises `Blocked`."""
-        raise Blocked(
+    async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
+        """Refuse: an app cannot be written. Raises `JobBlocked`."""
+        raise JobBlocked(
             f"The {caller.label} cannot be pointed at another flow by the platform's interfaces.",
             instruction=f"{BY_ITS_MAKER} Then retry.",
             code=Reason.MANUAL_CALLER,

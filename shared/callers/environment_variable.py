@@ -9,15 +9,15 @@ See platform.md#environment-variables.
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
-from shared.callers.search import Refusals, callers_in, environment_id
-from shared.domain.callers.caller import Caller, CallerValue
-from shared.domain.callers.search_position import Search
+from shared.callers.search import UnreadableCallers, callers_in, environment_id
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow
 from shared.domain.permissions import IN_DATAVERSE
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.errors import NotFound, Refused
+from shared.errors import NotFound, PlatformError
 from shared.ports import (
     Environments,
     EnvironmentVariable,
@@ -55,27 +55,27 @@ class EnvironmentVariableCallers:
     async def find(
         self,
         environments: Sequence[Environment],
-        search: Search | None = None,
+        search: CallerSearchPosition | None = None,
     ) -> AsyncIterator[Caller]:
         """Yield every value and default with a trigger URL in it."""
-        search = search or Search()
-        refusals = Refusals(search, self.needs.remedy)
+        search = search or CallerSearchPosition()
+        refusals = UnreadableCallers(search, self.needs.remedy)
         for environment in search.left(environments, environment_id):
             if environment.dataverse_url is None:
                 continue
             try:
                 for caller in await self._found(environment):
                     yield caller
-            except Refused as err:
+            except PlatformError as err:
                 refusals.add(f"environment {environment.display_name}", err)
         refusals.tell()
 
-    async def read(self, caller: Caller) -> CallerValue:
+    async def read(self, caller: Caller) -> CallerContent:
         """Return the value or default; raises `NotFound`."""
         _, part, variable = await self._place(caller)
         return _value(variable, part)
 
-    async def write(self, caller: Caller, value: CallerValue) -> None:
+    async def write(self, caller: Caller, value: CallerContent) -> None:
         """Set it if it still has the ETag; raises `Conflict`, `NotFound`.
 
         What stands there already is not written again: the write may have ended half-way.
@@ -168,11 +168,11 @@ def _texts(variable: EnvironmentVariable) -> list[tuple[str, str]]:
     return [(part, text) for part, text in both if text]
 
 
-def _value(variable: EnvironmentVariable, part: str) -> CallerValue:
+def _value(variable: EnvironmentVariable, part: str) -> CallerContent:
     if part == VALUE and variable.value_id is not None and variable.value is not None:
-        return CallerValue(text=variable.value, etag=variable.value_etag)
+        return CallerContent(text=variable.value, etag=variable.value_etag)
     if part == DEFAULT and variable.default_value is not None:
-        return CallerValue(text=variable.default_value, etag=variable.definition_etag)
+        return CallerContent(text=variable.default_value, etag=variable.definition_etag)
     raise NotFound(f"The environment variable {variable.schema_name} has no {part} any more")
 
 

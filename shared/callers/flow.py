@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.callers.search import Refusals, environment_id
-from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue, flow_caller
-from shared.domain.callers.caller_edit import Mention, MentionKind, mentions_in
-from shared.domain.callers.search_position import Search
+from shared.callers.search import UnreadableCallers, environment_id
+from shared.domain.callers.caller import FILLED_IN, Caller, CallerContent, flow_caller
+from shared.domain.callers.caller_edit import FlowReference, FlowReferenceKind, mentions_in
+from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
-from shared.domain.flow import Workflow, WorkflowChange
+from shared.domain.flow import Workflow, WorkflowUpdate
 from shared.domain.permissions import IN_DATAVERSE
-from shared.errors import Refused
+from shared.errors import PlatformError
 from shared.ports import Environments, Workflows
 
 MANAGED = (
@@ -37,11 +37,11 @@ class FlowCallers:
     async def find(
         self,
         environments: Sequence[Environment],
-        search: Search | None = None,
+        search: CallerSearchPosition | None = None,
     ) -> AsyncIterator[Caller]:
         """Yield every cloud flow with a trigger URL or a child flow in it."""
-        search = search or Search()
-        refusals = Refusals(search, self.needs.remedy)
+        search = search or CallerSearchPosition()
+        refusals = UnreadableCallers(search, self.needs.remedy)
         for environment in search.left(environments, environment_id):
             if environment.dataverse_url is None:
                 continue
@@ -49,7 +49,7 @@ class FlowCallers:
                 async for workflow in self._workflows.list(environment):
                     for caller in self.callers_in(environment, workflow):
                         yield caller
-            except Refused as err:
+            except PlatformError as err:
                 refusals.add(f"environment {environment.display_name}", err)
         refusals.tell()
 
@@ -64,24 +64,24 @@ class FlowCallers:
             if part:
                 yield replace(
                     flow_caller(environment.id, workflow.workflow_id, workflow.name),
-                    trigger_url_ids=_ids(part, MentionKind.TRIGGER_URL),
+                    trigger_url_ids=_ids(part, FlowReferenceKind.TRIGGER_URL),
                     retired_url_ids=frozenset(mention.id for mention in part if mention.is_retired),
-                    child_flow_ids=_ids(part, MentionKind.CHILD_FLOW),
+                    child_flow_ids=_ids(part, FlowReferenceKind.CHILD_FLOW),
                     manual=reason,
                 )
 
-    async def read(self, caller: Caller) -> CallerValue:
+    async def read(self, caller: Caller) -> CallerContent:
         """Return the definition; raises `NotFound`."""
         environment, workflow_id = await self._place(caller)
         workflow = await self._workflows.get(environment, workflow_id)
-        return CallerValue(
+        return CallerContent(
             text=workflow.client_data, etag=workflow.etag, owner_id=workflow.owner_id
         )
 
-    async def write(self, caller: Caller, value: CallerValue) -> None:
+    async def write(self, caller: Caller, value: CallerContent) -> None:
         """Save the definition if the flow still has the ETag; raises `Conflict`, `NotFound`."""
         environment, workflow_id = await self._place(caller)
-        change = WorkflowChange(client_data=value.text, on_behalf_of=value.on_behalf_of)
+        change = WorkflowUpdate(client_data=value.text, on_behalf_of=value.on_behalf_of)
         await self._workflows.update(environment, workflow_id, change, etag=value.etag)
 
     async def _place(self, caller: Caller) -> tuple[Environment, str]:
@@ -89,5 +89,5 @@ class FlowCallers:
         return await self._environments.lately(environment_id), workflow_id
 
 
-def _ids(mentions: Sequence[Mention], kind: MentionKind) -> frozenset[str]:
+def _ids(mentions: Sequence[FlowReference], kind: FlowReferenceKind) -> frozenset[str]:
     return frozenset(mention.id for mention in mentions if mention.kind is kind)

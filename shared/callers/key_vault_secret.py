@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
-from shared.callers.search import Refusals, callers_in, left_with_readings
-from shared.domain.callers.caller import Caller, CallerValue
-from shared.domain.callers.search_position import Search
+from shared.callers.search import UnreadableCallers, callers_in, left_with_readings
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
-from shared.domain.permissions import Needs
-from shared.errors import Conflict, NotFound, Refused
+from shared.domain.permissions import RequiredPermissions
+from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import Secrets
 from shared.settings import Settings
 
 #: What lets the app in: infra/modules/caller-group.bicep, or the vault's access policies.
-_NEEDS = Needs(
+_NEEDS = RequiredPermissions(
     remedy="Add the vault's resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again,"
     " or give the app Get, List and Set on secrets where the vault has access policies.",
     resource_type="Microsoft.KeyVault/vaults",
@@ -53,16 +53,16 @@ class KeyVaultSecretCallers:
     async def find(
         self,
         environments: Sequence[Environment],  # noqa: ARG002 -- vaults lie outside them
-        search: Search | None = None,
+        search: CallerSearchPosition | None = None,
     ) -> AsyncIterator[Caller]:
         """Yield every secret whose current version has a trigger URL in it."""
-        search = search or Search()
-        refusals = Refusals(search, self.needs.remedy)
+        search = search or CallerSearchPosition()
+        refusals = UnreadableCallers(search, self.needs.remedy)
         secrets: list[tuple[str, str]] = []
         async for vault_url in self._secrets.vaults():
             try:
                 secrets += [(vault_url, name) async for name in self._secrets.list(vault_url)]
-            except Refused as err:
+            except PlatformError as err:
                 refusals.add(f"secrets in {vault_url}", err)
         readings = left_with_readings(search, secrets, "|".join, lambda it: self._secrets.read(*it))
         async with aclosing(readings):
@@ -71,19 +71,19 @@ class KeyVaultSecretCallers:
                     secret = await reading
                 except NotFound:
                     continue  # deleted since it was listed
-                except Refused as err:
+                except PlatformError as err:
                     refusals.add(f"secret {name} in {vault_url}", err)
                     continue
                 for caller in callers_in(secret.value, _caller(vault_url, name)):
                     yield caller
         refusals.tell()
 
-    async def read(self, caller: Caller) -> CallerValue:
+    async def read(self, caller: Caller) -> CallerContent:
         """Return the current version; raises `NotFound`."""
         secret = await self._secrets.read(*_place(caller))
-        return CallerValue(text=secret.value, etag=secret.version, around={})
+        return CallerContent(text=secret.value, etag=secret.version, around={})
 
-    async def write(self, caller: Caller, value: CallerValue) -> None:
+    async def write(self, caller: Caller, value: CallerContent) -> None:
         """Add a version if the current one is still `value.etag`; raises `Conflict`."""
         secret = await self._secrets.read(*_place(caller))
         if secret.value == value.text:

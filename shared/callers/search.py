@@ -9,15 +9,15 @@ from typing import Any
 
 from shared.concurrency import SIDE_BY_SIDE
 from shared.domain.callers.caller import FILLED_IN, Caller
-from shared.domain.callers.search_position import Search
+from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.errors import Blocked, Refused
+from shared.errors import JobBlocked, PlatformError
 from shared.reason import Reason
 
 
 async def left_with_readings[T, R](
-    search: Search,
+    search: CallerSearchPosition,
     places: Sequence[T],
     key: Callable[[T], str],
     read: Callable[[T], Coroutine[Any, Any, R]],
@@ -65,14 +65,14 @@ def callers_in(text: str, place: Caller) -> Iterator[Caller]:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusals:
+class UnreadableCallers:
     """Places that could not be read. The search goes on, and tells at its end."""
 
-    search: Search
+    search: CallerSearchPosition
     #: What would have let the app in, for the instruction.
     remedy: str
 
-    def add(self, place: str, refusal: Refused) -> None:
+    def add(self, place: str, refusal: PlatformError) -> None:
         """Note a place and the platform's reason."""
         self.note(f"{place} ({refusal.code})")
 
@@ -82,9 +82,9 @@ class Refusals:
             self.search.refused.append(text)
 
     def tell(self) -> None:
-        """Raise `Blocked` if anything was refused: the search is not complete."""
+        """Raise `JobBlocked` if anything was refused: the search is not complete."""
         if self.search.refused:
-            raise Blocked(
+            raise JobBlocked(
                 f"Not searched: {', '.join(self.search.refused)}",
                 instruction=f"{self.remedy} Then search again.",
                 code=Reason.CALLERS_NOT_SEARCHED,

@@ -8,7 +8,7 @@ type RowName = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Alert:
     """One thing to tell; a row is told of once for each code, until that is settled."""
 
     #: Has a line in docs/runbook.md.

@@ -14,7 +14,7 @@ _MEMORY = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Circuit:
+class CircuitBreaker:
     """What has failed at one service since its last answer."""
 
     service: str
@@ -35,7 +35,7 @@ class Circuit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class RequestFailure:
     """A call that failed in a way that a later one may not."""
 
     #: What the call was about.
@@ -46,7 +46,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class CircuitBreakerPolicy:
     """How many calls without an answer open a circuit, and when an open one is tried."""
 
     unanswered: int
@@ -54,7 +54,9 @@ class Patience:
     longest: timedelta
 
 
-def after_failure(circuit: Circuit, failure: Failure, patience: Patience) -> Circuit:
+def after_failure(
+    circuit: CircuitBreaker, failure: RequestFailure, patience: CircuitBreakerPolicy
+) -> CircuitBreaker:
     """Return the circuit with one more failure, open if that was one too many."""
     if circuit.opened is not None:
         return replace(circuit, last=failure.at)
@@ -74,7 +76,9 @@ def after_failure(circuit: Circuit, failure: Failure, patience: Patience) -> Cir
     )
 
 
-def probed(circuit: Circuit, now: datetime, patience: Patience) -> Circuit:
+def probed(
+    circuit: CircuitBreaker, now: datetime, patience: CircuitBreakerPolicy
+) -> CircuitBreaker:
     """Return an open circuit whose service is being tried: the next try comes twice as late."""
     wait = min(circuit.wait * 2, patience.longest)
     return replace(circuit, wait=wait, probe_at=now + wait)

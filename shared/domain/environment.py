@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 
-class LinkStatus(StrEnum):
+class PolicyLinkStatus(StrEnum):
     """How far an environment is linked to its encryption policy (platform.md#link-status)."""
 
     LINKING = "Linking"
@@ -24,7 +24,7 @@ class PolicyLink:
     policy_id: str
     #: `/regions/{geo}/providers/Microsoft.PowerPlatform/enterprisePolicies/{guid}`.
     system_id: str
-    status: LinkStatus
+    status: PolicyLinkStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Environment:
     @property
     def is_linked(self) -> bool:
         """Say whether the customer-managed key is in force."""
-        return self.policy is not None and self.policy.status is LinkStatus.LINKED
+        return self.policy is not None and self.policy.status is PolicyLinkStatus.LINKED
 
 
 #: A migration takes up to four days (platform.md#migration-time). Flows that could move and have
@@ -58,7 +58,7 @@ class Environment:
 MIGRATION_LONGEST = timedelta(days=4)
 
 
-class Mode(StrEnum):
+class ApprovalPolicy(StrEnum):
     """What the app may do in an environment."""
 
     ASSESS = "assess"  #: read only
@@ -71,7 +71,7 @@ class EnvironmentSettings:
     """What an administrator decided for one environment."""
 
     environment_id: str
-    mode: Mode = Mode.ASSESS
+    mode: ApprovalPolicy = ApprovalPolicy.ASSESS
     #: Flows per remediation.
     limit: int = 100
     #: Workflow ids or flow names that are never touched.

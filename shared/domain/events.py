@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.domain.trigger_urls.trigger_url import mask_signatures
-from shared.errors import Unreadable
+from shared.errors import InvalidInput
 
 #: Larger bodies are not parsed: Service Bus Standard itself stops at 256 KiB.
 LARGEST_BODY = 256 * 1024
@@ -17,7 +17,7 @@ LARGEST_BODY = 256 * 1024
 LONGEST_ID = 1024
 
 
-class UnreadableEvent(Unreadable):
+class UnreadableEvent(InvalidInput):
     """The text is no event that this app can read."""
 
 

@@ -32,7 +32,7 @@ _LARGEST_MANIFEST = 64 * 1024 * 1024
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 
-class EvidencePack:
+class EvidenceFile:
     """Files on their way into a zip; they lie in a folder, not in memory."""
 
     def __init__(self, folder: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Level(StrEnum):
+class FindingLevel(StrEnum):
     """How a check ended; `unknown` is no answer, and weighs more than a warning."""
 
     OK = "ok"
@@ -18,7 +18,7 @@ class Level(StrEnum):
 class Finding:
     """What one check found."""
 
-    level: Level
+    level: FindingLevel
     #: Names the check; the same in every assessment.
     code: str
     text: str
@@ -28,28 +28,30 @@ class Finding:
     subject: str = ""
 
 
-def worst(findings: Iterable[Finding]) -> Level:
+def worst(findings: Iterable[Finding]) -> FindingLevel:
     """Return the level that weighs most: problem, unknown, warning, ok."""
-    order = list(Level)
-    return max((finding.level for finding in findings), key=order.index, default=Level.UNKNOWN)
+    order = list(FindingLevel)
+    return max(
+        (finding.level for finding in findings), key=order.index, default=FindingLevel.UNKNOWN
+    )
 
 
 def ok(code: str, text: str, subject: str = "") -> Finding:
     """Return a finding that nothing is wrong."""
-    return Finding(level=Level.OK, code=code, text=text, subject=subject)
+    return Finding(level=FindingLevel.OK, code=code, text=text, subject=subject)
 
 
 def warning(code: str, text: str, instruction: str, subject: str = "") -> Finding:
     """Return a finding that something will or may go wrong."""
     return Finding(
-        level=Level.WARNING, code=code, text=text, instruction=instruction, subject=subject
+        level=FindingLevel.WARNING, code=code, text=text, instruction=instruction, subject=subject
     )
 
 
 def problem(code: str, text: str, instruction: str, subject: str = "") -> Finding:
     """Return a finding that something is wrong."""
     return Finding(
-        level=Level.PROBLEM, code=code, text=text, instruction=instruction, subject=subject
+        level=FindingLevel.PROBLEM, code=code, text=text, instruction=instruction, subject=subject
     )
 
 
@@ -58,5 +60,5 @@ def unknown(
 ) -> Finding:
     """Return a finding that nobody could look."""
     return Finding(
-        level=Level.UNKNOWN, code=code, text=text, instruction=instruction, subject=subject
+        level=FindingLevel.UNKNOWN, code=code, text=text, instruction=instruction, subject=subject
     )

@@ -22,7 +22,7 @@ class FlowState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportedFlow:
+class FlowListEntry:
     """One line of a report of the flow service, without a definition.
 
     See platform.md#microsoft-key-list, #flow-lists.
@@ -44,7 +44,7 @@ class ReportedFlow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlowDetail:
+class FlowServiceFlow:
     """One flow read by itself from the flow service (platform.md#flow-read)."""
 
     flow_name: str
@@ -85,9 +85,9 @@ class Workflow:
     modified_at: datetime | None = None
 
     @property
-    def known(self) -> "KnownFlow":
+    def known(self) -> "WorkflowSummary":
         """Return it without its definition."""
-        return KnownFlow(
+        return WorkflowSummary(
             workflow_id=self.workflow_id.lower(),
             name=self.name,
             state=self.state,
@@ -96,7 +96,7 @@ class Workflow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownFlow:
+class WorkflowSummary:
     """A row of Dataverse without its definition: what is compared with the flow service."""
 
     workflow_id: str
@@ -123,7 +123,7 @@ class WorkflowDraft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkflowChange:
+class WorkflowUpdate:
     """What to change of a cloud flow; None leaves a field as it is."""
 
     name: str | None = None
@@ -134,7 +134,7 @@ class WorkflowChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class FlowRun:
     """One run of a flow (platform.md#flow-runs)."""
 
     run_id: str
@@ -171,7 +171,7 @@ class FailedAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Permission:
+class FlowPermission:
     """One co-owner or owner of a flow (platform.md#flow-permissions)."""
 
     permission_id: str

@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
+class KillSwitch:
     """A switch: `kill-switch` on stops every write."""
 
     name: str

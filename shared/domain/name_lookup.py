@@ -10,7 +10,7 @@ _CLOSE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class NamedItem:
     """An item with the id that orders take, and its name for people."""
 
     id: str
@@ -28,7 +28,7 @@ class Named:
         return f"{self.name} ({self.id})" if self.name else self.id
 
 
-def meant(wanted: str, items: Iterable[Named], *, by_beginning: bool = True) -> list[Named]:
+def meant(wanted: str, items: Iterable[NamedItem], *, by_beginning: bool = True) -> list[NamedItem]:
     """Return the items of an id; if none has it, those of a name, else of the beginning of an id.
 
     A name in the same case goes before one in another. More than one: it is ambiguous.
@@ -44,10 +44,10 @@ def meant(wanted: str, items: Iterable[Named], *, by_beginning: bool = True) -> 
     return [one for one in every if any(each.startswith(text) for each in one.ids)]
 
 
-def close(wanted: str, items: Iterable[Named]) -> list[Named]:
+def close(wanted: str, items: Iterable[NamedItem]) -> list[NamedItem]:
     """Return the items whose name or id is most like what nothing is called, the closest first."""
     text = wanted.strip().casefold()
-    by_word: dict[str, Named] = {}
+    by_word: dict[str, NamedItem] = {}
     for one in items:
         for word in (one.name.strip().casefold(), *one.ids):
             by_word.setdefault(word, one)
@@ -55,7 +55,7 @@ def close(wanted: str, items: Iterable[Named]) -> list[Named]:
     return list(dict.fromkeys(found))
 
 
-def did_you_mean(candidates: Sequence[Named]) -> str:
+def did_you_mean(candidates: Sequence[NamedItem]) -> str:
     """Return the question that names them; empty: there is none."""
     return f"Did you mean {' or '.join(map(str, candidates))}?" if candidates else ""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Access(Enum):
+class PermissionLevel(Enum):
     """How much of what it needs an identity has at one place."""
 
     FULL = "full"
@@ -15,7 +15,7 @@ class Access(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class RequiredPermissions:
     """What a capability needs, and what gives it."""
 
     #: What to do where it is missing.
@@ -28,7 +28,7 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Permission:
+class RolePermissions:
     """What one role gives: patterns with `*`, in whatever case of their letters."""
 
     actions: tuple[str, ...] = ()
@@ -37,16 +37,16 @@ class Permission:
     not_data_actions: tuple[str, ...] = ()
 
 
-IN_DATAVERSE = Needs(
+IN_DATAVERSE = RequiredPermissions(
     remedy="Add the app to the environment as an application user with the security roles System "
     "Administrator and Delegate."
 )
 #: Who lacks a role there is no co-owner of a flow, and reads no trigger URL.
-OPERATOR_IN_DATAVERSE = Needs(
+OPERATOR_IN_DATAVERSE = RequiredPermissions(
     remedy="Add the operator to the environment as a user with the security role Environment Maker."
 )
 #: Reader, and Key Vault Reader, of a subscription: infra/modules/watched-subscription.bicep.
-WATCHED = Needs(
+WATCHED = RequiredPermissions(
     remedy="Give the identity Reader and Key Vault Reader on the subscription, or take it out of "
     "CMK_SUBSCRIPTION_IDS.",
     actions=(
@@ -60,13 +60,13 @@ WATCHED = Needs(
 )
 #: What lets the app open firewalls there: infra/modules/firewall-group.bicep.
 FIREWALL_GROUP = "Add its resource group to CMK_FIREWALL_RESOURCE_GROUP_IDS and deploy again."
-IN_POWER_PLATFORM = Needs(
+IN_POWER_PLATFORM = RequiredPermissions(
     remedy="Register the app as an administrator of Power Platform: New-PowerAppManagementApp "
     "-ApplicationId CLIENT_ID."
 )
 
 
-def access(needs: Needs, permissions: Sequence[Permission]) -> Access:
+def access(needs: RequiredPermissions, permissions: Sequence[RolePermissions]) -> PermissionLevel:
     """Return how much of it these permissions give. What only reads a resource is everybody's."""
     roles = [(one.actions, one.not_actions) for one in permissions]
     data_roles = [(one.data_actions, one.not_data_actions) for one in permissions]
@@ -75,13 +75,13 @@ def access(needs: Needs, permissions: Sequence[Permission]) -> Access:
         *(_is_given(one, data_roles) for one in needs.data_actions),
     ]
     if all(given):
-        return Access.FULL
+        return PermissionLevel.FULL
     own = [
         is_given
         for action, is_given in zip((*needs.actions, *needs.data_actions), given, strict=True)
         if not action.endswith("/read")
     ]
-    return Access.PARTIAL if any(own) else Access.NONE
+    return PermissionLevel.PARTIAL if any(own) else PermissionLevel.NONE
 
 
 def _is_given(action: str, patterns: Iterable[tuple[Sequence[str], Sequence[str]]]) -> bool:

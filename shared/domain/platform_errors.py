@@ -33,7 +33,7 @@ NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class PlatformErrorCode:
     """One kind of refusal."""
 
     code: str
@@ -54,32 +54,32 @@ class Refusal:
 
 
 REFUSALS = (
-    Refusal(
+    PlatformErrorCode(
         code="MissingAdequateQuotaPolicy",
         aliases=("MissingPremiumLicense",),
         means="the owner has no licence for a premium trigger or action",
         instruction="Assign the owner a Power Automate Premium (or the flow a Process) licence, "
         "then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code=NO_USER_DETAILS,
         aliases=("BapListServicePlansFailed",),
         means="the app turned the flow on as itself, and an application has no licence to look up",
         instruction="Have the flow's owner turn it on once in Power Automate, then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="NonCompliantServicePrincipalFlow",
         means="a flow that an application owns has no licence of its own",
         instruction="Assign the flow a Process licence, then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code=CONNECTION_REFUSED,
         means="neither the flow's owner nor the app may use a connection of the flow",
         instruction="Have the connection's owner share it ('Can use') with the flow's owner or "
         "the app, or turn the copy on once; then retry.",
         words="cannot be used to activate this flow",
     ),
-    Refusal(
+    PlatformErrorCode(
         code=NO_CO_OWNER,
         means="the operator may not ask for the flow's URL, although it was made a co-owner",
         instruction="The app has waited for the right to arrive. See that the operator has a "
@@ -87,24 +87,24 @@ REFUSALS = (
         words="under Api 'shared_logicflows'",
         is_published=False,
     ),
-    Refusal(
+    PlatformErrorCode(
         code=PERMISSION_DOWNGRADE,
         means="whoever is to be given a role on the flow has more rights on it already",
         instruction="Nothing has to be given: retry. If it is refused again, take that account's "
         "role on the flow away in Power Automate (Share), then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="XrmConnectionReferenceMissingConnection",
         means="a connection reference of the flow has no connection",
         instruction="Choose a connection for the reference in Power Automate (Solutions, "
         "Connection references), then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="XrmEnvironmentVariableAttributeNotFound",
         means="an environment variable that the flow reads has no value",
         instruction="Give the environment variable a value, then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="DlpViolation",
         aliases=("CompanyDlpViolation", "ApiPolicyEndpointViolation"),
         means="a data policy forbids a connector of the flow, an address, or a combination",
@@ -112,50 +112,50 @@ REFUSALS = (
         "flow; then retry.",
         words=r"admin data policy|admin API policies",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="ListCallbackUrlOperationBlocked",
         means="the platform gives no URL for this trigger",
         instruction="Roll this job back, re-point the flow's callers by hand to a flow with an "
         "HTTP trigger, and exclude this one.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="WorkflowTriggerIsNotEnabled",
         means="the flow is off, or was never on, so that its trigger has no URL",
         instruction="Turn the flow on in Power Automate, then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="FlowCountLimitExceeded",
         means="the owner has as many flows outside solutions as one may have (600)",
         instruction="Move some of the owner's flows into a solution or delete some, then retry.",
         words=r"limit of \d+ flows|(maximum|allowed) number of flows",
         is_published=False,
     ),
-    Refusal(
+    PlatformErrorCode(
         code="ChildFlowNeverPublished",
         means="a child flow that it runs was never on, or is gone",
         instruction="Turn the child flow on once (where it is itself copied: its copy), or take "
         "the call out of the original; then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="CannotStartUnpublishedSolutionFlow",
         means="a flow of a solution was never published, so it cannot be turned on outside of it",
         instruction="Open the flow in its solution, turn it on there (or publish all "
         "customizations), then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="ChildFlowUnsupportedForInvokerConnections",
         means="a child flow that it runs uses connections of whoever runs it",
         instruction="In the child flow's run-only settings choose 'Use this connection' for each "
         "connection, then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="WorkflowRunActionInputsMissingProperty",
         aliases=("WorkflowRunActionInputsInvalidProperty",),
         means="how an action is written is refused, in the older connector shape and in the newer",
         instruction="Mend the action that the message names in the designer, save the original, "
         "then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code=REFERENCE_NOT_FOUND,
         means="an operation names a connection reference that the platform does not find; the "
         "platform itself may have put that name there",
@@ -163,66 +163,66 @@ REFUSALS = (
         "cannot be saved, only a new flow helps: export it, delete it, import it; then retry.",
         is_published=False,
     ),
-    Refusal(
+    PlatformErrorCode(
         code=NOT_PUBLISHED,
         means="the platform does not save the flow now: its active row is not published",
         instruction="The app has tried again for some time. Turn the flow off and on in Power "
         "Automate (its solution: publish all customizations), then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="InvalidTemplate",
         aliases=("InvalidOpenApiFlow",),
         means="the platform does not accept this definition any more",
         instruction="Open the original in the designer, mend what its flow checker shows, save "
         "it, then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code=DEFINITION_NOT_SHOWN,
         means="the flow service does not show the definition to an administrator",
         instruction="Sign the operator in and set the environment's mode to approve or auto: it is "
         "then read by a co-ownership of the moment. Or add the flow to a solution. Then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="EnvironmentAccessDenied",
         means="the app may not administer the environment's flows",
         instruction="Register the app with New-PowerAppManagementApp, then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="UserMissingRequiredPermission",
         means="the app is not registered as an administrator of Power Platform",
         instruction="Register the app with New-PowerAppManagementApp, then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code=TOO_LONG,
         means="a text is longer than its column in Dataverse takes, which the message names",
         instruction="Give the original a shorter name, then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="MacroRegionDerivationFailed",
         means="no host of the flow service can tell the region of the environment",
         instruction="Nothing can be done in the environment: report the message, with the "
         "environment's `runtimeEndpoints` as the admin API tells them, to the project; then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="InsufficientCdsPermissions",
         means="the operator (or the app) has no security role in the environment's Dataverse",
         instruction="Add the operator to the environment as a user with the role Environment "
         "Maker, and the app with System Administrator; then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="0x80072560",
         means="the app (or the flow's owner) is no user of the environment's Dataverse",
         instruction="Add the app as an application user with the role System Administrator (or "
         "give the flow an owner who is a user), then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="0x80040220",
         means="the app (or the flow's owner) lacks a privilege in Dataverse, which the message "
         "names",
         instruction="Give the app the role System Administrator and the flow's owner the role "
         "Environment Maker, then retry.",
     ),
-    Refusal(
+    PlatformErrorCode(
         code="ApplicationTokenNotSupported",
         means="this operation is closed to applications: only a person may call it",
         instruction="Nothing can be done in the environment: report the operation to the project. "
@@ -230,7 +230,7 @@ REFUSALS = (
         words=r"not (available|supported|allowed) (to|for) (application|service principal)",
         is_published=False,
     ),
-    Refusal(
+    PlatformErrorCode(
         code="AuthenticationFailed",
         aliases=("InvalidAuthenticationToken", "ExpiredAuthenticationToken", "Http401"),
         means="a service does not accept the app's access token, or there is none",
@@ -238,7 +238,7 @@ REFUSALS = (
         "then retry.",
     ),
 )
-OTHER = Refusal(
+OTHER = PlatformErrorCode(
     code="other",
     means="any other code: the platform's message says what it refuses",
     instruction="Read the platform's message, mend what it names in the flow, its connections or "
@@ -258,7 +258,7 @@ _CONNECTION = re.compile(r"[Cc]onnection '(?:[^']*/)?(?P<name>[^'/]+)'(?: to '(?
 _ID = re.compile(r"'(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'", re.IGNORECASE)
 
 
-def refusal_of(code: str, message: str = "") -> Refusal:
+def refusal_of(code: str, message: str = "") -> PlatformErrorCode:
     """Return the kind of a refusal with this code and text; `OTHER` where it is none of ours."""
     if _NOT_FOUND.search(message):  # its code is that of an older shape
         return _BY_CODE[REFERENCE_NOT_FOUND]

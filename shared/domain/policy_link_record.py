@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkRecord:
+class PolicyLinkRecord:
     """How an environment was linked when it was last polled."""
 
     environment_id: str

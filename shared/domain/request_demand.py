@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class RequestDemand:
     """The calls of one delivery, and its place among those that wait."""
 
     #: Whose they are: the id of a job.
@@ -28,7 +28,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class QueuedJob:
     """Somebody in the line who was told to come later than when there will be calls."""
 
     row: tuple[str, str, str]
@@ -38,7 +38,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallLine:
+class RequestQueueStatus:
     """Who waits for calls of a service, and how fast the line moves."""
 
     #: Where that is kept: table, partition and key.

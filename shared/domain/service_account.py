@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorRow:
+class ServiceAccountRecord:
     """What was seen of it when a flow was first lent by a share."""
 
     environment_id: str

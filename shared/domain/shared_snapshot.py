@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class SharedSnapshot:
     """Where the last answer to a question is kept, and whether somebody asks anew."""
 
     #: What is asked, as the folder of its answers in the archive is called.

@@ -6,7 +6,7 @@ Pure rules; the reads and the writes are in `steps/copying/share_copy.py`.
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from shared.domain.flow import Permission
+from shared.domain.flow import FlowPermission
 
 #: Tables of Dataverse whose rows a flow can be shared with.
 USERS = "systemuser"
@@ -32,7 +32,7 @@ _RIGHTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Principal:
+class DataversePrincipal:
     """A row of Dataverse that a flow can be shared with."""
 
     #: Logical name of its table: `systemuser`, `team`.
@@ -49,22 +49,22 @@ class Principal:
 class Share:
     """What one principal may do with a flow that is not its own."""
 
-    principal: Principal
+    principal: DataversePrincipal
     #: Names of Dataverse's access rights, such as `ReadAccess`.
     rights: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class DataverseUser:
     """A row of `systemuser`."""
 
-    principal: Principal
+    principal: DataversePrincipal
     name: str
     is_disabled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lacking:
+class MissingShare:
     """A share that a copy has not, or not with the same rights."""
 
     share: Share
@@ -77,9 +77,9 @@ def rights_of(role: str) -> frozenset[str]:
     return _RIGHTS.get(role.lower(), _READ)
 
 
-def carried(shares: Iterable[Share], left_out: Collection[Principal]) -> tuple[Share, ...]:
+def carried(shares: Iterable[Share], left_out: Collection[DataversePrincipal]) -> tuple[Share, ...]:
     """Return what a copy is to be shared with, each principal once, in a fixed order."""
-    by_principal: dict[Principal, Share] = {}
+    by_principal: dict[DataversePrincipal, Share] = {}
     for share in shares:
         if share.principal in left_out or not share.rights:
             continue
@@ -88,17 +88,17 @@ def carried(shares: Iterable[Share], left_out: Collection[Principal]) -> tuple[S
     return tuple(sorted(by_principal.values(), key=lambda one: str(one.principal)))
 
 
-def lacking(wanted: Iterable[Share], held: Iterable[Share]) -> list[Lacking]:
+def lacking(wanted: Iterable[Share], held: Iterable[Share]) -> list[MissingShare]:
     """Return which of the wanted shares a copy lacks. Who else it is shared with stays as it is."""
     rights = {share.principal: share.rights for share in held}
     return [
-        Lacking(share=share, has_others=share.principal in rights)
+        MissingShare(share=share, has_others=share.principal in rights)
         for share in wanted
         if rights.get(share.principal) != share.rights
     ]
 
 
-def others_than(permissions: Iterable[Permission], *entra_ids: str) -> list[Permission]:
+def others_than(permissions: Iterable[FlowPermission], *entra_ids: str) -> list[FlowPermission]:
     """Return the permissions of everybody but these, by Entra object id."""
     left_out = {one.lower() for one in entra_ids}
     return [one for one in permissions if one.principal_id.lower() not in left_out]

@@ -9,18 +9,18 @@ from dataclasses import replace
 from shared.concurrency import read_each
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.firewall import Access, Firewall
-from shared.domain.network.firewall_fix import Repair, added
+from shared.domain.network.firewall import Firewall, RuleAction
+from shared.domain.network.firewall_fix import FirewallFix, added
 from shared.domain.network.firewall_fix_text import az, placed
-from shared.domain.network.firewall_issue import NetworkGap
-from shared.domain.network.ip_filter import FilterPolicy, behind, read_policy
+from shared.domain.network.firewall_issue import FirewallIssue
+from shared.domain.network.ip_filter import IpFilterPolicy, behind, read_policy
 from shared.domain.network.ip_rules import restricted, service
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 
 API_VERSION = "2022-08-01"
 OPENED_BY = "An ip-filter takes addresses and ranges, no service tags and no prefixes."
-_NO_POLICY = FilterPolicy(filters=(), has_base=True)
+_NO_POLICY = IpFilterPolicy(filters=(), has_base=True)
 
 
 class ApiManagement:
@@ -42,7 +42,7 @@ class ApiManagement:
     async def _read_service(self, resource: Mapping[str, object]) -> list[Firewall]:
         service_id = text_at(resource, "id") or ""
         whole = open_service(resource)
-        if whole.rules or whole.default is Access.DENY:
+        if whole.rules or whole.default is RuleAction.DENY:
             return [whole]
         try:
             apis = await self._resources.below(service_id, "apis", API_VERSION)
@@ -51,7 +51,7 @@ class ApiManagement:
         common = await self._policy(service_id, whole.name)
         found = [behind(whole, [common])]
 
-        async def own_policy(api: Mapping[str, object]) -> FilterPolicy:
+        async def own_policy(api: Mapping[str, object]) -> IpFilterPolicy:
             return await self._policy(text_at(api, "id") or "", text_at(api, "name") or "")
 
         for api, own in zip(apis, await read_each(apis, own_policy), strict=True):
@@ -61,7 +61,7 @@ class ApiManagement:
                 found.append(behind(part, [common, own] if own.has_base else [own]))
         return found
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return the lines that an `ip-filter` gets more.
 
         Not the policy that they go into: policies may hold secrets.
@@ -72,7 +72,7 @@ class ApiManagement:
         scope = f"{service_id}/apis/{gap.part}" if gap.part else service_id
         where = f'Into <ip-filter action="allow"> of the policy of {scope}:'
         into = [where, *(f"  {line}" for line in lines)]
-        return Repair(
+        return FirewallFix(
             gap=gap.name,
             summary=added(gap),
             azure_cli=_commands(scope, ends),
@@ -85,7 +85,7 @@ class ApiManagement:
             ),
         )
 
-    async def _policy(self, scope_id: str, name: str) -> FilterPolicy:
+    async def _policy(self, scope_id: str, name: str) -> IpFilterPolicy:
         try:
             policy = await self._resources.get(scope_id, API_VERSION, "/policies/policy")
         except NotFound:

@@ -13,12 +13,12 @@ from shared.domain.definitions.json_values import (
     objects_at,
     text_at,
 )
-from shared.domain.network.firewall import Access, Firewall, FirewallRule, unread_rules
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction, unread_rules
 from shared.domain.network.firewall_fix import (
-    Entries,
-    EntryChange,
-    Opening,
-    Repair,
+    AddedEntries,
+    FirewallFix,
+    ListEntries,
+    ListUpdate,
     free_priority,
     full,
     refused,
@@ -26,15 +26,15 @@ from shared.domain.network.firewall_fix import (
     unordered,
 )
 from shared.domain.network.firewall_fix_text import (
-    Block,
-    ResourceName,
+    ResourceIdParts,
+    TerraformBlock,
     az,
     bicep_children,
     terraform_part,
 )
-from shared.domain.network.firewall_issue import NetworkGap
-from shared.domain.permissions import FIREWALL_GROUP, Needs
-from shared.errors import Blocked, Conflict
+from shared.domain.network.firewall_issue import FirewallIssue
+from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
+from shared.errors import Conflict, JobBlocked
 from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader, ResourceWriter
 from shared.reason import Reason
@@ -57,7 +57,7 @@ class AppServices:
 
     kind = "app_service"
     resource_type = RESOURCE_TYPE
-    needs = Needs(
+    needs = RequiredPermissions(
         remedy=FIREWALL_GROUP,
         resource_type="Microsoft.Web/sites",
         actions=("Microsoft.Web/sites/config/write",),
@@ -73,7 +73,7 @@ class AppServices:
         configured = await with_what_is_below(sites, self._config)
         return [read(*one) for one in configured for read in (read_site, read_scm_site)]
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return a restriction for each service tag that is missing, before those that deny it."""
         site = await self._resources.get(gap.resource_id, API_VERSION)
         config = await self._config(gap.resource_id)
@@ -110,7 +110,7 @@ class AppServices:
                 name = rule["name"]
                 return refused(gap, f"name_taken: {gap.resource_name} has another rule {name}")
             new.append(rule)
-        return full(gap, len(there), len(new), MOST) or Repair(
+        return full(gap, len(there), len(new), MOST) or FirewallFix(
             gap=gap.name,
             summary=f"let {', '.join(gap.missing_tags)} in on {gap.firewall_name}, each by a"
             " restriction",
@@ -123,35 +123,35 @@ class AppServices:
             terraform=terraform_part(
                 _terraform_type(site),
                 gap.resource_name,
-                Block("site_config", body=[_block(one, is_scm=is_scm) for one in new]),
+                TerraformBlock("site_config", body=[_block(one, is_scm=is_scm) for one in new]),
             ),
-            opening=Opening(
+            opening=AddedEntries(
                 resource_id=gap.resource_id,
                 part=member,
                 entries=tuple(map(_entry, new)),
             ),
         )
 
-    async def entries(self, opening: Opening) -> Entries:
+    async def entries(self, opening: AddedEntries) -> ListEntries:
         """Return the restrictions of a site, in the members that this app writes."""
         there = await self._restrictions(opening)
         texts = frozenset(map(_entry, there))
-        return Entries(texts=texts, etag=json.dumps(there, sort_keys=True))
+        return ListEntries(texts=texts, etag=json.dumps(there, sort_keys=True))
 
     async def change(
-        self, writer: ResourceWriter, opening: Opening, change: EntryChange
+        self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
         """Replace the list of restrictions, which has no ETag: it is read again right before.
 
         What somebody writes between that read and the write is lost (docs/network.md). Raises
-        `Blocked` where nothing would be left: without a restriction a site is open to all.
+        `JobBlocked` where nothing would be left: without a restriction a site is open to all.
         """
         there = await self._restrictions(opening)
         if json.dumps(there, sort_keys=True) != change.there.etag:
             raise Conflict(f"{opening.part} of {opening.resource_id} has changed")
         kept = [one for one in there if _entry(one) not in change.remove]
         if not kept and not change.add:
-            raise Blocked(
+            raise JobBlocked(
                 "It is the only restriction: a site without any may be open to all.",
                 instruction="Give it another one first, or remove this by hand.",
                 code=Reason.REPAIR,
@@ -161,7 +161,7 @@ class AppServices:
         await writer.patch(f"{opening.resource_id}/config/web", API_VERSION, body)
         return change.add
 
-    async def _restrictions(self, opening: Opening) -> list[Mapping[str, object]]:
+    async def _restrictions(self, opening: AddedEntries) -> list[Mapping[str, object]]:
         config = await self._config(opening.resource_id)
         listed = objects_at(mapping_at(config, "properties"), opening.part)
         return [one for one in listed if _priority(one) != _LAST]
@@ -180,7 +180,7 @@ def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firew
         name=name,
         hosts=frozenset(host for host in _hosts(site) if not _is_scm(host)),
         rules=(),
-        default=Access.DENY,
+        default=RuleAction.DENY,
     )
     if _is_closed(site, properties):
         return replace(whole, is_closed=True)
@@ -216,7 +216,7 @@ def _restricted(firewall: Firewall, properties: Mapping[str, object], prefix: st
     return replace(
         firewall,
         rules=tuple(_rules(rules)),
-        default=Access.DENY if is_denied else Access.ALLOW,
+        default=RuleAction.DENY if is_denied else RuleAction.ALLOW,
     )
 
 
@@ -231,7 +231,7 @@ def _rules(rules: list[Mapping[str, object]]) -> Iterator[FirewallRule]:
         is_proxy = (text_at(rule, "tag") or "").lower() == "xffproxy"
         yield FirewallRule(
             name=_title(rule),
-            access=Access.ALLOW if is_allow else Access.DENY,
+            access=RuleAction.ALLOW if is_allow else RuleAction.DENY,
             sources=_sources(text_at(rule, "ipAddress") or ""),
             is_certain=not narrows and not is_proxy and not isinstance(rule.get("priority"), str),
         )
@@ -251,10 +251,10 @@ def _is_function_app(site: Mapping[str, object]) -> bool:
 
 
 def _command(
-    gap: NetworkGap, site: Mapping[str, object], rule: Mapping[str, object], *, is_scm: bool
+    gap: FirewallIssue, site: Mapping[str, object], rule: Mapping[str, object], *, is_scm: bool
 ) -> str:
     options = {
-        **ResourceName.of(gap.resource_id).options,
+        **ResourceIdParts.of(gap.resource_id).options,
         "name": gap.resource_name,
         "rule-name": rule["name"],
         "action": rule["action"],
@@ -271,11 +271,11 @@ def _terraform_type(site: Mapping[str, object]) -> str:
     return f"azurerm_{system}_{'function' if _is_function_app(site) else 'web'}_app"
 
 
-def _block(rule: Mapping[str, object], *, is_scm: bool) -> Block:
+def _block(rule: Mapping[str, object], *, is_scm: bool) -> TerraformBlock:
     members = {"name": "name", "service_tag": "ipAddress", "action": "action"}
     body = [(name, rule[member]) for name, member in members.items()]
     kind = "scm_ip_restriction" if is_scm else "ip_restriction"
-    return Block(kind, body=[*body, ("priority", rule["priority"])])
+    return TerraformBlock(kind, body=[*body, ("priority", rule["priority"])])
 
 
 def _sources(address: str) -> tuple[str, ...]:

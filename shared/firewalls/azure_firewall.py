@@ -18,10 +18,10 @@ from shared.domain.definitions.json_values import (
 from shared.domain.network.azure_firewall import TrafficRule, split_by_target
 from shared.domain.network.azure_firewall_fix import User, repair_of
 from shared.domain.network.azure_firewall_rules import RuleReader, members_of
-from shared.domain.network.firewall import Access, Firewall, public_address, tagged_hosts
-from shared.domain.network.firewall_fix import Entries, EntryChange, Opening, Repair
-from shared.domain.network.firewall_issue import NetworkGap
-from shared.domain.permissions import FIREWALL_GROUP, Needs
+from shared.domain.network.firewall import Firewall, RuleAction, public_address, tagged_hosts
+from shared.domain.network.firewall_fix import AddedEntries, FirewallFix, ListEntries, ListUpdate
+from shared.domain.network.firewall_issue import FirewallIssue
+from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import Conflict, NotFound
 from shared.ports import ResourceReader, ResourceWriter
 
@@ -62,7 +62,7 @@ class AzureFirewalls:
 
     kind = "azure_firewall"
     resource_type = "Microsoft.Network/azureFirewalls"
-    needs = Needs(
+    needs = RequiredPermissions(
         remedy=FIREWALL_GROUP,
         resource_type="Microsoft.Network/ipGroups",
         actions=("Microsoft.Network/ipGroups/write",),
@@ -76,7 +76,7 @@ class AzureFirewalls:
         """Return every firewall, one for each place that callers reach through it."""
         return [one for one, _ in (await self._read()).places]
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return the prefixes that an IP group gets more, or a group and a rule of their own."""
         found = await self._read()
         for one, rules in found.places:
@@ -84,13 +84,15 @@ class AzureFirewalls:
                 return repair_of(gap, rules, found.users, found.ip_groups, API_VERSION)
         raise NotFound(f"{gap.firewall_name} is not there any more")
 
-    async def entries(self, opening: Opening) -> Entries:
+    async def entries(self, opening: AddedEntries) -> ListEntries:
         """Return the members of an IP group."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
-        return Entries(texts=frozenset(map(json.dumps, _addresses(group))), etag=_version(group))
+        return ListEntries(
+            texts=frozenset(map(json.dumps, _addresses(group))), etag=_version(group)
+        )
 
     async def change(
-        self, writer: ResourceWriter, opening: Opening, change: EntryChange
+        self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
         """Replace an IP group, which has no smaller write, if it has the ETag that was read."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
@@ -146,7 +148,7 @@ class AzureFirewalls:
             name=name,
             hosts=tagged_hosts(as_mapping(resource.get("tags"))),
             rules=tuple(rules.unread),
-            default=Access.DENY,
+            default=RuleAction.DENY,
             is_ipv4_only=True,
             opened_by=OPENED_BY,
             guards=tuple(_guarded(_private_address(resource), around.route_tables)),

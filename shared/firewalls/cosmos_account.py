@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import Repair, added
-from shared.domain.network.firewall_fix_text import ResourceName, az, bicep_part, terraform_part
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_fix import FirewallFix, added
+from shared.domain.network.firewall_fix_text import ResourceIdParts, az, bicep_part, terraform_part
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import restricted, service
 from shared.ports import ResourceReader
 
@@ -29,15 +29,15 @@ class CosmosAccounts:
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_account(one) for one in listed]
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return its list with the rules more: every tool writes it as a whole."""
         account = await self._resources.get(gap.resource_id, API_VERSION)
         there = objects_at(mapping_at(account, "properties"), "ipRules")
         new = [{"ipAddressOrRange": prefix} for prefix in gap.missing_prefixes]
         listed = [*there, *new]
         addresses = [str(rule["ipAddressOrRange"]) for rule in listed]
-        options = ResourceName.of(gap.resource_id).options
-        return Repair(
+        options = ResourceIdParts.of(gap.resource_id).options
+        return FirewallFix(
             gap=gap.name,
             summary=added(gap),
             azure_cli=az(

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import Repair, added, full
+from shared.domain.network.firewall_fix import FirewallFix, added, full
 from shared.domain.network.firewall_fix_text import (
-    Block,
-    ResourceName,
+    ResourceIdParts,
+    TerraformBlock,
     az,
     bicep_part,
     terraform_part,
 )
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import restricted, service
 from shared.ports import ResourceReader
 
@@ -36,7 +36,7 @@ class KeyVaults:
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_vault(one) for one in listed]
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return the rules that its list gets more."""
         vault = await self._resources.get(gap.resource_id, API_VERSION)
         rules = mapping_at(vault, "properties", "networkAcls")
@@ -44,7 +44,7 @@ class KeyVaults:
         if refusal := full(gap, len(there), len(gap.missing_prefixes), MOST):
             return refusal
         listed = [*there, *({"value": prefix} for prefix in gap.missing_prefixes)]
-        block = Block(
+        block = TerraformBlock(
             "network_acls",
             body=[
                 ("bypass", rules.get("bypass", "AzureServices")),
@@ -53,8 +53,8 @@ class KeyVaults:
                 "virtual_network_subnet_ids: as they are",
             ],
         )
-        options = ResourceName.of(gap.resource_id).options
-        return Repair(
+        options = ResourceIdParts.of(gap.resource_id).options
+        return FirewallFix(
             gap=gap.name,
             summary=added(gap),
             azure_cli=az(

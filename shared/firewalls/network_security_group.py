@@ -20,18 +20,18 @@ from shared.domain.definitions.json_values import (
     text_at,
 )
 from shared.domain.network.firewall import (
-    Access,
     Firewall,
     FirewallRule,
+    RuleAction,
     public_address,
     tagged_hosts,
     unread_rules,
 )
 from shared.domain.network.firewall_fix import (
-    Entries,
-    EntryChange,
-    Opening,
-    Repair,
+    AddedEntries,
+    FirewallFix,
+    ListEntries,
+    ListUpdate,
     free_priority,
     full,
     refused,
@@ -39,7 +39,7 @@ from shared.domain.network.firewall_fix import (
     unordered,
 )
 from shared.domain.network.firewall_fix_text import bicep_children, terraform
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS, any_of, covers, holds_port, leads_anywhere
 from shared.domain.network.security_rules import (
     block,
@@ -48,7 +48,7 @@ from shared.domain.network.security_rules import (
     entry_of,
     rule_for,
 )
-from shared.domain.permissions import FIREWALL_GROUP, Needs
+from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import AlreadyExists, Conflict
 from shared.ports import ResourceReader, ResourceWriter
 
@@ -63,7 +63,7 @@ class NetworkSecurityGroups:
 
     kind = "network_security_group"
     resource_type = RESOURCE_TYPE
-    needs = Needs(
+    needs = RequiredPermissions(
         remedy=FIREWALL_GROUP,
         resource_type="Microsoft.Network/networkSecurityGroups",
         actions=(
@@ -85,7 +85,7 @@ class NetworkSecurityGroups:
         machines = list(_machines(await self._list("networkInterfaces"), addresses))
         return [firewall for resource in listed for firewall in read_group(resource, machines)]
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return a rule for each service tag that is missing, before those that refuse it."""
         group = await self._resources.get(gap.resource_id, API_VERSION)
         there = objects_at(mapping_at(group, "properties"), "securityRules")
@@ -112,7 +112,7 @@ class NetworkSecurityGroups:
             is_other = same and entry(name, rules[name]) != entry_of(same)
             if same and (is_other or priority > before):
                 return refused(gap, f"name_taken: {gap.resource_name} has another rule {name}")
-        return full(gap, len(there), len(rules), MOST) or Repair(
+        return full(gap, len(there), len(rules), MOST) or FirewallFix(
             gap=gap.name,
             summary=f"let {', '.join(gap.missing_tags)} in on {gap.resource_name}, each by a rule",
             azure_cli="\n".join(command(gap, name, rule) for name, rule in rules.items()),
@@ -120,19 +120,19 @@ class NetworkSecurityGroups:
                 f"{RESOURCE_TYPE}/securityRules@{API_VERSION}", gap.resource_name, rules
             ),
             terraform=terraform(*(block(gap, name, rule) for name, rule in rules.items())),
-            opening=Opening(
+            opening=AddedEntries(
                 resource_id=gap.resource_id,
                 entries=tuple(entry(name, rule) for name, rule in rules.items()),
             ),
         )
 
-    async def entries(self, opening: Opening) -> Entries:
+    async def entries(self, opening: AddedEntries) -> ListEntries:
         """Return the rules of a group, in the members that this app writes."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         return _entries(group)
 
     async def change(
-        self, writer: ResourceWriter, opening: Opening, change: EntryChange
+        self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
         """Make rules, and delete others: each is a resource of its own.
 
@@ -159,7 +159,7 @@ class NetworkSecurityGroups:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class PublicNetworkInterface:
     """A network interface with a public address."""
 
     #: Its address inside, which rules may name as their destination.
@@ -170,7 +170,9 @@ class Machine:
     places: frozenset[str]
 
 
-def read_group(resource: Mapping[str, object], machines: Sequence[Machine] = ()) -> list[Firewall]:
+def read_group(
+    resource: Mapping[str, object], machines: Sequence[PublicNetworkInterface] = ()
+) -> list[Firewall]:
     """Return a group as Azure Resource Manager, or a template, writes it: one or more firewalls.
 
     Rules may name the system they lead to. Each such destination is a firewall of its own, beside
@@ -218,7 +220,7 @@ def read_group(resource: Mapping[str, object], machines: Sequence[Machine] = ())
 
 def _machines(
     interfaces: Iterable[Mapping[str, object]], addresses: Iterable[Mapping[str, object]]
-) -> Iterator[Machine]:
+) -> Iterator[PublicNetworkInterface]:
     hosts = {_id(one): public_address(one)[1] for one in addresses}
     for interface in interfaces:
         for one in objects_at(mapping_at(interface, "properties"), "ipConfigurations"):
@@ -228,12 +230,14 @@ def _machines(
             group = mapping_at(interface, "properties", "networkSecurityGroup")
             if address and hosts.get(public):
                 places = {_id(interface), _id(mapping_at(properties, "subnet")), _id(group)}
-                yield Machine(address=address, hosts=hosts[public], places=frozenset(places - {""}))
+                yield PublicNetworkInterface(
+                    address=address, hosts=hosts[public], places=frozenset(places - {""})
+                )
 
 
-def _entries(group: Mapping[str, object]) -> Entries:
+def _entries(group: Mapping[str, object]) -> ListEntries:
     listed = objects_at(mapping_at(group, "properties"), "securityRules")
-    return Entries(texts=frozenset(map(entry_of, listed)), etag=text_at(group, "etag") or "*")
+    return ListEntries(texts=frozenset(map(entry_of, listed)), etag=text_at(group, "etag") or "*")
 
 
 def _is_inbound(rule: Mapping[str, object]) -> bool:
@@ -257,7 +261,7 @@ def _firewall(resource: Mapping[str, object]) -> Firewall:
         hosts=tagged_hosts(as_mapping(resource.get("tags"))),
         rules=(),
         # Azure's own last rule denies; a template does not write it down.
-        default=Access.DENY,
+        default=RuleAction.DENY,
     )
 
 
@@ -286,7 +290,7 @@ def _rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
     # so a rule whose source is one has no source here and matches nothing.
     return FirewallRule(
         name=text_at(rule, "name") or "",
-        access=Access.ALLOW if access == "allow" else Access.DENY,
+        access=RuleAction.ALLOW if access == "allow" else RuleAction.DENY,
         sources=tuple(_both(properties, "sourceAddressPrefix", "sourceAddressPrefixes")),
         is_certain=is_whole
         and (not source_ports or "*" in source_ports)

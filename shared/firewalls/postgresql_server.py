@@ -5,8 +5,8 @@ from functools import partial
 
 from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import Repair, added
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_fix import FirewallFix, added
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import database_server
 from shared.domain.network.range_rules import range_blocks, range_children, range_commands
 from shared.firewalls.below import with_what_is_below
@@ -41,13 +41,13 @@ class PostgresqlServers:
     async def _rules(self, version: str, server_id: str) -> Sequence[Mapping[str, object]]:
         return await self._resources.below(server_id, "firewallRules", version)
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return a rule for each range of addresses that is missing."""
         is_flexible = "/flexibleservers/" in gap.resource_id.lower()
         resource_type, version = self._types[0 if is_flexible else 1]
         word = "flexible-server" if is_flexible else "server"
         terraform_type = f"azurerm_postgresql_{word.replace('-', '_')}_firewall_rule"
-        return Repair(
+        return FirewallFix(
             gap=gap.name,
             summary=added(gap),
             azure_cli=range_commands(f"postgres {word} firewall-rule create", "server-name", gap),

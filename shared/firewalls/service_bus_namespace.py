@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import Repair, added, full, rule_set_command
-from shared.domain.network.firewall_fix_text import Block, bicep_children, terraform_part
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_fix import FirewallFix, added, full, rule_set_command
+from shared.domain.network.firewall_fix_text import TerraformBlock, bicep_children, terraform_part
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import MOST_RULES, namespace
 from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader
@@ -33,7 +33,7 @@ class ServiceBusNamespaces:
     async def _rule_set(self, namespace_id: str) -> Mapping[str, object]:
         return await self._resources.get(namespace_id, API_VERSION, "/networkRuleSets/default")
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return the rules that its rule set gets more."""
         rule_set = await self._rule_set(gap.resource_id)
         rules = mapping_at(rule_set, "properties")
@@ -41,7 +41,7 @@ class ServiceBusNamespaces:
         if refusal := full(gap, len(there), len(gap.missing_prefixes), MOST_RULES):
             return refusal
         masks = [*(str(rule["ipMask"]) for rule in there), *gap.missing_prefixes]
-        block = Block(
+        block = TerraformBlock(
             "network_rule_set",
             body=[
                 ("default_action", rules.get("defaultAction")),
@@ -50,7 +50,7 @@ class ServiceBusNamespaces:
             ],
         )
         listed = [{"ipMask": one, "action": "Allow"} for one in masks]
-        return Repair(
+        return FirewallFix(
             gap=gap.name,
             summary=added(gap),
             azure_cli=rule_set_command("servicebus", gap),

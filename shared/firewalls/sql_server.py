@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import Repair, added, full
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_fix import FirewallFix, added, full
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import database_server
 from shared.domain.network.range_rules import (
     range_blocks,
@@ -43,10 +43,10 @@ class SqlServers:
     async def _rules(self, server_id: str) -> Sequence[Mapping[str, object]]:
         return await self._resources.below(server_id, "firewallRules", API_VERSION)
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return a rule for each range of addresses that is missing."""
         there = await self._rules(gap.resource_id)
-        return full(gap, len(there), len([*ranges(gap)]), MOST) or Repair(
+        return full(gap, len(there), len([*ranges(gap)]), MOST) or FirewallFix(
             gap=gap.name,
             summary=added(gap),
             azure_cli=range_commands("sql server firewall-rule create", "server", gap),

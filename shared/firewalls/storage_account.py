@@ -9,16 +9,16 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from shared.domain.network.firewall_fix import Repair, added, full
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
+from shared.domain.network.firewall_fix import FirewallFix, added, full
 from shared.domain.network.firewall_fix_text import (
-    Block,
-    ResourceName,
+    ResourceIdParts,
+    TerraformBlock,
     az,
     bicep_part,
     terraform_part,
 )
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import AZURE, restricted, service
 from shared.ports import ResourceReader
 
@@ -46,7 +46,7 @@ class StorageAccounts:
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_account(one) for one in listed]
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return the rules that its list gets more; of one or two addresses it takes no prefix."""
         account = await self._resources.get(gap.resource_id, API_VERSION)
         rules = mapping_at(account, "properties", "networkAcls")
@@ -54,7 +54,7 @@ class StorageAccounts:
         if refusal := full(gap, len(there), len(new), MOST):
             return refusal
         listed = [*there, *({"value": address, "action": "Allow"} for address in new)]
-        block = Block(
+        block = TerraformBlock(
             "network_rules",
             body=[
                 ("default_action", rules.get("defaultAction")),
@@ -62,8 +62,8 @@ class StorageAccounts:
                 "bypass, virtual_network_subnet_ids, private_link_access: as they are",
             ],
         )
-        options = ResourceName.of(gap.resource_id).options
-        return Repair(
+        options = ResourceIdParts.of(gap.resource_id).options
+        return FirewallFix(
             gap=gap.name,
             summary=added(gap),
             azure_cli=az(
@@ -101,11 +101,11 @@ def read_account(account: Mapping[str, object]) -> Firewall:
         rules.get("ipRules"),
     )
     region = (text_at(account, "location") or "").replace(" ", "").lower()
-    if not firewall.rules or firewall.default is not Access.DENY or not region:
+    if not firewall.rules or firewall.default is not RuleAction.DENY or not region:
         return firewall
     own = FirewallRule(
         name=f"rules do not reach callers in {region}",
-        access=Access.DENY,
+        access=RuleAction.DENY,
         sources=(f"{AZURE}.{region}",),
         is_certain=False,
     )

@@ -4,8 +4,8 @@ It may have too much, never too little. Whoever makes a row due that was not (a 
 wake-up) writes a reminder before the row; a step needs none, for its row was due before. Only the
 timer moves reminders to when a row is to be looked at next, and drops those of rows with nothing to
 do; a new one is looked at for as long as whoever wrote it may be frozen before it writes the row.
-What is watched (`Kind.is_watched`) came to be so by a delivery, hence has a reminder, and keeps it;
-whoever else takes a row that may have none, and lends a flow, writes one.
+What is watched (`JobKind.is_watched`) came to be so by a delivery, hence has a reminder, and keeps
+it; whoever else takes a row that may have none, and lends a flow, writes one.
 """
 
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ from shared.alerts import one_row, readable, tell_unreadable
 from shared.domain.alert import RowName
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.wake_up import Reminder
+from shared.domain.jobs.wake_up import WakeUp
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.request_demand import CallLine, Turn
+from shared.domain.request_demand import QueuedJob, RequestQueueStatus
 from shared.errors import NotFound, UnreadableRow
-from shared.jobs.engine import SOON, Kind
+from shared.jobs.engine import SOON, JobKind
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.ports import Operation
 from shared.reason import Reason
-from shared.rows import Kept, instant
+from shared.rows import StoredItem, instant
 from shared.services import Services
 
 #: In one batch; each is two of a hundred operations.
@@ -40,27 +40,27 @@ _SELDOM = timedelta(hours=1)
 class _Move:
     """What becomes of a reminder after a look; None: it is dropped."""
 
-    old: Reminder
-    new: Reminder | None
+    old: WakeUp
+    new: WakeUp | None
 
 
 @dataclass(slots=True, kw_only=True)
-class Looked:
+class DueScanResult:
     """What the timer has found."""
 
     overdue: int = 0
     #: Rows that are watched, and are not due.
-    flows: list[Kept[FlowJob]] = field(default_factory=list)
-    plans: list[Kept[EnvironmentJob]] = field(default_factory=list)
+    flows: list[StoredItem[FlowJob]] = field(default_factory=list)
+    plans: list[StoredItem[EnvironmentJob]] = field(default_factory=list)
     #: Ids of remediations, of which whoever started them may have died before the last job.
     unstarted: set[str] = field(default_factory=set)
 
-    def add(self, kept: Kept[Any]) -> None:
+    def add(self, kept: StoredItem[Any]) -> None:
         """Take a watched row."""
         (self.flows if isinstance(kept.item, FlowJob) else self.plans).append(kept)
 
 
-async def look_at_due(services: Services) -> Looked:
+async def look_at_due(services: Services) -> DueScanResult:
     """Send the messages of rows that are due soon or overdue; return what else there is to do.
 
     A row that cannot be read or worked on is told of, and holds up no other.
@@ -68,14 +68,14 @@ async def look_at_due(services: Services) -> Looked:
     table = services.tables.reminders
     found = table.scan("reminder", before=instant(services.now))
     due = [one async for row in found if (one := await _reminder(services, row))]
-    looked = Looked()
+    looked = DueScanResult()
     moves = [await _look(services, reminder, looked) for reminder in due]
     for batch in batched(moves, _MOVES, strict=False):
         await _write(services, batch)
     return looked
 
 
-async def _reminder(services: Services, found: Kept[Reminder] | UnreadableRow) -> Reminder | None:
+async def _reminder(services: Services, found: StoredItem[WakeUp] | UnreadableRow) -> WakeUp | None:
     """Return a reminder; of one that cannot be read the key says all that is needed."""
     if not isinstance(found, UnreadableRow):
         return found.item
@@ -83,12 +83,12 @@ async def _reminder(services: Services, found: Kept[Reminder] | UnreadableRow) -
     return _of_key(services, found)
 
 
-def _of_key(services: Services, found: UnreadableRow) -> Reminder | None:
+def _of_key(services: Services, found: UnreadableRow) -> WakeUp | None:
     at, *row = found.row[2].split("~")
     with suppress(ValueError):
         table, partition, key = row
         name = (table, partition, key)
-        return Reminder(at=datetime.fromisoformat(at), row=name, written=services.now)
+        return WakeUp(at=datetime.fromisoformat(at), row=name, written=services.now)
     return None
 
 
@@ -121,14 +121,14 @@ async def restore_reminders(services: Services) -> None:
         await kind.remind(services, *missing)
 
 
-async def call_up(services: Services) -> CallLine:
+async def call_up(services: Services) -> RequestQueueStatus:
     """Have those that wait for calls come sooner where there will be some; returns their line.
 
     So nobody in the line sleeps on when those before it give up, or need less than they said.
     """
     kinds = _kinds(services)
 
-    async def come(turn: Turn) -> bool:
+    async def come(turn: QueuedJob) -> bool:
         table, *place = turn.row
         if table not in kinds:
             return False  # of an earlier version: it comes by itself
@@ -140,7 +140,7 @@ async def call_up(services: Services) -> CallLine:
 
 
 async def _comes[J: DurableJob[Any]](
-    services: Services, kind: Kind[J], place: tuple[str, str], turn: Turn
+    services: Services, kind: JobKind[J], place: tuple[str, str], turn: QueuedJob
 ) -> bool:
     """Make a row due by the time of its turn; say whether it waits for that."""
     waits = False
@@ -157,12 +157,12 @@ async def _comes[J: DurableJob[Any]](
     return waits
 
 
-def _kinds(services: Services) -> dict[str, Kind[Any]]:
-    kinds: tuple[Kind[Any], ...] = (FLOW, ENVIRONMENT)
+def _kinds(services: Services) -> dict[str, JobKind[Any]]:
+    kinds: tuple[JobKind[Any], ...] = (FLOW, ENVIRONMENT)
     return {kind.table(services.tables).name: kind for kind in kinds}
 
 
-async def _look(services: Services, reminder: Reminder, looked: Looked) -> _Move:
+async def _look(services: Services, reminder: WakeUp, looked: DueScanResult) -> _Move:
     async with one_row(services, reminder.row):
         table, *place = reminder.row
         kind = _kinds(services)[table]
@@ -175,7 +175,7 @@ async def _look(services: Services, reminder: Reminder, looked: Looked) -> _Move
     return _Move(old=reminder, new=replace(reminder, at=services.now + SOON))
 
 
-def _later(services: Services, reminder: Reminder, *, due: datetime | None) -> _Move:
+def _later(services: Services, reminder: WakeUp, *, due: datetime | None) -> _Move:
     """Look at a row again when it is due soon; before that if it may have been about to change."""
     settled = reminder.written + services.settings.settles_after
     if services.now < settled and (due is None or settled < due - SOON):
@@ -190,7 +190,11 @@ def _watched_after(job: DurableJob[Any], now: datetime) -> timedelta:
 
 
 async def _looked[J: DurableJob[Any]](
-    services: Services, kind: Kind[J], reminder: Reminder, kept: Kept[J], looked: Looked
+    services: Services,
+    kind: JobKind[J],
+    reminder: WakeUp,
+    kept: StoredItem[J],
+    looked: DueScanResult,
 ) -> _Move:
     """Send the message of a row where it has none, or it was lost."""
     now, settings, job, due = services.now, services.settings, kept.item, kept.item.due

@@ -13,15 +13,23 @@ from typing import Any
 from shared.alerts import cause_of, tell
 from shared.domain.jobs.durable_job import UNDER_WAY, DurableJob, taken_over, unsettled
 from shared.domain.jobs.transitions import retried
-from shared.domain.jobs.wake_up import Reminder
-from shared.domain.request_demand import Need
-from shared.errors import Conflict, Defective, LeaseLost, NotFound, Throttled, Unavailable, Waiting
+from shared.domain.jobs.wake_up import WakeUp
+from shared.domain.request_demand import RequestDemand
+from shared.errors import (
+    Conflict,
+    InternalErrorRepeated,
+    LeaseLost,
+    MustWait,
+    NotFound,
+    ServiceUnavailable,
+    ThrottledError,
+)
 from shared.jobs.error_handling import after_error
-from shared.jobs.leased_job import Held, RowKind
-from shared.ports import OutgoingMessage
+from shared.jobs.leased_job import JobRowKind, LeasedJob
+from shared.ports import QueueMessage
 from shared.reason import Reason
 from shared.request_count import counted_in
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 
 #: A message may come this much early: clocks differ.
@@ -48,7 +56,7 @@ async def _for_nothing[J](_: Services, __: J) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind[J: DurableJob[Any]](RowKind[J]):
+class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     """One kind of durable job."""
 
     #: Its queue, and what a message calls the partition of the row; none: a timer looks at rows.
@@ -62,7 +70,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
         self,
         services: Services,
         place: tuple[str, str],
-        step: Callable[[Held[J]], Awaitable[J]],
+        step: Callable[[LeasedJob[J]], Awaitable[J]],
         *,
         outcome: Outcome[J] = after_error,
         waits: Wait[J] = _for_nothing,
@@ -70,7 +78,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
     ) -> tuple[J, J]:
         """Look at a row and do what is due; returns it as it was before and as it is now.
 
-        `waits` raises `Waiting` while what the step waits for is not there: no call is taken for
+        `waits` raises `MustWait` while what the step waits for is not there: no call is taken for
         that. `begun` makes of the row what it is while the step works, before anything can fail.
         Raises `NotFound` if there is no such row; any other exception is a defect of ours.
         """
@@ -90,7 +98,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
                     await waits(services, before)
                     need = self._needs(services, before)
                     await turn.enter_async_context(services.calls.block(need))
-                except (Waiting, Throttled) as err:  # nothing was begun
+                except (MustWait, ThrottledError) as err:  # nothing was begun
                     asleep = await self._asleep(services, kept, outcome(services, before, err))
                     if asleep is None:
                         continue
@@ -106,11 +114,11 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
             await self.send(services, after)
             return before, after
 
-    def _needs(self, services: Services, job: J) -> Need | None:
+    def _needs(self, services: Services, job: J) -> RequestDemand | None:
         need = self.needs(job)
         return replace(need, row=self.table(services.tables).name_of(job)) if need else None
 
-    async def _asleep(self, services: Services, kept: Kept[J], job: J | None) -> J | None:
+    async def _asleep(self, services: Services, kept: StoredItem[J], job: J | None) -> J | None:
         """Write when a row is to be looked at again, and announce it; None: somebody was faster."""
         assert job is not None  # to wait is no defect
         job = replace(job, attempt=job.attempt + 1, woken=False)
@@ -122,13 +130,13 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
         return job
 
     async def _step(
-        self, held: Held[J], step: Callable[[Held[J]], Awaitable[J]], outcome: Outcome[J]
+        self, held: LeasedJob[J], step: Callable[[LeasedJob[J]], Awaitable[J]], outcome: Outcome[J]
     ) -> J:
         """Do one step and write its outcome; the lease ends with it."""
         before, services = held.job, held.services
         try:
             if before.crashes > services.settings.defect_tries:
-                raise Defective(_WITHOUT_A_WORD)
+                raise InternalErrorRepeated(_WITHOUT_A_WORD)
             async with held.renewed():
                 with counted_in(held.calls):
                     job = await step(held)
@@ -142,27 +150,27 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
         return done
 
     async def _after(
-        self, held: Held[J], err: Exception, outcome: Outcome[J], *, crashes: int
+        self, held: LeasedJob[J], err: Exception, outcome: Outcome[J], *, crashes: int
     ) -> J:
         """Return what becomes of the row after an error; raises a defect that is tried again."""
         services = held.services
         after = outcome(services, held.job, err)
         if after is None and crashes >= services.settings.defect_tries:
-            after = outcome(services, held.job, Defective(cause_of(err)))
+            after = outcome(services, held.job, InternalErrorRepeated(cause_of(err)))
         if after is None:
             # At once, so that the broker's redelivery is the retry of a defect.
             await held.end(held.job, crashes=crashes)
             raise err
         # What was not answered may have been done, or be done later.
-        unheard = isinstance(err, Unavailable)
+        unheard = isinstance(err, ServiceUnavailable)
         return unsettled(after, services.now + UNDER_WAY) if unheard else after
 
-    async def claim(self, services: Services, kept: Kept[J]) -> Held[J]:
+    async def claim(self, services: Services, kept: StoredItem[J]) -> LeasedJob[J]:
         """Take the row for one delivery; raises `Conflict` if somebody was faster."""
         until = services.now + services.settings.job_lease
         job = taken_over(kept.item, settles_after=services.settings.settles_after)
         job = replace(job, lease_until=until, woken=False, crashes=job.crashes + 1)
-        return Held(self, services, await self.table(services.tables).replace(kept, job))
+        return LeasedJob(self, services, await self.table(services.tables).replace(kept, job))
 
     async def order(
         self,
@@ -226,7 +234,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
 
     async def change(
         self, services: Services, place: tuple[str, str], change: Callable[[J | None], J | None]
-    ) -> Kept[J] | None:
+    ) -> StoredItem[J] | None:
         """Change a row as `Table.change` does, and write its reminder first where it needs one."""
 
         async def remind(before: J | None, after: J) -> None:
@@ -245,7 +253,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
             now, name_of = services.now, self.table(services.tables).name_of
             at = now + services.settings.overdue_after
             await services.tables.reminders.upsert(
-                *(Reminder(at=at, row=name_of(job), written=now) for job in jobs)
+                *(WakeUp(at=at, row=name_of(job), written=now) for job in jobs)
             )
 
     async def send(self, services: Services, *jobs: J) -> None:
@@ -257,7 +265,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
         if messages:
             await services.messages.send(*messages)
 
-    def _message(self, services: Services, job: J) -> OutgoingMessage | None:
+    def _message(self, services: Services, job: J) -> QueueMessage | None:
         held = job.is_held(services.now)
         due = job.lease_until if held else job.due
         if due is None or due > services.now + SOON or not self.queue:
@@ -265,7 +273,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
         partition, key = self.table(services.tables).address(job)
         # Not the id of the message that found the row held: it would be dropped as a duplicate.
         step = f"held/{job.lease_number}" if held else f"{job.state}/{job.attempt}"
-        return OutgoingMessage(
+        return QueueMessage(
             queue=self.queue,
             message_id=f"{key}/{step}",
             body={self.partition: partition, "job": key},

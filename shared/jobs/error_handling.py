@@ -9,19 +9,19 @@ from shared.domain.jobs.transitions import postponed, stopped
 from shared.domain.platform_errors import instruction_for
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
-    Blocked,
     Conflict,
-    Defective,
-    MigrationInProgress,
+    InternalErrorRepeated,
+    JobBlocked,
+    MustWait,
     NotFound,
-    OutOfService,
-    Refused,
+    PlatformError,
+    PlatformMigrationInProgress,
     RefusedForNow,
-    Throttled,
-    Transient,
-    Unauthorized,
+    ServiceOutage,
+    ThrottledError,
+    TokenRejected,
+    TransientError,
     UnreadableRow,
-    Waiting,
 )
 from shared.reason import Reason
 from shared.services import Services
@@ -32,16 +32,16 @@ def after_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
     now, blocked = services.now, job.blocked_state
     text = redact(str(err))  # the platform may repeat what it was sent
     match err:
-        case Blocked():
+        case JobBlocked():
             return stopped(job, blocked, err.reason, err.instruction, code=err.code, now=now)
-        case Refused():
+        case PlatformError():
             # Before the work began: of the environment, not of the flow.
             remedy = instruction_for(err.code, redact(err.detail))
             return stopped(job, blocked, text, remedy, code=err.code, now=now)
         case NotFound():
             remedy = "See whether the environment is well, then retry."
             return stopped(job, blocked, text, remedy, code=Reason.GONE, now=now)
-        case Defective():
+        case InternalErrorRepeated():
             remedy = Reason.DEFECT.instruction
             return stopped(job, job.failed_state, text, remedy, code=Reason.DEFECT, now=now)
         case _:
@@ -52,11 +52,11 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
     """Return the row after what passes by itself."""
     now, settings = services.now, services.settings
     match err:
-        case Waiting():
+        case MustWait():
             later = postponed(job, err.reason, until=max(err.until, now), now=now, code=err.code)
             # Its calls were answered.
             return replace(later, failures=0, instruction=err.instruction)
-        case MigrationInProgress():
+        case PlatformMigrationInProgress():
             until = now + settings.migration_poll
             return postponed(
                 job,
@@ -68,30 +68,30 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
         case UnreadableRow():  # of another job: whoever can read it will be deployed
             until = now + settings.backoff_longest
             return postponed(job, text, until=until, now=now, code=Reason.UNREADABLE_ROW)
-        case OutOfService():  # not of this job: it waits, and all that wait come one by one
+        case ServiceOutage():  # not of this job: it waits, and all that wait come one by one
             wait = spread(err.retry_after or settings.backoff_first, repr(job), share=1)
             return postponed(job, text, until=now + wait, now=now, code=Reason.OUTAGE)
-        case Throttled():
+        case ThrottledError():
             wait = spread(err.retry_after or settings.backoff_first, repr(job))
             return postponed(job, text, until=now + wait, now=now, code=Reason.THROTTLED)
-        case Transient() | Conflict():
+        case TransientError() | Conflict():
             return _try_again(services, job, err, text)
         case _:
             return None
 
 
 def _try_again[J: DurableJob[Any]](
-    services: Services, job: J, err: Transient | Conflict, text: str
+    services: Services, job: J, err: TransientError | Conflict, text: str
 ) -> J:
     now, settings = services.now, services.settings
     failures = job.failures + 1
     if failures > settings.backoff_tries:
-        if isinstance(err, Unauthorized | RefusedForNow):
+        if isinstance(err, TokenRejected | RefusedForNow):
             remedy = instruction_for(err.code)
             return stopped(job, job.blocked_state, text, remedy, code=err.code, now=now)
         remedy = Reason.TRANSIENT.instruction
         return stopped(job, job.blocked_state, text, remedy, code=Reason.TRANSIENT, now=now)
-    asked = err.retry_after if isinstance(err, Transient) else None
+    asked = err.retry_after if isinstance(err, TransientError) else None
     wait = wait_after(
         failures, first=settings.backoff_first, longest=settings.backoff_longest, asked=asked
     )

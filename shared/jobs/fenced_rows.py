@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shared.errors import Conflict, LeaseLost, NotFound
-from shared.ports import Condition, Delete, Insert, Operation, Replace, Row
+from shared.ports import Condition, DeleteRow, InsertRow, Operation, ReplaceRow, StoreRow
 from shared.rows import FENCE, Table
 
 
@@ -37,9 +37,9 @@ class FencedRows[T]:
         self._number = number
         self._is_alone = is_alone
         #: As this delivery has last written it.
-        self._fence: Row | None = None
+        self._fence: StoreRow | None = None
         #: What puts the number there, where it does not stand yet.
-        self._raising: Insert | Replace | None = None
+        self._raising: InsertRow | ReplaceRow | None = None
 
     async def all(self) -> list[T]:
         """Return the rows; who has an older lease writes none after this. Raises `LeaseLost`."""
@@ -65,7 +65,7 @@ class FencedRows[T]:
         await self._raise_fence()
         await self._remove(await self._table.removals(self.partition, where=where))
 
-    async def _remove(self, removals: Iterable[Delete]) -> None:
+    async def _remove(self, removals: Iterable[DeleteRow]) -> None:
         for removal in removals:
             with suppress(NotFound):
                 await self._write(removal)
@@ -73,7 +73,7 @@ class FencedRows[T]:
     async def _write(self, *operations: Operation) -> None:
         raising, self._raising = self._raising, None
         while True:
-            fence = raising or Replace(await self._raise_fence())
+            fence = raising or ReplaceRow(await self._raise_fence())
             raising = None
             try:
                 self._fence, *_ = await self._store.write(fence, *operations)
@@ -82,7 +82,7 @@ class FencedRows[T]:
                 continue
             return
 
-    async def _raise_fence(self) -> Row:
+    async def _raise_fence(self) -> StoreRow:
         while self._fence is None:
             row = await self._store.get(self._table.name, self.partition, FENCE)
             raising = self._raised(row)
@@ -94,24 +94,24 @@ class FencedRows[T]:
                 self._number = _number(self._fence)
         return self._fence
 
-    def _raised(self, row: Row | None) -> Insert | Replace:
+    def _raised(self, row: StoreRow | None) -> InsertRow | ReplaceRow:
         """Return what puts this delivery's number where `row` stands; raises `LeaseLost`."""
         stands = _number(row) if row else 0
         number = stands + 1 if self._number is None else self._number
         if stands > number:
             raise LeaseLost
         if row:
-            return Replace(replace(row, columns={"number": number}))
-        fence = Row(
+            return ReplaceRow(replace(row, columns={"number": number}))
+        fence = StoreRow(
             table=self._table.name,
             partition=self.partition,
             key=FENCE,
             columns={"number": number},
         )
-        return Insert(fence)
+        return InsertRow(fence)
 
 
-def _number(row: Row) -> int:
+def _number(row: StoreRow) -> int:
     """Return the number of a fence; one that cannot be read refuses nobody."""
     try:
         return int(row.columns["number"])

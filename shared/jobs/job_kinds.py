@@ -6,10 +6,10 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.jobs.engine import Kind
+from shared.jobs.engine import JobKind
 from shared.jobs.request_demands import environment_needs, flow_needs
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
-from shared.reason import EndedBy, Reason
+from shared.reason import ClearedBy, Reason
 
 
 def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
@@ -26,7 +26,7 @@ def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
 
 
 def _is_flow_watched(job: FlowJob) -> bool:
-    waits = job.code in Reason.all_ended_by(EndedBy.RELATIVE)
+    waits = job.code in Reason.all_ended_by(ClearedBy.RELATIVE)
     return waits or (FLOW.is_over(job) and job.has_loans_to_check)
 
 
@@ -35,7 +35,7 @@ def _is_environment_watched(job: EnvironmentJob) -> bool:
     return is_dispatched or (job.plans_no_more and job.has_loans_to_check)
 
 
-FLOW: Kind[FlowJob] = Kind(
+FLOW: JobKind[FlowJob] = JobKind(
     title="flow job",
     table=lambda tables: tables.jobs,
     queue=FLOW_JOBS,
@@ -45,7 +45,7 @@ FLOW: Kind[FlowJob] = Kind(
     with_what_came=_with_orders,
     is_watched=_is_flow_watched,
 )
-ENVIRONMENT: Kind[EnvironmentJob] = Kind(
+ENVIRONMENT: JobKind[EnvironmentJob] = JobKind(
     title="environment job",
     table=lambda tables: tables.environment_jobs,
     queue=ENVIRONMENT_JOBS,
@@ -53,6 +53,6 @@ ENVIRONMENT: Kind[EnvironmentJob] = Kind(
     needs=environment_needs,
     is_watched=_is_environment_watched,
 )
-DELETION: Kind[Deletion] = Kind(
+DELETION: JobKind[Deletion] = JobKind(
     title="deletion", table=lambda tables: tables.deletions, partition="environment"
 )

@@ -9,12 +9,12 @@ from typing import Any
 
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.transitions import counted
-from shared.domain.request_demand import Need
-from shared.errors import Conflict, LeaseLost, ProductError
+from shared.domain.request_demand import RequestDemand
+from shared.errors import CmkflowError, Conflict, LeaseLost
 from shared.jobs.fenced_rows import FencedRows
 from shared.log_fields import product_log
 from shared.request_count import CallCount
-from shared.rows import Kept, Table
+from shared.rows import StoredItem, Table
 from shared.services import Services
 from shared.tables import Tables
 
@@ -26,7 +26,7 @@ def _nothing_more[J: DurableJob[Any]](job: J, _: J) -> J:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowKind[J: DurableJob[Any]]:
+class JobRowKind[J: DurableJob[Any]]:
     """What is different in the rows of one kind of durable job."""
 
     #: What the log calls it.
@@ -35,15 +35,15 @@ class RowKind[J: DurableJob[Any]]:
     #: Says whether a delivery has nothing to do.
     is_over: Callable[[J], bool] = lambda job: job.is_finished
     #: Says which calls of the flow service the next delivery takes; none: it may begin at once.
-    needs: Callable[[J], Need | None] = lambda _: None
+    needs: Callable[[J], RequestDemand | None] = lambda _: None
     #: Takes over what others may write into a row that is held, besides a wake-up, from the second.
     with_what_came: Callable[[J, J], J] = _nothing_more
 
 
-class Held[J: DurableJob[Any]]:
+class LeasedJob[J: DurableJob[Any]]:
     """One delivery's hold on a row."""
 
-    def __init__(self, kind: RowKind[J], services: Services, kept: Kept[J]) -> None:
+    def __init__(self, kind: JobRowKind[J], services: Services, kept: StoredItem[J]) -> None:
         """Take a row that carries this delivery's lease."""
         self.services = services
         self._kind = kind
@@ -151,7 +151,7 @@ class Held[J: DurableJob[Any]]:
                 await self.renew()
             except LeaseLost:
                 return  # the step sees it at its next write
-            except ProductError as err:
+            except CmkflowError as err:
                 log.warning("a lease was not renewed, which is tried again: %s", err)
 
     def _log(self, before: J, after: J, *, has_ended: bool = False) -> None:

@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.request_demand import Need
+from shared.domain.request_demand import RequestDemand
 
 #: Of a flow that others call: as many as its next delivery takes from there on, counted by
 #: tests/performance/test_calls_per_delivery.py. A copy waits for a list before it is proven; from
 #: then on a delivery goes on until the callers have moved. Where a share does not lend the operator
 #: a flow it takes six more, and waits for them. What is wrong here costs waiting, and no call.
-_FLOW_CALLS: Mapping[JobState, int] = {JobState.COPIED: 3, JobState.QUIET: 2}
+_FLOW_CALLS: Mapping[FlowJobState, int] = {FlowJobState.COPIED: 3, FlowJobState.QUIET: 2}
 _ROLLBACK_CALLS = 5
 #: Of a flow that starts by itself, or is off.
-_OTHER_CALLS: Mapping[JobState, int] = {JobState.COPIED: 0, JobState.WATCHED: 0}
+_OTHER_CALLS: Mapping[FlowJobState, int] = {FlowJobState.COPIED: 0, FlowJobState.WATCHED: 0}
 #: Elsewhere.
 _FEW = 1
 #: Before it retires an original: one more where the copy calls hosts, whose runs are looked at.
-_RETIRING = frozenset({JobState.QUIET, JobState.WATCHED})
+_RETIRING = frozenset({FlowJobState.QUIET, FlowJobState.WATCHED})
 _ENVIRONMENT_CALLS: Mapping[EnvironmentJobState, int] = {
     EnvironmentJobState.ASSESSING: 1,
     EnvironmentJobState.WAITING_FOR_MIGRATION: 2,
@@ -32,30 +32,30 @@ _ENVIRONMENT_CALLS: Mapping[EnvironmentJobState, int] = {
 }
 #: Who goes first: what is on its way back, what was begun, plans, what was not begun.
 _BACK, _BEGUN, _PLAN, _NEW = "0", "1", "2", "3"
-_DEPTHS = {state: f"{99 - number:02}" for number, state in enumerate(JobState)}
+_DEPTHS = {state: f"{99 - number:02}" for number, state in enumerate(FlowJobState)}
 
 
-def flow_needs(job: FlowJob) -> Need | None:
+def flow_needs(job: FlowJob) -> RequestDemand | None:
     """Return what the next delivery of a flow job needs; None, or no calls: it waits for nobody.
 
     So it is while neither flow of a pair may be on, and where an order ends what was not begun.
     """
     reached = job.reached
-    if job.neither_since or reached is JobState.SWAPPING:
+    if job.neither_since or reached is FlowJobState.SWAPPING:
         return _need(job.id, 0, _BACK)
     if job.is_rolling_back or job.requested:
         is_begun = job.is_rolling_back or job.facts.is_undoable
         return _need(job.id, _ROLLBACK_CALLS, _BACK) if is_begun else None
-    if reached is JobState.PLANNED:
+    if reached is FlowJobState.PLANNED:
         family = min(job.parents, default=job.id).rpartition("/")[2]
         need = _need(job.id, _calls(job), f"{_NEW}-{family}")
-        return replace(need, later=_calls_of(job)[JobState.COPIED])
+        return replace(need, later=_calls_of(job)[FlowJobState.COPIED])
     if job.borrowed:  # what was lent is returned first
         return _need(job.id, _calls(job), _BACK)
     return _need(job.id, _calls(job), f"{_BEGUN}-{_DEPTHS[reached]}")
 
 
-def environment_needs(job: EnvironmentJob) -> Need:
+def environment_needs(job: EnvironmentJob) -> RequestDemand:
     """Return what the next delivery of an environment job needs."""
     return _need(job.id, _ENVIRONMENT_CALLS.get(job.reached, 0), _PLAN)
 
@@ -65,10 +65,10 @@ def _calls(job: FlowJob) -> int:
     return _calls_of(job).get(job.reached, _FEW) + looks
 
 
-def _calls_of(job: FlowJob) -> Mapping[JobState, int]:
-    has_url = job.has_trigger_url and job.pattern is not Pattern.OFF
+def _calls_of(job: FlowJob) -> Mapping[FlowJobState, int]:
+    has_url = job.has_trigger_url and job.pattern is not MigrationMethod.OFF
     return _FLOW_CALLS if has_url else _OTHER_CALLS
 
 
-def _need(whose: str, calls: int, rank: str) -> Need:
-    return Need(whose=whose, calls=calls, rank=rank, is_urgent=rank == _BACK)
+def _need(whose: str, calls: int, rank: str) -> RequestDemand:
+    return RequestDemand(whose=whose, calls=calls, rank=rank, is_urgent=rank == _BACK)

@@ -1,10 +1,10 @@
 """What the product needs of the world, as protocols. Adapters and the tests' twins implement them.
 
-Every method may raise `Transient` (try later), `Refused` (the platform says no), and where it names
-one item `NotFound`. Beyond that each says what it raises.
+Every method may raise `TransientError` (try later), `PlatformError` (the platform says no), and
+where it names one item `NotFound`. Beyond that each says what it raises.
 """
 
-from shared.ports.alerts import Notices
+from shared.ports.alerts import AlertSender
 from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Organization
 from shared.ports.azure import (
     AppSettings,
@@ -19,100 +19,100 @@ from shared.ports.azure import (
 from shared.ports.clock import Clock
 from shared.ports.function_keys import FunctionKeys
 from shared.ports.kinds import (
-    AppliesRepairs,
+    AppliesFixes,
     CallerKind,
     FirewallKind,
     FlowsToSave,
-    FoundInFlows,
+    FoundInDefinitions,
     KeepsVersions,
     ReadOnSave,
-    WritesTogether,
+    WritesWholeResource,
 )
-from shared.ports.message_sender import Messages, OutgoingMessage
-from shared.ports.notification_channel import Channel, UnusableChannel
+from shared.ports.message_sender import MessageSender, QueueMessage
+from shared.ports.notification_channel import NotificationChannel, UnusableChannel
 from shared.ports.platform import AssessmentPorts, PlatformPorts, StepPorts
 from shared.ports.power_platform import (
     ConnectionReferences,
     Environments,
     EnvironmentVariable,
     EnvironmentVariables,
-    FlowAccess,
     FlowPages,
-    FlowPlacement,
     FlowReports,
-    FlowSwitch,
-    Page,
+    FlowsAsServiceAccount,
+    NonSolutionFlows,
+    ResultPage,
+    SolutionPlacement,
     Workflows,
 )
-from shared.ports.request_budget import CallBlocks
-from shared.ports.sharing import FlowSharing, Principals, Solutions
+from shared.ports.request_budget import RequestBudget
+from shared.ports.sharing import FlowSharing, PrincipalDirectory, Solutions
 from shared.ports.store import (
     Archive,
     Condition,
-    Delete,
-    Insert,
+    DeleteRow,
+    InsertRow,
     Operation,
-    Replace,
-    Row,
+    ReplaceRow,
     Scalar,
     Store,
-    Upsert,
+    StoreRow,
+    UpsertRow,
 )
 
 __all__ = [
+    "AlertSender",
     "AppSettings",
-    "AppliesRepairs",
+    "AppliesFixes",
     "Archive",
     "AssessmentPorts",
-    "CallBlocks",
     "CallerKind",
     "CanvasApps",
-    "Channel",
     "Clock",
     "Condition",
     "ConnectionReferences",
     "Connections",
-    "Delete",
+    "DeleteRow",
     "EnvironmentVariable",
     "EnvironmentVariables",
     "Environments",
     "FirewallKind",
-    "FlowAccess",
     "FlowPages",
-    "FlowPlacement",
     "FlowReports",
     "FlowSharing",
-    "FlowSwitch",
+    "FlowsAsServiceAccount",
     "FlowsToSave",
-    "FoundInFlows",
+    "FoundInDefinitions",
     "FunctionKeys",
-    "Insert",
+    "InsertRow",
     "KeepsVersions",
     "Keys",
     "MachineGroups",
-    "Messages",
-    "Notices",
+    "MessageSender",
+    "NonSolutionFlows",
+    "NotificationChannel",
     "Operation",
     "Organization",
-    "OutgoingMessage",
-    "Page",
     "PlatformPorts",
-    "Principals",
+    "PrincipalDirectory",
+    "QueueMessage",
     "ReadOnSave",
-    "Replace",
+    "ReplaceRow",
+    "RequestBudget",
     "ResourceReader",
     "ResourceWriter",
-    "Row",
+    "ResultPage",
     "Scalar",
     "Secret",
     "Secrets",
     "ServiceTags",
     "Site",
+    "SolutionPlacement",
     "Solutions",
     "StepPorts",
     "Store",
+    "StoreRow",
     "UnusableChannel",
-    "Upsert",
+    "UpsertRow",
     "Workflows",
-    "WritesTogether",
+    "WritesWholeResource",
 ]

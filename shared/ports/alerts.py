@@ -2,11 +2,11 @@
 
 from typing import Protocol
 
-from shared.domain.alert import Notice
+from shared.domain.alert import Alert
 
 
-class Notices(Protocol):
+class AlertSender(Protocol):
     """Carries a notice to wherever people look; a notice may come twice."""
 
-    async def tell(self, notice: Notice) -> None:
+    async def tell(self, notice: Alert) -> None:
         """Tell it."""

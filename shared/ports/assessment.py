@@ -27,7 +27,7 @@ class CanvasApps(Protocol):
         """Return the apps that use any flow, with the flows' ids."""
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
-        """Return one app; raises `NotFound`, and `Unreadable` if its ids may not be all."""
+        """Return one app; raises `NotFound`, and `InvalidInput` if its ids may not be all."""
 
 
 class MachineGroups(Protocol):

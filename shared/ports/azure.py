@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
+from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.network.service_tags import ServiceTagList
 
 
@@ -55,7 +55,9 @@ class Secrets(Protocol):
         """Yield the URL of every watched vault."""
 
     def list(self, vault_url: str) -> AsyncIterator[str]:
-        """Yield the name of every enabled secret of a vault; raises `Refused` if it is closed."""
+        """Yield the name of every enabled secret of a vault; raises `PlatformError` if it is
+        closed.
+        """
 
     async def read(self, vault_url: str, name: str) -> Secret:
         """Return the current version; raises `NotFound`."""
@@ -82,7 +84,7 @@ class Keys(Protocol):
     async def roles(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
         """Return the roles that a principal has by itself at a vault, above it and below."""
 
-    async def key_versions(self, vault: KeyVault, name: str) -> list[Key]:
+    async def key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first; raises `NotFound`.
 
         A vault whose network rules keep the app out shows them through Azure Resource Manager.

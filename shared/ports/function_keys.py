@@ -7,4 +7,6 @@ class FunctionKeys(Protocol):
     """Checks a function key that a request carries."""
 
     async def accepts(self, key: str) -> bool:
-        """Return whether it is a key of this app; raises `Transient` if that cannot be known."""
+        """Return whether it is a key of this app; raises `TransientError` if that cannot be
+        known.
+        """

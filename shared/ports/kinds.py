@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
-from shared.domain.callers.caller import Caller, CallerValue
-from shared.domain.callers.search_position import Search
+from shared.domain.callers.caller import Caller, CallerContent
+from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import Entries, EntryChange, Opening, Repair
-from shared.domain.network.firewall_issue import NetworkGap
-from shared.domain.permissions import Needs
+from shared.domain.network.firewall_fix import AddedEntries, FirewallFix, ListEntries, ListUpdate
+from shared.domain.network.firewall_issue import FirewallIssue
+from shared.domain.permissions import RequiredPermissions
 from shared.ports.azure import ResourceWriter
 
 
@@ -28,28 +28,28 @@ class CallerKind(Protocol):
     #: Whether such a place can only call flows of its own environment.
     stays_home: bool
     #: What the app's identity has to be allowed to find such places and write there.
-    needs: Needs
+    needs: RequiredPermissions
     #: Whether an assessment reads such places by itself: its search for callers leaves them out.
     assessed_apart: bool
 
     def find(
-        self, environments: Sequence[Environment], search: Search | None = None
+        self, environments: Sequence[Environment], search: CallerSearchPosition | None = None
     ) -> AsyncIterator[Caller]:
         """Yield every place that holds any trigger URL or child-flow id.
 
-        `search`: go on where an earlier one stopped. It moves on place by place; raises `Blocked`
-        at the end if a place could not be searched.
+        `search`: go on where an earlier one stopped. It moves on place by place; raises
+        `JobBlocked` at the end if a place could not be searched.
         """
 
-    async def read(self, caller: Caller) -> CallerValue:
+    async def read(self, caller: Caller) -> CallerContent:
         """Return what stands there now; raises `NotFound`."""
 
-    async def write(self, caller: Caller, value: CallerValue) -> None:
+    async def write(self, caller: Caller, value: CallerContent) -> None:
         """Put `value.text` there if it still has `value.etag`; raises `Conflict`."""
 
 
 @runtime_checkable
-class FoundInFlows(Protocol):
+class FoundInDefinitions(Protocol):
     """A `CallerKind` whose places are flows' definitions: who reads those need not search them."""
 
     def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:
@@ -65,13 +65,13 @@ class KeepsVersions(Protocol):
 
 
 @runtime_checkable
-class WritesTogether(Protocol):
+class WritesWholeResource(Protocol):
     """A `CallerKind` whose platform replaces all places of one resource at once."""
 
-    async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerValue]:
+    async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
         """Return what stands at places of one resource, by address, without those that are gone."""
 
-    async def write_all(self, values: Sequence[tuple[Caller, CallerValue]]) -> None:
+    async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
         """Put all texts of one resource there if each has its ETag, and see them there.
 
         Raises `Conflict`, also for what is read after the write.
@@ -105,7 +105,7 @@ class FirewallKind(Protocol):
     async def read(self) -> list[Firewall]:
         """Return every firewall of this kind in the watched subscriptions."""
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return the smallest change that closes a gap of such a firewall; raises `NotFound`.
 
         By what stands there now. A gap of a firewall that is closed as a whole never comes here.
@@ -113,20 +113,20 @@ class FirewallKind(Protocol):
 
 
 @runtime_checkable
-class AppliesRepairs(Protocol):
+class AppliesFixes(Protocol):
     """A `FirewallKind` whose repairs the app can make by itself, and take back."""
 
     #: What the app's identity has to be allowed for that; to read, it is Reader.
-    needs: Needs
+    needs: RequiredPermissions
 
-    async def entries(self, opening: Opening) -> Entries:
+    async def entries(self, opening: AddedEntries) -> ListEntries:
         """Return what stands in the list of an opening now; raises `NotFound`."""
 
     async def change(
-        self, writer: ResourceWriter, opening: Opening, change: EntryChange
+        self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
         """Put entries into the list and take others out if it still is as it was read.
 
         Returns the entries that this write added. Raises `Conflict` where it wrote nothing, and
-        `Blocked` where that would do something else too.
+        `JobBlocked` where that would do something else too.
         """

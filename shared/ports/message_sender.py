@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingMessage:
+class QueueMessage:
     """A message of our own. Equal ids within ten minutes are one message."""
 
     queue: str
@@ -18,11 +18,11 @@ class OutgoingMessage:
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
-class Messages(Protocol):
+class MessageSender(Protocol):
     """Sends to Service Bus queues."""
 
-    async def send(self, *messages: OutgoingMessage) -> None:
-        """Send all; raises `Transient` if any may not have been taken."""
+    async def send(self, *messages: QueueMessage) -> None:
+        """Send all; raises `TransientError` if any may not have been taken."""
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
         """Count what waits in a queue, or in its dead-letter queue; at most 1,000 are counted."""

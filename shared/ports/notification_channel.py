@@ -7,7 +7,7 @@ from shared.domain.plans.notification import Notification
 from shared.errors import UnusableSetting
 
 
-class Channel(Protocol):
+class NotificationChannel(Protocol):
     """Takes notifications; one may come twice, with the same id."""
 
     @property
@@ -15,7 +15,7 @@ class Channel(Protocol):
         """Return what settings and pages call it."""
 
     async def send(self, notification: Notification) -> None:
-        """Send it; raises a `ProductError` where it is not taken, without the channel's address."""
+        """Send it; raises a `CmkflowError` where it is not taken, without the channel's address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,14 +15,14 @@ from shared.ports.power_platform import (
     ConnectionReferences,
     Environments,
     EnvironmentVariables,
-    FlowAccess,
     FlowPages,
-    FlowPlacement,
     FlowReports,
-    FlowSwitch,
+    FlowsAsServiceAccount,
+    NonSolutionFlows,
+    SolutionPlacement,
     Workflows,
 )
-from shared.ports.sharing import FlowSharing, Principals, Solutions
+from shared.ports.sharing import FlowSharing, PrincipalDirectory, Solutions
 
 
 # The first two have no slots: a class cannot be made of two that have them.
@@ -33,13 +33,13 @@ class StepPorts:
     environments: Environments
     flow_reports: FlowReports
     flow_pages: FlowPages
-    flow_access: FlowAccess
-    flow_switch: FlowSwitch
-    flow_placement: FlowPlacement
+    flow_access: FlowsAsServiceAccount
+    flow_switch: NonSolutionFlows
+    flow_placement: SolutionPlacement
     workflows: Workflows
     connection_references: ConnectionReferences
     flow_sharing: FlowSharing
-    principals: Principals
+    principals: PrincipalDirectory
     solutions: Solutions
     keys: Keys
     service_tags: ServiceTags

@@ -12,16 +12,16 @@ from shared.domain.definitions.connection_reference import (
 from shared.domain.environment import Environment
 from shared.domain.flow import (
     FailedAction,
-    FlowDetail,
-    KnownFlow,
-    Permission,
-    ReportedFlow,
-    Run,
+    FlowListEntry,
+    FlowPermission,
+    FlowRun,
+    FlowServiceFlow,
     Workflow,
-    WorkflowChange,
     WorkflowDraft,
+    WorkflowSummary,
+    WorkflowUpdate,
 )
-from shared.errors import ProductError
+from shared.errors import CmkflowError
 
 
 class Environments(Protocol):
@@ -38,7 +38,7 @@ class Environments(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page[T]:
+class ResultPage[T]:
     """One page of a list."""
 
     items: tuple[T, ...]
@@ -51,7 +51,7 @@ class FlowReports(Protocol):
 
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
-    ) -> Page[ReportedFlow]:
+    ) -> ResultPage[FlowListEntry]:
         """Return flows on Microsoft's key, or just those that stay there.
 
         Up to 250. A cursor that the platform refuses raises what `FlowPages` says.
@@ -59,10 +59,10 @@ class FlowReports(Protocol):
         See platform.md#microsoft-key-list.
         """
 
-    async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
+    async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
         """Return every flow of the environment, lean, solution flows included."""
 
-    async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
 
     async def licence(self, environment_id: str, flow_name: str) -> str | None:
@@ -70,7 +70,7 @@ class FlowReports(Protocol):
 
     async def runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
-    ) -> list[Run]:
+    ) -> list[FlowRun]:
         """Return runs that began from `since` on, newest first, at most `limit`."""
 
     async def run_page(
@@ -81,7 +81,7 @@ class FlowReports(Protocol):
         *,
         since: datetime,
         until: datetime,
-    ) -> Page[Run]:
+    ) -> ResultPage[FlowRun]:
         """Return a page of runs that began from `since` up to `until`, newest first: one call.
 
         Up to 250. Raises `NotFound` for a flow that is gone. A cursor that the platform refuses
@@ -94,10 +94,10 @@ class FlowReports(Protocol):
         """Return the actions of a run that failed; raises `NotFound`."""
 
 
-class FlowAccess(Protocol):
+class FlowsAsServiceAccount(Protocol):
     """What only a co-owner may ask of a flow. Every call is made as the operator or for it."""
 
-    async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
+    async def permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
         """Return owners and co-owners."""
 
     async def add_operator(self, environment_id: str, flow_name: str) -> bool:
@@ -110,32 +110,34 @@ class FlowAccess(Protocol):
         """
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL: a secret. Raises `Refused` where the trigger has none."""
+        """Return the trigger URL: a secret. Raises `PlatformError` where the trigger has none."""
 
-    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
-        """Return a flow as the operator sees it; raises `Refused` (403) if it is no co-owner."""
+    async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
+        """Return a flow as the operator sees it; raises `PlatformError` (403) if it is no
+        co-owner.
+        """
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the operator; raises `Refused` (403) if it is no co-owner."""
+        """Turn a flow on as the operator; raises `PlatformError` (403) if it is no co-owner."""
 
     async def operator_id(self) -> str:
         """Return the Entra object id of the operator."""
 
     async def keep_signed_in(self) -> datetime | None:
-        """Renew the operator's sign-in by using it; raises `Blocked` where it has ended.
+        """Renew the operator's sign-in by using it; raises `JobBlocked` where it has ended.
 
         Returns when it was renewed last; None: that is not known.
         """
 
 
-class FlowPlacement(Protocol):
+class SolutionPlacement(Protocol):
     """Puts flows into a solution (platform.md#move-into-solution)."""
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
         """Ask for at most 20 flows to be put into the default solution; some may come later."""
 
 
-class FlowSwitch(Protocol):
+class NonSolutionFlows(Protocol):
     """Flows that are in no solution: on, off, into the recycle bin and back.
 
     See platform.md#flow-state.
@@ -167,7 +169,7 @@ class Workflows(Protocol):
 
     async def known_each(
         self, environment: Environment, workflow_ids: Collection[str]
-    ) -> dict[str, KnownFlow | ProductError]:
+    ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return each flow without its definition, by its id, or why it is not told.
 
         `NotFound` stands for a flow that has no row. 2,500 flows take one call.
@@ -177,7 +179,7 @@ class Workflows(Protocol):
         """Create it, off, under the draft's id; raises `AlreadyExists`."""
 
     async def update(
-        self, environment: Environment, workflow_id: str, change: WorkflowChange, *, etag: str
+        self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
         """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
 
@@ -188,13 +190,15 @@ class Workflows(Protocol):
 class FlowPages(Protocol):
     """Lists of flows a page at a time: who reads one can go on where another had to stop.
 
-    A cursor that the platform takes no more is `Refused` (status 400 or 410) or `NotFound`.
+    A cursor that the platform takes no more is `PlatformError` (status 400 or 410) or `NotFound`.
     """
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
         """Return cloud flows as Dataverse has them, up to 500."""
 
-    async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
+    async def known(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[WorkflowSummary]:
         """Return cloud flows as Dataverse has them, without their definitions, up to 5,000."""
 
     async def read_again(
@@ -202,7 +206,7 @@ class FlowPages(Protocol):
     ) -> list[Workflow]:
         """Return these cloud flows as Dataverse has them; those that are gone are left out."""
 
-    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return flows as the flow service lists them, lean; within a budget of its own."""
 
 

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from shared.domain.request_demand import CallLine, Need, Turn
+from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueStatus
 
 
-class CallBlocks(Protocol):
+class RequestBudget(Protocol):
     """Hands out calls in blocks, one for each delivery, to those first who are furthest along."""
 
-    def block(self, need: Need | None) -> AbstractAsyncContextManager[None]:
+    def block(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
         """Work inside with a block of calls; None, or no calls: it may begin without any.
 
         Raises `Waiting` instead of letting the work begin, with the time to ask again. The place
@@ -22,13 +22,13 @@ class CallBlocks(Protocol):
 
         `is_urgent`: they may be of those that are kept for undo, swaps and the return of rights.
 
-        Raises `Throttled` if that takes minutes.
+        Raises `ThrottledError` if that takes minutes.
         """
 
-    async def line(self) -> CallLine:
+    async def line(self) -> RequestQueueStatus:
         """Return who waits at this moment, and for how long."""
 
-    async def call_up(self, come: Callable[[Turn], Awaitable[bool]]) -> CallLine:
+    async def call_up(self, come: Callable[[QueuedJob], Awaitable[bool]]) -> RequestQueueStatus:
         """Have those come sooner whose turn comes within the next minutes; returns the line.
 
         `come` says whether one still waits there: who does not loses its place.

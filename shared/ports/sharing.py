@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from shared.domain.environment import Environment
-from shared.domain.sharing import Principal, Share, User
+from shared.domain.sharing import DataversePrincipal, DataverseUser, Share
 from shared.domain.solution import Solution
-from shared.errors import ProductError
+from shared.errors import CmkflowError
 
 
 class FlowSharing(Protocol):
@@ -17,7 +17,7 @@ class FlowSharing(Protocol):
 
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
-    ) -> dict[str, Sequence[Share] | ProductError]:
+    ) -> dict[str, Sequence[Share] | CmkflowError]:
         """Return every share of each flow, by its id, or why it is not told; many in a call."""
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
@@ -27,26 +27,28 @@ class FlowSharing(Protocol):
         """Give a principal these rights in place of those it has; may be repeated."""
 
     async def revoke(
-        self, environment: Environment, workflow_id: str, principal: Principal
+        self, environment: Environment, workflow_id: str, principal: DataversePrincipal
     ) -> None:
         """Take all rights of a share away; does nothing if there is none."""
 
 
-class Principals(Protocol):
+class PrincipalDirectory(Protocol):
     """People, applications and groups as rows of an environment's Dataverse."""
 
-    async def users(self, environment: Environment, entra_ids: Sequence[str]) -> dict[str, User]:
+    async def users(
+        self, environment: Environment, entra_ids: Sequence[str]
+    ) -> dict[str, DataverseUser]:
         """Return users by Entra object id, in lower case; who has no row is left out."""
 
     async def teams(
         self, environment: Environment, entra_ids: Sequence[str]
-    ) -> dict[str, Principal]:
+    ) -> dict[str, DataversePrincipal]:
         """Return the teams of Entra groups by object id, in lower case."""
 
-    async def user(self, environment: Environment, user_id: str) -> User | None:
+    async def user(self, environment: Environment, user_id: str) -> DataverseUser | None:
         """Return a user by `systemuserid`; None: there is none, as for a team's id."""
 
-    async def application(self, environment: Environment) -> Principal:
+    async def application(self, environment: Environment) -> DataversePrincipal:
         """Return the application user that the app acts as."""
 
     async def privilege(self, environment: Environment, user_id: str, name: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ type Scalar = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class StoreRow:
     """One row of a table. Strings are at most 32,768 characters (64 KiB), a row 1 MiB."""
 
     table: str
@@ -20,34 +20,34 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Insert:
+class InsertRow:
     """Store a new row; `AlreadyExists` if there is one."""
 
-    row: Row
+    row: StoreRow
 
 
 @dataclass(frozen=True, slots=True)
-class Replace:
+class ReplaceRow:
     """Store a row over the one with its ETag; `Conflict` if that has changed or gone."""
 
-    row: Row
+    row: StoreRow
 
 
 @dataclass(frozen=True, slots=True)
-class Upsert:
+class UpsertRow:
     """Store a row, whatever is there."""
 
-    row: Row
+    row: StoreRow
 
 
 @dataclass(frozen=True, slots=True)
-class Delete:
+class DeleteRow:
     """Remove the row with this ETag (None: any); `Conflict` if changed, `NotFound` if gone."""
 
-    row: Row
+    row: StoreRow
 
 
-type Operation = Insert | Replace | Upsert | Delete
+type Operation = InsertRow | ReplaceRow | UpsertRow | DeleteRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class Condition:
 class Store(Protocol):
     """Rows in tables, shaped like Azure Table storage; its limits are refused as `ValueError`."""
 
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Do all or nothing: at most 100 operations on one partition of one table, one per row.
 
         Returns the rows with their new ETags (deleted ones as they were given).
@@ -78,7 +78,7 @@ class Store(Protocol):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
-    ) -> AsyncIterator[Row]:
+    ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key.
 
         `before`: only those of a partition that is given with a smaller key; found by their keys.

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import ProductError, Throttled
+from shared.errors import CmkflowError, ThrottledError
 
 #: Seconds that one question may take. The host ends an HTTP request after 230 seconds, and an
 #: assessment asks four questions one after another beside a patient one.
@@ -37,15 +37,15 @@ async def ask[T](question: Awaitable[T], *, seconds: float | None = None) -> T |
     try:
         async with asyncio.timeout(seconds):
             return await question
-    except ProductError as err:
+    except CmkflowError as err:
         return no_answer(err)
     except TimeoutError:
         return NoAnswer(why=f"no answer within {seconds:.0f} seconds", is_busy=True)
 
 
-def no_answer(err: ProductError) -> NoAnswer:
+def no_answer(err: CmkflowError) -> NoAnswer:
     """Return an error as what it is to somebody who goes on without the answer."""
-    return NoAnswer(why=redact(str(err)), is_busy=isinstance(err, Throttled))
+    return NoAnswer(why=redact(str(err)), is_busy=isinstance(err, ThrottledError))
 
 
 async def ask_patiently[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer:
@@ -54,7 +54,7 @@ async def ask_patiently[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer
     async def asked() -> T:
         try:
             return await question()
-        except Throttled as err:
+        except ThrottledError as err:
             if err.retry_after is None:
                 raise
             await asyncio.sleep(err.retry_after.total_seconds())

@@ -10,7 +10,7 @@ from shared.domain.environment import Environment, EnvironmentSettings
 from shared.domain.jobs.dependent_jobs import located
 from shared.domain.jobs.flow_job import FlowJob
 from shared.jobs.fenced_rows import FencedRows
-from shared.jobs.leased_job import Held
+from shared.jobs.leased_job import LeasedJob
 from shared.steps import write_permission
 
 #: How long a write may take, with the reads around it: three calls (adapters/http/client.py).
@@ -19,10 +19,10 @@ WRITE_TAKES = timedelta(minutes=1)
 LATELY = timedelta(seconds=10)
 
 
-class Work:
+class StepContext:
     """What the steps of a flow job are given."""
 
-    def __init__(self, held: Held[FlowJob], environment: Environment) -> None:
+    def __init__(self, held: LeasedJob[FlowJob], environment: Environment) -> None:
         """Take a row that this delivery holds, and the environment as it is now."""
         self.held = held
         self.services = held.services
@@ -57,11 +57,11 @@ class Work:
         return self.job.is_rolling_back and self.job.is_unsettled(self.services.now)
 
     async def save(self, job: FlowJob) -> FlowJob:
-        """Write the row; raises `LeaseLost` (see `Held.save`)."""
+        """Write the row; raises `LeaseLost` (see `LeasedJob.save`)."""
         return await self.held.save(job)
 
     def remember(self, job: FlowJob) -> FlowJob:
-        """Have the row say so with its next write (see `Held.remember`)."""
+        """Have the row say so with its next write (see `LeasedJob.remember`)."""
         return self.held.remember(job)
 
     @property
@@ -70,7 +70,7 @@ class Work:
         return self.held.rows(self.services.tables.callers)
 
     async def permit_write(self, *, anytime: bool = False) -> None:
-        """Return if a write may begin now; else raise `Waiting`, `Blocked` or `LeaseLost`.
+        """Return if a write may begin now; else raise `Waiting`, `JobBlocked` or `LeaseLost`.
 
         By then the row says all that is known. `anytime`: what was begun in the maintenance window
         may be ended outside of it, above all a swap of which neither flow may be on. Its way back

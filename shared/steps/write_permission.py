@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.environment import Environment, EnvironmentSettings, Mode
+from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.maintenance_window import opens_at
-from shared.domain.kill_switch import Flag
-from shared.errors import Blocked, NotFound, UnreadableRow, Waiting
+from shared.domain.kill_switch import KillSwitch
+from shared.errors import JobBlocked, MustWait, NotFound, UnreadableRow
 from shared.reason import Reason
 from shared.services import Services
 
@@ -19,7 +19,7 @@ async def settings_of(services: Services, environment_id: str) -> EnvironmentSet
     return kept.item if kept else EnvironmentSettings(environment_id=environment_id)
 
 
-async def kill_switch(services: Services) -> Flag | None:
+async def kill_switch(services: Services) -> KillSwitch | None:
     """Return the switch as it stands; None: nobody ever turned it, and it is off.
 
     One that cannot be read counts as on, turned by nobody.
@@ -28,7 +28,7 @@ async def kill_switch(services: Services) -> Flag | None:
         kept = await services.tables.flags.get("flag", KILL_SWITCH)
     except UnreadableRow as err:
         at = datetime.fromtimestamp(0, UTC)
-        return Flag(name=KILL_SWITCH, is_on=True, by="", at=at, reason=f"{err}.")
+        return KillSwitch(name=KILL_SWITCH, is_on=True, by="", at=at, reason=f"{err}.")
     return kept.item if kept else None
 
 
@@ -39,7 +39,7 @@ async def permit_write(
     anytime: bool = False,
     settings: EnvironmentSettings | None = None,
 ) -> None:
-    """Return if a write is allowed at this moment; else raise `Waiting` or `Blocked`.
+    """Return if a write is allowed at this moment; else raise `MustWait` or `JobBlocked`.
 
     `anytime` leaves the maintenance window out of account; `settings` as they were just read.
     """
@@ -49,10 +49,10 @@ async def permit_write(
         text = "The kill switch is on: nothing is written."
         if not switch.by:
             text = f"{switch.reason} It counts as on: nothing is written."
-        raise Waiting(text, until=until, code=Reason.KILL_SWITCH)
+        raise MustWait(text, until=until, code=Reason.KILL_SWITCH)
     settings = settings or await settings_of(services, environment_id)
-    if settings.mode is Mode.ASSESS:
-        raise Blocked(
+    if settings.mode is ApprovalPolicy.ASSESS:
+        raise JobBlocked(
             f"Environment {environment_id} is in mode assess: nothing is written there.",
             instruction="Set its mode to approve or auto, then retry.",
             code=Reason.MODE,
@@ -61,14 +61,14 @@ async def permit_write(
     opening = opens_at(window, services.now)
     if opening and not anytime:
         text = f"Outside the maintenance window {window} UTC."
-        raise Waiting(text, until=opening, code=Reason.WINDOW)
+        raise MustWait(text, until=opening, code=Reason.WINDOW)
 
 
 async def refuse_excluded(services: Services, job: FlowJob) -> None:
-    """Raise `Blocked` if an administrator has excluded the original of this job."""
+    """Raise `JobBlocked` if an administrator has excluded the original of this job."""
     settings = await settings_of(services, job.environment_id)
     if job.names & settings.excluded_flows:
-        raise Blocked(
+        raise JobBlocked(
             f"{job.display_name} is excluded: the app does not touch it.",
             code=Reason.EXCLUDED,
         )
@@ -77,7 +77,7 @@ async def refuse_excluded(services: Services, job: FlowJob) -> None:
 async def linked_environment(
     services: Services, environment_id: str, policy_id: str, *, anew: bool = False
 ) -> Environment:
-    """Return the environment if it is still linked to this policy; else raise `Waiting`.
+    """Return the environment if it is still linked to this policy; else raise `MustWait`.
 
     It goes by what was read within the last minute, unless it is to read the environment `anew`.
     """
@@ -85,19 +85,19 @@ async def linked_environment(
     later = _later(services)
     link = environment.policy
     if link is None:
-        raise Waiting(
+        raise MustWait(
             "The environment is no longer linked to an encryption policy.",
             until=later,
             code=Reason.NOT_LINKED,
         )
     if policy_id and link.policy_id.lower() != policy_id.lower():
-        raise Waiting(
+        raise MustWait(
             "The environment was moved to another encryption policy.",
             until=later,
             code=Reason.NOT_LINKED,
         )
     if not environment.is_linked:
-        raise Waiting(
+        raise MustWait(
             f"The environment's policy is {link.status}.", until=later, code=Reason.NOT_LINKED
         )
     return environment
@@ -108,11 +108,12 @@ async def environment_without_key(
 ) -> Environment:
     """Return the environment of a job that prepares it for a key.
 
-    Raises `Blocked` once a policy is linked, unless what was done is to be undone (`even_linked`).
+    Raises `JobBlocked` once a policy is linked, unless what was done is to be undone
+    (`even_linked`).
     """
     environment = await _existing(services, environment_id)
     if environment.policy is not None and not even_linked:
-        raise Blocked(
+        raise JobBlocked(
             f"{environment.display_name} was linked to an encryption policy meanwhile.",
             instruction="Cancel this job; what stays on Microsoft's key is copied by a remediation "
             "in mode apply.",
@@ -126,7 +127,7 @@ async def _existing(services: Services, environment_id: str, *, anew: bool = Fal
     try:
         return await read(environment_id)
     except NotFound as err:
-        raise Blocked(
+        raise JobBlocked(
             f"Environment {environment_id} is gone.",
             instruction="Nothing is left to do there: cancel the job.",
             code=Reason.ENVIRONMENT,

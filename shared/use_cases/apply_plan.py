@@ -7,7 +7,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved, postponed
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.engine import UNTIL_WOKEN
-from shared.jobs.leased_job import Held
+from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.discovery_pages import keep_flows_only
@@ -25,7 +25,7 @@ def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     return replace(job, due=job.expires)
 
 
-async def expire(held: Held[EnvironmentJob]) -> EnvironmentJob:
+async def expire(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Cancel a plan that nobody approved in time."""
     services, job = held.services, held.job
     if job.expires and job.expires > services.now:
@@ -34,7 +34,7 @@ async def expire(held: Held[EnvironmentJob]) -> EnvironmentJob:
     return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
 
 
-async def compare(held: Held[EnvironmentJob]) -> EnvironmentJob:
+async def compare(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Days may have passed since the plan was made: only what is as it was approved goes on."""
     services, job = held.services, held.job
     environment = await _as_planned(services, job)
@@ -55,14 +55,14 @@ async def _as_planned(services: Services, job: EnvironmentJob) -> Environment:
     """Return the environment if it has the policy, or none, that its plan was made for.
 
     Elsewhere nothing is listed on Microsoft's key: each flow would seem to be gone. Raises
-    `Waiting` or `Blocked`.
+    `Waiting` or `JobBlocked`.
     """
     if job.mode is RemediationMode.PREPARE:
         return await environment_without_key(services, job.environment_id, even_linked=False)
     return await linked_environment(services, job.environment_id, job.policy_id)
 
 
-async def carry_out(held: Held[EnvironmentJob]) -> EnvironmentJob:
+async def carry_out(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Make the flow jobs, then wait for their end, and for the approval of what has changed."""
     services = held.services
     job = held.job if held.job.is_dispatched else await _dispatch(held)
@@ -89,7 +89,7 @@ async def carry_out(held: Held[EnvironmentJob]) -> EnvironmentJob:
     return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
 
 
-async def _dispatch(held: Held[EnvironmentJob]) -> EnvironmentJob:
+async def _dispatch(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Make the flow jobs, then announce them: each waits until the rows of all stand."""
     services = held.services
     jobs = await dispatch(services, held.job)

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.alerts import readable
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.durable_job import taken_over
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
 from shared.domain.plans.plan_approval import approved_plan_name, plan_text, version_of
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob
-from shared.errors import Blocked, Conflict
+from shared.errors import Conflict, JobBlocked
 from shared.jobs.job_kinds import ENVIRONMENT
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.write_permission import settings_of
 from shared.use_cases.name_flows import chosen
@@ -22,7 +22,7 @@ from shared.use_cases.read_remediation_rows import find, refuse_own_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
+class ApprovalInput:
     """What an administrator approves."""
 
     #: Versions of plans, as they were shown; each is the plan of one environment.
@@ -38,7 +38,7 @@ class Approval:
 class _Plan:
     """A plan that waits for approval."""
 
-    kept: Kept[EnvironmentJob]
+    kept: StoredItem[EnvironmentJob]
     items: list[PlanItem]
 
     @property
@@ -59,12 +59,12 @@ class _Plan:
 
 
 async def approve(
-    services: Services, remediation_id: str, approval: Approval
+    services: Services, remediation_id: str, approval: ApprovalInput
 ) -> list[EnvironmentJob]:
     """Approve the plans of these versions, all or none; returns their environment jobs.
 
     What the same person has approved already counts: an answer may have got lost.
-    Raises `Blocked` (code `state`: nothing waits; `stale`: a plan is another one by now; `mode`,
+    Raises `JobBlocked` (code `state`: nothing waits; `stale`: a plan is another one by now; `mode`,
     `expired`, `own_order`), `NotFound` for a remediation or an excepted flow that is not there.
     """
     refuse_own_order(services, await find(services, remediation_id), approval.by_id)
@@ -95,7 +95,7 @@ async def _waiting(services: Services, remediation_id: str) -> list[_Plan]:
             items = await services.tables.plans.all(kept.item.id)
             plans.append(_Plan(kept=kept, items=items))
     if not plans:
-        raise Blocked(
+        raise JobBlocked(
             "No plan of this remediation waits for approval.",
             instruction="Look at its state: it may be planning still, approved or expired.",
             code=Reason.STATE,
@@ -104,11 +104,11 @@ async def _waiting(services: Services, remediation_id: str) -> list[_Plan]:
 
 
 def _named(waiting: Sequence[_Plan], versions: Sequence[str]) -> list[_Plan]:
-    """Return the plans of these versions; raises `Blocked` if one is not shown any more."""
+    """Return the plans of these versions; raises `JobBlocked` if one is not shown any more."""
     by_version = {plan.version: plan for plan in waiting}
     stale = [version for version in versions if version not in by_version]
     if stale:
-        raise Blocked(
+        raise JobBlocked(
             f"No plan that waits for approval has version {', '.join(stale)}. "
             + " ".join(_news(version, plan) for version, plan in by_version.items()),
             code=Reason.STALE,
@@ -126,20 +126,22 @@ def _news(version: str, plan: _Plan) -> str:
 
 async def _check(services: Services, job: EnvironmentJob) -> None:
     settings = await settings_of(services, job.environment_id)
-    if settings.mode is Mode.ASSESS:
-        raise Blocked(
+    if settings.mode is ApprovalPolicy.ASSESS:
+        raise JobBlocked(
             f"Environment {job.environment_id} is in mode assess.",
             instruction="Set its mode to approve or auto, then approve again.",
             code=Reason.MODE,
         )
     if job.expires and job.expires <= services.now:
-        raise Blocked(
+        raise JobBlocked(
             f"The plan of environment {job.environment_id} has expired.",
             code=Reason.EXPIRED,
         )
 
 
-async def _with_ids(services: Services, remediation_id: str, approval: Approval) -> Approval:
+async def _with_ids(
+    services: Services, remediation_id: str, approval: ApprovalInput
+) -> ApprovalInput:
     """Return the approval with the ids of the flows that it excepts by title or id."""
     if not approval.except_flows:
         return approval
@@ -153,13 +155,13 @@ async def _with_ids(services: Services, remediation_id: str, approval: Approval)
     return replace(approval, except_flows=tuple(ids))
 
 
-def _check_exceptions(plans: Sequence[_Plan], approval: Approval) -> None:
+def _check_exceptions(plans: Sequence[_Plan], approval: ApprovalInput) -> None:
     """Refuse an exception that excepts nothing: what was mistyped would be copied."""
     open_items = [item for plan in plans for item in plan.items if item.awaits_approval]
     chosen(open_items, approval.except_flows, "those that wait for approval here")
 
 
-async def _approve_one(services: Services, plan: _Plan, approval: Approval) -> EnvironmentJob:
+async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput) -> EnvironmentJob:
     """Note the approval in the row; the ETag says that the plan is the one that was looked at.
 
     It is archived first: nothing is approved of which nobody could tell later what it was.
@@ -190,7 +192,7 @@ async def _approve_one(services: Services, plan: _Plan, approval: Approval) -> E
 
 
 async def _noted(
-    services: Services, remediation_id: str, approval: Approval
+    services: Services, remediation_id: str, approval: ApprovalInput
 ) -> dict[str, EnvironmentJob]:
     """Return the environment jobs whose rows hold this very approval already, by version."""
     rows = readable(services, services.tables.environment_jobs.scan(remediation_id))
@@ -205,5 +207,5 @@ async def _noted(
     }
 
 
-def _left_out(approval: Approval) -> tuple[str, ...]:
+def _left_out(approval: ApprovalInput) -> tuple[str, ...]:
     return tuple(sorted(flow.lower() for flow in approval.except_flows))

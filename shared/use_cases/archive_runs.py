@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from shared.alerts import readable
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.run_archive import TICKET_WINDOW, ArchiveState, RunArchive
+from shared.domain.jobs.run_archive import TICKET_WINDOW, RunArchive, RunArchiveState
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
-from shared.errors import Conflict, Throttled
-from shared.rows import Kept
+from shared.errors import Conflict, ThrottledError
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.deleting.archive_runs import archive_part
 from shared.use_cases.read_remediation_rows import find, jobs_of, named_jobs
@@ -25,7 +25,7 @@ _UNTOLD_WAIT = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TicketWindow:
+class SupportWindow:
     """Until when Microsoft's support can still get the history from before the key."""
 
     environment_id: str
@@ -35,26 +35,26 @@ class TicketWindow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunArchives:
+class RunArchiveStatus:
     """The archives of one remediation."""
 
     archives: tuple[RunArchive, ...]
-    ticket_windows: tuple[TicketWindow, ...]
+    ticket_windows: tuple[SupportWindow, ...]
     #: How long to wait before the next turn; None: no need to.
     wait: timedelta | None = None
 
     @property
     def is_finished(self) -> bool:
         """Say whether no archive is open."""
-        return all(archive.state is not ArchiveState.OPEN for archive in self.archives)
+        return all(archive.state is not RunArchiveState.OPEN for archive in self.archives)
 
 
-async def show_run_archives(services: Services, remediation_id: str) -> RunArchives:
+async def show_run_archives(services: Services, remediation_id: str) -> RunArchiveStatus:
     """Return what is archived so far; reads rows only. Raises `NotFound`."""
     await find(services, remediation_id)
     found = readable(services, services.tables.environment_jobs.scan(remediation_id))
     jobs = [kept.item async for kept in found]
-    return RunArchives(
+    return RunArchiveStatus(
         archives=tuple([kept.item for kept in await _kept(services, remediation_id, jobs)]),
         ticket_windows=tuple(ticket_window(job) for job in jobs),
     )
@@ -62,10 +62,10 @@ async def show_run_archives(services: Services, remediation_id: str) -> RunArchi
 
 async def archive_runs(
     services: Services, remediation_id: str, flow_ids: Sequence[str] = ()
-) -> RunArchives:
+) -> RunArchiveStatus:
     """Archive a few more parts of the named originals (none named: of all) and say how far it is.
 
-    Raises `NotFound`; `UnknownFlow` if a named flow is none of this remediation's.
+    Raises `NotFound`; `FlowNotFound` if a named flow is none of this remediation's.
     """
     await find(services, remediation_id)
     for job in named_jobs(await jobs_of(services, remediation_id), flow_ids):
@@ -73,7 +73,7 @@ async def archive_runs(
             await services.tables.run_archives.upsert(archive_of(services, job, remediation_id))
     wait = await _work(services, remediation_id)
     shown = await show_run_archives(services, remediation_id)
-    return RunArchives(archives=shown.archives, ticket_windows=shown.ticket_windows, wait=wait)
+    return RunArchiveStatus(archives=shown.archives, ticket_windows=shown.ticket_windows, wait=wait)
 
 
 async def _work(services: Services, remediation_id: str) -> timedelta | None:
@@ -81,14 +81,14 @@ async def _work(services: Services, remediation_id: str) -> timedelta | None:
     left = PARTS
     jobs = await services.tables.environment_jobs.all(remediation_id)
     for kept in await _kept(services, remediation_id, jobs):
-        while kept.item.state is ArchiveState.OPEN:
+        while kept.item.state is RunArchiveState.OPEN:
             if left == 0:
                 return None
             left -= 1
             try:
                 part = await archive_part(services, kept.item)
                 kept = await services.tables.run_archives.replace(kept, part)
-            except Throttled as err:
+            except ThrottledError as err:
                 return err.retry_after or _UNTOLD_WAIT
             except Conflict:
                 break  # somebody else is at it
@@ -97,7 +97,7 @@ async def _work(services: Services, remediation_id: str) -> timedelta | None:
 
 async def _kept(
     services: Services, remediation_id: str, jobs: Sequence[EnvironmentJob]
-) -> list[Kept[RunArchive]]:
+) -> list[StoredItem[RunArchive]]:
     return [
         kept
         for job in jobs
@@ -118,11 +118,11 @@ def archive_of(services: Services, job: FlowJob, remediation_id: str) -> RunArch
     )
 
 
-def ticket_window(job: EnvironmentJob) -> TicketWindow:
+def ticket_window(job: EnvironmentJob) -> SupportWindow:
     """Return the window: the migration was over when the job went on to discover."""
     over = next((c.at for c in job.history if c.state == EnvironmentJobState.DISCOVERING), None)
     is_known = over is not None and job.mode is RemediationMode.APPLY
-    return TicketWindow(
+    return SupportWindow(
         environment_id=job.environment_id,
         environment_name=job.environment_name,
         closes=over + TICKET_WINDOW if over and is_known else None,

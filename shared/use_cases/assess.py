@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment
 from shared.domain.assessment.canvas_apps import with_canvas_apps
-from shared.domain.assessment.estimate import Rates
+from shared.domain.assessment.estimate import ProcessingRates
 from shared.domain.assessment.flows import assess_flows
 from shared.domain.assessment.report import assessment_of
 from shared.domain.assessment.snapshots import NoAnswer
@@ -15,7 +15,7 @@ from shared.domain.environment import Environment
 from shared.domain.keys.key import EnterprisePolicy
 from shared.errors import NotFound
 from shared.services import Services
-from shared.steps.assessing.collect_assessment_facts import Question, collect
+from shared.steps.assessing.collect_assessment_facts import AssessmentInput, collect
 from shared.steps.assessing.find_assessed_callers import (
     find_assessed_callers,
     places_on_retired_host,
@@ -26,12 +26,12 @@ from shared.steps.assessing.read_co_owners import (
     read_shares,
     with_co_owners,
 )
-from shared.steps.assessing.read_flow_facts import ReadFlows, read_flows
+from shared.steps.assessing.read_flow_facts import FlowReadResult, read_flows
 from shared.steps.optional_read import ask
 from shared.steps.updating_callers.search_callers import search_callers
 
 #: Reads the flows of an environment.
-type ReadsFlows = Callable[[Services, Environment], Awaitable[ReadFlows]]
+type ReadsFlows = Callable[[Services, Environment], Awaitable[FlowReadResult]]
 
 
 async def assess(
@@ -52,7 +52,7 @@ async def assess(
     """
     environment = await services.environments.get(environment_id)
     everywhere = tuple(await services.environments.list())
-    question = Question(
+    question = AssessmentInput(
         environment=environment,
         everywhere=everywhere,
         policy=await named_policy(services, environment, policy),
@@ -60,7 +60,7 @@ async def assess(
     )
     facts = await collect(services, question, read(services, environment))
     settings = services.settings
-    rates = Rates(
+    rates = ProcessingRates(
         flow_service_calls_per_minute=settings.flow_service_calls_per_minute,
         flow_service_calls_per_day=settings.flow_service_calls_per_day,
         quiet_period=settings.quiet_period,

@@ -11,7 +11,7 @@ from uuid import uuid5
 from shared.domain.audit import AuditEntry
 from shared.domain.ids import NAMESPACE
 from shared.domain.trigger_urls.trigger_url import mask_signatures
-from shared.errors import AlreadyExists, ProductError, UnreadableRow
+from shared.errors import AlreadyExists, CmkflowError, UnreadableRow
 from shared.log_fields import product_log
 from shared.ports import Condition
 from shared.services import Services
@@ -22,7 +22,7 @@ log = product_log(__name__)
 _LONGEST = 60_000
 
 type State = Mapping[str, Any]
-#: Returns what an order changes, by the id that it names; raises `ProductError` if there is none.
+#: Returns what an order changes, by the id that it names; raises `CmkflowError` if there is none.
 type Subject = Callable[[Services, str], Awaitable[State]]
 
 
@@ -36,7 +36,7 @@ class AuditPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotedOrder:
+class PendingAuditEntry:
     """An order whose first row is written."""
 
     entry: AuditEntry
@@ -48,15 +48,15 @@ class NotedOrder:
 
 async def note_order(
     services: Services, entry: AuditEntry, subject: Subject | None, about: str
-) -> NotedOrder:
+) -> PendingAuditEntry:
     """Write down an order before it is carried out; raises what the store raises."""
     before = await _state(services, subject, about)
     await services.tables.audit.insert(replace(entry, asked=_short(entry.asked)))
-    return NotedOrder(entry=entry, subject=subject, about=about, before=before)
+    return PendingAuditEntry(entry=entry, subject=subject, about=about, before=before)
 
 
 async def note_outcome(
-    services: Services, order: NotedOrder, *, status: int, reason: str, made: str = ""
+    services: Services, order: PendingAuditEntry, *, status: int, reason: str, made: str = ""
 ) -> None:
     """Write down what became of it, and of what it `made`, by id.
 
@@ -74,7 +74,7 @@ async def note_outcome(
             reason=mask_signatures(reason),
         )
         await services.tables.audit.insert(entry)
-    except ProductError:
+    except CmkflowError:
         log.exception(
             "the outcome of an order is not in the audit trail",
             extra={"order": order.entry.id, "status": status},
@@ -91,7 +91,7 @@ async def note_refusal(services: Services, entry: AuditEntry) -> None:
     try:
         with suppress(AlreadyExists):
             await services.tables.audit.insert(refusal)
-    except ProductError:
+    except CmkflowError:
         log.exception("a refusal is not in the audit trail", extra={"action": entry.action})
 
 
@@ -120,7 +120,7 @@ async def _rows(services: Services, after: str) -> AsyncIterator[AuditEntry]:
 async def _state(services: Services, subject: Subject | None, about: str) -> State:
     try:
         return await subject(services, about) if subject else {}
-    except ProductError:
+    except CmkflowError:
         return {}  # there is none: the order itself says so
 
 

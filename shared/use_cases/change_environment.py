@@ -20,19 +20,19 @@ log = product_log(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownEnvironment:
+class EnvironmentView:
     """An environment as the platform describes it, and what was decided for it."""
 
     environment: Environment
     settings: EnvironmentSettings
 
 
-async def list_environments(services: Services) -> list[ShownEnvironment]:
+async def list_environments(services: Services) -> list[EnvironmentView]:
     """Return every environment of the tenant, by id."""
     rows = readable(services, services.tables.environments.scan())
     decided = {kept.item.environment_id: kept.item async for kept in rows}
     return [
-        ShownEnvironment(
+        EnvironmentView(
             environment=item,
             settings=decided.get(item.id, EnvironmentSettings(environment_id=item.id)),
         )
@@ -40,10 +40,10 @@ async def list_environments(services: Services) -> list[ShownEnvironment]:
     ]
 
 
-async def show_environment(services: Services, environment_id: str) -> ShownEnvironment:
+async def show_environment(services: Services, environment_id: str) -> EnvironmentView:
     """Return one; raises `NotFound`."""
     environment = await services.environments.get(environment_id)
-    return ShownEnvironment(
+    return EnvironmentView(
         environment=environment, settings=await settings_of(services, environment.id)
     )
 
@@ -53,12 +53,12 @@ async def change_environment(
     environment_id: str,
     changes: Mapping[str, Any],
     *,
-    check: Callable[[ShownEnvironment], None] = lambda _: None,
-) -> ShownEnvironment:
+    check: Callable[[EnvironmentView], None] = lambda _: None,
+) -> EnvironmentView:
     """Set the settings that `changes` names, by field; raises `NotFound`.
 
     `check` is told what stands there at the moment of the change, and may refuse.
-    Raises `UnknownGap` for a gap and `UnknownFlow` for a flow that there is not, unless it was
+    Raises `IssueNotFound` for a gap and `FlowNotFound` for a flow that there is not, unless it was
     accepted before.
     """
     environment = await services.environments.get(environment_id)
@@ -75,13 +75,13 @@ async def change_environment(
             changes = {**changes, field: kept | frozenset(added.values())}
 
     def changed(old: EnvironmentSettings) -> EnvironmentSettings:
-        check(ShownEnvironment(environment=environment, settings=old))
+        check(EnvironmentView(environment=environment, settings=old))
         return replace(old, **changes)
 
     settings = await _change(services, environment.id, changed)
     if "maintenance_window" in changes:
         await _wake_for_window(services, environment.id)
-    return ShownEnvironment(environment=environment, settings=settings)
+    return EnvironmentView(environment=environment, settings=settings)
 
 
 async def _wake_for_window(services: Services, environment_id: str) -> None:
@@ -98,7 +98,7 @@ async def _wake_for_window(services: Services, environment_id: str) -> None:
 async def waive_gap(services: Services, environment_id: str, gap: str, reason: str) -> int:
     """Accept a gap by name and go on with the jobs that a gap blocks; returns how many.
 
-    A job that another gap blocks as well is blocked again by that one. Raises `UnknownGap`.
+    A job that another gap blocks as well is blocked again by that one. Raises `IssueNotFound`.
     """
     environment = await services.environments.get(environment_id)
     await require_known(services, environment, [gap])

@@ -3,25 +3,25 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from shared.domain.jobs.backlog_replay import Replay, replays_of, warning
+from shared.domain.jobs.backlog_replay import BacklogReplay, replays_of, warning
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_job import FlowJob, Order
+from shared.domain.jobs.flow_job import FlowJob, JobCommand
 from shared.domain.jobs.transitions import moved, retried
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.retries import nothing_to_retry
-from shared.errors import Blocked, NotFound, UnreadableRow
+from shared.errors import JobBlocked, NotFound, UnreadableRow
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.deletion_rows import cancel_deletion
-from shared.use_cases.read_remediation_rows import Reading, find, jobs_of, named_jobs
+from shared.use_cases.read_remediation_rows import RowReader, find, jobs_of, named_jobs
 from shared.use_cases.set_kill_switch import is_switch_on
 from shared.use_cases.start_remediation import complete_start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steered:
+class ActionResult:
     """What an order set going."""
 
     jobs: int
@@ -37,24 +37,26 @@ class Steered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UndoOrder(Steered):
+class RollbackResult(ActionResult):
     """What an order to undo set going."""
 
     #: Originals that will replay their backlog, as the order accepts.
-    replays: tuple[Replay, ...]
+    replays: tuple[BacklogReplay, ...]
 
 
-async def cancel(services: Services, remediation_id: str, *, replay: bool = False) -> UndoOrder:
+async def cancel(
+    services: Services, remediation_id: str, *, replay: bool = False
+) -> RollbackResult:
     """Cancel what has not been done: jobs that began are rolled back.
 
-    Raises `Blocked`, and cancels nothing, if an original would replay its backlog and `replay` does
-    not accept that.
+    Raises `JobBlocked`, and cancels nothing, if an original would replay its backlog and `replay`
+    does not accept that.
     """
-    _check_replay(services, await _unfinished(services, remediation_id, Reading()), replay=replay)
-    reading = Reading()
+    _check_replay(services, await _unfinished(services, remediation_id, RowReader()), replay=replay)
+    reading = RowReader()
     await _begin_no_more(services, remediation_id, reading)
     unfinished = await _unfinished(services, remediation_id, reading)
-    return await _undo(services, unfinished, Order.CANCEL, reading, replay=replay)
+    return await _undo(services, unfinished, JobCommand.CANCEL, reading, replay=replay)
 
 
 async def roll_back(
@@ -63,36 +65,36 @@ async def roll_back(
     flow_ids: tuple[str, ...] = (),
     *,
     replay: bool = False,
-) -> UndoOrder:
+) -> RollbackResult:
     """Undo the jobs of these flows and their families (none named: all).
 
     Where none is named, nothing more begins either. Raises `NotFound` if a flow that is named has
-    no job here; `Blocked`, and undoes nothing, if an original would replay its backlog and `replay`
-    does not accept that.
+    no job here; `JobBlocked`, and undoes nothing, if an original would replay its backlog and
+    `replay` does not accept that.
     """
-    family = await _family(services, remediation_id, flow_ids, Reading())
+    family = await _family(services, remediation_id, flow_ids, RowReader())
     _check_replay(services, family, replay=replay)
-    reading = Reading()
+    reading = RowReader()
     if not flow_ids:
         await _begin_no_more(services, remediation_id, reading)
     family = await _family(services, remediation_id, flow_ids, reading)
-    return await _undo(services, family, Order.ROLL_BACK, reading, replay=replay)
+    return await _undo(services, family, JobCommand.ROLL_BACK, reading, replay=replay)
 
 
-async def _unfinished(services: Services, remediation_id: str, reading: Reading) -> list[FlowJob]:
+async def _unfinished(services: Services, remediation_id: str, reading: RowReader) -> list[FlowJob]:
     jobs = await jobs_of(services, remediation_id, reading)
     return families([job for job in jobs if not job.is_done], jobs)
 
 
 async def _family(
-    services: Services, remediation_id: str, flow_ids: tuple[str, ...], reading: Reading
+    services: Services, remediation_id: str, flow_ids: tuple[str, ...], reading: RowReader
 ) -> list[FlowJob]:
     jobs = await jobs_of(services, remediation_id, reading)
     return families(_named(jobs, flow_ids, reading), jobs)
 
 
 def _named[T: FlowJob | PlanItem](
-    jobs: list[T], flow_ids: tuple[str, ...], reading: Reading
+    jobs: list[T], flow_ids: tuple[str, ...], reading: RowReader
 ) -> list[T]:
     """Return the jobs of these flows; raises `UnreadableRow` if a missing one may be that."""
     try:
@@ -103,10 +105,12 @@ def _named[T: FlowJob | PlanItem](
         raise
 
 
-def _check_replay(services: Services, jobs: list[FlowJob], *, replay: bool) -> tuple[Replay, ...]:
+def _check_replay(
+    services: Services, jobs: list[FlowJob], *, replay: bool
+) -> tuple[BacklogReplay, ...]:
     found = replays_of(jobs)
     if found and not replay:
-        raise Blocked(
+        raise JobBlocked(
             warning(found, services.now),
             instruction='Order it again with "replay": true (--replay-backlog) to accept that, or'
             " leave these flows out.",
@@ -115,7 +119,7 @@ def _check_replay(services: Services, jobs: list[FlowJob], *, replay: bool) -> t
     return found
 
 
-async def _begin_no_more(services: Services, remediation_id: str, reading: Reading) -> None:
+async def _begin_no_more(services: Services, remediation_id: str, reading: RowReader) -> None:
     """Cancel the environment jobs of which something has not been dispatched.
 
     Those that are still missing are made before, so that no start goes on afterwards.
@@ -139,7 +143,7 @@ async def retry(
     *,
     code: str = "",
     environment_id: str = "",
-) -> Steered:
+) -> ActionResult:
     """Go on with blocked and failed jobs (none named: all), and environment jobs likewise.
 
     `code` and `environment_id` narrow it to what has this code, and to one environment. Raises
@@ -152,7 +156,7 @@ async def retry(
     def is_meant(job: FlowJob | EnvironmentJob) -> bool:
         return code in ("", job.code) and environment_id in ("", job.environment_id)
 
-    titles, reading = list[str](), Reading()
+    titles, reading = list[str](), RowReader()
     every = await jobs_of(services, remediation_id, reading)
     flows: list[FlowJob | PlanItem] = [
         *every,
@@ -172,7 +176,7 @@ async def retry(
             await retry_job(services, job)
             titles.append(job.display_name)
     why = ("", "") if titles else nothing_to_retry(remediation_id, found, code)
-    return Steered(
+    return ActionResult(
         jobs=len(titles),
         titles=tuple(titles),
         kill_switch_on=await is_switch_on(services),
@@ -186,7 +190,7 @@ async def _without_job(
     services: Services, remediation_id: str, jobs: Sequence[FlowJob]
 ) -> list[PlanItem]:
     """Return what a remediation's plans say of flows that have no job in it."""
-    have, reading = {job.original_id for job in jobs}, Reading()
+    have, reading = {job.original_id for job in jobs}, RowReader()
     return [
         item
         for job in await reading.all(services.tables.environment_jobs.scan(remediation_id))
@@ -214,7 +218,7 @@ async def retry_job(services: Services, job: FlowJob) -> None:
 
 async def cancel_job(services: Services, job: FlowJob) -> bool:
     """Cancel one job; says whether it was not undone before."""
-    return await _order_one(services, job, Order.CANCEL, replay=False)
+    return await _order_one(services, job, JobCommand.CANCEL, replay=False)
 
 
 def families(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
@@ -237,15 +241,15 @@ def families(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob
 
 
 async def _undo(
-    services: Services, jobs: list[FlowJob], order: Order, reading: Reading, *, replay: bool
-) -> UndoOrder:
+    services: Services, jobs: list[FlowJob], order: JobCommand, reading: RowReader, *, replay: bool
+) -> RollbackResult:
     replays = _check_replay(services, jobs, replay=replay)
     titles = []
     for job in jobs:
         with reading.one():  # the row of its deletion may be one that cannot be read
             if await _order_one(services, job, order, replay=replay):
                 titles.append(job.display_name)
-    return UndoOrder(
+    return RollbackResult(
         jobs=len(titles),
         titles=tuple(titles),
         kill_switch_on=await is_switch_on(services),
@@ -254,7 +258,7 @@ async def _undo(
     )
 
 
-async def _order_one(services: Services, job: FlowJob, order: Order, *, replay: bool) -> bool:
+async def _order_one(services: Services, job: FlowJob, order: JobCommand, *, replay: bool) -> bool:
     def ordered(job: FlowJob) -> FlowJob | None:
         if job.is_undone:
             return None

@@ -12,21 +12,21 @@ from datetime import timedelta
 from shared.alerts import readable, tell
 from shared.domain.environment import Environment
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.geographies import canonical
 from shared.domain.network.service_tag_list_version import (
-    ClosedFirewall,
-    Edition,
-    TouchedPlan,
+    AffectedFirewall,
+    AffectedRemediation,
+    ServiceTagListVersion,
     as_notice,
     changes_in_use,
     edition_of,
 )
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import ProductError, Unreadable
+from shared.errors import CmkflowError, InvalidInput
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.calling_flows import CallingFlows, calling_flows
 from shared.steps.flows.check_network import ANY_HOST, network_of, read_firewalls
@@ -48,7 +48,7 @@ async def watch_ranges(services: Services, environments: Sequence[Environment]) 
     try:
         tags = await services.service_tags.published()
         await _note(services, last, tags, in_use)
-    except ProductError as err:
+    except CmkflowError as err:
         if last and services.now - last.item.looked > UNREAD:
             why = f"it could not be read since {last.item.looked:%Y-%m-%d}: {redact(str(err))}"
             await _tell_of_age(services, last.item, why)
@@ -65,25 +65,25 @@ async def watch_ranges(services: Services, environments: Sequence[Environment]) 
         await _tell_of_age(services, newest, why)
 
 
-async def look_now(services: Services) -> list[Edition]:
+async def look_now(services: Services) -> list[ServiceTagListVersion]:
     """Look at once, and return the editions that are kept, the newest first."""
     await watch_ranges(services, await services.environments.list())
     return await list_editions(services)
 
 
-async def list_editions(services: Services) -> list[Edition]:
+async def list_editions(services: Services) -> list[ServiceTagListVersion]:
     """Return the editions that are kept, the newest first."""
     return [kept.item async for kept in _editions(services)][::-1]
 
 
-async def _editions(services: Services) -> AsyncIterator[Kept[Edition]]:
+async def _editions(services: Services) -> AsyncIterator[StoredItem[ServiceTagListVersion]]:
     async for kept in readable(services, services.tables.editions.scan("edition")):
         yield kept
 
 
 async def _note(
     services: Services,
-    last: Kept[Edition] | None,
+    last: StoredItem[ServiceTagListVersion] | None,
     tags: ServiceTagList,
     in_use: Sequence[Environment],
 ) -> None:
@@ -98,13 +98,16 @@ async def _note(
         try:
             found = changes_in_use(last.item.tags, tags, geographies)
         except ValueError as err:
-            raise Unreadable(f"Microsoft's list of service tags: {err}") from err
+            raise InvalidInput(f"Microsoft's list of service tags: {err}") from err
         code = Reason.RANGES_CHANGED if found else ""
         await table.insert(replace(now, before=last.item.change_number, changes=found, code=code))
 
 
 async def _tell_or_settle(
-    services: Services, kept: Kept[Edition], tags: ServiceTagList, in_use: Sequence[Environment]
+    services: Services,
+    kept: StoredItem[ServiceTagListVersion],
+    tags: ServiceTagList,
+    in_use: Sequence[Environment],
 ) -> None:
     table = services.tables.editions
     edition = await _with_effects(services, kept.item, tags, in_use)
@@ -115,16 +118,19 @@ async def _tell_or_settle(
     await table.replace(kept, edition)
 
 
-async def _tell_of_age(services: Services, edition: Edition, why: str) -> None:
+async def _tell_of_age(services: Services, edition: ServiceTagListVersion, why: str) -> None:
     row = services.tables.editions.name_of(edition)
     await tell(services, Reason.RANGES_OLD, row, f"Microsoft's list of service tags: {why}")
 
 
 async def _with_effects(
-    services: Services, edition: Edition, tags: ServiceTagList, in_use: Sequence[Environment]
-) -> Edition:
+    services: Services,
+    edition: ServiceTagListVersion,
+    tags: ServiceTagList,
+    in_use: Sequence[Environment],
+) -> ServiceTagListVersion:
     """Return the edition with the firewalls that keep out what it added, and who calls them."""
-    added, closed, flows = edition.added, dict[str, ClosedFirewall](), Counter[str]()
+    added, closed, flows = edition.added, dict[str, AffectedFirewall](), Counter[str]()
     firewalls = await read_firewalls(services) if added else []
     for environment in in_use if added else ():
         network = network_of(services, environment, firewalls, tags)
@@ -140,10 +146,10 @@ async def _with_effects(
             missing = {one.gap: one for one in lacking if one.missing}
             closed |= missing
             flows += Counter(remediations if missing else ())
-    plans = (TouchedPlan(remediation_id=one, flows=flows[one]) for one in sorted(flows))
+    plans = (AffectedRemediation(remediation_id=one, flows=flows[one]) for one in sorted(flows))
     return replace(edition, firewalls=tuple(closed.values()), plans=tuple(plans))
 
 
-def _closed(gap: NetworkGap, added: AddressRanges) -> ClosedFirewall:
+def _closed(gap: FirewallIssue, added: AddressRanges) -> AffectedFirewall:
     missing = AddressRanges.of(gap.missing_prefixes) & added
-    return ClosedFirewall(gap=gap.name, name=gap.firewall_name, missing=missing.prefixes())
+    return AffectedFirewall(gap=gap.name, name=gap.firewall_name, missing=missing.prefixes())

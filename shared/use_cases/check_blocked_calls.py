@@ -13,7 +13,7 @@ from dataclasses import replace
 from shared.alerts import readable
 from shared.domain.environment import Environment
 from shared.domain.flow import RUN_HISTORY
-from shared.domain.jobs.flow_job import FlowJob, Pattern
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.errors import Conflict, NotFound
 from shared.ports import Condition
 from shared.reason import Reason
@@ -58,7 +58,7 @@ async def _copies(services: Services, environment: Environment) -> list[FlowJob]
         async for kept in readable(services, services.tables.jobs.scan(environment.id))
         if kept.item.http_hosts
         and kept.item.is_proven
-        and kept.item.pattern is not Pattern.OFF
+        and kept.item.pattern is not MigrationMethod.OFF
         and kept.item.cut_over_at
     ]
 

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 
-from shared.domain.environment import Environment, EnvironmentSettings, Mode
+from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
 from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.permissions import IN_DATAVERSE, IN_POWER_PLATFORM, WATCHED
 from shared.domain.plans.channel_settings import settings_of
-from shared.errors import Blocked, NotFound, ProductError, Transient
+from shared.errors import CmkflowError, JobBlocked, NotFound, TransientError
 from shared.jobs.due_scan import unlooked
 from shared.ports import FirewallKind
 from shared.queues import PARKED
@@ -20,7 +20,7 @@ from shared.services import Services
 from shared.steps.write_permission import kill_switch
 from shared.use_cases.check_health import failing_channels
 from shared.use_cases.check_permissions import caller_kind, in_dataverse, repairs, subscription
-from shared.use_cases.read_remediation_rows import Reading
+from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.run_daily_check import QUEUES, SWEEP
 from shared.use_cases.show_status import SWEEP_IS_MISSING
 
@@ -62,11 +62,11 @@ async def _guarded(code: str, look: Awaitable[list[Finding]], subject: str = "")
     remedy = _REMEDIES[code]
     try:
         return await look
-    except Blocked as err:
+    except JobBlocked as err:
         return [problem(code, err.reason, err.instruction or remedy, subject)]
-    except Transient as err:
+    except TransientError as err:
         return [unknown(code, f"No answer: {err}", f"Try again. If it lasts: {remedy}", subject)]
-    except ProductError as err:
+    except CmkflowError as err:
         return [problem(code, str(err), remedy, subject)]
 
 
@@ -93,7 +93,7 @@ def _settings(services: Services) -> list[Finding]:
 
 
 async def _channels(services: Services) -> list[Finding]:
-    failing = {one.channel: one for one in await failing_channels(services, Reading())}
+    failing = {one.channel: one for one in await failing_channels(services, RowReader())}
     found = []
     for channel in services.channels:
         if one := failing.get(channel.name):
@@ -174,7 +174,7 @@ async def _power_platform(services: Services) -> list[Finding]:
 
 
 def _is_concerned(environment: Environment, settings: EnvironmentSettings | None) -> bool:
-    is_opted_in = settings is not None and settings.mode is not Mode.ASSESS
+    is_opted_in = settings is not None and settings.mode is not ApprovalPolicy.ASSESS
     return environment.policy is not None or is_opted_in
 
 

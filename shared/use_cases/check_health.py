@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.circuit_breakers import open_circuits
-from shared.domain.alert import Notice
-from shared.domain.circuit_breaker import Circuit
+from shared.domain.alert import Alert
+from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.plans.channel_settings import settings_of
-from shared.domain.plans.notification import Delivery
-from shared.domain.request_demand import CallLine
+from shared.domain.plans.notification import NotificationDelivery
+from shared.domain.request_demand import RequestQueueStatus
 from shared.jobs.due_scan import reminded_rows, unlooked
 from shared.jobs.engine import SOON
 from shared.ports import UnusableChannel
@@ -19,7 +19,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import kill_switch
 from shared.use_cases.read_job_index import NeedsPeople, count_overdue, read_what_needs_people
-from shared.use_cases.read_remediation_rows import Reading
+from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.run_daily_check import QUEUES, SWEEP
 
 
@@ -52,11 +52,11 @@ class Health:
     #: Rows that need a person, of which people were told, by code.
     notices: dict[str, int]
     #: The same; for a row that was just found to be unreadable, there is no row of a notice yet.
-    told: tuple[Notice, ...]
+    told: tuple[Alert, ...]
     #: Services that are out: jobs wait for them, and go on by themselves.
-    outages: tuple[Circuit, ...]
+    outages: tuple[CircuitBreaker, ...]
     #: Jobs that wait for calls of the flow service: they go on by themselves.
-    calls: CallLine
+    calls: RequestQueueStatus
     #: Plans that wait for an approval, and jobs that are blocked or failed.
     plans_waiting: int
     stuck: int
@@ -73,13 +73,13 @@ class Health:
 async def check_health(
     services: Services,
     known: NeedsPeople | None = None,
-    reading: Reading | None = None,
+    reading: RowReader | None = None,
 ) -> Health:
-    """Return what waits for a person; raises `Transient` where store or broker do not answer.
+    """Return what waits for a person; raises `TransientError` where store or broker do not answer.
 
     `known`: what the caller has just read of jobs; `reading`: what it could not read.
     """
-    tables, reading = services.tables, reading or Reading()
+    tables, reading = services.tables, reading or RowReader()
     switch = await kill_switch(services)
     parked, *dead = await asyncio.gather(
         services.messages.count(PARKED),
@@ -116,23 +116,23 @@ async def _without_wake_up(services: Services) -> int:
     return await count_overdue(services, late, await reminded_rows(services))
 
 
-def _untold(services: Services, told: list[Notice], reading: Reading) -> list[Notice]:
+def _untold(services: Services, told: list[Alert], reading: RowReader) -> list[Alert]:
     """Return a notice for each row that was just found to be unreadable."""
     code, known = Reason.UNREADABLE_ROW, {one.row for one in told}
     found = {row.row: row for row in reading.unreadable if row.row not in known}
     return [
-        Notice(code=code, row=name, cause=str(row), at=services.now, instruction=row.instruction)
+        Alert(code=code, row=name, cause=str(row), at=services.now, instruction=row.instruction)
         for name, row in found.items()
     ]
 
 
-async def failing_channels(services: Services, reading: Reading) -> tuple[FailingChannel, ...]:
+async def failing_channels(services: Services, reading: RowReader) -> tuple[FailingChannel, ...]:
     """Return the channels that accept nothing, by name."""
     deliveries = await reading.all(services.tables.deliveries.scan("delivery"))
     unusable = {
         one.name: one.error for one in services.channels if isinstance(one, UnusableChannel)
     }
-    last: dict[str, Delivery] = {one.channel: one for one in deliveries if one.error}
+    last: dict[str, NotificationDelivery] = {one.channel: one for one in deliveries if one.error}
     failing = []
     for channel in sorted({*unusable, *last}):
         mine = [one for one in deliveries if one.channel == channel]
@@ -151,7 +151,7 @@ async def failing_channels(services: Services, reading: Reading) -> tuple[Failin
     return tuple(failing)
 
 
-def _waits(delivery: Delivery, now: datetime) -> bool:
+def _waits(delivery: NotificationDelivery, now: datetime) -> bool:
     return delivery.failures > 0 or (not delivery.told and delivery.due <= now)
 
 

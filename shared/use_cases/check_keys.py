@@ -12,13 +12,13 @@ from functools import partial
 
 from shared.alerts import readable, tell
 from shared.domain.environment import Environment
-from shared.domain.finding import Finding, Level, problem, unknown
+from shared.domain.finding import Finding, FindingLevel, problem, unknown
 from shared.domain.ids import key_of
 from shared.domain.keys.key import EnterprisePolicy
-from shared.domain.keys.key_alert import ToldFinding
-from shared.domain.keys.key_check import KeyReadiness, readiness_of
+from shared.domain.keys.key_alert import KeyAlert
+from shared.domain.keys.key_check import KeyCheckResult, readiness_of
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Conflict, NotFound, ProductError
+from shared.errors import CmkflowError, Conflict, NotFound
 from shared.log_fields import product_log
 from shared.reason import Reason
 from shared.services import Services
@@ -32,7 +32,7 @@ UNCHECKED = timedelta(hours=20)
 
 async def check_keys(
     services: Services, *, vault: str = "", key: str = ""
-) -> tuple[KeyReadiness, ...]:
+) -> tuple[KeyCheckResult, ...]:
     """Check the keys of all watched policies; of a vault and a key that are named, that one.
 
     Where no policy names it, the key is checked by itself and nobody is told. Raises `NotFound` for
@@ -53,7 +53,7 @@ async def check_policies(services: Services, environments: Sequence[Environment]
     on = {one.policy.policy_id.lower() for one in environments if one.policy}
     try:
         policies = await services.keys.policies()
-    except ProductError as err:
+    except CmkflowError as err:
         for policy_id in sorted(on):
             await _note_unchecked(services, policy_id, policy_id.rpartition("/")[2], err)
         raise
@@ -67,7 +67,7 @@ async def check_policies(services: Services, environments: Sequence[Environment]
 
 async def check_policy(
     services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
-) -> KeyReadiness:
+) -> KeyCheckResult:
     """Check the key of one policy, and tell what is not well; `environments` are all."""
     found = readiness_of(await read_key(services, policy, environments))
     await _note(services, policy.id, policy.name, found.findings)
@@ -79,7 +79,7 @@ async def check_new_link(services: Services, policy_id: str) -> None:
     try:
         policies = await services.keys.policies()
         environments = await services.environments.list()
-    except ProductError as err:
+    except CmkflowError as err:
         await _note_unchecked(services, policy_id, policy_id.rpartition("/")[2], err)
         return
     for policy in policies:
@@ -113,13 +113,13 @@ def names(policy: EnterprisePolicy, vault: str, key: str) -> bool:
 
 async def _checked(
     services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
-) -> KeyReadiness:
+) -> KeyCheckResult:
     try:
         return await check_policy(services, policy, environments)
-    except ProductError as err:
+    except CmkflowError as err:
         log.warning("the key of policy %s is not known: %s", policy.name, redact(str(err)))
         finding = await _note_unchecked(services, policy.id, policy.name, err)
-    return KeyReadiness(
+    return KeyCheckResult(
         policy_id=policy.id,
         policy_name=policy.name,
         vault_id=policy.vault_id,
@@ -133,11 +133,11 @@ async def _note(
 ) -> None:
     """Keep what stands, tell it, and forget what has gone."""
     table = services.tables.key_findings
-    standing = [one for one in findings if one.level is not Level.OK]
+    standing = [one for one in findings if one.level is not FindingLevel.OK]
     identities = {_identity(one) for one in standing}
     for finding in standing:
-        is_problem = finding.level is Level.PROBLEM
-        row = ToldFinding(
+        is_problem = finding.level is FindingLevel.PROBLEM
+        row = KeyAlert(
             policy_id=policy_id.lower(),
             policy_name=name,
             finding=finding,
@@ -156,7 +156,7 @@ def _identity(finding: Finding) -> tuple[str, str, str]:
     return finding.code, finding.subject, finding.level
 
 
-def _standing(new: ToldFinding, old: ToldFinding | None) -> ToldFinding | None:
+def _standing(new: KeyAlert, old: KeyAlert | None) -> KeyAlert | None:
     if old is None:
         return new
     row = replace(new, since=old.since)
@@ -164,11 +164,11 @@ def _standing(new: ToldFinding, old: ToldFinding | None) -> ToldFinding | None:
 
 
 async def _note_unchecked(
-    services: Services, policy_id: str, name: str, err: ProductError
+    services: Services, policy_id: str, name: str, err: CmkflowError
 ) -> Finding:
     """Note that a key could not be looked at; what else is noted of it stands."""
     text = f"The key could not be looked at: {redact(str(err))}"
-    row = ToldFinding(
+    row = KeyAlert(
         policy_id=policy_id.lower(),
         policy_name=name,
         finding=unknown("key_checked", text, "Read the reason; the next sweep looks again."),
@@ -177,7 +177,7 @@ async def _note_unchecked(
     )
     table = services.tables.key_findings
 
-    def later(old: ToldFinding | None) -> ToldFinding | None:
+    def later(old: KeyAlert | None) -> KeyAlert | None:
         since = old.since if old else services.now
         is_long = services.now - since >= UNCHECKED
         return replace(row, since=since, code=Reason.KEY_WARNING if is_long else "")
@@ -188,7 +188,7 @@ async def _note_unchecked(
     return row.finding
 
 
-async def _tell(services: Services, row: ToldFinding) -> None:
+async def _tell(services: Services, row: KeyAlert) -> None:
     finding = row.finding
     cause = f"policy {row.policy_name}: {finding.text} {finding.instruction}".strip()
     await tell(services, row.code, services.tables.key_findings.name_of(row), cause)

@@ -14,14 +14,14 @@ from shared.domain.permissions import (
     IN_DATAVERSE,
     OPERATOR_IN_DATAVERSE,
     WATCHED,
-    Access,
-    Needs,
-    Permission,
+    PermissionLevel,
+    RequiredPermissions,
+    RolePermissions,
     access,
     resource_group,
 )
-from shared.errors import ProductError
-from shared.ports import AppliesRepairs
+from shared.errors import CmkflowError
+from shared.ports import AppliesFixes
 from shared.services import Services
 
 _PERMISSIONS = "providers/Microsoft.Authorization/permissions"
@@ -36,7 +36,7 @@ _OF_THE_APP: Mapping[str, frozenset[str]] = {
 _TO_READ = "prvReadWorkflow"
 
 
-async def caller_kind(services: Services, kind: str, needs: Needs) -> list[Finding]:
+async def caller_kind(services: Services, kind: str, needs: RequiredPermissions) -> list[Finding]:
     """Return in which resource groups callers of a kind of Azure are found and updated."""
     there = await services.assessment.resources.list(needs.resource_type, needs.api_version)
     groups = {resource_group(text_at(one, "id") or "").lower() for one in there}
@@ -46,10 +46,10 @@ async def caller_kind(services: Services, kind: str, needs: Needs) -> list[Findi
     }
     if not given:
         return [ok("callers", "None of this kind is in the watched subscriptions.", kind)]
-    if partial := [name for name, one in given.items() if one is Access.PARTIAL]:
+    if partial := [name for name, one in given.items() if one is PermissionLevel.PARTIAL]:
         text = f"Some of what it takes is allowed, and some is not: {', '.join(partial)}."
         return [problem("callers", text, needs.remedy, kind)]
-    full = [name for name, one in given.items() if one is Access.FULL]
+    full = [name for name, one in given.items() if one is PermissionLevel.FULL]
     text = f"Searched and updated in {len(full)} of {len(given)} resource groups."
     if others := sorted(given.keys() - set(full)):
         text += f" Not in: {', '.join(others)}."
@@ -59,7 +59,7 @@ async def caller_kind(services: Services, kind: str, needs: Needs) -> list[Findi
 async def subscription(services: Services, subscription_id: str) -> list[Finding]:
     """Return whether all that is read in a watched subscription may be read."""
     given = access(WATCHED, await _permissions(services, f"/subscriptions/{subscription_id}"))
-    if given is Access.FULL:
+    if given is PermissionLevel.FULL:
         text = "The app may read it, and the metadata of its keys."
         return [ok("subscriptions", text, subscription_id)]
     text = "The app may not read all of it: Reader or Key Vault Reader is missing."
@@ -82,7 +82,7 @@ async def in_dataverse(services: Services, environment: Environment) -> list[Fin
         text = "The app is a user there, administers flows, and may act for their owners."
         found.append(ok("dataverse", text, name))
     operator_id = ""
-    with suppress(ProductError):  # who it is has a check of its own
+    with suppress(CmkflowError):  # who it is has a check of its own
         operator_id = await services.flow_access.operator_id()
     if operator_id:
         found.append(await _operator(services, environment, operator_id))
@@ -107,7 +107,7 @@ async def _operator(services: Services, environment: Environment, operator_id: s
 
 async def repairs(services: Services) -> list[Finding]:
     """Look at the resources that plans may open: an opening that is refused blocks its flows."""
-    kinds = [one for one in services.firewalls.values() if isinstance(one, AppliesRepairs)]
+    kinds = [one for one in services.firewalls.values() if isinstance(one, AppliesFixes)]
     opened = {
         resource
         for settings in await services.tables.environments.all()
@@ -120,7 +120,7 @@ async def repairs(services: Services) -> list[Finding]:
             if f"/{kind.needs.resource_type}/".lower() not in resource:
                 continue
             given = access(kind.needs, await _permissions(services, resource_group(resource)))
-            if given is Access.FULL:
+            if given is PermissionLevel.FULL:
                 found.append(ok("repairs", "The app may open it.", name))
             else:
                 text = "Plans may open it, and the app is not allowed to."
@@ -128,11 +128,11 @@ async def repairs(services: Services) -> list[Finding]:
     return found or [ok("repairs", "No plan opens a firewall by itself.")]
 
 
-async def _permissions(services: Services, group: str) -> list[Permission]:
+async def _permissions(services: Services, group: str) -> list[RolePermissions]:
     """Return what the app's identity is given at a resource group, by roles there and above."""
     found = await services.assessment.resources.below(group, _PERMISSIONS, _VERSION)
     return [
-        Permission(
+        RolePermissions(
             actions=_texts(one, "actions"),
             not_actions=_texts(one, "notActions"),
             data_actions=_texts(one, "dataActions"),

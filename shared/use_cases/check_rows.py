@@ -9,7 +9,7 @@ from typing import Any
 from shared.alerts import one_row, tell_unreadable
 from shared.errors import NotFound, UnreadableRow
 from shared.log_fields import product_log
-from shared.ports import Delete, Replace, Row
+from shared.ports import DeleteRow, ReplaceRow, StoreRow
 from shared.rows import FENCE, Table
 from shared.services import Services
 
@@ -25,7 +25,7 @@ async def check_rows(services: Services) -> None:
                     await _check(services, table, row)
 
 
-async def _check(services: Services, table: Table[Any], row: Row) -> None:
+async def _check(services: Services, table: Table[Any], row: StoreRow) -> None:
     """Check one row; raises `UnreadableRow`, which is reported."""
     store = services.tables.store
     try:
@@ -35,8 +35,8 @@ async def _check(services: Services, table: Table[Any], row: Row) -> None:
             raise
         await tell_unreadable(services, err)
         with suppress(NotFound):
-            await store.write(Delete(row))
+            await store.write(DeleteRow(row))
         return
     if corrected:
         log.warning("search columns corrected: %s/%s/%s", row.table, row.partition, row.key)
-        await store.write(Replace(corrected))
+        await store.write(ReplaceRow(corrected))

@@ -14,20 +14,20 @@ from typing import Any
 from shared.alerts import one_row, readable, tell
 from shared.domain.daily_look import Look
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, KnownFlow, Workflow, WorkflowChange
+from shared.domain.flow import FlowState, Workflow, WorkflowSummary, WorkflowUpdate
 from shared.domain.jobs.durable_job import DurableJob, unsettled
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Blocked, NotFound, ProductError, Refused
-from shared.jobs.engine import Kind
+from shared.errors import CmkflowError, JobBlocked, NotFound, PlatformError
+from shared.jobs.engine import JobKind
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
-from shared.jobs.leased_job import Held
+from shared.jobs.leased_job import LeasedJob
 from shared.log_fields import product_log
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.effect import perform
 from shared.steps.flows.original import find_original
@@ -40,7 +40,7 @@ from shared.steps.flows.temporary_co_ownership import (
 )
 from shared.steps.flows.update_workflow import changing
 from shared.steps.rolling_back.final_check import settle
-from shared.steps.step_context import WRITE_TAKES, Work
+from shared.steps.step_context import WRITE_TAKES, StepContext
 from shared.steps.write_permission import permit_write
 from shared.use_cases.look_in_turn import look_in_turn
 
@@ -48,7 +48,9 @@ log = product_log(__name__)
 
 
 async def return_loans(
-    services: Services, plans: Sequence[Kept[EnvironmentJob]], flows: Sequence[Kept[FlowJob]]
+    services: Services,
+    plans: Sequence[StoredItem[EnvironmentJob]],
+    flows: Sequence[StoredItem[FlowJob]],
 ) -> None:
     """Take back what those of these jobs that stand still have lent the operator.
 
@@ -59,24 +61,29 @@ async def return_loans(
         await _return_loans_of_flows(services, flows)
 
 
-async def _return_loans_of_flows(services: Services, flows: Sequence[Kept[FlowJob]]) -> None:
+async def _return_loans_of_flows(services: Services, flows: Sequence[StoredItem[FlowJob]]) -> None:
     table = services.tables.jobs
     for kept in flows:
         job = kept.item
         if not job.has_loans_to_check or is_busy(services, job) or job.is_unsettled(services.now):
             continue
         async with one_row(services, table.name_of(job)), held_ended(FLOW, services, kept) as held:
-            work = Work(held, await services.environments.get(job.environment_id))
+            work = StepContext(held, await services.environments.get(job.environment_id))
             try:
                 await settle(work)
                 await return_borrowed(work)
                 await check_returned(work)
-            except (Blocked, Refused) as err:  # the operator stays a co-owner: not for the log only
+            except (
+                JobBlocked,
+                PlatformError,
+            ) as err:  # the operator stays a co-owner: not for the log only
                 await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
                 raise
 
 
-async def _return_loans_of_plans(services: Services, plans: Sequence[Kept[EnvironmentJob]]) -> None:
+async def _return_loans_of_plans(
+    services: Services, plans: Sequence[StoredItem[EnvironmentJob]]
+) -> None:
     """The same for jobs that made a plan, and lent a flow to read its definition."""
     table = services.tables.environment_jobs
     for kept in plans:
@@ -90,12 +97,12 @@ async def _return_loans_of_plans(services: Services, plans: Sequence[Kept[Enviro
         ):
             try:
                 await _return_loans_of_plan(held)
-            except (Blocked, Refused) as err:
+            except (JobBlocked, PlatformError) as err:
                 await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
                 raise
 
 
-async def _return_loans_of_plan(held: Held[EnvironmentJob]) -> None:
+async def _return_loans_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
     """Take back what it lent, and again what is not gone although the platform accepted it."""
     services, job, kept = held.services, held.job, list[str]()
     at, now = job.returned_at, services.now
@@ -119,7 +126,7 @@ async def _return_loans_of_plan(held: Held[EnvironmentJob]) -> None:
     await held.save(job)
 
 
-async def take_back_of_plan(held: Held[EnvironmentJob], flow_name: str) -> None:
+async def take_back_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) -> None:
     """Take the operator off a flow which a plan lent."""
     services, home = held.services, held.job.environment_id
 
@@ -133,7 +140,7 @@ async def take_back_of_plan(held: Held[EnvironmentJob], flow_name: str) -> None:
 async def turn_off_strays(services: Services, environment: Environment) -> int:
     """Turn off copies that no job wants, and tell of them: also of one that came after the end.
 
-    Returns how many were not looked at. Raises `Transient` where the platform takes no write.
+    Returns how many were not looked at. Raises `TransientError` where the platform takes no write.
     """
     table, copies = services.tables.jobs, dict[str, str]()
     if environment.dataverse_url is None:
@@ -144,7 +151,7 @@ async def turn_off_strays(services: Services, environment: Environment) -> int:
             if kept.item.pattern.has_copy:
                 copies[kept.item.id] = kept.item.copy_id
 
-    async def seen(job_id: str, known: KnownFlow | None) -> None:
+    async def seen(job_id: str, known: WorkflowSummary | None) -> None:
         if known is not None:
             async with one_row(services, (table.name, environment.id, job_id)):
                 await _turn_off_stray(services, environment, job_id, known)
@@ -153,7 +160,7 @@ async def turn_off_strays(services: Services, environment: Environment) -> int:
 
 
 async def _turn_off_stray(
-    services: Services, environment: Environment, job_id: str, known: KnownFlow
+    services: Services, environment: Environment, job_id: str, known: WorkflowSummary
 ) -> None:
     """Act on a copy that stands; what the list showed of it may be old."""
     kept = await services.tables.jobs.get(environment.id, job_id)
@@ -177,8 +184,8 @@ async def _turn_off_stray(
     if not is_on or is_all_there_is:
         return
     async with held_ended(FLOW, services, kept) as held:
-        work = Work(held, environment)
-        off = changing(work, copy, WorkflowChange(state=FlowState.OFF))
+        work = StepContext(held, environment)
+        off = changing(work, copy, WorkflowUpdate(state=FlowState.OFF))
         await perform(replace(off, permit=partial(work.permit_write, anytime=True)))
 
 
@@ -195,8 +202,8 @@ def is_busy(services: Services, job: FlowJob) -> bool:
 
 @asynccontextmanager
 async def held_ended[J: DurableJob[Any]](
-    kind: Kind[J], services: Services, kept: Kept[J]
-) -> AsyncIterator[Held[J]]:
+    kind: JobKind[J], services: Services, kept: StoredItem[J]
+) -> AsyncIterator[LeasedJob[J]]:
     """Hold a job that stands still; what cannot be done is logged, and tried again later."""
     held = await kind.claim(services, kept)
     try:
@@ -204,7 +211,7 @@ async def held_ended[J: DurableJob[Any]](
     except Exception as err:
         later = services.now + services.settings.backoff_longest
         await held.end(unsettled(held.job, later))
-        if not isinstance(err, ProductError):
+        if not isinstance(err, CmkflowError):
             raise
         name = "/".join(kind.table(services.tables).address(held.job))
         log.warning("the ended job %s is looked at later: %s", name, redact(str(err)))

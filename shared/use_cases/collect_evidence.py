@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.domain.audit import AuditEntry
-from shared.domain.callers.caller_records import CallerIntent, CallerRecord
+from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord
 from shared.domain.conversions.preview import convert
 from shared.domain.definitions.comparison import definition_digest
-from shared.domain.jobs.change_records import RecordedChange, recorded_changes
+from shared.domain.jobs.change_records import ChangeRecord, recorded_changes
 from shared.domain.jobs.deletion import Deletion
-from shared.domain.jobs.durable_job import Change
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.durable_job import HistoryEntry
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.run_archive import RunArchive, part_name
-from shared.domain.network.blocked_call import RefusedCall
-from shared.domain.network.firewall_fix_record import RepairRecord
+from shared.domain.network.blocked_call import BlockedCall
+from shared.domain.network.firewall_fix_record import FirewallFixRecord
 from shared.domain.plans.plan_approval import approved_plan_name
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob, Remediation
@@ -27,7 +27,7 @@ from shared.errors import NotFound
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.flows.read_original_facts import archive_name
-from shared.use_cases.read_remediation_rows import Reading, find
+from shared.use_cases.read_remediation_rows import RowReader, find
 
 #: Flows whose callers are read at a time: each takes two queries.
 _AT_A_TIME = 16
@@ -43,15 +43,15 @@ class FlowEvidence:
 
     job: FlowJob
     callers: tuple[CallerRecord, ...]
-    changes: tuple[RecordedChange, ...]
+    changes: tuple[ChangeRecord, ...]
     deletion: Deletion | None
     run_archive: RunArchive | None
 
     @property
-    def proof(self) -> Change | None:
+    def proof(self) -> HistoryEntry | None:
         """Return when the copy was proven for the last time, and how; None: not in its history."""
         history = reversed(self.job.history)
-        return next((one for one in history if one.state == JobState.PROVEN), None)
+        return next((one for one in history if one.state == FlowJobState.PROVEN), None)
 
     @property
     def stragglers(self) -> tuple[CallerRecord, ...]:
@@ -60,16 +60,16 @@ class FlowEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class EvidenceReader:
     """One remediation and where the rest of its evidence is read."""
 
     services: Services
     remediation: Remediation
     environment_jobs: tuple[EnvironmentJob, ...]
-    repairs: tuple[RepairRecord, ...]
-    refused_calls: tuple[RefusedCall, ...]
+    repairs: tuple[FirewallFixRecord, ...]
+    refused_calls: tuple[BlockedCall, ...]
     #: Notes rows that this version of the app cannot read.
-    reading: Reading = field(default_factory=Reading)
+    reading: RowReader = field(default_factory=RowReader)
 
     def plan(self, job: EnvironmentJob) -> AsyncIterator[PlanItem]:
         """Yield what became of each item of the plan of one environment."""
@@ -128,7 +128,7 @@ class Evidence:
 
     async def _rows_of(
         self, job: FlowJob
-    ) -> tuple[Sequence[CallerRecord], Sequence[CallerIntent], str]:
+    ) -> tuple[Sequence[CallerRecord], Sequence[CallerEditIntent], str]:
         tables, reading = self.services.tables, self.reading
         callers = await reading.all(tables.callers.scan(job.id))
         intents = await reading.all(tables.intents.scan(job.id))
@@ -136,7 +136,7 @@ class Evidence:
 
     async def _converted(self, job: FlowJob) -> str:
         """Return the digest of the definition that an original was changed to; empty: none was."""
-        if job.pattern is not Pattern.EDIT or not job.archive:
+        if job.pattern is not MigrationMethod.EDIT or not job.archive:
             return ""
         try:
             archived = await self.services.archive.get(archive_name(job))
@@ -145,16 +145,20 @@ class Evidence:
         return definition_digest(convert(archived.decode(), job.edits).client_data)
 
 
-async def evidence_of(services: Services, remediation_id: str) -> Evidence:
+async def evidence_of(services: Services, remediation_id: str) -> EvidenceReader:
     """Return the evidence of one remediation; raises `NotFound`."""
-    remediation, reading, tables = await find(services, remediation_id), Reading(), services.tables
+    remediation, reading, tables = (
+        await find(services, remediation_id),
+        RowReader(),
+        services.tables,
+    )
     environments = set(remediation.environment_ids)
     jobs = await reading.all(tables.environment_jobs.scan(remediation_id))
     repairs = await reading.all(tables.repairs.scan("repair"))
-    refused: list[RefusedCall] = []
+    refused: list[BlockedCall] = []
     for environment_id in remediation.environment_ids:
         refused += await reading.all(tables.refused_calls.scan(environment_id))
-    return Evidence(
+    return EvidenceReader(
         services=services,
         remediation=remediation,
         environment_jobs=tuple(jobs),

@@ -26,8 +26,8 @@ from shared.domain.plans.job_index import (
 from shared.domain.timer_run import TimerRun
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
 from shared.job_index import no_counts
-from shared.ports import Delete, Insert, Operation, Replace
-from shared.rows import Kept
+from shared.ports import DeleteRow, InsertRow, Operation, ReplaceRow
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.use_cases.read_job_index import COMPARED
 
@@ -48,12 +48,12 @@ class _FlowJobs:
 async def compare_job_index(services: Services) -> None:
     """Compare the index with every job, and note that it was done.
 
-    Raises `Transient` where the store does not answer.
+    Raises `TransientError` where the store does not answer.
     """
     index = services.tables.job_index
     # Names are read before the jobs: one that is written again later is not removed.
     before: dict[str, list[tuple[IndexRow, str | None]]] = {}
-    counts: dict[str, Kept[IndexRow] | UnreadableRow] = {}
+    counts: dict[str, StoredItem[IndexRow] | UnreadableRow] = {}
     async for found in index.scan():
         if isinstance(found, UnreadableRow):
             _, environment_id, key = found.row
@@ -103,7 +103,7 @@ async def _compare_flow_jobs(
     environment_id: str,
     jobs: _FlowJobs,
     names: Sequence[tuple[IndexRow, str | None]],
-    counts: Kept[IndexRow] | UnreadableRow | None,
+    counts: StoredItem[IndexRow] | UnreadableRow | None,
 ) -> None:
     """Name the open jobs that are not named, correct the counts, and count what is closed for long.
 
@@ -131,12 +131,12 @@ async def _compare_flow_jobs(
             superfluous.append((row, etag))
         elif after != row:
             with suppress(Conflict):
-                await index.replace(Kept(row, etag), after)
+                await index.replace(StoredItem(row, etag), after)
     for some in batched(superfluous, _AT_ONCE, strict=False):
         gone = [jobs.closed[row.job_id] for row, _ in some if row.job_id in jobs.closed]
         more = replace(kept.item, closed=with_closed(kept.item.closed or {}, gone))
-        operations: list[Operation] = [Replace(index.row(more, kept.etag))]
-        operations += [Delete(index.row(row, etag)) for row, etag in some]
+        operations: list[Operation] = [ReplaceRow(index.row(more, kept.etag))]
+        operations += [DeleteRow(index.row(row, etag)) for row, etag in some]
         stored, *_ = await index.store.write(*operations)
         kept = index.read(stored)
 
@@ -145,22 +145,22 @@ async def _counted(
     services: Services,
     environment_id: str,
     closed: Iterable[tuple[str, str]],
-    counts: Kept[IndexRow] | UnreadableRow | None,
-) -> Kept[IndexRow]:
+    counts: StoredItem[IndexRow] | UnreadableRow | None,
+) -> StoredItem[IndexRow]:
     """Return the counts of an environment, which say that these jobs are closed."""
     index = services.tables.job_index
     right = replace(no_counts(environment_id), closed=with_closed({}, closed))
     if counts is None:
-        return await _stored(services, Insert(index.row(right)))
+        return await _stored(services, InsertRow(index.row(right)))
     if isinstance(counts, UnreadableRow):
         row = await index.store.get(*counts.row)
-        return await _stored(services, Replace(index.row(right, row.etag if row else "")))
+        return await _stored(services, ReplaceRow(index.row(right, row.etag if row else "")))
     if counts.item == right:
         return counts
     return await index.replace(counts, right)
 
 
-async def _stored(services: Services, operation: Insert | Replace) -> Kept[IndexRow]:
+async def _stored(services: Services, operation: InsertRow | ReplaceRow) -> StoredItem[IndexRow]:
     (row,) = await services.tables.store.write(operation)
     return services.tables.job_index.read(row)
 
@@ -191,9 +191,9 @@ async def _compare_environment_jobs(
         after = compared(row, is_needed=is_needed, now=now)
         with suppress(Conflict, NotFound):
             if after is None:
-                await index.delete(Kept(row, etag))
+                await index.delete(StoredItem(row, etag))
             elif after != row:
-                await index.replace(Kept(row, etag), after)
+                await index.replace(StoredItem(row, etag), after)
 
 
 async def _is_unreadable(services: Services, row: IndexRow, readable_ids: set[str]) -> bool:

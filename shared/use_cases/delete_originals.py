@@ -15,22 +15,28 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.durable_job import taken_over
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.run_archive import ArchiveState, continued
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.run_archive import RunArchiveState, continued
 from shared.domain.jobs.transitions import postponed, told
-from shared.errors import Conflict, MigrationInProgress, ProductError, Transient, Waiting
+from shared.errors import (
+    CmkflowError,
+    Conflict,
+    MustWait,
+    PlatformMigrationInProgress,
+    TransientError,
+)
 from shared.jobs.error_handling import after_error
 from shared.jobs.job_kinds import DELETION, FLOW
-from shared.jobs.leased_job import Held
+from shared.jobs.leased_job import LeasedJob
 from shared.log_fields import product_log
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import Kept, instant
+from shared.rows import StoredItem, instant
 from shared.services import Services
 from shared.steps.deleting import delete_original as step
 from shared.steps.deleting.archive_runs import archive_part
 from shared.steps.flows.original import find_original
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.write_permission import linked_environment, permit_write
 from shared.use_cases.archive_runs import PARTS, archive_of
 
@@ -43,7 +49,7 @@ _LISTED_AGAIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeletionRound:
+class DeletionRunResult:
     """What a round did."""
 
     looked_at: int
@@ -66,7 +72,7 @@ class _Listed:
         return bool({job.flow_name, job.original_id} & self._names[home])
 
 
-async def delete_originals(services: Services) -> DeletionRound:
+async def delete_originals(services: Services) -> DeletionRunResult:
     """Look at every deletion that is due; what has to wait is looked at again by a later round.
 
     A row that cannot be read, or that meets a defect, is told of and holds up no other.
@@ -87,10 +93,10 @@ async def delete_originals(services: Services) -> DeletionRound:
             if after.state is DeletionState.BLOCKED is not before.state:
                 stuck += 1
                 log.error("the delete of %s is blocked: %s", after.display_name, after.reason)
-    return DeletionRound(looked_at=looked_at, deleted=deleted, blocked=stuck)
+    return DeletionRunResult(looked_at=looked_at, deleted=deleted, blocked=stuck)
 
 
-async def _turn(held: Held[Deletion], *, listed: _Listed) -> Deletion:
+async def _turn(held: LeasedJob[Deletion], *, listed: _Listed) -> Deletion:
     """Do what fits now and return the row as it is to be written."""
     turn = _Turn(held, listed)
     try:
@@ -102,11 +108,11 @@ async def _turn(held: Held[Deletion], *, listed: _Listed) -> Deletion:
 class _Turn:
     """One look at one deletion."""
 
-    def __init__(self, held: Held[Deletion], listed: _Listed) -> None:
+    def __init__(self, held: LeasedJob[Deletion], listed: _Listed) -> None:
         self._services = held.services
         self._listed = listed
         self._held = held
-        self._work: Work | None = None
+        self._work: StepContext | None = None
 
     @property
     def deletion(self) -> Deletion:
@@ -129,7 +135,7 @@ class _Turn:
         if deletion.state is DeletionState.DELETED:
             return await self._report(kept)
         environment = await linked_environment(services, job.environment_id, job.policy_id)
-        work = Work(Held(FLOW, services, kept), environment)
+        work = StepContext(LeasedJob(FLOW, services, kept), environment)
         if job.requested or rules.retired_at(job) != deletion.retired_at:
             return await self._give_up(work)
         if deletion.state is DeletionState.DELETING and await self._stands(work):
@@ -144,17 +150,17 @@ class _Turn:
             return postponed(self.deletion, text, until=later, now=services.now, code=Reason.RUNS)
         await self.keep(await step.search_callers(work, self.deletion))
         await FLOW.remind(services, job)  # of what a look that dies has lent: no step returns it
-        self._work = Work(await FLOW.claim(services, kept), environment)
+        self._work = StepContext(await FLOW.claim(services, kept), environment)
         return await self._delete(self._work)
 
-    async def _give_up(self, work: Work) -> Deletion:
+    async def _give_up(self, work: StepContext) -> Deletion:
         """The job goes back, or was retired anew: an approval is for one retirement only."""
         now = self._services.now
         if self.deletion.state is DeletionState.DELETING and not await self._stands(work):
             return rules.ended(self.deletion, now=now)
         return self._cancelled("Its job is not retired as it was approved.")
 
-    async def _stands(self, work: Work) -> bool:
+    async def _stands(self, work: StepContext) -> bool:
         found = await find_original(work.services, work.environment, work.job)
         return found is not None
 
@@ -165,19 +171,19 @@ class _Turn:
         kept = await table.get(job.environment_id, job.id)
         if kept is None:
             kept = await table.insert(archive_of(services, job, self.deletion.remediation_id))
-        if kept.item.state is ArchiveState.GONE:  # of an original that was restored since
-            kept = await table.replace(kept, replace(kept.item, state=ArchiveState.OPEN))
+        if kept.item.state is RunArchiveState.GONE:  # of an original that was restored since
+            kept = await table.replace(kept, replace(kept.item, state=RunArchiveState.OPEN))
         for _ in range(PARTS):
             archive = kept.item
-            if archive.state is ArchiveState.OPEN:
+            if archive.state is RunArchiveState.OPEN:
                 kept = await table.replace(kept, await archive_part(services, archive))
-            elif archive.state is ArchiveState.GONE or archive.began >= wanted:
+            elif archive.state is RunArchiveState.GONE or archive.began >= wanted:
                 return True
             else:
                 kept = await table.replace(kept, continued(archive, now=services.now))
         return False
 
-    async def _delete(self, work: Work) -> Deletion:
+    async def _delete(self, work: StepContext) -> Deletion:
         """Check everything, note the intent, delete and read back."""
         services, job = self._services, work.job
         archive = await services.tables.run_archives.get(job.environment_id, job.id)
@@ -193,14 +199,14 @@ class _Turn:
                 # rollback.
                 await work.save(job)
                 if work.job.requested:
-                    raise Waiting(
+                    raise MustWait(
                         "Its job is rolled back.", until=services.now, code=Reason.NOT_RETIRED
                     )
 
             await step.delete(work, original, permit)
         return rules.ended(self.deletion, now=services.now)
 
-    async def _report(self, kept: Kept[FlowJob]) -> Deletion:
+    async def _report(self, kept: StoredItem[FlowJob]) -> Deletion:
         """Say in the job that its original is deleted, and see whether it left the list."""
         services, deletion, job = self._services, self.deletion, kept.item
         # With the lease of a look that died after the delete.
@@ -232,7 +238,7 @@ def _told(job: FlowJob, deletion: Deletion) -> FlowJob:
     if any(change.text == text for change in job.history):
         return job
     at = deletion.deleted_at or deletion.on
-    return told(job, JobState.RETIRED, text, now=at)
+    return told(job, FlowJobState.RETIRED, text, now=at)
 
 
 def _outcome(services: Services, deletion: Deletion, err: Exception) -> Deletion | None:
@@ -240,14 +246,14 @@ def _outcome(services: Services, deletion: Deletion, err: Exception) -> Deletion
     now = services.now
     if isinstance(err, Conflict):
         return deletion  # the job or the flow was changed meanwhile: looked at again
-    if deletion.state is DeletionState.DELETED and isinstance(err, ProductError):
+    if deletion.state is DeletionState.DELETED and isinstance(err, CmkflowError):
         # It stays deleted, whatever keeps the app from looking at the list.
-        passes = isinstance(err, Transient | Waiting | MigrationInProgress)
+        passes = isinstance(err, TransientError | MustWait | PlatformMigrationInProgress)
         again = now + services.settings.backoff_longest
         return replace(deletion, due=again if passes else None)
     after = after_error(services, deletion, err)
     if after and after.state is DeletionState.BLOCKED:
         return rules.blocked(after)
-    if after and isinstance(err, Waiting) and err.code == Reason.RUNS:
+    if after and isinstance(err, MustWait) and err.code == Reason.RUNS:
         return replace(after, archive_from=now)
     return after

@@ -6,11 +6,11 @@ from shared.domain.jobs.deletion import Deletion, cancelled
 from shared.domain.jobs.flow_job import FlowJob
 from shared.jobs.job_kinds import DELETION
 from shared.services import Services
-from shared.use_cases.read_remediation_rows import Reading
+from shared.use_cases.read_remediation_rows import RowReader
 
 
 async def deletions_of(
-    services: Services, jobs: Iterable[FlowJob], reading: Reading | None = None
+    services: Services, jobs: Iterable[FlowJob], reading: RowReader | None = None
 ) -> dict[str, Deletion]:
     """Return the deletions of these jobs, by job: one query for each environment.
 
@@ -20,7 +20,7 @@ async def deletions_of(
     found = dict[str, Deletion]()
     for environment_id in sorted(set(ids.values())):
         rows = (table.scan if reading else table.query)(environment_id)
-        for deletion in await (reading or Reading()).all(rows):
+        for deletion in await (reading or RowReader()).all(rows):
             if deletion.job_id in ids:
                 found[deletion.job_id] = deletion
     return found

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.alerts import one_row, tell_unreadable
-from shared.domain.plans.remediation import EnvironmentJob, Origin, PlanKept, Remediation
+from shared.domain.plans.remediation import EnvironmentJob, PlanKept, Remediation, StartSource
 from shared.domain.plans.superseded import being_removed, superseded
 from shared.errors import Conflict, NotFound, UnreadableRow
 from shared.log_fields import product_log
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 
 log = product_log(__name__)
@@ -32,8 +32,8 @@ _LONGEST = timedelta(minutes=2)
 class _Found:
     """What the rows say."""
 
-    remediations: dict[str, Kept[Remediation]] = field(default_factory=dict)
-    jobs: dict[str, Kept[EnvironmentJob]] = field(default_factory=dict)
+    remediations: dict[str, StoredItem[Remediation]] = field(default_factory=dict)
+    jobs: dict[str, StoredItem[EnvironmentJob]] = field(default_factory=dict)
     #: How many environment jobs each remediation has, by its id.
     count: Counter[str] = field(default_factory=Counter)
 
@@ -83,14 +83,14 @@ async def _read(services: Services) -> _Found:
     return found
 
 
-def _is_ordered(remediations: Mapping[str, Kept[Remediation]], remediation_id: str) -> bool:
+def _is_ordered(remediations: Mapping[str, StoredItem[Remediation]], remediation_id: str) -> bool:
     """Return whether somebody ordered it; nobody knows where its row cannot be read."""
     kept = remediations.get(remediation_id)
-    return kept is None or kept.item.origin is Origin.ORDER
+    return kept is None or kept.item.origin is StartSource.ORDER
 
 
 def _is_summary_due(
-    services: Services, job: EnvironmentJob, remediations: Mapping[str, Kept[Remediation]]
+    services: Services, job: EnvironmentJob, remediations: Mapping[str, StoredItem[Remediation]]
 ) -> bool:
     is_ordered = _is_ordered(remediations, job.remediation_id)
     kept_for = services.settings.plans_kept if is_ordered else _WHOLE_FOR
@@ -98,7 +98,7 @@ def _is_summary_due(
 
 
 def _is_end_due(
-    services: Services, job: EnvironmentJob, remediations: Mapping[str, Kept[Remediation]]
+    services: Services, job: EnvironmentJob, remediations: Mapping[str, StoredItem[Remediation]]
 ) -> bool:
     is_ordered = _is_ordered(remediations, job.remediation_id)
     kept_for = max(services.settings.plans_kept, _WHOLE_FOR)
@@ -109,7 +109,9 @@ def _is_older(services: Services, moment: datetime | None, age: timedelta) -> bo
     return moment is not None and services.now - moment >= age
 
 
-async def _keep_summary(services: Services, kept: Kept[EnvironmentJob]) -> Kept[EnvironmentJob]:
+async def _keep_summary(
+    services: Services, kept: StoredItem[EnvironmentJob]
+) -> StoredItem[EnvironmentJob]:
     """Remove what the plan says of each flow; before that, the row says that this is so."""
     table, job = services.tables.environment_jobs, kept.item
     if job.plan_kept is PlanKept.SUMMARY:
@@ -120,7 +122,7 @@ async def _keep_summary(services: Services, kept: Kept[EnvironmentJob]) -> Kept[
     return await table.replace(kept, replace(kept.item, plan_kept=PlanKept.SUMMARY))
 
 
-async def _remove(services: Services, kept: Kept[EnvironmentJob]) -> None:
+async def _remove(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
     """Remove the job, after the partitions that are found by its id."""
     tables = services.tables
     for table in (tables.plans, tables.discoveries, tables.searches):
@@ -134,6 +136,6 @@ async def _remove_remediations(services: Services, found: _Found) -> None:
     kept_for = max(services.settings.plans_kept, _WHOLE_FOR)
     for identity, kept in found.remediations.items():
         is_old = services.now - kept.item.created >= kept_for
-        if is_old and not found.count[identity] and kept.item.origin is not Origin.ORDER:
+        if is_old and not found.count[identity] and kept.item.origin is not StartSource.ORDER:
             with suppress(Conflict, NotFound):
                 await table.delete(kept)

@@ -7,10 +7,10 @@ from shared.alerts import readable
 from shared.domain.callers.agents import moved_to_copy
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
-from shared.domain.jobs.state_machine import Actor
+from shared.domain.jobs.state_machine import NextActor
 from shared.domain.network.issue_lookup import not_known
 from shared.domain.plans.current_plan import newest_plans
-from shared.errors import UnknownGap
+from shared.errors import IssueNotFound
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
@@ -29,7 +29,7 @@ ACCEPTED_BY_NAME = (
 async def require_known(
     services: Services, environment: Environment, names: Collection[str]
 ) -> None:
-    """Return if each name is one that a job, a plan or a firewall has; else raises `UnknownGap`.
+    """Return if each name is one that a job, a plan or a firewall has; else raises `IssueNotFound`.
 
     Firewalls are read only for a name that no row has.
     """
@@ -45,7 +45,7 @@ async def require_known(
     known = {*told, *(gap.name for gap in network.lacking())}
     for name in left:
         if name not in known:
-            raise UnknownGap(
+            raise IssueNotFound(
                 f"There is no gap {name} in {environment.display_name}.",
                 instruction=not_known(name, known),
             )
@@ -68,7 +68,7 @@ async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
     for job in jobs:
         for finding in job.network:
             yield finding.name
-        if job.id not in current and job.facts.acts is Actor.NOBODY:
+        if job.id not in current and job.facts.acts is NextActor.NOBODY:
             continue
         async for item in readable(services, services.tables.plans.scan(job.id)):
             if TriggerCategory(item.item.category).is_run_by_agents:

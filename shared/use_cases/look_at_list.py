@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from shared.domain.daily_look import DailyLook, Look
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, ReportedFlow
-from shared.errors import NotFound, OutOfService, ProductError, Refused, Throttled
-from shared.ports import Page
+from shared.domain.flow import FlowListEntry, FlowState
+from shared.errors import CmkflowError, NotFound, PlatformError, ServiceOutage, ThrottledError
+from shared.ports import ResultPage
 from shared.services import Services
 from shared.steps.flows.discovery_pages import has_expired
 from shared.use_cases.look_in_turn import note_look
@@ -46,9 +46,9 @@ async def look_at_list[T](
                 try:
                     if await _is_on(services, environment, flow):
                         await found_on(original)
-                except (Throttled, OutOfService):
+                except (ThrottledError, ServiceOutage):
                     raise
-                except ProductError as err:  # of this flow alone
+                except CmkflowError as err:  # of this flow alone
                     error, missed[flow.flow_name] = err, original
                 del left[flow.flow_name]
             at = replace(at, cursor=page.cursor, first="")
@@ -56,9 +56,9 @@ async def look_at_list[T](
             if not at.cursor:
                 left = {} if is_whole else left
                 is_whole = True
-    except ProductError as err:
+    except CmkflowError as err:
         error = err
-        if isinstance(err, Refused | NotFound) and has_expired(at.cursor, err):
+        if isinstance(err, PlatformError | NotFound) and has_expired(at.cursor, err):
             at = replace(at, cursor="", first="")
     not_looked_at = len(left) + len(missed)
     await note_look(
@@ -75,14 +75,14 @@ async def look_at_list[T](
 
 
 def _of_page[T](
-    page: Page[ReportedFlow], originals: Mapping[str, T], *, since: str
-) -> list[ReportedFlow]:
+    page: ResultPage[FlowListEntry], originals: Mapping[str, T], *, since: str
+) -> list[FlowListEntry]:
     """Return the originals of a page by name, from `since` on: those before it have been asked."""
     found = (flow for flow in page.items if flow.flow_name in originals)
     return sorted((one for one in found if one.flow_name >= since), key=lambda one: one.flow_name)
 
 
-async def _is_on(services: Services, environment: Environment, flow: ReportedFlow) -> bool:
+async def _is_on(services: Services, environment: Environment, flow: FlowListEntry) -> bool:
     state = flow.state
     if state is None:  # a list may be bare
         with suppress(NotFound):  # deleted since it was listed

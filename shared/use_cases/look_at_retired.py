@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from shared.alerts import readable, tell
 from shared.domain.daily_look import Look
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, KnownFlow
+from shared.domain.flow import FlowState, WorkflowSummary
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
@@ -38,7 +38,7 @@ class _Original:
 async def look_at_retired(services: Services, environment: Environment) -> RetiredLook:
     """Tell people of each retired original of an environment that is on again."""
     look, table = RetiredLook(), services.tables.jobs
-    where = [Condition("state", "eq", JobState.RETIRED)]
+    where = [Condition("state", "eq", FlowJobState.RETIRED)]
     rows = readable(services, table.scan(environment.id, where=where))
     originals = {kept.item.id: _original(kept.item) async for kept in rows}
     deleted = await _deleted(services, environment)
@@ -50,7 +50,7 @@ async def look_at_retired(services: Services, environment: Environment) -> Retir
         text = f"{original.title} was retired, and is on again."
         await tell(services, Reason.CAME_BACK, row, text)
 
-    async def seen(job_id: str, known: KnownFlow | None) -> None:
+    async def seen(job_id: str, known: WorkflowSummary | None) -> None:
         if known is None:
             if job_id not in deleted:
                 without_row.append(originals[job_id])

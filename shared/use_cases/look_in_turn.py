@@ -12,9 +12,9 @@ from itertools import batched
 from shared.alerts import readable, tell
 from shared.domain.daily_look import DailyLook, Look, in_turn
 from shared.domain.environment import Environment
-from shared.domain.flow import KnownFlow
+from shared.domain.flow import WorkflowSummary
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Conflict, NotFound, OutOfService, ProductError, Throttled
+from shared.errors import CmkflowError, Conflict, NotFound, ServiceOutage, ThrottledError
 from shared.log_fields import product_log
 from shared.reason import Reason
 from shared.services import Services
@@ -35,7 +35,7 @@ async def look_in_turn(
     environment: Environment,
     look: Look,
     flows: Mapping[str, str],
-    seen: Callable[[str, KnownFlow | None], Awaitable[None]],
+    seen: Callable[[str, WorkflowSummary | None], Awaitable[None]],
 ) -> int:
     """Look at each flow, and return how many were not looked at; people are told of these.
 
@@ -46,20 +46,20 @@ async def look_in_turn(
     kept = await table.get(environment.id, look)
     before = kept.item if kept else DailyLook(environment_id=environment.id, look=look)
     left, missed = in_turn(flows, before.first), list[str]()
-    error: ProductError | None = None
+    error: CmkflowError | None = None
     for some in batched(list(left), _AT_A_TIME, strict=False):
         found = await services.workflows.known_each(environment, [flows[one] for one in some])
         refused = []
         for job_id in some:
             known = found[flows[job_id]]
             try:
-                if isinstance(known, ProductError) and not isinstance(known, NotFound):
+                if isinstance(known, CmkflowError) and not isinstance(known, NotFound):
                     raise known
                 await seen(job_id, None if isinstance(known, NotFound) else known)
-            except ProductError as err:
+            except CmkflowError as err:
                 error = err
                 refused.append(job_id)
-        if len(refused) == len(some) and isinstance(error, Throttled | OutOfService):
+        if len(refused) == len(some) and isinstance(error, ThrottledError | ServiceOutage):
             break  # nothing was asked: the next sweep begins here
         missed += refused
         left = left[len(some) :]
@@ -87,7 +87,7 @@ async def note_look(
     of: int,
     first: str = "",
     cursor: str = "",
-    error: ProductError | None = None,
+    error: CmkflowError | None = None,
 ) -> None:
     """Keep how a look ended; tell people how many of its flows were not looked at, and why."""
     code = Reason.NOT_LOOKED_AT if not_looked_at else ""

@@ -13,22 +13,22 @@ from uuid import uuid4
 from shared.alerts import readable, tell
 from shared.domain.environment import Environment
 from shared.domain.network.address_ranges import AddressRanges, union
-from shared.domain.network.firewall_fix import Repair, refused
-from shared.domain.network.firewall_fix_record import RepairRecord, RepairState
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_fix import FirewallFix, refused
+from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.issue_lookup import named, not_known
-from shared.errors import Blocked
+from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.calling_flows import calling_flows
 from shared.steps.flows.check_network import (
     ANY_HOST,
-    Network,
+    NetworkView,
     network_of,
     read_firewalls,
 )
 from shared.steps.flows.firewall_fixes import (
-    RepairOrder,
+    FixAuthorization,
     close_firewall,
     open_firewall,
     repair_of,
@@ -41,16 +41,16 @@ _UNFINISHED = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownRepair:
+class FirewallFixView:
     """A gap, and what closes it."""
 
-    gap: NetworkGap
-    repair: Repair
+    gap: FirewallIssue
+    repair: FirewallFix
     environment_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepairWish:
+class FirewallFixInput:
     """What somebody wants changed."""
 
     #: A gap's name, an Azure resource id, or the name of a resource.
@@ -75,10 +75,10 @@ class _OrderHolder:
 
 async def show_repairs(
     services: Services, resource: str | None = None, environment_id: str | None = None
-) -> list[ShownRepair]:
+) -> list[FirewallFixView]:
     """Return what closes each gap that keeps known flows out, or the gaps of one resource.
 
-    Reads the firewalls anew. Raises `Blocked` for a resource without a gap.
+    Reads the firewalls anew. Raises `JobBlocked` for a resource without a gap.
     """
     surveys = await _surveys(services, environment_id)
     if resource is None:
@@ -87,20 +87,20 @@ async def show_repairs(
     else:
         found = _meant(resource, surveys)
     return [
-        ShownRepair(gap=gap, repair=await _repair(services, gap), environment_ids=ids)
+        FirewallFixView(gap=gap, repair=await _repair(services, gap), environment_ids=ids)
         for gap, ids in _together(found, surveys)
     ]
 
 
-async def apply_repair(services: Services, wish: RepairWish) -> list[RepairRecord]:
+async def apply_repair(services: Services, wish: FirewallFixInput) -> list[FirewallFixRecord]:
     """Close the gaps of a resource; returns what was put in, once it is read back.
 
-    Raises `Blocked`, and `Waiting` with the kill switch on, or while the change is not seen yet.
+    Raises `JobBlocked`, and `Waiting` with the kill switch on, or while the change is not seen yet.
     """
     surveys = await _surveys(services, wish.environment_id)
     try:
         found = _meant(wish.resource, surveys)
-    except Blocked:
+    except JobBlocked:
         # Nothing is missing: a change that was begun before may be all that is to be ended.
         if begun := await _under_way(services, wish.resource):
             return [await seen_through(services, one) for one in begun]
@@ -111,16 +111,18 @@ async def apply_repair(services: Services, wish: RepairWish) -> list[RepairRecor
     ]
 
 
-async def undo_repair(services: Services, wish: RepairWish) -> list[RepairRecord]:
+async def undo_repair(services: Services, wish: FirewallFixInput) -> list[FirewallFixRecord]:
     """Take out what the app put into a resource, and nothing else.
 
-    Raises `Blocked` where copies call through it, unless that is wanted all the same.
+    Raises `JobBlocked` where copies call through it, unless that is wanted all the same.
     """
-    standing = [one for one in await list_repairs(services) if one.state is not RepairState.CLOSED]
+    standing = [
+        one for one in await list_repairs(services) if one.state is not FirewallFixState.CLOSED
+    ]
     meant = [one for one in standing if wish.resource.lower() in _names(one)]
     if not meant:
         names = not_known(wish.resource, (one.gap for one in standing))
-        raise Blocked(
+        raise JobBlocked(
             f"The app has put nothing into {wish.resource}.",
             instruction=names,
             code=Reason.UNKNOWN_GAP,
@@ -133,14 +135,14 @@ async def undo_repair(services: Services, wish: RepairWish) -> list[RepairRecord
     ]
 
 
-async def list_repairs(services: Services) -> list[RepairRecord]:
+async def list_repairs(services: Services) -> list[FirewallFixRecord]:
     """Return what the app has put into firewalls, the last first."""
     rows = readable(services, services.tables.repairs.scan("repair"))
     found = [kept.item async for kept in rows]
     return sorted(found, key=lambda one: one.at, reverse=True)
 
 
-async def _under_way(services: Services, resource: str) -> list[RepairRecord]:
+async def _under_way(services: Services, resource: str) -> list[FirewallFixRecord]:
     return [
         one
         for one in await list_repairs(services)
@@ -167,7 +169,7 @@ class _Survey:
     """The network as it concerns one environment, and the hosts that its copies call."""
 
     environment: Environment
-    network: Network
+    network: NetworkView
     #: By the hosts that a flow calls: remediations of such flows.
     calling: Mapping[tuple[str, ...], Sequence[str]]
 
@@ -193,7 +195,7 @@ async def _surveys(services: Services, environment_id: str | None) -> list[_Surv
     return found
 
 
-def _meant(resource: str, surveys: Sequence[_Survey]) -> list[NetworkGap]:
+def _meant(resource: str, surveys: Sequence[_Survey]) -> list[FirewallIssue]:
     lacking = [gap for one in surveys for gap in one.network.lacking()]
     concerning = {gap.name for one in surveys for gap in one.network.gaps(one.hosts)}
     one_of_each = list({gap.name: gap for gap in lacking}.values())
@@ -201,9 +203,9 @@ def _meant(resource: str, surveys: Sequence[_Survey]) -> list[NetworkGap]:
         names = {gap.name for gap in named(resource, one_of_each, concerning)}
     except ValueError as err:
         said = "Give the whole name of a gap."
-        raise Blocked(str(err), instruction=said, code=Reason.UNKNOWN_GAP) from None
+        raise JobBlocked(str(err), instruction=said, code=Reason.UNKNOWN_GAP) from None
     if not names:
-        raise Blocked(
+        raise JobBlocked(
             f"{resource} has no gap that concerns flows under a customer-managed key.",
             instruction=not_known(resource, (gap.name for gap in lacking)),
             code=Reason.UNKNOWN_GAP,
@@ -212,10 +214,10 @@ def _meant(resource: str, surveys: Sequence[_Survey]) -> list[NetworkGap]:
 
 
 def _together(
-    gaps: Sequence[NetworkGap], surveys: Sequence[_Survey]
-) -> list[tuple[NetworkGap, tuple[str, ...]]]:
+    gaps: Sequence[FirewallIssue], surveys: Sequence[_Survey]
+) -> list[tuple[FirewallIssue, tuple[str, ...]]]:
     """Return each gap once, with what it lacks for the flows of all environments, and which."""
-    found: dict[str, NetworkGap] = {}
+    found: dict[str, FirewallIssue] = {}
     for gap in gaps:
         known = found.get(gap.name, gap)
         missing = union(map(AddressRanges.of, (known.missing_prefixes, gap.missing_prefixes)))
@@ -232,14 +234,16 @@ def _together(
     ]
 
 
-async def _repair(services: Services, gap: NetworkGap) -> Repair:
+async def _repair(services: Services, gap: FirewallIssue) -> FirewallFix:
     if not gap.firewall_id:
         return refused(gap, f"no_firewall: {gap.text}")
     return await repair_of(services, gap)
 
 
-def _order(services: Services, wish: RepairWish, environment_ids: tuple[str, ...]) -> RepairOrder:
-    return RepairOrder(
+def _order(
+    services: Services, wish: FirewallFixInput, environment_ids: tuple[str, ...]
+) -> FixAuthorization:
+    return FixAuthorization(
         by=wish.by,
         environment_ids=environment_ids,
         holder=_OrderHolder(services=services, holder=f"order/{uuid4().hex}"),
@@ -257,7 +261,7 @@ def _permission(
     return permit
 
 
-def _names(record: RepairRecord) -> set[str]:
+def _names(record: FirewallFixRecord) -> set[str]:
     resource_id = record.gap.partition(":")[2].partition("#")[0]
     return {
         record.gap.lower(),
@@ -268,7 +272,7 @@ def _names(record: RepairRecord) -> set[str]:
     }
 
 
-async def _refuse_in_use(services: Services, records: Sequence[RepairRecord]) -> None:
+async def _refuse_in_use(services: Services, records: Sequence[FirewallFixRecord]) -> None:
     surveys = await _surveys(services, None)
     flows: Counter[str] = Counter()
     for record in records:
@@ -279,7 +283,7 @@ async def _refuse_in_use(services: Services, records: Sequence[RepairRecord]) ->
                     flows.update(remediations)
     if flows:
         listed = ", ".join(f"{number} of {name}" for name, number in sorted(flows.items()))
-        raise Blocked(
+        raise JobBlocked(
             f"Flows whose copies call from the new addresses go through it: {listed}.",
             instruction="Roll these back first; or say that it is to be closed all the same.",
             code=Reason.REPAIR_IN_USE,

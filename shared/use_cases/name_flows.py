@@ -8,14 +8,14 @@ from collections.abc import Collection, Sequence
 from shared.domain.environment import Environment
 from shared.domain.identifiers import is_identifier
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.name_lookup import Named, close, meant
+from shared.domain.name_lookup import NamedItem, close, meant
 from shared.domain.plans.plan_item import PlanItem
-from shared.errors import NotFound, UnknownFlow
+from shared.errors import FlowNotFound, NotFound
 from shared.services import Services
 from shared.steps.flows.key_report import REQUEST_PATIENCE, key_report
 
 
-async def list_flows(services: Services, environment_id: str) -> list[Named]:
+async def list_flows(services: Services, environment_id: str) -> list[NamedItem]:
     """Return the flows of an environment by name; raises `NotFound`.
 
     Every flow of Dataverse, and those on Microsoft's key that it does not have.
@@ -26,7 +26,7 @@ async def list_flows(services: Services, environment_id: str) -> list[Named]:
     return sorted(found.values(), key=lambda one: (one.name.casefold(), one.id))
 
 
-async def _rows(services: Services, environment: Environment) -> list[Named]:
+async def _rows(services: Services, environment: Environment) -> list[NamedItem]:
     """Return the flows that Dataverse has."""
     if not environment.dataverse_url:
         return []
@@ -35,14 +35,14 @@ async def _rows(services: Services, environment: Environment) -> list[Named]:
     while page.cursor:
         page = await services.flow_pages.known(environment, page.cursor)
         rows += page.items
-    return [Named(id=one.workflow_id, name=one.name) for one in rows]
+    return [NamedItem(id=one.workflow_id, name=one.name) for one in rows]
 
 
-async def _reported(services: Services, environment: Environment) -> list[Named]:
+async def _reported(services: Services, environment: Environment) -> list[NamedItem]:
     """Return the flows on Microsoft's key, with the name that the flow service has for each."""
     async with key_report(services, environment.id, patience=REQUEST_PATIENCE) as report:
         return [
-            Named(id=one.identity, name=one.display_name, others=(one.flow_name,))
+            NamedItem(id=one.identity, name=one.display_name, others=(one.flow_name,))
             for one in report.flows
         ]
 
@@ -52,12 +52,12 @@ async def require_flows(
 ) -> dict[str, str]:
     """Return the id of each flow by the id or title that names it.
 
-    Raises `UnknownFlow`, with candidates, for a flow that is in none of the environments and for a
+    Raises `FlowNotFound`, with candidates, for a flow that is in none of the environments and for a
     title that several have. Ids that Dataverse lists cost no call of the flow service. A title is
     looked for in both lists, as each can have a flow of that title that the other has not.
     """
     where = " or ".join(one.display_name for one in environments)
-    known: list[Named] = []
+    known: list[NamedItem] = []
     wanted, found = set(flows), dict[str, str]()
     for read in (_rows, _reported):
         unknown = wanted - found.keys()
@@ -89,7 +89,7 @@ def chosen[T: FlowJob | PlanItem](
 ) -> list[T]:
     """Return the items of these flows, which are named by an id or their title.
 
-    Raises `UnknownFlow`, with candidates, for one that is not there and for a title that several
+    Raises `FlowNotFound`, with candidates, for one that is not there and for a title that several
     have. `where` is of which they are.
     """
     named = list(map(_named, items))
@@ -99,31 +99,31 @@ def chosen[T: FlowJob | PlanItem](
     return [item for one, item in zip(named, items, strict=True) if wanted.intersection(one.ids)]
 
 
-def _id_of(text: str, known: Sequence[Named], where: str) -> str:
+def _id_of(text: str, known: Sequence[NamedItem], where: str) -> str:
     """Return the id that a text is or means; empty: none.
 
-    Raises `UnknownFlow` if it means several.
+    Raises `FlowNotFound` if it means several.
     """
     if _is_id(text, known):
         return text.lower()
     found = {one.id.lower(): one.name for one in meant(text, known, by_beginning=False)}
     if len(found) > 1:
         message = f"{text} is more than one flow of {where}: say which by its id."
-        raise UnknownFlow(message, candidates=found)
+        raise FlowNotFound(message, candidates=found)
     return next(iter(found), "")
 
 
-def _is_id(text: str, known: Sequence[Named]) -> bool:
+def _is_id(text: str, known: Sequence[NamedItem]) -> bool:
     return any(text.lower() in one.ids for one in known)
 
 
-def _named(item: FlowJob | PlanItem) -> Named:
+def _named(item: FlowJob | PlanItem) -> NamedItem:
     identity = item.original_id if isinstance(item, FlowJob) else item.workflow_id
-    return Named(id=identity, name=item.display_name, others=(item.flow_name,))
+    return NamedItem(id=identity, name=item.display_name, others=(item.flow_name,))
 
 
-def _refuse(unknown: Sequence[str], known: Sequence[Named], where: str) -> None:
-    """Raise `UnknownFlow` if there is any, with those known that are alike."""
+def _refuse(unknown: Sequence[str], known: Sequence[NamedItem], where: str) -> None:
+    """Raise `FlowNotFound` if there is any, with those known that are alike."""
     if unknown:
         alike = {found.id: found.name for one in unknown for found in close(one, known)}
-        raise UnknownFlow(f"No flow of {where} is {', '.join(unknown)}.", candidates=alike)
+        raise FlowNotFound(f"No flow of {where} is {', '.join(unknown)}.", candidates=alike)

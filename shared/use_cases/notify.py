@@ -19,8 +19,8 @@ from shared.alerts import cause_of, readable
 from shared.domain.ids import key_of
 from shared.domain.plans.notification import (
     MOST_IN_A_RUN,
-    Delivery,
     Notification,
+    NotificationDelivery,
     causes_to_tell,
     claimed,
     digest_of,
@@ -31,21 +31,21 @@ from shared.domain.plans.notification import (
     taken,
     to_send,
 )
-from shared.domain.plans.pending_actions import Cause, Waiting
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     AlreadyExists,
+    CmkflowError,
     Conflict,
-    Defective,
+    InternalErrorRepeated,
     NotFound,
-    ProductError,
-    Transient,
-    Unavailable,
+    ServiceUnavailable,
+    TransientError,
 )
 from shared.log_fields import product_log
-from shared.ports import Channel
-from shared.rows import Kept
+from shared.ports import NotificationChannel
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.use_cases.show_status import FIRST_LOOK, what_waits
 
@@ -63,7 +63,9 @@ _AT_ONCE = 50
 
 
 async def notify(services: Services) -> int:
-    """Send what is due; returns how many were taken. Raises `Transient` of store and broker."""
+    """Send what is due; returns how many were taken. Raises `TransientError` of store and
+    broker.
+    """
     if not services.channels:
         return 0
     with suppress(AlreadyExists):
@@ -89,9 +91,9 @@ async def notify(services: Services) -> int:
 
 async def _tell(
     services: Services,
-    channel: Channel,
-    causes: Mapping[str, Waiting],
-    known: Mapping[tuple[str, str], Kept[Delivery]],
+    channel: NotificationChannel,
+    causes: Mapping[str, PendingAction],
+    known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> int:
     """Send what is due by one channel; returns how many notifications it accepted.
 
@@ -102,7 +104,7 @@ async def _tell(
         identity: cause
         for identity, cause in causes.items()
         # One that is out cannot tell of itself.
-        if (cause.cause, cause.code) != (Cause.CHANNEL, channel.name)
+        if (cause.cause, cause.code) != (PendingActionKind.CHANNEL, channel.name)
     }
     kept = await _deliveries(services, channel, told, known)
     wanted = to_send(told, {name: one.item for name, one in kept.items()}, services.now)
@@ -122,10 +124,10 @@ async def _tell(
 
 async def _deliveries(
     services: Services,
-    channel: Channel,
-    causes: Mapping[str, Waiting],
-    known: Mapping[tuple[str, str], Kept[Delivery]],
-) -> dict[str, Kept[Delivery]]:
+    channel: NotificationChannel,
+    causes: Mapping[str, PendingAction],
+    known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
+) -> dict[str, StoredItem[NotificationDelivery]]:
     """Return the channel's deliveries by cause; a cause that is new gets one."""
     found = {name: known[name, channel.name] for name in causes if (name, channel.name) in known}
     together = services.settings.told_together_for
@@ -140,7 +142,9 @@ async def _deliveries(
     return found
 
 
-async def _first(services: Services, delivery: Delivery) -> Kept[Delivery] | None:
+async def _first(
+    services: Services, delivery: NotificationDelivery
+) -> StoredItem[NotificationDelivery] | None:
     try:
         return await services.tables.deliveries.insert(delivery)
     except AlreadyExists:
@@ -152,8 +156,8 @@ class _Sending:
     """What one channel gets in one run, within bounds of time and number."""
 
     services: Services
-    channel: Channel
-    kept: Mapping[str, Kept[Delivery]]
+    channel: NotificationChannel
+    kept: Mapping[str, StoredItem[NotificationDelivery]]
     accepted: int = 0
     rejected: int = 0
     is_out: bool = False
@@ -169,8 +173,10 @@ class _Sending:
         """Say whether the channel gets more in this run."""
         return not self.is_out and self.rejected < _MOST_REJECTED and _clock() < self.deadline
 
-    async def send(self, causes: Sequence[Waiting]) -> None:
-        """Send one cause, or several as a digest; raises `Transient` where the store is out."""
+    async def send(self, causes: Sequence[PendingAction]) -> None:
+        """Send one cause, or several as a digest; raises `TransientError` where the store is
+        out.
+        """
         services, until = self.services, self.services.now + _CLAIM
         mine = await _side_by_side(
             _replaced(services, self.kept[one.id], claimed(self.kept[one.id].item, until))
@@ -186,10 +192,10 @@ class _Sending:
             after = [taken(kept.item, cause, services.now) for cause, kept in taken_over]
         else:
             self.rejected += 1
-            self.is_out = isinstance(error, Transient)
+            self.is_out = isinstance(error, TransientError)
             text = redact(str(error))
             log.warning("%s did not take a notification: %s", self.channel.name, text)
-            asked = error.retry_after if isinstance(error, Transient) else None
+            asked = error.retry_after if isinstance(error, TransientError) else None
             wait = services.settings.backoff_first
             after = [
                 not_taken(kept.item, text, services.now, wait, asked) for _, kept in taken_over
@@ -199,23 +205,23 @@ class _Sending:
             for (_, kept), item in zip(taken_over, after, strict=True)
         )
 
-    async def _error(self, notification: Notification) -> ProductError | None:
+    async def _error(self, notification: Notification) -> CmkflowError | None:
         """Send it; return why it was not accepted. Whatever a channel does costs that channel."""
         try:
             async with asyncio.timeout(_LONGEST_SEND):
                 await self.channel.send(notification)
         except TimeoutError:
-            return Unavailable(f"no answer within {_LONGEST_SEND:.0f} seconds")
-        except ProductError as err:
+            return ServiceUnavailable(f"no answer within {_LONGEST_SEND:.0f} seconds")
+        except CmkflowError as err:
             return err
         except Exception as err:  # noqa: BLE001 -- the edge of a channel
-            return Defective(cause_of(err))
+            return InternalErrorRepeated(cause_of(err))
         return None
 
 
 async def _replaced(
-    services: Services, kept: Kept[Delivery], item: Delivery
-) -> Kept[Delivery] | None:
+    services: Services, kept: StoredItem[NotificationDelivery], item: NotificationDelivery
+) -> StoredItem[NotificationDelivery] | None:
     """Return the row as it now is; None: another look has changed it."""
     try:
         return await services.tables.deliveries.replace(kept, item)
@@ -231,7 +237,7 @@ async def _side_by_side[T](work: Iterable[Awaitable[T]]) -> list[T]:
 
 
 def _notification(
-    services: Services, sent: Sequence[tuple[Waiting, Kept[Delivery]]]
+    services: Services, sent: Sequence[tuple[PendingAction, StoredItem[NotificationDelivery]]]
 ) -> Notification:
     """Return the notification of one cause, or the digest of several."""
     names = [kept.item.notification_id for _, kept in sent]
@@ -249,7 +255,7 @@ def _notification(
     )
 
 
-def _without_urls(cause: Waiting) -> Waiting:
+def _without_urls(cause: PendingAction) -> PendingAction:
     """Return the cause as it may leave the app: what rows keep of a URL tells where a flow is."""
     return replace(
         cause,
@@ -260,7 +266,7 @@ def _without_urls(cause: Waiting) -> Waiting:
     )
 
 
-def _link(services: Services, cause: Waiting) -> str:
+def _link(services: Services, cause: PendingAction) -> str:
     """Return the page of the dashboard that shows more."""
     address = services.settings.own_address
     if not address:
@@ -268,5 +274,5 @@ def _link(services: Services, cause: Waiting) -> str:
     page = f"{address}/api/dashboard"
     if not cause.remediation_id:
         return f"{page}#{cause.id}"
-    is_plan = cause.cause in {Cause.PLAN, Cause.LAPSING}
+    is_plan = cause.cause in {PendingActionKind.PLAN, PendingActionKind.LAPSING}
     return f"{page}/remediations/{cause.remediation_id}" + ("/plan" if is_plan else "")

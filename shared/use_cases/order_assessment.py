@@ -15,18 +15,18 @@ from shared.domain.jobs.transitions import moved
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.remediation import (
     EnvironmentJob,
-    Origin,
     Remediation,
     RemediationMode,
+    StartSource,
     environment_job_id,
 )
 from shared.domain.principal import Principal
-from shared.domain.shared_snapshot import Reading
+from shared.domain.shared_snapshot import SharedSnapshot
 from shared.errors import AlreadyExists, Conflict, NotFound
-from shared.jobs.leased_job import Held
+from shared.jobs.leased_job import LeasedJob
 from shared.rows import adapter_of
 from shared.services import Services
-from shared.steps.assessing.read_flow_facts import ReadFlows
+from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_flow_parts import read_flow_parts
 from shared.steps.optional_read import patience_of_a_delivery
 from shared.steps.planning.plan_environment import environment_of
@@ -57,7 +57,7 @@ async def order_assessment(
     await named_policy(services, environment, request.policy)
     order = Remediation(
         mode=RemediationMode.ASSESS,
-        origin=Origin.ORDER,
+        origin=StartSource.ORDER,
         cause=f"assessment {uuid.uuid4()}",
         created=services.now,
         environment_ids=(environment_id,),
@@ -77,7 +77,7 @@ async def _running(services: Services, order: Remediation, key: str) -> str:
         kept = await readings.get(_TOPIC, key)
         if kept and not await _is_over(services, replace(order, cause=kept.item.name)):
             return kept.item.name
-        row = Reading(topic=_TOPIC, id=key, name=order.cause)
+        row = SharedSnapshot(topic=_TOPIC, id=key, name=order.cause)
         with suppress(Conflict, AlreadyExists):
             await (readings.replace(kept, row) if kept else readings.insert(row))
 
@@ -106,7 +106,7 @@ async def show_assessment(services: Services, remediation_id: str) -> ShownAsses
     return ShownAssessment(remediation=remediation, job=found.item, answer=answer)
 
 
-async def make_assessment(held: Held[EnvironmentJob]) -> EnvironmentJob:
+async def make_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Go on with an assessment; returns its job when the answer is kept."""
     services = held.services
     if not held.job.answer:
@@ -121,13 +121,15 @@ async def make_assessment(held: Held[EnvironmentJob]) -> EnvironmentJob:
     return moved(held.job, EnvironmentJobState.FINISHED, text, now=services.now)
 
 
-async def _assess(held: Held[EnvironmentJob], environment: Environment) -> EnvironmentAssessment:
+async def _assess(
+    held: LeasedJob[EnvironmentJob], environment: Environment
+) -> EnvironmentAssessment:
     services, request = held.services, held.job.assessment
     assert request is not None
     held.remember(replace(held.job, environment_name=environment.display_name))
     flows = await read_flow_parts(held, environment)
 
-    async def read(_services: Services, _environment: Environment) -> ReadFlows:
+    async def read(_services: Services, _environment: Environment) -> FlowReadResult:
         return flows
 
     with patience_of_a_delivery():

@@ -5,8 +5,8 @@ from dataclasses import replace
 from shared.alerts import one_row
 from shared.domain.environment import Environment
 from shared.domain.ids import key_of
-from shared.domain.policy_link_record import LinkRecord
-from shared.ports import OutgoingMessage
+from shared.domain.policy_link_record import PolicyLinkRecord
+from shared.ports import QueueMessage
 from shared.queues import POLICY_EVENTS
 from shared.rows import instant
 from shared.services import Services
@@ -46,10 +46,12 @@ def _now(environment: Environment) -> tuple[str, str]:
     return (link.policy_id.lower(), str(link.status)) if link else ("", "")
 
 
-def _changed(services: Services, environment: Environment, then: LinkRecord | None) -> LinkRecord:
+def _changed(
+    services: Services, environment: Environment, then: PolicyLinkRecord | None
+) -> PolicyLinkRecord:
     policy, status = _now(environment)
     same = then is not None and then.policy_id == policy
-    return LinkRecord(
+    return PolicyLinkRecord(
         environment_id=environment.id,
         policy_id=policy,
         status=status,
@@ -61,14 +63,14 @@ def _changed(services: Services, environment: Environment, then: LinkRecord | No
     )
 
 
-async def _tell(services: Services, record: LinkRecord) -> LinkRecord:
+async def _tell(services: Services, record: PolicyLinkRecord) -> PolicyLinkRecord:
     await services.messages.send(_event(record))
     told = replace(record, is_told=True)
     await services.tables.links.upsert(told)
     return told
 
 
-def _event(record: LinkRecord) -> OutgoingMessage:
+def _event(record: PolicyLinkRecord) -> QueueMessage:
     """Return the event of a change: the same for the same row."""
     if not record.policy_id:
         kind = UNLINKED
@@ -79,7 +81,7 @@ def _event(record: LinkRecord) -> OutgoingMessage:
     at = instant(record.changed or record.observed)
     change = (record.previous_status, record.status, at)
     identity = "/".join((record.environment_id, policy, *change))
-    return OutgoingMessage(
+    return QueueMessage(
         queue=POLICY_EVENTS,
         message_id=f"link/{key_of(identity)}",
         body={

@@ -5,7 +5,7 @@ import hashlib
 from shared.domain.ids import key_of
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.log_fields import product_log
-from shared.ports import OutgoingMessage
+from shared.ports import QueueMessage
 from shared.queues import PARKED
 from shared.services import Services
 
@@ -22,7 +22,7 @@ async def park(
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
     await services.messages.send(
-        OutgoingMessage(
+        QueueMessage(
             queue=PARKED,
             message_id=f"parked/{key_of(queue, message_id or digest)}",
             body={

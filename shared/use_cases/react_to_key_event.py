@@ -9,9 +9,9 @@ from shared.domain.environment import Environment
 from shared.domain.events import Event
 from shared.domain.ids import key_of
 from shared.domain.keys.key import EnterprisePolicy
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.log_fields import product_log
-from shared.ports import OutgoingMessage
+from shared.ports import QueueMessage
 from shared.queues import KEY_EVENTS
 from shared.services import Services
 from shared.use_cases.check_keys import check_policy, names
@@ -47,7 +47,7 @@ async def react_to_key_event(services: Services, event: Event) -> str:
             Remediation(
                 created=services.now,
                 mode=RemediationMode.APPLY,
-                origin=Origin.KEY_EVENT,
+                origin=StartSource.KEY_EVENT,
                 cause=event.id,
                 environment_ids=tuple(sorted({env.id for env in linked})),
             ),
@@ -61,7 +61,7 @@ async def _recheck_later(services: Services, event: Event) -> None:
     due = services.now + services.settings.recheck_after
     identity = f"recheck/{key_of(event.id)}"
     await services.messages.send(
-        OutgoingMessage(
+        QueueMessage(
             queue=KEY_EVENTS,
             message_id=identity,
             body={

@@ -5,10 +5,10 @@ Or a vault was, or who has a role there: whoever takes a key from its policy loc
 
 import re
 
-from shared.domain.environment import LinkStatus
+from shared.domain.environment import PolicyLinkStatus
 from shared.domain.events import Event, UnreadableEvent
 from shared.domain.identifiers import environment_identifier, is_identifier
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.log_fields import product_log
 from shared.services import Services
 from shared.use_cases.check_keys import check_new_link, check_policy, note_unwatched
@@ -45,7 +45,11 @@ async def _environment_changed(services: Services, event: Event) -> str:
         # Its jobs notice by themselves: each step looks at the link first.
         log.warning("environment %s is no longer under a policy: its jobs pause", environment_id)
         return "its jobs pause"
-    if status not in {LinkStatus.LINKED, LinkStatus.LINKING, LinkStatus.LINKING_ONLINE}:
+    if status not in {
+        PolicyLinkStatus.LINKED,
+        PolicyLinkStatus.LINKING,
+        PolicyLinkStatus.LINKING_ONLINE,
+    }:
         return _ignored(event, f"the link of environment {environment_id} is {status}")
     await services.environments.get(environment_id)  # what is not there is nothing to remediate
     await start_remediation(
@@ -53,7 +57,7 @@ async def _environment_changed(services: Services, event: Event) -> str:
         Remediation(
             created=services.now,
             mode=RemediationMode.APPLY,
-            origin=Origin.POLICY_EVENT,
+            origin=StartSource.POLICY_EVENT,
             cause=_link_cause(event, environment_id),
             environment_ids=(environment_id,),
         ),
@@ -100,7 +104,7 @@ async def _policy_changed(services: Services, event: Event) -> str:
         Remediation(
             created=services.now,
             mode=RemediationMode.APPLY,
-            origin=Origin.POLICY_EVENT,
+            origin=StartSource.POLICY_EVENT,
             cause=event.id,
             environment_ids=active,
         ),

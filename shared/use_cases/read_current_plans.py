@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from shared.domain.plans.current_plan import CurrentPlan, current_plan, newest_plans
 from shared.domain.plans.not_migrated import left_behind, left_without_job
-from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
+from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept
 from shared.ports import Condition
 from shared.services import Services
-from shared.use_cases.read_remediation_rows import Reading
+from shared.use_cases.read_remediation_rows import RowReader
 
 
 async def read_current_plans(
-    services: Services, environment_jobs: Sequence[EnvironmentJob], reading: Reading
+    services: Services, environment_jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> dict[str, CurrentPlan]:
     """Return the current plan of each environment that has one, by its id."""
     plans = {}
@@ -27,7 +27,7 @@ async def read_current_plans(
     return plans
 
 
-async def _read_left(services: Services, job: EnvironmentJob, reading: Reading) -> list[PlanItem]:
+async def _read_left(services: Services, job: EnvironmentJob, reading: RowReader) -> list[PlanItem]:
     """Return at least the items of a plan that get no job and stay: no later plan has them."""
     expected, table = sum((job.left or {}).values()), services.tables.plans
     if job.mode.writes:
@@ -36,22 +36,22 @@ async def _read_left(services: Services, job: EnvironmentJob, reading: Reading) 
         items: list[PlanItem] = []
         for action in (PlannedAction.BLOCKED, PlannedAction.LEAVE):
             where = [Condition("action", "eq", action)]
-            items += await Reading().all(table.scan(job.id, where=where))
+            items += await RowReader().all(table.scan(job.id, where=where))
         if sum(left_without_job(job.mode, items).values()) >= expected:
             return items
     return await reading.all(table.scan(job.id))
 
 
 async def read_needs_changes(
-    services: Services, job: EnvironmentJob, reading: Reading
+    services: Services, job: EnvironmentJob, reading: RowReader
 ) -> list[PlanItem]:
     """Return the items of a plan that need changes."""
-    expected = left_behind([job], []).get(Left.NEEDS_CHANGES, 0)
+    expected = left_behind([job], []).get(NotMigratedReason.NEEDS_CHANGES, 0)
     if not expected or job.plan_kept is not PlanKept.WHOLE:
         return []
     table = services.tables.plans
     where = [Condition("action", "eq", PlannedAction.BLOCKED)]
-    items = await Reading().all(table.scan(job.id, where=where))
+    items = await RowReader().all(table.scan(job.id, where=where))
     if len(items) < expected:  # rows of earlier versions have no such column
         items = await reading.all(table.scan(job.id))
     return [item for item in items if item.needs_changes]

@@ -22,9 +22,9 @@ from shared.domain.plans.not_migrated import ClosedCounts
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
 from shared.ports import Condition
-from shared.rows import Kept, Table, instant
+from shared.rows import StoredItem, Table, instant
 from shared.services import Services
-from shared.use_cases.read_remediation_rows import Reading
+from shared.use_cases.read_remediation_rows import RowReader
 
 #: Name of the comparison among the timers: when the index was last compared with every job.
 COMPARED = "job_index"
@@ -70,7 +70,7 @@ class _Names:
         return len(ids) * _AS_FAST > count
 
 
-async def read_known_jobs(services: Services, reading: Reading) -> KnownJobs:
+async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
     """Return every job of the tenant, the closed ones as numbers; reads few rows but open ones."""
     tables = services.tables
     if not await _is_trusted(services):
@@ -92,7 +92,7 @@ async def read_known_jobs(services: Services, reading: Reading) -> KnownJobs:
 
 
 async def read_jobs_of(
-    services: Services, environment_jobs: Sequence[EnvironmentJob], reading: Reading
+    services: Services, environment_jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> KnownJobs | None:
     """Return the flow jobs of environment jobs as `read_known_jobs` does; None: no index tells."""
     if not await _is_trusted(services):
@@ -109,7 +109,7 @@ async def read_jobs_of(
     return KnownJobs(environment_jobs=environment_jobs, flow_jobs=flow_jobs, closed=closed)
 
 
-async def read_what_needs_people(services: Services, reading: Reading) -> NeedsPeople:
+async def read_what_needs_people(services: Services, reading: RowReader) -> NeedsPeople:
     """Return the environment jobs that are current, and the flow jobs that people are told of."""
     if await _is_trusted(services):
         is_environment = [Condition("kind", "eq", NamedKind.ENVIRONMENT_JOB)]
@@ -142,7 +142,7 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
 
     async def get(table: Table[Any], places: Iterable[tuple[str, str]]) -> None:
         unnoted = [place for place in places if (table.name, *place) not in but]
-        found = await get_rows(table, unnoted, Reading())
+        found = await get_rows(table, unnoted, RowReader())
         overdue.update(table.name_of(job) for job in found if job.due and job.due < late)
 
     for environment_id, named in (await _read_names(services)).items():
@@ -180,7 +180,7 @@ async def _read_names(
 
 
 async def _environment_jobs(
-    services: Services, names: Mapping[str, _Names], reading: Reading
+    services: Services, names: Mapping[str, _Names], reading: RowReader
 ) -> list[EnvironmentJob]:
     places = sorted(place for named in names.values() for place in named.environment_jobs)
     return await get_rows(services.tables.environment_jobs, places, reading)
@@ -190,7 +190,7 @@ async def _flow_jobs(
     services: Services,
     environment_id: str,
     named: _Names,
-    reading: Reading,
+    reading: RowReader,
 ) -> list[FlowJob]:
     table = services.tables.jobs
     if not named.is_scanned_for(named.flow_jobs):
@@ -201,12 +201,12 @@ async def _flow_jobs(
 
 
 async def get_rows[T](
-    table: Table[T], places: Iterable[tuple[str, str]], reading: Reading
+    table: Table[T], places: Iterable[tuple[str, str]], reading: RowReader
 ) -> list[T]:
     """Return the rows that are there, some read side by side; note those that cannot be read."""
     found: list[T] = []
 
-    async def get(place: tuple[str, str]) -> Kept[T] | None:
+    async def get(place: tuple[str, str]) -> StoredItem[T] | None:
         with reading.one():
             return await table.get(*place)
         return None

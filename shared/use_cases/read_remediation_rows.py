@@ -6,25 +6,25 @@ from contextlib import contextmanager
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import Remediation
-from shared.errors import Blocked, NotFound, UnreadableRow
+from shared.errors import JobBlocked, NotFound, UnreadableRow
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.use_cases.name_flows import chosen
 
 
-class Reading:
+class RowReader:
     """Reads rows for people: one that cannot be read is noted, and holds up no other."""
 
     def __init__(self) -> None:
         self.unreadable: list[UnreadableRow] = []
 
-    async def all[T](self, rows: AsyncIterator[Kept[T] | UnreadableRow]) -> list[T]:
+    async def all[T](self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]) -> list[T]:
         """Return the items of a scan that can be read; note the other rows."""
         return [item async for item in self.each(rows)]
 
-    async def each[T](self, rows: AsyncIterator[Kept[T] | UnreadableRow]) -> AsyncIterator[T]:
+    async def each[T](self, rows: AsyncIterator[StoredItem[T] | UnreadableRow]) -> AsyncIterator[T]:
         """Yield the items of a scan that can be read; note the other rows."""
         async for row in rows:
             if isinstance(row, UnreadableRow):
@@ -42,7 +42,7 @@ class Reading:
 
 
 async def jobs_of(
-    services: Services, remediation_id: str, reading: Reading | None = None
+    services: Services, remediation_id: str, reading: RowReader | None = None
 ) -> list[FlowJob]:
     """Return the flow jobs of a remediation.
 
@@ -53,7 +53,7 @@ async def jobs_of(
     jobs: list[FlowJob] = []
     for environment_id in remediation.environment_ids:
         rows = (table.scan if reading else table.query)(environment_id, where=where)
-        jobs += await (reading or Reading()).all(rows)
+        jobs += await (reading or RowReader()).all(rows)
     return jobs
 
 
@@ -67,12 +67,12 @@ async def find(services: Services, remediation_id: str) -> Remediation:
 
 
 def refuse_own_order(services: Services, remediation: Remediation, by_id: str) -> None:
-    """Raise `Blocked` where whoever ordered it, by object id, is to approve of it too.
+    """Raise `JobBlocked` where whoever ordered it, by object id, is to approve of it too.
 
     Who has no id cannot be told from others: whoever holds the function key.
     """
     if by_id and by_id == remediation.ordered_by_id and not services.settings.own_approval:
-        raise Blocked(
+        raise JobBlocked(
             f"{remediation.ordered_by} has ordered this remediation, and cannot approve it too.",
             code=Reason.OWN_ORDER,
         )
@@ -81,6 +81,6 @@ def refuse_own_order(services: Services, remediation: Remediation, by_id: str) -
 def named_jobs[T: FlowJob | PlanItem](jobs: list[T], flow_ids: Collection[str]) -> list[T]:
     """Return the jobs of these flows (none named: all).
 
-    Raises `UnknownFlow` for a missing one, and for a title that several have.
+    Raises `FlowNotFound` for a missing one, and for a title that several have.
     """
     return chosen(jobs, flow_ids, "this remediation's jobs") if flow_ids else jobs

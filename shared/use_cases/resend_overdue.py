@@ -7,13 +7,13 @@ from shared.alerts import forget_settled, one_row, tell
 from shared.circuit_breakers import open_circuits
 from shared.domain.jobs.dependent_jobs import located
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.request_demand import CallLine
+from shared.domain.request_demand import RequestQueueStatus
 from shared.jobs.due_scan import call_up, look_at_due
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
-from shared.reason import EndedBy, Reason
-from shared.rows import Kept
+from shared.reason import ClearedBy, Reason
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.use_cases.clean_up_ended_jobs import return_loans
 from shared.use_cases.start_remediation import complete_starts
@@ -51,7 +51,7 @@ async def _tell_of_outages(services: Services) -> None:
             await tell(services, Reason.OUTAGE, services.tables.circuits.name_of(circuit), cause)
 
 
-async def _tell_of_line(services: Services, line: CallLine) -> None:
+async def _tell_of_line(services: Services, line: RequestQueueStatus) -> None:
     """Jobs that wait for calls are not late, however long a service takes none."""
     causes = {
         row: f"The row {'/'.join(row)} could not be read: its budget was reset."
@@ -79,11 +79,11 @@ async def _wake_idle(services: Services, job: EnvironmentJob) -> None:
         await ENVIRONMENT.wake(services, (job.remediation_id, job.id))
 
 
-async def _wake_settled(services: Services, jobs: Sequence[Kept[FlowJob]]) -> int:
+async def _wake_settled(services: Services, jobs: Sequence[StoredItem[FlowJob]]) -> int:
     count, table = 0, services.tables.jobs
     for job in (kept.item for kept in jobs):
         async with one_row(services, table.name_of(job)):
-            if job.code in Reason.all_ended_by(EndedBy.RELATIVE) and await _is_settled(
+            if job.code in Reason.all_ended_by(ClearedBy.RELATIVE) and await _is_settled(
                 services, job
             ):
                 await FLOW.wake(services, table.address(job), code=job.code, even_blocked=True)
@@ -101,7 +101,7 @@ async def _is_settled(services: Services, job: FlowJob) -> bool:
     places = [located(name, job.environment_id) for name in related]
     rows = [await services.tables.jobs.get(*place) for place in places]
     jobs = [kept.item for kept in rows if kept]
-    if job.state is JobState.WAITING and any(_is_stuck(job, other) for other in jobs):
+    if job.state is FlowJobState.WAITING and any(_is_stuck(job, other) for other in jobs):
         return True
     if job.code == Reason.CHILD:
         if job.is_rolling_back:

@@ -8,11 +8,11 @@ from shared.alerts import one_row, readable, tell, tell_unreadable
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Blocked, ProductError, UnreadableRow
+from shared.errors import CmkflowError, JobBlocked, UnreadableRow
 from shared.jobs.due_scan import restore_reminders
 from shared.log_fields import product_log
 from shared.ports import Condition
@@ -49,7 +49,7 @@ QUEUES = (KEY_EVENTS, POLICY_EVENTS, ENVIRONMENT_JOBS, FLOW_JOBS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepResult:
+class DailyCheckResult:
     """What a sweep found."""
 
     environments: int
@@ -62,7 +62,7 @@ class SweepResult:
     retried: int
 
 
-async def sweep(services: Services, date: str) -> SweepResult:
+async def sweep(services: Services, date: str) -> DailyCheckResult:
     """Sweep every linked environment once a `date`, and report what waits for a person.
 
     One whose plan nobody has decided on yet gets no second plan.
@@ -89,7 +89,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
                 Remediation(
                     created=services.now,
                     mode=RemediationMode.APPLY,
-                    origin=Origin.SWEEP,
+                    origin=StartSource.SWEEP,
                     cause=f"{date}/{environment.id}",
                     environment_ids=(environment.id,),
                 ),
@@ -126,7 +126,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
         await index_urls_of_plans(services)
         await forget_old_plans(services)
     await forget_other_looks(services, {one.id for one in linked}, {one.id for one in environments})
-    result = SweepResult(
+    result = DailyCheckResult(
         environments=len(linked),
         parked=await services.messages.count(PARKED),
         dead_letters={
@@ -164,7 +164,7 @@ async def _keep_operator(services: Services, run: TimerRun) -> None:
     """Use the operator's sign-in, which keeps it from ending by disuse; tell if it has ended."""
     try:
         await services.flow_access.keep_signed_in()
-    except Blocked as err:
+    except JobBlocked as err:
         row = services.tables.timer_runs.name_of(run)
         await tell(services, Reason.OPERATOR_SIGN_IN, row, redact(f"{err}. {err.instruction}"))
 
@@ -191,7 +191,7 @@ async def _told(services: Services, what: str) -> AsyncGenerator[None]:
         yield
     except UnreadableRow as err:
         await tell_unreadable(services, err)
-    except ProductError as err:
+    except CmkflowError as err:
         log.warning("%s is not known: %s", what, redact(str(err)))
 
 
@@ -228,7 +228,7 @@ async def _retry_where_neither_is_on(
 ) -> int:
     """A swap that failed may have believed a read that was older than any is thought to be."""
     count, by_id = 0, {environment.id: environment for environment in environments}
-    for state in (JobState.BLOCKED, JobState.FAILED):
+    for state in (FlowJobState.BLOCKED, FlowJobState.FAILED):
         where = [Condition("state", "eq", state)]
         async for kept in readable(services, services.tables.jobs.scan(where=where)):
             job, environment = kept.item, by_id.get(kept.item.environment_id)

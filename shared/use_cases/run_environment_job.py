@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from shared.alerts import tell
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.ids import job_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
@@ -14,11 +14,11 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.row_limits import fitting_findings, with_network
 from shared.jobs.job_kinds import ENVIRONMENT
-from shared.jobs.leased_job import Held
+from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.discovery_pages import keep_flows_only
-from shared.steps.planning.complete_plan import Looks, complete
+from shared.steps.planning.complete_plan import FlowRunLookups, complete
 from shared.steps.planning.make_plan import network_findings
 from shared.steps.planning.plan_environment import environment_of, plan_now
 from shared.steps.planning.trigger_urls import MOST_LOOKS, trigger_urls, unclaimed_places
@@ -27,7 +27,7 @@ from shared.steps.write_permission import settings_of
 from shared.use_cases.apply_plan import await_approval, carry_out, compare, expire
 from shared.use_cases.order_assessment import make_assessment
 
-type Step = Callable[[Held[EnvironmentJob]], Awaitable[EnvironmentJob]]
+type Step = Callable[[LeasedJob[EnvironmentJob]], Awaitable[EnvironmentJob]]
 
 
 async def run_environment_job(services: Services, remediation_id: str, job_id: str) -> str:
@@ -39,11 +39,11 @@ async def run_environment_job(services: Services, remediation_id: str, job_id: s
     return after.state
 
 
-async def _step(held: Held[EnvironmentJob]) -> EnvironmentJob:
+async def _step(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     return await STEPS[held.job.state](held)
 
 
-async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
+async def _discover(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     services = held.services
     items, findings = await plan_now(held, await environment_of(services, held.job))
     stay = len(items)
@@ -65,7 +65,7 @@ async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
     return moved(job, EnvironmentJobState.PLANNED, text, now=services.now)
 
 
-async def _tell_came_back(held: Held[EnvironmentJob], item: PlanItem) -> None:
+async def _tell_came_back(held: LeasedJob[EnvironmentJob], item: PlanItem) -> None:
     """Tell of a retired original that is on again, whatever the daily look had calls for."""
     job, table = held.job, held.services.tables.jobs
     identity = job_id(job.environment_id, item.workflow_id, job.policy_id)
@@ -74,7 +74,7 @@ async def _tell_came_back(held: Held[EnvironmentJob], item: PlanItem) -> None:
     await tell(held.services, Reason.CAME_BACK, row, text)
 
 
-async def _complete_plan(held: Held[EnvironmentJob]) -> EnvironmentJob:
+async def _complete_plan(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Fill in callers and the network, and keep what is read: a used-up budget loses nothing."""
     services, job, plan = held.services, held.job, held.rows(held.services.tables.plans)
     environment = await environment_of(services, job)
@@ -86,7 +86,9 @@ async def _complete_plan(held: Held[EnvironmentJob]) -> EnvironmentJob:
     planned = await plan.all()
     urls = await trigger_urls(services, job, planned)
     flows = urls.looked_at(planned, MOST_LOOKS if job.mode.writes else None)
-    items = await complete(services, environment, planned, Looks(urls=urls, flows=flows), keep)
+    items = await complete(
+        services, environment, planned, FlowRunLookups(urls=urls, flows=flows), keep
+    )
     unclaimed = await unclaimed_places(services, urls, items)
     findings = fitting_findings((*job.findings, *unclaimed))
     job = replace(job, findings=findings, unclaimed_urls=urls.shown)
@@ -115,7 +117,7 @@ async def _planned(
         text = "There is nothing to do."
         return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
     mode = (await settings_of(services, job.environment_id)).mode
-    if mode is Mode.AUTO:
+    if mode is ApprovalPolicy.AUTO:
         text = "The environment is in mode auto: no approval is needed."
         job = replace(job, approved_by="mode auto")
         return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)

@@ -5,88 +5,88 @@ from dataclasses import replace
 
 from shared.domain.environment import Environment
 from shared.domain.jobs.dependent_jobs import located
-from shared.domain.jobs.flow_job import Failure, FlowJob, Order, Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import CutoverFailure, FlowJob, JobCommand, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved, postponed
 from shared.errors import (
-    Blocked,
+    CmkflowError,
     Conflict,
-    Defective,
-    MigrationInProgress,
+    InternalErrorRepeated,
+    JobBlocked,
+    MustWait,
     NotFound,
-    ProductError,
-    Refused,
-    Transient,
-    Waiting,
+    PlatformError,
+    PlatformMigrationInProgress,
+    TransientError,
 )
 from shared.jobs.error_handling import after_error
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
-from shared.jobs.leased_job import Held
+from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.copying import copy_flow, verify_copy
 from shared.steps.copying.explain_platform_error import explain_refusal
 from shared.steps.copying.microsoft_key_list import wait_for_key_list
-from shared.steps.flows.read_back import NotSeen, half_as_long_again
+from shared.steps.flows.read_back import WriteNotVisible, half_as_long_again
 from shared.steps.flows.temporary_co_ownership import check_returned, return_borrowed
 from shared.steps.preparing import prepare_original
 from shared.steps.retiring import cut_over, retire_original
 from shared.steps.rolling_back import roll_back
 from shared.steps.rolling_back.final_check import settle
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.updating_callers import update_callers
 from shared.steps.updating_callers.batch_caller_writes import wake_who_waits
 from shared.steps.write_permission import environment_without_key, linked_environment
 
-type Step = Callable[[Work], Awaitable[FlowJob]]
+type Step = Callable[[StepContext], Awaitable[FlowJob]]
 
 
-async def _begin(work: Work) -> FlowJob:
+async def _begin(work: StepContext) -> FlowJob:
     has_copy = work.job.pattern.has_copy
     return await (copy_flow.begin(work) if has_copy else prepare_original.begin(work))
 
 
-async def _after_proof(work: Work) -> FlowJob:
-    is_swap = work.job.pattern is Pattern.SWAP
+async def _after_proof(work: StepContext) -> FlowJob:
+    is_swap = work.job.pattern is MigrationMethod.SWAP
     return await (cut_over.begin(work) if is_swap else update_callers.begin(work))
 
 
-async def _undo(work: Work) -> FlowJob:
+async def _undo(work: StepContext) -> FlowJob:
     if work.job.pattern.has_copy:
         return await roll_back.roll_back(work)
     await settle(work)  # an original that reads as it was may still be converted
     return await prepare_original.undo(work)
 
 
-async def _after_watch(work: Work) -> FlowJob:
+async def _after_watch(work: StepContext) -> FlowJob:
     await cut_over.watched(work)
     return await retire_original.retire(work)
 
 
-STEPS: dict[JobState, Step] = {
-    JobState.PLANNED: _begin,
-    JobState.PREPARING: prepare_original.prepare,
-    JobState.COPYING: copy_flow.copy,
-    JobState.COPIED: verify_copy.prove,
-    JobState.PROVEN: _after_proof,
-    JobState.UPDATING_CALLERS: update_callers.update,
-    JobState.QUIET: retire_original.retire_when_quiet,
-    JobState.SWAPPING: cut_over.swap,
-    JobState.WATCHED: _after_watch,
-    JobState.ROLLING_BACK: _undo,
+STEPS: dict[FlowJobState, Step] = {
+    FlowJobState.PLANNED: _begin,
+    FlowJobState.PREPARING: prepare_original.prepare,
+    FlowJobState.COPYING: copy_flow.copy,
+    FlowJobState.COPIED: verify_copy.prove,
+    FlowJobState.PROVEN: _after_proof,
+    FlowJobState.UPDATING_CALLERS: update_callers.update,
+    FlowJobState.QUIET: retire_original.retire_when_quiet,
+    FlowJobState.SWAPPING: cut_over.swap,
+    FlowJobState.WATCHED: _after_watch,
+    FlowJobState.ROLLING_BACK: _undo,
 }
 
 #: A delivery goes on from one to a later one: what it has read just now, trigger URLs above all, is
 #: not read again. (Flows are prepared in batches, and a rollback waits for others: step by step.)
 _IN_ORDER = (
-    JobState.PLANNED,
-    JobState.COPYING,
-    JobState.COPIED,
-    JobState.PROVEN,
-    JobState.UPDATING_CALLERS,
-    JobState.SWAPPING,
-    JobState.QUIET,
-    JobState.WATCHED,
+    FlowJobState.PLANNED,
+    FlowJobState.COPYING,
+    FlowJobState.COPIED,
+    FlowJobState.PROVEN,
+    FlowJobState.UPDATING_CALLERS,
+    FlowJobState.SWAPPING,
+    FlowJobState.QUIET,
+    FlowJobState.WATCHED,
 )
 
 
@@ -109,16 +109,16 @@ async def run_flow_job(services: Services, environment_id: str, job_id: str) -> 
 
 
 async def _waits(services: Services, job: FlowJob) -> None:
-    """Raise `Waiting` for what a proof waits for, unless something else is to be done first.
+    """Raise `MustWait` for what a proof waits for, unless something else is to be done first.
 
     Who stands in the line for calls has waited for it, and stays there.
     """
-    is_proof = job.reached is JobState.COPIED and not job.requested and not job.has_loans
+    is_proof = job.reached is FlowJobState.COPIED and not job.requested and not job.has_loans
     if is_proof and job.code != Reason.THROTTLED:
         await wait_for_key_list(services, job)
 
 
-async def _step(held: Held[FlowJob]) -> FlowJob:
+async def _step(held: LeasedJob[FlowJob]) -> FlowJob:
     """Obey what is ordered, and do what is due, step after step while nothing is to wait for.
 
     What a step leads to is written before the next one writes to the platform.
@@ -127,7 +127,7 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
     job = _obey(held.job, services)
     if job.is_finished:
         return await _leave(held, job)
-    work = Work(held, await _environment_of(held, job))
+    work = StepContext(held, await _environment_of(held, job))
     try:
         is_settled = job.settles_at is not None and job.settles_at <= services.now
         if is_settled and not job.is_rolling_back and job.neither_since is None:
@@ -142,7 +142,7 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
                 break
             await _waits(services, job)
             job = await _one(work)
-    except ProductError as err:
+    except CmkflowError as err:
         stands = await _step_back(work, err)
         if stands is err:
             raise
@@ -150,7 +150,7 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
     return job
 
 
-async def _one(work: Work) -> FlowJob:
+async def _one(work: StepContext) -> FlowJob:
     """Do one step, and return what was borrowed for it."""
     job = await STEPS[work.job.reached](work)
     await return_borrowed(work)
@@ -173,47 +173,49 @@ def _goes_on(before: FlowJob, after: FlowJob) -> bool:
 
 def _moves_others(job: FlowJob) -> bool:
     """Say whether the step that is due changes more than the copy: an order comes before it."""
-    return job.state in {JobState.UPDATING_CALLERS, JobState.SWAPPING}
+    return job.state in {FlowJobState.UPDATING_CALLERS, FlowJobState.SWAPPING}
 
 
-async def _leave(held: Held[FlowJob], job: FlowJob) -> FlowJob:
+async def _leave(held: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
     """Return a job that is cancelled before anything was written, but for a flow borrowed."""
     if held.job.lent:
         home = held.job.environment_id
-        work = Work(held, await environment_without_key(held.services, home, even_linked=True))
+        work = StepContext(
+            held, await environment_without_key(held.services, home, even_linked=True)
+        )
         await settle(work)
         await return_borrowed(work)
     return replace(job, borrowed=(), settles_at=None)
 
 
-async def _environment_of(held: Held[FlowJob], job: FlowJob) -> Environment:
+async def _environment_of(held: LeasedJob[FlowJob], job: FlowJob) -> Environment:
     services = held.services
     if job.policy_id:
         try:
             return await linked_environment(services, job.environment_id, job.policy_id)
-        except Waiting as err:
+        except MustWait as err:
             if job.neither_since is None:
                 raise
             # What was on comes back on wherever the environment goes.
             if not job.is_rolling_back and job.failure is None:
-                await held.save(replace(job, failure=Failure(reason=err.reason)))
+                await held.save(replace(job, failure=CutoverFailure(reason=err.reason)))
             return await services.environments.get(job.environment_id)
     return await environment_without_key(
         services, job.environment_id, even_linked=job.is_rolling_back
     )
 
 
-async def _step_back(work: Work, err: ProductError) -> ProductError:
+async def _step_back(work: StepContext, err: CmkflowError) -> CmkflowError:
     """Return what was borrowed before a job stands still; a service that is busy says when."""
-    if isinstance(err, Transient | Conflict):
+    if isinstance(err, TransientError | Conflict):
         return err
-    if isinstance(err, Refused | NotFound):
+    if isinstance(err, PlatformError | NotFound):
         err = await explain_refusal(work, err)
     try:
         await return_borrowed(work)
-    except (Waiting, MigrationInProgress, Blocked, Refused):
+    except (MustWait, PlatformMigrationInProgress, JobBlocked, PlatformError):
         return err  # nothing may be written now: the delivery that goes on returns it
-    except Transient as busy:
+    except TransientError as busy:
         return busy
     return err
 
@@ -231,11 +233,13 @@ def _obey(job: FlowJob, services: Services) -> FlowJob:
         code = job.code if job.neither_since else ""
         return replace(job, state=job.reached, resume=None, reason="", instruction="", code=code)
     if not job.facts.is_undoable:
-        return moved(job, JobState.CANCELLED, "Cancelled before it began.", now=services.now)
+        return moved(job, FlowJobState.CANCELLED, "Cancelled before it began.", now=services.now)
     text = (
-        "Rolled back by order." if job.requested is Order.ROLL_BACK else "Cancelled: rolled back."
+        "Rolled back by order."
+        if job.requested is JobCommand.ROLL_BACK
+        else "Cancelled: rolled back."
     )
-    return moved(replace(job, failure=None), JobState.ROLLING_BACK, text, now=services.now)
+    return moved(replace(job, failure=None), FlowJobState.ROLLING_BACK, text, now=services.now)
 
 
 def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
@@ -247,7 +251,7 @@ def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None
         return _until_one_is_on(services, job, after, err)
     if after.due is not None:
         return _no_later_than_loans(services, after)
-    if not isinstance(err, Transient | Defective):
+    if not isinstance(err, TransientError | InternalErrorRepeated):
         return after
     return replace(after, reason=f"{job.display_name}: {after.reason}")
 
@@ -272,8 +276,8 @@ def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exce
     is_late = now - since >= services.settings.read_back_deadline
     if job.failure is None and not job.is_rolling_back and (after.due is None or is_late):
         job = replace(job, failure=_failure(after, err))
-    is_accepted = isinstance(err, NotSeen) and err.is_shown
-    is_told = is_late or after.due is None or isinstance(err, MigrationInProgress)
+    is_accepted = isinstance(err, WriteNotVisible) and err.is_shown
+    is_told = is_late or after.due is None or isinstance(err, PlatformMigrationInProgress)
     if after.code == Reason.NEITHER_ON or is_accepted or not is_told:
         return replace(after, failure=job.failure) if after.due else after
     soon = now + half_as_long_again(services, since)
@@ -289,18 +293,18 @@ def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exce
     return replace(later, instruction=instruction.strip(), failures=after.failures)
 
 
-def _failure(after: FlowJob, err: Exception) -> Failure:
+def _failure(after: FlowJob, err: Exception) -> CutoverFailure:
     """Return why the swap failed; without a code it begins anew once its original is on.
 
     Else it would go the same way again at once, and each time both are off for minutes.
     """
     reason = after.reason
     if after.due is None:
-        return Failure(reason=reason, instruction=after.instruction, code=after.code)
+        return CutoverFailure(reason=reason, instruction=after.instruction, code=after.code)
     if after.code in {Reason.OUTAGE, Reason.MIGRATING}:
-        return Failure(reason=reason)
-    code = Reason.NOT_SHOWN if isinstance(err, NotSeen) else Reason.STATE
-    return Failure(reason=reason, instruction=Reason.NOT_SHOWN.instruction, code=code)
+        return CutoverFailure(reason=reason)
+    code = Reason.NOT_SHOWN if isinstance(err, WriteNotVisible) else Reason.STATE
+    return CutoverFailure(reason=reason, instruction=Reason.NOT_SHOWN.instruction, code=code)
 
 
 async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.deletion import (
     Deletion,
     DeletionApproval,
@@ -15,13 +15,13 @@ from shared.domain.jobs.deletion import (
 )
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.errors import Blocked, Conflict
+from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import refuse_excluded, settings_of
 from shared.use_cases.deletion_rows import cancel_deletion, deletions_of
 from shared.use_cases.read_remediation_rows import (
-    Reading,
+    RowReader,
     find,
     jobs_of,
     named_jobs,
@@ -30,7 +30,7 @@ from shared.use_cases.read_remediation_rows import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeletionOrder:
+class DeletionInput:
     """What an administrator approves."""
 
     #: Not before this moment (UTC).
@@ -43,7 +43,7 @@ class DeletionOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeletionCandidate:
+class DeletableOriginal:
     """A retired original that stands: what may be ordered, and what it would end."""
 
     environment_id: str
@@ -58,16 +58,16 @@ class DeletionCandidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deletions:
+class DeletionList:
     """The deletions of one remediation, and the originals that may be ordered, once more too."""
 
     deletions: tuple[Deletion, ...]
-    candidates: tuple[DeletionCandidate, ...]
+    candidates: tuple[DeletableOriginal, ...]
 
 
-async def show_deletions(services: Services, remediation_id: str) -> Deletions:
+async def show_deletions(services: Services, remediation_id: str) -> DeletionList:
     """Return the deletions of a remediation; reads rows only. Raises `NotFound`."""
-    reading = Reading()
+    reading = RowReader()
     jobs = await jobs_of(services, remediation_id, reading)
     found = await deletions_of(services, jobs, reading)
     hidden = {row.row[2] for row in reading.unreadable}  # perhaps ordered already
@@ -76,15 +76,15 @@ async def show_deletions(services: Services, remediation_id: str) -> Deletions:
         for job in _standing(jobs, found)
         if job.id not in hidden and (first := _earliest(services, job))
     ]
-    return Deletions(deletions=tuple(found.values()), candidates=tuple(candidates))
+    return DeletionList(deletions=tuple(found.values()), candidates=tuple(candidates))
 
 
 async def order_deletions(
-    services: Services, remediation_id: str, order: DeletionOrder
+    services: Services, remediation_id: str, order: DeletionInput
 ) -> list[Deletion]:
     """Schedule the deletes of some retired originals: all that are named, or none.
 
-    Raises `NotFound`, and `Blocked` for what cannot be deleted then.
+    Raises `NotFound`, and `JobBlocked` for what cannot be deleted then.
     """
     refuse_own_order(services, await find(services, remediation_id), order.by_id)
     jobs = await jobs_of(services, remediation_id)
@@ -123,7 +123,7 @@ def _chosen(
         return named_jobs(jobs, flow_ids)
     chosen = _standing(jobs, earlier)
     if not chosen:
-        raise Blocked(
+        raise JobBlocked(
             "This remediation has no retired original that stands.",
             instruction="Wait until its jobs are retired.",
             code=Reason.NOT_RETIRED,
@@ -141,31 +141,31 @@ def _standing(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[FlowJob
 
 
 async def _check(
-    services: Services, job: FlowJob, earlier: Deletion | None, order: DeletionOrder
+    services: Services, job: FlowJob, earlier: Deletion | None, order: DeletionInput
 ) -> None:
     first = _earliest(services, job)
     if first is None or job.requested:
-        raise Blocked(
+        raise JobBlocked(
             f"{job.display_name} is not retired.",
             instruction="Only a retired original may be deleted: wait, or leave it out.",
             code=Reason.NOT_RETIRED,
         )
     if order.on < first or order.on <= services.now:
         soonest = max(first, services.now)
-        raise Blocked(
+        raise JobBlocked(
             f"{job.display_name} may not be deleted on {order.on:%Y-%m-%d %H:%M} UTC.",
             instruction=f"Order it for a time after {soonest:%Y-%m-%d %H:%M} UTC.",
             code=Reason.TOO_EARLY,
         )
     if earlier and earlier.facts.may_be_gone:
-        raise Blocked(
+        raise JobBlocked(
             f"{job.display_name} is {earlier.state} already.",
             instruction="Leave it out. Restored since? Delete it by hand.",
             code=Reason.DELETED,
         )
     settings = await settings_of(services, job.environment_id)
-    if settings.mode is Mode.ASSESS:
-        raise Blocked(
+    if settings.mode is ApprovalPolicy.ASSESS:
+        raise JobBlocked(
             f"Environment {job.environment_id} is in mode assess: nothing is written there.",
             instruction="Set its mode to approve or auto, then order it again.",
             code=Reason.MODE,
@@ -173,7 +173,7 @@ async def _check(
     await refuse_excluded(services, job)
 
 
-async def _schedule(services: Services, job: FlowJob, order: DeletionOrder) -> Deletion:
+async def _schedule(services: Services, job: FlowJob, order: DeletionInput) -> Deletion:
     """Write the row; a race with the delete itself is decided by the row."""
     new = ordered(job, DeletionApproval(on=order.on, by=order.by, at=services.now), None)
 
@@ -194,8 +194,8 @@ def _earliest(services: Services, job: FlowJob) -> datetime | None:
     return earliest(job, delay=settings.deletion_delay, quiet=settings.quiet_period)
 
 
-def _candidate(services: Services, job: FlowJob, first: datetime) -> DeletionCandidate:
-    return DeletionCandidate(
+def _candidate(services: Services, job: FlowJob, first: datetime) -> DeletableOriginal:
+    return DeletableOriginal(
         environment_id=job.environment_id,
         job_id=job.id,
         original_id=job.original_id,

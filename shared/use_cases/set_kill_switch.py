@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from shared.domain.kill_switch import Flag
+from shared.domain.kill_switch import KillSwitch
 from shared.errors import UnreadableRow
 from shared.log_fields import product_log
 from shared.services import Services
@@ -23,15 +23,15 @@ async def set_kill_switch(
     is_on: bool,
     by: str,
     reason: str,
-    check: Callable[[Flag | None], None] = lambda _: None,
-) -> Flag:
+    check: Callable[[KillSwitch | None], None] = lambda _: None,
+) -> KillSwitch:
     """Turn it on or off. Jobs that wait for it look again within `wait_poll`.
 
     `check` is told what stands there at the moment of the change, and may refuse.
     """
-    flag = Flag(name=KILL_SWITCH, is_on=is_on, by=by, at=services.now, reason=reason)
+    flag = KillSwitch(name=KILL_SWITCH, is_on=is_on, by=by, at=services.now, reason=reason)
 
-    def changed(old: Flag | None) -> Flag:
+    def changed(old: KillSwitch | None) -> KillSwitch:
         check(old)
         return flag
 

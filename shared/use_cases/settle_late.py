@@ -9,17 +9,17 @@ from datetime import timedelta
 
 from shared.alerts import one_row, readable, tell
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Blocked, Refused
+from shared.errors import JobBlocked, PlatformError
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.log_fields import product_log
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.temporary_co_ownership import step_back
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.use_cases.change_remediation import cancel_job
 from shared.use_cases.clean_up_ended_jobs import held_ended, is_busy, take_back_of_plan
 
@@ -53,7 +53,7 @@ def _has_ended(job: EnvironmentJob) -> bool:
 
 async def _cancel_orphan(services: Services, job: FlowJob) -> None:
     """Cancel a job that has not begun, and whose remediation has ended."""
-    has_begun = job.reached is not JobState.PLANNED
+    has_begun = job.reached is not FlowJobState.PLANNED
     if has_begun or job.is_finished or job.requested or job.is_held(services.now):
         return
     log.warning("a job without a remediation is cancelled: %s", job.display_name)
@@ -66,7 +66,7 @@ def _was_left_lately(services: Services, job: FlowJob | EnvironmentJob) -> bool:
     return since is not None and services.now - since < _LOOKED_AT_FOR
 
 
-async def _take_back_of_plan(services: Services, kept: Kept[EnvironmentJob]) -> None:
+async def _take_back_of_plan(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
     """Take the operator off each flow that a plan made it a co-owner of to read the definition."""
     job = kept.item
     rests = job.plans_no_more and not job.is_held(services.now)
@@ -76,13 +76,13 @@ async def _take_back_of_plan(services: Services, kept: Kept[EnvironmentJob]) -> 
         try:
             for name in job.lent:
                 await take_back_of_plan(held, name)
-        except (Blocked, Refused) as err:
+        except (JobBlocked, PlatformError) as err:
             row = services.tables.environment_jobs.name_of(job)
             await tell(services, Reason.LOAN, row, redact(str(err)))
             raise
 
 
-async def _take_back(services: Services, kept: Kept[FlowJob]) -> None:
+async def _take_back(services: Services, kept: StoredItem[FlowJob]) -> None:
     """Look once more at what an ended job ever lent the operator."""
     job = kept.item
     may_wake = _was_left_lately(services, job)
@@ -92,8 +92,11 @@ async def _take_back(services: Services, kept: Kept[FlowJob]) -> None:
     async with held_ended(FLOW, services, kept) as held:
         try:
             for name in job.lent:
-                await step_back(Work(held, environment), name)
-        except (Blocked, Refused) as err:  # the operator stays a co-owner: not for the log only
+                await step_back(StepContext(held, environment), name)
+        except (
+            JobBlocked,
+            PlatformError,
+        ) as err:  # the operator stays a co-owner: not for the log only
             row = services.tables.jobs.name_of(job)
             await tell(services, Reason.LOAN, row, redact(str(err)))
             raise

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.domain.callers import caller_edit
-from shared.domain.callers.caller_records import CallerIntent, CallerRecord, standing_edits
+from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord, standing_edits
 from shared.domain.definitions.changed_paths import changed_places
 from shared.domain.definitions.comparison import canonical_definition, same_definition
 from shared.domain.flow import FlowState
@@ -18,19 +18,19 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.errors import NotFound, UnreadableRow
 from shared.ports import Condition
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.read_original_facts import archive_name
 from shared.use_cases.change_remediation import families
 from shared.use_cases.name_flows import chosen
-from shared.use_cases.read_remediation_rows import Reading, find, jobs_of
-from shared.use_cases.show_remediation import ShownRemediation
+from shared.use_cases.read_remediation_rows import RowReader, find, jobs_of
+from shared.use_cases.show_remediation import RemediationView
 
 _WORKFLOW_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownFlow:
+class FlowView:
     """One flow of a remediation: its item of the plan and its job, of which one is set."""
 
     environment_job: EnvironmentJob
@@ -59,20 +59,20 @@ class ShownFlow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownCaller:
+class CallerView:
     """A caller of an original, and what was changed there; no signature in it."""
 
     record: CallerRecord
-    edits: tuple[caller_edit.ChangedPlace, ...]
+    edits: tuple[caller_edit.CallerEdit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlowDetail:
+class FlowJobDetail:
     """All that the rows tell of one flow."""
 
     remediation: Remediation
-    flow: ShownFlow
-    callers: tuple[ShownCaller, ...]
+    flow: FlowView
+    callers: tuple[CallerView, ...]
     #: Jobs of the flows that are rolled back with it, its own among them.
     family: tuple[FlowJob, ...]
     #: Titles of the flows that it runs, and of those that run it, by workflow id.
@@ -84,7 +84,7 @@ class FlowDetail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class DefinitionComparison:
     """Original and copy as Dataverse has them now, beside what was archived.
 
     Places of a definition are told, never values: these may hold secrets.
@@ -100,29 +100,29 @@ class Comparison:
     is_archived: bool
 
 
-async def show_flows(services: Services, shown: ShownRemediation) -> list[ShownFlow]:
+async def show_flows(services: Services, shown: RemediationView) -> list[FlowView]:
     """Return each flow of a remediation once: one query for each of its environments' plans."""
     jobs = {job.original_id: job for job in shown.jobs}
     environments = {job.environment_id: job for job in shown.environment_jobs}
-    flows: list[ShownFlow] = []
+    flows: list[FlowView] = []
     for environment_job in shown.environment_jobs:
-        for item in await Reading().all(services.tables.plans.scan(environment_job.id)):
+        for item in await RowReader().all(services.tables.plans.scan(environment_job.id)):
             job = jobs.pop(item.workflow_id, None)
-            flows.append(ShownFlow(environment_job=environment_job, item=item, job=job))
+            flows.append(FlowView(environment_job=environment_job, item=item, job=job))
     return flows + [
-        ShownFlow(environment_job=environments[job.environment_id], item=None, job=job)
+        FlowView(environment_job=environments[job.environment_id], item=None, job=job)
         for job in jobs.values()
         if job.environment_id in environments
     ]
 
 
-async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowDetail:
+async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJobDetail:
     """Return all that is kept of one flow, from its own rows.
 
-    `flow` is its workflow id, its name or its title. Raises `NotFound`, and `UnknownFlow` for a
+    `flow` is its workflow id, its name or its title. Raises `NotFound`, and `FlowNotFound` for a
     title that several flows have.
     """
-    tables, reading = services.tables, Reading()
+    tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
     workflow_id = await _id_of(services, remediation_id, flow)
     for environment_job in await reading.all(tables.environment_jobs.scan(remediation_id)):
@@ -147,9 +147,9 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowD
         archive = await tables.run_archives.get(job.environment_id, job.id) if job else None
     with reading.one():
         deletion = await tables.deletions.get(job.environment_id, job.id) if job else None
-    return FlowDetail(
+    return FlowJobDetail(
         remediation=remediation,
-        flow=ShownFlow(environment_job=environment_job, item=item, job=job),
+        flow=FlowView(environment_job=environment_job, item=item, job=job),
         callers=await _callers(services, job, reading) if job else (),
         family=await _family(services, job, reading) if job else (),
         children=await _titles(services, environment_job, item.children if item else ()),
@@ -163,7 +163,7 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowD
 async def _id_of(services: Services, remediation_id: str, flow: str) -> str:
     if _WORKFLOW_ID.fullmatch(flow.lower()):
         return flow.lower()
-    reading = Reading()
+    reading = RowReader()
     known: list[FlowJob | PlanItem] = [*await jobs_of(services, remediation_id, reading)]
     for job in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
         known += await reading.all(services.tables.plans.scan(job.id))
@@ -171,10 +171,10 @@ async def _id_of(services: Services, remediation_id: str, flow: str) -> str:
     return found.original_id if isinstance(found, FlowJob) else found.workflow_id
 
 
-async def compare(services: Services, job: FlowJob) -> Comparison:
+async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
     """Compare the definitions: two calls of the platform, and a look into the archive.
 
-    Raises what the platform raises, `Transient` and `Waiting` among it.
+    Raises what the platform raises, `TransientError` and `Waiting` among it.
     """
     environment = await services.environments.get(job.environment_id)
     found = await services.flow_pages.read_again(environment, [job.original_id, job.copy_id])
@@ -184,7 +184,7 @@ async def compare(services: Services, job: FlowJob) -> Comparison:
         archived = (await services.archive.get(archive_name(job))).decode()
     except NotFound:
         archived = ""
-    return Comparison(
+    return DefinitionComparison(
         original=original.state if original else None,
         copy=copy.state if copy else None,
         written=_places(archived, copy.client_data) if copy and archived else (),
@@ -199,17 +199,17 @@ def _places(old: str, new: str) -> tuple[str, ...]:
     return changed_places(canonical_definition(old), canonical_definition(new))
 
 
-async def _family(services: Services, job: FlowJob, reading: Reading) -> tuple[FlowJob, ...]:
+async def _family(services: Services, job: FlowJob, reading: RowReader) -> tuple[FlowJob, ...]:
     return tuple(families([job], await jobs_of(services, job.remediation_id, reading)))
 
 
-async def _callers(services: Services, job: FlowJob, reading: Reading) -> tuple[ShownCaller, ...]:
-    intents: dict[str, list[CallerIntent]] = defaultdict(list)
+async def _callers(services: Services, job: FlowJob, reading: RowReader) -> tuple[CallerView, ...]:
+    intents: dict[str, list[CallerEditIntent]] = defaultdict(list)
     for intent in await reading.all(services.tables.intents.scan(job.id)):
         intents[intent.caller_id].append(intent)
     records: Sequence[CallerRecord] = await reading.all(services.tables.callers.scan(job.id))
     return tuple(
-        ShownCaller(record=record, edits=standing_edits(record, intents[record.id]))
+        CallerView(record=record, edits=standing_edits(record, intents[record.id]))
         for record in sorted(records, key=lambda one: one.caller.label.lower())
     )
 
@@ -217,7 +217,7 @@ async def _callers(services: Services, job: FlowJob, reading: Reading) -> tuple[
 async def _titles(services: Services, job: EnvironmentJob, ids: Iterable[str]) -> dict[str, str]:
     titles = {}
     for one in ids:
-        kept: Kept[PlanItem] | Kept[FlowJob] | None
+        kept: StoredItem[PlanItem] | StoredItem[FlowJob] | None
         kept = await services.tables.plans.get(job.id, one)
         if kept is None:  # its copy is in place: plans do not list it
             identity = job_id(job.environment_id, one, job.policy_id)

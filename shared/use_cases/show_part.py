@@ -11,9 +11,9 @@ from shared.ports import Condition
 from shared.services import Services
 from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.read_job_index import get_rows, read_jobs_of
-from shared.use_cases.read_remediation_rows import Reading, find
-from shared.use_cases.show_flow import ShownFlow
-from shared.use_cases.show_remediation import ShownRemediation, shown_with
+from shared.use_cases.read_remediation_rows import RowReader, find
+from shared.use_cases.show_flow import FlowView
+from shared.use_cases.show_remediation import RemediationView, shown_with
 
 #: With fewer closed flows all are read.
 MANY = 500
@@ -24,8 +24,8 @@ class RemediationPart:
     """A remediation with the flows that are open, or that a person has to change first."""
 
     #: Its jobs are those of the flows below; its progress counts all.
-    shown: ShownRemediation
-    flows: tuple[ShownFlow, ...]
+    shown: RemediationView
+    flows: tuple[FlowView, ...]
     #: The other flows that have a job, by state.
     closed: Mapping[str, int]
 
@@ -35,7 +35,7 @@ async def show_part(services: Services, remediation_id: str) -> RemediationPart 
 
     None: it has few of them, or a plan to approve, or no index tells which they are.
     """
-    tables, reading = services.tables, Reading()
+    tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
     jobs: list[EnvironmentJob] = await reading.all(tables.environment_jobs.scan(remediation_id))
     if any(job.awaits_approval for job in jobs):
@@ -53,7 +53,7 @@ async def show_part(services: Services, remediation_id: str) -> RemediationPart 
     flows = await _with_items(services, jobs, known.flow_jobs, reading)
     for job in jobs:
         flows += [
-            ShownFlow(environment_job=job, item=item, job=None)
+            FlowView(environment_job=job, item=item, job=None)
             for item in await read_needs_changes(services, job, reading)
             if item.workflow_id not in have
         ]
@@ -65,12 +65,12 @@ async def show_part(services: Services, remediation_id: str) -> RemediationPart 
 
 async def closed_flows(
     services: Services, part: RemediationPart, state: str, skip: int, take: int
-) -> list[ShownFlow]:
+) -> list[FlowView]:
     """Return some closed flows in the order of their ids, of one state or (empty) of all.
 
     What is skipped is walked over in the store, and not read.
     """
-    tables, reading = services.tables, Reading()
+    tables, reading = services.tables, RowReader()
     where = [Condition("remediation", "eq", part.shown.remediation.id)]
     where += [Condition("state", "eq", state)] if state else []
     open_ids = {job.id for job in part.shown.jobs}
@@ -96,15 +96,15 @@ async def _with_items(
     services: Services,
     environment_jobs: Sequence[EnvironmentJob],
     jobs: Iterable[FlowJob],
-    reading: Reading,
-) -> list[ShownFlow]:
+    reading: RowReader,
+) -> list[FlowView]:
     by_id = {job.id: job for job in environment_jobs}
     mine = [job for job in jobs if job.environment_job_id in by_id]
     places = [(job.environment_job_id, job.original_id) for job in mine]
     items = await get_rows(services.tables.plans, places, reading)
     by_place = {(item.environment_job_id, item.workflow_id): item for item in items}
     return [
-        ShownFlow(
+        FlowView(
             environment_job=by_id[job.environment_job_id],
             item=by_place.get((job.environment_job_id, job.original_id)),
             job=job,

@@ -10,17 +10,17 @@ from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.plan_approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.progress import Progress, progress_of
-from shared.domain.plans.remediation import EnvironmentJob, ExternalTarget, Remediation
-from shared.domain.plans.trigger_hosts import OutgoingHost, outgoing_hosts
+from shared.domain.plans.progress import RemediationProgress, progress_of
+from shared.domain.plans.remediation import EnvironmentJob, ExternalHost, Remediation
+from shared.domain.plans.trigger_hosts import TriggerHost, outgoing_hosts
 from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.use_cases.archive_runs import TicketWindow, ticket_window
+from shared.use_cases.archive_runs import SupportWindow, ticket_window
 from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
-from shared.use_cases.read_remediation_rows import Reading, find
+from shared.use_cases.read_remediation_rows import RowReader, find
 
 #: States of a flow job that has come to what it was begun for.
 _GOALS = tuple(state for state, facts in FLOW_STATES.items() if facts.is_goal)
@@ -39,33 +39,33 @@ class NeedsChanges:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownRemediation:
+class RemediationView:
     """A remediation with its jobs."""
 
     remediation: Remediation
     environment_jobs: tuple[EnvironmentJob, ...]
     #: In a list of remediations: those that have not come to what they were begun for.
     jobs: tuple[FlowJob, ...]
-    progress: Progress
+    progress: RemediationProgress
     #: Empty in a list, as are those below: flows without a job that a person has to change first.
     needs_changes: tuple[NeedsChanges, ...] = ()
     #: Run summaries that are archived.
     run_archives: tuple[RunArchive, ...] = ()
     #: Until when Microsoft's support can still get the history from before the key.
-    ticket_windows: tuple[TicketWindow, ...] = ()
+    ticket_windows: tuple[SupportWindow, ...] = ()
     deletions: tuple[Deletion, ...] = ()
     #: Rows of its environments that this version of the app cannot read.
     unreadable: tuple[UnreadableRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownRemediations:
+class RemediationViewList:
     """A page of remediations, newest first, and rows that this version of the app cannot read.
 
     Before all stands what has a flow of which neither original nor copy is on.
     """
 
-    items: tuple[ShownRemediation, ...]
+    items: tuple[RemediationView, ...]
     unreadable: tuple[UnreadableRow, ...]
     #: How many come before the page, and how many there are in all.
     begins: int
@@ -75,16 +75,16 @@ class ShownRemediations:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownPlan:
+class PlanView:
     """The plan of one environment."""
 
     environment_job: EnvironmentJob
     items: tuple[PlanItem, ...]
     #: Beside the plan: hosts that callers have to reach. It follows from the plan and its copies.
-    outgoing: tuple[OutgoingHost, ...]
+    outgoing: tuple[TriggerHost, ...]
 
     @property
-    def external_targets(self) -> tuple[ExternalTarget, ...]:
+    def external_targets(self) -> tuple[ExternalHost, ...]:
         """Return the hosts whose owners have to be asked."""
         return self.environment_job.external_targets
 
@@ -106,14 +106,14 @@ async def list_remediations(
     *,
     limit: int,
     begin: Callable[[Sequence[str]], int] = lambda _: 0,
-    takes: Callable[[ShownRemediation], bool] | None = None,
-) -> ShownRemediations:
+    takes: Callable[[RemediationView], bool] | None = None,
+) -> RemediationViewList:
     """Return a page of at most `limit` remediations; reads those of the page, and open jobs.
 
     `begin` returns where the page begins among the ids of all. With `takes`, which says whether one
     is wanted, the page has wanted ones only, and every remediation is read.
     """
-    tables, reading = services.tables, Reading()
+    tables, reading = services.tables, RowReader()
     known = await read_known_jobs(services, reading)
     ids = await _ids_in_order(services, known)
     start = begin(ids)
@@ -136,7 +136,7 @@ async def list_remediations(
     for flow_job in known.flow_jobs:
         if flow_job.state not in _GOALS:
             open_jobs.setdefault(flow_job.remediation_id, []).append(flow_job)
-    items: list[ShownRemediation] = []
+    items: list[RemediationView] = []
     for identity in ids[start:last]:
         if not (remediation := by_id.get(identity)):
             continue
@@ -148,7 +148,7 @@ async def list_remediations(
             break
     page = items[:limit]
     is_last = last >= len(ids) and len(items) <= limit
-    return ShownRemediations(
+    return RemediationViewList(
         items=tuple(page),
         unreadable=tuple(reading.unreadable),
         begins=start,
@@ -178,9 +178,9 @@ def _undone(known: KnownJobs, jobs: Sequence[EnvironmentJob]) -> list[dict[str, 
     return [{state: n for state, n in by.items() if state not in _GOALS} for by in counts]
 
 
-async def show_remediation(services: Services, remediation_id: str) -> ShownRemediation:
+async def show_remediation(services: Services, remediation_id: str) -> RemediationView:
     """Return one with its jobs; raises `NotFound`. A few queries for each of its environments."""
-    tables, reading = services.tables, Reading()
+    tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
     environment_jobs = await reading.all(tables.environment_jobs.scan(remediation_id))
     where = [Condition("remediation", "eq", remediation_id)]
@@ -215,20 +215,20 @@ async def show_remediation(services: Services, remediation_id: str) -> ShownReme
     )
 
 
-async def show_plan(services: Services, remediation_id: str) -> list[ShownPlan]:
+async def show_plan(services: Services, remediation_id: str) -> list[PlanView]:
     """Return the plan of each environment of a remediation; raises `NotFound`."""
     await find(services, remediation_id)
     jobs = readable(services, services.tables.environment_jobs.scan(remediation_id))
     return [await _shown_plan(services, kept.item) async for kept in jobs]
 
 
-async def _shown_plan(services: Services, job: EnvironmentJob) -> ShownPlan:
+async def _shown_plan(services: Services, job: EnvironmentJob) -> PlanView:
     items = tuple(await services.tables.plans.all(job.id))
     where = [Condition("remediation", "eq", job.remediation_id)]
-    jobs = await Reading().all(services.tables.jobs.scan(job.environment_id, where=where))
+    jobs = await RowReader().all(services.tables.jobs.scan(job.environment_id, where=where))
     by_original = {one.original_id: one for one in jobs}
     outgoing = outgoing_hosts(job.environment_id, items, by_original)
-    return ShownPlan(environment_job=job, items=items, outgoing=outgoing)
+    return PlanView(environment_job=job, items=items, outgoing=outgoing)
 
 
 def shown_with(
@@ -238,9 +238,9 @@ def shown_with(
     closed: Sequence[Mapping[str, int]] = (),
     *,
     unreadable: Sequence[UnreadableRow] = (),
-) -> ShownRemediation:
+) -> RemediationView:
     """Return a remediation with these jobs; `closed` counts those that are not among them."""
-    return ShownRemediation(
+    return RemediationView(
         remediation=remediation,
         environment_jobs=tuple(environment_jobs),
         # What cannot wait comes first, wherever it is shown.

@@ -10,8 +10,8 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.changes_needed import waiting_changes
 from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.environment_status import (
-    ByItself,
-    EnvironmentStanding,
+    EnvironmentStatus,
+    OngoingFlows,
     by_state,
     going_on,
     standings,
@@ -19,14 +19,14 @@ from shared.domain.plans.environment_status import (
 from shared.domain.plans.job_index import newest_first
 from shared.domain.plans.pending_actions import (
     OPERATOR_SIGN_IN,
-    Cause,
-    Waiting,
+    PendingAction,
+    PendingActionKind,
     most_urgent_first,
     waiting_environments,
     waiting_flows,
     waiting_notices,
 )
-from shared.domain.plans.plan_item import Left
+from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
 from shared.reason import Reason
@@ -34,7 +34,7 @@ from shared.services import Services
 from shared.use_cases.check_health import Health, check_health
 from shared.use_cases.read_current_plans import read_current_plans
 from shared.use_cases.read_job_index import read_known_jobs, read_what_needs_people
-from shared.use_cases.read_remediation_rows import Reading
+from shared.use_cases.read_remediation_rows import RowReader
 
 #: The sweep comes once a day; a late one is not yet one that is missing.
 SWEEP_IS_MISSING = timedelta(hours=26)
@@ -45,29 +45,29 @@ _OUT_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attention:
+class TenantStatus:
     """One answer for whoever is asked, or asks."""
 
     #: What a person has to do, the most urgent first.
-    waiting: tuple[Waiting, ...]
-    environments: tuple[EnvironmentStanding, ...]
+    waiting: tuple[PendingAction, ...]
+    environments: tuple[EnvironmentStatus, ...]
     #: Flows of the tenant by state, blocked ones first.
     flows: Mapping[str, int]
     #: Flows that stay on Microsoft's key as far as the work has come by now, by why.
-    left: Mapping[Left, int]
+    left: Mapping[NotMigratedReason, int]
     #: What ends by itself, and when.
-    by_itself: tuple[ByItself, ...]
+    by_itself: tuple[OngoingFlows, ...]
     health: Health
     #: Rows that this version of the app cannot read.
     unreadable: tuple[UnreadableRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WhatWaits:
+class PendingActions:
     """What waits for a person, and what was read to know it."""
 
     #: The most urgent first.
-    waiting: tuple[Waiting, ...]
+    waiting: tuple[PendingAction, ...]
     environment_jobs: Sequence[EnvironmentJob]
     #: The current plan of each environment that has one.
     plans: Mapping[str, CurrentPlan]
@@ -77,12 +77,12 @@ class WhatWaits:
     unreadable: Sequence[UnreadableRow]
 
 
-async def what_waits(services: Services) -> WhatWaits:
+async def what_waits(services: Services) -> PendingActions:
     """Return what waits for a person, from the rows of environments and of what is stuck.
 
-    Raises `Transient` where store or broker do not answer.
+    Raises `TransientError` where store or broker do not answer.
     """
-    reading = Reading()
+    reading = RowReader()
     known = await read_what_needs_people(services, reading)
     environment_jobs, flow_jobs = known
     health = await check_health(services, known, reading)
@@ -94,7 +94,7 @@ async def what_waits(services: Services) -> WhatWaits:
         *waiting_notices(health.told),
         *_of_the_app(services, health, await _since(services, health)),
     ]
-    return WhatWaits(
+    return PendingActions(
         waiting=tuple(_typed(services, one) for one in most_urgent_first(waiting)),
         environment_jobs=environment_jobs,
         plans=plans,
@@ -104,12 +104,12 @@ async def what_waits(services: Services) -> WhatWaits:
     )
 
 
-async def show_attention(services: Services) -> Attention:
+async def show_attention(services: Services) -> TenantStatus:
     """Return what waits for a person, and how far the tenant is; reads the rows that are open.
 
-    Raises `Transient` where store or broker do not answer.
+    Raises `TransientError` where store or broker do not answer.
     """
-    tables, reading = services.tables, Reading()
+    tables, reading = services.tables, RowReader()
     waits = await what_waits(services)
     known = await read_known_jobs(services, reading)
     created = {}
@@ -119,14 +119,14 @@ async def show_attention(services: Services) -> Attention:
                 created[identity] = kept.item.created
     jobs = newest_first(known.environment_jobs, created)
     environments = standings(jobs, waits.plans, known.flow_jobs, known.closed)
-    left: Counter[Left] = Counter()
+    left: Counter[NotMigratedReason] = Counter()
     for one in environments:
         left.update(one.left)
-    return Attention(
+    return TenantStatus(
         waiting=waits.waiting,
         environments=tuple(environments),
         flows=by_state(known.flow_jobs, *known.closed.values()),
-        left={why: left[why] for why in Left if left[why]},
+        left={why: left[why] for why in NotMigratedReason if left[why]},
         by_itself=tuple(going_on(known.flow_jobs, _names(jobs))),
         health=waits.health,
         unreadable=tuple(
@@ -135,7 +135,7 @@ async def show_attention(services: Services) -> Attention:
     )
 
 
-def _typed(services: Services, waiting: Waiting) -> Waiting:
+def _typed(services: Services, waiting: PendingAction) -> PendingAction:
     """Return it with the options that its command needs, so that it can be typed as it stands."""
     if waiting.command != OPERATOR_SIGN_IN:
         return waiting
@@ -161,13 +161,13 @@ async def _since(services: Services, health: Health) -> datetime | None:
     return first.item.ended if first else None
 
 
-def _of_the_app(services: Services, health: Health, since: datetime | None) -> list[Waiting]:
+def _of_the_app(services: Services, health: Health, since: datetime | None) -> list[PendingAction]:
     """Return what holds up more than one row; `since` then a sweep is waited for."""
     found = []
     if messages := health.parked + sum(health.dead_letters.values()):
         found.append(
-            Waiting(
-                cause=Cause.MESSAGES,
+            PendingAction(
+                cause=PendingActionKind.MESSAGES,
                 count=messages,
                 reason=f"{health.parked} messages are parked; the broker gave up on the others.",
                 instruction="Read each and the reason on it (docs/runbook.md).",
@@ -175,8 +175,8 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
             )
         )
     found += [
-        Waiting(
-            cause=Cause.CHANNEL,
+        PendingAction(
+            cause=PendingActionKind.CHANNEL,
             code=failing.channel,
             count=failing.notifications,
             reason=failing.error,
@@ -188,8 +188,8 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
     ]
     if health.kill_switch_on:
         found.append(
-            Waiting(
-                cause=Cause.KILL_SWITCH,
+            PendingAction(
+                cause=PendingActionKind.KILL_SWITCH,
                 code=Reason.KILL_SWITCH,
                 count=1,
                 reason="The kill switch is on: nothing is written.",
@@ -199,8 +199,8 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
         )
     if health.without_wake_up:
         found.append(
-            Waiting(
-                cause=Cause.WAKE_UP,
+            PendingAction(
+                cause=PendingActionKind.WAKE_UP,
                 count=health.without_wake_up,
                 reason="Their rows in the table reminders are missing: the timer does not look.",
                 instruction="Run the timer sweep_environments: it writes them anew. So does the "
@@ -211,8 +211,8 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
     if since and services.now - since > SWEEP_IS_MISSING:
         last = "The last sweep ended" if health.last_sweep else "None has ended since the app began"
         found.append(
-            Waiting(
-                cause=Cause.SWEEP,
+            PendingAction(
+                cause=PendingActionKind.SWEEP,
                 count=1,
                 reason=f"{last} at {since:%Y-%m-%d %H:%M} UTC.",
                 instruction="See in the app's log why the timer sweep_environments did not end.",

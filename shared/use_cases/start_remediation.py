@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.alerts import one_row, readable
-from shared.domain.environment import Environment, Mode
+from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
 from shared.domain.plans.remediation import (
@@ -14,7 +14,7 @@ from shared.domain.plans.remediation import (
     RemediationMode,
     environment_job_id,
 )
-from shared.errors import AlreadyExists, Blocked, NotFound, UnreadableRow
+from shared.errors import AlreadyExists, JobBlocked, NotFound, UnreadableRow
 from shared.jobs.job_kinds import ENVIRONMENT
 from shared.ports import Condition
 from shared.reason import Reason
@@ -30,8 +30,8 @@ _FIRST = EnvironmentJobState.WAITING_FOR_MIGRATION
 async def order_remediation(services: Services, order: Remediation) -> Remediation:
     """Start what an administrator asks for.
 
-    Raises `NotFound` for an unknown environment, `UnknownFlow`, and `Blocked` where writes are not
-    allowed.
+    Raises `NotFound` for an unknown environment, `FlowNotFound`, and `JobBlocked` where writes are
+    not allowed.
     """
     environments = []
     for environment_id in order.environment_ids:
@@ -41,8 +41,8 @@ async def order_remediation(services: Services, order: Remediation) -> Remediati
             message = f"There is no environment {environment_id}, or the app may not see it."
             raise NotFound(message) from err
         settings = await settings_of(services, environment_id)
-        if order.mode.writes and settings.mode is Mode.ASSESS:
-            raise Blocked(
+        if order.mode.writes and settings.mode is ApprovalPolicy.ASSESS:
+            raise JobBlocked(
                 f"Environment {environment_id} is in mode assess: nothing may be written there.",
                 instruction=f"Opt it in (cmkflow environment set {environment_id} --mode approve), "
                 "or ask for mode assess or dry-run.",
@@ -57,7 +57,7 @@ async def order_remediation(services: Services, order: Remediation) -> Remediati
 async def flow_ids_of(
     services: Services, environment_ids: Sequence[str], flows: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the ids of flows that are named by an id or their title; raises `UnknownFlow`."""
+    """Return the ids of flows that are named by an id or their title; raises `FlowNotFound`."""
     environments = [await services.environments.get(one) for one in environment_ids]
     return await _ids_of(services, environments, flows)
 
@@ -145,7 +145,7 @@ async def _start_environment(
     """Make one environment's job, whose reminder is written, and announce it."""
     job = _job(remediation, environment_id)
     settings = await settings_of(services, environment_id)
-    if job.mode.writes and settings.mode is Mode.ASSESS:
+    if job.mode.writes and settings.mode is ApprovalPolicy.ASSESS:
         job = replace(job, mode=RemediationMode.ASSESS)
     text = f"Started by {remediation.origin}: {remediation.cause}"
     job = moved(job, job.state, text, now=services.now)

@@ -9,7 +9,7 @@ import pytest
 
 from shared.adapters.channels.teams import card
 from shared.domain.plans.notification import Notification
-from shared.domain.plans.pending_actions import Cause, Waiting
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from tests.browser.renderer import page_with
 
 CHROMIUM, RENDERERS = os.environ.get("CHROMIUM", ""), os.environ.get("RENDERERS", "")
@@ -43,9 +43,9 @@ RENDER = """document => {
 }"""
 
 
-def told(cause: Cause, link: str) -> dict[str, Any]:
+def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
     """Return the card of a cause in which every name is hostile."""
-    waiting = Waiting(
+    waiting = PendingAction(
         cause=cause,
         code="owner",
         count=2,
@@ -67,7 +67,7 @@ async def test_every_card_is_valid_and_shows_names_as_they_are() -> None:
     async with page_with(
         CHROMIUM, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
-        for cause in Cause:
+        for cause in PendingActionKind:
             for link in ("", "https://app.example/api/dashboard"):
                 shown = await page.evaluate(RENDER, told(cause, link))
 

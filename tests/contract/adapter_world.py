@@ -16,16 +16,16 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
 from shared.adapters.entra.identity import (
-    OperatorCredential,
-    OperatorSettings,
+    ServiceAccountCredential,
+    ServiceAccountSettings,
     application_credential,
 )
 from shared.adapters.flow_service import service as flow_service
 from shared.adapters.http.client import HttpClient
 from shared.adapters.system_clock import SystemClock
-from shared.bootstrap.core_services import Ground
-from shared.bootstrap.microsoft_services import Outside
-from shared.circuit_breakers import Circuits
+from shared.bootstrap.core_services import CoreServices
+from shared.bootstrap.microsoft_services import MicrosoftServices
+from shared.circuit_breakers import CircuitBreakers
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
 from shared.settings import Settings
@@ -46,7 +46,7 @@ SITE_ID = f"{GROUP}/providers/Microsoft.Web/sites/shop"
 VAULT_URL = "https://kv-cmk.vault.azure.net"
 #: More calls a minute than any test makes.
 PLENTY = 1_000_000
-OPERATOR = OperatorSettings(
+OPERATOR = ServiceAccountSettings(
     tenant_id=TENANT_ID,
     client_id="a0000000-0000-4000-8000-0000000000c2",
     cache_secret=f"{VAULT_URL}/secrets/operator-token-cache",
@@ -80,7 +80,7 @@ class Adapters(PlatformPorts):
 
     world: TenantWorld
     http: HttpClient
-    operator: OperatorCredential
+    operator: ServiceAccountCredential
 
     async def environment(self) -> Environment:
         """Return the environment that most tests are about."""
@@ -137,19 +137,19 @@ def _built(world: TenantWorld, http: HttpClient, credential: AsyncTokenCredentia
         resource_manager_calls_per_minute=PLENTY,
     )
     clock, store = SystemClock(), MemoryStore()
-    ground = Ground(
+    ground = CoreServices(
         settings=settings,
         closing=AsyncExitStack(),
         credential=credential,
         clock=clock,
         store=store,
-        circuits=Circuits(Tables(store), clock, settings),
+        circuits=CircuitBreakers(Tables(store), clock, settings),
         http=http,
     )
-    ports = Outside(ground).ports()
+    ports = MicrosoftServices(ground).ports()
     return Adapters(
         world=world,
         http=http,
-        operator=OperatorCredential(OPERATOR, ports.secrets),
+        operator=ServiceAccountCredential(OPERATOR, ports.secrets),
         **{one.name: getattr(ports, one.name) for one in fields(ports)},
     )

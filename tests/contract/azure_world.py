@@ -12,7 +12,7 @@ from azure.core.credentials import AccessToken
 
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.core.tokens import Caller
+from local_cloud.tenant.core.tokens import SimulatedCaller
 from local_cloud.tenant.seed.azure import seed_azure
 from local_cloud.tenant.serving.server import TenantServer
 
@@ -92,7 +92,7 @@ class Credential:
 
     def token_for(self, scope: str) -> AccessToken:
         """Issue a token of the app itself."""
-        caller = Caller(
+        caller = SimulatedCaller(
             object_id="0a0a0a0a-0000-4000-8000-000000000001",
             app_id="0a0a0a0a-0000-4000-8000-000000000002",
             is_delegated=False,

@@ -13,7 +13,7 @@ import yarl
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.entra.endpoints import application_token, user_token
-from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
@@ -246,7 +246,7 @@ class TenantWorld:
         return self.tenant.part(PowerPlatform)
 
     @property
-    def environment(self) -> Environment:
+    def environment(self) -> SimulatedEnvironment:
         """The environment that most tests are about."""
         return self.platform.environments[ENVIRONMENT]
 

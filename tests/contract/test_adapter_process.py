@@ -13,7 +13,7 @@ from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT
 ROOT = Path(__file__).parents[2]
 LIST_ENVIRONMENTS = f"""
 import asyncio
-from shared.adapters.http.client import HttpClient, Service, default_transport
+from shared.adapters.http.client import HttpClient, HttpService, default_transport
 from shared.adapters.entra.identity import application_credential
 from shared.adapters.power_platform.admin import SCOPE, PowerPlatformAdmin
 from shared.adapters.system_clock import SystemClock

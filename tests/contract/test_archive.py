@@ -9,8 +9,8 @@ import pytest
 
 from shared.adapters.archive.blob import BlobArchive
 from shared.adapters.archive.folder import FolderArchive
-from shared.adapters.http.policies import NoCircuits
-from shared.errors import NotFound, Unreadable
+from shared.adapters.http.policies import NoCircuitBreakerGate
+from shared.errors import InvalidInput, NotFound
 from shared.ports import Archive
 from tests.fakes.memory_archive import MemoryArchive
 
@@ -34,7 +34,7 @@ async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
             name = f"archive-{os.getpid()}"
             container = ContainerClient.from_connection_string(connection, name)
             await container.create_container()
-            blobs = BlobArchive(container, NoCircuits())
+            blobs = BlobArchive(container, NoCircuitBreakerGate())
             yield blobs
             await container.delete_container()
             await blobs.close()
@@ -85,7 +85,7 @@ async def test_a_sealed_file_opens_with_its_key_and_name_only(tmp_path: Path) ->
     other = FolderArchive(tmp_path, base64.urlsafe_b64encode(bytes(32)).decode())
 
     for place, name in ((archive, "b"), (archive, "c"), (other, "a")):
-        with pytest.raises(Unreadable):
+        with pytest.raises(InvalidInput):
             await place.get(name)
 
 

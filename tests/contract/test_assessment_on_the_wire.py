@@ -8,7 +8,7 @@ from local_cloud.tenant.core.faults import Fault, FaultKind
 from shared.adapters.power_apps.canvas_app_document import flow_ids_in
 from shared.callers.canvas_app import CanvasAppCallers
 from shared.domain.callers.caller import Caller
-from shared.errors import Blocked, Unreadable
+from shared.errors import InvalidInput, JobBlocked
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.ports.described_tenant import APP_OF_FLOW, description
 from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW
@@ -44,7 +44,7 @@ async def test_a_search_finds_apps_and_names_those_it_cannot_read(
         async for caller in kind.find([environment]):
             found.append(caller)  # noqa: PERF401 -- what came before the error counts
 
-    with pytest.raises(Blocked, match="Broken"):
+    with pytest.raises(JobBlocked, match="Broken"):
         await search()
 
     callers = {one.address: one for one in found if HTTP_FLOW in one.child_flow_ids}
@@ -55,5 +55,5 @@ async def test_a_search_finds_apps_and_names_those_it_cannot_read(
 
 def test_a_document_that_is_none_is_unreadable() -> None:
     """Whatever bytes come, the error says no more than that."""
-    with pytest.raises(Unreadable):
+    with pytest.raises(InvalidInput):
         flow_ids_in(b"PK\x03\x04 no archive")

@@ -8,7 +8,7 @@ import pytest
 from local_cloud.tenant.azure.state import VAULTS, Azure
 from local_cloud.tenant.azure.vault_contents import rotate
 from local_cloud.tenant.core.faults import Fault
-from shared.errors import NotFound, Refused, Throttled
+from shared.errors import NotFound, PlatformError, ThrottledError
 from tests.contract.adapter_world import VAULT_URL, Adapters, adapters
 from tests.contract.tenant_world import VAULT_ID
 
@@ -28,11 +28,11 @@ async def test_keys_raise_what_everything_else_raises(app: Adapters) -> None:
     tried_again = await app.keys.key_versions(vault, "pp-cmk")
     calls = app.http.calls["Key Vault"]
     faults.add(Fault(route="key_vault.*", status=429, headers={"Retry-After": "7"}))
-    with pytest.raises(Throttled) as throttled:
+    with pytest.raises(ThrottledError) as throttled:
         await app.keys.key_versions(vault, "pp-cmk")
     faults.add(Fault(route="key_vault.*", status=403, code="Forbidden"))
     faults.add(Fault(route="*vault_key_versions", status=403, code="AuthorizationFailed"))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(PlatformError) as refused:
         await app.keys.key_versions(vault, "pp-cmk")
     with pytest.raises(NotFound):
         await app.keys.key_versions(vault, "no-such-key")
@@ -73,13 +73,13 @@ async def test_the_keys_of_a_closed_vault_are_read_all_the_same(
     assert (seen[0].size, "unwrapkey" in seen[0].operations) == (2048, True)
     with pytest.raises(NotFound):
         await app.keys.key_versions(vault, "no-such-key")
-    with pytest.raises(Refused, match="Forbidden"):
+    with pytest.raises(PlatformError, match="Forbidden"):
         await app.secrets.read(VAULT_URL, "orders-url")
 
 
 async def test_an_unknown_kind_of_resource_is_no_empty_list(app: Adapters) -> None:
     """What cannot be read is an error, not nothing."""
-    with pytest.raises((NotFound, Refused)):
+    with pytest.raises((NotFound, PlatformError)):
         await app.resources.list("Microsoft.Nothing/things", "2023-12-01")
 
 

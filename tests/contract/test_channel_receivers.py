@@ -12,8 +12,8 @@ from aiohttp import web
 from shared.adapters.channels.event import LONGEST_ANSWER
 from shared.adapters.channels.webhook import SignedWebhook
 from shared.adapters.http import client
-from shared.adapters.http.client import HttpClient, Service, default_transport
-from shared.errors import ProductError, Unavailable
+from shared.adapters.http.client import HttpClient, HttpService, default_transport
+from shared.errors import CmkflowError, ServiceUnavailable
 from tests.unit.test_adapters_channels import KEY, NOTIFICATION
 
 MEGABYTE = b"x" * 1_000_000
@@ -56,7 +56,7 @@ async def receiving() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
     receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     http = HttpClient(default_transport())
     try:
-        service = Service(name="Webhook", scope="", credential=None)
+        service = HttpService(name="Webhook", scope="", credential=None)
         yield receiver, SignedWebhook(http, service, receiver.url, KEY)
     finally:
         await http.close()
@@ -87,7 +87,7 @@ async def test_the_beginning_of_a_long_answer_is_enough() -> None:
 async def test_a_long_refusal_is_a_refusal() -> None:
     """Its beginning says why."""
     async with receiving() as (receiver, channel):
-        with pytest.raises(ProductError, match="Webhook"):
+        with pytest.raises(CmkflowError, match="Webhook"):
             await send(channel, f"{receiver.url}/400/long")
 
         assert receiver.written < BUFFERS
@@ -98,5 +98,5 @@ async def test_a_slow_receiver_ends_as_no_answer(way: str, monkeypatch: pytest.M
     """A byte now and then keeps no call alive beyond its time."""
     monkeypatch.setattr(client, "_CALL_SECONDS", 0.3)
     async with receiving() as (receiver, channel):
-        with pytest.raises(Unavailable, match="in time"):
+        with pytest.raises(ServiceUnavailable, match="in time"):
             await send(channel, f"{receiver.url}/200/{way}")

@@ -8,8 +8,8 @@ import pytest
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.seed.environment import seed_flow
 from shared.concurrency import at_once
-from shared.domain.flow import KnownFlow
-from shared.errors import NotFound, ProductError, Throttled, Unavailable
+from shared.domain.flow import WorkflowSummary
+from shared.errors import CmkflowError, NotFound, ServiceUnavailable, ThrottledError
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import BUTTON, HTTP_FLOW, MAKER, PARENT_FLOW, definition
 
@@ -118,7 +118,7 @@ async def test_a_read_that_is_refused_leaves_the_others_alone(app: Adapters) -> 
     assert found[HTTP_FLOW] == found[id_of(1)] == []
     assert isinstance(found[GONE], NotFound)
     throttled = found[PARENT_FLOW]
-    assert isinstance(throttled, Throttled)
+    assert isinstance(throttled, ThrottledError)
     assert throttled.retry_after is not None
     assert throttled.retry_after.total_seconds() == 7
 
@@ -133,10 +133,10 @@ async def test_what_is_known_of_many_flows_is_one_call(app: Adapters) -> None:
     found = await app.workflows.known_each(environment, ids)
 
     assert calls[BATCHES] == 1
-    assert [one.name for one in whole.values() if isinstance(one, KnownFlow)] == [
+    assert [one.name for one in whole.values() if isinstance(one, WorkflowSummary)] == [
         f"Flow {number}" for number in range(MANY)
     ]
-    silent = [one for one in ids if isinstance(found[one], Throttled)]
+    silent = [one for one in ids if isinstance(found[one], ThrottledError)]
     assert silent == ids[:25]
     assert all(found[one] == whole[one] for one in ids[25:])
 
@@ -149,6 +149,6 @@ async def test_a_batch_without_an_answer_leaves_the_other_batches_alone(app: Ada
 
     found = await app.flow_sharing.list_each(await app.environment(), ids)
 
-    silent = [one for one in found.values() if isinstance(one, ProductError)]
-    assert all(isinstance(one, Unavailable) for one in silent)
+    silent = [one for one in found.values() if isinstance(one, CmkflowError)]
+    assert all(isinstance(one, ServiceUnavailable) for one in silent)
     assert len(silent) == MANY // 10

@@ -6,7 +6,7 @@ from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.errors import LeaseLost
 from shared.jobs.fenced_rows import FencedRows
-from shared.ports import Store, Upsert
+from shared.ports import Store, UpsertRow
 from shared.tables import Tables
 from tests.contract.test_store import store as store
 
@@ -80,7 +80,7 @@ async def test_rows_of_an_earlier_version_are_taken_under_the_fence(store: Store
     """They were written without one."""
     table = Tables(store).callers
     for batch in table.batches(record(CallerState.WRITING)):
-        assert all(isinstance(one, Upsert) for one in batch)
+        assert all(isinstance(one, UpsertRow) for one in batch)
         await store.write(*batch)
 
     held = rows(store, 1)

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from local_cloud.tenant.core.faults import Fault
-from shared.adapters.flow_service.pages import OwnShare
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.flow_service.pages import NestedBudget
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.errors import Refused, Throttled, Unavailable
+from shared.errors import PlatformError, ServiceUnavailable, ThrottledError
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import ENVIRONMENT
 from tests.fakes.clock import ManualClock
@@ -47,9 +47,9 @@ async def test_a_cursor_that_leads_elsewhere_is_not_followed(app: Adapters) -> N
     app.world.tenant.calls.reset()
 
     for host in ("attacker.example", "attacker.westeurope.cloudapp.azure.com"):
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await app.flow_pages.workflows(environment, f"https://{host}/workflows")
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await app.flow_pages.flows(ENVIRONMENT, f"https://{host}/flows")
 
     assert app.world.tenant.calls.routes.total() == 0
@@ -61,7 +61,7 @@ async def test_a_cursor_that_has_expired_is_refused_with_400(app: Adapters) -> N
     first = await app.flow_pages.workflows(environment)
     app.world.tenant.faults.add(Fault(route="dataverse.list_workflows", status=400, code="0x8"))
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PlatformError) as caught:
         await app.flow_pages.workflows(environment, first.cursor)
 
     assert caught.value.status == 400
@@ -70,29 +70,29 @@ async def test_a_cursor_that_has_expired_is_refused_with_400(app: Adapters) -> N
 async def test_a_share_takes_from_the_whole_and_never_more_than_its_own() -> None:
     """Two of five calls: the other three are left for those who cannot wait."""
     clock, store = ManualClock(), MemoryStore()
-    whole = CallBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
-    own = CallBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))
-    share = OwnShare(own, whole)
+    whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
+    own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))
+    share = NestedBudget(own, whole)
 
     await share.take()
     await share.take()
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         await share.take()
     for _ in range(3):
         await whole.take()
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         await whole.take()
 
 
 async def test_a_pause_that_the_service_asks_for_stops_both() -> None:
     """The service is one and the same."""
     clock, store = ManualClock(), MemoryStore()
-    whole = CallBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
-    own = CallBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))
-    share = OwnShare(own, whole)
+    whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
+    own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))
+    share = NestedBudget(own, whole)
 
     await share.refused(MINUTE)
 
     for budget in (share, whole):
-        with pytest.raises(Throttled):
+        with pytest.raises(ThrottledError):
             await budget.take()

@@ -10,7 +10,7 @@ from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.functions_host.app_functions import Function, QueueTrigger
 from local_cloud.functions_host.queue_listener import ListenerLimits, QueueListener
-from local_cloud.functions_host.worker import Invocation, Outcome, Worker
+from local_cloud.functions_host.worker import Invocation, InvocationOutcome, Worker
 from local_cloud.service_bus.local_service_bus import LocalServiceBus
 from local_cloud.service_bus.queue_settings import QueueSettings
 from tests.contract.functions_host_process import until
@@ -23,11 +23,11 @@ class _GatedWorker(Worker):
         self.gate = asyncio.Event()
         self.bodies: list[str] = []
 
-    async def invoke(self, invocation: Invocation) -> Outcome:
+    async def invoke(self, invocation: Invocation) -> InvocationOutcome:
         """Note the body, wait, succeed."""
         self.bodies.append(invocation.data.string)
         await self.gate.wait()
-        return Outcome(succeeded=True)
+        return InvocationOutcome(succeeded=True)
 
 
 @contextlib.asynccontextmanager

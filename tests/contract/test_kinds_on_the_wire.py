@@ -8,7 +8,7 @@ from local_cloud.tenant.azure.reachability import FlowOrigin, find_refusal
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.adapters.azure.resource_manager import ResourceManager
-from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import rewrite, undo
 from shared.domain.network.firewall import Firewall
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
@@ -70,10 +70,10 @@ async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) ->
             before.text, is_json=kind.is_json, urls=urls, flow_ids={HTTP_FLOW: COPY_FLOW}
         )
 
-        await kind.write(caller, CallerValue(text=done.text, etag=before.etag))
+        await kind.write(caller, CallerContent(text=done.text, etag=before.etag))
         moved = await kind.read(caller)
         back = undo(moved.text, done.edits, signatures_in(before.text))
-        await kind.write(caller, CallerValue(text=back, etag=moved.etag))
+        await kind.write(caller, CallerContent(text=back, etag=moved.etag))
 
         assert moved.text == done.text != before.text
         assert (await kind.read(caller)).text == before.text

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.adapters.entra.identity import OperatorCredential
+from shared.adapters.entra.identity import ServiceAccountCredential
 from shared.adapters.flow_service import service as flow_service
-from shared.adapters.flow_service.access import FlowServiceAccess
-from shared.errors import Blocked
+from shared.adapters.flow_service.access import FlowServiceAccountFlows
+from shared.errors import JobBlocked
 from tests.contract.adapter_world import OPERATOR, Adapters, adapters
 from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
@@ -24,7 +24,7 @@ async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_proce
     app: Adapters,
 ) -> None:
     """The cache lies in Key Vault; without it a person has to sign in."""
-    with pytest.raises(Blocked) as caught:
+    with pytest.raises(JobBlocked) as caught:
         await app.flow_access.operator_id()
     assert "sign-in" in caught.value.instruction
 
@@ -33,7 +33,7 @@ async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_proce
     assert await app.flow_access.operator_id() == MAKER
     kept = await app.secrets.read("https://kv-cmk.vault.azure.net", "operator-token-cache")
     assert "RefreshToken" in kept.value
-    next_process = OperatorCredential(OPERATOR, app.secrets)
+    next_process = ServiceAccountCredential(OPERATOR, app.secrets)
     assert await next_process.object_id() == MAKER
     assert (await next_process.get_token(flow_service.SCOPE)).token
 
@@ -44,25 +44,25 @@ async def test_a_sign_in_is_renewed_by_using_it_and_its_end_is_told(app: Adapter
     await app.flow_access.keep_signed_in()
 
     app.world.tenant.tokens.revoke_refresh_tokens()
-    next_process = FlowServiceAccess(
+    next_process = FlowServiceAccountFlows(
         app.flow_access._application,  # type: ignore[attr-defined]
         app.flow_access._as_operator,  # type: ignore[attr-defined]
-        OperatorCredential(OPERATOR, app.secrets),
+        ServiceAccountCredential(OPERATOR, app.secrets),
     )
     app.world.tenant.tokens.expire_all()
     kept = await app.secrets.read("https://kv-cmk.vault.azure.net", "operator-token-cache")
     without_access = json.loads(kept.value) | {"AccessToken": {}}
     await app.secrets.write(kept, json.dumps(without_access))
 
-    with pytest.raises(Blocked) as caught:
+    with pytest.raises(JobBlocked) as caught:
         await next_process.keep_signed_in()
     assert caught.value.code == "operator_sign_in"
 
 
 async def test_an_operator_who_signs_in_later_is_found(app: Adapters) -> None:
     """A process that found nobody looks into Key Vault again."""
-    waiting = OperatorCredential(OPERATOR, app.secrets)
-    with pytest.raises(Blocked):
+    waiting = ServiceAccountCredential(OPERATOR, app.secrets)
+    with pytest.raises(JobBlocked):
         await waiting.get_token(flow_service.SCOPE)
 
     await app.sign_in()
@@ -76,8 +76,8 @@ async def test_a_sign_in_that_was_revoked_blocks(app: Adapters) -> None:
     await app.sign_in()
     app.world.tenant.tokens._refresh_tokens.clear()
 
-    with pytest.raises(Blocked):
-        await OperatorCredential(OPERATOR, app.secrets).get_token(
+    with pytest.raises(JobBlocked):
+        await ServiceAccountCredential(OPERATOR, app.secrets).get_token(
             "https://service.powerapps.com/.default"
         )
 

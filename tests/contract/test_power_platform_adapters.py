@@ -9,7 +9,7 @@ import pytest
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from shared.adapters.flow_service.wire import FlowEntity
 from shared.domain.flow import FlowState
-from shared.errors import AlreadyExists, NotFound, Throttled, Unavailable
+from shared.errors import AlreadyExists, NotFound, ServiceUnavailable, ThrottledError
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.drafted_flow import draft
 from tests.contract.tenant_world import (
@@ -52,12 +52,12 @@ async def test_faults_of_the_platform_are_transient(app: Adapters) -> None:
     assert await app.flow_reports.list_flows(ENVIRONMENT)
 
     faults.add(Fault(route="flow_service.*", status=503, times=2))
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await app.flow_reports.list_flows(ENVIRONMENT)
 
     faults.add(Fault(route="dataverse.*", kind=FaultKind.DROP_AFTER))
     environment = await app.environment()
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await app.workflows.create(environment, draft(app))
     with pytest.raises(AlreadyExists):
         await app.workflows.create(environment, draft(app))
@@ -69,7 +69,7 @@ async def test_too_many_calls_are_throttled_with_a_wait(app: Adapters) -> None:
     await app.world.control("PUT", "/budgets", budget)
     await app.flow_reports.list_flows(ENVIRONMENT)
 
-    with pytest.raises(Throttled) as caught:
+    with pytest.raises(ThrottledError) as caught:
         await app.flow_reports.list_flows(ENVIRONMENT)
 
     assert caught.value.retry_after is not None
@@ -79,7 +79,7 @@ async def test_a_host_that_the_network_refuses_is_unavailable(app: Adapters) -> 
     """A tunnel that does not lead there is no answer."""
     other = replace(await app.environment(), dataverse_url="https://elsewhere.example")
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await app.workflows.get(other, HTTP_FLOW)
 
 

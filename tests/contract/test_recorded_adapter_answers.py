@@ -11,8 +11,8 @@ from shared.adapters.flow_service.access import PermissionEntity
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity
 from shared.adapters.http.wire import Wire, read_wire
 from shared.adapters.power_platform.admin import EnvironmentEntity
-from shared.domain.environment import LinkStatus
-from shared.domain.flow import Run
+from shared.domain.environment import PolicyLinkStatus
+from shared.domain.flow import FlowRun
 from shared.domain.network.service_tags import read_service_tags
 
 pytestmark = [
@@ -60,7 +60,7 @@ def test_every_recorded_environment_reads() -> None:
 
     links = [environment.policy for environment in environments if environment.policy]
     assert links
-    assert {link.status for link in links} == {LinkStatus.LINKED}
+    assert {link.status for link in links} == {PolicyLinkStatus.LINKED}
     assert all(link.policy_id.startswith("/subscriptions/") for link in links)
     assert any(environment.region for environment in environments)
     assert any(environment.dataverse_url for environment in environments)
@@ -84,7 +84,7 @@ def test_every_recorded_flow_reads() -> None:
 
 def test_every_recorded_run_reads() -> None:
     """With the id of the trigger URL, where the run shows its content."""
-    runs: list[Run] = [run.to_domain() for run in read_all(RunEntity, RUNS, 5)]
+    runs: list[FlowRun] = [run.to_domain() for run in read_all(RunEntity, RUNS, 5)]
 
     assert all(run.started.tzinfo for run in runs)
     assert any(run.trigger_url_id for run in runs)

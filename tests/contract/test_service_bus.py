@@ -16,20 +16,20 @@ from azure.servicebus.exceptions import MessageLockLostError, ServiceBusError
 
 from local_cloud.service_bus import LocalServiceBus
 from local_cloud.service_bus.queue_messages import QueueCounts
-from local_cloud.tenant.core.clock import Clock
+from local_cloud.tenant.core.clock import SimulatedClock
 from tests.contract.service_bus_wire import EMPTY, LOCK_SECONDS, WIRED_QUEUES, Wire, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
-def clock() -> Clock:
+def clock() -> SimulatedClock:
     """The broker's clock, ahead of the SDK's when a test moves it."""
-    return Clock()
+    return SimulatedClock()
 
 
 @pytest.fixture(scope="module")
-def bus(clock: Clock) -> Iterator[LocalServiceBus]:
+def bus(clock: SimulatedClock) -> Iterator[LocalServiceBus]:
     with LocalServiceBus(WIRED_QUEUES, clock=clock.now) as bus:
         clock.on_advance(bus.clock_moved)
         yield bus
@@ -154,7 +154,9 @@ async def test_a_dead_letter_tells_why_and_keeps_its_properties(wire: Wire) -> N
     assert wire.counts() == EMPTY
 
 
-async def test_a_lost_lock_is_refused_and_the_message_comes_again(wire: Wire, clock: Clock) -> None:
+async def test_a_lost_lock_is_refused_and_the_message_comes_again(
+    wire: Wire, clock: SimulatedClock
+) -> None:
     """The broker decides: the SDK's own clock still holds the lock for good."""
     await wire.send("a")
     message = await wire.receive_one()
@@ -166,7 +168,7 @@ async def test_a_lost_lock_is_refused_and_the_message_comes_again(wire: Wire, cl
     assert (await wire.receive_one()).delivery_count == 1
 
 
-async def test_a_renewed_lock_holds_on(wire: Wire, clock: Clock) -> None:
+async def test_a_renewed_lock_holds_on(wire: Wire, clock: SimulatedClock) -> None:
     """A renewal moves the end of the lock, for the broker and for the SDK."""
     await wire.send("a")
     message = await wire.receive_one()
@@ -182,7 +184,7 @@ async def test_a_renewed_lock_holds_on(wire: Wire, clock: Clock) -> None:
     assert wire.counts() == EMPTY
 
 
-async def test_a_renewal_after_the_end_is_refused(wire: Wire, clock: Clock) -> None:
+async def test_a_renewal_after_the_end_is_refused(wire: Wire, clock: SimulatedClock) -> None:
     """What is lost cannot be renewed."""
     await wire.send("a")
     message = await wire.receive_one()
@@ -192,7 +194,7 @@ async def test_a_renewal_after_the_end_is_refused(wire: Wire, clock: Clock) -> N
         await wire.receiver.renew_message_lock(message)
 
 
-async def test_a_duplicate_is_accepted_and_dropped(wire: Wire, clock: Clock) -> None:
+async def test_a_duplicate_is_accepted_and_dropped(wire: Wire, clock: SimulatedClock) -> None:
     """One MessageId counts once in the window, in any way of sending; then it is new again."""
     for _ in range(2):
         await wire.sender.send_messages(ServiceBusMessage("a", message_id="1"))
@@ -206,7 +208,7 @@ async def test_a_duplicate_is_accepted_and_dropped(wire: Wire, clock: Clock) -> 
     assert wire.counts().active == 2
 
 
-async def test_a_scheduled_message_comes_in_its_time(wire: Wire, clock: Clock) -> None:
+async def test_a_scheduled_message_comes_in_its_time(wire: Wire, clock: SimulatedClock) -> None:
     """Until then a peek shows it and a receiver does not get it."""
     due = clock.now() + timedelta(days=7)
 
@@ -223,7 +225,7 @@ async def test_a_scheduled_message_comes_in_its_time(wire: Wire, clock: Clock) -
     assert text(received) == "later"
 
 
-async def test_a_message_can_carry_its_own_schedule(wire: Wire, clock: Clock) -> None:
+async def test_a_message_can_carry_its_own_schedule(wire: Wire, clock: SimulatedClock) -> None:
     """The annotation on a message that is simply sent works as scheduling does."""
     due = clock.now() + timedelta(hours=1)
     await wire.sender.send_messages(ServiceBusMessage("later", scheduled_enqueue_time_utc=due))
@@ -234,7 +236,7 @@ async def test_a_message_can_carry_its_own_schedule(wire: Wire, clock: Clock) ->
     assert text(await wire.receive_one()) == "later"
 
 
-async def test_a_cancelled_message_never_comes(wire: Wire, clock: Clock) -> None:
+async def test_a_cancelled_message_never_comes(wire: Wire, clock: SimulatedClock) -> None:
     """Cancelling by number removes it; doing so twice is an error."""
     due = clock.now() + timedelta(hours=1)
     numbers = await wire.sender.schedule_messages([ServiceBusMessage(b) for b in "ab"], due)
@@ -259,7 +261,7 @@ async def test_a_peek_shows_messages_and_locks_none(wire: Wire) -> None:
     assert wire.counts().locked == 1
 
 
-async def test_an_expired_message_is_dead_lettered(wire: Wire, clock: Clock) -> None:
+async def test_an_expired_message_is_dead_lettered(wire: Wire, clock: SimulatedClock) -> None:
     """The sender's time to live is honoured; this queue keeps what has expired."""
     message = ServiceBusMessage("a", time_to_live=timedelta(minutes=5))
     await wire.sender.send_messages(message)

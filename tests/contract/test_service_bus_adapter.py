@@ -11,8 +11,8 @@ from azure.servicebus import ServiceBusReceivedMessage
 from local_cloud.service_bus import LocalServiceBus
 from local_cloud.service_bus.queue_settings import QueueSettings
 from shared.adapters.bus.service_bus import ServiceBusMessages, client_by_connection_string
-from shared.errors import Unavailable
-from shared.ports import OutgoingMessage
+from shared.errors import ServiceUnavailable
+from shared.ports import QueueMessage
 
 QUEUES = [
     QueueSettings(name=name, duplicate_detection_window=timedelta(minutes=10))
@@ -35,11 +35,9 @@ async def messages(bus: LocalServiceBus) -> AsyncIterator[ServiceBusMessages]:
     await adapter.close()
 
 
-def message(
-    number: int, *, queue: str = "flow-jobs", due: datetime | None = None
-) -> OutgoingMessage:
+def message(number: int, *, queue: str = "flow-jobs", due: datetime | None = None) -> QueueMessage:
     """Return a message of our own."""
-    return OutgoingMessage(
+    return QueueMessage(
         queue=queue,
         message_id=f"job-1/copying/{number}",
         body={"job": "job-1", "name": "ä"},
@@ -78,7 +76,7 @@ async def test_more_than_one_transfer_holds_is_sent_in_several(
 ) -> None:
     """Two hundred messages of 4 KiB do not fit into one."""
     many = [
-        OutgoingMessage(queue="flow-jobs", message_id=str(n), body={"text": "x" * 4000})
+        QueueMessage(queue="flow-jobs", message_id=str(n), body={"text": "x" * 4000})
         for n in range(200)
     ]
 
@@ -113,7 +111,7 @@ async def test_a_broker_that_is_gone_is_unavailable() -> None:
         await used.send(message(1))
 
     for adapter in (used, unused):
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await adapter.send(message(2))
         await adapter.close()
     gc.collect()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.azure.service_tags import DownloadedServiceTags
-from shared.errors import Blocked
+from shared.errors import JobBlocked
 from shared.reason import Reason
 
 WEST = "PowerPlatformPlex.WestEurope"
@@ -43,7 +43,7 @@ async def test_a_file_that_is_no_list_blocks_with_what_to_do(
     if content is not None:
         path.write_text(content)
 
-    with pytest.raises(Blocked) as caught:
+    with pytest.raises(JobBlocked) as caught:
         await DownloadedServiceTags(path).published()
 
     assert caught.value.code == Reason.SERVICE_TAGS

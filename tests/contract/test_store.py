@@ -16,7 +16,17 @@ from shared.adapters.state.sqlite_store import SqliteStore
 from shared.adapters.state.store_clock import StoreClock
 from shared.adapters.state.table_store import TableStore
 from shared.errors import AlreadyExists, Conflict, NotFound
-from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
+from shared.ports import (
+    Condition,
+    DeleteRow,
+    InsertRow,
+    Operation,
+    ReplaceRow,
+    Scalar,
+    Store,
+    StoreRow,
+    UpsertRow,
+)
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 
@@ -53,14 +63,14 @@ def azurite() -> str:
     return connection
 
 
-def row(key: str = "k", partition: str = "p", **columns: Scalar) -> Row:
+def row(key: str = "k", partition: str = "p", **columns: Scalar) -> StoreRow:
     """Return a row that was never stored."""
     return with_columns(columns, key, partition)
 
 
-def with_columns(columns: Mapping[str, Scalar], key: str = "k", partition: str = "p") -> Row:
+def with_columns(columns: Mapping[str, Scalar], key: str = "k", partition: str = "p") -> StoreRow:
     """Return a row whose columns have names that only a mapping can hold."""
-    return Row(table=JOBS, partition=partition, key=key, columns=columns)
+    return StoreRow(table=JOBS, partition=partition, key=key, columns=columns)
 
 
 async def keys(store: Store, *where: Condition, partition: str | None = None) -> list[str]:
@@ -78,7 +88,7 @@ async def test_a_stored_row_reads_back_with_its_types(store: Store) -> None:
         "yes": True,
     }
 
-    [stored] = await store.write(Insert(with_columns(columns)))
+    [stored] = await store.write(InsertRow(with_columns(columns)))
 
     found = await store.get(JOBS, "p", "k")
     assert found == stored
@@ -96,10 +106,10 @@ async def test_a_row_that_was_never_stored_is_none(store: Store) -> None:
 
 async def test_a_second_insert_is_refused(store: Store) -> None:
     """An insert never overwrites."""
-    await store.write(Insert(row(n=1)))
+    await store.write(InsertRow(row(n=1)))
 
     with pytest.raises(AlreadyExists):
-        await store.write(Insert(row(n=2)))
+        await store.write(InsertRow(row(n=2)))
 
     found = await store.get(JOBS, "p", "k")
     assert found is not None
@@ -108,11 +118,11 @@ async def test_a_second_insert_is_refused(store: Store) -> None:
 
 async def test_a_replace_needs_the_present_etag(store: Store) -> None:
     """Of two writers who read the same row one wins."""
-    [first] = await store.write(Insert(row(n=1)))
-    [second] = await store.write(Replace(replace(first, columns={"n": 2})))
+    [first] = await store.write(InsertRow(row(n=1)))
+    [second] = await store.write(ReplaceRow(replace(first, columns={"n": 2})))
 
     with pytest.raises(Conflict):
-        await store.write(Replace(replace(first, columns={"n": 3})))
+        await store.write(ReplaceRow(replace(first, columns={"n": 3})))
 
     assert second.etag != first.etag
     assert await store.get(JOBS, "p", "k") == second
@@ -120,9 +130,9 @@ async def test_a_replace_needs_the_present_etag(store: Store) -> None:
 
 async def test_a_replace_takes_away_columns_that_it_does_not_name(store: Store) -> None:
     """A replaced row is the new row, not a mixture."""
-    [first] = await store.write(Insert(row(old=1)))
+    [first] = await store.write(InsertRow(row(old=1)))
 
-    await store.write(Replace(replace(first, columns={"new": 1})))
+    await store.write(ReplaceRow(replace(first, columns={"new": 1})))
 
     found = await store.get(JOBS, "p", "k")
     assert found is not None
@@ -131,27 +141,27 @@ async def test_a_replace_takes_away_columns_that_it_does_not_name(store: Store) 
 
 async def test_a_replace_of_a_row_that_is_gone_is_a_conflict(store: Store) -> None:
     """A late writer does not bring back what was deleted."""
-    [first] = await store.write(Insert(row()))
-    await store.write(Delete(first))
+    [first] = await store.write(InsertRow(row()))
+    await store.write(DeleteRow(first))
 
     with pytest.raises(Conflict):
-        await store.write(Replace(first))
+        await store.write(ReplaceRow(first))
 
 
 async def test_an_etag_never_comes_back(store: Store) -> None:
     """A row stored anew does not take a write meant for the one before."""
-    [first] = await store.write(Insert(row(n=1)))
-    await store.write(Delete(first))
-    await store.write(Insert(row(n=1)))
+    [first] = await store.write(InsertRow(row(n=1)))
+    await store.write(DeleteRow(first))
+    await store.write(InsertRow(row(n=1)))
 
     with pytest.raises(Conflict):
-        await store.write(Replace(first))
+        await store.write(ReplaceRow(first))
 
 
 async def test_an_upsert_stores_over_anything(store: Store) -> None:
     """It creates, and it overwrites without asking."""
-    await store.write(Upsert(row(n=1)))
-    await store.write(Upsert(row(m=2)))
+    await store.write(UpsertRow(row(n=1)))
+    await store.write(UpsertRow(row(m=2)))
 
     found = await store.get(JOBS, "p", "k")
     assert found is not None
@@ -160,31 +170,31 @@ async def test_an_upsert_stores_over_anything(store: Store) -> None:
 
 async def test_a_delete_tells_changed_from_gone(store: Store) -> None:
     """A wrong ETag is a conflict, no row is not found, no ETag takes any."""
-    [first] = await store.write(Insert(row(n=1)))
-    await store.write(Upsert(row(n=2)))
+    [first] = await store.write(InsertRow(row(n=1)))
+    await store.write(UpsertRow(row(n=2)))
 
     with pytest.raises(Conflict):
-        await store.write(Delete(first))
-    await store.write(Delete(replace(first, etag=None)))
+        await store.write(DeleteRow(first))
+    await store.write(DeleteRow(replace(first, etag=None)))
     with pytest.raises(NotFound):
-        await store.write(Delete(replace(first, etag=None)))
+        await store.write(DeleteRow(replace(first, etag=None)))
 
 
 async def test_a_batch_is_done_whole_or_not_at_all(store: Store) -> None:
     """One refused operation undoes its fellows."""
-    await store.write(Insert(row("b")))
+    await store.write(InsertRow(row("b")))
 
     with pytest.raises(AlreadyExists):
-        await store.write(Insert(row("a")), Upsert(row("c")), Insert(row("b")))
+        await store.write(InsertRow(row("a")), UpsertRow(row("c")), InsertRow(row("b")))
 
     assert await keys(store) == ["b"]
 
 
 async def test_a_batch_returns_its_rows_in_order(store: Store) -> None:
     """Each row comes back with the ETag under which it can be replaced."""
-    written = await store.write(*(Insert(row(f"{n:03}")) for n in range(100)))
+    written = await store.write(*(InsertRow(row(f"{n:03}")) for n in range(100)))
 
-    again = await store.write(*(Replace(done) for done in written))
+    again = await store.write(*(ReplaceRow(done) for done in written))
 
     assert [done.key for done in again] == [f"{n:03}" for n in range(100)]
 
@@ -194,7 +204,7 @@ async def test_a_query_yields_rows_in_order_of_partition_and_key(store: Store) -
     for partition in ("q", "p"):
         for start in range(0, 700, 100):
             await store.write(
-                *(Insert(row(f"{n:04}", partition)) for n in range(start, start + 100))
+                *(InsertRow(row(f"{n:04}", partition)) for n in range(start, start + 100))
             )
 
     found = [(r.partition, r.key) async for r in store.query(JOBS)]
@@ -205,8 +215,8 @@ async def test_a_query_yields_rows_in_order_of_partition_and_key(store: Store) -
 
 async def test_a_query_ends_before_a_key(store: Store) -> None:
     """That key and all after it are left out, and so are other partitions and what does not fit."""
-    await store.write(*(Insert(row(f"{n:04}", n=n % 2)) for n in range(10)))
-    await store.write(Insert(row("0001", "q", n=0)))
+    await store.write(*(InsertRow(row(f"{n:04}", n=n % 2)) for n in range(10)))
+    await store.write(InsertRow(row("0001", "q", n=0)))
     even = [Condition("n", "eq", 0)]
 
     found = [one.key async for one in store.query(JOBS, "p", where=even, before="0004")]
@@ -230,7 +240,7 @@ async def test_conditions_compare_text_numbers_and_truth(
 ) -> None:
     """Each comparison means the same for text and for numbers."""
     for n, key in enumerate("abc"):
-        await store.write(Insert(row(key, n=n, due=f"2026-01-0{n + 1}", mid=n == 1)))
+        await store.write(InsertRow(row(key, n=n, due=f"2026-01-0{n + 1}", mid=n == 1)))
 
     by_number = await keys(store, Condition("n", op, 1))
     by_text = await keys(store, Condition("due", op, "2026-01-02"), partition="p")
@@ -242,7 +252,9 @@ async def test_conditions_compare_text_numbers_and_truth(
 async def test_all_conditions_must_hold(store: Store) -> None:
     """Several conditions narrow each other, and a text with a quote is only a text."""
     await store.write(
-        Insert(row("a", n=1, s="it's")), Insert(row("b", n=2, s="it's")), Insert(row("c", n=2))
+        InsertRow(row("a", n=1, s="it's")),
+        InsertRow(row("b", n=2, s="it's")),
+        InsertRow(row("c", n=2)),
     )
 
     assert await keys(store, Condition("n", "ge", 2), Condition("s", "eq", "it's")) == ["b"]
@@ -250,14 +262,14 @@ async def test_all_conditions_must_hold(store: Store) -> None:
 
 async def test_a_row_without_the_column_fits_no_condition(store: Store) -> None:
     """A missing column is neither equal nor unequal."""
-    await store.write(Insert(row("a")), Insert(row("b", n=5)))
+    await store.write(InsertRow(row("a")), InsertRow(row("b", n=5)))
 
     assert await keys(store, Condition("n", "ne", 4)) == ["b"]
 
 
 async def test_tables_are_apart(store: Store) -> None:
     """A row of one table is not seen in another."""
-    await store.write(Insert(row()))
+    await store.write(InsertRow(row()))
 
     assert await store.get(PLANS, "p", "k") is None
     assert [found async for found in store.query(PLANS)] == []
@@ -281,19 +293,19 @@ async def test_tables_are_apart(store: Store) -> None:
         with_columns({f"c{n}": 1 for n in range(253)}),
         with_columns({"not-a-name": 1}),
         row(RowKey="x"),
-        Row(table="no_table", partition="p", key="k", columns={}),
+        StoreRow(table="no_table", partition="p", key="k", columns={}),
     ],
     ids=lambda bad: f"{ascii(bad.key)[:8]}-{len(bad.columns)}",
 )
-async def test_what_tables_refuse_is_refused(store: Store, bad: Row) -> None:
+async def test_what_tables_refuse_is_refused(store: Store, bad: StoreRow) -> None:
     """A row that Azure Tables would not take is taken nowhere."""
     with pytest.raises(ValueError, match=r"."):
-        await store.write(Upsert(bad))
+        await store.write(UpsertRow(bad))
 
 
 async def test_the_largest_row_is_taken(store: Store) -> None:
     """Text of 64 KiB fits."""
-    await store.write(Insert(row(text="x" * 32_768, faces="😀" * 16_384)))
+    await store.write(InsertRow(row(text="x" * 32_768, faces="😀" * 16_384)))
 
     found = await store.get(JOBS, "p", "k")
     assert found is not None
@@ -304,11 +316,11 @@ async def test_batches_that_tables_refuse_are_refused(store: Store) -> None:
     """No rows, too many, two partitions, two tables, one row twice, a replace of a new row."""
     batches: list[list[Operation]] = [
         [],
-        [Upsert(row(f"{n}")) for n in range(101)],
-        [Upsert(row("a", "p")), Upsert(row("b", "q"))],
-        [Upsert(row("a")), Upsert(replace(row("b"), table=PLANS))],
-        [Upsert(row("a")), Delete(row("a"))],
-        [Replace(row("a"))],
+        [UpsertRow(row(f"{n}")) for n in range(101)],
+        [UpsertRow(row("a", "p")), UpsertRow(row("b", "q"))],
+        [UpsertRow(row("a")), UpsertRow(replace(row("b"), table=PLANS))],
+        [UpsertRow(row("a")), DeleteRow(row("a"))],
+        [ReplaceRow(row("a"))],
     ]
 
     for batch in batches:
@@ -318,7 +330,7 @@ async def test_batches_that_tables_refuse_are_refused(store: Store) -> None:
 
 async def test_of_many_writers_at_once_one_wins_each_round(store: Store) -> None:
     """A counter that is read and replaced with its ETag loses no step."""
-    await store.write(Insert(row(n=0)))
+    await store.write(InsertRow(row(n=0)))
 
     async def step() -> int:
         lost = 0
@@ -327,7 +339,7 @@ async def test_of_many_writers_at_once_one_wins_each_round(store: Store) -> None
             assert found is not None
             try:
                 await store.write(
-                    Replace(replace(found, columns={"n": int(found.columns["n"]) + 1}))
+                    ReplaceRow(replace(found, columns={"n": int(found.columns["n"]) + 1}))
                 )
             except Conflict:
                 lost += 1
@@ -347,7 +359,7 @@ async def test_a_batch_of_more_than_4_mib_is_refused(store: Store) -> None:
     rows = [with_columns(columns, key=f"k{number}") for number in range(10)]
 
     with pytest.raises(ValueError, match="4 MiB"):
-        await store.write(*map(Upsert, rows))
+        await store.write(*map(UpsertRow, rows))
 
     assert await keys(store) == []
 
@@ -367,12 +379,12 @@ async def test_every_answer_of_a_storage_account_tells_the_time() -> None:
                 await ask(TableStore(service))
         return clock.now()
 
-    async def listed(store: Store) -> list[Row]:
+    async def listed(store: Store) -> list[StoreRow]:
         return [one async for one in store.query(JOBS)]
 
     asked: list[Callable[[Store], Awaitable[object]]] = [
-        lambda store: store.write(Upsert(row("time"))),
-        lambda store: store.write(Insert(row("time"))),
+        lambda store: store.write(UpsertRow(row("time"))),
+        lambda store: store.write(InsertRow(row("time"))),
         lambda store: store.get(JOBS, "p", "time"),
         lambda store: store.get(JOBS, "p", "nothing"),
         listed,

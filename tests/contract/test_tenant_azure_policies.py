@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.environments.environment import Environment, LinkStatus, PolicyLink
+from local_cloud.tenant.environments.environment import (
+    LinkStatus,
+    SimulatedEnvironment,
+    SimulatedPolicyLink,
+)
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from tests.contract.azure_world import (
     GROUP_ID,
@@ -40,10 +44,10 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 def link(world: AzureWorld, policy_id: str) -> None:
     """Put an environment on a policy, whose id is spelled in another case."""
-    environment = Environment(
+    environment = SimulatedEnvironment(
         id="e1", display_name="Sales", created=world.tenant.clock.now(), org_host=None
     )
-    environment.policy = PolicyLink(
+    environment.policy = SimulatedPolicyLink(
         policy_id="p1",
         location="europe",
         id=policy_id.upper(),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.environments.flow import Role
+from local_cloud.tenant.environments.flow import SimulatedRole
 from local_cloud.tenant.serving.services import SERVICES
 from tests.contract.tenant_world import (
     ADMIN,
@@ -108,7 +108,7 @@ async def test_of_a_solution_a_list_tells_only_if_asked(world: TenantWorld) -> N
 
 async def test_makers_search_what_is_theirs_and_what_is_shared(world: TenantWorld) -> None:
     """A flow that its owner shares is the owner's, and shared; with the others it is shared."""
-    world.environment.flows[DAILY_FLOW].roles[UNLICENSED] = Role.CAN_VIEW
+    world.environment.flows[DAILY_FLOW].roles[UNLICENSED] = SimulatedRole.CAN_VIEW
 
     async def found(who: str, search: str = "") -> set[str]:
         query = {"include": "includeSolutionCloudFlows"}

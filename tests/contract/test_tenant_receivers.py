@@ -17,11 +17,11 @@ from shared.adapters.channels.event import cloud_event
 from shared.adapters.channels.teams import card
 from shared.adapters.entra.identity import application_credential
 from shared.adapters.system_clock import SystemClock
-from shared.bootstrap.core_services import Ground
+from shared.bootstrap.core_services import CoreServices
 from shared.bootstrap.notification_channels import build_channels
-from shared.circuit_breakers import Circuits
+from shared.circuit_breakers import CircuitBreakers
 from shared.domain.plans.notification import Notification
-from shared.domain.plans.pending_actions import Cause, Waiting
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.settings import Settings
 from shared.tables import Tables
 from tests.contract.adapter_world import Adapters, adapters, description
@@ -39,8 +39,8 @@ CHANNEL = (
 NOTIFICATION = Notification(
     id="cause-0",
     correlation="cause",
-    waiting=Waiting(
-        cause=Cause.FLOW,
+    waiting=PendingAction(
+        cause=PendingActionKind.FLOW,
         code="owner",
         count=2,
         environment_name="Finance",
@@ -89,9 +89,9 @@ async def test_every_channel_is_taken_at_its_word(platform: Adapters) -> None:
     async with AsyncExitStack() as closing:
         credential = application_credential(APP_CLIENT)
         closing.push_async_callback(credential.close)
-        ground = Ground(
+        ground = CoreServices(
             settings=settings, closing=closing, credential=credential, clock=clock, store=store,
-            circuits=Circuits(Tables(store), clock, settings), http=platform.http,
+            circuits=CircuitBreakers(Tables(store), clock, settings), http=platform.http,
         )  # fmt: skip
         for channel in build_channels(ground) * 2:
             # Whoever receives it wants it fresh.

@@ -5,7 +5,7 @@ import json
 from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
-from local_cloud.tenant.core.events import QueueMessage
+from local_cloud.tenant.core.events import SimulatedQueueMessage
 from local_cloud.tenant.serving.service_bus import ServiceBusPublisher
 from tests.contract.tenant_world import TenantWorld, tenant_world
 
@@ -56,7 +56,7 @@ async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
 
 async def test_what_is_sent_twice_with_one_id_arrives_once() -> None:
     """The message id is the event's, so duplicate detection works on it."""
-    message = QueueMessage(queue="policy-events", body="{}", message_id="event-1")
+    message = SimulatedQueueMessage(queue="policy-events", body="{}", message_id="event-1")
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
         async with ServiceBusPublisher(bus.connection_string) as publisher:
             await publisher(message)

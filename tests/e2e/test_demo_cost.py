@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from local_cloud.demo.call_log import Account
-from local_cloud.demo.flow_results import Outcome
-from local_cloud.demo.platform_requests import CallMeter
+from local_cloud.demo.call_log import TrafficCallLog
+from local_cloud.demo.flow_results import DemoResult
+from local_cloud.demo.platform_requests import RequestMeter
 from local_cloud.demo.report import Report, print_summary, read_documented, write_reports
 from local_cloud.tenant.core.profiles import Profile
 from tests.e2e.test_demo_judgement import RETIRED
@@ -19,10 +19,10 @@ from tests.e2e.test_demo_wording import CountingTenant
 
 def report(profile: Profile, *, waits: int, documented: dict[str, Any]) -> Report:
     """A report of a demo with one flow."""
-    meter = CallMeter(CountingTenant(), parts={"all of it": Counter(dataverse=10 * waits)})  # type: ignore[arg-type]
+    meter = RequestMeter(CountingTenant(), parts={"all of it": Counter(dataverse=10 * waits)})  # type: ignore[arg-type]
     return Report(
-        outcome=Outcome(flows=[RETIRED], waits=waits),
-        account=Account(),
+        outcome=DemoResult(flows=[RETIRED], waits=waits),
+        account=TrafficCallLog(),
         meter=meter,
         seconds=float(waits),
         notes=[],

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from local_cloud.demo.call_log import Account, Call
+from local_cloud.demo.call_log import LoggedCall, TrafficCallLog
 from local_cloud.demo.flow_results import (
-    FlowEnd,
+    FlowResult,
     differences,
     left_off,
     other_ownership,
@@ -19,7 +19,7 @@ from local_cloud.demo.run import EXPECTED_ENDS
 from local_cloud.demo.tenant import ENVIRONMENTS
 from local_cloud.demo.traffic import USER_AGENT
 
-RETIRED = FlowEnd(
+RETIRED = FlowResult(
     action="copy",
     reasons=("http_trigger",),
     state="retired",
@@ -103,7 +103,7 @@ def test_a_call_is_lost_by_what_the_caller_saw_and_the_platform_noted(
     status: int, entries: list[dict[str, Any]], is_lost: bool
 ) -> None:
     """Accepted, exactly one run, and none of what it set going fails: else it is lost."""
-    account, call = Account(), Call(tracking_id="1", caller="shop")
+    account, call = TrafficCallLog(), LoggedCall(tracking_id="1", caller="shop")
     account.sent(call)
     call.status, call.is_over = status, True
 
@@ -114,7 +114,7 @@ def test_a_call_is_lost_by_what_the_caller_saw_and_the_platform_noted(
 
 def test_a_call_that_is_under_way_is_not_lost_yet() -> None:
     """What the platform noted after its end decides, not what was read before."""
-    account, call = Account(), Call(tracking_id="1", caller="shop")
+    account, call = TrafficCallLog(), LoggedCall(tracking_id="1", caller="shop")
     account.sent(call)
 
     account.noted([], 0, account.over())

@@ -3,7 +3,7 @@
 from typing import Any
 
 from local_cloud.demo.display_text import assessment_in_words, ends_in_words, plan_in_words
-from local_cloud.demo.platform_requests import REMEDIATING, CallMeter
+from local_cloud.demo.platform_requests import REMEDIATING, RequestMeter
 
 
 class CountingTenant:
@@ -52,7 +52,7 @@ def test_an_assessment_counts_each_flow_that_stays_once() -> None:
 async def test_calls_belong_to_the_part_in_which_they_were_made() -> None:
     """Those of the demo's people, of outside systems and of signing in do not count."""
     tenant = CountingTenant()
-    meter = CallMeter(tenant)  # type: ignore[arg-type]  # all that it calls
+    meter = RequestMeter(tenant)  # type: ignore[arg-type]  # all that it calls
 
     tenant.routes = {"bap.list": 2, "triggers.call": 7, "entra.token": 1}
     await meter.mark("planning")

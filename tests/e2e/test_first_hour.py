@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.apply_policy import LinkError, link
+from local_cloud.apply_policy import PolicyLinkError, link
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "first-hour.md").read_text()
@@ -149,8 +149,8 @@ def test_what_is_shown_is_looked_for_in_its_order() -> None:
 def test_linking_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The export lines, or a tenant that answers."""
     monkeypatch.delenv("LOCAL_TENANT", raising=False)
-    with pytest.raises(LinkError, match="paste the export lines"):
+    with pytest.raises(PolicyLinkError, match="paste the export lines"):
         link("environment", "policy")
     monkeypatch.setenv("LOCAL_TENANT", "http://127.0.0.1:9")
-    with pytest.raises(LinkError, match="is `make up` still running"):
+    with pytest.raises(PolicyLinkError, match="is `make up` still running"):
         link("environment", "policy")

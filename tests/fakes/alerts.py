@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from shared.domain.alert import Notice
+from shared.domain.alert import Alert
 
 
 @dataclass(slots=True)
 class NoticesTwin:
     """Keeps every notice."""
 
-    told: list[Notice] = field(default_factory=list)
+    told: list[Alert] = field(default_factory=list)
 
-    async def tell(self, notice: Notice) -> None:
+    async def tell(self, notice: Alert) -> None:
         """Keep it."""
         self.told.append(notice)

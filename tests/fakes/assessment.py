@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shared.domain.assessment.snapshots import CanvasApp, Connection
 from shared.domain.environment import Environment
-from shared.errors import NotFound, Unreadable
+from shared.errors import InvalidInput, NotFound
 from tests.fakes.tenant import TwinTeam, TwinUser
 from tests.fakes.test_world import World
 
@@ -51,7 +51,7 @@ class CanvasAppsTwin:
         for app in self._world.environment(environment_id).canvas_apps:
             if app.name == name:
                 if app.gap:
-                    raise Unreadable(app.gap)
+                    raise InvalidInput(app.gap)
                 return app
         raise NotFound(f"There is no app {name}")
 

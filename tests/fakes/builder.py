@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from shared.domain.environment import LinkStatus, PolicyLink
-from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
+from shared.domain.environment import PolicyLink, PolicyLinkStatus
+from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
 from tests.fakes import definition_builder as define
 from tests.fakes.definition_builder import Json
 from tests.fakes.definitions import properties_of
@@ -154,9 +154,9 @@ class Builder:
     def share(self, flow: TwinFlow, holder: TwinUser | TwinTeam, role: str = "CanEdit") -> None:
         """Share a flow of a solution, with the rights that stand for a role."""
         if isinstance(holder, TwinUser):
-            principal = Principal(table=USERS, id=holder.user_id)
+            principal = DataversePrincipal(table=USERS, id=holder.user_id)
         else:
-            principal = Principal(table=TEAMS, id=holder.team_id)
+            principal = DataversePrincipal(table=TEAMS, id=holder.team_id)
         flow.shares[principal] = rights_of(role)
 
     def solution(
@@ -274,7 +274,7 @@ class Builder:
         link = PolicyLink(
             policy_id=policy_id.lower(),
             system_id=f"/regions/europe/providers/Microsoft.PowerPlatform/enterprisePolicies/{system_id}",
-            status=LinkStatus.LINKED,
+            status=PolicyLinkStatus.LINKED,
         )
         put_sound_key(self.world, link.policy_id, link.system_id)
         self.environment.policy = link
@@ -286,7 +286,9 @@ class Builder:
     def unlink(self) -> None:
         """Begin to take the environment off its policy."""
         if self.environment.policy:
-            self.environment.policy = replace(self.environment.policy, status=LinkStatus.UNLINKING)
+            self.environment.policy = replace(
+                self.environment.policy, status=PolicyLinkStatus.UNLINKING
+            )
 
     def migrate(self, *, at_most: int | None = None) -> None:
         """Move flows under the key, `at_most` of them; migration ends with the last one."""

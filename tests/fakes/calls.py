@@ -3,23 +3,23 @@
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
-from shared.domain.request_demand import CallLine, Need, Turn
+from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueStatus
 
 
 class PlentyOfCalls:
-    """The port `CallBlocks` where nobody has to wait."""
+    """The port `RequestBudget` where nobody has to wait."""
 
-    def block(self, need: Need | None) -> AbstractAsyncContextManager[None]:
+    def block(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
         """Let the work begin."""
         return nullcontext()
 
     async def ready(self, calls: int = 1, *, is_urgent: bool = False) -> None:
         """Come back at once."""
 
-    async def line(self) -> CallLine:
+    async def line(self) -> RequestQueueStatus:
         """Return that nobody waits."""
-        return CallLine(row=("", "", ""), waiting=0, calls_per_minute=1_000)
+        return RequestQueueStatus(row=("", "", ""), waiting=0, calls_per_minute=1_000)
 
-    async def call_up(self, come: Callable[[Turn], Awaitable[bool]]) -> CallLine:
+    async def call_up(self, come: Callable[[QueuedJob], Awaitable[bool]]) -> RequestQueueStatus:
         """Call nobody."""
         return await self.line()

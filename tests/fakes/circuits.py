@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import fields, replace
 from typing import Any
 
-from shared.circuit_breakers import Circuits
+from shared.circuit_breakers import CircuitBreakers
 from shared.domain.environment import Environment
 from shared.settings import Settings
 from shared.tables import Tables
@@ -17,7 +17,7 @@ _OURS = {"clock", "store", "messages", "notices"}
 
 def with_circuits(ports: Ports, settings: Settings) -> Ports:
     """Return the same ports; each counts as a service of its own."""
-    circuits = Circuits(Tables(ports.store), ports.clock, settings)
+    circuits = CircuitBreakers(Tables(ports.store), ports.clock, settings)
     names = [one.name for one in fields(ports) if one.name not in _OURS]
     guarded: dict[str, Any] = {
         name: _Guarded(getattr(ports, name), circuits, name) for name in names
@@ -26,7 +26,7 @@ def with_circuits(ports: Ports, settings: Settings) -> Ports:
 
 
 class _Guarded:
-    def __init__(self, port: object, circuits: Circuits, name: str) -> None:
+    def __init__(self, port: object, circuits: CircuitBreakers, name: str) -> None:
         self._port = port
         self._circuits = circuits
         self._name = name

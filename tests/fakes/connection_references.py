@@ -10,7 +10,7 @@ from shared.domain.definitions.connection_reference import (
     ConnectionReferenceDraft,
 )
 from shared.domain.environment import Environment
-from shared.errors import AlreadyExists, NotFound, Refused
+from shared.errors import AlreadyExists, NotFound, PlatformError
 from tests.fakes.tenant import TwinEnvironment, TwinUser
 from tests.fakes.test_world import World
 
@@ -93,7 +93,7 @@ def _require_permission(
     connection = environment.connections.get(draft.connection_id)
     if connection and actor.user_id in {connection.owner_id, *connection.shared_with}:
         return
-    raise Refused(
+    raise PlatformError(
         f"The caller object id is '{actor.entra_id}'. Connection '{draft.connection_id}' to "
         f"'{draft.connector_id.rpartition('/')[2]}' cannot be used.",
         code="ConnectionAuthorizationFailed",

@@ -31,7 +31,7 @@ class Plan:
     #: 1: the first call; None: never, only count.
     at: int | None = None
     moment: Moment = Moment.BEFORE
-    #: What is raised: `Killed`, or an error that the product expects, such as `Unavailable`.
+    #: What is raised: `Killed`, or an error that the product expects, such as `ServiceUnavailable`.
     failure: Callable[[], BaseException] = Killed
     calls: int = 0
     has_struck: bool = False

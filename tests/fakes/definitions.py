@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.environments.flow_facts import (
     FlowFacts,
     InvalidDefinitionError,
@@ -16,7 +16,7 @@ from local_cloud.tenant.environments.flow_facts import (
     walk_actions,
 )
 from shared.domain.platform_errors import code_for
-from shared.errors import Refused
+from shared.errors import PlatformError
 
 #: The action that a built flow carries into its copies, so that tests know the family.
 LINEAGE = "Lineage"
@@ -41,21 +41,23 @@ def facts_of(client_data: str) -> FlowFacts:
 
 
 def require_valid(client_data: str) -> None:
-    """Raise `Refused` for a `clientdata` the flow service would not save."""
+    """Raise `PlatformError` for a `clientdata` the flow service would not save."""
     try:
         facts_of(client_data)
     except InvalidDefinitionError as error:
-        raise Refused(str(error), code="InvalidTemplate", status=400) from error
+        raise PlatformError(str(error), code="InvalidTemplate", status=400) from error
 
 
 @contextmanager
 def refused() -> Iterator[None]:
-    """Raise `Refused` for what the local cloud refuses, with the code that the adapters give it."""
+    """Raise `PlatformError` for what the local cloud refuses, with the code that the adapters give
+    it.
+    """
     try:
         yield
-    except PlatformError as error:
+    except SimulatedPlatformError as error:
         code = code_for(error.code, error.message)
-        raise Refused(error.message, code=code, status=error.status) from error
+        raise PlatformError(error.message, code=code, status=error.status) from error
 
 
 @lru_cache(maxsize=4096)

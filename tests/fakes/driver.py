@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.errors import ProductError, Transient
+from shared.errors import CmkflowError, TransientError
 from shared.ports import Store
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import Reason
@@ -111,7 +111,7 @@ class Driver:
         try:
             await self.plan.run(self.timer(self._services()))
         except BaseException as error:
-            if not (was_killed(error) or isinstance(error, Transient)):
+            if not (was_killed(error) or isinstance(error, TransientError)):
                 raise
         defects = [one for one in self.twins.notices.told if one.code == Reason.ROW_SKIPPED]
         assert not defects, "a timer met a defect"
@@ -137,7 +137,7 @@ class Driver:
             loses = self.unsettled > 0 and world.random.random() < self.unsettled
             try:
                 outcome = await messages.deliver_next(queue, handle, loses_settlement=loses)
-            except Transient:
+            except TransientError:
                 outcome = Delivery.NOT_SETTLED  # the trigger failed: the message comes again
             if outcome is not Delivery.NOTHING_DUE:
                 self.deliveries += 1
@@ -149,7 +149,7 @@ class Driver:
     async def _wake(self, pause: Pause) -> None:
         """What a delivery raises that nobody waits for any more is logged, and that is all."""
         error = await pause.wake()
-        if error and not isinstance(error, ProductError):
+        if error and not isinstance(error, CmkflowError):
             raise error
         self._restless_until = self.twins.world.clock.now() + SETTLES
         self.meanwhile()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
-from shared.domain.network.firewall import Access, Firewall
+from shared.domain.network.firewall import Firewall, RuleAction
 from tests.fakes.tenant import TwinFlow
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def refusing_firewall(world: World, flow: TwinFlow, host: str) -> str | None:
 def _lets_in(world: World, firewall: Firewall, address: IPv4Network | IPv6Network) -> bool:
     for rule in firewall.rules:
         if any(_covers(world, source.lower(), address) for source in rule.sources):
-            return rule.access is Access.ALLOW
-    return firewall.default is Access.ALLOW
+            return rule.access is RuleAction.ALLOW
+    return firewall.default is RuleAction.ALLOW
 
 
 def _covers(world: World, source: str, address: IPv4Network | IPv6Network) -> bool:

@@ -1,10 +1,10 @@
-"""Twin of the port `FlowAccess`: what only a co-owner may ask."""
+"""Twin of the port `FlowsAsServiceAccount`: what only a co-owner may ask."""
 
 from datetime import datetime
 
-from shared.domain.flow import FlowDetail, Permission
+from shared.domain.flow import FlowPermission, FlowServiceFlow
 from shared.domain.platform_errors import NO_CO_OWNER
-from shared.errors import Blocked, NotFound, Refused
+from shared.errors import JobBlocked, NotFound, PlatformError
 from tests.fakes.definitions import facts_of
 from tests.fakes.flow_reports import detail_of
 from tests.fakes.flow_service import refuse_while_migrating, require_published, trigger_url, turn_on
@@ -20,7 +20,7 @@ class FlowAccessTwin:
         """Act on `world` as its operator."""
         self._world = world
 
-    async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
+    async def permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
         """Return owners and co-owners."""
         flow = self._world.shown_flow(environment_id, flow_name)
         return permissions_of(self._world, flow)
@@ -45,7 +45,7 @@ class FlowAccessTwin:
                 flow.shares.pop(user_row(operator), None)
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL; raises `Refused` where the trigger has none.
+        """Return the trigger URL; raises `PlatformError` where the trigger has none.
 
         See platform.md#trigger-url-read.
         """
@@ -54,26 +54,28 @@ class FlowAccessTwin:
         if trigger != facts.trigger_name:
             raise NotFound(f"the flow {flow_name} has no trigger {trigger}")
         if not facts.has_callback_url:
-            raise Refused(
+            raise PlatformError(
                 f"The list callback url operation is blocked for triggers of type "
                 f"'{facts.trigger_type}'.",
                 code="ListCallbackUrlOperationBlocked",
                 status=400,
             )
         if not flow.was_ever_on and not self._world.assumptions.callback_url_before_activation:
-            raise Refused(
+            raise PlatformError(
                 f"The trigger '{trigger}' has no URL: the flow was never turned on.",
                 code="WorkflowTriggerIsNotEnabled",
                 status=400,
             )
         return trigger_url(self._world.environment(environment_id), flow)
 
-    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
-        """Return a flow as the operator sees it; raises `Refused` (403) if it is no co-owner."""
+    async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
+        """Return a flow as the operator sees it; raises `PlatformError` (403) if it is no
+        co-owner.
+        """
         return detail_of(self._world, self._own(environment_id, flow_name))
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the operator; raises `Refused` (403) if it is no co-owner."""
+        """Turn a flow on as the operator; raises `PlatformError` (403) if it is no co-owner."""
         self._own(environment_id, flow_name)
         flow = self._world.flow(environment_id, flow_name)
         refuse_while_migrating(self._world, self._world.served(environment_id))
@@ -92,7 +94,7 @@ class FlowAccessTwin:
         rights = now.shares.get(user_row(operator), frozenset())
         if "WriteAccess" in rights and self._world.assumptions.shares_let_people_ask:
             return flow
-        raise Refused(
+        raise PlatformError(
             f"The caller with object id '{operator.entra_id}' does not have permission for "
             f"connection '{flow_name}' under Api 'shared_logicflows'.",
             code=NO_CO_OWNER,
@@ -106,7 +108,7 @@ class FlowAccessTwin:
     async def keep_signed_in(self) -> datetime | None:
         """Renew its sign-in, unless the world has ended it."""
         if self._world.is_operator_signed_out:
-            raise Blocked(
+            raise JobBlocked(
                 "the operator is not signed in (invalid_grant)",
                 instruction="Sign the operator in again.",
                 code="operator_sign_in",

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from shared.domain.environment import Environment
-from shared.domain.flow import KnownFlow, ReportedFlow, Workflow
-from shared.ports import Page
+from shared.domain.flow import FlowListEntry, Workflow, WorkflowSummary
+from shared.ports import ResultPage
 from tests.fakes.flow_reports import FlowReportsTwin, page_of
 from tests.fakes.test_world import World
 from tests.fakes.workflows import WorkflowsTwin
@@ -21,11 +21,13 @@ class FlowPagesTwin:
         self._workflows = WorkflowsTwin(world)
         self._reports = FlowReportsTwin(world)
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
         """Return cloud flows as Dataverse has them."""
         return self._page([one async for one in self._workflows.list(environment)], cursor)
 
-    async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
+    async def known(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[WorkflowSummary]:
         """Return cloud flows as Dataverse has them, without their definitions."""
         return self._page([one.known async for one in self._workflows.list(environment)], cursor)
 
@@ -36,9 +38,9 @@ class FlowPagesTwin:
         rows = self._workflows.list(environment)
         return [one async for one in rows if one.workflow_id in workflow_ids]
 
-    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return flows as the flow service lists them."""
         return self._page(await self._reports.list_flows(environment_id), cursor)
 
-    def _page[T](self, items: list[T], cursor: str) -> Page[T]:
+    def _page[T](self, items: list[T], cursor: str) -> ResultPage[T]:
         return page_of(self._world, items, cursor, SIZE)

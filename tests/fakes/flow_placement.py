@@ -1,8 +1,8 @@
-"""Twin of the port `FlowPlacement`: flows are put into a solution, up to twenty a call."""
+"""Twin of the port `SolutionPlacement`: flows are put into a solution, up to twenty a call."""
 
 from collections.abc import Sequence
 
-from shared.errors import NotFound, Refused
+from shared.errors import NotFound, PlatformError
 from tests.fakes.flow_service import refuse_while_migrating, releasing
 from tests.fakes.test_world import World
 
@@ -22,7 +22,7 @@ class FlowPlacementTwin:
         environment = world.served(environment_id)
         refuse_while_migrating(world, environment)
         if len(flow_names) > _MOST:
-            raise Refused("too many flows", code="InvalidRequestContent", status=400)
+            raise PlatformError("too many flows", code="InvalidRequestContent", status=400)
         live = {flow.flow_name: flow for flow in environment.live_flows()}
         for name in flow_names:
             if name not in live:

@@ -6,17 +6,17 @@ from datetime import datetime
 
 from local_cloud.tenant.environments.flow import RUN_HISTORY
 from local_cloud.tenant.flows.saves import in_runtime_shape
-from shared.domain.flow import FailedAction, FlowDetail, ReportedFlow, Run
-from shared.errors import NotFound, Refused
-from shared.ports import Page
+from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow
+from shared.errors import NotFound, PlatformError
+from shared.ports import ResultPage
 from tests.fakes.flow_service import stays_on_microsoft_key
 from tests.fakes.tenant import TwinFlow, TwinRun
 from tests.fakes.test_world import World
 
 
-def detail_of(world: World, flow: TwinFlow) -> FlowDetail:
+def detail_of(world: World, flow: TwinFlow) -> FlowServiceFlow:
     """Return a flow as the flow service shows it to a co-owner."""
-    return FlowDetail(
+    return FlowServiceFlow(
         flow_name=flow.flow_name,
         display_name=flow.name,
         workflow_id=flow.workflow_id if flow.in_solution else None,
@@ -37,13 +37,13 @@ def _shown(world: World, client_data: str) -> str:
     return json.dumps(document)
 
 
-def page_of[T](world: World, items: list[T], cursor: str, size: int) -> Page[T]:
+def page_of[T](world: World, items: list[T], cursor: str, size: int) -> ResultPage[T]:
     """Return one page of a list; a cursor is a place in it."""
     if cursor and world.cursors_expired:
-        raise Refused("The paging cookie has expired.", code="0x80040216", status=400)
+        raise PlatformError("The paging cookie has expired.", code="0x80040216", status=400)
     start = int(cursor or 0)
     following = str(start + size) if start + size < len(items) else ""
-    return Page(items=tuple(items[start : start + size]), cursor=following)
+    return ResultPage(items=tuple(items[start : start + size]), cursor=following)
 
 
 class FlowReportsTwin:
@@ -55,7 +55,7 @@ class FlowReportsTwin:
 
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
-    ) -> Page[ReportedFlow]:
+    ) -> ResultPage[FlowListEntry]:
         """Return a page of the flows on Microsoft's key, or of those that stay there.
 
         See platform.md#microsoft-key-list.
@@ -70,12 +70,12 @@ class FlowReportsTwin:
         ]
         return page_of(self._world, flows, cursor, self._world.report_page)
 
-    async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
+    async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
         """Return every flow of the environment, lean, solution flows included."""
         shown = self._world.shown_flows(environment_id, in_list=True)
         return [self._reported(flow) for flow in shown]
 
-    async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
         shown = detail_of(self._world, self._world.shown_flow(environment_id, flow_name))
         is_hidden = self._world.assumptions.definitions_hidden_from_administrators
@@ -90,7 +90,7 @@ class FlowReportsTwin:
 
     async def runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
-    ) -> list[Run]:
+    ) -> list[FlowRun]:
         """Return runs that began from `since` on, newest first, at most `limit`."""
         return self._runs(environment_id, flow_name, since, self._world.clock.now())[:limit]
 
@@ -102,7 +102,7 @@ class FlowReportsTwin:
         *,
         since: datetime,
         until: datetime,
-    ) -> Page[Run]:
+    ) -> ResultPage[FlowRun]:
         """Return a page of runs that began from `since` up to `until`, newest first.
 
         As a next link does, a cursor names the time that was asked for first, and a place.
@@ -113,11 +113,11 @@ class FlowReportsTwin:
         runs = self._runs(environment_id, flow_name, since, moment)
         page = page_of(self._world, runs, place, self._world.run_page)
         items = tuple(run for run in page.items if run.started <= until)
-        return Page(items=items, cursor=page.cursor and f"{page.cursor}~{listed_until}")
+        return ResultPage(items=items, cursor=page.cursor and f"{page.cursor}~{listed_until}")
 
     def _runs(
         self, environment_id: str, flow_name: str, since: datetime, until: datetime
-    ) -> list[Run]:
+    ) -> list[FlowRun]:
         flow = self._world.shown_flow(environment_id, flow_name)
         kept = self._kept(flow)
         if flow.protected_since:
@@ -140,9 +140,9 @@ class FlowReportsTwin:
         oldest = self._world.clock.now() - RUN_HISTORY
         return [run for run in flow.runs if run.started >= oldest]
 
-    def _reported(self, flow: TwinFlow) -> ReportedFlow:
+    def _reported(self, flow: TwinFlow) -> FlowListEntry:
         is_bare = self._world.reports_are_bare
-        return ReportedFlow(
+        return FlowListEntry(
             flow_name=flow.flow_name,
             display_name=flow.name,
             # Only solution flows name their Dataverse row (platform.md#solution-flow-id).
@@ -150,10 +150,10 @@ class FlowReportsTwin:
             state=None if is_bare else flow.state,
         )
 
-    def _run(self, run: TwinRun) -> Run:
+    def _run(self, run: TwinRun) -> FlowRun:
         has_ended = run.ends <= self._world.clock.now()
         ended = "Failed" if run.failed else "Succeeded"
-        return Run(
+        return FlowRun(
             run_id=run.run_id,
             started=run.started,
             ended=run.ends if has_ended else None,

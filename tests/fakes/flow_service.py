@@ -21,7 +21,7 @@ from local_cloud.tenant.flows.saves import (
     without_references,
 )
 from shared.domain.flow import FlowState
-from shared.errors import MigrationInProgress, Refused
+from shared.errors import PlatformError, PlatformMigrationInProgress
 from tests.fakes.definitions import (
     event_source,
     facts_of,
@@ -41,12 +41,12 @@ _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800,
 
 
 def refuse_while_migrating(world: World, environment: TwinEnvironment) -> None:
-    """Raise `MigrationInProgress` while nothing can be created or changed.
+    """Raise `PlatformMigrationInProgress` while nothing can be created or changed.
 
     See platform.md#blocked-writes.
     """
     if environment.is_migrating:
-        raise MigrationInProgress(
+        raise PlatformMigrationInProgress(
             "flows cannot be created or updated while the environment is migrated",
             code=world.assumptions.migration_blocked_code,
             status=world.assumptions.migration_blocked_status,
@@ -151,7 +151,7 @@ def harmful_when_refused(world: World, flow: TwinFlow) -> Iterator[None]:
     """
     try:
         yield
-    except Refused:
+    except PlatformError:
         emptied = without_references(flow.client_data)
         if world.assumptions.refused_saves_wipe_references and emptied is not None:
             world.let_reads_lag(flow)
@@ -161,13 +161,13 @@ def harmful_when_refused(world: World, flow: TwinFlow) -> Iterator[None]:
 
 
 def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
-    """Turn a flow on as `actor`, or raise `Refused`; it may answer well and stay off."""
+    """Turn a flow on as `actor`, or raise `PlatformError`; it may answer well and stay off."""
     if flow.is_on:
         return
     environment = world.environment(flow.environment_id)
     if actor is world.application and not world.assumptions.applications_activate:
         text = f"BapListServicePlansFailed: user details of '{actor.entra_id}' are missing."
-        raise Refused(text, code="MissingUserDetails", status=400)
+        raise PlatformError(text, code="MissingUserDetails", status=400)
     with refused():
         require_known_references(flow.client_data)
     _check_connections(environment, flow, flow.client_data, actor)
@@ -200,7 +200,7 @@ def require_published(flow: TwinFlow) -> None:
     """
     if flow.in_solution and not flow.was_ever_on:
         message = f"The flow '{flow.flow_name}' of a solution cannot be started: not published."
-        raise Refused(message, code="CannotStartUnpublishedSolutionFlow", status=400)
+        raise PlatformError(message, code="CannotStartUnpublishedSolutionFlow", status=400)
 
 
 def turn_off(world: World, flow: TwinFlow) -> None:
@@ -277,7 +277,9 @@ def _read_variables(environment: TwinEnvironment, flow: TwinFlow) -> None:
 
 
 def _connections(environment: TwinEnvironment, client_data: str) -> set[str]:
-    """Name the connections a definition is bound to; raises `Refused` for an entry without one."""
+    """Name the connections a definition is bound to; raises `PlatformError` for an entry without
+    one.
+    """
     names = set()
     for use in facts_of(client_data).connections:
         if use.is_invokers:
@@ -285,7 +287,7 @@ def _connections(environment: TwinEnvironment, client_data: str) -> set[str]:
         reference = environment.connection_references.get(use.logical_name or "")
         name = reference.connection_id if reference else use.connection_name
         if not name:
-            raise Refused(
+            raise PlatformError(
                 "Connection Id missing for connection reference logical name "
                 f"'{use.logical_name or use.key}'.",
                 code="XrmConnectionReferenceMissingConnection",
@@ -309,7 +311,7 @@ def _check_connections(
         if connection and is_granted and not connection.error:
             continue
         connector = connection.connector if connection else re.sub(r"[-_]\d+$", "", name)
-        raise Refused(
+        raise PlatformError(
             f"The caller object id is '{actor.entra_id}'. Connection '{name}' to '{connector}' "
             "cannot be used to activate this flow.",
             code="ConnectionAuthorizationFailed",
@@ -318,13 +320,15 @@ def _check_connections(
 
 
 def _meets_data_policy(world: World, environment: TwinEnvironment, flow: TwinFlow) -> bool:
-    """Say whether a data policy suspends the flow instead; raises `Refused` if it forbids it."""
+    """Say whether a data policy suspends the flow instead; raises `PlatformError` if it forbids
+    it.
+    """
     used = {use.api for use in facts_of(flow.client_data).connections}
     blocked = sorted(used & environment.blocked_connectors)
     if blocked and world.assumptions.data_policy_refuses_activation:
         apis = ", ".join(f"/providers/Microsoft.PowerApps/apis/{one}" for one in blocked)
         message = f"Admin data policy 'Tenant policy' restricts use of these apis: {apis}."
-        raise Refused(message, code="DlpViolation", status=403)
+        raise PlatformError(message, code="DlpViolation", status=403)
     if blocked:
         _switch(world, flow, FlowState.SUSPENDED)
     return bool(blocked)
@@ -332,7 +336,7 @@ def _meets_data_policy(world: World, environment: TwinEnvironment, flow: TwinFlo
 
 def _check_licence(world: World, flow: TwinFlow) -> None:
     if facts_of(flow.client_data).is_premium and not world.user(flow.owner_id).has_premium:
-        raise Refused(
+        raise PlatformError(
             "The user has no adequate licence.", code="MissingAdequateQuotaPolicy", status=403
         )
 
@@ -345,7 +349,7 @@ def _check_children(world: World, environment: TwinEnvironment, flow: TwinFlow) 
         if child is flow and flow.was_ever_on:
             continue  # it is off while it is turned on
         if child is None or not child.is_on:
-            raise Refused(
+            raise PlatformError(
                 f"The child flow '{child_id}' is not published.",
                 code="ChildFlowNeverPublished",
                 status=400,

@@ -1,4 +1,4 @@
-"""Twin of the port `FlowSwitch`: flows in no solution, on, off, deleted and restored."""
+"""Twin of the port `NonSolutionFlows`: flows in no solution, on, off, deleted and restored."""
 
 from shared.domain.jobs.deletion import RECYCLE_BIN
 from shared.errors import NotFound

@@ -1,9 +1,9 @@
 """Twins of the ports that read keys, service tags and firewalls."""
 
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
+from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import Repair, refused
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_fix import FirewallFix, refused
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.errors import NotFound
 from tests.fakes.test_world import World
@@ -32,7 +32,7 @@ class KeysTwin:
         await self.vault(vault_id)
         return list(self._world.roles.get((vault_id.lower(), principal_id), ()))
 
-    async def key_versions(self, vault: KeyVault, name: str) -> list[Key]:
+    async def key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first."""
         try:
             return list(self._world.keys[(vault.url, name)])
@@ -69,6 +69,6 @@ class FirewallsTwin:
         """Return every firewall."""
         return list(self._world.firewalls)
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return that a person has to look."""
         return refused(gap, "of no kind: a twin")

@@ -7,7 +7,16 @@ from typing import Any
 
 from shared.adapters.state.table_limits import check_batch, check_conditions, check_key
 from shared.errors import AlreadyExists, Conflict, NotFound
-from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Upsert
+from shared.ports import (
+    Condition,
+    DeleteRow,
+    InsertRow,
+    Operation,
+    ReplaceRow,
+    Scalar,
+    StoreRow,
+    UpsertRow,
+)
 
 type Name = tuple[str, str, str]
 
@@ -26,17 +35,17 @@ class MemoryStore:
 
     def __init__(self) -> None:
         """Hold no row yet."""
-        self.rows: dict[Name, Row] = {}
+        self.rows: dict[Name, StoreRow] = {}
         #: Called after every write.
         self.watchers: list[Callable[[], object]] = []
         self._version = 0
 
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
         check_key(table, partition, key)
         return self.rows.get((table, partition, key))
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Do all operations, or none; see the port."""
         check_batch(operations)
         for operation in operations:
@@ -53,7 +62,7 @@ class MemoryStore:
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
-    ) -> AsyncIterator[Row]:
+    ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key."""
         check_key(table, partition or "", before)
         check_conditions(where)
@@ -63,9 +72,9 @@ class MemoryStore:
             if row is not None and all(_fits(row, condition) for condition in where):
                 yield row
 
-    def _do(self, operation: Operation) -> Row:
+    def _do(self, operation: Operation) -> StoreRow:
         row = operation.row
-        if isinstance(operation, Delete):
+        if isinstance(operation, DeleteRow):
             del self.rows[_name(row)]
             return row
         self._version += 1
@@ -74,29 +83,29 @@ class MemoryStore:
         return stored
 
 
-def _name(row: Row) -> Name:
+def _name(row: StoreRow) -> Name:
     return row.table, row.partition, row.key
 
 
-def _check(operation: Operation, stored: Row | None) -> None:
+def _check(operation: Operation, stored: StoreRow | None) -> None:
     """Raise what the port says if what is stored does not allow the operation."""
     row = operation.row
     name = "/".join(_name(row))
     etag = stored.etag if stored else None
     match operation:
-        case Insert() if stored:
+        case InsertRow() if stored:
             raise AlreadyExists(f"the row {name} exists")
-        case Replace() if etag != row.etag:
+        case ReplaceRow() if etag != row.etag:
             raise Conflict(f"the row {name} was changed since it was read")
-        case Delete() if not stored:
+        case DeleteRow() if not stored:
             raise NotFound(f"the row {name} does not exist")
-        case Delete() if row.etag not in (None, etag):
+        case DeleteRow() if row.etag not in (None, etag):
             raise Conflict(f"the row {name} was changed since it was read")
-        case Insert() | Replace() | Upsert() | Delete():
+        case InsertRow() | ReplaceRow() | UpsertRow() | DeleteRow():
             pass
 
 
-def _fits(row: Row, condition: Condition) -> bool:
+def _fits(row: StoreRow, condition: Condition) -> bool:
     """Compare like with like; a row without the column fits no condition."""
     value = row.columns.get(condition.column)
     if value is None or _sort(value) != _sort(condition.value):

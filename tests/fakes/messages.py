@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
 
-from shared.errors import NotFound, Refused
-from shared.ports import Clock, OutgoingMessage
+from shared.errors import NotFound, PlatformError
+from shared.ports import Clock, QueueMessage
 from shared.queues import PARKED
 from shared.use_cases.run_daily_check import QUEUES
 from tests.fakes.crash import was_killed
@@ -56,7 +56,7 @@ class _Queue:
 
 
 class MessagesTwin:
-    """The port `Messages`, and the broker's other side for tests."""
+    """The port `MessageSender`, and the broker's other side for tests."""
 
     def __init__(self, clock: Clock, *, order: Random | None = None) -> None:
         """Deliver in the order of sending, or in a random one drawn from `order`."""
@@ -66,7 +66,7 @@ class MessagesTwin:
         #: Messages that were taken, duplicates not among them.
         self.sent = 0
 
-    async def send(self, *messages: OutgoingMessage) -> None:
+    async def send(self, *messages: QueueMessage) -> None:
         """Send all; a message whose id was seen within ten minutes is dropped."""
         bodies = [_encoded(message) for message in messages]
         for message, body in zip(messages, bodies, strict=True):
@@ -133,7 +133,7 @@ class MessagesTwin:
         is_given_up = message.delivery_count >= MOST_DELIVERIES
         (found.dead if is_given_up else found.waiting).append(message)
 
-    def _take(self, message: OutgoingMessage, body: dict[str, object]) -> None:
+    def _take(self, message: QueueMessage, body: dict[str, object]) -> None:
         now = self._clock.now()
         found = self._queue(message.queue)
         seen = found.seen.get(message.message_id)
@@ -157,11 +157,13 @@ class MessagesTwin:
         return self._queues[name]
 
 
-def _encoded(message: OutgoingMessage) -> str:
-    """Return the body as it travels; raises `Refused` for one that the broker would not take."""
+def _encoded(message: QueueMessage) -> str:
+    """Return the body as it travels; raises `PlatformError` for one that the broker would not
+    take.
+    """
     if not 0 < len(message.message_id) <= _LONGEST_ID:
         raise ValueError(f"a message id has 1 to {_LONGEST_ID} characters")
     body = json.dumps(dict(message.body))
     if len(body.encode()) > LARGEST_MESSAGE:
-        raise Refused("a message is too large", code="MessageSizeExceeded", status=413)
+        raise PlatformError("a message is too large", code="MessageSizeExceeded", status=413)
     return body

@@ -5,11 +5,11 @@ from random import Random
 from typing import Self
 
 from shared.ports import (
+    AlertSender,
     Archive,
     Clock,
     FirewallKind,
-    Messages,
-    Notices,
+    MessageSender,
     PlatformPorts,
     Store,
 )
@@ -50,8 +50,8 @@ class Ports(PlatformPorts):
     clock: Clock
     store: Store
     archive: Archive
-    messages: Messages
-    notices: Notices
+    messages: MessageSender
+    notices: AlertSender
     firewalls: FirewallKind
 
     def under(self, plan: Plan) -> Self:

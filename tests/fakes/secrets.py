@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
-from shared.errors import NotFound, Refused
+from shared.errors import NotFound, PlatformError
 from shared.ports import Secret
 from tests.fakes.tenant import TwinSecret
 from tests.fakes.test_world import World
@@ -28,10 +28,10 @@ class SecretsTwin:
                 yield name
 
     async def read(self, vault_url: str, name: str) -> Secret:
-        """Return the current version; raises `NotFound`, and `Refused` for a disabled one."""
+        """Return the current version; raises `NotFound`, and `PlatformError` for a disabled one."""
         secret = self._secret(vault_url, name)
         if not secret.is_enabled:
-            raise Refused("the secret is disabled", code="Forbidden", status=403)
+            raise PlatformError("the secret is disabled", code="Forbidden", status=403)
         version = secret.versions[-1]
         return Secret(
             vault_url=vault_url,

@@ -1,4 +1,4 @@
-"""Twins of the ports `FlowSharing` and `Principals`.
+"""Twins of the ports `FlowSharing` and `PrincipalDirectory`.
 
 For a flow of a solution the flow service's co-owners and Dataverse's shares are two views of one
 list; a flow in no solution has co-owners in the flow service alone.
@@ -9,19 +9,19 @@ See platform.md#flow-permissions, #dataverse-sharing.
 from collections.abc import Sequence
 
 from shared.domain.environment import Environment
-from shared.domain.flow import Permission
-from shared.domain.sharing import TEAMS, USERS, Principal, Share, User, rights_of
-from shared.errors import NotFound, ProductError, Refused
+from shared.domain.flow import FlowPermission
+from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, DataverseUser, Share, rights_of
+from shared.errors import CmkflowError, NotFound, PlatformError
 from tests.fakes.tenant import TwinFlow, TwinUser
 from tests.fakes.test_world import World
 
 
-def user_row(user: TwinUser) -> Principal:
+def user_row(user: TwinUser) -> DataversePrincipal:
     """Return a user as Dataverse names it."""
-    return Principal(table=USERS, id=user.user_id)
+    return DataversePrincipal(table=USERS, id=user.user_id)
 
 
-def shares_of(world: World, flow: TwinFlow) -> dict[Principal, frozenset[str]]:
+def shares_of(world: World, flow: TwinFlow) -> dict[DataversePrincipal, frozenset[str]]:
     """Return everybody whom Dataverse shares a flow with, and the rights."""
     if not flow.in_solution:
         return {}
@@ -31,7 +31,7 @@ def shares_of(world: World, flow: TwinFlow) -> dict[Principal, frozenset[str]]:
     return by_role | flow.shares
 
 
-def permissions_of(world: World, flow: TwinFlow) -> list[Permission]:
+def permissions_of(world: World, flow: TwinFlow) -> list[FlowPermission]:
     """Return everybody whom the flow service names, the owner first."""
     roles = {world.entra_id_of(flow.owner_id): "Owner"} | flow.co_owners
     for principal, rights in flow.shares.items():
@@ -40,7 +40,7 @@ def permissions_of(world: World, flow: TwinFlow) -> list[Permission]:
             roles[entra_id] = "CanEdit" if "WriteAccess" in rights else "CanView"
     groups = {team.entra_id for team in world.teams.values()}
     return [
-        Permission(
+        FlowPermission(
             permission_id=who,
             principal_id=who,
             role=role,
@@ -56,14 +56,14 @@ def is_lent(world: World, flow: TwinFlow) -> bool:
     return operator.entra_id in flow.co_owners or user_row(operator) in flow.shares
 
 
-def _row_of(world: World, entra_id: str) -> Principal:
+def _row_of(world: World, entra_id: str) -> DataversePrincipal:
     for team in world.teams.values():
         if team.entra_id == entra_id:
-            return Principal(table=TEAMS, id=team.team_id)
+            return DataversePrincipal(table=TEAMS, id=team.team_id)
     return user_row(world.user_by_entra_id(entra_id))
 
 
-def _entra_id_of(world: World, principal: Principal) -> str | None:
+def _entra_id_of(world: World, principal: DataversePrincipal) -> str | None:
     if principal.table == TEAMS:
         return world.teams[principal.id].entra_id
     return world.user(principal.id).entra_id
@@ -86,13 +86,13 @@ class FlowSharingTwin:
 
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
-    ) -> dict[str, Sequence[Share] | ProductError]:
+    ) -> dict[str, Sequence[Share] | CmkflowError]:
         """Return every share of each flow, by its id, or why it is not told."""
-        found: dict[str, Sequence[Share] | ProductError] = {}
+        found: dict[str, Sequence[Share] | CmkflowError] = {}
         for workflow_id in workflow_ids:
             try:
                 found[workflow_id] = await self.list(environment, workflow_id)
-            except ProductError as err:
+            except CmkflowError as err:
                 found[workflow_id] = err
         return found
 
@@ -108,7 +108,7 @@ class FlowSharingTwin:
         self._set(flow, share.principal, share.rights)
 
     async def revoke(
-        self, environment: Environment, workflow_id: str, principal: Principal
+        self, environment: Environment, workflow_id: str, principal: DataversePrincipal
     ) -> None:
         """Take all rights of a share away; does nothing if there is none."""
         world, flow = self._world, self._world.workflow(environment.id, workflow_id)
@@ -117,15 +117,15 @@ class FlowSharingTwin:
                 flow.shares.pop(principal, None)
                 flow.co_owners.pop(_entra_id_of(world, principal) or "", None)
 
-    def _set(self, flow: TwinFlow, principal: Principal, rights: frozenset[str]) -> None:
+    def _set(self, flow: TwinFlow, principal: DataversePrincipal, rights: frozenset[str]) -> None:
         world = self._world
         known = world.users if principal.table == USERS else world.teams
         if principal.id not in known:
             raise NotFound(f"{principal.table} With Id = {principal.id} Does Not Exist")
         if principal.table == USERS and world.user(principal.id).is_disabled:
-            raise Refused("The specified user is disabled.", code="0x80040225", status=403)
+            raise PlatformError("The specified user is disabled.", code="0x80040225", status=403)
         if not world.may_share:
-            raise Refused("missing prvShareWorkflow privilege", code="0x80040220", status=403)
+            raise PlatformError("missing prvShareWorkflow privilege", code="0x80040220", status=403)
         with world.writing(flow.environment_id, "share workflow", flow.workflow_id):
             flow.shares[principal] = rights
 
@@ -137,7 +137,9 @@ class PrincipalsTwin:
         """Look at `world` as its application."""
         self._world = world
 
-    async def users(self, environment: Environment, entra_ids: Sequence[str]) -> dict[str, User]:
+    async def users(
+        self, environment: Environment, entra_ids: Sequence[str]
+    ) -> dict[str, DataverseUser]:
         """Return users by Entra object id, in lower case; who has no row is left out."""
         wanted = {one.lower() for one in entra_ids}
         return {
@@ -148,21 +150,21 @@ class PrincipalsTwin:
 
     async def teams(
         self, environment: Environment, entra_ids: Sequence[str]
-    ) -> dict[str, Principal]:
+    ) -> dict[str, DataversePrincipal]:
         """Return the teams of Entra groups by object id, in lower case."""
         wanted = {one.lower() for one in entra_ids}
         return {
-            team.entra_id: Principal(table=TEAMS, id=team.team_id)
+            team.entra_id: DataversePrincipal(table=TEAMS, id=team.team_id)
             for team in self._world.teams.values()
             if team.entra_id in wanted
         }
 
-    async def user(self, environment: Environment, user_id: str) -> User | None:
+    async def user(self, environment: Environment, user_id: str) -> DataverseUser | None:
         """Return a user by `systemuserid`; None: there is none, as for a team's id."""
         user = self._world.users.get(user_id)
         return _shown(user) if user else None
 
-    async def application(self, environment: Environment) -> Principal:
+    async def application(self, environment: Environment) -> DataversePrincipal:
         """Return the application user that the app acts as."""
         return user_row(self._world.application)
 
@@ -180,5 +182,5 @@ class PrincipalsTwin:
 _TO_ACT = "prvActOnBehalfOfAnotherUser"
 
 
-def _shown(user: TwinUser) -> User:
-    return User(principal=user_row(user), name=user.name, is_disabled=user.is_disabled)
+def _shown(user: TwinUser) -> DataverseUser:
+    return DataverseUser(principal=user_row(user), name=user.name, is_disabled=user.is_disabled)

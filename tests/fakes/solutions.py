@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from shared.domain.environment import Environment
 from shared.domain.solution import Solution
-from shared.errors import Refused
+from shared.errors import PlatformError
 from tests.fakes.test_world import World
 
 
@@ -46,6 +46,6 @@ class SolutionsTwin:
         flow = self._world.workflow(environment.id, workflow_id)
         twin = self._world.environment(environment.id).solutions[solution.id]
         if twin.is_managed or not self._world.may_change_solutions:
-            raise Refused("missing prvWriteSolution privilege", code="0x80040220", status=403)
+            raise PlatformError("missing prvWriteSolution privilege", code="0x80040220", status=403)
         with self._world.writing(environment.id, "add to solution", solution.unique_name):
             twin.flows.add(flow.workflow_id)

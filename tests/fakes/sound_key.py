@@ -1,6 +1,6 @@
 """A policy whose key passes every check, for tests that are about something else."""
 
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion
 from tests.fakes.test_world import World
 
 VAULT_ID, VAULT_URL = "/vaults/kv-cmk", "https://kv-cmk.vault.azure.net"
@@ -38,7 +38,7 @@ def put_sound_key(world: World, policy_id: str, system_id: str) -> None:
             lets_trusted_services_in=True,
         ),
     )
-    newest = Key(
+    newest = KeyVersion(
         name=KEY,
         version="v1",
         key_type="RSA",

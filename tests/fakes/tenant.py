@@ -11,7 +11,7 @@ from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.definitions.connection_reference import ConnectionReference
 from shared.domain.environment import Environment, PolicyLink
 from shared.domain.flow import FlowState
-from shared.domain.sharing import Principal
+from shared.domain.sharing import DataversePrincipal
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,7 +119,7 @@ class TwinFlow:
     #: Entra object id → role.
     co_owners: dict[str, str] = field(default_factory=dict)
     #: Whom Dataverse shares it with beside them, and the rights (platform.md#dataverse-sharing).
-    shares: dict[Principal, frozenset[str]] = field(default_factory=dict)
+    shares: dict[DataversePrincipal, frozenset[str]] = field(default_factory=dict)
     #: Connections the flow itself may use since their owner turned it on (platform.md#flow-grants).
     granted_connections: set[str] = field(default_factory=set)
     #: A logical name of a connection reference that the platform added and does not find: every

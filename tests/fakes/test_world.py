@@ -12,9 +12,9 @@ from uuid import UUID
 
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.earlier_times import Past, draw_lag
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
+from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.network.firewall import Firewall
-from shared.errors import NotFound, Refused
+from shared.errors import NotFound, PlatformError
 from tests.fakes.clock import ManualClock
 from tests.fakes.records import Switch, Write
 from tests.fakes.tenant import (
@@ -70,7 +70,7 @@ class World:
         #: By vault id and principal.
         self.roles: dict[tuple[str, str], list[RoleAssignment]] = {}
         #: By vault URL and key name, newest first.
-        self.keys: dict[tuple[str, str], list[Key]] = {}
+        self.keys: dict[tuple[str, str], list[KeyVersion]] = {}
         self.firewalls: list[Firewall] = []
         #: What the app is given, by resource group in small letters; elsewhere it may do all.
         self.permissions: dict[str, Mapping[str, object]] = {}
@@ -145,7 +145,9 @@ class World:
             raise NotFound(f"the environment {environment_id} could not be found") from None
 
     def user(self, user_id: str) -> TwinUser:
-        """Return a user by `systemuserid`; raises `Refused` as Dataverse does for a strange one."""
+        """Return a user by `systemuserid`; raises `PlatformError` as Dataverse does for a strange
+        one.
+        """
         try:
             return self.users[user_id]
         except KeyError:
@@ -156,23 +158,23 @@ class World:
         return self._ever[user_id].entra_id
 
     def user_by_entra_id(self, entra_id: str) -> TwinUser:
-        """Return a user by Entra object id; raises `Refused` for a strange one."""
+        """Return a user by Entra object id; raises `PlatformError` for a strange one."""
         for user in self.users.values():
             if user.entra_id == entra_id:
                 return user
         raise _no_such_user()
 
     def acting_for(self, user_id: str, *, is_entra_id: bool = False) -> TwinUser:
-        """Return whom the app acts for; raises `Refused` if it may not.
+        """Return whom the app acts for; raises `PlatformError` if it may not.
 
         Dataverse looks at this before it looks at a row.
         """
         user = self.user_by_entra_id(user_id) if is_entra_id else self.user(user_id)
         if user.is_disabled:
-            raise Refused("The specified user is disabled.", code="0x80040225", status=403)
+            raise PlatformError("The specified user is disabled.", code="0x80040225", status=403)
         if not self.may_act_on_behalf:
             message = "Principal user is missing prvActOnBehalfOfAnotherUser privilege."
-            raise Refused(message, code="0x80040220", status=403)
+            raise PlatformError(message, code="0x80040220", status=403)
         return user
 
     def workflow(self, environment_id: str, workflow_id: str) -> TwinFlow:
@@ -183,23 +185,26 @@ class World:
         return flow
 
     def served(self, environment_id: str) -> TwinEnvironment:
-        """Return an environment as the flow service finds it; raises `Refused` for a strange one.
+        """Return an environment as the flow service finds it; raises `PlatformError` for a strange
+        one.
 
         The service does not tell it from one without rights.
         """
         if environment_id not in self.environments:
-            raise Refused("no access", code="EnvironmentAccessDenied", status=403)
+            raise PlatformError("no access", code="EnvironmentAccessDenied", status=403)
         return self.environments[environment_id]
 
     def flow(self, environment_id: str, flow_name: str) -> TwinFlow:
-        """Return a flow by its id in the flow service; raises `NotFound`, `Refused`."""
+        """Return a flow by its id in the flow service; raises `NotFound`, `PlatformError`."""
         for flow in self.served(environment_id).live_flows():
             if flow.flow_name == flow_name:
                 return flow
         raise NotFound(f"Could not find flow '{flow_name}'.")
 
     def shown_flows(self, environment_id: str, *, in_list: bool = False) -> Iterator[TwinFlow]:
-        """Yield the flows of an environment as reads show them; raises `Refused` as `served`."""
+        """Yield the flows of an environment as reads show them; raises `PlatformError` as
+        `served`.
+        """
         now = self.clock.now()
         for flow in self.served(environment_id).flows.values():
             shown: TwinFlow | None = flow.past.shown(flow, now, in_list=in_list)
@@ -266,5 +271,5 @@ class World:
         ]
 
 
-def _no_such_user() -> Refused:
-    return Refused("The impersonated user does not exist.", code="0x80072560", status=403)
+def _no_such_user() -> PlatformError:
+    return PlatformError("The impersonated user does not exist.", code="0x80072560", status=403)

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Collection
 
 from local_cloud.tenant.flows.saves import require_savable
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, KnownFlow, Workflow, WorkflowChange, WorkflowDraft
-from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Refused
+from shared.domain.flow import FlowState, Workflow, WorkflowDraft, WorkflowSummary, WorkflowUpdate
+from shared.errors import AlreadyExists, CmkflowError, Conflict, NotFound, PlatformError
 from tests.fakes.definitions import refused, require_valid
 from tests.fakes.flow_service import (
     delete,
@@ -46,11 +46,11 @@ class WorkflowsTwin:
 
     async def known_each(
         self, environment: Environment, workflow_ids: Collection[str]
-    ) -> dict[str, KnownFlow | ProductError]:
+    ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return each flow as lists show it, which may be later than its row shows it."""
         try:
             rows = {row.workflow_id: row.known async for row in self.list(environment)}
-        except ProductError as err:
+        except CmkflowError as err:
             return dict.fromkeys(workflow_ids, err)
         return {
             one: rows.get(one.lower()) or NotFound(f"Dataverse has no flow {one}.")
@@ -75,7 +75,7 @@ class WorkflowsTwin:
             save(world, flow, draft.client_data, world.application)
 
     async def update(
-        self, environment: Environment, workflow_id: str, change: WorkflowChange, *, etag: str
+        self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
         """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
         if change.state is FlowState.SUSPENDED:
@@ -98,14 +98,14 @@ class WorkflowsTwin:
             flow.name = flow.name if change.name is None else change.name
             flow.touch(world.clock.now())
 
-    def _save(self, flow: TwinFlow, change: WorkflowChange, actor: TwinUser) -> None:
+    def _save(self, flow: TwinFlow, change: WorkflowUpdate, actor: TwinUser) -> None:
         """Save the definition and, if asked, turn the flow on: a PATCH changes all or nothing."""
         before = flow.client_data
         save(self._world, flow, change.client_data or "", actor)
         try:
             if change.state is FlowState.ON:
                 turn_on(self._world, flow, actor)
-        except Refused:
+        except PlatformError:
             flow.client_data = before
             raise
 
@@ -118,7 +118,9 @@ class WorkflowsTwin:
         if etag not in ("*", flow.etag):
             raise Conflict("The version of the existing record doesn't match the RowVersion.")
         if flow.is_managed:
-            raise Refused("missing prvDeleteWorkflow privilege", code="0x80040220", status=403)
+            raise PlatformError(
+                "missing prvDeleteWorkflow privilege", code="0x80040220", status=403
+            )
         refuse_while_migrating(self._world, twin)
         with self._world.writing(twin.id, "delete workflow", flow.workflow_id):
             delete(self._world, flow)
@@ -126,7 +128,7 @@ class WorkflowsTwin:
     def _environment(self, environment: Environment) -> TwinEnvironment:
         twin = self._world.environment(environment.id)
         if twin.dataverse_url is None:
-            raise Refused("the environment has no Dataverse", code="NoDataverse", status=403)
+            raise PlatformError("the environment has no Dataverse", code="NoDataverse", status=403)
         return twin
 
     def _require_short_name(self, name: str) -> None:
@@ -136,7 +138,7 @@ class WorkflowsTwin:
                 "A validation error occurred.  The length of the 'name' attribute of the "
                 f"'workflow' entity exceeded the maximum allowed length of '{limit}'."
             )
-            raise Refused(message, code="0x80044331", status=400)
+            raise PlatformError(message, code="0x80044331", status=400)
 
     def _has_row(self, flow: TwinFlow) -> bool:
         return flow.in_solution or self._world.assumptions.my_flows_have_rows

@@ -9,7 +9,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from multidict import CIMultiDict
 from starlette.types import ASGIApp, Message
 
-from local_cloud.tenant.core.clock import Clock
+from local_cloud.tenant.core.clock import SimulatedClock
 
 
 class DirectResponse:
@@ -45,7 +45,7 @@ class DirectResponse:
 class DirectTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
     """Hands each request to an ASGI application; who sleeps moves the clock."""
 
-    def __init__(self, application: ASGIApp, clock: Clock) -> None:
+    def __init__(self, application: ASGIApp, clock: SimulatedClock) -> None:
         self._application = application
         self._clock = clock
 

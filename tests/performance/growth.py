@@ -17,17 +17,17 @@ from pathlib import Path
 from functions import dashboard_api, health_api, remediations_api, status_api
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.bootstrap import provide
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.ids import job_id
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.job_index import SETTLED_AFTER
 from shared.domain.plans.remediation import (
-    Origin,
     Remediation,
     RemediationMode,
+    StartSource,
     environment_job_id,
 )
-from shared.ports import Condition, Operation, Row, Store, Upsert
+from shared.ports import Condition, Operation, Store, StoreRow, UpsertRow
 from shared.services import Services
 from shared.tables import Tables
 from shared.use_cases import change_remediation
@@ -58,14 +58,14 @@ class Walked(Store):
     rows: int = 0
     by_query: Counter[str] = field(default_factory=Counter)
 
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Count, and ask."""
         self.operations += 1
         self.rows += 1
         self.by_query[f"get {table}"] += 1
         return await self.store.get(table, partition, key)
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Count, and write."""
         self.operations += 1
         return await self.store.write(*operations)
@@ -77,7 +77,7 @@ class Walked(Store):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
-    ) -> AsyncIterator[Row]:
+    ) -> AsyncIterator[StoreRow]:
         """Count the rows of the table or the partition; with a bound, or cut short, those given."""
         self.operations += 1
         given = 0
@@ -140,7 +140,7 @@ class Grown:
 
 async def grown(flows: int, file: Path | None = None) -> Grown:
     """Return a tenant with so many retired flows; on SQLite where a file is given."""
-    story = Story(mode=Mode.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTO)
     story.build.http_flow("Orders")
     story.build.link()
     await story.opt_in()
@@ -161,7 +161,7 @@ async def grown(flows: int, file: Path | None = None) -> Grown:
     if file:
         store = SqliteStore(file)
         for row in rows.values():
-            await store.write(Upsert(row))
+            await store.write(UpsertRow(row))
         services = replace(services, tables=Tables(store))
     sizes = Counter((table, partition) for table, partition, _ in rows)
     return Grown(story=story, services=services, sizes=sizes)
@@ -174,7 +174,7 @@ async def _copy_many(story: Story, flows: int) -> None:
     """
     tables = story.services.tables
     job, environment_job = await story.job("Orders"), await story.environment_job()
-    assert job.state is JobState.RETIRED, job
+    assert job.state is FlowJobState.RETIRED, job
     (item,) = await tables.plans.all(environment_job.id)
     ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(1, flows)]
     jobs = [
@@ -191,13 +191,13 @@ async def _copy_many(story: Story, flows: int) -> None:
         *(replace(item, workflow_id=one, display_name=f"Flow {n}") for n, one in enumerate(ids))
     )
     for one in jobs:
-        await store.write(Upsert(tables.jobs.row(one)))
+        await store.write(UpsertRow(tables.jobs.row(one)))
     for number in range(int(flows * OLD_JOBS)):
         at = environment_job.history[0].at - timedelta(hours=number + 1)
         old = Remediation(
             created=at,
             mode=RemediationMode.APPLY,
-            origin=Origin.SWEEP,
+            origin=StartSource.SWEEP,
             cause=f"old {number}",
             environment_ids=(job.environment_id,),
         )
@@ -210,7 +210,7 @@ async def _copy_many(story: Story, flows: int) -> None:
             left={},
         )
         await tables.remediations.upsert(old)
-        await store.write(Upsert(tables.environment_jobs.row(past)))
+        await store.write(UpsertRow(tables.environment_jobs.row(past)))
 
 
 def uses(story: Story) -> dict[str, Use]:

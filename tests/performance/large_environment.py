@@ -16,10 +16,17 @@ from uuid import UUID
 from cmkflow.flow_files import read_flow_files
 from shared.callers.flow import FlowCallers
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowDetail, FlowState, KnownFlow, ReportedFlow, Run, Workflow
-from shared.ports import Page
+from shared.domain.flow import (
+    FlowListEntry,
+    FlowRun,
+    FlowServiceFlow,
+    FlowState,
+    Workflow,
+    WorkflowSummary,
+)
+from shared.ports import ResultPage
 from shared.services import Services
-from shared.steps.updating_callers.find_callers import SearchRequest
+from shared.steps.updating_callers.find_callers import CallerSearchRequest
 from tests.fakes.ports import twins_of
 from tests.fakes.services import services_of
 from tests.fakes.test_world import World
@@ -42,7 +49,7 @@ ENVIRONMENT = Environment(
     policy=None,
 )
 
-SEARCH = SearchRequest(environment=ENVIRONMENT, everywhere=(ENVIRONMENT,), is_home_read=True)
+SEARCH = CallerSearchRequest(environment=ENVIRONMENT, everywhere=(ENVIRONMENT,), is_home_read=True)
 
 
 def id_of(number: int) -> str:
@@ -147,13 +154,15 @@ class LargePages:
     def __init__(self, workflows: LargeWorkflows) -> None:
         self._workflows = workflows
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
         """Return the page that a number names."""
         start = int(cursor or 0)
         rows = tuple([row async for row in self._workflows.rows(environment, start, PAGE)])
-        return Page(items=rows, cursor=str(start + PAGE) if len(rows) == PAGE else "")
+        return ResultPage(items=rows, cursor=str(start + PAGE) if len(rows) == PAGE else "")
 
-    async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
+    async def known(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[WorkflowSummary]:
         """Nobody asks: nothing is approved."""
         raise NotImplementedError
 
@@ -163,7 +172,7 @@ class LargePages:
         """Nobody asks: nothing is approved."""
         raise NotImplementedError
 
-    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Nobody asks: no reconciliation is ordered."""
         raise NotImplementedError
 
@@ -176,12 +185,12 @@ class LargeReports:
 
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
-    ) -> Page[ReportedFlow]:
+    ) -> ResultPage[FlowListEntry]:
         """Return the flows that stay, from the one that a number names."""
         first = int(cursor or 0)
         last = min(first + _REPORT_PAGE, self._held_back)
         flows = (
-            ReportedFlow(
+            FlowListEntry(
                 flow_name=id_of(number),
                 display_name=f"Flow {number}",
                 workflow_id=id_of(number),
@@ -189,19 +198,19 @@ class LargeReports:
             )
             for number in range(first, last)
         )
-        return Page(items=tuple(flows), cursor=str(last) if last < self._held_back else "")
+        return ResultPage(items=tuple(flows), cursor=str(last) if last < self._held_back else "")
 
-    async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
+    async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
         """Nobody asks."""
         raise NotImplementedError
 
-    async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Nobody asks: Dataverse has them all."""
         raise NotImplementedError
 
     async def runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
-    ) -> list[Run]:
+    ) -> list[FlowRun]:
         """Nobody has called."""
         return []
 

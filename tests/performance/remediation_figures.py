@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.core.clock import Clock
+from local_cloud.tenant.core.clock import SimulatedClock
 from local_cloud.tenant.core.requests import BATCH, CallLog
 from local_cloud.tenant.core.routing import HostTable
 from local_cloud.tenant.core.tenant import Tenant
@@ -30,12 +30,12 @@ from local_cloud.tenant.serving.server import TenantServer
 from local_cloud.tenant.serving.services import SERVICES as TENANT_SERVICES
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.bootstrap import core_services
-from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
-from shared.ports import Condition, Delete, Operation, Row, Store
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
+from shared.ports import Condition, DeleteRow, Operation, Store, StoreRow
 from shared.rows import instant
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import order_remediation
@@ -112,18 +112,18 @@ class Counted(Store):
     #: Places in the line for calls.
     line: set[str] = field(default_factory=set)
 
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Count, and ask."""
         self.reads += 1
         return await self.store.get(table, partition, key)
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Count, and write."""
         self.writes += 1
         rows = await self.store.write(*operations)
         for operation in operations:
             if operation.row.table == "CallBudgets" and operation.row.key != "leases":
-                change = self.line.discard if isinstance(operation, Delete) else self.line.add
+                change = self.line.discard if isinstance(operation, DeleteRow) else self.line.add
                 change(operation.row.key)
         for row in rows:
             if row.table in ("jobs", "environmentjobs"):
@@ -144,7 +144,7 @@ class Counted(Store):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
-    ) -> AsyncIterator[Row]:
+    ) -> AsyncIterator[StoreRow]:
         """Count once, whatever there is, and ask."""
         self.reads += 1
         async for row in self.store.query(table, partition, where=where, before=before):
@@ -194,7 +194,7 @@ class MovedTime:
         self.timer_reads = 0
         self.timer_writes = 0
 
-    async def until(self, state: JobState | None) -> None:
+    async def until(self, state: FlowJobState | None) -> None:
         """Go on until all flow jobs are in this state; None: until a plan waits for approval."""
         story = self._story
         end = story.services.now + LONGEST
@@ -210,7 +210,7 @@ class MovedTime:
         jobs = await story.services.tables.jobs.all(ENVIRONMENT)
         raise AssertionError(f"{LONGEST} went by: {Counter(map(_standing, jobs))}")
 
-    def _is_there(self, state: JobState | None) -> bool:
+    def _is_there(self, state: FlowJobState | None) -> bool:
         if state is None:
             states = {one for one, _ in self._store.environment_jobs.values()}
             return states == {EnvironmentJobState.AWAITING_APPROVAL}
@@ -250,13 +250,15 @@ class Moved:
     async def plan(self, limit: int = PLENTY) -> PlanFigures:
         """Order a remediation of so many flows; go on until its plan waits for approval."""
         services, calls = self.story.services, self.story.tenant.calls
-        settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=Mode.APPROVE, limit=limit)
+        settings = EnvironmentSettings(
+            environment_id=ENVIRONMENT, mode=ApprovalPolicy.APPROVE, limit=limit
+        )
         await services.tables.environments.upsert(settings)
         calls.reset()
         order = Remediation(
             created=services.now,
             mode=RemediationMode.APPLY,
-            origin=Origin.ORDER,
+            origin=StartSource.ORDER,
             cause="figures",
             environment_ids=(ENVIRONMENT,),
         )
@@ -275,7 +277,7 @@ class Moved:
         approved, sent = services.now, story.messages.sent
         store.reads = store.writes = time.deliveries = time.timer_reads = time.timer_writes = 0
         await approve_shown(services, story.remediation.id)
-        await time.until(JobState.RETIRED)
+        await time.until(FlowJobState.RETIRED)
 
         jobs = (await story.jobs()).values()
         flows = len(jobs)
@@ -329,7 +331,7 @@ async def moved_story(
 
         begun = datetime.now(UTC)
         patch.setattr(core_services, "_store", counted)
-        patch.setattr(Clock, "now", lambda clock: begun + clock._skipped)
+        patch.setattr(SimulatedClock, "now", lambda clock: begun + clock._skipped)
         async with wire_story(
             patch, Path(folder), description, budgets or {}, transport=direct
         ) as story:

@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.ids import copy_id, job_id
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved
-from shared.use_cases.run_daily_check import SweepResult, sweep
+from shared.use_cases.run_daily_check import DailyCheckResult, sweep
 from tests.contract.tenant_world import ENVIRONMENT, HTTP, definition
 from tests.functional.wire.wire_seed import flow_seed, tenant_seed
 from tests.performance.many_flows import flow_ids
@@ -33,7 +33,7 @@ HOUR = 3600
 class Day:
     """What one quiet day took."""
 
-    result: SweepResult
+    result: DailyCheckResult
     #: Calls of each service by the sweep, and by the environment's job.
     sweep_calls: dict[str, int]
     plan_calls: dict[str, int]
@@ -98,7 +98,7 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
     ]
     async with moved_story(tenant_seed(*seeds)) as moved_time:
         services = moved_time.story.services
-        settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=Mode.AUTO)
+        settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=ApprovalPolicy.AUTO)
         await services.tables.environments.upsert(settings)
         environment = await services.environments.get(ENVIRONMENT)
         assert environment.policy is not None
@@ -118,12 +118,12 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
                     trigger_name="manual",
                     has_trigger_url=True,
                     in_solution=True,
-                    pattern=Pattern.CALLED,
+                    pattern=MigrationMethod.CALLED,
                     original_digest="",
-                    state=JobState.QUIET,
+                    state=FlowJobState.QUIET,
                     copy_id=copy_id(ENVIRONMENT, one, policy),
                 ),
-                JobState.RETIRED,
+                FlowJobState.RETIRED,
                 "Retired.",
                 now=services.now,
             )

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
 
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from shared.domain.network.firewall_decision import Sources, admit
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
+from shared.domain.network.firewall_decision import RuleSources, admit
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList, read_service_tags
 
@@ -73,7 +73,7 @@ class Ours:
     """The product: a firewall is walked once, each region is one comparison."""
 
     def __init__(self, tags: ServiceTagList) -> None:
-        self._sources = Sources(tags, FLOW_TAGS)
+        self._sources = RuleSources(tags, FLOW_TAGS)
         regions = prefixes_by_region(tags)
         self._regions = [found for name in regions if (found := tags.addresses(name)) is not None]
 
@@ -89,14 +89,14 @@ class Ours:
 
 
 def _firewall(rules: Sequence[str]) -> Firewall:
-    rule = FirewallRule(name="flows", access=Access.ALLOW, sources=tuple(rules))
+    rule = FirewallRule(name="flows", access=RuleAction.ALLOW, sources=tuple(rules))
     return Firewall(
         kind="any",
         id="/one",
         name="one",
         hosts=frozenset(),
         rules=(rule,),
-        default=Access.DENY,
+        default=RuleAction.DENY,
     )
 
 

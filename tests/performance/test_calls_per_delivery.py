@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.core.requests import CallLog
-from shared.domain.request_demand import Need
+from shared.domain.request_demand import RequestDemand
 from tests.fakes.calls import PlentyOfCalls
 from tests.functional.wire.wire_story import WIDE
 from tests.performance.remediation_figures import by_service, moved_story
@@ -36,7 +36,7 @@ class Deliveries(PlentyOfCalls):
     took: list[tuple[int, int]] = field(default_factory=list)
 
     @asynccontextmanager
-    async def block(self, need: Need | None) -> AsyncGenerator[None]:
+    async def block(self, need: RequestDemand | None) -> AsyncGenerator[None]:
         """Let the work begin, and note what it took when it ends."""
         before = self._made()
         yield

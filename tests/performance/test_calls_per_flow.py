@@ -15,8 +15,8 @@ import pytest
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
-from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.jobs.flow_states import FlowJobState
 from tests.contract.tenant_world import (
     DAILY,
     ENVIRONMENT,
@@ -85,14 +85,16 @@ def table() -> dict[str, dict[str, int]]:
 
 async def counted(story: WireStory) -> dict[str, int]:
     """Return the calls from the approval to the end, by service; each flow is retired by then."""
-    settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=Mode.APPROVE, limit=PLENTY)
+    settings = EnvironmentSettings(
+        environment_id=ENVIRONMENT, mode=ApprovalPolicy.APPROVE, limit=PLENTY
+    )
     await story.services.tables.environments.upsert(settings)
     await story.order(run=SHORT)
     story.tenant.calls.reset()
     await approve_shown(story.services, story.remediation.id)
     await story.run(timedelta(days=40))
 
-    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.RETIRED}
     return by_service(story.tenant.calls.capabilities)
 
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from functions.dashboard.page_layout import View
-from functions.dashboard.pages import Filter, remediation_page
+from functions.dashboard.page_layout import PageContext
+from functions.dashboard.pages import FlowFilter, remediation_page
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.html_pages import rendered
-from shared.use_cases.show_flow import ShownFlow
-from shared.use_cases.show_remediation import ShownRemediation, show_remediation
+from shared.use_cases.show_flow import FlowView
+from shared.use_cases.show_remediation import RemediationView, show_remediation
 from tests.functional.scenarios.remediation_scenario import Story
 from tests.performance.operation_count import count_operations
 
@@ -28,7 +28,7 @@ BARE = """<!doctype html><table>{% for flow in flows %}
 {% endfor %}</table>"""
 
 
-async def large_remediation() -> tuple[ShownRemediation, list[ShownFlow]]:
+async def large_remediation() -> tuple[RemediationView, list[FlowView]]:
     """Return a remediation of many flows under way: one that was worked on, many times over."""
     story = Story()
     story.build.parent("Close of day", story.build.http_flow("Orders"))
@@ -42,7 +42,7 @@ async def large_remediation() -> tuple[ShownRemediation, list[ShownFlow]]:
     (job,) = [job for job in shown.jobs if job.original_id == item.workflow_id]
     ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(FLOWS)]
     flows = [
-        ShownFlow(
+        FlowView(
             environment_job=environment_job,
             item=replace(
                 item,
@@ -66,13 +66,13 @@ async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
     bare = tmp_path / "bare.html.j2"
     bare.write_text(BARE)
     principal = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.PERSON)
-    view = View(principal=principal, now=shown.remediation.created)
+    view = PageContext(principal=principal, now=shown.remediation.created)
 
     def table() -> str:
         return rendered(bare, {"flows": flows, "id": shown.remediation.id})
 
     def page() -> str:
-        return remediation_page(view, shown, flows, Filter())
+        return remediation_page(view, shown, flows, FlowFilter())
 
     for make in (table, page):
         make()  # templates are read once in a process

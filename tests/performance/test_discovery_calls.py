@@ -13,15 +13,15 @@ import pytest
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.seed.environment import seed_flow
 from shared.domain.environment import Environment
-from shared.domain.plans.discovery import DiscoveredPart
+from shared.domain.plans.discovery import DiscoveryPage
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
-from shared.errors import Unavailable
+from shared.errors import ServiceUnavailable
 from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
 from shared.steps.planning.discover_flows import discover, still_to_move
 from shared.steps.planning.make_plan import make_plan
-from shared.steps.updating_callers.find_callers import SearchRequest, find_callers
+from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import BUTTON, ENVIRONMENT, HTTP, MAKER, child_action, definition
 from tests.fakes.ports import twins_of
@@ -92,7 +92,7 @@ def _services(platform: Adapters) -> Services:
     )
 
 
-def parts_of(services: Services) -> FencedRows[DiscoveredPart]:
+def parts_of(services: Services) -> FencedRows[DiscoveryPage]:
     """Return the rows of the job's discovery."""
     return FencedRows(services.tables.discoveries, JOB.id)
 
@@ -102,7 +102,7 @@ async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
     rows = parts_of(services)
     assert not await still_to_move(services, environment.id, rows)
     found = await discover(services, environment, rows)
-    request = SearchRequest(
+    request = CallerSearchRequest(
         environment=environment,
         everywhere=await services.environments.list(),
         is_home_read=True,
@@ -155,7 +155,7 @@ async def test_a_discovery_killed_after_a_page_reads_only_the_pages_that_are_lef
     services = _services(platform)
     tenant = platform.world.tenant
     tenant.faults.add(Fault(route=PAGES, kind=FaultKind.DROP_BEFORE, skip=read, times=None))
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await discover(services, environment, parts_of(services))
     tenant.faults.clear()
     tenant.calls.reset()

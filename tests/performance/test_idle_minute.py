@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from shared.domain.environment import Mode
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.wake_up import Reminder
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.wake_up import WakeUp
 from shared.jobs.engine import SOON
-from shared.ports import Condition, Operation, Row, Store
+from shared.ports import Condition, Operation, Store, StoreRow
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.functional.scenarios.remediation_scenario import Story
 
@@ -29,12 +29,12 @@ class Noted(Store):
     gets: list[str] = field(default_factory=list)
     writes: int = 0
 
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Note, and ask."""
         self.gets.append(table)
         return await self.store.get(table, partition, key)
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Note, and write."""
         self.writes += 1
         return await self.store.write(*operations)
@@ -46,7 +46,7 @@ class Noted(Store):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
-    ) -> AsyncIterator[Row]:
+    ) -> AsyncIterator[StoreRow]:
         """Note, and ask."""
         self.queries.append((table, partition))
         async for row in self.store.query(table, partition, where=where, before=before):
@@ -55,20 +55,20 @@ class Noted(Store):
 
 async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
     """A thousand that are done, a thousand in their quiet days."""
-    story = Story(mode=Mode.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTO)
     story.build.http_flow("Orders")
     story.build.link()
     await story.opt_in()
     await story.order(run=timedelta(hours=2))
     job, tables = await story.job("Orders"), story.services.tables
     assert job.due is not None
-    done = replace(job, state=JobState.RETIRED, resume=None, code="", due=None)
+    done = replace(job, state=FlowJobState.RETIRED, resume=None, code="", due=None)
     await tables.jobs.upsert(*(replace(done, id=f"done-{n:04}") for n in range(FINISHED)))
     sleeping = [replace(job, id=f"sleeping-{n:04}") for n in range(SLEEPING)]
     await tables.jobs.upsert(*sleeping)
     now, at = story.services.now, job.due - SOON
     await tables.reminders.upsert(
-        *(Reminder(at=at, row=tables.jobs.name_of(one), written=now) for one in sleeping)
+        *(WakeUp(at=at, row=tables.jobs.name_of(one), written=now) for one in sleeping)
     )
 
     reads = []

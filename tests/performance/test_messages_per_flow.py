@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import Mode
-from shared.domain.jobs.flow_states import JobState
-from shared.ports import OutgoingMessage
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.ports import QueueMessage
 from shared.queues import FLOW_JOBS
 from tests.fakes import driver
 from tests.functional.scenarios.remediation_scenario import Story
@@ -25,15 +25,15 @@ async def test_messages_grow_in_a_straight_line(
 ) -> None:
     """The environment job announces its flow jobs once, and is woken by few of their ends."""
     monkeypatch.setattr(driver, "MOST_AT_ONCE", 100 * flows)
-    story = Story(mode=Mode.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTO)
     for number in range(flows):
         story.build.http_flow(f"Flow {number}")
     story.build.link()
     await story.opt_in(limit=flows)
-    sent: list[OutgoingMessage] = []
+    sent: list[QueueMessage] = []
     take = story.twins.messages.send
 
-    async def send(*messages: OutgoingMessage) -> None:
+    async def send(*messages: QueueMessage) -> None:
         sent.extend(messages)
         await take(*messages)
 
@@ -42,7 +42,7 @@ async def test_messages_grow_in_a_straight_line(
     await story.order(run=timedelta(days=10))
 
     jobs = await story.jobs()
-    assert [job.state for job in jobs.values()] == [JobState.RETIRED] * flows
+    assert [job.state for job in jobs.values()] == [FlowJobState.RETIRED] * flows
     assert len(sent) <= MOST_EACH * flows + MOST_SHARED
     # As they stand in the line for calls: each sees who goes before it, and asks once.
     announced = [message.body["job"] for message in sent if message.queue == FLOW_JOBS][:flows]

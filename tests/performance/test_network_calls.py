@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.network.firewall import Access, Firewall
+from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.network.network_check import FLOW_TAGS, NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.firewalls import firewall_kinds
@@ -115,7 +115,7 @@ def test_a_proof_costs_the_same_however_many_open_firewalls_there_are() -> None:
                 name=f"app-{number}",
                 hosts=frozenset({f"app-{number}.contoso.example"}),
                 rules=(),
-                default=Access.ALLOW,
+                default=RuleAction.ALLOW,
             )
             for number in range(apps)
         ]

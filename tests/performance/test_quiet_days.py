@@ -1,6 +1,6 @@
 """What a quiet day of many retired flows costs, at the default budgets and in moved time."""
 
-from local_cloud.tenant.environments.flow import FlowState
+from local_cloud.tenant.environments.flow import SimulatedFlowState
 from tests.performance.retired_flows import Day, retired_flows
 
 #: Of the store, for a plan of a thousand retired flows: 25, and 21 for a hundred.
@@ -19,7 +19,7 @@ async def test_the_last_of_1500_retired_flows_is_seen_when_it_is_on_again() -> N
         ordered = sorted(retired.jobs, key=lambda job: job.id)
         on_again = [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
         for job in on_again:
-            retired.moved.story.flow(job.original_id).state = FlowState.STARTED
+            retired.moved.story.flow(job.original_id).state = SimulatedFlowState.STARTED
 
         day = await retired.day()
 

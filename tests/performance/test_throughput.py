@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.settings import Settings
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Story
@@ -27,7 +27,7 @@ LIMIT = BudgetLimit(
 
 async def remediated(limit: BudgetLimit) -> tuple[Meter, Sequence[FlowJob]]:
     """Remediate forty flows within a budget; returns the calls made, and the jobs."""
-    meter, story = Meter(), Story(mode=Mode.AUTO)
+    meter, story = Meter(), Story(mode=ApprovalPolicy.AUTO)
     put_on_budget(story, limit, meter)
     for number in range(FLOWS):
         story.build.http_flow(f"Flow {number}")
@@ -47,7 +47,7 @@ async def test_a_small_budget_is_used_and_costs_no_call() -> None:
     wide, _ = await remediated(replace(LIMIT, calls=100_000))
     meter, jobs = await remediated(LIMIT)
 
-    assert {job.state for job in jobs} == {JobState.RETIRED}
+    assert {job.state for job in jobs} == {FlowJobState.RETIRED}
     moved = sorted(job.cut_over_at for job in jobs if job.cut_over_at)
     begun = min(job.history[0].at for job in jobs)
     first, last = moved[0] - begun, moved[-1] - begun

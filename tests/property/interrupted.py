@@ -11,8 +11,8 @@ from datetime import timedelta
 from functools import partial
 
 from local_cloud.tenant.core.profiles import Profile
-from shared.domain.environment import Mode
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.services import Services
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Moment, Plan
@@ -85,7 +85,7 @@ class Interrupted:
 
     story: Story
     start: Callable[[], Awaitable[object]]
-    done: JobState
+    done: FlowJobState
     lasts: timedelta
     before: Snapshot = field(init=False)
 
@@ -124,7 +124,7 @@ class Interrupted:
             assert states == {self.done}, told
             assert self.story.world.traffic.handled_twice == []
         elif order is not change_remediation.cancel or self.done not in states:
-            assert states <= {JobState.ROLLED_BACK, JobState.CANCELLED}, told
+            assert states <= {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}, told
             assert differences(self.before, self.story.world) == []
 
 
@@ -137,17 +137,17 @@ def copied(
 ) -> Interrupted:
     """Build a tenant of the ingredients, whose flows are copied."""
     story = make_story(ingredients, seed, Plan(), 0.0, profile)
-    return Interrupted(_under(story, strike), story.order, JobState.RETIRED, timedelta(days=10))
+    return Interrupted(_under(story, strike), story.order, FlowJobState.RETIRED, timedelta(days=10))
 
 
 def prepared(
     name: str, strike: Strike, *, seed: int = 7, profile: Profile = Profile.DOCUMENTED
 ) -> Interrupted:
     """Build a tenant whose flows are prepared for a key."""
-    story = Story(mode=Mode.APPROVE, world=World(seed=seed), profile=profile)
+    story = Story(mode=ApprovalPolicy.APPROVE, world=World(seed=seed), profile=profile)
     named = [flow.workflow_id for flow in PREPARED[name](story)]
     start = partial(story.order, PREPARE, *named)
-    return Interrupted(_under(story, strike), start, JobState.PREPARED, timedelta(hours=1))
+    return Interrupted(_under(story, strike), start, FlowJobState.PREPARED, timedelta(hours=1))
 
 
 def _under(story: Story, strike: Strike) -> Story:

@@ -14,7 +14,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from shared.errors import Conflict, MigrationInProgress, ProductError, Refused, Unavailable
+from shared.errors import (
+    CmkflowError,
+    Conflict,
+    PlatformError,
+    PlatformMigrationInProgress,
+    ServiceUnavailable,
+)
 from shared.steps.flows import effect
 from shared.steps.flows.effect import Write
 from shared.use_cases import set_kill_switch
@@ -54,19 +60,19 @@ class Fault(StrEnum):
         return self in {Fault.REFUSED_FOR_DAYS, Fault.NOT_KEPT_FOR_DAYS}
 
 
-def _refusal() -> ProductError:
-    return Refused("not today", code="Strange", status=400)
+def _refusal() -> CmkflowError:
+    return PlatformError("not today", code="Strange", status=400)
 
 
-def _migrating() -> ProductError:
-    return MigrationInProgress("moving", code="EnvironmentMigrationInProgress", status=409)
+def _migrating() -> CmkflowError:
+    return PlatformMigrationInProgress("moving", code="EnvironmentMigrationInProgress", status=409)
 
 
 _ERRORS: dict[Fault, tuple[Moment, Callable[[], BaseException]]] = {
     Fault.DIES_BEFORE: (Moment.BEFORE, Killed),
     Fault.DIES_AFTER: (Moment.AFTER, Killed),
-    Fault.UNANSWERED: (Moment.BEFORE, lambda: Unavailable("no answer")),
-    Fault.ANSWER_LOST: (Moment.AFTER, lambda: Unavailable("no answer")),
+    Fault.UNANSWERED: (Moment.BEFORE, lambda: ServiceUnavailable("no answer")),
+    Fault.ANSWER_LOST: (Moment.AFTER, lambda: ServiceUnavailable("no answer")),
     Fault.REFUSED: (Moment.BEFORE, _refusal),
     Fault.REFUSED_BUT_DONE: (Moment.AFTER, _refusal),
     Fault.CONFLICT: (Moment.BEFORE, lambda: Conflict("changed")),
@@ -116,7 +122,7 @@ class Striker:
         await self.switch(is_on=True)
         try:
             await permit()
-        except ProductError:
+        except CmkflowError:
             raise
         self.wrong.append(f"{site} writes although the kill switch is on")
 

@@ -9,12 +9,12 @@ from inspect import isawaitable
 from typing import Any
 
 from local_cloud.tenant.core.profiles import Profile
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
-from shared.errors import Unavailable
-from shared.settings import OnDrift
+from shared.errors import ServiceUnavailable
+from shared.settings import OnOriginalEdited
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.run_daily_check import sweep
@@ -43,7 +43,7 @@ class Told:
     """A story: how its tenant is built, and how it ends."""
 
     build: Callable[[], Any]
-    ends: JobState
+    ends: FlowJobState
     mode: RemediationMode = RemediationMode.APPLY
     #: It is rolled back at the end.
     is_undone: bool = True
@@ -61,7 +61,7 @@ def _of(*ingredients: str) -> tuple[Story, list[str]]:
 
 
 def _prepared(name: str) -> tuple[Story, list[str]]:
-    story = Story(mode=Mode.APPROVE, world=World(seed=7))
+    story = Story(mode=ApprovalPolicy.APPROVE, world=World(seed=7))
     flows = PREPARED[name](story)
     return story, [flow.workflow_id for flow in flows]
 
@@ -69,7 +69,7 @@ def _prepared(name: str) -> tuple[Story, list[str]]:
 def _copied_again() -> tuple[Story, list[str]]:
     """Return a flow that is copied again when somebody edits it."""
     story, named = _of("app_setting")
-    story.settings = story.settings.model_copy(update={"on_drift": OnDrift.COPY_AGAIN})
+    story.settings = story.settings.model_copy(update={"on_drift": OnOriginalEdited.COPY_AGAIN})
     return story, named
 
 
@@ -144,7 +144,7 @@ async def _delete(striker: Striker) -> None:
     await order(story)
     await story.run(DAYS)
     for _ in range(30):
-        with suppress(Unavailable):
+        with suppress(ServiceUnavailable):
             try:
                 await story.driver.call(delete_originals)
             except BaseException as error:
@@ -167,7 +167,7 @@ async def _sweep(striker: Striker) -> None:
     assert not any(flow.is_on for flow in copies)
 
 
-RETIRED, BACK = JobState.RETIRED, JobState.PREPARED
+RETIRED, BACK = FlowJobState.RETIRED, FlowJobState.PREPARED
 TOLD: dict[str, Told] = {
     "called": Told(build=partial(_of, "app_setting", "team", "v1"), ends=RETIRED),
     "in flows": Told(build=partial(_of, "flow", "environment_variable"), ends=RETIRED),
@@ -215,7 +215,7 @@ async def play(told: Told, site: str = "", fault: Fault | None = None) -> Strike
                     lambda s: change_remediation.roll_back(s, story.remediation.id)
                 ),
             )
-            await _to_its_end(striker, JobState.ROLLED_BACK, told.lasts)
+            await _to_its_end(striker, FlowJobState.ROLLED_BACK, told.lasts)
         if told.afterwards:
             await told.afterwards(striker)
     check(story)
@@ -236,7 +236,7 @@ async def _explained(striker: Striker) -> Striker:
     return striker
 
 
-async def _to_its_end(striker: Striker, end: JobState, lasts: timedelta) -> None:
+async def _to_its_end(striker: Striker, end: FlowJobState, lasts: timedelta) -> None:
     """Let time pass, help where a person is asked, and see that each job comes to its end."""
     story = striker.story
     for _ in range(RETRIES):
@@ -247,7 +247,7 @@ async def _to_its_end(striker: Striker, end: JobState, lasts: timedelta) -> None
             striker.is_mended = True
         if all(job.state is end for job in jobs):
             break
-        assert not [job for job in jobs if job.state is JobState.FAILED], "a defect"
+        assert not [job for job in jobs if job.state is FlowJobState.FAILED], "a defect"
         await until_done(
             story,
             lambda: story.driver.call(lambda s: change_remediation.retry(s, story.remediation.id)),
@@ -257,13 +257,13 @@ async def _to_its_end(striker: Striker, end: JobState, lasts: timedelta) -> None
     assert {state for state, _ in ended.values()} == {end}, ended
 
 
-def _see_that_it_is_told(striker: Striker, jobs: list[Any], end: JobState) -> None:
+def _see_that_it_is_told(striker: Striker, jobs: list[Any], end: FlowJobState) -> None:
     """Somebody is asked to help, or nobody has to."""
     story = striker.story
     if all(job.state is end for job in jobs) or story.twins.notices.told:
         return
-    asked = [job for job in jobs if job.state is JobState.BLOCKED and job.instruction]
-    waiting = [job for job in jobs if job.state is JobState.WAITING and job.reason]
+    asked = [job for job in jobs if job.state is FlowJobState.BLOCKED and job.instruction]
+    waiting = [job for job in jobs if job.state is FlowJobState.WAITING and job.reason]
     assert asked or waiting, [(job.state, job.code, job.reason) for job in jobs]
 
 

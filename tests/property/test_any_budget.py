@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Story
 from tests.functional.scenarios.watched_report import WatchedReport
@@ -44,7 +44,7 @@ def test_a_remediation_ends_and_reads_no_page_twice(
         await story.approve(run=timedelta(days=15))
 
         jobs = await story.jobs()
-        assert [job.state for job in jobs.values()] == [JobState.RETIRED] * flows, [
+        assert [job.state for job in jobs.values()] == [FlowJobState.RETIRED] * flows, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
         whole = [str(first) if first else "" for first in range(0, flows, page)]

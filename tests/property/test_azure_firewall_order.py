@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.azure_firewall import split_by_target
 from shared.domain.network.azure_firewall_rules import RuleReader
-from shared.domain.network.firewall import Access, Firewall
-from shared.domain.network.firewall_decision import Sources, admit
+from shared.domain.network.firewall import Firewall, RuleAction
+from shared.domain.network.firewall_decision import RuleSources, admit
 from shared.domain.network.service_tags import ServiceTagList
 from tests.kinds.firewalls.azure_firewall import collection, group, nat_rule, network_rule
 
@@ -132,7 +132,7 @@ def outcome(policies: list[list[Json]], caller: str, target: str) -> str:
 def decided(firewall: Firewall, caller: str) -> str:
     """Return what the product says of one caller."""
     one = AddressRanges.of([caller])
-    admission = admit(firewall, Sources(ServiceTagList([]), []))
+    admission = admit(firewall, RuleSources(ServiceTagList([]), []))
     answers = {"Allow": admission.allowed, "Deny": admission.denied, "Doubt": admission.doubtful}
     [answer] = [name for name, ranges in answers.items() if one <= ranges]
     return answer
@@ -150,7 +150,7 @@ def test_every_caller_meets_what_the_documents_say(base: list[Json], child: list
         name="fw",
         hosts=frozenset(),
         rules=(),
-        default=Access.DENY,
+        default=RuleAction.DENY,
     )
     found = [one for one, _ in split_by_target(whole, reader.nat, reader.network, {})]
 

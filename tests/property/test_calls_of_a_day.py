@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.domain.request_demand import Need
-from shared.errors import Throttled, Unavailable, Waiting
-from shared.ports import Operation, Row
+from shared.domain.request_demand import RequestDemand
+from shared.errors import MustWait, ServiceUnavailable, ThrottledError
+from shared.ports import Operation, StoreRow
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 
@@ -56,10 +56,10 @@ class FailingStore(MemoryStore):
 
     is_out = False
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Write, or raise."""
         if self.is_out:
-            raise Unavailable("no answer")
+            raise ServiceUnavailable("no answer")
         return await super().write(*operations)
 
 
@@ -71,7 +71,7 @@ class Instances:
         limit = BudgetLimit(
             name="flow-service", calls=calls, writes_an_hour=AN_HOUR, calls_a_day=A_DAY
         )
-        self.budgets = [CallBudget(self.store, self.clock, limit) for _ in range(3)]
+        self.budgets = [StoredRequestBudget(self.store, self.clock, limit) for _ in range(3)]
         self.made: list[datetime] = []
         self.writes: list[datetime] = []
         #: Calls of 24 hours, whenever somebody had looked outside of a delivery.
@@ -85,7 +85,7 @@ class Instances:
     async def _act(self, step: Step, following: list[Step]) -> None:
         budget = self.budgets[step.instance]
         self.clock.advance(step.after)
-        with suppress(Throttled, Waiting):
+        with suppress(ThrottledError, MustWait):
             if step.needs is None:
                 await self._call(budget, step)
                 if not step.is_write:
@@ -93,7 +93,7 @@ class Instances:
                 return
             rank = "0" if step.is_urgent else "1"
             whose = str(len(following))
-            need = Need(whose=whose, calls=step.needs, rank=rank, is_urgent=step.is_urgent)
+            need = RequestDemand(whose=whose, calls=step.needs, rank=rank, is_urgent=step.is_urgent)
             async with budget.block(need):
                 for number in range(step.uses):
                     if number == 1 and following:  # somebody else, meanwhile
@@ -106,7 +106,7 @@ class Instances:
                 self.store.is_out = step.dies
         self.store.is_out = False
 
-    async def _call(self, budget: CallBudget, step: Step) -> None:
+    async def _call(self, budget: StoredRequestBudget, step: Step) -> None:
         await budget.take(is_write=step.is_write)
         moment = self.clock.now()
         self.made.append(moment)

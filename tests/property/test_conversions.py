@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.conversions.conversion import Edit
+from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.conversions.preview import convert, difference, possible_edits
 from shared.domain.definitions.expressions import references_in
 from shared.domain.definitions.flow_definition import parse_client_data
@@ -87,7 +87,7 @@ def test_a_conversion_is_whole_or_not_made(text: str) -> None:
         assert converted.client_data == text
         return
     assert possible_edits(parse_client_data(converted.client_data), in_solution=False) == ()
-    assert convert(converted.client_data, list(Edit)).client_data == converted.client_data
+    assert convert(converted.client_data, list(ConversionKind)).client_data == converted.client_data
     assert difference(text, converted.client_data) != ""
 
 

@@ -7,13 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.jobs.deletion_states import DeletionState
-from shared.domain.jobs.flow_job import Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.services import Services
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.schedule_deletions import DeletionOrder, order_deletions
+from shared.use_cases.schedule_deletions import DeletionInput, order_deletions
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.definitions import facts_of
 from tests.fakes.pause import Pause
@@ -66,7 +66,7 @@ async def delete_under(story: Story, plan: Plan) -> str:
     story.driver.timer, story.driver.plan = timers, plan
     story.renew()
     date = story.world.clock.now() + 3 * DAY
-    approval, identity = DeletionOrder(on=date, by="tests"), story.remediation.id
+    approval, identity = DeletionInput(on=date, by="tests"), story.remediation.id
     await until_done(
         story, lambda: story.driver.call(lambda s: order_deletions(s, identity, approval))
     )
@@ -151,10 +151,10 @@ async def ended_well(story: Story, *, is_undone: bool) -> None:
         flow, job = environment.flows[row.original_id], await story.job(row.display_name)
         assert flow.is_deleted is (row.state is DeletionState.DELETED), row
         if not is_undone:
-            assert (row.state, job.state) == (DeletionState.DELETED, JobState.RETIRED), row
-        if job.state is JobState.RETIRED:
+            assert (row.state, job.state) == (DeletionState.DELETED, FlowJobState.RETIRED), row
+        if job.state is FlowJobState.RETIRED:
             copy = story.world.workflow(environment.id, job.copy_id)
-            assert copy.is_on is (job.pattern is not Pattern.OFF), job
-        elif job.state is not JobState.ROLLED_BACK:
+            assert copy.is_on is (job.pattern is not MigrationMethod.OFF), job
+        elif job.state is not FlowJobState.ROLLED_BACK:
             # Only a person can restore it, or what it calls, or what calls it.
             assert job.code in {"deleted", "child", "parent"}, (job.state, job.code, job.reason)

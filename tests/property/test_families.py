@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local_cloud.tenant.core.profiles import Profile
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.plan_item import PlannedAction
 from tests.fakes import definition_builder as define
@@ -82,7 +82,7 @@ async def remediate(story: Story) -> None:
     assert story.world.violations == []
 
 
-def when(job: FlowJob, state: JobState) -> datetime:
+def when(job: FlowJob, state: FlowJobState) -> datetime:
     """Return when a job first came to a state."""
     return min(change.at for change in job.history if change.state == state)
 
@@ -95,7 +95,7 @@ def test_any_family_is_copied_bottom_up_and_retired_top_down(
     """Every flow that stays is planned once and retired, whatever runs what."""
 
     async def scenario() -> None:
-        story = Story(mode=Mode.APPROVE, profile=profile)
+        story = Story(mode=ApprovalPolicy.APPROVE, profile=profile)
         build(story, family)
         if not family.staying:
             return
@@ -103,11 +103,11 @@ def test_any_family_is_copied_bottom_up_and_retired_top_down(
 
         jobs = await story.jobs()
         assert set(await story.plan()) == set(jobs) == family.staying
-        assert {job.state for job in jobs.values()} == {JobState.RETIRED}
+        assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         for parent, job in jobs.items():
             for child in family.graph.children_of(parent) & jobs.keys():
-                assert when(jobs[child], JobState.PROVEN) <= when(job, JobState.COPYING)
-                assert when(job, JobState.RETIRED) <= when(jobs[child], JobState.RETIRED)
+                assert when(jobs[child], FlowJobState.PROVEN) <= when(job, FlowJobState.COPYING)
+                assert when(job, FlowJobState.RETIRED) <= when(jobs[child], FlowJobState.RETIRED)
 
     asyncio.run(scenario())
 
@@ -133,7 +133,7 @@ def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
     low, high = data.draw(st.sampled_from(pairs))
 
     async def scenario() -> None:
-        story = Story(mode=Mode.APPROVE)
+        story = Story(mode=ApprovalPolicy.APPROVE)
         flows = build(story, family)
         document = json.loads(flows[int(low)].client_data)
         actions = document["properties"]["definition"]["actions"]
@@ -154,7 +154,7 @@ def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
         if free:
             await story.approve()
         assert {title: job.state for title, job in (await story.jobs()).items()} == dict.fromkeys(
-            free, JobState.RETIRED
+            free, FlowJobState.RETIRED
         )
 
     asyncio.run(scenario())

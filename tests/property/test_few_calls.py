@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.crash import Moment, Plan
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.property.test_remediation_invariants import (
@@ -44,7 +44,7 @@ def test_who_dies_in_the_line_or_with_calls_in_hand_stops_nobody(
         await settle(story)
         check(story)
         jobs = await story.jobs()
-        assert {job.state for job in jobs.values()} == {JobState.RETIRED}, [
+        assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
         assert meter.most_in_a_minute() <= LIMIT.calls

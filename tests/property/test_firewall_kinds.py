@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_decision import Sources, admit
+from shared.domain.network.firewall_decision import RuleSources, admit
 from shared.domain.network.ip_filter import behind, read_policy
 from shared.firewalls import firewall_kinds
 from shared.firewalls.api_management import open_service
@@ -34,7 +34,7 @@ type Json = dict[str, Any]
 #: The callers that are asked about, one by one; a tag holds the second half of them.
 CALLERS = [str(one) for one in ip_network("8.0.0.0/28")]
 TAG = "PowerPlatformPlex.WestEurope"
-SOURCES = Sources(tag_list({TAG: ["8.0.0.8/29"]}), ["PowerPlatformPlex"])
+SOURCES = RuleSources(tag_list({TAG: ["8.0.0.8/29"]}), ["PowerPlatformPlex"])
 PREFIX = st.builds(
     lambda host, bits: f"8.0.0.{host}/{bits}", st.integers(0, 15), st.integers(28, 32)
 )

@@ -8,16 +8,16 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stopped
 from shared.domain.plans.job_index import SETTLED_AFTER, IndexRow, NamedKind
 from shared.domain.plans.remediation import RemediationMode
 from shared.domain.timer_run import TimerRun
-from shared.errors import Conflict, ProductError
+from shared.errors import CmkflowError, Conflict
 from shared.jobs.job_kinds import FLOW
-from shared.ports import Operation, Row
+from shared.ports import Operation, StoreRow
 from shared.services import Services
 from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.read_job_index import COMPARED
@@ -72,7 +72,7 @@ async def settled(services: Services, story: Story) -> None:
 
 def new_story() -> Story:
     """Return a tenant of a few flows, not planned yet."""
-    story = Story(mode=Mode.APPROVE)
+    story = Story(mode=ApprovalPolicy.APPROVE)
     for title in FLOWS:
         story.build.app_setting_caller(story.build.http_flow(title), site=title, setting="URL")
     story.build.link()
@@ -86,7 +86,7 @@ async def blocked_now(services: Services, job: FlowJob) -> None:
     def stuck(job: FlowJob) -> FlowJob | None:
         if job.is_finished:
             return None
-        told = stopped(job, JobState.BLOCKED, "No.", "Do it.", code="no", now=services.now)
+        told = stopped(job, FlowJobState.BLOCKED, "No.", "Do it.", code="no", now=services.now)
         return replace(told, due=None)
 
     await FLOW.order(services, (job.environment_id, job.id), stuck)
@@ -135,7 +135,7 @@ async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
             )
         try:
             await one_deed(story, draw, number)
-        except ProductError:
+        except CmkflowError:
             pass  # it cannot be done now
         except Killed:
             story.renew()
@@ -152,7 +152,7 @@ async def test_closed_jobs_are_counted_and_named_again() -> None:
     await story.opt_in()
     await story.order()
     await story.approve()
-    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.RETIRED}
     await settled(story.services, story)
 
     before = await names(story.services)
@@ -190,12 +190,12 @@ async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> No
     assert kept
     write, done = services.tables.store.write, False
 
-    async def beaten(*operations: Operation) -> list[Row]:
+    async def beaten(*operations: Operation) -> list[StoreRow]:
         """Let an order come right before the names are removed."""
         nonlocal done
         if len(operations) > 1 and not done:
             done = True
-            opened = replace(kept.item, state=JobState.ROLLING_BACK, due=services.now)
+            opened = replace(kept.item, state=FlowJobState.ROLLING_BACK, due=services.now)
             await services.tables.jobs.replace(kept, opened)
         return await write(*operations)
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, ReportedFlow
-from shared.errors import Refused, Throttled
-from shared.ports import Page
+from shared.domain.flow import FlowListEntry, FlowState
+from shared.errors import PlatformError, ThrottledError
+from shared.ports import ResultPage
 from shared.services import Services
 from shared.use_cases.look_at_list import look_at_list
 from tests.functional.scenarios.remediation_scenario import Story
@@ -32,26 +32,26 @@ class Service:
     expired: bool = False
     read: list[str] = field(default_factory=list)
 
-    async def flows(self, _: str, cursor: str = "") -> Page[ReportedFlow]:
+    async def flows(self, _: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return a page."""
         self._take()
         if cursor and self.expired:
-            raise Refused("the cursor has expired", code="BadRequest", status=400)
+            raise PlatformError("the cursor has expired", code="BadRequest", status=400)
         self.read.append(cursor)
         number = int(cursor or 0)
         following = str(number + 1) if number + 1 < len(self.pages) else ""
-        return Page(items=tuple(map(self._flow, self.pages[number])), cursor=following)
+        return ResultPage(items=tuple(map(self._flow, self.pages[number])), cursor=following)
 
-    async def get_flow(self, _: str, flow_name: str) -> ReportedFlow:
+    async def get_flow(self, _: str, flow_name: str) -> FlowListEntry:
         """Return a flow with its state."""
         self._take()
         if flow_name in self.refused:
-            raise Refused("no access", code="Forbidden", status=403)
+            raise PlatformError("no access", code="Forbidden", status=403)
         return replace(self._flow(flow_name), state=FlowState.ON)
 
-    def _flow(self, name: str) -> ReportedFlow:
+    def _flow(self, name: str) -> FlowListEntry:
         state = None if self.is_bare else FlowState.ON
-        return ReportedFlow(flow_name=name, display_name=name, workflow_id=None, state=state)
+        return FlowListEntry(flow_name=name, display_name=name, workflow_id=None, state=state)
 
     def _take(self) -> None:
         self.calls -= 1
@@ -59,7 +59,7 @@ class Service:
         if self.dies_at == 0:
             raise KilledError
         if self.calls < 0:
-            raise Throttled("used up")
+            raise ThrottledError("used up")
 
 
 async def _sweep(

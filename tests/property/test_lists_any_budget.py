@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.run_archive import ArchiveState
-from shared.errors import Refused
-from shared.ports import FlowReports, Page
+from shared.domain.jobs.run_archive import RunArchiveState
+from shared.errors import PlatformError
+from shared.ports import FlowReports, ResultPage
 from shared.use_cases.archive_runs import archive_runs
 from tests.fakes.ports import Ports
 from tests.fakes.tenant import TwinFlow, TwinRun
@@ -63,13 +63,13 @@ class Lists:
         return found
 
     async def page[T](
-        self, name: object, cursor: str, read: Callable[[], Awaitable[Page[T]]]
-    ) -> Page[T]:
+        self, name: object, cursor: str, read: Callable[[], Awaitable[ResultPage[T]]]
+    ) -> ResultPage[T]:
         """Give a page, or refuse its cursor."""
         self._cursors += bool(cursor)
         if cursor and self._cursors in self.expires:
             self.given.append((name, cursor, None))
-            raise Refused("The cursor has expired.", code="Expired", status=410)
+            raise PlatformError("The cursor has expired.", code="Expired", status=410)
         page = await read()
         self.given.append((name, cursor, len(page.items)))
         return page
@@ -84,7 +84,7 @@ class _Watched:
 
     async def run_page(
         self, environment_id: str, flow_name: str, cursor: str = "", **times: Any
-    ) -> Page[Any]:
+    ) -> ResultPage[Any]:
         """Watch a page of the runs of a flow."""
         read = self._reports.run_page
         name = (flow_name, times["until"])
@@ -94,7 +94,7 @@ class _Watched:
 
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
-    ) -> Page[Any]:
+    ) -> ResultPage[Any]:
         """Watch a page of a report."""
         read = self._reports.microsoft_key_flows
         return await self._lists.page(
@@ -117,7 +117,7 @@ def _let_run(story: Story, flow: TwinFlow, count: int) -> None:
         flow.runs.append(run)
 
 
-async def _archive(story: Story) -> set[ArchiveState]:
+async def _archive(story: Story) -> set[RunArchiveState]:
     """Ask until all is archived, as the command does; returns the states of the archives."""
     until = story.world.clock.now() + timedelta(hours=3)
     while True:
@@ -158,7 +158,7 @@ def test_archives_of_runs_end_and_read_no_run_twice(
 
         states = await _archive(story)
 
-        assert states == {ArchiveState.COMPLETE}
+        assert states == {RunArchiveState.COMPLETE}
         contents = story.twins.archive.contents
         parts = [content for name, content in contents.items() if name.startswith("runs/")]
         kept = [json.loads(line)["run"] for part in parts for line in part.splitlines()]

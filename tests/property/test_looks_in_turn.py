@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from shared.domain.daily_look import Look
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, KnownFlow
-from shared.errors import ProductError, Refused, Throttled
+from shared.domain.flow import FlowState, WorkflowSummary
+from shared.errors import CmkflowError, PlatformError, ThrottledError
 from shared.use_cases import look_in_turn as module
 from shared.use_cases.look_in_turn import look_in_turn
 from tests.functional.scenarios.remediation_scenario import Story
@@ -37,21 +37,21 @@ class Rationed:
 
     async def known_each(
         self, _: Environment, workflow_ids: Collection[str]
-    ) -> dict[str, KnownFlow | ProductError]:
+    ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return flows that are off, while there are calls."""
         self.made += 1
         if self.made == self.dies_at:
             raise KilledError
         if self.made > self.calls:
-            return dict.fromkeys(workflow_ids, Throttled("used up"))
+            return dict.fromkeys(workflow_ids, ThrottledError("used up"))
         return {
-            one: Refused("no", code="no", status=400)
+            one: PlatformError("no", code="no", status=400)
             if one in self.refused
-            else KnownFlow(workflow_id=one, name=one, state=FlowState.OFF)
+            else WorkflowSummary(workflow_id=one, name=one, state=FlowState.OFF)
             for one in workflow_ids
         }
 
-    async def seen_one(self, job_id: str, _: KnownFlow | None) -> None:
+    async def seen_one(self, job_id: str, _: WorkflowSummary | None) -> None:
         """Note that a flow was looked at."""
         self.seen.append(job_id)
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.network.address_ranges import EVERYWHERE, IPV4, IPV6, AddressRanges
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from shared.domain.network.firewall_decision import Sources, admit
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
+from shared.domain.network.firewall_decision import RuleSources, admit
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.verdict import Verdict, verdict_on
@@ -54,13 +54,13 @@ WALLS = st.builds(
         st.builds(
             FirewallRule,
             name=st.just("rule"),
-            access=st.sampled_from(Access),
+            access=st.sampled_from(RuleAction),
             sources=st.tuples(SOURCES),
             is_certain=st.booleans(),
         ),
         max_size=2,
     ).map(tuple),
-    default=st.sampled_from(Access),
+    default=st.sampled_from(RuleAction),
     is_ipv4_only=st.booleans(),
 )
 
@@ -137,7 +137,7 @@ def firewalls(draw: st.DrawFn) -> Firewall:
     rule = st.builds(
         FirewallRule,
         name=st.just("rule"),
-        access=st.sampled_from(Access),
+        access=st.sampled_from(RuleAction),
         sources=st.lists(SOURCES, min_size=1, max_size=3).map(tuple),
     )
     return Firewall(
@@ -146,7 +146,7 @@ def firewalls(draw: st.DrawFn) -> Firewall:
         name="nsg",
         hosts=frozenset(),
         rules=tuple(draw(st.lists(rule, max_size=6))),
-        default=draw(st.sampled_from(Access)),
+        default=draw(st.sampled_from(RuleAction)),
     )
 
 
@@ -160,11 +160,11 @@ def test_the_first_rule_that_matches_an_address_decides_it(
     left = list(uncovered(firewall, {REGIONAL: tag}, tags))
 
     for address in ADDRESSES:
-        is_refused = holds(tag, address) and _decide(firewall, tag, address) is Access.DENY
+        is_refused = holds(tag, address) and _decide(firewall, tag, address) is RuleAction.DENY
         assert holds(left, address) == is_refused
 
 
-def _decide(firewall: Firewall, tag: list[str], address: str) -> Access:
+def _decide(firewall: Firewall, tag: list[str], address: str) -> RuleAction:
     meanings = {TAG.lower(): tag, REGIONAL.lower(): tag, "virtualnetwork": []}
     for rule in firewall.rules:
         for source in rule.sources:
@@ -179,7 +179,7 @@ def test_an_uncertain_rule_never_makes_anything_covered(
 ) -> None:
     """A rule that cannot be read may open a doubt; it cannot remove a gap."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
-    unread = FirewallRule(name="?", access=Access.ALLOW, sources=("[parameters('allowed')]",))
+    unread = FirewallRule(name="?", access=RuleAction.ALLOW, sources=("[parameters('allowed')]",))
     rules = (*firewall.rules[:position], unread, *firewall.rules[position:])
     doubted = Firewall(
         kind=firewall.kind,
@@ -204,7 +204,7 @@ def test_a_verdict_counts_addresses(
     tags = tag_list({TAG: tag, REGIONAL: tag})
     asked = AddressRanges.of(tag) & version
 
-    verdict = verdict_on(admit(firewall, Sources(tags, [TAG])), asked)
+    verdict = verdict_on(admit(firewall, RuleSources(tags, [TAG])), asked)
 
     answers = {
         _decide(firewall, tag, address)
@@ -214,9 +214,9 @@ def test_a_verdict_counts_addresses(
     assert (
         verdict
         is {
-            frozenset[Access](): Verdict.COVERED,  # nothing is asked for
-            frozenset({Access.ALLOW}): Verdict.COVERED,
-            frozenset({Access.DENY}): Verdict.NOT,
-            frozenset(Access): Verdict.PARTLY,
+            frozenset[RuleAction](): Verdict.COVERED,  # nothing is asked for
+            frozenset({RuleAction.ALLOW}): Verdict.COVERED,
+            frozenset({RuleAction.DENY}): Verdict.NOT,
+            frozenset(RuleAction): Verdict.PARTLY,
         }[frozenset(answers)]
     )

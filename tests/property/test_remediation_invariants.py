@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from local_cloud.tenant.core.profiles import Profile
-from shared.domain.environment import Mode
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Blocked, Unavailable
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import JobBlocked, ServiceUnavailable
 from shared.services import Services
-from shared.settings import OnDrift
+from shared.settings import OnOriginalEdited
 from shared.use_cases import change_remediation
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.fakes.builder import Builder
@@ -35,11 +35,11 @@ from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 from tests.kinds.cases import MOVED_KINDS, caller_case
 
 ENDED = {
-    JobState.RETIRED,
-    JobState.BLOCKED,
-    JobState.FAILED,
-    JobState.CANCELLED,
-    JobState.ROLLED_BACK,
+    FlowJobState.RETIRED,
+    FlowJobState.BLOCKED,
+    FlowJobState.FAILED,
+    FlowJobState.CANCELLED,
+    FlowJobState.ROLLED_BACK,
 }
 QUIET = timedelta(days=7)
 
@@ -139,7 +139,7 @@ def make_story(
     profile: Profile = Profile.DOCUMENTED,
 ) -> Story:
     """Build a tenant under a policy whose deliveries come in random order, some of them twice."""
-    story = Story(mode=Mode.APPROVE, world=World(seed=seed), profile=profile)
+    story = Story(mode=ApprovalPolicy.APPROVE, world=World(seed=seed), profile=profile)
     for name in ingredients:
         INGREDIENTS[name](story.build)
     story.build.link()
@@ -156,14 +156,14 @@ async def until_done(story: Story, order: Callable[[], Awaitable[object]]) -> No
     try:
         await order()
     except BaseException as error:
-        if not (was_killed(error) or isinstance(error, Unavailable)):
+        if not (was_killed(error) or isinstance(error, ServiceUnavailable)):
             raise
         await order()
 
 
 async def approve(story: Story) -> None:
     """Approve the plan; a repetition finds it approved already."""
-    with suppress(Blocked):
+    with suppress(JobBlocked):
         await until_done(
             story,
             lambda: story.driver.call(lambda s: approve_shown(s, story.remediation.id)),
@@ -208,7 +208,7 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
         await settle(story)
         check(story)
         jobs = await story.jobs()
-        assert {job.state for job in jobs.values()} == {JobState.RETIRED}, [
+        assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
         assert story.world.traffic.handled_twice == []
@@ -249,8 +249,8 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
         await settle(story)
         check(story)
         jobs = await story.jobs()
-        ended = {JobState.ROLLED_BACK, JobState.CANCELLED}
-        if undo is change_remediation.cancel and JobState.RETIRED in {
+        ended = {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}
+        if undo is change_remediation.cancel and FlowJobState.RETIRED in {
             job.state for job in jobs.values()
         }:
             return  # what was over by then is over
@@ -298,15 +298,15 @@ def test_a_call_that_fails_changes_nothing_in_mode_auto(
     """A service gives no answer, done or not: in mode auto each job is retired all the same."""
 
     async def scenario() -> None:
-        plan = Plan(at=at, moment=moment, failure=lambda: Unavailable("no answer"))
+        plan = Plan(at=at, moment=moment, failure=lambda: ServiceUnavailable("no answer"))
         story = make_story(ingredients, seed, plan, unsettled, profile)
-        story.mode = Mode.AUTO
+        story.mode = ApprovalPolicy.AUTO
         await story.opt_in()
         await until_done(story, story.order)
         await settle(story)
         check(story)
         jobs = await story.jobs()
-        assert {job.state for job in jobs.values()} == {JobState.RETIRED}, [
+        assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
         assert story.world.traffic.handled_twice == []
@@ -328,7 +328,7 @@ edits = st.lists(
     plan=plans,
     edits=edits,
     undo=st.booleans(),
-    on_drift=st.sampled_from(OnDrift),
+    on_drift=st.sampled_from(OnOriginalEdited),
     profile=st.sampled_from(Profile),
 )
 def test_edits_by_somebody_else_at_any_moment_lose_no_call(
@@ -337,7 +337,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
     plan: Plan,
     edits: list[tuple[int, str, int]],
     undo: bool,
-    on_drift: OnDrift,
+    on_drift: OnOriginalEdited,
     profile: Profile,
 ) -> None:
     """Originals, copies and callers are edited while the work goes on; what is stuck is retried.
@@ -374,7 +374,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
         assert all(
             job.instruction
             for job in jobs.values()
-            if job.state in {JobState.BLOCKED, JobState.FAILED}
+            if job.state in {FlowJobState.BLOCKED, FlowJobState.FAILED}
         )
         if undo:
             await until_done(

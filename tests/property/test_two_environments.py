@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
@@ -44,7 +44,7 @@ def test_a_killed_process_or_an_undo_loses_no_call_across_environments(
         before = take_snapshot(story.world)
         await story.opt_in_both()
         await until_done(story, lambda: story.order_of(story.build, story.other))
-        ended = {JobState.RETIRED}
+        ended = {FlowJobState.RETIRED}
         if undo:
             await story.run(timedelta(hours=hours))
             await until_done(
@@ -53,7 +53,7 @@ def test_a_killed_process_or_an_undo_loses_no_call_across_environments(
                     lambda s: change_remediation.roll_back(s, story.remediation.id)
                 ),
             )
-            ended = {JobState.ROLLED_BACK, JobState.CANCELLED}
+            ended = {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}
         await settle(story)
         check(story)
         jobs = await story.everywhere()

@@ -16,7 +16,7 @@ import pytest
 
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.call_history import Cause
+from local_cloud.tenant.flows.call_history import RunStartKind
 from local_cloud.tenant.flows.runtime import Start, start_run
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
@@ -86,7 +86,10 @@ async def outsiders_world() -> AsyncIterator[World]:
     seed(tenant, SEED)
     environment = tenant.part(PowerPlatform).environments[ENVIRONMENT]
     start_run(
-        tenant, environment, environment.workflows[ORDERS], Start(cause=Cause.MANUAL, by="seed")
+        tenant,
+        environment,
+        environment.workflows[ORDERS],
+        Start(cause=RunStartKind.MANUAL, by="seed"),
     )
     with TemporaryDirectory() as folder:
         async with TenantServer(tenant) as server:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local_cloud.tenant.seed.azure import seed_azure
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.firewalls import firewall_kinds
 from tests.contract.adapter_world import SUBSCRIPTION
 from tests.contract.tenant_world import APP, GROUP
@@ -30,7 +30,7 @@ TAGS = [
 ]
 
 
-async def gaps_of(cli: AzureCli, kind: str) -> list[NetworkGap]:
+async def gaps_of(cli: AzureCli, kind: str) -> list[FirewallIssue]:
     """Return what the firewall of a kind's case lacks, as the app reads it."""
     app, name = cli.app, firewall_case(kind).name
     firewalls = await firewall_kinds(app.resources)[kind].read()

@@ -11,7 +11,7 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters.state.table_store import TableStore
 from shared.errors import Conflict
-from shared.ports import Insert, Replace, Row, Scalar
+from shared.ports import InsertRow, ReplaceRow, Scalar, StoreRow
 from tests.third_party_clients.documented import hold_document_to
 from tests.third_party_clients.outsiders import INSTALLED, needs_outsiders, outsiders_world
 
@@ -61,12 +61,12 @@ async def test_the_client_of_azure_tables_on_the_state_store(subtests: pytest.Su
     account, table = os.environ["AZURITE_CONNECTION_STRING"], f"Outsiders{uuid4().hex}"
     columns: dict[str, Scalar] = {"state": "copied", "tries": 3, "share": 0.5, "waits": True}
     rows = [
-        Row(table=table, partition=partition, key=key, columns=columns)
+        StoreRow(table=table, partition=partition, key=key, columns=columns)
         for partition, key in (("e1", "k1"), ("e1", "k2"), ("e2", "k1"))
     ]
     async with TableServiceClient.from_connection_string(account) as service:
         store = TableStore(service)
-        mine, *_ = [(await store.write(Insert(row)))[0] for row in rows]
+        mine, *_ = [(await store.write(InsertRow(row)))[0] for row in rows]
         python = INSTALLED / "bin" / "python"
         name = "azure-data-tables on the state store"
         environment = {"AZURITE_CONNECTION_STRING": account, "TABLE": table}
@@ -74,7 +74,7 @@ async def test_the_client_of_azure_tables_on_the_state_store(subtests: pytest.Su
 
         found = await store.get(table, "e1", "k1")
         with pytest.raises(Conflict):
-            await store.write(Replace(mine))
+            await store.write(ReplaceRow(mine))
         await service.delete_table(table)
     assert found is not None
     assert found.columns["state"] == "blocked"

@@ -19,22 +19,22 @@ from shared.adapters.dataverse.connection_references import DataverseConnectionR
 from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
 from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
 from shared.adapters.dataverse.organization import DataverseOrganization
-from shared.adapters.dataverse.principals import DataversePrincipals
+from shared.adapters.dataverse.principals import DataversePrincipalDirectory
 from shared.adapters.dataverse.sharing import DataverseSharing
 from shared.adapters.dataverse.solutions import DataverseSolutions
 from shared.adapters.dataverse.web_api import Dataverse
 from shared.adapters.dataverse.workflows import DataverseWorkflows
-from shared.adapters.entra.no_service_account import NoOperator
-from shared.adapters.flow_service.access import FlowServiceAccess
+from shared.adapters.entra.no_service_account import NoServiceAccount
+from shared.adapters.flow_service.access import FlowServiceAccountFlows
 from shared.adapters.flow_service.flows import FlowServiceReports
 from shared.adapters.flow_service.service import FlowService
-from shared.adapters.http.client import HttpClient, Service
+from shared.adapters.http.client import HttpClient, HttpService
 from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
 from shared.adapters.power_apps.connections import PowerAppsConnections
 from shared.adapters.power_platform.admin import PowerPlatformAdmin
 from shared.adapters.system_clock import SystemClock
 from shared.domain.environment import Environment
-from shared.errors import ProductError
+from shared.errors import CmkflowError
 from tests.unit.adapter_wire import (
     NumberedCredential,
     Scripted,
@@ -79,7 +79,7 @@ class Adapters:
 
     def __init__(self, answer: Scripted) -> None:
         self.http = HttpClient(OneAnswer(answer))
-        self.service = Service(
+        self.service = HttpService(
             name="x", scope="https://x/.default", credential=NumberedCredential()
         )
         self.flow_service = FlowService(self.http, self.service, ToldEndpoint())
@@ -94,8 +94,8 @@ QUESTIONS: dict[str, Question] = {
     "flows": lambda of: FlowServiceReports(of.flow_service).list_flows("e"),
     "flow": lambda of: FlowServiceReports(of.flow_service).get_flow("e", "f"),
     "runs": lambda of: FlowServiceReports(of.flow_service).runs("e", "f", since=LONG_AGO),
-    "permissions": lambda of: FlowServiceAccess(
-        of.flow_service, of.flow_service, NoOperator()
+    "permissions": lambda of: FlowServiceAccountFlows(
+        of.flow_service, of.flow_service, NoServiceAccount()
     ).permissions("e", "f"),
     "connections": lambda of: PowerAppsConnections(of.http, of.service).list("e"),
     "apps": lambda of: PowerAppsCanvasApps(of.http, of.service).list_with_flows("e"),
@@ -106,8 +106,8 @@ QUESTIONS: dict[str, Question] = {
     "organization": lambda of: DataverseOrganization(of.dataverse).creates_flows_in_solutions(
         ENVIRONMENT
     ),
-    "users": lambda of: DataversePrincipals(of.dataverse).users(ENVIRONMENT, ["u"]),
-    "application": lambda of: DataversePrincipals(of.dataverse).application(ENVIRONMENT),
+    "users": lambda of: DataversePrincipalDirectory(of.dataverse).users(ENVIRONMENT, ["u"]),
+    "application": lambda of: DataversePrincipalDirectory(of.dataverse).application(ENVIRONMENT),
     "shares": lambda of: DataverseSharing(of.dataverse).list(ENVIRONMENT, "f"),
     "solutions": lambda of: DataverseSolutions(of.dataverse).get(ENVIRONMENT, [SOLUTION]),
 }
@@ -145,11 +145,11 @@ def answers(body: Mapping[str, Any]) -> str | None:
     )
 
 
-async def ask(question: Question, answer: Scripted) -> ProductError | object:
+async def ask(question: Question, answer: Scripted) -> CmkflowError | object:
     """Ask one question; what was made of the answer, or the product's own error."""
     try:
         return await question(Adapters(answer))
-    except ProductError as error:
+    except CmkflowError as error:
         return error
 
 
@@ -161,7 +161,7 @@ async def test_every_recorded_body_answers_what_it_is_an_answer_to() -> None:
         for title, question in QUESTIONS.items():
             made = await ask(question, Scripted(body=body))
             if title == wanted:
-                assert not isinstance(made, ProductError), f"{name}: {made}"
+                assert not isinstance(made, CmkflowError), f"{name}: {made}"
                 read[title] += 1
 
     least = Counter(
@@ -178,6 +178,6 @@ async def test_every_recorded_refusal_keeps_its_code() -> None:
     for name, error in refusals:
         for title, question in QUESTIONS.items():
             made = await ask(question, Scripted(status=400, body={"error": error}))
-            assert isinstance(made, ProductError), f"{name}: {title} made {made}"
+            assert isinstance(made, CmkflowError), f"{name}: {title} made {made}"
             assert error["code"] in str(made), f"{name}: {title}: {made}"
     assert len(refusals) >= 9

@@ -1,6 +1,6 @@
 """The row of a flow job of which nothing matters but what a test changes."""
 
-from shared.domain.jobs.flow_job import FlowJob, Pattern
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 
 FLOW_JOB = FlowJob(
     id="job",
@@ -15,7 +15,7 @@ FLOW_JOB = FlowJob(
     trigger_name="manual",
     has_trigger_url=True,
     in_solution=True,
-    pattern=Pattern.CALLED,
+    pattern=MigrationMethod.CALLED,
     original_digest="digest",
     copy_id="copy",
 )

@@ -5,10 +5,10 @@ from random import Random
 
 import pytest
 
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.errors import Throttled
-from shared.ports import Operation, Row
+from shared.errors import ThrottledError
+from shared.ports import Operation, StoreRow
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 
@@ -20,21 +20,21 @@ class CountingStore(MemoryStore):
 
     writes = 0
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Count and write."""
         self.writes += 1
         return await super().write(*operations)
 
 
-def budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[CallBudget]:
+def budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[StoredRequestBudget]:
     """Return the budgets of several instances over one store."""
     store = MemoryStore()
     limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE)
-    return [CallBudget(store, clock, limit) for _ in range(instances)]
+    return [StoredRequestBudget(store, clock, limit) for _ in range(instances)]
 
 
 async def run_hungry(
-    clock: ManualClock, instances: list[CallBudget], length: timedelta
+    clock: ManualClock, instances: list[StoredRequestBudget], length: timedelta
 ) -> list[datetime]:
     """Take whatever there is for a while and return when each call was made."""
     random = Random(7)  # noqa: S311  # an order of instances, no secret
@@ -44,7 +44,7 @@ async def run_hungry(
         wait = timedelta(milliseconds=20)
         try:
             await random.choice(instances).take()
-        except Throttled as err:
+        except ThrottledError as err:
             wait = min(err.retry_after or MINUTE, timedelta(seconds=1))
         else:
             made.append(clock.now())
@@ -77,7 +77,7 @@ async def test_a_large_budget_costs_few_writes() -> None:
     """Calls are leased in slices."""
     clock = ManualClock()
     store = CountingStore()
-    budget = CallBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
+    budget = StoredRequestBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
 
     for _ in range(1000):
         await budget.take()
@@ -89,7 +89,7 @@ async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
     """One delivery after the other uses it, seconds apart; a window never overflows."""
     clock = ManualClock()
     store = CountingStore()
-    budget = CallBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
+    budget = StoredRequestBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
 
     for _ in range(14):
         await budget.take()
@@ -118,7 +118,7 @@ async def test_a_refusal_says_when_there_is_a_call_again() -> None:
     [budget] = budgets(clock, 1)
     await budget.take()
 
-    with pytest.raises(Throttled) as caught:
+    with pytest.raises(ThrottledError) as caught:
         await budget.take()
     assert caught.value.retry_after is not None
     clock.advance(caught.value.retry_after)
@@ -135,7 +135,7 @@ async def test_a_pause_holds_for_every_instance() -> None:
     await first.refused(timedelta(seconds=30))
 
     for budget in (first, second):
-        with pytest.raises(Throttled) as caught:
+        with pytest.raises(ThrottledError) as caught:
             await budget.take()
         assert caught.value.retry_after == timedelta(seconds=30)
     clock.advance(timedelta(seconds=30))
@@ -157,4 +157,4 @@ async def test_an_unused_slice_is_not_used_later() -> None:
 def test_a_budget_of_nothing_is_a_mistake() -> None:
     """A capability that may never be called would wait for ever."""
     with pytest.raises(ValueError, match="at least one"):
-        CallBudget(MemoryStore(), ManualClock(), BudgetLimit(name="x", calls=0))
+        StoredRequestBudget(MemoryStore(), ManualClock(), BudgetLimit(name="x", calls=0))

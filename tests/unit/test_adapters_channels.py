@@ -13,10 +13,10 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from shared.adapters.channels import event_grid, teams
 from shared.adapters.channels.teams import TeamsWorkflow
 from shared.adapters.channels.webhook import SignedWebhook
-from shared.adapters.http.client import HttpClient, Service
+from shared.adapters.http.client import HttpClient, HttpService
 from shared.domain.plans.notification import Notification
-from shared.domain.plans.pending_actions import Cause, Waiting
-from shared.errors import ProductError
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
+from shared.errors import CmkflowError
 from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
 
 KEY = b"a secret of 32 bytes, as it says"
@@ -27,8 +27,8 @@ SIGNED = f"{ADDRESS}?api-version=2016-06-01&sig=canary-canary-canary-canary-cana
 NOTIFICATION = Notification(
     id="cause-20260101T000000-0",
     correlation="cause",
-    waiting=Waiting(
-        cause=Cause.FLOW,
+    waiting=PendingAction(
+        cause=PendingActionKind.FLOW,
         code="owner",
         count=2,
         environment_id="env",
@@ -50,9 +50,9 @@ def sender(*answers: Scripted | Exception) -> tuple[HttpClient, ScriptedTranspor
     return HttpClient(transport), transport
 
 
-def open_service(name: str) -> Service:
+def open_service(name: str) -> HttpService:
     """Return a service whose address is all that it asks for."""
-    return Service(name=name, scope="", credential=None)
+    return HttpService(name=name, scope="", credential=None)
 
 
 async def test_a_webhook_is_signed_as_its_standard_says() -> None:
@@ -75,7 +75,7 @@ async def test_a_topic_gets_a_cloud_event() -> None:
     """It has the attributes that CloudEvents 1.0 asks for, and the topic's media type."""
     credential = NumberedCredential()
     http, network = sender(Scripted())
-    service = Service(name="Event Grid", scope=event_grid.SCOPE, credential=credential)
+    service = HttpService(name="Event Grid", scope=event_grid.SCOPE, credential=credential)
 
     await event_grid.EventGridTopic(http, service, TOPIC).send(NOTIFICATION)
 
@@ -140,7 +140,7 @@ async def test_what_is_not_taken_says_so_without_the_address(answer: Scripted) -
     http, _ = sender(answer, answer)
     channel = TeamsWorkflow(http, open_service("Teams webhook"), SIGNED)
 
-    with pytest.raises(ProductError) as caught:
+    with pytest.raises(CmkflowError) as caught:
         await channel.send(NOTIFICATION)
 
     assert "canary" not in str(caught.value)

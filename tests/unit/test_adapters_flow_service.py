@@ -3,8 +3,8 @@
 import pytest
 
 from shared.adapters.flow_service.service import SCOPE, FlowService
-from shared.adapters.http.client import Call, HttpClient, Service
-from shared.errors import Refused
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
+from shared.errors import PlatformError
 from tests.unit.adapter_wire import (
     NumberedCredential,
     Scripted,
@@ -13,7 +13,7 @@ from tests.unit.adapter_wire import (
 )
 
 GLOBAL = "api.flow.microsoft.com"
-START = Call(method="POST", url="flows/f/start", body={})
+START = ServiceRequest(method="POST", url="flows/f/start", body={})
 REFUSAL = "Cannot determine macro region for location 'asia'"
 
 
@@ -26,7 +26,7 @@ def flow_service(
     transport: ScriptedTransport, told: str = "", credential: NumberedCredential | None = None
 ) -> FlowService:
     """Return the flow service of environments that tell this address."""
-    service = Service(name="x", scope=SCOPE, credential=credential or NumberedCredential())
+    service = HttpService(name="x", scope=SCOPE, credential=credential or NumberedCredential())
     return FlowService(HttpClient(transport), service, ToldEndpoint(told))
 
 
@@ -117,7 +117,7 @@ async def test_the_pages_of_a_list_are_read_at_the_regional_host() -> None:
         Scripted(body={"value": [2]}),
     )
 
-    call = Call(method="GET", url="flows")
+    call = ServiceRequest(method="GET", url="flows")
     items = [item async for item in flow_service(transport).items("e", call)]
 
     assert items == [1, 2]
@@ -137,7 +137,7 @@ async def test_any_other_refusal_stays_one(told: str, message: str, code: str) -
     """One call, and its code."""
     transport = ScriptedTransport(refused(code, message))
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PlatformError) as caught:
         await flow_service(transport, told).send("e", START)
 
     assert caught.value.code == code

@@ -7,7 +7,7 @@ import pytest
 
 from shared.adapters.functions_host.function_keys import HostFunctionKeys
 from shared.adapters.http.client import HttpClient
-from shared.errors import Transient
+from shared.errors import TransientError
 from tests.fakes.clock import ManualClock
 from tests.unit.adapter_wire import Scripted, ScriptedTransport
 
@@ -74,7 +74,7 @@ async def test_what_cannot_be_checked_is_neither_accepted_nor_wrong(
     """The caller may try again; nothing is remembered."""
     keys = Keys(answer, YES, address=address)
 
-    with pytest.raises(Transient):
+    with pytest.raises(TransientError):
         await keys.accepts("a")
 
     if address:

@@ -8,9 +8,15 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.core.rest import HttpRequest
 
-from shared.adapters.http.client import Call, HttpClient, Service
-from shared.circuit_breakers import Circuits
-from shared.errors import OutOfService, Refused, Throttled, Unauthorized, Unavailable
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
+from shared.circuit_breakers import CircuitBreakers
+from shared.errors import (
+    PlatformError,
+    ServiceOutage,
+    ServiceUnavailable,
+    ThrottledError,
+    TokenRejected,
+)
 from shared.settings import Settings
 from shared.tables import Tables
 from tests.fakes.clock import ManualClock
@@ -24,8 +30,8 @@ from tests.unit.adapter_wire import (
 
 URL = "https://api.flow.microsoft.com/providers/x"
 NEXT = "https://emea.api.flow.microsoft.com/providers/x?$skiptoken=2"
-READ = Call(method="GET", url=URL)
-WRITE = Call(method="PATCH", url=URL, body={"a": 1})
+READ = ServiceRequest(method="GET", url=URL)
+WRITE = ServiceRequest(method="PATCH", url=URL, body={"a": 1})
 SIG = "s" * 43
 
 
@@ -45,7 +51,7 @@ class TightBudget:
         """Take a call, or refuse."""
         if self.left == 0:
             self.left = 5
-            raise Throttled(retry_after=timedelta(seconds=60))
+            raise ThrottledError(retry_after=timedelta(seconds=60))
         self.left -= 1
 
     async def refused(self, wait: timedelta) -> None:
@@ -55,9 +61,9 @@ class TightBudget:
 
 def service(
     budget: TightBudget | None = None, credential: NumberedCredential | None = None
-) -> Service:
+) -> HttpService:
     """Return a service with a credential of its own."""
-    return Service(
+    return HttpService(
         name="Flow service",
         scope="https://service.flow.microsoft.com//.default",
         credential=credential or NumberedCredential(),
@@ -98,7 +104,7 @@ async def test_a_write_is_tried_once(first: Scripted | Exception) -> None:
     """The delivery of the message is the retry of a write."""
     transport = ScriptedTransport(first)
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await HttpClient(transport).send(service(), WRITE)
 
     assert len(transport.requests) == 1
@@ -137,13 +143,13 @@ async def test_a_token_refused_twice_may_be_taken_later() -> None:
     """A wrong audience does not loop, and what keeps tokens may give a new one before long."""
     transport = ScriptedTransport(Scripted(status=401), Scripted(status=401))
 
-    with pytest.raises(Unauthorized) as caught:
+    with pytest.raises(TokenRejected) as caught:
         await HttpClient(transport).send(service(), READ)
 
     assert caught.value.code == "Http401"
 
 
-@pytest.mark.parametrize(("status", "kind"), [(400, Unauthorized), (500, Unavailable)])
+@pytest.mark.parametrize(("status", "kind"), [(400, TokenRejected), (500, ServiceUnavailable)])
 async def test_a_token_that_cannot_be_had_may_be_had_later(
     status: int, kind: type[Exception]
 ) -> None:
@@ -155,7 +161,7 @@ async def test_a_token_that_cannot_be_had_may_be_had_later(
         async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
             raise ClientAuthenticationError("no identity", response=answer)
 
-    broken = Service(name="Dataverse", scope="https://x/.default", credential=Broken())
+    broken = HttpService(name="Dataverse", scope="https://x/.default", credential=Broken())
 
     with pytest.raises(kind, match="Dataverse"):
         await HttpClient(ScriptedTransport()).send(broken, READ)
@@ -164,19 +170,19 @@ async def test_a_token_that_cannot_be_had_may_be_had_later(
 async def test_a_service_that_is_out_in_one_environment_is_asked_no_more_there() -> None:
     """Five calls without an answer are enough; another environment is called as before."""
 
-    def write(environment: str) -> Call:
+    def write(environment: str) -> ServiceRequest:
         url = f"https://api.flow.microsoft.com/providers/x/environments/{environment}/flows/1"
-        return Call(method="PATCH", url=url, body={})
+        return ServiceRequest(method="PATCH", url=url, body={})
 
     transport = ScriptedTransport(*[Scripted(status=503)] * 5, Scripted(status=204))
-    circuits = Circuits(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
+    circuits = CircuitBreakers(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
     http, flow_service = HttpClient(transport, circuits), service()
 
     for _ in range(4):
-        with pytest.raises(Unavailable, match="the service gave no reason"):
+        with pytest.raises(ServiceUnavailable, match="the service gave no reason"):
             await http.send(flow_service, write("here"))
     for _ in range(3):
-        with pytest.raises(OutOfService, match=r"Flow service \(here\) is out"):
+        with pytest.raises(ServiceOutage, match=r"Flow service \(here\) is out"):
             await http.send(flow_service, write("here"))
     await http.send(flow_service, write("there"))
 
@@ -186,13 +192,13 @@ async def test_a_service_that_is_out_in_one_environment_is_asked_no_more_there()
 async def test_a_service_that_fails_on_one_thing_is_asked_again() -> None:
     """500 is an answer about that thing: no circuit opens, whatever the number."""
     transport = ScriptedTransport(*[Scripted(status=500)] * 20)
-    circuits = Circuits(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
+    circuits = CircuitBreakers(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
     http, flow_service = HttpClient(transport, circuits), service()
 
     for _ in range(20):
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(ServiceUnavailable) as caught:
             await http.send(flow_service, WRITE)
-        assert not isinstance(caught.value, OutOfService)
+        assert not isinstance(caught.value, ServiceOutage)
 
 
 async def test_too_many_calls_are_not_tried_again() -> None:
@@ -200,7 +206,7 @@ async def test_too_many_calls_are_not_tried_again() -> None:
     transport = ScriptedTransport(Scripted(status=429, headers={"Retry-After": "17"}))
     budget = TightBudget(5)
 
-    with pytest.raises(Throttled) as caught:
+    with pytest.raises(ThrottledError) as caught:
         await HttpClient(transport).send(service(budget=budget), READ)
 
     assert caught.value.retry_after == timedelta(seconds=17)
@@ -212,7 +218,7 @@ async def test_a_used_up_budget_stops_the_call_before_it_goes_out() -> None:
     """Our own budget is asked first."""
     transport = ScriptedTransport()
 
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         await HttpClient(transport).send(service(budget=TightBudget(0)), READ)
 
     assert transport.requests == []
@@ -223,7 +229,9 @@ async def test_a_list_is_followed_to_its_last_page() -> None:
     transport = ScriptedTransport(
         Scripted(body={"value": [1, 2], "nextLink": NEXT}), Scripted(body={"value": [3]})
     )
-    call = Call(method="GET", url=URL, params={"api-version": "1"}, headers={"Prefer": "x"})
+    call = ServiceRequest(
+        method="GET", url=URL, params={"api-version": "1"}, headers={"Prefer": "x"}
+    )
 
     items = [item async for item in HttpClient(transport).items(service(), call)]
 
@@ -253,7 +261,7 @@ async def test_a_list_that_is_always_refused_ends() -> None:
         Scripted(body={"value": [1], "nextLink": NEXT}), refusal, refusal, refusal
     )
 
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         _ = [item async for item in HttpClient(transport).items(service(), READ)]
 
     assert transport.slept == [100.0, 100.0]
@@ -281,7 +289,7 @@ async def test_a_list_that_leads_elsewhere_or_round_in_a_circle_is_not_followed(
     """The access token goes with the call, so it stays on hosts of the service."""
     transport = ScriptedTransport(Scripted(body={"value": [1], "nextLink": link}))
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         _ = [item async for item in HttpClient(transport).items(service(), READ)]
 
     assert len(transport.requests) == 1
@@ -292,7 +300,7 @@ async def test_an_answer_that_is_no_list_is_no_answer(body: object) -> None:
     """A gateway's page or a changed shape is tried again later."""
     transport = ScriptedTransport(Scripted(body=body))
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         _ = [item async for item in HttpClient(transport).items(service(), READ)]
 
 
@@ -305,9 +313,9 @@ async def test_no_error_shows_an_address_or_a_signature() -> None:
     ]
 
     for failure in failures:
-        with pytest.raises((Refused, Unavailable)) as caught:
+        with pytest.raises((PlatformError, ServiceUnavailable)) as caught:
             await HttpClient(ScriptedTransport(failure)).send(
-                service(), Call(method="POST", url=url)
+                service(), ServiceRequest(method="POST", url=url)
             )
         shown = [str(caught.value), repr(caught.value), str(caught.value.__cause__)]
         assert SIG not in "".join(shown)

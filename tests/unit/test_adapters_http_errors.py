@@ -6,29 +6,29 @@ from email.utils import format_datetime
 
 import pytest
 
-from shared.adapters.http.errors import FailedAnswer, error_of, retry_after
+from shared.adapters.http.errors import FailedResponse, error_of, retry_after
 from shared.errors import (
     AlreadyExists,
+    CmkflowError,
     Conflict,
-    MigrationInProgress,
     NotFound,
-    NotRegistered,
-    ProductError,
-    Refused,
-    Throttled,
-    Unauthorized,
-    Unavailable,
+    PlatformError,
+    PlatformMigrationInProgress,
+    ProviderNotRegistered,
+    ServiceUnavailable,
+    ThrottledError,
+    TokenRejected,
 )
 
 
 def failed(
     status: int, code: str = "Some", message: str = "text", *, method: str = "PATCH", **more: object
-) -> ProductError:
+) -> CmkflowError:
     """Return the error of an answer with the platform's envelope."""
     body = json.dumps({"error": {"code": code, "message": message}}).encode()
     fields: dict[str, object] = {"is_create": False, "headers": {}, "body": body} | more
     return error_of(
-        FailedAnswer(service="Dataverse", method=method, status=status, **fields)  # type: ignore[arg-type]
+        FailedResponse(service="Dataverse", method=method, status=status, **fields)  # type: ignore[arg-type]
     )
 
 
@@ -41,21 +41,21 @@ def wrapped(name: str, code: str, message: str = "inner") -> str:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, Refused),
-        (401, Unauthorized),
-        (403, Refused),
+        (400, PlatformError),
+        (401, TokenRejected),
+        (403, PlatformError),
         (404, NotFound),
-        (408, Unavailable),
+        (408, ServiceUnavailable),
         (409, Conflict),
         (412, Conflict),
-        (423, Refused),
-        (425, Unavailable),
-        (429, Throttled),
-        (500, Unavailable),
-        (503, Unavailable),
+        (423, PlatformError),
+        (425, ServiceUnavailable),
+        (429, ThrottledError),
+        (500, ServiceUnavailable),
+        (503, ServiceUnavailable),
     ],
 )
-def test_a_status_decides_the_kind_of_error(status: int, kind: type[ProductError]) -> None:
+def test_a_status_decides_the_kind_of_error(status: int, kind: type[CmkflowError]) -> None:
     """Most answers are told apart by their status alone."""
     assert type(failed(status)) is kind
 
@@ -64,7 +64,7 @@ def test_a_refusal_keeps_the_platforms_code() -> None:
     """Steps decide by the code, people read the message."""
     error = failed(403, "EnvironmentAccessDenied", "Access is denied.")
 
-    assert isinstance(error, Refused)
+    assert isinstance(error, PlatformError)
     assert (error.code, error.status) == ("EnvironmentAccessDenied", 403)
     assert "Access is denied." in str(error)
 
@@ -79,7 +79,9 @@ def test_a_create_that_meets_its_row_says_so(status: int, code: str) -> None:
 
 def test_a_provider_that_nobody_uses_is_no_conflict() -> None:
     """Azure answers 409 to a list of what a subscription cannot have."""
-    assert type(failed(409, "MissingSubscriptionRegistration", method="GET")) is NotRegistered
+    assert (
+        type(failed(409, "MissingSubscriptionRegistration", method="GET")) is ProviderNotRegistered
+    )
 
 
 @pytest.mark.parametrize("status", [403, 409, 423])
@@ -88,16 +90,21 @@ def test_a_write_that_meets_a_migration_waits(status: int) -> None:
 
     See platform.md#blocked-writes.
     """
-    assert type(failed(status, "EnvironmentMigrationInProgress")) is MigrationInProgress
-    assert type(failed(status, "X", "The environment is being migrated.")) is MigrationInProgress
-    assert type(failed(status, "X", "being migrated", method="GET")) is not MigrationInProgress
+    assert type(failed(status, "EnvironmentMigrationInProgress")) is PlatformMigrationInProgress
+    assert (
+        type(failed(status, "X", "The environment is being migrated."))
+        is PlatformMigrationInProgress
+    )
+    assert (
+        type(failed(status, "X", "being migrated", method="GET")) is not PlatformMigrationInProgress
+    )
 
 
 def test_dataverse_wraps_the_flow_services_error() -> None:
     """Code and status are those of the inner error (platform.md#wrapped-errors)."""
     error = failed(400, "0x80060467", wrapped("Forbidden", "MissingAdequateQuotaPolicy"))
 
-    assert isinstance(error, Refused)
+    assert isinstance(error, PlatformError)
     assert (error.code, error.status, error.detail) == (
         "MissingAdequateQuotaPolicy",
         403,
@@ -108,14 +115,14 @@ def test_dataverse_wraps_the_flow_services_error() -> None:
 @pytest.mark.parametrize(
     ("name", "code", "kind"),
     [
-        ("TooManyRequests", "TooManyRequests", Throttled),
-        ("ServiceUnavailable", "Busy", Unavailable),
-        ("NotFound", "ConnectionNotFound", Refused),
-        ("Conflict", "EnvironmentMigrationInProgress", MigrationInProgress),
+        ("TooManyRequests", "TooManyRequests", ThrottledError),
+        ("ServiceUnavailable", "Busy", ServiceUnavailable),
+        ("NotFound", "ConnectionNotFound", PlatformError),
+        ("Conflict", "EnvironmentMigrationInProgress", PlatformMigrationInProgress),
     ],
 )
 def test_a_wrapped_error_is_judged_by_what_is_inside(
-    name: str, code: str, kind: type[ProductError]
+    name: str, code: str, kind: type[CmkflowError]
 ) -> None:
     """A 400 may hide a throttle; a wrapped 404 is not the row that is missing."""
     assert type(failed(400, "0x80060467", wrapped(name, code))) is kind
@@ -128,13 +135,13 @@ def test_of_several_errors_the_first_one_counts() -> None:
 
     error = failed(400, body=json.dumps(body).encode())
 
-    assert isinstance(error, Refused)
+    assert isinstance(error, PlatformError)
     assert (error.code, error.detail) == ("ChildFlowNeverPublished", "Dataverse: one two")
 
 
 def test_another_operation_on_the_resource_passes() -> None:
     """Azure's 409 for a resource that is just being changed is no refusal."""
-    assert type(failed(409, "AnotherOperationInProgress")) is Unavailable
+    assert type(failed(409, "AnotherOperationInProgress")) is ServiceUnavailable
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>gateway</html>", b"[]", b'"x"', b'{"error": "x"}'])
@@ -142,7 +149,7 @@ def test_an_answer_without_an_envelope_still_has_a_reason(body: bytes) -> None:
     """Nothing is assumed of a failing answer's body."""
     error = failed(400, body=body)
 
-    assert isinstance(error, Refused)
+    assert isinstance(error, PlatformError)
     assert error.code == "Http400"
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.adapters.http.client import HttpClient, Service
+from shared.adapters.http.client import HttpClient, HttpService
 from shared.adapters.power_platform.admin import SCOPE, PowerPlatformAdmin
 from tests.fakes.clock import ManualClock
 from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
@@ -19,7 +19,7 @@ async def test_jobs_of_one_minute_go_by_one_reading() -> None:
     """Of each environment; a reading counts from when it was asked for, and `get` asks anew."""
     clock = ManualClock()
     answers = [environment(sku) for sku in ("first", "other", "second", "third")]
-    service = Service(name="x", scope=SCOPE, credential=NumberedCredential())
+    service = HttpService(name="x", scope=SCOPE, credential=NumberedCredential())
     admin = PowerPlatformAdmin(HttpClient(ScriptedTransport(*answers)), service, clock)
 
     seen = [(await admin.lately("e")).sku]

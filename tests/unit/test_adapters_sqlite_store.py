@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.state.sqlite_store import SqliteStore
-from shared.errors import AlreadyExists, Unavailable
-from shared.ports import Insert, Row
+from shared.errors import AlreadyExists, ServiceUnavailable
+from shared.ports import InsertRow, StoreRow
 
 _COUNT = """
 import asyncio, sys
@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.errors import Conflict
-from shared.ports import Replace
+from shared.ports import ReplaceRow
 
 async def main():
     store = SqliteStore(Path(sys.argv[1]))
@@ -25,7 +25,7 @@ async def main():
     while done < 20:
         row = await store.get("Counters", "p", "k")
         try:
-            await store.write(Replace(replace(row, columns={"n": row.columns["n"] + 1})))
+            await store.write(ReplaceRow(replace(row, columns={"n": row.columns["n"] + 1})))
             done += 1
         except Conflict:
             pass
@@ -39,7 +39,9 @@ async def test_processes_share_the_file_without_losing_a_write(tmp_path: Path) -
     """Two processes count up one row; each lost race is a conflict, none is a lost step."""
     file = tmp_path / "state.db"
     store = SqliteStore(file)
-    await store.write(Insert(Row(table="Counters", partition="p", key="k", columns={"n": 0})))
+    await store.write(
+        InsertRow(StoreRow(table="Counters", partition="p", key="k", columns={"n": 0}))
+    )
 
     root = Path(__file__).parents[2]
     processes = [
@@ -58,7 +60,7 @@ async def test_processes_share_the_file_without_losing_a_write(tmp_path: Path) -
 async def test_state_outlives_the_process(tmp_path: Path) -> None:
     """A store opened anew on the file holds what was written."""
     first = SqliteStore(tmp_path / "state.db")
-    await first.write(Insert(Row(table="Jobs", partition="p", key="k", columns={"n": 1})))
+    await first.write(InsertRow(StoreRow(table="Jobs", partition="p", key="k", columns={"n": 1})))
     await first.close()
 
     second = SqliteStore(tmp_path / "state.db")
@@ -75,27 +77,27 @@ async def test_a_database_that_cannot_be_used_is_unavailable(tmp_path: Path) -> 
         other.execute("DROP TABLE entity")
     other.close()
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await store.get("Jobs", "p", "k")
 
     await store.close()
 
 
-def row(key: str) -> Row:
+def row(key: str) -> StoreRow:
     """Return a row that was never stored."""
-    return Row(table="Jobs", partition="p", key=key, columns={"n": 1})
+    return StoreRow(table="Jobs", partition="p", key=key, columns={"n": 1})
 
 
 async def test_writes_that_come_together_share_one_wait_for_the_disk(tmp_path: Path) -> None:
     """One of them is refused, and takes none of the others with it."""
     store = SqliteStore(tmp_path / "state.db")
-    await store.write(Insert(row("there")))
+    await store.write(InsertRow(row("there")))
     statements: list[str] = []
     store._database.set_trace_callback(statements.append)
     keys = ["a", "there", "b", "c"]
 
     outcomes = await asyncio.gather(
-        *(store.write(Insert(row(key)), Insert(row(f"{key}-too"))) for key in keys),
+        *(store.write(InsertRow(row(key)), InsertRow(row(f"{key}-too"))) for key in keys),
         return_exceptions=True,
     )
 
@@ -110,7 +112,7 @@ async def test_a_caller_that_is_cancelled_takes_no_other_write_with_it(tmp_path:
     """It had the turn, and was to write for the others too."""
     store = SqliteStore(tmp_path / "state.db")
     with store._lock:  # the disk is slow
-        tasks = [asyncio.ensure_future(store.write(Insert(row(f"{n}")))) for n in range(4)]
+        tasks = [asyncio.ensure_future(store.write(InsertRow(row(f"{n}")))) for n in range(4)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         tasks[0].cancel()
@@ -127,11 +129,11 @@ async def test_a_caller_that_is_cancelled_takes_no_other_write_with_it(tmp_path:
 async def test_a_file_that_another_process_locks_is_waited_for(tmp_path: Path) -> None:
     """Reads and writes go on when it lets go of it."""
     store = SqliteStore(tmp_path / "state.db")
-    await store.write(Insert(row("there")))
+    await store.write(InsertRow(row("there")))
     other = sqlite3.connect(tmp_path / "state.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
 
-    written = asyncio.ensure_future(store.write(Insert(row("late"))))
+    written = asyncio.ensure_future(store.write(InsertRow(row("late"))))
     assert await store.get("Jobs", "p", "there") is not None
     assert not written.done()
     other.execute("COMMIT")

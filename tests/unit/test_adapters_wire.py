@@ -5,22 +5,22 @@ import json
 import pytest
 
 from shared.adapters.azure.app_settings import SiteEntity
-from shared.adapters.azure.key_vault import VaultContents
-from shared.adapters.azure.key_vault_keys import PolicyEntity, VaultEntity
+from shared.adapters.azure.key_vault import VaultClient
+from shared.adapters.azure.key_vault_keys import PolicyEntity, VaultProtectionEntity
 from shared.adapters.azure.key_vault_secrets import VaultSecrets
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.dataverse.workflows import WorkflowEntity
-from shared.adapters.entra.no_service_account import NoOperator
-from shared.adapters.flow_service.access import FlowServiceAccess
+from shared.adapters.entra.no_service_account import NoServiceAccount
+from shared.adapters.flow_service.access import FlowServiceAccountFlows
 from shared.adapters.flow_service.flows import FlowServiceReports
 from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity, RunWithActions
-from shared.adapters.http.client import HttpClient, Service
+from shared.adapters.http.client import HttpClient, HttpService
 from shared.adapters.http.wire import Wire, read_wire
 from shared.adapters.power_platform.admin import EnvironmentEntity
-from shared.domain.environment import LinkStatus
+from shared.domain.environment import PolicyLinkStatus
 from shared.domain.flow import FlowState
-from shared.errors import Unavailable
+from shared.errors import ServiceUnavailable
 from tests.unit.adapter_wire import (
     NumberedCredential,
     Scripted,
@@ -31,10 +31,10 @@ from tests.unit.adapter_wire import (
 HEX = "0123456789abcdef0123456789abcdef"
 
 
-def scripted(*bodies: object) -> tuple[HttpClient, Service]:
+def scripted(*bodies: object) -> tuple[HttpClient, HttpService]:
     """Return a client that gets these bodies, and a service."""
     http = HttpClient(ScriptedTransport(*(Scripted(body=body) for body in bodies)))
-    return http, Service(name="x", scope="https://x/.default", credential=NumberedCredential())
+    return http, HttpService(name="x", scope="https://x/.default", credential=NumberedCredential())
 
 
 def flow_service(*bodies: object) -> FlowService:
@@ -55,7 +55,7 @@ def test_a_policy_is_read_whatever_the_case_of_its_name(name: str) -> None:
     read = read_wire(EnvironmentEntity, environment({name: policy, "vNets": {}})).to_domain()
 
     assert read.policy is not None
-    assert read.policy.status is LinkStatus.LINKING_ONLINE
+    assert read.policy.status is PolicyLinkStatus.LINKING_ONLINE
     assert read.policy.policy_id == "/subscriptions/s/x"
     assert not read.is_linked
 
@@ -80,7 +80,7 @@ def test_an_answer_that_does_not_read_names_the_place_and_quotes_nothing() -> No
     class Model(Wire):
         number: int
 
-    with pytest.raises(Unavailable, match="number") as caught:
+    with pytest.raises(ServiceUnavailable, match="number") as caught:
         read_wire(Model, {"number": "sig=secret"})
 
     assert "secret" not in f"{caught.value} {caught.value.__cause__}"
@@ -173,7 +173,7 @@ async def test_a_trigger_url_is_read_in_both_shapes(body: object) -> None:
     """Older answers have no `response` around it (platform.md#trigger-url-read)."""
     service = flow_service(body)
 
-    access = FlowServiceAccess(service, service, NoOperator())
+    access = FlowServiceAccountFlows(service, service, NoServiceAccount())
 
     assert await access.trigger_url("e", "f", "manual") == "https://u"
 
@@ -182,8 +182,10 @@ async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
     """And it is not quoted."""
     service = flow_service({"response": {"basePath": "https://u?sig=secret"}})
 
-    with pytest.raises(Unavailable) as caught:
-        await FlowServiceAccess(service, service, NoOperator()).trigger_url("e", "f", "m")
+    with pytest.raises(ServiceUnavailable) as caught:
+        await FlowServiceAccountFlows(service, service, NoServiceAccount()).trigger_url(
+            "e", "f", "m"
+        )
 
     assert "secret" not in str(caught.value)
 
@@ -239,7 +241,7 @@ async def test_secrets_of_certificates_and_disabled_ones_are_left_out() -> None:
     )
     resources = ResourceManager(http, service, ["s"])
 
-    secrets = VaultSecrets(VaultContents(http, service), resources)
+    secrets = VaultSecrets(VaultClient(http, service), resources)
     [vault_url] = [item async for item in secrets.vaults()]
     listed = [item async for item in secrets.list(vault_url)]
 
@@ -263,7 +265,7 @@ def test_a_vault_that_does_not_speak_of_purge_protection_has_none() -> None:
         },
     }
 
-    vault = read_wire(VaultEntity, entity).to_domain()
+    vault = read_wire(VaultProtectionEntity, entity).to_domain()
 
     assert (vault.soft_delete, vault.purge_protection, vault.uses_rbac) == (True, False, False)
     assert vault.key_permissions == {"p": frozenset({"get", "wrapkey"})}

@@ -15,11 +15,11 @@ import pytest
 from azure_functions_runtime import invocation_id_cv
 
 from local_cloud.functions_host.log_lines import JsonLines
-from shared.adapters.channels.log import LogChannel
-from shared.adapters.log_alerts import LogNotices
-from shared.domain.alert import Notice
+from shared.adapters.channels.log import LogNotificationChannel
+from shared.adapters.log_alerts import LogAlertSender
+from shared.domain.alert import Alert
 from shared.domain.plans.notification import Notification
-from shared.domain.plans.pending_actions import Cause, Waiting
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.log_fields import product_log
 from shared.logging_redaction import install_redaction
 from shared.reason import Reason
@@ -90,9 +90,9 @@ def run_of(function: str, *, minutes: int, succeeded: bool, trigger: str = "time
     }
 
 
-def told(cause: Cause, **more: Any) -> Notification:
+def told(cause: PendingActionKind, **more: Any) -> Notification:
     """Return a notification of a cause, with a name that tries to look like fields."""
-    waiting = Waiting(
+    waiting = PendingAction(
         cause=cause,
         count=1,
         environment_name=FORGED,
@@ -104,17 +104,19 @@ def told(cause: Cause, **more: Any) -> Notification:
     return Notification(id="1", correlation="1", waiting=waiting, at=ago(), link="")
 
 
-@pytest.mark.parametrize("cause", Cause)
-async def test_a_cause_raises_the_alert_that_is_for_it_and_no_other(cause: Cause) -> None:
+@pytest.mark.parametrize("cause", PendingActionKind)
+async def test_a_cause_raises_the_alert_that_is_for_it_and_no_other(
+    cause: PendingActionKind,
+) -> None:
     """Whatever the environment is called, and however long the reason is."""
     wanted = {
-        Cause.PLAN: {"plan-waits"},
-        Cause.LAPSING: {"plan-waits"},
-        Cause.FLOW: {"flow-blocked"},
-        Cause.ENVIRONMENT: {"flow-blocked"},
+        PendingActionKind.PLAN: {"plan-waits"},
+        PendingActionKind.LAPSING: {"plan-waits"},
+        PendingActionKind.FLOW: {"flow-blocked"},
+        PendingActionKind.ENVIRONMENT: {"flow-blocked"},
     }
     with running("notify_people") as host:
-        await LogChannel().send(told(cause, reason=FORGED * 2_000))
+        await LogNotificationChannel().send(told(cause, reason=FORGED * 2_000))
 
         assert host.fired == wanted.get(cause, set())
 
@@ -127,7 +129,7 @@ async def test_a_flow_of_which_neither_is_on_raises_its_alert() -> None:
     ):
         with running("run_flow_job") as host:
             row = ("jobs", "e", "j")
-            await LogNotices().tell(Notice(code=code, row=row, cause=FORGED * 2_000, at=ago()))
+            await LogAlertSender().tell(Alert(code=code, row=row, cause=FORGED * 2_000, at=ago()))
 
             assert host.fired == wanted
 

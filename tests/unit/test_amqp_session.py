@@ -16,7 +16,7 @@ from local_cloud.service_bus.amqp_frames import (
     Performative,
     write_frame,
 )
-from local_cloud.service_bus.amqp_outcomes import ACCEPTED, Outcome, OutcomeCode
+from local_cloud.service_bus.amqp_outcomes import ACCEPTED, AmqpOutcome, AmqpOutcomeCode
 from local_cloud.service_bus.amqp_session import (
     Delivery,
     LinkEnd,
@@ -203,7 +203,7 @@ def test_a_disposition_settles_what_it_names(first: int, last: int, settled: int
     end = client.receives(credit=10)
     asked: list[bytes] = []
 
-    def answer(tag: bytes, outcome: Outcome) -> Outcome:
+    def answer(tag: bytes, outcome: AmqpOutcome) -> AmqpOutcome:
         asked.append(tag)
         return outcome
 
@@ -216,7 +216,7 @@ def test_a_disposition_settles_what_it_names(first: int, last: int, settled: int
             role=boolean(True),
             first=uint(first),
             last=uint(last),
-            state=Outcome(code=OutcomeCode.RELEASED).encoded(),
+            state=AmqpOutcome(code=AmqpOutcomeCode.RELEASED).encoded(),
         )
 
     assert len(asked) == settled
@@ -268,7 +268,7 @@ values = st.one_of(
     st.integers(0, LAST_SERIAL).map(uint),
     st.text(max_size=5).map(string),
     st.lists(st.just(uint(1)), max_size=2).map(list_of),
-    st.just(Outcome(code=OutcomeCode.MODIFIED).encoded()),
+    st.just(AmqpOutcome(code=AmqpOutcomeCode.MODIFIED).encoded()),
 )
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.assessment.snapshots import NoAnswer
-from shared.errors import Refused, Throttled
+from shared.errors import PlatformError, ThrottledError
 from shared.steps.optional_read import ask, ask_patiently
 
 
@@ -19,7 +19,7 @@ async def test_a_refusal_is_no_answer_and_shows_no_signature() -> None:
     """The reason is kept for people, and a trigger URL in it is redacted."""
     url = f"https://x.example/workflows/{'0' * 32}/triggers/manual/paths/invoke?sig={'a' * 43}"
 
-    answer = await ask(_raise(Refused(f"no: {url}", code="Forbidden", status=403)))
+    answer = await ask(_raise(PlatformError(f"no: {url}", code="Forbidden", status=403)))
 
     assert isinstance(answer, NoAnswer)
     assert "Forbidden" in answer.why
@@ -42,7 +42,7 @@ async def test_a_defect_is_raised() -> None:
 async def test_a_patient_question_is_asked_again_when_the_budget_allows() -> None:
     """Once, after the wait that was named; where none was, not at all."""
     answers: Iterator[str | Exception] = iter(
-        [Throttled(retry_after=timedelta(0)), "flows", Throttled(), "never"]
+        [ThrottledError(retry_after=timedelta(0)), "flows", ThrottledError(), "never"]
     )
 
     async def question() -> str:

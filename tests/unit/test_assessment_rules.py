@@ -8,29 +8,29 @@ from typing import Any
 
 import pytest
 
-from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow, Phase
+from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow, AssessmentPhase
 from shared.domain.assessment.environment_findings import eligibility_findings, network_findings
 from shared.domain.assessment.estimate import (
     CALLER_CALLS,
     DAILY_POOL,
     DATAVERSE_CALLS,
     FLOW_SERVICE_CALLS,
-    Rates,
+    ProcessingRates,
     effort_of,
 )
 from shared.domain.assessment.flows import assess_flows, flow_findings, phase_of
 from shared.domain.assessment.recommendations import advice_for
-from shared.domain.assessment.snapshots import EnvironmentFacts, KeyReports, NoAnswer
+from shared.domain.assessment.snapshots import EnvironmentSnapshot, MicrosoftKeyLists, NoAnswer
 from shared.domain.assessment.uncovered_features import copilot_findings, run_history_findings
 from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
 from shared.domain.definitions.flow_definition import DefinitionFormat
-from shared.domain.definitions.flow_summary import FlowSummary
+from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.environment import Environment, LinkStatus, PolicyLink
-from shared.domain.finding import Finding, Level
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.environment import Environment, PolicyLink, PolicyLinkStatus
+from shared.domain.finding import Finding, FindingLevel
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.plans.flow_facts import FlowFacts
-from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SILENT = NoAnswer(why="no answer")
@@ -38,7 +38,7 @@ SILENT = NoAnswer(why="no answer")
 
 def flow(name: str, category: TriggerCategory, *children: str, **more: Any) -> FlowFacts:
     """Return a flow in a solution whose id is its title in lower case."""
-    summary = FlowSummary(
+    summary = DefinitionSummary(
         format=DefinitionFormat.CLIENT_DATA,
         trigger_name="manual",
         trigger_categories=(category,),
@@ -59,13 +59,17 @@ def flow(name: str, category: TriggerCategory, *children: str, **more: Any) -> F
     return replace(facts, **more)
 
 
-def reports(*staying: str, movable: int = 0, is_joined: bool = True) -> KeyReports:
+def reports(*staying: str, movable: int = 0, is_joined: bool = True) -> MicrosoftKeyLists:
     """Return lists on which these flows stay."""
     ids = frozenset(staying)
-    return KeyReports(on_microsoft_key=ids, staying=ids, movable=movable, is_joined=is_joined)
+    return MicrosoftKeyLists(
+        on_microsoft_key=ids, staying=ids, movable=movable, is_joined=is_joined
+    )
 
 
-def facts(*flows: FlowFacts, status: LinkStatus | None = None, **more: Any) -> EnvironmentFacts:
+def facts(
+    *flows: FlowFacts, status: PolicyLinkStatus | None = None, **more: Any
+) -> EnvironmentSnapshot:
     """Return an environment with these flows; `status` None: under no policy."""
     link = PolicyLink(policy_id="p", system_id="s", status=status) if status else None
     environment = Environment(
@@ -79,7 +83,7 @@ def facts(*flows: FlowFacts, status: LinkStatus | None = None, **more: Any) -> E
         policy=link,
         dataverse_url="https://contoso.api.crm4.dynamics.com",
     )
-    plain = EnvironmentFacts(
+    plain = EnvironmentSnapshot(
         at=NOW,
         environment=environment,
         keyed_environments=1,
@@ -107,15 +111,15 @@ def by_code(findings: Iterable[Finding], code: str) -> Finding:
 @pytest.mark.parametrize(
     ("status", "lists", "phase"),
     [
-        (None, reports(), Phase.BEFORE),
-        (LinkStatus.LINKING, reports(), Phase.MIGRATING),
-        (LinkStatus.LINKED, reports("a", movable=2), Phase.MIGRATING),
-        (LinkStatus.LINKED, reports("a"), Phase.AFTER),
-        (LinkStatus.LINKED, SILENT, Phase.UNKNOWN),
+        (None, reports(), AssessmentPhase.BEFORE),
+        (PolicyLinkStatus.LINKING, reports(), AssessmentPhase.MIGRATING),
+        (PolicyLinkStatus.LINKED, reports("a", movable=2), AssessmentPhase.MIGRATING),
+        (PolicyLinkStatus.LINKED, reports("a"), AssessmentPhase.AFTER),
+        (PolicyLinkStatus.LINKED, SILENT, AssessmentPhase.UNKNOWN),
     ],
 )
 def test_the_phase_comes_from_the_link_and_the_lists(
-    status: LinkStatus | None, lists: KeyReports | NoAnswer, phase: Phase
+    status: PolicyLinkStatus | None, lists: MicrosoftKeyLists | NoAnswer, phase: AssessmentPhase
 ) -> None:
     """Linked is not the end of a migration, and silence is not either."""
     assert phase_of(facts(status=status, reports=lists)) is phase
@@ -141,7 +145,7 @@ def test_a_flow_that_should_stay_and_is_not_listed_is_named_before_the_key() -> 
 
     assert found.is_listed is False
     assert "should stay" in told.text
-    assert assess_flows(facts(orders, status=LinkStatus.LINKED)) == ()
+    assert assess_flows(facts(orders, status=PolicyLinkStatus.LINKED)) == ()
 
 
 def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
@@ -162,19 +166,19 @@ def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
     ("policy", "status", "text"),
     [
         (None, None, "no policy was named"),
-        (None, LinkStatus.LINKED, "none of the watched subscriptions"),
-        (SILENT, LinkStatus.LINKED, "could not be read: no answer"),
+        (None, PolicyLinkStatus.LINKED, "none of the watched subscriptions"),
+        (SILENT, PolicyLinkStatus.LINKED, "could not be read: no answer"),
     ],
 )
 def test_a_geography_that_cannot_be_compared_is_unknown_and_says_why(
-    policy: NoAnswer | None, status: LinkStatus | None, text: str
+    policy: NoAnswer | None, status: PolicyLinkStatus | None, text: str
 ) -> None:
     """A policy that could not be read is not one that nobody named."""
     there = facts(policy=policy, status=status)
 
     found = by_code(eligibility_findings(there), "environment_geography")
 
-    assert found.level is Level.UNKNOWN
+    assert found.level is FindingLevel.UNKNOWN
     assert text in found.text
 
 
@@ -195,7 +199,7 @@ def test_every_flow_below_that_stays_is_the_end_of_a_chain() -> None:
     assert chains["Top"] == (("Near",), ("Middle", "Far"), ("Middle", "gone (not here)"))
 
 
-RATES = Rates(
+RATES = ProcessingRates(
     flow_service_calls_per_minute=5,
     flow_service_calls_per_day=40_000,
     quiet_period=timedelta(days=7),
@@ -269,17 +273,23 @@ def test_what_was_not_read_is_never_called_absent() -> None:
     unread = facts(flows=SILENT, differences=("Orders is listed as staying.",))
     told = list(flow_findings(unread, []))
 
-    assert levels == {Level.UNKNOWN}
-    assert [one.level for one in told] == [Level.UNKNOWN, Level.WARNING]
+    assert levels == {FindingLevel.UNKNOWN}
+    assert [one.level for one in told] == [FindingLevel.UNKNOWN, FindingLevel.WARNING]
 
 
 @pytest.mark.parametrize(
     ("is_required", "is_certain", "level"),
-    [(True, True, Level.PROBLEM), (True, False, Level.UNKNOWN), (False, True, Level.WARNING)],
+    [
+        (True, True, FindingLevel.PROBLEM),
+        (True, False, FindingLevel.UNKNOWN),
+        (False, True, FindingLevel.WARNING),
+    ],
 )
-def test_a_gap_weighs_what_it_holds_up(is_required: bool, is_certain: bool, level: Level) -> None:
+def test_a_gap_weighs_what_it_holds_up(
+    is_required: bool, is_certain: bool, level: FindingLevel
+) -> None:
     """Calls that are refused, calls that may be, and what Microsoft asks for beside."""
-    gap = NetworkGap(
+    gap = FirewallIssue(
         name="app_service:/erp",
         kind="app_service",
         firewall_id="/erp",
@@ -300,14 +310,15 @@ def test_a_gap_weighs_what_it_holds_up(is_required: bool, is_certain: bool, leve
 
 
 @pytest.mark.parametrize(
-    ("days", "level"), [(None, Level.WARNING), (3, Level.WARNING), (5, Level.PROBLEM)]
+    ("days", "level"),
+    [(None, FindingLevel.WARNING), (3, FindingLevel.WARNING), (5, FindingLevel.PROBLEM)],
 )
 def test_movable_flows_long_after_the_link_are_a_case_for_support(
-    days: int | None, level: Level
+    days: int | None, level: FindingLevel
 ) -> None:
     """A migration takes four days at most; who does not know the day waits first."""
     since = None if days is None else NOW - timedelta(days=days)
-    there = facts(status=LinkStatus.LINKED, reports=reports(movable=1), linked_since=since)
+    there = facts(status=PolicyLinkStatus.LINKED, reports=reports(movable=1), linked_since=since)
 
     found = by_code(eligibility_findings(there), "policy_link")
 
@@ -318,26 +329,26 @@ def test_movable_flows_long_after_the_link_are_a_case_for_support(
 @pytest.mark.parametrize(
     ("days", "level", "text"),
     [
-        (None, Level.UNKNOWN, "neither is the last day"),
-        (10, Level.WARNING, "until 2026-03-21 at the latest"),
-        (31, Level.PROBLEM, "ended about 2026-02-28"),
+        (None, FindingLevel.UNKNOWN, "neither is the last day"),
+        (10, FindingLevel.WARNING, "until 2026-03-21 at the latest"),
+        (31, FindingLevel.PROBLEM, "ended about 2026-02-28"),
     ],
 )
 def test_the_ticket_for_run_history_has_a_last_day(
-    days: int | None, level: Level, text: str
+    days: int | None, level: FindingLevel, text: str
 ) -> None:
     """Thirty days after the key, and unknown where the app did not see it applied."""
     since = None if days is None else NOW - timedelta(days=days)
 
-    (found,) = run_history_findings(facts(status=LinkStatus.LINKED, linked_since=since))
+    (found,) = run_history_findings(facts(status=PolicyLinkStatus.LINKED, linked_since=since))
 
     assert found.level is level
     assert text in found.text
 
 
 @pytest.mark.parametrize("is_before", [True, False])
-@pytest.mark.parametrize("reason", list(MmkReason))
-def test_there_is_advice_for_every_reason(reason: MmkReason, *, is_before: bool) -> None:
+@pytest.mark.parametrize("reason", list(MicrosoftKeyReason))
+def test_there_is_advice_for_every_reason(reason: MicrosoftKeyReason, *, is_before: bool) -> None:
     """A managed flow's begins with its source environment."""
     advice = advice_for([reason], is_before=is_before, is_managed=False)
 

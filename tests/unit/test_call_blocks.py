@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.domain.request_demand import Need, Turn
-from shared.errors import Throttled, Waiting
+from shared.domain.request_demand import QueuedJob, RequestDemand
+from shared.errors import MustWait, ThrottledError
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 
@@ -25,10 +25,12 @@ class Instances:
         self.clock = ManualClock()
         self.store = MemoryStore()
         limit = BudgetLimit(name="flow-service", calls=CALLS, window=MINUTE)
-        self.budgets = [CallBudget(self.store, self.clock, limit) for _ in range(number)]
+        self.budgets = [StoredRequestBudget(self.store, self.clock, limit) for _ in range(number)]
         self.made: list[datetime] = []
 
-    async def use(self, budget: CallBudget, calls: int, *, apart: timedelta = SECOND / 10) -> None:
+    async def use(
+        self, budget: StoredRequestBudget, calls: int, *, apart: timedelta = SECOND / 10
+    ) -> None:
         """Make so many calls, one after the other."""
         for _ in range(calls):
             await budget.ready()
@@ -36,20 +38,20 @@ class Instances:
             self.made.append(self.clock.now())
             self.clock.advance(apart)
 
-    async def told(self, budget: CallBudget, need: Need) -> datetime:
+    async def told(self, budget: StoredRequestBudget, need: RequestDemand) -> datetime:
         """Return when somebody who is not let in is to come again."""
-        with pytest.raises(Waiting) as caught:
+        with pytest.raises(MustWait) as caught:
             async with budget.block(need):
                 pass
         return caught.value.until
 
-    async def come(self, budget: CallBudget, need: Need) -> None:
+    async def come(self, budget: StoredRequestBudget, need: RequestDemand) -> None:
         """Come as often as it is told to, and use what it said that it needs."""
         while True:
             try:
                 async with budget.block(need):
                     return await self.use(budget, need.calls)
-            except Waiting as err:
+            except MustWait as err:
                 self.clock.advance_to(err.until)
 
     async def places(self) -> list[str]:
@@ -62,9 +64,9 @@ class Instances:
         return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
 
 
-def need(whose: str, calls: int = 3, rank: str = "1") -> Need:
+def need(whose: str, calls: int = 3, rank: str = "1") -> RequestDemand:
     """Return what a job needs."""
-    return Need(whose=whose, calls=calls, rank=rank)
+    return RequestDemand(whose=whose, calls=calls, rank=rank)
 
 
 async def test_who_is_refused_is_told_when_to_come_and_is_let_in_then() -> None:
@@ -151,12 +153,12 @@ async def test_a_wait_of_minutes_is_a_refusal() -> None:
     [one] = Instances(1).budgets
     async with one.block(need("a", CALLS)):
         await one.refused(MINUTE * 10)
-        with pytest.raises(Throttled):
+        with pytest.raises(ThrottledError):
             await here.use(one, 1)
 
 
 @pytest.mark.parametrize("asked", [None, need("b", 0)])
-async def test_who_needs_no_turn_waits_for_calls_inside(asked: Need | None) -> None:
+async def test_who_needs_no_turn_waits_for_calls_inside(asked: RequestDemand | None) -> None:
     """It is let in while others wait, and has two calls at once where a write comes after a look.
 
     They are not kept from it for those that were let in before.
@@ -227,7 +229,7 @@ async def test_many_jobs_use_what_there_is_and_never_more(seed: int) -> None:
         try:
             async with budget.block(need(whose, 3, rank)):
                 await here.use(budget, random.choice((0, 1, 3, 3, 4)))
-        except Waiting as err:
+        except MustWait as err:
             due[whose] = err.until
             continue
         step[whose] += 1
@@ -251,11 +253,11 @@ async def asks_of_each(jobs: int) -> float:
         whose = min(due, key=lambda one: due[one])
         here.clock.advance_to(due[whose])
         asked += 1
-        new = Need(whose=whose, calls=1, later=8, rank="3")
+        new = RequestDemand(whose=whose, calls=1, later=8, rank="3")
         try:
             async with here.budgets[0].block(new):
                 await here.use(here.budgets[0], 1)
-        except Waiting as err:
+        except MustWait as err:
             due[whose] = err.until
             continue
         del due[whose]
@@ -276,16 +278,18 @@ async def a_long_line(here: Instances) -> None:
     one, other = here.budgets
     await here.come(one, need("first", CALLS))
     for number in range(270):
-        new = Need(whose=f"{number:04}", calls=1, later=8, rank="3", row=("jobs", "here", "a"))
+        new = RequestDemand(
+            whose=f"{number:04}", calls=1, later=8, rank="3", row=("jobs", "here", "a")
+        )
         await here.told(other, new)
 
 
 async def test_those_are_called_up_whose_turn_comes_within_two_minutes() -> None:
     """In their order, and once: who was told that time already is not told it again."""
-    here, called = Instances(), list[Turn]()
+    here, called = Instances(), list[QueuedJob]()
     await a_long_line(here)
 
-    async def come(turn: Turn) -> bool:
+    async def come(turn: QueuedJob) -> bool:
         called.append(turn)
         return True
 
@@ -304,10 +308,10 @@ async def test_the_last_of_a_long_line_is_called_up_when_those_before_it_give_up
     """By their number it would have slept for seven hours; their places are struck out."""
     here, called = Instances(), list[str]()
     await a_long_line(here)
-    last = Need(whose="last", calls=1, later=8, rank="3")
+    last = RequestDemand(whose="last", calls=1, later=8, rank="3")
     comes = await here.told(here.budgets[0], last)
 
-    async def come(turn: Turn) -> bool:
+    async def come(turn: QueuedJob) -> bool:
         called.append(turn.place)
         return turn.place == last.place
 
@@ -327,9 +331,9 @@ async def test_who_comes_by_itself_while_it_is_called_up_leaves_no_place_behind(
     await a_long_line(here)
     one, other = here.budgets
 
-    async def come(turn: Turn) -> bool:
+    async def come(turn: QueuedJob) -> bool:
         if turn.place == "3-0005":
-            async with other.block(Need(whose="0005", calls=1, rank="3")):
+            async with other.block(RequestDemand(whose="0005", calls=1, rank="3")):
                 await here.use(other, 1)
         return True
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.callers.caller_edit import (
     EditConflict,
-    MentionKind,
+    FlowReferenceKind,
     SignatureChanged,
     from_json,
     holds,
@@ -186,8 +186,10 @@ def test_every_real_file_is_rewritten_and_put_back(folder: str) -> None:
             continue
         text, is_json = _text_of(path), path.suffix == ".json"
         mentions = mentions_in(text, is_json=is_json)
-        urls = {one.id: NEW_URL for one in mentions if one.kind is MentionKind.TRIGGER_URL}
-        flow_ids = {one.id: CHILD_COPY for one in mentions if one.kind is MentionKind.CHILD_FLOW}
+        urls = {one.id: NEW_URL for one in mentions if one.kind is FlowReferenceKind.TRIGGER_URL}
+        flow_ids = {
+            one.id: CHILD_COPY for one in mentions if one.kind is FlowReferenceKind.CHILD_FLOW
+        }
 
         done = rewrite(text, is_json=is_json, urls=urls, flow_ids=flow_ids)
         edited += len(done.edits)

@@ -7,7 +7,7 @@ from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile
 import pytest
 
 from shared.adapters.power_apps.canvas_app_document import flow_ids_in
-from shared.errors import Unreadable
+from shared.errors import InvalidInput
 
 FLOW = "0f3c6f4e-5f0c-4a8f-9d52-2b7c1f0a9e11"
 SOURCES = f'{{"{FLOW}": "/providers/microsoft.powerapps/apis/shared_logicflows"}}' * 20
@@ -30,7 +30,7 @@ def test_a_document_that_is_damaged_anywhere_is_unreadable_and_no_defect(compres
     for place in range(len(whole)):
         for wrong in (0x00, 0x55, 0xFF):
             damaged = whole[:place] + bytes([wrong]) + whole[place + 1 :]
-            with suppress(Unreadable):
+            with suppress(InvalidInput):
                 flow_ids_in(damaged)
 
 
@@ -38,5 +38,5 @@ def test_a_document_that_ends_too_early_is_unreadable() -> None:
     """A download that broke off is told apart from an app without flows."""
     whole = document(ZIP_DEFLATED)
     for end in range(len(whole)):
-        with pytest.raises(Unreadable):
+        with pytest.raises(InvalidInput):
             flow_ids_in(whole[:end])

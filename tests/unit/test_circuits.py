@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from shared.circuit_breakers import Circuits, open_circuits
-from shared.errors import NotFound, OutOfService, ProductError, Throttled, Unavailable
-from shared.ports import Row
+from shared.circuit_breakers import CircuitBreakers, open_circuits
+from shared.errors import CmkflowError, NotFound, ServiceOutage, ServiceUnavailable, ThrottledError
+from shared.ports import StoreRow
 from shared.settings import Settings
 from shared.tables import Tables
 from tests.fakes.clock import ManualClock
@@ -28,12 +28,16 @@ class World:
         #: Calls that reached the service.
         self.calls = 0
 
-    def instance(self) -> Circuits:
+    def instance(self) -> CircuitBreakers:
         """Return the circuits of a process that has met nothing yet."""
-        return Circuits(self.tables, self.clock, Settings(tenant_id="tests", outage_after=5))
+        return CircuitBreakers(self.tables, self.clock, Settings(tenant_id="tests", outage_after=5))
 
     async def call(
-        self, circuits: Circuits, error: ProductError | None = None, *, target: str = "a flow"
+        self,
+        circuits: CircuitBreakers,
+        error: CmkflowError | None = None,
+        *,
+        target: str = "a flow",
     ) -> None:
         """Make a call; raises what comes of it."""
         async with circuits.calling("Flow service", "environment", target):
@@ -41,12 +45,12 @@ class World:
             if error:
                 raise error
 
-    async def fail(self, circuits: Circuits, times: int, *, of_object: bool = False) -> None:
+    async def fail(self, circuits: CircuitBreakers, times: int, *, of_object: bool = False) -> None:
         """Make calls on one thing that fail, one a second."""
         for _ in range(times):
             self.clock.advance(SECOND)
-            with pytest.raises(Unavailable):
-                await self.call(circuits, Unavailable("nothing heard", of_object=of_object))
+            with pytest.raises(ServiceUnavailable):
+                await self.call(circuits, ServiceUnavailable("nothing heard", of_object=of_object))
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -
     assert await open_circuits(world.tables) == []
 
     await world.fail(world.one, 1)
-    with pytest.raises(OutOfService, match=r"Flow service \(environment\) is out: nothing heard"):
+    with pytest.raises(ServiceOutage, match=r"Flow service \(environment\) is out: nothing heard"):
         await world.call(world.one)
 
     assert world.calls == 5
@@ -96,8 +100,8 @@ async def test_a_fault_with_one_thing_opens_no_circuit(world: World) -> None:
     assert await open_circuits(world.tables) == []
 
     for target in ("another flow", "a third flow"):
-        with pytest.raises(Unavailable):
-            await world.call(world.one, Unavailable("500", of_object=True), target=target)
+        with pytest.raises(ServiceUnavailable):
+            await world.call(world.one, ServiceUnavailable("500", of_object=True), target=target)
 
     assert len(await open_circuits(world.tables)) == 1
 
@@ -105,8 +109,8 @@ async def test_a_fault_with_one_thing_opens_no_circuit(world: World) -> None:
 async def test_too_many_calls_say_nothing_of_the_service(world: World) -> None:
     """They are neither its failure nor its answer."""
     await world.fail(world.one, 4)
-    with pytest.raises(Throttled):
-        await world.call(world.one, Throttled())
+    with pytest.raises(ThrottledError):
+        await world.call(world.one, ThrottledError())
     await world.fail(world.one, 1)
 
     assert len(await open_circuits(world.tables)) == 1
@@ -116,9 +120,9 @@ async def test_another_instance_learns_of_it_by_one_call(world: World) -> None:
     """A process asks nobody before it has met a failure; then it knows what the others know."""
     await world.fail(world.one, 5)
 
-    with pytest.raises(OutOfService):
-        await world.call(world.other, Unavailable("nothing heard"))
-    with pytest.raises(OutOfService):
+    with pytest.raises(ServiceOutage):
+        await world.call(world.other, ServiceUnavailable("nothing heard"))
+    with pytest.raises(ServiceOutage):
         await world.call(world.other)
 
     assert world.calls == 6
@@ -127,8 +131,8 @@ async def test_another_instance_learns_of_it_by_one_call(world: World) -> None:
 async def test_one_call_tries_a_service_that_is_out_and_the_next_try_is_later(world: World) -> None:
     """30 seconds, then twice as long each time, up to ten minutes, whoever tries."""
     await world.fail(world.one, 5)
-    with pytest.raises(OutOfService):
-        await world.call(world.other, Unavailable("nothing heard"))
+    with pytest.raises(ServiceOutage):
+        await world.call(world.other, ServiceUnavailable("nothing heard"))
     began, tries = world.clock.now(), []
     world.calls = 0
 
@@ -136,8 +140,8 @@ async def test_one_call_tries_a_service_that_is_out_and_the_next_try_is_later(wo
         world.clock.advance(SECOND)
         before = world.calls
         for circuits in (world.one, world.other):
-            with pytest.raises(OutOfService):
-                await world.call(circuits, Unavailable("nothing heard"))
+            with pytest.raises(ServiceOutage):
+                await world.call(circuits, ServiceUnavailable("nothing heard"))
         tries += [(world.clock.now() - began) // SECOND] * (world.calls - before)
 
     gaps = [late - early for early, late in pairwise(tries)]
@@ -149,8 +153,8 @@ async def test_one_call_tries_a_service_that_is_out_and_the_next_try_is_later(wo
 async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None:
     """The other instance calls again when it would have asked anyway."""
     await world.fail(world.one, 5)
-    with pytest.raises(OutOfService):
-        await world.call(world.other, Unavailable("nothing heard"))
+    with pytest.raises(ServiceOutage):
+        await world.call(world.other, ServiceUnavailable("nothing heard"))
     world.clock.advance(30 * SECOND)
 
     await world.call(world.one)
@@ -169,7 +173,7 @@ async def test_calls_at_the_same_moment_find_a_closed_circuit_closed(
     await world.tables.circuits.clear("circuit")
     get = world.store.get
 
-    async def slow(*name: str) -> Row | None:
+    async def slow(*name: str) -> StoreRow | None:
         await asyncio.sleep(0)
         return await get(*name)
 
@@ -197,7 +201,7 @@ async def test_a_row_of_another_version_keeps_nobody_from_calling(world: World) 
     world.clock.advance(timedelta(minutes=1))
 
     await world.call(world.one)
-    with pytest.raises(Unavailable, match="nothing heard"):
-        await world.call(world.other, Unavailable("nothing heard"))
+    with pytest.raises(ServiceUnavailable, match="nothing heard"):
+        await world.call(world.other, ServiceUnavailable("nothing heard"))
 
     assert await open_circuits(world.tables) == []

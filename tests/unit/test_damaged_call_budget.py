@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.domain.request_demand import Need, Turn
-from shared.errors import Throttled, Waiting
-from shared.ports import Row, Scalar
+from shared.domain.request_demand import QueuedJob, RequestDemand
+from shared.errors import MustWait, ThrottledError
+from shared.ports import Scalar, StoreRow
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 
@@ -20,7 +20,7 @@ SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days
 LIMIT = BudgetLimit(name="flow-service", calls=5, most=5, writes_an_hour=300, calls_a_day=40_000)
 ROW = ("CallBudgets", "flow-service", "leases")
 PLACE = ("CallBudgets", "flow-service", "0-z")
-NEED = Need(whose="a", calls=3, rank="1", row=("jobs", "environment", "a"))
+NEED = RequestDemand(whose="a", calls=3, rank="1", row=("jobs", "environment", "a"))
 
 type Damage = Callable[[Scalar], Scalar | None]
 
@@ -49,7 +49,7 @@ class Work:
 
     def __init__(self) -> None:
         self.clock, self.store = ManualClock(), MemoryStore()
-        self.budgets = [CallBudget(self.store, self.clock, LIMIT) for _ in range(2)]
+        self.budgets = [StoredRequestBudget(self.store, self.clock, LIMIT) for _ in range(2)]
         self.made: list[datetime] = []
 
     async def go_on(self, length: timedelta) -> None:
@@ -57,7 +57,7 @@ class Work:
         end = self.clock.now() + length
         while self.clock.now() < end:
             for budget in self.budgets:
-                with suppress(Throttled, Waiting):
+                with suppress(ThrottledError, MustWait):
                     async with budget.block(NEED):
                         await budget.take()
                         self.made.append(self.clock.now())
@@ -89,7 +89,7 @@ class Work:
         assert (await self.budgets[1].call_up(come)).reset == ()
 
 
-async def come(_: Turn) -> bool:
+async def come(_: QueuedJob) -> bool:
     """Say that whoever is called up still waits."""
     return True
 
@@ -138,7 +138,7 @@ async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -
     work = Work()
     columns = {"waiter": "{}"}
     table, partition, key = PLACE
-    row = Row(table=table, partition=partition, key=key, columns=columns, etag="1")
+    row = StoreRow(table=table, partition=partition, key=key, columns=columns, etag="1")
     work.store.rows[PLACE] = row
     work.damage(PLACE, "waiter", GARBAGE[garbage])
 

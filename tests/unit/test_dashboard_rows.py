@@ -1,7 +1,7 @@
 """Rows of the dashboard's list of flows: they are markup that no template escapes."""
 
-from functions.dashboard.display_state import Standing
-from functions.dashboard.table_rows import FlowLine, rows_of
+from functions.dashboard.display_state import FlowDisplayState
+from functions.dashboard.table_rows import FlowTableRow, rows_of
 
 HOSTILE = "<i>&\"'"
 ESCAPED = "&lt;i&gt;&amp;&quot;&#x27;"
@@ -9,8 +9,8 @@ ESCAPED = "&lt;i&gt;&amp;&quot;&#x27;"
 
 def test_whatever_stands_in_a_row_is_escaped() -> None:
     """Titles and reasons are the tenant's."""
-    standing = Standing(key=HOSTILE, words=HOSTILE, look=HOSTILE, reason=HOSTILE)
-    line = FlowLine(HOSTILE, HOSTILE, HOSTILE, standing, HOSTILE, 2)
+    standing = FlowDisplayState(key=HOSTILE, words=HOSTILE, look=HOSTILE, reason=HOSTILE)
+    line = FlowTableRow(HOSTILE, HOSTILE, HOSTILE, standing, HOSTILE, 2)
 
     found = rows_of([line], HOSTILE)
 
@@ -21,11 +21,11 @@ def test_whatever_stands_in_a_row_is_escaped() -> None:
 
 def test_flows_that_stand_alike_have_rows_of_their_own() -> None:
     """What is shared is made once; title, environment and callers are each flow's."""
-    standing = Standing(key="work", words="copying", look="work")
+    standing = FlowDisplayState(key="work", words="copying", look="work")
     lines = [
-        FlowLine("1", "Orders", "", standing, "", 0),
-        FlowLine("2", "Bills", "Sales", standing, "", 0),
-        FlowLine("3", "Offers", "", standing, "Wait.", 3),
+        FlowTableRow("1", "Orders", "", standing, "", 0),
+        FlowTableRow("2", "Bills", "Sales", standing, "", 0),
+        FlowTableRow("3", "Offers", "", standing, "Wait.", 3),
     ]
     tag = '<td><span class="tag work">copying</span></td>'
 

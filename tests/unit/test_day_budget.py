@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.domain.request_demand import Need
-from shared.errors import Throttled, Waiting
+from shared.domain.request_demand import RequestDemand
+from shared.errors import MustWait, ThrottledError
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 
@@ -16,7 +16,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 A_DAY = 100
 #: Calls a minute that are given in blocks, and in slices of two.
 SCARCE, PLENTY = 20, 80
-WORK = Need(whose="a", calls=2, rank="1")
+WORK = RequestDemand(whose="a", calls=2, rank="1")
 
 
 class Instance:
@@ -26,14 +26,14 @@ class Instance:
         self.clock: ManualClock = before.clock if before else ManualClock()
         self.store: MemoryStore = before.store if before else MemoryStore()
         limit = BudgetLimit(name="flow-service", calls=calls, calls_a_day=A_DAY)
-        self.budget = CallBudget(self.store, self.clock, limit)
+        self.budget = StoredRequestBudget(self.store, self.clock, limit)
         self.made = 0
 
     async def work(self, length: timedelta) -> None:
         """Begin one delivery after the other."""
         end = self.clock.now() + length
         while self.clock.now() < end:
-            with suppress(Throttled, Waiting):
+            with suppress(ThrottledError, MustWait):
                 async with self.budget.block(WORK):
                     await self.budget.take()
                     self.made += 1
@@ -44,9 +44,9 @@ class Instance:
         try:
             async with self.budget.block(WORK):
                 await self.budget.take()
-        except Waiting as err:
+        except MustWait as err:
             return err.until, str(err)
-        except Throttled as err:
+        except ThrottledError as err:
             return self.clock.now() + (err.retry_after or timedelta(0)), str(err)
         raise AssertionError("there was a call")
 
@@ -89,12 +89,12 @@ async def test_what_was_lent_is_returned_on_a_day_that_is_over(calls: int) -> No
     assert await here.left() == 0
 
     async with here.budget.block(None):
-        with pytest.raises(Throttled):
+        with pytest.raises(ThrottledError):
             await here.budget.ready()
         await here.budget.ready(2, is_urgent=True)
         await here.budget.take()
         await here.budget.take(is_write=True)
-        with pytest.raises(Throttled):
+        with pytest.raises(ThrottledError):
             await here.budget.take()
 
 
@@ -104,7 +104,7 @@ async def test_people_who_look_use_nothing_that_is_kept(calls: int) -> None:
     here = Instance(calls)
     await here.work(2 * HOUR)
 
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         await here.budget.take()
     await here.budget.take(is_write=True)
 

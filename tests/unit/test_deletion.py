@@ -19,10 +19,10 @@ from shared.domain.jobs.deletion import (
     what_it_ends,
 )
 from shared.domain.jobs.deletion_states import DeletionState
-from shared.domain.jobs.durable_job import Change
+from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.run_archive import ArchiveState, RunArchive, continued
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.run_archive import RunArchive, RunArchiveState, continued
 from shared.domain.jobs.transitions import postponed, stopped, told
 from shared.reason import Reason
 from tests.unit.flow_rows import FLOW_JOB
@@ -32,7 +32,7 @@ DAY = timedelta(days=1)
 APPROVAL = DeletionApproval(on=NOW + 10 * DAY, by="admin@contoso.example", at=NOW)
 
 
-def job_of(state: JobState = JobState.RETIRED) -> FlowJob:
+def job_of(state: FlowJobState = FlowJobState.RETIRED) -> FlowJob:
     """Return a job that came into this state just now."""
     return told(replace(FLOW_JOB, state=state), state, "So it is.", now=NOW)
 
@@ -46,17 +46,17 @@ def test_a_job_was_retired_when_its_last_retirement_began() -> None:
     """Lines that were added to its history since do not count, nor do earlier retirements."""
     job = job_of()
     lines = (
-        Change(at=NOW - 9 * DAY, state=JobState.RETIRED, text="before a rollback"),
-        Change(at=NOW - 8 * DAY, state=JobState.ROLLED_BACK, text="rolled back"),
+        HistoryEntry(at=NOW - 9 * DAY, state=FlowJobState.RETIRED, text="before a rollback"),
+        HistoryEntry(at=NOW - 8 * DAY, state=FlowJobState.ROLLED_BACK, text="rolled back"),
         *job.history,
-        Change(at=NOW + DAY, state=JobState.RETIRED, text="a note"),
+        HistoryEntry(at=NOW + DAY, state=FlowJobState.RETIRED, text="a note"),
     )
 
     assert retired_at(replace(job, history=lines)) == NOW
 
 
-@pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.RETIRED}))
-def test_what_is_not_retired_has_no_date(state: JobState) -> None:
+@pytest.mark.parametrize("state", sorted(set(FlowJobState) - {FlowJobState.RETIRED}))
+def test_what_is_not_retired_has_no_date(state: FlowJobState) -> None:
     """Whatever else its history says."""
     assert retired_at(job_of(state)) is None
     assert earliest(job_of(state), delay=DAY, quiet=DAY) is None
@@ -152,7 +152,7 @@ def test_a_continued_archive_begins_where_the_first_ended() -> None:
         flow_name="f",
         display_name="d",
         began=NOW,
-        state=ArchiveState.COMPLETE,
+        state=RunArchiveState.COMPLETE,
         runs=7,
         parts=("one",),
     )
@@ -161,5 +161,5 @@ def test_a_continued_archive_begins_where_the_first_ended() -> None:
 
     assert first.begins == NOW - 28 * DAY
     assert NOW < second.begins < NOW + timedelta(seconds=1)
-    assert (second.state, second.own_runs, second.parts) == (ArchiveState.OPEN, 0, ("one",))
+    assert (second.state, second.own_runs, second.parts) == (RunArchiveState.OPEN, 0, ("one",))
     assert second.share == 0

@@ -1,14 +1,14 @@
 """Differences between the sources of a discovery are named, grouped, and bounded."""
 
-from shared.domain.flow import FlowState, KnownFlow, ReportedFlow
-from shared.domain.plans.discovery_differences import NAMED, Listed, differences
+from shared.domain.flow import FlowListEntry, FlowState, WorkflowSummary
+from shared.domain.plans.discovery_differences import NAMED, FlowServiceListing, differences
 
 ON, OFF = FlowState.ON, FlowState.OFF
 
 
-def row(workflow_id: str, name: str = "", state: FlowState = ON) -> KnownFlow:
+def row(workflow_id: str, name: str = "", state: FlowState = ON) -> WorkflowSummary:
     """Return a row of Dataverse."""
-    return KnownFlow(workflow_id=workflow_id, name=name or workflow_id, state=state)
+    return WorkflowSummary(workflow_id=workflow_id, name=name or workflow_id, state=state)
 
 
 def line(
@@ -17,9 +17,9 @@ def line(
     flow_name: str = "",
     title: str = "",
     state: FlowState | None = ON,
-) -> ReportedFlow:
+) -> FlowListEntry:
     """Return a line of the flow service."""
-    return ReportedFlow(
+    return FlowListEntry(
         flow_name=flow_name or workflow_id or "",
         display_name=title or workflow_id or flow_name,
         workflow_id=workflow_id,
@@ -27,10 +27,10 @@ def line(
     )
 
 
-def by_id[T: (KnownFlow, ReportedFlow)](*flows: T) -> dict[str, T]:
+def by_id[T: (WorkflowSummary, FlowListEntry)](*flows: T) -> dict[str, T]:
     """Return flows by the id that Dataverse has for them."""
     return {
-        flow.workflow_id or (flow.flow_name if isinstance(flow, ReportedFlow) else ""): flow
+        flow.workflow_id or (flow.flow_name if isinstance(flow, FlowListEntry) else ""): flow
         for flow in flows
     }
 
@@ -39,9 +39,9 @@ def test_sources_that_agree_yield_nothing() -> None:
     """With or without the full list."""
     known, lines = by_id(row("a"), row("b")), by_id(line("a"))
 
-    assert differences(known, Listed(reported=lines)) == ()
+    assert differences(known, FlowServiceListing(reported=lines)) == ()
     everything = by_id(line("a"), line("b"))
-    assert differences(known, Listed(reported=lines, everything=everything)) == ()
+    assert differences(known, FlowServiceListing(reported=lines, everything=everything)) == ()
 
 
 def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
@@ -53,7 +53,7 @@ def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
     known |= by_id(row("mute", state=OFF))
     reported["mute"] = line("mute", state=None)
 
-    found = differences(known, Listed(reported=reported, alone={"strange"}))
+    found = differences(known, FlowServiceListing(reported=reported, alone={"strange"}))
 
     assert len(found) == 4
     assert found[0].startswith("1 flow is reported on Microsoft's key, but in no source")
@@ -75,7 +75,7 @@ def test_the_full_list_names_what_one_source_lacks() -> None:
     )
 
     found = differences(
-        known, Listed(reported=reported, alone={"report-only"}, everything=everything)
+        known, FlowServiceListing(reported=reported, alone={"report-only"}, everything=everything)
     )
 
     told = "\n".join(found)
@@ -91,14 +91,14 @@ def test_a_flow_outside_solutions_is_found_by_its_flow_name() -> None:
     known = by_id(row("mine"))
     lines = {"mine": line(None, flow_name="mine")}
 
-    assert differences(known, Listed(reported=lines, everything=lines)) == ()
+    assert differences(known, FlowServiceListing(reported=lines, everything=lines)) == ()
 
 
 def test_ten_thousand_differences_are_one_sentence() -> None:
     """A few are named, the rest is counted: the row of a job has a limit."""
     known = by_id(*(row(f"flow-{number}") for number in range(10_000)))
 
-    (text,) = differences(known, Listed(reported={}, everything={}))
+    (text,) = differences(known, FlowServiceListing(reported={}, everything={}))
 
     assert text.startswith("10000 flows are in Dataverse, but not in the flow service")
     assert text.endswith(f" and {10_000 - NAMED} more.")

@@ -3,38 +3,43 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.domain.flow import FlowState, KnownFlow, ReportedFlow
-from shared.domain.plans.discovery import DiscoveredPart, HeldBackFlow, Source, assembled
+from shared.domain.flow import FlowListEntry, FlowState, WorkflowSummary
+from shared.domain.plans.discovery import (
+    DiscoveryPage,
+    DiscoverySource,
+    FlowOnMicrosoftKey,
+    assembled,
+)
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def part(source: Source, number: int = 0, **more: Any) -> DiscoveredPart:
+def part(source: DiscoverySource, number: int = 0, **more: Any) -> DiscoveryPage:
     """Return a whole page."""
-    return DiscoveredPart(
+    return DiscoveryPage(
         environment_job_id="job", source=source, number=number, read=NOW, ends_page=True, **more
     )
 
 
-def report(*flows: str) -> DiscoveredPart:
+def report(*flows: str) -> DiscoveryPage:
     """Return the report of flows that stay."""
     reported = (
-        ReportedFlow(flow_name=one, display_name=one, workflow_id=one, state=FlowState.ON)
+        FlowListEntry(flow_name=one, display_name=one, workflow_id=one, state=FlowState.ON)
         for one in flows
     )
-    return part(Source.REPORT, reported=tuple(reported))
+    return part(DiscoverySource.REPORT, reported=tuple(reported))
 
 
-def known(*flows: str, etag: str = "1") -> tuple[KnownFlow, ...]:
+def known(*flows: str, etag: str = "1") -> tuple[WorkflowSummary, ...]:
     """Return rows."""
     return tuple(
-        KnownFlow(workflow_id=one, name=one, state=FlowState.ON, etag=etag) for one in flows
+        WorkflowSummary(workflow_id=one, name=one, state=FlowState.ON, etag=etag) for one in flows
     )
 
 
-def held_back(flow: str, digest: str = "first") -> HeldBackFlow:
+def held_back(flow: str, digest: str = "first") -> FlowOnMicrosoftKey:
     """Return a flow that stays."""
-    return HeldBackFlow(
+    return FlowOnMicrosoftKey(
         workflow_id=flow,
         flow_name=flow,
         display_name=flow,
@@ -48,7 +53,7 @@ def held_back(flow: str, digest: str = "first") -> HeldBackFlow:
 
 
 FIRST = part(
-    Source.DATAVERSE,
+    DiscoverySource.DATAVERSE,
     known=known("a", "b", "c"),
     held_back=(held_back("a"), held_back("b")),
     children={"a": frozenset({"c"}), "b": frozenset({"c"})},
@@ -58,7 +63,10 @@ FIRST = part(
 def test_a_flow_that_was_read_again_is_as_it_was_read_last() -> None:
     """It runs no child any more; the other still does."""
     again = part(
-        Source.DATAVERSE, 1, known=known("a", etag="2"), held_back=(held_back("a", "second"),)
+        DiscoverySource.DATAVERSE,
+        1,
+        known=known("a", etag="2"),
+        held_back=(held_back("a", "second"),),
     )
 
     found = assembled([report("a", "b"), FIRST, again])
@@ -69,7 +77,7 @@ def test_a_flow_that_was_read_again_is_as_it_was_read_last() -> None:
 
 def test_a_flow_that_is_gone_runs_nothing_and_is_not_held_back() -> None:
     """The report may still name it: that is told as a difference."""
-    found = assembled([report("a", "b"), FIRST, part(Source.DATAVERSE, 1, gone=("b",))])
+    found = assembled([report("a", "b"), FIRST, part(DiscoverySource.DATAVERSE, 1, gone=("b",))])
 
     assert [one.workflow_id for one in found.held_back] == ["a"]
     assert "b" not in found.children

@@ -14,8 +14,8 @@ import pytest
 from local_cloud.tenant.core.assumptions import Assumptions
 from shared import errors
 from shared.domain import platform_errors
-from shared.domain.jobs.flow_job import Pattern, RollbackStage
-from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.domain.jobs.flow_job import MigrationMethod, RollbackStage
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.kind_discovery import kinds_in
 from shared.reason import Reason
 from shared.settings import Settings
@@ -91,7 +91,7 @@ def test_every_category_of_flows_that_stay_is_documented() -> None:
     """In docs/assess.md: what to do before the key and after it."""
     _, _, section = page("assess.md").partition("| `reasons` |")
 
-    assert {str(reason) for reason in MmkReason} <= code_in(rows(section))
+    assert {str(reason) for reason in MicrosoftKeyReason} <= code_in(rows(section))
 
 
 # --- errors, codes, states ------------------------------------------------------------------------
@@ -102,7 +102,7 @@ def test_every_error_is_in_the_tree_of_its_module() -> None:
     tree = {
         name
         for name, one in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(one, errors.ProductError)
+        if issubclass(one, errors.CmkflowError)
     }
     listed = re.findall(r"^(?:[│ ]*[├└]── )?([A-Z]\w+)(?= {2,}|$)", errors.__doc__ or "", re.M)
 
@@ -143,7 +143,7 @@ def test_every_refusal_without_a_published_code_is_among_what_to_check() -> None
 def test_every_pattern_stage_and_table_is_described() -> None:
     """Patterns, stages of a rollback, tables; states: tests/unit/test_state_pictures.py."""
     text = page("architecture.md")
-    words = [*Pattern, *RollbackStage]
+    words = [*MigrationMethod, *RollbackStage]
     tables = [field.name.replace("_", "") for field in fields(Tables) if not field.init]
 
     assert [word for word in [*words, *tables] if not re.search(rf"\b{word}\b", text)] == []

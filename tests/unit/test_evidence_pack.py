@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.evidence_file import MANIFEST, EvidencePack, differences
+from shared.domain.evidence_file import MANIFEST, EvidenceFile, differences
 
 PLAN = b'{"environment": "e"}'
 VERSION = hashlib.sha256(PLAN).hexdigest()[:16]
@@ -19,7 +19,7 @@ APPROVED = f"approved-plans/e/{VERSION}.json"
 def packed(folder: Path, *, order: int = 1) -> bytes:
     """Return a pack of three files, begun in this order or the other."""
     folder.mkdir()
-    pack = EvidencePack(folder)
+    pack = EvidenceFile(folder)
     for name, content in [("b.jsonl", b"1\n"), ("a.json", b"{}"), (APPROVED, PLAN)][::order]:
         pack.write(name, content)
     pack.write("b.jsonl", b"2\n")
@@ -163,7 +163,7 @@ def test_a_manifest_that_is_none_is_told_as_such() -> None:
 
 def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
     """Names come from the tenant, and somebody opens the table in a spreadsheet."""
-    pack = EvidencePack(tmp_path)
+    pack = EvidenceFile(tmp_path)
     pack.write_row("a.csv", ["=1+1", "@x", "-1", "a,b", None, 7])
     with zipfile.ZipFile(io.BytesIO(pack.zipped({}))) as archive:
         assert archive.read("a.csv") == b"'=1+1,'@x,'-1,\"a,b\",,7\r\n"

@@ -2,7 +2,11 @@
 
 import pytest
 
-from shared.domain.definitions.expressions import Reference, references_in, whole_reference
+from shared.domain.definitions.expressions import (
+    ExpressionReference,
+    references_in,
+    whole_reference,
+)
 
 
 def _read(text: str) -> list[tuple[str, str | None, list[str | None]]]:
@@ -83,7 +87,7 @@ def test_the_function_around_a_reference_is_known() -> None:
 )
 def test_a_value_is_a_reference_only_as_a_whole(text: str, is_whole: bool) -> None:
     """Interpolation makes a text of it."""
-    found: Reference | None = whole_reference(text)
+    found: ExpressionReference | None = whole_reference(text)
 
     assert (found is not None) is is_whole
 

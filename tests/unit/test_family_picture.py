@@ -9,19 +9,19 @@ import pytest
 from functions.dashboard.dependency_diagram import (
     NODE_HEIGHT,
     NODE_WIDTH,
-    Node,
-    Picture,
+    DependencyDiagram,
+    DiagramNode,
     draw,
     families,
 )
 
 
-def flow(name: str, **facts: bool) -> Node:
+def flow(name: str, **facts: bool) -> DiagramNode:
     """A flow of the plan."""
-    return replace(Node(id=name, title=name, note="", link=f"/{name}"), **facts)  # type: ignore[arg-type]  # by name
+    return replace(DiagramNode(id=name, title=name, note="", link=f"/{name}"), **facts)  # type: ignore[arg-type]  # by name
 
 
-def picture(nodes: list[Node], calls: list[tuple[str, str]]) -> Picture:
+def picture(nodes: list[DiagramNode], calls: list[tuple[str, str]]) -> DependencyDiagram:
     """Draw the only family there is."""
     known = {node.id: node for node in nodes}
     (family,) = families(known, calls, ())
@@ -96,7 +96,7 @@ def test_families_that_need_a_person_come_first_and_lone_flows_not_at_all() -> N
 
 def test_callers_that_are_no_flows_stand_right_above_what_they_call() -> None:
     """Not at the top of a tall family."""
-    site = Node(id="site", title="orders-api", note="app setting")
+    site = DiagramNode(id="site", title="orders-api", note="app setting")
     drawn = picture(
         [flow("month"), flow("day"), flow("orders"), site],
         [("month", "day"), ("day", "orders"), ("site", "orders")],

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from shared.domain.permissions import WATCHED, Access, Needs, Permission, access
+from shared.domain.permissions import (
+    WATCHED,
+    PermissionLevel,
+    RequiredPermissions,
+    RolePermissions,
+    access,
+)
 from shared.kind_discovery import kinds_in
 from tests.unit.deployed import INFRA, ROOT, SETS, Resource, predicted, resource, resources
 
@@ -26,8 +32,8 @@ BUILT_IN = {
 }
 #: What the two roles of a watched subscription allow.
 WATCHING = {
-    "Reader": Permission(actions=("*/read",)),
-    "Key Vault Reader": Permission(
+    "Reader": RolePermissions(actions=("*/read",)),
+    "Key Vault Reader": RolePermissions(
         actions=(
             "Microsoft.Authorization/*/read",
             "Microsoft.KeyVault/vaults/*/read",
@@ -65,7 +71,7 @@ def custom_roles(group: str) -> list[Resource]:
     ]
 
 
-def granted(group: str) -> list[Permission]:
+def granted(group: str) -> list[RolePermissions]:
     """Return what the app may do in a resource group of a watched subscription."""
     roles = custom_roles(group)
     given = {role_of(one) for one in assigned(f"'{group.rpartition('/')[2]}'")}
@@ -73,7 +79,7 @@ def granted(group: str) -> list[Permission]:
     return [
         *WATCHING.values(),
         *(
-            Permission(
+            RolePermissions(
                 actions=tuple(permission.get("actions", ())),
                 data_actions=tuple(permission.get("dataActions", ())),
             )
@@ -83,12 +89,13 @@ def granted(group: str) -> list[Permission]:
     ]
 
 
-def not_granted(kinds: Iterable[Any], permissions: list[Permission]) -> list[str]:
+def not_granted(kinds: Iterable[Any], permissions: list[RolePermissions]) -> list[str]:
     """Return the names of kinds that need more than they are granted."""
     return [
         one.kind
         for one in kinds
-        if (needs := getattr(one, "needs", None)) and access(needs, permissions) is not Access.FULL
+        if (needs := getattr(one, "needs", None))
+        and access(needs, permissions) is not PermissionLevel.FULL
     ]
 
 
@@ -104,7 +111,9 @@ def test_a_kind_that_needs_more_is_found_by_its_name(package: str) -> None:
 
     class NamedValue:
         kind = "named_value"
-        needs = Needs(remedy="", actions=("Microsoft.ApiManagement/service/namedValues/write",))
+        needs = RequiredPermissions(
+            remedy="", actions=("Microsoft.ApiManagement/service/namedValues/write",)
+        )
 
     kinds = [*kinds_in(package), NamedValue]
 
@@ -135,7 +144,7 @@ def test_in_a_watched_subscription_the_app_may_only_read() -> None:
 
     assert len(watched) == 2 * len(WATCHING), "the snapshot watches two subscriptions"
     assert {BUILT_IN[role_of(one)] for one in watched} == set(WATCHING)
-    assert access(WATCHED, [*WATCHING.values()]) is Access.FULL
+    assert access(WATCHED, [*WATCHING.values()]) is PermissionLevel.FULL
 
 
 def test_each_assignment_is_made_of_a_custom_role_or_a_documented_one() -> None:

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from shared.adapters.http.client import Answer, Service, read_object
-from shared.domain.definitions.json_values import TooDeep, decoded
-from shared.errors import Unreadable
+from shared.adapters.http.client import HttpService, ServiceResponse, read_object
+from shared.domain.definitions.json_values import JsonTooDeep, decoded
+from shared.errors import InvalidInput
 from tests.unit.adapter_wire import NumberedCredential
 
-SERVICE = Service(name="flow service", credential=NumberedCredential(), scope="s")
+SERVICE = HttpService(name="flow service", credential=NumberedCredential(), scope="s")
 
 
 @pytest.mark.parametrize(
@@ -30,18 +30,18 @@ def test_half_a_character_becomes_a_sign_of_one(text: str, value: object) -> Non
 
 def test_what_nests_too_deep_says_so() -> None:
     """It is an error of its own: asking again gives the same."""
-    with pytest.raises(TooDeep):
+    with pytest.raises(JsonTooDeep):
         decoded("[" * 9**6)
 
 
 def test_an_answer_has_whole_characters_and_a_bottom() -> None:
     """Names come with answers; too deep is no outage, for which one would wait."""
 
-    def answer(body: bytes) -> Answer:
-        return Answer(status=200, headers={}, body=body)
+    def answer(body: bytes) -> ServiceResponse:
+        return ServiceResponse(status=200, headers={}, body=body)
 
     body = rb'{"displayName": "Orders \ud83d"}'
 
     assert read_object(SERVICE, answer(body)) == {"displayName": "Orders �"}
-    with pytest.raises(Unreadable, match="flow service: the JSON nests too deep"):
+    with pytest.raises(InvalidInput, match="flow service: the JSON nests too deep"):
         read_object(SERVICE, answer(b'{"a":' * 9**6))

@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.environment import Environment, LinkStatus, PolicyLink
-from shared.domain.finding import Finding, Level, worst
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyFacts, KeyVault, RoleAssignment
-from shared.domain.keys.key_check import KeyReadiness, readiness_of
+from shared.domain.environment import Environment, PolicyLink, PolicyLinkStatus
+from shared.domain.finding import Finding, FindingLevel, worst
+from shared.domain.keys.key import (
+    EnterprisePolicy,
+    KeySnapshot,
+    KeyVault,
+    KeyVersion,
+    RoleAssignment,
+)
+from shared.domain.keys.key_check import KeyCheckResult, readiness_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -41,7 +47,7 @@ ROLE_VAULT = replace(VAULT, uses_rbac=True, key_permissions={})
 ENCRYPTION_USER = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 GRANT = RoleAssignment(role_id=ENCRYPTION_USER, scope="/vaults/kv1", is_conditional=False)
-KEY = Key(
+KEY = KeyVersion(
     name="pp-cmk",
     version="v1",
     key_type="RSA",
@@ -60,14 +66,14 @@ ENVIRONMENT = Environment(
     sku="Production",
     is_managed=True,
     is_enabled=True,
-    policy=PolicyLink(policy_id="/policies/CMK-EU", system_id="", status=LinkStatus.LINKED),
+    policy=PolicyLink(policy_id="/policies/CMK-EU", system_id="", status=PolicyLinkStatus.LINKED),
     dataverse_url=None,
 )
 
 
-def readiness(**changes: object) -> KeyReadiness:
+def readiness(**changes: object) -> KeyCheckResult:
     """Look at a sound key, save for what a test names."""
-    facts = KeyFacts(
+    facts = KeySnapshot(
         at=NOW,
         vault_id=POLICY.vault_id,
         key_name=POLICY.key_name,
@@ -84,16 +90,16 @@ def assess(**changes: object) -> tuple[Finding, ...]:
     return readiness(**changes).findings
 
 
-def others(findings: Sequence[Finding]) -> dict[str, Level]:
+def others(findings: Sequence[Finding]) -> dict[str, FindingLevel]:
     """Return the findings that are not good, by their code."""
-    return {one.code: one.level for one in findings if one.level is not Level.OK}
+    return {one.code: one.level for one in findings if one.level is not FindingLevel.OK}
 
 
 def test_a_sound_key_passes_every_check() -> None:
     """Every check says that it was made, and none complains."""
     findings = assess()
 
-    assert worst(findings) is Level.OK
+    assert worst(findings) is FindingLevel.OK
     assert {one.code for one in findings} == {
         "policy_state",
         "policy_health",
@@ -128,7 +134,7 @@ def _roles(*roles: RoleAssignment) -> Callable[[], tuple[Finding, ...]]:
     return lambda: assess(vault=ROLE_VAULT, roles=roles)
 
 
-def _linked(status: LinkStatus) -> Callable[[], tuple[Finding, ...]]:
+def _linked(status: PolicyLinkStatus) -> Callable[[], tuple[Finding, ...]]:
     link = PolicyLink(policy_id=POLICY.id, system_id="", status=status)
     return _environment(policy=link)
 
@@ -144,65 +150,69 @@ def _environment(**changes: object) -> Callable[[], tuple[Finding, ...]]:
 @pytest.mark.parametrize(
     ("case", "code", "level"),
     [
-        (_policy(encryption_state="Disabled"), "policy_state", Level.PROBLEM),
-        (_policy(encryption_state="NotConfigured"), "policy_state", Level.PROBLEM),
-        (_policy(encryption_state=""), "policy_state", Level.UNKNOWN),
-        (_policy(health="Warning"), "policy_health", Level.WARNING),
-        (_policy(health="Unhealthy"), "policy_health", Level.PROBLEM),
-        (_policy(health="Undetermined"), "policy_health", Level.UNKNOWN),
-        (_policy(key_version="v1"), "key_pinned", Level.WARNING),
-        (_vault(id="/vaults/other"), "policy_vault", Level.PROBLEM),
-        (_vault(soft_delete=False), "vault_soft_delete", Level.PROBLEM),
-        (_vault(purge_protection=False), "vault_purge_protection", Level.PROBLEM),
+        (_policy(encryption_state="Disabled"), "policy_state", FindingLevel.PROBLEM),
+        (_policy(encryption_state="NotConfigured"), "policy_state", FindingLevel.PROBLEM),
+        (_policy(encryption_state=""), "policy_state", FindingLevel.UNKNOWN),
+        (_policy(health="Warning"), "policy_health", FindingLevel.WARNING),
+        (_policy(health="Unhealthy"), "policy_health", FindingLevel.PROBLEM),
+        (_policy(health="Undetermined"), "policy_health", FindingLevel.UNKNOWN),
+        (_policy(key_version="v1"), "key_pinned", FindingLevel.WARNING),
+        (_vault(id="/vaults/other"), "policy_vault", FindingLevel.PROBLEM),
+        (_vault(soft_delete=False), "vault_soft_delete", FindingLevel.PROBLEM),
+        (_vault(purge_protection=False), "vault_purge_protection", FindingLevel.PROBLEM),
         (
             _vault(public_access="Disabled", lets_trusted_services_in=False),
             "vault_network",
-            Level.PROBLEM,
+            FindingLevel.PROBLEM,
         ),
         (
             _vault(default_action="Deny", lets_trusted_services_in=False),
             "vault_network",
-            Level.PROBLEM,
+            FindingLevel.PROBLEM,
         ),
-        (_vault(public_access="SecuredByPerimeter"), "vault_network", Level.UNKNOWN),
-        (_vault(uses_rbac=True, key_permissions={}), "key_grants", Level.UNKNOWN),
-        (_roles(), "key_grants", Level.PROBLEM),
-        (_roles(replace(GRANT, role_id=READER)), "key_grants", Level.UNKNOWN),
-        (_roles(replace(GRANT, is_conditional=True)), "key_grants", Level.UNKNOWN),
-        (_roles(replace(GRANT, scope="/vaults/kv1/keys/other")), "key_grants", Level.PROBLEM),
-        (_vault(key_permissions={}), "key_grants", Level.PROBLEM),
+        (_vault(public_access="SecuredByPerimeter"), "vault_network", FindingLevel.UNKNOWN),
+        (_vault(uses_rbac=True, key_permissions={}), "key_grants", FindingLevel.UNKNOWN),
+        (_roles(), "key_grants", FindingLevel.PROBLEM),
+        (_roles(replace(GRANT, role_id=READER)), "key_grants", FindingLevel.UNKNOWN),
+        (_roles(replace(GRANT, is_conditional=True)), "key_grants", FindingLevel.UNKNOWN),
+        (
+            _roles(replace(GRANT, scope="/vaults/kv1/keys/other")),
+            "key_grants",
+            FindingLevel.PROBLEM,
+        ),
+        (_vault(key_permissions={}), "key_grants", FindingLevel.PROBLEM),
         (
             _vault(key_permissions={"principal": frozenset({"get", "wrapkey"})}),
             "key_grants",
-            Level.PROBLEM,
+            FindingLevel.PROBLEM,
         ),
-        (_key(is_enabled=False), "key_enabled", Level.PROBLEM),
-        (_key(not_before=NOW + DAY), "key_validity", Level.PROBLEM),
-        (_key(expires=NOW), "key_validity", Level.PROBLEM),
-        (_key(expires=NOW + 29 * DAY), "key_validity", Level.WARNING),
-        (_key(key_type="EC", size=None), "key_type", Level.PROBLEM),
-        (_key(size=4096), "key_type", Level.PROBLEM),
-        (_key(size=None), "key_type", Level.UNKNOWN),
-        (_key(operations=frozenset({"wrapkey", "sign"})), "key_operations", Level.PROBLEM),
-        (_key(operations=frozenset()), "key_operations", Level.UNKNOWN),
-        (_linked(LinkStatus.FAILED), "environment_link", Level.PROBLEM),
-        (_environment(geography="asia"), "environment_geography", Level.PROBLEM),
-        (_environment(geography="atlantis"), "environment_geography", Level.UNKNOWN),
-        (_environment(is_managed=False), "environment_managed", Level.PROBLEM),
-        (_environment(is_managed=None), "environment_managed", Level.UNKNOWN),
-        (_environment(sku="Trial"), "environment_type", Level.PROBLEM),
-        (_environment(sku="Teams"), "environment_type", Level.PROBLEM),
-        (_environment(sku=""), "environment_type", Level.UNKNOWN),
+        (_key(is_enabled=False), "key_enabled", FindingLevel.PROBLEM),
+        (_key(not_before=NOW + DAY), "key_validity", FindingLevel.PROBLEM),
+        (_key(expires=NOW), "key_validity", FindingLevel.PROBLEM),
+        (_key(expires=NOW + 29 * DAY), "key_validity", FindingLevel.WARNING),
+        (_key(key_type="EC", size=None), "key_type", FindingLevel.PROBLEM),
+        (_key(size=4096), "key_type", FindingLevel.PROBLEM),
+        (_key(size=None), "key_type", FindingLevel.UNKNOWN),
+        (_key(operations=frozenset({"wrapkey", "sign"})), "key_operations", FindingLevel.PROBLEM),
+        (_key(operations=frozenset()), "key_operations", FindingLevel.UNKNOWN),
+        (_linked(PolicyLinkStatus.FAILED), "environment_link", FindingLevel.PROBLEM),
+        (_environment(geography="asia"), "environment_geography", FindingLevel.PROBLEM),
+        (_environment(geography="atlantis"), "environment_geography", FindingLevel.UNKNOWN),
+        (_environment(is_managed=False), "environment_managed", FindingLevel.PROBLEM),
+        (_environment(is_managed=None), "environment_managed", FindingLevel.UNKNOWN),
+        (_environment(sku="Trial"), "environment_type", FindingLevel.PROBLEM),
+        (_environment(sku="Teams"), "environment_type", FindingLevel.PROBLEM),
+        (_environment(sku=""), "environment_type", FindingLevel.UNKNOWN),
     ],
 )
 def test_one_fault_gives_one_finding_that_says_what_to_do(
-    case: Callable[[], tuple[Finding, ...]], code: str, level: Level
+    case: Callable[[], tuple[Finding, ...]], code: str, level: FindingLevel
 ) -> None:
     """Nothing else is blamed for it."""
     findings = case()
 
     assert others(findings) == {code: level}
-    assert all(one.instruction for one in findings if one.level is not Level.OK)
+    assert all(one.instruction for one in findings if one.level is not FindingLevel.OK)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +227,7 @@ def test_one_fault_gives_one_finding_that_says_what_to_do(
         _roles(replace(GRANT, role_id=READER), GRANT),
         _roles(replace(GRANT, scope="/vaults/kv1/keys/pp-cmk")),
         _roles(replace(GRANT, scope="/providers/microsoft.management/managementgroups/all")),
-        _linked(LinkStatus.LINKING),
+        _linked(PolicyLinkStatus.LINKING),
         _environment(policy=None, sku="Trial", is_managed=False, geography="asia"),
         _policy(location="Europe"),
     ],
@@ -231,7 +241,7 @@ def test_what_cannot_be_read_is_unknown() -> None:
     """No vault, no key: nothing about them passes."""
     levels = others(assess(vault=None, versions=None))
 
-    assert set(levels.values()) == {Level.UNKNOWN}
+    assert set(levels.values()) == {FindingLevel.UNKNOWN}
     assert set(levels) == {
         "vault_soft_delete",
         "vault_purge_protection",
@@ -247,7 +257,7 @@ def test_what_cannot_be_read_is_unknown() -> None:
 
 def test_a_key_without_versions_is_a_problem() -> None:
     """It was deleted: its environments get locked."""
-    assert others(assess(versions=[])) == {"key_enabled": Level.PROBLEM}
+    assert others(assess(versions=[])) == {"key_enabled": FindingLevel.PROBLEM}
 
 
 @pytest.mark.parametrize(
@@ -273,7 +283,7 @@ def test_a_key_that_cannot_be_used_names_the_environments_that_stop_and_what_to_
     [found] = [
         one
         for one in assess(environments=[ENVIRONMENT, other], **changes)
-        if one.level is Level.PROBLEM
+        if one.level is FindingLevel.PROBLEM
     ]
 
     assert found.text.endswith(" These environments stop: Contoso.")
@@ -285,14 +295,14 @@ def test_a_key_without_a_policy_is_looked_at_by_itself() -> None:
     found = readiness(policy=None)
 
     assert (found.policy_id, found.environments, found.swap_plan) == ("", (), ())
-    assert others(found.findings) == {"key_grants": Level.UNKNOWN}
+    assert others(found.findings) == {"key_grants": FindingLevel.UNKNOWN}
     assert not any(one.code.startswith(("policy_", "environment_")) for one in found.findings)
 
 
 def test_a_pinned_policy_comes_with_the_steps_to_one_that_follows_its_key() -> None:
     """Another policy for the same key, a grant, a check, a swap of each environment; no more."""
     pinned = replace(POLICY, key_version="v1", id="/subscriptions/s/policies/cmk-eu")
-    link = PolicyLink(policy_id=pinned.id, system_id="", status=LinkStatus.LINKED)
+    link = PolicyLink(policy_id=pinned.id, system_id="", status=PolicyLinkStatus.LINKED)
     on_it = [replace(ENVIRONMENT, id=n, display_name=n, policy=link) for n in ("b", "a")]
 
     steps = readiness(policy=pinned, environments=on_it).swap_plan
@@ -326,15 +336,15 @@ def test_a_pinned_version_is_the_one_that_is_judged() -> None:
 
     levels = others(assess(policy=replace(POLICY, key_version="v0"), versions=[KEY, old]))
 
-    assert levels == {"key_pinned": Level.WARNING, "key_validity": Level.PROBLEM}
+    assert levels == {"key_pinned": FindingLevel.WARNING, "key_validity": FindingLevel.PROBLEM}
 
 
 @pytest.mark.parametrize(
     ("replaced", "level"),
-    [(NOW - 27 * DAY, Level.PROBLEM), (NOW - 28 * DAY, None), (None, Level.UNKNOWN)],
+    [(NOW - 27 * DAY, FindingLevel.PROBLEM), (NOW - 28 * DAY, None), (None, FindingLevel.UNKNOWN)],
 )
 def test_a_previous_version_is_kept_for_28_days(
-    replaced: datetime | None, level: Level | None
+    replaced: datetime | None, level: FindingLevel | None
 ) -> None:
     """The days count from the version that took over."""
     newest = replace(KEY, version="v2", created=replaced)
@@ -345,10 +355,14 @@ def test_a_previous_version_is_kept_for_28_days(
     assert levels.get("previous_versions") is level
 
 
-@pytest.mark.parametrize(("count", "level"), [(19, None), (20, Level.WARNING), (25, Level.WARNING)])
-def test_the_limit_of_environments_is_announced(count: int, level: Level | None) -> None:
+@pytest.mark.parametrize(
+    ("count", "level"), [(19, None), (20, FindingLevel.WARNING), (25, FindingLevel.WARNING)]
+)
+def test_the_limit_of_environments_is_announced(count: int, level: FindingLevel | None) -> None:
     """All environments under any key count, five places before the limit."""
-    elsewhere = PolicyLink(policy_id="/policies/other", system_id="", status=LinkStatus.LINKING)
+    elsewhere = PolicyLink(
+        policy_id="/policies/other", system_id="", status=PolicyLinkStatus.LINKING
+    )
     environments = [replace(ENVIRONMENT, id=str(n), policy=elsewhere) for n in range(count)]
 
     assert others(assess(environments=environments)).get("environment_limit") is level
@@ -356,9 +370,9 @@ def test_the_limit_of_environments_is_announced(count: int, level: Level | None)
 
 def test_no_finding_at_all_is_unknown() -> None:
     """An empty report is no good news."""
-    assert worst([]) is Level.UNKNOWN
-    assert worst(assess(vault=None)) is Level.UNKNOWN
-    assert worst(assess(vault=None, versions=[])) is Level.PROBLEM
+    assert worst([]) is FindingLevel.UNKNOWN
+    assert worst(assess(vault=None)) is FindingLevel.UNKNOWN
+    assert worst(assess(vault=None, versions=[])) is FindingLevel.PROBLEM
 
 
 def test_every_check_is_documented() -> None:

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.domain.request_demand import Need
-from shared.errors import Throttled, Waiting
+from shared.domain.request_demand import RequestDemand
+from shared.errors import MustWait, ThrottledError
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 
@@ -25,20 +25,20 @@ class Service:
         self.refused: list[datetime] = []
         self.budget = self.begun(5)
 
-    def begun(self, calls: int) -> CallBudget:
+    def begun(self, calls: int) -> StoredRequestBudget:
         """Return the budget of a process that begins with so many calls a minute."""
         limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE, **self.limits)
-        return CallBudget(self.store, self.clock, limit)
+        return StoredRequestBudget(self.store, self.clock, limit)
 
     async def work(self, length: timedelta, *, is_write: bool = False) -> float:
         """Call for a while, ten calls a delivery; returns how many a minute were made at last."""
         end = self.clock.now() + length
         while self.clock.now() < end:
             try:
-                async with self.budget.block(Need(whose="a", calls=10, rank="1")):
+                async with self.budget.block(RequestDemand(whose="a", calls=10, rank="1")):
                     await self._deliver(is_write=is_write)
-            except (Throttled, Waiting) as err:
-                until = err.until if isinstance(err, Waiting) else None
+            except (ThrottledError, MustWait) as err:
+                until = err.until if isinstance(err, MustWait) else None
                 self.clock.advance_to(until or self.clock.now() + MINUTE / 6)
         return sum(end - 8 * MINUTE < one <= end for one in self.made) / 8
 
@@ -50,7 +50,7 @@ class Service:
             if self.takes is not None and self.in_last(MINUTE) >= self.takes:
                 self.refused.append(self.clock.now())
                 await self.budget.refused(WAIT)
-                raise Throttled(retry_after=WAIT)
+                raise ThrottledError(retry_after=WAIT)
             self.made.append(self.clock.now())
 
     def in_last(self, length: timedelta) -> int:
@@ -130,18 +130,18 @@ async def test_writes_of_an_hour_have_a_limit_of_their_own() -> None:
 async def test_what_is_urgent_may_write_when_others_may_not() -> None:
     """The tenth that was kept is there for it, and others are told to come much later."""
     service = Service(takes=None, most=20, writes_an_hour=20)
-    async with service.budget.block(Need(whose="a", calls=2, rank="1")):
+    async with service.budget.block(RequestDemand(whose="a", calls=2, rank="1")):
         for _ in range(18):
             await service.budget.ready()
             await service.budget.take(is_write=True)
             service.clock.advance(MINUTE / 5)
     service.clock.advance(MINUTE)
 
-    with pytest.raises(Waiting) as caught:
-        async with service.budget.block(Need(whose="b", calls=2, rank="0")):
+    with pytest.raises(MustWait) as caught:
+        async with service.budget.block(RequestDemand(whose="b", calls=2, rank="0")):
             pass
     assert caught.value.until - service.clock.now() > HOUR / 2
-    async with service.budget.block(Need(whose="b", calls=2, rank="0", is_urgent=True)):
+    async with service.budget.block(RequestDemand(whose="b", calls=2, rank="0", is_urgent=True)):
         await service.budget.ready()
         await service.budget.take(is_write=True)
 
@@ -149,12 +149,12 @@ async def test_what_is_urgent_may_write_when_others_may_not() -> None:
 async def test_what_was_lent_is_returned_out_of_the_reserve() -> None:
     """A delivery that has used up the hour may not write any more, but for that."""
     service = Service(takes=None, most=20, writes_an_hour=20)
-    async with service.budget.block(Need(whose="a", calls=2, rank="1")):
+    async with service.budget.block(RequestDemand(whose="a", calls=2, rank="1")):
         for _ in range(18):
             await service.budget.ready()
             await service.budget.take(is_write=True)
             service.clock.advance(MINUTE / 5)
-        with pytest.raises(Throttled):
+        with pytest.raises(ThrottledError):
             await service.budget.ready()
 
         await service.budget.ready(is_urgent=True)

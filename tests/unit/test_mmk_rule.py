@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.domain.definitions.flow_definition import FlowDefinition, parse_client_data
-from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.domain.plans.microsoft_key_rule import explain, explain_all, explain_listed
 
 
@@ -28,25 +28,25 @@ def teams(operation: str) -> FlowDefinition:
 @pytest.mark.parametrize(
     ("definition", "in_solution", "stays", "reasons"),
     [
-        (flow("Http"), True, True, [MmkReason.HTTP_TRIGGER]),
-        (flow("TeamsWebhook"), None, True, [MmkReason.TEAMS_TRIGGER]),
-        (teams("OnMessageSelectedV2"), True, True, [MmkReason.TEAMS_TRIGGER]),
-        (teams("WebhookKeywordTrigger"), True, None, [MmkReason.TEAMS_TRIGGER]),
+        (flow("Http"), True, True, [MicrosoftKeyReason.HTTP_TRIGGER]),
+        (flow("TeamsWebhook"), None, True, [MicrosoftKeyReason.TEAMS_TRIGGER]),
+        (teams("OnMessageSelectedV2"), True, True, [MicrosoftKeyReason.TEAMS_TRIGGER]),
+        (teams("WebhookKeywordTrigger"), True, None, [MicrosoftKeyReason.TEAMS_TRIGGER]),
         (teams("RecordingTrigger"), True, False, []),
         (flow("PowerApp"), True, False, []),
-        (flow("PowerApp"), False, True, [MmkReason.POWER_APPS_V1_OUTSIDE_SOLUTION]),
-        (flow("PowerApp"), None, None, [MmkReason.POWER_APPS_V1_OUTSIDE_SOLUTION]),
+        (flow("PowerApp"), False, True, [MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION]),
+        (flow("PowerApp"), None, None, [MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION]),
         (flow("PowerAppV2"), False, False, []),
         (flow(calls=("c",)), True, False, []),
         (flow("VirtualAgent"), True, False, []),
-        (flow("NobodyKnows"), True, None, [MmkReason.UNEXPLAINED]),
+        (flow("NobodyKnows"), True, None, [MicrosoftKeyReason.UNEXPLAINED]),
     ],
 )
 def test_the_trigger_decides(
     definition: FlowDefinition,
     in_solution: bool | None,
     stays: bool | None,
-    reasons: list[MmkReason],
+    reasons: list[MicrosoftKeyReason],
 ) -> None:
     """HTTP, Teams and Power Apps V1 outside a solution stay; the documents are vague on events."""
     assessment = explain(definition, in_solution=in_solution)
@@ -61,7 +61,7 @@ def test_a_parent_of_a_flow_that_stays_stays_too() -> None:
     parent = flow(calls=("c",))
 
     assert explain(parent, in_solution=True, held_back_children={"c"}).reasons == (
-        MmkReason.PARENT_OF_MMK_FLOW,
+        MicrosoftKeyReason.PARENT_OF_MMK_FLOW,
     )
     assert not explain(parent, in_solution=True, held_back_children={"x"}).stays_on_mmk
 
@@ -83,9 +83,9 @@ def test_the_platforms_list_settles_every_doubt() -> None:
     ]
 
     assert listed == [
-        (MmkReason.TEAMS_TRIGGER,),
-        (MmkReason.POWER_APPS_V1_OUTSIDE_SOLUTION,),
-        (MmkReason.UNEXPLAINED,),
+        (MicrosoftKeyReason.TEAMS_TRIGGER,),
+        (MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION,),
+        (MicrosoftKeyReason.UNEXPLAINED,),
     ]
 
 
@@ -118,12 +118,12 @@ def test_reasons_travel_up_through_a_family() -> None:
     }
 
 
-@pytest.mark.parametrize("reason", MmkReason)
-def test_every_category_says_all_that_is_asked_of_it(reason: MmkReason) -> None:
+@pytest.mark.parametrize("reason", MicrosoftKeyReason)
+def test_every_category_says_all_that_is_asked_of_it(reason: MicrosoftKeyReason) -> None:
     """Why a flow stays, what to do before the key and after it, what else becomes of it."""
     category = reason.category
 
     assert all((category.title, category.text, category.before, category.after))
     assert category.unprepared
-    if reason is not MmkReason.UNEXPLAINED:
-        assert category.holds.__name__ != MmkReason.UNEXPLAINED.category.holds.__name__
+    if reason is not MicrosoftKeyReason.UNEXPLAINED:
+        assert category.holds.__name__ != MicrosoftKeyReason.UNEXPLAINED.category.holds.__name__

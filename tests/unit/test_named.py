@@ -2,11 +2,11 @@
 
 import pytest
 
-from shared.domain.name_lookup import Named, close, did_you_mean, meant, short_ids
+from shared.domain.name_lookup import NamedItem, close, did_you_mean, meant, short_ids
 
-ORDERS = Named(id="8c2e3f7a-0000-4000-8000-000000000001", name="Orders", others=("F10W-1",))
-RETURNS = Named(id="8c2e9999-0000-4000-8000-000000000002", name="Returns")
-TWIN = Named(id="77770000-0000-4000-8000-000000000003", name="orders ")
+ORDERS = NamedItem(id="8c2e3f7a-0000-4000-8000-000000000001", name="Orders", others=("F10W-1",))
+RETURNS = NamedItem(id="8c2e9999-0000-4000-8000-000000000002", name="Returns")
+TWIN = NamedItem(id="77770000-0000-4000-8000-000000000003", name="orders ")
 FLOWS = (ORDERS, RETURNS, TWIN)
 
 
@@ -27,7 +27,7 @@ FLOWS = (ORDERS, RETURNS, TWIN)
     ],
 )
 def test_an_id_goes_before_a_name_and_a_name_before_a_beginning(
-    wanted: str, found: list[Named]
+    wanted: str, found: list[NamedItem]
 ) -> None:
     """Part of a name means nothing: another flow may come to have it tomorrow."""
     assert meant(wanted, FLOWS) == found
@@ -35,7 +35,7 @@ def test_an_id_goes_before_a_name_and_a_name_before_a_beginning(
 
 def test_a_name_that_looks_like_an_id_is_a_name() -> None:
     """Whoever called it so means it."""
-    odd = Named(id="1111", name="8c2e3f7a")
+    odd = NamedItem(id="1111", name="8c2e3f7a")
 
     assert meant("8c2e3f7a", [*FLOWS, odd]) == [odd]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.geographies import GEOGRAPHIES, regions_of
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import PROTECTED_TAG, NetworkCheck
@@ -27,12 +27,14 @@ TAGS = tag_list(PREFIXES)
 HOST = "api.contoso.example"
 
 
-def rule(*sources: str, access: Access = Access.ALLOW, certain: bool = True) -> FirewallRule:
+def rule(
+    *sources: str, access: RuleAction = RuleAction.ALLOW, certain: bool = True
+) -> FirewallRule:
     """Return a rule about these sources, named after the first."""
     return FirewallRule(name=sources[0], access=access, sources=sources, is_certain=certain)
 
 
-def group(*rules: FirewallRule, hosts: str = "", default: Access = Access.DENY) -> Firewall:
+def group(*rules: FirewallRule, hosts: str = "", default: RuleAction = RuleAction.DENY) -> Firewall:
     """Return a network security group."""
     return Firewall(
         kind="network_security_group",
@@ -82,7 +84,7 @@ def test_all_of_azure_in_a_region_is_told_without_its_addresses() -> None:
 def test_a_denied_part_of_a_tag_is_named_in_prefixes() -> None:
     """A rule before the allowing one takes its part of the tag away."""
     firewall = group(
-        rule("20.61.88.128/27", access=Access.DENY), rule("PowerPlatformPlex"), hosts=HOST
+        rule("20.61.88.128/27", access=RuleAction.DENY), rule("PowerPlatformPlex"), hosts=HOST
     )
 
     [gap] = gaps([firewall], "europe", [HOST], TAGS)
@@ -121,7 +123,7 @@ def test_a_source_that_cannot_be_read_is_a_doubt(source: str) -> None:
 
 def test_a_doubt_before_a_rule_that_allows_is_a_doubt() -> None:
     """A denying rule that cannot be read may take away what the next one gives."""
-    unread = rule("[variables('blocked')]", access=Access.DENY)
+    unread = rule("[variables('blocked')]", access=RuleAction.DENY)
 
     assert not gaps([group(unread, rule("*"), hosts=HOST)], "europe", [HOST], TAGS)[0].is_certain
 
@@ -306,10 +308,14 @@ def test_a_host_of_others_is_told_with_the_flows_that_call_it() -> None:
 
 @pytest.mark.parametrize(
     ("default", "sources", "is_certain"),
-    [(Access.DENY, (), True), (Access.DENY, ("198.51.100.7",), False), (Access.ALLOW, (), None)],
+    [
+        (RuleAction.DENY, (), True),
+        (RuleAction.DENY, ("198.51.100.7",), False),
+        (RuleAction.ALLOW, (), None),
+    ],
 )
 def test_a_region_without_ipv4_addresses_is_a_gap_of_a_firewall_that_takes_no_other(
-    default: Access, sources: tuple[str, ...], is_certain: bool | None
+    default: RuleAction, sources: tuple[str, ...], is_certain: bool | None
 ) -> None:
     """Nobody knows which addresses come: certain is only what meets all of them."""
     firewall = replace(

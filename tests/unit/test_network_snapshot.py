@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, replace
 
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.domain.network.snapshot import NetworkSnapshot, snapshot_of
@@ -30,8 +30,8 @@ def firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
         id="/firewalls/erp",
         name="erp",
         hosts=frozenset({HOST, "b.contoso.example", "a.contoso.example"}),
-        rules=(FirewallRule(name="flows", access=Access.ALLOW, sources=sources),),
-        default=Access.DENY,
+        rules=(FirewallRule(name="flows", access=RuleAction.ALLOW, sources=sources),),
+        default=RuleAction.DENY,
         beyond=beyond,
         is_ipv4_only=True,
         guards=("subnet",),
@@ -52,7 +52,7 @@ def test_a_kept_network_has_the_gaps_that_the_network_has() -> None:
         firewall("AzureCloud.WestEurope"),
         firewall("ApiManagement.westeurope", "LogicApps"),
         firewall("*", beyond=firewall("*", beyond=firewall(" apimanagement.WestEurope "))),
-        replace(firewall("20.1.0.0/24"), default=Access.ALLOW),
+        replace(firewall("20.1.0.0/24"), default=RuleAction.ALLOW),
     ]
     answers = []
     for wall in walls:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.jobs.flow_job import Pattern
+from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.trigger_hosts import outgoing_hosts, trigger_host
 from tests.unit.flow_rows import FLOW_JOB
@@ -20,7 +20,7 @@ ITEM = PlanItem(
     trigger_name="manual",
     has_trigger_url=True,
     in_solution=True,
-    pattern=Pattern.CALLED,
+    pattern=MigrationMethod.CALLED,
     is_on=True,
     reasons=("http",),
     action=PlannedAction.COPY,
@@ -55,7 +55,7 @@ def test_a_host_is_expected_until_a_copys_url_shows_it() -> None:
     [
         replace(ITEM, has_trigger_url=False),
         replace(ITEM, action=PlannedAction.LEAVE),
-        replace(ITEM, action=PlannedAction.EDIT_ACTION, pattern=Pattern.EDIT),
+        replace(ITEM, action=PlannedAction.EDIT_ACTION, pattern=MigrationMethod.EDIT),
     ],
 )
 def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:

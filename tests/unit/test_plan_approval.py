@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from shared.domain.jobs.flow_job import Pattern
+from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.display_text import ACTION_WORDS
-from shared.domain.plans.plan_approval import Decision, changes_since, hold, plan_version
+from shared.domain.plans.plan_approval import ApprovalDecision, changes_since, hold, plan_version
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
-from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding, RemediationMode
+from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary, RemediationMode
 
 JOB = EnvironmentJob(
     id="job", remediation_id="r", environment_id="environment", mode=RemediationMode.APPLY
 )
 SETTING = PlannedCaller(kind="app_setting", label="setting URL of the app shop")
-GAP = NetworkFinding(
+GAP = FirewallIssueSummary(
     name="erp", kind="app_service", firewall="erp", missing=(), instruction="", workflow_ids=()
 )
 
@@ -32,7 +32,7 @@ def item(workflow_id: str = "a", **more: Any) -> PlanItem:
         trigger_name="manual",
         has_trigger_url=True,
         in_solution=True,
-        pattern=Pattern.CALLED,
+        pattern=MigrationMethod.CALLED,
         is_on=True,
         reasons=("http_trigger",),
         action=PlannedAction.COPY,
@@ -62,8 +62,8 @@ def other(value: object) -> object:
             return not value
         case PlannedAction():
             return PlannedAction.SWAP
-        case Pattern():
-            return Pattern.OFF
+        case MigrationMethod():
+            return MigrationMethod.OFF
         case str():
             return f"{value}!"
         case int():
@@ -130,8 +130,8 @@ def test_every_action_has_its_words() -> None:
         ({"explanation": "In other words."}, ()),
         ({"callers": (), "writes": ()}, ()),
         ({"digest": "2"}, ("its definition was edited",)),
-        ({"is_on": False, "pattern": Pattern.OFF}, ("it was turned off",)),
-        ({"pattern": Pattern.SWAP}, ("it starts in another way",)),
+        ({"is_on": False, "pattern": MigrationMethod.OFF}, ("it was turned off",)),
+        ({"pattern": MigrationMethod.SWAP}, ("it starts in another way",)),
         (
             {"action": PlannedAction.BLOCKED, "writes": ()},
             ("what is to be done: needs changes first, not copy",),
@@ -164,7 +164,7 @@ def test_parents_wait_with_a_child_however_far_up() -> None:
     items = [child, sibling, parent, top]
     now = {one.workflow_id: one for one in items} | {"child": replace(child, digest="2")}
 
-    decided = hold(items, now, Decision(number=1, by="me"))
+    decided = hold(items, now, ApprovalDecision(number=1, by="me"))
 
     waiting = {one.workflow_id: one.changed for one in decided if one.changed}
     assert waiting == {
@@ -180,7 +180,7 @@ def test_a_decision_that_was_interrupted_comes_to_the_same_end() -> None:
     items = [item("child"), item("parent", children=("child",)), item("left"), item("free")]
     items.append(item("above", children=("left",)))
     now = {one.workflow_id: one for one in items} | {"child": item("child", digest="2")}
-    decision = Decision(number=1, by="me", left_out=frozenset({"name-left"}))
+    decision = ApprovalDecision(number=1, by="me", left_out=frozenset({"name-left"}))
     whole = {one.workflow_id: one for one in hold(items, now, decision)}
 
     for number in range(2 ** len(items)):
@@ -197,7 +197,7 @@ def test_a_second_approval_decides_on_what_waits_only() -> None:
     under_way, held = item("a", decided=1), item("b", decided=1, changed=("edited",))
     now = {"a": item("a", digest="9"), "b": item("b")}
 
-    decided = hold([under_way, held], now, Decision(number=2, by="me"))
+    decided = hold([under_way, held], now, ApprovalDecision(number=2, by="me"))
 
     assert [(one.workflow_id, one.decided, one.changed) for one in decided] == [("b", 2, ())]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.progress import progress_of
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from tests.unit.flow_rows import FLOW_JOB
@@ -39,7 +39,7 @@ def test_the_state_follows_from_the_jobs(environments: str, flows: str, state: s
     environment_jobs = [
         replace(ENVIRONMENT_JOB, state=EnvironmentJobState(one)) for one in environments.split()
     ]
-    jobs = [replace(FLOW_JOB, state=JobState(one)) for one in flows.split()]
+    jobs = [replace(FLOW_JOB, state=FlowJobState(one)) for one in flows.split()]
 
     assert progress_of(environment_jobs, jobs).state == state
 
@@ -49,9 +49,9 @@ def test_jobs_are_counted_and_the_next_moment_named() -> None:
     watching = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.DISPATCHED, due=NOW)
     blocked = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.BLOCKED)
     jobs = [
-        replace(FLOW_JOB, state=JobState.QUIET, due=NOW + timedelta(days=2)),
-        replace(FLOW_JOB, state=JobState.QUIET, due=NOW + timedelta(days=1)),
-        replace(FLOW_JOB, state=JobState.FAILED),
+        replace(FLOW_JOB, state=FlowJobState.QUIET, due=NOW + timedelta(days=2)),
+        replace(FLOW_JOB, state=FlowJobState.QUIET, due=NOW + timedelta(days=1)),
+        replace(FLOW_JOB, state=FlowJobState.FAILED),
     ]
 
     progress = progress_of([watching, blocked], jobs)
@@ -83,7 +83,13 @@ def test_every_flow_on_the_key_of_microsoft_is_counted_once_by_why() -> None:
     asked = replace(planned, state=state, awaiting=6)
     approved = replace(planned, state=EnvironmentJobState.APPROVED)
     dispatched = replace(planned, state=EnvironmentJobState.DISPATCHED, is_dispatched=True)
-    states = (JobState.QUIET, JobState.WAITING, JobState.BLOCKED, JobState.FAILED, JobState.RETIRED)
+    states = (
+        FlowJobState.QUIET,
+        FlowJobState.WAITING,
+        FlowJobState.BLOCKED,
+        FlowJobState.FAILED,
+        FlowJobState.RETIRED,
+    )
     jobs = [replace(FLOW_JOB, state=one) for one in states]
 
     assert progress_of([asked], []).left == {"needs_changes": 5, "awaiting_approval": 4, "limit": 9}

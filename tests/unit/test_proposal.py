@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cmkflow.flow_files import read_flow_files
-from shared.domain.conversions.conversion import Edit
+from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.conversions.preview import (
     LONGEST_DIFFERENCE,
     convert,
@@ -34,7 +34,7 @@ def test_a_proposal_shows_old_and_new_without_signatures() -> None:
     action = http_action(f"https://x/workflows/{'0' * 32}?sp=%2F&sig={_SIGNATURE}")
     text = client_data("a", request_trigger("PowerApp"), {"Post": action})
 
-    shown = propose(text, [Edit.POWER_APPS_TRIGGER])
+    shown = propose(text, [ConversionKind.POWER_APPS_TRIGGER])
 
     assert '-      "kind": "PowerApp",' in shown.difference
     assert '+      "kind": "PowerAppV2",' in shown.difference
@@ -47,7 +47,7 @@ def test_a_proposal_that_cannot_be_made_says_why_instead() -> None:
     action["inputs"]["parameters"] = {"body": "@triggerBody()"}
     text = client_data("a", request_trigger("PowerApp"), {"Post": action})
 
-    shown = propose(text, [Edit.POWER_APPS_TRIGGER])
+    shown = propose(text, [ConversionKind.POWER_APPS_TRIGGER])
 
     assert (shown.difference, len(shown.obstacles)) == ("", 1)
 
@@ -59,7 +59,9 @@ def test_what_nests_too_deep_to_be_changed_is_said() -> None:
     )
     deep = '{"S": {"type": "Scope", "actions": ' * 2000 + "{}" + "}}" * 2000
 
-    shown = propose(text.replace('"actions": {}', f'"actions": {deep}'), [Edit.POWER_APPS_TRIGGER])
+    shown = propose(
+        text.replace('"actions": {}', f'"actions": {deep}'), [ConversionKind.POWER_APPS_TRIGGER]
+    )
 
     assert shown.obstacles == ("Its actions nest too deep for the app to change any.",)
 
@@ -71,7 +73,7 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
 
     edits = possible_edits(parse_client_data(text), in_solution=False)
 
-    assert edits == (Edit.POWER_APPS_TRIGGER, Edit.LIST_FLOWS_ACTION)
+    assert edits == (ConversionKind.POWER_APPS_TRIGGER, ConversionKind.LIST_FLOWS_ACTION)
     shown = propose(text, edits).difference
     assert "PowerAppV2" in shown
     assert "ListFlowsInEnvironment_V2" in shown
@@ -116,7 +118,7 @@ def test_conversions_of_real_flows_are_whole_or_not_made() -> None:
     }
 
     wanted = {text: some for text, some in edits.items() if some}
-    assert {edit for some in wanted.values() for edit in some} == set(Edit)
+    assert {edit for some in wanted.values() for edit in some} == set(ConversionKind)
     converted = {text: convert(text, some) for text, some in wanted.items()}
     for text, one in converted.items():
         if one.obstacles:
@@ -124,7 +126,7 @@ def test_conversions_of_real_flows_are_whole_or_not_made() -> None:
             continue
         after = parse_client_data(one.client_data)
         assert possible_edits(after, in_solution=False) == ()
-        assert convert(one.client_data, list(Edit)).client_data == one.client_data
+        assert convert(one.client_data, list(ConversionKind)).client_data == one.client_data
         assert _without_edits(one.client_data) == _without_edits(text)
     assert sum(not one.obstacles for one in converted.values()) >= len(converted) // 2
 

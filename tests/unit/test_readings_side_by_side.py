@@ -5,8 +5,8 @@ from contextlib import aclosing
 
 from shared.callers.search import left_with_readings
 from shared.concurrency import SIDE_BY_SIDE
-from shared.domain.callers.search_position import Search
-from shared.errors import Refused
+from shared.domain.callers.search_position import CallerSearchPosition
+from shared.errors import PlatformError
 
 PLACES = [f"app-{number:02}" for number in range(40)]
 
@@ -29,11 +29,11 @@ class Reader:
         finally:
             self.under_way -= 1
         if place in self.refuses:
-            raise Refused("no", code="No", status=403)
+            raise PlatformError("no", code="No", status=403)
         return place.upper()
 
 
-async def found(search: Search, reader: Reader, *, stop_at: str = "") -> list[str]:
+async def found(search: CallerSearchPosition, reader: Reader, *, stop_at: str = "") -> list[str]:
     """Search, and stop as a search does whose budget is used up."""
     answers: list[str] = []
     readings = left_with_readings(search, PLACES[::-1], str, reader.read)
@@ -43,7 +43,7 @@ async def found(search: Search, reader: Reader, *, stop_at: str = "") -> list[st
                 break
             try:
                 answers.append(await reading)
-            except Refused:
+            except PlatformError:
                 answers.append(f"{place} is refused")
     return answers
 
@@ -52,7 +52,7 @@ async def test_every_place_is_read_once_in_order_some_at_a_time() -> None:
     """What one refuses is told of that one only."""
     reader = Reader("app-03")
 
-    answers = await found(Search(), reader)
+    answers = await found(CallerSearchPosition(), reader)
 
     expected = [place.upper() for place in PLACES]
     expected[3] = "app-03 is refused"
@@ -63,7 +63,7 @@ async def test_every_place_is_read_once_in_order_some_at_a_time() -> None:
 
 async def test_a_search_that_stops_goes_on_with_the_place_that_was_due() -> None:
     """What was read ahead of it is given up and read again."""
-    search, reader = Search(), Reader()
+    search, reader = CallerSearchPosition(), Reader()
 
     first = await found(search, reader, stop_at="app-05")
     assert search.after == "app-04"

@@ -9,9 +9,9 @@ from typing import Any
 from azure.core.rest import HttpRequest
 
 from shared.adapters.azure.resource_manager import ResourceManager
-from shared.adapters.http.client import HttpClient, Service
-from shared.adapters.http.policies import NoCircuits
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.http.client import HttpClient, HttpService
+from shared.adapters.http.policies import NoCircuitBreakerGate
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.concurrency import SIDE_BY_SIDE
 from shared.firewalls.app_service import AppServices
@@ -67,9 +67,9 @@ async def test_every_app_is_read_side_by_side_within_the_budget() -> None:
     """
     clock = ManualClock()
     limit = BudgetLimit(name="resource-manager", calls=60, window=MINUTE)
-    budget = CallBudget(MemoryStore(), clock, limit)
+    budget = StoredRequestBudget(MemoryStore(), clock, limit)
     transport = AzureTransport(clock)
-    arm = Service(name="Resource Manager", scope="", credential=None, budget=budget)
+    arm = HttpService(name="Resource Manager", scope="", credential=None, budget=budget)
     kind = AppServices(ResourceManager(HttpClient(transport, _SlowCircuits()), arm, ["s"]))
 
     async with budget.block(None):
@@ -89,7 +89,7 @@ async def test_every_app_is_read_side_by_side_within_the_budget() -> None:
 async def test_what_waits_side_by_side_counts_once() -> None:
     """A delivery waits for three minutes at most, however many of its reads wait together."""
     clock = _SharedClock()
-    budget = CallBudget(
+    budget = StoredRequestBudget(
         MemoryStore(), clock, BudgetLimit(name="resource-manager", calls=60, window=MINUTE)
     )
     async with budget.block(None):
@@ -100,7 +100,7 @@ async def test_what_waits_side_by_side_counts_once() -> None:
         await asyncio.gather(*(budget.ready() for _ in range(SIDE_BY_SIDE)))
 
 
-class _SlowCircuits(NoCircuits):
+class _SlowCircuits(NoCircuitBreakerGate):
     """Lets others work before each call, as a look at a row of the store does."""
 
     @asynccontextmanager

@@ -4,12 +4,12 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.errors import Blocked
-from shared.reason import EndedBy, Reason
+from shared.errors import JobBlocked
+from shared.reason import ClearedBy, Reason
 
 ROOT = Path(__file__).parents[2]
 #: These carry codes of the platform's.
-OF_THE_PLATFORM = {"Refused", "Refusal", "Unauthorized"}
+OF_THE_PLATFORM = {"PlatformError", "PlatformErrorCode", "TokenRejected"}
 
 
 def nodes() -> Iterator[tuple[str, ast.AST]]:
@@ -73,13 +73,13 @@ def test_who_is_woken_by_its_reason_is_said_to_be() -> None:
     ended = {f"Reason.{reason.name}" for reason in Reason if reason.ended_by}
 
     assert {one for one in woken if one.startswith("Reason.")} == ended
-    assert Reason.all_ended_by(EndedBy.RELATIVE) == (Reason.CHILD, Reason.PARENT)
+    assert Reason.all_ended_by(ClearedBy.RELATIVE) == (Reason.CHILD, Reason.PARENT)
 
 
 def test_a_reason_with_an_instruction_gives_it_unless_there_is_a_better_one() -> None:
     """Whoever knows more says more."""
-    standing = Blocked("why", code=Reason.TRIGGER)
-    better = Blocked("why", code=Reason.TRIGGER, instruction="Do this.")
+    standing = JobBlocked("why", code=Reason.TRIGGER)
+    better = JobBlocked("why", code=Reason.TRIGGER, instruction="Do this.")
 
     assert standing.instruction == Reason.TRIGGER.instruction
     assert better.instruction == "Do this."

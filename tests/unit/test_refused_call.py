@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from local_cloud.tenant.azure.reachability import REFUSED
-from shared.domain.flow import FailedAction, Run
-from shared.domain.network.blocked_call import Symptom, counting, symptom_of
+from shared.domain.flow import FailedAction, FlowRun
+from shared.domain.network.blocked_call import BlockedCallSymptom, counting, symptom_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 #: As Microsoft's page has it (platform.md#denied-calls).
@@ -21,26 +21,31 @@ def action(message: str, *, code: str = "BadRequest", name: str = "Call") -> Fai
     return FailedAction(name=name, code=code, message=message)
 
 
-def run(minutes: int, status: str) -> Run:
+def run(minutes: int, status: str) -> FlowRun:
     """Return a run that began so many minutes from now."""
     began = NOW + timedelta(minutes=minutes)
-    return Run(run_id="r", started=began, ended=began, status=status, trigger_url_id=None)
+    return FlowRun(run_id="r", started=began, ended=began, status=status, trigger_url_id=None)
 
 
 @pytest.mark.parametrize(
     ("failed", "symptom"),
     [
-        (action(SENTENCE), Symptom.REFUSED),
-        (action(REFUSED), Symptom.REFUSED),
-        (action(SENTENCE.upper(), code="ServiceUnavailable"), Symptom.REFUSED),
-        (action("", code="ActionTimedOut"), Symptom.TIMED_OUT),
-        (action("A connection attempt failed because …"), Symptom.TIMED_OUT),
-        (action("The server did not respond within the timeout limit."), Symptom.TIMED_OUT),
+        (action(SENTENCE), BlockedCallSymptom.REFUSED),
+        (action(REFUSED), BlockedCallSymptom.REFUSED),
+        (action(SENTENCE.upper(), code="ServiceUnavailable"), BlockedCallSymptom.REFUSED),
+        (action("", code="ActionTimedOut"), BlockedCallSymptom.TIMED_OUT),
+        (action("A connection attempt failed because …"), BlockedCallSymptom.TIMED_OUT),
+        (
+            action("The server did not respond within the timeout limit."),
+            BlockedCallSymptom.TIMED_OUT,
+        ),
         (action("The request was refused: 403 Forbidden"), None),
         (action("", code="NotFound"), None),
     ],
 )
-def test_the_text_tells_whatever_the_code_is(failed: FailedAction, symptom: Symptom | None) -> None:
+def test_the_text_tells_whatever_the_code_is(
+    failed: FailedAction, symptom: BlockedCallSymptom | None
+) -> None:
     """An answer of the system, even a refusal in words, came through the firewall."""
     assert symptom_of(failed) is symptom
 
@@ -55,7 +60,7 @@ def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> N
     after = counting(failed, actions, hosts, [later, failed, earlier])
 
     assert {host: symptom for host, (_, symptom) in before.items()} == {
-        "erp.example": Symptom.REFUSED,
-        "slow.example": Symptom.TIMED_OUT,
+        "erp.example": BlockedCallSymptom.REFUSED,
+        "slow.example": BlockedCallSymptom.TIMED_OUT,
     }
     assert [*after] == ["erp.example"]

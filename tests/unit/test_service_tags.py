@@ -3,7 +3,7 @@
 import pytest
 
 from shared.domain.network.service_tags import (
-    RangeChange,
+    AddressRangeChange,
     ServiceTag,
     ServiceTagList,
     changes,
@@ -23,9 +23,9 @@ def a_list(**prefixes: str) -> ServiceTagList:
     )
 
 
-def a_change(region: str, added: str = "", removed: str = "") -> RangeChange:
+def a_change(region: str, added: str = "", removed: str = "") -> AddressRangeChange:
     """Return what changed in a region."""
-    return RangeChange(
+    return AddressRangeChange(
         tag=PLEX, region=region, added=tuple(added.split()), removed=tuple(removed.split())
     )
 

@@ -3,11 +3,11 @@
 import pytest
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.flow import Permission
+from shared.domain.flow import FlowPermission
 from shared.domain.sharing import (
     TEAMS,
     USERS,
-    Principal,
+    DataversePrincipal,
     Share,
     carried,
     lacking,
@@ -16,12 +16,12 @@ from shared.domain.sharing import (
 )
 from shared.domain.solution import Solution, to_join
 
-ANN = Principal(table=USERS, id="a")
-BEN = Principal(table=USERS, id="b")
-TEAM = Principal(table=TEAMS, id="a")
+ANN = DataversePrincipal(table=USERS, id="a")
+BEN = DataversePrincipal(table=USERS, id="b")
+TEAM = DataversePrincipal(table=TEAMS, id="a")
 
 
-def share(principal: Principal, *rights: str) -> Share:
+def share(principal: DataversePrincipal, *rights: str) -> Share:
     """Return a share with these rights."""
     return Share(principal=principal, rights=frozenset(rights))
 
@@ -65,7 +65,7 @@ def test_a_role_is_never_more_than_it_says(role: str, can_write: bool, can_share
 def test_the_owner_and_the_operator_are_no_co_owners() -> None:
     """Whatever the case of the ids."""
     permissions = [
-        Permission(permission_id=who, principal_id=who, role="CanEdit")
+        FlowPermission(permission_id=who, principal_id=who, role="CanEdit")
         for who in ("AA", "bb", "cc")
     ]
 

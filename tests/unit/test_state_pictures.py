@@ -10,8 +10,8 @@ import pytest
 
 from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionState
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
-from shared.domain.jobs.flow_states import FLOW_STATES, JobState
-from shared.domain.jobs.state_machine import StateFacts, check_transition
+from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
+from shared.domain.jobs.state_machine import TransitionProperties, check_transition
 
 PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
 
@@ -39,13 +39,13 @@ def edges_in(picture: str) -> set[Edge]:
 @pytest.mark.parametrize(
     ("title", "states", "table"),
     [
-        ("A flow job", JobState, FLOW_STATES),
+        ("A flow job", FlowJobState, FLOW_STATES),
         ("An environment job", EnvironmentJobState, ENVIRONMENT_STATES),
         ("A delete of a retired original", DeletionState, DELETION_STATES),
     ],
 )
 def test_a_picture_shows_the_transitions_of_its_table(
-    title: str, states: type[StrEnum], table: Mapping[Any, StateFacts[Any]]
+    title: str, states: type[StrEnum], table: Mapping[Any, TransitionProperties[Any]]
 ) -> None:
     """All of them and no other, but for pauses: of those it shows what it likes."""
     section = PAGE.partition(f"## {title}\n")[2]

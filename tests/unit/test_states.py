@@ -12,9 +12,9 @@ from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionState
 from shared.domain.jobs.durable_job import HISTORY_LENGTH
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import FLOW_STATES, JobState, Standing
+from shared.domain.jobs.flow_states import FLOW_STATES, ExpectedFlowState, FlowJobState
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
-from shared.domain.jobs.state_machine import Facts, ForbiddenTransition, check_transition
+from shared.domain.jobs.state_machine import InvalidTransition, StateProperties, check_transition
 from shared.domain.jobs.transitions import counted, postponed, told
 from shared.reason import Reason
 from shared.rows import adapter_of
@@ -22,8 +22,8 @@ from shared.use_cases import run_environment_job, run_flow_job
 from tests.unit.flow_rows import FLOW_JOB
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-TABLES: Mapping[type[StrEnum], Mapping[Any, Facts]] = {
-    JobState: FLOW_STATES,
+TABLES: Mapping[type[StrEnum], Mapping[Any, StateProperties]] = {
+    FlowJobState: FLOW_STATES,
     EnvironmentJobState: ENVIRONMENT_STATES,
     DeletionState: DELETION_STATES,
     RemediationState: REMEDIATION_STATES,
@@ -38,7 +38,7 @@ def test_every_state_has_its_row(states: type[StrEnum]) -> None:
 
 @pytest.mark.parametrize(
     ("states", "steps"),
-    [(JobState, run_flow_job.STEPS), (EnvironmentJobState, run_environment_job.STEPS)],
+    [(FlowJobState, run_flow_job.STEPS), (EnvironmentJobState, run_environment_job.STEPS)],
 )
 def test_there_is_a_step_for_each_open_state_and_no_other(
     states: type[StrEnum], steps: Mapping[StrEnum, object]
@@ -51,8 +51,8 @@ def test_there_is_a_step_for_each_open_state_and_no_other(
     }
 
 
-@pytest.mark.parametrize("state", JobState)
-def test_what_a_table_says_of_a_state_fits_together(state: JobState) -> None:
+@pytest.mark.parametrize("state", FlowJobState)
+def test_what_a_table_says_of_a_state_fits_together(state: FlowJobState) -> None:
     """An end leads nowhere by itself; an accepted edit goes where the work may go."""
     facts = FLOW_STATES[state]
 
@@ -60,40 +60,42 @@ def test_what_a_table_says_of_a_state_fits_together(state: JobState) -> None:
     assert facts.after_edit is None or facts.after_edit in facts.next
     assert facts.is_pause or facts.next or facts.is_finished
     assert facts.is_live or not facts.is_proven
-    assert not (facts.is_proven and facts.copy is Standing.NONE)
+    assert not (facts.is_proven and facts.copy is ExpectedFlowState.NONE)
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (JobState.PLANNED, JobState.PROVEN),  # what is not copied is not proven
-        (JobState.PLANNED, JobState.ROLLING_BACK),  # nothing was begun
-        (JobState.UPDATING_CALLERS, JobState.RETIRED),  # without a quiet period
-        (JobState.RETIRED, JobState.BLOCKED),  # an end does not pause
-        (JobState.ROLLED_BACK, JobState.COPYING),
+        (FlowJobState.PLANNED, FlowJobState.PROVEN),  # what is not copied is not proven
+        (FlowJobState.PLANNED, FlowJobState.ROLLING_BACK),  # nothing was begun
+        (FlowJobState.UPDATING_CALLERS, FlowJobState.RETIRED),  # without a quiet period
+        (FlowJobState.RETIRED, FlowJobState.BLOCKED),  # an end does not pause
+        (FlowJobState.ROLLED_BACK, FlowJobState.COPYING),
     ],
 )
-def test_a_transition_that_is_not_in_the_table_raises(before: JobState, after: JobState) -> None:
+def test_a_transition_that_is_not_in_the_table_raises(
+    before: FlowJobState, after: FlowJobState
+) -> None:
     """It is a defect, and it names both states."""
-    with pytest.raises(ForbiddenTransition, match=f"{before} -> {after}"):
+    with pytest.raises(InvalidTransition, match=f"{before} -> {after}"):
         check_transition(FLOW_STATES, before, after)
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (JobState.PROVEN, JobState.SWAPPING),
-        (JobState.PROVEN, JobState.PROVEN),  # a retry goes on where it was
-        (JobState.ROLLING_BACK, JobState.BLOCKED),
-        (JobState.RETIRED, JobState.ROLLING_BACK),
+        (FlowJobState.PROVEN, FlowJobState.SWAPPING),
+        (FlowJobState.PROVEN, FlowJobState.PROVEN),  # a retry goes on where it was
+        (FlowJobState.ROLLING_BACK, FlowJobState.BLOCKED),
+        (FlowJobState.RETIRED, FlowJobState.ROLLING_BACK),
     ],
 )
-def test_what_the_table_says_may_be(before: JobState, after: JobState) -> None:
+def test_what_the_table_says_may_be(before: FlowJobState, after: FlowJobState) -> None:
     """Steps, pauses of open work, the way back."""
     check_transition(FLOW_STATES, before, after)
 
 
-RETIRED = replace(FLOW_JOB, state=JobState.RETIRED)
+RETIRED = replace(FLOW_JOB, state=FlowJobState.RETIRED)
 
 
 def test_an_end_that_cannot_be_left_yet_stays_one() -> None:
@@ -101,11 +103,11 @@ def test_an_end_that_cannot_be_left_yet_stays_one() -> None:
     soon = NOW + timedelta(minutes=1)
     later = postponed(RETIRED, "busy", until=soon, now=NOW, code=Reason.TRANSIENT)
 
-    assert (later.state, later.resume, later.due) == (JobState.RETIRED, None, soon)
+    assert (later.state, later.resume, later.due) == (FlowJobState.RETIRED, None, soon)
 
 
-@pytest.mark.parametrize("state", [JobState.PREPARING, JobState.PREPARED])
-def test_a_flow_that_was_changed_in_place_has_no_copy_that_calls(state: JobState) -> None:
+@pytest.mark.parametrize("state", [FlowJobState.PREPARING, FlowJobState.PREPARED])
+def test_a_flow_that_was_changed_in_place_has_no_copy_that_calls(state: FlowJobState) -> None:
     """Nothing of it stands in the way of a child's rollback."""
     assert replace(RETIRED, state=state).facts.is_copy_off
 

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.adapters.state.store_clock import StoreClock
-from shared.domain.request_demand import Need
-from shared.errors import Throttled, Waiting
-from shared.ports import Condition, Operation, Row
+from shared.domain.request_demand import RequestDemand
+from shared.errors import MustWait, ThrottledError
+from shared.ports import Condition, Operation, StoreRow
 from tests.fakes.clock import START, ManualClock
 from tests.fakes.memory_store import MemoryStore
 
@@ -51,12 +51,12 @@ class Machine:
         date = format_datetime(sent.replace(microsecond=0), usegmt=True)
         self.clock.answered(answer(date))
 
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Read a row, and hear the time."""
         self.hear()
         return await self.store.get(table, partition, key)
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Write rows, and hear the time."""
         self.hear()
         return await self.store.write(*operations)
@@ -68,7 +68,7 @@ class Machine:
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
-    ) -> AsyncIterator[Row]:
+    ) -> AsyncIterator[StoreRow]:
         """Read rows, and hear the time."""
         self.hear()
         async for row in self.store.query(table, partition, where=where, before=before):
@@ -87,9 +87,9 @@ class _Job:
     round: int = 0
 
     @property
-    def need(self) -> Need:
+    def need(self) -> RequestDemand:
         """Return what its next step needs; the job that has done least goes first."""
-        return Need(rank=f"1-{self.round:04}", whose=self.whose, calls=3)
+        return RequestDemand(rank=f"1-{self.round:04}", whose=self.whose, calls=3)
 
 
 @pytest.mark.parametrize("skews", [(0, 0), (0, 10), (0, -10), (10, -10), (0, 60)])
@@ -97,7 +97,7 @@ async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int])
     """No minute has more calls than allowed, 96 % are used, and nobody starves."""
     world, store = ManualClock(), MemoryStore()
     machines = [Machine(world, store, n * MINUTE, n) for n in skews]
-    budgets = [CallBudget(one, one.clock, LIMIT) for one in machines]
+    budgets = [StoredRequestBudget(one, one.clock, LIMIT) for one in machines]
     got, made = Counter[int](), list[datetime]()
     jobs = [_Job(whose=f"{which}-{job}", which=which) for which in range(2) for job in range(8)]
     while world.now() < START + 60 * MINUTE:
@@ -115,9 +115,9 @@ async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int])
                         got[job.which] += 1
                         made.append(world.now())
                     job.round += 1
-            except Waiting as err:
+            except MustWait as err:
                 job.comes = err.until
-            except Throttled as err:
+            except ThrottledError as err:
                 job.comes = clock.now() + (err.retry_after or SECOND)
         world.advance(SECOND)
     most = max(sum(one <= other < one + MINUTE for other in made) for one in made)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.jobs.durable_job import Change
+from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept, RemediationMode
 from shared.domain.plans.superseded import being_removed, superseded
@@ -26,7 +26,7 @@ def plan(day: int, state: EnvironmentJobState = EnvironmentJobState.FINISHED) ->
         planned_at=at,
         counts={},
         left={},
-        history=(Change(at=at, state=state, text=""),),
+        history=(HistoryEntry(at=at, state=state, text=""),),
     )
 
 

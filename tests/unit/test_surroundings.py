@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping
 
-from shared.domain.callers.caller_records import CallerIntent
-from shared.domain.callers.unchanged_content import Surroundings, changes, digest, outside
+from shared.domain.callers.caller_records import CallerEditIntent
+from shared.domain.callers.unchanged_content import (
+    UnchangedContentDigests,
+    changes,
+    digest,
+    outside,
+)
 
 URL = (
     "https://prod-01.westeurope.logic.azure.com:443/workflows/{}/triggers/manual/paths/invoke"
@@ -11,9 +16,9 @@ URL = (
 )
 
 
-def intent(lease: int, sequence: int, around: Mapping[str, str]) -> CallerIntent:
+def intent(lease: int, sequence: int, around: Mapping[str, str]) -> CallerEditIntent:
     """Return an intent of one delivery."""
-    return CallerIntent(
+    return CallerEditIntent(
         job_id="job",
         caller_id=f"caller-{sequence}",
         lease_number=lease,
@@ -28,7 +33,7 @@ def test_what_reads_as_before_the_later_delivery_was_put_back() -> None:
     """Changed, added and taken away; not what somebody has changed once more."""
     first = {"changed": "1", "gone": "1", "again": "1", "same": "1"}
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
-    noted = Surroundings.of([intent(2, 0, later), intent(1, 0, first)])
+    noted = UnchangedContentDigests.of([intent(2, 0, later), intent(1, 0, first)])
 
     assert noted.put_back({**first, "again": "3"}, {}) == {"changed", "gone", "added"}
     assert noted.put_back(later, {}) == set()
@@ -40,7 +45,7 @@ def test_what_a_delivery_did_not_note_again_is_as_it_noted_it() -> None:
     then = {"one": "2"}
     news = changes(first, then)
     overtaken = [intent(1, 7, news), intent(1, 3, first)]
-    noted = Surroundings.of([*overtaken, intent(2, 8, {"one": "3", "two": "1"})])
+    noted = UnchangedContentDigests.of([*overtaken, intent(2, 8, {"one": "3", "two": "1"})])
 
     assert news == {"one": "2", "two": ""}
     assert noted.put_back({"one": "2"}, {}) == {"one", "two"}
@@ -49,7 +54,7 @@ def test_what_a_delivery_did_not_note_again_is_as_it_noted_it() -> None:
 def test_what_a_delivery_read_after_it_was_put_back_was_put_back_all_the_same() -> None:
     """A rollback that comes after the frozen delivery woke reads what that one wrote."""
     read = [intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "2"}), intent(3, 2, {"one": "1"})]
-    noted = Surroundings.of(read)
+    noted = UnchangedContentDigests.of(read)
 
     assert noted.put_back({"one": "1"}, {}) == {"one"}
     assert noted.put_back({"one": "3"}, {}) == set()
@@ -57,7 +62,7 @@ def test_what_a_delivery_read_after_it_was_put_back_was_put_back_all_the_same() 
 
 def test_a_version_that_no_delivery_has_read_was_replaced() -> None:
     """If what stands there now is not somebody else's: they may have read it."""
-    noted = Surroundings.of([intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "1"})])
+    noted = UnchangedContentDigests.of([intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "1"})])
 
     assert noted.put_back({"one": "1"}, {"one": ["1", "2", "1"]}) == {"one"}
     assert noted.put_back({"one": "1"}, {"one": ["1", "1"]}) == set()
@@ -66,15 +71,17 @@ def test_a_version_that_no_delivery_has_read_was_replaced() -> None:
 
 def test_a_caller_that_a_delivery_did_not_write_is_not_gone() -> None:
     """An address that it did not read is."""
-    noted = Surroundings.of([intent(1, 0, {"caller-0": "1", "one": "1"}), intent(2, 1, {"x": "1"})])
+    noted = UnchangedContentDigests.of(
+        [intent(1, 0, {"caller-0": "1", "one": "1"}), intent(2, 1, {"x": "1"})]
+    )
 
     assert noted.put_back({"caller-0": "1", "one": "1", "x": "1"}, {}) == {"one"}
 
 
 def test_nothing_is_known_of_a_delivery_that_nobody_overtook() -> None:
     """Nor of rows from before anything was noted."""
-    alone = Surroundings.of([intent(1, 0, {"one": "1"})])
-    before = Surroundings.of([intent(1, 0, {}), intent(2, 1, {})])
+    alone = UnchangedContentDigests.of([intent(1, 0, {"one": "1"})])
+    before = UnchangedContentDigests.of([intent(1, 0, {}), intent(2, 1, {})])
 
     assert alone.put_back({"one": "2"}, {}) == set()
     assert before.put_back({"one": "2"}, {}) == set()

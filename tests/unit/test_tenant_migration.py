@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.core.assumptions import Assumptions
-from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.environments.migration import held_back
 from local_cloud.tenant.flows.recurrence import first_due, next_due
@@ -37,7 +37,7 @@ def flow(name: str, trigger: dict[str, Any], *children: str, **more: Any) -> Flo
 
 def staying(*flows: Flow, assumptions: Assumptions | None = None) -> set[str]:
     """Names of the flows that cannot migrate."""
-    environment = Environment(id="e", display_name="e", created=NOW)
+    environment = SimulatedEnvironment(id="e", display_name="e", created=NOW)
     for each in flows:
         environment.add_flow(each)
     return held_back(environment, assumptions or Assumptions())

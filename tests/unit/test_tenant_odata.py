@@ -9,7 +9,7 @@ from local_cloud.tenant.core.odata import (
     select_paths,
     sort_key,
 )
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 ROW = {
     "startTime": "2026-07-01T10:00:00.1234560Z",
@@ -62,7 +62,7 @@ def test_filters_hold_as_odata_says(text: str, holds: bool) -> None:
 )
 def test_what_is_not_understood_is_refused(text: str) -> None:
     """A filter is never half applied."""
-    with pytest.raises(PlatformError) as refusal:
+    with pytest.raises(SimulatedPlatformError) as refusal:
         parse_filter(text)
 
     assert refusal.value.status == 400
@@ -83,7 +83,7 @@ def test_select_of_a_path_keeps_what_names_a_document() -> None:
     chosen = select_paths(body, "properties.links.api")
 
     assert chosen == {"id": "/a", "name": "a", "properties": {"links": {"api": "x"}}}
-    with pytest.raises(PlatformError):
+    with pytest.raises(SimulatedPlatformError):
         select_paths(body, "properties.link.api")
 
 
@@ -91,27 +91,27 @@ def test_expand_names_navigation_properties_each_with_its_own_select() -> None:
     """Other options of theirs are refused."""
     assert expansions("a,b($select=c,d)") == {"a": None, "b": "c,d"}
     for text in ("a($top=1)", "a;b", "a($select=b"):
-        with pytest.raises(PlatformError):
+        with pytest.raises(SimulatedPlatformError):
             expansions(text)
 
 
 def test_select_refuses_an_unknown_column() -> None:
     """A slip in a name is seen at once."""
-    with pytest.raises(PlatformError):
+    with pytest.raises(SimulatedPlatformError):
         select({"name": "a"}, "nmae", keeps=())
 
 
 @pytest.mark.parametrize("text", ["nmae eq 'a'", "nmae gt 1", "contains(nmae,'a')"])
 def test_a_filter_of_an_unknown_column_is_refused(text: str) -> None:
     """It would hold for no row, or for all."""
-    with pytest.raises(PlatformError):
+    with pytest.raises(SimulatedPlatformError):
         parse_filter(text)(ROW)
 
 
 @pytest.mark.parametrize("text", ["n up", "n,m", "n desc, m"])
 def test_an_order_that_is_not_understood_is_refused(text: str) -> None:
     """One column is what is implemented."""
-    with pytest.raises(PlatformError):
+    with pytest.raises(SimulatedPlatformError):
         sort_key(text)
 
 

@@ -12,7 +12,7 @@ from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.profiles import PROFILES, Profile
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.environments.environment import Environment, LinkStatus
+from local_cloud.tenant.environments.environment import LinkStatus, SimulatedEnvironment
 from local_cloud.tenant.environments.migration import report
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.lifecycle import current_variables
@@ -41,7 +41,7 @@ def description() -> dict[str, Any]:
     return copy.deepcopy(SEED)
 
 
-def grow(described: dict[str, Any]) -> tuple[Tenant, Environment]:
+def grow(described: dict[str, Any]) -> tuple[Tenant, SimulatedEnvironment]:
     """The tenant of a description, and its main environment."""
     tenant = Tenant()
     seed(tenant, described)

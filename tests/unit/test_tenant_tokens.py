@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from local_cloud.tenant.core.tokens import Caller, TokenIssuer, same_audience
+from local_cloud.tenant.core.tokens import SimulatedCaller, TokenIssuer, same_audience
 
-CALLER = Caller(
+CALLER = SimulatedCaller(
     object_id="o", app_id="a", is_delegated=True, audience="https://x.example/", tenant_id="t",
     upn="ada@x.example", name="Ada",
 )  # fmt: skip

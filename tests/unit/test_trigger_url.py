@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.trigger_urls.trigger_url import (
     SignatureChanged,
-    TriggerUrlForm,
+    TriggerUrlFormat,
     find_trigger_urls,
     hash_signature,
     mask_signatures,
@@ -62,7 +62,7 @@ def test_a_url_is_taken_apart() -> None:
         "prod-65.westus.logic.azure.com",
         OLD_ID,
         "manual",
-        TriggerUrlForm.CLASSIC,
+        TriggerUrlFormat.CLASSIC,
     )
     assert url.signature_hash == hash_signature(OLD_SIG)
 
@@ -70,13 +70,13 @@ def test_a_url_is_taken_apart() -> None:
 @pytest.mark.parametrize(
     ("url", "form"),
     [
-        (OLD, TriggerUrlForm.CLASSIC),
-        (NEW.replace("/cu/24", ""), TriggerUrlForm.ENVIRONMENT),
-        (NEW, TriggerUrlForm.ENVIRONMENT_UNIT),
-        (OLD.replace("prod-65.westus.logic.azure.com", "x.new.example"), TriggerUrlForm.OTHER),
+        (OLD, TriggerUrlFormat.CLASSIC),
+        (NEW.replace("/cu/24", ""), TriggerUrlFormat.ENVIRONMENT),
+        (NEW, TriggerUrlFormat.ENVIRONMENT_UNIT),
+        (OLD.replace("prod-65.westus.logic.azure.com", "x.new.example"), TriggerUrlFormat.OTHER),
     ],
 )
-def test_the_form_follows_from_host_and_path(url: str, form: TriggerUrlForm) -> None:
+def test_the_form_follows_from_host_and_path(url: str, form: TriggerUrlFormat) -> None:
     """Known shapes have names; a host nobody knows yet is still a trigger URL."""
     found = parse_trigger_url(url)
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.flow import FlowState, WorkflowChange
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.flow import FlowState, WorkflowUpdate
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, parse_trigger_url
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
@@ -132,7 +132,7 @@ async def test_a_flow_keeps_an_environment_variable_until_it_is_saved(builder: B
         environment, str(shown.value_id), builder.url_of(new), etag=shown.value_etag
     )
     run_flow(builder.world, reader)
-    change = WorkflowChange(client_data=reader.client_data)
+    change = WorkflowUpdate(client_data=reader.client_data)
     await ports.workflows.update(environment, reader.workflow_id, change, etag="*")
     run_flow(builder.world, reader)
 
@@ -146,14 +146,14 @@ def test_a_protected_flow_calls_from_other_addresses(builder: Builder) -> None:
         "logicapps.westeurope": ["13.69.64.0/24"],
         "powerplatformplex.westeurope": ["20.61.88.128/26"],
     }
-    rule = FirewallRule(name="flows", access=Access.ALLOW, sources=("LogicApps.WestEurope",))
+    rule = FirewallRule(name="flows", access=RuleAction.ALLOW, sources=("LogicApps.WestEurope",))
     firewall = Firewall(
         kind="network_security_group",
         id="/nsg",
         name="nsg-erp",
         hosts=frozenset({"erp.contoso.com"}),
         rules=(rule,),
-        default=Access.DENY,
+        default=RuleAction.DENY,
     )
     world.firewalls = [firewall]
     flow = builder.http_flow("Orders", {"Post": define.http_action("https://erp.contoso.com/in")})

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from shared.errors import Unavailable
-from shared.ports import Insert, Row, Upsert
+from shared.errors import ServiceUnavailable
+from shared.ports import InsertRow, StoreRow, UpsertRow
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Killed, Moment, Plan, was_killed
 from tests.fakes.ports import Ports, Twins, twins_of
@@ -20,18 +20,18 @@ def twins() -> Twins:
     return twins_of(world)
 
 
-def row(key: str) -> Row:
+def row(key: str) -> StoreRow:
     """Return a row to be stored."""
-    return Row(table="Jobs", partition="p", key=key, columns={})
+    return StoreRow(table="Jobs", partition="p", key=key, columns={})
 
 
 async def work(ports: Ports) -> list[str]:
     """Do four external calls: list, iterate, write, write."""
     [environment] = await ports.environments.list()
     names = [flow.name async for flow in ports.workflows.list(environment)]
-    await ports.store.write(Upsert(row("a")))
+    await ports.store.write(UpsertRow(row("a")))
     ports.clock.now()
-    await ports.store.write(Upsert(row("b")))
+    await ports.store.write(UpsertRow(row("b")))
     return names
 
 
@@ -79,7 +79,7 @@ async def test_a_dead_process_reaches_nothing(twins: Twins) -> None:
         try:
             await ports.environments.list()
         finally:
-            await ports.store.write(Insert(row("late")))
+            await ports.store.write(InsertRow(row("late")))
 
     with pytest.raises(Killed):
         await tidy_up_at_the_end()
@@ -90,11 +90,11 @@ async def test_a_dead_process_reaches_nothing(twins: Twins) -> None:
 
 async def test_a_plan_may_lose_an_answer_instead(twins: Twins) -> None:
     """The other side did it, the caller sees an error, and the process goes on."""
-    ports = twins.ports.under(Plan(at=1, moment=Moment.AFTER, failure=Unavailable))
+    ports = twins.ports.under(Plan(at=1, moment=Moment.AFTER, failure=ServiceUnavailable))
 
-    with pytest.raises(Unavailable):
-        await ports.store.write(Insert(row("a")))
-    await ports.store.write(Insert(row("b")))
+    with pytest.raises(ServiceUnavailable):
+        await ports.store.write(InsertRow(row("a")))
+    await ports.store.write(InsertRow(row("b")))
 
     assert len(twins.store.rows) == 2
 
@@ -112,4 +112,4 @@ async def test_a_kill_inside_a_group_of_tasks_is_still_a_kill(twins: Twins) -> N
         await list_together()
 
     assert was_killed(caught.value)
-    assert not was_killed(Unavailable())
+    assert not was_killed(ServiceUnavailable())

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from shared.ports import OutgoingMessage, Row, Upsert
+from shared.ports import QueueMessage, StoreRow, UpsertRow
 from shared.services import Services
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver, NeverEndsError
@@ -22,9 +22,9 @@ def twins() -> Twins:
     return twins_of(World())
 
 
-def again(number: int, due: datetime | None = None) -> OutgoingMessage:
+def again(number: int, due: datetime | None = None) -> QueueMessage:
     """Return the message that asks for a number."""
-    return OutgoingMessage(queue=QUEUE, message_id=str(number), body={"number": number}, due=due)
+    return QueueMessage(queue=QUEUE, message_id=str(number), body={"number": number}, due=due)
 
 
 async def count_down(services: Services, message: Delivered) -> None:
@@ -32,8 +32,8 @@ async def count_down(services: Services, message: Delivered) -> None:
     number = int(str(message.body["number"]))
     if number > 1:
         await services.messages.send(again(number - 1, services.now + timedelta(days=1)))
-    row = Row(table="Jobs", partition="p", key=str(number), columns={})
-    await services.tables.store.write(Upsert(row))
+    row = StoreRow(table="Jobs", partition="p", key=str(number), columns={})
+    await services.tables.store.write(UpsertRow(row))
 
 
 async def no_timer(_services: Services) -> None:

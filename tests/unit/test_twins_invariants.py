@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, WorkflowChange, WorkflowDraft
-from shared.ports import Insert, Row
+from shared.domain.flow import FlowState, WorkflowDraft, WorkflowUpdate
+from shared.ports import InsertRow, StoreRow
 from tests.fakes.builder import Builder
 from tests.fakes.invariants import (
     signatures_in,
@@ -21,8 +21,8 @@ from tests.fakes.snapshot import differences, take_snapshot
 from tests.fakes.tenant import TwinFlow
 from tests.fakes.test_world import World
 
-ON = WorkflowChange(state=FlowState.ON)
-OFF = WorkflowChange(state=FlowState.OFF)
+ON = WorkflowUpdate(state=FlowState.ON)
+OFF = WorkflowUpdate(state=FlowState.OFF)
 
 
 class Watched:
@@ -58,7 +58,7 @@ class Watched:
         await self.twins.ports.workflows.create(self.environment, draft)
         return self.world.workflow(original.environment_id, draft.workflow_id)
 
-    async def update(self, flow: TwinFlow, change: WorkflowChange) -> None:
+    async def update(self, flow: TwinFlow, change: WorkflowUpdate) -> None:
         """Change a flow."""
         await self.twins.ports.workflows.update(
             self.environment, flow.workflow_id, change, etag="*"
@@ -126,7 +126,7 @@ async def test_a_stop_within_the_quiet_period_is_seen(watched: Watched) -> None:
 
 async def test_a_write_where_nobody_opted_in_is_seen(watched: Watched) -> None:
     """Every write carries its environment."""
-    await watched.update(watched.orders, WorkflowChange(name="Orders 2"))
+    await watched.update(watched.orders, WorkflowUpdate(name="Orders 2"))
 
     assert writes_outside(watched.world, {watched.environment.id}) == []
     assert len(writes_outside(watched.world, set())) == 1
@@ -153,8 +153,8 @@ async def test_a_rollback_that_left_something_is_seen(watched: Watched) -> None:
 async def test_a_signature_in_state_is_seen(watched: Watched) -> None:
     """Any text can be searched for the signatures of the world."""
     url = watched.builder.url_of(watched.orders)
-    row = Row(table="Jobs", partition="p", key="k", columns={"url": url})
-    await watched.twins.store.write(Insert(row))
+    row = StoreRow(table="Jobs", partition="p", key="k", columns={"url": url})
+    await watched.twins.store.write(InsertRow(row))
 
     assert signatures_in(watched.world, f"posted to {url}") == ["Orders"]
     [seen] = signatures_in_store(watched.world, watched.twins.store)

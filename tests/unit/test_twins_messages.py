@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import Unavailable
-from shared.ports import OutgoingMessage
+from shared.errors import ServiceUnavailable
+from shared.ports import QueueMessage
 from tests.fakes.clock import ManualClock
 from tests.fakes.crash import Killed
 from tests.fakes.messages import DUPLICATE_WINDOW, Delivered, Delivery, MessagesTwin
@@ -26,9 +26,9 @@ def messages(clock: ManualClock) -> MessagesTwin:
     return MessagesTwin(clock)
 
 
-def message(name: str, **body: object) -> OutgoingMessage:
+def message(name: str, **body: object) -> QueueMessage:
     """Return a message that is due now."""
-    return OutgoingMessage(queue=QUEUE, message_id=name, body=body)
+    return QueueMessage(queue=QUEUE, message_id=name, body=body)
 
 
 class Reader:
@@ -62,7 +62,7 @@ async def test_a_scheduled_message_waits_for_its_time(
 ) -> None:
     """It is counted and has a due time, but is not delivered before."""
     due = clock.now() + timedelta(hours=1)
-    await messages.send(OutgoingMessage(queue=QUEUE, message_id="a", body={}, due=due))
+    await messages.send(QueueMessage(queue=QUEUE, message_id="a", body={}, due=due))
 
     assert await messages.deliver_next(QUEUE, Reader()) is Delivery.NOTHING_DUE
     assert await messages.count(QUEUE) == 1
@@ -108,8 +108,8 @@ async def test_a_message_that_always_fails_is_given_up(messages: MessagesTwin) -
     await messages.send(message("a"))
 
     for _ in range(10):
-        with pytest.raises(Unavailable):
-            await messages.deliver_next(QUEUE, Reader(Unavailable()))
+        with pytest.raises(ServiceUnavailable):
+            await messages.deliver_next(QUEUE, Reader(ServiceUnavailable()))
 
     assert await messages.count(QUEUE) == 0
     assert await messages.count(QUEUE, dead_letters=True) == 1
@@ -135,7 +135,7 @@ async def test_the_order_may_be_any_and_comes_from_the_seed(clock: ManualClock) 
 
 @pytest.mark.parametrize("refused", [message("x" * 129), message("")])
 async def test_what_the_sdk_would_not_take_is_refused(
-    messages: MessagesTwin, refused: OutgoingMessage
+    messages: MessagesTwin, refused: QueueMessage
 ) -> None:
     """The SDK takes no ids over 128 characters."""
     with pytest.raises(ValueError, match="message"):

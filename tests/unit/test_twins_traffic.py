@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.flow import FlowState, WorkflowChange
+from shared.domain.flow import FlowState, WorkflowUpdate
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
 from tests.fakes.flow_service import trigger_url, turn_off, turn_on
@@ -77,7 +77,7 @@ async def test_systems_read_their_url_where_they_keep_it(builder: Builder) -> No
     [name] = [found async for found in ports.secrets.list(vault_url)]
     await ports.secrets.write(await ports.secrets.read(vault_url, name), url)
     text = caller.client_data.replace(builder.url_of(old), url)
-    change = WorkflowChange(client_data=text)
+    change = WorkflowUpdate(client_data=text)
     environment = builder.environment.described()
     await ports.workflows.update(environment, caller.workflow_id, change, etag="*")
     builder.world.traffic.beat(builder.world)
@@ -149,7 +149,7 @@ def test_equal_seeds_make_equal_worlds() -> None:
 async def test_turning_off_twice_is_one_switch(builder: Builder) -> None:
     """A repeated write changes nothing and is not counted as another stop."""
     flow, workflows = builder.http_flow("Orders"), twins_of(builder.world).ports.workflows
-    off = WorkflowChange(state=FlowState.OFF)
+    off = WorkflowUpdate(state=FlowState.OFF)
     before = len(builder.world.switches)
 
     for _ in range(2):

@@ -3,14 +3,14 @@
 import pytest
 
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, WorkflowChange, WorkflowDraft
-from shared.errors import NotFound, Refused
+from shared.domain.flow import FlowState, WorkflowDraft, WorkflowUpdate
+from shared.errors import NotFound, PlatformError
 from tests.fakes.builder import Builder
 from tests.fakes.ports import Ports, twins_of
 from tests.fakes.tenant import TwinFlow
 from tests.fakes.test_world import World
 
-TURN_ON = WorkflowChange(state=FlowState.ON)
+TURN_ON = WorkflowUpdate(state=FlowState.ON)
 
 
 class Tenant:
@@ -66,14 +66,14 @@ async def test_acting_for_the_owner_may_not_reach_the_flow_service(tenant: Tenan
     """Where the header is lost the app's own rights count; else Dataverse may refuse it."""
     original = tenant.builder.polling_flow("Notes")
     copy = await tenant.copy(original)
-    for_owner = WorkflowChange(state=FlowState.ON, on_behalf_of=original.owner_id)
+    for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=original.owner_id)
     update = tenant.ports.workflows.update
 
     tenant.world.assumptions.impersonation_reaches_flow_service = False
-    with pytest.raises(Refused, match="ConnectionAuthorizationFailed"):
+    with pytest.raises(PlatformError, match="ConnectionAuthorizationFailed"):
         await update(tenant.environment, copy.workflow_id, for_owner, etag="*")
     tenant.world.may_act_on_behalf = False
-    with pytest.raises(Refused, match="0x80040220"):
+    with pytest.raises(PlatformError, match="0x80040220"):
         await update(tenant.environment, copy.workflow_id, for_owner, etag="*")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.plans.plan_item import PlanItem, PlannedCaller
-from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding
+from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.domain.plans.row_limits import (
     MOST_CALLERS,
     MOST_FLOWS_OF_A_GAP,
@@ -22,9 +22,9 @@ from tests.unit.test_plan_approval import JOB, item
 LONG = "\N{GRINNING FACE}" * 60
 
 
-def gap(number: int, flows: int) -> NetworkFinding:
+def gap(number: int, flows: int) -> FirewallIssueSummary:
     """Return a gap of a firewall that stands in the way of so many flows."""
-    return NetworkFinding(
+    return FirewallIssueSummary(
         name=f"gap {number:04} {'n' * 100}",
         kind="app_service",
         firewall="f" * 60,

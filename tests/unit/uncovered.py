@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from shared.domain.network.address_ranges import AddressRanges, union
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_decision import Sources, admit
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_decision import RuleSources, admit
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.domain.network.verdict import TagVerdict, judge
@@ -26,7 +26,7 @@ def gaps(
     hosts: Collection[str | None],
     tags: ServiceTagList,
     also_required: Collection[str] = (),
-) -> list[NetworkGap]:
+) -> list[FirewallIssue]:
     """Return the required gaps of a flow of a geography that calls these hosts."""
     found = NetworkCheck(firewalls, geography, tags, also_required).gaps(hosts)
     return [gap for gap in found if gap.is_required]
@@ -36,7 +36,7 @@ def judged(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
     """Return the verdict on a firewall and a tag of the list."""
     asked = tags.addresses(tag)
     assert asked is not None
-    return judge(admit(firewall, Sources(tags, [tag.partition(".")[0]])), asked)
+    return judge(admit(firewall, RuleSources(tags, [tag.partition(".")[0]])), asked)
 
 
 def uncovered(firewall: Firewall, required: Prefixes, tags: Prefixes) -> tuple[str, ...]:
@@ -45,6 +45,6 @@ def uncovered(firewall: Firewall, required: Prefixes, tags: Prefixes) -> tuple[s
     `required` are prefixes by the name of their tag, `tags` the prefixes of every known tag.
     """
     bases = sorted({name.partition(".")[0] for name in required})
-    admission = admit(firewall, Sources(tag_list({**required, **tags}), bases))
+    admission = admit(firewall, RuleSources(tag_list({**required, **tags}), bases))
     asked = union(AddressRanges.of(listed) for listed in required.values())
     return (asked - admission.allowed).prefixes()

@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.azure.resources import JsonObject, ResourceScope, resource_id
 from local_cloud.tenant.azure.state import Azure
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.core.tokens import Caller, require_token
+from local_cloud.tenant.core.tokens import SimulatedCaller, require_token
 from local_cloud.tenant.entra.directory import Directory
 
 HOST = "management.azure.com"
@@ -37,7 +37,7 @@ class ArmCall:
 
     request: Request
     tenant: Tenant
-    caller: Caller
+    caller: SimulatedCaller
 
     @property
     def azure(self) -> Azure:
@@ -70,7 +70,7 @@ class ArmCall:
         document = self.azure.resources.find(resource_type, wanted)
         if document is None:
             name = "/".join(names)
-            raise PlatformError(
+            raise SimulatedPlatformError(
                 404,
                 "ResourceNotFound",
                 f"The Resource '{resource_type}/{name}' under resource group "
@@ -107,7 +107,9 @@ class ArmCall:
     def _skipped(self) -> int:
         token = self.request.query_params.get("$skipToken", "0")
         if not token.isdecimal():
-            raise PlatformError(400, "InvalidSkipToken", f"The skip token '{token}' is invalid.")
+            raise SimulatedPlatformError(
+                400, "InvalidSkipToken", f"The skip token '{token}' is invalid."
+            )
         return int(token)
 
 
@@ -131,13 +133,13 @@ def arm_route(method: str, path: str, handler: ArmHandler) -> AnyCaseRoute:
 def _require_api_version(request: Request) -> None:
     version = request.query_params.get("api-version")
     if not version:
-        raise PlatformError(
+        raise SimulatedPlatformError(
             400,
             "MissingApiVersionParameter",
             "The api-version query parameter (?api-version=) is required for all requests.",
         )
     if not _API_VERSION.fullmatch(version):
-        raise PlatformError(
+        raise SimulatedPlatformError(
             400, "InvalidApiVersionParameter", f"The api-version '{version}' is invalid."
         )
 
@@ -145,14 +147,14 @@ def _require_api_version(request: Request) -> None:
 def _require_subscription(call: ArmCall) -> None:
     subscription = call.request.path_params.get("subscription")
     if subscription is not None and subscription.lower() not in call.azure.subscriptions:
-        raise PlatformError(
+        raise SimulatedPlatformError(
             404,
             "SubscriptionNotFound",
             f"The subscription '{subscription}' could not be found.",
         )
 
 
-def _bad_body() -> PlatformError:
-    return PlatformError(
+def _bad_body() -> SimulatedPlatformError:
+    return SimulatedPlatformError(
         400, "InvalidRequestContent", "The request content was invalid and could not be read."
     )

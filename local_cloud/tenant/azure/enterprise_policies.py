@@ -6,12 +6,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import GROUP, SUBSCRIPTION, ArmCall, arm_route
-from local_cloud.tenant.azure.events import PolicyChange, PolicyOperation, publish_policy_event
+from local_cloud.tenant.azure.events import (
+    PolicyEventPayload,
+    PolicyOperation,
+    publish_policy_event,
+)
 from local_cloud.tenant.azure.key_health import key_problem
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import POLICIES
 from local_cloud.tenant.core.clock import iso
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 KINDS = ("Lockbox", "PrivateEndpoint", "Encryption", "NetworkInjection", "Identity")
@@ -96,11 +100,13 @@ def new_policy(policy_id: str, body: JsonObject, tenant_id: str) -> JsonObject:
     """Build a policy's document from the body of a request; PlatformError 400 if it is wrong."""
     location, kind = body.get("location", ""), body.get("kind", "")
     if location not in LOCATIONS:
-        raise PlatformError(
+        raise SimulatedPlatformError(
             400, "LocationNotAvailableForResourceType", f"'{location}' is no location of policies."
         )
     if kind not in KINDS:
-        raise PlatformError(400, "InvalidRequestContent", f"'{kind}' is no kind of policy.")
+        raise SimulatedPlatformError(
+            400, "InvalidRequestContent", f"'{kind}' is no kind of policy."
+        )
     system_id = (
         f"/regions/{location}/providers/Microsoft.PowerPlatform/enterprisePolicies/{uuid.uuid4()}"
     )
@@ -125,7 +131,7 @@ def _properties(body: JsonObject) -> JsonObject:
         vault = encryption.get("keyVault", {})
         key = vault.get("key", {})
         if not vault.get("id") or not key.get("name"):
-            raise PlatformError(
+            raise SimulatedPlatformError(
                 400, "InvalidRequestContent", "An Encryption policy names a vault and a key."
             )
         given["encryption"] = {
@@ -180,7 +186,7 @@ def _refuse_if_in_use(call: ArmCall, policy: JsonObject) -> None:
         if environment.policy and environment.policy.id.lower() == policy["id"].lower()
     ]
     if environments:
-        raise PlatformError(
+        raise SimulatedPlatformError(
             409,
             "EnterprisePolicyInUse",
             f"The enterprise policy '{policy['name']}' is associated with "
@@ -189,7 +195,7 @@ def _refuse_if_in_use(call: ArmCall, policy: JsonObject) -> None:
 
 
 async def _announce(call: ArmCall, policy: JsonObject, operation: PolicyOperation) -> None:
-    change = PolicyChange(
+    change = PolicyEventPayload(
         policy=policy,
         operation=operation,
         method=call.request.method,

@@ -13,9 +13,9 @@ from typing import Any
 
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import Azure, EpochForm, EventSchema
-from local_cloud.tenant.azure.vault_contents import KeyVersion, VaultContents, to_epoch
+from local_cloud.tenant.azure.vault_contents import SimulatedKeyVersion, VaultContents, to_epoch
 from local_cloud.tenant.core.clock import iso
-from local_cloud.tenant.core.events import QueueMessage
+from local_cloud.tenant.core.events import SimulatedQueueMessage
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
 
@@ -36,17 +36,17 @@ class PolicyOperation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyNews:
+class KeyEventPayload:
     """Something happened to a version of a key."""
 
     kind: KeyEvent
     vault: VaultContents
     key_name: str
-    version: KeyVersion
+    version: SimulatedKeyVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyChange:
+class PolicyEventPayload:
     """A finished operation on a policy."""
 
     policy: JsonObject
@@ -70,7 +70,7 @@ class _Event:
     queue: str
 
 
-async def publish_key_event(tenant: Tenant, news: KeyNews) -> None:
+async def publish_key_event(tenant: Tenant, news: KeyEventPayload) -> None:
     """Publish an event about a version of a key to the queue of key events."""
     settings = tenant.part(Azure).events
     vault, key_name, version = news.vault, news.key_name, news.version
@@ -95,7 +95,7 @@ async def publish_key_event(tenant: Tenant, news: KeyNews) -> None:
     await _publish(tenant, event)
 
 
-async def publish_policy_event(tenant: Tenant, change: PolicyChange) -> None:
+async def publish_policy_event(tenant: Tenant, change: PolicyEventPayload) -> None:
     """Publish `ResourceWriteSuccess` or `ResourceDeleteSuccess` to the queue of policy events."""
     resource_id = change.policy["id"]
     operation = f"Microsoft.PowerPlatform/enterprisePolicies/{change.operation}"
@@ -143,7 +143,7 @@ async def _publish(tenant: Tenant, event: _Event) -> None:
     event_id = str(uuid.uuid4())
     envelope = _ENVELOPES[settings.schema](event, event_id, iso(tenant.clock.now()))
     is_cloud_event = settings.schema is EventSchema.CLOUD_EVENTS
-    message = QueueMessage(
+    message = SimulatedQueueMessage(
         queue=event.queue,
         body=json.dumps(envelope),
         content_type="application/cloudevents+json" if is_cloud_event else "application/json",

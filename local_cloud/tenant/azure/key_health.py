@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import POLICIES, Azure
-from local_cloud.tenant.azure.vault_contents import Key, KeyVersion
+from local_cloud.tenant.azure.vault_contents import Key, SimulatedKeyVersion
 
 #: How long a version must stay enabled after its successor was made.
 RETENTION = timedelta(days=28)
@@ -56,6 +56,6 @@ def _disabled_too_early(key: Key, now: datetime) -> str | None:
     return None
 
 
-def _is_still_needed(key: Key, version: KeyVersion, now: datetime) -> bool:
+def _is_still_needed(key: Key, version: SimulatedKeyVersion, now: datetime) -> bool:
     superseded_at = key.superseded_at(version)
     return superseded_at is None or now < superseded_at + RETENTION

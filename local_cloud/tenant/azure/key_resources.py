@@ -9,9 +9,9 @@ from starlette.routing import Route
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS
-from local_cloud.tenant.azure.vault_contents import Key, KeyVersion, VaultContents
+from local_cloud.tenant.azure.vault_contents import Key, SimulatedKeyVersion, VaultContents
 from local_cloud.tenant.azure.vault_keys import OPERATIONS
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 _KEYS = f"{GROUP}/providers/{VAULTS}/{{vault}}/keys"
 _KEY = f"{_KEYS}/{{key}}"
@@ -71,12 +71,14 @@ def _existing(call: ArmCall, vault: VaultContents) -> Key:
     return key
 
 
-def _not_found(call: ArmCall) -> PlatformError:
+def _not_found(call: ArmCall) -> SimulatedPlatformError:
     message = f"A key with (name/id) {call.path('key')} was not found in this key vault."
-    return PlatformError(404, "KeyNotFound", message)
+    return SimulatedPlatformError(404, "KeyNotFound", message)
 
 
-def _item(call: ArmCall, vault: VaultContents, key: Key, version: KeyVersion) -> JsonObject:
+def _item(
+    call: ArmCall, vault: VaultContents, key: Key, version: SimulatedKeyVersion
+) -> JsonObject:
     document = call.existing(VAULTS, call.path("vault"))
     address = f"https://{vault.name}.vault.azure.net:443/keys/{key.name}"
     protection = "Recoverable"
@@ -96,7 +98,9 @@ def _item(call: ArmCall, vault: VaultContents, key: Key, version: KeyVersion) ->
     }
 
 
-def _version(call: ArmCall, vault: VaultContents, key: Key, version: KeyVersion) -> JsonObject:
+def _version(
+    call: ArmCall, vault: VaultContents, key: Key, version: SimulatedKeyVersion
+) -> JsonObject:
     item = _item(call, vault, key, version)
     return item | {
         "id": f"{item['id']}/versions/{version.version}",

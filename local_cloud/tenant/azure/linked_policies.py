@@ -3,16 +3,20 @@
 from local_cloud.tenant.azure.key_health import lock_reason
 from local_cloud.tenant.azure.state import POLICIES, Azure
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.environments.environment import Environment, LinkStatus, PolicyLink
+from local_cloud.tenant.environments.environment import (
+    LinkStatus,
+    SimulatedEnvironment,
+    SimulatedPolicyLink,
+)
 
 
-def find_policy(tenant: Tenant, system_id: str) -> PolicyLink | None:
+def find_policy(tenant: Tenant, system_id: str) -> SimulatedPolicyLink | None:
     """The Encryption policy with a system id (or resource id), as a link to it will look."""
     for resource in tenant.part(Azure).resources.of_type(POLICIES):
         known: str = resource["properties"]["systemId"]
         names = {known.lower(), resource["id"].lower()}
         if system_id.lower() in names and resource.get("kind") == "Encryption":
-            return PolicyLink(
+            return SimulatedPolicyLink(
                 policy_id=known.rpartition("/")[2],
                 location=resource["location"],
                 id=resource["id"],
@@ -22,7 +26,7 @@ def find_policy(tenant: Tenant, system_id: str) -> PolicyLink | None:
     return None
 
 
-def is_locked(tenant: Tenant, environment: Environment) -> bool:
+def is_locked(tenant: Tenant, environment: SimulatedEnvironment) -> bool:
     """True when an environment is disabled: by an administrator, or for want of its key.
 
     See platform.md#key-loss.

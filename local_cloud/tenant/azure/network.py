@@ -11,7 +11,7 @@ from starlette.routing import Route
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import SECURITY_GROUPS
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 _RULE = f"{GROUP}/providers/{SECURITY_GROUPS}/{{parent}}/securityRules/{{name}}"
 _RULE_TYPE = f"{SECURITY_GROUPS}/securityRules"
@@ -67,10 +67,12 @@ async def put_security_rule(call: ArmCall) -> Response:
     rule = security_rule(group["id"], body)
     same = [each for each in rules if each["name"].lower() == rule["name"].lower()]
     if same and call.request.headers.get("If-None-Match") == "*":
-        raise PlatformError(412, "PreconditionFailed", f"Rule {rule['name']} is there already.")
+        raise SimulatedPlatformError(
+            412, "PreconditionFailed", f"Rule {rule['name']} is there already."
+        )
     clash = [each for each in rules if each not in same and _sorting(each) == _sorting(rule)]
     if clash:
-        raise PlatformError(
+        raise SimulatedPlatformError(
             400,
             "SecurityRuleConflict",
             f"Security rule {rule['name']} conflicts with rule {clash[0]['name']}. Rules cannot "
@@ -125,7 +127,7 @@ def security_rule(group_id: str, body: JsonObject) -> JsonObject:
     given = body.get("properties", {})
     missing = [key for key in ("access", "priority", "direction") if key not in given]
     if missing:
-        raise PlatformError(
+        raise SimulatedPlatformError(
             400, "InvalidRequestFormat", f"A security rule needs {', '.join(missing)}."
         )
     properties = _RULE_DEFAULTS | given
@@ -152,7 +154,9 @@ def _position(call: ArmCall, rules: list[JsonObject]) -> int:
     for position, rule in enumerate(rules):
         if rule["name"].lower() == name:
             return position
-    raise PlatformError(404, "NotFound", f"Security rule {call.path('name')} was not found.")
+    raise SimulatedPlatformError(
+        404, "NotFound", f"Security rule {call.path('name')} was not found."
+    )
 
 
 def _sorting(rule: JsonObject) -> tuple[str, int]:

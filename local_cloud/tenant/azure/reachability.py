@@ -24,7 +24,7 @@ from local_cloud.tenant.azure.api_policies import filters_before
 from local_cloud.tenant.azure.azure_firewall import published_hosts
 from local_cloud.tenant.azure.ip_rules import lists_before
 from local_cloud.tenant.azure.resources import JsonObject
-from local_cloud.tenant.azure.service_tags import ServiceTags
+from local_cloud.tenant.azure.service_tags import SimulatedServiceTags
 from local_cloud.tenant.azure.site_restrictions import effective_restrictions
 from local_cloud.tenant.azure.site_runtime import configuration
 from local_cloud.tenant.azure.state import SECURITY_GROUPS, SITES, SLOTS, Azure
@@ -56,7 +56,7 @@ class FlowOrigin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class DeniedCall:
     """A call that does not get through."""
 
     #: Id of the network security group or the site that refuses it.
@@ -76,7 +76,7 @@ class _Target:
     port: int
 
 
-def find_refusal(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -> Refusal | None:
+def find_refusal(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -> DeniedCall | None:
     """Return what refuses a call of a flow to a host, None when it gets through.
 
     A host that nothing in the tenant stands before is open.
@@ -85,15 +85,15 @@ def find_refusal(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -
     sources = () if tag is None else tag.ranges
     for resource_id, rules in _barriers(azure, host.lower(), port):
         if not _is_let_in(sources, rules):
-            return Refusal(resource_id=resource_id)
+            return DeniedCall(resource_id=resource_id)
     for published in published_hosts(azure, host.lower(), port):
         rules = [_Rule(published.refused, False), _Rule(published.let_in, True)]
         if not _is_let_in(sources, rules):
-            return Refusal(resource_id=published.firewall_id)
+            return DeniedCall(resource_id=published.firewall_id)
     lists = lists_before(azure, host.lower(), origin.region)
     for resource_id, let_in in chain(lists, filters_before(azure, host.lower())):
         if not _is_let_in(sources, [_Rule(let_in, True)]):
-            return Refusal(resource_id=resource_id)
+            return DeniedCall(resource_id=resource_id)
     return None
 
 
@@ -119,7 +119,7 @@ def _is_let_in(sources: Ranges, rules: Iterable[_Rule]) -> bool:
     return not sources
 
 
-def _group_rules(tags: ServiceTags, group: JsonObject, target: _Target) -> list[_Rule]:
+def _group_rules(tags: SimulatedServiceTags, group: JsonObject, target: _Target) -> list[_Rule]:
     properties = group["properties"]
     every = [
         rule["properties"]
@@ -165,7 +165,7 @@ def _leads_to(rule: JsonObject, address: str) -> bool:
     return False
 
 
-def _site_rules(tags: ServiceTags, web: JsonObject) -> list[_Rule]:
+def _site_rules(tags: SimulatedServiceTags, web: JsonObject) -> list[_Rule]:
     if str(web.get("publicNetworkAccess")).lower() == "disabled":
         return []
     return [
@@ -176,7 +176,7 @@ def _site_rules(tags: ServiceTags, web: JsonObject) -> list[_Rule]:
     ]
 
 
-def _sources(tags: ServiceTags, names: Iterable[str]) -> Ranges:
+def _sources(tags: SimulatedServiceTags, names: Iterable[str]) -> Ranges:
     ranges: list[Range] = []
     for name in names:
         lowered = name.strip().lower()

@@ -22,7 +22,7 @@ from local_cloud.tenant.azure.state import (
     VAULTS,
 )
 from local_cloud.tenant.azure.writable_network import shown
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 #: What a list and an item are called in route names → resource type.
 READABLE = {
@@ -129,7 +129,7 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
 def _require_provider(call: ArmCall, namespace: str) -> None:
     """Refuse (409) where nobody has made a resource of a provider: that is what registers one."""
     if not call.azure.resources.has_provider(namespace, call.scope):
-        raise PlatformError(
+        raise SimulatedPlatformError(
             409,
             "MissingSubscriptionRegistration",
             f"The subscription is not registered to use namespace '{namespace}'. See "

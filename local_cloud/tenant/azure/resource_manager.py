@@ -19,7 +19,7 @@ from local_cloud.tenant.azure import (
 )
 from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
 from local_cloud.tenant.azure.resources import JsonObject, ResourceScope
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 
 HOSTS = (HOST,)
@@ -89,7 +89,7 @@ async def get_resource_group(call: ArmCall) -> JsonObject:
         if group["name"].lower() == wanted.lower():
             return group
     message = f"Resource group '{wanted}' could not be found."
-    raise PlatformError(404, "ResourceGroupNotFound", message)
+    raise SimulatedPlatformError(404, "ResourceGroupNotFound", message)
 
 
 def _groups(call: ArmCall) -> list[JsonObject]:
@@ -126,7 +126,9 @@ def _filter_clauses(text: str) -> list[tuple[str, str]]:
     for clause in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE) if text else ():
         match = re.fullmatch(r"(\w+)\s+eq\s+'([^']+)'", clause.strip(), re.IGNORECASE)
         if match is None or match[1].lower() not in _FILTERED:
-            raise PlatformError(400, "InvalidFilterInQueryString", f"Invalid $filter '{text}'.")
+            raise SimulatedPlatformError(
+                400, "InvalidFilterInQueryString", f"Invalid $filter '{text}'."
+            )
         found.append((match[1].lower(), match[2].lower()))
     return found
 

@@ -12,7 +12,7 @@ from local_cloud.tenant.azure.arm_call import GROUP, SUBSCRIPTION, ArmCall, arm_
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS
 from local_cloud.tenant.core.odata import parse_filter
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 TYPE = "Microsoft.Authorization/roleAssignments"
 PERMISSIONS = "Microsoft.Authorization/permissions"
@@ -85,14 +85,16 @@ async def put_role_assignment(call: ArmCall) -> Response:
     """Assign a role; 409 where its principal has it at this scope by another name."""
     given = (await call.json()).get("properties") or {}
     if not given.get("roleDefinitionId") or not given.get("principalId"):
-        raise PlatformError(
+        raise SimulatedPlatformError(
             400, "InvalidRequestContent", "A role assignment names a role and a principal."
         )
     assignment = role_assignment(_scope(call), call.path("name"), given)
     known = call.azure.role_assignments
     for each in known.values():
         if each["id"] != assignment["id"] and each["properties"] == assignment["properties"]:
-            raise PlatformError(409, "RoleAssignmentExists", "The role assignment already exists.")
+            raise SimulatedPlatformError(
+                409, "RoleAssignmentExists", "The role assignment already exists."
+            )
     known[assignment["id"].lower()] = assignment
     return JSONResponse(assignment, 201)
 

@@ -19,7 +19,7 @@ PUBLISHED_CHANGE_NUMBER = "376"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceTag:
+class SimulatedServiceTag:
     """One entry of the list: a tag as a whole (no region) or its ranges in one region."""
 
     #: `PowerPlatformPlex` or `PowerPlatformPlex.WestEurope`.
@@ -55,21 +55,21 @@ class ServiceTag:
 
 
 @dataclass(slots=True)
-class ServiceTags:
+class SimulatedServiceTags:
     """One edition of the list, found by name without regard to case."""
 
     change_number: str
-    _by_name: dict[str, ServiceTag] = field(default_factory=dict)
+    _by_name: dict[str, SimulatedServiceTag] = field(default_factory=dict)
 
-    def add(self, tag: ServiceTag) -> None:
+    def add(self, tag: SimulatedServiceTag) -> None:
         """Add an entry, or replace the one of its name."""
         self._by_name[tag.name.lower()] = tag
 
-    def find(self, name: str) -> ServiceTag | None:
+    def find(self, name: str) -> SimulatedServiceTag | None:
         """Return the entry with this name (rules may spell `PowerPlatformPlex.westeurope`)."""
         return self._by_name.get(name.strip().lower())
 
-    def __iter__(self) -> Iterator[ServiceTag]:
+    def __iter__(self) -> Iterator[SimulatedServiceTag]:
         """Walk through the entries in their order in the list."""
         return iter(self._by_name.values())
 
@@ -77,17 +77,17 @@ class ServiceTags:
         """Count the entries."""
         return len(self._by_name)
 
-    def regional(self, service: str, region: str) -> ServiceTag | None:
+    def regional(self, service: str, region: str) -> SimulatedServiceTag | None:
         """Return a service's ranges in one region; where none is listed, those of the whole tag."""
         return self.find(f"{service}.{region}") or self.find(service)
 
 
-def published_service_tags() -> ServiceTags:
+def published_service_tags() -> SimulatedServiceTags:
     """Build the list that the tenant carries itself: four tags, four regions."""
-    tags = ServiceTags(PUBLISHED_CHANGE_NUMBER)
+    tags = SimulatedServiceTags(PUBLISHED_CHANGE_NUMBER)
     for service, regions in PUBLISHED_RANGES.items():
         entries = [
-            ServiceTag(
+            SimulatedServiceTag(
                 name=f"{service}.{region}",
                 change_number=number,
                 system_service=service,
@@ -102,7 +102,7 @@ def published_service_tags() -> ServiceTags:
     return tags
 
 
-def read_service_tags(path: Path) -> ServiceTags:
+def read_service_tags(path: Path) -> SimulatedServiceTags:
     """Read a downloaded `ServiceTags_Public_*.json`, whose numbers are integers.
 
     Raise OSError when the file cannot be read, ValueError when it is not such a list.
@@ -111,11 +111,11 @@ def read_service_tags(path: Path) -> ServiceTags:
     """
     document = json.loads(path.read_text(encoding="utf-8-sig"))
     try:
-        tags = ServiceTags(str(document["changeNumber"]))
+        tags = SimulatedServiceTags(str(document["changeNumber"]))
         for entry in document["values"]:
             properties = entry["properties"]
             tags.add(
-                ServiceTag(
+                SimulatedServiceTag(
                     name=entry["name"],
                     change_number=str(properties["changeNumber"]),
                     system_service=properties["systemService"],
@@ -129,9 +129,9 @@ def read_service_tags(path: Path) -> ServiceTags:
     return tags
 
 
-def _whole_tag(service: str, regional: list[ServiceTag]) -> ServiceTag:
+def _whole_tag(service: str, regional: list[SimulatedServiceTag]) -> SimulatedServiceTag:
     prefixes = [prefix for entry in regional for prefix in entry.address_prefixes]
-    return ServiceTag(
+    return SimulatedServiceTag(
         name=service,
         change_number=max((entry.change_number for entry in regional), key=int),
         system_service=service,

@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import SUBSCRIPTION, ArmCall, arm_route
 from local_cloud.tenant.azure.resources import JsonObject
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 _LOCATION = f"{SUBSCRIPTION}/providers/Microsoft.Network/locations/{{location}}"
 
@@ -41,7 +41,9 @@ async def list_service_tag_details(call: ArmCall) -> JsonObject:
     if name := call.request.query_params.get("tagName"):
         tag = call.azure.service_tags.find(name)
         if tag is None:
-            raise PlatformError(400, "InvalidServiceTagName", f"No service tag is named '{name}'.")
+            raise SimulatedPlatformError(
+                400, "InvalidServiceTagName", f"No service tag is named '{name}'."
+            )
         tags = [tag]
     entries = [tag.as_resource() for tag in tags]
     if call.request.query_params.get("noAddressPrefixes", "").lower() == "true":

@@ -23,7 +23,7 @@ from local_cloud.tenant.azure.site_runtime import (
     restart,
 )
 from local_cloud.tenant.azure.state import SITES, SLOTS
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 _SITE = f"{GROUP}/providers/{SITES}/{{site}}"
 _REFERENCES = "config/configreferences/appsettings"
@@ -156,7 +156,9 @@ async def _replace(call: ArmCall, name: str) -> JsonObject:
     site_id = _site_id(call)
     properties = (await call.json()).get("properties") or {}
     if not isinstance(properties, dict):
-        raise PlatformError(400, "BadRequest", "The parameter properties has an invalid value.")
+        raise SimulatedPlatformError(
+            400, "BadRequest", "The parameter properties has an invalid value."
+        )
     document = put_configuration(call.azure, site_id, name, properties)
     restart(call.azure, site_id, call.tenant.clock.now())
     return document

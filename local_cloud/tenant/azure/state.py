@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from local_cloud.tenant.azure.references import ResolvedReference
 from local_cloud.tenant.azure.resources import JsonObject, ResourceStore
-from local_cloud.tenant.azure.service_tags import ServiceTags, published_service_tags
+from local_cloud.tenant.azure.service_tags import SimulatedServiceTags, published_service_tags
 from local_cloud.tenant.azure.vault_contents import VaultContents
 
 POLICIES = "Microsoft.PowerPlatform/enterprisePolicies"
@@ -73,7 +73,7 @@ class Azure:
     role_assignments: dict[str, JsonObject] = field(default_factory=dict)
     #: By lower-case name.
     vaults: dict[str, VaultContents] = field(default_factory=dict)
-    service_tags: ServiceTags = field(default_factory=published_service_tags)
+    service_tags: SimulatedServiceTags = field(default_factory=published_service_tags)
     events: EventSettings = field(default_factory=EventSettings)
     #: Site or slot id in lower case → how often a configuration change restarted it.
     restarts: Counter[str] = field(default_factory=Counter)

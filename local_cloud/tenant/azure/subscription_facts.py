@@ -6,7 +6,7 @@ from local_cloud.tenant.azure.arm_call import SUBSCRIPTION, ArmCall, arm_route
 from local_cloud.tenant.azure.readable_resources import READABLE
 from local_cloud.tenant.azure.resources import JsonObject, ResourceScope
 from local_cloud.tenant.azure.state import POLICIES
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 #: Name → display name of the regions that seeds use.
 _REGIONS = {
@@ -85,7 +85,7 @@ async def register_provider(call: ArmCall) -> JsonObject:
 def _provider(call: ArmCall, wanted: str) -> JsonObject:
     found = [name for name in _types_by_namespace() if name.lower() == wanted.lower()]
     if not found:
-        raise PlatformError(
+        raise SimulatedPlatformError(
             404, "InvalidResourceNamespace", f"The resource namespace '{wanted}' is invalid."
         )
     [namespace] = found

@@ -13,7 +13,7 @@ from local_cloud.tenant.azure.ip_rules import lets_in
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS, Azure
 from local_cloud.tenant.azure.vault_contents import Attributes, VaultContents
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import require_token
@@ -105,7 +105,7 @@ def vault_route(method: str, path: str, handler: VaultHandler, name: str | None 
         host = (request.url.hostname or "").partition(".")[0]
         vault = tenant.part(Azure).vault(host)
         if vault is None:
-            raise PlatformError(404, "VaultNotFound", f"There is no vault named '{host}'.")
+            raise SimulatedPlatformError(404, "VaultNotFound", f"There is no vault named '{host}'.")
         _require_way_in(tenant.part(Azure), vault)
         call = VaultCall(request=request, tenant=tenant, vault=vault)
         answer = await handler(call)
@@ -114,9 +114,9 @@ def vault_route(method: str, path: str, handler: VaultHandler, name: str | None 
     return AnyCaseRoute(path, endpoint, methods=[method], name=name or handler.__name__)
 
 
-def deleted_but_recoverable(kind: str, name: str) -> PlatformError:
+def deleted_but_recoverable(kind: str, name: str) -> SimulatedPlatformError:
     """Make the refusal of a name that something in the vault's bin still has."""
-    return PlatformError(
+    return SimulatedPlatformError(
         409,
         "Conflict",
         f"{kind} {name} is currently in a deleted but recoverable state, and its name cannot be "
@@ -132,7 +132,7 @@ def existing[T](call: VaultCall, what: str, found: T | None) -> T:
     """
     if found is None:
         name = "/".join(part for part in (call.path("name"), call.path("version")) if part)
-        raise PlatformError(
+        raise SimulatedPlatformError(
             404,
             f"{what.capitalize()}NotFound",
             f"A {what} with (name/id) {name} was not found in this key vault. If you recently "
@@ -142,9 +142,9 @@ def existing[T](call: VaultCall, what: str, found: T | None) -> T:
     return found
 
 
-def bad_parameter(message: str) -> PlatformError:
+def bad_parameter(message: str) -> SimulatedPlatformError:
     """Make the refusal of a request that is wrong in itself."""
-    return PlatformError(400, "BadParameter", message)
+    return SimulatedPlatformError(400, "BadParameter", message)
 
 
 def _require_way_in(azure: Azure, vault: VaultContents) -> None:
@@ -157,23 +157,27 @@ def _require_way_in(azure: Azure, vault: VaultContents) -> None:
             "Public network access is disabled and request is not from a trusted service nor via "
             "an approved private link."
         )
-        raise PlatformError(403, "Forbidden", message, innererror={"code": "ForbiddenByConnection"})
+        raise SimulatedPlatformError(
+            403, "Forbidden", message, innererror={"code": "ForbiddenByConnection"}
+        )
     message = (
         "Client address is not authorized and caller is not a trusted service.\r\n"
         f"Client address: {CALLER}\r\nVault: {vault.name};location={document['location']}"
     )
-    raise PlatformError(403, "Forbidden", message, innererror={"code": "ForbiddenByFirewall"})
+    raise SimulatedPlatformError(
+        403, "Forbidden", message, innererror={"code": "ForbiddenByFirewall"}
+    )
 
 
 def _challenge(request: Request, tenant_id: str) -> None:
     """Refuse a call without a token for Key Vault; say where to get one."""
     try:
         require_token(request, AUDIENCE)
-    except PlatformError as error:
+    except SimulatedPlatformError as error:
         challenge = (
             f'Bearer authorization="https://login.microsoftonline.com/{tenant_id}", '
             f'resource="{AUDIENCE}"'
         )
-        raise PlatformError(
+        raise SimulatedPlatformError(
             401, "Unauthorized", error.message, headers={"WWW-Authenticate": challenge}
         ) from error

@@ -56,7 +56,7 @@ class Attributes:
 
 
 @dataclass(slots=True, kw_only=True)
-class KeyVersion:
+class SimulatedKeyVersion:
     """One version of a key."""
 
     version: str
@@ -78,7 +78,7 @@ class SecretVersion:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Versions[V: (KeyVersion, SecretVersion)]:
+class _Versions[V: (SimulatedKeyVersion, SecretVersion)]:
     """The versions of a key or a secret, oldest first."""
 
     name: str
@@ -98,7 +98,7 @@ class _Versions[V: (KeyVersion, SecretVersion)]:
 
 
 @dataclass(slots=True, kw_only=True)
-class Key(_Versions[KeyVersion]):
+class Key(_Versions[SimulatedKeyVersion]):
     """A key."""
 
     #: `RSA` or `RSA-HSM`.
@@ -108,10 +108,12 @@ class Key(_Versions[KeyVersion]):
     #: As Key Vault answers `/rotationpolicy`, without id.
     rotation_policy: dict[str, Any] = field(default_factory=dict)
 
-    def add_version(self, attributes: Attributes, version: str | None = None) -> KeyVersion:
+    def add_version(
+        self, attributes: Attributes, version: str | None = None
+    ) -> SimulatedKeyVersion:
         """Put a new current version on top."""
         modulus = base64.urlsafe_b64encode(b"\xc1" + secrets.token_bytes(self.size // 8 - 1))
-        added = KeyVersion(
+        added = SimulatedKeyVersion(
             version=version or new_version_id(),
             attributes=attributes,
             modulus=modulus.decode().rstrip("="),
@@ -119,7 +121,7 @@ class Key(_Versions[KeyVersion]):
         self.versions.append(added)
         return added
 
-    def superseded_at(self, version: KeyVersion) -> datetime | None:
+    def superseded_at(self, version: SimulatedKeyVersion) -> datetime | None:
         """Say since when a newer version exists; None for the current one."""
         position = self.versions.index(version)
         if version is self.latest:
@@ -128,7 +130,7 @@ class Key(_Versions[KeyVersion]):
 
 
 @dataclass(slots=True, kw_only=True)
-class Secret(_Versions[SecretVersion]):
+class SimulatedSecret(_Versions[SecretVersion]):
     """A secret."""
 
 
@@ -141,25 +143,25 @@ class VaultContents:
     resource_id: str
     keys: dict[str, Key] = field(default_factory=dict)
     deleted_keys: dict[str, Key] = field(default_factory=dict)
-    secrets: dict[str, Secret] = field(default_factory=dict)
-    deleted_secrets: dict[str, Secret] = field(default_factory=dict)
+    secrets: dict[str, SimulatedSecret] = field(default_factory=dict)
+    deleted_secrets: dict[str, SimulatedSecret] = field(default_factory=dict)
 
     def key(self, name: str) -> Key | None:
         """Return a key that is not deleted."""
         return self.keys.get(name.lower())
 
-    def secret(self, name: str) -> Secret | None:
+    def secret(self, name: str) -> SimulatedSecret | None:
         """Return a secret."""
         return self.secrets.get(name.lower())
 
-    def put_secret(self, name: str, version: SecretVersion) -> Secret:
+    def put_secret(self, name: str, version: SecretVersion) -> SimulatedSecret:
         """Add a version to a secret, which begins to exist with its first; return the secret."""
-        secret = self.secrets.setdefault(name.lower(), Secret(name=name))
+        secret = self.secrets.setdefault(name.lower(), SimulatedSecret(name=name))
         secret.versions.append(version)
         return secret
 
 
-def rotate(key: Key, now: datetime) -> KeyVersion:
+def rotate(key: Key, now: datetime) -> SimulatedKeyVersion:
     """Make a new current version; the rotation policy says how long it is valid."""
     expiry = key.rotation_policy.get("attributes", {}).get("expiryTime")
     attributes = Attributes(created=now, updated=now)

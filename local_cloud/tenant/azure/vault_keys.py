@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.events import KeyEvent, KeyNews, publish_key_event
+from local_cloud.tenant.azure.events import KeyEvent, KeyEventPayload, publish_key_event
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.vault_call import (
     VaultCall,
@@ -14,7 +14,7 @@ from local_cloud.tenant.azure.vault_call import (
 from local_cloud.tenant.azure.vault_contents import (
     Attributes,
     Key,
-    KeyVersion,
+    SimulatedKeyVersion,
     rotate,
     to_epoch,
 )
@@ -118,17 +118,19 @@ def _existing_key(call: VaultCall) -> Key:
     return existing(call, "key", call.vault.key(call.path("name")))
 
 
-def _existing_version(call: VaultCall, key: Key) -> KeyVersion:
+def _existing_version(call: VaultCall, key: Key) -> SimulatedKeyVersion:
     return existing(call, "key", key.find(call.path("version")))
 
 
-async def _announce(call: VaultCall, key: Key, version: KeyVersion) -> JsonObject:
-    news = KeyNews(kind=KeyEvent.NEW_VERSION, vault=call.vault, key_name=key.name, version=version)
+async def _announce(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> JsonObject:
+    news = KeyEventPayload(
+        kind=KeyEvent.NEW_VERSION, vault=call.vault, key_name=key.name, version=version
+    )
     await publish_key_event(call.tenant, news)
     return _bundle(call, key, version)
 
 
-def _kid(call: VaultCall, key: Key, version: KeyVersion) -> str:
+def _kid(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> str:
     return f"{call.url}/keys/{key.name}/{version.version}"
 
 
@@ -146,7 +148,7 @@ def key_item(call: VaultCall, key: Key) -> JsonObject:
     }
 
 
-def _bundle(call: VaultCall, key: Key, version: KeyVersion) -> JsonObject:
+def _bundle(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> JsonObject:
     return {
         "key": {
             "kid": _kid(call, key, version),

@@ -22,21 +22,21 @@ from local_cloud.tenant.azure.vault_call import (
     existing,
     vault_route,
 )
-from local_cloud.tenant.azure.vault_contents import Key, Secret, VaultContents, to_epoch
+from local_cloud.tenant.azure.vault_contents import Key, SimulatedSecret, VaultContents, to_epoch
 from local_cloud.tenant.azure.vault_keys import key_bundle, key_item
 from local_cloud.tenant.azure.vault_secrets import secret_bundle, secret_item
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
 @dataclass(slots=True)
 class _Backups:
     """Backups that were taken: what a client holds → what it stands for."""
 
-    taken: dict[str, Key | Secret] = field(default_factory=dict)
+    taken: dict[str, Key | SimulatedSecret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Kind[Item: (Key, Secret)]:
+class _Kind[Item: (Key, SimulatedSecret)]:
     """Keys, or secrets: where they are, how they are written, and their operations."""
 
     name: str
@@ -93,7 +93,7 @@ class _Kind[Item: (Key, Secret)]:
                 "vault. Key Vault service will automatically purge it after the retention period "
                 "has passed."
             )
-            raise PlatformError(403, "Forbidden", message)
+            raise SimulatedPlatformError(403, "Forbidden", message)
         del self.binned(call.vault)[found.name.lower()]
         return Response(status_code=204)
 
@@ -114,7 +114,7 @@ class _Kind[Item: (Key, Secret)]:
             raise deleted_but_recoverable(self.name.capitalize(), taken.name)
         if name in self.live(call.vault):
             message = f"The {self.name} '{taken.name}' exists already."
-            raise PlatformError(409, "Conflict", message)
+            raise SimulatedPlatformError(409, "Conflict", message)
         self.live(call.vault)[name] = restored
         return self.bundle(call, restored)
 
@@ -139,9 +139,9 @@ _KEYS = _Kind[Key](
     bundle=key_bundle,
     item=key_item,
 )
-_SECRETS = _Kind[Secret](
+_SECRETS = _Kind[SimulatedSecret](
     name="secret",
-    type=Secret,
+    type=SimulatedSecret,
     live=lambda vault: vault.secrets,
     binned=lambda vault: vault.deleted_secrets,
     bundle=secret_bundle,

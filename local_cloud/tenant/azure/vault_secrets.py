@@ -15,11 +15,11 @@ from local_cloud.tenant.azure.vault_call import (
 )
 from local_cloud.tenant.azure.vault_contents import (
     Attributes,
-    Secret,
     SecretVersion,
+    SimulatedSecret,
     new_version_id,
 )
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
 def routes() -> list[Route]:
@@ -55,7 +55,7 @@ async def get_secret(call: VaultCall) -> JsonObject:
     secret = _existing_secret(call)
     version = _existing_version(call, secret)
     if not version.attributes.enabled:
-        raise PlatformError(
+        raise SimulatedPlatformError(
             403,
             "Forbidden",
             "Operation get is not allowed on a disabled secret.",
@@ -94,25 +94,25 @@ async def update_secret(call: VaultCall) -> JsonObject:
     return _item(call, _id(call, secret, version), version)
 
 
-def _existing_secret(call: VaultCall) -> Secret:
+def _existing_secret(call: VaultCall) -> SimulatedSecret:
     return existing(call, "secret", call.vault.secret(call.path("name")))
 
 
-def _existing_version(call: VaultCall, secret: Secret) -> SecretVersion:
+def _existing_version(call: VaultCall, secret: SimulatedSecret) -> SecretVersion:
     return existing(call, "secret", secret.find(call.path("version")))
 
 
-def secret_bundle(call: VaultCall, secret: Secret) -> JsonObject:
+def secret_bundle(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
     """Return a secret as of its current version, without its value."""
     return _item(call, _id(call, secret, secret.latest), secret.latest)
 
 
-def secret_item(call: VaultCall, secret: Secret) -> JsonObject:
+def secret_item(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
     """Return a secret as lists have it, without its value."""
     return _item(call, f"{call.url}/secrets/{secret.name}", secret.latest)
 
 
-def _id(call: VaultCall, secret: Secret, version: SecretVersion) -> str:
+def _id(call: VaultCall, secret: SimulatedSecret, version: SecretVersion) -> str:
     return f"{call.url}/secrets/{secret.name}/{version.version}"
 
 
@@ -123,5 +123,5 @@ def _item(call: VaultCall, secret_id: str, version: SecretVersion) -> JsonObject
     return item | {"tags": version.tags}
 
 
-def _bundle(call: VaultCall, secret: Secret, version: SecretVersion) -> JsonObject:
+def _bundle(call: VaultCall, secret: SimulatedSecret, version: SecretVersion) -> JsonObject:
     return _item(call, _id(call, secret, version), version) | {"value": version.value}

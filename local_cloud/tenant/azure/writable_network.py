@@ -17,7 +17,7 @@ from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, arm_ro
 from local_cloud.tenant.azure.network import security_group
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import SECURITY_GROUPS, Azure
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 _NETWORK = "Microsoft.Network"
 #: What one is called in route names → resource type.
@@ -73,9 +73,9 @@ def require_etag(request: Request, there: JsonObject | None) -> None:
         raise _not_as_wanted()
 
 
-def _not_as_wanted() -> PlatformError:
+def _not_as_wanted() -> SimulatedPlatformError:
     text = "The condition, or one of the conditions, specified in the request was not met."
-    return PlatformError(412, "PreconditionFailed", text)
+    return SimulatedPlatformError(412, "PreconditionFailed", text)
 
 
 def _names(call: ArmCall) -> list[str]:
@@ -124,7 +124,7 @@ def _ip_group(identity: str, resource_type: str, body: JsonObject) -> JsonObject
     members = body.get("properties", {}).get("ipAddresses", [])
     if len(members) > _MOST_MEMBERS:
         text = f"IpGroup {identity} has {len(members)} addresses, at most {_MOST_MEMBERS} are."
-        raise PlatformError(400, "IpGroupHasTooManyAddresses", text)
+        raise SimulatedPlatformError(400, "IpGroupHasTooManyAddresses", text)
     return _document(identity, resource_type, body)
 
 

@@ -22,7 +22,7 @@ from local_cloud.tenant.azure.arm_call import (
 )
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 TOPICS = "Microsoft.EventGrid/topics"
 _API_MANAGEMENT = "Microsoft.ApiManagement/service"
@@ -120,7 +120,9 @@ def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
             # Creating one takes much more than IP rules.
             there = call.existing(resource_type, *names)
         if there and resource_type in _POLICIES and "If-Match" not in call.request.headers:
-            raise PlatformError(412, "PreconditionFailed", "An update of a policy needs If-Match.")
+            raise SimulatedPlatformError(
+                412, "PreconditionFailed", "An update of a policy needs If-Match."
+            )
         body = await call.json()
         document = _written(there, body, identity, resource_type, is_patch=method == "PATCH")
         _CHECKS.get(resource_type, _check_nothing)(document)
@@ -139,7 +141,7 @@ def _written(
     """Return a resource after a write: PATCH keeps the properties that the body does not name."""
     properties = body.get("properties", {})
     if not isinstance(properties, dict):
-        raise PlatformError(400, "InvalidRequestContent", "'properties' is not an object.")
+        raise SimulatedPlatformError(400, "InvalidRequestContent", "'properties' is not an object.")
     if there is None:
         there = {"id": identity, "name": identity.rpartition("/")[2], "type": resource_type}
     kept = there.get("properties", {}) if is_patch else {}
@@ -185,7 +187,7 @@ def _check_storage(document: JsonObject) -> None:
     ]
     if too_long or len(rules) > _MOST_STORAGE_RULES or any(map(_is_private, networks)):
         text = "Values for request parameters are invalid: networkAcls.ipRule[*].value."
-        raise PlatformError(400, "InvalidValuesForRequestParameters", text)
+        raise SimulatedPlatformError(400, "InvalidValuesForRequestParameters", text)
 
 
 def _is_private(network: IPv4Network) -> bool:
@@ -218,7 +220,9 @@ def _check_policy(document: JsonObject) -> None:
     try:
         ET.fromstring(properties.get("value", ""))  # noqa: S314 – expat bounds entities
     except ET.ParseError as error:
-        raise PlatformError(400, "ValidationError", f"The policy is no XML: {error}.") from error
+        raise SimulatedPlatformError(
+            400, "ValidationError", f"The policy is no XML: {error}."
+        ) from error
 
 
 def _ip_rules(document: JsonObject, member: str) -> list[JsonObject]:
@@ -233,8 +237,8 @@ def _network(text: object) -> IPv4Network:
         raise _invalid(f"'{text}' is neither an IPv4 address nor an IPv4 prefix.") from error
 
 
-def _invalid(text: str) -> PlatformError:
-    return PlatformError(400, "InvalidParameterValue", text)
+def _invalid(text: str) -> SimulatedPlatformError:
+    return SimulatedPlatformError(400, "InvalidParameterValue", text)
 
 
 _CHECKS: Mapping[str, Callable[[JsonObject], None]] = {

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from local_cloud.tenant.control import azure, power_platform
 from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.faults import Fault
-from local_cloud.tenant.core.platform_error import PlatformError, render_platform_error
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError, render_platform_error
 from local_cloud.tenant.core.requests import Budget
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
@@ -41,7 +41,7 @@ def control_application(tenant: Tenant, identity_header: str) -> Starlette:
             *power_platform.control_routes(),
         ],
         exception_handlers={
-            PlatformError: render_platform_error,
+            SimulatedPlatformError: render_platform_error,
             KeyError: _bad_request,
             TypeError: _bad_request,
             ValueError: _bad_request,
@@ -59,7 +59,9 @@ def tenant_of(request: Request) -> Tenant:
 
 
 async def _bad_request(_: Request, error: Exception) -> Response:
-    body = PlatformError(400, "BadControlRequest", f"{type(error).__name__}: {error}").body()
+    body = SimulatedPlatformError(
+        400, "BadControlRequest", f"{type(error).__name__}: {error}"
+    ).body()
     return JSONResponse(body, 400)
 
 

@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.events import KeyEvent, KeyNews, publish_key_event
+from local_cloud.tenant.azure.events import KeyEvent, KeyEventPayload, publish_key_event
 from local_cloud.tenant.azure.key_health import lock_reason
 from local_cloud.tenant.azure.reachability import FlowOrigin, find_refusal
 from local_cloud.tenant.azure.site_runtime import running_settings
 from local_cloud.tenant.azure.state import POLICIES, SITES, SLOTS, Azure
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.seed.azure import seed_azure
 
@@ -40,7 +40,7 @@ async def read_site(request: Request) -> Response:
     site_id = request.query_params.get("id", "")
     azure = _azure(request)
     if not any(azure.resources.find(kind, site_id) for kind in (SITES, SLOTS)):
-        raise PlatformError(404, "NotFound", f"There is no site or slot '{site_id}'.")
+        raise SimulatedPlatformError(404, "NotFound", f"There is no site or slot '{site_id}'.")
     settings = running_settings(azure, site_id, _tenant(request).clock.now())
     return JSONResponse({"settings": settings, "restarts": azure.restarts[site_id.lower()]})
 
@@ -68,8 +68,12 @@ async def publish(request: Request) -> Response:
     vault = _azure(request).vault(order["vault"])
     key = vault.key(order["key"]) if vault else None
     if vault is None or key is None:
-        raise PlatformError(404, "NotFound", f"There is no key '{order['vault']}/{order['key']}'.")
-    news = KeyNews(kind=KeyEvent(order["kind"]), vault=vault, key_name=key.name, version=key.latest)
+        raise SimulatedPlatformError(
+            404, "NotFound", f"There is no key '{order['vault']}/{order['key']}'."
+        )
+    news = KeyEventPayload(
+        kind=KeyEvent(order["kind"]), vault=vault, key_name=key.name, version=key.latest
+    )
     await publish_key_event(_tenant(request), news)
     return Response(status_code=204)
 

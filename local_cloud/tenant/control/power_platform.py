@@ -8,13 +8,13 @@ from starlette.routing import Route
 
 from local_cloud.tenant.azure.linked_policies import is_locked
 from local_cloud.tenant.core.clock import iso
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.migration import settle_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.call_history import Cause, Ledger, run_json
+from local_cloud.tenant.flows.call_history import CallHistory, RunStartKind, run_json
 from local_cloud.tenant.flows.lifecycle import save, turn_off, turn_on
 from local_cloud.tenant.flows.runtime import Start, start_run
 from local_cloud.tenant.flows.self_starting import emit
@@ -53,20 +53,22 @@ def _tenant(request: Request) -> Tenant:
     return tenant
 
 
-def _environment(request: Request) -> Environment:
+def _environment(request: Request) -> SimulatedEnvironment:
     platform, name = _tenant(request).part(PowerPlatform), request.path_params["environment"]
     environment = platform.environments.get(name)
     if environment is None:
-        raise PlatformError(404, "EnvironmentNotFound", f"There is no environment '{name}'.")
+        raise SimulatedPlatformError(
+            404, "EnvironmentNotFound", f"There is no environment '{name}'."
+        )
     settle_operation(platform, environment, _tenant(request).clock.now())
     return environment
 
 
-def _flow(request: Request) -> tuple[Environment, Flow]:
+def _flow(request: Request) -> tuple[SimulatedEnvironment, Flow]:
     environment, name = _environment(request), request.path_params["flow"].lower()
     flow = environment.flows.get(name) or environment.workflows.get(name)
     if flow is None:
-        raise PlatformError(404, "FlowNotFound", f"There is no flow '{name}'.")
+        raise SimulatedPlatformError(404, "FlowNotFound", f"There is no flow '{name}'.")
     return environment, flow
 
 
@@ -85,7 +87,7 @@ async def change_assumptions(request: Request) -> Response:
 async def read_ledger(request: Request) -> Response:
     """All calls of flows from entry `?since=` on, and the next value of `since`."""
     tenant = _tenant(request)
-    ledger, since = tenant.part(Ledger), int(request.query_params.get("since", "0"))
+    ledger, since = tenant.part(CallHistory), int(request.query_params.get("since", "0"))
     entries = ledger.to_json(since, tenant.clock.now())
     return JSONResponse({"entries": entries, "next": since + len(entries)})
 
@@ -110,7 +112,7 @@ async def read_outbox(request: Request) -> Response:
 async def read_environment(request: Request) -> Response:
     """An environment's policy, and how far its migration is."""
     environment, now = _environment(request), _tenant(request).clock.now()
-    present = [flow for flow in environment.order if flow.state != FlowState.DELETED]
+    present = [flow for flow in environment.order if flow.state != SimulatedFlowState.DELETED]
     return JSONResponse(
         {
             "id": environment.id,
@@ -158,7 +160,7 @@ async def share_connection(request: Request) -> Response:
     """Body `{"sharedWith": [object id]}`: its owner shares a connection, or stops to."""
     connection = _environment(request).connections.get(request.path_params["connection"])
     if connection is None:
-        raise PlatformError(404, "ConnectionNotFound", "There is no such connection.")
+        raise SimulatedPlatformError(404, "ConnectionNotFound", "There is no such connection.")
     connection.shared_with = set((await request.json())["sharedWith"])
     return Response(status_code=204)
 
@@ -167,7 +169,7 @@ async def publish_app(request: Request) -> Response:
     """Body `{"flows": [id]}`: its maker publishes a canvas app with these flows."""
     app = _environment(request).canvas_apps.get(request.path_params["app"])
     if app is None:
-        raise PlatformError(404, "AppNotFound", "There is no such app.")
+        raise SimulatedPlatformError(404, "AppNotFound", "There is no such app.")
     app.flows = tuple((await request.json())["flows"])
     return Response(status_code=204)
 
@@ -221,9 +223,9 @@ async def edit_flow(request: Request) -> Response:
         save(tenant, environment, flow, body["clientData"])
     flow.display_name = body.get("displayName", flow.display_name)
     flow.run_seconds = body.get("runSeconds", flow.run_seconds)
-    if body.get("state") == FlowState.STARTED:
+    if body.get("state") == SimulatedFlowState.STARTED:
         turn_on(tenant, environment, flow, by)
-    elif body.get("state") == FlowState.STOPPED:
+    elif body.get("state") == SimulatedFlowState.STOPPED:
         turn_off(tenant, environment, flow)
     flow.touch(by, tenant.clock.now())
     return await read_flow(request)
@@ -232,10 +234,10 @@ async def edit_flow(request: Request) -> Response:
 async def run_flow(request: Request) -> Response:
     """Start a flow by hand; 409 when it is off. Body `{"by": …}` is optional."""
     environment, flow = _flow(request)
-    if flow.state != FlowState.STARTED:
-        raise PlatformError(409, "FlowIsOff", "The flow is not turned on.")
+    if flow.state != SimulatedFlowState.STARTED:
+        raise SimulatedPlatformError(409, "FlowIsOff", "The flow is not turned on.")
     tenant = _tenant(request)
     body = await request.json() if await request.body() else {}
-    start = Start(cause=Cause.MANUAL, by=body.get("by", "somebody"))
+    start = Start(cause=RunStartKind.MANUAL, by=body.get("by", "somebody"))
     run = start_run(tenant, environment, flow, start)
     return JSONResponse(run_json(run, tenant.clock.now()))

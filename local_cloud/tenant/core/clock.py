@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 
-class Clock:
+class SimulatedClock:
     """Real time plus what was skipped. Nothing in the tenant reads another clock, but tokens:
     their clients cache them by the time of the machine."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueMessage:
+class SimulatedQueueMessage:
     """One message for a Service Bus queue."""
 
     queue: str
@@ -16,15 +16,15 @@ class QueueMessage:
 
 
 #: Sends a message; whoever starts the tenant sets it.
-EventPublisher = Callable[[QueueMessage], Awaitable[None]]
+EventPublisher = Callable[[SimulatedQueueMessage], Awaitable[None]]
 
 
 class Outbox:
     """Keeps what was published, for a tenant that is not joined to a Service Bus."""
 
     def __init__(self) -> None:
-        self.messages: list[QueueMessage] = []
+        self.messages: list[SimulatedQueueMessage] = []
 
-    async def __call__(self, message: QueueMessage) -> None:
+    async def __call__(self, message: SimulatedQueueMessage) -> None:
         """Keep a message."""
         self.messages.append(message)

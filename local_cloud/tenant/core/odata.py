@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from local_cloud.tenant.core.platform_error import InvalidQueryError, PlatformError
+from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedPlatformError
 
 type Row = Mapping[str, Any]
 type Predicate = Callable[[Row], bool]
@@ -204,6 +204,6 @@ def _same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def invalid(message: str) -> PlatformError:
+def invalid(message: str) -> SimulatedPlatformError:
     """A query that OData refuses."""
     return InvalidQueryError(message)

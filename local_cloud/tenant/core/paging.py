@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from local_cloud.tenant.core.platform_error import InvalidQueryError, PlatformError
+from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedPlatformError
 
 #: Query parameter that holds the place of the next page.
 TOKEN = "$skiptoken"
@@ -22,7 +22,7 @@ def start_of(request: Request) -> int:
     """The place that a request's skip token names, 0 without one."""
     token = request.query_params.get(TOKEN, "0")
     if not token.isdigit():
-        raise PlatformError(400, "InvalidSkipToken", "The skip token is not valid.")
+        raise SimulatedPlatformError(400, "InvalidSkipToken", "The skip token is not valid.")
     return int(token)
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 
-class PlatformError(Exception):
+class SimulatedPlatformError(Exception):
     """A refusal with its status, `error.code`, `error.message`, and perhaps headers or fields."""
 
     def __init__(
@@ -34,7 +34,7 @@ class PlatformError(Exception):
         return {"error": {"code": self.code, "message": self.message, **self.extra}}
 
 
-class InvalidQueryError(PlatformError):
+class InvalidQueryError(SimulatedPlatformError):
     """A query option that is not understood; each service answers it with a code of its own."""
 
     def __init__(self, message: str) -> None:
@@ -43,5 +43,5 @@ class InvalidQueryError(PlatformError):
 
 async def render_platform_error(_: Request, error: Exception) -> Response:
     """The exception handler that each service's application installs."""
-    assert isinstance(error, PlatformError)
+    assert isinstance(error, SimulatedPlatformError)
     return JSONResponse(error.body(), status_code=error.status, headers=error.headers)

@@ -5,8 +5,8 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from local_cloud.tenant.core.clock import Clock
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.clock import SimulatedClock
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 #: Route of a request that holds operations.
 BATCH = "dataverse.run_batch"
@@ -28,7 +28,7 @@ class CallLog:
     A budget is set for a capability or for a whole service (`flow_service`).
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: SimulatedClock) -> None:
         self._clock = clock
         self.routes: Counter[str] = Counter()
         self.capabilities: Counter[str] = Counter()
@@ -77,7 +77,7 @@ def _capability(route: str, method: str) -> str:
     return route.partition(".")[0] + (_READ if is_read else _WRITE)
 
 
-def throttled(name: str, budget: Budget, wait: int) -> PlatformError:
+def throttled(name: str, budget: Budget, wait: int) -> SimulatedPlatformError:
     """The 429 of the service that a budget belongs to (platform.md#throttling)."""
     headers = {"Retry-After": str(wait)}
     if name.startswith("dataverse"):
@@ -85,6 +85,6 @@ def throttled(name: str, budget: Budget, wait: int) -> PlatformError:
             f"Number of requests exceeded the limit of {budget.calls} "
             f"over time window of {budget.seconds:.0f} seconds."
         )
-        return PlatformError(429, "0x80072322", message, headers=headers)
+        return SimulatedPlatformError(429, "0x80072322", message, headers=headers)
     message = f"Rate limit is exceeded. Try again in {wait} seconds."
-    return PlatformError(429, "TooManyRequests", message, headers=headers)
+    return SimulatedPlatformError(429, "TooManyRequests", message, headers=headers)

@@ -26,7 +26,7 @@ from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.core.paging import TOKEN
 from local_cloud.tenant.core.platform_error import (
     InvalidQueryError,
-    PlatformError,
+    SimulatedPlatformError,
     render_platform_error,
 )
 from local_cloud.tenant.core.tenant import Tenant
@@ -103,7 +103,10 @@ class HostTable:
         host = dict(scope["headers"]).get(b"host", b"").decode().rpartition(":")
         name = host[0] if host[2].isdigit() and host[0] else "".join(host)
         app = self.find(name) or JSONResponse(
-            PlatformError(421, "MisdirectedRequest", f"'{name}' is not served here.").body(), 421
+            SimulatedPlatformError(
+                421, "MisdirectedRequest", f"'{name}' is not served here."
+            ).body(),
+            421,
         )
         await app(scope, receive, send)
 
@@ -119,7 +122,7 @@ def _application(
     app = Starlette(
         routes=routes,
         exception_handlers={
-            PlatformError: render_platform_error,
+            SimulatedPlatformError: render_platform_error,
             InvalidQueryError: _not_understood,
             404: _no_such_route,
             405: _no_such_method,
@@ -135,24 +138,24 @@ def _application(
 async def _unreadable(_: Request, error: Exception) -> Response:
     """A body that no endpoint could read."""
     message = f"The request content is invalid: {type(error).__name__}: {error}."
-    return JSONResponse(PlatformError(400, "InvalidRequestContent", message).body(), 400)
+    return JSONResponse(SimulatedPlatformError(400, "InvalidRequestContent", message).body(), 400)
 
 
 async def _not_understood(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidQueryError)
-    refusal = PlatformError(400, request.app.state.query_refused, error.message)
+    refusal = SimulatedPlatformError(400, request.app.state.query_refused, error.message)
     return await render_platform_error(request, refusal)
 
 
 async def _no_such_route(request: Request, _: Exception) -> Response:
     message = f"No route matches {request.method} {request.url.path}."
-    return JSONResponse(PlatformError(404, "ResourceNotFound", message).body(), 404)
+    return JSONResponse(SimulatedPlatformError(404, "ResourceNotFound", message).body(), 404)
 
 
 async def _no_such_method(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"The requested resource does not support http method '{request.method}'."
-    body = PlatformError(405, "MethodNotAllowed", message).body()
+    body = SimulatedPlatformError(405, "MethodNotAllowed", message).body()
     return JSONResponse(body, 405, headers=error.headers)
 
 
@@ -199,7 +202,9 @@ class _Instrumented:
     async def _meet(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         match fault.kind:
             case FaultKind.FAIL:
-                raise PlatformError(fault.status, fault.code, fault.message, headers=fault.headers)
+                raise SimulatedPlatformError(
+                    fault.status, fault.code, fault.message, headers=fault.headers
+                )
             case FaultKind.DELAY:
                 await asyncio.sleep(fault.delay)
                 await self._app(scope, receive, _with_request_id(send))
@@ -213,7 +218,9 @@ class _Instrumented:
                 late = asyncio.create_task(self._do_later(fault.delay, scope, body))
                 self._late.add(late)
                 late.add_done_callback(self._late.discard)
-                raise PlatformError(504, "GatewayTimeout", "The gateway did not get an answer.")
+                raise SimulatedPlatformError(
+                    504, "GatewayTimeout", "The gateway did not get an answer."
+                )
 
     async def _do_later(self, delay: float, scope: Scope, body: bytes) -> None:
         clock = self._tenant.clock

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from local_cloud.tenant.core.clock import Clock
+from local_cloud.tenant.core.clock import SimulatedClock
 from local_cloud.tenant.core.events import EventPublisher, Outbox
 from local_cloud.tenant.core.faults import FaultPlan
 from local_cloud.tenant.core.requests import CallLog
@@ -13,12 +13,13 @@ class Tenant:
     """One Entra tenant with its Power Platform and its Azure subscriptions."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = SimulatedClock()
         self.tokens = TokenIssuer()
         self.faults = FaultPlan()
         self.calls = CallLog(self.clock)
         self.outbox = Outbox()
-        #: Publishes an event to a Service Bus queue: `await tenant.events(QueueMessage(...))`.
+        #: Publishes an event to a Service Bus queue: `await
+        #: tenant.events(SimulatedQueueMessage(...))`.
         self.events: EventPublisher = self.outbox
         self._parts: dict[type, object] = {}
 

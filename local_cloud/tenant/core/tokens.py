@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from starlette.requests import Request
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 #: Seconds that a token lasts.
 LIFETIME = 3600
@@ -30,7 +30,7 @@ _KEY_ID = "local-tenant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class SimulatedCaller:
     """Who a token speaks for."""
 
     #: Entra object id of the user, or of the application's service principal.
@@ -61,7 +61,7 @@ class TokenIssuer:
         self._refresh_tokens: dict[str, tuple[str, str]] = {}
         self._generation = 0
 
-    def issue(self, caller: Caller) -> str:
+    def issue(self, caller: SimulatedCaller) -> str:
         """An access token for a caller."""
         now = int(time.time())
         claims: dict[str, Any] = {
@@ -103,7 +103,7 @@ class TokenIssuer:
         key = jwt.algorithms.RSAAlgorithm.to_jwk(_signing_key().public_key(), as_dict=True)
         return {"keys": [key | {"kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}
 
-    def read(self, token: str) -> Caller:
+    def read(self, token: str) -> SimulatedCaller:
         """The caller of a token; ValueError when it is not ours, broken or expired."""
         try:
             head, body, signature = token.split(".")
@@ -114,7 +114,7 @@ class TokenIssuer:
             raise ValueError("the token's signature is not this tenant's")
         if claims["exp"] <= time.time() or claims["xms_generation"] != self._generation:
             raise ValueError("the token has expired")
-        return Caller(
+        return SimulatedCaller(
             object_id=claims["oid"],
             app_id=claims["appid"],
             is_delegated="scp" in claims,
@@ -146,7 +146,7 @@ class TokenIssuer:
         return _encode(hmac.digest(self._secret, f"{head}.{body}".encode(), hashlib.sha256))
 
 
-def require_token(request: Request, *audiences: str) -> Caller:
+def require_token(request: Request, *audiences: str) -> SimulatedCaller:
     """The caller of a request whose bearer token has one of the audiences, else a 401.
 
     Audiences are compared without their final slashes and without regard to case, as the platform
@@ -174,8 +174,8 @@ def same_audience(audience: str) -> str:
     return audience.lower().rstrip("/")
 
 
-def _unauthenticated(code: str, message: str) -> PlatformError:
-    return PlatformError(401, code, message, headers={"WWW-Authenticate": "Bearer"})
+def _unauthenticated(code: str, message: str) -> SimulatedPlatformError:
+    return SimulatedPlatformError(401, code, message, headers={"WWW-Authenticate": "Bearer"})
 
 
 def _encode(data: bytes) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tokens import require_token
 from local_cloud.tenant.environments.access import tenant_of
-from local_cloud.tenant.environments.environment import Environment, Row
-from local_cloud.tenant.environments.flow import Flow, Role
+from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedRole
 from local_cloud.tenant.environments.migration import settle_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 
@@ -34,24 +34,24 @@ class Actor:
     is_administrator: bool
 
 
-def require_actor(request: Request) -> tuple[Environment, Actor]:
+def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
     """The environment of the host, and who acts in it."""
     tenant = tenant_of(request)
     host = request.headers["host"].partition(":")[0]
     environment = tenant.part(PowerPlatform).environment_of_host(host)
     if environment is None:
-        raise PlatformError(404, "0x80048d02", f"No organization is found at '{host}'.")
+        raise SimulatedPlatformError(404, "0x80048d02", f"No organization is found at '{host}'.")
     audiences = (f"https://{environment.org_host}", f"https://{environment.api_host}")
     caller = require_token(request, *audiences)
     settle_operation(tenant.part(PowerPlatform), environment, tenant.clock.now())
     user = environment.users.get(caller.object_id.lower())
     if user is None:
         message = f"The user {caller.object_id} is not a member of the organization."
-        raise PlatformError(403, "0x80072560", message)
+        raise SimulatedPlatformError(403, "0x80072560", message)
     return environment, _impersonate(request, environment, user)
 
 
-def _impersonate(request: Request, environment: Environment, user: Row) -> Actor:
+def _impersonate(request: Request, environment: SimulatedEnvironment, user: Row) -> Actor:
     caller_id = user["azureactivedirectoryobjectid"]
     other_object = request.headers.get("CallerObjectId")
     other_user = request.headers.get("MSCRMCallerID")
@@ -63,9 +63,9 @@ def _impersonate(request: Request, environment: Environment, user: Row) -> Actor
     else:
         other = environment.table("systemusers").get((other_user or "").lower())
     if other is None:
-        raise PlatformError(403, "0x80072560", "The impersonated user does not exist.")
+        raise SimulatedPlatformError(403, "0x80072560", "The impersonated user does not exist.")
     if other["isdisabled"]:
-        raise PlatformError(403, "0x80040225", "The specified user is disabled.")
+        raise SimulatedPlatformError(403, "0x80040225", "The specified user is disabled.")
     if not user.get(MAY_IMPERSONATE):
         raise missing_privilege(caller_id, _TO_ACT)
     return Actor(
@@ -80,7 +80,7 @@ def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
     if actor.is_administrator:
         return
     role = flow.role_of(actor.object_id)
-    if role is None or (to_write and role == Role.CAN_VIEW):
+    if role is None or (to_write and role == SimulatedRole.CAN_VIEW):
         raise missing_privilege(
             actor.object_id, "prvWriteWorkflow" if to_write else "prvReadWorkflow"
         )
@@ -93,21 +93,21 @@ def privilege_depth(user: Row, privilege: str) -> str:
     return "Global" if user.get(IS_ADMINISTRATOR) else "Basic"
 
 
-def missing_privilege(object_id: str, privilege: str) -> PlatformError:
+def missing_privilege(object_id: str, privilege: str) -> SimulatedPlatformError:
     """Dataverse's refusal of a missing privilege."""
     message = f"Principal user (Id={object_id}) is missing {privilege} privilege."
-    return PlatformError(403, "0x80040220", message)
+    return SimulatedPlatformError(403, "0x80040220", message)
 
 
-def user_id_of(environment: Environment, object_id: str | None) -> str | None:
+def user_id_of(environment: SimulatedEnvironment, object_id: str | None) -> str | None:
     """The `systemuserid` of a person or application, also of one who left; None for none."""
     return environment.user_ids.get((object_id or "").lower())
 
 
-def object_id_of(environment: Environment, user_id: str) -> str:
+def object_id_of(environment: SimulatedEnvironment, user_id: str) -> str:
     """The object id behind a `systemuserid`; PlatformError 404 for none."""
     user = environment.table("systemusers").get(user_id.lower())
     if user is None:
         message = f"systemuser With Id = {user_id} Does Not Exist"
-        raise PlatformError(404, "0x80040217", message)
+        raise SimulatedPlatformError(404, "0x80040217", message)
     return str(user["azureactivedirectoryobjectid"])

@@ -8,11 +8,11 @@ from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.core.odata import expansions, invalid, parse_filter, select, sort_key
 from local_cloud.tenant.core.paging import link, start_of, top
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import IN_BATCH
 from local_cloud.tenant.dataverse.rows import TABLES
 from local_cloud.tenant.environments.access import platform_of
-from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 
 #: Entity set → key column.
 KEYS = {"workflows": "workflowid"} | {name: table.key for name, table in TABLES.items()}
@@ -26,7 +26,7 @@ _CONDITION = re.compile(r" (?:eq|ne|gt|ge|lt|le) |(?:contains|startswith|endswit
 
 
 def list_answer(
-    request: Request, environment: Environment, entity_set: str, rows: Sequence[Row]
+    request: Request, environment: SimulatedEnvironment, entity_set: str, rows: Sequence[Row]
 ) -> Response:
     """A page of the rows that match; the next link names the place where it goes on."""
     query = request.query_params
@@ -52,13 +52,13 @@ def _require_short(request: Request) -> None:
     """Refuse an address or a filter that is too long; in a batch, twice the address is taken."""
     if IN_BATCH not in request.scope and len(str(request.url)) > LONGEST:
         # No source names the status and the code [SIM].
-        raise PlatformError(414, "0x80060888", "The request URI is too long.")
+        raise SimulatedPlatformError(414, "0x80060888", "The request URI is too long.")
     if len(_CONDITION.findall(request.query_params.get("$filter", ""))) > MOST_CONDITIONS:
         message = "Number of conditions in query exceeded maximum limit."
-        raise PlatformError(400, "0x8004430C", message)
+        raise SimulatedPlatformError(400, "0x8004430C", message)
 
 
-def shaped(request: Request, environment: Environment, entity_set: str, row: Row) -> Row:
+def shaped(request: Request, environment: SimulatedEnvironment, entity_set: str, row: Row) -> Row:
     """A row as `$select` and `$expand` ask for it; its key is always there."""
     lookups = TABLES[entity_set].lookups if entity_set in TABLES else {}
     query = request.query_params
@@ -83,7 +83,7 @@ def _page_size(request: Request) -> int:
 
 
 def written_answer(
-    request: Request, environment: Environment, entity_set: str, row: Row
+    request: Request, environment: SimulatedEnvironment, entity_set: str, row: Row
 ) -> Response:
     """What a create or change answers: 204, or the row if `return=representation` asks for it."""
     row_id = row[KEYS[entity_set]]

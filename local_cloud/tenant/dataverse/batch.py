@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Scope
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import IN_BATCH
 from local_cloud.tenant.dataverse.access import require_actor
 
@@ -142,5 +142,5 @@ def _written(boundary: str, answer: _Answer) -> bytes:
     return b"\r\n".join(lines)
 
 
-def _invalid(message: str) -> PlatformError:
-    return PlatformError(400, "0x80048d19", f"Error identified in Payload: {message}")
+def _invalid(message: str) -> SimulatedPlatformError:
+    return SimulatedPlatformError(400, "0x80048d19", f"Error identified in Payload: {message}")

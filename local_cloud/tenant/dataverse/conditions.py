@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
 def check_conditions(request: Request, *, entity: str, row_id: str, version: int | None) -> None:
@@ -12,14 +12,14 @@ def check_conditions(request: Request, *, entity: str, row_id: str, version: int
         raise missing(entity, row_id)
     if version is not None and request.headers.get("If-None-Match") == "*":
         message = "A record with matching key values already exists."
-        raise PlatformError(412, "0x80040237", message)
+        raise SimulatedPlatformError(412, "0x80040237", message)
     if version is not None and wanted not in (None, "*", f'W/"{version}"'):
         message = (
             "The version of the existing record doesn't match the RowVersion property provided."
         )
-        raise PlatformError(412, "0x80060882", message)
+        raise SimulatedPlatformError(412, "0x80060882", message)
 
 
-def missing(entity: str, row_id: str) -> PlatformError:
+def missing(entity: str, row_id: str) -> SimulatedPlatformError:
     """Dataverse's 404."""
-    return PlatformError(404, "0x80040217", f"{entity} With Id = {row_id} Does Not Exist")
+    return SimulatedPlatformError(404, "0x80040217", f"{entity} With Id = {row_id} Does Not Exist")

@@ -5,14 +5,14 @@ See platform.md#connection-references.
 
 import json
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.dataverse.access import Actor
-from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow_facts import parse_client_data, read_facts
 from local_cloud.tenant.flows.lifecycle import connection_name
 
 
-def require_usable_connection(environment: Environment, actor: Actor, body: Row) -> None:
+def require_usable_connection(environment: SimulatedEnvironment, actor: Actor, body: Row) -> None:
     """Refuse a row that names a connection which the actor neither owns nor has been shared."""
     name = body.get("connectionid")
     if not name:
@@ -21,7 +21,7 @@ def require_usable_connection(environment: Environment, actor: Actor, body: Row)
     if connection and actor.object_id in {connection.owner, *connection.shared_with}:
         return
     connector = str(body.get("connectorid") or "").rpartition("/")[2]
-    raise PlatformError(
+    raise SimulatedPlatformError(
         403,
         "ConnectionAuthorizationFailed",
         f"The caller object id is '{actor.object_id}'. Connection '{name}' to '{connector}' "
@@ -29,7 +29,7 @@ def require_usable_connection(environment: Environment, actor: Actor, body: Row)
     )
 
 
-def with_connection_names(environment: Environment, client_data: str) -> str:
+def with_connection_names(environment: SimulatedEnvironment, client_data: str) -> str:
     """A definition in which each entry with a connection reference names its connection too."""
     document = json.loads(client_data)
     for use in read_facts(parse_client_data(client_data)).connections:

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class SimulatedTable:
     """How one table looks."""
 
     entity_set: str
@@ -31,7 +31,7 @@ class Table:
 TABLES = {
     table.entity_set: table
     for table in (
-        Table(
+        SimulatedTable(
             entity_set="connectionreferences",
             logical_name="connectionreference",
             key="connectionreferenceid",
@@ -48,7 +48,7 @@ TABLES = {
             required=("connectionreferencelogicalname", "connectorid"),
             is_user_owned=True,
         ),
-        Table(
+        SimulatedTable(
             entity_set="environmentvariabledefinitions",
             logical_name="environmentvariabledefinition",
             key="environmentvariabledefinitionid",
@@ -61,7 +61,7 @@ TABLES = {
             },
             required=("schemaname",),
         ),
-        Table(
+        SimulatedTable(
             entity_set="environmentvariablevalues",
             logical_name="environmentvariablevalue",
             key="environmentvariablevalueid",
@@ -73,7 +73,7 @@ TABLES = {
             required=("value", "_environmentvariabledefinitionid_value"),
             lookups={"EnvironmentVariableDefinitionId": "environmentvariabledefinitions"},
         ),
-        Table(
+        SimulatedTable(
             entity_set="organizations",
             logical_name="organization",
             key="organizationid",
@@ -84,14 +84,14 @@ TABLES = {
                 "enableflowsinsolutionbydefaultgraceperiod": None,
             },
         ),
-        Table(
+        SimulatedTable(
             entity_set="flowmachinegroups",
             logical_name="flowmachinegroup",
             key="flowmachinegroupid",
             columns={"name": None, "description": None, "managementtype": 0},
             required=("name",),
         ),
-        Table(
+        SimulatedTable(
             entity_set="systemusers",
             logical_name="systemuser",
             key="systemuserid",
@@ -104,7 +104,7 @@ TABLES = {
             },
             is_read_only=True,
         ),
-        Table(
+        SimulatedTable(
             entity_set="teams",
             logical_name="team",
             key="teamid",
@@ -117,7 +117,7 @@ TABLES = {
             },
             required=("name",),
         ),
-        Table(
+        SimulatedTable(
             entity_set="solutions",
             logical_name="solution",
             key="solutionid",
@@ -134,21 +134,21 @@ TABLES = {
             required=("uniquename",),
             lookups={"publisherid": "publishers"},
         ),
-        Table(
+        SimulatedTable(
             entity_set="publishers",
             logical_name="publisher",
             key="publisherid",
             columns={"uniquename": None, "friendlyname": None, "customizationprefix": None},
             required=("uniquename",),
         ),
-        Table(
+        SimulatedTable(
             entity_set="solutioncomponents",
             logical_name="solutioncomponent",
             key="solutioncomponentid",
             columns={"objectid": None, "componenttype": 29, "_solutionid_value": None},
             is_read_only=True,
         ),
-        Table(
+        SimulatedTable(
             entity_set="serviceendpoints",
             logical_name="serviceendpoint",
             key="serviceendpointid",
@@ -159,17 +159,21 @@ TABLES = {
 }
 
 
-def create_row(tenant: Tenant, environment: Environment, table: Table, body: Row) -> Row:
+def create_row(
+    tenant: Tenant, environment: SimulatedEnvironment, table: SimulatedTable, body: Row
+) -> Row:
     """Add a row, and return it; the body may choose its id."""
     values = read_body(table, body)
     missing = [name for name in table.required if values.get(name) is None]
     if missing:
         message = f"Attribute '{missing[0]}' cannot be NULL."
-        raise PlatformError(400, "0x80040203", message)
+        raise SimulatedPlatformError(400, "0x80040203", message)
     row_id = str(body.get(table.key) or uuid4()).lower()
     rows = environment.table(table.entity_set)
     if row_id in rows:
-        raise PlatformError(412, "0x80040237", "A record with matching key values already exists.")
+        raise SimulatedPlatformError(
+            412, "0x80040237", "A record with matching key values already exists."
+        )
     now = whole_seconds(tenant.clock.now())
     rows[row_id] = {
         table.key: row_id,
@@ -182,14 +186,14 @@ def create_row(tenant: Tenant, environment: Environment, table: Table, body: Row
     return rows[row_id]
 
 
-def update_row(tenant: Tenant, table: Table, row: Row, body: Row) -> None:
+def update_row(tenant: Tenant, table: SimulatedTable, row: Row, body: Row) -> None:
     """Change a row's columns."""
     row |= read_body(table, body)
     row["modifiedon"] = whole_seconds(tenant.clock.now())
     row["versionnumber"] += 1
 
 
-def read_body(table: Table, body: Row) -> Row:
+def read_body(table: SimulatedTable, body: Row) -> Row:
     """Columns of a body, lookups resolved; PlatformError 400 for an unknown property."""
     values: Row = {}
     for name, value in body.items():
@@ -200,7 +204,7 @@ def read_body(table: Table, body: Row) -> Row:
             values[name] = value
         elif name != table.key and "@odata" not in name:
             message = f"An undeclared property '{name}' which only has property annotations."
-            raise PlatformError(400, "0x80048d19", message)
+            raise SimulatedPlatformError(400, "0x80048d19", message)
     return values
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.dataverse.access import (
     object_id_of,
     require_actor,
@@ -17,8 +17,8 @@ from local_cloud.tenant.dataverse.access import (
 )
 from local_cloud.tenant.dataverse.conditions import missing
 from local_cloud.tenant.environments.access import platform_of, tenant_of
-from local_cloud.tenant.environments.environment import Environment, Row
-from local_cloud.tenant.environments.flow import Flow, Role
+from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedRole
 from local_cloud.tenant.environments.solutions import WORKFLOW_COMPONENT, add_to_solution
 
 _READ = frozenset({"ReadAccess"})
@@ -52,10 +52,10 @@ async def _give_access(request: Request, *, beside: bool) -> Response:
     rights = frozenset(name.strip() for name in access["AccessMask"].split(","))
     if unknown := rights - _EDIT:
         message = f"The string '{min(unknown)}' is not a valid enumeration type constant."
-        raise PlatformError(400, "0x80048d19", message)
+        raise SimulatedPlatformError(400, "0x80048d19", message)
     if beside:
         rights |= _rights_of(flow, holder)
-    role = Role.CAN_EDIT if "WriteAccess" in rights else Role.CAN_VIEW
+    role = SimulatedRole.CAN_EDIT if "WriteAccess" in rights else SimulatedRole.CAN_VIEW
     _let_lag(request, environment, flow)
     flow.share(holder, role, rights)
     return Response(status_code=204)
@@ -96,16 +96,16 @@ def _rights_of(flow: Flow, holder: str) -> frozenset[str]:
     role = flow.roles.get(holder)
     if role is None:
         return frozenset()
-    return flow.rights.get(holder, _READ if role == Role.CAN_VIEW else _EDIT)
+    return flow.rights.get(holder, _READ if role == SimulatedRole.CAN_VIEW else _EDIT)
 
 
-def _holder(environment: Environment, principal: dict[str, Any]) -> str:
+def _holder(environment: SimulatedEnvironment, principal: dict[str, Any]) -> str:
     """The key by which a flow keeps a principal that a body names; PlatformError for none."""
     table = str(principal["@odata.type"]).rpartition(".")[2]
     row_id = str(principal.get("ownerid") or principal[f"{table}id"]).lower()
     if table != "team":
         if environment.table("systemusers").get(row_id, {}).get("isdisabled"):
-            raise PlatformError(403, "0x80040225", "The specified user is disabled.")
+            raise SimulatedPlatformError(403, "0x80040225", "The specified user is disabled.")
         return object_id_of(environment, row_id)
     team = environment.table("teams").get(row_id)
     if team is None:
@@ -113,7 +113,7 @@ def _holder(environment: Environment, principal: dict[str, Any]) -> str:
     return str(team["azureactivedirectoryobjectid"] or row_id)
 
 
-def _principal(environment: Environment, holder: str) -> dict[str, Any]:
+def _principal(environment: SimulatedEnvironment, holder: str) -> dict[str, Any]:
     """A holder as Dataverse's answers name it: by its type and its `ownerid` alone."""
     for row in environment.table("teams").values():
         if holder in (row["azureactivedirectoryobjectid"], row["teamid"]):
@@ -128,7 +128,7 @@ async def add_solution_component(request: Request) -> Response:
     body = await request.json()
     if body.get("ComponentType") != WORKFLOW_COMPONENT:
         message = f"The component type {body.get('ComponentType')} is not supported here."
-        raise PlatformError(400, "0x80048d19", message)
+        raise SimulatedPlatformError(400, "0x80048d19", message)
     flow = environment.workflows.get(str(body["ComponentId"]).lower())
     if flow is None:
         raise missing("workflow", str(body["ComponentId"]))
@@ -136,29 +136,29 @@ async def add_solution_component(request: Request) -> Response:
     name = str(body["SolutionUniqueName"])
     if any(r["uniquename"] == name and r["ismanaged"] for r in _solutions(environment)):
         message = f"The solution '{name}' is managed: components cannot be added to it."
-        raise PlatformError(400, "0x80048033", message)
+        raise SimulatedPlatformError(400, "0x80048033", message)
     _let_lag(request, environment, flow)
     row_id = add_to_named_solution(environment, flow, name)
     return JSONResponse({"id": row_id})
 
 
-def add_to_named_solution(environment: Environment, flow: Flow, unique_name: str) -> str:
+def add_to_named_solution(environment: SimulatedEnvironment, flow: Flow, unique_name: str) -> str:
     """Put a flow into the solution of a name; the id of the component row."""
     for solution in _solutions(environment):
         if solution["uniquename"] == unique_name:
             return add_to_solution(environment, flow, solution)
-    raise PlatformError(404, "0x80040217", f"The solution '{unique_name}' was not found.")
+    raise SimulatedPlatformError(404, "0x80040217", f"The solution '{unique_name}' was not found.")
 
 
-def _let_lag(request: Request, environment: Environment, flow: Flow) -> None:
+def _let_lag(request: Request, environment: SimulatedEnvironment, flow: Flow) -> None:
     platform_of(request).let_reads_lag(environment, flow, tenant_of(request).clock.now())
 
 
-def _solutions(environment: Environment) -> list[Row]:
+def _solutions(environment: SimulatedEnvironment) -> list[Row]:
     return list(environment.table("solutions").values())
 
 
-def _target(environment: Environment, body: dict[str, Any]) -> Flow:
+def _target(environment: SimulatedEnvironment, body: dict[str, Any]) -> Flow:
     workflow_id = str(body["Target"]["workflowid"]).lower()
     flow = environment.workflows.get(workflow_id)
     if flow is None:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from local_cloud.tenant.core.odata import select
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.dataverse.access import (
     IS_ADMINISTRATOR,
     MAY_IMPERSONATE,
@@ -19,10 +19,16 @@ from local_cloud.tenant.dataverse.access import (
 from local_cloud.tenant.dataverse.answers import list_answer, row_answer, shaped, written_answer
 from local_cloud.tenant.dataverse.conditions import check_conditions, missing
 from local_cloud.tenant.dataverse.connection_references import require_usable_connection
-from local_cloud.tenant.dataverse.rows import TABLES, Table, create_row, update_row, wire_row
+from local_cloud.tenant.dataverse.rows import (
+    TABLES,
+    SimulatedTable,
+    create_row,
+    update_row,
+    wire_row,
+)
 from local_cloud.tenant.dataverse.workflows import wrapped
 from local_cloud.tenant.environments.access import platform_of, tenant_of
-from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 
 
 async def describe_table(request: Request) -> Response:
@@ -34,7 +40,9 @@ async def describe_table(request: Request) -> Response:
     known = {"workflow", *(table.logical_name for table in TABLES.values())}
     name = request.path_params["table"]
     if name not in known:
-        raise PlatformError(404, "0x80060888", f"Could not find an entity with name {name}.")
+        raise SimulatedPlatformError(
+            404, "0x80060888", f"Could not find an entity with name {name}."
+        )
     body = {"LogicalName": name, "IsOptimisticConcurrencyEnabled": True}
     names = request.query_params.get("$select")
     return row_answer(select(body, names, keeps={"LogicalName"}))
@@ -103,7 +111,7 @@ async def remove_row(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _new(request: Request, environment: Environment, actor: Actor, body: Row) -> Row:
+def _new(request: Request, environment: SimulatedEnvironment, actor: Actor, body: Row) -> Row:
     """The content of a new row, if the actor may add one; theirs where rows have an owner."""
     table = _table(request)
     if not table.is_user_owned:
@@ -113,7 +121,9 @@ def _new(request: Request, environment: Environment, actor: Actor, body: Row) ->
     return owner | body if "_ownerid_value" in table.columns else body
 
 
-def _let_lag(request: Request, environment: Environment, table: Table, row_id: str) -> None:
+def _let_lag(
+    request: Request, environment: SimulatedEnvironment, table: SimulatedTable, row_id: str
+) -> None:
     platform_of(request).let_row_lag(environment, table.entity_set, row_id, _now(request))
 
 
@@ -121,16 +131,16 @@ def _now(request: Request) -> datetime:
     return tenant_of(request).clock.now()
 
 
-def _table(request: Request) -> Table:
+def _table(request: Request) -> SimulatedTable:
     entity_set = request.path_params["entity_set"]
     if entity_set not in TABLES:
         message = f"Resource not found for the segment '{entity_set}'."
-        raise PlatformError(404, "0x8006088a", message)
+        raise SimulatedPlatformError(404, "0x8006088a", message)
     return TABLES[entity_set]
 
 
 def _require_write(
-    table: Table, environment: Environment, actor: Actor, row: Row | None = None
+    table: SimulatedTable, environment: SimulatedEnvironment, actor: Actor, row: Row | None = None
 ) -> None:
     is_theirs = (
         table.is_user_owned
@@ -141,7 +151,9 @@ def _require_write(
         raise missing_privilege(actor.object_id, f"prvWrite{table.logical_name}")
 
 
-def _require_content(table: Table, environment: Environment, actor: Actor, body: Row) -> None:
+def _require_content(
+    table: SimulatedTable, environment: SimulatedEnvironment, actor: Actor, body: Row
+) -> None:
     if table.entity_set == "connectionreferences":
         with wrapped():
             require_usable_connection(environment, actor, body)
@@ -151,7 +163,7 @@ def _row_id(request: Request) -> str:
     return str(request.path_params["row_id"]).lower()
 
 
-def _row(request: Request, environment: Environment, table: Table) -> Row:
+def _row(request: Request, environment: SimulatedEnvironment, table: SimulatedTable) -> Row:
     row = environment.table(table.entity_set).get(_row_id(request))
     if row is None:
         raise missing(table.logical_name, _row_id(request))

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse import sharing, tables
 from local_cloud.tenant.dataverse.access import (
@@ -31,7 +31,7 @@ from local_cloud.tenant.dataverse.workflows import (
     visible_flows,
 )
 from local_cloud.tenant.environments.access import tenant_of
-from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
 
 HOSTS = (".dynamics.com",)
@@ -111,7 +111,7 @@ async def list_workflows(request: Request) -> Response:
 class _Lazily(Sequence[Row]):
     """Flows as rows, made when they are looked at: a page of 500 costs 500 rows, not 10,000."""
 
-    def __init__(self, environment: Environment, flows: list[Flow]) -> None:
+    def __init__(self, environment: SimulatedEnvironment, flows: list[Flow]) -> None:
         self._environment = environment
         self._flows = flows
 
@@ -129,11 +129,13 @@ async def post_workflow(request: Request) -> Response:
     return _written(request, environment, workflow_id)
 
 
-def _create_workflow(request: Request, environment: Environment, actor: Actor, body: Row) -> str:
+def _create_workflow(
+    request: Request, environment: SimulatedEnvironment, actor: Actor, body: Row
+) -> str:
     solution = request.headers.get("MSCRM.SolutionUniqueName")
     known = {row["uniquename"] for row in environment.table("solutions").values()}
     if solution and solution not in known:
-        raise PlatformError(404, "0x80040217", f"The solution '{solution}' was not found.")
+        raise SimulatedPlatformError(404, "0x80040217", f"The solution '{solution}' was not found.")
     tenant = tenant_of(request)
     workflow_id = create_workflow(tenant, environment, actor, body | {"solution": solution})
     if solution:
@@ -172,13 +174,13 @@ async def patch_workflow(request: Request) -> Response:
 
 
 def _turn_on_at_once(
-    request: Request, environment: Environment, actor: Actor, workflow_id: str
+    request: Request, environment: SimulatedEnvironment, actor: Actor, workflow_id: str
 ) -> None:
     """Turn a flow on in the call that created it; a refusal takes the flow back too."""
     flow = environment.workflows[workflow_id]
     try:
         update_workflow(tenant_of(request), environment, actor, flow, {"statecode": 1})
-    except PlatformError:
+    except SimulatedPlatformError:
         environment.forget_flow(flow)
         raise
 
@@ -199,6 +201,6 @@ def _row_id(request: Request) -> str:
     return str(request.path_params["row_id"]).lower()
 
 
-def _written(request: Request, environment: Environment, workflow_id: str) -> Response:
+def _written(request: Request, environment: SimulatedEnvironment, workflow_id: str) -> Response:
     row = flow_row(environment, environment.workflows[workflow_id])
     return written_answer(request, environment, "workflows", row)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 from uuid import uuid4
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse.access import (
     Actor,
@@ -20,8 +20,8 @@ from local_cloud.tenant.dataverse.access import (
 )
 from local_cloud.tenant.dataverse.connection_references import with_connection_names
 from local_cloud.tenant.dataverse.rows import whole_seconds
-from local_cloud.tenant.environments.environment import Environment, Row
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.lifecycle import (
     NewFlow,
@@ -40,8 +40,8 @@ from local_cloud.tenant.flows.saves import (
     undone_when_refused,
 )
 
-_STATE = {FlowState.STARTED: 1, FlowState.SUSPENDED: 2}
-_STATUS = {FlowState.STARTED: 2, FlowState.SUSPENDED: 3}
+_STATE = {SimulatedFlowState.STARTED: 1, SimulatedFlowState.SUSPENDED: 2}
+_STATUS = {SimulatedFlowState.STARTED: 2, SimulatedFlowState.SUSPENDED: 3}
 #: Columns that a create or an update may name.
 _WRITABLE = frozenset(
     {
@@ -60,7 +60,7 @@ _WRITABLE = frozenset(
 )
 
 
-def flow_row(environment: Environment, flow: Flow) -> Row:
+def flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
     """A flow as a row of `workflows`."""
     return {
         "@odata.etag": f'W/"{flow.version}"',
@@ -91,18 +91,20 @@ def has_row(tenant: Tenant, flow: Flow) -> bool:
     return flow.is_in_solution or tenant.part(PowerPlatform).assumptions.my_flows_have_rows
 
 
-def visible_flows(tenant: Tenant, environment: Environment, actor: Actor) -> list[Flow]:
+def visible_flows(tenant: Tenant, environment: SimulatedEnvironment, actor: Actor) -> list[Flow]:
     """Flows that have a row and that the actor may read, in the order of creation."""
     return [
         flow
         for flow in environment.shown_flows(tenant.clock.now())
-        if flow.state != FlowState.DELETED
+        if flow.state != SimulatedFlowState.DELETED
         and has_row(tenant, flow)
         and (actor.is_administrator or flow.role_of(actor.object_id) is not None)
     ]
 
 
-def create_workflow(tenant: Tenant, environment: Environment, actor: Actor, body: Row) -> str:
+def create_workflow(
+    tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, body: Row
+) -> str:
     """Add a flow, off; its id, which the body may choose. Its owner is the actor, or who is named.
 
     `MSCRM.SolutionUniqueName` arrives as the body's `solution`.
@@ -111,10 +113,14 @@ def create_workflow(tenant: Tenant, environment: Environment, actor: Actor, body
     _require_known(body)
     _require_short_name(tenant, body)
     if body.get("category") != 5:
-        raise PlatformError(400, "0x80045044", "Only cloud flows (category 5) are created here.")
+        raise SimulatedPlatformError(
+            400, "0x80045044", "Only cloud flows (category 5) are created here."
+        )
     workflow_id = str(body.get("workflowid") or uuid4()).lower()
     if workflow_id in environment.workflows:
-        raise PlatformError(412, "0x80040237", "A record with matching key values already exists.")
+        raise SimulatedPlatformError(
+            412, "0x80040237", "A record with matching key values already exists."
+        )
     client_data = str(body.get("clientdata") or "")
     with wrapped():
         require_savable(tenant.part(PowerPlatform).assumptions, client_data)
@@ -137,7 +143,7 @@ def create_workflow(tenant: Tenant, environment: Environment, actor: Actor, body
 
 
 def update_workflow(
-    tenant: Tenant, environment: Environment, actor: Actor, flow: Flow, body: Row
+    tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, flow: Flow, body: Row
 ) -> None:
     """Change a flow's columns, then its state."""
     require_right(flow, actor, to_write=True)
@@ -155,25 +161,27 @@ def update_workflow(
     flow.touch(actor.object_id, tenant.clock.now())
 
 
-def _change(tenant: Tenant, environment: Environment, actor: Actor, flow: Flow, body: Row) -> None:
+def _change(
+    tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, flow: Flow, body: Row
+) -> None:
     if "clientdata" in body:
         _save(tenant, environment, flow, str(body["clientdata"]))
     flow.display_name = body.get("name", flow.display_name)
     flow.description = body.get("description") or flow.description
     flow.owner = _owner(environment, body) or flow.owner
     _change_state(tenant, environment, actor, flow, body.get("statecode"))
-    if "clientdata" in body and flow.state == FlowState.STARTED:
+    if "clientdata" in body and flow.state == SimulatedFlowState.STARTED:
         require_connections(environment, flow, _seen_by_flow_service(tenant, actor))
 
 
-def _save(tenant: Tenant, environment: Environment, flow: Flow, client_data: str) -> None:
+def _save(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
     assumptions = tenant.part(PowerPlatform).assumptions
     require_savable_again(assumptions, flow, client_data, tenant.clock.now())
     save(tenant, environment, flow, _stored(tenant, environment, client_data))
 
 
 def _change_state(
-    tenant: Tenant, environment: Environment, actor: Actor, flow: Flow, state: int | None
+    tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, flow: Flow, state: int | None
 ) -> None:
     """Turn a flow on or off."""
     if state == 0:
@@ -190,7 +198,9 @@ def _seen_by_flow_service(tenant: Tenant, actor: Actor) -> str:
     return actor.object_id
 
 
-def delete_workflow(tenant: Tenant, environment: Environment, actor: Actor, flow: Flow) -> None:
+def delete_workflow(
+    tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, flow: Flow
+) -> None:
     """Delete a flow."""
     require_right(flow, actor, to_write=True)
     if flow.is_managed:
@@ -200,7 +210,7 @@ def delete_workflow(tenant: Tenant, environment: Environment, actor: Actor, flow
         delete(tenant, environment, flow)
 
 
-def _stored(tenant: Tenant, environment: Environment, client_data: str) -> str:
+def _stored(tenant: Tenant, environment: SimulatedEnvironment, client_data: str) -> str:
     """What is stored of a definition."""
     if tenant.part(PowerPlatform).assumptions.saves_name_connections:
         return with_connection_names(environment, client_data)
@@ -211,7 +221,7 @@ def _require_known(body: Row) -> None:
     for name in body:
         if name not in _WRITABLE and not name.startswith("@"):
             message = f"An undeclared property '{name}' which only has property annotations."
-            raise PlatformError(400, "0x80048d19", message)
+            raise SimulatedPlatformError(400, "0x80048d19", message)
 
 
 def _require_short_name(tenant: Tenant, body: Row) -> None:
@@ -221,10 +231,10 @@ def _require_short_name(tenant: Tenant, body: Row) -> None:
             "A validation error occurred.  The length of the 'name' attribute of the 'workflow' "
             f"entity exceeded the maximum allowed length of '{limit}'."
         )
-        raise PlatformError(400, "0x80044331", message)
+        raise SimulatedPlatformError(400, "0x80044331", message)
 
 
-def _owner(environment: Environment, body: dict[str, Any]) -> str | None:
+def _owner(environment: SimulatedEnvironment, body: dict[str, Any]) -> str | None:
     reference = body.get("ownerid@odata.bind")
     if reference is None:
         return None
@@ -239,7 +249,7 @@ def wrapped() -> Iterator[None]:
     """
     try:
         yield
-    except PlatformError as error:
+    except SimulatedPlatformError as error:
         if error.status == 409 or error.code.startswith("0x"):
             raise
         reason = "Forbidden" if error.status == 403 else "BadRequest"
@@ -247,4 +257,4 @@ def wrapped() -> Iterator[None]:
             f'Flow client error returned with status code "{reason}" and details '
             f'"{json.dumps(error.body())}".'
         )
-        raise PlatformError(400, "0x80060467", message) from error
+        raise SimulatedPlatformError(400, "0x80060467", message) from error

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import uuid4
 
-from local_cloud.tenant.core.tokens import Caller
+from local_cloud.tenant.core.tokens import SimulatedCaller
 
 
 class PrincipalType(StrEnum):
@@ -16,7 +16,7 @@ class PrincipalType(StrEnum):
 
 
 @dataclass(slots=True, kw_only=True)
-class Principal:
+class SimulatedPrincipal:
     """A person or an application's service principal."""
 
     object_id: str
@@ -45,30 +45,30 @@ class Directory:
     """All principals of the tenant."""
 
     tenant_id: str = field(default_factory=lambda: str(uuid4()))
-    principals: dict[str, Principal] = field(default_factory=dict)
+    principals: dict[str, SimulatedPrincipal] = field(default_factory=dict)
     #: Object id of the application whose managed identity the identity endpoint gives out.
     managed_identity: str | None = None
     #: Object id of the user who signs in when a device code is asked for.
     device_code_user: str | None = None
     #: The same for one application, by its client id.
     device_code_users: dict[str, str] = field(default_factory=dict)
-    _clients: dict[str, Principal] = field(default_factory=dict)
+    _clients: dict[str, SimulatedPrincipal] = field(default_factory=dict)
 
-    def add(self, principal: Principal) -> None:
+    def add(self, principal: SimulatedPrincipal) -> None:
         """Add or replace a principal."""
         self.principals[principal.object_id] = principal
         if principal.client_id:
             self._clients[principal.client_id.lower()] = principal
 
-    def client(self, client_id: str) -> Principal | None:
+    def client(self, client_id: str) -> SimulatedPrincipal | None:
         """The application with a client id."""
         return self._clients.get(client_id.lower())
 
-    def applications(self) -> list[Principal]:
+    def applications(self) -> list[SimulatedPrincipal]:
         """All applications."""
         return list(self._clients.values())
 
-    def is_admin(self, caller: Caller) -> bool:
+    def is_admin(self, caller: SimulatedCaller) -> bool:
         """True when the caller may use administrative operations of Power Platform."""
         principal = self.principals.get(caller.object_id)
         return principal is not None and principal.is_admin

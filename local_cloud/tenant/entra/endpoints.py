@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.core.tokens import LIFETIME, Caller
-from local_cloud.tenant.entra.directory import Directory, Principal, PrincipalType
+from local_cloud.tenant.core.tokens import LIFETIME, SimulatedCaller
+from local_cloud.tenant.entra.directory import Directory, PrincipalType, SimulatedPrincipal
 from local_cloud.tenant.entra.sign_in import Codes, claims_for_application, sign_in_routes
 
 HOSTS = ("login.microsoftonline.com", "login.windows.net", "login.microsoft.com")
@@ -143,7 +143,7 @@ def application_token(tenant: Tenant, object_id: str, audience: str) -> str:
     if claims := claims_for_application(directory, object_id, audience):
         client_id = directory.principals[object_id].client_id
         return tenant.tokens.issue_for_others(claims | {"azp": client_id})
-    caller = Caller(
+    caller = SimulatedCaller(
         object_id=object_id,
         app_id=directory.principals[object_id].client_id,
         is_delegated=False,
@@ -159,7 +159,7 @@ def user_token(tenant: Tenant, object_id: str, audience: str, client_id: str = "
     if claims := claims_for_application(directory, object_id, audience):
         return tenant.tokens.issue_for_others(claims | {"azp": client_id, "scp": "user"})
     user = directory.principals.get(object_id)
-    caller = Caller(
+    caller = SimulatedCaller(
         object_id=object_id,
         app_id=client_id,
         is_delegated=True,
@@ -204,7 +204,7 @@ def _for_code(request: Request, form: dict[str, str]) -> Response:
     return _delegated(tenant, granted.object_id, {"scope": granted.scope, **form})
 
 
-def _is_trusted(tenant: Tenant, client: Principal, assertion: str) -> bool:
+def _is_trusted(tenant: Tenant, client: SimulatedPrincipal, assertion: str) -> bool:
     """Whether a token for the exchange is of a managed identity that the application trusts."""
     try:
         caller = tenant.tokens.read(assertion)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import require_token
 from local_cloud.tenant.entra.directory import Directory
@@ -30,13 +30,15 @@ async def assign_app_role(request: Request) -> Response:
     principal = request.path_params["principal"]
     if principal not in directory.principals:
         text = f"Resource '{principal}' does not exist."
-        raise PlatformError(404, "Request_ResourceNotFound", text)
+        raise SimulatedPlatformError(404, "Request_ResourceNotFound", text)
     body = await request.json()
     try:
         named = {member: str(UUID(body[member])) for member in _MEMBERS}
     except (KeyError, ValueError) as error:
         text = f"The body must name {', '.join(_MEMBERS)}, each as a GUID."
-        raise PlatformError(400, "Request_BadRequest", text) from error
+        raise SimulatedPlatformError(400, "Request_BadRequest", text) from error
     if named["principalId"] != principal:
-        raise PlatformError(400, "Request_BadRequest", "principalId is not that of the path.")
+        raise SimulatedPlatformError(
+            400, "Request_BadRequest", "principalId is not that of the path."
+        )
     return JSONResponse({"id": str(uuid4()), "principalType": "ServicePrincipal"} | named, 201)

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.entra.directory import Directory, Principal, PrincipalType
+from local_cloud.tenant.entra.directory import Directory, PrincipalType, SimulatedPrincipal
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Sign in to {application}</title>
@@ -111,7 +111,7 @@ def claims_for_application(directory: Directory, object_id: str, audience: str) 
     return claims | ({"roles": roles} if roles else {})
 
 
-def _is_registered(client: Principal, redirect_uri: str) -> bool:
+def _is_registered(client: SimulatedPrincipal, redirect_uri: str) -> bool:
     return _without_port(redirect_uri) in map(_without_port, client.redirect_uris)
 
 
@@ -123,7 +123,7 @@ def _without_port(uri: str) -> str:
     return uri
 
 
-def _page(directory: Directory, client: Principal, asked: dict[str, str]) -> str:
+def _page(directory: Directory, client: SimulatedPrincipal, asked: dict[str, str]) -> str:
     accounts = [
         f'<li><a href="?{escape(urlencode(asked | {"account": one.object_id}))}">'
         f"{escape(one.upn or one.name)}</a>: "

@@ -4,12 +4,12 @@ import json
 
 from starlette.requests import Request
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.core.tokens import Caller, require_token
+from local_cloud.tenant.core.tokens import SimulatedCaller, require_token
 from local_cloud.tenant.entra.directory import Directory
-from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.migration import settle_operation
 from local_cloud.tenant.environments.power_platform import (
     GLOBAL_FLOW_HOST,
@@ -38,30 +38,30 @@ def platform_of(request: Request) -> PowerPlatform:
     return tenant_of(request).part(PowerPlatform)
 
 
-def require_bap_caller(request: Request) -> Caller:
+def require_bap_caller(request: Request) -> SimulatedCaller:
     """The caller of BAP or of the Power Apps service."""
     caller = require_token(request, BAP_AUDIENCE)
     _require_api_version(request)
     return caller
 
 
-def require_bap_admin(request: Request) -> Caller:
+def require_bap_admin(request: Request) -> SimulatedCaller:
     """The caller of BAP, who must be a Power Platform administrator."""
     caller = require_bap_caller(request)
     if not tenant_of(request).part(Directory).is_admin(caller):
         message = "The caller does not have the permission that the operation requires."
-        raise PlatformError(403, "UserMissingRequiredPermission", message)
+        raise SimulatedPlatformError(403, "UserMissingRequiredPermission", message)
     return caller
 
 
-def require_flow_caller(request: Request) -> Caller:
+def require_flow_caller(request: Request) -> SimulatedCaller:
     """The caller of the flow service: audience, kind of token, and rights for the admin scope."""
     caller = require_token(request, *FLOW_AUDIENCES)
     _require_api_version(request)
     operation = f"flow_service.{request.scope['route'].name}"
     if not caller.is_delegated and operation in platform_of(request).assumptions.delegated_only:
         message = f"The operation '{operation}' is not available to application tokens."
-        raise PlatformError(403, "ApplicationTokenNotSupported", message)
+        raise SimulatedPlatformError(403, "ApplicationTokenNotSupported", message)
     if is_admin_scope(request) and not tenant_of(request).part(Directory).is_admin(caller):
         raise environment_denied(request.path_params.get("environment", ""))
     return caller
@@ -72,13 +72,15 @@ def is_admin_scope(request: Request) -> bool:
     return "/scopes/admin/" in request.url.path.lower()
 
 
-def environments_of(request: Request, caller: Caller) -> list[Environment]:
+def environments_of(request: Request, caller: SimulatedCaller) -> list[SimulatedEnvironment]:
     """The environments that a caller is a member of, as makers' lists have them."""
     everything = platform_of(request).environments.values()
     return [each for each in everything if caller.object_id.lower() in each.users]
 
 
-def environment_named(name: str, environments: list[Environment]) -> Environment | None:
+def environment_named(
+    name: str, environments: list[SimulatedEnvironment]
+) -> SimulatedEnvironment | None:
     """An environment by its name or as `~default`; None for none."""
     wanted = name.lower()
     is_wanted = (
@@ -89,7 +91,7 @@ def environment_named(name: str, environments: list[Environment]) -> Environment
     return next(filter(is_wanted, environments), None)
 
 
-def require_environment(request: Request) -> Environment:
+def require_environment(request: Request) -> SimulatedEnvironment:
     """The environment that a path names, as it is now; 403 for an unknown one, as for no rights."""
     platform = platform_of(request)
     name = request.path_params["environment"]
@@ -101,7 +103,7 @@ def require_environment(request: Request) -> Environment:
     return environment
 
 
-def require_region(request: Request, environment: Environment) -> None:
+def require_region(request: Request, environment: SimulatedEnvironment) -> None:
     """Refuse what is not of the called host's region, or of a region that it cannot derive."""
     host = request.headers["host"].partition(":")[0].lower()
     if host == flow_host(environment.location) or not host.endswith(GLOBAL_FLOW_HOST):
@@ -110,12 +112,12 @@ def require_region(request: Request, environment: Environment) -> None:
         raise environment_denied(environment.id)
     if environment.location in platform_of(request).assumptions.global_flow_host_refuses:
         text = f"Cannot determine macro region for location '{environment.location}'"
-        inner = PlatformError(400, "MacroRegionDerivationFailed", text)
+        inner = SimulatedPlatformError(400, "MacroRegionDerivationFailed", text)
         message = f"The request to Azure Resource Manager failed: '{json.dumps(inner.body())}'."
-        raise PlatformError(400, "AzureResourceManagerRequestFailed", message)
+        raise SimulatedPlatformError(400, "AzureResourceManagerRequestFailed", message)
 
 
-def require_flow(request: Request, caller: Caller) -> tuple[Environment, Flow]:
+def require_flow(request: Request, caller: SimulatedCaller) -> tuple[SimulatedEnvironment, Flow]:
     """The flow that a path names, to be written: as it is. Reads lag behind it from now on.
 
     Refused to who may not edit it and comes as no administrator.
@@ -128,8 +130,8 @@ def require_flow(request: Request, caller: Caller) -> tuple[Environment, Flow]:
 
 
 def require_shown_flow(
-    request: Request, caller: Caller, name: str | None = None
-) -> tuple[Environment, Flow]:
+    request: Request, caller: SimulatedCaller, name: str | None = None
+) -> tuple[SimulatedEnvironment, Flow]:
     """The flow of a name (by default the path's) as reads show it, to the same people."""
     environment, now = require_environment(request), tenant_of(request).clock.now()
     name = name.lower() if name else _name(request)
@@ -141,20 +143,22 @@ def _name(request: Request) -> str:
     return name
 
 
-def _found(request: Request, caller: Caller, flow: Flow | None, name: str) -> Flow:
+def _found(request: Request, caller: SimulatedCaller, flow: Flow | None, name: str) -> Flow:
     if not is_admin_scope(request):
         _require_editor(request, caller, flow, name)
-    if flow is None or flow.state == FlowState.DELETED:
+    if flow is None or flow.state == SimulatedFlowState.DELETED:
         raise flow_not_found(name)
     return flow
 
 
-def _require_editor(request: Request, caller: Caller, flow: Flow | None, name: str) -> None:
+def _require_editor(
+    request: Request, caller: SimulatedCaller, flow: Flow | None, name: str
+) -> None:
     """By the roles that are: who may do what is known at once."""
     environment = require_environment(request)
     if environment.org_host and caller.object_id.lower() not in environment.users:
         message = f"The user '{caller.object_id}' has no role in the environment's Dataverse."
-        raise PlatformError(403, "InsufficientCdsPermissions", message)
+        raise SimulatedPlatformError(403, "InsufficientCdsPermissions", message)
     now = environment.workflows.get(flow.workflow_entity_id, flow) if flow else None
     is_shared = now is not None and caller.object_id in now.rights
     is_heard = platform_of(request).assumptions.shares_let_people_ask or not is_shared
@@ -163,21 +167,21 @@ def _require_editor(request: Request, caller: Caller, flow: Flow | None, name: s
             f"The caller with object id '{caller.object_id}' does not have permission for "
             f"connection '{name}' under Api 'shared_logicflows'."
         )
-        raise PlatformError(403, "ConnectionAuthorizationFailed", message)
+        raise SimulatedPlatformError(403, "ConnectionAuthorizationFailed", message)
 
 
-def flow_not_found(name: str) -> PlatformError:
+def flow_not_found(name: str) -> SimulatedPlatformError:
     """The flow service's answer to no flow."""
-    return PlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
+    return SimulatedPlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
 
 
-def environment_denied(name: str) -> PlatformError:
+def environment_denied(name: str) -> SimulatedPlatformError:
     """The flow service's answer to no rights and to no environment alike."""
     message = f"Access to the environment '{name}' is denied."
-    return PlatformError(403, "EnvironmentAccessDenied", message)
+    return SimulatedPlatformError(403, "EnvironmentAccessDenied", message)
 
 
 def _require_api_version(request: Request) -> None:
     if not request.query_params.get("api-version"):
         message = "The api-version query parameter (?api-version=) is required for all requests."
-        raise PlatformError(400, "MissingApiVersionParameter", message)
+        raise SimulatedPlatformError(400, "MissingApiVersionParameter", message)

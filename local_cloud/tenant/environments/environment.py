@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from local_cloud.tenant.core.earlier_times import Past
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 
 type Row = dict[str, Any]
 
@@ -22,7 +22,7 @@ class LinkStatus(StrEnum):
 
 
 @dataclass(slots=True, kw_only=True)
-class PolicyLink:
+class SimulatedPolicyLink:
     """An environment's Encryption policy."""
 
     policy_id: str
@@ -47,7 +47,7 @@ class Operation:
     #: What it fails with, if it does.
     error: dict[str, str] | None = None
     #: The policy to be linked, None for an unlink.
-    link: PolicyLink | None = None
+    link: SimulatedPolicyLink | None = None
     is_settled: bool = False
 
     def state(self, now: datetime) -> str:
@@ -60,7 +60,7 @@ class Operation:
 
 
 @dataclass(slots=True, kw_only=True)
-class Connection:
+class SimulatedConnection:
     """A connection of a person or an application."""
 
     name: str
@@ -74,7 +74,7 @@ class Connection:
 
 
 @dataclass(slots=True, kw_only=True)
-class CanvasApp:
+class SimulatedCanvasApp:
     """A canvas app that may run flows."""
 
     name: str
@@ -87,7 +87,7 @@ class CanvasApp:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Environment:
+class SimulatedEnvironment:
     """One environment with its Dataverse."""
 
     id: str
@@ -102,7 +102,7 @@ class Environment:
     #: Host of `instanceUrl`, e.g. `contoso.crm4.dynamics.com`; None: no Dataverse.
     org_host: str | None = None
     org_id: str = field(default_factory=lambda: str(uuid4()))
-    policy: PolicyLink | None = None
+    policy: SimulatedPolicyLink | None = None
     operation: Operation | None = None
     #: Disabled by an administrator, or because its key is not usable.
     is_locked: bool = False
@@ -113,10 +113,10 @@ class Environment:
     workflows: dict[str, Flow] = field(default_factory=dict)
     #: Order in which flows were added: pages go by it. A deleted flow leaves a gap.
     order: list[Flow] = field(default_factory=list)
-    connections: dict[str, Connection] = field(default_factory=dict)
+    connections: dict[str, SimulatedConnection] = field(default_factory=dict)
     #: Connectors that a data policy of the tenant forbids here.
     blocked_connectors: set[str] = field(default_factory=set)
-    canvas_apps: dict[str, CanvasApp] = field(default_factory=dict)
+    canvas_apps: dict[str, SimulatedCanvasApp] = field(default_factory=dict)
     #: Object id → row of `systemusers`.
     users: dict[str, Row] = field(default_factory=dict)
     #: Object id → `systemuserid` of everybody who is or was a user: rows go on naming who left.
@@ -154,7 +154,7 @@ class Environment:
         current = self.workflows.get(workflow_id) or self.flows.get(name)
         for flow in [*self.unseen_flows, *([current] if current else [])]:
             shown: Flow | None = flow.past.shown(flow, now)
-            if shown is None or shown.state == FlowState.DELETED:
+            if shown is None or shown.state == SimulatedFlowState.DELETED:
                 continue
             if workflow_id == shown.workflow_entity_id or name == shown.name:
                 return shown
@@ -203,7 +203,7 @@ class Environment:
 
     def remove_flow(self, flow: Flow) -> None:
         """Delete a flow: it leaves Dataverse, and goes to the flow service's recycle bin."""
-        flow.state = FlowState.DELETED
+        flow.state = SimulatedFlowState.DELETED
         self.workflows.pop(flow.workflow_entity_id, None)
         self._leave_solutions(flow)
 
@@ -225,7 +225,7 @@ class Environment:
 
     def restore_flow(self, flow: Flow) -> None:
         """Take a flow out of the recycle bin; it is off."""
-        flow.state = FlowState.STOPPED
+        flow.state = SimulatedFlowState.STOPPED
         self.workflows[flow.workflow_entity_id] = flow
 
     def is_linked(self) -> bool:

@@ -22,7 +22,7 @@ from local_cloud.tenant.environments.flow_facts import (
 RUN_HISTORY = timedelta(days=28)
 
 
-class FlowState(StrEnum):
+class SimulatedFlowState(StrEnum):
     """States as the flow service names them."""
 
     STARTED = "Started"
@@ -31,7 +31,7 @@ class FlowState(StrEnum):
     DELETED = "Deleted"
 
 
-class Role(StrEnum):
+class SimulatedRole(StrEnum):
     """Roles on a flow."""
 
     OWNER = "Owner"
@@ -80,7 +80,7 @@ class Flow:
     #: `modernflowtype`: 0 is a plain cloud flow, 1 of Copilot Studio, 2 of Microsoft 365
     #: (platform.md#agent-flows).
     modern_type: int = 0
-    state: FlowState = FlowState.STOPPED
+    state: SimulatedFlowState = SimulatedFlowState.STOPPED
     suspension_reason: str = "None"
     #: How it was before its latest writes, which reads may not see yet.
     past: Past["Flow"] = field(default_factory=Past)
@@ -89,7 +89,7 @@ class Flow:
     #: Unique names of the unmanaged solutions it was added to.
     solutions: set[str] = field(default_factory=set)
     #: Object id (of a team without a group: the team's id) → role, without the owner's.
-    roles: dict[str, Role] = field(default_factory=dict)
+    roles: dict[str, SimulatedRole] = field(default_factory=dict)
     #: The same holders' rights in Dataverse, where they were given one by one.
     rights: dict[str, frozenset[str]] = field(default_factory=dict)
     version: int = 1
@@ -158,19 +158,19 @@ class Flow:
         self.modified, self.modified_by = now, by
         self.version += 1
 
-    def role_of(self, object_id: str) -> Role | None:
+    def role_of(self, object_id: str) -> SimulatedRole | None:
         """A principal's role on the flow."""
-        return Role.OWNER if object_id == self.owner else self.roles.get(object_id)
+        return SimulatedRole.OWNER if object_id == self.owner else self.roles.get(object_id)
 
     def may_be_edited_by(self, object_id: str) -> bool:
         """True for the owner and for co-owners who may edit."""
-        return self.role_of(object_id) in (Role.OWNER, Role.CAN_EDIT)
+        return self.role_of(object_id) in (SimulatedRole.OWNER, SimulatedRole.CAN_EDIT)
 
     def is_protected(self, now: datetime) -> bool:
         """True when the customer's key protects it."""
         return self.protected_since is not None and self.protected_since <= now
 
-    def share(self, holder: str, role: Role, rights: frozenset[str] | None = None) -> None:
+    def share(self, holder: str, role: SimulatedRole, rights: frozenset[str] | None = None) -> None:
         """Give a holder a role; without rights given one by one those that stand for it."""
         if holder != self.owner:
             self.roles[holder] = role

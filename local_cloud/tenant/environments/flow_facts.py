@@ -36,7 +36,7 @@ class InvalidDefinitionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionUse:
+class SimulatedConnectionUse:
     """One entry of a flow's connection references."""
 
     key: str
@@ -68,7 +68,7 @@ class FlowFacts:
     lists_flows_as_admin_v1: bool
     has_http_action: bool
     has_response: bool
-    connections: tuple[ConnectionUse, ...]
+    connections: tuple[SimulatedConnectionUse, ...]
     #: Definition parameter → schema name of the environment variable behind it.
     variables: tuple[tuple[str, str], ...]
 
@@ -186,12 +186,12 @@ def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _connections(references: dict[str, Any]) -> Iterator[ConnectionUse]:
+def _connections(references: dict[str, Any]) -> Iterator[SimulatedConnectionUse]:
     for key, reference in references.items():
         connection = reference.get("connection") or {}
         api = (reference.get("api") or {}).get("name") or str(reference.get("id", key))
         source = reference.get("runtimeSource") or reference.get("source") or "embedded"
-        yield ConnectionUse(
+        yield SimulatedConnectionUse(
             key=key,
             api=api.rpartition("/")[2],
             logical_name=connection.get("connectionReferenceLogicalName")

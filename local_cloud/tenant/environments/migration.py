@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from local_cloud.tenant.core.assumptions import Assumptions
-from local_cloud.tenant.environments.environment import Environment, LinkStatus
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.environment import LinkStatus, SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 
@@ -22,7 +22,7 @@ def stays_by_itself(flow: Flow) -> bool:
     return flow.is_held_back or flow.facts().never_migrates(in_solution=flow.is_in_solution)
 
 
-def held_back(environment: Environment, assumptions: Assumptions) -> set[str]:
+def held_back(environment: SimulatedEnvironment, assumptions: Assumptions) -> set[str]:
     """Dataverse ids of the flows that cannot migrate: those above, and all their parents.
 
     A flow that is under the customer's key holds nobody back.
@@ -30,7 +30,7 @@ def held_back(environment: Environment, assumptions: Assumptions) -> set[str]:
     flows = [
         flow
         for flow in environment.order
-        if flow.state != FlowState.DELETED and flow.protected_since is None
+        if flow.state != SimulatedFlowState.DELETED and flow.protected_since is None
     ]
     if assumptions.hold_all_flows:
         return {flow.workflow_entity_id for flow in flows}
@@ -48,7 +48,9 @@ def held_back(environment: Environment, assumptions: Assumptions) -> set[str]:
     return stay
 
 
-def settle_operation(platform: PowerPlatform, environment: Environment, now: datetime) -> None:
+def settle_operation(
+    platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime
+) -> None:
     """Let an operation that has ended take effect, as of the moment it ended."""
     operation = environment.operation
     if operation is None or operation.is_settled or now < operation.ends:
@@ -71,7 +73,7 @@ def settle_operation(platform: PowerPlatform, environment: Environment, now: dat
 
 
 def start_migration(
-    platform: PowerPlatform, environment: Environment, linked: datetime, seconds: float
+    platform: PowerPlatform, environment: SimulatedEnvironment, linked: datetime, seconds: float
 ) -> None:
     """Give each flow that can migrate its moment, spread evenly over the migration's length."""
     stay = held_back(environment, platform.assumptions)
@@ -79,7 +81,7 @@ def start_migration(
         flow
         for flow in environment.order
         if flow.workflow_entity_id not in stay
-        and flow.state != FlowState.DELETED
+        and flow.state != SimulatedFlowState.DELETED
         and flow.protected_since is None
     ]
     for number, flow in enumerate(moving, start=1):
@@ -91,7 +93,9 @@ def start_migration(
 
 
 @contextmanager
-def releasing(platform: PowerPlatform, environment: Environment, now: datetime) -> Iterator[None]:
+def releasing(
+    platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime
+) -> Iterator[None]:
     """Let the flows move that what is done inside no longer holds back, with their parents."""
     has_key = environment.migration_ends is not None and now >= environment.migration_ends
     if not has_key or not platform.assumptions.edited_flows_migrate:
@@ -104,7 +108,7 @@ def releasing(platform: PowerPlatform, environment: Environment, now: datetime) 
         flow.protected_since = flow.protected_since or now
 
 
-def _return_to_microsoft(environment: Environment) -> None:
+def _return_to_microsoft(environment: SimulatedEnvironment) -> None:
     environment.policy = None
     environment.migration_ends = None
     for flow in environment.order:
@@ -112,7 +116,7 @@ def _return_to_microsoft(environment: Environment) -> None:
 
 
 def report(
-    platform: PowerPlatform, environment: Environment, now: datetime, *, only_stuck: bool
+    platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime, *, only_stuck: bool
 ) -> list[Flow]:
     """Flows on Microsoft's key; `only_stuck`: without those that still migrate by themselves.
 
@@ -123,9 +127,9 @@ def report(
     listed = [
         flow
         for flow in environment.shown_flows(now)
-        if flow.state != FlowState.DELETED
+        if flow.state != SimulatedFlowState.DELETED
         and not flow.is_protected(now)
-        and (assumptions.stopped_flows_stay_listed or flow.state == FlowState.STARTED)
+        and (assumptions.stopped_flows_stay_listed or flow.state == SimulatedFlowState.STARTED)
     ]
     if not only_stuck:
         return listed

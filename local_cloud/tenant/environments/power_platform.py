@@ -6,7 +6,7 @@ from random import Random
 
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.earlier_times import Past, draw_lag
-from local_cloud.tenant.environments.environment import Environment, Operation
+from local_cloud.tenant.environments.environment import Operation, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
 
 #: Host of the flow service whatever the region.
@@ -27,7 +27,7 @@ def flow_host(location: str) -> str:
     return f"{_REGION_OF_FLOW.get(location, location)}.{GLOBAL_FLOW_HOST}"
 
 
-def runtime_endpoints(environment: Environment) -> dict[str, str]:
+def runtime_endpoints(environment: SimulatedEnvironment) -> dict[str, str]:
     """The services' addresses in an environment's own region, as each of them writes them."""
     region = environment.location
     return {
@@ -42,38 +42,38 @@ class PowerPlatform:
     """State of BAP, of the flow service and of Dataverse."""
 
     assumptions: Assumptions = field(default_factory=Assumptions)
-    environments: dict[str, Environment] = field(default_factory=dict)
+    environments: dict[str, SimulatedEnvironment] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
     _lags: Random = field(default_factory=lambda: Random(0))
-    _by_org_host: dict[str, Environment] = field(default_factory=dict)
-    _by_workflow_id: dict[str, tuple[Environment, Flow]] = field(default_factory=dict)
+    _by_org_host: dict[str, SimulatedEnvironment] = field(default_factory=dict)
+    _by_workflow_id: dict[str, tuple[SimulatedEnvironment, Flow]] = field(default_factory=dict)
 
-    def add_environment(self, environment: Environment) -> None:
+    def add_environment(self, environment: SimulatedEnvironment) -> None:
         """Add an environment."""
         self.environments[environment.id] = environment
         if environment.org_host:
             self._by_org_host[environment.org_host.lower()] = environment
             self._by_org_host[environment.api_host.lower()] = environment
 
-    def environment_of_host(self, host: str) -> Environment | None:
+    def environment_of_host(self, host: str) -> SimulatedEnvironment | None:
         """The environment whose Dataverse a host is."""
         return self._by_org_host.get(host.lower())
 
-    def register(self, environment: Environment, flow: Flow) -> None:
+    def register(self, environment: SimulatedEnvironment, flow: Flow) -> None:
         """Let calls to the flow's URL find it; again after its internal id changed."""
         self._by_workflow_id[flow.workflow_id] = (environment, flow)
 
-    def add_flow(self, environment: Environment, flow: Flow) -> None:
+    def add_flow(self, environment: SimulatedEnvironment, flow: Flow) -> None:
         """Add a flow to an environment."""
         environment.add_flow(flow)
         self.register(environment, flow)
 
-    def called_flow(self, workflow_id: str) -> tuple[Environment, Flow] | None:
+    def called_flow(self, workflow_id: str) -> tuple[SimulatedEnvironment, Flow] | None:
         """The environment and flow of an internal workflow id; deleted flows are found too."""
         return self._by_workflow_id.get(workflow_id.lower())
 
     def let_reads_lag(
-        self, environment: Environment, flow: Flow, now: datetime, *, is_new: bool = False
+        self, environment: SimulatedEnvironment, flow: Flow, now: datetime, *, is_new: bool = False
     ) -> None:
         """Let reads go on showing a flow as it is, which is about to be written or just made."""
         if lag := draw_lag(self.assumptions, self._lags, now):
@@ -82,7 +82,7 @@ class PowerPlatform:
                 environment.unseen_flows.append(flow)
 
     def let_row_lag(
-        self, environment: Environment, entity_set: str, row_id: str, now: datetime
+        self, environment: SimulatedEnvironment, entity_set: str, row_id: str, now: datetime
     ) -> None:
         """Let reads go on showing a row as it is, or that it is not there."""
         if lag := draw_lag(self.assumptions, self._lags, now):

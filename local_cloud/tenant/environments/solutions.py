@@ -3,14 +3,14 @@
 from typing import Any
 from uuid import uuid4
 
-from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
 
 #: Component type of a flow (platform.md#solutions).
 WORKFLOW_COMPONENT = 29
 
 
-def add_to_solution(environment: Environment, flow: Flow, solution: Row) -> str:
+def add_to_solution(environment: SimulatedEnvironment, flow: Flow, solution: Row) -> str:
     """Put a flow into a solution; the id of the component row, also when it is there already."""
     flow.solutions.add(solution["uniquename"])
     flow.is_in_solution = True

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from local_cloud.tenant.core.clock import iso
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
-from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, Run
 from local_cloud.tenant.environments.flow_facts import parse_client_data
 from local_cloud.tenant.environments.power_platform import PowerPlatform
@@ -21,7 +21,7 @@ PROVIDER = "/providers/Microsoft.ProcessSimple"
 _APIS = "/providers/Microsoft.PowerApps/apis"
 
 
-def lean_item(tenant: Tenant, environment: Environment, flow: Flow) -> dict[str, Any]:
+def lean_item(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
     """A flow as administrators' lists have it: no definition, an empty summary."""
     properties: dict[str, Any] = {
         "apiId": f"{_APIS}/shared_logicflows",
@@ -55,7 +55,7 @@ def lean_item(tenant: Tenant, environment: Environment, flow: Flow) -> dict[str,
     }
 
 
-def full_body(tenant: Tenant, environment: Environment, flow: Flow) -> dict[str, Any]:
+def full_body(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
     """A flow with its definition."""
     body = lean_item(tenant, environment, flow)
     saved, facts = flow.properties(), flow.facts()
@@ -147,11 +147,13 @@ def client_data_of(properties: dict[str, Any]) -> str:
     try:
         parse_client_data(text)
     except ValueError as error:
-        raise PlatformError(400, "InvalidTemplate", str(error)) from error
+        raise SimulatedPlatformError(400, "InvalidTemplate", str(error)) from error
     return text
 
 
-def run_body(environment: Environment, flow: Flow, run: Run, tenant: Tenant) -> dict[str, Any]:
+def run_body(
+    environment: SimulatedEnvironment, flow: Flow, run: Run, tenant: Tenant
+) -> dict[str, Any]:
     """A run as run lists have it."""
     now = tenant.clock.now()
     status = run.status(now)

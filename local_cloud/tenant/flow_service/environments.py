@@ -15,7 +15,7 @@ from local_cloud.tenant.environments.access import (
     require_flow_caller,
     require_region,
 )
-from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.power_platform import runtime_endpoints
 from local_cloud.tenant.flow_service.bodies import PROVIDER
 
@@ -40,7 +40,7 @@ async def get_environment(request: Request) -> Response:
     return JSONResponse(_body(environment))
 
 
-def _body(environment: Environment) -> dict[str, Any]:
+def _body(environment: SimulatedEnvironment) -> dict[str, Any]:
     return {
         "name": environment.id,
         "location": environment.location,

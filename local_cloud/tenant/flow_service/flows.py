@@ -9,8 +9,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local_cloud.tenant.core.platform_error import InvalidQueryError, PlatformError
-from local_cloud.tenant.core.tokens import Caller
+from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedPlatformError
+from local_cloud.tenant.core.tokens import SimulatedCaller
 from local_cloud.tenant.environments.access import (
     flow_not_found,
     is_admin_scope,
@@ -21,8 +21,8 @@ from local_cloud.tenant.environments.access import (
     require_shown_flow,
     tenant_of,
 )
-from local_cloud.tenant.environments.environment import Environment, Row
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.migration import releasing
 from local_cloud.tenant.environments.solutions import add_to_solution
 from local_cloud.tenant.flow_service.bodies import (
@@ -121,30 +121,30 @@ async def create_flow(request: Request) -> Response:
         require_connections(environment, flow, caller.object_id)
         if properties.get("state", "Started") == "Started":
             _start_if_licensed(request, environment, flow)
-    except PlatformError:
+    except SimulatedPlatformError:
         environment.forget_flow(flow)
         raise
     return JSONResponse(full_body(tenant, environment, flow), 201)
 
 
-def _start_if_licensed(request: Request, environment: Environment, flow: Flow) -> None:
+def _start_if_licensed(request: Request, environment: SimulatedEnvironment, flow: Flow) -> None:
     """A flow that needs a licence its owner lacks is saved, and stays off.
 
     See platform.md#premium-licences.
     """
     try:
         turn_on(tenant_of(request), environment, flow, flow.owner)
-    except PlatformError as error:
+    except SimulatedPlatformError as error:
         if error.code != "MissingAdequateQuotaPolicy":
             raise
 
 
-def _goes_into_solution(environment: Environment) -> bool:
+def _goes_into_solution(environment: SimulatedEnvironment) -> bool:
     organizations = environment.table("organizations").values()
     return any(row.get("enableflowsinsolutionbydefault") for row in organizations)
 
 
-def _logical_names(environment: Environment) -> dict[str, str]:
+def _logical_names(environment: SimulatedEnvironment) -> dict[str, str]:
     """Connector → logical name of a connection reference of it."""
     return {
         str(row["connectorid"]).rpartition("/")[2]: row["connectionreferencelogicalname"]
@@ -162,16 +162,16 @@ async def update_flow(request: Request) -> Response:
         with harmful_when_refused(platform_of(request).assumptions, flow):
             _save(request, environment, flow, caller.object_id, client_data_of(properties))
     flow.display_name = properties.get("displayName", flow.display_name)
-    if properties.get("state") == FlowState.STARTED:
+    if properties.get("state") == SimulatedFlowState.STARTED:
         turn_on(tenant, environment, flow, caller.object_id)
-    elif properties.get("state") == FlowState.STOPPED:
+    elif properties.get("state") == SimulatedFlowState.STOPPED:
         turn_off(tenant, environment, flow)
     flow.touch(caller.object_id, tenant.clock.now())
     return JSONResponse(full_body(tenant, environment, flow))
 
 
 def _save(
-    request: Request, environment: Environment, flow: Flow, caller: str, client_data: str
+    request: Request, environment: SimulatedEnvironment, flow: Flow, caller: str, client_data: str
 ) -> None:
     """Replace the definition; a solution flow's has to be in the newer shape.
 
@@ -184,7 +184,7 @@ def _save(
     require_savable_again(assumptions, flow, client_data, tenant.clock.now())
     with undone_when_refused(flow):
         save(tenant, environment, flow, client_data)
-        if flow.state == FlowState.STARTED:
+        if flow.state == SimulatedFlowState.STARTED:
             require_connections(environment, flow, caller)
 
 
@@ -200,9 +200,9 @@ async def restore_flow(request: Request) -> Response:
     caller, now = require_flow_caller(request), tenant_of(request).clock.now()
     environment = require_environment(request)
     flow = environment.flows.get(request.path_params["flow"].lower())
-    is_binned = flow is not None and flow.state == FlowState.DELETED
+    is_binned = flow is not None and flow.state == SimulatedFlowState.DELETED
     if flow is None or not is_binned or now >= flow.modified + _RECYCLE_BIN:
-        raise PlatformError(404, "FlowNotFound", "Could not find the deleted flow.")
+        raise SimulatedPlatformError(404, "FlowNotFound", "Could not find the deleted flow.")
     platform_of(request).let_reads_lag(environment, flow, now)
     environment.restore_flow(flow)
     flow.touch(caller.object_id, now)
@@ -237,7 +237,7 @@ async def move_into_solution(request: Request) -> Response:
     names = (await request.json()).get("flowsToMigrate") or []
     if len(names) > _BATCH:
         message = f"At most {_BATCH} flows can be migrated in one call."
-        raise PlatformError(400, "InvalidRequestContent", message)
+        raise SimulatedPlatformError(400, "InvalidRequestContent", message)
     flows = [_to_be_moved(request, environment, caller, str(name)) for name in names]
     tenant = tenant_of(request)
     require_writable(tenant, environment)
@@ -250,17 +250,19 @@ async def move_into_solution(request: Request) -> Response:
     return JSONResponse({}, 202)
 
 
-def _named_solution(request: Request, environment: Environment) -> Row | None:
+def _named_solution(request: Request, environment: SimulatedEnvironment) -> Row | None:
     name = request.path_params.get("solution") or request.query_params.get("solutionId")
     solution = environment.table("solutions").get((name or "").lower())
     if name and solution is None:
-        raise PlatformError(404, "SolutionNotFound", f"Could not find solution '{name}'.")
+        raise SimulatedPlatformError(404, "SolutionNotFound", f"Could not find solution '{name}'.")
     return solution
 
 
-def _to_be_moved(request: Request, environment: Environment, caller: Caller, name: str) -> Flow:
+def _to_be_moved(
+    request: Request, environment: SimulatedEnvironment, caller: SimulatedCaller, name: str
+) -> Flow:
     flow = environment.flows.get(name.lower())
-    if flow is None or flow.state == FlowState.DELETED:
+    if flow is None or flow.state == SimulatedFlowState.DELETED:
         raise flow_not_found(name)
     if not is_admin_scope(request) and not flow.may_be_edited_by(caller.object_id):
         raise flow_not_found(name)

@@ -17,8 +17,8 @@ from local_cloud.tenant.environments.access import (
     require_flow_caller,
     tenant_of,
 )
-from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.migration import report
 from local_cloud.tenant.flow_service.bodies import full_body, lean_item
 from local_cloud.tenant.flows.trigger_urls import callback
@@ -33,7 +33,7 @@ async def list_flows(request: Request) -> Response:
     flows = [
         flow
         for flow in environment.shown_flows(tenant_of(request).clock.now())
-        if (flow.state != FlowState.DELETED or "softDeletedFlows" in included)
+        if (flow.state != SimulatedFlowState.DELETED or "softDeletedFlows" in included)
         and (not flow.is_in_solution or "includeSolutionCloudFlows" in included)
         and not (flow.is_in_solution and "excludeSolutionCloudFlows" in excluded)
     ]
@@ -138,13 +138,13 @@ async def read_cmk_status(request: Request) -> Response:
     return JSONResponse({"status": status})
 
 
-def _present(request: Request, environment: Environment) -> list[Flow]:
+def _present(request: Request, environment: SimulatedEnvironment) -> list[Flow]:
     shown = environment.shown_flows(tenant_of(request).clock.now())
-    return [flow for flow in shown if flow.state != FlowState.DELETED]
+    return [flow for flow in shown if flow.state != SimulatedFlowState.DELETED]
 
 
 def _lean_page(
-    request: Request, environment: Environment, flows: Sequence[Flow], size: int
+    request: Request, environment: SimulatedEnvironment, flows: Sequence[Flow], size: int
 ) -> Response:
     chosen, next_link = page(request, flows, top(request, size))
     tenant = tenant_of(request)

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.environments.access import (
     require_bap_caller,
@@ -25,7 +25,7 @@ from local_cloud.tenant.environments.access import (
     require_shown_flow,
     tenant_of,
 )
-from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.flow_service.bodies import full_body
 
@@ -97,9 +97,11 @@ async def get_package(request: Request) -> Response:
     """A package, for whoever has its signed address."""
     made = tenant_of(request).part(Packages).made.get(request.path_params["name"])
     if made is None:
-        raise PlatformError(404, "BlobNotFound", "The specified blob does not exist.")
+        raise SimulatedPlatformError(404, "BlobNotFound", "The specified blob does not exist.")
     if "authorization" in request.headers or request.query_params.get("sig") != made[0]:
-        raise PlatformError(403, "AuthenticationFailed", "The signature alone has to match.")
+        raise SimulatedPlatformError(
+            403, "AuthenticationFailed", "The signature alone has to match."
+        )
     return Response(made[1], media_type="application/zip")
 
 
@@ -127,7 +129,7 @@ async def export_to_arm_template(request: Request) -> Response:
     )
 
 
-async def _named_flow(request: Request, member: str) -> tuple[Environment, Flow]:
+async def _named_flow(request: Request, member: str) -> tuple[SimulatedEnvironment, Flow]:
     """The one flow that a call is about, if the caller may edit it."""
     caller = require_bap_caller(request)
     [resource] = (await request.json())[member]

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.odata import parse_filter
 from local_cloud.tenant.core.paging import page, top
-from local_cloud.tenant.core.platform_error import InvalidQueryError, PlatformError
+from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedPlatformError
 from local_cloud.tenant.environments.access import (
     platform_of,
     require_flow,
@@ -18,7 +18,7 @@ from local_cloud.tenant.environments.access import (
 )
 from local_cloud.tenant.environments.flow import Flow, Run
 from local_cloud.tenant.flow_service.bodies import run_body
-from local_cloud.tenant.flows.call_history import Cause
+from local_cloud.tenant.flows.call_history import RunStartKind
 from local_cloud.tenant.flows.runtime import Start, start_run
 
 
@@ -76,7 +76,9 @@ async def resubmit_run(request: Request) -> Response:
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
     run = _require_run(request, flow)
-    start = Start(cause=Cause.MANUAL, by=caller.object_id, tracking_id=run.client_tracking_id)
+    start = Start(
+        cause=RunStartKind.MANUAL, by=caller.object_id, tracking_id=run.client_tracking_id
+    )
     start_run(tenant_of(request), environment, flow, start)
     return Response(status_code=202)
 
@@ -86,4 +88,6 @@ def _require_run(request: Request, flow: Flow) -> Run:
     for run in flow.kept_runs(tenant_of(request).clock.now()):
         if run.name == name:
             return run
-    raise PlatformError(404, "WorkflowRunNotFound", f"The run '{name}' could not be found.")
+    raise SimulatedPlatformError(
+        404, "WorkflowRunNotFound", f"The run '{name}' could not be found."
+    )

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.entra.directory import Directory, PrincipalType
 from local_cloud.tenant.environments.access import (
     platform_of,
@@ -18,26 +18,32 @@ from local_cloud.tenant.environments.access import (
     require_shown_flow,
     tenant_of,
 )
-from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState, Role
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState, SimulatedRole
 from local_cloud.tenant.flow_service.bodies import PROVIDER
 from local_cloud.tenant.flows.trigger_urls import callback
 
 #: Roles that a put of another role would take away (platform.md#permission-downgrades).
-_MORE_THAN = {Role.CAN_EDIT: {Role.OWNER}, Role.CAN_VIEW: {Role.OWNER, Role.CAN_EDIT}}
+_MORE_THAN = {
+    SimulatedRole.CAN_EDIT: {SimulatedRole.OWNER},
+    SimulatedRole.CAN_VIEW: {SimulatedRole.OWNER, SimulatedRole.CAN_EDIT},
+}
 
 
 async def list_permissions(request: Request) -> Response:
     """Owner and co-owners of a flow."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     directory = tenant_of(request).part(Directory)
-    holders = {flow.owner: Role.OWNER} | flow.roles
+    holders = {flow.owner: SimulatedRole.OWNER} | flow.roles
     value = [_permission(directory, environment, flow, each) for each in holders.items()]
     return JSONResponse({"value": value})
 
 
 def _permission(
-    directory: Directory, environment: Environment, flow: Flow, holder: tuple[str, Role]
+    directory: Directory,
+    environment: SimulatedEnvironment,
+    flow: Flow,
+    holder: tuple[str, SimulatedRole],
 ) -> dict[str, Any]:
     object_id, role = holder
     principal = directory.principals.get(object_id)
@@ -65,23 +71,23 @@ async def modify_permissions(request: Request) -> Response:
         object_id = str(entry.get("id", "")).rpartition("/")[2]
         if not flow.unshare(object_id):
             message = f"The permission '{object_id}' was not found on the flow."
-            raise PlatformError(404, "PermissionNotFound", message)
+            raise SimulatedPlatformError(404, "PermissionNotFound", message)
     return JSONResponse({"put": body.get("put") or [], "delete": body.get("delete") or []})
 
 
 def _put(directory: Directory, flow: Flow, properties: dict[str, Any]) -> None:
     role = properties.get("roleName")
-    if role not in (Role.CAN_EDIT, Role.CAN_VIEW):
+    if role not in (SimulatedRole.CAN_EDIT, SimulatedRole.CAN_VIEW):
         message = f"The role '{role}' cannot be assigned to a flow."
-        raise PlatformError(400, "InvalidRoleName", message)
+        raise SimulatedPlatformError(400, "InvalidRoleName", message)
     object_id = str(properties["principal"]["id"])
     if object_id not in directory.principals:
         message = f"The principal '{object_id}' was not found in the tenant."
-        raise PlatformError(404, "PrincipalNotFound", message)
-    if flow.role_of(object_id) in _MORE_THAN[Role(role)]:
+        raise SimulatedPlatformError(404, "PrincipalNotFound", message)
+    if flow.role_of(object_id) in _MORE_THAN[SimulatedRole(role)]:
         message = f"The permission of '{object_id}' on the flow cannot be downgraded to '{role}'."
-        raise PlatformError(400, "PermissionDowngradeNotAllowed", message)
-    flow.share(object_id, Role(role))
+        raise SimulatedPlatformError(400, "PermissionDowngradeNotAllowed", message)
+    flow.share(object_id, SimulatedRole(role))
 
 
 async def list_triggers(request: Request) -> Response:
@@ -89,7 +95,7 @@ async def list_triggers(request: Request) -> Response:
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     name = flow.facts().trigger_name
     path = f"{PROVIDER}/environments/{environment.id}/flows/{flow.name}/triggers/{name}"
-    state = "Enabled" if flow.state == FlowState.STARTED else "Disabled"
+    state = "Enabled" if flow.state == SimulatedFlowState.STARTED else "Disabled"
     return JSONResponse({"value": [{"name": name, "id": path, "properties": {"state": state}}]})
 
 
@@ -100,16 +106,16 @@ async def list_callback_url(request: Request) -> Response:
     trigger = request.path_params["trigger"]
     if trigger != facts.trigger_name:
         message = f"The workflow trigger '{trigger}' could not be found."
-        raise PlatformError(404, "WorkflowTriggerNotFound", message)
+        raise SimulatedPlatformError(404, "WorkflowTriggerNotFound", message)
     if not facts.has_callback_url:
         message = (
             "The list callback url operation is blocked for triggers of type "
             f"'{facts.trigger_type}'."
         )
-        raise PlatformError(400, "ListCallbackUrlOperationBlocked", message)
+        raise SimulatedPlatformError(400, "ListCallbackUrlOperationBlocked", message)
     if not flow.was_on and not platform_of(request).assumptions.callback_url_before_activation:
         message = f"The trigger '{trigger}' has no URL: the flow was never turned on."
-        raise PlatformError(400, "WorkflowTriggerIsNotEnabled", message)
+        raise SimulatedPlatformError(400, "WorkflowTriggerIsNotEnabled", message)
     return JSONResponse({"response": callback(environment, flow)})
 
 

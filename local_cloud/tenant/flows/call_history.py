@@ -9,7 +9,7 @@ from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.environments.flow import Run
 
 
-class Cause(StrEnum):
+class RunStartKind(StrEnum):
     """What started a run."""
 
     #: A call of the trigger URL.
@@ -24,11 +24,11 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class CallHistoryEntry:
     """One call. It was accepted if it has a run."""
 
     at: datetime
-    cause: Cause
+    cause: RunStartKind
     #: Who called: the caller's User-Agent, or `flow:<name>`.
     by: str
     #: `x-ms-client-tracking-id` of the call.
@@ -45,17 +45,17 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Ledger:
+class CallHistory:
     """All calls, oldest first."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[CallHistoryEntry] = field(default_factory=list)
 
     def to_json(self, since: int, now: datetime) -> list[dict[str, Any]]:
         """Entries from a place on; the run as its name and its status now."""
         return [_entry(entry, now) for entry in self.entries[since:]]
 
 
-def _entry(entry: Entry, now: datetime) -> dict[str, Any]:
+def _entry(entry: CallHistoryEntry, now: datetime) -> dict[str, Any]:
     run = entry.run
     return {
         "at": iso(entry.at),

@@ -6,12 +6,15 @@ Refusals are the flow service's own (PlatformError). Dataverse wraps them (datav
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
-from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState
-from local_cloud.tenant.environments.flow_facts import ConnectionUse, InvalidDefinitionError
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
+from local_cloud.tenant.environments.flow_facts import (
+    InvalidDefinitionError,
+    SimulatedConnectionUse,
+)
 from local_cloud.tenant.environments.migration import releasing
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.recurrence import first_due
@@ -35,11 +38,11 @@ class NewFlow:
     solutions: frozenset[str] = frozenset()
 
 
-def require_writable(tenant: Tenant, environment: Environment) -> None:
+def require_writable(tenant: Tenant, environment: SimulatedEnvironment) -> None:
     """Refuse while the environment's flows migrate (platform.md#blocked-writes)."""
     assumptions = tenant.part(PowerPlatform).assumptions
     if environment.is_migrating(tenant.clock.now()):
-        raise PlatformError(
+        raise SimulatedPlatformError(
             assumptions.migration_blocked_status,
             assumptions.migration_blocked_code,
             f"Flows of the environment '{environment.id}' cannot be created or changed while "
@@ -47,7 +50,7 @@ def require_writable(tenant: Tenant, environment: Environment) -> None:
         )
 
 
-def create(tenant: Tenant, environment: Environment, new: NewFlow) -> Flow:
+def create(tenant: Tenant, environment: SimulatedEnvironment, new: NewFlow) -> Flow:
     """Add a flow, off. In a linked environment it is born under the customer's key."""
     platform, now = tenant.part(PowerPlatform), tenant.clock.now()
     require_writable(tenant, environment)
@@ -78,30 +81,30 @@ def create(tenant: Tenant, environment: Environment, new: NewFlow) -> Flow:
     return flow
 
 
-def save(tenant: Tenant, environment: Environment, flow: Flow, client_data: str) -> None:
+def save(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
     """Replace a flow's definition; environment variables are read anew.
 
     See platform.md#stale-variables.
     """
     require_writable(tenant, environment)
-    if flow.state == FlowState.STARTED:
+    if flow.state == SimulatedFlowState.STARTED:
         environment.unsubscribe(flow)
     with releasing(tenant.part(PowerPlatform), environment, tenant.clock.now()):
         _save(environment, flow, client_data)
-    if flow.state == FlowState.STARTED:
+    if flow.state == SimulatedFlowState.STARTED:
         environment.subscribe(flow)
         flow.next_due = first_due(flow, tenant.clock.now(), is_new=False)
 
 
-def _save(environment: Environment, flow: Flow, client_data: str) -> None:
+def _save(environment: SimulatedEnvironment, flow: Flow, client_data: str) -> None:
     try:
         flow.save(client_data)
     except InvalidDefinitionError as error:
-        raise PlatformError(400, "InvalidTemplate", str(error)) from error
+        raise SimulatedPlatformError(400, "InvalidTemplate", str(error)) from error
     read_variables(environment, flow)
 
 
-def read_variables(environment: Environment, flow: Flow) -> None:
+def read_variables(environment: SimulatedEnvironment, flow: Flow) -> None:
     """Take the environment variables' present values into the flow."""
     values = current_variables(environment)
     flow.saved_variables = {
@@ -111,7 +114,7 @@ def read_variables(environment: Environment, flow: Flow) -> None:
     }
 
 
-def current_variables(environment: Environment) -> dict[str, str]:
+def current_variables(environment: SimulatedEnvironment) -> dict[str, str]:
     """Schema name → value (or default) of each environment variable."""
     definitions = environment.table("environmentvariabledefinitions")
     values = {
@@ -126,11 +129,11 @@ def current_variables(environment: Environment) -> dict[str, str]:
     return values
 
 
-def turn_on(tenant: Tenant, environment: Environment, flow: Flow, activator: str) -> None:
+def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activator: str) -> None:
     """Start a flow for a person or application (object id), if all it needs may be used."""
     require_writable(tenant, environment)
     platform = tenant.part(PowerPlatform)
-    if flow.state == FlowState.STARTED:
+    if flow.state == SimulatedFlowState.STARTED:
         return
     _require_person(tenant, activator)
     _require_licence(tenant, flow)
@@ -155,14 +158,14 @@ def _meet_data_policy(platform: PowerPlatform, flow: Flow, blocked: list[str]) -
     if platform.assumptions.data_policy_refuses_activation:
         apis = ", ".join(f"/providers/Microsoft.PowerApps/apis/{one}" for one in blocked)
         message = f"Admin data policy 'Tenant policy' restricts use of these apis: {apis}."
-        raise PlatformError(403, "DlpViolation", message)
-    flow.state, flow.suspension_reason = FlowState.SUSPENDED, "CompanyDlpViolation"
+        raise SimulatedPlatformError(403, "DlpViolation", message)
+    flow.state, flow.suspension_reason = SimulatedFlowState.SUSPENDED, "CompanyDlpViolation"
 
 
-def _start(tenant: Tenant, environment: Environment, flow: Flow) -> None:
+def _start(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
     platform = tenant.part(PowerPlatform)
     is_new = not flow.was_on
-    flow.state, flow.suspension_reason, flow.was_on = FlowState.STARTED, "None", True
+    flow.state, flow.suspension_reason, flow.was_on = SimulatedFlowState.STARTED, "None", True
     read_variables(environment, flow)
     flow.next_due = first_due(flow, tenant.clock.now(), is_new=is_new)
     replay_backlog(tenant, environment, flow)
@@ -171,17 +174,17 @@ def _start(tenant: Tenant, environment: Environment, flow: Flow) -> None:
         environment.rename_flow(flow, str(uuid4()))
 
 
-def turn_off(tenant: Tenant, environment: Environment, flow: Flow) -> None:
+def turn_off(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
     """Stop a flow. Its runs go on; calls of its URL are refused from now on."""
     require_writable(tenant, environment)
-    if flow.state == FlowState.DELETED:
+    if flow.state == SimulatedFlowState.DELETED:
         return
-    if flow.state == FlowState.STARTED:
+    if flow.state == SimulatedFlowState.STARTED:
         environment.unsubscribe(flow)
-    flow.state, flow.next_due = FlowState.STOPPED, None
+    flow.state, flow.next_due = SimulatedFlowState.STOPPED, None
 
 
-def delete(tenant: Tenant, environment: Environment, flow: Flow) -> None:
+def delete(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
     """Delete a flow; its current runs end."""
     require_writable(tenant, environment)
     now = tenant.clock.now()
@@ -192,14 +195,14 @@ def delete(tenant: Tenant, environment: Environment, flow: Flow) -> None:
     flow.modified, flow.next_due = now, None
 
 
-def _require_room(platform: PowerPlatform, environment: Environment, owner: str) -> None:
+def _require_room(platform: PowerPlatform, environment: SimulatedEnvironment, owner: str) -> None:
     mine = sum(
-        flow.owner == owner and not flow.is_in_solution and flow.state != FlowState.DELETED
+        flow.owner == owner and not flow.is_in_solution and flow.state != SimulatedFlowState.DELETED
         for flow in environment.order
     )
     if mine >= platform.assumptions.flows_per_owner:
         message = f"The user has reached the limit of {mine} flows."
-        raise PlatformError(403, "FlowCountLimitExceeded", message)
+        raise SimulatedPlatformError(403, "FlowCountLimitExceeded", message)
 
 
 def require_published(flow: Flow) -> None:
@@ -209,7 +212,7 @@ def require_published(flow: Flow) -> None:
     """
     if flow.is_in_solution and not flow.was_on:
         message = f"The flow '{flow.name}' of a solution cannot be started: it is not published."
-        raise PlatformError(400, "CannotStartUnpublishedSolutionFlow", message)
+        raise SimulatedPlatformError(400, "CannotStartUnpublishedSolutionFlow", message)
 
 
 def _require_person(tenant: Tenant, activator: str) -> None:
@@ -222,12 +225,12 @@ def _require_person(tenant: Tenant, activator: str) -> None:
     principal = tenant.part(Directory).principals.get(activator)
     if principal is not None and principal.client_id:
         message = f"BapListServicePlansFailed: user details of '{activator}' are missing."
-        raise PlatformError(400, "MissingUserDetails", message)
+        raise SimulatedPlatformError(400, "MissingUserDetails", message)
 
 
 def _require_licence(tenant: Tenant, flow: Flow) -> None:
     if flow.facts().is_premium and not tenant.part(Directory).has_premium(flow.owner):
-        raise PlatformError(
+        raise SimulatedPlatformError(
             403,
             "MissingAdequateQuotaPolicy",
             f"The user '{flow.owner}' does not have a service plan adequate for the non-Standard "
@@ -235,32 +238,36 @@ def _require_licence(tenant: Tenant, flow: Flow) -> None:
         )
 
 
-def _require_children(platform: PowerPlatform, environment: Environment, flow: Flow) -> None:
+def _require_children(
+    platform: PowerPlatform, environment: SimulatedEnvironment, flow: Flow
+) -> None:
     for child_id in flow.facts().children:
         child = environment.workflows.get(child_id)
         # One that runs itself is off while it is turned on: having been on is all it can offer.
         must_be_on = platform.assumptions.children_must_be_on and child is not flow
-        is_ready = child and (child.state == FlowState.STARTED if must_be_on else child.was_on)
+        is_ready = child and (
+            child.state == SimulatedFlowState.STARTED if must_be_on else child.was_on
+        )
         if not is_ready:
             message = (
                 f"The workflow with id '{child_id}' cannot be used as a child workflow because it "
                 "has never been published. Child workflows need to be published at least once "
                 "before they can be included in a published parent workflow."
             )
-            raise PlatformError(400, "ChildFlowNeverPublished", message)
+            raise SimulatedPlatformError(400, "ChildFlowNeverPublished", message)
 
 
-def _embedded(flow: Flow) -> list[ConnectionUse]:
+def _embedded(flow: Flow) -> list[SimulatedConnectionUse]:
     return [use for use in flow.facts().connections if not use.is_invokers]
 
 
-def require_connections(environment: Environment, flow: Flow, activator: str) -> list[str]:
+def require_connections(environment: SimulatedEnvironment, flow: Flow, activator: str) -> list[str]:
     """Names of the connections that the flow brings itself, if the activator may use them all."""
     return [_require_connection(environment, flow, use, activator) for use in _embedded(flow)]
 
 
 def _require_connection(
-    environment: Environment, flow: Flow, use: ConnectionUse, activator: str
+    environment: SimulatedEnvironment, flow: Flow, use: SimulatedConnectionUse, activator: str
 ) -> str:
     """The name of the connection that an entry means, if the activator may use it.
 
@@ -268,7 +275,7 @@ def _require_connection(
     """
     name = connection_name(environment, use)
     if not name:
-        raise PlatformError(
+        raise SimulatedPlatformError(
             400,
             "XrmConnectionReferenceMissingConnection",
             "Connection Id missing for connection reference logical name "
@@ -278,7 +285,7 @@ def _require_connection(
     may_use = {connection.owner, *connection.shared_with} if connection else set()
     is_granted = activator in may_use or name in flow.granted_connections
     if connection is None or connection.error or not is_granted:
-        raise PlatformError(
+        raise SimulatedPlatformError(
             403,
             "ConnectionAuthorizationFailed",
             f"The caller object id is '{activator}'. Connection '{name}' to "
@@ -288,7 +295,7 @@ def _require_connection(
     return name
 
 
-def connection_name(environment: Environment, use: ConnectionUse) -> str | None:
+def connection_name(environment: SimulatedEnvironment, use: SimulatedConnectionUse) -> str | None:
     """The connection behind an entry: through its connection reference, or named directly."""
     if use.logical_name:
         for row in environment.table("connectionreferences").values():
@@ -297,7 +304,7 @@ def connection_name(environment: Environment, use: ConnectionUse) -> str | None:
     return use.connection_name
 
 
-def grant_connections(environment: Environment, flow: Flow) -> None:
+def grant_connections(environment: SimulatedEnvironment, flow: Flow) -> None:
     """Note that the flow's connections were granted to it, as for a flow found on."""
     names = (connection_name(environment, use) for use in _embedded(flow))
     flow.granted_connections.update(name for name in names if name)

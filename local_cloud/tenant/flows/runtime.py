@@ -15,11 +15,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from local_cloud.tenant.azure.reachability import FlowOrigin, find_refusal
 from local_cloud.tenant.azure.state import Azure
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState, Run
-from local_cloud.tenant.flows.call_history import Cause, Entry, Ledger
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, Run, SimulatedFlowState
+from local_cloud.tenant.flows.call_history import CallHistory, CallHistoryEntry, RunStartKind
 from local_cloud.tenant.flows.trigger_calls import CALL_PATH, TriggerCall, admit
 
 #: How deep flows may call each other.
@@ -32,7 +32,7 @@ _NESTING = frozenset({"scope", "foreach", "until", "if"})
 class Start:
     """Why a run begins."""
 
-    cause: Cause
+    cause: RunStartKind
     by: str
     tracking_id: str = ""
     depth: int = 0
@@ -42,7 +42,7 @@ class Start:
 class _Execution:
     """A run with what it was started with: a later save does not change it."""
 
-    environment: Environment
+    environment: SimulatedEnvironment
     flow: Flow
     run: Run
     definition: dict[str, Any]
@@ -72,7 +72,7 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
     """Call a trigger URL; PlatformError when the call is refused. Either way the ledger has it."""
     try:
         environment, flow = admit(tenant, call)
-    except PlatformError as error:
+    except SimulatedPlatformError as error:
         _record_refusal(tenant, call, start, error)
         raise
     execution = _begin(tenant, environment, flow, start)
@@ -81,7 +81,7 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
     if not flow.facts().has_response:
         return Answer(status=202, run=run, headers=headers)
     if execution.response is None:
-        raise PlatformError(
+        raise SimulatedPlatformError(
             502, "NoResponse", "The server did not receive a response from an upstream server."
         )
     return Answer(
@@ -92,7 +92,7 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
     )
 
 
-def start_run(tenant: Tenant, environment: Environment, flow: Flow, start: Start) -> Run:
+def start_run(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start) -> Run:
     """Start a flow by other means than its URL; it must be on."""
     return _begin(tenant, environment, flow, start).run
 
@@ -107,7 +107,9 @@ def settle_runs(tenant: Tenant) -> None:
             _execute(tenant, execution)
 
 
-def _begin(tenant: Tenant, environment: Environment, flow: Flow, start: Start) -> _Execution:
+def _begin(
+    tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start
+) -> _Execution:
     now = tenant.clock.now()
     run = Run(
         name=run_name(now),
@@ -217,9 +219,9 @@ def _call_out(tenant: Tenant, execution: _Execution, uri: str) -> dict[str, str]
 
 def _call_flow(tenant: Tenant, execution: _Execution, call: TriggerCall) -> dict[str, str] | None:
     try:
-        start = _start_from(execution, Cause.URL)
+        start = _start_from(execution, RunStartKind.URL)
         answer = call_url(tenant, call, start)
-    except PlatformError as error:
+    except SimulatedPlatformError as error:
         return {"code": error.code, "message": error.message}
     if answer.status >= 400:
         return {"code": str(answer.status), "message": "The called flow answered with an error."}
@@ -228,19 +230,19 @@ def _call_flow(tenant: Tenant, execution: _Execution, call: TriggerCall) -> dict
 
 def _call_child(tenant: Tenant, execution: _Execution, reference: str) -> dict[str, str] | None:
     child = execution.environment.workflows.get(reference.lower().strip("{}"))
-    if child is None or child.state != FlowState.STARTED:
+    if child is None or child.state != SimulatedFlowState.STARTED:
         message = f"The child flow '{reference}' is not found or not turned on."
         return {"code": "ChildFlowNotAvailable", "message": message}
-    start = _start_from(execution, Cause.PARENT)
+    start = _start_from(execution, RunStartKind.PARENT)
     if start.depth > _DEPTH:
         return {"code": "NestedTooDeep", "message": "Flows call each other without an end."}
     start_run(tenant, execution.environment, child, start)
     return None
 
 
-def _start_from(execution: _Execution, cause: Cause) -> Start:
+def _start_from(execution: _Execution, cause: RunStartKind) -> Start:
     if execution.depth >= _DEPTH:
-        raise PlatformError(429, "NestedTooDeep", "Flows call each other without an end.")
+        raise SimulatedPlatformError(429, "NestedTooDeep", "Flows call each other without an end.")
     return Start(
         cause=cause,
         by=f"flow:{execution.flow.name}",
@@ -249,9 +251,11 @@ def _start_from(execution: _Execution, cause: Cause) -> Start:
     )
 
 
-def _record(tenant: Tenant, environment: Environment, flow: Flow, start: Start, run: Run) -> None:
-    tenant.part(Ledger).entries.append(
-        Entry(
+def _record(
+    tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start, run: Run
+) -> None:
+    tenant.part(CallHistory).entries.append(
+        CallHistoryEntry(
             at=run.started,
             cause=start.cause,
             by=start.by,
@@ -265,9 +269,11 @@ def _record(tenant: Tenant, environment: Environment, flow: Flow, start: Start, 
     )
 
 
-def _record_refusal(tenant: Tenant, call: TriggerCall, start: Start, error: PlatformError) -> None:
-    tenant.part(Ledger).entries.append(
-        Entry(
+def _record_refusal(
+    tenant: Tenant, call: TriggerCall, start: Start, error: SimulatedPlatformError
+) -> None:
+    tenant.part(CallHistory).entries.append(
+        CallHistoryEntry(
             at=tenant.clock.now(),
             cause=start.cause,
             by=start.by,

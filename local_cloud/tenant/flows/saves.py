@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from local_cloud.tenant.core.assumptions import Assumptions
-from local_cloud.tenant.core.platform_error import PlatformError
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.flow_facts import (
     InvalidDefinitionError,
     parse_client_data,
@@ -41,7 +41,7 @@ def require_savable(assumptions: Assumptions, client_data: str) -> None:
             require_reference_hosts(client_data)
         require_known_references(client_data)
     except InvalidDefinitionError as error:
-        raise PlatformError(400, "InvalidTemplate", str(error)) from error
+        raise SimulatedPlatformError(400, "InvalidTemplate", str(error)) from error
 
 
 def require_savable_again(
@@ -51,7 +51,7 @@ def require_savable_again(
     require_savable(assumptions, client_data)
     if flow.stamped_reference:
         raise reference_not_found(flow.stamped_reference, first_operation(client_data))
-    if flow.state == FlowState.STARTED and assumptions.unpublished_row_seconds:
+    if flow.state == SimulatedFlowState.STARTED and assumptions.unpublished_row_seconds:
         flow.saves_pass_from = flow.saves_pass_from or now + timedelta(
             seconds=assumptions.unpublished_row_seconds
         )
@@ -64,13 +64,13 @@ def require_reference_hosts(client_data: str) -> None:
     for name, kind, inputs in _operations(client_data):
         what = f"The 'inputs' of workflow run action '{name}' of type '{kind}'"
         if "authentication" in inputs:
-            raise PlatformError(
+            raise SimulatedPlatformError(
                 400,
                 "WorkflowRunActionInputsInvalidProperty",
                 f"{what} should not have the property 'authentication'.",
             )
         if not (inputs.get("host") or {}).get("connectionReferenceName"):
-            raise PlatformError(
+            raise SimulatedPlatformError(
                 400,
                 "WorkflowRunActionInputsMissingProperty",
                 f"{what} is not valid. Property 'host.connectionReferenceName' is missing.",
@@ -91,9 +91,9 @@ def first_operation(client_data: str) -> str:
     return next((name for name, _, _ in _operations(client_data)), "manual")
 
 
-def reference_not_found(reference: str, operation: str) -> PlatformError:
+def reference_not_found(reference: str, operation: str) -> SimulatedPlatformError:
     """The refusal of a connection reference that the service does not find."""
-    return PlatformError(
+    return SimulatedPlatformError(
         400,
         "WorkflowRunActionInputsInvalidProperty",
         f"The API connection reference '{reference}' could not be found for the operation "
@@ -101,9 +101,9 @@ def reference_not_found(reference: str, operation: str) -> PlatformError:
     )
 
 
-def unpublished_row() -> PlatformError:
+def unpublished_row() -> SimulatedPlatformError:
     """The refusal that passes by itself. Its code is published, its text is not (assumed)."""
-    return PlatformError(
+    return SimulatedPlatformError(
         400, "0x80040203", "The active row of the workflow is not published, so it is not updated."
     )
 
@@ -116,7 +116,7 @@ def harmful_when_refused(assumptions: Assumptions, flow: Flow) -> Iterator[None]
     """
     try:
         yield
-    except PlatformError:
+    except SimulatedPlatformError:
         emptied = without_references(flow.client_data)
         if assumptions.refused_saves_wipe_references and emptied is not None:
             flow.save(emptied)
@@ -130,7 +130,7 @@ def undone_when_refused(flow: Flow) -> Iterator[None]:
     before = {name: getattr(flow, name) for name in _IN_TRANSACTION}
     try:
         yield
-    except PlatformError:
+    except SimulatedPlatformError:
         for name, value in before.items():
             setattr(flow, name, value)
         raise

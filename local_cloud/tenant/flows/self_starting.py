@@ -7,10 +7,10 @@ from typing import Any
 
 from local_cloud.tenant.azure.linked_policies import is_locked
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
-from local_cloud.tenant.flows.call_history import Cause
+from local_cloud.tenant.flows.call_history import RunStartKind
 from local_cloud.tenant.flows.recurrence import interval, next_due
 from local_cloud.tenant.flows.runtime import Start, settle_runs, start_run
 
@@ -23,14 +23,20 @@ async def tick(tenant: Tenant) -> None:
         if is_locked(tenant, environment):
             continue
         for flow in environment.order:
-            if flow.next_due is None or flow.next_due > now or flow.state != FlowState.STARTED:
+            if (
+                flow.next_due is None
+                or flow.next_due > now
+                or flow.state != SimulatedFlowState.STARTED
+            ):
                 continue
             step = interval(flow)
             flow.next_due = next_due(flow.next_due, now, step) if step else None
-            start_run(tenant, environment, flow, Start(cause=Cause.RECURRENCE, by="recurrence"))
+            start_run(
+                tenant, environment, flow, Start(cause=RunStartKind.RECURRENCE, by="recurrence")
+            )
 
 
-def emit(tenant: Tenant, environment: Environment, event: dict[str, Any]) -> list[str]:
+def emit(tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any]) -> list[str]:
     """An event of a connector's operation (`{"operationId": …}`): names of the flows it started.
 
     Every flow that is on starts, a copy beside its original too. A polling trigger that is off sees
@@ -39,19 +45,21 @@ def emit(tenant: Tenant, environment: Environment, event: dict[str, Any]) -> lis
     started = []
     for flow in environment.order:
         facts = flow.facts()
-        if facts.operation_id != event["operationId"] or flow.state == FlowState.DELETED:
+        if facts.operation_id != event["operationId"] or flow.state == SimulatedFlowState.DELETED:
             continue
-        if flow.state == FlowState.STARTED:
+        if flow.state == SimulatedFlowState.STARTED:
             if not _is_told(tenant, environment, flow):
                 continue
-            start_run(tenant, environment, flow, Start(cause=Cause.EVENT, by=facts.operation_id))
+            start_run(
+                tenant, environment, flow, Start(cause=RunStartKind.EVENT, by=facts.operation_id)
+            )
             started.append(flow.name)
         elif flow.was_on and is_polling(flow):
             flow.backlog.append(event)
     return started
 
 
-def _is_told(tenant: Tenant, environment: Environment, flow: Flow) -> bool:
+def _is_told(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> bool:
     """Whether Dataverse knows the flow by the registration that it shares with nobody, or has."""
     name = flow.facts().subscription
     if not name or not tenant.part(PowerPlatform).assumptions.subscriptions_have_names:
@@ -64,9 +72,11 @@ def is_polling(flow: Flow) -> bool:
     return flow.facts().trigger_type in ("OpenApiConnection", "ApiConnection")
 
 
-def replay_backlog(tenant: Tenant, environment: Environment, flow: Flow) -> None:
+def replay_backlog(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
     """Start a polling flow once for each event that it missed while off."""
     missed, flow.backlog = flow.backlog, []
     if tenant.part(PowerPlatform).assumptions.polling_replays_backlog:
         for event in missed:
-            start_run(tenant, environment, flow, Start(cause=Cause.EVENT, by=event["operationId"]))
+            start_run(
+                tenant, environment, flow, Start(cause=RunStartKind.EVENT, by=event["operationId"])
+            )

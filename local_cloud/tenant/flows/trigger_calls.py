@@ -8,12 +8,12 @@ import re
 from dataclasses import dataclass, field
 
 from local_cloud.tenant.azure.linked_policies import is_locked
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.core.tokens import Caller
+from local_cloud.tenant.core.tokens import SimulatedCaller
 from local_cloud.tenant.entra.directory import Directory
-from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform, environment_host
 
 #: Audience of a call's token, compared to the letter, slash and all.
@@ -38,17 +38,17 @@ class TriggerCall:
     authorization: str = ""
 
 
-def admit(tenant: Tenant, call: TriggerCall) -> tuple[Environment, Flow]:
+def admit(tenant: Tenant, call: TriggerCall) -> tuple[SimulatedEnvironment, Flow]:
     """The flow that a call reaches; PlatformError when it is not let in."""
     found = tenant.part(PowerPlatform).called_flow(call.workflow_id)
     if found is None or not _is_at(found[0], found[1], call.host):
         message = f"The workflow '{call.workflow_id}' could not be found."
-        raise PlatformError(404, "WorkflowNotFound", message)
+        raise SimulatedPlatformError(404, "WorkflowNotFound", message)
     environment, flow = found
     facts = flow.facts()
     if call.trigger != facts.trigger_name:
         message = f"The workflow trigger '{call.trigger}' could not be found."
-        raise PlatformError(404, "WorkflowTriggerNotFound", message)
+        raise SimulatedPlatformError(404, "WorkflowTriggerNotFound", message)
     if not facts.has_callback_url or facts.authentication == "All":
         _check_signature(flow, call)
     else:
@@ -57,7 +57,7 @@ def admit(tenant: Tenant, call: TriggerCall) -> tuple[Environment, Flow]:
     return environment, flow
 
 
-def _is_at(environment: Environment, flow: Flow, host: str) -> bool:
+def _is_at(environment: SimulatedEnvironment, flow: Flow, host: str) -> bool:
     if flow.url_form == "classic":
         return host.lower().endswith(f".{environment.azure_region}.logic.azure.com")
     return host.lower() == environment_host(environment.id)
@@ -66,13 +66,13 @@ def _is_at(environment: Environment, flow: Flow, host: str) -> bool:
 def _check_signature(flow: Flow, call: TriggerCall) -> None:
     if call.authorization.lower().startswith("bearer "):
         message = "The flow has no OAuth policy: call it by its signed URL."
-        raise PlatformError(401, "OAuthAccessPolicyNotFound", message)
+        raise SimulatedPlatformError(401, "OAuthAccessPolicyNotFound", message)
     signature = call.query.get("sig")
     if signature is None:
         raise _authorization_required()
     if not hmac.compare_digest(signature.encode(), flow.signature().encode()):
         message = "The authentication credentials are not valid."
-        raise PlatformError(401, "AuthorizationFailed", message)
+        raise SimulatedPlatformError(401, "AuthorizationFailed", message)
 
 
 def _check_token(tenant: Tenant, flow: Flow, call: TriggerCall) -> None:
@@ -82,16 +82,16 @@ def _check_token(tenant: Tenant, flow: Flow, call: TriggerCall) -> None:
     try:
         caller = tenant.tokens.read(token)
     except ValueError as error:
-        raise PlatformError(401, "AuthorizationFailed", str(error)) from error
+        raise SimulatedPlatformError(401, "AuthorizationFailed", str(error)) from error
     if caller.audience != AUDIENCE or not _is_allowed(tenant, flow, caller):
         message = (
             "One or more claims either missing or does not match with the open authentication "
             "access control policy."
         )
-        raise PlatformError(403, "MisMatchingOAuthClaims", message)
+        raise SimulatedPlatformError(403, "MisMatchingOAuthClaims", message)
 
 
-def _is_allowed(tenant: Tenant, flow: Flow, caller: Caller) -> bool:
+def _is_allowed(tenant: Tenant, flow: Flow, caller: SimulatedCaller) -> bool:
     trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
     allowed = str((trigger.get("inputs") or {}).get("triggerAllowedUsers") or "").lower()
     if not allowed:
@@ -101,22 +101,22 @@ def _is_allowed(tenant: Tenant, flow: Flow, caller: Caller) -> bool:
     return not names.isdisjoint(re.split(r"[;,\s]+", allowed))
 
 
-def _check_state(tenant: Tenant, environment: Environment, flow: Flow) -> None:
+def _check_state(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
     if is_locked(tenant, environment):
         message = f"The environment '{environment.id}' is disabled."
-        raise PlatformError(403, "EnvironmentDisabled", message)
-    if flow.state == FlowState.STARTED:
+        raise SimulatedPlatformError(403, "EnvironmentDisabled", message)
+    if flow.state == SimulatedFlowState.STARTED:
         return
-    is_deleted = flow.state == FlowState.DELETED
+    is_deleted = flow.state == SimulatedFlowState.DELETED
     status = tenant.part(PowerPlatform).assumptions.deleted_flow_status if is_deleted else 400
     state = "Deleted" if is_deleted else "Disabled"
     message = (
         f"Could not execute workflow '{flow.name}' trigger '{flow.facts().trigger_name}' with "
         f"state '{state}': trigger is not enabled."
     )
-    raise PlatformError(status, "WorkflowTriggerIsNotEnabled", message)
+    raise SimulatedPlatformError(status, "WorkflowTriggerIsNotEnabled", message)
 
 
-def _authorization_required() -> PlatformError:
+def _authorization_required() -> SimulatedPlatformError:
     message = "The request must be authenticated: the OAuth authorization scheme is required."
-    return PlatformError(401, "DirectApiAuthorizationRequired", message)
+    return SimulatedPlatformError(401, "DirectApiAuthorizationRequired", message)

@@ -6,7 +6,7 @@ from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.access import tenant_of
-from local_cloud.tenant.flows.call_history import Cause
+from local_cloud.tenant.flows.call_history import RunStartKind
 from local_cloud.tenant.flows.runtime import Start, call_url
 from local_cloud.tenant.flows.trigger_calls import TriggerCall
 
@@ -42,7 +42,7 @@ async def call_trigger(request: Request) -> Response:
         authorization=request.headers.get("authorization", ""),
     )
     start = Start(
-        cause=Cause.URL,
+        cause=RunStartKind.URL,
         by=request.headers.get("user-agent", ""),
         tracking_id=request.headers.get("x-ms-client-tracking-id", ""),
     )

@@ -6,7 +6,7 @@ See platform.md#url-shapes.
 from typing import Any
 from urllib.parse import quote
 
-from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.environments.power_platform import environment_host
 
@@ -14,7 +14,7 @@ from local_cloud.tenant.environments.power_platform import environment_host
 _STAMP = "24"
 
 
-def callback(environment: Environment, flow: Flow) -> dict[str, Any]:
+def callback(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
     """What `listCallbackUrl` answers in its `response`: value, method, basePath, queries."""
     facts = flow.facts()
     base = f"https://{_host(environment, flow)}:443{_prefix(flow)}/workflows/{flow.workflow_id}"
@@ -34,7 +34,7 @@ def callback(environment: Environment, flow: Flow) -> dict[str, Any]:
     }
 
 
-def _host(environment: Environment, flow: Flow) -> str:
+def _host(environment: SimulatedEnvironment, flow: Flow) -> str:
     if flow.url_form == "classic":
         return f"prod-{_STAMP}.{environment.azure_region}.logic.azure.com"
     return environment_host(environment.id)

@@ -13,7 +13,7 @@ from local_cloud.tenant.azure.linked_policies import is_locked
 from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.odata import select_paths
 from local_cloud.tenant.core.paging import page, top
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
@@ -26,7 +26,7 @@ from local_cloud.tenant.environments.access import (
     require_bap_caller,
     tenant_of,
 )
-from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.migration import settle_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform, runtime_endpoints
 from local_cloud.tenant.power_platform.links import link_routes, operation_body
@@ -89,19 +89,19 @@ async def get_as_maker(request: Request) -> Response:
     return _one(request, environments_of(request, require_bap_caller(request)))
 
 
-def _listed(request: Request, environments: list[Environment]) -> Response:
+def _listed(request: Request, environments: list[SimulatedEnvironment]) -> Response:
     size = top(request, platform_of(request).assumptions.environment_page)
     chosen, next_link = page(request, environments, size)
     body: dict[str, Any] = {"value": [_environment_body(request, each) for each in chosen]}
     return JSONResponse(body | ({"nextLink": next_link} if next_link else {}))
 
 
-def _one(request: Request, environments: list[Environment]) -> Response:
+def _one(request: Request, environments: list[SimulatedEnvironment]) -> Response:
     name = request.path_params["environment"]
     environment = environment_named(name, environments)
     if environment is None:
         message = f"The environment '{name}' could not be found in the tenant."
-        raise PlatformError(404, "EnvironmentNotFound", message)
+        raise SimulatedPlatformError(404, "EnvironmentNotFound", message)
     body = _environment_body(request, environment)
     return JSONResponse(select_paths(body, request.query_params.get("$select")))
 
@@ -112,7 +112,9 @@ async def get_operation(request: Request) -> Response:
     tenant = tenant_of(request)
     operation = tenant.part(PowerPlatform).operations.get(request.path_params["operation"])
     if operation is None:
-        raise PlatformError(404, "LifecycleOperationNotFound", "The operation was not found.")
+        raise SimulatedPlatformError(
+            404, "LifecycleOperationNotFound", "The operation was not found."
+        )
     environment = tenant.part(PowerPlatform).environments[operation.environment]
     settle_operation(tenant.part(PowerPlatform), environment, tenant.clock.now())
     return JSONResponse(operation_body(tenant, operation))
@@ -137,7 +139,7 @@ async def register_admin_application(request: Request) -> Response:
     caller = require_bap_admin(request)
     if not caller.is_delegated:
         message = "A service principal cannot register an application."
-        raise PlatformError(403, "UserMissingRequiredPermission", message)
+        raise SimulatedPlatformError(403, "UserMissingRequiredPermission", message)
     return _set_admin(request, is_admin=True)
 
 
@@ -152,12 +154,12 @@ def _set_admin(request: Request, *, is_admin: bool) -> Response:
     application = tenant_of(request).part(Directory).client(client_id)
     if application is None:
         message = f"The application '{client_id}' was not found in the tenant."
-        raise PlatformError(404, "ApplicationNotFound", message)
+        raise SimulatedPlatformError(404, "ApplicationNotFound", message)
     application.is_admin = is_admin
     return JSONResponse({"applicationId": client_id})
 
 
-def _environment_body(request: Request, environment: Environment) -> dict[str, Any]:
+def _environment_body(request: Request, environment: SimulatedEnvironment) -> dict[str, Any]:
     tenant = tenant_of(request)
     now = tenant.clock.now()
     settle_operation(tenant.part(PowerPlatform), environment, now)
@@ -197,7 +199,7 @@ def _environment_body(request: Request, environment: Environment) -> dict[str, A
     }
 
 
-def _dataverse(environment: Environment) -> dict[str, Any]:
+def _dataverse(environment: SimulatedEnvironment) -> dict[str, Any]:
     host = environment.org_host or ""
     return {
         "resourceId": environment.org_id,
@@ -212,7 +214,7 @@ def _dataverse(environment: Environment) -> dict[str, Any]:
     }
 
 
-def _policy(environment: Environment) -> dict[str, Any]:
+def _policy(environment: SimulatedEnvironment) -> dict[str, Any]:
     policy = environment.policy
     assert policy is not None
     return {

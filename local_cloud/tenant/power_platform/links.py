@@ -15,15 +15,15 @@ from starlette.routing import Route
 from local_cloud.tenant.azure.linked_policies import find_policy
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.clock import iso
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.access import require_bap_admin, tenant_of
 from local_cloud.tenant.environments.environment import (
-    Environment,
     LinkStatus,
     Operation,
-    PolicyLink,
+    SimulatedEnvironment,
+    SimulatedPolicyLink,
 )
 from local_cloud.tenant.environments.migration import settle_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform
@@ -59,7 +59,7 @@ async def _change(request: Request, *, is_link: bool) -> Response:
     environment = tenant.part(PowerPlatform).environments.get(name)
     if environment is None:
         message = f"The environment '{name}' could not be found in the tenant."
-        raise PlatformError(404, "EnvironmentNotFound", message)
+        raise SimulatedPlatformError(404, "EnvironmentNotFound", message)
     body = {str(key).lower(): value for key, value in (await request.json()).items()}
     system_id = str(body.get("systemid") or "")
     start = start_link if is_link else start_unlink
@@ -73,33 +73,39 @@ async def _change(request: Request, *, is_link: bool) -> Response:
     return Response(status_code=202, headers=headers)
 
 
-def start_link(tenant: Tenant, environment: Environment, system_id: str, by: str) -> Operation:
+def start_link(
+    tenant: Tenant, environment: SimulatedEnvironment, system_id: str, by: str
+) -> Operation:
     """Begin to link; PlatformError for what the platform refuses."""
     _require_idle(tenant, environment)
     policy = find_policy(tenant, system_id)
     if policy is None:
         message = f"The enterprise policy '{system_id}' could not be found."
-        raise PlatformError(404, "EnterprisePolicyNotFound", message)
+        raise SimulatedPlatformError(404, "EnterprisePolicyNotFound", message)
     _require_fit(tenant, environment, policy)
     if environment.is_linked() and environment.policy.system_id == policy.system_id:  # type: ignore[union-attr]  # is_linked
         message = "The environment is already linked to this enterprise policy."
-        raise PlatformError(409, "EnterprisePolicyAlreadyLinked", message)
+        raise SimulatedPlatformError(409, "EnterprisePolicyAlreadyLinked", message)
     environment.policy = replace(policy, status=LinkStatus.LINKING)
     return _begin(tenant, environment, by, replace(policy, status=LinkStatus.LINKED))
 
 
-def start_unlink(tenant: Tenant, environment: Environment, system_id: str, by: str) -> Operation:
+def start_unlink(
+    tenant: Tenant, environment: SimulatedEnvironment, system_id: str, by: str
+) -> Operation:
     """Begin to unlink; PlatformError when the environment has no such policy."""
     _require_idle(tenant, environment)
     policy = environment.policy
     if policy is None or policy.system_id.lower() != system_id.lower():
         message = f"The environment is not linked to the enterprise policy '{system_id}'."
-        raise PlatformError(400, "EnterprisePolicyNotLinked", message)
+        raise SimulatedPlatformError(400, "EnterprisePolicyNotLinked", message)
     policy.status = LinkStatus.UNLINKING
     return _begin(tenant, environment, by, None)
 
 
-def _begin(tenant: Tenant, environment: Environment, by: str, link: PolicyLink | None) -> Operation:
+def _begin(
+    tenant: Tenant, environment: SimulatedEnvironment, by: str, link: SimulatedPolicyLink | None
+) -> Operation:
     platform, now = tenant.part(PowerPlatform), tenant.clock.now()
     assumptions = platform.assumptions
     starts = now + timedelta(seconds=assumptions.link_start_seconds)
@@ -131,11 +137,11 @@ def _failure(assumptions: Assumptions) -> dict[str, str] | None:
     return {"code": "EncryptionFailed", "message": "Some data could not be encrypted."}
 
 
-def _require_idle(tenant: Tenant, environment: Environment) -> None:
+def _require_idle(tenant: Tenant, environment: SimulatedEnvironment) -> None:
     settle_operation(tenant.part(PowerPlatform), environment, tenant.clock.now())
     if environment.operation is not None and not environment.operation.is_settled:
         message = "Another lifecycle operation is running on the environment."
-        raise PlatformError(409, "ConcurrentLifecycleOperation", message)
+        raise SimulatedPlatformError(409, "ConcurrentLifecycleOperation", message)
 
 
 def _geography(location: str) -> str:
@@ -146,7 +152,9 @@ def _geography(location: str) -> str:
     return _LONG_NAMES.get(location.lower(), location.lower())
 
 
-def _require_fit(tenant: Tenant, environment: Environment, policy: PolicyLink) -> None:
+def _require_fit(
+    tenant: Tenant, environment: SimulatedEnvironment, policy: SimulatedPolicyLink
+) -> None:
     """Region, Managed Environment, type, and the tenant's limit.
 
     See platform.md#environment-requirements.
@@ -155,20 +163,20 @@ def _require_fit(tenant: Tenant, environment: Environment, policy: PolicyLink) -
         message = (
             f"The environment is in '{environment.location}', the policy in '{policy.location}'."
         )
-        raise PlatformError(400, "EnterprisePolicyRegionMismatch", message)
+        raise SimulatedPlatformError(400, "EnterprisePolicyRegionMismatch", message)
     if not environment.is_managed:
         message = "The environment is not a Managed Environment."
-        raise PlatformError(400, "EnvironmentNotManaged", message)
+        raise SimulatedPlatformError(400, "EnvironmentNotManaged", message)
     if environment.sku in _REFUSED_SKUS:
         message = f"Environments of the type '{environment.sku}' cannot be encrypted."
-        raise PlatformError(400, "EnvironmentSkuNotSupported", message)
+        raise SimulatedPlatformError(400, "EnvironmentSkuNotSupported", message)
     platform = tenant.part(PowerPlatform)
     linked = sum(
         other.policy is not None for other in platform.environments.values() if other != environment
     )
     if linked >= platform.assumptions.linked_environments_limit:
         message = f"The tenant already has {linked} environments with a customer-managed key."
-        raise PlatformError(400, "CustomerManagedKeyEnvironmentLimitReached", message)
+        raise SimulatedPlatformError(400, "CustomerManagedKeyEnvironmentLimitReached", message)
 
 
 def operation_body(tenant: Tenant, operation: Operation) -> dict[str, Any]:

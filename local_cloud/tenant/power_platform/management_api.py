@@ -14,14 +14,14 @@ from starlette.routing import Route
 
 from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.paging import page, top
-from local_cloud.tenant.core.platform_error import InvalidQueryError, PlatformError
+from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import require_token
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.access import platform_of, tenant_of
-from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState, Run
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, Run, SimulatedFlowState
 from local_cloud.tenant.environments.flow_facts import walk_actions
 from local_cloud.tenant.environments.migration import settle_operation
 
@@ -34,8 +34,8 @@ OPTIONS = {
     "list_flow_runs": ("workflowId",),
 }
 _STATES = {
-    FlowState.STARTED: ("Published", "Published"),
-    FlowState.SUSPENDED: ("Suspended", "CompanyDLPViolation"),
+    SimulatedFlowState.STARTED: ("Published", "Published"),
+    SimulatedFlowState.SUSPENDED: ("Suspended", "CompanyDLPViolation"),
 }
 _PAGE = 50
 
@@ -102,29 +102,29 @@ def _require_admin(request: Request) -> None:
     caller = require_token(request, AUDIENCE)
     if not request.query_params.get("api-version"):
         message = "The api-version query parameter (?api-version=) is required for all requests."
-        raise PlatformError(400, "MissingApiVersionParameter", message)
+        raise SimulatedPlatformError(400, "MissingApiVersionParameter", message)
     if not tenant_of(request).part(Directory).is_admin(caller):
         message = "The caller does not have the permission that the operation requires."
-        raise PlatformError(403, "UserMissingRequiredPermission", message)
+        raise SimulatedPlatformError(403, "UserMissingRequiredPermission", message)
 
 
-def _require_environment(request: Request) -> Environment:
+def _require_environment(request: Request) -> SimulatedEnvironment:
     _require_admin(request)
     name = request.path_params["environment"]
     environment = platform_of(request).environments.get(name)
     if environment is None:
         message = f"The environment '{name}' could not be found in the tenant."
-        raise PlatformError(404, "EnvironmentNotFound", message)
+        raise SimulatedPlatformError(404, "EnvironmentNotFound", message)
     settle_operation(platform_of(request), environment, tenant_of(request).clock.now())
     return environment
 
 
-def _flows(request: Request, environment: Environment) -> list[Flow]:
+def _flows(request: Request, environment: SimulatedEnvironment) -> list[Flow]:
     with_row = platform_of(request).assumptions.my_flows_have_rows
     return [
         flow
         for flow in environment.shown_flows(tenant_of(request).clock.now())
-        if flow.state != FlowState.DELETED and (with_row or flow.is_in_solution)
+        if flow.state != SimulatedFlowState.DELETED and (with_row or flow.is_in_solution)
     ]
 
 
@@ -144,7 +144,7 @@ def _listed(request: Request, rows: list[dict[str, Any]]) -> Response:
     return JSONResponse({"value": chosen} | ({"nextLink": next_link} if next_link else {}))
 
 
-def _environment_body(request: Request, environment: Environment) -> dict[str, Any]:
+def _environment_body(request: Request, environment: SimulatedEnvironment) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": environment.id,
         "tenantId": tenant_of(request).part(Directory).tenant_id,
@@ -165,7 +165,7 @@ def _environment_body(request: Request, environment: Environment) -> dict[str, A
     return body
 
 
-def _flow_body(environment: Environment, flow: Flow) -> dict[str, Any]:
+def _flow_body(environment: SimulatedEnvironment, flow: Flow) -> dict[str, Any]:
     state, status = _STATES.get(flow.state, ("Draft", "Draft"))
     return {
         "workflowId": flow.workflow_entity_id,
@@ -185,7 +185,7 @@ def _flow_body(environment: Environment, flow: Flow) -> dict[str, Any]:
     }
 
 
-def _action_bodies(environment: Environment, flow: Flow) -> Iterator[dict[str, Any]]:
+def _action_bodies(environment: SimulatedEnvironment, flow: Flow) -> Iterator[dict[str, Any]]:
     definition = flow.properties()["definition"]
     stages = [(True, *each) for each in definition["triggers"].items()]
     stages += [(False, *each) for each in walk_actions(definition.get("actions") or {})]
@@ -206,7 +206,9 @@ def _action_bodies(environment: Environment, flow: Flow) -> Iterator[dict[str, A
         }
 
 
-def _run_body(environment: Environment, flow: Flow, run: Run, now: datetime) -> dict[str, Any]:
+def _run_body(
+    environment: SimulatedEnvironment, flow: Flow, run: Run, now: datetime
+) -> dict[str, Any]:
     is_over = now >= run.ends
     return {
         "flowRunId": str(uuid5(NAMESPACE_URL, run.name)),
@@ -221,5 +223,5 @@ def _run_body(environment: Environment, flow: Flow, run: Run, now: datetime) -> 
     }
 
 
-def _user_id(environment: Environment, object_id: str) -> str | None:
+def _user_id(environment: SimulatedEnvironment, object_id: str) -> str | None:
     return environment.user_ids.get(object_id.lower())

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.paging import page, top
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
@@ -27,7 +27,11 @@ from local_cloud.tenant.environments.access import (
     require_bap_caller,
     tenant_of,
 )
-from local_cloud.tenant.environments.environment import CanvasApp, Connection, Environment
+from local_cloud.tenant.environments.environment import (
+    SimulatedCanvasApp,
+    SimulatedConnection,
+    SimulatedEnvironment,
+)
 from local_cloud.tenant.environments.power_platform import PowerPlatform, runtime_endpoints
 
 #: Where apps' documents lie: the address carries a signature, and no token is taken.
@@ -72,7 +76,7 @@ async def get_environment(request: Request) -> Response:
     return JSONResponse(_environment_body(found))
 
 
-def _environment_body(environment: Environment) -> dict[str, Any]:
+def _environment_body(environment: SimulatedEnvironment) -> dict[str, Any]:
     return {
         "id": f"/providers/Microsoft.PowerApps/environments/{environment.id}",
         "name": environment.id,
@@ -126,11 +130,13 @@ async def get_app_document(request: Request) -> Response:
     environment, app = _environment(request), request.path_params["app"]
     found = environment.canvas_apps.get(app)
     if found is None or not found.has_document:
-        raise PlatformError(404, "BlobNotFound", "The specified blob does not exist.")
+        raise SimulatedPlatformError(404, "BlobNotFound", "The specified blob does not exist.")
     if "authorization" in request.headers:
-        raise PlatformError(403, "AuthenticationFailed", "A token and a signature were sent.")
+        raise SimulatedPlatformError(
+            403, "AuthenticationFailed", "A token and a signature were sent."
+        )
     if request.query_params.get("sig") != _signature(environment, found):
-        raise PlatformError(403, "AuthenticationFailed", "Signature did not match.")
+        raise SimulatedPlatformError(403, "AuthenticationFailed", "Signature did not match.")
     return Response(_document(found), media_type="application/octet-stream")
 
 
@@ -143,7 +149,7 @@ def _platform(request: Request) -> PowerPlatform:
     return tenant_of(request).part(PowerPlatform)
 
 
-def _environment(request: Request) -> Environment:
+def _environment(request: Request) -> SimulatedEnvironment:
     name = request.path_params["environment"]
     found = _platform(request).environments.get(name)
     if found is None:
@@ -151,9 +157,9 @@ def _environment(request: Request) -> Environment:
     return found
 
 
-def _no_environment(name: str) -> PlatformError:
+def _no_environment(name: str) -> SimulatedPlatformError:
     message = f"The environment '{name}' could not be found in the tenant."
-    return PlatformError(404, "EnvironmentNotFound", message)
+    return SimulatedPlatformError(404, "EnvironmentNotFound", message)
 
 
 def _person(request: Request, object_id: str) -> dict[str, Any]:
@@ -163,7 +169,7 @@ def _person(request: Request, object_id: str) -> dict[str, Any]:
 
 
 def _connection_body(
-    request: Request, environment: Environment, connection: Connection
+    request: Request, environment: SimulatedEnvironment, connection: SimulatedConnection
 ) -> dict[str, Any]:
     status: dict[str, Any] = {"status": "Connected"}
     if connection.error:
@@ -183,7 +189,9 @@ def _connection_body(
     }
 
 
-def _app_body(request: Request, environment: Environment, app: CanvasApp) -> dict[str, Any]:
+def _app_body(
+    request: Request, environment: SimulatedEnvironment, app: SimulatedCanvasApp
+) -> dict[str, Any]:
     address = (
         f"https://{DOCUMENT_HOST}/{environment.id}/{app.name}/document.msapp"
         f"?sv=2018-03-28&sr=b&sig={_signature(environment, app)}&sp=r"
@@ -209,11 +217,11 @@ def _app_body(request: Request, environment: Environment, app: CanvasApp) -> dic
     }
 
 
-def _signature(environment: Environment, app: CanvasApp) -> str:
+def _signature(environment: SimulatedEnvironment, app: SimulatedCanvasApp) -> str:
     return hmac.digest(environment.id.encode(), app.name.encode(), hashlib.sha256).hex()
 
 
-def _document(app: CanvasApp) -> bytes:
+def _document(app: SimulatedCanvasApp) -> bytes:
     """A `.msapp`: its names are written with backslashes, as the designer does."""
     connections = {
         f"reference-{number}": {

@@ -7,14 +7,14 @@ from typing import Any
 from starlette.requests import Request
 
 from local_cloud.tenant.core.clock import iso
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 
 _SIGNATURE = re.compile(rb"[?&;]sig=|%3Fsig%3D|%26sig%3D|u0026sig=", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ReceivedMessage:
     """One message to one receiver."""
 
     at: str
@@ -39,7 +39,7 @@ class Receivers:
     webhook_secret: str = ""
     #: The `sig` of the channel's webhook.
     channel_signature: str = ""
-    told: list[Told] = field(default_factory=list)
+    told: list[ReceivedMessage] = field(default_factory=list)
 
     def to_json(self) -> list[dict[str, Any]]:
         """All that arrived, the oldest first."""
@@ -58,15 +58,15 @@ def take(request: Request, receiver: str, content: dict[str, Any]) -> None:
     known = {(one.receiver, one.id) for one in receivers.told if not one.refusal}
     is_repeated = bool(content["id"]) and (receiver, content["id"]) in known
     at = iso(tenant.clock.now())
-    told = Told(at=at, receiver=receiver, is_repeated=is_repeated, **content)
+    told = ReceivedMessage(at=at, receiver=receiver, is_repeated=is_repeated, **content)
     receivers.told.append(told)
 
 
-def refusal(request: Request, receiver: str, status: int, why: str) -> PlatformError:
+def refusal(request: Request, receiver: str, status: int, why: str) -> SimulatedPlatformError:
     """The refusal of a message, which is kept too."""
     tenant = request.app.state.tenant
     receivers_of(request).told.append(
-        Told(
+        ReceivedMessage(
             at=iso(tenant.clock.now()),
             receiver=receiver,
             title="",
@@ -76,7 +76,7 @@ def refusal(request: Request, receiver: str, status: int, why: str) -> PlatformE
             refusal=f"{status} {why}",
         )
     )
-    return PlatformError(status, "BadRequest" if status == 400 else "Refused", why)
+    return SimulatedPlatformError(status, "BadRequest" if status == 400 else "Refused", why)
 
 
 async def content_of(request: Request, receiver: str, limit: int) -> bytes:

@@ -15,7 +15,7 @@ from local_cloud.tenant.azure.enterprise_policies import new_policy
 from local_cloud.tenant.azure.network import security_group
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.role_assignments import role_assignment
-from local_cloud.tenant.azure.service_tags import ServiceTag, read_service_tags
+from local_cloud.tenant.azure.service_tags import SimulatedServiceTag, read_service_tags
 from local_cloud.tenant.azure.site_runtime import put_configuration, resolve_references
 from local_cloud.tenant.azure.state import (
     SERVER_FARMS,
@@ -78,7 +78,7 @@ def _seed_service_tags(azure: Azure, description: JsonObject) -> None:
         azure.service_tags = read_service_tags(Path(path))
     for entry in description.get("serviceTags", ()):
         service, _, region = entry["name"].partition(".")
-        tag = ServiceTag(
+        tag = SimulatedServiceTag(
             name=entry["name"],
             change_number=str(entry.get("changeNumber", "1")),
             system_service=service,

@@ -9,9 +9,13 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse.access import IS_ADMINISTRATOR, MAY_IMPERSONATE
 from local_cloud.tenant.dataverse.rows import TABLES, create_row
 from local_cloud.tenant.dataverse.sharing import add_to_named_solution
-from local_cloud.tenant.entra.directory import Directory, Principal, PrincipalType
-from local_cloud.tenant.environments.environment import CanvasApp, Connection, Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState, Role, Run
+from local_cloud.tenant.entra.directory import Directory, PrincipalType, SimulatedPrincipal
+from local_cloud.tenant.environments.environment import (
+    SimulatedCanvasApp,
+    SimulatedConnection,
+    SimulatedEnvironment,
+)
+from local_cloud.tenant.environments.flow import Flow, Run, SimulatedFlowState, SimulatedRole
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.lifecycle import grant_connections, read_variables
 from local_cloud.tenant.flows.recurrence import first_due
@@ -27,10 +31,10 @@ _DEFAULT_PUBLISHER = {
 }
 
 
-def seed_environment(tenant: Tenant, description: Description) -> Environment:
+def seed_environment(tenant: Tenant, description: Description) -> SimulatedEnvironment:
     """Add an environment, and return it."""
     now = tenant.clock.now()
-    environment = Environment(
+    environment = SimulatedEnvironment(
         id=description["id"],
         display_name=str(description.get("displayName") or description["id"]),
         location=description.get("location", "europe"),
@@ -47,7 +51,7 @@ def seed_environment(tenant: Tenant, description: Description) -> Environment:
     _seed_members(tenant.part(Directory), environment, description)
     _seed_rows(tenant, environment, description)
     for connection in description.get("connections") or []:
-        environment.connections[connection["name"]] = Connection(
+        environment.connections[connection["name"]] = SimulatedConnection(
             name=connection["name"],
             api=connection["api"],
             owner=connection["owner"],
@@ -55,7 +59,7 @@ def seed_environment(tenant: Tenant, description: Description) -> Environment:
             error=connection.get("error", ""),
         )
     for app in description.get("canvasApps") or []:
-        environment.canvas_apps[app["name"]] = CanvasApp(
+        environment.canvas_apps[app["name"]] = SimulatedCanvasApp(
             name=app["name"],
             display_name=app.get("displayName", app["name"]),
             owner=app["owner"],
@@ -67,7 +71,9 @@ def seed_environment(tenant: Tenant, description: Description) -> Environment:
     return environment
 
 
-def _seed_members(directory: Directory, environment: Environment, description: Description) -> None:
+def _seed_members(
+    directory: Directory, environment: SimulatedEnvironment, description: Description
+) -> None:
     """Everybody of the directory is a member, but no group; `members` says who may do more."""
     rights = {member["id"]: member for member in description.get("members") or []}
     for principal in directory.principals.values():
@@ -77,7 +83,7 @@ def _seed_members(directory: Directory, environment: Environment, description: D
         environment.add_user(_user_row(principal, member))
 
 
-def _user_row(principal: Principal, member: Description) -> dict[str, Any]:
+def _user_row(principal: SimulatedPrincipal, member: Description) -> dict[str, Any]:
     return {
         "systemuserid": str(member.get("systemUserId") or uuid4()).lower(),
         "fullname": principal.name,
@@ -91,7 +97,7 @@ def _user_row(principal: Principal, member: Description) -> dict[str, Any]:
     }
 
 
-def _seed_rows(tenant: Tenant, environment: Environment, description: Description) -> None:
+def _seed_rows(tenant: Tenant, environment: SimulatedEnvironment, description: Description) -> None:
     organization = {"name": environment.display_name, **(description.get("organization") or {})}
     organization["organizationid"] = environment.org_id
     create_row(tenant, environment, TABLES["organizations"], organization)
@@ -111,7 +117,9 @@ def _seed_rows(tenant: Tenant, environment: Environment, description: Descriptio
         _seed_variable(tenant, environment, variable)
 
 
-def _seed_variable(tenant: Tenant, environment: Environment, variable: Description) -> None:
+def _seed_variable(
+    tenant: Tenant, environment: SimulatedEnvironment, variable: Description
+) -> None:
     definition = create_row(
         tenant,
         environment,
@@ -138,12 +146,12 @@ def _seed_variable(tenant: Tenant, environment: Environment, variable: Descripti
         )
 
 
-def seed_flow(tenant: Tenant, environment: Environment, description: Description) -> Flow:
+def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: Description) -> Flow:
     """Add a flow as if it had been there for long."""
     now = tenant.clock.now()
     created = now - timedelta(days=description.get("createdDaysAgo", 90))
     workflow_entity_id = str(description.get("workflowEntityId") or uuid4()).lower()
-    state = FlowState(description.get("state", FlowState.STARTED))
+    state = SimulatedFlowState(description.get("state", SimulatedFlowState.STARTED))
     flow = Flow(
         name=str(description.get("name") or workflow_entity_id).lower(),
         workflow_entity_id=workflow_entity_id,
@@ -160,9 +168,11 @@ def seed_flow(tenant: Tenant, environment: Environment, description: Description
         suspension_reason=description.get("suspensionReason", "None"),
         is_managed=description.get("isManaged", False),
         is_in_solution=description.get("inSolution", True),
-        roles={who: Role(role) for who, role in (description.get("coOwners") or {}).items()},
+        roles={
+            who: SimulatedRole(role) for who, role in (description.get("coOwners") or {}).items()
+        },
         url_form=description.get("urlForm", "environment"),
-        was_on=description.get("wasOn", state != FlowState.STOPPED),
+        was_on=description.get("wasOn", state != SimulatedFlowState.STOPPED),
         protected_since=created if description.get("isProtected") else None,
         is_held_back=description.get("heldBack", False),
         stamped_reference=description.get("stampedReference", ""),
@@ -170,7 +180,7 @@ def seed_flow(tenant: Tenant, environment: Environment, description: Description
     )
     tenant.part(PowerPlatform).add_flow(environment, flow)
     read_variables(environment, flow)
-    if state == FlowState.STARTED:
+    if state == SimulatedFlowState.STARTED:
         grant_connections(environment, flow)
         environment.subscribe(flow)
         flow.next_due = first_due(flow, now, is_new=False)

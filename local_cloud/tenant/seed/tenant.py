@@ -15,8 +15,8 @@ from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.profiles import PROFILES, Profile
 from local_cloud.tenant.core.requests import Budget
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.entra.directory import Directory, Principal, PrincipalType
-from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.entra.directory import Directory, PrincipalType, SimulatedPrincipal
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.environments.migration import start_migration
 from local_cloud.tenant.environments.power_platform import PowerPlatform
@@ -59,7 +59,7 @@ def _seed_directory(directory: Directory, description: Description) -> None:
     directory.tenant_id = description.get("tenantId", directory.tenant_id)
     for user in description.get("users") or []:
         directory.add(
-            Principal(
+            SimulatedPrincipal(
                 object_id=user["id"],
                 name=user.get("name", user["id"]),
                 upn=user.get("upn", ""),
@@ -69,7 +69,7 @@ def _seed_directory(directory: Directory, description: Description) -> None:
         )
     for group in description.get("groups") or []:
         directory.add(
-            Principal(
+            SimulatedPrincipal(
                 object_id=group["id"],
                 name=group.get("name", group["id"]),
                 type=PrincipalType.GROUP,
@@ -77,7 +77,7 @@ def _seed_directory(directory: Directory, description: Description) -> None:
         )
     for application in description.get("applications") or []:
         directory.add(
-            Principal(
+            SimulatedPrincipal(
                 object_id=application["id"],
                 name=application.get("name", application["clientId"]),
                 type=PrincipalType.SERVICE_PRINCIPAL,
@@ -103,7 +103,7 @@ class _Urls:
     """Fills the trigger URLs of all flows into texts."""
 
     def __init__(self, platform: PowerPlatform) -> None:
-        self._flows: dict[str, tuple[Environment, Flow]] = {}
+        self._flows: dict[str, tuple[SimulatedEnvironment, Flow]] = {}
         for environment in platform.environments.values():
             for flow in environment.order:
                 self._flows[flow.name] = (environment, flow)
@@ -124,7 +124,7 @@ class _Urls:
                 return url
 
 
-def _fill_in(environment: Environment, urls: _Urls) -> None:
+def _fill_in(environment: SimulatedEnvironment, urls: _Urls) -> None:
     for entity_set, column in (
         ("environmentvariabledefinitions", "defaultvalue"),
         ("environmentvariablevalues", "value"),
@@ -140,7 +140,7 @@ def _fill_in(environment: Environment, urls: _Urls) -> None:
         }
 
 
-def _link(tenant: Tenant, environment: Environment, system_id: str) -> None:
+def _link(tenant: Tenant, environment: SimulatedEnvironment, system_id: str) -> None:
     """Take an environment as linked for long: all that migrates has migrated."""
     policy = find_policy(tenant, system_id)
     if policy is None:

@@ -5,7 +5,7 @@ from typing import Self
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
 
-from local_cloud.tenant.core.events import QueueMessage
+from local_cloud.tenant.core.events import SimulatedQueueMessage
 
 
 class ServiceBusPublisher:
@@ -24,7 +24,7 @@ class ServiceBusPublisher:
             await sender.close()
         await self._client.close()
 
-    async def __call__(self, message: QueueMessage) -> None:
+    async def __call__(self, message: SimulatedQueueMessage) -> None:
         """Send a message to its queue."""
         sender = self._senders.get(message.queue)
         if sender is None:

@@ -10,8 +10,8 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
 from shared.adapters.archive.names import check_name
-from shared.adapters.http.policies import Circuits
-from shared.errors import NotFound, Unavailable
+from shared.adapters.http.policies import CircuitBreakerGate
+from shared.errors import NotFound, ServiceUnavailable
 from shared.ports import Archive
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def blob_container(account: str, credential: AsyncTokenCredential) -> "Container
 class BlobArchive(Archive):
     """`Archive` in a blob container, which is created with the infrastructure."""
 
-    def __init__(self, container: "ContainerClient", circuits: Circuits) -> None:
+    def __init__(self, container: "ContainerClient", circuits: CircuitBreakerGate) -> None:
         """Use `container`, which this object closes."""
         self._container = container
         self._circuits = circuits
@@ -51,7 +51,7 @@ class BlobArchive(Archive):
             except ResourceExistsError:
                 pass
             except AzureError as err:
-                raise Unavailable(f"the archive takes nothing now: {err.message}") from err
+                raise ServiceUnavailable(f"the archive takes nothing now: {err.message}") from err
         return f"{_CONTAINER}/{name}"
 
     async def get(self, name: str) -> bytes:
@@ -64,4 +64,4 @@ class BlobArchive(Archive):
             except ResourceNotFoundError as err:
                 raise NotFound(f"the archive holds nothing under {name}") from err
             except AzureError as err:
-                raise Unavailable(f"the archive gives nothing now: {err.message}") from err
+                raise ServiceUnavailable(f"the archive gives nothing now: {err.message}") from err

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from shared.adapters.archive.names import check_name
-from shared.errors import NotFound, Unreadable
+from shared.errors import InvalidInput, NotFound
 from shared.ports import Archive
 
 _VERSION = b"\x01"
@@ -38,7 +38,7 @@ class FolderArchive(Archive):
         return str(file)
 
     async def get(self, name: str) -> bytes:
-        """Return what was kept; raises `NotFound`, `Unreadable` if the key does not fit."""
+        """Return what was kept; raises `NotFound`, `InvalidInput` if the key does not fit."""
         return await asyncio.to_thread(self._read, self._file(name), name)
 
     def _file(self, name: str) -> Path:
@@ -73,10 +73,10 @@ class FolderArchive(Archive):
         version, nonce, text = sealed[:1], sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
         try:
             if version != _VERSION:
-                raise Unreadable(f"{name} was archived by a newer version")
+                raise InvalidInput(f"{name} was archived by a newer version")
             return self._cipher.decrypt(nonce, text, name.encode())
         except InvalidTag as err:
-            raise Unreadable(f"{name} does not open with this archive key") from err
+            raise InvalidInput(f"{name} does not open with this archive key") from err
 
 
 def _decode(key: str) -> bytes:

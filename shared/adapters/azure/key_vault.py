@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from shared.adapters.http.client import Call, HttpClient, Service, read_object
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
 from shared.adapters.http.wire import Wire
 
 if TYPE_CHECKING:
@@ -29,33 +29,35 @@ class VaultProperties(Wire):
     vault_uri: str
 
 
-class VaultEntity(Wire):
+class VaultListEntity(Wire):
     """A vault as Azure Resource Manager lists it."""
 
     properties: VaultProperties
 
 
-class VaultContents:
+class VaultClient:
     """Reads and writes what lies in vaults."""
 
-    def __init__(self, http: HttpClient, service: Service) -> None:
+    def __init__(self, http: HttpClient, service: HttpService) -> None:
         """Call as the application; `service` has `SCOPE`."""
         self._http = http
         self._service = service
 
     async def read(self, url: str) -> Mapping[str, object]:
         """Return one item by its URL; raises `NotFound`."""
-        call = Call(method="GET", url=url, params=_VERSION)
+        call = ServiceRequest(method="GET", url=url, params=_VERSION)
         return read_object(self._service, await self._http.send(self._service, call))
 
     async def put(self, url: str, body: Mapping[str, object]) -> None:
         """Write one item."""
-        call = Call(method="PUT", url=url, params=_VERSION, body=body)
+        call = ServiceRequest(method="PUT", url=url, params=_VERSION, body=body)
         await self._http.send(self._service, call)
 
     def items(self, url: str) -> AsyncIterator[object]:
         """Yield the items of a paged list."""
-        return self._http.items(self._service, Call(method="GET", url=url, params=_VERSION))
+        return self._http.items(
+            self._service, ServiceRequest(method="GET", url=url, params=_VERSION)
+        )
 
     @asynccontextmanager
     async def keys(self, vault_url: str) -> AsyncIterator["KeyClient"]:

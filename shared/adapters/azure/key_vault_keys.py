@@ -6,12 +6,12 @@ See platform.md#enterprise-policies, #vault-api.
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.adapters.azure.key_vault import VAULTS_VERSION, VaultContents, VaultProperties
+from shared.adapters.azure.key_vault import VAULTS_VERSION, VaultClient, VaultProperties
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import text_at
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
-from shared.errors import NotFound, Refused
+from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
+from shared.errors import NotFound, PlatformError
 from shared.ports import Keys
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class _Vault(VaultProperties):
     network_acls: _NetworkRules | None = None
 
 
-class VaultEntity(Wire):
+class VaultProtectionEntity(Wire):
     """A vault with its protection."""
 
     id: str
@@ -103,10 +103,10 @@ class KeyVersionEntity(Wire):
         """Return the last part of its id: what `name` holds is not documented."""
         return self.id.rpartition("/")[2]
 
-    def to_domain(self, name: str) -> Key:
+    def to_domain(self, name: str) -> KeyVersion:
         """Return what the product keeps of a version of the key that is called so."""
         key = self.properties
-        return Key(
+        return KeyVersion(
             name=name,
             version=self.version,
             key_type=key.kty,
@@ -195,7 +195,7 @@ class PolicyEntity(Wire):
 class VaultKeys(Keys):
     """`Keys` by Azure Resource Manager and Key Vault's own API."""
 
-    def __init__(self, contents: VaultContents, resources: ResourceManager) -> None:
+    def __init__(self, contents: VaultClient, resources: ResourceManager) -> None:
         """Look in the subscriptions that `resources` watches."""
         self._contents = contents
         self._resources = resources
@@ -213,9 +213,9 @@ class VaultKeys(Keys):
         """Return a vault by name or Azure resource id; raises `NotFound`."""
         if named.startswith("/"):
             answer = await self._resources.get(named, VAULTS_VERSION)
-            return read_wire(VaultEntity, answer).to_domain()
+            return read_wire(VaultProtectionEntity, answer).to_domain()
         async for item in self._resources.each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
-            vault = read_wire(VaultEntity, item).to_domain()
+            vault = read_wire(VaultProtectionEntity, item).to_domain()
             if vault.name == named.lower():
                 return vault
         message = f"There is no vault {named} in the watched subscriptions."
@@ -228,7 +228,7 @@ class VaultKeys(Keys):
         found = await self._resources.below(vault_id, collection, _ROLES_VERSION, where=condition)
         return [read_wire(AssignmentEntity, item).to_domain() for item in found]
 
-    async def key_versions(self, vault: KeyVault, name: str) -> list[Key]:
+    async def key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first.
 
         The vault is asked first. Where it refuses, because of its network rules or for want of a
@@ -236,11 +236,11 @@ class VaultKeys(Keys):
         """
         try:
             keys = await self._in_vault(vault.url, name)
-        except Refused:
+        except PlatformError:
             keys = await self._in_resource_manager(vault.id, name)
         return sorted(keys, key=lambda key: key.created or _NEVER, reverse=True)
 
-    async def _in_vault(self, vault_url: str, name: str) -> list[Key]:
+    async def _in_vault(self, vault_url: str, name: str) -> list[KeyVersion]:
         """Return the versions that the vault shows. Its list leaves out type and size."""
         async with self._contents.keys(vault_url) as client:
             listed = [one async for one in client.list_properties_of_key_versions(name)]
@@ -250,7 +250,7 @@ class VaultKeys(Keys):
                 keys.append(_key(await client.get_key(name, properties.version)))
         return keys
 
-    async def _in_resource_manager(self, vault_id: str, name: str) -> list[Key]:
+    async def _in_resource_manager(self, vault_id: str, name: str) -> list[KeyVersion]:
         """Return the versions that Azure Resource Manager shows; its list may leave out details."""
         place = f"{vault_id}/keys/{name}"
         listed = await self._resources.below(place, "versions", VAULTS_VERSION)
@@ -268,10 +268,10 @@ def _moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _key(found: "KeyVaultKey") -> Key:
+def _key(found: "KeyVaultKey") -> KeyVersion:
     properties = found.properties
     modulus = found.key.n  # type: ignore[attr-defined]  # JsonWebKey sets its members itself
-    return Key(
+    return KeyVersion(
         name=found.name,
         version=properties.version or "",
         # An enum where the SDK knows the type, plain text where it does not.

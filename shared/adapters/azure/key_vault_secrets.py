@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from shared.adapters.azure.key_vault import VAULTS_VERSION, VaultContents, VaultEntity
+from shared.adapters.azure.key_vault import VAULTS_VERSION, VaultClient, VaultListEntity
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.http.wire import Wire, read_wire
 from shared.ports import Secret, Secrets
@@ -37,7 +37,7 @@ class _SecretBundle(Wire):
 class VaultSecrets(Secrets):
     """`Secrets` by Key Vault's own API."""
 
-    def __init__(self, contents: VaultContents, resources: ResourceManager) -> None:
+    def __init__(self, contents: VaultClient, resources: ResourceManager) -> None:
         """Look in the vaults of the subscriptions that `resources` watches."""
         self._contents = contents
         self._resources = resources
@@ -45,10 +45,12 @@ class VaultSecrets(Secrets):
     async def vaults(self) -> AsyncIterator[str]:
         """Yield the URL of every watched vault."""
         async for vault in self._resources.each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
-            yield read_wire(VaultEntity, vault).properties.vault_uri.rstrip("/")
+            yield read_wire(VaultListEntity, vault).properties.vault_uri.rstrip("/")
 
     async def list(self, vault_url: str) -> AsyncIterator[str]:
-        """Yield the name of every enabled secret of a vault; raises `Refused` if it is closed."""
+        """Yield the name of every enabled secret of a vault; raises `PlatformError` if it is
+        closed.
+        """
         async for item in self._contents.items(f"{vault_url}/secrets"):
             secret = read_wire(_SecretItem, item)
             if secret.attributes.enabled and not secret.managed:

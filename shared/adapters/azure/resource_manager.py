@@ -4,9 +4,9 @@ import builtins
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
-from shared.adapters.http.client import Call, HttpClient, Service, read_object
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
 from shared.domain.definitions.json_values import as_mapping
-from shared.errors import NotFound, NotRegistered
+from shared.errors import NotFound, ProviderNotRegistered
 from shared.ports import ResourceReader, ResourceWriter
 
 BASE = "https://management.azure.com"
@@ -16,7 +16,9 @@ SCOPE = "https://management.azure.com/.default"
 class ResourceManager(ResourceReader, ResourceWriter):
     """Both ports over the watched subscriptions; other adapters use it too."""
 
-    def __init__(self, http: HttpClient, service: Service, subscriptions: Sequence[str]) -> None:
+    def __init__(
+        self, http: HttpClient, service: HttpService, subscriptions: Sequence[str]
+    ) -> None:
         """Read with the credential of `service`; `subscriptions` are ids."""
         self._http = http
         self._service = service
@@ -35,7 +37,7 @@ class ResourceManager(ResourceReader, ResourceWriter):
             try:
                 async for item in self._items(path, api_version):
                     yield item
-            except NotRegistered:
+            except ProviderNotRegistered:
                 continue  # a provider that nobody uses there
 
     async def get(
@@ -81,7 +83,7 @@ class ResourceManager(ResourceReader, ResourceWriter):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Make a call that writes; what it answers is read back, or nothing."""
-        call = Call(
+        call = ServiceRequest(
             method=method,
             url=BASE + path,
             params={"api-version": api_version},
@@ -94,7 +96,7 @@ class ResourceManager(ResourceReader, ResourceWriter):
         self, path: str, api_version: str, where: str = ""
     ) -> AsyncIterator[Mapping[str, object]]:
         params = {"api-version": api_version} | ({"$filter": where} if where else {})
-        call = Call(method="GET", url=BASE + path, params=params)
+        call = ServiceRequest(method="GET", url=BASE + path, params=params)
         async for item in self._http.items(self._service, call):
             yield as_mapping(item)
 
@@ -102,7 +104,7 @@ class ResourceManager(ResourceReader, ResourceWriter):
         self, method: str, path: str, api_version: str, *, body: object = None
     ) -> Mapping[str, object]:
         """Make a call on a resource's path. A POST is one that only reads (`…/list`)."""
-        call = Call(
+        call = ServiceRequest(
             method=method,
             url=BASE + path,
             params={"api-version": api_version},

@@ -8,9 +8,15 @@ import json
 from pathlib import Path
 
 from shared.adapters.azure.resource_manager import BASE
-from shared.adapters.http.client import Call, HttpClient, Service, check_next, read_object
+from shared.adapters.http.client import (
+    HttpClient,
+    HttpService,
+    ServiceRequest,
+    check_next,
+    read_object,
+)
 from shared.domain.network.service_tags import ServiceTagList, read_service_tags
-from shared.errors import Blocked, Unavailable
+from shared.errors import JobBlocked, ServiceUnavailable
 from shared.ports import ServiceTags
 from shared.reason import Reason
 
@@ -22,7 +28,7 @@ _LOCATION = "westeurope"
 class DiscoveredServiceTags(ServiceTags):
     """`ServiceTags` by the discovery API of one subscription."""
 
-    def __init__(self, http: HttpClient, service: Service, subscription: str) -> None:
+    def __init__(self, http: HttpClient, service: HttpService, subscription: str) -> None:
         """Ask in `subscription`, any that the app may read."""
         self._http = http
         self._service = service
@@ -31,7 +37,7 @@ class DiscoveredServiceTags(ServiceTags):
     async def published(self) -> ServiceTagList:
         """Return the list as it is now: the first page tells its number, all tell its tags."""
         path = f"/subscriptions/{self._subscription}/providers/Microsoft.Network/locations"
-        call = Call(
+        call = ServiceRequest(
             method="GET",
             url=f"{BASE}{path}/{_LOCATION}/serviceTags",
             params={"api-version": _VERSION},
@@ -42,14 +48,16 @@ class DiscoveredServiceTags(ServiceTags):
         following = first.get("nextLink")
         if isinstance(following, str) and following:
             check_next(self._service, call.url, following)
-            rest = Call(method="GET", url=following)
+            rest = ServiceRequest(method="GET", url=following)
             entries += [
                 item async for item in self._http.items(self._service, rest, member="values")
             ]
         try:
             return read_service_tags({**first, "values": entries})
         except ValueError as err:
-            raise Unavailable(f"{self._service.name}: the list of service tags: {err}") from None
+            raise ServiceUnavailable(
+                f"{self._service.name}: the list of service tags: {err}"
+            ) from None
 
 
 class DownloadedServiceTags(ServiceTags):
@@ -60,13 +68,13 @@ class DownloadedServiceTags(ServiceTags):
         self._path = path
 
     async def published(self) -> ServiceTagList:
-        """Return the list as the file has it now; raises `Blocked` if nobody can read it."""
+        """Return the list as the file has it now; raises `JobBlocked` if nobody can read it."""
         try:
             data = await asyncio.to_thread(self._path.read_bytes)
             return read_service_tags(json.loads(data))
         except (OSError, ValueError, RecursionError) as err:
             why = err.strerror if isinstance(err, OSError) else err
-            raise Blocked(
+            raise JobBlocked(
                 f"The list of service tags in {self._path} cannot be read: {why}.",
                 code=Reason.SERVICE_TAGS,
             ) from err

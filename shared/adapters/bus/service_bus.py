@@ -23,8 +23,8 @@ from azure.servicebus.exceptions import (
     ServiceBusServerBusyError,
 )
 
-from shared.errors import NotFound, Refused, Throttled, Unavailable
-from shared.ports import Messages, OutgoingMessage
+from shared.errors import NotFound, PlatformError, ServiceUnavailable, ThrottledError
+from shared.ports import MessageSender, QueueMessage
 
 _TIMEOUT = 15.0  # seconds for one send, with the SDK's own tries
 _MOST_COUNTED = 1000
@@ -43,8 +43,8 @@ def client_by_connection_string(connection: str) -> ServiceBusClient:
     return ServiceBusClient.from_connection_string(connection, retry_total=1)
 
 
-class ServiceBusMessages(Messages):
-    """`Messages` over the AMQP protocol."""
+class ServiceBusMessages(MessageSender):
+    """`MessageSender` over the AMQP protocol."""
 
     def __init__(self, client: ServiceBusClient) -> None:
         """Use `client`, which this object closes."""
@@ -59,7 +59,7 @@ class ServiceBusMessages(Messages):
         self._senders.clear()
         await self._client.close()
 
-    async def send(self, *messages: OutgoingMessage) -> None:
+    async def send(self, *messages: QueueMessage) -> None:
         """Send all messages, in as few transfers as they fit in; see the port."""
         by_queue = sorted(messages, key=lambda message: message.queue)
         for queue, group in groupby(by_queue, key=lambda message: message.queue):
@@ -117,7 +117,7 @@ async def _send(sender: ServiceBusSender, messages: Sequence[ServiceBusMessage])
     await sender.send_messages(batch, timeout=_TIMEOUT)
 
 
-def _wire(message: OutgoingMessage) -> ServiceBusMessage:
+def _wire(message: QueueMessage) -> ServiceBusMessage:
     properties: dict[str | bytes, int | float | bytes | bool | str | UUID] = {}
     properties.update(message.properties.items())
     return ServiceBusMessage(
@@ -135,12 +135,12 @@ async def _translated(queue: str) -> AsyncIterator[None]:
     try:
         yield
     except (ServiceBusServerBusyError, ServiceBusQuotaExceededError) as err:
-        raise Throttled(f"queue {queue}: {err.message}", retry_after=_BUSY) from err
+        raise ThrottledError(f"queue {queue}: {err.message}", retry_after=_BUSY) from err
     except MessagingEntityNotFoundError as err:
         raise NotFound(f"there is no queue {queue}") from err
     except MessageSizeExceededError as err:
-        raise Refused(
+        raise PlatformError(
             f"a message for queue {queue} is too large", code="MessageSizeExceeded", status=413
         ) from err
     except AzureError as err:  # token and connection errors: the SDK has tried again already
-        raise Unavailable(f"queue {queue} cannot be reached: {err.message}") from err
+        raise ServiceUnavailable(f"queue {queue} cannot be reached: {err.message}") from err

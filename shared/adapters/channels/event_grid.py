@@ -5,7 +5,7 @@ Logic Apps, functions, webhooks and queues subscribe to it. The topic takes Clou
 """
 
 from shared.adapters.channels.event import LONGEST_ANSWER, cloud_event
-from shared.adapters.http.client import Call, HttpClient, Service
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
 from shared.domain.plans.notification import Notification
 
 SCOPE = "https://eventgrid.azure.net/.default"
@@ -19,7 +19,7 @@ class EventGridTopic:
 
     name = "event_grid"
 
-    def __init__(self, http: HttpClient, service: Service, endpoint: str) -> None:
+    def __init__(self, http: HttpClient, service: HttpService, endpoint: str) -> None:
         """`endpoint`: the topic's, `https://NAME.REGION-1.eventgrid.azure.net/api/events`."""
         self._http, self._service, self._endpoint = http, service, endpoint
 
@@ -27,7 +27,7 @@ class EventGridTopic:
         """Publish it as one CloudEvent."""
         await self._http.send(
             self._service,
-            Call(
+            ServiceRequest(
                 method="POST",
                 url=self._endpoint,
                 params={"api-version": _VERSION},

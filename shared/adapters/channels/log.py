@@ -6,7 +6,7 @@ from shared.log_fields import product_log
 log = product_log(__name__)
 
 
-class LogChannel:
+class LogNotificationChannel:
     """The log; it takes everything."""
 
     name = "log"

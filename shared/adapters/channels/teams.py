@@ -7,9 +7,9 @@ applied to its environment leaves it on Microsoft's key as any other (docs/notif
 from typing import Any
 
 from shared.adapters.channels.event import LONGEST_ANSWER
-from shared.adapters.http.client import Call, HttpClient, Service
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
 from shared.domain.plans.notification import Notification
-from shared.domain.plans.pending_actions import Cause
+from shared.domain.plans.pending_actions import PendingActionKind
 
 _CARD = "application/vnd.microsoft.card.adaptive"
 _SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
@@ -20,7 +20,7 @@ class TeamsWorkflow:
 
     name = "teams"
 
-    def __init__(self, http: HttpClient, service: Service, url: str) -> None:
+    def __init__(self, http: HttpClient, service: HttpService, url: str) -> None:
         """`url` holds a signature."""
         self._http, self._service, self._url = http, service, url
 
@@ -28,7 +28,9 @@ class TeamsWorkflow:
         """Post its card."""
         attachment = {"contentType": _CARD, "contentUrl": None, "content": card(notification)}
         body = {"type": "message", "attachments": [attachment]}
-        call = Call(method="POST", url=self._url, body=body, longest_answer=LONGEST_ANSWER)
+        call = ServiceRequest(
+            method="POST", url=self._url, body=body, longest_answer=LONGEST_ANSWER
+        )
         await self._http.send(self._service, call)
 
 
@@ -48,7 +50,7 @@ def card(notification: Notification) -> dict[str, Any]:
         "Command": waiting.command,
         "Correlation": notification.correlation,
     }
-    colour = "Good" if waiting.cause is Cause.FINISHED else "Attention"
+    colour = "Good" if waiting.cause is PendingActionKind.FINISHED else "Attention"
     content: dict[str, Any] = {
         "$schema": _SCHEMA,
         "type": "AdaptiveCard",

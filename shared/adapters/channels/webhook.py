@@ -9,7 +9,7 @@ import hmac
 import json
 
 from shared.adapters.channels.event import LONGEST_ANSWER, cloud_event
-from shared.adapters.http.client import Call, HttpClient, Service
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
 from shared.domain.plans.notification import Notification
 
 
@@ -18,7 +18,7 @@ class SignedWebhook:
 
     name = "webhook"
 
-    def __init__(self, http: HttpClient, service: Service, url: str, key: bytes) -> None:
+    def __init__(self, http: HttpClient, service: HttpService, url: str, key: bytes) -> None:
         """`key` signs."""
         self._http, self._service, self._url, self._key = http, service, url, key
 
@@ -34,7 +34,7 @@ class SignedWebhook:
             "webhook-timestamp": timestamp,
             "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
         }
-        call = Call(
+        call = ServiceRequest(
             method="POST",
             url=self._url,
             headers=headers,

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from azure.core.utils import CaseInsensitiveDict
 
-from shared.adapters.http.client import Call
+from shared.adapters.http.client import ServiceRequest
 
 _END = "\r\n"
 _MULTIPART = re.compile(r'multipart/.*boundary="?(?P<boundary>[^";,\s]+)"?', re.IGNORECASE)
@@ -20,7 +20,7 @@ _AS_IT_IS = frozenset({"7bit", "8bit", "binary"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class BatchResponsePart:
     """The answer to one read."""
 
     status: int
@@ -28,11 +28,11 @@ class Part:
     body: bytes = field(repr=False)
 
 
-def batch_call(url: str, reads: Sequence[Call]) -> Call:
+def batch_call(url: str, reads: Sequence[ServiceRequest]) -> ServiceRequest:
     """Return one call, to `…/$batch`, for all these reads; their addresses are absolute."""
     boundary = f"batch_{uuid4()}"
     lines = [line for read in reads for line in _written(boundary, read)]
-    return Call(
+    return ServiceRequest(
         method="POST",
         url=url,
         headers={
@@ -44,7 +44,7 @@ def batch_call(url: str, reads: Sequence[Call]) -> Call:
     )
 
 
-def parts_of(content_type: str, body: bytes) -> list[Part]:
+def parts_of(content_type: str, body: bytes) -> list[BatchResponsePart]:
     """Return the answers of a batch; raises `ValueError` for what is none."""
     named = _MULTIPART.match(content_type)
     if named is None:
@@ -56,7 +56,7 @@ def parts_of(content_type: str, body: bytes) -> list[Part]:
     return [_read(part) for part in parts]
 
 
-def _written(boundary: str, read: Call) -> list[str]:
+def _written(boundary: str, read: ServiceRequest) -> list[str]:
     url = urlsplit(read.url)
     query = f"?{urlencode(read.params, quote_via=quote)}" if read.params else ""
     return [
@@ -72,7 +72,7 @@ def _written(boundary: str, read: Call) -> list[str]:
     ]
 
 
-def _read(part: bytes) -> Part:
+def _read(part: bytes) -> BatchResponsePart:
     about, _, message = part.partition(b"\r\n\r\n")
     encoding = _fields(about).get("Content-Transfer-Encoding", "binary")
     if encoding.lower() not in _AS_IT_IS:
@@ -80,7 +80,7 @@ def _read(part: bytes) -> Part:
     head, _, body = message.partition(b"\r\n\r\n")
     line, _, fields = head.partition(b"\r\n")
     _, status, *_ = line.split(b" ")
-    return Part(status=int(status), headers=_fields(fields), body=body)
+    return BatchResponsePart(status=int(status), headers=_fields(fields), body=body)
 
 
 def _fields(lines: bytes) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pydantic import Field
 
 from shared.adapters.dataverse.web_api import Dataverse
-from shared.adapters.http.client import Call
+from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.connection_reference import (
     ConnectionReference,
@@ -73,7 +73,7 @@ class DataverseConnectionReferences(ConnectionReferences):
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
         """Return one; raises `NotFound`."""
-        call = Call(method="GET", url=_row(reference_id), params={"$select": _COLUMNS})
+        call = ServiceRequest(method="GET", url=_row(reference_id), params={"$select": _COLUMNS})
         return read_wire(_Reference, await self._dataverse.read(environment, call)).to_domain()
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
@@ -91,7 +91,7 @@ class DataverseConnectionReferences(ConnectionReferences):
             caller = "CallerObjectId" if draft.owner_is_entra_id else "MSCRMCallerID"
             headers[caller] = draft.owner_id
         row = _row(draft.reference_id)
-        call = Call(method="PATCH", url=row, headers=headers, body=body)
+        call = ServiceRequest(method="PATCH", url=row, headers=headers, body=body)
         await self._dataverse.send(environment, call)
 
 

@@ -6,7 +6,7 @@ See platform.md#environment-variables.
 from pydantic import AwareDatetime, Field
 
 from shared.adapters.dataverse.web_api import Dataverse
-from shared.adapters.http.client import Call
+from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
 from shared.errors import Conflict
@@ -75,7 +75,7 @@ class DataverseEnvironmentVariables(EnvironmentVariables):
     ) -> None:
         if not etag:
             raise Conflict("The variable was not read before it is written")
-        call = Call(method="PATCH", url=row, headers={"If-Match": etag}, body=body)
+        call = ServiceRequest(method="PATCH", url=row, headers={"If-Match": etag}, body=body)
         await self._dataverse.send(environment, call)
 
 

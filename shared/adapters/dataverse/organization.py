@@ -13,7 +13,7 @@ from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import as_mapping, text_at
 from shared.domain.environment import Environment
-from shared.errors import Unavailable
+from shared.errors import ServiceUnavailable
 from shared.ports import Organization
 
 
@@ -42,13 +42,15 @@ class DataverseOrganization(Organization):
         self._dataverse = dataverse
 
     async def creates_flows_in_solutions(self, environment: Environment) -> bool:
-        """Say whether new flows are made in a solution; raises `Unavailable` if it is not told."""
+        """Say whether new flows are made in a solution; raises `ServiceUnavailable` if it is not
+        told.
+        """
         select = {"$select": "organizationid,enableflowsinsolutionbydefault"}
         async for row in self._dataverse.rows(environment, "organizations", select):
             setting = read_wire(_Organization, row).flows_in_solution
             if setting is not None:
                 return setting
-        raise Unavailable("Dataverse does not tell enableflowsinsolutionbydefault")
+        raise ServiceUnavailable("Dataverse does not tell enableflowsinsolutionbydefault")
 
     async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
         """Return names of users and teams by their ids; others are left out."""

@@ -6,12 +6,12 @@ from itertools import batched
 from pydantic import Field
 
 from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
-from shared.adapters.http.client import Call
+from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
-from shared.domain.sharing import TEAMS, USERS, Principal, User
+from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, DataverseUser
 from shared.errors import NotFound
-from shared.ports import Principals
+from shared.ports import PrincipalDirectory
 
 _ENTRA_ID = "azureactivedirectoryobjectid"
 _USER_COLUMNS = f"systemuserid,{_ENTRA_ID},fullname,isdisabled"
@@ -24,9 +24,9 @@ class _User(Wire):
     name: str | None = Field(None, alias="fullname")
     is_disabled: bool = Field(False, alias="isdisabled")
 
-    def to_domain(self) -> User:
-        return User(
-            principal=Principal(table=USERS, id=self.id.lower()),
+    def to_domain(self) -> DataverseUser:
+        return DataverseUser(
+            principal=DataversePrincipal(table=USERS, id=self.id.lower()),
             name=self.name or self.id,
             is_disabled=self.is_disabled,
         )
@@ -51,16 +51,18 @@ class _Privileges(Wire):
     privileges: tuple[_Privilege, ...] = Field((), alias="RolePrivileges")
 
 
-class DataversePrincipals(Principals):
-    """`Principals` by Dataverse's Web API."""
+class DataversePrincipalDirectory(PrincipalDirectory):
+    """`PrincipalDirectory` by Dataverse's Web API."""
 
     def __init__(self, dataverse: Dataverse) -> None:
         """Call through `dataverse`."""
         self._dataverse = dataverse
 
-    async def users(self, environment: Environment, entra_ids: Sequence[str]) -> dict[str, User]:
+    async def users(
+        self, environment: Environment, entra_ids: Sequence[str]
+    ) -> dict[str, DataverseUser]:
         """Return users by Entra object id, in lower case; who has no row is left out."""
-        found: dict[str, User] = {}
+        found: dict[str, DataverseUser] = {}
         async for row in self._rows(environment, "systemusers", _USER_COLUMNS, entra_ids):
             user = read_wire(_User, row)
             found[(user.entra_id or "").lower()] = user.to_domain()
@@ -68,7 +70,7 @@ class DataversePrincipals(Principals):
 
     async def teams(
         self, environment: Environment, entra_ids: Sequence[str]
-    ) -> dict[str, Principal]:
+    ) -> dict[str, DataversePrincipal]:
         """Return the teams of Entra groups by object id, in lower case.
 
         One group may have a team for its owners and one for its guests beside that of its members:
@@ -80,30 +82,34 @@ class DataversePrincipals(Principals):
         ]
         widest_last = sorted(teams, key=lambda team: team.membership or 0, reverse=True)
         return {
-            team.entra_id.lower(): Principal(table=TEAMS, id=team.id.lower())
+            team.entra_id.lower(): DataversePrincipal(table=TEAMS, id=team.id.lower())
             for team in widest_last
         }
 
-    async def user(self, environment: Environment, user_id: str) -> User | None:
+    async def user(self, environment: Environment, user_id: str) -> DataverseUser | None:
         """Return a user by `systemuserid`; None: there is none, as for a team's id."""
-        call = Call(method="GET", url=f"systemusers({user_id})", params={"$select": _USER_COLUMNS})
+        call = ServiceRequest(
+            method="GET", url=f"systemusers({user_id})", params={"$select": _USER_COLUMNS}
+        )
         try:
             document = await self._dataverse.read(environment, call)
         except NotFound:
             return None
         return read_wire(_User, document).to_domain()
 
-    async def application(self, environment: Environment) -> Principal:
+    async def application(self, environment: Environment) -> DataversePrincipal:
         """Return the application user that the app acts as."""
-        document = await self._dataverse.read(environment, Call(method="GET", url="WhoAmI"))
-        return Principal(table=USERS, id=read_wire(_WhoAmI, document).user_id.lower())
+        document = await self._dataverse.read(
+            environment, ServiceRequest(method="GET", url="WhoAmI")
+        )
+        return DataversePrincipal(table=USERS, id=read_wire(_WhoAmI, document).user_id.lower())
 
     async def privilege(self, environment: Environment, user_id: str, name: str) -> frozenset[str]:
         """Return how far a user's privilege reaches, by roles of its own and of its teams."""
         function = (
             f"Microsoft.Dynamics.CRM.RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='{name}')"
         )
-        call = Call(method="GET", url=f"systemusers({user_id})/{function}")
+        call = ServiceRequest(method="GET", url=f"systemusers({user_id})/{function}")
         found = read_wire(_Privileges, await self._dataverse.read(environment, call))
         return frozenset(one.depth for one in found.privileges)
 

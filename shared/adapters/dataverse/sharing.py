@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from shared.adapters.dataverse.web_api import Dataverse
-from shared.adapters.http.client import Call
+from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
-from shared.domain.sharing import Principal, Share
-from shared.errors import ProductError
+from shared.domain.sharing import DataversePrincipal, Share
+from shared.errors import CmkflowError
 from shared.ports import FlowSharing
 
 _TYPE = "Microsoft.Dynamics.CRM."
@@ -33,7 +33,7 @@ class _Access(Wire):
     def to_domain(self) -> Share:
         names = {name.strip() for name in self.mask.split(",")}
         return Share(
-            principal=Principal(
+            principal=DataversePrincipal(
                 table=self.principal.type.rpartition(".")[2], id=self.principal.id.lower()
             ),
             rights=frozenset(names - {"", _NO_RIGHTS}),
@@ -57,12 +57,12 @@ class DataverseSharing(FlowSharing):
 
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
-    ) -> dict[str, Sequence[Share] | ProductError]:
+    ) -> dict[str, Sequence[Share] | CmkflowError]:
         """Return every share of each flow, by its id, or why it is not told; many in a call."""
         calls = [_read(workflow_id) for workflow_id in workflow_ids]
         answers = await self._dataverse.read_each(environment, calls)
         return {
-            workflow_id: answer if isinstance(answer, ProductError) else _shares(answer)
+            workflow_id: answer if isinstance(answer, CmkflowError) else _shares(answer)
             for workflow_id, answer in zip(workflow_ids, answers, strict=True)
         }
 
@@ -75,11 +75,13 @@ class DataverseSharing(FlowSharing):
         await self._change(environment, "ModifyAccess", workflow_id, share)
 
     async def revoke(
-        self, environment: Environment, workflow_id: str, principal: Principal
+        self, environment: Environment, workflow_id: str, principal: DataversePrincipal
     ) -> None:
         """Take all rights of a share away; does nothing if there is none."""
         body = {"Target": _target(workflow_id), "Revokee": _named(principal)}
-        await self._dataverse.send(environment, Call(method="POST", url="RevokeAccess", body=body))
+        await self._dataverse.send(
+            environment, ServiceRequest(method="POST", url="RevokeAccess", body=body)
+        )
 
     async def _change(
         self, environment: Environment, action: str, workflow_id: str, share: Share
@@ -91,19 +93,21 @@ class DataverseSharing(FlowSharing):
                 "AccessMask": ",".join(sorted(share.rights)),
             },
         }
-        await self._dataverse.send(environment, Call(method="POST", url=action, body=body))
+        await self._dataverse.send(
+            environment, ServiceRequest(method="POST", url=action, body=body)
+        )
 
 
 def _target(workflow_id: str) -> dict[str, str]:
     return {"@odata.type": f"{_TYPE}workflow", "workflowid": workflow_id}
 
 
-def _named(principal: Principal) -> dict[str, str]:
+def _named(principal: DataversePrincipal) -> dict[str, str]:
     return {"@odata.type": _TYPE + principal.table, "ownerid": principal.id}
 
 
-def _read(workflow_id: str) -> Call:
-    return Call(
+def _read(workflow_id: str) -> ServiceRequest:
+    return ServiceRequest(
         method="GET",
         url="RetrieveSharedPrincipalsAndAccess(Target=@t)",
         params={"@t": f"{{'@odata.id':'workflows({workflow_id})'}}"},

@@ -6,7 +6,7 @@ from itertools import batched
 from pydantic import Field
 
 from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
-from shared.adapters.http.client import Call
+from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
 from shared.domain.solution import Solution
@@ -83,5 +83,5 @@ class DataverseSolutions(Solutions):
             "AddRequiredComponents": False,
         }
         await self._dataverse.send(
-            environment, Call(method="POST", url="AddSolutionComponent", body=body)
+            environment, ServiceRequest(method="POST", url="AddSolutionComponent", body=body)
         )

@@ -7,21 +7,21 @@ from itertools import batched
 
 from azure.core.credentials_async import AsyncTokenCredential
 
-from shared.adapters.dataverse.batch import Part, batch_call, parts_of
+from shared.adapters.dataverse.batch import BatchResponsePart, batch_call, parts_of
 from shared.adapters.http.client import (
-    Answer,
-    Call,
     HttpClient,
-    Service,
+    HttpService,
+    ServiceRequest,
+    ServiceResponse,
     check_next,
     page_of,
     read_object,
 )
-from shared.adapters.http.errors import FailedAnswer
-from shared.adapters.http.policies import Budget
+from shared.adapters.http.errors import FailedResponse
+from shared.adapters.http.policies import RequestLimiter
 from shared.concurrency import at_once
 from shared.domain.environment import Environment
-from shared.errors import ProductError, Refused, Unavailable
+from shared.errors import CmkflowError, PlatformError, ServiceUnavailable
 
 _PATH = "/api/data/v9.2/"
 #: Rows a page holds at most: ten thousand definitions in twenty calls.
@@ -40,7 +40,7 @@ _TURNS = 3
 _HEADERS = {"OData-Version": "4.0", "OData-MaxVersion": "4.0"}
 
 #: What becomes of one read among several: a JSON object, or a refusal of its own.
-type _Read = Mapping[str, object] | ProductError
+type _Read = Mapping[str, object] | CmkflowError
 
 
 class Dataverse:
@@ -50,40 +50,42 @@ class Dataverse:
         self,
         http: HttpClient,
         credential: AsyncTokenCredential,
-        budget: Callable[[str], Budget] | None = None,
+        budget: Callable[[str], RequestLimiter] | None = None,
     ) -> None:
         """`budget` gives each Dataverse, by its URL, its own budget: limits are per environment."""
         self._http = http
         self._credential = credential
         self._budget = budget
-        self._services: dict[str, Service] = {}
+        self._services: dict[str, HttpService] = {}
         #: By URL of the Dataverse: the reads that are asked for at this moment, and their answers.
-        self._asked: dict[str, tuple[list[Call], asyncio.Task[list[_Read]]]] = {}
+        self._asked: dict[str, tuple[list[ServiceRequest], asyncio.Task[list[_Read]]]] = {}
 
-    async def send(self, environment: Environment, call: Call) -> Answer:
+    async def send(self, environment: Environment, call: ServiceRequest) -> ServiceResponse:
         """Make a call; its `url` is relative to the Web API, such as `workflows(…)`."""
         service = self._service(environment)
         return await self._http.send(service, self._absolute(environment, call))
 
-    async def read(self, environment: Environment, call: Call) -> Mapping[str, object]:
+    async def read(self, environment: Environment, call: ServiceRequest) -> Mapping[str, object]:
         """Make a call and return the JSON object that it answers.
 
         Reads that are asked for at once are one call, a batch.
         """
         url = _url(environment)
         if url not in self._asked:
-            calls: list[Call] = []
+            calls: list[ServiceRequest] = []
             self._asked[url] = calls, asyncio.create_task(self._answers(environment, calls))
         calls, answers = self._asked[url]
         calls.append(call)
         number = len(calls) - 1
         # Who else has asked gets its answer, whatever becomes of this one.
         answer = (await asyncio.shield(answers))[number]
-        if isinstance(answer, ProductError):
+        if isinstance(answer, CmkflowError):
             raise answer
         return answer
 
-    async def _answers(self, environment: Environment, calls: Sequence[Call]) -> list[_Read]:
+    async def _answers(
+        self, environment: Environment, calls: Sequence[ServiceRequest]
+    ) -> list[_Read]:
         """Make the reads that are asked for within a few turns of the loop."""
         for _ in range(_TURNS):
             await asyncio.sleep(0)
@@ -97,16 +99,18 @@ class Dataverse:
         call = self._absolute(environment, _list_of(table, params))
         return self._http.items(self._service(environment), call, link=_LINK)
 
-    async def read_each(self, environment: Environment, calls: Sequence[Call]) -> list[_Read]:
+    async def read_each(
+        self, environment: Environment, calls: Sequence[ServiceRequest]
+    ) -> list[_Read]:
         """Make these reads, many in one call; each has its JSON object or its own refusal."""
         size = min(_IN_A_BATCH, max(_FEW, -(-len(calls) // _AT_A_TIME)))
         gate = asyncio.Semaphore(_AT_A_TIME)
 
-        async def read(some: Sequence[Call]) -> list[_Read]:
+        async def read(some: Sequence[ServiceRequest]) -> list[_Read]:
             async with gate:
                 try:
                     return await self._batch(environment, some)
-                except ProductError as err:
+                except CmkflowError as err:
                     return [err] * len(some)
 
         async with asyncio.TaskGroup() as group:
@@ -129,17 +133,17 @@ class Dataverse:
 
     async def rows_each(
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
-    ) -> list[list[object] | ProductError]:
+    ) -> list[list[object] | CmkflowError]:
         """Return the rows of each query, or its own refusal; many queries in one call."""
         calls = [_list_of(table, query) for query in queries]
         answers = await self.read_each(environment, calls)
-        found: list[list[object] | ProductError] = []
+        found: list[list[object] | CmkflowError] = []
         for query, answer in zip(queries, answers, strict=True):
             try:
-                if isinstance(answer, ProductError):
+                if isinstance(answer, CmkflowError):
                     raise answer
                 found.append(await self._with_next_pages(environment, table, query, answer))
-            except ProductError as err:
+            except CmkflowError as err:
                 found.append(err)
         return found
 
@@ -156,7 +160,9 @@ class Dataverse:
             rows = [*rows, *items]
         return rows
 
-    async def _batch(self, environment: Environment, calls: Sequence[Call]) -> list[_Read]:
+    async def _batch(
+        self, environment: Environment, calls: Sequence[ServiceRequest]
+    ) -> list[_Read]:
         service = self._service(environment)
         if len(calls) == 1:
             return [read_object(service, await self.send(environment, calls[0]))]
@@ -165,14 +171,14 @@ class Dataverse:
         try:
             parts = parts_of(answer.headers.get("Content-Type", ""), answer.body)
         except ValueError as err:
-            raise Unavailable(f"{service.name}: the answer is no batch: {err}") from None
+            raise ServiceUnavailable(f"{service.name}: the answer is no batch: {err}") from None
         if len(parts) != len(reads):
-            raise Unavailable(f"{service.name}: {len(parts)} answers to {len(reads)} reads")
+            raise ServiceUnavailable(f"{service.name}: {len(parts)} answers to {len(reads)} reads")
         return [await self._read_part(service, part) for part in parts]
 
-    async def _read_part(self, service: Service, part: Part) -> _Read:
+    async def _read_part(self, service: HttpService, part: BatchResponsePart) -> _Read:
         if part.status >= 400:
-            failed = FailedAnswer(
+            failed = FailedResponse(
                 service=service.name,
                 method="GET",
                 is_create=False,
@@ -182,9 +188,9 @@ class Dataverse:
             )
             return await self._http.refusal(service, failed)
         try:
-            answer = Answer(status=part.status, headers=part.headers, body=part.body)
+            answer = ServiceResponse(status=part.status, headers=part.headers, body=part.body)
             return read_object(service, answer)
-        except ProductError as err:
+        except CmkflowError as err:
             return err
 
     async def page(
@@ -204,14 +210,14 @@ class Dataverse:
             call = replace(call, url=cursor, params={})
         return await self._http.page(service, call, link=_LINK)
 
-    def _absolute(self, environment: Environment, call: Call) -> Call:
+    def _absolute(self, environment: Environment, call: ServiceRequest) -> ServiceRequest:
         url = f"{_url(environment)}{_PATH}{call.url}"
         return replace(call, url=url, headers={**_HEADERS, **call.headers})
 
-    def _service(self, environment: Environment) -> Service:
+    def _service(self, environment: Environment) -> HttpService:
         url = _url(environment)
         if url not in self._services:
-            self._services[url] = Service(
+            self._services[url] = HttpService(
                 name="Dataverse",
                 scope=f"{url}/.default",
                 credential=self._credential,
@@ -225,15 +231,15 @@ def any_of(column: str, ids: Iterable[str]) -> str:
     return " or ".join(f"{column} eq {one}" for one in ids)
 
 
-def _list_of(table: str, params: Mapping[str, str], size: int = _PAGE) -> Call:
-    return Call(
+def _list_of(table: str, params: Mapping[str, str], size: int = _PAGE) -> ServiceRequest:
+    return ServiceRequest(
         method="GET", url=table, params=params, headers={"Prefer": f"odata.maxpagesize={size}"}
     )
 
 
 def _url(environment: Environment) -> str:
     if environment.dataverse_url is None:
-        raise Refused(
+        raise PlatformError(
             f"environment {environment.id} has no Dataverse", code="NoDataverse", status=404
         )
     return environment.dataverse_url

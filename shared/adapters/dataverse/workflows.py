@@ -15,12 +15,12 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
-from shared.adapters.http.client import Call
+from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, KnownFlow, Workflow, WorkflowChange, WorkflowDraft
+from shared.domain.flow import FlowState, Workflow, WorkflowDraft, WorkflowSummary, WorkflowUpdate
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import NotFound, ProductError
+from shared.errors import CmkflowError, NotFound
 from shared.ports import Workflows
 
 TABLE = "workflows"
@@ -88,13 +88,13 @@ class DataverseWorkflows(Workflows):
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
         """Return one; raises `NotFound`."""
-        call = Call(method="GET", url=_row(workflow_id), params={"$select": COLUMNS})
+        call = ServiceRequest(method="GET", url=_row(workflow_id), params={"$select": COLUMNS})
         document = await self._dataverse.read(environment, call)
         return read_wire(WorkflowEntity, document).to_domain()
 
     async def known_each(
         self, environment: Environment, workflow_ids: Collection[str]
-    ) -> dict[str, KnownFlow | ProductError]:
+    ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return each flow without its definition, by its id, or why it is not told.
 
         `NotFound` stands for a flow that has no row. 250 flows take one call: ten filters.
@@ -130,7 +130,7 @@ class DataverseWorkflows(Workflows):
         caller = "CallerObjectId" if draft.owner_is_entra_id else "MSCRMCallerID"
         await self._dataverse.send(
             environment,
-            Call(
+            ServiceRequest(
                 method="PATCH",
                 url=_row(draft.workflow_id),
                 headers={"If-None-Match": "*", caller: draft.owner_id},
@@ -139,7 +139,7 @@ class DataverseWorkflows(Workflows):
         )
 
     async def update(
-        self, environment: Environment, workflow_id: str, change: WorkflowChange, *, etag: str
+        self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
         """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
         headers = {"If-Match": etag}
@@ -147,12 +147,14 @@ class DataverseWorkflows(Workflows):
             headers["MSCRMCallerID"] = change.on_behalf_of
         await self._dataverse.send(
             environment,
-            Call(method="PATCH", url=_row(workflow_id), headers=headers, body=_body(change)),
+            ServiceRequest(
+                method="PATCH", url=_row(workflow_id), headers=headers, body=_body(change)
+            ),
         )
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
         """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""
-        call = Call(method="DELETE", url=_row(workflow_id), headers={"If-Match": etag})
+        call = ServiceRequest(method="DELETE", url=_row(workflow_id), headers={"If-Match": etag})
         try:
             await self._dataverse.send(environment, call)
         except NotFound:
@@ -160,20 +162,20 @@ class DataverseWorkflows(Workflows):
 
 
 def _known(
-    ids: Collection[str], answer: list[object] | ProductError
-) -> dict[str, KnownFlow | ProductError]:
+    ids: Collection[str], answer: list[object] | CmkflowError
+) -> dict[str, WorkflowSummary | CmkflowError]:
     """Return what the answer to a filter of these ids tells of each."""
     try:
-        if isinstance(answer, ProductError):
+        if isinstance(answer, CmkflowError):
             raise answer
         known = [read_wire(WorkflowEntity, row).to_domain().known for row in answer]
-    except ProductError as err:
+    except CmkflowError as err:
         return dict.fromkeys(ids, err)
     by_id = {one.workflow_id: one for one in known}
     return {one: by_id.get(one.lower()) or _no_row(one) for one in ids}
 
 
-def _no_row(workflow_id: str) -> KnownFlow | ProductError:
+def _no_row(workflow_id: str) -> WorkflowSummary | CmkflowError:
     return NotFound(f"Dataverse has no flow {workflow_id}.")
 
 
@@ -181,7 +183,7 @@ def _row(workflow_id: str) -> str:
     return f"{TABLE}({workflow_id})"
 
 
-def _body(change: WorkflowChange) -> dict[str, object]:
+def _body(change: WorkflowUpdate) -> dict[str, object]:
     body: dict[str, object] = {}
     if change.name is not None:
         body["name"] = change.name

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from azure.core.credentials import AccessToken
 
-from shared.errors import Blocked, NotFound, ProductError, Refused, Unavailable
+from shared.errors import CmkflowError, JobBlocked, NotFound, PlatformError, ServiceUnavailable
 from shared.ports import Secret, Secrets
 from shared.reason import Reason
 
@@ -54,7 +54,7 @@ def application_credential(client_id: str) -> "ManagedIdentityCredential":
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorSettings:
+class ServiceAccountSettings:
     """Where the operator comes from."""
 
     tenant_id: str
@@ -64,10 +64,10 @@ class OperatorSettings:
     cache_secret: str
 
 
-class OperatorCredential:
+class ServiceAccountCredential:
     """The operator as an azure-core credential."""
 
-    def __init__(self, settings: OperatorSettings, secrets: Secrets) -> None:
+    def __init__(self, settings: ServiceAccountSettings, secrets: Secrets) -> None:
         """Read the token cache through `secrets` at the first token."""
         from msal import SerializableTokenCache
 
@@ -81,7 +81,7 @@ class OperatorCredential:
     async def get_token(
         self, *scopes: str, claims: str | None = None, **_options: Any
     ) -> AccessToken:
-        """Return a token; raises `Blocked` where the operator has to sign in again.
+        """Return a token; raises `JobBlocked` where the operator has to sign in again.
 
         With any `claims` it is a new one: a service has refused the one that is kept.
         """
@@ -96,7 +96,7 @@ class OperatorCredential:
         return AccessToken(found["access_token"], int(time.time()) + int(found["expires_in"]))
 
     async def object_id(self) -> str:
-        """Return the operator's Entra object id; raises `Blocked` if nobody has signed in."""
+        """Return the operator's Entra object id; raises `JobBlocked` if nobody has signed in."""
         async with self._lock:
             account = await self._account()
             if account is None:
@@ -123,7 +123,7 @@ class OperatorCredential:
             client = await self._ready()
             flow = await _in_thread(partial(client.initiate_device_flow, [scope]))
             if "user_code" not in flow:
-                raise Refused(
+                raise PlatformError(
                     str(flow.get("error_description", "no device code")),
                     code=str(flow.get("error", "device_code")),
                     status=400,
@@ -203,13 +203,13 @@ class OperatorCredential:
         )
         await self._secrets.write(secret, self._cache.serialize())
 
-    def _no_token(self, error: str) -> ProductError:
+    def _no_token(self, error: str) -> CmkflowError:
         if error in _PASSING:
-            return Unavailable(f"the sign-in service gives no token now ({error})")
+            return ServiceUnavailable(f"the sign-in service gives no token now ({error})")
         return self._not_signed_in(error)
 
-    def _not_signed_in(self, why: str) -> Blocked:
-        return Blocked(
+    def _not_signed_in(self, why: str) -> JobBlocked:
+        return JobBlocked(
             f"the operator is not signed in ({why})",
             instruction=_SIGN_IN,
             code=Reason.OPERATOR_SIGN_IN,
@@ -221,7 +221,7 @@ async def _in_thread(call: Callable[[], Any]) -> Any:
     try:
         return await asyncio.to_thread(call)
     except (OSError, ValueError) as err:  # of `requests`; of an answer that is no authority's
-        raise Unavailable("the sign-in service cannot be reached") from err
+        raise ServiceUnavailable("the sign-in service cannot be reached") from err
 
 
 def _split(secret_url: str) -> tuple[str, str]:

@@ -5,23 +5,23 @@ from typing import Any, Never, Self
 
 from azure.core.credentials import AccessToken
 
-from shared.errors import Blocked
+from shared.errors import JobBlocked
 from shared.reason import Reason
 
 
-class NoOperator:
+class NoServiceAccount:
     """An operator, and an azure-core credential, that can only say that it is missing."""
 
     async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-        """Raise `Blocked`."""
+        """Raise `JobBlocked`."""
         self._refuse()
 
     async def object_id(self) -> str:
-        """Raise `Blocked`."""
+        """Raise `JobBlocked`."""
         self._refuse()
 
     async def renewed(self) -> datetime | None:
-        """Raise `Blocked`."""
+        """Raise `JobBlocked`."""
         self._refuse()
 
     async def close(self) -> None:
@@ -35,7 +35,7 @@ class NoOperator:
         """Do nothing."""
 
     def _refuse(self) -> Never:
-        raise Blocked(
+        raise JobBlocked(
             "No operator is set up, and only a co-owner may read a flow's trigger URL, or a "
             "definition that is kept from the app.",
             instruction="Set CMK_OPERATOR_CLIENT_ID and CMK_OPERATOR_TOKEN_CACHE_SECRET, sign the "

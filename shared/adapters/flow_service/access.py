@@ -13,25 +13,25 @@ from azure.core.credentials import AccessToken
 
 from shared.adapters.flow_service.flows import read_flow
 from shared.adapters.flow_service.service import SCOPE, FlowService
-from shared.adapters.http.client import Call
+from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import mapping_at, text_at
-from shared.domain.flow import FlowDetail, Permission
+from shared.domain.flow import FlowPermission, FlowServiceFlow
 from shared.domain.platform_errors import PERMISSION_DOWNGRADE
-from shared.errors import NotFound, Refused, Unavailable
-from shared.ports import FlowAccess
+from shared.errors import NotFound, PlatformError, ServiceUnavailable
+from shared.ports import FlowsAsServiceAccount
 
 _CO_OWNER = "CanEdit"
 
 
-class Operator(Protocol):
+class ServiceAccount(Protocol):
     """Who the operator is."""
 
     async def object_id(self) -> str:
         """Return the Entra object id."""
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """Return a token; raises `Blocked` where a person has to sign in again."""
+        """Return a token; raises `JobBlocked` where a person has to sign in again."""
 
     async def renewed(self) -> datetime | None:
         """Return when the sign-in was renewed last."""
@@ -53,9 +53,9 @@ class PermissionEntity(Wire):
     name: str
     properties: _PermissionProperties
 
-    def to_domain(self) -> Permission:
+    def to_domain(self) -> FlowPermission:
         """Return what the product keeps of it."""
-        return Permission(
+        return FlowPermission(
             permission_id=self.name,
             principal_id=self.properties.principal.id or self.name,
             role=self.properties.role_name,
@@ -63,11 +63,11 @@ class PermissionEntity(Wire):
         )
 
 
-class FlowServiceAccess(FlowAccess):
-    """`FlowAccess` by the flow service."""
+class FlowServiceAccountFlows(FlowsAsServiceAccount):
+    """`FlowsAsServiceAccount` by the flow service."""
 
     def __init__(
-        self, application: FlowService, as_operator: FlowService, operator: Operator
+        self, application: FlowService, as_operator: FlowService, operator: ServiceAccount
     ) -> None:
         """Call as the application, and as `operator` through the service `as_operator`."""
         self._application = application
@@ -83,9 +83,9 @@ class FlowServiceAccess(FlowAccess):
         await self._operator.get_token(SCOPE)
         return await self._operator.renewed()
 
-    async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
+    async def permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
         """Return owners and co-owners."""
-        call = Call(method="GET", url=f"flows/{flow_name}/permissions")
+        call = ServiceRequest(method="GET", url=f"flows/{flow_name}/permissions")
         return [
             read_wire(PermissionEntity, item).to_domain()
             async for item in self._application.items(environment_id, call)
@@ -102,7 +102,7 @@ class FlowServiceAccess(FlowAccess):
         change = {"put": [{"properties": {"principal": principal, "roleName": _CO_OWNER}}]}
         try:
             await self._modify(environment_id, flow_name, change)
-        except Refused as err:
+        except PlatformError as err:
             if err.code != PERMISSION_DOWNGRADE:
                 raise
             return False
@@ -120,25 +120,29 @@ class FlowServiceAccess(FlowAccess):
             await self._modify(environment_id, flow_name, change)
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL: a secret. Raises `Refused` where the trigger has none."""
+        """Return the trigger URL: a secret. Raises `PlatformError` where the trigger has none."""
         path = f"flows/{flow_name}/triggers/{trigger}/listCallbackUrl"
-        call = Call(method="POST", url=path, body={}, is_repeatable=True)
+        call = ServiceRequest(method="POST", url=path, body={}, is_repeatable=True)
         answer = await self._as_operator.read(environment_id, call, as_maker=True)
         # Both shapes are in use (platform.md#trigger-url-read).
         url = text_at(mapping_at(answer, "response"), "value") or text_at(answer, "value")
         if url is None:
-            raise Unavailable("Flow service: the answer holds no trigger URL")
+            raise ServiceUnavailable("Flow service: the answer holds no trigger URL")
         return url
 
-    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
-        """Return a flow as the operator sees it; raises `Refused` (403) if it is no co-owner."""
+    async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
+        """Return a flow as the operator sees it; raises `PlatformError` (403) if it is no
+        co-owner.
+        """
         return await read_flow(self._as_operator, environment_id, flow_name, as_maker=True)
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the operator; raises `Refused` (403) if it is no co-owner."""
-        call = Call(method="POST", url=f"flows/{flow_name}/start", body={})
+        """Turn a flow on as the operator; raises `PlatformError` (403) if it is no co-owner."""
+        call = ServiceRequest(method="POST", url=f"flows/{flow_name}/start", body={})
         await self._as_operator.send(environment_id, call, as_maker=True)
 
     async def _modify(self, environment_id: str, flow_name: str, change: object) -> None:
-        call = Call(method="POST", url=f"flows/{flow_name}/modifyPermissions", body=change)
+        call = ServiceRequest(
+            method="POST", url=f"flows/{flow_name}/modifyPermissions", body=change
+        )
         await self._application.send(environment_id, call)

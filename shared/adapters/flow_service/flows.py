@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity, RunWithActions
-from shared.adapters.http.client import Call
+from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import read_wire
-from shared.domain.flow import FailedAction, FlowDetail, ReportedFlow, Run
+from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow
 from shared.errors import NotFound
-from shared.ports import FlowReports, FlowSwitch, Page
+from shared.ports import FlowReports, NonSolutionFlows, ResultPage
 
 #: Items a page of a list of flows or runs holds at most.
 _PAGE = 250
@@ -24,14 +24,14 @@ _SHADOW = "-azshadow"
 
 
 #: The list of every flow (platform.md#flow-lists).
-ALL_FLOWS = Call(
+ALL_FLOWS = ServiceRequest(
     method="GET",
     url="v2/flows",
     params={"$top": str(_PAGE), "include": "includeSolutionCloudFlows"},
 )
 
 
-def reported(flows: Iterable[FlowEntity]) -> list[ReportedFlow]:
+def reported(flows: Iterable[FlowEntity]) -> list[FlowListEntry]:
     """Return flows as lines of a report, without those that are deleted and shadow rows."""
     return [
         flow.to_report()
@@ -41,29 +41,31 @@ def reported(flows: Iterable[FlowEntity]) -> list[ReportedFlow]:
 
 
 async def report_page(
-    service: FlowService, environment_id: str, call: Call, cursor: str
-) -> Page[ReportedFlow]:
+    service: FlowService, environment_id: str, call: ServiceRequest, cursor: str
+) -> ResultPage[FlowListEntry]:
     """Return one page of a list of flows."""
     rows, following = await service.page(environment_id, call, cursor)
     flows = reported(read_wire(FlowEntity, row) for row in rows)
-    return Page(items=tuple(flows), cursor=following)
+    return ResultPage(items=tuple(flows), cursor=following)
 
 
-def _runs_of(flow_name: str, since: datetime, until: datetime | None = None, *, top: int) -> Call:
+def _runs_of(
+    flow_name: str, since: datetime, until: datetime | None = None, *, top: int
+) -> ServiceRequest:
     """Return the call for runs. Its filter is to the second: the caller leaves out the rest."""
     began = f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}"
     if until:
         began += f" and startTime le {until + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
     params = {"$filter": began, "$top": str(top)}
-    return Call(method="GET", url=f"flows/{flow_name}/runs", params=params)
+    return ServiceRequest(method="GET", url=f"flows/{flow_name}/runs", params=params)
 
 
 async def read_flow(
     service: FlowService, environment_id: str, flow_name: str, *, as_maker: bool = False
-) -> FlowDetail:
+) -> FlowServiceFlow:
     """Return one flow; raises `NotFound`."""
     expanded = {"$expand": "properties.connectionreferences.apidefinition"}
-    call = Call(method="GET", url=f"flows/{flow_name}", params=expanded)
+    call = ServiceRequest(method="GET", url=f"flows/{flow_name}", params=expanded)
     flow = read_wire(FlowEntity, await service.read(environment_id, call, as_maker=as_maker))
     if flow.properties.state == _DELETED:
         message = f"Flow {flow_name} is in the recycle bin."
@@ -80,16 +82,16 @@ class FlowServiceReports(FlowReports):
 
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
-    ) -> Page[ReportedFlow]:
+    ) -> ResultPage[FlowListEntry]:
         """Return a page of the flows on Microsoft's key, or of those that stay there.
 
         See platform.md#microsoft-key-list.
         """
         only = {"exclude": "cmkMigrationSupportedFlows"} if cannot_migrate_only else {}
-        call = Call(method="GET", url="nonCmkMigratedFlows", params=only)
+        call = ServiceRequest(method="GET", url="nonCmkMigratedFlows", params=only)
         return await report_page(self._service, environment_id, call, cursor)
 
-    async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
+    async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
         """Return every flow of the environment, lean, solution flows included.
 
         See platform.md#flow-lists.
@@ -99,13 +101,13 @@ class FlowServiceReports(FlowReports):
         # A flow that stands on two pages is given once.
         return reported({flow.name: flow for flow in flows}.values())
 
-    async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
         return await read_flow(self._service, environment_id, flow_name)
 
     async def licence(self, environment_id: str, flow_name: str) -> str | None:
         """Return the licence that a flow runs on; empty: none, None: the answer does not tell."""
-        call = Call(
+        call = ServiceRequest(
             method="GET",
             url=f"flows/{flow_name}",
             params={"$expand": "properties.licenseData"},
@@ -116,10 +118,10 @@ class FlowServiceReports(FlowReports):
 
     async def runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
-    ) -> list[Run]:
+    ) -> list[FlowRun]:
         """Return runs that began from `since` on, newest first, at most `limit`."""
         call = _runs_of(flow_name, since, top=min(limit, _PAGE))
-        runs: list[Run] = []
+        runs: list[FlowRun] = []
         async with aclosing(self._service.items(environment_id, call)) as items:
             async for item in items:
                 run = read_wire(RunEntity, item).to_domain()
@@ -139,7 +141,7 @@ class FlowServiceReports(FlowReports):
         *,
         since: datetime,
         until: datetime,
-    ) -> Page[Run]:
+    ) -> ResultPage[FlowRun]:
         """Return a page of runs that began from `since` up to `until`, newest first: one call."""
         call = _runs_of(flow_name, since, until, top=_PAGE)
         rows, following = await self._service.page(environment_id, call, cursor)
@@ -147,13 +149,13 @@ class FlowServiceReports(FlowReports):
         # As in `runs`: what follows a run that is too old is too old as well.
         goes_on = all(run.started >= since for run in runs)
         items = tuple(run for run in runs if since <= run.started <= until)
-        return Page(items=items, cursor=following if goes_on else "")
+        return ResultPage(items=items, cursor=following if goes_on else "")
 
     async def failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
         """Return the actions of a run that failed; raises `NotFound`."""
-        call = Call(
+        call = ServiceRequest(
             method="GET",
             url=f"flows/{flow_name}/runs/{run_id}",
             params={"$expand": "properties/actions"},
@@ -162,8 +164,10 @@ class FlowServiceReports(FlowReports):
         return read_wire(RunWithActions, answer).failed_actions()
 
 
-class FlowServiceSwitch(FlowSwitch):
-    """`FlowSwitch` by the flow service, in an administrator's view (platform.md#flow-state)."""
+class FlowServiceNonSolutionFlows(NonSolutionFlows):
+    """`NonSolutionFlows` by the flow service, in an administrator's view
+    (platform.md#flow-state).
+    """
 
     def __init__(self, service: FlowService) -> None:
         """Call as the application."""
@@ -180,7 +184,7 @@ class FlowServiceSwitch(FlowSwitch):
     async def delete(self, environment_id: str, flow_name: str) -> None:
         """Delete a flow; does nothing if it is gone."""
         with suppress(NotFound):
-            call = Call(method="DELETE", url=f"flows/{flow_name}")
+            call = ServiceRequest(method="DELETE", url=f"flows/{flow_name}")
             await self._service.send(environment_id, call)
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
@@ -188,5 +192,5 @@ class FlowServiceSwitch(FlowSwitch):
         await self._post(environment_id, flow_name, "restore")
 
     async def _post(self, environment_id: str, flow_name: str, verb: str) -> None:
-        call = Call(method="POST", url=f"flows/{flow_name}/{verb}", body={})
+        call = ServiceRequest(method="POST", url=f"flows/{flow_name}/{verb}", body={})
         await self._service.send(environment_id, call)

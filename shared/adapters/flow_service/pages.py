@@ -20,11 +20,11 @@ from shared.adapters.dataverse.workflows import (
 )
 from shared.adapters.flow_service.flows import ALL_FLOWS, report_page
 from shared.adapters.flow_service.service import FlowService
-from shared.adapters.http.policies import Budget
+from shared.adapters.http.policies import RequestLimiter
 from shared.adapters.http.wire import read_wire
 from shared.domain.environment import Environment
-from shared.domain.flow import KnownFlow, ReportedFlow, Workflow
-from shared.ports import FlowPages, Page
+from shared.domain.flow import FlowListEntry, Workflow, WorkflowSummary
+from shared.ports import FlowPages, ResultPage
 
 #: Rows without a definition that a page holds at most (documented: 5,000).
 _LEAN_PAGE = 5_000
@@ -38,21 +38,23 @@ class ServiceFlowPages(FlowPages):
         self._dataverse = dataverse
         self._flow_service = flow_service
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
         """Return cloud flows as Dataverse has them, up to 500."""
         params = {"$filter": CLOUD_FLOWS, "$select": COLUMNS}
         rows, following = await self._dataverse.page(environment, TABLE, params, cursor)
         flows = (read_wire(WorkflowEntity, row).to_domain() for row in rows)
-        return Page(items=tuple(flows), cursor=following)
+        return ResultPage(items=tuple(flows), cursor=following)
 
-    async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
+    async def known(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[WorkflowSummary]:
         """Return cloud flows as Dataverse has them, without their definitions, up to 5,000."""
         params = {"$filter": CLOUD_FLOWS, "$select": LEAN_COLUMNS}
         rows, following = await self._dataverse.page(
             environment, TABLE, params, cursor, size=_LEAN_PAGE
         )
         flows = (read_wire(WorkflowEntity, row).to_domain().known for row in rows)
-        return Page(items=tuple(flows), cursor=following)
+        return ResultPage(items=tuple(flows), cursor=following)
 
     async def read_again(
         self, environment: Environment, workflow_ids: Collection[str]
@@ -68,18 +70,18 @@ class ServiceFlowPages(FlowPages):
         rows = await self._dataverse.rows_of_each(environment, TABLE, queries)
         return [read_wire(WorkflowEntity, row).to_domain() for row in rows]
 
-    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return flows as the flow service lists them, lean (platform.md#flow-lists)."""
         return await report_page(self._flow_service, environment_id, ALL_FLOWS, cursor)
 
 
-class OwnShare:
+class NestedBudget:
     """A budget within another one: its calls count in both, and it never takes more than its own.
 
     So what can wait leaves the rest to what cannot.
     """
 
-    def __init__(self, share: Budget, whole: Budget) -> None:
+    def __init__(self, share: RequestLimiter, whole: RequestLimiter) -> None:
         """`share` is asked first: while it is used up, nothing is taken from `whole`."""
         self._share = share
         self._whole = whole
@@ -95,7 +97,7 @@ class OwnShare:
         await self._whole.ready(calls)
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take one call of both; raises `Throttled` when either has none left now."""
+        """Take one call of both; raises `ThrottledError` when either has none left now."""
         await self._share.take(is_write=is_write)
         await self._whole.take(is_write=is_write)
 

@@ -6,12 +6,12 @@ See platform.md#move-into-solution.
 from collections.abc import Sequence
 
 from shared.adapters.flow_service.service import FlowService
-from shared.adapters.http.client import Call
-from shared.ports import FlowPlacement
+from shared.adapters.http.client import ServiceRequest
+from shared.ports import SolutionPlacement
 
 
-class FlowServicePlacement(FlowPlacement):
-    """`FlowPlacement` by the flow service, in an administrator's view."""
+class FlowServicePlacement(SolutionPlacement):
+    """`SolutionPlacement` by the flow service, in an administrator's view."""
 
     def __init__(self, service: FlowService) -> None:
         """Call as the application."""
@@ -19,6 +19,8 @@ class FlowServicePlacement(FlowPlacement):
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
         """Ask for flows to be put into the default solution; read each back to see whether."""
-        call = Call(method="POST", url="migrateFlows", body={"flowsToMigrate": list(flow_names)})
+        call = ServiceRequest(
+            method="POST", url="migrateFlows", body={"flowsToMigrate": list(flow_names)}
+        )
         # The shape of the answer is not published: that it was accepted is all that it tells.
         await self._service.send(environment_id, call)

@@ -18,10 +18,10 @@ from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.adapters.http.client import (
-    Answer,
-    Call,
     HttpClient,
-    Service,
+    HttpService,
+    ServiceRequest,
+    ServiceResponse,
     check_next,
     is_within,
     read_object,
@@ -76,13 +76,15 @@ class RegionalHost(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 class FlowService:
     """Calls about the flows of any environment, as one identity."""
 
-    def __init__(self, http: HttpClient, service: Service, endpoints: Endpoints) -> None:
+    def __init__(self, http: HttpClient, service: HttpService, endpoints: Endpoints) -> None:
         """`service` has `SCOPE`."""
         self._http = http
         self._service = replace(service, domains=(DOMAIN,), policies=(RegionalHost,))
         self._endpoints = endpoints
 
-    async def send(self, environment_id: str, call: Call, *, as_maker: bool = False) -> Answer:
+    async def send(
+        self, environment_id: str, call: ServiceRequest, *, as_maker: bool = False
+    ) -> ServiceResponse:
         """Make a call; its `url` is relative to the environment, such as `flows/NAME`.
 
         In an administrator's view, or in a maker's.
@@ -91,13 +93,13 @@ class FlowService:
         return await self._http.send(self._service, call)
 
     async def read(
-        self, environment_id: str, call: Call, *, as_maker: bool = False
+        self, environment_id: str, call: ServiceRequest, *, as_maker: bool = False
     ) -> Mapping[str, object]:
         """Make a call and return the JSON object that it answers."""
         answer = await self.send(environment_id, call, as_maker=as_maker)
         return read_object(self._service, answer)
 
-    async def items(self, environment_id: str, call: Call) -> AsyncGenerator[object]:
+    async def items(self, environment_id: str, call: ServiceRequest) -> AsyncGenerator[object]:
         """Yield the items of a paged list, in an administrator's view."""
         absolute = await self._absolute(environment_id, call)
         async with aclosing(self._http.items(self._service, absolute)) as items:
@@ -105,7 +107,7 @@ class FlowService:
                 yield item
 
     async def page(
-        self, environment_id: str, call: Call, cursor: str = ""
+        self, environment_id: str, call: ServiceRequest, cursor: str = ""
     ) -> tuple[list[object], str]:
         """Return the items of one page, and the next one's cursor; empty: it was the last."""
         call = await self._absolute(environment_id, call)
@@ -114,7 +116,9 @@ class FlowService:
             call = replace(call, url=cursor, params={})
         return await self._http.page(self._service, call)
 
-    async def _absolute(self, environment_id: str, call: Call, *, as_maker: bool = False) -> Call:
+    async def _absolute(
+        self, environment_id: str, call: ServiceRequest, *, as_maker: bool = False
+    ) -> ServiceRequest:
         try:
             told = await self._endpoints.flow_endpoint(environment_id)
         except NotFound:  # for the flow service to say: here it would read as a flow that is gone

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from shared.adapters.http.wire import Wire
 from shared.domain.definitions.json_values import mapping_at, text_at
-from shared.domain.flow import FailedAction, FlowDetail, FlowState, ReportedFlow, Run
+from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow, FlowState
 from shared.domain.trigger_urls.trigger_url import redact
 
 _STATES = {
@@ -52,20 +52,20 @@ class FlowEntity(Wire):
     name: str
     properties: _FlowProperties
 
-    def to_report(self) -> ReportedFlow:
+    def to_report(self) -> FlowListEntry:
         """Return it as a line of a report."""
-        return ReportedFlow(
+        return FlowListEntry(
             flow_name=self.name,
             display_name=redact(self.properties.display_name),
             workflow_id=_lower(self.properties.workflow_entity_id),
             state=_STATES.get(self.properties.state or ""),
         )
 
-    def to_detail(self) -> FlowDetail:
+    def to_detail(self) -> FlowServiceFlow:
         """Return it with its definition, if the answer has one."""
         properties = self.properties
         definition = properties.definition
-        return FlowDetail(
+        return FlowServiceFlow(
             flow_name=self.name,
             display_name=redact(properties.display_name),
             workflow_id=_lower(properties.workflow_entity_id),
@@ -137,13 +137,13 @@ class RunEntity(Wire):
     name: str
     properties: _RunProperties
 
-    def to_domain(self) -> Run:
+    def to_domain(self) -> FlowRun:
         """Return what the product keeps of it; the content links, which are secrets, are not."""
         properties = self.properties
         links = (properties.trigger.inputs_link, properties.trigger.outputs_link)
         found = (_WORKFLOW.search(link.uri) for link in links if link)
         hexes = [match[1].lower() for match in found if match]
-        return Run(
+        return FlowRun(
             run_id=self.name,
             started=_utc(properties.start_time),
             ended=_utc(properties.end_time) if properties.end_time else None,

@@ -10,11 +10,11 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from shared.adapters.http.client import Call, HttpClient, Service
-from shared.errors import ProductError, Transient, Unauthorized, Unavailable
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
+from shared.errors import CmkflowError, ServiceUnavailable, TokenRejected, TransientError
 from shared.ports import Clock
 
-_SERVICE = Service(name="Functions host", scope="", credential=None)
+_SERVICE = HttpService(name="Functions host", scope="", credential=None)
 _PATH = "/api/function-key"
 _HEADER = "x-functions-key"
 #: A key that was revoked is accepted for as long.
@@ -40,7 +40,9 @@ class HostFunctionKeys:
         self._lock = asyncio.Lock()
 
     async def accepts(self, key: str) -> bool:
-        """Return whether it is a key of this app; raises `Transient` if that cannot be known."""
+        """Return whether it is a key of this app; raises `TransientError` if that cannot be
+        known.
+        """
         # No header carries anything else.
         if not (key.isascii() and key.isprintable()) or len(key) > _LONGEST_KEY:
             return False
@@ -65,15 +67,15 @@ class HostFunctionKeys:
 
     async def _ask(self, key: str) -> bool:
         if not self._address:
-            raise Unavailable("No function key can be checked: WEBSITE_HOSTNAME is not set")
-        call = Call(method="GET", url=f"{self._address}{_PATH}", headers={_HEADER: key})
+            raise ServiceUnavailable("No function key can be checked: WEBSITE_HOSTNAME is not set")
+        call = ServiceRequest(method="GET", url=f"{self._address}{_PATH}", headers={_HEADER: key})
         try:
             await self._http.send(_SERVICE, call)
-        except Unauthorized:
+        except TokenRejected:
             return False
-        except Transient:
+        except TransientError:
             raise
-        except ProductError as err:
+        except CmkflowError as err:
             text = f"The app cannot reach its own address to check a function key: {err}"
-            raise Unavailable(text) from None
+            raise ServiceUnavailable(text) from None
         return True

@@ -3,7 +3,7 @@
 A service is an audience with a credential and a budget. Calls honour `HTTPS_PROXY` and
 `SSL_CERT_FILE`. A read is tried twice, quickly; a write once, because every message is delivered
 again anyway and each step looks before it acts. A call ends within 20 seconds. A refusal for being
-too many comes back as `Throttled` at once, save between the pages of one list, which would
+too many comes back as `ThrottledError` at once, save between the pages of one list, which would
 otherwise never end; a read of a delivery waits for its budget before that.
 """
 
@@ -29,22 +29,28 @@ from azure.core.pipeline.policies import (
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from shared.adapters.http.errors import FailedAnswer, error_of
+from shared.adapters.http.errors import FailedResponse, error_of
 from shared.adapters.http.policies import (
     IS_REPEATABLE,
-    Budget,
-    Circuits,
-    CountedCalls,
+    CircuitBreakerGate,
     MachineProxy,
-    NoCircuits,
+    NoCircuitBreakerGate,
     NotTaken,
-    RenewedToken,
+    RequestCounting,
     RequestId,
-    SecondTry,
+    RequestLimiter,
+    RetryOnce,
+    TokenRenewal,
 )
-from shared.domain.definitions.json_values import TooDeep, decoded
+from shared.domain.definitions.json_values import JsonTooDeep, decoded
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import ProductError, Throttled, Unauthorized, Unavailable, Unreadable
+from shared.errors import (
+    CmkflowError,
+    InvalidInput,
+    ServiceUnavailable,
+    ThrottledError,
+    TokenRejected,
+)
 
 _CALL_SECONDS = 20.0
 #: How long the pages of one list may wait for a budget, all together.
@@ -59,7 +65,7 @@ type _Policy = AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse] | SansIOHTTPPolic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class HttpService:
     """One service as the adapters call it."""
 
     #: For people and for counting: `Flow service`.
@@ -68,7 +74,7 @@ class Service:
     scope: str
     #: None: calls carry no token, as those to a signed address.
     credential: AsyncTokenCredential | None
-    budget: Budget | None = None
+    budget: RequestLimiter | None = None
     #: Where its lists may go on, beside the host that was asked: these hosts and those below them.
     domains: tuple[str, ...] = ()
     #: What else may become of its calls.
@@ -76,7 +82,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ServiceRequest:
     """One request."""
 
     method: str
@@ -95,7 +101,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ServiceResponse:
     """An answer below 400. Its body may hold a secret."""
 
     status: int
@@ -109,12 +115,12 @@ class HttpClient:
     def __init__(
         self,
         transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse],
-        circuits: Circuits | None = None,
+        circuits: CircuitBreakerGate | None = None,
     ) -> None:
         """Use `transport`, which this object closes; without circuits every call is made."""
         self._transport = transport
-        self._circuits = circuits or NoCircuits()
-        self._pipelines: dict[Service, AsyncPipeline[HttpRequest, AsyncHttpResponse]] = {}
+        self._circuits = circuits or NoCircuitBreakerGate()
+        self._pipelines: dict[HttpService, AsyncPipeline[HttpRequest, AsyncHttpResponse]] = {}
         #: Requests that went out, by service.
         self.calls: Counter[str] = Counter()
 
@@ -126,8 +132,8 @@ class HttpClient:
         """Return a client on the same connections that makes every call."""
         return HttpClient(self._transport)
 
-    async def send(self, service: Service, call: Call) -> Answer:
-        """Make a call; raises what errors.py says, `Unavailable` if there is no answer.
+    async def send(self, service: HttpService, call: ServiceRequest) -> ServiceResponse:
+        """Make a call; raises what errors.py says, `ServiceUnavailable` if there is no answer.
 
         A redirection is followed by nobody: what was sent has not been taken.
         """
@@ -152,8 +158,13 @@ class HttpClient:
                     raise
 
     async def _sent(
-        self, service: Service, call: Call, request: HttpRequest, *, is_repeatable: bool
-    ) -> Answer:
+        self,
+        service: HttpService,
+        call: ServiceRequest,
+        request: HttpRequest,
+        *,
+        is_repeatable: bool,
+    ) -> ServiceResponse:
         is_cut = call.longest_answer is not None
         async with self.calling(service, call.url) as pipeline:
             ran = await pipeline.run(request, stream=is_cut, **{IS_REPEATABLE: is_repeatable})
@@ -161,16 +172,16 @@ class HttpClient:
             body = await _beginning(response, call.longest_answer)
             if response.status_code >= 300:
                 raise await self._error_of(service, response, body)
-        return Answer(status=response.status_code, headers=response.headers, body=body)
+        return ServiceResponse(status=response.status_code, headers=response.headers, body=body)
 
     @asynccontextmanager
     async def calling(
-        self, service: Service, url: str
+        self, service: HttpService, url: str
     ) -> AsyncGenerator[AsyncPipeline[HttpRequest, AsyncHttpResponse]]:
         """Give the service's pipeline for one call, within its time, and translate what it raises.
 
         An SDK's client that runs on this pipeline thus raises what `send` raises. Without a call,
-        raises `OutOfService` while the service is.
+        raises `ServiceOutage` while the service is.
         """
         parts = urlsplit(url)
         found = _ENVIRONMENT.search(parts.path)
@@ -180,26 +191,35 @@ class HttpClient:
                 async with asyncio.timeout(_CALL_SECONDS):
                     yield self._pipeline(service)
             except TimeoutError:
-                raise Unavailable(f"{service.name}: no answer in time") from None
+                raise ServiceUnavailable(f"{service.name}: no answer in time") from None
             except HttpResponseError as err:
                 raise await self._refused(service, err) from None
             except AzureError as err:  # no connection, or none that lasted; its text names the host
-                raise Unavailable(redact(f"{service.name}: {err.message}")) from None
+                raise ServiceUnavailable(redact(f"{service.name}: {err.message}")) from None
 
-    async def _refused(self, service: Service, err: HttpResponseError) -> ProductError:
+    async def _refused(self, service: HttpService, err: HttpResponseError) -> CmkflowError:
         """Return what an error of an SDK's client, or of a credential, means."""
         response = cast("AsyncHttpResponse | None", err.response)
         status = response.status_code if response is not None else 0
         if isinstance(err, ClientAuthenticationError):
             text = redact(f"{service.name}: no access token: {err.message}")
             is_no = 400 <= status < 500 and status != 429
-            return Unauthorized(text, code="AuthenticationFailed") if is_no else Unavailable(text)
+            return (
+                TokenRejected(text, code="AuthenticationFailed")
+                if is_no
+                else ServiceUnavailable(text)
+            )
         if response is not None and status >= 400:
             return await self._error_of(service, response, response.content)
-        return Unavailable(redact(f"{service.name}: {err.message}"))
+        return ServiceUnavailable(redact(f"{service.name}: {err.message}"))
 
     async def items(
-        self, service: Service, call: Call, *, member: str = "value", link: str = "nextLink"
+        self,
+        service: HttpService,
+        call: ServiceRequest,
+        *,
+        member: str = "value",
+        link: str = "nextLink",
     ) -> AsyncGenerator[object]:
         """Yield the items of a paged list; `member` holds them, `link` the next page's URL.
 
@@ -210,7 +230,7 @@ class HttpClient:
         while True:
             try:
                 items, following = await self.page(service, call, member=member, link=link)
-            except Throttled as err:
+            except ThrottledError as err:
                 wait = err.retry_after or _UNTOLD_WAIT
                 waited += wait
                 if is_first or waited > _PATIENCE:
@@ -225,7 +245,12 @@ class HttpClient:
             is_first = False
 
     async def page(
-        self, service: Service, call: Call, *, member: str = "value", link: str = "nextLink"
+        self,
+        service: HttpService,
+        call: ServiceRequest,
+        *,
+        member: str = "value",
+        link: str = "nextLink",
     ) -> tuple[list[object], str]:
         """Return the items of one page of a list, and the next page's URL; empty: there is none."""
         document = read_object(service, await self.send(service, call))
@@ -235,10 +260,10 @@ class HttpClient:
         return items, following
 
     async def _error_of(
-        self, service: Service, response: AsyncHttpResponse, body: bytes
-    ) -> ProductError:
+        self, service: HttpService, response: AsyncHttpResponse, body: bytes
+    ) -> CmkflowError:
         request = response.request
-        failed = FailedAnswer(
+        failed = FailedResponse(
             service=service.name,
             method=request.method,
             is_create=request.headers.get("If-None-Match") == "*",
@@ -248,25 +273,25 @@ class HttpClient:
         )
         return await self.refusal(service, failed)
 
-    async def refusal(self, service: Service, failed: FailedAnswer) -> ProductError:
+    async def refusal(self, service: HttpService, failed: FailedResponse) -> CmkflowError:
         """Return what an answer of 400 and above means; a wait it asks for counts for everybody."""
         error = error_of(failed)
-        if isinstance(error, Throttled) and service.budget is not None:
+        if isinstance(error, ThrottledError) and service.budget is not None:
             await service.budget.refused(error.retry_after or _UNTOLD_WAIT)
         return error
 
-    def _pipeline(self, service: Service) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
+    def _pipeline(self, service: HttpService) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
         if service not in self._pipelines:
             policies: list[_Policy] = [
                 RequestId(),
                 UserAgentPolicy(base_user_agent=_USER_AGENT),
                 MachineProxy(),
-                SecondTry(self._transport.sleep),
+                RetryOnce(self._transport.sleep),
                 *(policy() for policy in service.policies),
-                CountedCalls(service.name, service.budget, self.calls),
+                RequestCounting(service.name, service.budget, self.calls),
             ]
             if service.credential:
-                policies.insert(-1, RenewedToken(service.credential, service.scope))
+                policies.insert(-1, TokenRenewal(service.credential, service.scope))
             self._pipelines[service] = AsyncPipeline(self._transport, policies=policies)
         return self._pipelines[service]
 
@@ -287,17 +312,17 @@ async def _beginning(response: AsyncHttpResponse, longest: int | None) -> bytes:
 
 
 def page_of(
-    service: Service, document: Mapping[str, object], *, member: str, link: str
+    service: HttpService, document: Mapping[str, object], *, member: str, link: str
 ) -> tuple[list[object], str]:
     """Return the items of a page, and the next one's URL, which nobody has checked yet."""
     items, following = document.get(member), document.get(link)
     if not isinstance(items, list):
-        raise Unavailable(f"{service.name}: the answer holds no list")
+        raise ServiceUnavailable(f"{service.name}: the answer holds no list")
     return items, following if isinstance(following, str) else ""
 
 
-def check_next(service: Service, url: str, following: str) -> None:
-    """Raise `Unavailable` for a link that leads elsewhere or nowhere.
+def check_next(service: HttpService, url: str, following: str) -> None:
+    """Raise `ServiceUnavailable` for a link that leads elsewhere or nowhere.
 
     A next page may lie on another host of the service: regional ones, or Resource Manager's, as
     recorded answers of Power Apps show. On no other: the access token goes with the call, and
@@ -305,7 +330,7 @@ def check_next(service: Service, url: str, following: str) -> None:
     """
     asked = urlsplit(url).hostname or ""
     if following == url or not any(is_within(following, one) for one in (asked, *service.domains)):
-        raise Unavailable(f"{service.name}: the list does not go on where it should")
+        raise ServiceUnavailable(f"{service.name}: the list does not go on where it should")
 
 
 def is_within(url: str, domain: str) -> bool:
@@ -327,17 +352,17 @@ def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
     )
 
 
-def read_object(service: Service, answer: Answer) -> Mapping[str, object]:
-    """Return the JSON object of an answer; raises `Unavailable` if it is none.
+def read_object(service: HttpService, answer: ServiceResponse) -> Mapping[str, object]:
+    """Return the JSON object of an answer; raises `ServiceUnavailable` if it is none.
 
-    What nests too deep does so tomorrow: `Unreadable`.
+    What nests too deep does so tomorrow: `InvalidInput`.
     """
     try:
         document = decoded(answer.body.decode(json.detect_encoding(answer.body)))
-    except TooDeep as err:
-        raise Unreadable(f"{service.name}: {err}") from None
+    except JsonTooDeep as err:
+        raise InvalidInput(f"{service.name}: {err}") from None
     except ValueError:
-        raise Unavailable(f"{service.name}: the answer is no JSON") from None
+        raise ServiceUnavailable(f"{service.name}: the answer is no JSON") from None
     if not isinstance(document, dict):
-        raise Unavailable(f"{service.name}: the answer is no JSON object")
+        raise ServiceUnavailable(f"{service.name}: the answer is no JSON object")
     return cast("Mapping[str, object]", document)

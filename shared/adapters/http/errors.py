@@ -17,16 +17,16 @@ from shared.domain.platform_errors import code_for
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     AlreadyExists,
+    CmkflowError,
     Conflict,
-    MigrationInProgress,
     NotFound,
-    NotRegistered,
-    ProductError,
-    Refused,
-    Throttled,
-    Transient,
-    Unauthorized,
-    Unavailable,
+    PlatformError,
+    PlatformMigrationInProgress,
+    ProviderNotRegistered,
+    ServiceUnavailable,
+    ThrottledError,
+    TokenRejected,
+    TransientError,
 )
 
 #: Dataverse's DuplicateRecord: some answers carry it with 400 or 409 instead of 412
@@ -51,7 +51,7 @@ _LONGEST_MESSAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailedAnswer:
+class FailedResponse:
     """What is needed of a request and its answer to tell what went wrong."""
 
     service: str
@@ -73,13 +73,13 @@ class _Reason:
         return bool(_MIGRATION.search(self.code) or _MIGRATION.search(self.message))
 
 
-def error_of(answer: FailedAnswer) -> ProductError:
+def error_of(answer: FailedResponse) -> CmkflowError:
     """Return the error that an answer of 300 and above stands for."""
     reason = _reason(answer)
     text = f"{answer.service}: {reason.message}{_request_id(answer.headers)}"
     match answer.status:
         case _ if reason.code == _NOT_REGISTERED:
-            return NotRegistered(f"{text} ({reason.code})")
+            return ProviderNotRegistered(f"{text} ({reason.code})")
         case 404:
             return NotFound(f"{text} ({reason.code})")
         case _ if answer.is_create and (answer.status == 412 or reason.code == _DUPLICATE):
@@ -90,30 +90,30 @@ def error_of(answer: FailedAnswer) -> ProductError:
             return _transient(answer, reason, text) or _refusal(answer, reason, text)
 
 
-def _transient(answer: FailedAnswer, reason: _Reason, text: str) -> Transient | None:
+def _transient(answer: FailedResponse, reason: _Reason, text: str) -> TransientError | None:
     wait = retry_after(answer.headers)
     statuses = {answer.status, reason.status}
     if 429 in statuses:
-        return Throttled(text, retry_after=wait)
+        return ThrottledError(text, retry_after=wait)
     is_busy = answer.status == 409 and (_BUSY.search(reason.code) or _BUSY.search(reason.message))
     if max(statuses) >= 500 or statuses & _UNAVAILABLE or is_busy:
-        return Unavailable(text, retry_after=wait, of_object=not statuses & _UNANSWERED)
+        return ServiceUnavailable(text, retry_after=wait, of_object=not statuses & _UNANSWERED)
     if 401 in statuses:
-        return Unauthorized(f"{text} ({reason.code})", code=reason.code)
+        return TokenRejected(f"{text} ({reason.code})", code=reason.code)
     return None
 
 
 def _refusal(
-    answer: FailedAnswer, reason: _Reason, text: str
-) -> Refused | Conflict | MigrationInProgress:
+    answer: FailedResponse, reason: _Reason, text: str
+) -> PlatformError | Conflict | PlatformMigrationInProgress:
     # The code of this refusal is not published: on a write, any of these three counts
     # (platform.md#blocked-writes).
     statuses = {answer.status, reason.status}
     if answer.method in _WRITES and statuses & {403, 409, 423} and reason.says_migration:
-        return MigrationInProgress(text, code=reason.code, status=reason.status)
+        return PlatformMigrationInProgress(text, code=reason.code, status=reason.status)
     if 409 in statuses:  # somebody else is saving the same (platform.md#concurrent-saves)
         return Conflict(f"{text} ({reason.code})")
-    return Refused(text, code=reason.code, status=reason.status)
+    return PlatformError(text, code=reason.code, status=reason.status)
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
@@ -127,7 +127,7 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
         return None
 
 
-def _reason(answer: FailedAnswer) -> _Reason:
+def _reason(answer: FailedResponse) -> _Reason:
     """Read code and message; an envelope inside Dataverse's message replaces the outer one."""
     code, message = _envelope(answer.body)
     status = answer.status

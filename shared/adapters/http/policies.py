@@ -18,7 +18,7 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from shared.errors import Throttled
+from shared.errors import ThrottledError
 from shared.log_fields import product_log
 from shared.request_count import count_call
 
@@ -34,7 +34,7 @@ type _Request = PipelineRequest[HttpRequest]
 type _Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
 
 
-class Budget(Protocol):
+class RequestLimiter(Protocol):
     """Says whether one more call may be made."""
 
     @property
@@ -42,27 +42,29 @@ class Budget(Protocol):
         """Say whether `ready` waits: it does in a delivery."""
 
     async def ready(self, calls: int = 1) -> None:
-        """Wait for calls where a delivery may wait; raises `Throttled` if that takes minutes."""
+        """Wait for calls where a delivery may wait; raises `ThrottledError` if that takes
+        minutes.
+        """
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take one call; raises `Throttled` when there is none left now."""
+        """Take one call; raises `ThrottledError` when there is none left now."""
 
     async def refused(self, wait: timedelta) -> None:
         """Let nobody call for a while, and fewer after it: the service has refused a call."""
 
 
-class Circuits(Protocol):
+class CircuitBreakerGate(Protocol):
     """Says whether a service is worth calling now."""
 
     def calling(self, service: str, place: str, target: str) -> AbstractAsyncContextManager[None]:
-        """Make one call inside; raises `OutOfService` instead while the service is out."""
+        """Make one call inside; raises `ServiceOutage` instead while the service is out."""
 
 
-class NotTaken(Throttled):
+class NotTaken(ThrottledError):
     """The budget has no call left for a request, which was not sent."""
 
 
-class NoCircuits:
+class NoCircuitBreakerGate:
     """Lets every call be made."""
 
     def calling(self, service: str, place: str, target: str) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
@@ -106,7 +108,7 @@ class RequestId(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         request.http_request.headers["x-ms-client-request-id"] = str(uuid4())
 
 
-class SecondTry(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+class RetryOnce(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Makes a call once more after a fault, if that is harmless.
 
     429 is never tried again here: the budget of calls decides when.
@@ -138,7 +140,7 @@ class SecondTry(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         return await self.next.send(request)
 
 
-class RenewedToken(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpResponse]):
+class TokenRenewal(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpResponse]):
     """Gives a call its access token, and a new one where that is refused.
 
     Credentials keep tokens until shortly before they expire and give the same one again, revoked
@@ -155,10 +157,10 @@ class RenewedToken(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpRespon
         return await self.next.send(request)
 
 
-class CountedCalls(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+class RequestCounting(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Takes each request from the service's budget and counts it."""
 
-    def __init__(self, name: str, budget: Budget | None, calls: Counter[str]) -> None:
+    def __init__(self, name: str, budget: RequestLimiter | None, calls: Counter[str]) -> None:
         """Count under the service's `name` in `calls`; without a budget each call may go."""
         super().__init__()
         self._name = name
@@ -171,7 +173,7 @@ class CountedCalls(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             is_write = request.http_request.method not in _READS
             try:
                 await self._budget.take(is_write=is_write)
-            except Throttled as err:
+            except ThrottledError as err:
                 raise NotTaken(*err.args, retry_after=err.retry_after) from None
         self._calls[self._name] += 1
         count_call()

@@ -7,7 +7,7 @@ where an answer lacks what is needed, it reads as no answer.
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from shared.errors import Unavailable
+from shared.errors import ServiceUnavailable
 
 #: Members are named up to here: they may nest without end.
 _LONGEST = 500
@@ -27,10 +27,12 @@ class Wire(BaseModel):
 
 
 def read_wire[T: Wire](model: type[T], document: object) -> T:
-    """Return the document as a model; raises `Unavailable` naming the members that do not fit."""
+    """Return the document as a model; raises `ServiceUnavailable` naming the members that do not
+    fit.
+    """
     try:
         return model.model_validate(document)
     except ValidationError as err:
         places = ", ".join(".".join(map(str, error["loc"])) for error in err.errors()[:5])
         text = f"the platform's {model.__name__} does not read: {places[:_LONGEST]}"
-        raise Unavailable(text) from None
+        raise ServiceUnavailable(text) from None

@@ -12,7 +12,7 @@ from io import BytesIO
 from lzma import LZMAError
 from zipfile import BadZipFile, ZipFile
 
-from shared.errors import Unreadable
+from shared.errors import InvalidInput
 
 FLOW_CONNECTOR = "shared_logicflows"
 _FILES = ("connections.json", "datasources.json")
@@ -24,7 +24,7 @@ _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
 def flow_ids_in(document: bytes) -> frozenset[str]:
-    """Return the lower-case ids in the files about connections; raises `Unreadable`."""
+    """Return the lower-case ids in the files about connections; raises `InvalidInput`."""
     try:
         with ZipFile(BytesIO(document)) as archive:
             texts = [
@@ -34,7 +34,7 @@ def flow_ids_in(document: bytes) -> frozenset[str]:
                 and info.file_size <= _LARGEST
             ]
     except _DAMAGED as err:
-        raise Unreadable(f"The app's document cannot be read: {type(err).__name__}") from None
+        raise InvalidInput(f"The app's document cannot be read: {type(err).__name__}") from None
     return frozenset(one for text in texts for one in ids_in(text))
 
 

@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from shared.adapters.http.client import Call, HttpClient, Service
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
 from shared.adapters.http.wire import Wire, read_wire
 from shared.adapters.power_apps.canvas_app_document import FLOW_CONNECTOR, flow_ids_in, ids_in
 from shared.adapters.power_apps.connections import BASE, VERSION, Creator
 from shared.domain.assessment.snapshots import CanvasApp
-from shared.errors import NotFound, Refused, Transient, Unreadable
+from shared.errors import InvalidInput, NotFound, PlatformError, TransientError
 from shared.ports import CanvasApps
 
 #: Carries its signature in the address: no token is sent.
-DOCUMENTS = Service(name="App documents", scope="", credential=None)
+DOCUMENTS = HttpService(name="App documents", scope="", credential=None)
 
 
 class _Document(Wire):
@@ -68,7 +68,7 @@ class _AppEntity(Wire):
 class PowerAppsCanvasApps(CanvasApps):
     """`CanvasApps` by the Power Apps service, in an administrator's view."""
 
-    def __init__(self, http: HttpClient, service: Service) -> None:
+    def __init__(self, http: HttpClient, service: HttpService) -> None:
         """Call as the application; the audience is that of the admin API.
 
         See platform.md#audiences.
@@ -92,24 +92,24 @@ class PowerAppsCanvasApps(CanvasApps):
             try:
                 return _canvas_app(app, await self._ids(app) if app.uses_flows else frozenset())
             except NotFound as err:
-                raise Unreadable("The app's document is not where the platform says.") from err
+                raise InvalidInput("The app's document is not where the platform says.") from err
         raise NotFound(f"There is no app {name} any more")
 
     async def _apps(self, environment_id: str) -> list[_AppEntity]:
-        call = Call(method="GET", url=f"{BASE}/{environment_id}/apps", params=VERSION)
+        call = ServiceRequest(method="GET", url=f"{BASE}/{environment_id}/apps", params=VERSION)
         return [read_wire(_AppEntity, item) async for item in self._http.items(self._service, call)]
 
     async def _with_flows(self, app: _AppEntity) -> CanvasApp:
         try:
             return _canvas_app(app, await self._ids(app))
-        except (NotFound, Refused, Transient, Unreadable) as err:
+        except (NotFound, PlatformError, TransientError, InvalidInput) as err:
             gap = f"The document of the app {app.title} could not be read ({type(err).__name__})."
         return replace(_canvas_app(app, app.listed_ids), gap=gap)
 
     async def _ids(self, app: _AppEntity) -> frozenset[str]:
         if urlsplit(app.document).scheme != "https":
-            raise Unreadable("The platform names no address of the document.")
-        answer = await self._http.send(DOCUMENTS, Call(method="GET", url=app.document))
+            raise InvalidInput("The platform names no address of the document.")
+        answer = await self._http.send(DOCUMENTS, ServiceRequest(method="GET", url=app.document))
         return app.listed_ids | flow_ids_in(answer.body)
 
 

@@ -5,13 +5,13 @@ from functools import partial
 
 from pydantic import Field
 
-from shared.adapters.http.client import Call, HttpClient, Service, read_object
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
 from shared.adapters.http.wire import Wire, read_wire
 from shared.concurrency import read_each
 from shared.domain.assessment.snapshots import Connection
 from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
 from shared.domain.definitions.json_values import mapping_at
-from shared.errors import NotFound, Refused
+from shared.errors import NotFound, PlatformError
 from shared.ports import Connections
 
 BASE = "https://api.powerapps.com/providers/Microsoft.PowerApps/scopes/admin/environments"
@@ -82,7 +82,7 @@ class _ConnectionEntity(Wire):
 class PowerAppsConnections(Connections):
     """`Connections` by the Power Apps service, in an administrator's view."""
 
-    def __init__(self, http: HttpClient, service: Service) -> None:
+    def __init__(self, http: HttpClient, service: HttpService) -> None:
         """Call as the application; the audience is that of the admin API.
 
         See platform.md#audiences.
@@ -103,7 +103,9 @@ class PowerAppsConnections(Connections):
         return {one.name.lower(): one.error for one in await self._found(environment_id)}
 
     async def _found(self, environment_id: str) -> Sequence[_ConnectionEntity]:
-        call = Call(method="GET", url=f"{BASE}/{environment_id}/connections", params=VERSION)
+        call = ServiceRequest(
+            method="GET", url=f"{BASE}/{environment_id}/connections", params=VERSION
+        )
         return [
             read_wire(_ConnectionEntity, item)
             async for item in self._http.items(self._service, call)
@@ -111,9 +113,11 @@ class PowerAppsConnections(Connections):
 
     async def _connector(self, environment_id: str, name: str) -> Mapping[str, object]:
         """Return a connector's properties; none where it is not shown, as a custom one may be."""
-        call = Call(method="GET", url=f"{BASE}/{environment_id}/apis/{name}", params=VERSION)
+        call = ServiceRequest(
+            method="GET", url=f"{BASE}/{environment_id}/apis/{name}", params=VERSION
+        )
         try:
             answer = read_object(self._service, await self._http.send(self._service, call))
-        except (NotFound, Refused):
+        except (NotFound, PlatformError):
             return {}
         return mapping_at(answer, "properties")

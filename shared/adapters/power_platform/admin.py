@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from pydantic import Field, field_validator
 
-from shared.adapters.http.client import Call, HttpClient, Service, read_object
+from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
 from shared.adapters.http.wire import Wire, read_wire
-from shared.domain.environment import Environment, LinkStatus, PolicyLink
+from shared.domain.environment import Environment, PolicyLink, PolicyLinkStatus
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.ports import Clock, Environments
 
@@ -24,7 +24,7 @@ _LATELY = timedelta(minutes=1)
 class _LinkedPolicy(Wire):
     id: str
     system_id: str
-    link_status: LinkStatus
+    link_status: PolicyLinkStatus
 
 
 class _Policies(Wire):
@@ -104,7 +104,7 @@ class EnvironmentEntity(Wire):
 class PowerPlatformAdmin(Environments):
     """`Environments` by the admin API."""
 
-    def __init__(self, http: HttpClient, service: Service, clock: Clock) -> None:
+    def __init__(self, http: HttpClient, service: HttpService, clock: Clock) -> None:
         """Call as the application; `service` has `SCOPE`."""
         self._http = http
         self._service = service
@@ -116,7 +116,7 @@ class PowerPlatformAdmin(Environments):
 
     async def list(self) -> list[Environment]:
         """Return all environments of the tenant."""
-        call = Call(method="GET", url=_BASE, params=_VERSION)
+        call = ServiceRequest(method="GET", url=_BASE, params=_VERSION)
         return [
             self._noted(read_wire(EnvironmentEntity, item))
             async for item in self._http.items(self._service, call)
@@ -125,7 +125,9 @@ class PowerPlatformAdmin(Environments):
     async def get(self, environment_id: str) -> Environment:
         """Return one; raises `NotFound`."""
         call, asked = f"{_BASE}/{environment_id}", self._clock.now()
-        answer = await self._http.send(self._service, Call(method="GET", url=call, params=_VERSION))
+        answer = await self._http.send(
+            self._service, ServiceRequest(method="GET", url=call, params=_VERSION)
+        )
         found = self._noted(read_wire(EnvironmentEntity, read_object(self._service, answer)))
         self._read[environment_id] = asked, found
         return found

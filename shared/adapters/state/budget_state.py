@@ -16,12 +16,12 @@ from shared.adapters.state.ledger_row import (
     read_ledger,
     reset_ledger,
 )
-from shared.adapters.state.request_ledger import AGAIN, BudgetLimit, Ledger, used_up
-from shared.adapters.state.request_queue import Waiter
+from shared.adapters.state.request_ledger import AGAIN, BudgetLimit, RequestLedger, used_up
+from shared.adapters.state.request_queue import RequestQueueEntry
 from shared.domain.alert import RowName
-from shared.errors import AlreadyExists, Conflict, NotFound, Throttled
+from shared.errors import AlreadyExists, Conflict, NotFound, ThrottledError
 from shared.log_fields import product_log
-from shared.ports import Clock, Condition, Insert, Operation, Replace, Row, Store
+from shared.ports import Clock, Condition, InsertRow, Operation, ReplaceRow, Store, StoreRow
 
 _TABLE = "CallBudgets"
 _KEY = "leases"  # comes after every place in the line, which begins with a digit
@@ -33,10 +33,10 @@ _SHOWN_FOR = timedelta(days=1)
 _log = product_log(__name__)
 
 #: The ledger as it is to be, the answer, and what is written beside it.
-type Decision[T] = tuple[Ledger, T, Sequence[Operation]]
+type Decision[T] = tuple[RequestLedger, T, Sequence[Operation]]
 
 
-class BudgetRow:
+class BudgetState:
     """The row that all instances share."""
 
     def __init__(self, store: Store, clock: Clock, limit: BudgetLimit) -> None:
@@ -45,18 +45,18 @@ class BudgetRow:
         self.clock = clock
         self.limit = limit
         #: As this instance has read or written it last.
-        self._known: Row | None = None
+        self._known: StoreRow | None = None
 
     @property
     def name(self) -> tuple[str, str, str]:
         """Return its table, partition and key."""
         return _TABLE, self.limit.name, _KEY
 
-    def place(self, key: str) -> Row:
+    def place(self, key: str) -> StoreRow:
         """Return a row of the line with nothing in it."""
-        return Row(table=_TABLE, partition=self.limit.name, key=key, columns={})
+        return StoreRow(table=_TABLE, partition=self.limit.name, key=key, columns={})
 
-    async def read(self) -> tuple[Ledger, list[Waiter], list[Row]]:
+    async def read(self) -> tuple[RequestLedger, list[RequestQueueEntry], list[StoreRow]]:
         """Return what the row says, who stands in the line, and the places that are unreadable."""
         while True:
             row, places = await self._rows()
@@ -74,7 +74,7 @@ class BudgetRow:
 
     async def decide[T](
         self,
-        decide: Callable[[Ledger, Sequence[Waiter]], Decision[T]],
+        decide: Callable[[RequestLedger, Sequence[RequestQueueEntry]], Decision[T]],
         *,
         with_line: bool = False,
     ) -> T:
@@ -85,7 +85,7 @@ class BudgetRow:
         """
         for _ in range(_TRIES):
             known, self._known = None if with_line else self._known, None
-            row, line = known, list[Waiter]()
+            row, line = known, list[RequestQueueEntry]()
             if with_line:
                 row, places = await self._rows()
                 line = list(_readable(places))
@@ -96,14 +96,14 @@ class BudgetRow:
                 continue
             try:
                 ledger, answer, operations = decide(before, line)
-            except Throttled:
+            except ThrottledError:
                 if known:
                     continue
                 self._known = row
                 raise
             if ledger != before:
                 new = replace(row or self.place(_KEY), columns=ledger_columns(ledger))
-                operations = [Replace(new) if row else Insert(new), *operations]
+                operations = [ReplaceRow(new) if row else InsertRow(new), *operations]
             try:
                 written = await self.store.write(*operations) if operations else []
             except (AlreadyExists, Conflict, NotFound):
@@ -112,7 +112,7 @@ class BudgetRow:
             return answer
         raise used_up(self.limit, AGAIN)
 
-    async def _ledger(self, row: Row | None) -> Ledger | None:
+    async def _ledger(self, row: StoreRow | None) -> RequestLedger | None:
         """Return what a row says; None: it could not be read, was reset, and is to be read again.
 
         Written at once, so that the pause has one beginning for all instances.
@@ -126,17 +126,17 @@ class BudgetRow:
             _log.warning("the row of the budget %s cannot be read: it is reset", self.limit.name)
             new = replace(row, columns=ledger_columns(reset_ledger(self.limit, now)))
             with suppress(Conflict):
-                await self.store.write(Replace(new))
+                await self.store.write(ReplaceRow(new))
             return None
 
-    async def _rows(self) -> tuple[Row | None, list[Row]]:
+    async def _rows(self) -> tuple[StoreRow | None, list[StoreRow]]:
         """Return the budget's row, and the places in its line."""
         rows = [row async for row in self.store.query(_TABLE, self.limit.name)]
         row = next((one for one in rows if one.key == _KEY), None)
         return row, [one for one in rows if one.key != _KEY]
 
 
-def _readable(places: Sequence[Row]) -> Iterator[Waiter]:
+def _readable(places: Sequence[StoreRow]) -> Iterator[RequestQueueEntry]:
     for row in places:
         with suppress(ValueError):
-            yield Waiter.read(row)
+            yield RequestQueueEntry.read(row)

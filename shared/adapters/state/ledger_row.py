@@ -11,9 +11,15 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from shared.adapters.state.request_ledger import NEVER, UNDERWAY, BudgetLimit, Hold, Ledger
-from shared.adapters.state.request_tally import Tally
-from shared.ports import Row, Scalar
+from shared.adapters.state.request_ledger import (
+    NEVER,
+    UNDERWAY,
+    BudgetLimit,
+    RequestLedger,
+    Reservation,
+)
+from shared.adapters.state.request_tally import RequestTally
+from shared.ports import Scalar, StoreRow
 
 #: The column that says when a row was reset.
 RESET_AT = "reset_at"
@@ -50,9 +56,9 @@ class _Stored:
 _adapter = TypeAdapter(_Stored)
 
 
-def new_ledger(limit: BudgetLimit, now: datetime) -> Ledger:
+def new_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
     """Return a ledger without any call."""
-    return Ledger(
+    return RequestLedger(
         now=now,
         limit=limit,
         calls=limit.calls,
@@ -62,13 +68,13 @@ def new_ledger(limit: BudgetLimit, now: datetime) -> Ledger:
     )
 
 
-def reset_ledger(limit: BudgetLimit, now: datetime) -> Ledger:
+def reset_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
     """Return the ledger that takes the place of one that cannot be read."""
     until = now + _PAUSE * limit.window + UNDERWAY
     return replace(new_ledger(limit, now), paused_until=until, reset_at=now)
 
 
-def read_ledger(row: Row, limit: BudgetLimit, now: datetime) -> Ledger:
+def read_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedger:
     """Return what a row says, without what is over; a block whose time is over was used.
 
     Raises `ValueError` if the row cannot be read, or names a time that no ledger can name.
@@ -79,7 +85,7 @@ def read_ledger(row: Row, limit: BudgetLimit, now: datetime) -> Ledger:
         new_ledger(limit, now),
         spent=tuple(one for one in stored.spent if one[0] > now),
         holds={
-            name: Hold(held=held, owed=owed, until=until)
+            name: Reservation(held=held, owed=owed, until=until)
             for name, (held, owed, until) in stored.holds.items()
             if until > now
         },
@@ -103,7 +109,7 @@ def read_ledger(row: Row, limit: BudgetLimit, now: datetime) -> Ledger:
     return ledger
 
 
-def ledger_columns(ledger: Ledger) -> dict[str, Scalar]:
+def ledger_columns(ledger: RequestLedger) -> dict[str, Scalar]:
     """Return the columns of the row; `reset_at` finds the rows that were reset."""
     stored = _Stored(
         spent=ledger.spent,
@@ -142,13 +148,13 @@ def _check_times(stored: _Stored, limit: BudgetLimit, now: datetime) -> None:
             raise ValueError("a time lies too far in the future")
 
 
-def _writes(counts: dict[datetime, int], limit: BudgetLimit, now: datetime) -> Tally | None:
+def _writes(counts: dict[datetime, int], limit: BudgetLimit, now: datetime) -> RequestTally | None:
     if limit.writes_an_hour is None:
         return None
-    return Tally.read(counts, now, limit=limit.writes_an_hour, span=_HOUR, bucket=_MINUTE)
+    return RequestTally.read(counts, now, limit=limit.writes_an_hour, span=_HOUR, bucket=_MINUTE)
 
 
-def _day(counts: dict[datetime, int], limit: BudgetLimit, now: datetime) -> Tally | None:
+def _day(counts: dict[datetime, int], limit: BudgetLimit, now: datetime) -> RequestTally | None:
     if limit.calls_a_day is None:
         return None
-    return Tally.read(counts, now, limit=limit.calls_a_day, span=_DAY, bucket=_HOUR)
+    return RequestTally.read(counts, now, limit=limit.calls_a_day, span=_DAY, bucket=_HOUR)

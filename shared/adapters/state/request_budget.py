@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import batched
 
-from shared.adapters.state.budget_state import BudgetRow
-from shared.adapters.state.request_ledger import AGAIN, NEVER, BudgetLimit, Ledger
-from shared.adapters.state.request_queue import AT_ONCE, Waiter, is_near
-from shared.adapters.state.reserved_requests import Block
-from shared.adapters.state.reserved_slices import Slice
-from shared.domain.request_demand import CallLine, Need, Turn
-from shared.errors import Conflict, NotFound, ProductError, Throttled
+from shared.adapters.state.budget_state import BudgetState
+from shared.adapters.state.request_ledger import AGAIN, NEVER, BudgetLimit, RequestLedger
+from shared.adapters.state.request_queue import AT_ONCE, RequestQueueEntry, is_near
+from shared.adapters.state.reserved_requests import ReservedRequests
+from shared.adapters.state.reserved_slices import ReservedSlice
+from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueStatus
+from shared.errors import CmkflowError, Conflict, NotFound, ThrottledError
 from shared.log_fields import product_log
-from shared.ports import CallBlocks, Clock, Delete, Operation, Store
+from shared.ports import Clock, DeleteRow, Operation, RequestBudget, Store
 
 #: How long one delivery waits for calls, all together; longer where so many calls take longer. The
 #: most calls that a delivery makes before it has kept what it learnt are eight: of a flow whose
@@ -36,11 +36,11 @@ _log = product_log(__name__)
 
 @dataclass(slots=True)
 class _Delivery:
-    """What is done inside of `CallBudget.block`: it waits for calls of any budget."""
+    """What is done inside of `StoredRequestBudget.block`: it waits for calls of any budget."""
 
     is_urgent: bool
     #: By name of the budget.
-    blocks: dict[str, Block] = field(default_factory=dict)
+    blocks: dict[str, ReservedRequests] = field(default_factory=dict)
     waited: timedelta = timedelta(0)
     #: Until when it waits now. What it asks side by side waits at the same time.
     waits_until: datetime = NEVER
@@ -55,7 +55,7 @@ class _Delivery:
 _delivery: ContextVar[_Delivery | None] = ContextVar("delivery", default=None)
 
 
-class CallBudget(CallBlocks):
+class StoredRequestBudget(RequestBudget):
     """Calls to one service, for this instance."""
 
     def __init__(self, store: Store, clock: Clock, limit: BudgetLimit) -> None:
@@ -64,12 +64,12 @@ class CallBudget(CallBlocks):
             raise ValueError("a budget holds at least one call")
         self._clock = clock
         self._limit = limit
-        self._row = BudgetRow(store, clock, limit)
-        self._slice = Slice(self._row)
+        self._row = BudgetState(store, clock, limit)
+        self._slice = ReservedSlice(self._row)
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def block(self, need: Need | None) -> AsyncGenerator[None]:
+    async def block(self, need: RequestDemand | None) -> AsyncGenerator[None]:
         """Work inside with a block of calls; see the port."""
         delivery, block = _Delivery(need is not None and need.is_urgent), None
         if self._slice.size == 1 or (need is not None and need.calls > self._slice.size):
@@ -98,7 +98,7 @@ class CallBudget(CallBlocks):
                 async with self._lock:
                     await self._have(calls, is_urgent=is_urgent)
                 break
-            except Throttled as err:
+            except ThrottledError as err:
                 wait = err.retry_after or AGAIN
                 delivery.wait(self._clock.now(), wait)
                 if delivery.waited > self._patience():
@@ -106,7 +106,7 @@ class CallBudget(CallBlocks):
             await self._clock.sleep(wait)
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take one call; raises `Throttled` with the time until there is one again."""
+        """Take one call; raises `ThrottledError` with the time until there is one again."""
         async with self._lock:
             await self._have(1, is_write=is_write)
             if block := self._block():
@@ -114,15 +114,15 @@ class CallBudget(CallBlocks):
             else:
                 self._slice.use()
 
-    async def line(self) -> CallLine:
+    async def line(self) -> RequestQueueStatus:
         """Return who waits at this moment, and for how long."""
         ledger, line, _ = await self._row.read()
         return self._shown(ledger, line)
 
-    async def call_up(self, come: Callable[[Turn], Awaitable[bool]]) -> CallLine:
+    async def call_up(self, come: Callable[[QueuedJob], Awaitable[bool]]) -> RequestQueueStatus:
         """Have those come sooner whose turn comes within the next minutes; see the port."""
         ledger, line, unreadable = await self._row.read()
-        ahead, operations = ledger.owed, list[Operation](Delete(row) for row in unreadable)
+        ahead, operations = ledger.owed, list[Operation](DeleteRow(row) for row in unreadable)
         for row in unreadable:
             _log.warning("the place %s in the line of %s cannot be read", row.key, row.partition)
         for one in line:
@@ -133,7 +133,7 @@ class CallBudget(CallBlocks):
                 operations.append(one.removal)
                 continue
             if one.comes > comes + AGAIN:
-                if not await come(Turn(row=one.row, place=one.key, comes=comes)):
+                if not await come(QueuedJob(row=one.row, place=one.key, comes=comes)):
                     operations.append(one.removal)
                     continue
                 operations.append(one.called(comes))
@@ -156,9 +156,11 @@ class CallBudget(CallBlocks):
                 block.drop()
             await self._row.decide(lambda ledger, _: (ledger.refused(wait), None, ()))
 
-    def _shown(self, ledger: Ledger, line: Sequence[Waiter]) -> CallLine:
+    def _shown(
+        self, ledger: RequestLedger, line: Sequence[RequestQueueEntry]
+    ) -> RequestQueueStatus:
         ahead = ledger.owed + sum(one.calls for one in line)
-        return CallLine(
+        return RequestQueueStatus(
             row=self._row.name,
             waiting=len(line),
             calls_per_minute=ledger.calls,
@@ -167,12 +169,12 @@ class CallBudget(CallBlocks):
             idle_at=ledger.free_at(ahead + 1, is_urgent=False) if self._slice.size == 1 else None,
         )
 
-    def _block(self) -> Block | None:
+    def _block(self) -> ReservedRequests | None:
         delivery = _delivery.get()
         return delivery.blocks.get(self._limit.name) if delivery else None
 
     async def _have(self, calls: int, *, is_urgent: bool = False, is_write: bool = False) -> None:
-        """Have calls in hand, of the delivery's block or of the slice; raises `Throttled`.
+        """Have calls in hand, of the delivery's block or of the slice; raises `ThrottledError`.
 
         Outside of a delivery people and timers look, and write only what mends something.
         """
@@ -188,15 +190,15 @@ class CallBudget(CallBlocks):
         calls = block.most if block and block.most else self._limit.calls
         return max(_PATIENCE, min(_LEAST_CALLS * self._limit.window / calls, _LONGEST_PATIENCE))
 
-    async def _begun(self, need: Need | None) -> Block:
+    async def _begun(self, need: RequestDemand | None) -> ReservedRequests:
         if need is None or not need.calls:  # it waits for nobody, and has no call yet
-            return Block(row=self._row)
+            return ReservedRequests(row=self._row)
         async with self._lock:
-            return await Block.begin(self._row, need)
+            return await ReservedRequests.begin(self._row, need)
 
-    async def _end(self, block: Block) -> None:
+    async def _end(self, block: ReservedRequests) -> None:
         try:
             async with self._lock:
                 await block.end()
-        except ProductError as err:  # it lapses
+        except CmkflowError as err:  # it lapses
             _log.warning("calls were not given back: %s", err)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from shared.adapters.state.request_tally import Tally
-from shared.errors import Throttled
+from shared.adapters.state.request_tally import RequestTally
+from shared.errors import ThrottledError
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 #: A call may arrive this much later after it was taken than another one: a second of transit, and a
@@ -40,13 +40,13 @@ class BudgetLimit:
     calls_a_day: int | None = None
 
 
-def used_up(limit: BudgetLimit, wait: timedelta, of: str = "") -> Throttled:
+def used_up(limit: BudgetLimit, wait: timedelta, of: str = "") -> ThrottledError:
     """Return what is raised where there is no call; `of` says in which time."""
-    return Throttled(f"the budget of calls to {limit.name}{of} is used up", retry_after=wait)
+    return ThrottledError(f"the budget of calls to {limit.name}{of} is used up", retry_after=wait)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Reservation:
     """The block of one delivery."""
 
     #: Calls that it has and has not told the use of.
@@ -58,7 +58,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class RequestLedger:
     """The calls of one budget at one moment. In no span of `window` are there more than `calls`."""
 
     now: datetime
@@ -72,10 +72,10 @@ class Ledger:
     ceiling_until: datetime = NEVER
     #: How many calls count until when.
     spent: tuple[tuple[datetime, int], ...] = ()
-    holds: Mapping[str, Hold] = field(default_factory=dict)
+    holds: Mapping[str, Reservation] = field(default_factory=dict)
     #: Writes of an hour, and calls of a day; None: not counted.
-    writes: Tally | None = None
-    day: Tally | None = None
+    writes: RequestTally | None = None
+    day: RequestTally | None = None
     paused_until: datetime = NEVER
     #: When a row that could not be read was reset to the setting.
     reset_at: datetime | None = None
@@ -117,7 +117,7 @@ class Ledger:
         return max(free, 0)
 
     def some(self, *, is_urgent: bool, may_write: bool = True) -> int:
-        """Return the same; raises `Throttled` if there is none."""
+        """Return the same; raises `ThrottledError` if there is none."""
         if free := self.free(is_urgent=is_urgent, may_write=may_write):
             return free
         opens = self.free_at(1, is_urgent=is_urgent, may_write=may_write)
@@ -150,7 +150,7 @@ class Ledger:
         others = self.spent[:at] + self.spent[at + 1 :]
         return replace(self, spent=(*others, used) if counts else others)
 
-    def with_hold(self, name: str, hold: Hold | None) -> Self:
+    def with_hold(self, name: str, hold: Reservation | None) -> Self:
         """Return the ledger with a block as it is now, or without it."""
         others = {key: value for key, value in self.holds.items() if key != name}
         return replace(self, holds={**others, name: hold} if hold else others)

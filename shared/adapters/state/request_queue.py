@@ -13,9 +13,9 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from shared.adapters.state.request_ledger import AGAIN, Ledger
-from shared.domain.request_demand import Need
-from shared.ports import Delete, Operation, Replace, Row, Scalar, Upsert
+from shared.adapters.state.request_ledger import AGAIN, RequestLedger
+from shared.domain.request_demand import RequestDemand
+from shared.ports import DeleteRow, Operation, ReplaceRow, Scalar, StoreRow, UpsertRow
 
 #: Places that are written or removed at once: a batch holds a hundred operations.
 AT_ONCE = 50
@@ -43,22 +43,22 @@ _adapter = TypeAdapter(_Stored)
 
 
 @dataclass(frozen=True, slots=True)
-class Waiter:
+class RequestQueueEntry:
     """A row of the line: who was told to come again. Keys are in the order of who goes first."""
 
-    kept: Row
+    kept: StoreRow
     stored: _Stored
 
     @classmethod
-    def read(cls, row: Row) -> Self:
+    def read(cls, row: StoreRow) -> Self:
         """Return what a row says; raises `ValueError` if it cannot be read."""
         return cls(row, _adapter.validate_json(str(row.columns.get(_STORED, ""))))
 
     @classmethod
-    def told(cls, place: Row, need: Need, comes: datetime, calls: int) -> Upsert:
+    def told(cls, place: StoreRow, need: RequestDemand, comes: datetime, calls: int) -> UpsertRow:
         """Return the place of somebody who was told to come."""
         stored = _Stored(comes=comes, calls=calls, later=need.later, row=need.row)
-        return Upsert(replace(place, columns=_columns(stored)))
+        return UpsertRow(replace(place, columns=_columns(stored)))
 
     @property
     def key(self) -> str:
@@ -86,15 +86,15 @@ class Waiter:
         return self.stored.row
 
     @property
-    def removal(self) -> Delete:
+    def removal(self) -> DeleteRow:
         """Return what takes it out of the line, whatever became of it."""
-        return Delete(replace(self.kept, etag=None))
+        return DeleteRow(replace(self.kept, etag=None))
 
-    def called(self, comes: datetime) -> Replace:
+    def called(self, comes: datetime) -> ReplaceRow:
         """Return the place of somebody who was told to come sooner, if it still stands there."""
-        return Replace(replace(self.kept, columns=_columns(replace(self.stored, comes=comes))))
+        return ReplaceRow(replace(self.kept, columns=_columns(replace(self.stored, comes=comes))))
 
-    def is_dead(self, ledger: Ledger) -> bool:
+    def is_dead(self, ledger: RequestLedger) -> bool:
         """Say whether it should have come long ago."""
         return self.comes < ledger.now - ledger.window * _GRACE
 
@@ -104,7 +104,7 @@ def _columns(stored: _Stored) -> dict[str, Scalar]:
 
 
 def ask(
-    ledger: Ledger, line: Sequence[Waiter], need: Need, place: Row
+    ledger: RequestLedger, line: Sequence[RequestQueueEntry], need: RequestDemand, place: StoreRow
 ) -> tuple[int | datetime, Sequence[Operation]]:
     """Return how many calls may be begun with, or when to ask again; and what that changes.
 
@@ -121,12 +121,14 @@ def ask(
     opens = ledger.free_at(kept + 1, is_urgent=need.is_urgent)
     if not count and (expected or opens > soon):
         comes = _comes(ledger, first, is_urgent=need.is_urgent)
-        return comes, [Waiter.told(place, need, comes, calls), *gone]
+        return comes, [RequestQueueEntry.told(place, need, comes, calls), *gone]
     left = [one.removal for one in line if one.key == place.key]
     return count, [*left, *gone]
 
 
-def _comes(ledger: Ledger, first: Sequence[Waiter], *, is_urgent: bool) -> datetime:
+def _comes(
+    ledger: RequestLedger, first: Sequence[RequestQueueEntry], *, is_urgent: bool
+) -> datetime:
     """Return when whoever is refused is to ask again: soon, or when it is probably its turn.
 
     Who is told a late time is called up: those that go first may need less, or give up.
@@ -139,6 +141,6 @@ def _comes(ledger: Ledger, first: Sequence[Waiter], *, is_urgent: bool) -> datet
     return ledger.free_at(ahead + later + 1, is_urgent=is_urgent)
 
 
-def is_near(ledger: Ledger, comes: datetime) -> bool:
+def is_near(ledger: RequestLedger, comes: datetime) -> bool:
     """Say whether it comes within the next minutes."""
     return comes <= ledger.now + ledger.window * _NEAR

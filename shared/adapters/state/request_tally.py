@@ -9,7 +9,7 @@ _ZERO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class RequestTally:
     """A limit, and what counts in it at one moment: in no span are there more."""
 
     now: datetime

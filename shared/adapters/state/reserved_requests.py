@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
-from shared.adapters.state.budget_state import BudgetRow, Decision
-from shared.adapters.state.request_ledger import NEVER, UNDERWAY, Hold, Ledger
-from shared.adapters.state.request_queue import Waiter, ask
-from shared.domain.request_demand import Need
-from shared.errors import Waiting
+from shared.adapters.state.budget_state import BudgetState, Decision
+from shared.adapters.state.request_ledger import NEVER, UNDERWAY, RequestLedger, Reservation
+from shared.adapters.state.request_queue import RequestQueueEntry, ask
+from shared.domain.request_demand import RequestDemand
+from shared.errors import MustWait
 from shared.reason import Reason
 
 #: A block counts as lost if nothing is heard of it for so many windows.
@@ -25,10 +25,10 @@ _KEPT_FOR_NEXT, _NEXT = 1 / 20, "~"
 
 
 @dataclass(slots=True, kw_only=True)
-class Block:
+class ReservedRequests:
     """The calls that one delivery has in hand."""
 
-    row: BudgetRow
+    row: BudgetState
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
     #: Whose they are; empty: of a delivery that waits for nobody.
     whose: str = ""
@@ -43,14 +43,16 @@ class Block:
     used: list[tuple[datetime, bool]] = field(default_factory=list)
 
     @classmethod
-    async def begin(cls, row: BudgetRow, need: Need) -> Self:
-        """Return the block of a delivery that may begin; raises `Waiting`."""
+    async def begin(cls, row: BudgetState, need: RequestDemand) -> Self:
+        """Return the block of a delivery that may begin; raises `MustWait`."""
         block, place = (
             cls(row=row, whose=need.whose),
             row.place(need.place),
         )
 
-        def begin(ledger: Ledger, line: Sequence[Waiter]) -> Decision[Hold | Waiting]:
+        def begin(
+            ledger: RequestLedger, line: Sequence[RequestQueueEntry]
+        ) -> Decision[Reservation | MustWait]:
             ledger = ledger.with_hold(block._next, None)
             answer, operations = ask(ledger, line, need, place)
             if isinstance(answer, datetime):
@@ -60,13 +62,13 @@ class Block:
             return ledger.with_hold(block.name, hold), hold, operations
 
         answer = await row.decide(begin, with_line=True)
-        if isinstance(answer, Waiting):
+        if isinstance(answer, MustWait):
             raise answer
         block._take(answer)
         return block
 
     async def have(self, calls: int, *, is_urgent: bool) -> None:
-        """Have so many calls in hand, or as many as a window has; raises `Throttled`."""
+        """Have so many calls in hand, or as many as a window has; raises `ThrottledError`."""
         if self.row.clock.now() >= self.until:
             self.drop()
         while self.left < calls:
@@ -85,9 +87,13 @@ class Block:
     async def end(self) -> None:
         """Tell when calls were made; the others are kept for the job's next step."""
 
-        def end(ledger: Ledger, _: Sequence[Waiter]) -> Decision[None]:
+        def end(ledger: RequestLedger, _: Sequence[RequestQueueEntry]) -> Decision[None]:
             until = ledger.now + ledger.window * _KEPT_FOR_NEXT
-            kept = Hold(held=0, owed=self.left, until=until) if self.left and self.whose else None
+            kept = (
+                Reservation(held=0, owed=self.left, until=until)
+                if self.left and self.whose
+                else None
+            )
             return self._told(ledger).with_hold(self._next, kept), None, ()
 
         if self.until > NEVER:
@@ -99,7 +105,9 @@ class Block:
         What other blocks are owed is not kept from it: all of them were let in.
         """
 
-        def fill(ledger: Ledger, _: Sequence[Waiter]) -> Decision[tuple[Hold, int]]:
+        def fill(
+            ledger: RequestLedger, _: Sequence[RequestQueueEntry]
+        ) -> Decision[tuple[Reservation, int]]:
             ledger = self._told(ledger).with_hold(self.name, _hold(ledger, self.left, 0))
             wanted = max(self.left + self.owed, min(calls, ledger.calls))
             held = min(self.left + ledger.some(is_urgent=is_urgent), wanted)
@@ -110,10 +118,10 @@ class Block:
         self._take(hold)
         self.used.clear()
 
-    def _take(self, hold: Hold) -> None:
+    def _take(self, hold: Reservation) -> None:
         self.left, self.owed, self.until = hold.held, hold.owed, hold.until
 
-    def _told(self, ledger: Ledger) -> Ledger:
+    def _told(self, ledger: RequestLedger) -> RequestLedger:
         """Return the ledger without it, but with the calls made of it since it was told of it."""
         for moment, is_write in self.used:
             ledger = ledger.made(moment + UNDERWAY, is_write=is_write)
@@ -124,12 +132,12 @@ class Block:
         return f"{self.whose}{_NEXT}"
 
 
-def _hold(ledger: Ledger, held: int, owed: int) -> Hold:
-    return Hold(held=held, owed=owed, until=ledger.now + _LAPSES * ledger.window)
+def _hold(ledger: RequestLedger, held: int, owed: int) -> Reservation:
+    return Reservation(held=held, owed=owed, until=ledger.now + _LAPSES * ledger.window)
 
 
-def _waiting(ledger: Ledger, until: datetime) -> Waiting:
+def _waiting(ledger: RequestLedger, until: datetime) -> MustWait:
     is_day_over = ledger.left_of_day == 0
     why = "has had its calls of 24 hours" if is_day_over else "takes few calls"
     text = f"It waits for its turn: {ledger.limit.name} {why}."
-    return Waiting(text, until=until, code=Reason.THROTTLED)
+    return MustWait(text, until=until, code=Reason.THROTTLED)

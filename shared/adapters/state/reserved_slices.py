@@ -7,9 +7,9 @@ whole window as long as most calls are free. With the next one it is told what w
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.adapters.state.budget_state import BudgetRow, Decision
-from shared.adapters.state.request_ledger import NEVER, UNDERWAY, Ledger
-from shared.adapters.state.request_queue import Waiter
+from shared.adapters.state.budget_state import BudgetState, Decision
+from shared.adapters.state.request_ledger import NEVER, UNDERWAY, RequestLedger
+from shared.adapters.state.request_queue import RequestQueueEntry
 
 #: Share of the window in which a slice is to be used: while calls are few, and while most are free.
 _USE_SHARE, _LONG_USE_SHARE = 1 / 20, 1
@@ -17,10 +17,10 @@ _USE_SHARE, _LONG_USE_SHARE = 1 / 20, 1
 _SLICES = 40
 
 
-class Slice:
+class ReservedSlice:
     """The calls that this instance has in hand, one slice after the other."""
 
-    def __init__(self, row: BudgetRow) -> None:
+    def __init__(self, row: BudgetState) -> None:
         """Lease from the row that all instances share."""
         self._row = row
         self.size = -(-row.limit.calls // _SLICES)
@@ -31,7 +31,7 @@ class Slice:
         self._used_at = NEVER
 
     async def have(self, calls: int, *, is_urgent: bool, is_write: bool) -> None:
-        """Have calls in hand; raises `Throttled`."""
+        """Have calls in hand; raises `ThrottledError`."""
         if self._left < calls or self._row.clock.now() >= self._use_until:
             may_write = is_write and self.size == 1
             await self._lease(calls, is_urgent=is_urgent, may_write=may_write)
@@ -54,7 +54,9 @@ class Slice:
         window = self._row.limit.window
         used = (self._used_at + UNDERWAY + window, self._told[1] - self._left)
 
-        def lease(ledger: Ledger, _: Sequence[Waiter]) -> Decision[tuple[int, datetime]]:
+        def lease(
+            ledger: RequestLedger, _: Sequence[RequestQueueEntry]
+        ) -> Decision[tuple[int, datetime]]:
             ledger = ledger.corrected(self._told, used)
             ledger = ledger.unmade(self._use_until, self._left) if self._left else ledger
             count = min(ledger.free(is_urgent=False, may_write=may_write), max(self.size, calls))

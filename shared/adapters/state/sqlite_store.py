@@ -19,8 +19,18 @@ from pathlib import Path
 from uuid import uuid4
 
 from shared.adapters.state.table_limits import check_batch, check_conditions, check_key
-from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Unavailable
-from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
+from shared.errors import AlreadyExists, CmkflowError, Conflict, NotFound, ServiceUnavailable
+from shared.ports import (
+    Condition,
+    DeleteRow,
+    InsertRow,
+    Operation,
+    ReplaceRow,
+    Scalar,
+    Store,
+    StoreRow,
+    UpsertRow,
+)
 
 _PAGE = 500  # rows a query reads in one go
 _BUSY = 10.0  # seconds to wait for another process's write
@@ -42,7 +52,7 @@ class _Write:
     """What one caller wants written, and what became of it: None until that is on the disk."""
 
     operations: Sequence[Operation]
-    outcome: list[Row] | ProductError | None = None
+    outcome: list[StoreRow] | CmkflowError | None = None
 
 
 class SqliteStore(Store):
@@ -66,13 +76,13 @@ class SqliteStore(Store):
             self._reader.close()
             self._database.close()
 
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
         check_key(table, partition, key)
         rows = await self._select(_SELECT + _THIS, [table, partition, key])
         return rows[0] if rows else None
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Do all operations, or none; see the port."""
         check_batch(operations)
         mine = _Write(operations)
@@ -81,7 +91,7 @@ class SqliteStore(Store):
             if mine.outcome is None:  # also where whoever had it was cancelled
                 writes, self._waiting = [mine, *self._waiting], []
                 await asyncio.to_thread(self._commit, dict.fromkeys(writes))
-        if isinstance(mine.outcome, ProductError):
+        if isinstance(mine.outcome, CmkflowError):
             raise mine.outcome
         assert mine.outcome is not None
         return mine.outcome
@@ -93,7 +103,7 @@ class SqliteStore(Store):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
-    ) -> AsyncIterator[Row]:
+    ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key, a page at a time; see the port."""
         check_key(table, partition or "", before)
         check_conditions(where)
@@ -108,13 +118,13 @@ class SqliteStore(Store):
                 return
             after = (rows[-1].partition, rows[-1].key)
 
-    async def _select(self, sql: str, values: Sequence[Scalar]) -> list[Row]:
+    async def _select(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
         try:
             return _rows(self._reader, sql, values)
         except sqlite3.OperationalError:  # another process mends the file: wait for it, elsewhere
             return await asyncio.to_thread(self._select_waiting, sql, values)
 
-    def _select_waiting(self, sql: str, values: Sequence[Scalar]) -> list[Row]:
+    def _select_waiting(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
         with self._lock, _translated():
             return _rows(self._database, sql, values)
 
@@ -122,7 +132,7 @@ class SqliteStore(Store):
         """Do all in one transaction, each as a whole or not at all."""
         with self._lock:
             open_writes = [write for write in writes if write.outcome is None]
-            outcomes: list[list[Row] | ProductError]
+            outcomes: list[list[StoreRow] | CmkflowError]
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 outcomes = [self._outcome(write.operations) for write in open_writes]
@@ -135,18 +145,18 @@ class SqliteStore(Store):
             for write, outcome in zip(open_writes, outcomes, strict=True):
                 write.outcome = outcome
 
-    def _outcome(self, operations: Sequence[Operation]) -> list[Row] | ProductError:
+    def _outcome(self, operations: Sequence[Operation]) -> list[StoreRow] | CmkflowError:
         self._database.execute("SAVEPOINT one")
         try:
             rows = [self._do(operation) for operation in operations]
-        except ProductError as err:
+        except CmkflowError as err:
             self._database.execute("ROLLBACK TO one")
             return err
         finally:
             self._database.execute("RELEASE one")
         return rows
 
-    def _do(self, operation: Operation) -> Row:
+    def _do(self, operation: Operation) -> StoreRow:
         row = operation.row
         where = (row.table, row.partition, row.key)
         found = self._database.execute(
@@ -154,7 +164,7 @@ class SqliteStore(Store):
             where,
         ).fetchone()
         _check(operation, found[0] if found else None)
-        if isinstance(operation, Delete):
+        if isinstance(operation, DeleteRow):
             self._database.execute(f"DELETE FROM entity WHERE {_THIS}", where)  # noqa: S608
             return row
         stored = replace(row, etag=uuid4().hex)
@@ -169,9 +179,9 @@ def _open(file: Path, timeout: float) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 
-def _rows(database: sqlite3.Connection, sql: str, values: Sequence[Scalar]) -> list[Row]:
+def _rows(database: sqlite3.Connection, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
     return [
-        Row(table=table, partition=partition, key=key, etag=etag, columns=json.loads(columns))
+        StoreRow(table=table, partition=partition, key=key, etag=etag, columns=json.loads(columns))
         for table, partition, key, etag, columns in database.execute(sql, values)
     ]
 
@@ -184,8 +194,8 @@ def _translated() -> Iterator[None]:
         raise _unavailable(err) from err
 
 
-def _unavailable(err: sqlite3.OperationalError) -> Unavailable:
-    return Unavailable(f"the state database cannot be used now: {err}")
+def _unavailable(err: sqlite3.OperationalError) -> ServiceUnavailable:
+    return ServiceUnavailable(f"the state database cannot be used now: {err}")
 
 
 def _check(operation: Operation, stored: str | None) -> None:
@@ -193,15 +203,15 @@ def _check(operation: Operation, stored: str | None) -> None:
     row = operation.row
     name = f"{row.table} {row.partition} {row.key}"
     match operation:
-        case Insert() if stored is not None:
+        case InsertRow() if stored is not None:
             raise AlreadyExists(f"the row {name} exists")
-        case Replace() if stored != row.etag:
+        case ReplaceRow() if stored != row.etag:
             raise Conflict(f"the row {name} was changed since it was read")
-        case Delete() if stored is None:
+        case DeleteRow() if stored is None:
             raise NotFound(f"the row {name} does not exist")
-        case Delete() if row.etag not in (None, stored):
+        case DeleteRow() if row.etag not in (None, stored):
             raise Conflict(f"the row {name} was changed since it was read")
-        case Insert() | Replace() | Upsert() | Delete():
+        case InsertRow() | ReplaceRow() | UpsertRow() | DeleteRow():
             pass
 
 

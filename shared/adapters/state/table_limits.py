@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from shared.ports import Condition, Delete, Operation, Replace, Row, Scalar
+from shared.ports import Condition, DeleteRow, Operation, ReplaceRow, Scalar, StoreRow
 
 LONGEST_TEXT = 32 * 1024  # UTF-16 units: 64 KiB
 LONGEST_KEY = 512  # UTF-16 units: 1 KiB
@@ -40,9 +40,9 @@ def check_batch(operations: Sequence[Operation]) -> None:
         raise ValueError("a batch takes at most 4 MiB")
     for operation in operations:
         check_key(operation.row.table, operation.row.partition, operation.row.key)
-        if isinstance(operation, Replace) and not operation.row.etag:
+        if isinstance(operation, ReplaceRow) and not operation.row.etag:
             raise ValueError("a row without an ETag cannot be replaced: it was never stored")
-        if not isinstance(operation, Delete):
+        if not isinstance(operation, DeleteRow):
             _check_columns(operation.row)
 
 
@@ -57,7 +57,7 @@ def check_key(table: str, partition: str, key: str | None = None) -> None:
             raise ValueError(f"a key holds at most {LONGEST_KEY} characters")
 
 
-def _bytes_sent(row: Row) -> int:
+def _bytes_sent(row: StoreRow) -> int:
     return len(json.dumps(dict(row.columns), ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
@@ -69,7 +69,7 @@ def check_conditions(where: Sequence[Condition]) -> None:
         _check_column_name(condition.column)
 
 
-def _check_columns(row: Row) -> None:
+def _check_columns(row: StoreRow) -> None:
     if len(row.columns) > MOST_COLUMNS:
         raise ValueError(f"a row holds at most {MOST_COLUMNS} columns")
     size = 4 + 2 * (_units(row.partition) + _units(row.key))

@@ -16,14 +16,24 @@ from shared.adapters.http.errors import retry_after
 from shared.adapters.state.table_limits import check_batch, check_conditions, check_key
 from shared.errors import (
     AlreadyExists,
+    CmkflowError,
     Conflict,
     NotFound,
-    ProductError,
-    Refused,
-    Throttled,
-    Unavailable,
+    PlatformError,
+    ServiceUnavailable,
+    ThrottledError,
 )
-from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
+from shared.ports import (
+    Condition,
+    DeleteRow,
+    InsertRow,
+    Operation,
+    ReplaceRow,
+    Scalar,
+    Store,
+    StoreRow,
+    UpsertRow,
+)
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableServiceClient
@@ -55,7 +65,7 @@ class TableStore(Store):
         """Close the connections."""
         await self._service.close()
 
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row, or None."""
         check_key(table, partition, key)
         with _translated(table):
@@ -65,7 +75,7 @@ class TableStore(Store):
                 return None
         return _row(table, entity)
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Do all operations, or none; see the port."""
         check_batch(operations)
         table = operations[0].row.table
@@ -81,7 +91,7 @@ class TableStore(Store):
                 done = await client.submit_transaction(batch)
         return [
             operation.row
-            if isinstance(operation, Delete)
+            if isinstance(operation, DeleteRow)
             else replace(operation.row, etag=str(result["etag"]))
             for operation, result in zip(operations, done, strict=True)
         ]
@@ -93,7 +103,7 @@ class TableStore(Store):
         *,
         where: Sequence[Condition] = (),
         before: str | None = None,
-    ) -> AsyncIterator[Row]:
+    ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key; see the port."""
         check_key(table, partition or "", before)
         check_conditions(where)
@@ -116,24 +126,24 @@ def _wire(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
 
     row = operation.row
     entity: dict[str, Any] = {"PartitionKey": row.partition, "RowKey": row.key}
-    if not isinstance(operation, Delete):
+    if not isinstance(operation, DeleteRow):
         for name, value in row.columns.items():
             # Whole numbers are always 64 bits wide, so that a comparison finds all of them.
             is_whole = isinstance(value, int) and not isinstance(value, bool)
             entity[name] = EntityProperty(value, EdmType.INT64) if is_whole else value
     same = {"etag": row.etag, "match_condition": MatchConditions.IfNotModified}
     match operation:
-        case Insert():
+        case InsertRow():
             return "create", entity, {}
-        case Replace():
+        case ReplaceRow():
             return "update", entity, {"mode": UpdateMode.REPLACE, **same}
-        case Upsert():
+        case UpsertRow():
             return "upsert", entity, {"mode": UpdateMode.REPLACE}
-        case Delete():
+        case DeleteRow():
             return "delete", entity, same if row.etag else {}
 
 
-def _row(table: str, entity: Mapping[str, Any]) -> Row:
+def _row(table: str, entity: Mapping[str, Any]) -> StoreRow:
     from azure.data.tables import EntityProperty
 
     metadata = entity.metadata  # type: ignore[attr-defined]  # a TableEntity, typed as a mapping
@@ -142,7 +152,7 @@ def _row(table: str, entity: Mapping[str, Any]) -> Row:
         for name, value in entity.items()
         if name not in ("PartitionKey", "RowKey", "Timestamp")
     }
-    return Row(
+    return StoreRow(
         table=table,
         partition=str(entity["PartitionKey"]),
         key=str(entity["RowKey"]),
@@ -178,27 +188,27 @@ def _translated(table: str, operations: Sequence[Operation] = ()) -> Iterator[No
     except HttpResponseError as err:
         raise _error(table, operations, err) from err
     except AzureError as err:
-        raise Unavailable(f"table {table} cannot be reached: {err.message}") from err
+        raise ServiceUnavailable(f"table {table} cannot be reached: {err.message}") from err
 
 
-def _error(table: str, operations: Sequence[Operation], err: HttpResponseError) -> ProductError:
+def _error(table: str, operations: Sequence[Operation], err: HttpResponseError) -> CmkflowError:
     status = err.status_code or 0
     index = int(getattr(err, "index", 0))
     operation = operations[index] if index < len(operations) else None
     name = f"{table} {operation.row.partition} {operation.row.key}" if operation else table
     match status:
-        case 409 if isinstance(operation, Insert):
+        case 409 if isinstance(operation, InsertRow):
             return AlreadyExists(f"the row {name} exists")
-        case 404 if isinstance(operation, Delete):
+        case 404 if isinstance(operation, DeleteRow):
             return NotFound(f"the row {name} does not exist")
         case 404 | 412:
             return Conflict(f"the row {name} was changed since it was read")
         case 429:
             wait = retry_after(getattr(err.response, "headers", {}))
-            return Throttled(f"table {table} is busy", retry_after=wait)
+            return ThrottledError(f"table {table} is busy", retry_after=wait)
         case 0 | 408:
-            return Unavailable(f"table {table} gave no answer")
+            return ServiceUnavailable(f"table {table} gave no answer")
         case _ if status >= 500:
-            return Unavailable(f"table {table} is busy")
+            return ServiceUnavailable(f"table {table} is busy")
         case _:
-            return Refused(f"table {table}: {err.reason}", code=_code(err), status=status)
+            return PlatformError(f"table {table}: {err.reason}", code=_code(err), status=status)

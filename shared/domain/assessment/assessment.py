@@ -10,7 +10,7 @@ from enum import StrEnum
 from shared.domain.finding import Finding
 
 
-class Phase(StrEnum):
+class AssessmentPhase(StrEnum):
     """Where the environment is on its way under the key."""
 
     BEFORE = "before"  #: no policy is applied
@@ -71,7 +71,7 @@ class AssessedFlow:
     run_only_users: str = ""
 
 
-class Topic(StrEnum):
+class AssessmentTopic(StrEnum):
     """What a section of the assessment is about; the order is the report's."""
 
     ELIGIBILITY = "eligibility"
@@ -89,15 +89,15 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class AssessmentSection:
     """Findings about one topic; never empty."""
 
-    topic: Topic
+    topic: AssessmentTopic
     findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
+class EffortEstimate:
     """What a remediation is expected to take."""
 
     #: Flows to be copied.
@@ -124,11 +124,11 @@ class EnvironmentAssessment:
     environment_id: str
     display_name: str
     at: datetime
-    phase: Phase
+    phase: AssessmentPhase
     #: Cloud flows found; None: they could not be read.
     flow_count: int | None
     flows: tuple[AssessedFlow, ...]
-    sections: tuple[Section, ...]
-    effort: Effort
+    sections: tuple[AssessmentSection, ...]
+    effort: EffortEstimate
     #: When the places that may call flows were searched; None: no flow stays, none was searched.
     callers_searched: datetime | None = None

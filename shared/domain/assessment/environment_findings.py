@@ -6,11 +6,11 @@ platform.md#environment-requirements, #solution-by-default, #canvas-apps.
 
 from collections.abc import Collection, Iterator, Mapping
 
-from shared.domain.assessment.assessment import AssessedFlow, Phase
+from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
 from shared.domain.assessment.flows import phase_of
-from shared.domain.assessment.snapshots import CanvasApp, EnvironmentFacts, NoAnswer
+from shared.domain.assessment.snapshots import CanvasApp, EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.environment import MIGRATION_LONGEST, LinkStatus
+from shared.domain.environment import MIGRATION_LONGEST, PolicyLinkStatus
 from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.keys import key_check as readiness
 from shared.domain.keys.environment_checks import (
@@ -27,7 +27,7 @@ _FLOW_HOSTS = (".api.powerplatform.com", ".logic.azure.com")
 _POWER_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_APPS_V2})
 
 
-def eligibility_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
+def eligibility_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield whether a customer's key can be applied, or is being applied well."""
     environment = facts.environment
     yield managed_finding(environment)
@@ -37,7 +37,7 @@ def eligibility_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
     yield _link(facts)
 
 
-def _geography(facts: EnvironmentFacts) -> Finding:
+def _geography(facts: EnvironmentSnapshot) -> Finding:
     environment, policy = facts.environment, facts.policy
     code = "environment_geography"
     lies = f"{environment.display_name} lies in '{environment.geography}'"
@@ -56,7 +56,7 @@ def _geography(facts: EnvironmentFacts) -> Finding:
     return unknown(code, text, remedy, environment.id)
 
 
-def _limit(facts: EnvironmentFacts) -> Finding:
+def _limit(facts: EnvironmentSnapshot) -> Finding:
     count = facts.keyed_environments + (facts.environment.policy is None)
     are = "environment of the tenant is" if count == 1 else "environments of the tenant are"
     text = f"With this one, {count} {are} under customer-managed keys"
@@ -69,24 +69,24 @@ def _limit(facts: EnvironmentFacts) -> Finding:
     return ok("environment_limit", limit)
 
 
-def _link(facts: EnvironmentFacts) -> Finding:
+def _link(facts: EnvironmentSnapshot) -> Finding:
     code, link = "policy_link", facts.environment.policy
     if link is None:
         return ok(code, "No customer-managed key is applied yet.")
-    if link.status is LinkStatus.FAILED:
+    if link.status is PolicyLinkStatus.FAILED:
         return problem(
             code,
             "Applying the policy failed.",
             "Add the environment to the policy again: it goes on where it stopped.",
         )
-    if link.status is not LinkStatus.LINKED:
+    if link.status is not PolicyLinkStatus.LINKED:
         text = f"The policy is {link.status}: flows cannot be created or changed meanwhile."
         return warning(code, text, "Wait; it may take up to four days.")
     phase = phase_of(facts)
-    if phase is Phase.UNKNOWN:
+    if phase is AssessmentPhase.UNKNOWN:
         text = "The policy is in force. Whether flows have moved under it is not known."
         return unknown(code, text, "Assess again.")
-    if phase is Phase.AFTER:
+    if phase is AssessmentPhase.AFTER:
         return ok(code, "The policy is in force, and what moves by itself has moved.")
     assert not isinstance(facts.reports, NoAnswer)
     text = f"{facts.reports.movable} flows could move under the key by themselves and have not."
@@ -106,7 +106,7 @@ def _link(facts: EnvironmentFacts) -> Finding:
     )
 
 
-def key_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
+def key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield whether the key that protects the environment, or is to, can do so."""
     code = "key_checked"
     match facts.key:
@@ -124,7 +124,7 @@ def key_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
             yield from readiness.key_findings(facts.key)
 
 
-def network_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
+def network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield the firewalls that have to let the new addresses in."""
     code = "network"
     if isinstance(facts.flows, NoAnswer):
@@ -165,7 +165,7 @@ def network_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
 
 
 def canvas_app_findings(
-    facts: EnvironmentFacts, flows: Collection[AssessedFlow]
+    facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
     """Yield the apps that call flows: no supported API points an app at another flow.
 
@@ -220,7 +220,7 @@ def _outside_solution(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> set[str
     return {one.display_name for one in called if one.in_solution is False}
 
 
-def solution_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
+def solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield the setting that makes new flows solution flows, and Power Apps flows without one."""
     code, setting = "auto_solution", facts.creates_flows_in_solutions
     fix = (

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.domain.assessment.assessment import AssessedFlow, Effort
+from shared.domain.assessment.assessment import AssessedFlow, EffortEstimate
 
 #: Calls to the flow service: co-ownership twice, each time looked at first, URL twice, reports,
 #: runs until it is quiet, its licence, its part of the lists that prove copies.
@@ -25,7 +25,7 @@ DAILY_POOL = 25_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
+class ProcessingRates:
     """The app's own settings that decide how fast it goes."""
 
     flow_service_calls_per_minute: int
@@ -34,8 +34,8 @@ class Rates:
 
 
 def effort_of(
-    flows: Collection[AssessedFlow], rates: Rates, *, has_read_all: bool = True
-) -> Effort:
+    flows: Collection[AssessedFlow], rates: ProcessingRates, *, has_read_all: bool = True
+) -> EffortEstimate:
     """Return what copying these flows takes; those in doubt count, managed ones do not.
 
     `has_read_all` False: there may be flows that stay and were not read.
@@ -46,7 +46,7 @@ def effort_of(
     flow_service = FLOW_SERVICE_CALLS * len(copied)
     ours = len(callers) - manual
     calls = flow_service + DATAVERSE_CALLS * len(copied) + CALLER_CALLS * ours
-    return Effort(
+    return EffortEstimate(
         copies=len(copied),
         callers=ours,
         manual_callers=manual,
@@ -58,7 +58,7 @@ def effort_of(
     )
 
 
-def _minutes(calls: int, rates: Rates) -> int:
+def _minutes(calls: int, rates: ProcessingRates) -> int:
     """Return how long so many calls take at the rate of a minute, or of a day less its reserve."""
     days, rest = divmod(calls, rates.flow_service_calls_per_day * 9 // 10 or 1)
     by_minute = calls / rates.flow_service_calls_per_minute

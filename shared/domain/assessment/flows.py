@@ -8,15 +8,15 @@ rule tells why, and where they differ a person is told.
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 
-from shared.domain.assessment.assessment import AssessedFlow, Phase
+from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
 from shared.domain.assessment.recommendations import advice_for
-from shared.domain.assessment.snapshots import EnvironmentFacts, NoAnswer
+from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.flow_facts import FlowFacts
-from shared.domain.plans.microsoft_key_reason import MmkReason
-from shared.domain.plans.microsoft_key_rule import Assessment, explain_all
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
+from shared.domain.plans.microsoft_key_rule import MicrosoftKeyEvaluation, explain_all
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 
 #: Their list is a maker's, without an administrator's variant; no document names an API
@@ -31,24 +31,24 @@ _RUN_ONLY_UNLIKELY = (
 )
 
 
-def phase_of(facts: EnvironmentFacts) -> Phase:
+def phase_of(facts: EnvironmentSnapshot) -> AssessmentPhase:
     """Return where the environment is on its way under the key."""
     if facts.environment.policy is None:
-        return Phase.BEFORE
+        return AssessmentPhase.BEFORE
     if not facts.environment.is_linked:
-        return Phase.MIGRATING
+        return AssessmentPhase.MIGRATING
     if isinstance(facts.reports, NoAnswer):
-        return Phase.UNKNOWN
-    return Phase.MIGRATING if facts.reports.movable else Phase.AFTER
+        return AssessmentPhase.UNKNOWN
+    return AssessmentPhase.MIGRATING if facts.reports.movable else AssessmentPhase.AFTER
 
 
-def assess_flows(facts: EnvironmentFacts) -> tuple[AssessedFlow, ...]:
+def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
     """Return every flow that stays or may stay, those that certainly do first."""
     if isinstance(facts.flows, NoAnswer):
         return ()
     answers = _answers(facts, facts.flows)
     graph = _graph(facts.flows)
-    is_before = phase_of(facts) is Phase.BEFORE
+    is_before = phase_of(facts) is AssessmentPhase.BEFORE
     found = []
     for flow in facts.flows.values():
         answer = answers[flow.workflow_id]
@@ -83,7 +83,7 @@ def assess_flows(facts: EnvironmentFacts) -> tuple[AssessedFlow, ...]:
     return tuple(found)
 
 
-def flow_findings(facts: EnvironmentFacts, flows: Collection[AssessedFlow]) -> Iterator[Finding]:
+def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -> Iterator[Finding]:
     """Yield what is to be said of the flows as a whole: counts, gaps, differences, circles."""
     code = "flows_staying"
     if isinstance(facts.flows, NoAnswer):
@@ -143,7 +143,9 @@ def retired_url_findings(
         )
 
 
-def _reconciliation(facts: EnvironmentFacts, flows: Mapping[str, FlowFacts]) -> Iterator[Finding]:
+def _reconciliation(
+    facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts]
+) -> Iterator[Finding]:
     code = "report_reconciled"
     if isinstance(facts.reports, NoAnswer):
         yield unknown(
@@ -173,13 +175,15 @@ def _reconciliation(facts: EnvironmentFacts, flows: Mapping[str, FlowFacts]) -> 
         yield ok(code, "The platform's list and the documents' rule name the same flows.")
 
 
-def _answers(facts: EnvironmentFacts, flows: Mapping[str, FlowFacts]) -> dict[str, Assessment]:
+def _answers(
+    facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts]
+) -> dict[str, MicrosoftKeyEvaluation]:
     if isinstance(facts.reports, NoAnswer):
         return _by_rule(flows, listed=())
     answers = _by_rule(flows, listed=facts.reports.staying)
     for key in facts.reports.on_microsoft_key - facts.reports.staying:
         if key in flows and flows[key].summary is None:
-            answers[key] = Assessment(
+            answers[key] = MicrosoftKeyEvaluation(
                 stays_on_mmk=False,
                 reasons=(),
                 text="The platform lists it as one that moves by itself; it was not read.",
@@ -187,7 +191,9 @@ def _answers(facts: EnvironmentFacts, flows: Mapping[str, FlowFacts]) -> dict[st
     return answers
 
 
-def _by_rule(flows: Mapping[str, FlowFacts], *, listed: Collection[str]) -> dict[str, Assessment]:
+def _by_rule(
+    flows: Mapping[str, FlowFacts], *, listed: Collection[str]
+) -> dict[str, MicrosoftKeyEvaluation]:
     summaries = {key: flow.summary for key, flow in flows.items() if flow.summary}
     answers = explain_all(
         summaries,
@@ -197,9 +203,9 @@ def _by_rule(flows: Mapping[str, FlowFacts], *, listed: Collection[str]) -> dict
     for key, flow in flows.items():
         if flow.summary is None:
             is_listed = key in listed
-            answers[key] = Assessment(
+            answers[key] = MicrosoftKeyEvaluation(
                 stays_on_mmk=True if is_listed else None,
-                reasons=(MmkReason.UNEXPLAINED,),
+                reasons=(MicrosoftKeyReason.UNEXPLAINED,),
                 text=f"Its definition cannot be read: {flow.problem}",
             )
     return answers
@@ -211,7 +217,7 @@ def _graph(flows: Mapping[str, FlowFacts]) -> DependencyGraph:
     )
 
 
-def _is_listed(facts: EnvironmentFacts, flow: FlowFacts) -> bool | None:
+def _is_listed(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool | None:
     if isinstance(facts.reports, NoAnswer):
         return None
     if flow.workflow_id in facts.reports.staying:
@@ -219,7 +225,7 @@ def _is_listed(facts: EnvironmentFacts, flow: FlowFacts) -> bool | None:
     return False if facts.reports.is_joined else None
 
 
-def _is_protected(facts: EnvironmentFacts, flow: FlowFacts) -> bool:
+def _is_protected(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
     """Only under a policy: before it, a flow that is missing from the list is a difference."""
     if isinstance(facts.reports, NoAnswer) or not facts.environment.is_linked:
         return False
@@ -227,14 +233,14 @@ def _is_protected(facts: EnvironmentFacts, flow: FlowFacts) -> bool:
 
 
 def _chains(
-    flow: FlowFacts, graph: DependencyGraph, answers: Mapping[str, Assessment]
+    flow: FlowFacts, graph: DependencyGraph, answers: Mapping[str, MicrosoftKeyEvaluation]
 ) -> list[tuple[str, ...]]:
     """Return the shortest way by calls to each flow that stays for a reason of its own.
 
     One that a child of its own holds back as well comes after those that nothing else does: while
     it waits for them, it is not the end of the chain. Children that are not here come last.
     """
-    if MmkReason.PARENT_OF_MMK_FLOW not in answers[flow.workflow_id].reasons:
+    if MicrosoftKeyReason.PARENT_OF_MMK_FLOW not in answers[flow.workflow_id].reasons:
         return []
     ways: deque[tuple[str, ...]] = deque([(flow.workflow_id,)])
     seen = {flow.workflow_id}
@@ -244,8 +250,8 @@ def _chains(
     while ways:
         way = ways.popleft()
         reasons = set(answers[way[-1]].reasons)
-        if len(way) > 1 and reasons - {MmkReason.PARENT_OF_MMK_FLOW}:
-            found = on_the_way if MmkReason.PARENT_OF_MMK_FLOW in reasons else last
+        if len(way) > 1 and reasons - {MicrosoftKeyReason.PARENT_OF_MMK_FLOW}:
+            found = on_the_way if MicrosoftKeyReason.PARENT_OF_MMK_FLOW in reasons else last
             found.append(way[1:])
         missing += [(*way[1:], one) for one in sorted(graph.missing.get(way[-1], ()))]
         for child in sorted(graph.children_of(way[-1]) - seen):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 
 _MANAGED = (
     "It belongs to a managed solution: change or copy it in the source environment, release the "
@@ -11,7 +11,7 @@ _MANAGED = (
 
 
 def advice_for(
-    reasons: Collection[MmkReason], *, is_before: bool, is_managed: bool
+    reasons: Collection[MicrosoftKeyReason], *, is_before: bool, is_managed: bool
 ) -> tuple[str, ...]:
     """Return what to do, before the key is applied or after it."""
     categories = [reason.category for reason in reasons]

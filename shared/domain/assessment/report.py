@@ -2,7 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment, Section, Topic
+from shared.domain.assessment.assessment import (
+    AssessedFlow,
+    AssessmentSection,
+    AssessmentTopic,
+    EnvironmentAssessment,
+)
 from shared.domain.assessment.environment_findings import (
     canvas_app_findings,
     eligibility_findings,
@@ -10,9 +15,9 @@ from shared.domain.assessment.environment_findings import (
     network_findings,
     solution_findings,
 )
-from shared.domain.assessment.estimate import Rates, effort_of
+from shared.domain.assessment.estimate import ProcessingRates, effort_of
 from shared.domain.assessment.flows import flow_findings, phase_of, retired_url_findings
-from shared.domain.assessment.snapshots import EnvironmentFacts, NoAnswer
+from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.assessment.uncovered_features import (
     analytics_findings,
     connection_findings,
@@ -25,9 +30,9 @@ from shared.domain.finding import Finding
 
 
 def assessment_of(
-    facts: EnvironmentFacts,
+    facts: EnvironmentSnapshot,
     flows: Sequence[AssessedFlow],
-    rates: Rates,
+    rates: ProcessingRates,
     *,
     on_retired_host: Sequence[str] = (),
 ) -> EnvironmentAssessment:
@@ -35,22 +40,22 @@ def assessment_of(
 
     `on_retired_host`: labels of places with a URL where flows do not answer any more.
     """
-    topics: dict[Topic, Iterable[Finding]] = {
-        Topic.ELIGIBILITY: eligibility_findings(facts),
-        Topic.KEY: key_findings(facts),
-        Topic.FLOWS: [
+    topics: dict[AssessmentTopic, Iterable[Finding]] = {
+        AssessmentTopic.ELIGIBILITY: eligibility_findings(facts),
+        AssessmentTopic.KEY: key_findings(facts),
+        AssessmentTopic.FLOWS: [
             *flow_findings(facts, flows),
             *retired_url_findings(flows, on_retired_host),
         ],
-        Topic.NETWORK: network_findings(facts),
-        Topic.CANVAS_APPS: canvas_app_findings(facts, flows),
-        Topic.SOLUTIONS: solution_findings(facts),
-        Topic.CONNECTIONS: connection_findings(facts),
-        Topic.COPILOT: copilot_findings(facts),
-        Topic.HOSTED_MACHINES: hosted_machine_findings(facts),
-        Topic.ANALYTICS: analytics_findings(),
-        Topic.RUN_HISTORY: run_history_findings(facts),
-        Topic.FINISH_LINE: finish_line_findings(facts, flows),
+        AssessmentTopic.NETWORK: network_findings(facts),
+        AssessmentTopic.CANVAS_APPS: canvas_app_findings(facts, flows),
+        AssessmentTopic.SOLUTIONS: solution_findings(facts),
+        AssessmentTopic.CONNECTIONS: connection_findings(facts),
+        AssessmentTopic.COPILOT: copilot_findings(facts),
+        AssessmentTopic.HOSTED_MACHINES: hosted_machine_findings(facts),
+        AssessmentTopic.ANALYTICS: analytics_findings(),
+        AssessmentTopic.RUN_HISTORY: run_history_findings(facts),
+        AssessmentTopic.FINISH_LINE: finish_line_findings(facts, flows),
     }
     return EnvironmentAssessment(
         environment_id=facts.environment.id,
@@ -60,7 +65,8 @@ def assessment_of(
         flow_count=None if isinstance(facts.flows, NoAnswer) else len(facts.flows),
         flows=tuple(flows),
         sections=tuple(
-            Section(topic=topic, findings=tuple(findings)) for topic, findings in topics.items()
+            AssessmentSection(topic=topic, findings=tuple(findings))
+            for topic, findings in topics.items()
         ),
         effort=effort_of(flows, rates, has_read_all=facts.has_all_flows),
     )

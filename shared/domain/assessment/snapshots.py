@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.environment import Environment
-from shared.domain.keys.key import EnterprisePolicy, KeyFacts
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.keys.key import EnterprisePolicy, KeySnapshot
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.plans.flow_facts import FlowFacts
 
 
@@ -51,7 +51,7 @@ class CanvasApp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyReports:
+class MicrosoftKeyLists:
     """The platform's own two lists (platform.md#microsoft-key-list), by lower-case workflow id."""
 
     #: All flows on Microsoft's key.
@@ -65,7 +65,7 @@ class KeyReports:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentFacts:
+class EnvironmentSnapshot:
     """What is known of one environment."""
 
     at: datetime
@@ -75,10 +75,10 @@ class EnvironmentFacts:
     #: The policy that is, or is to be, applied; None: none was named, or it lies elsewhere.
     policy: EnterprisePolicy | NoAnswer | None
     #: Its key; None: there is no policy whose key could be looked at.
-    key: KeyFacts | NoAnswer | None
+    key: KeySnapshot | NoAnswer | None
     #: By workflow id.
     flows: Mapping[str, FlowFacts] | NoAnswer
-    reports: KeyReports | NoAnswer
+    reports: MicrosoftKeyLists | NoAnswer
     #: Differences between the sources, in words.
     differences: tuple[str, ...]
     connections: tuple[Connection, ...] | NoAnswer
@@ -88,7 +88,7 @@ class EnvironmentFacts:
     #: `enableflowsinsolutionbydefault`.
     creates_flows_in_solutions: bool | NoAnswer
     #: Firewalls that would refuse the flows' calls from the new addresses, and hosts of others.
-    network_gaps: tuple[NetworkGap, ...] | NoAnswer
+    network_gaps: tuple[FirewallIssue, ...] | NoAnswer
     #: When the app first saw the environment linked; None: it has not, or does not know.
     linked_since: datetime | None
 

@@ -7,9 +7,9 @@ platform.md#non-oauth-connections, #machine-groups.
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 
-from shared.domain.assessment.assessment import AssessedFlow, Phase
+from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
 from shared.domain.assessment.flows import phase_of
-from shared.domain.assessment.snapshots import EnvironmentFacts, NoAnswer
+from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.finding import Finding, ok, problem, unknown, warning
 
@@ -26,7 +26,7 @@ _DARK = (
 )
 
 
-def connection_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
+def connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield the connections that the key does not cover: all that are not OAuth.
 
     See platform.md#non-oauth-connections.
@@ -65,7 +65,7 @@ def connection_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
         yield ok(code, f"{_count(covered, 'connection')} by OAuth: the key covers them.")
 
 
-def copilot_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
+def copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield Copilot Skills flows that use the invoking user's connections."""
     code = "copilot_skills"
     if isinstance(facts.flows, NoAnswer):
@@ -91,7 +91,7 @@ def copilot_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
         yield ok(code, f"{_count(len(skills), 'Copilot skill')}; none uses invokers' connections.")
 
 
-def hosted_machine_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
+def hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield hosted machine groups: they have to be provisioned again under the key."""
     code, groups = "hosted_machine_groups", facts.hosted_machine_groups
     if isinstance(groups, NoAnswer):
@@ -120,11 +120,11 @@ def analytics_findings() -> Iterator[Finding]:
         )
 
 
-def run_history_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
+def run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield that run history stays behind, and until when it can be asked for."""
     code = "run_history"
     text = "Run history is not carried over when flows move under the key."
-    if phase_of(facts) is Phase.BEFORE:
+    if phase_of(facts) is AssessmentPhase.BEFORE:
         yield warning(
             code,
             f"{text} A support ticket can ask for it up to 30 days after the migration.",
@@ -156,7 +156,7 @@ def run_history_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
 
 
 def finish_line_findings(
-    facts: EnvironmentFacts, flows: Collection[AssessedFlow]
+    facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
     """Yield what may be left when all is done: the warning of the portal."""
     code = "finish_line"

@@ -34,7 +34,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallerValue:
+class CallerContent:
     """What stands at a place now. `text` may hold signatures: never log or store it."""
 
     text: str

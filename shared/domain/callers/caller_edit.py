@@ -25,11 +25,11 @@ from shared.domain.trigger_urls.trigger_url import (
 
 __all__ = [
     "CHILD_REFERENCE",
-    "ChangedPlace",
+    "CallerEdit",
     "EditConflict",
-    "Mention",
-    "MentionKind",
-    "Rewrite",
+    "FlowReference",
+    "FlowReferenceKind",
+    "RewrittenText",
     "SignatureChanged",
     "from_json",
     "holds",
@@ -58,7 +58,7 @@ class EditConflict(ValueError):
         self.what = what
 
 
-class MentionKind(StrEnum):
+class FlowReferenceKind(StrEnum):
     """What a text mentions."""
 
     TRIGGER_URL = "trigger_url"
@@ -66,10 +66,10 @@ class MentionKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mention:
+class FlowReference:
     """One trigger URL or child-flow id in a text; offsets count its characters."""
 
-    kind: MentionKind
+    kind: FlowReferenceKind
     #: 32 hex digits of a trigger URL, or a child's Dataverse id; lower case
     id: str
     start: int
@@ -81,10 +81,10 @@ class Mention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedPlace:
+class CallerEdit:
     """One changed place, without any signature."""
 
-    kind: MentionKind
+    kind: FlowReferenceKind
     is_json: bool
     old_id: str
     new_id: str
@@ -98,16 +98,16 @@ class ChangedPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rewrite:
+class RewrittenText:
     """A changed text and what was changed in it. `text` may hold signatures."""
 
     text: str = field(repr=False)
-    edits: tuple[ChangedPlace, ...]
+    edits: tuple[CallerEdit, ...]
     #: trigger URL ids that were to go but cannot: the caller's own system fills in a part of them
     left: frozenset[str] = frozenset()
 
 
-def mentions_in(text: str, *, is_json: bool) -> tuple[Mention, ...]:
+def mentions_in(text: str, *, is_json: bool) -> tuple[FlowReference, ...]:
     """Return every trigger URL of a text, and in JSON source every child-flow id, in order."""
     return tuple(_json_mentions(text) if is_json else _url_mentions(text))
 
@@ -116,7 +116,7 @@ def holds(
     text: str, *, is_json: bool, urls: Collection[str] = (), flow_ids: Collection[str] = ()
 ) -> bool:
     """Say whether any of these trigger URL ids or child-flow ids still stands in the text."""
-    wanted = {MentionKind.TRIGGER_URL: urls, MentionKind.CHILD_FLOW: flow_ids}
+    wanted = {FlowReferenceKind.TRIGGER_URL: urls, FlowReferenceKind.CHILD_FLOW: flow_ids}
     return any(mention.id in wanted[mention.kind] for mention in mentions_in(text, is_json=is_json))
 
 
@@ -127,7 +127,7 @@ def text_around(text: str, *, is_json: bool) -> list[str]:
 
 def rewrite(
     text: str, *, is_json: bool, urls: Mapping[str, str], flow_ids: Mapping[str, str]
-) -> Rewrite:
+) -> RewrittenText:
     """Put new trigger URLs and child-flow ids where the old ones stand; all other bytes stay.
 
     `urls` maps an original's 32-hex id to its copy's whole URL as the platform gave it, `flow_ids`
@@ -143,12 +143,12 @@ def rewrite(
         raise EditConflict("The change would touch more than trigger URLs and flow ids")
     masked = [mask_signatures(new_text[mention.start : mention.end]) for mention in after]
     totals, seen = Counter(masked), Counter[str]()
-    edits: list[ChangedPlace] = []
+    edits: list[CallerEdit] = []
     for old, new, new_masked in zip(before, after, masked, strict=True):
         raw = text[old.start : old.end]
         if raw != new_text[new.start : new.end]:
             edits.append(
-                ChangedPlace(
+                CallerEdit(
                     kind=old.kind,
                     is_json=is_json,
                     old_id=old.id,
@@ -163,10 +163,10 @@ def rewrite(
     left = frozenset(
         mention.id for mention in before if not mention.is_replaceable and mention.id in urls
     )
-    return Rewrite(text=new_text, edits=tuple(edits), left=left)
+    return RewrittenText(text=new_text, edits=tuple(edits), left=left)
 
 
-def undo(text: str, edits: Sequence[ChangedPlace], signatures: Mapping[str, str]) -> str:
+def undo(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str, str]) -> str:
     """Put back what stood at each edited place; an edit that is undone already stays so.
 
     `signatures` maps the SHA-256 of each original's signature to the signature, as the platform
@@ -199,15 +199,13 @@ def undo(text: str, edits: Sequence[ChangedPlace], signatures: Mapping[str, str]
     return "".join([*pieces, text[position:]])
 
 
-def merge(
-    earlier: Sequence[ChangedPlace], later: Sequence[ChangedPlace]
-) -> tuple[ChangedPlace, ...]:
+def merge(earlier: Sequence[CallerEdit], later: Sequence[CallerEdit]) -> tuple[CallerEdit, ...]:
     """Return all edits of a text that was rewritten, partly put back or added to, and rewritten.
 
     `later` was made on the text as it stood then: it tells how often each new text stands there.
     """
-    merged: list[ChangedPlace] = []
-    by_new: dict[str, dict[ChangedPlace, None]] = {}
+    merged: list[CallerEdit] = []
+    by_new: dict[str, dict[CallerEdit, None]] = {}
     for edit in (*earlier, *later):
         by_new.setdefault(edit.new, {})[edit] = None
     counts = {edit.new: edit.count for edit in (*earlier, *later)}
@@ -221,22 +219,22 @@ def merge(
     return tuple(merged)
 
 
-def to_json(edits: Iterable[ChangedPlace]) -> str:
+def to_json(edits: Iterable[CallerEdit]) -> str:
     """Return edits as JSON text for a state row."""
     return json.dumps([asdict(edit) for edit in edits], ensure_ascii=False, separators=(",", ":"))
 
 
-def from_json(text: str) -> tuple[ChangedPlace, ...]:
+def from_json(text: str) -> tuple[CallerEdit, ...]:
     """Read what `to_json` wrote."""
     return tuple(
-        ChangedPlace(**{**edit, "kind": MentionKind(edit["kind"])}) for edit in json.loads(text)
+        CallerEdit(**{**edit, "kind": FlowReferenceKind(edit["kind"])}) for edit in json.loads(text)
     )
 
 
-def _url_mentions(text: str) -> list[Mention]:
+def _url_mentions(text: str) -> list[FlowReference]:
     return [
-        Mention(
-            kind=MentionKind.TRIGGER_URL,
+        FlowReference(
+            kind=FlowReferenceKind.TRIGGER_URL,
             id=match.url.workflow_id,
             start=match.start,
             end=match.end,
@@ -247,8 +245,8 @@ def _url_mentions(text: str) -> list[Mention]:
     ]
 
 
-def _json_mentions(text: str) -> list[Mention]:
-    mentions: list[Mention] = []
+def _json_mentions(text: str) -> list[FlowReference]:
+    mentions: list[FlowReference] = []
     # Most definitions mention nobody: one cheap look saves the walk over their strings.
     has_urls = _URL_WORD in text.lower()
     if not has_urls and CHILD_REFERENCE not in text:
@@ -258,8 +256,8 @@ def _json_mentions(text: str) -> list[Mention]:
             bare = string.value.strip("{}")
             first = string.value.find(bare)
             start, end = string.source_span(first, first + len(bare))
-            kind = MentionKind.CHILD_FLOW
-            mentions.append(Mention(kind=kind, id=bare.lower(), start=start, end=end))
+            kind = FlowReferenceKind.CHILD_FLOW
+            mentions.append(FlowReference(kind=kind, id=bare.lower(), start=start, end=end))
             continue
         for found in _url_mentions(string.value):
             start, end = string.source_span(found.start, found.end)
@@ -267,7 +265,7 @@ def _json_mentions(text: str) -> list[Mention]:
     return mentions
 
 
-def _around(text: str, mentions: Sequence[Mention]) -> list[str]:
+def _around(text: str, mentions: Sequence[FlowReference]) -> list[str]:
     """Return the text between the mentions."""
     starts = [mention.start for mention in mentions]
     ends = [mention.end for mention in mentions]
@@ -281,8 +279,8 @@ def _reversibly_masked(raw: str) -> str:
     return masked
 
 
-def _difference(edit: ChangedPlace, standing: int) -> str:
-    what = "trigger URL" if edit.kind is MentionKind.TRIGGER_URL else "child flow"
+def _difference(edit: CallerEdit, standing: int) -> str:
+    what = "trigger URL" if edit.kind is FlowReferenceKind.TRIGGER_URL else "child flow"
     return (
         f"The {what} {edit.new_id} that replaced {edit.old_id} stands {standing} times as it was"
         f" written, not {edit.count} times: somebody changed the place meanwhile"

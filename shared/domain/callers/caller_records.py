@@ -33,7 +33,7 @@ class CallerRecord:
     id: str
     caller: Caller
     state: CallerState = CallerState.FOUND
-    #: As in `CallerIntent`; only in rows from before there were intents.
+    #: As in `CallerEditIntent`; only in rows from before there were intents.
     edits: str = NO_EDITS
 
     @property
@@ -43,7 +43,7 @@ class CallerRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallerIntent:
+class CallerEditIntent:
     """A change of a caller, noted before it was made."""
 
     job_id: str
@@ -68,8 +68,8 @@ class CallerIntent:
 
 
 def standing_edits(
-    record: CallerRecord, intents: Iterable[CallerIntent]
-) -> tuple[caller_edit.ChangedPlace, ...]:
+    record: CallerRecord, intents: Iterable[CallerEditIntent]
+) -> tuple[caller_edit.CallerEdit, ...]:
     """Return all that was changed at a caller, or may have been, and still stands.
 
     `intents` are those of the caller, in order.
@@ -85,7 +85,7 @@ def standing_edits(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class CallerIndexEntry:
     """A caller found by the last search, by what it holds, and by its resource."""
 
     #: A trigger URL's id, a flow's id, or `RETIRED_HOST`; or the key of a shared resource.
@@ -96,7 +96,7 @@ class Place:
     seen: datetime
 
 
-def places_of(caller: Caller, seen: datetime, *, is_shared: bool = False) -> list[Place]:
+def places_of(caller: Caller, seen: datetime, *, is_shared: bool = False) -> list[CallerIndexEntry]:
     """Return a caller once for each thing that it holds, and for its resource if that is shared.
 
     `is_shared`: there may be other places in it; several flows may be called from one place too.
@@ -107,16 +107,16 @@ def places_of(caller: Caller, seen: datetime, *, is_shared: bool = False) -> lis
     if caller.retired_url_ids:
         held.append(RETIRED_HOST)
     identity = key_of(caller.kind, caller.address)
-    return [Place(holds=holds, id=identity, caller=caller, seen=seen) for holds in held]
+    return [CallerIndexEntry(holds=holds, id=identity, caller=caller, seen=seen) for holds in held]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchProgress:
+class CallerSearchProgress:
     """How far an environment job's search of one kind of caller is."""
 
     environment_job_id: str
     kind: str
-    #: As in `Search`.
+    #: As in `CallerSearchPosition`.
     after: str = ""
     refused: tuple[str, ...] = ()
     is_done: bool = False
@@ -127,7 +127,7 @@ class SearchProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WholeSearch:
+class CompletedCallerSearch:
     """A search of one kind of caller that came to its end: later assessments may use its places."""
 
     kind: str
@@ -148,7 +148,7 @@ class Coming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class PendingCallerWrite:
     """A job that writes callers in one resource, or waits for another job that is to do so."""
 
     #: Or the id of the job that it waits for.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True, kw_only=True)
-class Search:
+class CallerSearchPosition:
     """The search of one kind. Places are taken in the order of their keys: one key tells all.
 
     A place that comes later with a smaller key is not seen, as in any search (docs/adr/0003).

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from shared.domain.callers.caller_edit import text_around
-from shared.domain.callers.caller_records import CallerIntent
+from shared.domain.callers.caller_records import CallerEditIntent
 
 
 def digest(*parts: str) -> str:
@@ -34,7 +34,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, st
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class UnchangedContentDigests:
     """What each delivery of a job read of one resource before it last wrote there, in order.
 
     Digests by address, and by the caller's id what stands beside the URLs in its own value.
@@ -46,7 +46,7 @@ class Surroundings:
     caller_ids: frozenset[str]
 
     @classmethod
-    def of(cls, intents: Iterable[CallerIntent]) -> Self:
+    def of(cls, intents: Iterable[CallerEditIntent]) -> Self:
         """Fold the intents for the callers of one resource."""
         noted: dict[int, dict[str, str]] = defaultdict(dict)
         caller_ids = set[str]()

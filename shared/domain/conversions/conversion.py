@@ -11,7 +11,7 @@ from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import mapping_at, text_at
 
 
-class Edit(StrEnum):
+class ConversionKind(StrEnum):
     """What is converted."""
 
     #: Power Apps (V1) becomes Power Apps (V2)
@@ -21,7 +21,7 @@ class Edit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conversion:
+class ConversionResult:
     """A definition with the second version in it, or what stands in the way."""
 
     #: JSON text; the one that was given where there is an obstacle

@@ -9,15 +9,20 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from shared.domain.conversions.conversion import Conversion
+from shared.domain.conversions.conversion import ConversionResult
 from shared.domain.conversions.older_list_flows_action import (
     NEWER_TYPE,
     has_older_shape,
     newer_inputs,
 )
-from shared.domain.definitions.action_nodes import Step, walk_actions
+from shared.domain.definitions.action_nodes import ActionNode, walk_actions
 from shared.domain.definitions.connector_operations import is_list_flows_as_admin_v1
-from shared.domain.definitions.expressions import Key, Reference, references_in, whole_reference
+from shared.domain.definitions.expressions import (
+    ExpressionReference,
+    PathSegment,
+    references_in,
+    whole_reference,
+)
 from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, texts_in
 
@@ -61,7 +66,7 @@ class _Flow(NamedTuple):
     loops: frozenset[str]
 
 
-def convert_list_flows(client_data: str) -> Conversion:
+def convert_list_flows(client_data: str) -> ConversionResult:
     """Return the definition with V2 actions; one without a V1 action as it is."""
     document: dict[str, Any] = json.loads(client_data.removeprefix("\ufeff"))
     place = definition_place(document) or ()
@@ -70,18 +75,18 @@ def convert_list_flows(client_data: str) -> Conversion:
     steps = list(walk_actions(definition))
     lists = [step for step in steps if is_list_flows_as_admin_v1(step.raw, references)]
     if not lists:
-        return Conversion(client_data=client_data)
+        return ConversionResult(client_data=client_data)
     obstacles = [found for step in lists for found in _strange(step)]
     obstacles += _misses(definition, steps, lists)
     if obstacles:
-        return Conversion(client_data=client_data, obstacles=tuple(dict.fromkeys(obstacles)))
+        return ConversionResult(client_data=client_data, obstacles=tuple(dict.fromkeys(obstacles)))
     for step in lists:
         _swap(step)
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return Conversion(client_data=text)
+    return ConversionResult(client_data=text)
 
 
-def _swap(step: Step) -> None:
+def _swap(step: ActionNode) -> None:
     raw: Any = step.raw
     if has_older_shape(raw):
         raw["type"], raw["inputs"] = NEWER_TYPE, newer_inputs(raw, V2_OPERATION)
@@ -91,7 +96,7 @@ def _swap(step: Step) -> None:
         raw["metadata"]["flowSystemMetadata"]["swaggerOperationId"] = V2_OPERATION
 
 
-def _strange(step: Step) -> Iterator[str]:
+def _strange(step: ActionNode) -> Iterator[str]:
     """Yield why an action cannot be converted whatever reads it."""
     if has_older_shape(step.raw):
         if newer_inputs(step.raw, V2_OPERATION) is None:
@@ -104,7 +109,7 @@ def _strange(step: Step) -> Iterator[str]:
 
 
 def _misses(
-    definition: Mapping[str, object], steps: list[Step], lists: list[Step]
+    definition: Mapping[str, object], steps: list[ActionNode], lists: list[ActionNode]
 ) -> Iterator[str]:
     """Yield the expressions that read what V2 does not return."""
     flow = _followed(steps, lists)
@@ -122,14 +127,14 @@ def _misses(
                 yield f"The flow's outputs hold the list: {found.text[:_LONGEST]}"
 
 
-def _own_texts(step: Step) -> Iterator[str]:
+def _own_texts(step: ActionNode) -> Iterator[str]:
     """Yield the texts of an action, those of the actions inside it left out."""
     for member, value in step.raw.items():
         if member not in _NESTED:
             yield from texts_in(value)
 
 
-def _followed(steps: list[Step], lists: list[Step]) -> _Flow:
+def _followed(steps: list[ActionNode], lists: list[ActionNode]) -> _Flow:
     """Follow the answer from action to action until nothing new is found."""
     loops = frozenset(step.name.lower() for step in steps if step.type == "Foreach")
     flow = _Flow({step.name.lower(): _Result(_OUTPUTS, _BODY) for step in lists}, {}, loops)
@@ -141,7 +146,7 @@ def _followed(steps: list[Step], lists: list[Step]) -> _Flow:
     return flow
 
 
-def _follow(step: Step, flow: _Flow) -> None:
+def _follow(step: ActionNode, flow: _Flow) -> None:
     """Note what an action makes of the answer."""
     shape = _handed_shape(step, flow)
     if shape is _FOREIGN:
@@ -159,7 +164,7 @@ def _follow(step: Step, flow: _Flow) -> None:
             flow.results[name] = _Result({"body": shape}, shape)
 
 
-def _handed_on(step: Step) -> object:
+def _handed_on(step: ActionNode) -> object:
     """Return the value that an action takes as a whole, to give it on inside the flow."""
     inputs = mapping_at(step.raw, "inputs")
     match step.type:
@@ -174,7 +179,7 @@ def _handed_on(step: Step) -> object:
     return None
 
 
-def _handed_shape(step: Step, flow: _Flow) -> _Shape:
+def _handed_shape(step: ActionNode, flow: _Flow) -> _Shape:
     found = whole_reference(_handed_on(step))
     shape = _shape_of(found, flow, _around(step, flow)) if found else _FOREIGN
     if found is None or shape is _FOREIGN:
@@ -183,7 +188,7 @@ def _handed_shape(step: Step, flow: _Flow) -> _Shape:
     return _FOREIGN if reached is _MISSING else reached
 
 
-def _is_fine(found: Reference, text: str, step: Step, flow: _Flow) -> bool:
+def _is_fine(found: ExpressionReference, text: str, step: ActionNode, flow: _Flow) -> bool:
     handed_on = _handed_on(step)
     item = _around(step, flow) if text == handed_on else _own_item(step, flow)
     shape = _shape_of(found, flow, item)
@@ -201,7 +206,7 @@ def _is_fine(found: Reference, text: str, step: Step, flow: _Flow) -> bool:
     return text == handed_on and whole_reference(text) is not None and not is_auto_table
 
 
-def _shape_of(found: Reference, flow: _Flow, item: _Shape) -> _Shape:
+def _shape_of(found: ExpressionReference, flow: _Flow, item: _Shape) -> _Shape:
     """Return the shape of what a function returns; `item` is what `item()` means there."""
     name = (found.argument or "").lower()
     match found.function:
@@ -219,20 +224,20 @@ def _shape_of(found: Reference, flow: _Flow, item: _Shape) -> _Shape:
     return _FOREIGN
 
 
-def _own_item(step: Step, flow: _Flow) -> _Shape:
+def _own_item(step: ActionNode, flow: _Flow) -> _Shape:
     """Return the item that `item()` means inside an action: its own, or that of the loop around."""
     if step.type in _LISTS_OVER:
         return flow.items.get(step.name.lower(), _FOREIGN)
     return _around(step, flow)
 
 
-def _around(step: Step, flow: _Flow) -> _Shape:
+def _around(step: ActionNode, flow: _Flow) -> _Shape:
     around = [name.lower() for name in step.path.split("/")[:-1]]
     loop = next((name for name in reversed(around) if name in flow.loops), None)
     return flow.items.get(loop, _FOREIGN) if loop else _FOREIGN
 
 
-def _reach(shape: _Shape, keys: tuple[Key, ...]) -> _Shape:
+def _reach(shape: _Shape, keys: tuple[PathSegment, ...]) -> _Shape:
     """Return the shape at the end of a path; `_MISSING` where V2 has nothing there."""
     for key in keys:
         if isinstance(shape, list):

@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from shared.domain.conversions.conversion import Conversion
-from shared.domain.definitions.expressions import Key, Reference, references_in
+from shared.domain.conversions.conversion import ConversionResult
+from shared.domain.definitions.expressions import ExpressionReference, PathSegment, references_in
 from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 
@@ -38,7 +38,7 @@ class _Obstacle(Exception):
     """Something cannot be converted surely; the text says what."""
 
 
-def convert_power_apps_trigger(client_data: str) -> Conversion:
+def convert_power_apps_trigger(client_data: str) -> ConversionResult:
     """Return the definition with a V2 trigger; one without a V1 trigger as it is."""
     try:
         document: _Json = json.loads(client_data.removeprefix("\ufeff"))
@@ -46,15 +46,15 @@ def convert_power_apps_trigger(client_data: str) -> Conversion:
         every: _Json = definition.get("triggers") or {}
         triggers = [one for one in every.values() if _is_v1(one)]
         if not triggers:
-            return Conversion(client_data=client_data)
+            return ConversionResult(client_data=client_data)
         if len(every) != 1:
             raise _Obstacle("The flow has more than one trigger.")
         names = _convert_trigger(triggers[0])
         definition.update(_rewritten(definition, lambda text: _rewrite(text, names)))
     except _Obstacle as obstacle:
-        return Conversion(client_data=client_data, obstacles=(str(obstacle),))
+        return ConversionResult(client_data=client_data, obstacles=(str(obstacle),))
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return Conversion(client_data=text)
+    return ConversionResult(client_data=text)
 
 
 def _is_v1(trigger: object) -> bool:
@@ -137,7 +137,7 @@ def _rewrite(text: str, names: Mapping[str, str]) -> str:
     return text
 
 
-def _edits(found: Reference, names: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
+def _edits(found: ExpressionReference, names: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
     """Yield what to put where, for one function; raises `_Obstacle` if that cannot be told."""
     if not found.function.startswith("trigger"):
         return
@@ -165,7 +165,7 @@ def _edits(found: Reference, names: Mapping[str, str]) -> Iterator[tuple[int, in
 
 
 def _renamed(
-    found: Reference, keys: tuple[Key, ...], names: Mapping[str, str]
+    found: ExpressionReference, keys: tuple[PathSegment, ...], names: Mapping[str, str]
 ) -> Iterator[tuple[int, int, str]]:
     name = _first(keys)
     if name is None:
@@ -175,11 +175,11 @@ def _renamed(
     yield keys[0].start, keys[0].end, names[name]
 
 
-def _first(keys: tuple[Key, ...]) -> str | None:
+def _first(keys: tuple[PathSegment, ...]) -> str | None:
     return keys[0].name if keys else None
 
 
-def _whole(found: Reference) -> _Obstacle:
+def _whole(found: ExpressionReference) -> _Obstacle:
     return _Obstacle(f"An expression reads the trigger as a whole: {found.text[:_LONGEST]}")
 
 

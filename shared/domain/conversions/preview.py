@@ -9,11 +9,11 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from shared.domain.conversions.conversion import Conversion, Edit
+from shared.domain.conversions.conversion import ConversionKind, ConversionResult
 from shared.domain.conversions.list_flows_action import convert_list_flows
 from shared.domain.conversions.power_apps_trigger import convert_power_apps_trigger
 from shared.domain.definitions.flow_definition import FlowDefinition, parse_client_data
-from shared.domain.definitions.flow_summary import FlowSummary
+from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.trigger_urls.signatures import mask_signatures
 
@@ -21,13 +21,13 @@ from shared.domain.trigger_urls.signatures import mask_signatures
 LONGEST_DIFFERENCE = 16_000
 
 _CONVERTERS = {
-    Edit.POWER_APPS_TRIGGER: convert_power_apps_trigger,
-    Edit.LIST_FLOWS_ACTION: convert_list_flows,
+    ConversionKind.POWER_APPS_TRIGGER: convert_power_apps_trigger,
+    ConversionKind.LIST_FLOWS_ACTION: convert_list_flows,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class ConversionPreview:
     """What a plan shows of a conversion."""
 
     #: unified difference of the two definitions, signatures masked; empty: see `obstacles`
@@ -36,21 +36,21 @@ class Proposal:
 
 
 def possible_edits(
-    definition: FlowDefinition | FlowSummary, *, in_solution: bool
-) -> tuple[Edit, ...]:
+    definition: FlowDefinition | DefinitionSummary, *, in_solution: bool
+) -> tuple[ConversionKind, ...]:
     """Return what of a flow keeps it on Microsoft's key and has a second version.
 
     See platform.md#flows-that-stay.
     """
     edits = []
     if definition.category is TriggerCategory.POWER_APPS_V1 and not in_solution:
-        edits.append(Edit.POWER_APPS_TRIGGER)
+        edits.append(ConversionKind.POWER_APPS_TRIGGER)
     if definition.uses_list_flows_as_admin_v1:
-        edits.append(Edit.LIST_FLOWS_ACTION)
+        edits.append(ConversionKind.LIST_FLOWS_ACTION)
     return tuple(edits)
 
 
-def convert(client_data: str, edits: Collection[Edit]) -> Conversion:
+def convert(client_data: str, edits: Collection[ConversionKind]) -> ConversionResult:
     """Return the definition with these edits made; converting it again changes nothing."""
     text, obstacles = client_data, list[str]()
     for edit, converter in _CONVERTERS.items():
@@ -59,19 +59,21 @@ def convert(client_data: str, edits: Collection[Edit]) -> Conversion:
             text, obstacles = one.client_data, [*obstacles, *one.obstacles]
     if obstacles:
         masked = tuple(mask_signatures(obstacle) for obstacle in obstacles)
-        return Conversion(client_data=client_data, obstacles=masked)
-    return Conversion(client_data=text)
+        return ConversionResult(client_data=client_data, obstacles=masked)
+    return ConversionResult(client_data=text)
 
 
-def propose(client_data: str, edits: Collection[Edit]) -> Proposal:
+def propose(client_data: str, edits: Collection[ConversionKind]) -> ConversionPreview:
     """Return what a plan shows of these edits of a flow."""
     try:
         conversion = convert(client_data, edits)
         if conversion.obstacles:
-            return Proposal(obstacles=conversion.obstacles)
-        return Proposal(difference=difference(client_data, conversion.client_data))
+            return ConversionPreview(obstacles=conversion.obstacles)
+        return ConversionPreview(difference=difference(client_data, conversion.client_data))
     except RecursionError:
-        return Proposal(obstacles=("Its actions nest too deep for the app to change any.",))
+        return ConversionPreview(
+            obstacles=("Its actions nest too deep for the app to change any.",)
+        )
 
 
 def difference(old: str, new: str) -> str:

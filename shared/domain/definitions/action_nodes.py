@@ -9,7 +9,7 @@ from typing import NamedTuple
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 
 
-class Step(NamedTuple):
+class ActionNode(NamedTuple):
     """One action and where it stands. A tuple: an environment has hundreds of thousands."""
 
     name: str
@@ -23,14 +23,14 @@ class Step(NamedTuple):
         return text_at(self.raw, "type") or ""
 
 
-def walk_actions(definition: Mapping[str, object]) -> Iterator[Step]:
+def walk_actions(definition: Mapping[str, object]) -> Iterator[ActionNode]:
     """Yield every action in the order of the definition, a container before what it contains."""
     stack: list[tuple[str, str, object]] = _entries("", definition.get("actions"))
     while stack:
         name, path, raw = stack.pop()
         if not isinstance(raw, dict):
             continue
-        yield Step(name=name, path=path, raw=raw)
+        yield ActionNode(name=name, path=path, raw=raw)
         if not _CONTAINING.isdisjoint(raw):
             for prefix, actions in reversed(list(_branches(path, raw))):
                 stack.extend(_entries(prefix, actions))

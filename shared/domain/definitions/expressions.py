@@ -17,7 +17,7 @@ _ONE_OF_LIST = frozenset({"first", "last"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class PathSegment:
     """One step of a path behind a function."""
 
     #: a member's name; None: an index, or something that only a run knows
@@ -29,14 +29,14 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class ExpressionReference:
     """A function with what is read from its result."""
 
     #: in lower case: the language does not tell case apart
     function: str
     #: the one literal argument, empty for none; None: something that only a run knows
     argument: str | None
-    keys: tuple[Key, ...]
+    keys: tuple[PathSegment, ...]
     #: the function that takes nothing but this, in lower case; empty: there is none
     inside: str
     start: int
@@ -53,7 +53,7 @@ class _Token:
     end: int
 
 
-def references_in(text: str) -> Iterator[Reference]:
+def references_in(text: str) -> Iterator[ExpressionReference]:
     """Yield every function call in the expressions of a text; literal text is passed over."""
     for start, end in _expressions(text):
         tokens = _tokens(text, start, end)
@@ -62,7 +62,7 @@ def references_in(text: str) -> Iterator[Reference]:
                 yield _reference(text, tokens, place)
 
 
-def whole_reference(value: object) -> Reference | None:
+def whole_reference(value: object) -> ExpressionReference | None:
     """Return the reference that a value is, with nothing around it; None for any other value."""
     if not isinstance(value, str) or not value.startswith("@"):
         return None
@@ -104,7 +104,7 @@ def _tokens(text: str, start: int, end: int) -> list[_Token]:
     ]
 
 
-def _reference(text: str, tokens: Sequence[_Token], place: int) -> Reference:
+def _reference(text: str, tokens: Sequence[_Token], place: int) -> ExpressionReference:
     """Read the call that begins at `place`, and the path behind it."""
     name, closing = tokens[place], _closing(tokens, place + 1)
     arguments = tokens[place + 2 : closing]
@@ -113,10 +113,10 @@ def _reference(text: str, tokens: Sequence[_Token], place: int) -> Reference:
     while inside in _ONE_OF_LIST:
         first -= 2
         more, end = _path(tokens, end + 1)
-        keys += (Key(name=None, is_index=True), *more)
+        keys += (PathSegment(name=None, is_index=True), *more)
         inside = _wrapper(tokens, first, end)
     start, stop = tokens[first].start, tokens[min(end, len(tokens)) - 1].end
-    return Reference(
+    return ExpressionReference(
         function=name.text.lower(),
         argument=_argument(arguments),
         keys=keys,
@@ -135,9 +135,9 @@ def _argument(tokens: Sequence[_Token]) -> str | None:
     return None
 
 
-def _path(tokens: Sequence[_Token], place: int) -> tuple[tuple[Key, ...], int]:
+def _path(tokens: Sequence[_Token], place: int) -> tuple[tuple[PathSegment, ...], int]:
     """Return the keys that begin at `place`, and where they end."""
-    keys: list[Key] = []
+    keys: list[PathSegment] = []
     while True:
         step = place + 1 if _mark(tokens, place) == "?" else place
         if _mark(tokens, step) == ".":
@@ -154,15 +154,15 @@ def _path(tokens: Sequence[_Token], place: int) -> tuple[tuple[Key, ...], int]:
             return tuple(keys), place
 
 
-def _key(tokens: Sequence[_Token]) -> Key:
+def _key(tokens: Sequence[_Token]) -> PathSegment:
     if len(tokens) != 1:
-        return Key(name=None)
+        return PathSegment(name=None)
     (token,) = tokens
     if token.kind == "string":
-        return Key(name=_unquoted(token), start=token.start + 1, end=token.end - 1)
+        return PathSegment(name=_unquoted(token), start=token.start + 1, end=token.end - 1)
     if token.kind == "name":
-        return Key(name=token.text, start=token.start, end=token.end)
-    return Key(name=None, is_index=token.kind == "number")
+        return PathSegment(name=token.text, start=token.start, end=token.end)
+    return PathSegment(name=None, is_index=token.kind == "number")
 
 
 def _closing(tokens: Sequence[_Token], place: int) -> int:

@@ -10,16 +10,16 @@ from enum import StrEnum
 from functools import cached_property
 from urllib.parse import urlsplit
 
-from shared.domain.definitions.action_nodes import Step, walk_actions
+from shared.domain.definitions.action_nodes import ActionNode, walk_actions
 from shared.domain.definitions.comparison import same_definition
 from shared.domain.definitions.connector_operations import is_list_flows_as_admin_v1, operation_of
 from shared.domain.definitions.json_values import as_mapping, decoded, mapping_at, text_at
 from shared.domain.definitions.trigger_kinds import TriggerCategory, classify_trigger
-from shared.errors import Unreadable
+from shared.errors import InvalidInput
 
 __all__ = [
     "CHILD_REFERENCE",
-    "ChildCall",
+    "ChildFlowCall",
     "DefinitionFormat",
     "FlowDefinition",
     "HttpAction",
@@ -51,7 +51,7 @@ class DefinitionFormat(StrEnum):
     BARE = "bare"
 
 
-class UnreadableDefinition(Unreadable):
+class UnreadableDefinition(InvalidInput):
     """The text is no flow definition."""
 
     def __init__(self, reason: str) -> None:
@@ -79,7 +79,7 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChildCall:
+class ChildFlowCall:
     """An action that runs another flow."""
 
     #: the action's name, unique in its definition
@@ -124,7 +124,7 @@ class FlowDefinition:
         return tuple(self._trigger(name, as_mapping(body)) for name, body in raw.items())
 
     @cached_property
-    def child_calls(self) -> tuple[ChildCall, ...]:
+    def child_calls(self) -> tuple[ChildFlowCall, ...]:
         """Calls of other flows, in the definition's order."""
         calls = (_child_call(step) for step in self._steps if step.type == "Workflow")
         return tuple(call for call in calls if call)
@@ -169,7 +169,7 @@ class FlowDefinition:
         return frozenset(call.workflow_id for call in self.child_calls if call.by_reference)
 
     @cached_property
-    def _steps(self) -> tuple[Step, ...]:
+    def _steps(self) -> tuple[ActionNode, ...]:
         return tuple(walk_actions(self.definition))
 
     def _trigger(self, name: str, raw: Mapping[str, object]) -> Trigger:
@@ -279,14 +279,14 @@ def _reads_like_logic_app(document: Mapping[str, object], place: tuple[str, ...]
     return "$schema" in definition and "$authentication" not in mapping_at(definition, "parameters")
 
 
-def _child_call(step: Step) -> ChildCall | None:
+def _child_call(step: ActionNode) -> ChildFlowCall | None:
     host = mapping_at(step.raw, "inputs", "host")
     reference = text_at(host, CHILD_REFERENCE)
     named = text_at(mapping_at(host, "workflow"), "id")
     raw_reference = reference or named
     if raw_reference is None:
         return None
-    return ChildCall(
+    return ChildFlowCall(
         action=step.name,
         path=step.path,
         workflow_id=raw_reference.strip("{}").lower(),
@@ -295,7 +295,7 @@ def _child_call(step: Step) -> ChildCall | None:
     )
 
 
-def _http_action(step: Step) -> HttpAction:
+def _http_action(step: ActionNode) -> HttpAction:
     inputs = mapping_at(step.raw, "inputs")
     request = inputs if step.type == "Http" else mapping_at(inputs, "subscribe")
     uri = text_at(request, "uri") or ""

@@ -16,7 +16,7 @@ from shared.domain.definitions.json_values import as_mapping, decoded, mapping_a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundFlow:
+class FlowInDocument:
     """One flow of a document."""
 
     #: where its definition stands, as a JSON path: `$.properties.definition`
@@ -29,7 +29,7 @@ class FoundFlow:
     resource: Mapping[str, object] = field(repr=False)
 
 
-def find_flows(document: object) -> Iterator[FoundFlow]:
+def find_flows(document: object) -> Iterator[FlowInDocument]:
     """Yield the flows of a document in order; nothing inside a flow is taken for another one."""
     stack: list[tuple[str, object]] = [("$", document)]
     while stack:
@@ -51,7 +51,7 @@ def _may_hold_flows(value: object) -> bool:
     return isinstance(value, dict | list) and bool(value)
 
 
-def _flow(pointer: str, value: Mapping[str, object]) -> FoundFlow | None:
+def _flow(pointer: str, value: Mapping[str, object]) -> FlowInDocument | None:
     place = definition_place(value)
     if place is not None:
         return _found(".".join([pointer, *place]), value, row={})
@@ -69,7 +69,9 @@ def _flow(pointer: str, value: Mapping[str, object]) -> FoundFlow | None:
     return _found(".".join([pointer, "clientdata", *place]), inner, row=value)
 
 
-def _found(pointer: str, resource: Mapping[str, object], row: Mapping[str, object]) -> FoundFlow:
+def _found(
+    pointer: str, resource: Mapping[str, object], row: Mapping[str, object]
+) -> FlowInDocument:
     definition = parse_client_data(resource)
     name = text_at(resource, "name")
     # A Logic App's name is a name; a flow's is its id, and its title is the display name.
@@ -81,7 +83,7 @@ def _found(pointer: str, resource: Mapping[str, object], row: Mapping[str, objec
         or text_at(mapping_at(resource, "properties"), "workflowEntityId")
         or (name if is_flow else None)
     )
-    return FoundFlow(
+    return FlowInDocument(
         definition_pointer=pointer,
         workflow_id=workflow_id.lower() if workflow_id else None,
         name=text_at(row, "name") or definition.name or (None if is_flow else name),

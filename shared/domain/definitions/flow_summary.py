@@ -17,7 +17,7 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlowSummary:
+class DefinitionSummary:
     """A flow's definition in a few words."""
 
     format: DefinitionFormat
@@ -40,7 +40,7 @@ class FlowSummary:
         return self.trigger_categories[0] if self.trigger_categories else TriggerCategory.NONE
 
 
-def read_summary(text: str) -> tuple[FlowSummary | None, str, str]:
+def read_summary(text: str) -> tuple[DefinitionSummary | None, str, str]:
     """Return the summary of a flow's JSON text, why it has none, and the text's digest.
 
     The text is decoded once, unless it is one that nobody saved by a designer.
@@ -52,10 +52,10 @@ def read_summary(text: str) -> tuple[FlowSummary | None, str, str]:
     return summary, problem, read.digest()
 
 
-def summarise(definition: FlowDefinition) -> FlowSummary:
+def summarise(definition: FlowDefinition) -> DefinitionSummary:
     """Return what a plan needs of a definition."""
     embedded = embedded_connections(definition.connection_references)
-    return FlowSummary(
+    return DefinitionSummary(
         format=definition.format,
         trigger_name=definition.triggers[0].name if definition.triggers else "",
         trigger_categories=definition.trigger_categories,

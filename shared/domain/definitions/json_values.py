@@ -15,7 +15,7 @@ _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _EMPTY: Mapping[str, object] = {}
 
 
-class TooDeep(ValueError):
+class JsonTooDeep(ValueError):
     """JSON that nests too deep to be read, at any time."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ def decoded(text: str, *, strict: bool = True) -> object:
     """Decode JSON; half a character, which no row and no answer can hold, becomes a `�`.
 
     Not `strict`: texts may hold line breaks as they are, as Resource Manager takes them. Raises
-    `TooDeep`, and `ValueError` for what is no JSON: it may quote the text.
+    `JsonTooDeep`, and `ValueError` for what is no JSON: it may quote the text.
     """
     try:
         document: object = json.loads(text, strict=strict)
@@ -35,7 +35,7 @@ def decoded(text: str, *, strict: bool = True) -> object:
         whole = json.dumps(document, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
         return json.loads(whole.decode("utf-16-le", "replace"))
     except RecursionError:
-        raise TooDeep from None
+        raise JsonTooDeep from None
 
 
 def has_halves(text: str) -> bool:

@@ -14,7 +14,7 @@ from shared.domain.jobs.flow_job import FlowJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
+class BacklogReplay:
     """One original that would replay its backlog."""
 
     workflow_id: str
@@ -29,7 +29,7 @@ class Replay:
         return f"{self.display_name} (since {self.since:%Y-%m-%d %H:%M} UTC, {length})"
 
 
-def replay_of(job: FlowJob) -> Replay | None:
+def replay_of(job: FlowJob) -> BacklogReplay | None:
     """Return what turning the job's original on again would replay; None: nothing."""
     stopped = job.original_sent
     if job.has_original_back or not job.original_was_on:
@@ -38,15 +38,17 @@ def replay_of(job: FlowJob) -> Replay | None:
         return None
     if not TriggerCategory(job.category).replays_backlog:
         return None
-    return Replay(workflow_id=job.original_id, display_name=job.display_name, since=stopped.first)
+    return BacklogReplay(
+        workflow_id=job.original_id, display_name=job.display_name, since=stopped.first
+    )
 
 
-def replays_of(jobs: Iterable[FlowJob]) -> tuple[Replay, ...]:
+def replays_of(jobs: Iterable[FlowJob]) -> tuple[BacklogReplay, ...]:
     """Return what rolling these jobs back would replay."""
     return tuple(replay for job in jobs if (replay := replay_of(job)))
 
 
-def warning(replays: Iterable[Replay], now: datetime) -> str:
+def warning(replays: Iterable[BacklogReplay], now: datetime) -> str:
     """Say which flows would replay what."""
     names = ", ".join(replay.text(now) for replay in replays)
     return (

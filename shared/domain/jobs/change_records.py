@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from shared.domain.callers import caller_edit
-from shared.domain.callers.caller_records import NO_EDITS, CallerIntent, CallerRecord
+from shared.domain.callers.caller_records import NO_EDITS, CallerEditIntent, CallerRecord
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
@@ -34,7 +34,7 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedChange:
+class ChangeRecord:
     """One change at one place."""
 
     #: When it was noted; of a caller that is before it was made. None: it was not kept.
@@ -55,11 +55,11 @@ class RecordedChange:
 def recorded_changes(
     job: FlowJob,
     callers: Iterable[CallerRecord],
-    intents: Iterable[CallerIntent],
+    intents: Iterable[CallerEditIntent],
     deletion: Deletion | None,
     *,
     converted: str = "",
-) -> list[RecordedChange]:
+) -> list[ChangeRecord]:
     """Return the changes of one job in the order of time; first what has none.
 
     `intents` in the order of their keys. `converted` is the digest of the definition that an
@@ -74,20 +74,20 @@ def recorded_changes(
     return sorted(changes, key=lambda one: one.at or _NO_TIME)
 
 
-def _of_flows(job: FlowJob, converted: str) -> Iterator[RecordedChange]:
+def _of_flows(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
     title, copy_title = job.title_of(job.original_id), job.title_of(job.copy_id)
     if job.copy_digest:
-        yield RecordedChange(
-            at=_when(job, JobState.COPIED),
+        yield ChangeRecord(
+            at=_when(job, FlowJobState.COPIED),
             kind=ChangeKind.COPY_CREATED,
             place=copy_title,
             state="left, off" if job.copy_is_left else "read back",
             before=job.original_digest,
             after=job.copy_digest,
         )
-    prepared = _when(job, JobState.PREPARED)
+    prepared = _when(job, FlowJobState.PREPARED)
     if prepared and converted:
-        yield RecordedChange(
+        yield ChangeRecord(
             at=prepared,
             kind=ChangeKind.CONVERTED,
             place=title,
@@ -97,12 +97,12 @@ def _of_flows(job: FlowJob, converted: str) -> Iterator[RecordedChange]:
         )
     if job.asked_at:
         state = "read back" if prepared else "asked for"
-        yield RecordedChange(
+        yield ChangeRecord(
             at=job.asked_at, kind=ChangeKind.ADDED_TO_SOLUTION, place=title, state=state
         )
     for place, sent in ((title, job.original_sent), (copy_title, job.copy_sent)):
         if sent:
-            yield RecordedChange(
+            yield ChangeRecord(
                 at=sent.first,
                 kind=ChangeKind.TURNED,
                 place=place,
@@ -111,15 +111,15 @@ def _of_flows(job: FlowJob, converted: str) -> Iterator[RecordedChange]:
             )
 
 
-def _when(job: FlowJob, state: JobState) -> datetime | None:
+def _when(job: FlowJob, state: FlowJobState) -> datetime | None:
     """Return when the job came into a state for the last time, as far as its history goes back."""
     return next((change.at for change in reversed(job.history) if change.state == state), None)
 
 
 def _of_callers(
-    records: Mapping[str, CallerRecord], intents: Iterable[CallerIntent]
-) -> Iterator[RecordedChange]:
-    standing: dict[str, tuple[caller_edit.ChangedPlace, ...]] = defaultdict(tuple)
+    records: Mapping[str, CallerRecord], intents: Iterable[CallerEditIntent]
+) -> Iterator[ChangeRecord]:
+    standing: dict[str, tuple[caller_edit.CallerEdit, ...]] = defaultdict(tuple)
     for intent in intents:
         record = records.get(intent.caller_id)
         place = record.caller.label if record else intent.caller_id
@@ -133,7 +133,7 @@ def _of_callers(
             old, new = (_hash(edit.old), edit.old_id), (_hash(edit.new), edit.new_id)
             if is_undo:
                 old, new = new, old
-            yield RecordedChange(
+            yield ChangeRecord(
                 at=intent.noted,
                 kind=ChangeKind.CALLER_PUT_BACK if is_undo else ChangeKind.CALLER_UPDATED,
                 place=place,
@@ -145,9 +145,9 @@ def _of_callers(
             )
 
 
-def _of_deletion(job: FlowJob, deletion: Deletion | None) -> Iterator[RecordedChange]:
+def _of_deletion(job: FlowJob, deletion: Deletion | None) -> Iterator[ChangeRecord]:
     if deletion and deletion.deleted_at:
-        yield RecordedChange(
+        yield ChangeRecord(
             at=deletion.deleted_at,
             kind=ChangeKind.ORIGINAL_DELETED,
             place=job.display_name,

@@ -9,10 +9,14 @@ Microsoft's key (platform.md#stopped-originals), and the warning in the admin ce
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionFacts, DeletionState
+from shared.domain.jobs.deletion_states import (
+    DELETION_STATES,
+    DeletionState,
+    DeletionStateProperties,
+)
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.state_machine import check_transition
 from shared.domain.jobs.transitions import moved
 from shared.reason import Reason
@@ -66,7 +70,7 @@ class Deletion(DurableJob[DeletionState]):
         return self.deleted_at + RECYCLE_BIN if self.deleted_at else None
 
     @property
-    def facts(self) -> DeletionFacts:
+    def facts(self) -> DeletionStateProperties:
         """Return what is true in its state."""
         return DELETION_STATES[self.state]
 
@@ -88,11 +92,11 @@ class DeletionApproval:
 
 def retired_at(job: FlowJob) -> datetime | None:
     """Return when the job was retired for the last time; None: it is not retired."""
-    if job.state is not JobState.RETIRED:
+    if job.state is not FlowJobState.RETIRED:
         return None
     moment = None
     for change in reversed(job.history):
-        if change.state != JobState.RETIRED:
+        if change.state != FlowJobState.RETIRED:
             break
         moment = change.at  # the first of the last lines: notes stand after it
     return moment

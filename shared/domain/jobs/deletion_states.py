@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.domain.jobs.state_machine import Actor, StateFacts
+from shared.domain.jobs.state_machine import NextActor, TransitionProperties
 
 
 class DeletionState(StrEnum):
@@ -19,7 +19,7 @@ class DeletionState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeletionFacts(StateFacts[DeletionState]):
+class DeletionStateProperties(TransitionProperties[DeletionState]):
     """What is true of a deletion in a state."""
 
     #: The platform may have been asked to delete the original.
@@ -28,7 +28,7 @@ class DeletionFacts(StateFacts[DeletionState]):
     @property
     def can_be_kept(self) -> bool:
         """Say whether a cancel spares the original."""
-        return self.acts is not Actor.NOBODY and not self.may_be_gone
+        return self.acts is not NextActor.NOBODY and not self.may_be_gone
 
 
 def _to(*states: DeletionState) -> frozenset[DeletionState]:
@@ -36,36 +36,36 @@ def _to(*states: DeletionState) -> frozenset[DeletionState]:
 
 
 # fmt: off
-DELETION_STATES: Mapping[DeletionState, DeletionFacts] = {
-    DeletionState.SCHEDULED: DeletionFacts(
+DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
+    DeletionState.SCHEDULED: DeletionStateProperties(
         next=_to(DeletionState.ARCHIVING, DeletionState.CANCELLED),
-        acts=Actor.APP, is_pause=False, is_goal=False, may_be_gone=False,
+        acts=NextActor.APP, is_pause=False, is_goal=False, may_be_gone=False,
     ),
-    DeletionState.ARCHIVING: DeletionFacts(
+    DeletionState.ARCHIVING: DeletionStateProperties(
         # Deleted at once: somebody else has done it. Scheduled: it was ordered for another date.
         next=_to(
             DeletionState.DELETING, DeletionState.DELETED, DeletionState.SCHEDULED,
             DeletionState.CANCELLED,
         ),
-        acts=Actor.APP, is_pause=False, is_goal=False, may_be_gone=False,
+        acts=NextActor.APP, is_pause=False, is_goal=False, may_be_gone=False,
     ),
-    DeletionState.DELETING: DeletionFacts(
+    DeletionState.DELETING: DeletionStateProperties(
         # Archiving: the original is still there, and all is checked again.
         next=_to(DeletionState.DELETED, DeletionState.ARCHIVING, DeletionState.CANCELLED),
-        acts=Actor.APP, is_pause=False, is_goal=False, may_be_gone=True,
+        acts=NextActor.APP, is_pause=False, is_goal=False, may_be_gone=True,
     ),
-    DeletionState.DELETED: DeletionFacts(
+    DeletionState.DELETED: DeletionStateProperties(
         # The app still asks whether the platform's list has lost it. Cancelled: it was restored.
         next=_to(DeletionState.CANCELLED),
-        acts=Actor.APP, is_pause=False, is_goal=True, may_be_gone=True,
+        acts=NextActor.APP, is_pause=False, is_goal=True, may_be_gone=True,
     ),
-    DeletionState.BLOCKED: DeletionFacts(
+    DeletionState.BLOCKED: DeletionStateProperties(
         next=_to(DeletionState.SCHEDULED, DeletionState.CANCELLED),
-        acts=Actor.PERSON, is_pause=True, is_goal=False, may_be_gone=False,
+        acts=NextActor.PERSON, is_pause=True, is_goal=False, may_be_gone=False,
     ),
-    DeletionState.CANCELLED: DeletionFacts(
+    DeletionState.CANCELLED: DeletionStateProperties(
         next=_to(DeletionState.SCHEDULED),
-        acts=Actor.NOBODY, is_pause=False, is_goal=False, may_be_gone=False,
+        acts=NextActor.NOBODY, is_pause=False, is_goal=False, may_be_gone=False,
     ),
 }
 # fmt: on

@@ -6,7 +6,7 @@ Calls by URL may go round in a circle.
 from collections.abc import Callable, Mapping
 
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 
 
@@ -34,7 +34,7 @@ def in_the_way(
     outside = [ancestors[one] for one in ancestors.keys() - circle]
     is_left_alone = all(is_settled(one) for one in outside)
     for parent in [ancestors[one] for one in job.parent_ids if one in ancestors]:
-        waits_too = parent.state is JobState.WAITING and parent.code == Reason.PARENT
+        waits_too = parent.state is FlowJobState.WAITING and parent.code == Reason.PARENT
         in_circle = parent.id in circle and is_left_alone and waits_too
         if not is_settled(parent) and not in_circle:
             return parent

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from shared.domain.jobs.state_machine import StateFacts
+from shared.domain.jobs.state_machine import TransitionProperties
 
 #: How long a write whose answer was not heard may still come about. No source says.
 UNDER_WAY = timedelta(minutes=2)
@@ -15,7 +15,7 @@ HISTORY_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class HistoryEntry:
     """One line of a job's history."""
 
     at: datetime
@@ -30,7 +30,7 @@ class DurableJob[S: StrEnum]:
     """The part of a row that the engine reads and writes; each kind of job adds its own."""
 
     #: Where each state leads to, and what is true in it.
-    states: ClassVar[Mapping[Any, StateFacts[Any]]]
+    states: ClassVar[Mapping[Any, TransitionProperties[Any]]]
     #: The state of a job that waits; None: it waits in the state it is in.
     waiting_state: ClassVar[StrEnum | None] = None
     #: A person has to do something; and: trying again did not help.
@@ -63,7 +63,7 @@ class DurableJob[S: StrEnum]:
     unended_at: datetime | None = None
     #: Somebody changed what this job waits for while it was being worked on.
     woken: bool = False
-    history: tuple[Change, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
 
     @property
     def is_finished(self) -> bool:

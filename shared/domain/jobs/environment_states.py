@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.jobs.remediation_states import RemediationState
-from shared.domain.jobs.state_machine import Actor, StateFacts
+from shared.domain.jobs.state_machine import NextActor, TransitionProperties
 
 
 class EnvironmentJobState(StrEnum):
@@ -25,7 +25,7 @@ class EnvironmentJobState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentFacts(StateFacts[EnvironmentJobState]):
+class EnvironmentStateProperties(TransitionProperties[EnvironmentJobState]):
     """What is true of an environment job in a state."""
 
     #: What its remediation is in through it.
@@ -38,10 +38,10 @@ def _to(*states: EnvironmentJobState) -> frozenset[EnvironmentJobState]:
     return frozenset(states)
 
 
-def _pause() -> EnvironmentFacts:
-    return EnvironmentFacts(
+def _pause() -> EnvironmentStateProperties:
+    return EnvironmentStateProperties(
         next=_to(),
-        acts=Actor.PERSON,
+        acts=NextActor.PERSON,
         is_pause=True,
         is_goal=False,
         shows=RemediationState.STUCK,
@@ -50,61 +50,61 @@ def _pause() -> EnvironmentFacts:
 
 
 # fmt: off
-ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentFacts] = {
-    EnvironmentJobState.ASSESSING: EnvironmentFacts(
+ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
+    EnvironmentJobState.ASSESSING: EnvironmentStateProperties(
         next=_to(EnvironmentJobState.FINISHED, EnvironmentJobState.CANCELLED),
-        acts=Actor.APP, is_pause=False, is_goal=False,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
         shows=RemediationState.PLANNING, is_undecided=False,
     ),
-    EnvironmentJobState.WAITING_FOR_MIGRATION: EnvironmentFacts(
+    EnvironmentJobState.WAITING_FOR_MIGRATION: EnvironmentStateProperties(
         next=_to(EnvironmentJobState.DISCOVERING, EnvironmentJobState.CANCELLED),
-        acts=Actor.APP, is_pause=False, is_goal=False,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
         shows=RemediationState.PLANNING, is_undecided=True,
     ),
-    EnvironmentJobState.DISCOVERING: EnvironmentFacts(
+    EnvironmentJobState.DISCOVERING: EnvironmentStateProperties(
         next=_to(EnvironmentJobState.PLANNED, EnvironmentJobState.CANCELLED),
-        acts=Actor.APP, is_pause=False, is_goal=False,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
         shows=RemediationState.PLANNING, is_undecided=True,
     ),
-    EnvironmentJobState.PLANNED: EnvironmentFacts(
+    EnvironmentJobState.PLANNED: EnvironmentStateProperties(
         next=_to(
             EnvironmentJobState.AWAITING_APPROVAL, EnvironmentJobState.DISPATCHED,
             EnvironmentJobState.FINISHED, EnvironmentJobState.CANCELLED,
         ),
-        acts=Actor.APP, is_pause=False, is_goal=False,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
         shows=RemediationState.PLANNING, is_undecided=True,
     ),
-    EnvironmentJobState.AWAITING_APPROVAL: EnvironmentFacts(
+    EnvironmentJobState.AWAITING_APPROVAL: EnvironmentStateProperties(
         next=_to(EnvironmentJobState.APPROVED, EnvironmentJobState.CANCELLED),
-        acts=Actor.PERSON, is_pause=False, is_goal=False,
+        acts=NextActor.PERSON, is_pause=False, is_goal=False,
         shows=RemediationState.AWAITING_APPROVAL, is_undecided=True,
     ),
-    EnvironmentJobState.APPROVED: EnvironmentFacts(
+    EnvironmentJobState.APPROVED: EnvironmentStateProperties(
         next=_to(
             EnvironmentJobState.DISPATCHED, EnvironmentJobState.AWAITING_APPROVAL,
             EnvironmentJobState.CANCELLED,
         ),
-        acts=Actor.APP, is_pause=False, is_goal=False,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
         shows=RemediationState.RUNNING, is_undecided=False,
     ),
-    EnvironmentJobState.DISPATCHED: EnvironmentFacts(
+    EnvironmentJobState.DISPATCHED: EnvironmentStateProperties(
         next=_to(
             EnvironmentJobState.FINISHED, EnvironmentJobState.APPROVED,
             EnvironmentJobState.CANCELLED,
         ),
-        acts=Actor.APP, is_pause=False, is_goal=False,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
         shows=RemediationState.RUNNING, is_undecided=False,
     ),
-    EnvironmentJobState.FINISHED: EnvironmentFacts(
+    EnvironmentJobState.FINISHED: EnvironmentStateProperties(
         next=_to(),
-        acts=Actor.NOBODY, is_pause=False, is_goal=True,
+        acts=NextActor.NOBODY, is_pause=False, is_goal=True,
         shows=RemediationState.FINISHED, is_undecided=False,
     ),
     EnvironmentJobState.BLOCKED: _pause(),
     EnvironmentJobState.FAILED: _pause(),
-    EnvironmentJobState.CANCELLED: EnvironmentFacts(
+    EnvironmentJobState.CANCELLED: EnvironmentStateProperties(
         next=_to(),
-        acts=Actor.NOBODY, is_pause=False, is_goal=False,
+        acts=NextActor.NOBODY, is_pause=False, is_goal=False,
         shows=RemediationState.CANCELLED, is_undecided=False,
     ),
 }

@@ -4,15 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.domain.conversions.conversion import Edit
+from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowState
 from shared.domain.jobs.durable_job import DurableJob
-from shared.domain.jobs.flow_states import FLOW_STATES, FlowFacts, JobState, Standing
-from shared.domain.jobs.unconfirmed_writes import Sent, Unseen
+from shared.domain.jobs.flow_states import (
+    FLOW_STATES,
+    ExpectedFlowState,
+    FlowJobState,
+    FlowStateProperties,
+)
+from shared.domain.jobs.unconfirmed_writes import FlowStateWrite, UnconfirmedWrite
 
 
-class Pattern(StrEnum):
+class MigrationMethod(StrEnum):
     """How an original gives way to its copy."""
 
     CALLED = "called"  #: both on until nobody calls the original
@@ -24,10 +29,10 @@ class Pattern(StrEnum):
     @property
     def has_copy(self) -> bool:
         """Say whether a copy takes the original's place."""
-        return self not in {Pattern.ADD_TO_SOLUTION, Pattern.EDIT}
+        return self not in {MigrationMethod.ADD_TO_SOLUTION, MigrationMethod.EDIT}
 
 
-class Order(StrEnum):
+class JobCommand(StrEnum):
     """What an administrator asks of a running job."""
 
     CANCEL = "cancel"
@@ -44,7 +49,7 @@ class RollbackStage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class CutoverFailure:
     """Why one flow could not take the other's place: told once the other is on again."""
 
     reason: str
@@ -54,13 +59,13 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlowJob(DurableJob[JobState]):
+class FlowJob(DurableJob[FlowJobState]):
     """The row of one original under one policy."""
 
     states = FLOW_STATES
-    waiting_state = JobState.WAITING
-    blocked_state = JobState.BLOCKED
-    failed_state = JobState.FAILED
+    waiting_state = FlowJobState.WAITING
+    blocked_state = FlowJobState.BLOCKED
+    failed_state = FlowJobState.FAILED
 
     id: str
     #: Azure resource id of the policy the environment had when the job was planned.
@@ -78,7 +83,7 @@ class FlowJob(DurableJob[JobState]):
     has_trigger_url: bool
     #: False: it is in no solution, and only the flow service may change it.
     in_solution: bool
-    pattern: Pattern
+    pattern: MigrationMethod
     #: Digest of the definition that was planned and, later, copied.
     original_digest: str
     #: Hosts the flow's HTTP actions call; an expression counts as `*`.
@@ -91,9 +96,9 @@ class FlowJob(DurableJob[JobState]):
     #: their flows by URL.
     waiters: tuple[str, ...] = ()
 
-    state: JobState = JobState.PLANNED
-    resume: JobState | None = None
-    requested: Order | None = None
+    state: FlowJobState = FlowJobState.PLANNED
+    resume: FlowJobState | None = None
+    requested: JobCommand | None = None
 
     copy_id: str
     copy_flow_name: str = ""
@@ -125,27 +130,27 @@ class FlowJob(DurableJob[JobState]):
     cut_over_at: datetime | None = None
     quiet_for: timedelta | None = None
     #: How each of the two flows was last turned on or off by this job; None: not by this job.
-    original_sent: Sent | None = None
-    copy_sent: Sent | None = None
+    original_sent: FlowStateWrite | None = None
+    copy_sent: FlowStateWrite | None = None
     #: What else was sent in the present step, and is not seen yet.
-    unseen: Unseen | None = None
+    unseen: UnconfirmedWrite | None = None
     #: For a swap: how long neither flow was on.
     gap: timedelta | None = None
     #: Since when neither of the two may be on; None: one of them is, or none has to be.
     neither_since: datetime | None = None
     #: Set: the way back has begun.
-    failure: Failure | None = None
+    failure: CutoverFailure | None = None
     rollback_stage: RollbackStage | None = None
     #: Whoever ordered the rollback accepts that a polling original replays its backlog.
     may_replay: bool = False
     #: For a pattern without a copy: what is converted.
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[ConversionKind, ...] = ()
     #: When the platform was asked to put it, with its batch, into a solution.
     asked_at: datetime | None = None
     notes: tuple[str, ...] = ()
 
     @property
-    def facts(self) -> FlowFacts:
+    def facts(self) -> FlowStateProperties:
         """Return what is true where the work got to."""
         return FLOW_STATES[self.reached]
 
@@ -207,7 +212,7 @@ class FlowJob(DurableJob[JobState]):
     @property
     def is_rolling_back(self) -> bool:
         """Say whether it is on its way back, or stopped on it."""
-        return self.reached is JobState.ROLLING_BACK
+        return self.reached is FlowJobState.ROLLING_BACK
 
     @property
     def is_on_way_back(self) -> bool:
@@ -219,7 +224,7 @@ class FlowJob(DurableJob[JobState]):
         """Say whether of a pair that was on this job has started neither since it stopped one."""
         sent = (self.original_sent, self.copy_sent)
         return (
-            self.pattern is Pattern.SWAP
+            self.pattern is MigrationMethod.SWAP
             and bool(self.original_was_on)
             and self.original_sent is not None
             and all(one is None or one.state is FlowState.OFF for one in sent)
@@ -232,11 +237,11 @@ class FlowJob(DurableJob[JobState]):
             return self.rollback_stage not in {None, RollbackStage.ORIGINAL_ON}
         if self.requested and self.lease_until:
             return False  # whoever has the row, or died with it, may just have stopped it
-        return self.facts.original is Standing.AS_IT_WAS
+        return self.facts.original is ExpectedFlowState.AS_IT_WAS
 
 
-def pattern_of(category: TriggerCategory, *, is_on: bool) -> Pattern:
+def pattern_of(category: TriggerCategory, *, is_on: bool) -> MigrationMethod:
     """Return how an original of this category gives way to its copy."""
     if not is_on:
-        return Pattern.OFF
-    return Pattern.SWAP if category.is_self_starting else Pattern.CALLED
+        return MigrationMethod.OFF
+    return MigrationMethod.SWAP if category.is_self_starting else MigrationMethod.CALLED

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.domain.jobs.state_machine import Actor, StateFacts
+from shared.domain.jobs.state_machine import NextActor, TransitionProperties
 
 
-class JobState(StrEnum):
+class FlowJobState(StrEnum):
     """How far a flow job is, in the order of the work."""
 
     PLANNED = "planned"
@@ -36,7 +36,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Standing(StrEnum):
+class ExpectedFlowState(StrEnum):
     """What the state of a job says of its original, or of its copy."""
 
     NONE = "none"  #: there is none
@@ -46,13 +46,13 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlowFacts(StateFacts[JobState]):
+class FlowStateProperties(TransitionProperties[FlowJobState]):
     """What is true of a flow job in a state. A pause tells only who acts: ask `FlowJob.reached`."""
 
     #: Where the work goes on if an edit of the original is accepted; None: where it is.
-    after_edit: JobState | None
-    original: Standing
-    copy: Standing
+    after_edit: FlowJobState | None
+    original: ExpectedFlowState
+    copy: ExpectedFlowState
     #: The copy is proven and stands: parents may be written against it.
     is_proven: bool
     #: It is to give way to its copy, or has: neither cancelled nor on its way back.
@@ -69,26 +69,26 @@ class FlowFacts(StateFacts[JobState]):
     @property
     def is_copy_off(self) -> bool:
         """Say whether the copy calls nobody: it is off, or there is none."""
-        return self.copy in {Standing.NONE, Standing.OFF}
+        return self.copy in {ExpectedFlowState.NONE, ExpectedFlowState.OFF}
 
-    def leads_to(self, after: JobState) -> bool:
+    def leads_to(self, after: FlowJobState) -> bool:
         """Say whether the work may go on to `after`."""
-        return after in self.next or (self.is_undoable and after is JobState.ROLLING_BACK)
+        return after in self.next or (self.is_undoable and after is FlowJobState.ROLLING_BACK)
 
 
-def _to(*states: JobState) -> frozenset[JobState]:
+def _to(*states: FlowJobState) -> frozenset[FlowJobState]:
     return frozenset(states)
 
 
-def _pause(acts: Actor) -> FlowFacts:
-    return FlowFacts(
+def _pause(acts: NextActor) -> FlowStateProperties:
+    return FlowStateProperties(
         next=_to(),
         acts=acts,
         is_pause=True,
         is_goal=False,
         after_edit=None,
-        original=Standing.EITHER,
-        copy=Standing.EITHER,
+        original=ExpectedFlowState.EITHER,
+        copy=ExpectedFlowState.EITHER,
         is_proven=False,
         is_live=True,
         is_undoable=False,
@@ -99,108 +99,110 @@ def _pause(acts: Actor) -> FlowFacts:
 
 
 # fmt: off
-FLOW_STATES: Mapping[JobState, FlowFacts] = {
-    JobState.PLANNED: FlowFacts(
-        next=_to(JobState.COPYING, JobState.PREPARING, JobState.CANCELLED), after_edit=None,
-        acts=Actor.APP, is_pause=False, is_goal=False,
-        original=Standing.AS_IT_WAS, copy=Standing.NONE,
+FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
+    FlowJobState.PLANNED: FlowStateProperties(
+        next=_to(FlowJobState.COPYING, FlowJobState.PREPARING, FlowJobState.CANCELLED),
+        after_edit=None,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.NONE,
         is_proven=False, is_live=True, is_undoable=False, leaves_nothing=True,
         is_past_cut_over=False, is_settled=False,
     ),
-    JobState.PREPARING: FlowFacts(
-        next=_to(JobState.PREPARED, JobState.PLANNED), after_edit=JobState.PLANNED,
-        acts=Actor.APP, is_pause=False, is_goal=False,
-        original=Standing.AS_IT_WAS, copy=Standing.NONE,
+    FlowJobState.PREPARING: FlowStateProperties(
+        next=_to(FlowJobState.PREPARED, FlowJobState.PLANNED), after_edit=FlowJobState.PLANNED,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.NONE,
         is_proven=False, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
-    JobState.PREPARED: FlowFacts(
+    FlowJobState.PREPARED: FlowStateProperties(
         next=_to(), after_edit=None,
-        acts=Actor.NOBODY, is_pause=False, is_goal=True,
-        original=Standing.AS_IT_WAS, copy=Standing.NONE,
+        acts=NextActor.NOBODY, is_pause=False, is_goal=True,
+        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.NONE,
         is_proven=False, is_live=True, is_undoable=True, leaves_nothing=True,
         is_past_cut_over=True, is_settled=False,
     ),
-    JobState.COPYING: FlowFacts(
-        next=_to(JobState.COPIED), after_edit=None,
-        acts=Actor.APP, is_pause=False, is_goal=False,
-        original=Standing.AS_IT_WAS, copy=Standing.EITHER,
+    FlowJobState.COPYING: FlowStateProperties(
+        next=_to(FlowJobState.COPIED), after_edit=None,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.EITHER,
         is_proven=False, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
-    JobState.COPIED: FlowFacts(
-        next=_to(JobState.PROVEN), after_edit=None,
-        acts=Actor.APP, is_pause=False, is_goal=False,
-        original=Standing.AS_IT_WAS, copy=Standing.EITHER,
+    FlowJobState.COPIED: FlowStateProperties(
+        next=_to(FlowJobState.PROVEN), after_edit=None,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.EITHER,
         is_proven=False, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
-    JobState.PROVEN: FlowFacts(
-        next=_to(JobState.UPDATING_CALLERS, JobState.SWAPPING, JobState.QUIET, JobState.COPYING),
-        after_edit=JobState.COPYING,
-        acts=Actor.APP, is_pause=False, is_goal=False,
-        original=Standing.AS_IT_WAS, copy=Standing.EITHER,
+    FlowJobState.PROVEN: FlowStateProperties(
+        next=_to(FlowJobState.UPDATING_CALLERS, FlowJobState.SWAPPING, FlowJobState.QUIET,
+            FlowJobState.COPYING),
+        after_edit=FlowJobState.COPYING,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.EITHER,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
-    JobState.UPDATING_CALLERS: FlowFacts(
-        next=_to(JobState.QUIET), after_edit=None,
-        acts=Actor.APP, is_pause=False, is_goal=False,
-        original=Standing.AS_IT_WAS, copy=Standing.AS_IT_WAS,
+    FlowJobState.UPDATING_CALLERS: FlowStateProperties(
+        next=_to(FlowJobState.QUIET), after_edit=None,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.AS_IT_WAS,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
-    JobState.QUIET: FlowFacts(
-        next=_to(JobState.RETIRED, JobState.UPDATING_CALLERS, JobState.COPYING),
-        after_edit=JobState.COPYING,
-        acts=Actor.APP, is_pause=False, is_goal=False,
-        original=Standing.AS_IT_WAS, copy=Standing.AS_IT_WAS,
+    FlowJobState.QUIET: FlowStateProperties(
+        next=_to(FlowJobState.RETIRED, FlowJobState.UPDATING_CALLERS, FlowJobState.COPYING),
+        after_edit=FlowJobState.COPYING,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.AS_IT_WAS,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=True, is_settled=False,
     ),
-    JobState.SWAPPING: FlowFacts(
-        next=_to(JobState.WATCHED, JobState.PROVEN), after_edit=None,
-        acts=Actor.APP, is_pause=False, is_goal=False,
-        original=Standing.EITHER, copy=Standing.EITHER,
+    FlowJobState.SWAPPING: FlowStateProperties(
+        next=_to(FlowJobState.WATCHED, FlowJobState.PROVEN), after_edit=None,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.EITHER, copy=ExpectedFlowState.EITHER,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
-    JobState.WATCHED: FlowFacts(
-        next=_to(JobState.RETIRED), after_edit=None,
-        acts=Actor.APP, is_pause=False, is_goal=False,
-        original=Standing.OFF, copy=Standing.AS_IT_WAS,
+    FlowJobState.WATCHED: FlowStateProperties(
+        next=_to(FlowJobState.RETIRED), after_edit=None,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.OFF, copy=ExpectedFlowState.AS_IT_WAS,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=True, is_settled=False,
     ),
-    JobState.RETIRED: FlowFacts(
+    FlowJobState.RETIRED: FlowStateProperties(
         next=_to(), after_edit=None,
-        acts=Actor.NOBODY, is_pause=False, is_goal=True,
-        original=Standing.OFF, copy=Standing.AS_IT_WAS,
+        acts=NextActor.NOBODY, is_pause=False, is_goal=True,
+        original=ExpectedFlowState.OFF, copy=ExpectedFlowState.AS_IT_WAS,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=True, is_settled=True,
     ),
-    JobState.WAITING: _pause(Actor.APP),
-    JobState.BLOCKED: _pause(Actor.PERSON),
-    JobState.FAILED: _pause(Actor.PERSON),
-    JobState.ROLLING_BACK: FlowFacts(
+    FlowJobState.WAITING: _pause(NextActor.APP),
+    FlowJobState.BLOCKED: _pause(NextActor.PERSON),
+    FlowJobState.FAILED: _pause(NextActor.PERSON),
+    FlowJobState.ROLLING_BACK: FlowStateProperties(
         # Back to retired: the original was deleted, and nothing restores it any more.
-        next=_to(JobState.ROLLED_BACK, JobState.RETIRED), after_edit=None,
-        acts=Actor.APP, is_pause=False, is_goal=False,
-        original=Standing.EITHER, copy=Standing.EITHER,
+        next=_to(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), after_edit=None,
+        acts=NextActor.APP, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.EITHER, copy=ExpectedFlowState.EITHER,
         is_proven=False, is_live=False, is_undoable=False, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
-    JobState.ROLLED_BACK: FlowFacts(
+    FlowJobState.ROLLED_BACK: FlowStateProperties(
         next=_to(), after_edit=None,
-        acts=Actor.NOBODY, is_pause=False, is_goal=False,
-        original=Standing.AS_IT_WAS, copy=Standing.OFF,
+        acts=NextActor.NOBODY, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.OFF,
         is_proven=False, is_live=False, is_undoable=False, leaves_nothing=True,
         is_past_cut_over=False, is_settled=True,
     ),
-    JobState.CANCELLED: FlowFacts(
+    FlowJobState.CANCELLED: FlowStateProperties(
         next=_to(), after_edit=None,
-        acts=Actor.NOBODY, is_pause=False, is_goal=False,
-        original=Standing.AS_IT_WAS, copy=Standing.NONE,
+        acts=NextActor.NOBODY, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.NONE,
         is_proven=False, is_live=False, is_undoable=False, leaves_nothing=True,
         is_past_cut_over=False, is_settled=True,
     ),

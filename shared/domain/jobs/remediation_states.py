@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from shared.domain.jobs.state_machine import Actor, Facts
+from shared.domain.jobs.state_machine import NextActor, StateProperties
 
 
 class RemediationState(StrEnum):
@@ -17,11 +17,15 @@ class RemediationState(StrEnum):
     CANCELLED = "cancelled"
 
 
-REMEDIATION_STATES: Mapping[RemediationState, Facts] = {
-    RemediationState.AWAITING_APPROVAL: Facts(acts=Actor.PERSON, is_pause=False, is_goal=False),
-    RemediationState.RUNNING: Facts(acts=Actor.APP, is_pause=False, is_goal=False),
-    RemediationState.PLANNING: Facts(acts=Actor.APP, is_pause=False, is_goal=False),
-    RemediationState.STUCK: Facts(acts=Actor.PERSON, is_pause=True, is_goal=False),
-    RemediationState.FINISHED: Facts(acts=Actor.NOBODY, is_pause=False, is_goal=True),
-    RemediationState.CANCELLED: Facts(acts=Actor.NOBODY, is_pause=False, is_goal=False),
+REMEDIATION_STATES: Mapping[RemediationState, StateProperties] = {
+    RemediationState.AWAITING_APPROVAL: StateProperties(
+        acts=NextActor.PERSON, is_pause=False, is_goal=False
+    ),
+    RemediationState.RUNNING: StateProperties(acts=NextActor.APP, is_pause=False, is_goal=False),
+    RemediationState.PLANNING: StateProperties(acts=NextActor.APP, is_pause=False, is_goal=False),
+    RemediationState.STUCK: StateProperties(acts=NextActor.PERSON, is_pause=True, is_goal=False),
+    RemediationState.FINISHED: StateProperties(acts=NextActor.NOBODY, is_pause=False, is_goal=True),
+    RemediationState.CANCELLED: StateProperties(
+        acts=NextActor.NOBODY, is_pause=False, is_goal=False
+    ),
 }

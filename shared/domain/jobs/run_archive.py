@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.domain.flow import Run
+from shared.domain.flow import FlowRun
 
 #: Runs of one flow that are kept at most, the newest ones.
 MOST_RUNS = 10_000
@@ -21,7 +21,7 @@ RETENTION = timedelta(days=28)
 TICKET_WINDOW = timedelta(days=30)
 
 
-class ArchiveState(StrEnum):
+class RunArchiveState(StrEnum):
     """How far it is."""
 
     OPEN = "open"  #: older runs may be left
@@ -41,7 +41,7 @@ class RunArchive:
     display_name: str
     #: Runs that began later are none of this archive's.
     began: datetime
-    state: ArchiveState = ArchiveState.OPEN
+    state: RunArchiveState = RunArchiveState.OPEN
     runs: int = 0
     #: Where each part stands: JSON Lines, the newest run first.
     parts: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class RunArchive:
     @property
     def share(self) -> float:
         """Return how much of the time that the platform remembers is covered, from 0 to 1."""
-        if self.state is not ArchiveState.OPEN:
+        if self.state is not RunArchiveState.OPEN:
             return 1.0
         if self.oldest is None:
             return 0.0
@@ -81,7 +81,7 @@ def part_name(archive: RunArchive, number: int) -> str:
     return f"runs/{archive.environment_id}/{archive.job_id}/{number:04}.jsonl"
 
 
-def with_part(archive: RunArchive, where: str, runs: list[Run]) -> RunArchive:
+def with_part(archive: RunArchive, where: str, runs: list[FlowRun]) -> RunArchive:
     """Return the archive with a part of `runs` (not empty, newest first) that stands at `where`."""
     oldest = runs[-1].started
     ids = {run.run_id for run in runs if run.started == oldest}
@@ -100,7 +100,7 @@ def continued(archive: RunArchive, *, now: datetime) -> RunArchive:
     """Return a finished archive open again, for the runs that began after it."""
     return replace(
         archive,
-        state=ArchiveState.OPEN,
+        state=RunArchiveState.OPEN,
         began=now,
         since=archive.began + timedelta(microseconds=1),
         earlier_runs=archive.runs,
@@ -110,7 +110,7 @@ def continued(archive: RunArchive, *, now: datetime) -> RunArchive:
     )
 
 
-def to_json_lines(runs: Iterable[Run]) -> bytes:
+def to_json_lines(runs: Iterable[FlowRun]) -> bytes:
     """Return a part's content: of each run its id, its times (UTC) and its status, a line each."""
     return b"".join(
         json.dumps(
@@ -126,10 +126,10 @@ def to_json_lines(runs: Iterable[Run]) -> bytes:
     )
 
 
-def from_json_lines(part: bytes) -> list[Run]:
+def from_json_lines(part: bytes) -> list[FlowRun]:
     """Return the runs of a part, without the ids of their trigger URLs, which are not kept."""
     return [
-        Run(
+        FlowRun(
             run_id=line["run"],
             started=datetime.fromisoformat(line["started"]),
             ended=datetime.fromisoformat(line["ended"]) if line["ended"] else None,

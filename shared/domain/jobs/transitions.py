@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from shared.domain.jobs.durable_job import HISTORY_LENGTH, Change, DurableJob
+from shared.domain.jobs.durable_job import HISTORY_LENGTH, DurableJob, HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.state_machine import check_transition
 from shared.reason import Reason
@@ -74,7 +74,7 @@ def retried[J: DurableJob[Any]](job: J, text: str, *, now: datetime) -> J:
 
 def told[J: DurableJob[Any]](job: J, state: str, text: str, *, now: datetime) -> J:
     """Return the job with one more line of history; the oldest one makes room."""
-    line = Change(at=now, state=state, text=text)
+    line = HistoryEntry(at=now, state=state, text=text)
     return replace(job, history=(*job.history, line)[-HISTORY_LENGTH:])
 
 

@@ -10,7 +10,7 @@ from shared.domain.flow import FlowState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class FlowStateWrite:
     """The last write of a job that turned one of its two flows on or off."""
 
     state: FlowState
@@ -30,7 +30,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unseen:
+class UnconfirmedWrite:
     """Something else that the platform accepted and does not show yet."""
 
     what: str
@@ -38,13 +38,18 @@ class Unseen:
 
 
 def sent_again(
-    before: Sent | None, state: FlowState, *, now: datetime, lag: timedelta, settles_at: datetime
-) -> Sent:
+    before: FlowStateWrite | None,
+    state: FlowState,
+    *,
+    now: datetime,
+    lag: timedelta,
+    settles_at: datetime,
+) -> FlowStateWrite:
     """Return what is to be noted before a write; `settles_at`: until when others may come about."""
     if before is None or (before.state is state and before.is_seen):
-        return Sent(state=state, first=now, last=now, counts_from=now)
+        return FlowStateWrite(state=state, first=now, last=now, counts_from=now)
     if before.state is state:
         return replace(before, last=now)
     is_old = now >= max(before.last + lag, settles_at)
     counts_from = now if is_old else max(now + lag, settles_at)
-    return Sent(state=state, first=now, last=now, counts_from=counts_from)
+    return FlowStateWrite(state=state, first=now, last=now, counts_from=counts_from)

@@ -7,7 +7,7 @@ from shared.domain.alert import RowName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reminder:
+class WakeUp:
     """One of them; a row may have several."""
 
     at: datetime

@@ -5,9 +5,9 @@ See platform.md#environment-requirements.
 
 from collections.abc import Iterator
 
-from shared.domain.environment import Environment, LinkStatus
+from shared.domain.environment import Environment, PolicyLinkStatus
 from shared.domain.finding import Finding, ok, problem, unknown, warning
-from shared.domain.keys.key import EnterprisePolicy, KeyFacts
+from shared.domain.keys.key import EnterprisePolicy, KeySnapshot
 from shared.domain.network.geographies import GEOGRAPHIES, canonical
 
 #: Environments under customer-managed keys in a tenant, unless support raised the limit.
@@ -16,7 +16,7 @@ ENVIRONMENT_WARNING = 20
 _UNSUPPORTED_SKUS = frozenset({"trial", "subscriptionbasedtrial", "teams"})
 
 
-def assess_environments(facts: KeyFacts) -> Iterator[Finding]:
+def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield a finding for every check of the environments on the policy."""
     assert facts.policy
     for environment in facts.on_policy:
@@ -83,9 +83,9 @@ def _link(environment: Environment) -> Finding:
     """Return whether the policy is in force in the environment."""
     code, link, name = "environment_link", environment.policy, environment.display_name
     assert link
-    if link.status is LinkStatus.LINKED:
+    if link.status is PolicyLinkStatus.LINKED:
         return ok(code, f"The policy is in force in {name}.", environment.id)
-    if link.status is LinkStatus.FAILED:
+    if link.status is PolicyLinkStatus.FAILED:
         text = f"Applying the policy to {name} failed."
         instruction = "Add the environment to the policy again: it goes on where it stopped."
         return problem(code, text, instruction, environment.id)

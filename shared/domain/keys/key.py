@@ -11,7 +11,7 @@ from shared.domain.environment import Environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class KeyVersion:
     """One version of a key."""
 
     name: str
@@ -86,7 +86,7 @@ class EnterprisePolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyFacts:
+class KeySnapshot:
     """What was read of one key, of the policy that names it and of the environments."""
 
     at: datetime
@@ -98,7 +98,7 @@ class KeyFacts:
     #: None: it cannot be read.
     vault: KeyVault | None
     #: Newest first; None: they cannot be read.
-    versions: Sequence[Key] | None
+    versions: Sequence[KeyVersion] | None
     #: Those of the policy's identity; None: they cannot be read, or were not asked for.
     roles: Sequence[RoleAssignment] | None = None
     #: All of the tenant, since the limit counts all.

@@ -7,7 +7,7 @@ from shared.domain.finding import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldFinding:
+class KeyAlert:
     """What is wrong, or may be, with the key of one policy."""
 
     #: Azure resource id, lower case.

@@ -8,9 +8,9 @@ and for a person to look at.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shared.domain.finding import Finding, Level, worst
+from shared.domain.finding import Finding, FindingLevel, worst
 from shared.domain.keys.environment_checks import assess_environments
-from shared.domain.keys.key import KeyFacts
+from shared.domain.keys.key import KeySnapshot
 from shared.domain.keys.policy_checks import policy_findings
 from shared.domain.keys.policy_replacement import swap_plan
 from shared.domain.keys.vault_checks import vault_findings
@@ -18,7 +18,7 @@ from shared.domain.keys.version_checks import version_findings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyReadiness:
+class KeyCheckResult:
     """What was found of one key; of all its policies, if several name it, each has its own."""
 
     #: Both empty: no policy names the key yet.
@@ -33,12 +33,12 @@ class KeyReadiness:
     swap_plan: tuple[str, ...] = ()
 
     @property
-    def level(self) -> Level:
+    def level(self) -> FindingLevel:
         """Return the worst of the findings."""
         return worst(self.findings)
 
 
-def key_findings(facts: KeyFacts) -> Iterator[Finding]:
+def key_findings(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield a finding for every check of a key, its vault and the policy that names it."""
     if facts.policy:
         yield from policy_findings(facts.policy)
@@ -46,10 +46,10 @@ def key_findings(facts: KeyFacts) -> Iterator[Finding]:
     yield from version_findings(facts)
 
 
-def readiness_of(facts: KeyFacts) -> KeyReadiness:
+def readiness_of(facts: KeySnapshot) -> KeyCheckResult:
     """Return these, and a finding for every check of the environments on the policy."""
     policy = facts.policy
-    return KeyReadiness(
+    return KeyCheckResult(
         policy_id=policy.id if policy else "",
         policy_name=policy.name if policy else "",
         vault_id=facts.vault_id,

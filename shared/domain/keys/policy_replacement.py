@@ -6,13 +6,13 @@ to the newest version is another policy for the same key, and a swap of each env
 
 import json
 
-from shared.domain.keys.key import KeyFacts
+from shared.domain.keys.key import KeySnapshot
 from shared.domain.keys.vault_checks import ROLE
 
 _POLICIES_VERSION = "2020-10-30"
 
 
-def swap_plan(facts: KeyFacts) -> tuple[str, ...]:
+def swap_plan(facts: KeySnapshot) -> tuple[str, ...]:
     """Return the steps for a pinned policy, in their order; none for one that follows its key."""
     policy, vault = facts.policy, facts.vault
     if policy is None or policy.key_version is None:

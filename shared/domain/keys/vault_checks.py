@@ -10,7 +10,7 @@ See platform.md#key-requirements, #key-grants.
 from collections.abc import Iterator
 
 from shared.domain.finding import Finding, ok, problem, unknown
-from shared.domain.keys.key import KeyFacts, KeyVault
+from shared.domain.keys.key import KeySnapshot, KeyVault
 
 PERMISSIONS = frozenset({"get", "wrapkey", "unwrapkey"})
 ROLE = "Key Vault Crypto Service Encryption User"
@@ -23,7 +23,7 @@ _ROLES_THAT_WRAP = {
 }
 
 
-def vault_findings(facts: KeyFacts) -> Iterator[Finding]:
+def vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield a finding for every check of the vault."""
     vault = facts.vault
     if vault is None:
@@ -61,7 +61,7 @@ def vault_findings(facts: KeyFacts) -> Iterator[Finding]:
     yield _grants(facts, vault)
 
 
-def _network(facts: KeyFacts, vault: KeyVault) -> Finding:
+def _network(facts: KeySnapshot, vault: KeyVault) -> Finding:
     """Say whether the platform, which is a trusted service of Key Vault's, reaches it."""
     code = "vault_network"
     if vault.public_access.lower() == "securedbyperimeter":
@@ -81,7 +81,7 @@ def _network(facts: KeyFacts, vault: KeyVault) -> Finding:
     )
 
 
-def _grants(facts: KeyFacts, vault: KeyVault) -> Finding:
+def _grants(facts: KeySnapshot, vault: KeyVault) -> Finding:
     identity = facts.policy.principal_id if facts.policy else None
     if identity is None:
         return unknown(
@@ -94,7 +94,7 @@ def _grants(facts: KeyFacts, vault: KeyVault) -> Finding:
     return (_by_roles if vault.uses_rbac else _by_access_policies)(facts, vault, identity)
 
 
-def _by_roles(facts: KeyFacts, vault: KeyVault, identity: str) -> Finding:
+def _by_roles(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
     code = "key_grants"
     grant = (
         f"`az role assignment create --assignee-object-id {identity} --assignee-principal-type"
@@ -132,7 +132,7 @@ def _by_roles(facts: KeyFacts, vault: KeyVault, identity: str) -> Finding:
     )
 
 
-def _by_access_policies(facts: KeyFacts, vault: KeyVault, identity: str) -> Finding:
+def _by_access_policies(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
     granted = vault.key_permissions.get(identity.lower(), frozenset())
     lacking = frozenset() if "all" in granted else PERMISSIONS - granted
     if not lacking:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from shared.domain.finding import Finding, ok, problem, unknown, warning
-from shared.domain.keys.key import Key, KeyFacts
+from shared.domain.keys.key import KeySnapshot, KeyVersion
 
 #: A previous version has to stay enabled this long: databases are restored with it.
 PREVIOUS_VERSION_KEPT = timedelta(days=28)
@@ -20,7 +20,7 @@ KEY_TYPES = frozenset({"rsa", "rsa-hsm"})
 OPERATIONS = frozenset({"wrapkey", "unwrapkey"})
 
 
-def version_findings(facts: KeyFacts) -> Iterator[Finding]:
+def version_findings(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield a finding for every check of the version in use and of those before it."""
     if facts.versions is None:
         instruction = "Give the app the roles Reader and Key Vault Reader on the vault."
@@ -47,13 +47,13 @@ def version_findings(facts: KeyFacts) -> Iterator[Finding]:
     yield from _previous_versions(facts.versions, facts.at)
 
 
-def _az(facts: KeyFacts, command: str, options: str = "") -> str:
+def _az(facts: KeySnapshot, command: str, options: str = "") -> str:
     """Return a command on the key; what it does is complete, so that it can be copied."""
     vault = facts.vault_id.rpartition("/")[2]
     return f"`az keyvault key {command} --vault-name {vault} --name {facts.key_name}{options}`"
 
 
-def _enabled(facts: KeyFacts, key: Key) -> Finding:
+def _enabled(facts: KeySnapshot, key: KeyVersion) -> Finding:
     if key.is_enabled:
         return ok("key_enabled", "The key is enabled.", key.version)
     command = _az(facts, "set-attributes", f" --version {key.version} --enabled true")
@@ -65,7 +65,7 @@ def _enabled(facts: KeyFacts, key: Key) -> Finding:
     )
 
 
-def _validity(facts: KeyFacts, key: Key) -> Finding:
+def _validity(facts: KeySnapshot, key: KeyVersion) -> Finding:
     code = "key_validity"
     if key.not_before and key.not_before > facts.at:
         text = f"The key is not valid before {key.not_before:%Y-%m-%d %H:%M} UTC.{facts.stops}"
@@ -87,7 +87,7 @@ def _validity(facts: KeyFacts, key: Key) -> Finding:
     return ok(code, f"The key is valid until {when}.", key.version)
 
 
-def _type(key: Key) -> Finding:
+def _type(key: KeyVersion) -> Finding:
     wanted = "Create an RSA or RSA-HSM key of 2048 or 3072 bits and a policy for it."
     if key.key_type.lower() not in KEY_TYPES:
         return problem("key_type", f"Its type is {key.key_type}.", wanted, key.version)
@@ -100,7 +100,7 @@ def _type(key: Key) -> Finding:
     return ok("key_type", text, key.version)
 
 
-def _operations(facts: KeyFacts, key: Key) -> Finding:
+def _operations(facts: KeySnapshot, key: KeyVersion) -> Finding:
     code = "key_operations"
     if not key.operations:
         text = "What the key may be used for is not shown."
@@ -112,7 +112,7 @@ def _operations(facts: KeyFacts, key: Key) -> Finding:
     return ok(code, "The key may wrap and unwrap keys.", key.version)
 
 
-def _previous_versions(versions: Sequence[Key], now: datetime) -> Iterator[Finding]:
+def _previous_versions(versions: Sequence[KeyVersion], now: datetime) -> Iterator[Finding]:
     """Judge each version by when the next one took over."""
     code = "previous_versions"
     found: list[Finding] = []

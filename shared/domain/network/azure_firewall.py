@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.matching import HTTPS, all_of, any_of, covers, holds_port, leads_anywhere
 
 #: No flow sends from there.
@@ -21,7 +21,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class TrafficDestination:
     """Where packets go."""
 
     #: Prefixes, or texts that nobody here can read.
@@ -36,20 +36,20 @@ class TrafficRule:
 
     name: str
     #: A DNAT rule allows.
-    access: Access
+    access: RuleAction
     sources: tuple[str, ...]
     destinations: tuple[str, ...]
     ports: tuple[str, ...]
     protocols: tuple[str, ...]
     #: Where a DNAT rule leads to.
-    translated: Target | None = None
+    translated: TrafficDestination | None = None
     #: Id of the rule collection group, else of the firewall, and the collection in it.
     place: str = ""
     collection: str = ""
     #: Lower-case ids of IP groups among its sources.
     ip_groups: tuple[str, ...] = ()
 
-    def matches(self, target: Target) -> bool | None:
+    def matches(self, target: TrafficDestination) -> bool | None:
         """Say whether it is about all TCP packets to a target; None: some, or nobody can tell."""
         return all_of(
             (
@@ -77,7 +77,7 @@ def split_by_target(
     named = {
         rule.destinations: None
         for rule in network
-        if rule.access is Access.ALLOW
+        if rule.access is RuleAction.ALLOW
         and _may_be_https(rule)
         and not leads_anywhere(rule.destinations)
         and not _is_private(rule.sources)
@@ -101,9 +101,9 @@ def _published(
     hosts: Mapping[str, frozenset[str]],
 ) -> tuple[Firewall, tuple[TrafficRule, ...]]:
     """Return what stands before a public address."""
-    leading = [*_rules([Target(addresses=(address,), port=HTTPS)], nat)]
+    leading = [*_rules([TrafficDestination(addresses=(address,), port=HTTPS)], nat)]
     translated = [rule.translated for rule, _ in leading if rule.translated]
-    refusing = [rule for rule, _ in _rules(translated, network) if rule.access is Access.DENY]
+    refusing = [rule for rule, _ in _rules(translated, network) if rule.access is RuleAction.DENY]
     found = replace(
         _part(whole, (address,)),
         hosts=whole.hosts | hosts.get(address, frozenset()),
@@ -120,7 +120,7 @@ def _filtered(
     firewall: Firewall, destinations: tuple[str, ...], network: Sequence[TrafficRule]
 ) -> tuple[Firewall, tuple[TrafficRule, ...]]:
     """Return a firewall with the network rules about some destinations."""
-    found = [*_rules([Target(addresses=destinations, port=HTTPS)], network)]
+    found = [*_rules([TrafficDestination(addresses=destinations, port=HTTPS)], network)]
     rules = (*firewall.rules, *(_rule(rule, answer) for rule, answer in found))
     return replace(firewall, rules=rules), tuple(rule for rule, _ in found)
 
@@ -133,7 +133,7 @@ def _part(whole: Firewall, destinations: Sequence[str]) -> Firewall:
 
 
 def _rules(
-    targets: Sequence[Target], rules: Iterable[TrafficRule]
+    targets: Sequence[TrafficDestination], rules: Iterable[TrafficRule]
 ) -> Iterator[tuple[TrafficRule, bool | None]]:
     """Yield the rules about any of some targets, and whether they are about all of them."""
     for rule in rules:
@@ -149,7 +149,7 @@ def _rule(rule: TrafficRule, answer: bool | None) -> FirewallRule:
 
 
 def _may_be_https(rule: TrafficRule) -> bool:
-    return rule.matches(Target(addresses=rule.destinations, port=HTTPS)) is not False
+    return rule.matches(TrafficDestination(addresses=rule.destinations, port=HTTPS)) is not False
 
 
 def _is_tcp(protocol: str) -> bool | None:

@@ -10,12 +10,19 @@ from collections.abc import Collection, Mapping, Sequence
 
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.network.azure_firewall import TrafficRule
-from shared.domain.network.firewall import Access
-from shared.domain.network.firewall_fix import PREFIX, Opening, Repair, added, full, refused
+from shared.domain.network.firewall import RuleAction
+from shared.domain.network.firewall_fix import (
+    PREFIX,
+    AddedEntries,
+    FirewallFix,
+    added,
+    full,
+    refused,
+)
 from shared.domain.network.firewall_fix_text import (
-    Block,
-    Reference,
-    ResourceName,
+    RawText,
+    ResourceIdParts,
+    TerraformBlock,
     az,
     bicep_children,
     bicep_part,
@@ -26,7 +33,7 @@ from shared.domain.network.firewall_fix_text import (
     terraform,
     toset,
 )
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS, leads_anywhere
 
 type Document = Mapping[str, object]
@@ -41,23 +48,23 @@ _ONE_BY_ONE = "where a list of cidrs makes the group, add them there instead: bo
 
 
 def repair_of(
-    gap: NetworkGap,
+    gap: FirewallIssue,
     rules: Sequence[TrafficRule],
     users: Mapping[str, Collection[User]],
     groups: Mapping[str, Document],
     version: str,
-) -> Repair:
+) -> FirewallFix:
     """Return the change for one place behind a firewall.
 
     `rules` are those about that place in their order, `users` the rules that name an IP group, of
     every firewall that is read, `groups` the IP groups, both by lower-case id.
     """
-    leading = [rule for rule in rules if rule.access is Access.ALLOW]
+    leading = [rule for rule in rules if rule.access is RuleAction.ALLOW]
     # A rule about this very place before those that may lead there.
     leading.sort(key=lambda rule: ", ".join(rule.destinations) != gap.part)
     if not leading:
         return refused(gap, "no_way_in: no rule leads HTTPS there, so that none can be widened")
-    denying = [rule for rule in rules if rule.access is Access.DENY and rule.name in gap.rules]
+    denying = [rule for rule in rules if rule.access is RuleAction.DENY and rule.name in gap.rules]
     is_published = any(rule.translated for rule in leading)
     if denying and not is_published:
         return refused(gap, f"denied_first: take them out of {denying[0].name}, which comes before")
@@ -94,23 +101,25 @@ def _is_of(group: Document, rule: TrafficRule) -> bool:
     return not policies and all(one == rule.place.lower() for one in ids)
 
 
-def _wider(gap: NetworkGap, group: Document, version: str, notes: tuple[str, ...]) -> Repair:
+def _wider(
+    gap: FirewallIssue, group: Document, version: str, notes: tuple[str, ...]
+) -> FirewallFix:
     there = [*map(str, _members(group) or ())]
     group_id = text_at(group, "id") or ""
-    name = ResourceName.of(group_id)
+    name = ResourceIdParts.of(group_id)
     new, own = gap.missing_prefixes, name.names[-1]
     more = {member: group[member] for member in ("location", "tags") if group.get(member)}
-    block = Block(
+    block = TerraformBlock(
         "resource",
         ("azurerm_ip_group_cidr", label(own)),
         [
             _ONE_BY_ONE,
             ("for_each", toset(new)),
             ("ip_group_id", placed(group_id)),
-            ("cidr", Reference("each.value")),
+            ("cidr", RawText("each.value")),
         ],
     )
-    return full(gap, len(there), len(new), MOST) or Repair(
+    return full(gap, len(there), len(new), MOST) or FirewallFix(
         gap=gap.name,
         summary=f"{added(gap)}, by the IP group {own}",
         # Unlike `az network ip-group`, this needs no extension.
@@ -121,13 +130,15 @@ def _wider(gap: NetworkGap, group: Document, version: str, notes: tuple[str, ...
         bicep=bicep_part(f"{_GROUP}@{version}", own, {"ipAddresses": [*there, *new]}, **more),
         terraform=terraform(block),
         notes=notes,
-        opening=Opening(resource_id=group_id, entries=tuple(map(json.dumps, new))),
+        opening=AddedEntries(resource_id=group_id, entries=tuple(map(json.dumps, new))),
     )
 
 
-def _another(gap: NetworkGap, rule: TrafficRule, version: str, notes: tuple[str, ...]) -> Repair:
+def _another(
+    gap: FirewallIssue, rule: TrafficRule, version: str, notes: tuple[str, ...]
+) -> FirewallFix:
     """Return a group of its own, and a rule like `rule` whose source it is."""
-    place, group = ResourceName.of(rule.place), f"{PREFIX}{gap.resource_name}"[:80]
+    place, group = ResourceIdParts.of(rule.place), f"{PREFIX}{gap.resource_name}"[:80]
     scope = placed(rule.place).partition("/providers/")[0]
     made = az(
         "network ip-group create",
@@ -137,9 +148,9 @@ def _another(gap: NetworkGap, rule: TrafficRule, version: str, notes: tuple[str,
         f"{_GROUP}@{version}",
         group,
         {"ipAddresses": gap.missing_prefixes},
-        location=Reference("resourceGroup().location"),
+        location=RawText("resourceGroup().location"),
     )
-    terraform_group = Block(
+    terraform_group = TerraformBlock(
         "resource",
         ("azurerm_ip_group", label(group)),
         [
@@ -154,11 +165,11 @@ def _another(gap: NetworkGap, rule: TrafficRule, version: str, notes: tuple[str,
         made,
         _rule_command(rule, f"{scope}/providers/{_GROUP}/{group}"),
     )
-    return Repair(
+    return FirewallFix(
         gap=gap.name,
         summary=f"{added(gap)}, by an IP group of their own and a rule beside {rule.name}",
         azure_cli="\n".join(commands),
-        bicep=f"{bicep_group}\n{_rule_part(rule, Reference(f'{label(group)}.id'), version)}",
+        bicep=f"{bicep_group}\n{_rule_part(rule, RawText(f'{label(group)}.id'), version)}",
         terraform=terraform(terraform_group, _rule_block(rule, label(group))),
         notes=(*notes, *_anywhere(rule), "Only a person can make it: it is a rule of its own."),
     )
@@ -195,9 +206,9 @@ def _document(rule: TrafficRule, group_id: object) -> Document:
     return document
 
 
-def _rule_part(rule: TrafficRule, group_id: Reference, version: str) -> str:
+def _rule_part(rule: TrafficRule, group_id: RawText, version: str) -> str:
     """Return the Bicep of the rule in the resource of its collection."""
-    place, rules = ResourceName.of(rule.place), [_document(rule, group_id)]
+    place, rules = ResourceIdParts.of(rule.place), [_document(rule, group_id)]
     if not _is_of_policy(rule):
         member = f"{'nat' if rule.translated else 'network'}RuleCollections"
         part = {member: [{"name": rule.collection, "properties": {"rules": rules}}]}
@@ -215,7 +226,7 @@ def _rule_part(rule: TrafficRule, group_id: Reference, version: str) -> str:
 
 
 def _rule_command(rule: TrafficRule, group_id: str) -> str:
-    place, document = ResourceName.of(rule.place), _document(rule, group_id)
+    place, document = ResourceIdParts.of(rule.place), _document(rule, group_id)
     where: dict[str, object] = {**place.options, "collection-name": rule.collection}
     if _is_of_policy(rule):
         command = "network firewall policy rule-collection-group collection rule add"
@@ -236,30 +247,32 @@ def _rule_command(rule: TrafficRule, group_id: str) -> str:
     return az(command, {**where, "name": _rule_name(rule), **kind, **leading})
 
 
-def _rule_block(rule: TrafficRule, group: str) -> Block:
+def _rule_block(rule: TrafficRule, group: str) -> TerraformBlock:
     """Return the rule in the resource of its collection, beside what stands there."""
-    is_policy, place = _is_of_policy(rule), ResourceName.of(rule.place)
+    is_policy, place = _is_of_policy(rule), ResourceIdParts.of(rule.place)
     word = "nat" if rule.translated else "network"
     destinations = ("destination_addresses", [*rule.destinations])
     if is_policy and rule.translated:
         destinations = ("destination_address", rule.destinations[0])  # type: ignore[assignment]
-    body: list[tuple[str, object] | Block | str] = [
+    body: list[tuple[str, object] | TerraformBlock | str] = [
         ("name", _rule_name(rule)),
         ("protocols", ["TCP"]),
-        ("source_ip_groups", [Reference(f"azurerm_ip_group.{group}.id")]),
+        ("source_ip_groups", [RawText(f"azurerm_ip_group.{group}.id")]),
         destinations,
         ("destination_ports", [str(HTTPS)]),
     ]
     if rule.translated:
         body.append(("translated_address", rule.translated.addresses[0]))
         body.append(("translated_port", str(rule.translated.port)))
-    own = Block("rule", body=body)
+    own = TerraformBlock("rule", body=body)
     if not is_policy:
         kind = f"azurerm_firewall_{word}_rule_collection"
-        return Block("resource", (kind, label(rule.collection)), ["beside its rules:", own])
-    collection = Block(
+        return TerraformBlock(
+            "resource", (kind, label(rule.collection)), ["beside its rules:", own]
+        )
+    collection = TerraformBlock(
         f"{word}_rule_collection",
         body=[("name", rule.collection), "beside its rules:", own],
     )
     kind = "azurerm_firewall_policy_rule_collection_group"
-    return Block("resource", (kind, place.label), ["beside its collections:", collection])
+    return TerraformBlock("resource", (kind, place.label), ["beside its collections:", collection])

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.network.azure_firewall import Target, TrafficRule
-from shared.domain.network.firewall import Access, FirewallRule, unread_rules
+from shared.domain.network.azure_firewall import TrafficDestination, TrafficRule
+from shared.domain.network.firewall import FirewallRule, RuleAction, unread_rules
 from shared.domain.network.matching import as_prefixes
 
 type Document = Mapping[str, object]
 
-_ACCESS = {"allow": Access.ALLOW, "deny": Access.DENY}
+_ACCESS = {"allow": RuleAction.ALLOW, "deny": RuleAction.DENY}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class RuleReader:
             rule_kind = kind or text_at(rule, "ruleType")
             self._note_ip_groups(rule, place, name)
             if rule_kind == "NatRule":
-                found = self._rule(rule, Access.ALLOW, _translated(rule))
+                found = self._rule(rule, RuleAction.ALLOW, _translated(rule))
                 self.nat.append(replace(found, place=place, collection=name))
             elif rule_kind == "NetworkRule" and action in _ACCESS:
                 found = self._rule(rule, _ACCESS[action], None)
@@ -79,7 +79,9 @@ class RuleReader:
             elif rule_kind != "ApplicationRule":
                 self.leave_unread(f"{name}/{text_at(rule, 'name')}", action or rule_kind)
 
-    def _rule(self, rule: Document, access: Access, translated: Target | None) -> TrafficRule:
+    def _rule(
+        self, rule: Document, access: RuleAction, translated: TrafficDestination | None
+    ) -> TrafficRule:
         return TrafficRule(
             name=text_at(rule, "name") or "",
             access=access,
@@ -116,10 +118,10 @@ def members_of(ip_group: Document) -> tuple[str, ...]:
     return tuple(prefix for text in listed for prefix in as_prefixes(text))
 
 
-def _translated(rule: Document) -> Target:
+def _translated(rule: Document) -> TrafficDestination:
     address = text_at(rule, "translatedAddress") or text_at(rule, "translatedFqdn") or ""
     port = str(rule.get("translatedPort", ""))
-    return Target(addresses=(address,), port=int(port) if port.isdecimal() else None)
+    return TrafficDestination(addresses=(address,), port=int(port) if port.isdecimal() else None)
 
 
 def _priority_of(collection: Document) -> int:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.flow import FailedAction, Run
+from shared.domain.flow import FailedAction, FlowRun
 
 _REFUSED = "actively refused it"
 _TIMED_OUT = ("a connection attempt failed", "did not respond within the timeout", "timed out")
 _TIMED_OUT_CODE = "actiontimedout"
 
 
-class Symptom(StrEnum):
+class BlockedCallSymptom(StrEnum):
     """How a call that is kept out looks."""
 
     REFUSED = "refused"
@@ -25,7 +25,7 @@ class Symptom(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefusedCall:
+class BlockedCall:
     """A call of a copy that did not get through, and what stands in its way.
 
     It stands until the copy's later runs get through, or somebody waives it by its name.
@@ -41,7 +41,7 @@ class RefusedCall:
     run_id: str
     #: When the run began.
     at: datetime
-    symptom: Symptom
+    symptom: BlockedCallSymptom
     #: Which firewall lacks the addresses, and what to do; filled when it was looked for.
     explanation: str = ""
     instruction: str = ""
@@ -62,7 +62,7 @@ class RefusedCall:
     @property
     def text(self) -> str:
         """Return what happened, for people."""
-        how = "was actively refused" if self.symptom is Symptom.REFUSED else "timed out"
+        how = "was actively refused" if self.symptom is BlockedCallSymptom.REFUSED else "timed out"
         where = "a host that only the run knew" if self.host == "*" else self.host
         return (
             f"The call of {where} by '{self.action}' in the copy of {self.display_name} {how}"
@@ -70,19 +70,19 @@ class RefusedCall:
         )
 
 
-def symptom_of(action: FailedAction) -> Symptom | None:
+def symptom_of(action: FailedAction) -> BlockedCallSymptom | None:
     """Return what a failed action shows of a firewall; None: it failed for another cause."""
     text = action.message.lower()
     if _REFUSED in text:
-        return Symptom.REFUSED
+        return BlockedCallSymptom.REFUSED
     if action.code.lower() == _TIMED_OUT_CODE or any(one in text for one in _TIMED_OUT):
-        return Symptom.TIMED_OUT
+        return BlockedCallSymptom.TIMED_OUT
     return None
 
 
 def counting(
-    run: Run, actions: Iterable[FailedAction], hosts: Mapping[str, str], runs: Sequence[Run]
-) -> dict[str, tuple[FailedAction, Symptom]]:
+    run: FlowRun, actions: Iterable[FailedAction], hosts: Mapping[str, str], runs: Sequence[FlowRun]
+) -> dict[str, tuple[FailedAction, BlockedCallSymptom]]:
     """Return, by host, the actions of a failed run that show a symptom.
 
     `hosts` are those of the copy's HTTP actions, by action. A time-out after which the copy has
@@ -92,6 +92,6 @@ def counting(
     found = {}
     for action in actions:
         symptom = symptom_of(action) if action.name in hosts else None
-        if symptom is Symptom.REFUSED or (symptom and not got_through):
+        if symptom is BlockedCallSymptom.REFUSED or (symptom and not got_through):
             found[hosts[action.name]] = (action, symptom)
     return found

@@ -8,7 +8,7 @@ from shared.domain.network.host_matching import is_of_microsoft, stands_before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class CalledHost:
     """A host that HTTP actions call."""
 
     #: None: it is an expression; only a run knows it.
@@ -26,14 +26,14 @@ class Target:
 
 def targets(
     hosts_by_flow: Mapping[str, Collection[str | None]], firewalls: Sequence[Firewall]
-) -> list[Target]:
+) -> list[CalledHost]:
     """Return the hosts in their order, expressions last.
 
     Hosts of Microsoft's own services are left out, unless a firewall is known to stand before one.
     """
     hosts = {host for called in hosts_by_flow.values() for host in called}
     found = [
-        Target(
+        CalledHost(
             host=host,
             flows=tuple(sorted(flow for flow, called in hosts_by_flow.items() if host in called)),
             firewalls=tuple(one for one in firewalls if host and stands_before(one, host)),

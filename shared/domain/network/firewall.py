@@ -10,7 +10,7 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, text_a
 HOSTS_TAG = "cmkflow-hosts"
 
 
-class Access(StrEnum):
+class RuleAction(StrEnum):
     """What a rule does with a source that it matches."""
 
     ALLOW = "allow"
@@ -22,7 +22,7 @@ class FirewallRule:
     """One rule, in the order in which the firewall applies it."""
 
     name: str
-    access: Access
+    access: RuleAction
     #: Address prefixes (`20.61.88.128/26`), service tags (`PowerPlatformPlex.WestEurope`), `*`.
     sources: tuple[str, ...]
     #: False: it matches only part of a source's traffic (a destination, source ports, headers),
@@ -44,7 +44,7 @@ class Firewall:
     #: Inbound rules for HTTPS, first match decides.
     rules: tuple[FirewallRule, ...]
     #: What happens to a source that no rule matches.
-    default: Access
+    default: RuleAction
     #: What has to let a source in too: rules that come after these, on the same way.
     beyond: "Firewall | None" = None
     #: True: what it stands before has no IPv6 address, so that nothing of IPv6 can be missing.
@@ -60,7 +60,7 @@ class Firewall:
 def unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
     """Return rules for a list of rules that is not written out: it may let in or refuse anybody."""
     allow, deny = (
-        FirewallRule(name=name, access=access, sources=(str(text),)) for access in Access
+        FirewallRule(name=name, access=access, sources=(str(text),)) for access in RuleAction
     )
     return allow, deny
 

@@ -16,7 +16,7 @@ from shared.domain.network.address_ranges import (
     AddressRanges,
     union,
 )
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.service_tags import ServiceTagList
 
 #: Sources that are the whole public Internet. An Azure rule for `0.0.0.0/0` is one
@@ -34,7 +34,7 @@ type Says = tuple[tuple[str, AddressRanges], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admission:
+class FirewallDecision:
     """What a firewall does with all addresses there are; each is in one of the three sets."""
 
     allowed: AddressRanges
@@ -62,7 +62,7 @@ def having_a_say(rules: Says, asked: AddressRanges) -> tuple[str, ...]:
     return tuple(name for name, addresses in rules if addresses & asked)
 
 
-class Sources:
+class RuleSources:
     """What the sources of rules mean, by an edition of the list of service tags."""
 
     def __init__(self, tags: ServiceTagList, bases: Sequence[str]) -> None:
@@ -109,7 +109,7 @@ class Sources:
         return self._named[name]
 
 
-def admit(firewall: Firewall, sources: Sources) -> Admission:
+def admit(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
     """Walk the rules of a firewall; what they let in has to pass those beyond it too."""
     found = _walk(firewall, sources)
     if firewall.beyond is not None:
@@ -117,9 +117,9 @@ def admit(firewall: Firewall, sources: Sources) -> Admission:
     return replace(found, is_ipv4_only=firewall.is_ipv4_only)
 
 
-def _both(own: Admission, beyond: Admission) -> Admission:
+def _both(own: FirewallDecision, beyond: FirewallDecision) -> FirewallDecision:
     denied = own.denied | beyond.denied
-    return Admission(
+    return FirewallDecision(
         allowed=own.allowed & beyond.allowed,
         denied=denied,
         doubtful=(own.doubtful | beyond.doubtful) - denied,
@@ -128,7 +128,7 @@ def _both(own: Admission, beyond: Admission) -> Admission:
     )
 
 
-def _walk(firewall: Firewall, sources: Sources) -> Admission:
+def _walk(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
     undecided = EVERYWHERE
     allowed = denied = doubtful = maybe_allowed = maybe_denied = NOWHERE
     denied_by: list[tuple[str, AddressRanges]] = []
@@ -141,20 +141,20 @@ def _walk(firewall: Firewall, sources: Sources) -> Admission:
                 continue
             if not is_certain:
                 doubted_for.append((rule.name, matched))
-                if rule.access is Access.ALLOW:
+                if rule.access is RuleAction.ALLOW:
                     maybe_allowed |= matched
                 else:
                     maybe_denied |= matched
                 continue
             undecided -= matched
-            if rule.access is Access.ALLOW:
+            if rule.access is RuleAction.ALLOW:
                 doubtful |= matched & maybe_denied
                 allowed |= matched - maybe_denied
             else:
                 doubtful |= matched & maybe_allowed
                 denied |= matched - maybe_allowed
                 denied_by.append((rule.name, matched))
-    return Admission(
+    return FirewallDecision(
         allowed=allowed,
         denied=denied,
         doubtful=doubtful,
@@ -170,7 +170,7 @@ def names_of(tag: str) -> tuple[str, ...]:
     return (whole, base, _AZURE, f"{_AZURE}.{region}") if region else (whole, _AZURE)
 
 
-def _matches(rule: FirewallRule, sources: Sources) -> Iterator[tuple[AddressRanges, bool]]:
+def _matches(rule: FirewallRule, sources: RuleSources) -> Iterator[tuple[AddressRanges, bool]]:
     """Yield addresses that a rule matches, and whether it matches all of their traffic.
 
     A source that cannot be read may be any address: it matches everything, uncertainly.

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from shared.domain.network.firewall_fix_text import ResourceName, az
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_fix_text import ResourceIdParts, az
+from shared.domain.network.firewall_issue import FirewallIssue
 
 #: How what the app adds is called, where it has a name.
 PREFIX = "cmk-"
@@ -12,7 +12,7 @@ _LONGEST = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
+class AddedEntries:
     """Entries more in a list of one resource: a change that the app itself can make, and undo."""
 
     #: Azure resource id of what holds the list.
@@ -24,7 +24,7 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entries:
+class ListEntries:
     """What stands in a list, each entry as an opening writes it."""
 
     texts: frozenset[str]
@@ -33,16 +33,16 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntryChange:
+class ListUpdate:
     """Entries to be put into a list, or taken out of it."""
 
-    there: Entries
+    there: ListEntries
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
+class FirewallFix:
     """How a gap is closed. Texts are empty where `refusal` says why there are none."""
 
     #: What the gap is waived by.
@@ -57,21 +57,21 @@ class Repair:
     #: A name, and behind a colon what it is about.
     refusal: str = ""
     #: None: only a person can make it.
-    opening: Opening | None = None
+    opening: AddedEntries | None = None
 
 
-def added(gap: NetworkGap) -> str:
+def added(gap: FirewallIssue) -> str:
     """Return in words that a list gets the missing prefixes."""
     many = "es" if len(gap.missing_prefixes) > 1 else ""
     return f"let {len(gap.missing_prefixes)} prefix{many} more in on {gap.firewall_name}"
 
 
-def refused(gap: NetworkGap, reason: str) -> Repair:
+def refused(gap: FirewallIssue, reason: str) -> FirewallFix:
     """Return that a gap is closed in no such way."""
-    return Repair(gap=gap.name, refusal=reason)
+    return FirewallFix(gap=gap.name, refusal=reason)
 
 
-def closed(gap: NetworkGap) -> Repair | None:
+def closed(gap: FirewallIssue) -> FirewallFix | None:
     """Return the refusal of a gap that no rule closes."""
     if gap.is_closed:
         name = gap.firewall_name
@@ -82,7 +82,7 @@ def closed(gap: NetworkGap) -> Repair | None:
     return None
 
 
-def full(gap: NetworkGap, there: int, added: int, most: int) -> Repair | None:
+def full(gap: FirewallIssue, there: int, added: int, most: int) -> FirewallFix | None:
     """Return the refusal of a list that has no room for so many entries more."""
     if there + added <= most:
         return None
@@ -91,7 +91,9 @@ def full(gap: NetworkGap, there: int, added: int, most: int) -> Repair | None:
     )
 
 
-def unordered(gap: NetworkGap, priorities: Iterable[tuple[object, object]]) -> Repair | None:
+def unordered(
+    gap: FirewallIssue, priorities: Iterable[tuple[object, object]]
+) -> FirewallFix | None:
     """Return the refusal of a list in which a rule has no number; each is a name and a priority.
 
     In a template, an expression may stand there: where the order is open, no place comes before.
@@ -104,9 +106,9 @@ def unordered(gap: NetworkGap, priorities: Iterable[tuple[object, object]]) -> R
     return None
 
 
-def rule_set_command(service: str, gap: NetworkGap) -> str:
+def rule_set_command(service: str, gap: FirewallIssue) -> str:
     """Return the command that adds rules to the rule set of a namespace."""
-    options = {**ResourceName.of(gap.resource_id).options, "namespace-name": gap.resource_name}
+    options = {**ResourceIdParts.of(gap.resource_id).options, "namespace-name": gap.resource_name}
     rules = (("ip-rule", [f"ip-address={one}", "action=Allow"]) for one in gap.missing_prefixes)
     return az(f"{service} namespace network-rule-set ip-rule add", options, *rules)
 

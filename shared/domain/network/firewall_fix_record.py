@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.network.firewall_fix import Opening
+from shared.domain.network.firewall_fix import AddedEntries
 from shared.reason import Reason
 
 
-class RepairState(StrEnum):
+class FirewallFixState(StrEnum):
     """How far a change of a firewall is."""
 
     OPENING = "opening"  #: noted; made, or about to be
@@ -20,11 +20,11 @@ class RepairState(StrEnum):
     @property
     def is_under_way(self) -> bool:
         """Say whether somebody has to look whether it came to its end."""
-        return self in {RepairState.OPENING, RepairState.CLOSING}
+        return self in {FirewallFixState.OPENING, FirewallFixState.CLOSING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepairRecord:
+class FirewallFixRecord:
     """The app's own entries in one list of one resource."""
 
     #: What the gap is waived by.
@@ -33,8 +33,8 @@ class RepairRecord:
     #: The firewall's name.
     firewall: str
     #: All entries of the app that stand there, or may.
-    opening: Opening
-    state: RepairState
+    opening: AddedEntries
+    state: FirewallFixState
     #: Environments whose flows it was made for.
     environment_ids: tuple[str, ...]
     by: str

@@ -15,7 +15,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
-class ResourceName:
+class ResourceIdParts:
     """The parts of an Azure resource id that commands ask for one by one."""
 
     subscription: str
@@ -24,7 +24,7 @@ class ResourceName:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, resource_id: str) -> "ResourceName":
+    def of(cls, resource_id: str) -> "ResourceIdParts":
         """Read an id; what it does not name, as in a template, stands in angle brackets."""
         scope, _, path = resource_id.rpartition("!")[2].rpartition("/providers/")
         parts = scope.split("/")
@@ -96,7 +96,7 @@ def bicep_children(kind: str, parent: str, properties: Mapping[str, Mapping[str,
     declared = [f"resource {label(parent)} '{above}' existing = {_bicep({'name': parent})}\n"]
     declared += [
         f"resource {label(f'{parent}_{name}')} '{kind}' = "
-        + _bicep({"parent": Reference(label(parent)), "name": name, "properties": one})
+        + _bicep({"parent": RawText(label(parent)), "name": name, "properties": one})
         + "\n"
         for name, one in properties.items()
     ]
@@ -104,7 +104,7 @@ def bicep_children(kind: str, parent: str, properties: Mapping[str, Mapping[str,
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class RawText:
     """What stands in a text as it is: a name that something else has there."""
 
     text: str
@@ -113,7 +113,7 @@ class Reference:
 def _bicep(value: object, indent: str = "") -> str:
     deeper = indent + _STEP
     match value:
-        case Reference():
+        case RawText():
             return value.text
         case bool():
             return str(value).lower()
@@ -136,36 +136,36 @@ def _key(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class TerraformBlock:
     """A block of Terraform: its type, its labels, and what stands in it: arguments and blocks."""
 
     kind: str
     labels: tuple[str, ...] = ()
-    body: Sequence["tuple[str, object] | Block | str"] = ()
+    body: Sequence["tuple[str, object] | TerraformBlock | str"] = ()
 
 
-def terraform(*blocks: Block) -> str:
+def terraform(*blocks: TerraformBlock) -> str:
     """Return blocks as text; a plain text in a body is a comment."""
     return "\n".join("\n".join(_hcl_block(block, "")) + "\n" for block in blocks)
 
 
-def terraform_part(kind: str, name: str, part: "tuple[str, object] | Block") -> str:
+def terraform_part(kind: str, name: str, part: "tuple[str, object] | TerraformBlock") -> str:
     """Return one part of a resource."""
-    return terraform(Block("resource", (kind, label(name)), [MERGED, part]))
+    return terraform(TerraformBlock("resource", (kind, label(name)), [MERGED, part]))
 
 
-def toset(values: Sequence[str]) -> Reference:
+def toset(values: Sequence[str]) -> RawText:
     """Return a list as a set, as `for_each` takes it."""
-    return Reference(f"toset({_hcl(values, _STEP)})")
+    return RawText(f"toset({_hcl(values, _STEP)})")
 
 
-def _hcl_block(block: Block, indent: str) -> Iterable[str]:
+def _hcl_block(block: TerraformBlock, indent: str) -> Iterable[str]:
     deeper = indent + _STEP
     labels = "".join(f" {_hcl_text(one)}" for one in block.labels)
     yield f"{indent}{block.kind}{labels} {{"
     for part in block.body:
         match part:
-            case Block():
+            case TerraformBlock():
                 yield from _hcl_block(part, deeper)
             case str():
                 yield f"{deeper}# {part}"
@@ -176,7 +176,7 @@ def _hcl_block(block: Block, indent: str) -> Iterable[str]:
 
 def _hcl(value: object, indent: str) -> str:
     match value:
-        case Reference():
+        case RawText():
             return value.text
         case bool():
             return str(value).lower()

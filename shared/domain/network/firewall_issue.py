@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges, union
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_decision import DEFAULT_RULE, Admission, having_a_say
+from shared.domain.network.firewall_decision import DEFAULT_RULE, FirewallDecision, having_a_say
 
 _SHOWN = 12
 _FLOWS_SHOWN = 5
@@ -22,7 +22,7 @@ _NOT_LISTED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkGap:
+class FirewallIssue:
     """A firewall that refuses, or may refuse, what a copy sends."""
 
     #: What an administrator waives the gap by; the same in every check.
@@ -63,11 +63,11 @@ class NetworkGap:
 
 def gap_of(
     firewall: Firewall,
-    admission: Admission,
+    admission: FirewallDecision,
     asked: Mapping[str, AddressRanges],
     *,
     is_required: bool = True,
-) -> NetworkGap | None:
+) -> FirewallIssue | None:
     """Return what a firewall lacks of these tags, None if it lets all of them in."""
     lacking = {
         tag: left
@@ -95,7 +95,7 @@ def gap_of(
         texts.insert(0, said)
     if lacking:
         instructions.insert(0, _instruction(firewall, tuple(lacking), missing, refusing))
-    return NetworkGap(
+    return FirewallIssue(
         name=f"{firewall.kind}:{firewall.id.lower()}",
         kind=firewall.kind,
         firewall_id=firewall.id,
@@ -150,10 +150,10 @@ def _instruction(
 
 def external_target(
     host: str, flows: Sequence[str], asked: Mapping[str, AddressRanges]
-) -> NetworkGap:
+) -> FirewallIssue:
     """Return what the owner of a host has to let in that nothing which is read stands before."""
     more = f" and {len(flows) - _FLOWS_SHOWN} more" if len(flows) > _FLOWS_SHOWN else ""
-    return NetworkGap(
+    return FirewallIssue(
         name=f"external_target:{host}",
         kind="external_target",
         firewall_id="",
@@ -169,7 +169,7 @@ def external_target(
     )
 
 
-def unknown_geography(geography: str, tag: str) -> NetworkGap:
+def unknown_geography(geography: str, tag: str) -> FirewallIssue:
     """Return that the list has no region of a geography."""
     return _unknown(
         name=f"geography:{geography}",
@@ -180,7 +180,7 @@ def unknown_geography(geography: str, tag: str) -> NetworkGap:
     )
 
 
-def unknown_tag(tag: str) -> NetworkGap:
+def unknown_tag(tag: str) -> FirewallIssue:
     """Return that nobody knows the addresses of a tag."""
     return _unknown(
         name=f"service_tag:{tag.lower()}",
@@ -191,8 +191,10 @@ def unknown_tag(tag: str) -> NetworkGap:
     )
 
 
-def _unknown(*, name: str, text: str, instruction: str, tags: tuple[str, ...] = ()) -> NetworkGap:
-    return NetworkGap(
+def _unknown(
+    *, name: str, text: str, instruction: str, tags: tuple[str, ...] = ()
+) -> FirewallIssue:
+    return FirewallIssue(
         name=name,
         kind=name.partition(":")[0],
         firewall_id="",

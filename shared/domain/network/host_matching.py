@@ -54,7 +54,7 @@ class ClaimedHosts:
         )
 
 
-class Calls:
+class HostMatcher:
     """The hosts that a flow calls, held against the firewalls that are known to claim some."""
 
     def __init__(self, hosts: Collection[str | None], claimed: ClaimedHosts) -> None:

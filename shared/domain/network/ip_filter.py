@@ -9,34 +9,34 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from xml.etree import ElementTree as ET
 
-from shared.domain.network.firewall import Access, Firewall, FirewallRule, unread_rules
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction, unread_rules
 from shared.domain.network.matching import as_prefixes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilterPolicy:
+class IpFilterPolicy:
     """What one policy document says about callers' addresses."""
 
     #: In order: the rules of each filter, and what becomes of others.
-    filters: tuple[tuple[tuple[FirewallRule, ...], Access], ...]
+    filters: tuple[tuple[tuple[FirewallRule, ...], RuleAction], ...]
     #: Whether the policies of the scope above are applied too.
     has_base: bool
 
 
-def read_policy(xml: str, name: str) -> FilterPolicy:
+def read_policy(xml: str, name: str) -> IpFilterPolicy:
     """Return the filters of a policy document; `name` tells its scope in rules."""
     try:
         inbound = ET.fromstring(xml).find("inbound")  # noqa: S314 – expat bounds entities
     except ET.ParseError:
         unread = unread_rules(f"{name}: policy", "it is no XML")
-        return FilterPolicy(filters=((unread, Access.ALLOW),), has_base=True)
+        return IpFilterPolicy(filters=((unread, RuleAction.ALLOW),), has_base=True)
     if inbound is None:
-        return FilterPolicy(filters=(), has_base=True)
+        return IpFilterPolicy(filters=(), has_base=True)
     found = tuple(_filters(inbound, name, is_certain=True))
-    return FilterPolicy(filters=found, has_base=inbound.find("base") is not None)
+    return IpFilterPolicy(filters=found, has_base=inbound.find("base") is not None)
 
 
-def behind(open_one: Firewall, policies: Iterable[FilterPolicy]) -> Firewall:
+def behind(open_one: Firewall, policies: Iterable[IpFilterPolicy]) -> Firewall:
     """Return a firewall that lets in who passes the filters of all policies."""
     chain: Firewall | None = None
     for policy in policies:
@@ -47,7 +47,7 @@ def behind(open_one: Firewall, policies: Iterable[FilterPolicy]) -> Firewall:
 
 def _filters(
     element: ET.Element, name: str, *, is_certain: bool
-) -> Iterator[tuple[tuple[FirewallRule, ...], Access]]:
+) -> Iterator[tuple[tuple[FirewallRule, ...], RuleAction]]:
     for child in element:
         if child.tag == "ip-filter":
             yield _filter(child, name, is_certain=is_certain)
@@ -58,25 +58,25 @@ def _filters(
 
 def _filter(
     element: ET.Element, name: str, *, is_certain: bool
-) -> tuple[tuple[FirewallRule, ...], Access]:
+) -> tuple[tuple[FirewallRule, ...], RuleAction]:
     action = element.get("action", "")
     sources = tuple(source for child in element for source in _sources(child))
     title = f"{name}: ip-filter {action}"
     if action not in {"allow", "forbid"}:
-        return unread_rules(title, action), Access.ALLOW
+        return unread_rules(title, action), RuleAction.ALLOW
     is_allow = action == "allow"
     rule = FirewallRule(
         name=title,
-        access=Access.ALLOW if is_allow else Access.DENY,
+        access=RuleAction.ALLOW if is_allow else RuleAction.DENY,
         sources=sources,
         is_certain=is_certain,
     )
     if not is_allow or is_certain:
-        return (rule,), Access.DENY if is_allow else Access.ALLOW
+        return (rule,), RuleAction.DENY if is_allow else RuleAction.ALLOW
     # Under a condition it may keep out all others, and need not.
     listed = replace(rule, is_certain=True)
-    others = replace(rule, access=Access.DENY, sources=("*",))
-    return (listed, others), Access.ALLOW
+    others = replace(rule, access=RuleAction.DENY, sources=("*",))
+    return (listed, others), RuleAction.ALLOW
 
 
 def _sources(element: ET.Element) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.network.firewall import Access, Firewall, FirewallRule, unread_rules
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction, unread_rules
 from shared.domain.network.matching import as_prefixes
 
 type Document = Mapping[str, object]
@@ -35,7 +35,7 @@ def service(kind: str, resource: Document, urls: Iterable[object], opened_by: st
         name=name,
         hosts=frozenset(_hosts(urls)),
         rules=(),
-        default=Access.ALLOW,
+        default=RuleAction.ALLOW,
         is_ipv4_only=True,
         opened_by=opened_by,
     )
@@ -48,7 +48,7 @@ def restricted(open_one: Firewall, access: object, default: object, rules: objec
     with its address under one of several names. What is not written is as Azure makes it: open.
     """
     if _is(access, "disabled"):
-        return replace(open_one, default=Access.DENY, is_closed=True)
+        return replace(open_one, default=RuleAction.DENY, is_closed=True)
     if not (access is None or _is(access, "enabled")):
         return replace(open_one, rules=unread_rules("publicNetworkAccess", access))
     if default is None or _is(default, "allow"):
@@ -56,14 +56,14 @@ def restricted(open_one: Firewall, access: object, default: object, rules: objec
     if not _is(default, "deny"):
         return replace(open_one, rules=unread_rules("defaultAction", default))
     if not isinstance(rules, list | None):
-        return replace(open_one, default=Access.DENY, rules=unread_rules("ipRules", rules))
+        return replace(open_one, default=RuleAction.DENY, rules=unread_rules("ipRules", rules))
     allowed = tuple(_rule(as_mapping(rule)) for rule in rules or ())
-    return replace(open_one, default=Access.DENY, rules=allowed)
+    return replace(open_one, default=RuleAction.DENY, rules=allowed)
 
 
 def allow(name: str, *sources: str) -> FirewallRule:
     """Return a rule that lets addresses in."""
-    return FirewallRule(name=name, access=Access.ALLOW, sources=sources)
+    return FirewallRule(name=name, access=RuleAction.ALLOW, sources=sources)
 
 
 def namespace(kind: str, resource: Document, rule_set: Document) -> Firewall:
@@ -81,7 +81,7 @@ def namespace(kind: str, resource: Document, rule_set: Document) -> Firewall:
         properties.get("defaultAction"),
         listed,
     )
-    is_closed = firewall.default is Access.DENY and not _is(
+    is_closed = firewall.default is RuleAction.DENY and not _is(
         properties.get("publicNetworkAccess"), "disabled"
     )
     if is_closed and not listed and not networks:

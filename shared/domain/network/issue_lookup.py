@@ -3,12 +3,14 @@
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_issue import FirewallIssue
 
 _CLOSE = 3
 
 
-def named(wanted: str, gaps: Sequence[NetworkGap], concerning: Collection[str]) -> list[NetworkGap]:
+def named(
+    wanted: str, gaps: Sequence[FirewallIssue], concerning: Collection[str]
+) -> list[FirewallIssue]:
     """Return the gaps of a name, an id, or the name of a resource.
 
     `concerning` are names of gaps that keep a known flow out: of several parts of a resource those
@@ -35,5 +37,5 @@ def not_known(wanted: str, names: Iterable[str]) -> str:
     return f"There are: {', '.join(known)}." if known else "There is none."
 
 
-def _listed(gaps: Sequence[NetworkGap]) -> str:
+def _listed(gaps: Sequence[FirewallIssue]) -> str:
     return ", ".join(sorted(gap.name for gap in gaps))

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from shared.domain.network.address_ranges import AddressRanges, union
-from shared.domain.network.firewall import Access, Firewall
-from shared.domain.network.firewall_decision import Admission, Sources, admit, names_of
+from shared.domain.network.firewall import Firewall, RuleAction
+from shared.domain.network.firewall_decision import FirewallDecision, RuleSources, admit, names_of
 from shared.domain.network.firewall_issue import (
-    NetworkGap,
+    FirewallIssue,
     external_target,
     gap_of,
     unknown_geography,
     unknown_tag,
 )
 from shared.domain.network.geographies import canonical, regions_of
-from shared.domain.network.host_matching import Calls, ClaimedHosts
+from shared.domain.network.host_matching import ClaimedHosts, HostMatcher
 from shared.domain.network.service_tags import ServiceTagList
 
 #: The tag of the infrastructure under a customer-managed key.
@@ -38,14 +38,14 @@ FLOW_TAGS = ("AzureConnectors", *TAGS_BESIDE, PROTECTED_TAG)
 class _Walked:
     """What the rules of a firewall do; many firewalls have the same ones."""
 
-    admission: Admission
+    admission: FirewallDecision
     #: It lets flows of the geography in. So the document words it: "If the firewall was previously
     #: configured to allow flow HTTP actions, it's likely that the configuration needs to be
     #: updated".
     is_for_flows: bool
 
 
-type _Gap = tuple[Firewall, _Walked, NetworkGap]
+type _Gap = tuple[Firewall, _Walked, FirewallIssue]
 type _Rules = tuple[object, ...]
 
 
@@ -72,7 +72,7 @@ class NetworkCheck:
         self._beside = _known(by_tag, beside, tags)
         self._claimed = ClaimedHosts(firewalls)
         of_flows = union(_known(by_tag, FLOW_TAGS, tags).values())
-        sources, called = Sources(tags, FLOW_TAGS), _called(listed.values())
+        sources, called = RuleSources(tags, FLOW_TAGS), _called(listed.values())
         walked: dict[_Rules, _Walked] = {}
         self._walked: list[tuple[Firewall, _Walked]] = []
         for firewall in firewalls:
@@ -81,12 +81,12 @@ class NetworkCheck:
                 walked[rules] = _walk(firewall, admit(firewall, sources), of_flows, called)
             self._walked.append((firewall, walked[rules]))
 
-    def gaps(self, hosts: Collection[str | None]) -> list[NetworkGap]:
+    def gaps(self, hosts: Collection[str | None]) -> list[FirewallIssue]:
         """Return what stands in the way of a flow that calls these hosts, then what is told beside.
 
         What cannot be told is a gap that is not certain.
         """
-        calls = Calls(hosts, self._claimed)
+        calls = HostMatcher(hosts, self._claimed)
         if not calls.may_be_refused:
             return []
         found = (
@@ -96,13 +96,13 @@ class NetworkCheck:
         )
         return [*self._unknown, *found]
 
-    def lacking(self) -> list[NetworkGap]:
+    def lacking(self) -> list[FirewallIssue]:
         """Return what is required and missing anywhere, whomever it concerns."""
         return [*self._unknown, *(gap for _, _, gap in self._gaps_of_required)]
 
     def concerns(self, firewall_id: str, hosts: Collection[str | None]) -> bool:
         """Say whether a flow that calls these hosts goes, or may go, through a firewall."""
-        calls = Calls(hosts, self._claimed)
+        calls = HostMatcher(hosts, self._claimed)
         return calls.may_be_refused and any(
             calls.meet(firewall, is_for_flows=walked.is_for_flows)
             for firewall, walked in self._walked
@@ -128,7 +128,7 @@ class NetworkCheck:
             else:  # so it is for all with these rules
                 complete.add(id(walked))
 
-    def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[NetworkGap]:
+    def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[FirewallIssue]:
         """Return the hosts that no firewall is known to stand before, with the flows' names."""
         hosts = self._claimed.unchecked(flows_by_host)
         return [external_target(host, flows_by_host[host], self._required) for host in hosts]
@@ -152,12 +152,12 @@ def _rules_of(firewall: Firewall) -> _Rules:
 
 
 def _walk(
-    firewall: Firewall, admission: Admission, of_flows: AddressRanges, called: Container[str]
+    firewall: Firewall, admission: FirewallDecision, of_flows: AddressRanges, called: Container[str]
 ) -> _Walked:
     names_them = any(
         source.strip().lower() in called
         for rule in firewall.rules
-        if rule.access is Access.ALLOW
+        if rule.access is RuleAction.ALLOW
         for source in rule.sources
     )
     lets_in = bool(admission.allowed & admission.counting(of_flows))
@@ -176,7 +176,7 @@ def _unknown(
     required: Iterable[str],
     geography: str,
     listed: ServiceTagList,
-) -> Iterable[NetworkGap]:
+) -> Iterable[FirewallIssue]:
     """Yield what the check itself does not know, for every tag that is required."""
     for tag in required:
         if not listed.regions(tag):

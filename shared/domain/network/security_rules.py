@@ -4,8 +4,14 @@ import json
 from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at, objects_at
-from shared.domain.network.firewall_fix_text import Block, ResourceName, az, label, placed
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_fix_text import (
+    ResourceIdParts,
+    TerraformBlock,
+    az,
+    label,
+    placed,
+)
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS
 
 #: Members of a rule that the app makes.
@@ -53,13 +59,13 @@ def entry_of(rule: Mapping[str, object]) -> str:
     return entry(str(rule.get("name")), mapping_at(rule, "properties"))
 
 
-def command(gap: NetworkGap, name: str, rule: Mapping[str, object]) -> str:
+def command(gap: FirewallIssue, name: str, rule: Mapping[str, object]) -> str:
     """Return the command of the Azure CLI that makes a rule."""
     groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
     return az(
         "network nsg rule create",
         {
-            **ResourceName.of(gap.resource_id).options,
+            **ResourceIdParts.of(gap.resource_id).options,
             "nsg-name": gap.resource_name,
             "name": name,
             "priority": rule["priority"],
@@ -76,14 +82,14 @@ def command(gap: NetworkGap, name: str, rule: Mapping[str, object]) -> str:
     )
 
 
-def block(gap: NetworkGap, name: str, rule: Mapping[str, object]) -> Block:
+def block(gap: FirewallIssue, name: str, rule: Mapping[str, object]) -> TerraformBlock:
     """Return the Terraform of a rule."""
     groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
-    return Block(
+    return TerraformBlock(
         "resource",
         ("azurerm_network_security_rule", label(name)),
         [
-            ("resource_group_name", ResourceName.of(gap.resource_id).group),
+            ("resource_group_name", ResourceIdParts.of(gap.resource_id).group),
             ("network_security_group_name", gap.resource_name),
             ("name", name),
             ("priority", rule["priority"]),

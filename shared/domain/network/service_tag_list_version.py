@@ -7,7 +7,12 @@ from datetime import datetime
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.geographies import regions_of
 from shared.domain.network.network_check import PROTECTED_TAG, TAGS_BESIDE
-from shared.domain.network.service_tags import RangeChange, ServiceTag, ServiceTagList, changes
+from shared.domain.network.service_tags import (
+    AddressRangeChange,
+    ServiceTag,
+    ServiceTagList,
+    changes,
+)
 
 #: The tags whose changes are told.
 WATCHED_TAGS = (PROTECTED_TAG, *TAGS_BESIDE)
@@ -16,7 +21,7 @@ _TOLD = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedFirewall:
+class AffectedFirewall:
     """A firewall that does not let addresses in which the list has more than before."""
 
     #: As a gap is waived by.
@@ -26,7 +31,7 @@ class ClosedFirewall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TouchedPlan:
+class AffectedRemediation:
     """A remediation with flows that call through such a firewall."""
 
     remediation_id: str
@@ -34,7 +39,7 @@ class TouchedPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edition:
+class ServiceTagListVersion:
     """One edition of the list."""
 
     change_number: int
@@ -46,9 +51,9 @@ class Edition:
     #: The number of the edition before; None: this was the first.
     before: int | None = None
     #: Differences to it, of the regions in use.
-    changes: tuple[RangeChange, ...] = ()
-    firewalls: tuple[ClosedFirewall, ...] = ()
-    plans: tuple[TouchedPlan, ...] = ()
+    changes: tuple[AddressRangeChange, ...] = ()
+    firewalls: tuple[AffectedFirewall, ...] = ()
+    plans: tuple[AffectedRemediation, ...] = ()
     #: Why people are told of it; empty: nothing is open, or not any more.
     code: str = ""
 
@@ -66,10 +71,10 @@ class Edition:
         return AddressRanges.of(prefix for one in self.changes for prefix in one.added)
 
 
-def edition_of(tags: ServiceTagList, now: datetime) -> Edition:
+def edition_of(tags: ServiceTagList, now: datetime) -> ServiceTagListVersion:
     """Return what is kept of a list."""
     watched = tuple(tag.lower() for tag in WATCHED_TAGS)
-    return Edition(
+    return ServiceTagListVersion(
         change_number=tags.change_number,
         seen=now,
         looked=now,
@@ -81,7 +86,7 @@ def edition_of(tags: ServiceTagList, now: datetime) -> Edition:
 
 def changes_in_use(
     before: ServiceTagList, after: ServiceTagList, geographies: Collection[str]
-) -> tuple[RangeChange, ...]:
+) -> tuple[AddressRangeChange, ...]:
     """Return how the watched tags changed in the regions of these geographies."""
     return tuple(
         change
@@ -91,7 +96,7 @@ def changes_in_use(
     )
 
 
-def as_notice(edition: Edition) -> str:
+def as_notice(edition: ServiceTagListVersion) -> str:
     """Return what people are told of a change, in words."""
     sentences = [
         f"Microsoft's list of service tags went from {edition.before} to {edition.change_number}.",

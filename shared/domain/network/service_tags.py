@@ -58,7 +58,7 @@ class ServiceTagList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RangeChange:
+class AddressRangeChange:
     """What one edition of the list has more and less than another, for a tag in one region."""
 
     tag: str
@@ -81,7 +81,7 @@ def read_service_tags(document: object) -> ServiceTagList:
     return ServiceTagList([_tag(value) for value in values], number)
 
 
-def changes(before: ServiceTagList, after: ServiceTagList, tag: str) -> list[RangeChange]:
+def changes(before: ServiceTagList, after: ServiceTagList, tag: str) -> list[AddressRangeChange]:
     """Return how a tag changed, region by region in the order of their names.
 
     Sets of addresses are compared: a prefix that is now written as its two halves is no change.
@@ -99,10 +99,12 @@ def changes(before: ServiceTagList, after: ServiceTagList, tag: str) -> list[Ran
     return [one for one in (*by_region, rest) if one.added or one.removed]
 
 
-def _change(before: ServiceTagList, after: ServiceTagList, tag: str, region: str) -> RangeChange:
+def _change(
+    before: ServiceTagList, after: ServiceTagList, tag: str, region: str
+) -> AddressRangeChange:
     name = f"{tag}.{region}" if region else tag
     was, now = _addresses(before, name), _addresses(after, name)
-    return RangeChange(
+    return AddressRangeChange(
         tag=tag,
         region=region,
         added=as_published(now - was, after.find(name)),

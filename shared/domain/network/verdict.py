@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges
-from shared.domain.network.firewall_decision import DEFAULT_RULE, Admission, having_a_say
+from shared.domain.network.firewall_decision import DEFAULT_RULE, FirewallDecision, having_a_say
 
 
 class Verdict(StrEnum):
@@ -37,7 +37,7 @@ _REASONS_WITHOUT_ADDRESSES = {
 }
 
 
-def judge(admission: Admission, asked: AddressRanges) -> TagVerdict:
+def judge(admission: FirewallDecision, asked: AddressRanges) -> TagVerdict:
     """Return what a firewall does with the addresses of a tag."""
     verdict = verdict_on(admission, asked)
     if admission.is_without_addresses(asked):
@@ -58,7 +58,7 @@ def judge(admission: Admission, asked: AddressRanges) -> TagVerdict:
     )
 
 
-def verdict_on(admission: Admission, asked: AddressRanges) -> Verdict:
+def verdict_on(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
     """Return what becomes of these addresses.
 
     Where none of them can meet the firewall, which do is not known: it lets everybody in, nobody,
@@ -78,7 +78,7 @@ def verdict_on(admission: Admission, asked: AddressRanges) -> Verdict:
     return Verdict.CANNOT_BE_TOLD if asked & admission.doubtful else Verdict.NOT
 
 
-def _reason(admission: Admission, missing: AddressRanges) -> str | None:
+def _reason(admission: FirewallDecision, missing: AddressRanges) -> str | None:
     if refused := missing & admission.denied:
         rules = having_a_say(admission.denied_by, refused)
         return f"refused_by: {', '.join(dict.fromkeys(rules))}"

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.plans.discovery import Source
+from shared.domain.plans.discovery import DiscoverySource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,4 +39,4 @@ class AssessmentProgress:
     pages: int
     flows: int
     #: The list that the last page is of.
-    source: Source
+    source: DiscoverySource

@@ -4,22 +4,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from shared.domain.plans.current_plan import CurrentPlan
-from shared.domain.plans.pending_actions import NAMED, Cause, Waiting, counted
+from shared.domain.plans.pending_actions import NAMED, PendingAction, PendingActionKind, counted
 from shared.domain.plans.plan_item import PlanItem
 
 
-def waiting_changes(plans: Iterable[CurrentPlan]) -> list[Waiting]:
+def waiting_changes(plans: Iterable[CurrentPlan]) -> list[PendingAction]:
     """Return the flows that a person has to change first, once for each environment."""
     return [_waiting(plan) for plan in plans if plan.needs_changes]
 
 
-def _waiting(plan: CurrentPlan) -> Waiting:
+def _waiting(plan: CurrentPlan) -> PendingAction:
     job, _ = plan.needs_changes[0]
     items = sorted((item for _, item in plan.needs_changes), key=lambda item: item.display_name)
     reasons = {item.explanation for item in items}
     command = f"cmkflow plan show {job.remediation_id} --needs-changes"
-    return Waiting(
-        cause=Cause.NEEDS_CHANGES,
+    return PendingAction(
+        cause=PendingActionKind.NEEDS_CHANGES,
         count=len(items),
         environment_id=job.environment_id,
         environment_name=job.environment_name,

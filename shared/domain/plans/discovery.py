@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.domain.conversions.preview import Proposal
-from shared.domain.definitions.flow_summary import FlowSummary
-from shared.domain.flow import KnownFlow, ReportedFlow
-from shared.domain.plans.discovery_differences import Listed, differences
+from shared.domain.conversions.preview import ConversionPreview
+from shared.domain.definitions.flow_summary import DefinitionSummary
+from shared.domain.flow import FlowListEntry, WorkflowSummary
+from shared.domain.plans.discovery_differences import FlowServiceListing, differences
 from shared.domain.plans.flow_facts import FlowFacts
 
 #: Flows in one row: each takes up to two kilobytes, and a row holds a megabyte of UTF-16.
@@ -26,7 +26,7 @@ STANDSTILL = timedelta(minutes=30)
 _NO_CHILDREN: frozenset[str] = frozenset()
 
 
-class Source(StrEnum):
+class DiscoverySource(StrEnum):
     """Where a discovery reads flows, in the order in which it does."""
 
     REPORT = "report"  #: the flow service's list of flows that stay on Microsoft's key
@@ -43,7 +43,7 @@ NOT_SHOWN = "it is not shown to the app"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldBackFlow:
+class FlowOnMicrosoftKey:
     """A flow that the platform will not move under the key."""
 
     workflow_id: str
@@ -53,20 +53,20 @@ class HeldBackFlow:
     is_managed: bool
     in_solution: bool
     #: None: the definition cannot be read; `problem` says why.
-    definition: FlowSummary | None
+    definition: DefinitionSummary | None
     problem: str
     digest: str
     #: What a conversion would change, of a flow that was read by itself; else the plan reads it.
-    proposal: Proposal | None = None
+    proposal: ConversionPreview | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiscoveredPart:
+class DiscoveryPage:
     """A row of a discovery that goes on: a page of a source, or a part of one."""
 
     #: Or the name of a list that several jobs read together (key_report.py).
     environment_job_id: str
-    source: Source
+    source: DiscoverySource
     #: Counts the parts of a source from 0.
     number: int
     read: datetime
@@ -74,9 +74,9 @@ class DiscoveredPart:
     ends_page: bool
     #: Where the source goes on after this page, in the platform's own words; empty: it ends here.
     cursor: str = ""
-    reported: tuple[ReportedFlow, ...] = ()
-    known: tuple[KnownFlow, ...] = ()
-    held_back: tuple[HeldBackFlow, ...] = ()
+    reported: tuple[FlowListEntry, ...] = ()
+    known: tuple[WorkflowSummary, ...] = ()
+    held_back: tuple[FlowOnMicrosoftKey, ...] = ()
     #: Child flows that a flow of the page runs, by Dataverse id; those that run none are left out.
     children: Mapping[str, frozenset[str]] = field(default_factory=dict)
     #: Flows of earlier pages that are gone, by Dataverse id.
@@ -88,7 +88,7 @@ class DiscoveredPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class DiscoveryPosition:
     """How far a source has been read."""
 
     #: Of the part that comes next.
@@ -98,12 +98,12 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Discovery:
+class DiscoveryResult:
     """What was found in one environment."""
 
     #: When the first of it was read.
     begun: datetime
-    held_back: tuple[HeldBackFlow, ...]
+    held_back: tuple[FlowOnMicrosoftKey, ...]
     #: Child flows that each flow of the environment runs, by Dataverse id.
     children: Mapping[str, frozenset[str]]
     #: Differences between the sources.
@@ -111,7 +111,7 @@ class Discovery:
     has_dataverse: bool = True
 
 
-def whole_pages(parts: Iterable[DiscoveredPart], source: Source) -> list[DiscoveredPart]:
+def whole_pages(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> list[DiscoveryPage]:
     """Return the parts of a source up to the last whole page; what follows is read again.
 
     So is what follows a part that is gone: the sweep may have taken it for too old meanwhile.
@@ -122,44 +122,46 @@ def whole_pages(parts: Iterable[DiscoveredPart], source: Source) -> list[Discove
     return ours[: ends[-1] + 1] if ends else []
 
 
-def position_of(parts: Iterable[DiscoveredPart], source: Source) -> Position:
+def position_of(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> DiscoveryPosition:
     """Return where to go on with a source."""
     read = whole_pages(parts, source)
     if not read:
-        return Position()
+        return DiscoveryPosition()
     last = read[-1]
-    return Position(number=last.number + 1, cursor=last.cursor, is_read=not last.cursor)
+    return DiscoveryPosition(number=last.number + 1, cursor=last.cursor, is_read=not last.cursor)
 
 
-def is_stale(parts: Iterable[DiscoveredPart], now: datetime) -> bool:
+def is_stale(parts: Iterable[DiscoveryPage], now: datetime) -> bool:
     """Say whether a discovery is too old to go on with it."""
     times = [part.read for part in parts]
     return bool(times) and (now - min(times) > LONGEST or now - max(times) > STANDSTILL)
 
 
-def reported_in(parts: Iterable[DiscoveredPart], source: Source) -> dict[str, ReportedFlow]:
+def reported_in(
+    parts: Iterable[DiscoveryPage], source: DiscoverySource
+) -> dict[str, FlowListEntry]:
     """Return the flows that a source of the flow service lists, by `identity`."""
     pages = whole_pages(parts, source)
     return {flow.identity: flow for part in pages for flow in part.reported}
 
 
-def known_in(parts: Iterable[DiscoveredPart]) -> dict[str, KnownFlow]:
+def known_in(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
     """Return the flows that Dataverse has, by their id; what was read later counts."""
-    known: dict[str, KnownFlow] = {}
-    for part in whole_pages(parts, Source.DATAVERSE):
+    known: dict[str, WorkflowSummary] = {}
+    for part in whole_pages(parts, DiscoverySource.DATAVERSE):
         known |= {flow.workflow_id: flow for flow in part.known}
         for flow in part.gone:
             known.pop(flow, None)
     return known
 
 
-def assembled(parts: Sequence[DiscoveredPart]) -> Discovery:
+def assembled(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
     """Put together what all sources told; there is at least the report."""
-    alone = whole_pages(parts, Source.ALONE)
-    known, reported = known_in(parts), reported_in(parts, Source.REPORT)
+    alone = whole_pages(parts, DiscoverySource.ALONE)
+    known, reported = known_in(parts), reported_in(parts, DiscoverySource.REPORT)
     children: dict[str, frozenset[str]] = {}
-    held_back: dict[str, HeldBackFlow] = {}
-    for part in [*whole_pages(parts, Source.DATAVERSE), *alone]:
+    held_back: dict[str, FlowOnMicrosoftKey] = {}
+    for part in [*whole_pages(parts, DiscoverySource.DATAVERSE), *alone]:
         for flow in (*(one.workflow_id for one in part.known), *part.gone):
             children.pop(flow, None)  # what was read later counts
             held_back.pop(flow, None)
@@ -169,15 +171,15 @@ def assembled(parts: Sequence[DiscoveredPart]) -> Discovery:
     for part in alone:
         for one in part.held_back:
             children.setdefault(one.workflow_id, _NO_CHILDREN)
-    listed = reported_in(parts, Source.FLOW_SERVICE)
-    has_listed = position_of(parts, Source.FLOW_SERVICE).is_read
-    return Discovery(
+    listed = reported_in(parts, DiscoverySource.FLOW_SERVICE)
+    has_listed = position_of(parts, DiscoverySource.FLOW_SERVICE).is_read
+    return DiscoveryResult(
         begun=min(part.read for part in parts),
         held_back=tuple(one for flow, one in held_back.items() if flow in reported),
         children=children,
         findings=differences(
             known,
-            Listed(
+            FlowServiceListing(
                 reported=reported,
                 alone=frozenset(flow.workflow_id for part in alone for flow in part.held_back),
                 everything=listed if has_listed else None,

@@ -7,25 +7,27 @@ Each kind of difference is one text, however many flows it is about: ten thousan
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from shared.domain.flow import KnownFlow, ReportedFlow
+from shared.domain.flow import FlowListEntry, WorkflowSummary
 
 #: Flows that are named of one kind of difference; the rest is counted.
 NAMED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class FlowServiceListing:
     """What the flow service tells of an environment, by the id that a flow has in Dataverse."""
 
     #: Its list of flows that stay on Microsoft's key.
-    reported: Mapping[str, ReportedFlow]
+    reported: Mapping[str, FlowListEntry]
     #: Of these, the ones that Dataverse does not have and the flow service could show.
     alone: Collection[str] = ()
     #: Its list of every flow; None: it was not asked (a full reconciliation is opt-in).
-    everything: Mapping[str, ReportedFlow] | None = None
+    everything: Mapping[str, FlowListEntry] | None = None
 
 
-def differences(known: Mapping[str, KnownFlow], listed: Listed) -> tuple[str, ...]:
+def differences(
+    known: Mapping[str, WorkflowSummary], listed: FlowServiceListing
+) -> tuple[str, ...]:
     """Return the differences between Dataverse (`known`, by workflow id) and the flow service."""
     reported = listed.reported
     gone = [
@@ -75,7 +77,7 @@ def differences(known: Mapping[str, KnownFlow], listed: Listed) -> tuple[str, ..
 
 
 def _between(
-    known: Mapping[str, KnownFlow], listed: Mapping[str, ReportedFlow], by: str
+    known: Mapping[str, WorkflowSummary], listed: Mapping[str, FlowListEntry], by: str
 ) -> Iterator[str]:
     both = [(known[identity], flow) for identity, flow in listed.items() if identity in known]
     yield from _text(
@@ -92,7 +94,7 @@ def _between(
 
 def _text(
     what: str,
-    flows: Collection[ReportedFlow | KnownFlow],
+    flows: Collection[FlowListEntry | WorkflowSummary],
     details: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """Yield one sentence for all the flows, if there are any."""
@@ -104,8 +106,8 @@ def _text(
     yield f"{count} {what}: {', '.join(names[:NAMED])}{more}."
 
 
-def _name(flow: ReportedFlow | KnownFlow, details: Mapping[str, str]) -> str:
-    if isinstance(flow, KnownFlow):
+def _name(flow: FlowListEntry | WorkflowSummary, details: Mapping[str, str]) -> str:
+    if isinstance(flow, WorkflowSummary):
         return f"{flow.name} (workflow {flow.workflow_id})"
     ids = f"flow {flow.flow_name}"
     if flow.workflow_id and flow.workflow_id.lower() != flow.flow_name.lower():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from shared.domain.plans.plan_item import Left, PlannedAction
+from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
 
 #: In the order in which a plan is shown: what needs somebody first, what is left alone last.
 ACTION_WORDS: dict[str, str] = {
@@ -25,18 +25,27 @@ CONVERSION_WORDS: Mapping[str, str] = {
 }
 #: Why a flow stays, and what to do about it.
 LEFT_WORDS: Mapping[str, tuple[str, str]] = {
-    Left.BLOCKED: ("blocked", "fix the cause, then retry"),
-    Left.FAILED: ("failed", "read the reason, then retry"),
-    Left.NEEDS_CHANGES: ("to be changed first", "change the flow, then start a new remediation"),
-    Left.AWAITING_APPROVAL: ("awaiting approval", "look at the plan, then approve it"),
-    Left.IN_PROGRESS: ("in progress", ""),
-    Left.UNDONE: ("cancelled or rolled back", "order it again by name (--flow) to begin anew"),
-    Left.LIMIT: ("beyond the limit", "order the next remediation, or raise the limit first"),
-    Left.EXCLUDED: ("excluded", "take it out of the excluded flows, then order again"),
-    Left.LEFT_OUT: ("left out of the approval", "order again and approve it"),
-    Left.UNAPPROVED: ("not approved in time", "order again and approve it"),
-    Left.UNPREPARED: ("to be copied once the key is applied", "apply the key"),
-    Left.NOT_ASKED: ("only looked at", "order it with --mode apply"),
+    NotMigratedReason.BLOCKED: ("blocked", "fix the cause, then retry"),
+    NotMigratedReason.FAILED: ("failed", "read the reason, then retry"),
+    NotMigratedReason.NEEDS_CHANGES: (
+        "to be changed first",
+        "change the flow, then start a new remediation",
+    ),
+    NotMigratedReason.AWAITING_APPROVAL: ("awaiting approval", "look at the plan, then approve it"),
+    NotMigratedReason.IN_PROGRESS: ("in progress", ""),
+    NotMigratedReason.UNDONE: (
+        "cancelled or rolled back",
+        "order it again by name (--flow) to begin anew",
+    ),
+    NotMigratedReason.LIMIT: (
+        "beyond the limit",
+        "order the next remediation, or raise the limit first",
+    ),
+    NotMigratedReason.EXCLUDED: ("excluded", "take it out of the excluded flows, then order again"),
+    NotMigratedReason.LEFT_OUT: ("left out of the approval", "order again and approve it"),
+    NotMigratedReason.UNAPPROVED: ("not approved in time", "order again and approve it"),
+    NotMigratedReason.UNPREPARED: ("to be copied once the key is applied", "apply the key"),
+    NotMigratedReason.NOT_ASKED: ("only looked at", "order it with --mode apply"),
 }
 _RANKS = {action: rank for rank, action in enumerate(ACTION_WORDS)}
 

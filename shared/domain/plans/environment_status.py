@@ -7,15 +7,15 @@ from datetime import datetime
 from types import MappingProxyType
 
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import FLOW_STATES, JobState
+from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.not_migrated import ClosedCounts, left_behind
-from shared.domain.plans.plan_item import Left
+from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import EnvironmentJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ByItself:
+class OngoingFlows:
     """Flows of one environment that go on without anybody, by how far they got."""
 
     environment_id: str
@@ -28,7 +28,7 @@ class ByItself:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentStanding:
+class EnvironmentStatus:
     """How far one environment is: its last job that writes, else its last."""
 
     environment_id: str
@@ -38,7 +38,7 @@ class EnvironmentStanding:
     #: Its flows by state, blocked ones first.
     flows: Mapping[str, int]
     #: Flows that stay on Microsoft's key as far as it has come by now, by why.
-    left: Mapping[Left, int]
+    left: Mapping[NotMigratedReason, int]
 
 
 def standings(
@@ -46,7 +46,7 @@ def standings(
     plans: Mapping[str, CurrentPlan],
     jobs: Iterable[FlowJob],
     closed: Mapping[str, ClosedCounts] = MappingProxyType({}),
-) -> list[EnvironmentStanding]:
+) -> list[EnvironmentStatus]:
     """Return how far each environment is; `environment_jobs` has the newest first.
 
     `plans` has the current plan of each environment that has one, `closed` how many flow jobs it
@@ -61,7 +61,7 @@ def standings(
     for job in jobs:
         by_environment[job.environment_id].append(job)
     return [
-        EnvironmentStanding(
+        EnvironmentStatus(
             environment_id=one.environment_id,
             environment_name=one.environment_name,
             remediation_id=one.remediation_id,
@@ -79,7 +79,7 @@ def standings(
 
 def _left(
     plan: CurrentPlan | None, jobs: Iterable[FlowJob], closed: ClosedCounts
-) -> dict[Left, int]:
+) -> dict[NotMigratedReason, int]:
     """Return which flows of an environment are still on Microsoft's key."""
     planned = plan.environment_jobs if plan else ()
     ids = {one.id for one in planned}
@@ -93,21 +93,21 @@ def by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
     count = Counter(job.state for job in jobs)
     for states in (states for counts in closed for states in counts.values()):
         for state, number in states.items():
-            count[JobState(state)] += number
+            count[FlowJobState(state)] += number
     order = sorted(
         count, key=lambda state: (not FLOW_STATES[state].is_stuck, FLOW_STATES[state].is_finished)
     )
     return {str(state): count[state] for state in order}
 
 
-def going_on(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[ByItself]:
+def going_on(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[OngoingFlows]:
     """Return the flows that go on without anybody; what is looked at first stands first."""
     groups: dict[tuple[str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:
         if not job.is_finished:
             groups[job.environment_id, str(job.reached)].append(job)
     found = [
-        ByItself(
+        OngoingFlows(
             environment_id=environment_id,
             environment_name=names.get(environment_id, ""),
             reached=reached,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.domain.definitions.flow_summary import FlowSummary
+from shared.domain.definitions.flow_summary import DefinitionSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class FlowFacts:
     #: None: nobody told.
     in_solution: bool | None
     #: None: the definition cannot be read; `problem` says why.
-    summary: FlowSummary | None
+    summary: DefinitionSummary | None
     problem: str = ""
     #: Whether a connection is taken from whoever runs the flow.
     uses_invokers_connections: bool = False

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES
-from shared.domain.jobs.state_machine import Actor
+from shared.domain.jobs.state_machine import NextActor
 from shared.domain.plans.current_plan import newest_plans
 from shared.domain.plans.not_migrated import ClosedCounts
 from shared.domain.plans.notification import ENDED_LATELY
@@ -83,7 +83,7 @@ def needs_person(job: FlowJob) -> bool:
 
 def is_closed(job: FlowJob) -> bool:
     """Return whether nothing more happens with a flow job unless somebody orders it."""
-    is_over = FLOW_STATES[job.state].acts is Actor.NOBODY and job.requested is None
+    is_over = FLOW_STATES[job.state].acts is NextActor.NOBODY and job.requested is None
     return is_over and job.due is None and not (job.has_loans_to_check or needs_person(job))
 
 
@@ -146,7 +146,7 @@ def newest_first(
 
 
 def _is_history(job: EnvironmentJob, now: datetime) -> bool:
-    is_over = job.facts.acts is Actor.NOBODY and not job.has_loans_to_check
+    is_over = job.facts.acts is NextActor.NOBODY and not job.has_loans_to_check
     return is_over and bool(job.history) and now - job.history[-1].at > ENDED_LATELY
 
 

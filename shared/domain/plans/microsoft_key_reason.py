@@ -1,7 +1,8 @@
 """The categories of flows that a key leaves behind: the rule, and all that is said of each.
 
-A category is one entry of `MmkReason` with a `Category`, of which no field has a default: who adds
-one and forgets what is said of it is told by the type checker, and at the first import.
+A category is one entry of `MicrosoftKeyReason` with a `MicrosoftKeyRule`, of which no field has a
+default: who adds one and forgets what is said of it is told by the type checker, and at the first
+import.
 """
 
 from collections.abc import Callable, Collection
@@ -10,15 +11,15 @@ from enum import StrEnum
 from typing import Self
 
 from shared.domain.definitions.flow_definition import FlowDefinition
-from shared.domain.definitions.flow_summary import FlowSummary
+from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlowInQuestion:
+class EvaluatedFlow:
     """What the rule looks at."""
 
-    definition: FlowDefinition | FlowSummary
+    definition: FlowDefinition | DefinitionSummary
     #: None: nobody knows.
     in_solution: bool | None
     #: Workflow ids of flows that stay, and of those of which it is not known.
@@ -27,13 +28,13 @@ class FlowInQuestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Category:
+class MicrosoftKeyRule:
     """One category of flows that stay on Microsoft's key."""
 
     #: A few words, for tables.
     title: str
     #: Whether a flow belongs to it; None: the definition does not tell.
-    holds: Callable[[FlowInQuestion], bool | None]
+    holds: Callable[[EvaluatedFlow], bool | None]
     #: One sentence for a person: why such a flow stays.
     text: str
     #: The same where it may stay; empty: a definition always tells.
@@ -45,11 +46,11 @@ class Category:
     unprepared: str
 
 
-def _starts_from_http(flow: FlowInQuestion) -> bool:
+def _starts_from_http(flow: EvaluatedFlow) -> bool:
     return TriggerCategory.HTTP in flow.definition.trigger_categories
 
 
-def _is_started_by_teams(flow: FlowInQuestion) -> bool | None:
+def _is_started_by_teams(flow: EvaluatedFlow) -> bool | None:
     categories = set(flow.definition.trigger_categories)
     if categories & {TriggerCategory.TEAMS_WEBHOOK, TriggerCategory.TEAMS_MESSAGE_ACTION}:
         return True
@@ -57,28 +58,28 @@ def _is_started_by_teams(flow: FlowInQuestion) -> bool | None:
     return None if TriggerCategory.TEAMS_EVENT in categories else False
 
 
-def _is_v1_outside_solution(flow: FlowInQuestion) -> bool | None:
+def _is_v1_outside_solution(flow: EvaluatedFlow) -> bool | None:
     if TriggerCategory.POWER_APPS_V1 not in flow.definition.trigger_categories:
         return False
     return None if flow.in_solution is None else not flow.in_solution
 
 
-def _lists_flows_v1(flow: FlowInQuestion) -> bool:
+def _lists_flows_v1(flow: EvaluatedFlow) -> bool:
     return flow.definition.uses_list_flows_as_admin_v1
 
 
-def _runs_one_that_stays(flow: FlowInQuestion) -> bool | None:
+def _runs_one_that_stays(flow: EvaluatedFlow) -> bool | None:
     children = flow.definition.children
     if any(child in flow.held_back for child in children):
         return True
     return None if any(child in flow.unknown for child in children) else False
 
 
-def _has_unknown_trigger(flow: FlowInQuestion) -> bool | None:
+def _has_unknown_trigger(flow: EvaluatedFlow) -> bool | None:
     return None if TriggerCategory.UNKNOWN in flow.definition.trigger_categories else False
 
 
-_HTTP_TRIGGER = Category(
+_HTTP_TRIGGER = MicrosoftKeyRule(
     title="HTTP trigger",
     holds=_starts_from_http,
     text="It starts from an HTTP request, and its URL changes with the key.",
@@ -97,7 +98,7 @@ _HTTP_TRIGGER = Category(
     ),
     unprepared="Its URL changes with the key: it is copied after the key is applied.",
 )
-_TEAMS_TRIGGER = Category(
+_TEAMS_TRIGGER = MicrosoftKeyRule(
     title="Teams trigger",
     holds=_is_started_by_teams,
     text="A Teams trigger starts it.",
@@ -115,7 +116,7 @@ _TEAMS_TRIGGER = Category(
     ),
     unprepared="Teams starts it: it is copied after the key is applied.",
 )
-_POWER_APPS_V1_OUTSIDE_SOLUTION = Category(
+_POWER_APPS_V1_OUTSIDE_SOLUTION = MicrosoftKeyRule(
     title="Power Apps V1, in no solution",
     holds=_is_v1_outside_solution,
     text="It starts from the Power Apps V1 trigger and is in no solution.",
@@ -138,7 +139,7 @@ _POWER_APPS_V1_OUTSIDE_SOLUTION = Category(
     after=(("Copy it (Save as), and let the apps that run it use the copy: order a remediation."),),
     unprepared="It is copied after the key is applied.",
 )
-_LIST_FLOWS_AS_ADMIN_V1 = Category(
+_LIST_FLOWS_AS_ADMIN_V1 = MicrosoftKeyRule(
     title="List flows as Admin (V1)",
     holds=_lists_flows_v1,
     text="It uses the action List flows as Admin (V1): change it to V2 or delete it.",
@@ -162,7 +163,7 @@ _LIST_FLOWS_AS_ADMIN_V1 = Category(
     ),
     unprepared="Its action has to be changed to V2, before or after the key is applied.",
 )
-_PARENT_OF_MMK_FLOW = Category(
+_PARENT_OF_MMK_FLOW = MicrosoftKeyRule(
     title="parent of such a flow",
     holds=_runs_one_that_stays,
     text="It runs a child flow that stays on the Microsoft-managed key.",
@@ -176,7 +177,7 @@ _PARENT_OF_MMK_FLOW = Category(
     after=("Copy it with its family, the flows that it runs first: order a remediation.",),
     unprepared=("It runs flows that stay: it moves with them, or is copied with them afterwards."),
 )
-_UNEXPLAINED = Category(
+_UNEXPLAINED = MicrosoftKeyRule(
     title="no reason found",
     holds=_has_unknown_trigger,
     text="The platform lists it as not migrated; nothing in its definition says why.",
@@ -197,15 +198,15 @@ _UNEXPLAINED = Category(
 )
 
 
-class MmkReason(StrEnum):
+class MicrosoftKeyReason(StrEnum):
     """What keeps a flow on the MMK (platform.md#flows-that-stay).
 
     A flow's own reason comes before that of its children.
     """
 
-    category: Category
+    category: MicrosoftKeyRule
 
-    def __new__(cls, value: str, category: Category) -> Self:
+    def __new__(cls, value: str, category: MicrosoftKeyRule) -> Self:
         """Make the member: its value stands in rows, reports and the API."""
         member = str.__new__(cls, value)
         member._value_ = value

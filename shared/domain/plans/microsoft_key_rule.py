@@ -9,56 +9,60 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.definitions.flow_definition import DefinitionFormat, FlowDefinition
-from shared.domain.definitions.flow_summary import FlowSummary
+from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.plans.dependency_graph import DependencyGraph
-from shared.domain.plans.microsoft_key_reason import FlowInQuestion, MmkReason
+from shared.domain.plans.microsoft_key_reason import EvaluatedFlow, MicrosoftKeyReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
+class MicrosoftKeyEvaluation:
     """Whether a flow stays on the MMK, and why."""
 
     #: None: the definition alone cannot tell
     stays_on_mmk: bool | None
     #: reasons that hold; where the answer is unknown, those that may hold
-    reasons: tuple[MmkReason, ...]
+    reasons: tuple[MicrosoftKeyReason, ...]
     #: one sentence for a person
     text: str
 
 
 def explain(
-    definition: FlowDefinition | FlowSummary,
+    definition: FlowDefinition | DefinitionSummary,
     *,
     in_solution: bool | None,
     held_back_children: Collection[str] = (),
     unknown_children: Collection[str] = (),
-) -> Assessment:
+) -> MicrosoftKeyEvaluation:
     """Apply the documented rule to one flow.
 
     `in_solution` is None where nobody knows. `held_back_children` and `unknown_children` are
     workflow ids; only those the definition calls count.
     """
     if definition.format is DefinitionFormat.LOGIC_APP:
-        return Assessment(
+        return MicrosoftKeyEvaluation(
             stays_on_mmk=False,
             reasons=(),
             text="A Logic App: no key of Power Platform protects it.",
         )
-    flow = FlowInQuestion(
+    flow = EvaluatedFlow(
         definition=definition,
         in_solution=in_solution,
         held_back=held_back_children,
         unknown=unknown_children,
     )
-    answers = {reason: reason.category.holds(flow) for reason in MmkReason}
+    answers = {reason: reason.category.holds(flow) for reason in MicrosoftKeyReason}
     if certain := [reason for reason, answer in answers.items() if answer]:
         return _stays(certain)
     if in_doubt := [reason for reason, answer in answers.items() if answer is None]:
         return _may_stay(in_doubt)
-    return Assessment(stays_on_mmk=False, reasons=(), text="It moves to the new key by itself.")
+    return MicrosoftKeyEvaluation(
+        stays_on_mmk=False, reasons=(), text="It moves to the new key by itself."
+    )
 
 
-def explain_listed(definition: FlowDefinition | FlowSummary, assessment: Assessment) -> Assessment:
+def explain_listed(
+    definition: FlowDefinition | DefinitionSummary, assessment: MicrosoftKeyEvaluation
+) -> MicrosoftKeyEvaluation:
     """Return the assessment of a flow that the platform itself lists as not migrated.
 
     The list is the truth (platform.md#microsoft-key-list): what was in doubt is settled, and a flow
@@ -66,18 +70,18 @@ def explain_listed(definition: FlowDefinition | FlowSummary, assessment: Assessm
     """
     if assessment.stays_on_mmk:
         return assessment
-    reasons = list(assessment.reasons) or [MmkReason.UNEXPLAINED]
+    reasons = list(assessment.reasons) or [MicrosoftKeyReason.UNEXPLAINED]
     if not assessment.reasons and definition.category.is_teams:
-        reasons = [MmkReason.TEAMS_TRIGGER]
+        reasons = [MicrosoftKeyReason.TEAMS_TRIGGER]
     return _stays(reasons)
 
 
 def explain_all(
-    definitions: Mapping[str, FlowDefinition | FlowSummary],
+    definitions: Mapping[str, FlowDefinition | DefinitionSummary],
     *,
     in_solution: Mapping[str, bool | None],
     listed: Collection[str] = (),
-) -> dict[str, Assessment]:
+) -> dict[str, MicrosoftKeyEvaluation]:
     """Apply the rule to flows that may run one another, by lower-case workflow id.
 
     A child that is none of `definitions` is unknown, and so is its parent unless another reason
@@ -85,9 +89,11 @@ def explain_all(
     """
     graph = DependencyGraph({flow: d.children for flow, d in definitions.items()})
     listed = frozenset(listed)
-    found: dict[str, Assessment] = {}
+    found: dict[str, MicrosoftKeyEvaluation] = {}
 
-    def assess(flow: str, held_back: Collection[str], unknown: Collection[str]) -> Assessment:
+    def assess(
+        flow: str, held_back: Collection[str], unknown: Collection[str]
+    ) -> MicrosoftKeyEvaluation:
         one = explain(
             definitions[flow],
             in_solution=in_solution.get(flow),
@@ -107,11 +113,11 @@ def explain_all(
     return {flow: assess(flow, held_back, unknown - held_back) for flow in definitions}
 
 
-def _stays(reasons: Sequence[MmkReason]) -> Assessment:
+def _stays(reasons: Sequence[MicrosoftKeyReason]) -> MicrosoftKeyEvaluation:
     text = " ".join(reason.category.text for reason in reasons)
-    return Assessment(stays_on_mmk=True, reasons=tuple(reasons), text=text)
+    return MicrosoftKeyEvaluation(stays_on_mmk=True, reasons=tuple(reasons), text=text)
 
 
-def _may_stay(reasons: Sequence[MmkReason]) -> Assessment:
+def _may_stay(reasons: Sequence[MicrosoftKeyReason]) -> MicrosoftKeyEvaluation:
     text = " ".join(reason.category.in_doubt for reason in reasons)
-    return Assessment(stays_on_mmk=None, reasons=tuple(reasons), text=text)
+    return MicrosoftKeyEvaluation(stays_on_mmk=None, reasons=tuple(reasons), text=text)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import FLOW_STATES, JobState
-from shared.domain.jobs.state_machine import Actor
-from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
+from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
+from shared.domain.jobs.state_machine import NextActor
+from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 
 #: Closed flow jobs by environment job and state.
@@ -15,7 +15,7 @@ type ClosedCounts = Mapping[str, Mapping[str, int]]
 
 
 def left_without_job(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[str, int]:
-    """Return how many flows of a plan get no job and stay, by why (`Left`)."""
+    """Return how many flows of a plan get no job and stay, by why (`NotMigratedReason`)."""
     return dict(Counter(str(why) for item in items if (why := _why(mode, item))))
 
 
@@ -31,54 +31,63 @@ def left_behind(
     environment_jobs: Sequence[EnvironmentJob],
     jobs: Iterable[FlowJob],
     closed: Iterable[Mapping[str, int]] = (),
-) -> dict[Left, int]:
-    """Return how many flows are still on Microsoft's key, by why, in the order of `Left`.
+) -> dict[NotMigratedReason, int]:
+    """Return how many flows are still on Microsoft's key, by why, in the order of
+    `NotMigratedReason`.
 
     `jobs` need not hold those that have reached what they were begun for. `closed` counts jobs
     that are not among them, by state.
     """
-    count: Counter[Left] = Counter()
+    count: Counter[NotMigratedReason] = Counter()
     for environment_job in environment_jobs:
         for why, number in (environment_job.left or {}).items():
             # Rows of earlier versions have `blocked` for flows that need changes.
-            is_older = why == Left.BLOCKED
-            count[Left.NEEDS_CHANGES if is_older else Left(why)] += number
+            is_older = why == NotMigratedReason.BLOCKED
+            count[NotMigratedReason.NEEDS_CHANGES if is_older else NotMigratedReason(why)] += number
         if environment_job.state is EnvironmentJobState.CANCELLED:
-            count[Left.UNAPPROVED] += environment_job.awaiting
+            count[NotMigratedReason.UNAPPROVED] += environment_job.awaiting
         count[_why_not_begun(environment_job)] += _not_begun(environment_job)
     count.update(found for job in jobs if (found := _why_of_job(job)))
     for states in closed:
-        undone = [state for state in states if FLOW_STATES[JobState(state)].is_undone]
-        count[Left.UNDONE] += sum(states[state] for state in undone)
-    return {why: count[why] for why in Left if count[why]}
+        undone = [state for state in states if FLOW_STATES[FlowJobState(state)].is_undone]
+        count[NotMigratedReason.UNDONE] += sum(states[state] for state in undone)
+    return {why: count[why] for why in NotMigratedReason if count[why]}
 
 
 def _not_begun(job: EnvironmentJob) -> int:
     """Return how many flows of a plan are to get a job and have none yet."""
-    if job.facts.acts is Actor.NOBODY or not job.mode.writes:
+    if job.facts.acts is NextActor.NOBODY or not job.mode.writes:
         return 0
     if job.is_dispatched:
         return job.awaiting
     return sum((job.counts or {}).get(action, 0) for action in PlannedAction if action.is_work)
 
 
-def _why_not_begun(job: EnvironmentJob) -> Left:
+def _why_not_begun(job: EnvironmentJob) -> NotMigratedReason:
     if job.awaits_approval:
-        return Left.AWAITING_APPROVAL
+        return NotMigratedReason.AWAITING_APPROVAL
     if job.is_stuck:
-        return Left.FAILED if job.state is EnvironmentJobState.FAILED else Left.BLOCKED
-    return Left.IN_PROGRESS
+        return (
+            NotMigratedReason.FAILED
+            if job.state is EnvironmentJobState.FAILED
+            else NotMigratedReason.BLOCKED
+        )
+    return NotMigratedReason.IN_PROGRESS
 
 
-def _why(mode: RemediationMode, item: PlanItem) -> Left | None:
+def _why(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:
     if item.needs_changes:
-        return Left.NEEDS_CHANGES
-    return Left.NOT_ASKED if item.action.is_work and not mode.writes else item.left
+        return NotMigratedReason.NEEDS_CHANGES
+    return NotMigratedReason.NOT_ASKED if item.action.is_work and not mode.writes else item.left
 
 
-def _why_of_job(job: FlowJob) -> Left | None:
+def _why_of_job(job: FlowJob) -> NotMigratedReason | None:
     if job.is_stuck:
-        return Left.FAILED if job.state is JobState.FAILED else Left.BLOCKED
+        return (
+            NotMigratedReason.FAILED
+            if job.state is FlowJobState.FAILED
+            else NotMigratedReason.BLOCKED
+        )
     if not job.is_finished:
-        return Left.IN_PROGRESS
-    return Left.UNDONE if job.is_undone else None
+        return NotMigratedReason.IN_PROGRESS
+    return NotMigratedReason.UNDONE if job.is_undone else None

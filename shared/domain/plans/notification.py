@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.pending_actions import Cause, Waiting
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.plans.remediation import EnvironmentJob
 
 #: What still waits is told again; what has come to hold up more flows or rows, sooner.
@@ -22,7 +22,7 @@ _LAPSES_SOON = timedelta(days=1)
 #: For how long after its end an environment's work is told of: a channel may be out meanwhile.
 ENDED_LATELY = timedelta(days=7)
 #: What comes by flows, one after the other, and is told together.
-_BY_FLOWS = frozenset({Cause.FLOW, Cause.STRAGGLER})
+_BY_FLOWS = frozenset({PendingActionKind.FLOW, PendingActionKind.STRAGGLER})
 #: Characters of a text that is told, and of a name: a message of Teams may have 28 KB in all.
 _LONGEST_TEXT = 2_000
 _LONGEST_NAME = 200
@@ -40,14 +40,14 @@ class Notification:
     id: str
     #: What it is about, the same as long as that lasts: receivers group by it.
     correlation: str
-    waiting: Waiting
+    waiting: PendingAction
     at: datetime
     #: Page of the app that shows more; empty: the app does not know its own address.
     link: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class NotificationDelivery:
     """How far one channel is with one cause; the row is forgotten with the cause."""
 
     cause: str
@@ -74,16 +74,21 @@ class Delivery:
         """Return the id of the notification that is due."""
         return f"{self.cause}-{self.first_seen:%Y%m%dT%H%M%S}-{self.told}"
 
-    def is_due(self, cause: Waiting, now: datetime) -> bool:
+    def is_due(self, cause: PendingAction, now: datetime) -> bool:
         """Say whether it is to be sent now. That work has ended is told once.
 
         So are flows that need changes, until there are more of them.
         """
-        if self.told and cause.cause is Cause.FINISHED:
+        if self.told and cause.cause is PendingActionKind.FINISHED:
             return False
         has_grown = not self.failures and cause.count > self.told_of
         is_grown = has_grown and self.told_at is not None and now - self.told_at >= GROWN_AFTER
-        if cause.cause is Cause.NEEDS_CHANGES and self.told and self.told_at and not self.failures:
+        if (
+            cause.cause is PendingActionKind.NEEDS_CHANGES
+            and self.told
+            and self.told_at
+            and not self.failures
+        ):
             return is_grown
         return is_grown or self.due <= now
 
@@ -108,7 +113,9 @@ class ToSend:
 
 
 def to_send(
-    causes: Mapping[str, Waiting], deliveries: Mapping[str, Delivery], now: datetime
+    causes: Mapping[str, PendingAction],
+    deliveries: Mapping[str, NotificationDelivery],
+    now: datetime,
 ) -> ToSend:
     """Return what one channel is due to get; `deliveries` are those of the channel, by cause."""
     if any(one.paused_until and one.paused_until > now for one in deliveries.values()):
@@ -126,7 +133,9 @@ def to_send(
     return ToSend(due=tuple(due), rejected=tuple(rejected))
 
 
-def in_one_run(causes: Sequence[Waiting], most: int) -> tuple[list[Waiting], list[Waiting]]:
+def in_one_run(
+    causes: Sequence[PendingAction], most: int
+) -> tuple[list[PendingAction], list[PendingAction]]:
     """Return which of these causes are sent one by one, and which together as a digest.
 
     `most` notifications in all. One of each kind of cause is sent by itself, so that whoever looks
@@ -141,12 +150,12 @@ def in_one_run(causes: Sequence[Waiting], most: int) -> tuple[list[Waiting], lis
     return [one for one in causes if one.id in kept], [one for one in causes if one.id not in kept]
 
 
-def digest_of(causes: Sequence[Waiting]) -> Waiting:
+def digest_of(causes: Sequence[PendingAction]) -> PendingAction:
     """Return the cause that stands for all of these."""
     kinds = Counter(str(one.cause) for one in causes)
     named = ", ".join(f"{count} of {kind}" for kind, count in kinds.most_common())
-    return Waiting(
-        cause=Cause.DIGEST,
+    return PendingAction(
+        cause=PendingActionKind.DIGEST,
         count=len(causes),
         reason=f"By cause: {named}.",
         instruction="The list shows each of them, with what to do.",
@@ -155,28 +164,33 @@ def digest_of(causes: Sequence[Waiting]) -> Waiting:
 
 
 def causes_to_tell(
-    waiting: Iterable[Waiting],
+    waiting: Iterable[PendingAction],
     environment_jobs: Sequence[EnvironmentJob],
     stuck: Iterable[FlowJob],
     now: datetime,
-) -> dict[str, Waiting]:
+) -> dict[str, PendingAction]:
     """Return by its id each cause that people are told of."""
     blocked = Counter(job.environment_job_id for job in stuck)
-    told = [replace(one, cause=Cause.LAPSING) if _lapses_soon(one, now) else one for one in waiting]
+    told = [
+        replace(one, cause=PendingActionKind.LAPSING) if _lapses_soon(one, now) else one
+        for one in waiting
+    ]
     told += [_ended(job, blocked[job.id]) for job in environment_jobs if _ended_lately(job, now)]
     return {one.id: one for one in told}
 
 
-def first_delivery(cause: Waiting, channel: str, now: datetime, together: timedelta) -> Delivery:
+def first_delivery(
+    cause: PendingAction, channel: str, now: datetime, together: timedelta
+) -> NotificationDelivery:
     """Return the delivery of a cause that is seen for the first time.
 
     What comes within `together` of the first flow of a cause is told with it.
     """
     due = now + together if cause.cause in _BY_FLOWS else now
-    return Delivery(cause=cause.id, channel=channel, first_seen=now, due=due)
+    return NotificationDelivery(cause=cause.id, channel=channel, first_seen=now, due=due)
 
 
-def in_short(cause: Waiting) -> Waiting:
+def in_short(cause: PendingAction) -> PendingAction:
     """Return what is told of a cause; its page and the command line have the whole of it."""
     return replace(
         cause,
@@ -186,12 +200,14 @@ def in_short(cause: Waiting) -> Waiting:
     )
 
 
-def claimed(delivery: Delivery, until: datetime) -> Delivery:
+def claimed(delivery: NotificationDelivery, until: datetime) -> NotificationDelivery:
     """Return a delivery that a run sends now; another run may send it from `until` on."""
     return replace(delivery, due=until, claimed_until=until)
 
 
-def taken(delivery: Delivery, cause: Waiting, now: datetime) -> Delivery:
+def taken(
+    delivery: NotificationDelivery, cause: PendingAction, now: datetime
+) -> NotificationDelivery:
     """Return a delivery that its channel has accepted."""
     return replace(
         delivery,
@@ -208,8 +224,12 @@ def taken(delivery: Delivery, cause: Waiting, now: datetime) -> Delivery:
 
 
 def not_taken(
-    delivery: Delivery, error: str, now: datetime, wait: timedelta, asked: timedelta | None = None
-) -> Delivery:
+    delivery: NotificationDelivery,
+    error: str,
+    now: datetime,
+    wait: timedelta,
+    asked: timedelta | None = None,
+) -> NotificationDelivery:
     """Return a delivery that its channel has not accepted.
 
     It is sent again after `wait`, which doubles with each try, up to an hour. `asked`: for so long
@@ -231,9 +251,9 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _lapses_soon(one: Waiting, now: datetime) -> bool:
+def _lapses_soon(one: PendingAction, now: datetime) -> bool:
     is_near = one.lapses is not None and one.lapses - now <= _LAPSES_SOON
-    return is_near and one.cause is Cause.PLAN
+    return is_near and one.cause is PendingActionKind.PLAN
 
 
 def _ended_lately(job: EnvironmentJob, now: datetime) -> bool:
@@ -248,10 +268,10 @@ def _had_work(job: EnvironmentJob) -> bool:
     return any((job.counts or {}).values())
 
 
-def _ended(job: EnvironmentJob, blocked: int) -> Waiting:
+def _ended(job: EnvironmentJob, blocked: int) -> PendingAction:
     left = sum((job.left or {}).values()) + blocked
-    return Waiting(
-        cause=Cause.FINISHED,
+    return PendingAction(
+        cause=PendingActionKind.FINISHED,
         count=left,
         environment_id=job.environment_id,
         environment_name=job.environment_name,

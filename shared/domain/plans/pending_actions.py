@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.alert import Notice
+from shared.domain.alert import Alert
 from shared.domain.ids import key_of
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
 
@@ -19,7 +19,7 @@ from shared.reason import Reason
 NAMED = 5
 
 
-class Cause(StrEnum):
+class PendingActionKind(StrEnum):
     """What makes something wait for a person; what cannot wait stands first."""
 
     NEITHER_ON = "neither_on"
@@ -41,9 +41,9 @@ class Cause(StrEnum):
 
 
 #: With these codes a job goes on trying by itself, and needs a person all the same.
-GO_ON_TRYING: Mapping[str, Cause] = {
-    Reason.NEITHER_ON: Cause.NEITHER_ON,
-    Reason.STRAGGLER: Cause.STRAGGLER,
+GO_ON_TRYING: Mapping[str, PendingActionKind] = {
+    Reason.NEITHER_ON: PendingActionKind.NEITHER_ON,
+    Reason.STRAGGLER: PendingActionKind.STRAGGLER,
 }
 
 
@@ -63,22 +63,22 @@ _NEXT: Mapping[str, str] = {
 }
 
 
-_TITLES: Mapping[Cause, str] = {
-    Cause.NEITHER_ON: "NEITHER IS ON: {flows}{at}",
-    Cause.FLOW: "{flows} {state}{at} ({code})",
-    Cause.ENVIRONMENT: "The work{at} {has_stopped} ({code})",
-    Cause.PLAN: "A plan of {flows}{at} waits for approval",
-    Cause.STRAGGLER: "{flows} still called at the old URL{at}",
-    Cause.NEEDS_CHANGES: "{flows} {needs} changes first{at}",
-    Cause.NOTICE: "{notice} ({code}): {rows}",
-    Cause.MESSAGES: "{messages} given up",
-    Cause.CHANNEL: "The notification channel {code} accepts nothing ({count} waiting)",
-    Cause.KILL_SWITCH: "The kill switch is on",
-    Cause.WAKE_UP: "{rows} overdue, without a wake-up",
-    Cause.SWEEP: "The daily sweep is missing",
-    Cause.LAPSING: "A plan of {flows}{at} lapses within a day",
-    Cause.FINISHED: "The work{at} has ended, {flows} left",
-    Cause.DIGEST: "{count} more causes need a person",
+_TITLES: Mapping[PendingActionKind, str] = {
+    PendingActionKind.NEITHER_ON: "NEITHER IS ON: {flows}{at}",
+    PendingActionKind.FLOW: "{flows} {state}{at} ({code})",
+    PendingActionKind.ENVIRONMENT: "The work{at} {has_stopped} ({code})",
+    PendingActionKind.PLAN: "A plan of {flows}{at} waits for approval",
+    PendingActionKind.STRAGGLER: "{flows} still called at the old URL{at}",
+    PendingActionKind.NEEDS_CHANGES: "{flows} {needs} changes first{at}",
+    PendingActionKind.NOTICE: "{notice} ({code}): {rows}",
+    PendingActionKind.MESSAGES: "{messages} given up",
+    PendingActionKind.CHANNEL: "The notification channel {code} accepts nothing ({count} waiting)",
+    PendingActionKind.KILL_SWITCH: "The kill switch is on",
+    PendingActionKind.WAKE_UP: "{rows} overdue, without a wake-up",
+    PendingActionKind.SWEEP: "The daily sweep is missing",
+    PendingActionKind.LAPSING: "A plan of {flows}{at} lapses within a day",
+    PendingActionKind.FINISHED: "The work{at} has ended, {flows} left",
+    PendingActionKind.DIGEST: "{count} more causes need a person",
 }
 
 
@@ -106,10 +106,10 @@ _NOTICES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class PendingAction:
     """One cause, however many flows it holds up."""
 
-    cause: Cause
+    cause: PendingActionKind
     #: A `Reason`, or the code of what the platform refuses; the runbook has a row for it.
     code: str = ""
     count: int
@@ -130,7 +130,9 @@ class Waiting:
     @property
     def id(self) -> str:
         """Return what is the same as long as the cause is, however many flows it holds up."""
-        if self.cause is Cause.NEEDS_CHANGES:  # each new remediation finds the same flows again
+        if (
+            self.cause is PendingActionKind.NEEDS_CHANGES
+        ):  # each new remediation finds the same flows again
             return key_of(self.cause, self.environment_id)
         return key_of(self.cause, self.environment_id, self.remediation_id, self.code)
 
@@ -140,9 +142,9 @@ class Waiting:
         where = self.environment_name or self.environment_id
         at = f" in {where}" if where else ""
         words = _TITLES[self.cause]
-        if self.cause is Cause.CHANNEL and not self.count:
+        if self.cause is PendingActionKind.CHANNEL and not self.count:
             words = "The notification channel {code} accepts nothing"
-        if self.cause is Cause.FINISHED and not self.count:
+        if self.cause is PendingActionKind.FINISHED and not self.count:
             words = "The work{at} has ended, nothing of it is left"
         return words.format(
             at=at,
@@ -158,7 +160,7 @@ class Waiting:
         )
 
 
-def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Waiting]:
+def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[PendingAction]:
     """Return what holds these flows up, once for each cause, environment and remediation.
 
     `names` has the environments' names by id.
@@ -172,8 +174,8 @@ def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Wai
     for (environment_id, remediation_id, code), group in groups.items():
         group.sort(key=lambda job: job.display_name)
         waiting.append(
-            Waiting(
-                cause=GO_ON_TRYING.get(code, Cause.FLOW),
+            PendingAction(
+                cause=GO_ON_TRYING.get(code, PendingActionKind.FLOW),
                 code=code,
                 count=len(group),
                 environment_id=environment_id,
@@ -189,7 +191,9 @@ def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Wai
                     code,
                     environment_id if environments[remediation_id, code] > 1 else "",
                 ),
-                state="failed" if all(job.state is JobState.FAILED for job in group) else "blocked",
+                state="failed"
+                if all(job.state is FlowJobState.FAILED for job in group)
+                else "blocked",
             )
         )
     return waiting
@@ -214,15 +218,15 @@ def _retry(remediation_id: str, code: str, environment_id: str = "") -> str:
     return shlex.join(words)
 
 
-def waiting_notices(notices: Iterable[Notice]) -> list[Waiting]:
+def waiting_notices(notices: Iterable[Alert]) -> list[PendingAction]:
     """Return what people were told of rows, once for each code, but what flows tell themselves."""
-    groups: dict[str, list[Notice]] = defaultdict(list)
+    groups: dict[str, list[Alert]] = defaultdict(list)
     for notice in notices:
         if notice.code != Reason.NEITHER_ON:
             groups[notice.code].append(notice)
     return [
-        Waiting(
-            cause=Cause.NOTICE,
+        PendingAction(
+            cause=PendingActionKind.NOTICE,
             code=code,
             count=len(group),
             reason=" ".join(sorted({one.cause for one in group})[:NAMED]),
@@ -235,7 +239,7 @@ def waiting_notices(notices: Iterable[Notice]) -> list[Waiting]:
     ]
 
 
-def waiting_environments(environment_jobs: Iterable[EnvironmentJob]) -> list[Waiting]:
+def waiting_environments(environment_jobs: Iterable[EnvironmentJob]) -> list[PendingAction]:
     """Return the environments whose work a person has to decide on, or to help."""
     environment_jobs = list(environment_jobs)
     asked = Counter(one.remediation_id for one in environment_jobs if one.awaits_approval)
@@ -243,7 +247,7 @@ def waiting_environments(environment_jobs: Iterable[EnvironmentJob]) -> list[Wai
     plans = [
         _about(
             one,
-            cause=Cause.PLAN,
+            cause=PendingActionKind.PLAN,
             count=one.awaiting,
             reason="Nothing is written before somebody has approved it.",
             instruction="Look at the plan, then approve the version that it shows.",
@@ -257,7 +261,7 @@ def waiting_environments(environment_jobs: Iterable[EnvironmentJob]) -> list[Wai
     return plans + [
         _about(
             one,
-            cause=Cause.ENVIRONMENT,
+            cause=PendingActionKind.ENVIRONMENT,
             code=one.code,
             instruction=one.instruction,
             command=_retry(
@@ -272,9 +276,9 @@ def waiting_environments(environment_jobs: Iterable[EnvironmentJob]) -> list[Wai
     ]
 
 
-def most_urgent_first(waiting: Iterable[Waiting]) -> tuple[Waiting, ...]:
+def most_urgent_first(waiting: Iterable[PendingAction]) -> tuple[PendingAction, ...]:
     """Return causes in the order in which a person should look at them."""
-    order = list(Cause)
+    order = list(PendingActionKind)
     return tuple(
         sorted(waiting, key=lambda one: (order.index(one.cause), -one.count, one.remediation_id))
     )
@@ -283,7 +287,7 @@ def most_urgent_first(waiting: Iterable[Waiting]) -> tuple[Waiting, ...]:
 def _about(
     job: EnvironmentJob,
     *,
-    cause: Cause,
+    cause: PendingActionKind,
     instruction: str,
     command: str,
     reason: str = "",
@@ -291,8 +295,8 @@ def _about(
     code: str = "",
     lapses: datetime | None = None,
     state: str = "blocked",
-) -> Waiting:
-    return Waiting(
+) -> PendingAction:
+    return PendingAction(
         cause=cause,
         code=code,
         count=count,

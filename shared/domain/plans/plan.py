@@ -3,27 +3,27 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from shared.domain.conversions.conversion import Edit
+from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.conversions.preview import possible_edits
 from shared.domain.definitions.flow_definition import DefinitionFormat
-from shared.domain.definitions.flow_summary import FlowSummary
+from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.jobs.flow_job import FlowJob, Pattern, pattern_of
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, pattern_of
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.dependency_graph import DependencyGraph
-from shared.domain.plans.discovery import NOT_SHOWN, HeldBackFlow
-from shared.domain.plans.microsoft_key_reason import MmkReason
+from shared.domain.plans.discovery import NOT_SHOWN, FlowOnMicrosoftKey
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.domain.plans.microsoft_key_rule import explain, explain_listed
-from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
+from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.preparation import edited, prepared, to_be_named, with_proposal
 from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, instruction_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class PlanCandidate:
     """One flow that stays on Microsoft's key, as it was found."""
 
-    flow: HeldBackFlow
+    flow: FlowOnMicrosoftKey
     #: The job that exists for it, if any.
     job: FlowJob | None
 
@@ -34,7 +34,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class PlanRequest:
     """What the plan is for."""
 
     environment_job_id: str
@@ -49,7 +49,7 @@ class Request:
 
 
 def decide(
-    request: Request, candidates: Collection[Candidate], graph: DependencyGraph
+    request: PlanRequest, candidates: Collection[PlanCandidate], graph: DependencyGraph
 ) -> list[PlanItem]:
     """Return one item for each candidate in scope, children before parents.
 
@@ -72,7 +72,7 @@ def decide(
 
 
 def _scope(
-    request: Request, by_id: Mapping[str, Candidate], graph: DependencyGraph
+    request: PlanRequest, by_id: Mapping[str, PlanCandidate], graph: DependencyGraph
 ) -> frozenset[str]:
     if not request.flow_ids:
         return frozenset(by_id)
@@ -89,26 +89,26 @@ def _scope(
 
 
 def _families(
-    by_id: Mapping[str, Candidate], graph: DependencyGraph
+    by_id: Mapping[str, PlanCandidate], graph: DependencyGraph
 ) -> tuple[tuple[str, ...], ...]:
     """Group the candidates by calls among themselves; flows that moved do not connect them."""
     among = {flow: _among(graph.children_of(flow), by_id) for flow in by_id}
     return DependencyGraph(among).families
 
 
-def _among(flows: Iterable[str], by_id: Mapping[str, Candidate]) -> tuple[str, ...]:
+def _among(flows: Iterable[str], by_id: Mapping[str, PlanCandidate]) -> tuple[str, ...]:
     return tuple(sorted(flow for flow in flows if flow in by_id))
 
 
 def _item(
-    request: Request,
-    candidate: Candidate,
+    request: PlanRequest,
+    candidate: PlanCandidate,
     graph: DependencyGraph,
-    by_id: Mapping[str, Candidate],
+    by_id: Mapping[str, PlanCandidate],
 ) -> PlanItem:
     flow, definition = candidate.flow, candidate.flow.definition
     category = definition.category if definition else TriggerCategory.UNKNOWN
-    reasons: tuple[MmkReason, ...] = (MmkReason.UNEXPLAINED,)
+    reasons: tuple[MicrosoftKeyReason, ...] = (MicrosoftKeyReason.UNEXPLAINED,)
     explanation = flow.problem
     if definition:
         assessment = explain_listed(
@@ -143,7 +143,7 @@ def _item(
     )
 
 
-def _bindable(definition: FlowSummary | None) -> tuple[str, ...]:
+def _bindable(definition: DefinitionSummary | None) -> tuple[str, ...]:
     """Name the embedded connections that the app can make a reference for."""
     if definition is None:
         return ()
@@ -152,21 +152,21 @@ def _bindable(definition: FlowSummary | None) -> tuple[str, ...]:
 
 
 def _with_action(
-    request: Request,
-    candidate: Candidate,
+    request: PlanRequest,
+    candidate: PlanCandidate,
     item: PlanItem,
     in_cycle: Mapping[str, tuple[str, ...]],
-    by_id: Mapping[str, Candidate],
+    by_id: Mapping[str, PlanCandidate],
 ) -> PlanItem:
     job, named = candidate.job, _is_named(request, candidate)
     if candidate.ids & request.excluded:
-        return _leave(item, "An administrator excluded it.", Left.EXCLUDED)
-    if job and job.state is JobState.RETIRED:
+        return _leave(item, "An administrator excluded it.", NotMigratedReason.EXCLUDED)
+    if job and job.state is FlowJobState.RETIRED:
         back = " Its original was turned on again: turn it off." if candidate.flow.is_on else ""
         return _leave(item, f"Its copy is in place and the original is retired.{back}")
     if job and job.is_undone and not named:
         why = f"Its job was {job.state}; name the flow to start again."
-        return _leave(item, why, Left.UNDONE)
+        return _leave(item, why, NotMigratedReason.UNDONE)
     if job and not job.can_be_planned_anew:
         pattern = item.pattern if job.pattern.has_copy else job.pattern
         return replace(
@@ -180,22 +180,22 @@ def _with_action(
         )
     if request.is_preparation:
         return prepared(item, is_named=named)
-    if Edit.LIST_FLOWS_ACTION in item.edits:
-        only_action = replace(item, edits=(Edit.LIST_FLOWS_ACTION,))
+    if ConversionKind.LIST_FLOWS_ACTION in item.edits:
+        only_action = replace(item, edits=(ConversionKind.LIST_FLOWS_ACTION,))
         return edited(only_action) if named else to_be_named(item)
-    if item.pattern is Pattern.OFF:
+    if item.pattern is MigrationMethod.OFF:
         return replace(item, action=PlannedAction.COPY_OFF)
-    if item.pattern is Pattern.SWAP:
+    if item.pattern is MigrationMethod.SWAP:
         return replace(item, action=PlannedAction.SWAP)
     family = item.children or item.parents
     return replace(item, action=PlannedAction.COPY_WITH_FAMILY if family else PlannedAction.COPY)
 
 
 def _refusal(
-    request: Request,
-    candidate: Candidate,
+    request: PlanRequest,
+    candidate: PlanCandidate,
     in_cycle: Mapping[str, tuple[str, ...]],
-    by_id: Mapping[str, Candidate],
+    by_id: Mapping[str, PlanCandidate],
 ) -> tuple[str, str] | None:
     """Return why a person has to act first, and what to do; None: the app can do it."""
     definition = candidate.flow.definition
@@ -245,7 +245,7 @@ def _refusal(
 
 
 def _blocked_by_child(
-    item: PlanItem, items: Mapping[str, PlanItem], by_id: Mapping[str, Candidate]
+    item: PlanItem, items: Mapping[str, PlanItem], by_id: Mapping[str, PlanCandidate]
 ) -> PlanItem:
     """A parent cannot be written against the copy of a child that is not copied."""
     if not item.action.is_copy:
@@ -267,7 +267,7 @@ def _blocked_by_child(
 
 
 def _limited(
-    request: Request, items: Mapping[str, PlanItem], graph: DependencyGraph
+    request: PlanRequest, items: Mapping[str, PlanItem], graph: DependencyGraph
 ) -> list[PlanItem]:
     """Leave what is beyond the limit for the next remediation; children never before parents."""
     left: set[str] = set()
@@ -279,14 +279,14 @@ def _limited(
             if count > request.limit or graph.descendants_of(workflow_id) & left:
                 left.add(workflow_id)
                 why = f"Beyond the limit of {request.limit} flows a remediation."
-                item = _leave(item, why, Left.LIMIT)
+                item = _leave(item, why, NotMigratedReason.LIMIT)
         result.append(item)
     return result
 
 
-def _leave(item: PlanItem, why: str, left: Left | None = None) -> PlanItem:
+def _leave(item: PlanItem, why: str, left: NotMigratedReason | None = None) -> PlanItem:
     return replace(item, action=PlannedAction.LEAVE, explanation=why, left=left)
 
 
-def _is_named(request: Request, candidate: Candidate) -> bool:
+def _is_named(request: PlanRequest, candidate: PlanCandidate) -> bool:
     return bool(candidate.ids & request.flow_ids)

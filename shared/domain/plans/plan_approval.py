@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from shared.domain.plans.display_text import ACTION_WORDS
-from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
+from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob
 
 #: Fields of an item that say nothing to whoever approves it.
@@ -15,7 +15,7 @@ _LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class ApprovalDecision:
     """One approval of the plan of an environment."""
 
     number: int
@@ -86,7 +86,7 @@ def changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
 
 
 def hold(
-    items: Sequence[PlanItem], found: Mapping[str, PlanItem], decision: Decision
+    items: Sequence[PlanItem], found: Mapping[str, PlanItem], decision: ApprovalDecision
 ) -> list[PlanItem]:
     """Return the items on which this approval has yet to decide, with what it decided.
 
@@ -128,14 +128,14 @@ def left_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the items whose change nobody approved in time, left as they are."""
     text = "It had changed since it was approved, and nobody approved the change in time."
     changed = [item for item in items if item.changed and item.action.has_job]
-    return [_left(item, text, Left.UNAPPROVED) for item in changed]
+    return [_left(item, text, NotMigratedReason.UNAPPROVED) for item in changed]
 
 
-def _concerns(item: PlanItem, decision: Decision) -> bool:
+def _concerns(item: PlanItem, decision: ApprovalDecision) -> bool:
     return item.decided == decision.number or item.awaits_approval
 
 
-def _decided(item: PlanItem, now: PlanItem | None, decision: Decision) -> PlanItem:
+def _decided(item: PlanItem, now: PlanItem | None, decision: ApprovalDecision) -> PlanItem:
     item = replace(item, decided=decision.number, changed=())
     if now is None:
         return _left(item, "It is gone: deleted, or moved under the key by itself.", None)
@@ -145,12 +145,14 @@ def _decided(item: PlanItem, now: PlanItem | None, decision: Decision) -> PlanIt
     return item
 
 
-def _left_out(item: PlanItem, below: Sequence[str], decision: Decision) -> PlanItem:
+def _left_out(item: PlanItem, below: Sequence[str], decision: ApprovalDecision) -> PlanItem:
     item = replace(item, decided=decision.number)
     if _names(item) & decision.left_out:
-        return _left(item, f"{decision.by} left it out of the approval.", Left.LEFT_OUT)
+        return _left(
+            item, f"{decision.by} left it out of the approval.", NotMigratedReason.LEFT_OUT
+        )
     why = f"It runs {', '.join(below)}, which the approval left out."
-    return _left(item, why, Left.LEFT_OUT)
+    return _left(item, why, NotMigratedReason.LEFT_OUT)
 
 
 def _hold_parents(
@@ -169,7 +171,7 @@ def _hold_parents(
         stopped = above
 
 
-def _left(item: PlanItem, why: str, left: Left | None) -> PlanItem:
+def _left(item: PlanItem, why: str, left: NotMigratedReason | None) -> PlanItem:
     leave = PlannedAction.LEAVE
     return replace(item, action=leave, explanation=why, left=left, writes=(), changed=())
 

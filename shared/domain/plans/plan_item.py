@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.domain.conversions.conversion import Edit
-from shared.domain.jobs.flow_job import Pattern
+from shared.domain.conversions.conversion import ConversionKind
+from shared.domain.jobs.flow_job import MigrationMethod
 
 
 class PlannedAction(StrEnum):
@@ -46,7 +46,7 @@ class PlannedAction(StrEnum):
         return self.is_work or self is PlannedAction.ADOPT
 
 
-class Left(StrEnum):
+class NotMigratedReason(StrEnum):
     """Why a flow is still on Microsoft's key."""
 
     BLOCKED = "blocked"  #: its job continues only after a person has removed the cause
@@ -85,14 +85,14 @@ class PlanItem:
     has_trigger_url: bool
     #: False: it is in no solution, and only the flow service may change it.
     in_solution: bool
-    pattern: Pattern
+    pattern: MigrationMethod
     is_on: bool
     reasons: tuple[str, ...]
     action: PlannedAction
     explanation: str
     instruction: str = ""
     #: Set where nothing is done with it and it stays on Microsoft's key for that.
-    left: Left | None = None
+    left: NotMigratedReason | None = None
     digest: str = ""
     children: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class PlanItem:
     #: What no interface tells before its original is stopped: an approval accepts it.
     not_known: tuple[str, ...] = ()
     #: What could be converted to a second version, whatever is done with it.
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[ConversionKind, ...] = ()
     #: The converted definition as a unified difference, or why there is none. No signatures.
     proposal: str = ""
     #: Every write that will be made, in order, in words.

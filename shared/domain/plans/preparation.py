@@ -10,11 +10,11 @@ named.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shared.domain.conversions.conversion import Edit
-from shared.domain.conversions.preview import Proposal
-from shared.domain.jobs.flow_job import Pattern
-from shared.domain.plans.microsoft_key_reason import MmkReason
-from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
+from shared.domain.conversions.conversion import ConversionKind
+from shared.domain.conversions.preview import ConversionPreview
+from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
+from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 
 RECONNECT_APPS = (
     "Afterwards have the makers of the apps that run it take the flow out of the app and add it "
@@ -24,21 +24,25 @@ RECONNECT_APPS = (
 
 def prepared(item: PlanItem, *, is_named: bool) -> PlanItem:
     """Return the item with what can be done with its flow before a key is applied."""
-    if Edit.LIST_FLOWS_ACTION in item.edits:
+    if ConversionKind.LIST_FLOWS_ACTION in item.edits:
         return edited(item) if is_named else to_be_named(item)
-    if Edit.POWER_APPS_TRIGGER in item.edits:
+    if ConversionKind.POWER_APPS_TRIGGER in item.edits:
         return edited(item) if is_named else _added(item)
-    why = next(reason for reason in MmkReason if reason in item.reasons)
+    why = next(reason for reason in MicrosoftKeyReason if reason in item.reasons)
     unprepared = why.category.unprepared
-    return replace(item, action=PlannedAction.LEAVE, explanation=unprepared, left=Left.UNPREPARED)
+    return replace(
+        item, action=PlannedAction.LEAVE, explanation=unprepared, left=NotMigratedReason.UNPREPARED
+    )
 
 
 def edited(item: PlanItem) -> PlanItem:
     """Return the item as an edit of the flow's definition."""
-    is_trigger = Edit.POWER_APPS_TRIGGER in item.edits
+    is_trigger = ConversionKind.POWER_APPS_TRIGGER in item.edits
     action = PlannedAction.CONVERT_TRIGGER if is_trigger else PlannedAction.EDIT_ACTION
     instruction = RECONNECT_APPS if is_trigger else ""
-    return _alone(replace(item, action=action, pattern=Pattern.EDIT, instruction=instruction))
+    return _alone(
+        replace(item, action=action, pattern=MigrationMethod.EDIT, instruction=instruction)
+    )
 
 
 def to_be_named(item: PlanItem) -> PlanItem:
@@ -53,7 +57,7 @@ def to_be_named(item: PlanItem) -> PlanItem:
     )
 
 
-def with_proposal(item: PlanItem, proposal: Proposal) -> PlanItem:
+def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
     """Return the item with what a conversion would change; blocked where it was to be made."""
     if not proposal.obstacles:
         return replace(item, proposal=proposal.difference)
@@ -85,15 +89,17 @@ def writes_of(item: PlanItem) -> tuple[str, ...]:
     return tuple(writes)
 
 
-_EDITS: Mapping[Edit, str] = {
-    Edit.POWER_APPS_TRIGGER: "change the trigger of {title} from Power Apps (V1) to V2",
-    Edit.LIST_FLOWS_ACTION: "change the action List flows as Admin of {title} from V1 to V2",
+_EDITS: Mapping[ConversionKind, str] = {
+    ConversionKind.POWER_APPS_TRIGGER: "change the trigger of {title} from Power Apps (V1) to V2",
+    ConversionKind.LIST_FLOWS_ACTION: (
+        "change the action List flows as Admin of {title} from V1 to V2"
+    ),
 }
 
 
 def _added(item: PlanItem) -> PlanItem:
     return _alone(
-        replace(item, action=PlannedAction.ADD_TO_SOLUTION, pattern=Pattern.ADD_TO_SOLUTION)
+        replace(item, action=PlannedAction.ADD_TO_SOLUTION, pattern=MigrationMethod.ADD_TO_SOLUTION)
     )
 
 

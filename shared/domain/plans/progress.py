@@ -14,7 +14,7 @@ from shared.reason import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class RemediationProgress:
     """What a progress bar needs."""
 
     state: RemediationState
@@ -25,7 +25,8 @@ class Progress:
     stuck: int
     #: Flows that were on, of which neither original nor copy is.
     neither_on: int
-    #: Flows that stay on Microsoft's key as far as it has come by now, by why (`Left`).
+    #: Flows that stay on Microsoft's key as far as it has come by now, by why
+    #: (`NotMigratedReason`).
     left: dict[str, int]
     #: When the app continues; None: it does nothing by itself.
     next_due: datetime | None
@@ -43,7 +44,7 @@ def progress_of(
     environment_jobs: Sequence[EnvironmentJob],
     jobs: Sequence[FlowJob],
     closed: Sequence[Mapping[str, int]] = (),
-) -> Progress:
+) -> RemediationProgress:
     """Return the progress of a remediation with these jobs.
 
     `closed` counts flow jobs that are closed and not among `jobs`, by state.
@@ -57,7 +58,7 @@ def progress_of(
     dues = [due for due in (*planning, *(job.due for job in jobs)) if due]
     expiries = [job.expires for job in environment_jobs if job.awaits_approval and job.expires]
     stuck = sum(job.is_stuck for job in environment_jobs) + sum(job.is_stuck for job in jobs)
-    return Progress(
+    return RemediationProgress(
         state=_state(environment_jobs, jobs),
         environments=dict(sorted(Counter(str(job.state) for job in environment_jobs).items())),
         flows=dict(sorted(flows.items())),

@@ -10,10 +10,10 @@ from shared.domain.ids import NAMESPACE
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.environment_states import (
     ENVIRONMENT_STATES,
-    EnvironmentFacts,
     EnvironmentJobState,
+    EnvironmentStateProperties,
 )
-from shared.domain.jobs.state_machine import Actor
+from shared.domain.jobs.state_machine import NextActor
 from shared.domain.plans.assessment_request import AssessmentProgress, AssessmentRequest
 
 
@@ -31,7 +31,7 @@ class RemediationMode(StrEnum):
         return self in {RemediationMode.PREPARE, RemediationMode.APPLY}
 
 
-class Origin(StrEnum):
+class StartSource(StrEnum):
     """Who started a remediation."""
 
     KEY_EVENT = "key_event"
@@ -45,7 +45,7 @@ class Remediation:
     """What was asked for, by whom and why."""
 
     mode: RemediationMode
-    origin: Origin
+    origin: StartSource
     #: The same cause starts the same remediation: an event's id, a date, an order's id.
     cause: str
     created: datetime
@@ -80,7 +80,7 @@ class PlanKept(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExternalTarget:
+class ExternalHost:
     """A host that nothing which the app reads stands before: its owner has to be asked."""
 
     host: str
@@ -92,7 +92,7 @@ class ExternalTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkFinding:
+class FirewallIssueSummary:
     """A firewall that does not yet admit the new outbound addresses."""
 
     #: What an administrator waives it by.
@@ -171,23 +171,23 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: Those of them whose return nobody has seen yet, and when the last of them was returned.
     returned: tuple[str, ...] = ()
     returned_at: datetime | None = None
-    network: tuple[NetworkFinding, ...] = ()
-    external_targets: tuple[ExternalTarget, ...] = ()
+    network: tuple[FirewallIssueSummary, ...] = ()
+    external_targets: tuple[ExternalHost, ...] = ()
     #: What the administrator should know: cycles, missing children, differences between sources.
     findings: tuple[str, ...] = ()
     counts: dict[str, int] | None = None
-    #: Flows of the plan without a job that stay on Microsoft's key, by why (`Left`).
+    #: Flows of the plan without a job that stay on Microsoft's key, by why (`NotMigratedReason`).
     left: dict[str, int] | None = None
     plan_kept: PlanKept = PlanKept.WHOLE
 
     @property
     def ended_at(self) -> datetime | None:
         """Return when it ended; None: it has not, or a person may let it go on."""
-        is_over = self.facts.acts is Actor.NOBODY
+        is_over = self.facts.acts is NextActor.NOBODY
         return self.history[-1].at if is_over and self.history else None
 
     @property
-    def facts(self) -> EnvironmentFacts:
+    def facts(self) -> EnvironmentStateProperties:
         """Return what is true in its state."""
         return ENVIRONMENT_STATES[self.state]
 
@@ -204,7 +204,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     @property
     def plans_no_more(self) -> bool:
         """Say whether it reads no definition unless somebody approves, orders or retries."""
-        return self.state is EnvironmentJobState.DISPATCHED or self.facts.acts is not Actor.APP
+        return self.state is EnvironmentJobState.DISPATCHED or self.facts.acts is not NextActor.APP
 
     @property
     def awaits_approval(self) -> bool:
@@ -218,7 +218,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
         """Say whether flow jobs may still be made of its plan."""
         if self.state is EnvironmentJobState.DISPATCHED:
             return not self.is_dispatched or self.awaits_approval
-        return self.facts.acts is not Actor.NOBODY
+        return self.facts.acts is not NextActor.NOBODY
 
 
 def environment_job_id(remediation_id: str, environment_id: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.changes_needed import instructions_for
 from shared.domain.plans.display_text import ACTION_WORDS, LEFT_WORDS
-from shared.domain.plans.plan_item import Left, PlanItem
+from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
 
 
 def nothing_to_retry(
@@ -32,5 +32,5 @@ def _state(one: FlowJob | PlanItem) -> str:
         return one.state.replace("_", " ")
     if one.action.has_job:
         return "not started"
-    left = Left.NEEDS_CHANGES if one.needs_changes else one.left
+    left = NotMigratedReason.NEEDS_CHANGES if one.needs_changes else one.left
     return LEFT_WORDS[left][0] if left else ACTION_WORDS[one.action]

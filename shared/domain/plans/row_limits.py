@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from shared.domain.plans.plan_item import PlannedCaller
-from shared.domain.plans.remediation import EnvironmentJob, ExternalTarget, NetworkFinding
+from shared.domain.plans.remediation import EnvironmentJob, ExternalHost, FirewallIssueSummary
 
 #: Characters of all findings of an environment job together.
 LONGEST_FINDINGS = 80_000
@@ -36,9 +36,9 @@ def fitting_findings(findings: Iterable[str]) -> tuple[str, ...]:
 
 def with_network(
     job: EnvironmentJob,
-    gaps: Sequence[NetworkFinding],
+    gaps: Sequence[FirewallIssueSummary],
     beside: Sequence[str] = (),
-    external: Sequence[ExternalTarget] = (),
+    external: Sequence[ExternalHost] = (),
 ) -> EnvironmentJob:
     """Return the job with the gaps that fit, those of the most flows, and a finding about the rest.
 

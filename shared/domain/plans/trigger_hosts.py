@@ -12,7 +12,7 @@ from shared.domain.plans.plan_item import PlanItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingFlow:
+class TriggerHostFlow:
     """A flow whose callers have to reach a host."""
 
     workflow_id: str
@@ -22,27 +22,27 @@ class OutgoingFlow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingHost:
+class TriggerHost:
     """A host that callers have to reach, on TCP 443."""
 
     host: str
     #: True: it was read in a copy's URL. False: the environment's id tells it.
     is_seen: bool
-    flows: tuple[OutgoingFlow, ...]
+    flows: tuple[TriggerHostFlow, ...]
 
 
 def outgoing_hosts(
     environment_id: str, items: Iterable[PlanItem], jobs: Mapping[str, FlowJob]
-) -> tuple[OutgoingHost, ...]:
+) -> tuple[TriggerHost, ...]:
     """Return the hosts of a plan's copies; `jobs` are by the original's workflow id."""
     expected = trigger_host(environment_id)
-    found: dict[str, list[OutgoingFlow]] = {}
+    found: dict[str, list[TriggerHostFlow]] = {}
     seen: set[str] = set()
     for item in items:
         if not (item.action.has_job and item.pattern.has_copy and item.has_trigger_url):
             continue
         job = jobs.get(item.workflow_id)
-        flow = OutgoingFlow(
+        flow = TriggerHostFlow(
             workflow_id=item.workflow_id,
             display_name=item.display_name,
             callers=tuple(caller.label for caller in item.callers),
@@ -52,7 +52,7 @@ def outgoing_hosts(
         if job and job.copy_host:
             seen.add(host)
     return tuple(
-        OutgoingHost(host=host, is_seen=host in seen, flows=tuple(flows))
+        TriggerHost(host=host, is_seen=host in seen, flows=tuple(flows))
         for host, flows in sorted(found.items())
     )
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from shared.domain.definitions.json_literals import json_strings
 from shared.domain.trigger_urls.url_layout import (
     PLATFORM_PARAMETERS,
-    Layout,
-    Parameter,
+    UrlLayout,
+    UrlParameter,
     find_layouts,
 )
 
@@ -98,7 +98,7 @@ def _url_edits(text: str, replacements: Mapping[str, _NewUrl]) -> list[_Splice]:
     return edits
 
 
-def _edits_of_one(text: str, old: Layout, new: _NewUrl) -> Iterator[_Splice]:
+def _edits_of_one(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
     head = _encode(new.head, old)
     # The environment hosts double a leading slash that the classic ones swallow
     # (platform.md#double-slash).
@@ -120,12 +120,12 @@ def _edits_of_one(text: str, old: Layout, new: _NewUrl) -> Iterator[_Splice]:
             yield _Splice(last, last, added)
 
 
-def _slashes_at(text: str, old: Layout) -> int:
+def _slashes_at(text: str, old: UrlLayout) -> int:
     path = text[old.head_end : old.path_end]
     return 2 if path.startswith(old.slash * 2) else int(path.startswith(old.slash))
 
 
-def _removals(old: Layout, dropped: Sequence[Parameter]) -> Iterator[_Splice]:
+def _removals(old: UrlLayout, dropped: Sequence[UrlParameter]) -> Iterator[_Splice]:
     """Drop what only the old URL has, each with one separator."""
     is_first = True
     for index, one in enumerate(old.parameters):
@@ -144,7 +144,7 @@ def _reference_edits(reference: str, flow_ids: Mapping[str, str]) -> list[_Splic
     return [_Splice(start, start + len(bare), new)] if new else []
 
 
-def _encode(part: str, old: Layout) -> str:
+def _encode(part: str, old: UrlLayout) -> str:
     """Write a piece of a plain URL the way the old one stands in its text."""
     if not old.level:
         return part.replace("/", old.slash).replace("&", old.ampersand)

@@ -17,13 +17,13 @@ from shared.domain.trigger_urls.signatures import (
     signatures_in,
     unmask_signatures,
 )
-from shared.domain.trigger_urls.url_layout import Layout, find_layouts
+from shared.domain.trigger_urls.url_layout import UrlLayout, find_layouts
 
 __all__ = [
     "RETIRED_HOST",
     "SignatureChanged",
     "TriggerUrl",
-    "TriggerUrlForm",
+    "TriggerUrlFormat",
     "TriggerUrlMatch",
     "find_trigger_urls",
     "hash_signature",
@@ -41,7 +41,7 @@ __all__ = [
 RETIRED_HOST = "logic.azure.com"
 
 
-class TriggerUrlForm(StrEnum):
+class TriggerUrlFormat(StrEnum):
     """The shapes of platform.md#url-shapes; the form says nothing about the key a flow is under."""
 
     #: `prod-NN.region.logic.azure.com`: refused since 2025-11-30 (platform.md#retired-hosts)
@@ -61,7 +61,7 @@ class TriggerUrl:
     #: 32 hex digits in lower case: neither the flow's name nor its Dataverse id
     workflow_id: str
     trigger: str
-    form: TriggerUrlForm
+    form: TriggerUrlFormat
     #: SHA-256 of `sig` in hex; None where the trigger wants a token, or the caller fills it in
     signature_hash: str | None
 
@@ -129,7 +129,7 @@ def redact(text: str) -> str:
     return mask_signatures("".join([*pieces, text[position:]]))
 
 
-def _trigger_url(text: str, layout: Layout) -> TriggerUrl:
+def _trigger_url(text: str, layout: UrlLayout) -> TriggerUrl:
     signature = layout.parameter("sig")
     # The mask and the match agree on the hash because the mask finds both.
     hashes = signatures_in(text[signature.start : signature.end]) if signature else {}
@@ -145,10 +145,10 @@ def _trigger_url(text: str, layout: Layout) -> TriggerUrl:
     )
 
 
-def _form(layout: Layout) -> TriggerUrlForm:
+def _form(layout: UrlLayout) -> TriggerUrlFormat:
     if ".logic.azure." in layout.host:
-        return TriggerUrlForm.CLASSIC
+        return TriggerUrlFormat.CLASSIC
     if ".environment.api." in layout.host:
         has_unit = "/cu/" in f"{layout.prefix}/".lower()
-        return TriggerUrlForm.ENVIRONMENT_UNIT if has_unit else TriggerUrlForm.ENVIRONMENT
-    return TriggerUrlForm.OTHER
+        return TriggerUrlFormat.ENVIRONMENT_UNIT if has_unit else TriggerUrlFormat.ENVIRONMENT
+    return TriggerUrlFormat.OTHER

@@ -46,7 +46,7 @@ PLATFORM_PARAMETERS = frozenset({"api-version", "sp", "sv", "sig", "se"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class UrlParameter:
     """One query parameter; offsets count from the start of the text."""
 
     name: str
@@ -59,7 +59,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class UrlLayout:
     """A trigger URL taken apart where it stands; offsets count from the start of the text."""
 
     start: int
@@ -70,7 +70,7 @@ class Layout:
     #: behind the question mark, `path_end` where there is none
     query_start: int
     end: int
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[UrlParameter, ...]
     #: how this text writes the separators
     slash: str
     ampersand: str
@@ -86,7 +86,7 @@ class Layout:
     #: False where a part that has to change is somewhere else
     is_replaceable: bool
 
-    def parameter(self, name: str) -> Parameter | None:
+    def parameter(self, name: str) -> UrlParameter | None:
         """Return the first parameter of that name."""
         return next((one for one in self.parameters if one.name == name), None)
 
@@ -125,7 +125,7 @@ def _percent_syntax(level: int) -> _Syntax:
     )
 
 
-def find_layouts(text: str) -> Iterator[Layout]:
+def find_layouts(text: str) -> Iterator[UrlLayout]:
     """Yield every trigger URL of a text in one pass, in order, without overlaps."""
     # Nearly every document has none: one cheap look saves the search.
     if "workflows" not in text.lower():
@@ -137,7 +137,7 @@ def find_layouts(text: str) -> Iterator[Layout]:
         position = layout.end
 
 
-def _layout(text: str, head: re.Match[str]) -> Layout:
+def _layout(text: str, head: re.Match[str]) -> UrlLayout:
     colon = head["colon"]
     level = 0 if colon == ":" else (len(colon) - 1) // 2
     syntax = _percent_syntax(level) if level else _PLAIN
@@ -154,7 +154,7 @@ def _layout(text: str, head: re.Match[str]) -> Layout:
     ampersand = syntax.ampersand.search(shadow, query_start, query_end)
     equals = syntax.equals.search(shadow, query_start, query_end)
     percent = "%" + "25" * (level - 1)
-    return Layout(
+    return UrlLayout(
         start=head.start(),
         head_end=head.end(),
         path_end=head.end() + path_end,
@@ -174,7 +174,7 @@ def _layout(text: str, head: re.Match[str]) -> Layout:
     )
 
 
-def _is_replaceable(parameters: tuple[Parameter, ...]) -> bool:
+def _is_replaceable(parameters: tuple[UrlParameter, ...]) -> bool:
     """Tell a whole URL from the beginning of one that an expression or a template completes.
 
     Every trigger URL has an `api-version`, and a signature goes with `sp` and `sv`
@@ -194,7 +194,7 @@ def _rest(text: str, start: int, syntax: _Syntax) -> str:
     return rest.rstrip(_SENTENCE_END) if syntax is _PLAIN else rest
 
 
-def _parameters(query: str, start: int, offset: int, syntax: _Syntax) -> Iterator[Parameter]:
+def _parameters(query: str, start: int, offset: int, syntax: _Syntax) -> Iterator[UrlParameter]:
     joined_at = start
     while start < len(query):
         separator = syntax.ampersand.search(query, start)
@@ -207,7 +207,7 @@ def _parameters(query: str, start: int, offset: int, syntax: _Syntax) -> Iterato
             pattern = _SIGNATURE if name == "sig" else _OTHER_VALUE
             value = pattern.match(query, value_start, end)
             value_end = value.end() if value else value_start
-        yield Parameter(
+        yield UrlParameter(
             name=name,
             joined_at=offset + joined_at,
             start=offset + start,

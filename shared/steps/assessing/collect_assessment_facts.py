@@ -5,20 +5,20 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 from shared.alerts import readable
-from shared.domain.assessment.snapshots import EnvironmentFacts, NoAnswer
-from shared.domain.environment import Environment, LinkStatus
-from shared.domain.keys.key import EnterprisePolicy, KeyFacts
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
+from shared.domain.environment import Environment, PolicyLinkStatus
+from shared.domain.keys.key import EnterprisePolicy, KeySnapshot
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.services import Services
-from shared.steps.assessing.read_flow_facts import ReadFlows
+from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_key import read_key, read_named_key
 from shared.steps.flows.check_network import read_network
 from shared.steps.optional_read import ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class AssessmentInput:
     """What an assessment is about."""
 
     environment: Environment
@@ -30,8 +30,8 @@ class Question:
 
 
 async def collect(
-    services: Services, question: Question, reading: Awaitable[ReadFlows]
-) -> EnvironmentFacts:
+    services: Services, question: AssessmentInput, reading: Awaitable[FlowReadResult]
+) -> EnvironmentSnapshot:
     """Return all facts of one environment; `reading` tells of its flows."""
     environment, ports = question.environment, services.assessment
     flows, key, connections, apps, groups, setting = await asyncio.gather(
@@ -44,8 +44,10 @@ async def collect(
     )
     linked = readable(services, services.tables.links.scan("link"))
     links = [kept.item async for kept in linked if kept.item.environment_id == environment.id]
-    linked_since = next((one.observed for one in links if one.status == LinkStatus.LINKED), None)
-    return EnvironmentFacts(
+    linked_since = next(
+        (one.observed for one in links if one.status == PolicyLinkStatus.LINKED), None
+    )
+    return EnvironmentSnapshot(
         at=services.now,
         environment=environment,
         keyed_environments=sum(one.policy is not None for one in question.everywhere),
@@ -63,7 +65,7 @@ async def collect(
     )
 
 
-async def _key(services: Services, question: Question) -> KeyFacts | NoAnswer | None:
+async def _key(services: Services, question: AssessmentInput) -> KeySnapshot | NoAnswer | None:
     if question.key:
         return await ask(read_named_key(services, *question.key))
     if not isinstance(question.policy, EnterprisePolicy):
@@ -88,7 +90,7 @@ async def _auto_solution(services: Services, environment: Environment) -> bool |
 
 async def _gaps(
     services: Services, environment: Environment, flows: Mapping[str, FlowFacts] | NoAnswer
-) -> tuple[NetworkGap, ...] | NoAnswer:
+) -> tuple[FirewallIssue, ...] | NoAnswer:
     if isinstance(flows, NoAnswer):
         return flows
     callers: dict[str, list[str]] = {}

@@ -12,7 +12,7 @@ from shared.alerts import readable, tell_unreadable
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.callers import agents
-from shared.domain.callers.caller_records import Place
+from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
@@ -21,7 +21,7 @@ from shared.errors import UnreadableRow
 from shared.services import Services
 from shared.steps.flows.caller_index import known_url_ids, url_id_of_runs
 from shared.steps.optional_read import ask
-from shared.steps.updating_callers.search_callers import Searched
+from shared.steps.updating_callers.search_callers import CallerSearchResult
 
 _NO_RUN = "no run of the last 28 days shows its URL"
 
@@ -29,7 +29,7 @@ _NO_RUN = "no run of the last 28 days shows its URL"
 async def find_assessed_callers(
     services: Services,
     environment: Environment,
-    searched: Searched,
+    searched: CallerSearchResult,
     flows: Sequence[AssessedFlow],
 ) -> list[AssessedFlow]:
     """Return the flows with their callers of every kind but canvas apps."""
@@ -74,12 +74,12 @@ async def _url_ids(
     return known, whys
 
 
-type _Places = Mapping[str, Sequence[Place | UnreadableRow]]
+type _Places = Mapping[str, Sequence[CallerIndexEntry | UnreadableRow]]
 
 
 async def _places(services: Services, held: Collection[str]) -> _Places:
     """Return the places that hold each of these ids: one query, however many ids there are."""
-    found: dict[str, list[Place | UnreadableRow]] = {}
+    found: dict[str, list[CallerIndexEntry | UnreadableRow]] = {}
     async for row in services.tables.places.scan():
         place = row if isinstance(row, UnreadableRow) else row.item
         holds = place.row[1] if isinstance(place, UnreadableRow) else place.holds
@@ -93,7 +93,7 @@ async def _places(services: Services, held: Collection[str]) -> _Places:
 def _callers(
     services: Services,
     environment: Environment,
-    searched: Searched,
+    searched: CallerSearchResult,
     places: _Places,
     flow: AssessedFlow,
     url_id: str,
@@ -122,7 +122,7 @@ def _callers(
     return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))
 
 
-async def places_on_retired_host(services: Services, searched: Searched) -> list[str]:
+async def places_on_retired_host(services: Services, searched: CallerSearchResult) -> list[str]:
     """Return labels of places with a URL where flows do not answer any more.
 
     See platform.md#retired-hosts.

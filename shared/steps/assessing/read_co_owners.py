@@ -7,7 +7,7 @@ from shared.domain.assessment.assessment import AssessedFlow
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.sharing import USERS, Share
-from shared.errors import ProductError
+from shared.errors import CmkflowError
 from shared.services import Services
 from shared.steps.optional_read import ask, no_answer
 
@@ -40,7 +40,7 @@ async def read_shares(
         else:
             untold = NoAnswer(why=f"only {MOST} flows are asked for")
             one = told.get(flow.workflow_id, untold)
-            shares[flow.workflow_id] = no_answer(one) if isinstance(one, ProductError) else one
+            shares[flow.workflow_id] = no_answer(one) if isinstance(one, CmkflowError) else one
     return shares
 
 

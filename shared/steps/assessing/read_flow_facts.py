@@ -8,34 +8,34 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shared.domain.assessment.snapshots import KeyReports, NoAnswer
+from shared.domain.assessment.snapshots import MicrosoftKeyLists, NoAnswer
 from shared.domain.definitions.flow_definition import FlowDefinition, parsed_or_problem
-from shared.domain.definitions.flow_summary import FlowSummary, summarise
+from shared.domain.definitions.flow_summary import DefinitionSummary, summarise
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, KnownFlow, ReportedFlow, Workflow
+from shared.domain.flow import FlowListEntry, FlowState, Workflow, WorkflowSummary
 from shared.domain.plans.discovery import NOT_SHOWN
-from shared.domain.plans.discovery_differences import Listed, differences
+from shared.domain.plans.discovery_differences import FlowServiceListing, differences
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.services import Services
 from shared.steps.flows.key_report import REQUEST_PATIENCE, key_report
 from shared.steps.optional_read import ask, ask_patiently
 
 #: A row of Dataverse as it is compared, and summed up.
-type ReadRow = tuple[KnownFlow, FlowFacts]
+type ReadRow = tuple[WorkflowSummary, FlowFacts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadFlows:
+class FlowReadResult:
     """The flows and lists of one environment."""
 
     flows: Mapping[str, FlowFacts] | NoAnswer
-    reports: KeyReports | NoAnswer
+    reports: MicrosoftKeyLists | NoAnswer
     #: Differences between the sources, in words.
     differences: tuple[str, ...] = ()
 
 
-async def read_flows(services: Services, environment: Environment) -> ReadFlows:
+async def read_flows(services: Services, environment: Environment) -> FlowReadResult:
     """Return every cloud flow by its workflow id; `owner` is an id."""
     everything, staying, read = await asyncio.gather(
         ask_patiently(lambda: _report(services, environment)),
@@ -50,12 +50,12 @@ async def read_flows(services: Services, environment: Environment) -> ReadFlows:
 
 
 def joined(
-    everything: Sequence[ReportedFlow] | NoAnswer,
-    staying: Sequence[ReportedFlow] | NoAnswer,
+    everything: Sequence[FlowListEntry] | NoAnswer,
+    staying: Sequence[FlowListEntry] | NoAnswer,
     read: Sequence[ReadRow] | NoAnswer,
     alone: Mapping[str, FlowFacts],
     unread: Mapping[str, str],
-) -> ReadFlows:
+) -> FlowReadResult:
     """Put together what all sources told.
 
     `everything` and `staying` are the platform's lists, `read` the rows of Dataverse. `alone` are
@@ -65,9 +65,9 @@ def joined(
         silent = everything if isinstance(everything, NoAnswer) else staying
         assert isinstance(silent, NoAnswer)
         rows = read if isinstance(read, NoAnswer) else facts_of(read)
-        return ReadFlows(flows=rows, reports=silent)
+        return FlowReadResult(flows=rows, reports=silent)
     if isinstance(read, NoAnswer):
-        return ReadFlows(
+        return FlowReadResult(
             flows=read,
             reports=_joined(everything, staying, {}, {}),
             differences=tuple(f"{flow.display_name} is listed as staying." for flow in staying),
@@ -83,11 +83,11 @@ def joined(
     reports = _joined(everything, staying, known, alone)
     known |= _not_read(everything, known, alone, unread)
     reported = {flow.identity: flow for flow in staying}
-    told = Listed(
+    told = FlowServiceListing(
         reported={one: flow for one, flow in reported.items() if one not in unread},
         alone=alone.keys(),
     )
-    return ReadFlows(
+    return FlowReadResult(
         flows=known,
         reports=reports,
         differences=differences({row.workflow_id: row for row, _ in read}, told),
@@ -96,7 +96,7 @@ def joined(
 
 async def _report(
     services: Services, environment: Environment, *, cannot_migrate_only: bool = False
-) -> Sequence[ReportedFlow]:
+) -> Sequence[FlowListEntry]:
     async with key_report(
         services,
         environment.id,
@@ -146,7 +146,7 @@ def facts_of_row(row: Workflow) -> FlowFacts:
 
 
 def _with_report(
-    rows: Mapping[str, FlowFacts], report: Sequence[ReportedFlow]
+    rows: Mapping[str, FlowFacts], report: Sequence[FlowListEntry]
 ) -> dict[str, FlowFacts]:
     """Add flow names, and whether a flow is in a solution: only those name their row.
 
@@ -168,7 +168,7 @@ def _with_report(
 async def _read_alone(
     services: Services,
     environment: Environment,
-    staying: Sequence[ReportedFlow],
+    staying: Sequence[FlowListEntry],
     known: Mapping[str, FlowFacts],
 ) -> tuple[dict[str, FlowFacts], dict[str, str]]:
     """Read those that Dataverse does not have under the listed id, as far as the budget goes."""
@@ -194,7 +194,9 @@ def not_read(why: str) -> str:
     return f"it is not in Dataverse, and could not be read: {why}"
 
 
-async def read_alone(services: Services, environment: Environment, flow: ReportedFlow) -> FlowFacts:
+async def read_alone(
+    services: Services, environment: Environment, flow: FlowListEntry
+) -> FlowFacts:
     """Return a flow that Dataverse does not have under the listed id, as the flow service does."""
     detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
     summary, problem, invokers = _summed_up(detail.client_data)
@@ -214,7 +216,7 @@ async def read_alone(services: Services, environment: Environment, flow: Reporte
 
 
 def _not_read(
-    everything: Sequence[ReportedFlow],
+    everything: Sequence[FlowListEntry],
     known: Mapping[str, FlowFacts],
     alone: Mapping[str, FlowFacts],
     unread: Mapping[str, str],
@@ -246,19 +248,19 @@ def _not_read(
 
 
 def _joined(
-    everything: Sequence[ReportedFlow],
-    staying: Sequence[ReportedFlow],
+    everything: Sequence[FlowListEntry],
+    staying: Sequence[FlowListEntry],
     known: Mapping[str, FlowFacts],
     alone: Mapping[str, FlowFacts],
-) -> KeyReports:
+) -> MicrosoftKeyLists:
     """Bring both lists to workflow ids."""
 
-    def ids(flows: Sequence[ReportedFlow]) -> frozenset[str]:
+    def ids(flows: Sequence[FlowListEntry]) -> frozenset[str]:
         found = (flow.identity for flow in flows)
         return frozenset(alone[one].workflow_id if one in alone else one for one in found)
 
     every, stay = ids(everything), ids(staying)
-    return KeyReports(
+    return MicrosoftKeyLists(
         on_microsoft_key=every,
         staying=stay,
         movable=len({one.flow_name for one in everything} - {one.flow_name for one in staying}),
@@ -266,7 +268,7 @@ def _joined(
     )
 
 
-def _summed_up(client_data: str | None) -> tuple[FlowSummary | None, str, bool]:
+def _summed_up(client_data: str | None) -> tuple[DefinitionSummary | None, str, bool]:
     if client_data is None:
         return None, NOT_SHOWN, False
     definition, problem = parsed_or_problem(client_data)

@@ -10,16 +10,16 @@ from functools import partial
 
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
-from shared.domain.flow import ReportedFlow, Workflow
+from shared.domain.flow import FlowListEntry, Workflow
 from shared.domain.plans.assessment_request import AssessmentProgress
-from shared.domain.plans.discovery import DiscoveredPart, Source, reported_in, whole_pages
+from shared.domain.plans.discovery import DiscoveryPage, DiscoverySource, reported_in, whole_pages
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.errors import NotFound, Refused, Unreadable
-from shared.jobs.leased_job import Held
+from shared.errors import InvalidInput, NotFound, PlatformError
+from shared.jobs.leased_job import LeasedJob
 from shared.steps.assessing.read_flow_facts import (
     NO_DATAVERSE,
-    ReadFlows,
+    FlowReadResult,
     ReadRow,
     facts_of,
     facts_of_row,
@@ -27,7 +27,7 @@ from shared.steps.assessing.read_flow_facts import (
     not_read,
     read_alone,
 )
-from shared.steps.flows.discovery_pages import DiscoveryParts, in_rows, rows_of_report
+from shared.steps.flows.discovery_pages import DiscoveryPages, in_rows, rows_of_report
 from shared.steps.optional_read import no_answer
 
 #: Listed flows without a row in Dataverse that are read, a call of a small budget each: an hour of
@@ -36,7 +36,9 @@ MOST_ALONE = 300
 _TOO_MANY = f"only {MOST_ALONE} flows are read one by one"
 
 
-async def read_flow_parts(held: Held[EnvironmentJob], environment: Environment) -> ReadFlows:
+async def read_flow_parts(
+    held: LeasedJob[EnvironmentJob], environment: Environment
+) -> FlowReadResult:
     """Return every cloud flow, as `read_flows` does; goes on where a delivery before stopped.
 
     Raises what makes the job wait: a used-up budget, a service without an answer. A source that
@@ -44,8 +46,8 @@ async def read_flow_parts(held: Held[EnvironmentJob], environment: Environment) 
     """
     parts = _parts_of(held)
     await parts.open()
-    everything = await _listed(parts, environment, Source.MICROSOFT_KEY)
-    staying = await _listed(parts, environment, Source.REPORT)
+    everything = await _listed(parts, environment, DiscoverySource.MICROSOFT_KEY)
+    staying = await _listed(parts, environment, DiscoverySource.REPORT)
     read = await _rows(parts, environment)
     if isinstance(staying, NoAnswer) or isinstance(read, NoAnswer):
         return joined(everything, staying, read, {}, {})
@@ -54,7 +56,7 @@ async def read_flow_parts(held: Held[EnvironmentJob], environment: Environment) 
     await _read_alone(parts, environment, missing[:MOST_ALONE])
     unread = {flow.identity: not_read(_TOO_MANY) for flow in missing[MOST_ALONE:]}
     found: dict[str, FlowFacts] = {}
-    for part in whole_pages(parts.parts, Source.ALONE):
+    for part in whole_pages(parts.parts, DiscoverySource.ALONE):
         (flow,) = part.reported
         if part.facts:
             (found[flow.identity],) = part.facts
@@ -63,7 +65,7 @@ async def read_flow_parts(held: Held[EnvironmentJob], environment: Environment) 
     return joined(everything, staying, read, found, unread)
 
 
-def _parts_of(held: Held[EnvironmentJob]) -> DiscoveryParts:
+def _parts_of(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
     services = held.services
     began = services.now
 
@@ -84,32 +86,32 @@ def _parts_of(held: Held[EnvironmentJob]) -> DiscoveryParts:
             )
         )
 
-    parts = DiscoveryParts(services, held.rows(services.tables.discoveries), advanced)
+    parts = DiscoveryPages(services, held.rows(services.tables.discoveries), advanced)
     return parts
 
 
 async def _listed(
-    parts: DiscoveryParts, environment: Environment, source: Source
-) -> Sequence[ReportedFlow] | NoAnswer:
+    parts: DiscoveryPages, environment: Environment, source: DiscoverySource
+) -> Sequence[FlowListEntry] | NoAnswer:
     report = parts.services.flow_reports.microsoft_key_flows
-    staying = source is Source.REPORT
+    staying = source is DiscoverySource.REPORT
     read = partial(report, environment.id, cannot_migrate_only=staying)
 
-    def rows(flows: Sequence[ReportedFlow]) -> list[DiscoveredPart]:
+    def rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         return rows_of_report(parts.part(source), flows)
 
     silent = await _answered(parts.read(source, read, rows))
     return silent or tuple(reported_in(parts.parts, source).values())
 
 
-async def _rows(parts: DiscoveryParts, environment: Environment) -> list[ReadRow] | NoAnswer:
+async def _rows(parts: DiscoveryPages, environment: Environment) -> list[ReadRow] | NoAnswer:
     if environment.dataverse_url is None:
         return NO_DATAVERSE
 
-    def rows(flows: Sequence[Workflow]) -> list[DiscoveredPart]:
+    def rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
         return [
             replace(
-                parts.part(Source.DATAVERSE),
+                parts.part(DiscoverySource.DATAVERSE),
                 known=tuple(row.known for row in some),
                 facts=tuple(map(facts_of_row, some)),
             )
@@ -117,21 +119,21 @@ async def _rows(parts: DiscoveryParts, environment: Environment) -> list[ReadRow
         ]
 
     workflows = partial(parts.services.flow_pages.workflows, environment)
-    silent = await _answered(parts.read(Source.DATAVERSE, workflows, rows))
-    pages = whole_pages(parts.parts, Source.DATAVERSE)
+    silent = await _answered(parts.read(DiscoverySource.DATAVERSE, workflows, rows))
+    pages = whole_pages(parts.parts, DiscoverySource.DATAVERSE)
     return silent or [row for part in pages for row in zip(part.known, part.facts, strict=True)]
 
 
 async def _read_alone(
-    parts: DiscoveryParts, environment: Environment, missing: Sequence[ReportedFlow]
+    parts: DiscoveryPages, environment: Environment, missing: Sequence[FlowListEntry]
 ) -> None:
     """Read listed flows that Dataverse does not have, and keep a row for each."""
-    for flow in missing[parts.at(Source.ALONE).number :]:
-        part = replace(parts.part(Source.ALONE), reported=(flow,))
+    for flow in missing[parts.at(DiscoverySource.ALONE).number :]:
+        part = replace(parts.part(DiscoverySource.ALONE), reported=(flow,))
         try:
             facts = await read_alone(parts.services, environment, flow)
             part = replace(part, facts=(facts,))
-        except (NotFound, Refused, Unreadable) as err:
+        except (NotFound, PlatformError, InvalidInput) as err:
             part = replace(part, problem=not_read(no_answer(err).why))
         await parts.keep([part])
 
@@ -140,6 +142,6 @@ async def _answered(reading: Awaitable[None]) -> NoAnswer | None:
     """Return why a source gives no answer at all; None: it was read to its end."""
     try:
         await reading
-    except (NotFound, Refused, Unreadable) as err:
+    except (NotFound, PlatformError, InvalidInput) as err:
         return no_answer(err)
     return None

@@ -4,19 +4,25 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from shared.domain.environment import Environment
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyFacts, KeyVault, RoleAssignment
-from shared.errors import NotFound, Refused
+from shared.domain.keys.key import (
+    EnterprisePolicy,
+    KeySnapshot,
+    KeyVault,
+    KeyVersion,
+    RoleAssignment,
+)
+from shared.errors import NotFound, PlatformError
 from shared.services import Services
 
 
 async def read_key(
     services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
-) -> KeyFacts:
+) -> KeySnapshot:
     """Return what is known of the key that a policy names; `environments` are all."""
     vault: KeyVault | None = None
-    with suppress(NotFound, Refused):
+    with suppress(NotFound, PlatformError):
         vault = await services.keys.vault(policy.vault_id)
-    return KeyFacts(
+    return KeySnapshot(
         at=services.now,
         vault_id=policy.vault_id,
         key_name=policy.key_name,
@@ -28,13 +34,13 @@ async def read_key(
     )
 
 
-async def read_named_key(services: Services, vault: str, key: str) -> KeyFacts:
+async def read_named_key(services: Services, vault: str, key: str) -> KeySnapshot:
     """Return what is known of a key that no policy names yet; raises `NotFound` for its vault.
 
     `vault` is a name or an Azure resource id.
     """
     found = await services.keys.vault(vault)
-    return KeyFacts(
+    return KeySnapshot(
         at=services.now,
         vault_id=found.id,
         key_name=key,
@@ -43,12 +49,12 @@ async def read_named_key(services: Services, vault: str, key: str) -> KeyFacts:
     )
 
 
-async def _versions(services: Services, vault: KeyVault, key: str) -> Sequence[Key] | None:
+async def _versions(services: Services, vault: KeyVault, key: str) -> Sequence[KeyVersion] | None:
     try:
         return await services.keys.key_versions(vault, key)
     except NotFound:
         return ()
-    except Refused:
+    except PlatformError:
         return None
 
 
@@ -57,6 +63,6 @@ async def _roles(
 ) -> Sequence[RoleAssignment] | None:
     if not vault.uses_rbac or principal_id is None:
         return None
-    with suppress(NotFound, Refused):
+    with suppress(NotFound, PlatformError):
         return await services.keys.roles(vault.id, principal_id)
     return None

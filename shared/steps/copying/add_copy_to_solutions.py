@@ -4,18 +4,18 @@ from collections.abc import Collection, Mapping
 
 from shared.domain.environment import Environment
 from shared.domain.solution import Solution, to_join
-from shared.errors import Blocked
+from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.copying.solutions_and_shares import Belonging
+from shared.steps.copying.solutions_and_shares import SolutionsAndShares
 from shared.steps.flows.effect import Effect, Refusal, Reply, Write, apply
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
-async def place_copy(work: Work, belonging: Belonging) -> None:
+async def place_copy(work: StepContext, belonging: SolutionsAndShares) -> None:
     """Let the copy join every unmanaged solution that holds the original, as it was just read.
 
-    Raises `Blocked` if the platform refuses that, or does not keep it. A flow in no solution has
+    Raises `JobBlocked` if the platform refuses that, or does not keep it. A flow in no solution has
     nothing to join: where the environment makes new flows in a solution, the platform sees to it.
     """
     job = work.job
@@ -43,13 +43,13 @@ async def solutions_to_join(
     return {flow: [one for one in found if one.id in held[flow]] for flow in workflow_ids}
 
 
-async def _missing(work: Work) -> list[Solution]:
+async def _missing(work: StepContext) -> list[Solution]:
     """Look at both flows in one call: what holds the original alone is what is missing."""
     flows = [work.job.original_id, work.job.copy_id]
     return await _left(work, await work.services.solutions.holding(work.environment, flows))
 
 
-async def _left(work: Work, held: Mapping[str, frozenset[str]]) -> list[Solution]:
+async def _left(work: StepContext, held: Mapping[str, frozenset[str]]) -> list[Solution]:
     original, copy = work.job.original_id, work.job.copy_id
     return await _described(work.services, work.environment, held[original] - held[copy])
 
@@ -62,7 +62,7 @@ async def _described(
     return to_join(await services.solutions.get(environment, solution_ids))
 
 
-def _joining(work: Work, solution: Solution) -> Write:
+def _joining(work: StepContext, solution: Solution) -> Write:
     async def refused(err: Refusal) -> Reply:
         title = work.job.display_name
         text = f"The copy of {title} cannot join the solution {solution.title}: {err}"
@@ -76,8 +76,8 @@ def _joining(work: Work, solution: Solution) -> Write:
     )
 
 
-def _blocked(reason: str, solution: Solution) -> Blocked:
-    return Blocked(
+def _blocked(reason: str, solution: Solution) -> JobBlocked:
+    return JobBlocked(
         reason,
         instruction=f"Add the copy to the solution {solution.title} by hand (Solutions → Add "
         "existing → Automation → Cloud flow), or give the app's application user the role System "

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from shared.domain.network.firewall_issue import NetworkGap
-from shared.steps.flows.firewall_fixes import RepairOrder, open_firewall
-from shared.steps.step_context import Work
+from shared.domain.network.firewall_issue import FirewallIssue
+from shared.steps.flows.firewall_fixes import FixAuthorization, open_firewall
+from shared.steps.step_context import StepContext
 
 
-async def open_approved(work: Work, gaps: Sequence[NetworkGap]) -> bool:
+async def open_approved(work: StepContext, gaps: Sequence[FirewallIssue]) -> bool:
     """Make the repairs that the plan shows for these gaps; says whether there were any.
 
     What somebody opts in later is not done: it was not shown. Raises as `open_firewall`.
@@ -17,7 +17,7 @@ async def open_approved(work: Work, gaps: Sequence[NetworkGap]) -> bool:
     plan = kept.item if kept else None
     shown = {finding.name for finding in plan.network if finding.repair} if plan else set()
     meant = [gap for gap in gaps if gap.name in shown]
-    order = RepairOrder(
+    order = FixAuthorization(
         by=(plan and plan.approved_by) or "mode auto",
         environment_ids=(job.environment_id,),
         holder=work,

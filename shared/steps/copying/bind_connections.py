@@ -20,18 +20,18 @@ from shared.domain.definitions.connection_reference import (
 )
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.platform_errors import CONNECTION_REFUSED, NOT_ON_BEHALF
-from shared.errors import Blocked, NotFound, Refused
+from shared.errors import JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
 from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.flows.effect import Effect, Refusal, Reply, Write, apply
-from shared.steps.flows.original import Original
-from shared.steps.step_context import Work
+from shared.steps.flows.original import OriginalFlow
+from shared.steps.step_context import StepContext
 
 
-async def bind_connections(work: Work, original: Original, client_data: str) -> str:
+async def bind_connections(work: StepContext, original: OriginalFlow, client_data: str) -> str:
     """Return the definition with a connection reference in the place of each embedded connection.
 
-    Raises `Blocked` where no reference leads to a connection and none can be made.
+    Raises `JobBlocked` where no reference leads to a connection and none can be made.
     """
     embedded = embedded_in(client_data)
     names = sorted({one.connection_id for one in embedded if one.connection_id})
@@ -47,8 +47,8 @@ async def bind_connections(work: Work, original: Original, client_data: str) -> 
 
 
 def _existing(
-    work: Work,
-    original: Original,
+    work: StepContext,
+    original: OriginalFlow,
     connection: EmbeddedConnection,
     found: list[ConnectionReference],
 ) -> ConnectionReference | None:
@@ -74,12 +74,12 @@ def _existing(
 
 
 async def _make(
-    work: Work, original: Original, connection: EmbeddedConnection
+    work: StepContext, original: OriginalFlow, connection: EmbeddedConnection
 ) -> ConnectionReference:
     """Make a reference once, or take up the one that a dead process made; return it as read."""
     job = work.job
     if connection.is_custom:
-        raise Blocked(
+        raise JobBlocked(
             f"{job.display_name} uses the connection {connection.label} of a custom connector, and "
             "no connection reference leads to it.",
             instruction="Add the custom connector to a solution and make a connection reference "
@@ -102,7 +102,7 @@ async def _make(
         title=f"The connection reference {draft.logical_name}",
         read=lambda: work.services.connection_references.get(work.environment, identity),
         missing=lambda row: [] if row and draft.is_stored_as(row) else [creation],
-        not_kept=lambda row: Blocked(
+        not_kept=lambda row: JobBlocked(
             f"The connection reference {row.logical_name if row else ''} was made for the "
             f"connection {connection.label}, but does not lead to it.",
             code=Reason.CONNECTION_REFERENCE,
@@ -113,7 +113,9 @@ async def _make(
     return row
 
 
-async def _note(work: Work, row: ConnectionReference, connection: EmbeddedConnection) -> None:
+async def _note(
+    work: StepContext, row: ConnectionReference, connection: EmbeddedConnection
+) -> None:
     """Note a reference that this job made, in this delivery or in one that died."""
     job = work.job
     if row.reference_id == _reference_id(job, connection):
@@ -125,8 +127,8 @@ async def _note(work: Work, row: ConnectionReference, connection: EmbeddedConnec
 
 
 def _creating(
-    work: Work,
-    original: Original,
+    work: StepContext,
+    original: OriginalFlow,
     connection: EmbeddedConnection,
     draft: ConnectionReferenceDraft,
 ) -> Write:
@@ -141,16 +143,19 @@ def _creating(
         # Where the owner cannot be acted for there will be no copy: nothing is made for it.
         if explained := await explain_owner(work, original, err):
             return explained
-        if not isinstance(err, Refused) or err.code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
+        if not isinstance(err, PlatformError) or err.code not in {
+            *NOT_ON_BEHALF,
+            CONNECTION_REFUSED,
+        }:
             return None
         own = replace(draft, owner_id="")
         return Write(permit=work.permit_write, call=lambda: create(own), on_refusal=neither)
 
     async def neither(err: Refusal) -> Reply:
-        if not isinstance(err, Refused) or err.code != CONNECTION_REFUSED:
+        if not isinstance(err, PlatformError) or err.code != CONNECTION_REFUSED:
             return None
         whose = await owner_of_connection(work, connection.connection_id)
-        return Blocked(
+        return JobBlocked(
             f"No connection reference can be made for the connection {connection.label} of "
             f"{whose}: neither the owner of {work.job.display_name} nor the app may use it.",
             instruction=f"{whose} shares the connection with the app ('Can use'), or makes a "
@@ -161,11 +166,11 @@ def _creating(
     return Write(permit=work.permit_write, call=lambda: create(draft), on_refusal=as_app)
 
 
-async def owner_of_connection(work: Work, connection_id: str) -> str:
+async def owner_of_connection(work: StepContext, connection_id: str) -> str:
     """Return whose a connection is, as far as the app is shown it: for a person to read."""
     try:
         listed = await work.services.assessment.connections.list(work.environment.id)
-    except (NotFound, Refused):
+    except (NotFound, PlatformError):
         listed = []
     owners = (one.owner for one in listed if one.name.lower() == connection_id.lower())
     return next(filter(None, owners), "its owner")

@@ -9,12 +9,12 @@ from shared.domain.definitions.comparison import definition_digest
 from shared.domain.definitions.lost_references import with_lost_references
 from shared.domain.definitions.subscription_name import with_own_subscription
 from shared.domain.display_names import copy_name
-from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.flow import FlowState, Workflow, WorkflowDraft, WorkflowUpdate
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved, noted
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.errors import Blocked, NotFound, Waiting
+from shared.errors import JobBlocked, MustWait, NotFound
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.reason import Reason
@@ -26,14 +26,14 @@ from shared.steps.copying.solutions_and_shares import look
 from shared.steps.copying.turn_copy_on_or_off import turn_copy
 from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
 from shared.steps.flows.flow_names import flow_name_of
-from shared.steps.flows.original import Original
+from shared.steps.flows.original import OriginalFlow
 from shared.steps.flows.plans_in_progress import is_cancelled
 from shared.steps.flows.read_back import wait_to_see
 from shared.steps.flows.read_original_facts import archive_name, take
 from shared.steps.flows.read_trigger_url import read_trigger_url
 from shared.steps.flows.update_workflow import changing
 from shared.steps.flows.write_definition import SavedFlow, demands_newer_shape, saving, stands
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.write_permission import refuse_excluded
 
 MODERN_TYPE_NOTE = (
@@ -42,13 +42,13 @@ MODERN_TYPE_NOTE = (
 )
 
 
-async def begin(work: Work) -> FlowJob:
+async def begin(work: StepContext) -> FlowJob:
     """Check that the plan still holds and that the children are proven; note the intent to copy."""
     job = work.job
     await refuse_excluded(work.services, job)
     original, _ = await work.lately("original", partial(look, work))
     if original.is_managed:
-        raise Blocked(
+        raise JobBlocked(
             f"{job.display_name} is part of a managed solution.",
             instruction="Copy it in the source environment, release the solution, then run again.",
             code=Reason.MANAGED,
@@ -56,27 +56,29 @@ async def begin(work: Work) -> FlowJob:
     job = await take(work, original)
     if await is_cancelled(work):
         text = "The remediation was cancelled while its plan was being dispatched."
-        return moved(job, JobState.CANCELLED, text, now=work.services.now)
+        return moved(job, FlowJobState.CANCELLED, text, now=work.services.now)
     await _wait_for_first_wave(work)
     for child in await work.related(job.children):
         if child.is_proven:
             continue
         if child.is_finished:
-            raise Blocked(
+            raise JobBlocked(
                 f"The child flow {child.display_name} is {child.state}: {child.reason}",
                 instruction=f"Settle the job of {child.display_name} first; this one then goes on.",
                 code=Reason.CHILD,
             )
-        raise Waiting(
+        raise MustWait(
             f"The copy of the child flow {child.display_name} is to come.",
             until=work.services.now + UNTIL_WOKEN,
             code=Reason.CHILD,
         )
     await work.permit_write()
-    return moved(job, JobState.COPYING, "The plan holds: the copy begins.", now=work.services.now)
+    return moved(
+        job, FlowJobState.COPYING, "The plan holds: the copy begins.", now=work.services.now
+    )
 
 
-async def copy(work: Work) -> FlowJob:
+async def copy(work: StepContext) -> FlowJob:
     """Create the copy, or take up the one that a dead process began; leave it on or off."""
     services, environment = work.services, work.environment
     original, belonging = await work.lately("original", partial(look, work))
@@ -95,13 +97,13 @@ async def copy(work: Work) -> FlowJob:
     await place_copy(work, belonging)
     work.remember(await share_copy(work, original, belonging))
     # Off too: a delivery that died may have turned it on, then its original went off.
-    is_on = work.job.pattern is Pattern.CALLED
+    is_on = work.job.pattern is MigrationMethod.CALLED
     row = await turn_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)
     name = await flow_name_of(services, environment.id, row.workflow_id, state=row.state)
     if name is None:
         what = f"The copy of {work.job.display_name} in the flow service"
         await wait_to_see(work, what)
-        raise Blocked(
+        raise JobBlocked(
             f"The flow service does not show the copy of {work.job.display_name}.",
             code=Reason.NOT_SHOWN,
         )
@@ -109,10 +111,10 @@ async def copy(work: Work) -> FlowJob:
     job = replace(work.job, copy_flow_name=name, copy_digest=digest)
     state = "on" if row.state is FlowState.ON else "off"
     text = f"The copy stands and is {state}."
-    return moved(job, JobState.COPIED, text, now=services.now)
+    return moved(job, FlowJobState.COPIED, text, now=services.now)
 
 
-async def copied_definition(work: Work, client_data: str) -> str:
+async def copied_definition(work: StepContext, client_data: str) -> str:
     """Return the original's definition written against the copies of the flows it calls.
 
     One that runs itself and comes on before its original goes off calls the original until it is
@@ -124,7 +126,7 @@ async def copied_definition(work: Work, client_data: str) -> str:
         for child in await work.related(job.children)
         if child.is_proven
     }
-    if job.pattern is not Pattern.CALLED:
+    if job.pattern is not MigrationMethod.CALLED:
         flow_ids[job.original_id] = job.copy_id
     urls: dict[str, str] = {}
     for url_id in sorted({match.url.workflow_id for match in find_trigger_urls(client_data)}):
@@ -137,7 +139,7 @@ async def copied_definition(work: Work, client_data: str) -> str:
     return with_own_subscription(text, job.names, job.copy_id)
 
 
-async def job_of_url(work: Work, url_id: str) -> FlowJob | None:
+async def job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
     """Return the job of the original whose trigger URL has this id, in whichever environment."""
     where = [Condition("url", "eq", url_id)]
     found = [
@@ -149,7 +151,7 @@ async def job_of_url(work: Work, url_id: str) -> FlowJob | None:
     return max(found, key=lambda job: (job.is_proven, job.is_live), default=None)
 
 
-async def _create(work: Work, original: Original, intended: str) -> Workflow:
+async def _create(work: StepContext, original: OriginalFlow, intended: str) -> Workflow:
     job, title = work.job, f"The copy of {work.job.display_name}"
     read = partial(work.services.workflows.get, work.environment, job.copy_id)
     newer_first = await demands_newer_shape(work.services, job.environment_id)
@@ -167,7 +169,7 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
 
     def change(row: Workflow) -> Write:
         def write_of(text: str) -> Write:
-            return changing(work, row, WorkflowChange(client_data=text))
+            return changing(work, row, WorkflowUpdate(client_data=text))
 
         return saved(_as_written(row, intended), write_of)
 
@@ -186,7 +188,7 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
         title=title,
         read=read,
         missing=lambda row: [] if stands(row.client_data, intended) else [change(row)],
-        not_kept=lambda _: Blocked(
+        not_kept=lambda _: JobBlocked(
             f"The platform stored the copy of {job.display_name} differently from what was sent.",
             code=Reason.COPY_DIFFERS,
         ),
@@ -203,18 +205,18 @@ def _as_written(row: Workflow, intended: str) -> str:
     return with_lost_references(intended, row.client_data)
 
 
-def _check_unedited(work: Work, row: Workflow, intended: str) -> None:
-    """Raise `Blocked` if writing the copy again would undo what somebody has edited in it."""
+def _check_unedited(work: StepContext, row: Workflow, intended: str) -> None:
+    """Raise `JobBlocked` if writing the copy again would undo what somebody has edited in it."""
     job = work.job
     if job.copy_digest in {"", definition_digest(_as_written(row, intended))}:
         return
-    raise Blocked(
+    raise JobBlocked(
         f"The copy of {job.display_name} was edited, and is to be written again from the original.",
         code=Reason.COPY_EDITED,
     )
 
 
-def _creating(work: Work, original: Original, client_data: str) -> Write:
+def _creating(work: StepContext, original: OriginalFlow, client_data: str) -> Write:
     draft = WorkflowDraft(
         workflow_id=work.job.copy_id,
         name=copy_name(original.name),
@@ -231,7 +233,7 @@ def _creating(work: Work, original: Original, client_data: str) -> Write:
     )
 
 
-async def _refused(work: Work, original: Original, refusal: Refusal) -> Reply:
+async def _refused(work: StepContext, original: OriginalFlow, refusal: Refusal) -> Reply:
     """Explain a refusal about the owner, unless an earlier delivery has created the copy.
 
     The platform checks whom a call acts for before it says that the row exists.
@@ -240,14 +242,14 @@ async def _refused(work: Work, original: Original, refusal: Refusal) -> Reply:
     return SKIP if reply and await _existing(work) else reply
 
 
-async def _existing(work: Work) -> Workflow | None:
+async def _existing(work: StepContext) -> Workflow | None:
     try:
         return await work.services.workflows.get(work.environment, work.job.copy_id)
     except NotFound:
         return None
 
 
-async def _wait_for_first_wave(work: Work) -> None:
+async def _wait_for_first_wave(work: StepContext) -> None:
     """Let the first wave pass its cut-over before the rest begins."""
     job = work.job
     first = (await work.settings_by_now()).first_wave
@@ -265,7 +267,7 @@ async def _wait_for_first_wave(work: Work) -> None:
         if not jobs[other].facts.is_past_cut_over:
             until = work.services.now + work.services.settings.wait_poll
             name, state = jobs[other].display_name, jobs[other].state
-            raise Waiting(
+            raise MustWait(
                 f"The first wave goes first: {name} is {state}.",
                 until=until,
                 code=Reason.FIRST_WAVE,

@@ -7,19 +7,19 @@ owner.
 """
 
 from shared.domain.platform_errors import NOT_ON_BEHALF
-from shared.domain.sharing import User
-from shared.errors import Blocked, NotFound, Refused
+from shared.domain.sharing import DataverseUser
+from shared.errors import JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
-from shared.steps.flows.original import Original
-from shared.steps.step_context import Work
+from shared.steps.flows.original import OriginalFlow
+from shared.steps.step_context import StepContext
 
 _ANY_PRIVILEGE = "0x80040220"
 _TO_ACT = "prvActOnBehalfOfAnotherUser"
 
 
 async def explain_owner(
-    work: Work, original: Original, error: Refused | NotFound
-) -> Blocked | None:
+    work: StepContext, original: OriginalFlow, error: PlatformError | NotFound
+) -> JobBlocked | None:
     """Return what to say in place of a refusal to create for the owner; None: not about that."""
     owner, title = await _owner(work, original), work.job.display_name
     if owner is None:
@@ -35,7 +35,7 @@ async def explain_owner(
             "Make the original another user's (Power Automate → the flow → Details → Primary "
             "owner), or enable the account; then retry.",
         )
-    if isinstance(error, Refused) and _is_about_acting(error):
+    if isinstance(error, PlatformError) and _is_about_acting(error):
         return _blocked(
             f"The app may not create the copy of {title} for its owner, {owner.name}: "
             f"{error.detail}",
@@ -45,14 +45,14 @@ async def explain_owner(
     return None
 
 
-def _is_about_acting(error: Refused) -> bool:
+def _is_about_acting(error: PlatformError) -> bool:
     """0x80040220 is any privilege that is missing, the owner's own too; its message names it."""
     if error.code == _ANY_PRIVILEGE:
         return _TO_ACT in error.detail
     return error.code in NOT_ON_BEHALF
 
 
-async def _owner(work: Work, original: Original) -> User | None:
+async def _owner(work: StepContext, original: OriginalFlow) -> DataverseUser | None:
     principals, environment = work.services.principals, work.environment
     if not original.owner_is_entra_id:
         return await principals.user(environment, original.owner_id)
@@ -60,5 +60,5 @@ async def _owner(work: Work, original: Original) -> User | None:
     return users.get(original.owner_id.lower())
 
 
-def _blocked(reason: str, instruction: str) -> Blocked:
-    return Blocked(reason, instruction=instruction, code=Reason.OWNER)
+def _blocked(reason: str, instruction: str) -> JobBlocked:
+    return JobBlocked(reason, instruction=instruction, code=Reason.OWNER)

@@ -9,13 +9,13 @@ import contextlib
 from shared.domain.flow import FlowState, Workflow
 from shared.domain.platform_errors import connection_in, id_in, instruction_for, refusal_of
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Blocked, NotFound, ProductError, Refused
+from shared.errors import CmkflowError, JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
 from shared.steps.copying.bind_connections import owner_of_connection
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.flows.original import read_original
 from shared.steps.optional_read import ask
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 _LICENCE = "MissingAdequateQuotaPolicy"
 _CONNECTION = "ConnectionAuthorizationFailed"
@@ -24,41 +24,41 @@ _CHILD = "ChildFlowNeverPublished"
 _NO_REASON = frozenset({"", "None"})
 
 
-async def explain_refusal(work: Work, err: Refused | NotFound) -> Blocked:
+async def explain_refusal(work: StepContext, err: PlatformError | NotFound) -> JobBlocked:
     """Return what the flow's row is to say of a refusal, or of something that is gone."""
-    return await _refused(work, err) if isinstance(err, Refused) else await _gone(work, err)
+    return await _refused(work, err) if isinstance(err, PlatformError) else await _gone(work, err)
 
 
-async def _gone(work: Work, err: NotFound) -> Blocked:
-    with contextlib.suppress(ProductError):
+async def _gone(work: StepContext, err: NotFound) -> JobBlocked:
+    with contextlib.suppress(CmkflowError):
         try:
             await read_original(work)
-        except Blocked as gone:
+        except JobBlocked as gone:
             return gone
-    return Blocked(
+    return JobBlocked(
         f"{work.job.display_name}: {redact(str(err))}",
         code=Reason.GONE,
     )
 
 
-async def _refused(work: Work, refused: Refused) -> Blocked:
+async def _refused(work: StepContext, refused: PlatformError) -> JobBlocked:
     message = redact(refused.detail)  # the platform may repeat what it was sent
     item = await _item(work, refusal_of(refused.code, message).code, message)
-    return Blocked(
+    return JobBlocked(
         f"{work.job.display_name}: {message} ({refused.code}){item}",
         instruction=instruction_for(refused.code, message),
         code=refused.code,
     )
 
 
-async def explain_state(work: Work, copy: Workflow, wanted: FlowState) -> Blocked:
+async def explain_state(work: StepContext, copy: Workflow, wanted: FlowState) -> JobBlocked:
     """Return why the platform accepted to turn a copy on or off and did not."""
     title = work.job.display_name
     text = f"The platform accepted to turn the copy of {title} {wanted}, but it is {copy.state}"
     reason = await _suspension(work, copy)
     if reason not in _NO_REASON:
-        return Blocked(f"{text}: {reason}.", instruction=instruction_for(reason), code=reason)
-    return Blocked(
+        return JobBlocked(f"{text}: {reason}.", instruction=instruction_for(reason), code=reason)
+    return JobBlocked(
         f"{text}.",
         instruction="Open the copy in Power Automate, read the flow checker's message, mend it "
         f"and turn the flow {wanted}; then retry.",
@@ -66,7 +66,7 @@ async def explain_state(work: Work, copy: Workflow, wanted: FlowState) -> Blocke
     )
 
 
-async def _suspension(work: Work, copy: Workflow) -> str:
+async def _suspension(work: StepContext, copy: Workflow) -> str:
     """Return the flow service's reason for a suspended flow; Dataverse has none.
 
     See platform.md#suspension-reasons.
@@ -79,11 +79,11 @@ async def _suspension(work: Work, copy: Workflow) -> str:
         if name is None:
             return ""
         return (await services.flow_reports.get_flow(environment_id, name)).suspension_reason
-    except (NotFound, Refused):
+    except (NotFound, PlatformError):
         return ""
 
 
-async def _item(work: Work, kind: str, message: str) -> str:
+async def _item(work: StepContext, kind: str, message: str) -> str:
     if kind == _LICENCE:
         owner = await _owner(work)
         return f" Owner: {owner}." if owner else ""
@@ -95,16 +95,16 @@ async def _item(work: Work, kind: str, message: str) -> str:
     return ""
 
 
-async def _owner(work: Work) -> str:
+async def _owner(work: StepContext) -> str:
     try:
         owner = (await read_original(work)).owner_id
-    except ProductError:
+    except CmkflowError:
         return ""
     names = await ask(work.services.assessment.organization.names(work.environment, [owner]))
     return names.get(owner.lower(), "") if isinstance(names, dict) else ""
 
 
-async def _connection(work: Work, name: str, connector: str) -> str:
+async def _connection(work: StepContext, name: str, connector: str) -> str:
     owner = await ask(owner_of_connection(work, name))
     made_by = f", of {owner}" if isinstance(owner, str) else ""
     return f" Connection: {name}{f' ({connector})' if connector else ''}{made_by}."

@@ -9,14 +9,14 @@ nobody else is there to use the calls.
 from datetime import datetime, timedelta
 
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.shared_snapshot import Reading
-from shared.errors import ProductError, Waiting
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.shared_snapshot import SharedSnapshot
+from shared.errors import CmkflowError, MustWait
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.key_report import KeyReport, key_report
-from shared.steps.flows.shared_snapshots import READING_TAKES, SharedReading
-from shared.steps.step_context import Work
+from shared.steps.flows.shared_snapshots import READING_TAKES, SharedSnapshotStore
+from shared.steps.step_context import StepContext
 
 #: A proof that stood still for longer, for a firewall or a person, wants to see another list.
 _MAX_AGE = timedelta(hours=1)
@@ -28,7 +28,7 @@ _PAUSES = 4
 async def wait_for_key_list(services: Services, job: FlowJob) -> None:
     """Return if a list that shows this job's copy, if it is on it, was or is to be read now.
 
-    Raises `Waiting` until then. Asked before calls are taken for the proof.
+    Raises `MustWait` until then. Asked before calls are taken for the proof.
     """
     last, shows = await _reading(services, job).last(), _shows(services, job)
     fits = last.is_since(shows, services.now - _MAX_AGE)
@@ -36,17 +36,17 @@ async def wait_for_key_list(services: Services, job: FlowJob) -> None:
 
 
 def wait_until_shown(services: Services, job: FlowJob) -> None:
-    """Return once a list that is read from now on shows this job's copy; else raise `Waiting`."""
+    """Return once a list that is read from now on shows this job's copy; else raise `MustWait`."""
     _wait(services, _shows(services, job))
 
 
 def _wait(services: Services, until: datetime) -> None:
     if services.now < until:
         text = "The list of flows on Microsoft's key is read once the copy would be on it."
-        raise Waiting(text, until=until, code=Reason.KEY_LIST)
+        raise MustWait(text, until=until, code=Reason.KEY_LIST)
 
 
-async def _next(services: Services, last: Reading) -> datetime:
+async def _next(services: Services, last: SharedSnapshot) -> datetime:
     """Return when a list is to be begun, or the one that was begun to be gone on with."""
     if last.goes_on_since or last.began is None:
         return _ends(services, last) or services.now
@@ -55,7 +55,7 @@ async def _next(services: Services, last: Reading) -> datetime:
     return min(latest, line.idle_at or latest)
 
 
-def _ends(services: Services, last: Reading) -> datetime | None:
+def _ends(services: Services, last: SharedSnapshot) -> datetime | None:
     """Return when a list of many pages that was begun has probably been read; None: go on with it.
 
     A list of few pages is waited for where it is asked for.
@@ -68,12 +68,12 @@ def _ends(services: Services, last: Reading) -> datetime | None:
     return now + READING_TAKES if last.is_being_read(now) else None
 
 
-async def is_on_microsofts_key(work: Work) -> bool:
+async def is_on_microsofts_key(work: StepContext) -> bool:
     """Return whether this job's copy is itself on the list.
 
     Reads the list, or goes on with what another delivery has read of it, if none is kept that can
-    show the copy. Raises `Throttled` when no call is left: the pages are kept. Raises `Waiting`
-    while another delivery reads, and if what it went on with was begun too early.
+    show the copy. Raises `ThrottledError` when no call is left: the pages are kept. Raises
+    `MustWait` while another delivery reads, and if what it went on with was begun too early.
     """
     services, job, reading = work.services, work.job, _reading(work.services, work.job)
     kept = await reading.kept(_shows(services, job), services.now - _MAX_AGE)
@@ -89,13 +89,13 @@ async def is_on_microsofts_key(work: Work) -> bool:
     return not {job.copy_id, job.copy_flow_name}.isdisjoint(kept)
 
 
-async def _read(work: Work, reading: SharedReading[tuple[str, ...]]) -> KeyReport:
+async def _read(work: StepContext, reading: SharedSnapshotStore[tuple[str, ...]]) -> KeyReport:
     """Read the list to its end, and keep it for other copies."""
     home = work.job.environment_id
     try:
         async with key_report(work.services, home, advanced=reading.go_on) as report:
             await reading.keep(tuple(sorted(report.names)), report.began)
-    except ProductError:
+    except CmkflowError:
         await reading.stop()
         raise
     return report
@@ -103,11 +103,11 @@ async def _read(work: Work, reading: SharedReading[tuple[str, ...]]) -> KeyRepor
 
 def _shows(services: Services, job: FlowJob) -> datetime:
     """Return from when on a list shows the copy: it stands, on or off as it is, since before."""
-    copied = (change.at for change in job.history if change.state == JobState.COPIED)
+    copied = (change.at for change in job.history if change.state == FlowJobState.COPIED)
     # Else it was made before all that the history still has.
     return max(copied, default=job.history[0].at) + services.settings.reads_lag
 
 
-def _reading(services: Services, job: FlowJob) -> SharedReading[tuple[str, ...]]:
+def _reading(services: Services, job: FlowJob) -> SharedSnapshotStore[tuple[str, ...]]:
     home = job.environment_id
-    return SharedReading(services=services, topic="keylists", id=home, kind=tuple[str, ...])
+    return SharedSnapshotStore(services=services, topic="keylists", id=home, kind=tuple[str, ...])

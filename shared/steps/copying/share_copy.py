@@ -8,27 +8,27 @@ when the original is retired, for sharing goes on during the quiet days.
 from dataclasses import dataclass, replace
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.flow import Permission
+from shared.domain.flow import FlowPermission
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.transitions import noted
 from shared.domain.sharing import (
     TEAMS,
     USERS,
-    Lacking,
-    Principal,
+    DataversePrincipal,
+    MissingShare,
     Share,
     carried,
     lacking,
     others_than,
     rights_of,
 )
-from shared.errors import Blocked
+from shared.errors import JobBlocked
 from shared.reason import Reason
-from shared.steps.copying.solutions_and_shares import Belonging
+from shared.steps.copying.solutions_and_shares import SolutionsAndShares
 from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
-from shared.steps.flows.original import Original
+from shared.steps.flows.original import OriginalFlow
 from shared.steps.flows.temporary_co_ownership import is_own_doing
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 #: There is no interface to read or write that list (platform.md#run-only-users), so a person has
 #: to.
@@ -49,16 +49,18 @@ class _Wanted:
     notes: tuple[str, ...] = ()
 
 
-async def share_copy(work: Work, original: Original, belonging: Belonging) -> FlowJob:
+async def share_copy(
+    work: StepContext, original: OriginalFlow, belonging: SolutionsAndShares
+) -> FlowJob:
     """Return the job with whom its copy is shared with now, and with what is left to a person.
 
-    Raises `Blocked` if the platform refuses to share, or does not keep it.
+    Raises `JobBlocked` if the platform refuses to share, or does not keep it.
     """
     wanted = await _wanted(work, original, belonging)
     notes = list(wanted.notes)
     if TriggerCategory(work.job.category).can_have_run_only_users:
         notes.append(RUN_ONLY_NOTE)
-    unable: dict[Principal, str] = {}
+    unable: dict[DataversePrincipal, str] = {}
 
     def shares() -> tuple[Share, ...]:
         return tuple(share for share in wanted.shares if share.principal not in unable)
@@ -67,7 +69,7 @@ async def share_copy(work: Work, original: Original, belonging: Belonging) -> Fl
         title=f"The co-owners of the copy of {work.job.display_name}",
         read=lambda: _missing(work, shares()),
         missing=lambda missing: [_giving(work, one, unable) for one in missing],
-        not_kept=lambda _: Blocked(
+        not_kept=lambda _: JobBlocked(
             f"The platform accepted to share the copy of {work.job.display_name} with "
             f"{len(shares())} co-owners of the original, but not all of them have it.",
             instruction="Share the copy in Power Automate as the original is shared, then retry.",
@@ -88,7 +90,9 @@ async def share_copy(work: Work, original: Original, belonging: Belonging) -> Fl
     return noted(replace(work.job, shared_with=names, notes=others), *notes)
 
 
-async def _wanted(work: Work, original: Original, belonging: Belonging) -> _Wanted:
+async def _wanted(
+    work: StepContext, original: OriginalFlow, belonging: SolutionsAndShares
+) -> _Wanted:
     """Return what the copy is to be shared with: not its owner, and nobody the app put there."""
     services, environment, job = work.services, work.environment, work.job
     owner = job.copy_owner or original.owner_id
@@ -109,14 +113,14 @@ async def _wanted(work: Work, original: Original, belonging: Belonging) -> _Want
         return found
     left_out = {await services.principals.application(environment)}
     if not original.owner_is_entra_id:
-        left_out.add(Principal(table=USERS, id=owner.lower()))
+        left_out.add(DataversePrincipal(table=USERS, id=owner.lower()))
     if operator:
         users = await services.principals.users(environment, [operator])
         left_out |= {user.principal for user in users.values()}
     return replace(found, shares=carried(found.shares, left_out))
 
 
-async def _with_new_owner(work: Work, original: Original, found: _Wanted) -> _Wanted:
+async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wanted) -> _Wanted:
     """Add whom the original was given after it was copied: the copy stays its first owner's."""
     services, environment, owner = work.services, work.environment, original.owner_id.lower()
     if original.owner_is_entra_id:
@@ -125,7 +129,7 @@ async def _with_new_owner(work: Work, original: Original, found: _Wanted) -> _Wa
         row = await services.principals.user(environment, owner)
     if row is None and original.owner_is_entra_id:
         return found  # the note of a co-owner whom Dataverse does not know says so
-    principal = row.principal if row else Principal(table=TEAMS, id=owner)
+    principal = row.principal if row else DataversePrincipal(table=TEAMS, id=owner)
     copy = await services.workflows.get(environment, work.job.copy_id)
     if copy.owner_id.lower() == principal.id:
         others = tuple(share for share in found.shares if share.principal != principal)
@@ -139,12 +143,12 @@ async def _with_new_owner(work: Work, original: Original, found: _Wanted) -> _Wa
     return _Wanted(shares=(*found.shares, share), notes=(*found.notes, note))
 
 
-async def _as_rows(work: Work, others: list[Permission]) -> _Wanted:
+async def _as_rows(work: StepContext, others: list[FlowPermission]) -> _Wanted:
     """Return co-owners whom the flow service names as what Dataverse calls them."""
     services, environment = work.services, work.environment
     people = [one.principal_id for one in others if not one.is_group]
     groups = [one.principal_id for one in others if one.is_group]
-    rows: dict[str, Principal] = {}
+    rows: dict[str, DataversePrincipal] = {}
     if people:
         users = await services.principals.users(environment, people)
         rows |= {entra_id: user.principal for entra_id, user in users.items()}
@@ -167,14 +171,16 @@ async def _as_rows(work: Work, others: list[Permission]) -> _Wanted:
     return _Wanted(shares=tuple(shares), notes=tuple(notes))
 
 
-async def _missing(work: Work, wanted: tuple[Share, ...]) -> list[Lacking]:
+async def _missing(work: StepContext, wanted: tuple[Share, ...]) -> list[MissingShare]:
     if not wanted:
         return []
     held = await work.services.flow_sharing.list(work.environment, work.job.copy_id)
     return lacking(wanted, held)
 
 
-def _giving(work: Work, missing: Lacking, unable: dict[Principal, str]) -> Write:
+def _giving(
+    work: StepContext, missing: MissingShare, unable: dict[DataversePrincipal, str]
+) -> Write:
     """Return the write that shares the copy with one principal.
 
     If they have left, the write adds to `unable` why it is not shared with them.
@@ -189,7 +195,7 @@ def _giving(work: Work, missing: Lacking, unable: dict[Principal, str]) -> Write
                 "who is disabled or gone."
             )
             return SKIP
-        return Blocked(
+        return JobBlocked(
             f"The copy of {work.job.display_name} cannot be shared with the {share.principal}: "
             f"{err}",
             instruction="Give the app's application user the role System Administrator (or the "
@@ -205,7 +211,7 @@ def _giving(work: Work, missing: Lacking, unable: dict[Principal, str]) -> Write
     )
 
 
-async def _has_left(work: Work, principal: Principal) -> bool:
+async def _has_left(work: StepContext, principal: DataversePrincipal) -> bool:
     if principal.table != USERS:
         return False
     user = await work.services.principals.user(work.environment, principal.id)

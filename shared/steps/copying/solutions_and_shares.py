@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from shared.concurrency import at_once
 from shared.domain.sharing import Share
 from shared.errors import NotFound
-from shared.steps.flows.original import Original, read_original
-from shared.steps.step_context import Work
+from shared.steps.flows.original import OriginalFlow, read_original
+from shared.steps.step_context import StepContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Belonging:
+class SolutionsAndShares:
     """Empty for a flow outside of solutions: nothing holds it, and the flow service shares it."""
 
     #: Ids of the solutions that hold each of the two flows, by workflow id.
@@ -20,27 +20,27 @@ class Belonging:
     shares: tuple[Share, ...] = ()
 
 
-async def read_belonging(work: Work) -> Belonging:
+async def read_belonging(work: StepContext) -> SolutionsAndShares:
     """Read what both flows are in and whom the original is shared with."""
     job, services, home = work.job, work.services, work.environment
     if not job.in_solution:
-        return Belonging(solutions={})
+        return SolutionsAndShares(solutions={})
     flows = [job.original_id, job.copy_id]
     async with at_once() as reads:
         solutions = reads.create_task(services.solutions.holding(home, flows))
         shares = reads.create_task(_shares(work))
-    return Belonging(solutions=solutions.result(), shares=shares.result())
+    return SolutionsAndShares(solutions=solutions.result(), shares=shares.result())
 
 
-async def _shares(work: Work) -> tuple[Share, ...]:
+async def _shares(work: StepContext) -> tuple[Share, ...]:
     try:
         return tuple(await work.services.flow_sharing.list(work.environment, work.job.original_id))
     except NotFound:
         return ()  # whoever reads the original says that it is gone
 
 
-async def look(work: Work) -> tuple[Original, Belonging]:
-    """Return the original and what it belongs to; raises `Blocked` if it is gone."""
+async def look(work: StepContext) -> tuple[OriginalFlow, SolutionsAndShares]:
+    """Return the original and what it belongs to; raises `JobBlocked` if it is gone."""
     async with at_once() as reads:
         original = reads.create_task(read_original(work))
         belonging = reads.create_task(read_belonging(work))

@@ -6,28 +6,28 @@ from functools import partial
 from shared.concurrency import at_once
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.flow import FlowState
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved
-from shared.errors import Blocked, NotFound
+from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason
 from shared.steps.copying.apply_planned_fixes import open_approved
 from shared.steps.copying.microsoft_key_list import is_on_microsofts_key, wait_until_shown
 from shared.steps.flows.check_network import required_gaps
 from shared.steps.flows.read_back import read_back, wait_to_see
 from shared.steps.flows.read_trigger_url import parsed, read_trigger_url
-from shared.steps.flows.service_account_share import OperatorShare, useful_share
+from shared.steps.flows.service_account_share import ServiceAccountShare, useful_share
 from shared.steps.flows.temporary_co_ownership import return_borrowed
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 #: Stands for the hash of a URL that carries no signature (platform.md#trigger-authentication).
 NO_SIGNATURE = "none"
 
 
-async def prove(work: Work) -> FlowJob:
+async def prove(work: StepContext) -> FlowJob:
     """Prove that the copy reads as copied, runs, is under the key, is known and can reach out.
 
-    Raises `Blocked` with what is missing.
+    Raises `JobBlocked` with what is missing.
     """
     wait_until_shown(work.services, work.job)
     share = await _share_to_come(work)
@@ -39,12 +39,12 @@ async def prove(work: Work) -> FlowJob:
     await _check_key(work)
     await _check_network(work)
     text = "The copy is proven: read back equal, under the key, its network open."
-    return moved(work.job, JobState.PROVEN, text, now=work.services.now)
+    return moved(work.job, FlowJobState.PROVEN, text, now=work.services.now)
 
 
-async def _check_copy(work: Work) -> None:
+async def _check_copy(work: StepContext) -> None:
     job = work.job
-    expected = FlowState.ON if job.pattern is Pattern.CALLED else FlowState.OFF
+    expected = FlowState.ON if job.pattern is MigrationMethod.CALLED else FlowState.OFF
     read = partial(work.services.workflows.get, work.environment, job.copy_id)
     try:
         row = await read_back(
@@ -56,36 +56,36 @@ async def _check_copy(work: Work) -> None:
             ),
         )
     except NotFound as err:
-        raise Blocked(
+        raise JobBlocked(
             f"The copy of {job.display_name} was deleted.",
             instruction="Cancel this job and start a new remediation for the flow.",
             code=Reason.COPY,
         ) from err
     if definition_digest(row.client_data) != job.copy_digest:
-        raise Blocked(
+        raise JobBlocked(
             f"The copy of {job.display_name} was edited before it was proven.",
             instruction="Keep the edit and make it in the original too, or roll this job back; "
             "then start a new remediation for the flow.",
             code=Reason.COPY,
         )
     if row.state is not expected:
-        raise Blocked(
+        raise JobBlocked(
             f"The copy of {job.display_name} is {row.state}, not {expected}.",
             instruction=f"Turn the copy {expected} in Power Automate, then retry.",
             code=Reason.STATE,
         )
 
 
-async def _check_key(work: Work) -> None:
+async def _check_key(work: StepContext) -> None:
     """The full list is the authority: a copy that stands there is not under the key."""
     if await is_on_microsofts_key(work):
-        raise Blocked(
+        raise JobBlocked(
             f"The copy of {work.job.display_name} is itself on Microsoft's key.",
             code=Reason.NOT_PROTECTED,
         )
 
 
-async def _check_network(work: Work) -> None:
+async def _check_network(work: StepContext) -> None:
     job = work.job
     waived = (await work.settings_by_now()).waived_gaps
     open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
@@ -95,7 +95,7 @@ async def _check_network(work: Work) -> None:
             await wait_to_see(work, "The firewalls that were opened")
     if open_gaps:
         names = ", ".join(gap.name for gap in open_gaps)
-        raise Blocked(
+        raise JobBlocked(
             f"The copy of {job.display_name} would be refused by: {names}",
             instruction=" ".join(gap.instruction for gap in open_gaps)
             + " Then retry; or waive the gap by its name.",
@@ -103,7 +103,7 @@ async def _check_network(work: Work) -> None:
         )
 
 
-async def _share_to_come(work: Work) -> OperatorShare | None:
+async def _share_to_come(work: StepContext) -> ServiceAccountShare | None:
     """Return the share that is to lend the original; None: its URL is known, or not to be asked.
 
     Whether the operator has a right of its own there is read with the copy, and anew before the
@@ -116,10 +116,10 @@ async def _share_to_come(work: Work) -> OperatorShare | None:
 
 
 def _has_url(job: FlowJob) -> bool:
-    return job.has_trigger_url and job.pattern is not Pattern.OFF
+    return job.has_trigger_url and job.pattern is not MigrationMethod.OFF
 
 
-async def _read_urls(work: Work) -> None:
+async def _read_urls(work: StepContext) -> None:
     """Learn both trigger URLs and keep what identifies them, not the URLs.
 
     What was learnt is kept, however the step ends: the flow service's budget may be small.
@@ -143,7 +143,7 @@ async def _read_urls(work: Work) -> None:
         )
         await return_borrowed(work)
     if work.job.original_url_id == work.job.copy_url_id:
-        raise Blocked(
+        raise JobBlocked(
             f"The platform gives the copy of {job.display_name} the original's trigger URL.",
             code=Reason.URL,
         )

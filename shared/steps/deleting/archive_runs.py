@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from shared.domain.jobs.run_archive import (
     MOST_RUNS,
-    ArchiveState,
     RunArchive,
+    RunArchiveState,
     from_json_lines,
     part_name,
     to_json_lines,
     with_part,
 )
-from shared.errors import NotFound, Refused
+from shared.errors import NotFound, PlatformError
 from shared.services import Services
 from shared.steps.flows.discovery_pages import has_expired
 
@@ -30,11 +30,11 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
             since=archive.begins,
             until=archive.oldest or archive.began,
         )
-    except (NotFound, Refused) as err:
+    except (NotFound, PlatformError) as err:
         if has_expired(archive.cursor, err):
             return replace(archive, cursor="")
         if isinstance(err, NotFound):
-            return replace(archive, state=ArchiveState.GONE)
+            return replace(archive, state=RunArchiveState.GONE)
         raise
     new = [run for run in page.items if run.run_id not in archive.oldest_ids]
     part = new[: MOST_RUNS - archive.own_runs]
@@ -46,10 +46,10 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
         if [run.run_id for run in kept] != [run.run_id for run in part]:
             return replace(archive, cursor="")  # it ends elsewhere than this page does
     if len(part) < len(new):
-        return replace(archive, state=ArchiveState.CAPPED, cursor="")
+        return replace(archive, state=RunArchiveState.CAPPED, cursor="")
     if page.cursor:
         return replace(archive, cursor=page.cursor)
     # What an earlier archive of this flow left out stays left out.
     is_capped = archive.earlier_runs >= MOST_RUNS
-    end = ArchiveState.CAPPED if is_capped else ArchiveState.COMPLETE
+    end = RunArchiveState.CAPPED if is_capped else RunArchiveState.COMPLETE
     return replace(archive, state=end, cursor="")

@@ -13,20 +13,24 @@ from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.ids import key_of
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.dependent_jobs import above
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.run_archive import ArchiveState, RunArchive
-from shared.errors import Blocked, Conflict, NotFound, Waiting
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.run_archive import RunArchive, RunArchiveState
+from shared.errors import Conflict, JobBlocked, MustWait, NotFound
 from shared.jobs.fenced_rows import FencedRows
 from shared.reason import Reason
 from shared.rows import instant
 from shared.services import Services
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.key_report import key_report
-from shared.steps.flows.original import Original, find_original, shown_original
+from shared.steps.flows.original import OriginalFlow, find_original, shown_original
 from shared.steps.flows.read_original_facts import archive_name
 from shared.steps.flows.temporary_co_ownership import return_borrowed
-from shared.steps.step_context import Work
-from shared.steps.updating_callers.find_callers import SEARCH_LASTS, SearchRequest, find_callers
+from shared.steps.step_context import StepContext
+from shared.steps.updating_callers.find_callers import (
+    SEARCH_LASTS,
+    CallerSearchRequest,
+    find_callers,
+)
 from shared.steps.updating_callers.record_callers import (
     copied_elsewhere,
     flow_ids_of,
@@ -36,8 +40,8 @@ from shared.steps.updating_callers.record_callers import (
 from shared.steps.write_permission import refuse_excluded
 
 
-async def search_callers(work: Work, deletion: Deletion) -> Deletion:
-    """Return the deletion with a recent search for callers noted; raises `Transient`: goes on.
+async def search_callers(work: StepContext, deletion: Deletion) -> Deletion:
+    """Return the deletion with a recent search for callers noted; raises `TransientError`: goes on.
 
     One search is enough for all originals of an environment that go on one day.
     """
@@ -49,7 +53,7 @@ async def search_callers(work: Work, deletion: Deletion) -> Deletion:
     )
     if latest.searched and now < latest.searched + SEARCH_LASTS:
         return replace(deletion, searched=latest.searched, notes=latest.notes)
-    request = SearchRequest(
+    request = CallerSearchRequest(
         environment=work.environment, everywhere=await services.environments.list()
     )
     rows = FencedRows(services.tables.searches, deletion.environment_id)
@@ -57,17 +61,19 @@ async def search_callers(work: Work, deletion: Deletion) -> Deletion:
     return replace(deletion, searched=now, notes=tuple(notes))
 
 
-async def check(work: Work, deletion: Deletion, archive: RunArchive | None) -> Original | None:
+async def check(
+    work: StepContext, deletion: Deletion, archive: RunArchive | None
+) -> OriginalFlow | None:
     """Return the original if everything fits for its delete, None if it is gone already.
 
-    Raises `Waiting`, or `Blocked` with what a person has to settle.
+    Raises `MustWait`, or `JobBlocked` with what a person has to settle.
     """
     original = await shown_original(work)
     await return_borrowed(work)
     if original is None:
         return None
-    if archive is None or archive.state not in {ArchiveState.COMPLETE, ArchiveState.CAPPED}:
-        raise Blocked(
+    if archive is None or archive.state not in {RunArchiveState.COMPLETE, RunArchiveState.CAPPED}:
+        raise JobBlocked(
             f"The platform shows {work.job.display_name}, but not its runs.",
             instruction="See in Power Automate whether it has any, then order the delete anew.",
             code=Reason.ARCHIVE,
@@ -80,23 +86,23 @@ async def check(work: Work, deletion: Deletion, archive: RunArchive | None) -> O
     return original
 
 
-async def _check_original(work: Work, deletion: Deletion, original: Original) -> None:
+async def _check_original(work: StepContext, deletion: Deletion, original: OriginalFlow) -> None:
     job = work.job
     await refuse_excluded(work.services, job)
     if original.state is not FlowState.OFF:
-        raise Blocked(
+        raise JobBlocked(
             f"The retired original {job.display_name} is on again.",
             code=Reason.CAME_BACK,
         )
     if original.is_managed:
-        raise Blocked(
+        raise JobBlocked(
             f"{job.display_name} is part of a managed solution.",
             instruction="Delete it where the solution is made, and release that.",
             code=Reason.MANAGED,
         )
     is_as_copied = job.original_digest in {"", definition_digest(original.client_data)}
     if not is_as_copied and not deletion.accepts_edits:
-        raise Blocked(
+        raise JobBlocked(
             f"{job.display_name} was edited after it was copied.",
             instruction="Make the edit in the copy too if it is wanted. Ordering the delete anew "
             f"accepts it: the flow is archived and deleted as it is then. Archive: {job.archive}",
@@ -104,24 +110,24 @@ async def _check_original(work: Work, deletion: Deletion, original: Original) ->
         )
 
 
-async def _check_copy(work: Work) -> None:
+async def _check_copy(work: StepContext) -> None:
     """The copy does the work: there, and on if the original was."""
     job = work.job
     try:
         state = (await work.services.workflows.get(work.environment, job.copy_id)).state
     except NotFound:
         state = None
-    if state is FlowState.ON or (state is FlowState.OFF and job.pattern is Pattern.OFF):
+    if state is FlowState.ON or (state is FlowState.OFF and job.pattern is MigrationMethod.OFF):
         return
-    raise Blocked(
+    raise JobBlocked(
         f"The copy of {job.display_name} is {state or 'gone'}: nothing would do its work.",
         instruction="Turn the copy on, or roll the job back. Not needed any more: delete both.",
         code=Reason.COPY,
     )
 
 
-async def check_runs(work: Work, archived_to: datetime | None = None) -> None:
-    """A delete ends the runs that still go; raises `Waiting` while one does.
+async def check_runs(work: StepContext, archived_to: datetime | None = None) -> None:
+    """A delete ends the runs that still go; raises `MustWait` while one does.
 
     A run may begin although the flow is off: somebody resubmits an earlier one.
 
@@ -135,24 +141,24 @@ async def check_runs(work: Work, archived_to: datetime | None = None) -> None:
         return
     until = services.now + services.settings.wait_poll
     if any(run.is_going for run in runs):
-        raise Waiting(
+        raise MustWait(
             "A run of the original is still going: a delete would end it.",
             until=until,
             code=Reason.RUNNING,
         )
     if archived_to and any(run.started > archived_to for run in runs):
         reason = "The original has run since its runs were archived."
-        raise Waiting(reason, until=until, code=Reason.RUNS)
+        raise MustWait(reason, until=until, code=Reason.RUNS)
 
 
-async def _check_parents(work: Work) -> None:
+async def _check_parents(work: StepContext) -> None:
     """A child goes after its parents' originals: they could not be turned on without it."""
     for parent in await work.related(work.job.parents):
         if parent.id != work.job.id and await _calls(work, parent):
             await _wait_for(work, parent)
 
 
-async def _calls(work: Work, parent: FlowJob) -> bool:
+async def _calls(work: StepContext, parent: FlowJob) -> bool:
     """Say whether the parent's original is still there and reads as a caller of this one."""
     job, services, home = work.job, work.services, work.environment
     is_here = parent.environment_id == job.environment_id
@@ -168,12 +174,12 @@ async def _calls(work: Work, parent: FlowJob) -> bool:
     return holds(original.client_data, is_json=True, urls=urls, flow_ids=flow_ids)
 
 
-async def _wait_for(work: Work, parent: FlowJob) -> None:
+async def _wait_for(work: StepContext, parent: FlowJob) -> None:
     """Raise unless the two call one another and nothing but that is in the parent's way."""
     job, services = work.job, work.services
     kept = await services.tables.deletions.get(parent.environment_id, parent.id)
     if kept is None or not kept.item.is_open:
-        raise Blocked(
+        raise JobBlocked(
             f"The original of {parent.display_name} still calls this one.",
             instruction=f"Order the delete of {parent.display_name} too, then this one anew.",
             code=Reason.PARENT,
@@ -182,10 +188,10 @@ async def _wait_for(work: Work, parent: FlowJob) -> None:
     if in_circle and kept.item.code == Reason.PARENT:
         return
     until = max(services.now + services.settings.wait_poll, kept.item.on)
-    raise Waiting(f"{parent.display_name} is deleted first.", until=until, code=Reason.PARENT)
+    raise MustWait(f"{parent.display_name} is deleted first.", until=until, code=Reason.PARENT)
 
 
-async def _check_callers(work: Work) -> None:
+async def _check_callers(work: StepContext) -> None:
     """Nobody whom the app knows may still hold the original's URL or id."""
     job = work.job
     async with aclosing(_known_callers(work)) as callers:
@@ -198,14 +204,14 @@ async def _check_callers(work: Work) -> None:
             if other:
                 await _wait_for(work, other)
                 continue
-            raise Blocked(
+            raise JobBlocked(
                 f"The {caller.label} still holds the URL or id of {job.display_name}.",
                 instruction="Point it at the copy, or take it out; then order the delete anew.",
                 code=Reason.MANUAL_CALLER,
             )
 
 
-async def _known_callers(work: Work) -> AsyncGenerator[Caller]:
+async def _known_callers(work: StepContext) -> AsyncGenerator[Caller]:
     """Yield each caller that was noted or that the last search found, once."""
     seen = set()
     for record in await work.services.tables.callers.all(work.job.id):
@@ -218,10 +224,10 @@ async def _known_callers(work: Work) -> AsyncGenerator[Caller]:
             yield caller
 
 
-async def archive_definition(work: Work, original: Original) -> str:
+async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
     """Keep the definition as it is now, read it back, and return where it stands.
 
-    Raises `Blocked` if the archive does not give it back.
+    Raises `JobBlocked` if the archive does not give it back.
     """
     archive, digest = work.services.archive, definition_digest(original.client_data)
     name = archive_name(replace(work.job, original_digest=digest))
@@ -231,7 +237,7 @@ async def archive_definition(work: Work, original: Original) -> str:
     except NotFound:
         is_kept = False
     if not is_kept:
-        raise Blocked(
+        raise JobBlocked(
             f"The archive does not give back the definition of {work.job.display_name}.",
             instruction=f"See what became of {where}, then order the delete anew.",
             code=Reason.ARCHIVE,
@@ -239,11 +245,13 @@ async def archive_definition(work: Work, original: Original) -> str:
     return where
 
 
-async def delete(work: Work, original: Original, permit: Callable[[], Awaitable[object]]) -> None:
+async def delete(
+    work: StepContext, original: OriginalFlow, permit: Callable[[], Awaitable[object]]
+) -> None:
     """Delete the original as it was read, and read back that it is gone.
 
     `permit` returns if the delete may begin. Raises `Conflict` if the original was changed since,
-    `Waiting` if it is still there.
+    `MustWait` if it is still there.
     """
     job, services = work.job, work.services
 
@@ -261,12 +269,12 @@ async def delete(work: Work, original: Original, permit: Callable[[], Awaitable[
     await perform(Write(permit=permit, call=call))
     if await find_original(services, work.environment, job):
         reason = "The platform accepted the delete, but the flow is still there."
-        raise Waiting(
+        raise MustWait(
             reason, until=services.now + services.settings.wait_poll, code=Reason.NOT_SHOWN
         )
 
 
-def _version(original: Original) -> tuple[FlowState, str]:
+def _version(original: OriginalFlow) -> tuple[FlowState, str]:
     return original.state, original.etag or definition_digest(original.client_data)
 
 

@@ -11,17 +11,17 @@ from dataclasses import replace
 from shared.alerts import readable, tell
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.environment import Environment
-from shared.domain.flow import RUN_HISTORY, FailedAction, Run
+from shared.domain.flow import RUN_HISTORY, FailedAction, FlowRun
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.network.blocked_call import RefusedCall, counting
+from shared.domain.network.blocked_call import BlockedCall, counting
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Blocked, Conflict, NotFound, ProductError, Refused
+from shared.errors import CmkflowError, Conflict, JobBlocked, NotFound, PlatformError
 from shared.log_fields import product_log
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.check_network import ANY_HOST, read_network, required_gaps
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.write_permission import settings_of
 
 log = product_log(__name__)
@@ -31,11 +31,11 @@ _RUNS = 50
 _OPENED = 3
 
 
-async def check_refused_calls(work: Work) -> None:
+async def check_refused_calls(work: StepContext) -> None:
     """Return if nothing keeps out what this copy calls, as far as runs of copies show.
 
-    Raises `Blocked` where a call of one of its hosts was refused, be it another copy's, and that is
-    neither settled nor waived by name.
+    Raises `JobBlocked` where a call of one of its hosts was refused, be it another copy's, and that
+    is neither settled nor waived by name.
     """
     job, services = work.job, work.services
     if not job.http_hosts:
@@ -48,7 +48,7 @@ async def check_refused_calls(work: Work) -> None:
         if call.host in job.http_hosts and call.name not in waived
     ]
     if standing:
-        raise Blocked(
+        raise JobBlocked(
             f"{job.display_name} is not retired, since a copy's call of its host did not get"
             " through: " + " ".join(f"{call.text} [{call.name}]" for call in standing),
             instruction=" ".join(dict.fromkeys(call.instruction for call in standing))
@@ -58,7 +58,7 @@ async def check_refused_calls(work: Work) -> None:
         )
 
 
-async def standing_calls(services: Services, environment_id: str) -> AsyncIterator[RefusedCall]:
+async def standing_calls(services: Services, environment_id: str) -> AsyncIterator[BlockedCall]:
     """Yield the refused calls of an environment that are not settled."""
     table = services.tables.refused_calls
     async for kept in readable(services, table.scan(environment_id)):
@@ -66,7 +66,7 @@ async def standing_calls(services: Services, environment_id: str) -> AsyncIterat
             yield kept.item
 
 
-async def tell_refused_call(services: Services, call: RefusedCall) -> None:
+async def tell_refused_call(services: Services, call: BlockedCall) -> None:
     """Tell people of a refused call, once for as long as it stands."""
     row = services.tables.refused_calls.name_of(call)
     await tell(services, call.code, row, f"{call.text} {call.instruction}")
@@ -96,16 +96,16 @@ async def look_for_refused_calls(
 
 
 async def _refused_in(
-    services: Services, environment: Environment, job: FlowJob, runs: Sequence[Run]
-) -> dict[str, RefusedCall]:
+    services: Services, environment: Environment, job: FlowJob, runs: Sequence[FlowRun]
+) -> dict[str, BlockedCall]:
     """Return the newest refused call of each host in the last runs that failed."""
     failed = [run for run in runs if run.has_failed][:_OPENED]
     hosts = await _hosts_by_action(services, environment, job) if failed else {}
-    found: dict[str, RefusedCall] = {}
+    found: dict[str, BlockedCall] = {}
     for run in reversed(failed):
         actions = await _failed_actions(services, job, run)
         for host, (action, symptom) in counting(run, actions, hosts, runs).items():
-            found[host] = RefusedCall(
+            found[host] = BlockedCall(
                 environment_id=job.environment_id,
                 host=host,
                 display_name=job.display_name,
@@ -130,17 +130,17 @@ async def _hosts_by_action(
     return {one.action: one.host or ANY_HOST for one in definition.http_actions}
 
 
-async def _failed_actions(services: Services, job: FlowJob, run: Run) -> Sequence[FailedAction]:
+async def _failed_actions(services: Services, job: FlowJob, run: FlowRun) -> Sequence[FailedAction]:
     try:
         return await services.flow_reports.failed_actions(
             job.environment_id, job.copy_flow_name, run.run_id
         )
-    except (NotFound, Refused) as err:
+    except (NotFound, PlatformError) as err:
         log.warning("why a run of the copy of %s failed is not shown: %s", job.display_name, err)
         return ()
 
 
-async def _note(services: Services, environment: Environment, call: RefusedCall) -> None:
+async def _note(services: Services, environment: Environment, call: BlockedCall) -> None:
     """Keep a refused call with the firewall that lacks the addresses, and tell it."""
     table = services.tables.refused_calls
     known = await table.get(*table.address(call))
@@ -149,7 +149,7 @@ async def _note(services: Services, environment: Environment, call: RefusedCall)
     explanation, instruction = await _explained(services, environment, call)
     call = replace(call, explanation=explanation, instruction=instruction)
 
-    def newest(old: RefusedCall | None) -> RefusedCall | None:
+    def newest(old: BlockedCall | None) -> BlockedCall | None:
         return None if old and old.counts_from >= call.at else call
 
     if await table.change(*table.address(call), newest):
@@ -157,12 +157,12 @@ async def _note(services: Services, environment: Environment, call: RefusedCall)
 
 
 async def _explained(
-    services: Services, environment: Environment, call: RefusedCall
+    services: Services, environment: Environment, call: BlockedCall
 ) -> tuple[str, str]:
     """Return which firewall lacks the addresses, read anew, and what to do."""
     try:
         network = await read_network(services, environment)
-    except ProductError as err:
+    except CmkflowError as err:
         why = f"Which firewall keeps it out is not known: {redact(str(err))}"
         return why, "Look at the firewall before the host: `cmkflow network check`."
     gaps = [gap for gap in network.gaps([call.host]) if gap.is_required]
@@ -176,7 +176,10 @@ async def _explained(
 
 
 async def _settle(
-    services: Services, environment: Environment, kept: Kept[RefusedCall], runs: Sequence[Run]
+    services: Services,
+    environment: Environment,
+    kept: StoredItem[BlockedCall],
+    runs: Sequence[FlowRun],
 ) -> None:
     """Settle a refused call once a later run of its copy succeeded and no gap is known any more."""
     call = kept.item

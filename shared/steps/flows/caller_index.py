@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import suppress
 
 from shared.alerts import readable
-from shared.domain.callers.caller_records import Place
+from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.flow import RUN_HISTORY
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.known_url import KnownUrl
@@ -20,7 +20,7 @@ _INDEXED = "index_of_trigger_urls"
 
 async def places_calling(
     services: Services, environment_id: str, *, url_id: str, flow_ids: Collection[str]
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[CallerIndexEntry]:
     """Yield each place that calls a flow, as `calling` says; raises `UnreadableRow`."""
     places = await places_held(services, {url_id, *flow_ids})
     for place in calling(environment_id, places, url_id=url_id, flow_ids=flow_ids):
@@ -29,11 +29,11 @@ async def places_calling(
 
 def calling(
     environment_id: str,
-    places: Mapping[str, Sequence[Place]],
+    places: Mapping[str, Sequence[CallerIndexEntry]],
     *,
     url_id: str,
     flow_ids: Collection[str],
-) -> Iterator[Place]:
+) -> Iterator[CallerIndexEntry]:
     """Yield each place that holds a flow's trigger URL (its id may be empty), or one of its ids.
 
     A workflow keeps its id when its solution is imported elsewhere (platform.md#stable-ids), and a
@@ -45,13 +45,15 @@ def calling(
                 yield place
 
 
-async def places_held(services: Services, holds: Collection[str]) -> dict[str, list[Place]]:
+async def places_held(
+    services: Services, holds: Collection[str]
+) -> dict[str, list[CallerIndexEntry]]:
     """Return the places that hold each of these ids; what none holds is left out.
 
     One query where there are many ids: a plan of a thousand flows asks for thousands. Raises
     `UnreadableRow` for a row of one of them.
     """
-    wanted, found = frozenset(filter(None, holds)), defaultdict[str, list[Place]](list)
+    wanted, found = frozenset(filter(None, holds)), defaultdict[str, list[CallerIndexEntry]](list)
     table = services.tables.places
     partitions = sorted(wanted) if len(wanted) <= _ONE_BY_ONE else [None]
     for partition in partitions:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.concurrency import read_each
 from shared.domain.environment import Environment
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.network.snapshot import NetworkSnapshot, snapshot_of
@@ -19,16 +19,16 @@ ANY_HOST = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
+class NetworkView:
     """The firewalls of the watched subscriptions and the new addresses, as they were read."""
 
     check: NetworkCheck
 
-    def gaps(self, hosts: Sequence[str]) -> list[NetworkGap]:
+    def gaps(self, hosts: Sequence[str]) -> list[FirewallIssue]:
         """Return what is lacking for a flow which calls these hosts."""
         return self.check.gaps([None if host == ANY_HOST else host for host in hosts])
 
-    def lacking(self) -> list[NetworkGap]:
+    def lacking(self) -> list[FirewallIssue]:
         """Return what is required and missing anywhere, whomever it concerns."""
         return self.check.lacking()
 
@@ -37,7 +37,7 @@ class Network:
         called = [None if host == ANY_HOST else host for host in hosts]
         return self.check.concerns(firewall_id, called)
 
-    def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[NetworkGap]:
+    def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[FirewallIssue]:
         """Return hosts whose owners have to be asked, with the flows that call them."""
         return self.check.external_targets(
             {host: flows for host, flows in flows_by_host.items() if host != ANY_HOST}
@@ -54,7 +54,7 @@ async def read_firewalls(services: Services) -> list[Firewall]:
     return [firewall for kind in found for firewall in kind]
 
 
-async def read_network(services: Services, environment: Environment) -> Network:
+async def read_network(services: Services, environment: Environment) -> NetworkView:
     """Read every firewall once, and keep them for the proofs that follow."""
     began = services.now
     firewalls = await read_firewalls(services)
@@ -65,7 +65,7 @@ async def read_network(services: Services, environment: Environment) -> Network:
 
 async def required_gaps(
     services: Services, environment: Environment, hosts: Sequence[str], waived: Collection[str]
-) -> list[NetworkGap]:
+) -> list[FirewallIssue]:
     """Return what keeps out a flow which calls these hosts and that nobody has waived.
 
     What is kept may show that nothing does. A gap in it may have been opened since: then all is
@@ -74,7 +74,7 @@ async def required_gaps(
     if not hosts:
         return []
 
-    def lacking(network: Network) -> list[NetworkGap]:
+    def lacking(network: NetworkView) -> list[FirewallIssue]:
         return [gap for gap in network.gaps(hosts) if gap.is_required and gap.name not in waived]
 
     kept = await kept_network(services)
@@ -85,13 +85,13 @@ async def required_gaps(
 
 def _kept_network_of(
     services: Services, environment: Environment, kept: NetworkSnapshot
-) -> Network:
+) -> NetworkView:
     """Return a kept network as it concerns the flows of one environment; made once for many."""
 
-    def make(kept: NetworkSnapshot) -> Network:
+    def make(kept: NetworkSnapshot) -> NetworkView:
         return network_of(services, environment, kept.firewalls, kept.service_tags)
 
-    return services.memory.made(("network", environment.geography), kept, make, Network)
+    return services.memory.made(("network", environment.geography), kept, make, NetworkView)
 
 
 def network_of(
@@ -99,7 +99,7 @@ def network_of(
     environment: Environment,
     firewalls: Sequence[Firewall],
     tags: ServiceTagList,
-) -> Network:
+) -> NetworkView:
     """Return what was read as it concerns the flows of one environment."""
     required = services.settings.also_required_tags
-    return Network(check=NetworkCheck(firewalls, environment.geography, tags, required))
+    return NetworkView(check=NetworkCheck(firewalls, environment.geography, tags, required))

@@ -6,22 +6,22 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import batched
 
-from shared.domain.flow import ReportedFlow
+from shared.domain.flow import FlowListEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.discovery import (
     FLOWS_IN_A_ROW,
     LONGEST,
-    DiscoveredPart,
-    Position,
-    Source,
+    DiscoveryPage,
+    DiscoveryPosition,
+    DiscoverySource,
     is_stale,
     position_of,
     whole_pages,
 )
-from shared.errors import NotFound, Refused, Unavailable, UnreadableRow
+from shared.errors import NotFound, PlatformError, ServiceUnavailable, UnreadableRow
 from shared.jobs.fenced_rows import FencedRows
 from shared.log_fields import product_log
-from shared.ports import Condition, Page
+from shared.ports import Condition, ResultPage
 from shared.rows import instant
 from shared.services import Services
 
@@ -32,22 +32,22 @@ _APPROVED = EnvironmentJobState.APPROVED
 _EXPIRED = frozenset({400, 410})
 
 
-def has_expired(cursor: str, err: Refused | NotFound) -> bool:
+def has_expired(cursor: str, err: PlatformError | NotFound) -> bool:
     """Return whether the platform refused a page because its cursor has expired."""
     return bool(cursor) and (isinstance(err, NotFound) or err.status in _EXPIRED)
 
 
 @dataclass(slots=True)
-class DiscoveryParts:
+class DiscoveryPages:
     """What one environment job's discovery has read: in rows, and here as well."""
 
     services: Services
-    rows: FencedRows[DiscoveredPart]
+    rows: FencedRows[DiscoveryPage]
     #: Called when a page is kept: the work has got further.
     advanced: Callable[[], Awaitable[None]] | None = None
     #: Whole pages only.
-    parts: list[DiscoveredPart] = field(default_factory=list)
-    _positions: dict[Source, Position] = field(default_factory=dict)
+    parts: list[DiscoveryPage] = field(default_factory=list)
+    _positions: dict[DiscoverySource, DiscoveryPosition] = field(default_factory=dict)
 
     async def open(self, *, keeps_flows: bool = False) -> None:
         """See how far it got; what is too old to go on with is removed.
@@ -55,17 +55,17 @@ class DiscoveryParts:
         `keeps_flows`: but not all flows of Dataverse, however old: they are compared by version.
         """
         found = await self._found()
-        flows = [part for part in found if part.source is Source.DATAVERSE]
-        if not (keeps_flows and position_of(flows, Source.DATAVERSE).is_read):
+        flows = [part for part in found if part.source is DiscoverySource.DATAVERSE]
+        if not (keeps_flows and position_of(flows, DiscoverySource.DATAVERSE).is_read):
             flows = []
         others = found if not flows else [one for one in found if one not in flows]
         if is_stale(others, self.services.now):
             await self.rows.delete(*reversed(others))  # whoever dies here leaves no hole
             found = flows
-        self.parts = [part for source in Source for part in whole_pages(found, source)]
-        self._positions = {source: position_of(found, source) for source in Source}
+        self.parts = [part for source in DiscoverySource for part in whole_pages(found, source)]
+        self._positions = {source: position_of(found, source) for source in DiscoverySource}
 
-    async def _found(self) -> list[DiscoveredPart]:
+    async def _found(self) -> list[DiscoveryPage]:
         """Return the rows; with one that cannot be read the list has a hole, and begins anew."""
         try:
             return await self.rows.all()
@@ -74,13 +74,13 @@ class DiscoveryParts:
             await self.rows.clear()
             return []
 
-    def at(self, source: Source) -> Position:
+    def at(self, source: DiscoverySource) -> DiscoveryPosition:
         """Return where to go on with a source."""
         return self._positions[source]
 
-    def part(self, source: Source, *, read: datetime | None = None) -> DiscoveredPart:
+    def part(self, source: DiscoverySource, *, read: datetime | None = None) -> DiscoveryPage:
         """Return an empty row, to be filled; its flows are of now, or were asked for at `read`."""
-        return DiscoveredPart(
+        return DiscoveryPage(
             environment_job_id=self.rows.partition,
             source=source,
             number=0,
@@ -90,9 +90,9 @@ class DiscoveryParts:
 
     async def read[T](
         self,
-        source: Source,
-        read: Callable[[str], Awaitable[Page[T]]],
-        rows: Callable[[Sequence[T]], list[DiscoveredPart]],
+        source: DiscoverySource,
+        read: Callable[[str], Awaitable[ResultPage[T]]],
+        rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
         """Read a source to its end; what this raises loses no page but the one that was due."""
         while not self.at(source).is_read:
@@ -100,41 +100,43 @@ class DiscoveryParts:
 
     async def read_page[T](
         self,
-        source: Source,
-        read: Callable[[str], Awaitable[Page[T]]],
-        rows: Callable[[Sequence[T]], list[DiscoveredPart]],
+        source: DiscoverySource,
+        read: Callable[[str], Awaitable[ResultPage[T]]],
+        rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
         """Read the next page of a source. Where its cursor is refused, the source begins anew."""
         at, asked = self.at(source), self.services.now
         try:
             page = await read(at.cursor)
-        except (Refused, NotFound) as err:
+        except (PlatformError, NotFound) as err:
             if not has_expired(at.cursor, err):
                 raise
             await self.restart(source)
-            raise Unavailable(f"the list could not be read on, and begins anew: {err}") from err
+            raise ServiceUnavailable(
+                f"the list could not be read on, and begins anew: {err}"
+            ) from err
         parts = [replace(part, read=asked) for part in rows(page.items)]
         await self.keep(parts, cursor=page.cursor)
 
-    async def keep(self, page: Sequence[DiscoveredPart], *, cursor: str = "") -> None:
+    async def keep(self, page: Sequence[DiscoveryPage], *, cursor: str = "") -> None:
         """Store a page, which may take several rows; `cursor` says where its source goes on."""
         source, first = page[0].source, self.at(page[0].source).number
         rows = [replace(part, number=first + place) for place, part in enumerate(page)]
         rows[-1] = replace(rows[-1], ends_page=True, cursor=cursor)
         await self.rows.upsert(*rows)
         self.parts += rows
-        self._positions[source] = Position(
+        self._positions[source] = DiscoveryPosition(
             number=first + len(rows), cursor=cursor, is_read=not cursor
         )
         if self.advanced:
             await self.advanced()
 
-    async def restart(self, source: Source | None = None) -> None:
+    async def restart(self, source: DiscoverySource | None = None) -> None:
         """Forget what was read of a source; None: of all of them."""
         await self.rows.clear(where=[Condition("source", "eq", source)] if source else [])
-        gone = [source] if source else list(Source)
+        gone = [source] if source else list(DiscoverySource)
         self.parts = [part for part in self.parts if part.source not in gone]
-        self._positions |= dict.fromkeys(gone, Position())
+        self._positions |= dict.fromkeys(gone, DiscoveryPosition())
 
 
 def in_rows[T](items: Iterable[T]) -> list[tuple[T, ...]]:
@@ -142,14 +144,14 @@ def in_rows[T](items: Iterable[T]) -> list[tuple[T, ...]]:
     return list(batched(items, FLOWS_IN_A_ROW, strict=False)) or [()]
 
 
-def rows_of_report(empty: DiscoveredPart, flows: Iterable[ReportedFlow]) -> list[DiscoveredPart]:
+def rows_of_report(empty: DiscoveryPage, flows: Iterable[FlowListEntry]) -> list[DiscoveryPage]:
     """Return the rows of a page of a report."""
     return [replace(empty, reported=some) for some in in_rows(flows)]
 
 
-async def keep_flows_only(rows: FencedRows[DiscoveredPart]) -> None:
+async def keep_flows_only(rows: FencedRows[DiscoveryPage]) -> None:
     """Forget all but what Dataverse told: that is what an approval is compared with."""
-    for source in set(Source) - {Source.DATAVERSE}:
+    for source in set(DiscoverySource) - {DiscoverySource.DATAVERSE}:
         await rows.clear(where=[Condition("source", "eq", source)])
 
 

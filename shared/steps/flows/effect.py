@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from shared.errors import AlreadyExists, Blocked, NotFound, ProductError, Refused
+from shared.errors import AlreadyExists, CmkflowError, JobBlocked, NotFound, PlatformError
 from shared.steps.flows.read_back import read_back
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
 class _Mark(Enum):
@@ -27,9 +27,9 @@ class _Mark(Enum):
 #: The refusal is no error: the step goes on without this write.
 SKIP = _Mark.SKIP
 
-type Refusal = Refused | NotFound
+type Refusal = PlatformError | NotFound
 #: What to do after a refusal: another write, an error that says more, `SKIP`, or None: raise it.
-type Reply = Write | ProductError | _Mark | None
+type Reply = Write | CmkflowError | _Mark | None
 type OnRefusal = Callable[[Refusal], Awaitable[Reply]]
 
 
@@ -47,8 +47,8 @@ async def skip_if_gone(refusal: Refusal) -> Reply:
 class Write:
     """One call that changes something outside the app."""
 
-    #: Returns if the write may begin now: `Work.permit_write`, or `Work.intend` where the row has
-    #: to name the write first.
+    #: Returns if the write may begin now: `StepContext.permit_write`, or `StepContext.intend` where
+    #: the row has to name the write first.
     permit: Callable[[], Awaitable[object]]
     #: Calls a port's write method. Nothing else does.
     call: Callable[[], Awaitable[object]]
@@ -66,14 +66,15 @@ class Effect[T]:
     #: raise: it also decides whether the read-back shows the change.
     missing: Callable[[T], Sequence[Write]]
     #: Explains a change that the platform accepted and did not keep. None: the step looks itself.
-    not_kept: Callable[[T], Blocked] | None = None
+    not_kept: Callable[[T], JobBlocked] | None = None
 
 
-async def apply[T](work: Work, effect: Effect[T], *, seen: T | _Mark = _Mark.UNREAD) -> T:
+async def apply[T](work: StepContext, effect: Effect[T], *, seen: T | _Mark = _Mark.UNREAD) -> T:
     """Make the change unless it stands, and return what was read last.
 
-    `seen` is what was read just now; it saves a read. Raises what forbids a write now; `Blocked`,
-    `Refused` or `NotFound`; `NotSeen`; and whatever else the write raises, such as `Conflict`.
+    `seen` is what was read just now; it saves a read. Raises what forbids a write now;
+    `JobBlocked`, `PlatformError` or `NotFound`; `WriteNotVisible`; and whatever else the write
+    raises, such as `Conflict`.
     """
     before = await effect.read() if isinstance(seen, _Mark) else seen
     writes = effect.missing(before)
@@ -101,9 +102,9 @@ async def _call(write: Write) -> Write | None:
         await write.call()
     except AlreadyExists:  # an earlier delivery, or one that runs beside this one, was first
         return None
-    except (Refused, NotFound) as refusal:
+    except (PlatformError, NotFound) as refusal:
         reply = await write.on_refusal(refusal)
-        if isinstance(reply, ProductError):
+        if isinstance(reply, CmkflowError):
             raise reply from refusal
         if reply is None:
             raise
@@ -118,7 +119,7 @@ def with_fallback(write: Write, on_refusal: OnRefusal) -> Write:
         reply = await write.on_refusal(refusal)
         if isinstance(reply, Write):
             return with_fallback(reply, on_refusal)
-        if isinstance(reply, Refused | NotFound):
+        if isinstance(reply, PlatformError | NotFound):
             return await on_refusal(reply) or reply
         return await on_refusal(refusal) if reply is None else reply
 

@@ -9,58 +9,60 @@ entries of the record is ever taken out, and of these none that somebody has cha
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from shared.domain.network.firewall_fix import Entries, EntryChange, Repair, closed
-from shared.domain.network.firewall_fix_record import RepairRecord, RepairState
-from shared.domain.network.firewall_issue import NetworkGap
-from shared.errors import Blocked, Conflict, NotFound, Waiting
-from shared.ports import AppliesRepairs
+from shared.domain.network.firewall_fix import FirewallFix, ListEntries, ListUpdate, closed
+from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
+from shared.domain.network.firewall_issue import FirewallIssue
+from shared.errors import Conflict, JobBlocked, MustWait, NotFound
+from shared.ports import AppliesFixes
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.effect import Write, perform
-from shared.steps.flows.lease_resource import HeldResource, Holder, hold_resource
-from shared.steps.flows.read_back import NotSeen, looks
+from shared.steps.flows.lease_resource import LeasedResource, LeaseHolder, hold_resource
+from shared.steps.flows.read_back import WriteNotVisible, looks
 
 #: Times a list that somebody else is editing is read and written again in one delivery.
 TRIES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepairOrder:
+class FixAuthorization:
     """Who wants a firewall changed, and who is asked before it is."""
 
     by: str
     #: Environments whose flows it is for.
     environment_ids: tuple[str, ...]
-    holder: Holder
-    #: Returns if a write may begin now; else raises `Waiting` or `Blocked`.
+    holder: LeaseHolder
+    #: Returns if a write may begin now; else raises `MustWait` or `JobBlocked`.
     permit: Callable[[], Awaitable[None]]
 
 
-async def repair_of(services: Services, gap: NetworkGap) -> Repair:
+async def repair_of(services: Services, gap: FirewallIssue) -> FirewallFix:
     """Return what closes a gap, by what stands there now; raises `NotFound`."""
     return closed(gap) or await services.firewalls[gap.kind].repair(gap)
 
 
-async def open_firewall(services: Services, gap: NetworkGap, order: RepairOrder) -> RepairRecord:
+async def open_firewall(
+    services: Services, gap: FirewallIssue, order: FixAuthorization
+) -> FirewallFixRecord:
     """Put in what a gap lacks; returns the record once it is read back.
 
-    Raises `Blocked` where no change of the app's closes it, or Azure did not keep the change;
-    `Waiting` while somebody else writes the resource, or what was written is not seen yet.
+    Raises `JobBlocked` where no change of the app's closes it, or Azure did not keep the change;
+    `MustWait` while somebody else writes the resource, or what was written is not seen yet.
     """
     repair = await repair_of(services, gap)
     if repair.refusal or repair.opening is None:
-        raise Blocked(
+        raise JobBlocked(
             f"The app cannot open {gap.firewall_name} ({gap.name}): "
             f"{repair.refusal or '; '.join(repair.notes)}",
             instruction="Make the change that `cmkflow network repair` shows, or another.",
             code=Reason.REPAIR,
         )
-    record = RepairRecord(
+    record = FirewallFixRecord(
         gap=gap.name,
         kind=gap.kind,
         firewall=gap.firewall_name,
         opening=replace(repair.opening, entries=()),
-        state=RepairState.OPENING,
+        state=FirewallFixState.OPENING,
         environment_ids=order.environment_ids,
         by=order.by,
         at=services.now,
@@ -69,31 +71,31 @@ async def open_firewall(services: Services, gap: NetworkGap, order: RepairOrder)
 
 
 async def close_firewall(
-    services: Services, record: RepairRecord, order: RepairOrder
-) -> RepairRecord:
+    services: Services, record: FirewallFixRecord, order: FixAuthorization
+) -> FirewallFixRecord:
     """Take out what the app put in; what somebody has changed since stays. Else as `open_firewall`.
 
     A firewall that is gone has nothing to be taken out of.
     """
-    record = replace(record, state=RepairState.CLOSING, by=order.by, at=services.now)
+    record = replace(record, state=FirewallFixState.CLOSING, by=order.by, at=services.now)
     try:
         return await _changed(services, record, order, remove=record.opening.entries)
     except NotFound:
         return await _end(services, record)
 
 
-async def seen_through(services: Services, record: RepairRecord) -> RepairRecord:
+async def seen_through(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     """Return a record that is under way, at its end if the list shows that; writes no list.
 
     Who made the change died before it was read back, or was refused after it took effect.
     """
     kind = services.firewalls[record.kind]
-    assert isinstance(kind, AppliesRepairs)
-    entries, is_opening = record.opening.entries, record.state is RepairState.OPENING
+    assert isinstance(kind, AppliesFixes)
+    entries, is_opening = record.opening.entries, record.state is FirewallFixState.OPENING
     try:
         there = await kind.entries(record.opening)
     except NotFound:
-        return await _keep(services, replace(record, state=RepairState.CLOSED))
+        return await _keep(services, replace(record, state=FirewallFixState.CLOSED))
     if _left(there, entries if is_opening else (), () if is_opening else entries):
         return record
     return await _end(services, record)
@@ -101,15 +103,15 @@ async def seen_through(services: Services, record: RepairRecord) -> RepairRecord
 
 async def _changed(
     services: Services,
-    record: RepairRecord,
-    order: RepairOrder,
+    record: FirewallFixRecord,
+    order: FixAuthorization,
     *,
     add: tuple[str, ...] = (),
     remove: tuple[str, ...] = (),
-) -> RepairRecord:
+) -> FirewallFixRecord:
     """Bring a list to where it holds what is to be added, and nothing of what is to be removed."""
     kind = services.firewalls[record.kind]
-    assert isinstance(kind, AppliesRepairs)  # it gave the opening
+    assert isinstance(kind, AppliesFixes)  # it gave the opening
     async with hold_resource(order.holder, record.opening.resource_id.lower()) as held:
         record = await _with_earlier(services, record)
         for _ in range(TRIES):
@@ -127,21 +129,23 @@ async def _changed(
                     return await _end(services, record)
             since = record.unseen_since or services.now
             record = await _keep(services, replace(record, unseen_since=since))
-            raise NotSeen(services, f"The change of {record.firewall}", since=since)
-    raise Waiting(
+            raise WriteNotVisible(services, f"The change of {record.firewall}", since=since)
+    raise MustWait(
         f"Somebody else is changing {record.firewall}.",
         until=services.now + services.settings.backoff_first,
         code=Reason.RESOURCE,
     )
 
 
-def _is_overdue(services: Services, record: RepairRecord) -> bool:
+def _is_overdue(services: Services, record: FirewallFixRecord) -> bool:
     """Say whether reads should show by now what Azure accepted earlier."""
     since, deadline = record.unseen_since, services.settings.read_back_deadline
     return since is not None and services.now - since >= deadline
 
 
-async def _not_kept(services: Services, record: RepairRecord, change: EntryChange) -> Blocked:
+async def _not_kept(
+    services: Services, record: FirewallFixRecord, change: ListUpdate
+) -> JobBlocked:
     """Return the error for a change that Azure accepted and did not keep.
 
     The record keeps only the entries that are in the list: what a person adds by hand afterwards
@@ -149,12 +153,12 @@ async def _not_kept(services: Services, record: RepairRecord, change: EntryChang
     """
     there = tuple(one for one in record.opening.entries if one in change.there.texts)
     state = record.state
-    if state is RepairState.OPENING:
-        state = RepairState.OPEN if there else RepairState.CLOSED
+    if state is FirewallFixState.OPENING:
+        state = FirewallFixState.OPEN if there else FirewallFixState.CLOSED
     opening = replace(record.opening, entries=there)
     await _keep(services, replace(record, opening=opening, state=state, unseen_since=None))
     missing = [f"add {one}" for one in change.add] + [f"remove {one}" for one in change.remove]
-    return Blocked(
+    return JobBlocked(
         f"Azure accepted a change of {record.firewall} and did not keep it: {'; '.join(missing)}.",
         instruction=f"Find out in the activity log of {record.opening.resource_id} what reverts "
         "changes there, such as a deployment or a policy. Stop it, or make the change there; then "
@@ -165,15 +169,15 @@ async def _not_kept(services: Services, record: RepairRecord, change: EntryChang
 
 async def _change(
     services: Services,
-    record: RepairRecord,
-    change: EntryChange,
+    record: FirewallFixRecord,
+    change: ListUpdate,
     *,
-    order: RepairOrder,
-    held: HeldResource,
-) -> RepairRecord:
+    order: FixAuthorization,
+    held: LeasedResource,
+) -> FirewallFixRecord:
     """Write one change; return the record with what the write added. Raises `Conflict`."""
     kind, added = services.firewalls[record.kind], list[str]()
-    assert isinstance(kind, AppliesRepairs)
+    assert isinstance(kind, AppliesFixes)
 
     async def permit() -> None:
         await order.permit()
@@ -187,8 +191,8 @@ async def _change(
     return _with_entries(record, tuple(added))
 
 
-def _left(there: Entries, add: Sequence[str], remove: Sequence[str]) -> EntryChange | None:
-    change = EntryChange(
+def _left(there: ListEntries, add: Sequence[str], remove: Sequence[str]) -> ListUpdate | None:
+    change = ListUpdate(
         there=there,
         add=tuple(one for one in add if one not in there.texts),
         remove=tuple(one for one in remove if one in there.texts),
@@ -196,10 +200,10 @@ def _left(there: Entries, add: Sequence[str], remove: Sequence[str]) -> EntryCha
     return change if change.add or change.remove else None
 
 
-async def _with_earlier(services: Services, record: RepairRecord) -> RepairRecord:
+async def _with_earlier(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     """Return the record with what the app put into the same list before, and for whom."""
     noted = await services.tables.repairs.get("repair", record.id)
-    if noted is None or noted.item.state is RepairState.CLOSED:
+    if noted is None or noted.item.state is FirewallFixState.CLOSED:
         return record
     environments = (*noted.item.environment_ids, *record.environment_ids)
     since = noted.item.unseen_since if noted.item.state is record.state else None
@@ -207,19 +211,22 @@ async def _with_earlier(services: Services, record: RepairRecord) -> RepairRecor
     return _with_entries(record, noted.item.opening.entries)
 
 
-def _with_entries(record: RepairRecord, entries: Sequence[str]) -> RepairRecord:
+def _with_entries(record: FirewallFixRecord, entries: Sequence[str]) -> FirewallFixRecord:
     """Return a record of these entries too."""
     together = tuple(dict.fromkeys((*record.opening.entries, *entries)))
     return replace(record, opening=replace(record.opening, entries=together))
 
 
-async def _end(services: Services, record: RepairRecord) -> RepairRecord:
+async def _end(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     return await _keep(services, replace(record, state=_ENDS[record.state], unseen_since=None))
 
 
-async def _keep(services: Services, record: RepairRecord) -> RepairRecord:
+async def _keep(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     await services.tables.repairs.upsert(record)
     return record
 
 
-_ENDS = {RepairState.OPENING: RepairState.OPEN, RepairState.CLOSING: RepairState.CLOSED}
+_ENDS = {
+    FirewallFixState.OPENING: FirewallFixState.OPEN,
+    FirewallFixState.CLOSING: FirewallFixState.CLOSED,
+}

@@ -12,26 +12,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from shared.domain.flow import ReportedFlow
-from shared.domain.plans.discovery import DiscoveredPart, Source, reported_in
-from shared.errors import LeaseLost, Throttled
+from shared.domain.flow import FlowListEntry
+from shared.domain.plans.discovery import DiscoveryPage, DiscoverySource, reported_in
+from shared.errors import LeaseLost, ThrottledError
 from shared.jobs.fenced_rows import FencedRows
-from shared.ports import Page
+from shared.ports import ResultPage
 from shared.services import Services
-from shared.steps.flows.discovery_pages import DiscoveryParts, rows_of_report
+from shared.steps.flows.discovery_pages import DiscoveryPages, rows_of_report
 
 #: How long a request may wait for calls between pages, all together.
 REQUEST_PATIENCE = timedelta(minutes=4)
 _UNTOLD_WAIT = timedelta(seconds=10)
 
-type _Read = Callable[[str], Awaitable[Page[ReportedFlow]]]
+type _Read = Callable[[str], Awaitable[ResultPage[FlowListEntry]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyReport:
     """Flows on Microsoft's key, each once."""
 
-    flows: tuple[ReportedFlow, ...]
+    flows: tuple[FlowListEntry, ...]
     #: When its first page was asked for.
     began: datetime
 
@@ -57,7 +57,7 @@ async def key_report(
 ) -> AsyncGenerator[KeyReport]:
     """Give the flows on Microsoft's key, or just those that stay there.
 
-    Raises `Throttled` when no call is left within `patience`, or when another reader has taken
+    Raises `ThrottledError` when no call is left within `patience`, or when another reader has taken
     over; the pages are kept for whoever asks next. They are removed at the end of the block: what
     is made of the report is stored inside of it. `advanced` is told when the reading began, for
     each page after which others come.
@@ -72,47 +72,47 @@ async def key_report(
         if not first.cursor:  # most reports have one page, which needs no row
             yield KeyReport(flows=first.items, began=began)
             return
-    parts = DiscoveryParts(services, FencedRows(table, partition))
+    parts = DiscoveryPages(services, FencedRows(table, partition))
     try:
         await parts.open()
         if first and not parts.parts:
-            rows = rows_of_report(parts.part(Source.REPORT, read=began), first.items)
+            rows = rows_of_report(parts.part(DiscoverySource.REPORT, read=began), first.items)
             await parts.keep(rows, cursor=first.cursor)
             await advanced(began)
         await _read_on(parts, read, advanced, patience)
     except LeaseLost:
         text = "Another reader has taken over this list of flows on Microsoft's key."
-        raise Throttled(text, retry_after=_UNTOLD_WAIT) from None
-    flows = reported_in(parts.parts, Source.REPORT).values()
+        raise ThrottledError(text, retry_after=_UNTOLD_WAIT) from None
+    flows = reported_in(parts.parts, DiscoverySource.REPORT).values()
     yield KeyReport(flows=tuple(flows), began=_began(parts.parts))
     with suppress(LeaseLost):
         await parts.restart()
 
 
 async def _read_on(
-    parts: DiscoveryParts,
+    parts: DiscoveryPages,
     read: _Read,
     advanced: Callable[[datetime], Awaitable[None]],
     patience: timedelta,
 ) -> None:
     """Read the pages that are left."""
 
-    def rows(flows: Sequence[ReportedFlow]) -> list[DiscoveredPart]:
-        return rows_of_report(parts.part(Source.REPORT), flows)
+    def rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
+        return rows_of_report(parts.part(DiscoverySource.REPORT), flows)
 
-    while not parts.at(Source.REPORT).is_read:
+    while not parts.at(DiscoverySource.REPORT).is_read:
         try:
-            await parts.read_page(Source.REPORT, read, rows)
-        except Throttled as err:
+            await parts.read_page(DiscoverySource.REPORT, read, rows)
+        except ThrottledError as err:
             wait = err.retry_after or _UNTOLD_WAIT
             patience -= wait
             if patience < timedelta(0):
                 raise
             await parts.services.clock.sleep(wait)
             continue
-        if not parts.at(Source.REPORT).is_read:
+        if not parts.at(DiscoverySource.REPORT).is_read:
             await advanced(_began(parts.parts))
 
 
-def _began(parts: list[DiscoveredPart]) -> datetime:
+def _began(parts: list[DiscoveryPage]) -> datetime:
     return min(part.read for part in parts)

@@ -12,14 +12,14 @@ from typing import Protocol
 
 from shared.domain.ids import key_of
 from shared.domain.leases import ResourceLease
-from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Waiting
+from shared.errors import AlreadyExists, CmkflowError, Conflict, MustWait, NotFound
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.step_context import WRITE_TAKES
 
 
-class Holder(Protocol):
+class LeaseHolder(Protocol):
     """Who may hold a resource: a delivery of a job, or an order."""
 
     @property
@@ -34,10 +34,10 @@ class Holder(Protocol):
         """Return if a write may begin as far as the holder itself goes; else raise."""
 
 
-class HeldResource:
+class LeasedResource:
     """A resource in the hands of one holder."""
 
-    def __init__(self, holder: Holder, name: str, kept: Kept[ResourceLease]) -> None:
+    def __init__(self, holder: LeaseHolder, name: str, kept: StoredItem[ResourceLease]) -> None:
         """Take a lease that is this holder's; `name` as `Caller.resource`."""
         self.name = name
         self._holder = holder
@@ -48,7 +48,7 @@ class HeldResource:
     async def permit(self) -> None:
         """Return if a write may begin: job and resource are held for as long as it may take.
 
-        Raises `LeaseLost`, or `Waiting` if another delivery has the resource.
+        Raises `LeaseLost`, or `MustWait` if another delivery has the resource.
         """
         if self._kept.item.until <= self._holder.services.now + WRITE_TAKES:
             await self._renew()
@@ -65,7 +65,7 @@ class HeldResource:
 
     async def _beat(self) -> None:
         lease = self._holder.services.settings.caller_lease
-        with suppress(ProductError):  # `permit` sees what became of it
+        with suppress(CmkflowError):  # `permit` sees what became of it
             while True:
                 await asyncio.sleep(lease.total_seconds() / 3)
                 await self._renew()
@@ -85,9 +85,9 @@ class HeldResource:
 
 
 @asynccontextmanager
-async def hold_resource(holder: Holder, resource: str) -> AsyncIterator[HeldResource]:
-    """Hold the lease of a resource; raises `Waiting` while another delivery does."""
-    held = HeldResource(holder, resource, await _take(holder, resource))
+async def hold_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[LeasedResource]:
+    """Hold the lease of a resource; raises `MustWait` while another delivery does."""
+    held = LeasedResource(holder, resource, await _take(holder, resource))
     try:
         async with held.renewed():
             yield held
@@ -95,8 +95,8 @@ async def hold_resource(holder: Holder, resource: str) -> AsyncIterator[HeldReso
         await held.release()
 
 
-async def require_free(holder: Holder, resource: str) -> None:
-    """Return if nobody else writes the resource; else raise `Waiting`.
+async def require_free(holder: LeaseHolder, resource: str) -> None:
+    """Return if nobody else writes the resource; else raise `MustWait`.
 
     Asked before trigger URLs are read: those calls are scarce, and looking at a lease is not.
     """
@@ -105,7 +105,7 @@ async def require_free(holder: Holder, resource: str) -> None:
         raise _taken(holder, kept)
 
 
-async def _take(holder: Holder, resource: str) -> Kept[ResourceLease]:
+async def _take(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
     services, identity = holder.services, key_of(resource)
     leases = services.tables.leases
     lease = ResourceLease(id=identity, holder=holder.holder, until=_until(holder))
@@ -120,12 +120,12 @@ async def _take(holder: Holder, resource: str) -> Kept[ResourceLease]:
     raise _taken(holder, kept)
 
 
-def _until(holder: Holder) -> datetime:
+def _until(holder: LeaseHolder) -> datetime:
     return holder.services.now + holder.services.settings.caller_lease
 
 
-def _taken(holder: Holder, kept: Kept[ResourceLease] | None) -> Waiting:
+def _taken(holder: LeaseHolder, kept: StoredItem[ResourceLease] | None) -> MustWait:
     """Look again soon: a write takes a moment, and the lease only ends where its holder died."""
     soon = holder.services.now + holder.services.settings.backoff_first
     until = min(kept.item.until, soon) if kept else holder.services.now
-    return Waiting("Another job is writing the same resource.", until=until, code=Reason.RESOURCE)
+    return MustWait("Another job is writing the same resource.", until=until, code=Reason.RESOURCE)

@@ -5,7 +5,7 @@ from datetime import datetime
 from shared.domain.ids import key_of
 from shared.domain.network.snapshot import SHAPE, NetworkSnapshot
 from shared.services import Services
-from shared.steps.flows.shared_snapshots import SharedReading
+from shared.steps.flows.shared_snapshots import SharedSnapshotStore
 
 
 async def kept_network(services: Services) -> NetworkSnapshot | None:
@@ -19,7 +19,9 @@ async def keep_network(services: Services, snapshot: NetworkSnapshot, began: dat
     await _reading(services).keep(snapshot, began)
 
 
-def _reading(services: Services) -> SharedReading[NetworkSnapshot]:
+def _reading(services: Services) -> SharedSnapshotStore[NetworkSnapshot]:
     settings = services.settings
     identity = key_of(SHAPE, settings.service_tags_file, *settings.subscription_ids)
-    return SharedReading(services=services, topic="networks", id=identity, kind=NetworkSnapshot)
+    return SharedSnapshotStore(
+        services=services, topic="networks", id=identity, kind=NetworkSnapshot
+    )

@@ -6,15 +6,15 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, instruction_for
-from shared.errors import Blocked, NotFound, Unreadable
+from shared.errors import InvalidInput, JobBlocked, NotFound
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.temporary_co_ownership import as_co_owner
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Original:
+class OriginalFlow:
     """The original as it is now."""
 
     #: Its row in Dataverse, if there is one.
@@ -34,9 +34,9 @@ class Original:
 
     @property
     def client_data(self) -> str:
-        """Return the definition; raises `Blocked` where it is kept from the app."""
+        """Return the definition; raises `JobBlocked` where it is kept from the app."""
         if self.shown is None:
-            raise Blocked(
+            raise JobBlocked(
                 f"The definition of {self.name} is not shown to the app.",
                 instruction=instruction_for(DEFINITION_NOT_SHOWN),
                 code=DEFINITION_NOT_SHOWN,
@@ -49,21 +49,21 @@ class Original:
         return self.state is FlowState.ON
 
 
-async def read_original(work: Work) -> Original:
+async def read_original(work: StepContext) -> OriginalFlow:
     """Return the original, by the operator where the app is not shown it.
 
-    Raises `Blocked` if it is gone.
+    Raises `JobBlocked` if it is gone.
     """
     found = await shown_original(work)
     if found is None:
-        raise Blocked(
+        raise JobBlocked(
             f"The original {work.job.display_name} is gone.",
             code=Reason.ORIGINAL,
         )
     return found
 
 
-async def shown_original(work: Work) -> Original | None:
+async def shown_original(work: StepContext) -> OriginalFlow | None:
     """Return the original, by the operator where the app is not shown it; None if it is gone."""
     found = await find_original(work.services, work.environment, work.job)
     if found is None or found.shown is not None:
@@ -76,12 +76,12 @@ async def shown_original(work: Work) -> Original | None:
 
 async def find_original(
     services: Services, environment: Environment, job: FlowJob
-) -> Original | None:
+) -> OriginalFlow | None:
     """Return the original of a job, None if it is gone."""
     try:
         if environment.dataverse_url:
             row = await services.workflows.get(environment, job.original_id)
-            return Original(
+            return OriginalFlow(
                 workflow_id=row.workflow_id,
                 name=row.name,
                 description=row.description,
@@ -99,10 +99,10 @@ async def find_original(
         flow = await services.flow_reports.get_flow(job.environment_id, job.flow_name)
     except NotFound:
         return None
-    except Unreadable as err:
+    except InvalidInput as err:
         text = f"The definition of {job.display_name} cannot be read: {err}."
-        raise Blocked(text, code=Reason.DEFINITION) from err
-    return Original(
+        raise JobBlocked(text, code=Reason.DEFINITION) from err
+    return OriginalFlow(
         workflow_id=job.original_id,
         name=flow.display_name,
         description=flow.description,

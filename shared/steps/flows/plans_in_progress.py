@@ -8,25 +8,25 @@ from shared.domain.callers.caller import Caller
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
-from shared.errors import Waiting
+from shared.errors import MustWait
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 #: What the column `due` holds where nothing happens by itself any more sorts after this.
 _NEVER = "~"
 
 
 @dataclass(frozen=True, slots=True)
-class OpenPlans:
+class PlansInProgress:
     """Environment jobs that are to apply a plan and have not made all of its flow jobs yet."""
 
     services: Services
     by_environment: dict[str, list[EnvironmentJob]]
 
     async def wait_for(self, caller: Caller) -> None:
-        """Return if no open plan copies this caller; else raise `Waiting`.
+        """Return if no open plan copies this caller; else raise `MustWait`.
 
         A plan that waits for approval ends by it or by its expiry; until then both flows are on.
         """
@@ -37,7 +37,7 @@ class OpenPlans:
             kept = await self.services.tables.plans.get(job.id, caller.workflow_id)
             if is_being_made or (kept and _is_to_come(job, kept.item)):
                 until = self.services.now + self.services.settings.wait_poll
-                raise Waiting(
+                raise MustWait(
                     f"A plan of its environment is about to copy the {caller.label}.",
                     until=until,
                     code=Reason.PLAN,
@@ -49,7 +49,7 @@ def _is_to_come(job: EnvironmentJob, item: PlanItem) -> bool:
     return item.awaits_approval if job.is_dispatched else item.action.is_work
 
 
-async def open_plans(services: Services) -> OpenPlans:
+async def open_plans(services: Services) -> PlansInProgress:
     """Return the plans as they are now."""
     found: defaultdict[str, list[EnvironmentJob]] = defaultdict(list)
     where = [Condition("due", "lt", _NEVER)]
@@ -63,10 +63,10 @@ async def open_plans(services: Services) -> OpenPlans:
             and (not has_begun or job.awaits_approval)
         ):
             found[job.environment_id].append(job)
-    return OpenPlans(services, dict(found))
+    return PlansInProgress(services, dict(found))
 
 
-async def is_cancelled(work: Work) -> bool:
+async def is_cancelled(work: StepContext) -> bool:
     """Wait until the rows of all relatives stand; say whether the plan was cancelled before."""
     job, table = work.job, work.services.tables.environment_jobs
     kept = await table.get(job.remediation_id, job.environment_job_id)
@@ -75,4 +75,4 @@ async def is_cancelled(work: Work) -> bool:
     if kept.item.state is EnvironmentJobState.CANCELLED:
         return True
     until = work.services.now + work.services.settings.backoff_first
-    raise Waiting("The rest of the plan is being dispatched.", until=until, code=Reason.PLAN)
+    raise MustWait("The rest of the plan is being dispatched.", until=until, code=Reason.PLAN)

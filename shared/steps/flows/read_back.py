@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.domain.jobs.unconfirmed_writes import Unseen
-from shared.errors import NotFound, Waiting
+from shared.domain.jobs.unconfirmed_writes import UnconfirmedWrite
+from shared.errors import MustWait, NotFound
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.lease_resource import Holder
-from shared.steps.step_context import Work
+from shared.steps.flows.lease_resource import LeaseHolder
+from shared.steps.step_context import StepContext
 
 _FIRST_PAUSE = timedelta(milliseconds=500)
 
 
-class NotSeen(Waiting):
+class WriteNotVisible(MustWait):
     """What was accepted is not seen yet: the job waits, and nothing has failed."""
 
     def __init__(
@@ -32,11 +32,11 @@ class NotSeen(Waiting):
 
 
 async def read_back[T](
-    work: Work, what: str, read: Callable[[], Awaitable[T]], shows: Callable[[T], bool]
+    work: StepContext, what: str, read: Callable[[], Awaitable[T]], shows: Callable[[T], bool]
 ) -> T:
     """Return what is read once it shows what was written, or after the deadline as it is then.
 
-    Raises `NotSeen` before the deadline; `NotFound` after it if that is still the answer.
+    Raises `WriteNotVisible` before the deadline; `NotFound` after it if that is still the answer.
     """
     gone: NotFound | None = None
     found: T | None = None
@@ -54,7 +54,7 @@ async def read_back[T](
     return found  # type: ignore[return-value]  # there is a first look
 
 
-async def looks(holder: Work | Holder) -> AsyncIterator[None]:
+async def looks(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
     """Yield once for each look of one delivery, or one order, the first at once."""
     services, pause = holder.services, _FIRST_PAUSE
     until = services.now + services.settings.read_back_poll
@@ -65,18 +65,18 @@ async def looks(holder: Work | Holder) -> AsyncIterator[None]:
         yield
 
 
-async def wait_to_see(work: Work, what: str) -> None:
-    """Raise `NotSeen`, or return after the deadline: the next time it begins anew."""
+async def wait_to_see(work: StepContext, what: str) -> None:
+    """Raise `WriteNotVisible`, or return after the deadline: the next time it begins anew."""
     job, services = work.job, work.services
     is_new = job.unseen is None or job.unseen.what != what
-    unseen = Unseen(what=what, since=services.now) if is_new else job.unseen
+    unseen = UnconfirmedWrite(what=what, since=services.now) if is_new else job.unseen
     assert unseen
     if services.now - unseen.since >= services.settings.read_back_deadline:
         work.remember(replace(job, unseen=None))
         return
     if is_new:
         work.remember(replace(job, unseen=unseen))
-    raise NotSeen(services, what, since=unseen.since)
+    raise WriteNotVisible(services, what, since=unseen.since)
 
 
 def half_as_long_again(services: Services, since: datetime) -> timedelta:

@@ -5,21 +5,21 @@ from dataclasses import replace
 from shared.domain.definitions.changed_paths import changed_places
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
-from shared.domain.definitions.flow_summary import FlowSummary, summarise
+from shared.domain.definitions.flow_summary import DefinitionSummary, summarise
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.ids import job_id
 from shared.domain.jobs.flow_job import FlowJob, pattern_of
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Blocked, NotFound
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason
-from shared.steps.flows.original import Original
-from shared.steps.step_context import Work
+from shared.steps.flows.original import OriginalFlow
+from shared.steps.step_context import StepContext
 
 
-async def take(work: Work, original: Original) -> FlowJob:
+async def take(work: StepContext, original: OriginalFlow) -> FlowJob:
     """Return the job with what it has to know of the original as it is now.
 
-    Raises `Blocked` if the original was edited since it was planned or copied. A job without a
+    Raises `JobBlocked` if the original was edited since it was planned or copied. A job without a
     digest takes the edit over: an administrator said so by a retry, or a setting does.
     """
     job = work.job
@@ -38,8 +38,8 @@ def archive_name(job: FlowJob) -> str:
     return f"{job.environment_id}/{job.original_id}/{job.original_digest[:16]}.json"
 
 
-async def check_unchanged(work: Work, original: Original) -> None:
-    """Return if the original reads as it was planned or copied; else raise `Blocked`."""
+async def check_unchanged(work: StepContext, original: OriginalFlow) -> None:
+    """Return if the original reads as it was planned or copied; else raise `JobBlocked`."""
     job = work.job
     if job.original_digest in {"", definition_digest(original.client_data)}:
         return
@@ -47,28 +47,28 @@ async def check_unchanged(work: Work, original: Original) -> None:
     if job.archive:
         when, places = "copied", await _places(work, original)
     remedy = "Compare it with the archived definition, then retry: it is copied as it is now."
-    if job.reached is JobState.WATCHED:
+    if job.reached is FlowJobState.WATCHED:
         remedy = "The copy runs, not the original: make the edit in the copy too, then retry."
-    raise Blocked(
+    raise JobBlocked(
         f"{job.display_name} was edited after it was {when}.{places}",
         instruction=f"{remedy} Archive: {job.archive}" if job.archive else remedy,
         code=Reason.CHANGED,
     )
 
 
-async def _with_edit(work: Work, original: Original) -> FlowJob:
+async def _with_edit(work: StepContext, original: OriginalFlow) -> FlowJob:
     job, digest = work.job, definition_digest(original.client_data)
     try:
         summary = summarise(parse_client_data(original.client_data))
     except UnreadableDefinition as err:
-        raise Blocked(
+        raise JobBlocked(
             f"The definition of {job.display_name} cannot be read: {err.reason}.",
             code=Reason.DEFINITION,
         ) from err
     is_another = summary.category is not TriggerCategory(job.category)
     if is_another and (job.copy_flow_name or summary.category is TriggerCategory.UNKNOWN):
         when = "copied" if job.copy_flow_name else "planned"
-        raise Blocked(
+        raise JobBlocked(
             f"{job.display_name} was given another trigger after it was {when}.",
             code=Reason.TRIGGER,
         )
@@ -83,7 +83,7 @@ async def _with_edit(work: Work, original: Original) -> FlowJob:
     )
 
 
-async def _children(work: Work, summary: FlowSummary) -> tuple[str, ...]:
+async def _children(work: StepContext, summary: DefinitionSummary) -> tuple[str, ...]:
     """Return the jobs of the children that stay on Microsoft's key: the others have none."""
     job = work.job
     children = sorted(summary.children - {job.original_id})
@@ -91,7 +91,7 @@ async def _children(work: Work, summary: FlowSummary) -> tuple[str, ...]:
     return tuple(child.id for child in await work.related(ids) if child.pattern.has_copy)
 
 
-async def _places(work: Work, original: Original) -> str:
+async def _places(work: StepContext, original: OriginalFlow) -> str:
     try:
         copied = (await work.services.archive.get(archive_name(work.job))).decode()
     except NotFound:

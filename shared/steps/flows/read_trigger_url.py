@@ -2,14 +2,14 @@
 
 from shared.domain.trigger_urls.signatures import signatures_in
 from shared.domain.trigger_urls.trigger_url import TriggerUrl, parse_trigger_url
-from shared.errors import Blocked
+from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.steps.flows.temporary_co_ownership import as_co_owner
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
 async def read_trigger_url(
-    work: Work, flow_name: str, trigger: str, environment_id: str = ""
+    work: StepContext, flow_name: str, trigger: str, environment_id: str = ""
 ) -> str:
     """Return the trigger URL of a flow, of this environment unless another is named.
 
@@ -25,16 +25,18 @@ async def read_trigger_url(
 
 
 def parsed(url: str, title: str) -> TriggerUrl:
-    """Return the parts of a URL that the platform gave; raises `Blocked` for an unknown shape."""
+    """Return the parts of a URL that the platform gave; raises `JobBlocked` for an unknown
+    shape.
+    """
     found = parse_trigger_url(url)
     if found is None:
-        raise Blocked(
+        raise JobBlocked(
             f"The platform gave a trigger URL of an unknown shape for {title}.",
             code=Reason.URL_SHAPE,
         )
     return found
 
 
-async def original_signatures(work: Work) -> dict[str, str]:
+async def original_signatures(work: StepContext) -> dict[str, str]:
     """Return the original's signature by its SHA-256, as the platform gives it now."""
     return signatures_in(await read_trigger_url(work, work.job.flow_name, work.job.trigger_name))

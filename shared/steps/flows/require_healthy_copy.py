@@ -4,14 +4,14 @@ Between its proof and its original's retirement lie days: a person or the platfo
 """
 
 from shared.domain.flow import FlowState, Workflow
-from shared.domain.jobs.flow_job import Pattern
-from shared.domain.jobs.flow_states import Standing
-from shared.errors import Blocked, NotFound
+from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.jobs.flow_states import ExpectedFlowState
+from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
-async def find_copy(work: Work) -> Workflow | None:
+async def find_copy(work: StepContext) -> Workflow | None:
     """Return the copy as it is now; None if it is gone."""
     try:
         return await work.services.workflows.get(work.environment, work.job.copy_id)
@@ -19,24 +19,24 @@ async def find_copy(work: Work) -> Workflow | None:
         return None
 
 
-def standing(work: Work, copy: Workflow | None) -> Workflow:
+def standing(work: StepContext, copy: Workflow | None) -> Workflow:
     """Return the copy as it was just read; it is on, unless its original is off too.
 
-    Raises `Blocked` if it was turned off or deleted since its proof.
+    Raises `JobBlocked` if it was turned off or deleted since its proof.
     """
     job = work.job
     # Watched: its original was stopped for it.
-    is_alone = job.facts.original is Standing.OFF
+    is_alone = job.facts.original is ExpectedFlowState.OFF
     prefix = "NEITHER IS ON. " if is_alone else ""
     if copy is None:
-        raise Blocked(
+        raise JobBlocked(
             f"{prefix}The copy of {job.display_name} was deleted.",
             instruction="Roll this job back, so that every caller calls the original; then start "
             "a new remediation for the flow.",
             code=Reason.NEITHER_ON if is_alone else Reason.COPY,
         )
-    if job.pattern is not Pattern.OFF and copy.state is not FlowState.ON:
-        raise Blocked(
+    if job.pattern is not MigrationMethod.OFF and copy.state is not FlowState.ON:
+        raise JobBlocked(
             f"{prefix}The copy of {job.display_name} is {copy.state}: nothing may rely on it.",
             instruction="Find out who or what turned the copy off, turn it on in Power Automate, "
             "then retry; or roll this job back.",

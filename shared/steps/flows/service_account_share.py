@@ -11,22 +11,22 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from shared.domain.service_account import OperatorRow
-from shared.domain.sharing import USERS, Principal, Share, rights_of
+from shared.domain.service_account import ServiceAccountRecord
+from shared.domain.sharing import USERS, DataversePrincipal, Share, rights_of
 from shared.steps.flows.effect import SKIP, Refusal, Reply, Write, perform, skip_if_gone
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 _TRIED_AGAIN = timedelta(days=1)
 _EDIT = "WriteAccess"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorShare:
+class ServiceAccountShare:
     """The share of one flow with the operator."""
 
-    work: Work
+    work: StepContext
     workflow_id: str
-    row: OperatorRow
+    row: ServiceAccountRecord
 
     async def is_there(self) -> bool:
         """Say whether the operator may edit the flow already, or could lately."""
@@ -70,8 +70,8 @@ class OperatorShare:
         await self.note_useless()
 
     @property
-    def _user(self) -> Principal:
-        return Principal(table=USERS, id=self.row.user_id)
+    def _user(self) -> DataversePrincipal:
+        return DataversePrincipal(table=USERS, id=self.row.user_id)
 
     async def note_useless(self) -> None:
         """Note that a share lets the operator ask nothing."""
@@ -79,22 +79,30 @@ class OperatorShare:
         await self.work.services.tables.operators.upsert(row)
 
 
-async def useful_share(work: Work, environment_id: str, flow_name: str) -> OperatorShare | None:
+async def useful_share(
+    work: StepContext, environment_id: str, flow_name: str
+) -> ServiceAccountShare | None:
     """Return the share that lends a flow; None: only the flow service can lend it."""
     workflow_id = _workflow_id(work, environment_id, flow_name)
     row = await _row(work) if workflow_id else None
-    return OperatorShare(work=work, workflow_id=workflow_id, row=row) if row else None
+    return ServiceAccountShare(work=work, workflow_id=workflow_id, row=row) if row else None
 
 
-async def share_to_return(work: Work, environment_id: str, flow_name: str) -> OperatorShare | None:
+async def share_to_return(
+    work: StepContext, environment_id: str, flow_name: str
+) -> ServiceAccountShare | None:
     """Return the share by which a delivery may have lent a flow; None: none has."""
     workflow_id = _workflow_id(work, environment_id, flow_name)
     row = await _kept(work) if workflow_id else None
     is_user = row and row.user_id
-    return OperatorShare(work=work, workflow_id=workflow_id, row=row) if row and is_user else None
+    return (
+        ServiceAccountShare(work=work, workflow_id=workflow_id, row=row)
+        if row and is_user
+        else None
+    )
 
 
-def _workflow_id(work: Work, environment_id: str, flow_name: str) -> str:
+def _workflow_id(work: StepContext, environment_id: str, flow_name: str) -> str:
     """Return the row of the job's original or copy, by its name; empty: of no other is it known."""
     job = work.job
     if environment_id != job.environment_id or not work.environment.dataverse_url:
@@ -104,12 +112,12 @@ def _workflow_id(work: Work, environment_id: str, flow_name: str) -> str:
     return job.original_id if flow_name == job.flow_name and job.in_solution else ""
 
 
-async def _kept(work: Work) -> OperatorRow | None:
+async def _kept(work: StepContext) -> ServiceAccountRecord | None:
     kept = await work.services.tables.operators.get("operator", work.environment.id)
     return kept.item if kept else None
 
 
-async def _row(work: Work) -> OperatorRow | None:
+async def _row(work: StepContext) -> ServiceAccountRecord | None:
     """Return the operator's row where a share with it is of use, or is to be tried."""
     services = work.services
     operator, row = (await services.flow_access.operator_id()).lower(), await _kept(work)
@@ -119,7 +127,7 @@ async def _row(work: Work) -> OperatorRow | None:
         if services.now - row.seen < _TRIED_AGAIN:
             return None
     user = (await services.principals.users(work.environment, [operator])).get(operator)
-    row = OperatorRow(
+    row = ServiceAccountRecord(
         environment_id=work.environment.id,
         entra_id=operator,
         user_id=user.principal.id if user else "",

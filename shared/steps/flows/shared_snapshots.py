@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from shared.domain.ids import key_of
-from shared.domain.shared_snapshot import Reading
-from shared.errors import ProductError
+from shared.domain.shared_snapshot import SharedSnapshot
+from shared.errors import CmkflowError
 from shared.rows import adapter_of
 from shared.services import Services
 
@@ -23,7 +23,7 @@ _PAUSE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SharedReading[T]:
+class SharedSnapshotStore[T]:
     """One question; its answers are of type `kind`: data, in which a set's order says nothing."""
 
     services: Services
@@ -31,7 +31,7 @@ class SharedReading[T]:
     id: str
     kind: type[T]
 
-    async def last(self) -> Reading:
+    async def last(self) -> SharedSnapshot:
         """Return what is known of the last reading, and of one that is going on."""
         kept = await self.services.tables.readings.get(self.topic, self.id)
         return kept.item if kept else self._none
@@ -45,7 +45,7 @@ class SharedReading[T]:
         services, readings = self.services, self.services.tables.readings
         until = services.now + READING_TAKES
 
-        def claimed(last: Reading | None) -> Reading | None:
+        def claimed(last: SharedSnapshot | None) -> SharedSnapshot | None:
             now = services.now
             if last and (last.is_since(since, ended) or last.is_being_read(now)):
                 return None
@@ -66,7 +66,7 @@ class SharedReading[T]:
         """Note that a reading of many pages goes on, and keep others waiting for a page longer."""
         until = self.services.now + PAGE_TAKES
 
-        def noted(last: Reading | None) -> Reading:
+        def noted(last: SharedSnapshot | None) -> SharedSnapshot:
             return replace(last or self._none, reading_until=until, goes_on_since=began)
 
         await self.services.tables.readings.change(self.topic, self.id, noted)
@@ -74,7 +74,7 @@ class SharedReading[T]:
     async def stop(self) -> None:
         """Note that this delivery does not read on: another may, once its turn has come."""
 
-        def noted(last: Reading | None) -> Reading | None:
+        def noted(last: SharedSnapshot | None) -> SharedSnapshot | None:
             return replace(last, reading_until=None) if last else None
 
         await self.services.tables.readings.change(self.topic, self.id, noted)
@@ -84,7 +84,7 @@ class SharedReading[T]:
         name, readings = await self._packed(answer), self.services.tables.readings
         took = self.services.now - began
 
-        def noted(last: Reading | None) -> Reading:
+        def noted(last: SharedSnapshot | None) -> SharedSnapshot:
             reading = replace(last or self._none, reading_until=None, goes_on_since=None)
             is_older = reading.began is not None and reading.began > began
             if is_older or not name:
@@ -94,8 +94,8 @@ class SharedReading[T]:
         await readings.change(self.topic, self.id, noted)
 
     @property
-    def _none(self) -> Reading:
-        return Reading(topic=self.topic, id=self.id)
+    def _none(self) -> SharedSnapshot:
+        return SharedSnapshot(topic=self.topic, id=self.id)
 
     async def _packed(self, answer: T) -> str:
         """Return the answer's name in the archive; empty: the archive takes nothing now."""
@@ -103,7 +103,7 @@ class SharedReading[T]:
         name = f"{self.topic}/{key_of(content)}.json"
         try:
             await self.services.archive.put(name, content.encode())
-        except (ProductError, OSError):
+        except (CmkflowError, OSError):
             return ""
         self.services.memory.keep((self.topic, self.id), name, answer)
         return name
@@ -115,7 +115,7 @@ class SharedReading[T]:
         try:
             content = await self.services.archive.get(name)
             kept: T = adapter_of(cast("Any", self.kind)).validate_json(content)
-        except (ProductError, OSError, ValueError):
+        except (CmkflowError, OSError, ValueError):
             return None
         memory.keep(key, name, kept)
         return kept

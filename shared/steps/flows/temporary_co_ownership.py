@@ -10,27 +10,31 @@ from functools import partial
 from http import HTTPStatus
 
 from shared.alerts import readable, tell
-from shared.domain.flow import Permission
+from shared.domain.flow import FlowPermission
 from shared.domain.jobs.dependent_jobs import located
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.platform_errors import NO_CO_OWNER, refusal_of
-from shared.errors import NotFound, Refused, Unavailable
+from shared.errors import NotFound, PlatformError, ServiceUnavailable
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.effect import Write, perform, skip_if_gone
-from shared.steps.flows.service_account_share import OperatorShare, share_to_return, useful_share
-from shared.steps.step_context import Work
+from shared.steps.flows.service_account_share import (
+    ServiceAccountShare,
+    share_to_return,
+    useful_share,
+)
+from shared.steps.step_context import StepContext
 from shared.steps.write_permission import permit_write
 
 
 async def as_co_owner[T](
-    work: Work, flow_name: str, ask: Callable[[], Awaitable[T]], environment_id: str = ""
+    work: StepContext, flow_name: str, ask: Callable[[], Awaitable[T]], environment_id: str = ""
 ) -> T:
     """Return what only a co-owner of a flow is told; of this environment unless another is named.
 
     The operator is made co-owner unless it is one, and steps back at the end of the step. Raises
-    `Refused`, `Blocked`; `Unavailable` while a new right is on its way.
+    `PlatformError`, `JobBlocked`; `ServiceUnavailable` while a new right is on its way.
     """
     environment_id = environment_id or work.job.environment_id
     share = await useful_share(work, environment_id, flow_name)
@@ -39,7 +43,7 @@ async def as_co_owner[T](
     if share and await share.give():
         try:
             answer = await ask()
-        except Refused as err:
+        except PlatformError as err:
             if not may_come(err):
                 raise
             await share.give_up()
@@ -50,7 +54,7 @@ async def as_co_owner[T](
 
 
 async def _as_made_co_owner[T](
-    work: Work,
+    work: StepContext,
     environment_id: str,
     flow_name: str,
     ask: Callable[[], Awaitable[T]],
@@ -74,10 +78,10 @@ async def _as_made_co_owner[T](
 
 
 async def _as_it_is[T](
-    work: Work,
+    work: StepContext,
     environment_id: str,
     flow_name: str,
-    share: OperatorShare | None,
+    share: ServiceAccountShare | None,
     ask: Callable[[], Awaitable[T]],
 ) -> T:
     """Ask as the co-owner that the operator is, by this job's loan or by somebody else.
@@ -90,7 +94,7 @@ async def _as_it_is[T](
     is_lent = name in work.job.borrowed
     try:
         return await (ask() if is_lent else _once_rights_are_there(work, flow_name, ask))
-    except Refused as err:
+    except PlatformError as err:
         if err.status != HTTPStatus.FORBIDDEN or not (is_lent or share):
             raise
     if share and not is_lent:
@@ -101,25 +105,27 @@ async def _as_it_is[T](
 
 
 async def _once_rights_are_there[T](
-    work: Work, flow_name: str, ask: Callable[[], Awaitable[T]]
+    work: StepContext, flow_name: str, ask: Callable[[], Awaitable[T]]
 ) -> T:
-    """Ask; rights take time to arrive, and stay while the job waits for them (`Unavailable`)."""
+    """Ask; rights take time to arrive, and stay while the job waits for them
+    (`ServiceUnavailable`).
+    """
     try:
         return await ask()
-    except Refused as err:
+    except PlatformError as err:
         if may_come(err) and work.job.failures < work.services.settings.backoff_tries:
             text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
-            raise Unavailable(text) from err
+            raise ServiceUnavailable(text) from err
         raise
 
 
-def _row_name(work: Work, environment_id: str, flow_name: str) -> str:
+def _row_name(work: StepContext, environment_id: str, flow_name: str) -> str:
     """Return what the row calls a flow that is lent."""
     is_here = environment_id == work.job.environment_id
     return flow_name if is_here else f"{environment_id}/{flow_name}"
 
 
-def may_come(refusal: Refused) -> bool:
+def may_come(refusal: PlatformError) -> bool:
     """Say whether a co-owner is refused whose right may be on its way."""
     return refusal_of(refusal.code, refusal.detail).code == NO_CO_OWNER
 
@@ -141,7 +147,7 @@ async def _is_listed(services: Services, environment_id: str, flow_name: str) ->
     )
 
 
-async def is_own_doing(work: Work) -> bool:
+async def is_own_doing(work: StepContext) -> bool:
     """Say whether the operator may be listed at the original for this job's sake, or its plan's."""
     job = work.job
     plans = await work.services.tables.environment_jobs.all(job.remediation_id)
@@ -159,7 +165,7 @@ async def was_lent(services: Services, environment_id: str, flow_name: str) -> b
 
 
 async def _note_loan(
-    work: Work, environment_id: str, flow_name: str, share: OperatorShare | None
+    work: StepContext, environment_id: str, flow_name: str, share: ServiceAccountShare | None
 ) -> bool:
     """Note what is to be returned; say whether the operator has to be made co-owner for it.
 
@@ -180,7 +186,7 @@ async def _note_loan(
     return True
 
 
-async def _note(work: Work, environment_id: str, name: str) -> None:
+async def _note(work: StepContext, environment_id: str, name: str) -> None:
     """Note a loan, before it is made."""
     await work.services.calls.ready()
     await _ask_its_own(work, environment_id)
@@ -192,13 +198,13 @@ async def _note(work: Work, environment_id: str, name: str) -> None:
     await work.intend(intended)
 
 
-async def _ask_its_own(work: Work, environment_id: str) -> None:
+async def _ask_its_own(work: StepContext, environment_id: str) -> None:
     """Return if a flow may be lent as far as its own environment has a say in it."""
     if environment_id != work.job.environment_id:
         await permit_write(work.services, environment_id)
 
 
-async def return_borrowed(work: Work) -> None:
+async def return_borrowed(work: StepContext) -> None:
     """Take back every co-ownership that this job gave the operator, at any hour of the day."""
     for borrowed in work.job.borrowed:
         await step_back(work, borrowed)
@@ -209,7 +215,7 @@ async def return_borrowed(work: Work) -> None:
         work.remember(replace(job, borrowed=left, returned=returned, returned_at=now))
 
 
-async def check_returned(work: Work) -> None:
+async def check_returned(work: StepContext) -> None:
     """See that what was taken back is gone; what is not is taken back again, and reported.
 
     Not before reads are true (platform.md#reads-lag).
@@ -237,7 +243,7 @@ def not_returned(flows: Sequence[str]) -> str:
     )
 
 
-async def _is_still_lent(work: Work, name: str) -> bool:
+async def _is_still_lent(work: StepContext, name: str) -> bool:
     """Say whether the operator is co-owner of a flow that was returned.
 
     Dataverse shows co-owners of solution flows too (platform.md#flow-permissions), and its calls
@@ -258,7 +264,7 @@ async def is_still_co_owner(services: Services, environment_id: str, flow_name: 
     return any(one.is_co_owner and not one.is_owner for one in held)
 
 
-async def _held(services: Services, environment_id: str, flow_name: str) -> list[Permission]:
+async def _held(services: Services, environment_id: str, flow_name: str) -> list[FlowPermission]:
     """Return what the flow service lists for the operator; nothing if the flow is gone."""
     await services.calls.ready(is_urgent=True)
     operator = (await services.flow_access.operator_id()).lower()
@@ -269,7 +275,7 @@ async def _held(services: Services, environment_id: str, flow_name: str) -> list
     return [one for one in permissions if one.principal_id.lower() == operator]
 
 
-async def step_back(work: Work, name: str) -> None:
+async def step_back(work: StepContext, name: str) -> None:
     """Take back the co-ownership of one flow, by the way that this delivery gave it, else by both.
 
     `name` is one of the row's `borrowed` or `lent`.

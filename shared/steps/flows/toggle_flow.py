@@ -10,20 +10,20 @@ from functools import partial
 from typing import Literal
 
 from shared.domain.display_names import shortened
-from shared.domain.flow import FlowState, Workflow, WorkflowChange
+from shared.domain.flow import FlowState, Workflow, WorkflowUpdate
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.transitions import noted
-from shared.domain.jobs.unconfirmed_writes import Sent, sent_again
+from shared.domain.jobs.unconfirmed_writes import FlowStateWrite, sent_again
 from shared.domain.platform_errors import NO_USER_DETAILS, TOO_LONG, refusal_of
 from shared.errors import (
-    Blocked,
     Conflict,
+    JobBlocked,
     LeaseLost,
-    MigrationInProgress,
+    MustWait,
     NotFound,
-    Permanent,
-    Refused,
-    Waiting,
+    PermanentError,
+    PlatformError,
+    PlatformMigrationInProgress,
 )
 from shared.reason import Reason
 from shared.steps.flows.effect import (
@@ -35,15 +35,15 @@ from shared.steps.flows.effect import (
     raise_refusal,
     with_fallback,
 )
-from shared.steps.flows.original import Original, read_original
-from shared.steps.flows.read_back import NotSeen, looks, read_back
+from shared.steps.flows.original import OriginalFlow, read_original
+from shared.steps.flows.read_back import WriteNotVisible, looks, read_back
 from shared.steps.flows.temporary_co_ownership import as_co_owner
 from shared.steps.flows.update_workflow import changing
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Switch[F: (Workflow, Original)]:
+class FlowToggle[F: (Workflow, OriginalFlow)]:
     """One of the two flows of a job: how it is read, and turned on and off."""
 
     note: Literal["original_sent", "copy_sent"]
@@ -51,32 +51,33 @@ class Switch[F: (Workflow, Original)]:
     read: Callable[[], Awaitable[F]]
     write: Callable[[F, FlowState], Write]
     #: Says why the platform accepted to turn it and did not.
-    explain: Callable[[F, FlowState], Awaitable[Blocked]]
+    explain: Callable[[F, FlowState], Awaitable[JobBlocked]]
 
-    def sent(self, job: FlowJob) -> Sent | None:
+    def sent(self, job: FlowJob) -> FlowStateWrite | None:
         """Return what this job has last sent to it."""
         return job.original_sent if self.note == "original_sent" else job.copy_sent
 
-    def noted(self, job: FlowJob, sent: Sent | None) -> FlowJob:
+    def noted(self, job: FlowJob, sent: FlowStateWrite | None) -> FlowJob:
         """Return the row with what was last sent to it."""
         if self.note == "original_sent":
             return replace(job, original_sent=sent)
         return replace(job, copy_sent=sent)
 
-    def is_known(self, work: Work, flow: F, state: FlowState) -> bool:
+    def is_known(self, work: StepContext, flow: F, state: FlowState) -> bool:
         """Say whether the flow as it was read is in this state, whatever was sent to it."""
         sent, services = self.sent(work.job), work.services
         lag = services.settings.reads_lag
         return flow.state is state and (sent is None or sent.counts(state, services.now, lag))
 
 
-async def turn[F: (Workflow, Original)](
-    work: Work, switch: Switch[F], state: FlowState, *, seen: F | None = None
+async def turn[F: (Workflow, OriginalFlow)](
+    work: StepContext, switch: FlowToggle[F], state: FlowState, *, seen: F | None = None
 ) -> F:
     """Turn a flow on or off, unless it is known to be so, and return it as read back.
 
-    `seen` is the flow as it was looked at: an edit since then raises `Conflict`. Raises `NotSeen`
-    until reads show it, `Blocked` if they do not in time, and whatever the write raises.
+    `seen` is the flow as it was looked at: an edit since then raises `Conflict`. Raises
+    `WriteNotVisible` until reads show it, `JobBlocked` if they do not in time, and whatever the
+    write raises.
     """
     flow = seen or await switch.read()
     sent = switch.sent(work.job)
@@ -90,7 +91,7 @@ async def turn[F: (Workflow, Original)](
             await _send(work, switch, flow, state)
         except LeaseLost:
             raise
-        except (Permanent, MigrationInProgress):
+        except (PermanentError, PlatformMigrationInProgress):
             if sent is None or not is_undone or flow.state is not state:
                 raise
             check_is_turned_by_others(work, switch.title, sent)
@@ -101,19 +102,19 @@ async def turn[F: (Workflow, Original)](
     return await _see(work, switch, state)
 
 
-def check_is_turned_by_others(work: Work, title: str, sent: Sent) -> None:
+def check_is_turned_by_others(work: StepContext, title: str, sent: FlowStateWrite) -> None:
     """Return where a flow reads as other than it was sent, if that cannot be from before.
 
-    Else raises `Waiting`: reads that are older than is assumed have to be waited out.
+    Else raises `MustWait`: reads that are older than is assumed have to be waited out.
     """
     until = sent.last + work.services.settings.read_back_deadline
     if work.services.now < until:
         text = f"{title} reads as it was before it was turned {sent.state}."
-        raise Waiting(text, until=until, code=Reason.NOT_SHOWN)
+        raise MustWait(text, until=until, code=Reason.NOT_SHOWN)
 
 
-async def _send[F: (Workflow, Original)](
-    work: Work, switch: Switch[F], flow: F, state: FlowState
+async def _send[F: (Workflow, OriginalFlow)](
+    work: StepContext, switch: FlowToggle[F], flow: F, state: FlowState
 ) -> None:
     before = switch.sent(work.job)
 
@@ -124,12 +125,14 @@ async def _send[F: (Workflow, Original)](
 
     try:
         await perform(replace(switch.write(flow, state), permit=partial(work.intend, intended)))
-    except (Permanent, NotFound, MigrationInProgress):  # the platform did nothing
+    except (PermanentError, NotFound, PlatformMigrationInProgress):  # the platform did nothing
         work.remember(switch.noted(work.job, before))
         raise
 
 
-async def _see[F: (Workflow, Original)](work: Work, switch: Switch[F], state: FlowState) -> F:
+async def _see[F: (Workflow, OriginalFlow)](
+    work: StepContext, switch: FlowToggle[F], state: FlowState
+) -> F:
     services, what = work.services, f"{switch.title} turned {state}"
     async for _ in looks(work):
         flow = await switch.read()
@@ -138,17 +141,17 @@ async def _see[F: (Workflow, Original)](work: Work, switch: Switch[F], state: Fl
             work.remember(switch.noted(work.job, replace(sent, is_seen=True)))
             return flow
         if sent and flow.state is state:
-            raise NotSeen(services, what, since=sent.first, until=sent.counts_from)
+            raise WriteNotVisible(services, what, since=sent.first, until=sent.counts_from)
     assert sent
     if services.now - sent.first < services.settings.read_back_deadline:
-        raise NotSeen(services, what, since=sent.first)
+        raise WriteNotVisible(services, what, since=sent.first)
     work.remember(switch.noted(work.job, replace(sent, first=services.now)))
     raise await switch.explain(flow, state)
 
 
 async def turn_original(
-    work: Work, *, on: bool, seen: Original | None = None, name: str | None = None
-) -> Original:
+    work: StepContext, *, on: bool, seen: OriginalFlow | None = None, name: str | None = None
+) -> OriginalFlow:
     """Turn the original on or off (see `turn`), and give it a name by the same write.
 
     What is returned has the name, or `rename` has to give it by a write of its own.
@@ -157,19 +160,19 @@ async def turn_original(
     return await turn(work, original_switch(work, name), state, seen=seen)
 
 
-def original_switch(work: Work, name: str | None = None) -> Switch[Original]:
+def original_switch(work: StepContext, name: str | None = None) -> FlowToggle[OriginalFlow]:
     """Return how the original is turned on and off, and given a name with that where it can be."""
     job, services = work.job, work.services
 
-    def write(original: Original, state: FlowState) -> Write:
-        change = WorkflowChange(state=state)
+    def write(original: OriginalFlow, state: FlowState) -> Write:
+        change = WorkflowUpdate(state=state)
         if job.in_solution and original.etag:
             return _changing_and_naming(work, original, change, name)
         is_on = state is FlowState.ON
         switch = services.flow_switch.start if is_on else services.flow_switch.stop
 
         async def refused(err: Refusal) -> Reply:
-            if not isinstance(err, Refused):
+            if not isinstance(err, PlatformError):
                 return None
             if not original.etag:
                 return _starting_as_operator(work, err)
@@ -187,34 +190,34 @@ def original_switch(work: Work, name: str | None = None) -> Switch[Original]:
             on_refusal=refused,
         )
 
-    async def explain(_: Original, state: FlowState) -> Blocked:
-        return Blocked(
+    async def explain(_: OriginalFlow, state: FlowState) -> JobBlocked:
+        return JobBlocked(
             f"The platform accepted to turn {job.display_name} {state}, but it is not.",
             instruction=f"Turn the flow {state} in Power Automate, then retry.",
             code=Reason.STATE,
         )
 
-    async def read() -> Original:
+    async def read() -> OriginalFlow:
         return await read_original(work)
 
-    return Switch(
+    return FlowToggle(
         note="original_sent", title=job.display_name, read=read, write=write, explain=explain
     )
 
 
 def _changing_and_naming(
-    work: Work, original: Original, change: WorkflowChange, name: str | None
+    work: StepContext, original: OriginalFlow, change: WorkflowUpdate, name: str | None
 ) -> Write:
     """Return the write of a change and a name together; if that is refused, of the change alone."""
 
     async def refused(err: Refusal) -> Reply:
-        is_named = name is not None and isinstance(err, Refused)
+        is_named = name is not None and isinstance(err, PlatformError)
         return changing(work, original, change) if is_named else None
 
     return with_fallback(changing(work, original, replace(change, name=name)), refused)
 
 
-def _starting_as_operator(work: Work, refusal: Refused) -> Write | Refused:
+def _starting_as_operator(work: StepContext, refusal: PlatformError) -> Write | PlatformError:
     """Return the write by which the operator, as a co-owner, turns the original on.
 
     Returns the refusal unless it says that an application may not turn the flow on. The write
@@ -228,7 +231,7 @@ def _starting_as_operator(work: Work, refusal: Refused) -> Write | Refused:
         try:
             ask = partial(access.start, job.environment_id, job.flow_name)
             await as_co_owner(work, job.flow_name, ask)
-        except Blocked as err:
+        except JobBlocked as err:
             if err.code == Reason.OPERATOR_SIGN_IN:
                 raise refusal from err
             raise
@@ -237,11 +240,11 @@ def _starting_as_operator(work: Work, refusal: Refused) -> Write | Refused:
 
 
 async def rename(
-    work: Work,
+    work: StepContext,
     workflow_id: str,
     name: str,
     *,
-    seen: Original | Workflow | None = None,
+    seen: OriginalFlow | Workflow | None = None,
     anew: bool = False,
 ) -> None:
     """Give a flow this name, unless it has it; `seen` is its row as it was read last.
@@ -254,14 +257,14 @@ async def rename(
     workflows, short = work.services.workflows, shortened(name)
     row = seen or await workflows.get(work.environment, workflow_id)
 
-    def is_given(row: Original | Workflow) -> bool:
+    def is_given(row: OriginalFlow | Workflow) -> bool:
         return row.name == name or (row.name == short and _note_of(short) in work.job.notes)
 
     if is_given(row) and not (anew and row.name == name):
         return
 
     def giving(name: str, on_refusal: OnRefusal) -> Write:
-        change = WorkflowChange(name=name)
+        change = WorkflowUpdate(name=name)
         return Write(
             permit=work.permit_write,
             call=lambda: workflows.update(work.environment, workflow_id, change, etag=row.etag),
@@ -269,7 +272,7 @@ async def rename(
         )
 
     async def shorter(err: Refusal) -> Reply:
-        if not isinstance(err, Refused) or err.code != TOO_LONG or short == name:
+        if not isinstance(err, PlatformError) or err.code != TOO_LONG or short == name:
             return None
         await work.save(noted(work.job, _note_of(short)))
         return giving(short, raise_refusal)
@@ -278,7 +281,7 @@ async def rename(
     read = partial(workflows.get, work.environment, workflow_id)
     now = await read_back(work, f"The name {name}", read, is_given)
     if not is_given(now):
-        raise Blocked(
+        raise JobBlocked(
             f"The platform accepted the name {name} for the flow {now.name}, and did not keep it.",
             code=Reason.NAME,
         )

@@ -9,24 +9,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from shared.domain.environment import Environment
-from shared.domain.flow import Workflow, WorkflowChange
+from shared.domain.flow import Workflow, WorkflowUpdate
 from shared.domain.platform_errors import (
     CONNECTION_REFUSED,
     NO_USER_DETAILS,
     NOT_ON_BEHALF,
     refusal_of,
 )
-from shared.errors import Blocked, Refused
+from shared.errors import JobBlocked, PlatformError
 from shared.reason import Reason
 from shared.steps.flows.effect import Refusal, Reply, Write
-from shared.steps.flows.original import Original
-from shared.steps.step_context import Work
+from shared.steps.flows.original import OriginalFlow
+from shared.steps.step_context import StepContext
 
 
-def changing(work: Work, row: Workflow | Original, change: WorkflowChange) -> Write:
+def changing(work: StepContext, row: Workflow | OriginalFlow, change: WorkflowUpdate) -> Write:
     """Return the write that changes a flow as its owner, or as the app if that is refused.
 
-    The write raises `Conflict` if the flow is not what `row` says any more, and `Blocked` if
+    The write raises `Conflict` if the flow is not what `row` says any more, and `JobBlocked` if
     neither the owner nor the app may change it.
     """
     # What was just stopped reads as it was before for a while: its way back waits for no ETag.
@@ -52,26 +52,27 @@ class Owned:
 
 
 def for_owner(
-    work: Work,
+    work: StepContext,
     flow: Owned,
     call: Callable[[str | None], Awaitable[object]],
     permit: Callable[[], Awaitable[object]] | None = None,
 ) -> Write:
     """Return a write for the flow's owner, or as the app if that is refused.
 
-    `call` calls the port for a user, or for nobody. `permit` is `Work.permit_write` unless given.
+    `call` calls the port for a user, or for nobody. `permit` is `StepContext.permit_write` unless
+    given.
     """
     permit = permit or work.permit_write
 
     async def as_app(refusal: Refusal) -> Reply:
         """Write as the app if it may not act for the owner, or the owner lacks a connection."""
         owner_is_gone = await _explain_owner(work, flow)
-        code = refusal.code if isinstance(refusal, Refused) else ""
+        code = refusal.code if isinstance(refusal, PlatformError) else ""
         if not owner_is_gone and code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
             return None
 
         async def refused(err: Refusal) -> Reply:
-            if not isinstance(err, Refused):
+            if not isinstance(err, PlatformError):
                 return None
             # That no application may turn a flow on says nothing of what the owner lacks.
             is_no_person = refusal_of(err.code, err.detail).code == NO_USER_DETAILS
@@ -84,7 +85,7 @@ def for_owner(
     return Write(permit=permit, call=lambda: call(flow.owner_id), on_refusal=as_app)
 
 
-async def _explain_owner(work: Work, flow: Owned) -> Blocked | None:
+async def _explain_owner(work: StepContext, flow: Owned) -> JobBlocked | None:
     """Return what to say where the flow's owner cannot be acted for; None: the owner is there.
 
     Owners leave while a copy is made, and in its quiet days.
@@ -97,7 +98,7 @@ async def _explain_owner(work: Work, flow: Owned) -> Blocked | None:
         if owner
         else f"The owner of {flow.title} ({flow.owner_id}) is no user of this environment"
     )
-    return Blocked(
+    return JobBlocked(
         f"{why}, and the app may not use a connection of it.",
         instruction="Bring the owner back; or make original and copy another user's who may use "
         "their connections (Power Automate → the flow → Details → Primary owner); or have the "

@@ -28,12 +28,12 @@ from shared.domain.platform_errors import (
     refusal_of,
 )
 from shared.domain.shape_demand import ShapeDemand
-from shared.errors import Blocked, NotFound, Refused, RefusedForNow
+from shared.errors import JobBlocked, NotFound, PlatformError, RefusedForNow
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.effect import Refusal, Reply, Write, perform, with_fallback
 from shared.steps.flows.read_back import looks
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +53,11 @@ class SavedFlow:
     newer_shape_first: bool
 
 
-def saving(work: Work, flow: SavedFlow, client_data: str) -> Write:
+def saving(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
     """Return the write of a definition, as it is or in the newer connector shape.
 
-    The write raises `Blocked` if a refusal removed connection references that cannot be restored.
+    The write raises `JobBlocked` if a refusal removed connection references that cannot be
+    restored.
     """
     return with_fallback(
         _in_either_shape(work, flow, client_data), lambda err: _repair(work, flow, err)
@@ -70,7 +71,7 @@ async def demands_newer_shape(services: Services, environment_id: str) -> bool:
 
 
 async def keep_references(
-    work: Work, environment_id: str, workflow_id: str, client_data: str
+    work: StepContext, environment_id: str, workflow_id: str, client_data: str
 ) -> str:
     """Return the definition with all connection references that it had before this job saved it.
 
@@ -98,7 +99,7 @@ def stands(stored: str, client_data: str) -> bool:
     return same_definition(stored, with_reference_hosts(client_data))
 
 
-def _in_either_shape(work: Work, flow: SavedFlow, client_data: str) -> Write:
+def _in_either_shape(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
     converted = with_reference_hosts(client_data)
     if flow.newer_shape_first or converted == client_data:
         return flow.write_of(converted)
@@ -114,12 +115,12 @@ def _in_either_shape(work: Work, flow: SavedFlow, client_data: str) -> Write:
 
 
 def _is_about_shape(refusal: Refusal) -> bool:
-    if not isinstance(refusal, Refused) or refusal.code not in SHAPE_REFUSED:
+    if not isinstance(refusal, PlatformError) or refusal.code not in SHAPE_REFUSED:
         return False
     return refusal_of(refusal.code, refusal.detail).code != REFERENCE_NOT_FOUND
 
 
-async def _repair(work: Work, flow: SavedFlow, refusal: Refusal) -> Reply:
+async def _repair(work: StepContext, flow: SavedFlow, refusal: Refusal) -> Reply:
     """Restore what a refused save removed; return an error that says more than the refusal."""
     lost = lost_references(flow.before, await flow.read()) if flow.before else {}
     if not lost:
@@ -127,30 +128,30 @@ async def _repair(work: Work, flow: SavedFlow, refusal: Refusal) -> Reply:
     missing = f"The {flow.title} has lost its connection references: {named(lost)}."
     try:
         await perform(_in_either_shape(work, flow, flow.before))
-    except (Refused, NotFound, Blocked) as err:
-        more = instruction_for(err.code, err.detail) if isinstance(err, Refused) else ""
+    except (PlatformError, NotFound, JobBlocked) as err:
+        more = instruction_for(err.code, err.detail) if isinstance(err, PlatformError) else ""
         return _for_now(err, missing) or _references_lost(flow, lost, str(err), more)
     if not await _is_restored(work, flow):
         return _references_lost(flow, lost, "the platform accepted the save and did not keep it.")
     return _for_now(refusal, "")
 
 
-def _for_now(err: Refused | NotFound | Blocked, more: str) -> RefusedForNow | None:
+def _for_now(err: PlatformError | NotFound | JobBlocked, more: str) -> RefusedForNow | None:
     """Return what lets the job try again, if the platform accepts the save later."""
-    if isinstance(err, Refused) and is_passing(err.code):
+    if isinstance(err, PlatformError) and is_passing(err.code):
         return RefusedForNow(f"{err} {more}".strip(), code=err.code)
     return None
 
 
-async def _is_restored(work: Work, flow: SavedFlow) -> bool:
+async def _is_restored(work: StepContext, flow: SavedFlow) -> bool:
     async for _ in looks(work):
         if not lost_references(flow.before, await flow.read()):
             return True
     return False
 
 
-def _references_lost(flow: SavedFlow, lost: References, why: str, more: str = "") -> Blocked:
-    return Blocked(
+def _references_lost(flow: SavedFlow, lost: References, why: str, more: str = "") -> JobBlocked:
+    return JobBlocked(
         f"The platform refused to save the {flow.title} and removed its connection references: "
         f"{named(lost)}. They could not be restored: {why}",
         instruction=f"Open the {flow.title} in Power Automate, choose a connection again for each "

@@ -10,25 +10,25 @@ from dataclasses import replace
 from shared.domain.environment import Environment
 from shared.domain.ids import copy_id
 from shared.domain.plans.not_migrated import left_without_job
-from shared.domain.plans.plan_approval import Decision, hold, left_unapproved
+from shared.domain.plans.plan_approval import ApprovalDecision, hold, left_unapproved
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.row_limits import fitting_findings, with_network
-from shared.jobs.leased_job import Held
+from shared.jobs.leased_job import LeasedJob
 from shared.services import Services
 from shared.steps.flows.caller_index import places_held
 from shared.steps.planning.complete_plan import (
-    Looks,
+    FlowRunLookups,
     complete,
     ids_that_callers_hold,
     with_callers,
 )
 from shared.steps.planning.make_plan import network_findings
-from shared.steps.planning.trigger_urls import TriggerUrls, trigger_urls, unclaimed_places
+from shared.steps.planning.trigger_urls import TriggerUrlIndex, trigger_urls, unclaimed_places
 
 
 async def hold_what_changed(
-    held: Held[EnvironmentJob],
+    held: LeasedJob[EnvironmentJob],
     environment: Environment,
     now: tuple[Sequence[PlanItem], Sequence[str]],
 ) -> EnvironmentJob:
@@ -42,7 +42,9 @@ async def hold_what_changed(
     urls = await trigger_urls(services, job, planned)
     planned = await _with_new_callers(held, planned, urls)
     now_items, findings = now
-    decision = Decision(number=job.approvals, by=job.approved_by, left_out=frozenset(job.left_out))
+    decision = ApprovalDecision(
+        number=job.approvals, by=job.approved_by, left_out=frozenset(job.left_out)
+    )
     found = await _with_callers(services, job, planned, now_items)
     decided = await _completed(services, environment, hold(planned, found, decision), urls)
     await plan.upsert(*decided)
@@ -66,7 +68,7 @@ async def hold_what_changed(
     return replace(job, awaiting=awaiting, counts=dict(counts), left=left)
 
 
-async def leave_unapproved(held: Held[EnvironmentJob]) -> EnvironmentJob:
+async def leave_unapproved(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Leave what changed after its approval as it is: nobody approved the change in time."""
     plan = held.rows(held.services.tables.plans)
     await plan.upsert(*left_unapproved(await plan.all()))
@@ -75,11 +77,11 @@ async def leave_unapproved(held: Held[EnvironmentJob]) -> EnvironmentJob:
 
 
 async def _with_new_callers(
-    held: Held[EnvironmentJob], planned: Sequence[PlanItem], urls: TriggerUrls
+    held: LeasedJob[EnvironmentJob], planned: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
     """Return the items with the ids of trigger URLs that callers hold since the plan was shown.
 
-    Each look is kept: a used-up budget loses none. Raises `Transient`.
+    Each look is kept: a used-up budget loses none. Raises `TransientError`.
     """
     services, job = held.services, held.job
     items = []
@@ -99,7 +101,7 @@ async def _with_new_callers(
 
 
 async def _completed(
-    services: Services, environment: Environment, items: Sequence[PlanItem], urls: TriggerUrls
+    services: Services, environment: Environment, items: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
     """Return the items, changed ones with all that a plan reads of each flow.
 
@@ -110,7 +112,7 @@ async def _completed(
         """Keep nothing."""
 
     changed = [replace(item, is_complete=False) for item in items if item.awaits_approval]
-    done = await complete(services, environment, changed, Looks(urls=urls), keep)
+    done = await complete(services, environment, changed, FlowRunLookups(urls=urls), keep)
     return [*done, *(item for item in items if not item.awaits_approval)]
 
 

@@ -9,25 +9,25 @@ from dataclasses import dataclass, replace
 from itertools import batched
 
 from shared.domain.callers import agents
-from shared.domain.callers.caller_records import Place
+from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
-from shared.domain.conversions.preview import Proposal, propose
+from shared.domain.conversions.preview import ConversionPreview, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.display_names import copy_name, retired_name, shortened
 from shared.domain.environment import Environment
-from shared.domain.jobs.flow_job import Pattern
+from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedCaller
 from shared.domain.plans.preparation import with_proposal, writes_of
 from shared.domain.plans.row_limits import fitting_callers
 from shared.domain.sharing import Share
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import NotFound, ProductError, Refused, Transient
+from shared.errors import CmkflowError, NotFound, PlatformError, TransientError
 from shared.services import Services
 from shared.steps.copying.add_copy_to_solutions import solutions_to_join
 from shared.steps.copying.share_copy import RUN_ONLY_NOTE
 from shared.steps.flows.caller_index import calling, places_held
-from shared.steps.planning.trigger_urls import TriggerUrls
+from shared.steps.planning.trigger_urls import TriggerUrlIndex
 
 type Keep = Callable[[Sequence[PlanItem]], Awaitable[None]]
 
@@ -49,10 +49,10 @@ _WHO_CALLS_IT = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looks:
+class FlowRunLookups:
     """Whose runs are looked at for the id of a trigger URL."""
 
-    urls: TriggerUrls
+    urls: TriggerUrlIndex
     #: Workflow ids.
     flows: frozenset[str] = frozenset()
 
@@ -61,13 +61,13 @@ async def complete(
     services: Services,
     environment: Environment,
     items: Sequence[PlanItem],
-    looks: Looks,
+    looks: FlowRunLookups,
     keep: Keep,
 ) -> list[PlanItem]:
     """Return the items with their callers, co-owners and solutions, and with their proposals.
 
     `keep` is given what was read before more is asked for: called again with that, it goes on.
-    Raises `Transient`, once all the others are kept, where a flow gives no answer now.
+    Raises `TransientError`, once all the others are kept, where a flow gives no answer now.
     """
     done = {item.workflow_id: item for item in items}
 
@@ -101,7 +101,7 @@ def _lacks_sharing(item: PlanItem) -> bool:
 
 async def _with_sharing(
     services: Services, environment: Environment, items: Sequence[PlanItem]
-) -> tuple[list[PlanItem], Transient | None]:
+) -> tuple[list[PlanItem], TransientError | None]:
     """Return the items with whom their copies are shared with, and the solutions those join.
 
     Also an error of those that give no answer now. Of what is refused the job says what is
@@ -111,7 +111,7 @@ async def _with_sharing(
     shares = await services.flow_sharing.list_each(environment, ids)
     try:
         solutions = await solutions_to_join(services, environment, ids)
-    except (Refused, NotFound):
+    except (PlatformError, NotFound):
         return [], _silent(shares.values())
     told = [
         replace(
@@ -120,16 +120,16 @@ async def _with_sharing(
             solutions=tuple(solution.title for solution in solutions[item.workflow_id]),
         )
         for item in items
-        if not isinstance(found := shares[item.workflow_id], ProductError)
+        if not isinstance(found := shares[item.workflow_id], CmkflowError)
     ]
     return told, _silent(shares.values())
 
 
-def _silent(answers: Iterable[Sequence[Share] | ProductError]) -> Transient | None:
-    return next((one for one in answers if isinstance(one, Transient)), None)
+def _silent(answers: Iterable[Sequence[Share] | CmkflowError]) -> TransientError | None:
+    return next((one for one in answers if isinstance(one, TransientError)), None)
 
 
-def _noted(item: PlanItem, looks: Looks) -> PlanItem:
+def _noted(item: PlanItem, looks: FlowRunLookups) -> PlanItem:
     """Return the item with what is not known of its flow."""
     if item.has_trigger_url and not item.url_id:
         item = replace(item, url_id=looks.urls.known.get(item.workflow_id, ""))
@@ -153,18 +153,18 @@ async def _with_proposals(
         ids = [item.workflow_id for item in items]
         for row in await services.flow_pages.read_again(environment, ids):
             rows[row.workflow_id] = row.client_data
-    except (Refused, NotFound) as err:
+    except (PlatformError, NotFound) as err:
         why = redact(str(err))
     return [with_proposal(item, _proposal(rows.get(item.workflow_id), item, why)) for item in items]
 
 
-def _proposal(client_data: str | None, item: PlanItem, why: str) -> Proposal:
+def _proposal(client_data: str | None, item: PlanItem, why: str) -> ConversionPreview:
     if client_data is not None:
         try:
             return propose(client_data, item.edits)
         except UnreadableDefinition as err:
             why = redact(str(err))
-    return Proposal(obstacles=(f"The definition cannot be read: {why}",))
+    return ConversionPreview(obstacles=(f"The definition cannot be read: {why}",))
 
 
 def ids_that_callers_hold(items: Iterable[PlanItem]) -> set[str]:
@@ -180,7 +180,7 @@ def with_callers(
     services: Services,
     environment_id: str,
     item: PlanItem,
-    places: Mapping[str, Sequence[Place]],
+    places: Mapping[str, Sequence[CallerIndexEntry]],
     *,
     but_not: frozenset[str] = frozenset(),
 ) -> PlanItem:
@@ -224,18 +224,18 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
     elif item.co_owners:
         many = "s" if item.co_owners > 1 else ""
         writes.append(f"share the copy with {item.co_owners} co-owner{many} of {title}")
-    if item.has_trigger_url and item.pattern is Pattern.CALLED:
+    if item.has_trigger_url and item.pattern is MigrationMethod.CALLED:
         writes += [
             f"make the operator co-owner of {title} and of its copy to read their URLs",
             "take the operator's co-ownership of both back, each time they were read",
         ]
-    if item.pattern is Pattern.CALLED:
+    if item.pattern is MigrationMethod.CALLED:
         writes.append("turn the copy on")
         writes += [f"update {caller.label}" for caller in item.callers if not caller.manual]
         writes.append("update callers that are found until then")
-    if item.pattern is Pattern.SWAP:
+    if item.pattern is MigrationMethod.SWAP:
         writes += [f"turn {title} off", "turn the copy on"]
-    if item.pattern is Pattern.CALLED:
+    if item.pattern is MigrationMethod.CALLED:
         writes.append(f"turn {title} off once it has been quiet")
     if item.in_solution and retired_name(title) != title:
         writes.append(f"rename {title} to {retired_name(title)}")

@@ -16,24 +16,24 @@ from shared.domain.definitions.flow_definition import (
     FlowDefinition,
     parsed_or_problem,
 )
-from shared.domain.definitions.flow_summary import FlowSummary, read_summary
+from shared.domain.definitions.flow_summary import DefinitionSummary, read_summary
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowDetail, FlowState, KnownFlow, ReportedFlow, Workflow
+from shared.domain.flow import FlowListEntry, FlowServiceFlow, FlowState, Workflow, WorkflowSummary
 from shared.domain.plans.discovery import (
     NOT_SHOWN,
-    DiscoveredPart,
-    Discovery,
-    HeldBackFlow,
-    Source,
+    DiscoveryPage,
+    DiscoveryResult,
+    DiscoverySource,
+    FlowOnMicrosoftKey,
     assembled,
     known_in,
     reported_in,
 )
-from shared.errors import NotFound, Unreadable
+from shared.errors import InvalidInput, NotFound
 from shared.jobs.fenced_rows import FencedRows
-from shared.ports import Page
+from shared.ports import ResultPage
 from shared.services import Services
-from shared.steps.flows.discovery_pages import DiscoveryParts, in_rows, rows_of_report
+from shared.steps.flows.discovery_pages import DiscoveryPages, in_rows, rows_of_report
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
 from shared.steps.updating_callers.find_callers import note_callers_in
 from shared.steps.write_permission import settings_of
@@ -45,11 +45,11 @@ _READ_AGAIN = 500
 async def still_to_move(
     services: Services,
     environment_id: str,
-    rows: FencedRows[DiscoveredPart],
+    rows: FencedRows[DiscoveryPage],
     *,
     all_of_them: bool = False,
     advanced: Callable[[], Awaitable[None]] | None = None,
-) -> list[ReportedFlow]:
+) -> list[FlowListEntry]:
     """Return flows that the migration has yet to move; none: it is over.
 
     Those of the first page that has any; of every page if `all_of_them`. Nobody waits for flows
@@ -58,44 +58,44 @@ async def still_to_move(
 
     See platform.md#microsoft-key-list.
     """
-    parts = DiscoveryParts(services, rows, advanced)
+    parts = DiscoveryPages(services, rows, advanced)
     await parts.open()
     await _read_report(services, environment_id, parts)
     excluded = (await settings_of(services, environment_id)).excluded_flows
-    not_waited_for = {flow.flow_name for flow in _reported(parts, Source.REPORT)}
+    not_waited_for = {flow.flow_name for flow in _reported(parts, DiscoverySource.REPORT)}
 
-    def left(flows: Sequence[ReportedFlow]) -> list[DiscoveredPart]:
+    def left(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         waited_for = [
             flow
             for flow in flows
             if flow.flow_name not in not_waited_for
             and not {flow.flow_name.lower(), (flow.workflow_id or "").lower()} & excluded
         ]
-        return rows_of_report(parts.part(Source.LEFT), waited_for)
+        return rows_of_report(parts.part(DiscoverySource.LEFT), waited_for)
 
     read = partial(
         services.flow_reports.microsoft_key_flows, environment_id, cannot_migrate_only=False
     )
-    while not parts.at(Source.LEFT).is_read:
-        await parts.read_page(Source.LEFT, read, left)
-        if _reported(parts, Source.LEFT) and not all_of_them:
+    while not parts.at(DiscoverySource.LEFT).is_read:
+        await parts.read_page(DiscoverySource.LEFT, read, left)
+        if _reported(parts, DiscoverySource.LEFT) and not all_of_them:
             break
-    found = _reported(parts, Source.LEFT)
+    found = _reported(parts, DiscoverySource.LEFT)
     # The next look begins anew, a discovery goes on with what stays.
-    await parts.restart(None if found else Source.LEFT)
+    await parts.restart(None if found else DiscoverySource.LEFT)
     return found
 
 
 async def discover(
     services: Services,
     environment: Environment,
-    rows: FencedRows[DiscoveredPart],
+    rows: FencedRows[DiscoveryPage],
     hidden: HiddenDefinitions | None = None,
     *,
     reconcile: bool = False,
     again: bool = False,
     advanced: Callable[[], Awaitable[None]] | None = None,
-) -> Discovery:
+) -> DiscoveryResult:
     """Return the flows that stay on Microsoft's key and the calls between all flows.
 
     Goes on with the `rows` that a discovery of the same job has kept. `reconcile`: compare every
@@ -104,7 +104,7 @@ async def discover(
     `hidden` reads definitions that are kept from the app; None: they stay unknown. `advanced` is
     called whenever a page was kept. Callers that stand in the flows are noted as they are read.
     """
-    parts = DiscoveryParts(services, rows, advanced)
+    parts = DiscoveryPages(services, rows, advanced)
     await parts.open(keeps_flows=again)
     await _read_report(services, environment.id, parts)
     if environment.dataverse_url:
@@ -116,37 +116,37 @@ async def discover(
     return replace(assembled(parts.parts), has_dataverse=has_dataverse)
 
 
-async def _read_report(services: Services, environment_id: str, parts: DiscoveryParts) -> None:
+async def _read_report(services: Services, environment_id: str, parts: DiscoveryPages) -> None:
     report = services.flow_reports.microsoft_key_flows
     await parts.read(
-        Source.REPORT,
+        DiscoverySource.REPORT,
         partial(report, environment_id, cannot_migrate_only=True),
-        lambda flows: rows_of_report(parts.part(Source.REPORT), flows),
+        lambda flows: rows_of_report(parts.part(DiscoverySource.REPORT), flows),
     )
 
 
-def _reported(parts: DiscoveryParts, source: Source) -> list[ReportedFlow]:
+def _reported(parts: DiscoveryPages, source: DiscoverySource) -> list[FlowListEntry]:
     return list(reported_in(parts.parts, source).values())
 
 
 async def _read_workflows(
-    services: Services, environment: Environment, parts: DiscoveryParts, *, again: bool
+    services: Services, environment: Environment, parts: DiscoveryPages, *, again: bool
 ) -> None:
-    reported = reported_in(parts.parts, Source.REPORT)
-    empty = parts.part(Source.DATAVERSE)
+    reported = reported_in(parts.parts, DiscoverySource.REPORT)
+    empty = parts.part(DiscoverySource.DATAVERSE)
 
-    def rows(flows: Sequence[Workflow]) -> list[DiscoveredPart]:
+    def rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
         return [
             _part_of(replace(empty, read=services.now), some, reported) for some in in_rows(flows)
         ]
 
-    async def read(cursor: str) -> Page[Workflow]:
+    async def read(cursor: str) -> ResultPage[Workflow]:
         page = await services.flow_pages.workflows(environment, cursor)
         await note_callers_in(services, environment, page.items)
         return page
 
-    if not parts.at(Source.DATAVERSE).is_read:
-        await parts.read(Source.DATAVERSE, read, rows)
+    if not parts.at(DiscoverySource.DATAVERSE).is_read:
+        await parts.read(DiscoverySource.DATAVERSE, read, rows)
     elif again:
         changed, gone = await _changes(services, environment, known_in(parts.parts))
         for ids in batched(changed, _READ_AGAIN, strict=False):
@@ -158,10 +158,10 @@ async def _read_workflows(
 
 
 async def _changes(
-    services: Services, environment: Environment, known: Mapping[str, KnownFlow]
+    services: Services, environment: Environment, known: Mapping[str, WorkflowSummary]
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the flows that are new, or of another version than is known; and those gone."""
-    listed: dict[str, KnownFlow] = {}
+    listed: dict[str, WorkflowSummary] = {}
     page = await services.flow_pages.known(environment)
     listed |= {flow.workflow_id: flow for flow in page.items}
     while page.cursor:
@@ -174,45 +174,45 @@ async def _changes(
 async def _read_alone(
     services: Services,
     environment: Environment,
-    parts: DiscoveryParts,
+    parts: DiscoveryPages,
     hidden: HiddenDefinitions | None,
 ) -> None:
     """Read the reported flows that Dataverse does not have, a row for each."""
     known = known_in(parts.parts)
-    reported = reported_in(parts.parts, Source.REPORT)
+    reported = reported_in(parts.parts, DiscoverySource.REPORT)
     missing = [flow for identity, flow in reported.items() if identity not in known]
-    for flow in missing[parts.at(Source.ALONE).number :]:
+    for flow in missing[parts.at(DiscoverySource.ALONE).number :]:
         try:
             detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
-            shown: FlowDetail | str = detail
+            shown: FlowServiceFlow | str = detail
             if hidden and detail.client_data is None:
                 shown = await hidden.read(flow.flow_name)
-            held_back: tuple[HeldBackFlow, ...] = (_of_detail(flow, detail, shown),)
+            held_back: tuple[FlowOnMicrosoftKey, ...] = (_of_detail(flow, detail, shown),)
         except NotFound:
             held_back = ()
-        except Unreadable as err:
+        except InvalidInput as err:
             held_back = (_not_shown(flow, str(err)),)
         children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
-        part = replace(parts.part(Source.ALONE), held_back=held_back, children=children)
+        part = replace(parts.part(DiscoverySource.ALONE), held_back=held_back, children=children)
         await parts.keep([part])
 
 
-async def _read_list(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
+async def _read_list(services: Services, environment: Environment, parts: DiscoveryPages) -> None:
     await parts.read(
-        Source.FLOW_SERVICE,
+        DiscoverySource.FLOW_SERVICE,
         partial(services.flow_pages.flows, environment.id),
-        lambda flows: rows_of_report(parts.part(Source.FLOW_SERVICE), flows),
+        lambda flows: rows_of_report(parts.part(DiscoverySource.FLOW_SERVICE), flows),
     )
 
 
 def _part_of(
-    empty: DiscoveredPart, flows: Sequence[Workflow], reported: Mapping[str, ReportedFlow]
-) -> DiscoveredPart:
+    empty: DiscoveryPage, flows: Sequence[Workflow], reported: Mapping[str, FlowListEntry]
+) -> DiscoveryPage:
     known, held_back, children = [], [], {}
     for row in flows:
         known.append(flow := row.known)
         identity = flow.workflow_id
-        definition: FlowSummary | FlowDefinition | None
+        definition: DefinitionSummary | FlowDefinition | None
         if identity in reported:
             held_back.append(held := _shown(reported[identity], row, row.client_data, row.name))
             definition = held.definition
@@ -225,9 +225,9 @@ def _part_of(
     return replace(empty, known=tuple(known), held_back=tuple(held_back), children=children)
 
 
-def _not_shown(flow: ReportedFlow, why: str = NOT_SHOWN) -> HeldBackFlow:
+def _not_shown(flow: FlowListEntry, why: str = NOT_SHOWN) -> FlowOnMicrosoftKey:
     """Return a flow whose definition is kept from the app: it is in the plan, for a person."""
-    return HeldBackFlow(
+    return FlowOnMicrosoftKey(
         workflow_id=flow.identity,
         flow_name=flow.flow_name,
         display_name=flow.display_name,
@@ -241,8 +241,8 @@ def _not_shown(flow: ReportedFlow, why: str = NOT_SHOWN) -> HeldBackFlow:
 
 
 def _shown(
-    flow: ReportedFlow, shown: Workflow | FlowDetail, client_data: str, title: str
-) -> HeldBackFlow:
+    flow: FlowListEntry, shown: Workflow | FlowServiceFlow, client_data: str, title: str
+) -> FlowOnMicrosoftKey:
     summary, problem, digest = read_summary(client_data)
     return replace(
         _not_shown(flow),
@@ -255,9 +255,11 @@ def _shown(
     )
 
 
-def _of_detail(flow: ReportedFlow, detail: FlowDetail, shown: FlowDetail | str) -> HeldBackFlow:
+def _of_detail(
+    flow: FlowListEntry, detail: FlowServiceFlow, shown: FlowServiceFlow | str
+) -> FlowOnMicrosoftKey:
     """Return a flow as the flow service tells of it; a text says why its definition is not told."""
-    client_data = shown.client_data if isinstance(shown, FlowDetail) else None
+    client_data = shown.client_data if isinstance(shown, FlowServiceFlow) else None
     if client_data is None:
         why = shown if isinstance(shown, str) else NOT_SHOWN
         return replace(

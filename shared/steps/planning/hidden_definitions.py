@@ -7,12 +7,12 @@ that died has lent is returned by the next delivery, and for a job that plans no
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.domain.flow import FlowDetail
+from shared.domain.flow import FlowServiceFlow
 from shared.domain.plans.discovery import NOT_SHOWN
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Blocked, Refused, Unavailable, Waiting
-from shared.jobs.leased_job import Held
+from shared.errors import JobBlocked, MustWait, PlatformError, ServiceUnavailable
+from shared.jobs.leased_job import LeasedJob
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.temporary_co_ownership import is_co_owner, may_come, take_back
 from shared.steps.step_context import WRITE_TAKES
@@ -22,30 +22,30 @@ from shared.steps.write_permission import permit_write
 class HiddenDefinitions:
     """What the operator is shown of one environment's flows."""
 
-    def __init__(self, held: Held[EnvironmentJob]) -> None:
+    def __init__(self, held: LeasedJob[EnvironmentJob]) -> None:
         """Read for a job that this delivery holds."""
         self._held = held
         self._access = held.services.flow_access
         #: Flows that this delivery made the operator a co-owner of.
         self._made: set[str] = set()
 
-    async def read(self, flow_name: str) -> FlowDetail | str:
+    async def read(self, flow_name: str) -> FlowServiceFlow | str:
         """Return the flow with its definition, or why it is not shown.
 
-        Raises `NotFound`, `Transient`; `Unavailable` while a new right is on its way.
+        Raises `NotFound`, `TransientError`; `ServiceUnavailable` while a new right is on its way.
         """
         job = self._held.job
         try:
-            with suppress(Refused):  # an operator who is its co-owner anyway needs no write
+            with suppress(PlatformError):  # an operator who is its co-owner anyway needs no write
                 return await self._access.definition(job.environment_id, flow_name)
             if not job.mode.writes:
                 return f"{NOT_SHOWN}: a remediation in mode {job.mode} writes nothing to read it"
             await self._permit()
             return await self._as_co_owner(flow_name)
-        except (Waiting, Blocked, Refused) as err:
+        except (MustWait, JobBlocked, PlatformError) as err:
             return f"{NOT_SHOWN}, nor by the operator: {redact(str(err))}"
 
-    async def _as_co_owner(self, flow_name: str) -> FlowDetail:
+    async def _as_co_owner(self, flow_name: str) -> FlowServiceFlow:
         home = self._held.job.environment_id
         if not await is_co_owner(self._held.services, home, flow_name):
             await self._note(flow_name)
@@ -58,10 +58,10 @@ class HiddenDefinitions:
         await perform(Write(permit=self._permit, call=add))
         try:
             detail = await self._access.definition(home, flow_name)
-        except Refused as err:
+        except PlatformError as err:
             if may_come(err) and self._held.job.failures < self._tries:
                 text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
-                raise Unavailable(text) from err
+                raise ServiceUnavailable(text) from err
             await self.step_back()
             raise
         await self.step_back()

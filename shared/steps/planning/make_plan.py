@@ -7,15 +7,15 @@ from shared.alerts import tell_unreadable
 from shared.domain.environment import Environment
 from shared.domain.ids import job_id
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.plans.dependency_graph import DependencyGraph
-from shared.domain.plans.discovery import Discovery
-from shared.domain.plans.plan import Candidate, Request, decide
+from shared.domain.plans.discovery import DiscoveryResult
+from shared.domain.plans.plan import PlanCandidate, PlanRequest, decide
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.remediation import (
     EnvironmentJob,
-    ExternalTarget,
-    NetworkFinding,
+    ExternalHost,
+    FirewallIssueSummary,
     RemediationMode,
 )
 from shared.errors import UnreadableRow
@@ -26,7 +26,7 @@ from shared.steps.write_permission import settings_of
 
 
 async def make_plan(
-    services: Services, job: EnvironmentJob, discovery: Discovery, *, is_limited: bool = True
+    services: Services, job: EnvironmentJob, discovery: DiscoveryResult, *, is_limited: bool = True
 ) -> tuple[list[PlanItem], list[str]]:
     """Return the plan's items and what the administrator should know beside them.
 
@@ -44,8 +44,8 @@ async def make_plan(
             found, unreadable[flow.workflow_id] = None, text
         if found:
             flow = replace(flow, display_name=found.display_name)
-        candidates.append(Candidate(flow=flow, job=found))
-    request = Request(
+        candidates.append(PlanCandidate(flow=flow, job=found))
+    request = PlanRequest(
         environment_job_id=job.id,
         flow_ids=frozenset(flow.lower() for flow in job.flow_ids),
         excluded=frozenset({*map(str.lower, settings.excluded_flows), *unreadable}),
@@ -58,7 +58,7 @@ async def make_plan(
 
 
 async def _jobs(
-    services: Services, job: EnvironmentJob, discovery: Discovery
+    services: Services, job: EnvironmentJob, discovery: DiscoveryResult
 ) -> dict[str, FlowJob | UnreadableRow]:
     """Return the jobs of the flows that stay, by workflow id: one query, however many there are."""
     flows = {
@@ -75,15 +75,15 @@ async def _jobs(
 
 async def network_findings(
     services: Services, environment: Environment, items: list[PlanItem]
-) -> tuple[tuple[NetworkFinding, ...], tuple[str, ...], tuple[ExternalTarget, ...]]:
+) -> tuple[tuple[FirewallIssueSummary, ...], tuple[str, ...], tuple[ExternalHost, ...]]:
     """Return each firewall gap once, with the flows whose cut-over it blocks.
 
     Beside them, in words, what firewalls lack that nothing requires; and whose owners are to be
     asked.
     """
     beside: dict[str, str] = {}
-    required: dict[str, NetworkGap] = {}
-    found: dict[str, NetworkFinding] = {}
+    required: dict[str, FirewallIssue] = {}
+    found: dict[str, FirewallIssueSummary] = {}
     by_hosts: dict[tuple[str, ...], list[str]] = {}
     for item in items:
         is_copied = item.action.is_copy or item.action is PlannedAction.ADOPT
@@ -98,7 +98,7 @@ async def network_findings(
                 beside[gap.name] = f"{gap.text} {gap.instruction}"
                 continue
             known, required[gap.name] = found.get(gap.name), gap
-            found[gap.name] = NetworkFinding(
+            found[gap.name] = FirewallIssueSummary(
                 name=gap.name,
                 kind=gap.kind,
                 firewall=gap.firewall_name,
@@ -114,7 +114,7 @@ async def network_findings(
         for host in hosts:
             by_host.setdefault(host, []).extend(flows)
     external = tuple(
-        ExternalTarget(
+        ExternalHost(
             host=gap.name.partition(":")[2],
             prefixes=gap.missing_prefixes,
             workflow_ids=tuple(sorted(by_host[gap.name.partition(":")[2]])),
@@ -127,12 +127,12 @@ async def network_findings(
 
 async def _with_repairs(
     services: Services,
-    found: Mapping[str, NetworkFinding],
-    gaps: Mapping[str, NetworkGap],
+    found: Mapping[str, FirewallIssueSummary],
+    gaps: Mapping[str, FirewallIssue],
     opened: frozenset[str],
-) -> dict[str, NetworkFinding]:
+) -> dict[str, FirewallIssueSummary]:
     """Return the findings of firewalls that somebody lets the app open, with what it will do."""
-    repaired: dict[str, NetworkFinding] = {}
+    repaired: dict[str, FirewallIssueSummary] = {}
     for name, gap in gaps.items():
         if gap.kind not in services.firewalls:
             continue
@@ -150,7 +150,7 @@ async def _with_repairs(
 
 
 def _findings(
-    items: list[PlanItem], graph: DependencyGraph, discovery: Discovery, request: Request
+    items: list[PlanItem], graph: DependencyGraph, discovery: DiscoveryResult, request: PlanRequest
 ) -> list[str]:
     findings = list(discovery.findings)
     planned = {item.workflow_id: item for item in items}
@@ -168,7 +168,7 @@ def _findings(
     return findings + _by_hand(planned, discovery)
 
 
-def _by_hand(planned: Mapping[str, PlanItem], discovery: Discovery) -> list[str]:
+def _by_hand(planned: Mapping[str, PlanItem], discovery: DiscoveryResult) -> list[str]:
     """Name the connections that need a reference which only a person can make."""
     return [
         f"{planned[flow.workflow_id].display_name} embeds the connection {label} of a custom "

@@ -4,18 +4,18 @@ from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.errors import Blocked, NotFound
-from shared.jobs.leased_job import Held
+from shared.errors import JobBlocked, NotFound
+from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.planning.discover_flows import discover
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
 from shared.steps.planning.make_plan import make_plan
-from shared.steps.updating_callers.find_callers import SearchRequest, find_callers
+from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
 
 
 async def plan_now(
-    held: Held[EnvironmentJob], environment: Environment, *, is_limited: bool = True
+    held: LeasedJob[EnvironmentJob], environment: Environment, *, is_limited: bool = True
 ) -> tuple[list[PlanItem], tuple[str, ...]]:
     """Discover, search for callers and plan. Returns the items and the findings."""
     services, job = held.services, held.job
@@ -32,7 +32,7 @@ async def plan_now(
         again=not is_first,
         advanced=held.advanced,
     )
-    request = SearchRequest(
+    request = CallerSearchRequest(
         environment=environment,
         everywhere=await services.environments.list(),
         is_home_read=True,
@@ -43,11 +43,11 @@ async def plan_now(
 
 
 async def environment_of(services: Services, job: EnvironmentJob) -> Environment:
-    """Return the environment of a job as it is now; raises `Blocked` if it is gone."""
+    """Return the environment of a job as it is now; raises `JobBlocked` if it is gone."""
     try:
         return await services.environments.get(job.environment_id)
     except NotFound as err:
-        raise Blocked(
+        raise JobBlocked(
             f"There is no environment {job.environment_id}.",
             instruction="Check the id; the app may also lack the right to see it.",
             code=Reason.ENVIRONMENT,

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from shared.domain.callers.caller_records import Coming
 from shared.domain.ids import copy_id, job_id
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved, retried
 from shared.domain.plans.job_index import name_of_flow_job
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
@@ -35,7 +35,7 @@ async def dispatch(services: Services, environment_job: EnvironmentJob) -> list[
         *(
             Coming(url_id=job.original_url_id, environment_id=job.environment_id, job_id=job.id)
             for _, job in work
-            if job.has_trigger_url and job.pattern is Pattern.CALLED
+            if job.has_trigger_url and job.pattern is MigrationMethod.CALLED
         )
     )
     named = {job.id for job in new}
@@ -111,7 +111,7 @@ def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) 
             lease_number=job.lease_number + 1,
             copy_is_left=job.copy_is_left,
         )
-        return moved(again, JobState.PLANNED, "Planned again.", now=now)
+        return moved(again, FlowJobState.PLANNED, "Planned again.", now=now)
     adopted = replace(
         job,
         remediation_id=planned.remediation_id,
@@ -149,4 +149,4 @@ def _job(services: Services, environment_job: EnvironmentJob, item: PlanItem) ->
         original_url_id=item.url_id,
         edits=item.edits,
     )
-    return moved(job, JobState.PLANNED, item.explanation, now=services.now)
+    return moved(job, FlowJobState.PLANNED, item.explanation, now=services.now)

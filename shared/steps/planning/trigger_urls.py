@@ -29,7 +29,7 @@ _URL_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(slots=True, kw_only=True)
-class TriggerUrls:
+class TriggerUrlIndex:
     """What is known of the trigger URLs that callers hold; by their ids."""
 
     #: By workflow id: earlier jobs and plans of the environment found them.
@@ -43,7 +43,7 @@ class TriggerUrls:
         return tuple(sorted(self.unclaimed)[:_REMEMBERED])
 
     async def look(self, services: Services, environment_id: str, item: PlanItem) -> PlanItem:
-        """Return the item with its URL's id, if a run shows it. Raises `Transient`."""
+        """Return the item with its URL's id, if a run shows it. Raises `TransientError`."""
         url_id = await url_id_of_runs(services, environment_id, item.flow_name)
         self.unclaimed.discard(url_id)
         if url_id:
@@ -68,7 +68,7 @@ class TriggerUrls:
 
 async def trigger_urls(
     services: Services, job: EnvironmentJob, items: Iterable[PlanItem]
-) -> TriggerUrls:
+) -> TriggerUrlIndex:
     """Return what is known before any flow is looked at; `items` are the job's own plan."""
     known = await known_url_ids(services, job.environment_id, but_not=job.id)
     claimed = {*known.values(), *(item.url_id for item in items)}
@@ -82,11 +82,11 @@ async def trigger_urls(
         if kept.item.seen >= since and _URL_ID.fullmatch(kept.item.holds)
     }
     held |= channel_url_ids(services.settings.channel_addresses.values())
-    return TriggerUrls(known=known, unclaimed=held - claimed)
+    return TriggerUrlIndex(known=known, unclaimed=held - claimed)
 
 
 async def unclaimed_places(
-    services: Services, urls: TriggerUrls, items: Iterable[PlanItem]
+    services: Services, urls: TriggerUrlIndex, items: Iterable[PlanItem]
 ) -> tuple[str, ...]:
     """Name, as a finding, the callers of which no run told whom they call; none if that is clear.
 

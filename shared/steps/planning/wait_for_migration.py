@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.domain.environment import MIGRATION_LONGEST
-from shared.domain.flow import ReportedFlow
+from shared.domain.flow import FlowListEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved, postponed, stopped
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
-from shared.errors import Blocked
-from shared.jobs.leased_job import Held
+from shared.errors import JobBlocked
+from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.planning.discover_flows import still_to_move
@@ -26,8 +26,8 @@ _STARTS = {
 }
 
 
-async def wait_for_migration(held: Held[EnvironmentJob]) -> EnvironmentJob:
-    """Return the job to be discovered, or to be looked at again; raises `Blocked`."""
+async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+    """Return the job to be discovered, or to be looked at again; raises `JobBlocked`."""
     services, job = held.services, held.job
     environment = await environment_of(services, job)
     link = environment.policy
@@ -37,7 +37,7 @@ async def wait_for_migration(held: Held[EnvironmentJob]) -> EnvironmentJob:
         policy_id=link.policy_id.lower() if link else "",
     )
     if job.mode is RemediationMode.PREPARE and link is not None:
-        raise Blocked(
+        raise JobBlocked(
             f"{environment.display_name} is linked to an encryption policy: it is too late to "
             "prepare it.",
             instruction="Start a remediation in mode apply: what stays is copied.",
@@ -45,7 +45,7 @@ async def wait_for_migration(held: Held[EnvironmentJob]) -> EnvironmentJob:
         )
     if job.mode is RemediationMode.APPLY:
         if link is None:
-            raise Blocked(
+            raise JobBlocked(
                 f"{environment.display_name} is not linked to an encryption policy.",
                 code=Reason.NOT_LINKED,
             )
@@ -73,7 +73,7 @@ async def wait_for_migration(held: Held[EnvironmentJob]) -> EnvironmentJob:
 
 
 def _migrating(
-    services: Services, job: EnvironmentJob, left: Sequence[ReportedFlow]
+    services: Services, job: EnvironmentJob, left: Sequence[FlowListEntry]
 ) -> EnvironmentJob:
     """Wait as long as a migration may take, then say which flows it has not moved."""
     if not _is_late(services, job):

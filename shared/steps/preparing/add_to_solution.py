@@ -10,12 +10,12 @@ from datetime import timedelta
 from typing import NoReturn
 
 from shared.domain.jobs.flow_job import FlowJob
-from shared.errors import Blocked, NotFound, Waiting
+from shared.errors import JobBlocked, MustWait, NotFound
 from shared.jobs.job_kinds import FLOW
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.steps.flows.effect import Write, perform
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 #: Flows that the platform takes in one call.
 BATCH = 20
@@ -23,10 +23,10 @@ BATCH = 20
 PATIENCE = timedelta(hours=1)
 
 
-async def add_to_solution(work: Work) -> str:
-    """Return the Dataverse id of the original once it is in a solution; else raise `Waiting`.
+async def add_to_solution(work: StepContext) -> str:
+    """Return the Dataverse id of the original once it is in a solution; else raise `MustWait`.
 
-    Raises `Blocked` if the platform accepted to put it there and did not.
+    Raises `JobBlocked` if the platform accepted to put it there and did not.
     """
     batch = await _batch(work)
     leader = next(job for job in batch if _is_to_be_added(job) or job.id == work.job.id)
@@ -46,20 +46,20 @@ async def add_to_solution(work: Work) -> str:
     return found
 
 
-async def solution_id(work: Work) -> str | None:
+async def solution_id(work: StepContext) -> str | None:
     """Return the Dataverse id of the original if it is in a solution, else None."""
     job = work.job
     try:
         flow = await work.services.flow_reports.get_flow(job.environment_id, job.flow_name)
     except NotFound as err:
-        raise Blocked(
+        raise JobBlocked(
             f"The original {job.display_name} is gone.",
             code=Reason.ORIGINAL,
         ) from err
     return (flow.workflow_id or job.original_id) if flow.in_solution else None
 
 
-async def _ask(work: Work, batch: tuple[FlowJob, ...]) -> None:
+async def _ask(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
     """Ask for all of a batch that is open. Asked twice, the platform finds nothing to do."""
     jobs = [job for job in batch if _is_to_be_added(job) or job.id == work.job.id]
     names = [job.flow_name for job in jobs]
@@ -72,7 +72,7 @@ async def _ask(work: Work, batch: tuple[FlowJob, ...]) -> None:
             await FLOW.wake(work.services, place, code=Reason.BATCH, even_blocked=True)
 
 
-async def _batch(work: Work) -> tuple[FlowJob, ...]:
+async def _batch(work: StepContext) -> tuple[FlowJob, ...]:
     """Return the jobs that are asked for together: they stay so, whatever becomes of them."""
     where = [Condition("environment_job", "eq", work.job.environment_job_id)]
     jobs = await work.services.tables.jobs.all(work.job.environment_id, where=where)
@@ -88,14 +88,14 @@ def _is_to_be_added(job: FlowJob) -> bool:
     return job.requested is None and not job.is_finished and job.is_live
 
 
-async def _give_up(work: Work) -> NoReturn:
+async def _give_up(work: StepContext) -> NoReturn:
     job = await work.save(replace(work.job, asked_at=None))  # a retry asks again
-    raise Blocked(
+    raise JobBlocked(
         f"The platform accepted to add {job.display_name} to a solution, but it is in none.",
         code=Reason.NOT_IN_SOLUTION,
     )
 
 
-def _wait(work: Work, reason: str) -> Waiting:
+def _wait(work: StepContext, reason: str) -> MustWait:
     until = work.services.now + work.services.settings.wait_poll
-    return Waiting(reason, until=until, code=Reason.BATCH)
+    return MustWait(reason, until=until, code=Reason.BATCH)

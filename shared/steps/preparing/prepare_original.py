@@ -10,16 +10,16 @@ from shared.domain.conversions.conversion import same_steps
 from shared.domain.conversions.preview import convert
 from shared.domain.definitions.comparison import definition_digest, same_definition
 from shared.domain.definitions.lost_references import with_lost_references
-from shared.domain.flow import Workflow, WorkflowChange
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.flow import Workflow, WorkflowUpdate
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved
-from shared.errors import Blocked
+from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.steps.flows.effect import Effect, Write, apply
 from shared.steps.flows.original import read_original
 from shared.steps.flows.plans_in_progress import is_cancelled
-from shared.steps.flows.read_back import NotSeen
+from shared.steps.flows.read_back import WriteNotVisible
 from shared.steps.flows.read_original_facts import archive_name
 from shared.steps.flows.update_workflow import changing
 from shared.steps.flows.write_definition import (
@@ -30,19 +30,19 @@ from shared.steps.flows.write_definition import (
     stands,
 )
 from shared.steps.preparing.add_to_solution import add_to_solution, solution_id
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.write_permission import refuse_excluded
 
 STAYS_IN_SOLUTION = "It stays in the solution: no API takes it out again."
 
 
-async def begin(work: Work) -> FlowJob:
+async def begin(work: StepContext) -> FlowJob:
     """Check that the plan still holds; note the intent."""
     if await is_cancelled(work):
         text = "The remediation was cancelled while its plan was being dispatched."
-        return moved(work.job, JobState.CANCELLED, text, now=work.services.now)
+        return moved(work.job, FlowJobState.CANCELLED, text, now=work.services.now)
     await refuse_excluded(work.services, work.job)
-    if work.job.pattern is Pattern.EDIT:
+    if work.job.pattern is MigrationMethod.EDIT:
         original = await read_original(work)
         text = await keep_references(
             work, work.job.environment_id, original.workflow_id, original.client_data
@@ -52,21 +52,21 @@ async def begin(work: Work) -> FlowJob:
         await _archive(work, text)
     await work.permit_write()
     text = "The plan holds: the work begins."
-    return moved(work.job, JobState.PREPARING, text, now=work.services.now)
+    return moved(work.job, FlowJobState.PREPARING, text, now=work.services.now)
 
 
-async def prepare(work: Work) -> FlowJob:
+async def prepare(work: StepContext) -> FlowJob:
     """Do it and read it back; waits until the platform has put the flow into a solution."""
     job = work.job
     workflow_id = job.original_id if job.in_solution else await add_to_solution(work)
     text = "It is in a solution: it moves to the customer's key by itself."
-    if job.pattern is Pattern.EDIT:
+    if job.pattern is MigrationMethod.EDIT:
         await _convert(work, workflow_id)
         text = "Its definition is changed to V2, which does not hold it back."
-    return moved(work.job, JobState.PREPARED, text, now=work.services.now)
+    return moved(work.job, FlowJobState.PREPARED, text, now=work.services.now)
 
 
-async def undo(work: Work) -> FlowJob:
+async def undo(work: StepContext) -> FlowJob:
     """Write the archived definition back, if the flow still is what was written."""
     job = work.job
     workflow_id: str | None = job.original_id
@@ -74,13 +74,13 @@ async def undo(work: Work) -> FlowJob:
     if not job.in_solution:
         workflow_id = await solution_id(work)
         text = f"{text} {STAYS_IN_SOLUTION}" if workflow_id else text
-    if job.pattern is Pattern.EDIT and workflow_id:
+    if job.pattern is MigrationMethod.EDIT and workflow_id:
         await _write_back(work, workflow_id)
     job = replace(work.job, requested=None, asked_at=None)
-    return moved(job, JobState.ROLLED_BACK, text, now=work.services.now)
+    return moved(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
 
 
-async def _convert(work: Work, workflow_id: str) -> None:
+async def _convert(work: StepContext, workflow_id: str) -> None:
     """Convert the row once: what a delivery that died has written is taken up."""
     row = await work.services.workflows.get(work.environment, workflow_id)
     archived, edits = await _archived(work), work.job.edits
@@ -93,14 +93,14 @@ async def _convert(work: Work, workflow_id: str) -> None:
         await _archive(work, before)  # the move has named its connections otherwise
     conversion = convert(before, edits)
     if conversion.obstacles:
-        raise Blocked(
+        raise JobBlocked(
             f"{work.job.display_name} cannot be converted surely. {' '.join(conversion.obstacles)}",
             code=Reason.CONVERSION,
         )
     await _write(work, row, conversion.client_data, before=before)
 
 
-async def _write_back(work: Work, workflow_id: str) -> None:
+async def _write_back(work: StepContext, workflow_id: str) -> None:
     row = await work.services.workflows.get(work.environment, workflow_id)
     archived, edits = await _archived(work), work.job.edits
     before = _with_references(row, archived)
@@ -110,7 +110,7 @@ async def _write_back(work: Work, workflow_id: str) -> None:
             await _write(work, row, before, before=before)
         return  # it is V1: nothing was written, or it was written back
     if not stands(before, convert(archived, edits).client_data):
-        raise Blocked(
+        raise JobBlocked(
             f"{work.job.display_name} was edited after it was converted to V2.",
             instruction="Put back by hand what is to be put back, then retry. "
             f"The definition as it was: {work.job.archive}",
@@ -119,7 +119,7 @@ async def _write_back(work: Work, workflow_id: str) -> None:
     await _write(work, row, archived, before=before)
 
 
-async def _archived(work: Work) -> str:
+async def _archived(work: StepContext) -> str:
     return (await work.services.archive.get(archive_name(work.job))).decode()
 
 
@@ -128,17 +128,19 @@ def _with_references(row: Workflow, archived: str) -> str:
     return with_lost_references(archived, row.client_data)
 
 
-def _require_true_read(work: Work) -> None:
-    """Raise `NotSeen` while a read may be older than what was written before the rollback."""
+def _require_true_read(work: StepContext) -> None:
+    """Raise `WriteNotVisible` while a read may be older than what was written before the
+    rollback.
+    """
     services = work.services
-    begun = max(one.at for one in work.job.history if one.state == JobState.ROLLING_BACK)
+    begun = max(one.at for one in work.job.history if one.state == FlowJobState.ROLLING_BACK)
     until = begun + services.settings.reads_lag
     if services.now < until:
         what = f"The definition of {work.job.display_name} as it was"
-        raise NotSeen(services, what, since=begun, until=until)
+        raise WriteNotVisible(services, what, since=begun, until=until)
 
 
-async def _write(work: Work, row: Workflow, client_data: str, *, before: str) -> None:
+async def _write(work: StepContext, row: Workflow, client_data: str, *, before: str) -> None:
     """Save the definition and read it back; `before` is the row's, with all its references."""
     job, workflows, environment = work.job, work.services.workflows, work.environment
 
@@ -153,7 +155,7 @@ async def _write(work: Work, row: Workflow, client_data: str, *, before: str) ->
         environment_id=job.environment_id,
         before=before,
         read=read_definition,
-        write_of=lambda text: changing(work, row, WorkflowChange(client_data=text)),
+        write_of=lambda text: changing(work, row, WorkflowUpdate(client_data=text)),
         newer_shape_first=await demands_newer_shape(work.services, job.environment_id),
     )
 
@@ -161,15 +163,15 @@ async def _write(work: Work, row: Workflow, client_data: str, *, before: str) ->
         is_written = stands(now.client_data, client_data) and now.state is row.state
         return [] if is_written else [saving(work, flow, client_data)]
 
-    def not_kept(now: Workflow) -> Blocked:
+    def not_kept(now: Workflow) -> JobBlocked:
         if not stands(now.client_data, client_data):
-            return Blocked(
+            return JobBlocked(
                 f"The platform stored {job.display_name} differently from what was sent.",
                 instruction="Compare the flow with its archived definition in Power Automate, save "
                 f"it as it should be, then retry. Archive: {work.job.archive}",
                 code=Reason.EDIT_DIFFERS,
             )
-        return Blocked(
+        return JobBlocked(
             f"{job.display_name} was {row.state}; since its definition was changed, it is "
             f"{now.state}.",
             instruction=f"Turn the flow {row.state} in Power Automate, then retry.",
@@ -181,14 +183,14 @@ async def _write(work: Work, row: Workflow, client_data: str, *, before: str) ->
     await apply(work, written, seen=row)
 
 
-async def _archive(work: Work, client_data: str) -> None:
+async def _archive(work: StepContext, client_data: str) -> None:
     job = replace(work.job, original_digest=definition_digest(client_data))
     where = await work.services.archive.put(archive_name(job), client_data.encode())
     await work.save(replace(job, archive=where))
 
 
-def _refuse_edited(work: Work) -> NoReturn:
-    raise Blocked(
+def _refuse_edited(work: StepContext) -> NoReturn:
+    raise JobBlocked(
         f"{work.job.display_name} was edited after it was planned.",
         instruction="Look at the edit, then retry: the definition is converted as it is now.",
         code=Reason.CHANGED,

@@ -8,40 +8,40 @@ from itertools import pairwise
 from shared.domain.callers.caller import flow_caller
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.durations import in_words
-from shared.domain.flow import RUN_HISTORY, Run
+from shared.domain.flow import RUN_HISTORY, FlowRun
 from shared.domain.ids import key_of
 from shared.domain.jobs.dependent_jobs import in_the_way
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Blocked, NotFound, Waiting
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import JobBlocked, MustWait, NotFound
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.flows.lease_resource import hold_resource
 from shared.steps.retiring.wait_for_job import wait_for_end
-from shared.steps.step_context import Work
-from shared.steps.updating_callers.caller_edit_log import UndoLog
+from shared.steps.step_context import StepContext
+from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import holds_original
 from shared.steps.updating_callers.update_callers import new_urls
-from shared.steps.updating_callers.write_callers import Mover, write_callers
+from shared.steps.updating_callers.write_callers import CallerWriter, write_callers
 
 #: A call so soon after its caller moved was on its way; later, some caller was not found.
 _ON_THEIR_WAY = timedelta(hours=1)
 
 
-async def watch(work: Work) -> None:
+async def watch(work: StepContext) -> None:
     """Return when the original has been quiet for long enough and every parent is retired.
 
-    Raises `Waiting` with the time to look again, or `Blocked` if a parent cannot retire.
+    Raises `MustWait` with the time to look again, or `JobBlocked` if a parent cannot retire.
     """
-    if work.job.pattern is not Pattern.OFF:
+    if work.job.pattern is not MigrationMethod.OFF:
         await _rewire_copies_of_parents(work)
         await _wait_until_quiet(work)
     await _wait_for_parents(work)
     await _wait_for_runs_of_callers(work)
 
 
-async def _wait_until_quiet(work: Work) -> None:
+async def _wait_until_quiet(work: StepContext) -> None:
     job, services = work.job, work.services
     since = services.now - RUN_HISTORY
     runs = await services.flow_reports.runs(job.environment_id, job.flow_name, since=since)
@@ -52,7 +52,7 @@ async def _wait_until_quiet(work: Work) -> None:
         2 * longest_gap([run for run in runs if run.started < cut_over]),
     )
     if any(run.is_going for run in runs):
-        raise Waiting(
+        raise MustWait(
             "A run of the original is still going.", until=_soon(services), code=Reason.RUNNING
         )
     last = max([cut_over, *(run.started for run in runs)])
@@ -60,19 +60,19 @@ async def _wait_until_quiet(work: Work) -> None:
         late = [run for run in runs if run.started > cut_over]
         called = f" It was called {len(late)} times since its callers moved." if late else ""
         followed = cut_over + max(job.quiet_for or _ON_THEIR_WAY, _ON_THEIR_WAY)
-        raise Waiting(
+        raise MustWait(
             f"The original has to be quiet for {in_words(period)}.{called}",
             until=last + period,
             code=Reason.STRAGGLER if last > followed else Reason.QUIET,
         )
 
 
-async def _wait_for_parents(work: Work) -> None:
+async def _wait_for_parents(work: StepContext) -> None:
     parent = in_the_way(work.job, await work.ancestors(), _calls_no_more)
     if parent is None:
         return
     if parent.is_finished:
-        raise Blocked(
+        raise JobBlocked(
             f"{parent.display_name} still calls this original and is {parent.state}.",
             instruction=f"Settle the job of {parent.display_name}; this one then goes on.",
             code=Reason.PARENT,
@@ -85,7 +85,7 @@ def _calls_no_more(parent: FlowJob) -> bool:
     return parent.facts.is_settled
 
 
-async def _rewire_copies_of_parents(work: Work) -> None:
+async def _rewire_copies_of_parents(work: StepContext) -> None:
     """Point copies that were made before this flow's URL was known at the copy."""
     job = work.job
     if not job.original_url_id:
@@ -100,23 +100,23 @@ async def _rewire_copies_of_parents(work: Work) -> None:
             identity = key_of(caller.kind, caller.address)
             kept = await work.services.tables.callers.get(job.id, identity)
             record = kept.item if kept else CallerRecord(job_id=job.id, id=identity, caller=caller)
-            log, urls = await UndoLog.open(work), await new_urls(work)
+            log, urls = await CallerEditLog.open(work), await new_urls(work)
             async with hold_resource(work, caller.resource) as resource:
-                mover = Mover(work=work, log=log, urls=urls, records=[record])
+                mover = CallerWriter(work=work, log=log, urls=urls, records=[record])
                 await write_callers(resource, mover)
 
 
-async def _wait_for_runs_of_callers(work: Work) -> None:
+async def _wait_for_runs_of_callers(work: StepContext) -> None:
     """A run that began before its flow was re-pointed, or retired, may still call the original."""
     now = work.services.now
     began_by = work.job.cut_over_at or now
     parents = [
-        Calling(
+        CallingFlow(
             id=one.id,
             environment_id=one.environment_id,
             flow_name=one.flow_name,
             # Its original ran the original until it was stopped, whatever became of callers.
-            began_by=now if one.state is JobState.RETIRED else began_by,
+            began_by=now if one.state is FlowJobState.RETIRED else began_by,
         )
         for one in await work.related(work.job.parents)
     ]
@@ -124,7 +124,7 @@ async def _wait_for_runs_of_callers(work: Work) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calling:
+class CallingFlow:
     """A flow of which runs that began by some time may still call what is to go."""
 
     id: str
@@ -134,11 +134,11 @@ class Calling:
     began_by: datetime
 
 
-async def calling_flows(work: Work, state: CallerState) -> list[Calling]:
+async def calling_flows(work: StepContext, state: CallerState) -> list[CallingFlow]:
     """Return the flows among the noted callers in this state: they call no more since then."""
     job = work.job
     return [
-        Calling(
+        CallingFlow(
             id=record.caller.workflow_id,
             environment_id=record.caller.environment_id or job.environment_id,
             began_by=job.cut_over_at or work.services.now,
@@ -148,8 +148,8 @@ async def calling_flows(work: Work, state: CallerState) -> list[Calling]:
     ]
 
 
-async def wait_for_runs(work: Work, flows: Iterable[Calling]) -> None:
-    """Return when none of these runs goes on; else raise `Waiting`.
+async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None:
+    """Return when none of these runs goes on; else raise `MustWait`.
 
     A flow without such a run never has one again: that is kept, flow by flow.
     """
@@ -161,11 +161,11 @@ async def wait_for_runs(work: Work, flows: Iterable[Calling]) -> None:
         name = flow.flow_name or await flow_name_of(services, home, flow.id)
         if name and await _has_run_from_before(services, replace(flow, flow_name=name)):
             reason = "A run of a caller from before its change is going."
-            raise Waiting(reason, until=_soon(services), code=Reason.RUNNING)
+            raise MustWait(reason, until=_soon(services), code=Reason.RUNNING)
         work.remember(replace(work.job, drained=(*work.job.drained, flow.id)))
 
 
-async def _has_run_from_before(services: Services, flow: Calling) -> bool:
+async def _has_run_from_before(services: Services, flow: CallingFlow) -> bool:
     since = services.now - RUN_HISTORY
     try:
         runs = await services.flow_reports.runs(flow.environment_id, flow.flow_name, since=since)
@@ -174,7 +174,7 @@ async def _has_run_from_before(services: Services, flow: Calling) -> bool:
     return any(run.is_going and run.started <= flow.began_by for run in runs)
 
 
-def longest_gap(runs: list[Run]) -> timedelta:
+def longest_gap(runs: list[FlowRun]) -> timedelta:
     """Return the longest time between the starts of two runs in a row; zero for fewer than two."""
     starts = sorted(run.started for run in runs)
     gaps = (later - earlier for earlier, later in pairwise(starts))

@@ -2,20 +2,20 @@
 
 from shared.domain.callers.notification_channels import own_channels
 from shared.domain.jobs.flow_job import FlowJob
-from shared.errors import Blocked
+from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
-def check_own_channels(work: Work) -> None:
+def check_own_channels(work: StepContext) -> None:
     """Return if no setting of this app has the address of the flow that is to go off.
 
-    That is the original; in a rollback, the copy. Raises `Blocked`.
+    That is the original; in a rollback, the copy. Raises `JobBlocked`.
     """
     if labels := channels_by(work.services, work.job):
         other = "original" if work.job.rollback_stage else "copy"
-        raise Blocked(
+        raise JobBlocked(
             f"The {', '.join(labels)} has the address of {work.job.display_name}:"
             " people would not be told any more.",
             instruction=f"Put the address of the {other} there and deploy it, then retry; the daily"

@@ -14,17 +14,17 @@ from shared.domain.definitions.connection_reference import ConnectionReference, 
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowState, Workflow
-from shared.domain.sharing import User
-from shared.errors import Blocked, NotFound, Refused
+from shared.domain.sharing import DataverseUser
+from shared.errors import JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
-from shared.steps.flows.original import Original
+from shared.steps.flows.original import OriginalFlow
 from shared.steps.flows.read_back import read_back
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.write_permission import settings_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Obstacle:
+class StartIssue:
     """Something that a start would be refused for."""
 
     #: Stays the same: an administrator accepts it by this name.
@@ -34,16 +34,19 @@ class Obstacle:
 
 
 async def check_could_start(
-    work: Work, original: Original, copy: Workflow | None = None, owner: User | None = None
+    work: StepContext,
+    original: OriginalFlow,
+    copy: Workflow | None = None,
+    owner: DataverseUser | None = None,
 ) -> None:
     """Return if nothing is known against a start of the original, and of the copy where given.
 
-    `owner` is whose the original probably is, as was just read. Raises `Blocked` with what has to
-    be settled, or waived by its name.
+    `owner` is whose the original probably is, as was just read. Raises `JobBlocked` with what has
+    to be settled, or waived by its name.
     """
     flows = [original.client_data, *([copy.client_data] if copy else [])]
     waived = (await settings_of(work.services, work.job.environment_id)).waived_gaps
-    found: dict[str, Obstacle] = {}
+    found: dict[str, StartIssue] = {}
     for looks in (
         _of_owner(work, original, owner),
         _of_connections(work, flows),
@@ -55,7 +58,7 @@ async def check_could_start(
     left = [one for name, one in found.items() if name not in waived]
     if not left:
         return
-    raise Blocked(
+    raise JobBlocked(
         f"{work.job.display_name} is not stopped, since it or its copy could not be started: "
         + " ".join(f"{one.text} [{one.name}]" for one in left),
         instruction=" ".join(one.remedy for one in left)
@@ -65,7 +68,9 @@ async def check_could_start(
     )
 
 
-async def _of_owner(work: Work, original: Original, owner: User | None) -> AsyncIterator[Obstacle]:
+async def _of_owner(
+    work: StepContext, original: OriginalFlow, owner: DataverseUser | None
+) -> AsyncIterator[StartIssue]:
     principals, owner_id = work.services.principals, original.owner_id
     if original.owner_is_entra_id:
         users = await principals.users(work.environment, [owner_id])
@@ -73,7 +78,7 @@ async def _of_owner(work: Work, original: Original, owner: User | None) -> Async
     elif owner is None or owner.principal.id != owner_id.lower():
         owner = await principals.user(work.environment, owner_id)
     if owner and owner.is_disabled:
-        yield Obstacle(
+        yield StartIssue(
             name=f"owner:{owner_id.lower()}",
             text=f"its owner, {owner.name}, is disabled.",
             remedy="Make original and copy another user's (Power Automate → the flow → Details → "
@@ -81,7 +86,7 @@ async def _of_owner(work: Work, original: Original, owner: User | None) -> Async
         )
 
 
-async def _of_connections(work: Work, flows: Iterable[str]) -> AsyncIterator[Obstacle]:
+async def _of_connections(work: StepContext, flows: Iterable[str]) -> AsyncIterator[StartIssue]:
     uses = {use for text in flows for use in uses_in(text)}
     if not uses:
         return
@@ -93,21 +98,21 @@ async def _of_connections(work: Work, flows: Iterable[str]) -> AsyncIterator[Obs
     for use, connection in sorted(connections.items(), key=lambda item: item[0].key):
         if not connection:
             name = use.logical_name or use.key
-            yield Obstacle(
+            yield StartIssue(
                 name=f"connection_reference:{name}",
                 text=f"the connection reference {name} has no connection.",
                 remedy=f"Choose a connection for {name} in Power Automate (Solutions, Connection "
                 "references).",
             )
         elif errors and (error := errors.get(connection.lower(), "it is gone")):
-            yield Obstacle(
+            yield StartIssue(
                 name=f"connection:{connection}",
                 text=f"the connection {connection} does not work: {error}.",
                 remedy=f"Mend the connection {connection} (Power Automate → Connections).",
             )
 
 
-async def _references(work: Work, named: Collection[str]) -> Sequence[ConnectionReference]:
+async def _references(work: StepContext, named: Collection[str]) -> Sequence[ConnectionReference]:
     """Return the references of these names; lists show one late that a step has just made."""
 
     async def read() -> Sequence[ConnectionReference]:
@@ -120,17 +125,17 @@ async def _references(work: Work, named: Collection[str]) -> Sequence[Connection
     )
 
 
-async def _errors(work: Work) -> dict[str, str]:
+async def _errors(work: StepContext) -> dict[str, str]:
     """Return what is wrong with each connection; none: the app is not shown any."""
     try:
         return await work.services.assessment.connections.errors(work.environment.id)
-    except (NotFound, Refused):
+    except (NotFound, PlatformError):
         return {}
 
 
 async def _of_children(
-    work: Work, original: Original, copy: Workflow | None
-) -> AsyncIterator[Obstacle]:
+    work: StepContext, original: OriginalFlow, copy: Workflow | None
+) -> AsyncIterator[StartIssue]:
     """Children have to be there and, as some say, to be on; others say: once.
 
     Originals that this remediation copies were on; in a circle the app has turned some of them off.
@@ -148,7 +153,7 @@ async def _of_children(
             if row.state is FlowState.ON or child in ours:
                 continue
             what, name = "is off", row.name
-        yield Obstacle(
+        yield StartIssue(
             name=f"child:{child}",
             text=f"the child flow {name} {what}.",
             remedy=f"Restore the child flow {name}, or turn it on.",
@@ -162,14 +167,14 @@ def _children(client_data: str) -> frozenset[str]:
         return frozenset()
 
 
-async def _of_licence(work: Work) -> AsyncIterator[Obstacle]:
+async def _of_licence(work: StepContext) -> AsyncIterator[StartIssue]:
     """HTTP, in or out, is premium for sure; of connectors no definition tells."""
     job = work.job
     if not job.http_hosts and job.category != TriggerCategory.HTTP:
         return
     licence = await work.services.flow_reports.licence(job.environment_id, job.flow_name)
     if licence == "":
-        yield Obstacle(
+        yield StartIssue(
             name=f"licence:{job.original_id}",
             text="it is premium and runs on no licence: its owner's seems to have lapsed.",
             remedy="Assign its owner a Power Automate Premium (or the flow a Process) licence.",

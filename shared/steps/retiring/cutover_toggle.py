@@ -11,22 +11,29 @@ from dataclasses import dataclass, replace
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
-from shared.domain.jobs.flow_job import Failure, FlowJob
-from shared.domain.jobs.unconfirmed_writes import Sent
-from shared.errors import Blocked, MigrationInProgress, NotFound, Permanent, Refused, Waiting
+from shared.domain.jobs.flow_job import CutoverFailure, FlowJob
+from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
+from shared.errors import (
+    JobBlocked,
+    MustWait,
+    NotFound,
+    PermanentError,
+    PlatformError,
+    PlatformMigrationInProgress,
+)
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.copying.explain_platform_error import explain_refusal
 from shared.steps.copying.turn_copy_on_or_off import copy_switch
 from shared.steps.flows.original import find_original
-from shared.steps.flows.read_back import NotSeen, half_as_long_again
+from shared.steps.flows.read_back import WriteNotVisible, half_as_long_again
 from shared.steps.flows.toggle_flow import check_is_turned_by_others, original_switch, turn
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.write_permission import linked_environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OneOfPair:
+class CutoverSide:
     """One flow of a pair."""
 
     title: str
@@ -35,17 +42,17 @@ class OneOfPair:
     turn_off: Callable[[], Awaitable[object]]
     #: Says whether it is known to be on: what is read is not older than what was sent.
     is_on: Callable[[], Awaitable[bool]]
-    sent: Callable[[], Sent | None]
+    sent: Callable[[], FlowStateWrite | None]
 
 
-def original_of(work: Work) -> OneOfPair:
+def original_of(work: StepContext) -> CutoverSide:
     """Return the original."""
     switch = original_switch(work)
 
     async def is_on() -> bool:
         return switch.is_known(work, await switch.read(), FlowState.ON)
 
-    return OneOfPair(
+    return CutoverSide(
         title=work.job.display_name,
         turn_on=lambda: turn(work, switch, FlowState.ON),
         turn_off=lambda: turn(work, switch, FlowState.OFF),
@@ -54,7 +61,7 @@ def original_of(work: Work) -> OneOfPair:
     )
 
 
-def copy_of(work: Work) -> OneOfPair:
+def copy_of(work: StepContext) -> CutoverSide:
     """Return the copy."""
     switch = copy_switch(work)
 
@@ -68,7 +75,7 @@ def copy_of(work: Work) -> OneOfPair:
         except NotFound:
             return False
 
-    return OneOfPair(
+    return CutoverSide(
         title=work.job.title_of(work.job.copy_id),
         turn_on=lambda: turn(work, switch, FlowState.ON),
         turn_off=turn_off,
@@ -91,17 +98,18 @@ async def neither_is_on(services: Services, environment: Environment, job: FlowJ
     return copy.state is not FlowState.ON
 
 
-async def exchange(work: Work, *, off: OneOfPair, on: OneOfPair) -> bool:
+async def exchange(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> bool:
     """Turn `off` off and `on` on; return False if `off` is on again instead, for `failure`.
 
-    Raises what keeps `off` from being stopped; after that only `Waiting`, `Transient`, `Conflict`.
+    Raises what keeps `off` from being stopped; after that only `MustWait`, `TransientError`,
+    `Conflict`.
     """
     if work.job.failure is None:
         try:
             await _forward(work, off=off, on=on)
-        except NotSeen:
+        except WriteNotVisible:
             raise
-        except (Permanent, NotFound, Waiting, MigrationInProgress) as err:
+        except (PermanentError, NotFound, MustWait, PlatformMigrationInProgress) as err:
             if work.job.neither_since is None:
                 raise
             await work.save(replace(work.job, failure=await _failure(work, err)))
@@ -110,13 +118,13 @@ async def exchange(work: Work, *, off: OneOfPair, on: OneOfPair) -> bool:
     return await _back(work, first=off, second=on)
 
 
-async def _forward(work: Work, *, off: OneOfPair, on: OneOfPair) -> None:
+async def _forward(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> None:
     await work.permit_write()
     if work.job.neither_since is None:
         await work.save(replace(work.job, neither_since=work.services.now))
     try:
         await off.turn_off()
-    except (Permanent, NotFound, MigrationInProgress):
+    except (PermanentError, NotFound, PlatformMigrationInProgress):
         sent = off.sent()
         if sent is None or sent.state is FlowState.ON:  # it was never stopped
             await work.save(replace(work.job, neither_since=None))
@@ -125,7 +133,7 @@ async def _forward(work: Work, *, off: OneOfPair, on: OneOfPair) -> None:
     await on.turn_on()
 
 
-async def _require_link(work: Work) -> None:
+async def _require_link(work: StepContext) -> None:
     """Return if the environment is linked at this moment, or the job is rolled back.
 
     A copy that comes on in an environment without a key is on Microsoft's key. A reading of the
@@ -136,8 +144,8 @@ async def _require_link(work: Work) -> None:
         await linked_environment(work.services, job.environment_id, job.policy_id, anew=True)
 
 
-async def _back(work: Work, *, first: OneOfPair, second: OneOfPair) -> bool:
-    """Turn one of the two on, the first if that can be. Raises `Waiting` until one of them is."""
+async def _back(work: StepContext, *, first: CutoverSide, second: CutoverSide) -> bool:
+    """Turn one of the two on, the first if that can be. Raises `MustWait` until one of them is."""
     sent = first.sent()
     is_first_on_its_way = sent is not None and sent.state is FlowState.ON
     if not is_first_on_its_way and await second.is_on() and not await first.is_on():
@@ -145,12 +153,12 @@ async def _back(work: Work, *, first: OneOfPair, second: OneOfPair) -> bool:
         if stopped and stopped.state is FlowState.OFF:
             check_is_turned_by_others(work, second.title, stopped)
         return await _end(work, is_done=True)  # it came late, or a person turned it on
-    refusals: list[Blocked] = []
+    refusals: list[JobBlocked] = []
     for one, other in ((first, second), (second, first)):
         try:
             await other.turn_off()
             await one.turn_on()
-        except (Permanent, NotFound) as err:
+        except (PermanentError, NotFound) as err:
             refusals.append(await _explained(work, err))
             if refusals[-1].code == Reason.STATE:
                 break  # it was accepted, and may come on yet: never both
@@ -159,16 +167,18 @@ async def _back(work: Work, *, first: OneOfPair, second: OneOfPair) -> bool:
     raise _neither(work, first, second, refusals)
 
 
-async def _end(work: Work, *, is_done: bool) -> bool:
+async def _end(work: StepContext, *, is_done: bool) -> bool:
     failure = None if is_done else work.job.failure
     await work.save(replace(work.job, neither_since=None, failure=failure))
     return is_done
 
 
-def _neither(work: Work, first: OneOfPair, second: OneOfPair, refusals: list[Blocked]) -> Waiting:
+def _neither(
+    work: StepContext, first: CutoverSide, second: CutoverSide, refusals: list[JobBlocked]
+) -> MustWait:
     services, since = work.services, work.job.neither_since or work.services.now
     why = " ".join(one.reason for one in refusals)
-    return Waiting(
+    return MustWait(
         f"NEITHER IS ON since {since:%Y-%m-%d %H:%M} UTC: {first.title}, {second.title}. {why}",
         until=services.now + half_as_long_again(services, since),
         code=Reason.NEITHER_ON,
@@ -177,17 +187,17 @@ def _neither(work: Work, first: OneOfPair, second: OneOfPair, refusals: list[Blo
 
 
 async def _failure(
-    work: Work, err: Permanent | NotFound | Waiting | MigrationInProgress
-) -> Failure:
-    if isinstance(err, Waiting | MigrationInProgress):
-        return Failure(reason=str(err))
+    work: StepContext, err: PermanentError | NotFound | MustWait | PlatformMigrationInProgress
+) -> CutoverFailure:
+    if isinstance(err, MustWait | PlatformMigrationInProgress):
+        return CutoverFailure(reason=str(err))
     why = await _explained(work, err)
-    return Failure(reason=why.reason, instruction=why.instruction, code=why.code)
+    return CutoverFailure(reason=why.reason, instruction=why.instruction, code=why.code)
 
 
-async def _explained(work: Work, err: Permanent | NotFound) -> Blocked:
-    if isinstance(err, Refused | NotFound):
+async def _explained(work: StepContext, err: PermanentError | NotFound) -> JobBlocked:
+    if isinstance(err, PlatformError | NotFound):
         return await explain_refusal(work, err)
-    if isinstance(err, Blocked):
+    if isinstance(err, JobBlocked):
         return err
-    return Blocked(str(err), code=Reason.DEFECT)
+    return JobBlocked(str(err), code=Reason.DEFECT)

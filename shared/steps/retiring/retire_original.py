@@ -5,11 +5,11 @@ from dataclasses import replace
 from shared.concurrency import at_once
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.display_names import retired_name
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved
-from shared.domain.sharing import User
-from shared.settings import OnDrift
+from shared.domain.sharing import DataverseUser
+from shared.settings import OnOriginalEdited
 from shared.steps.copying.add_copy_to_solutions import place_copy
 from shared.steps.copying.share_copy import share_copy
 from shared.steps.copying.solutions_and_shares import look
@@ -20,24 +20,24 @@ from shared.steps.flows.toggle_flow import rename, turn_original
 from shared.steps.retiring.check_for_calls import watch
 from shared.steps.retiring.check_notification_channels import check_own_channels
 from shared.steps.retiring.check_restart import check_could_start
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.check_agents import check_agents
 from shared.steps.updating_callers.record_callers import callers_left
 
 
-async def retire_when_quiet(work: Work) -> FlowJob:
+async def retire_when_quiet(work: StepContext) -> FlowJob:
     """Retire a called original once it is quiet and still reads as it was copied."""
-    if work.job.pattern is not Pattern.OFF:
+    if work.job.pattern is not MigrationMethod.OFF:
         check_own_channels(work)  # before anything else: by it the original is never quiet
     await watch(work)
-    if work.job.pattern is not Pattern.OFF and await callers_left(work):
+    if work.job.pattern is not MigrationMethod.OFF and await callers_left(work):
         text = "A caller holds the original again, or was found since: it is updated first."
-        return moved(work.job, JobState.UPDATING_CALLERS, text, now=work.services.now)
+        return moved(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
     await check_agents(work)
     return await retire(work)
 
 
-async def retire(work: Work) -> FlowJob:
+async def retire(work: StepContext) -> FlowJob:
     """Turn the original off and let the copy take its name, with whoever joined meanwhile."""
     job = work.job
     async with at_once() as reads:
@@ -45,15 +45,15 @@ async def retire(work: Work) -> FlowJob:
         found = reads.create_task(find_copy(work))
         owner = reads.create_task(_probable_owner(work))
     original, belonging = looked.result()
-    if original.is_on and job.pattern is Pattern.OFF:
+    if original.is_on and job.pattern is MigrationMethod.OFF:
         return _again(work, "The original was turned on meanwhile: so is its copy.")
     drifted = job.original_digest not in {"", definition_digest(original.client_data)}
-    if drifted and job.pattern is not Pattern.SWAP and _copies_again(work):
+    if drifted and job.pattern is not MigrationMethod.SWAP and _copies_again(work):
         work.remember(replace(work.job, original_digest=""))
         return _again(work, "The original was edited after it was copied: it is copied again.")
     await check_unchanged(work, original)
     copy = standing(work, found.result())
-    if job.pattern is not Pattern.OFF:
+    if job.pattern is not MigrationMethod.OFF:
         await check_refused_calls(work)
     if original.is_on:
         await check_could_start(work, original, owner=owner.result())
@@ -67,23 +67,23 @@ async def retire(work: Work) -> FlowJob:
         await rename(work, work.job.original_id, name, seen=original)
     await rename(work, work.job.copy_id, title, seen=copy)
     text = "The original is off and the copy has its name."
-    return moved(work.job, JobState.RETIRED, text, now=work.services.now)
+    return moved(work.job, FlowJobState.RETIRED, text, now=work.services.now)
 
 
-async def _probable_owner(work: Work) -> User | None:
+async def _probable_owner(work: StepContext) -> DataverseUser | None:
     """Return whose the original was when it was copied, if that is to be known before it goes off.
 
     It is read with the rest: whose it is now that tells.
     """
     job = work.job
-    if not job.in_solution or job.pattern is not Pattern.CALLED:
+    if not job.in_solution or job.pattern is not MigrationMethod.CALLED:
         return None
     return await work.services.principals.user(work.environment, job.copy_owner)
 
 
-def _copies_again(work: Work) -> bool:
-    return work.services.settings.on_drift is OnDrift.COPY_AGAIN
+def _copies_again(work: StepContext) -> bool:
+    return work.services.settings.on_drift is OnOriginalEdited.COPY_AGAIN
 
 
-def _again(work: Work, text: str) -> FlowJob:
-    return moved(work.job, JobState.COPYING, text, now=work.services.now)
+def _again(work: StepContext, text: str) -> FlowJob:
+    return moved(work.job, FlowJobState.COPYING, text, now=work.services.now)

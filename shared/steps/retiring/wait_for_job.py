@@ -5,15 +5,15 @@ from typing import NoReturn
 
 from shared.domain.jobs.dependent_jobs import reference
 from shared.domain.jobs.flow_job import FlowJob
-from shared.errors import Waiting
+from shared.errors import MustWait
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.jobs.job_kinds import FLOW
 from shared.reason import Reason
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
-async def wait_for_end(work: Work, parent: FlowJob, text: str) -> NoReturn:
-    """Raise `Waiting`, until the job of a parent has ended.
+async def wait_for_end(work: StepContext, parent: FlowJob, text: str) -> NoReturn:
+    """Raise `MustWait`, until the job of a parent has ended.
 
     A parent that calls by URL does not know whom it calls: it is told of who waits, or it ended
     without waking anybody. If it has ended meanwhile, this job looks again at once.
@@ -30,4 +30,4 @@ async def wait_for_end(work: Work, parent: FlowJob, text: str) -> NoReturn:
 
     await FLOW.change(services, (parent.environment_id, parent.id), noted)
     until = services.now if has_ended else services.now + UNTIL_WOKEN
-    raise Waiting(text, until=until, code=Reason.PARENT)
+    raise MustWait(text, until=until, code=Reason.PARENT)

@@ -8,22 +8,22 @@ from dataclasses import replace
 
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.jobs.flow_job import FlowJob, RollbackStage
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved
-from shared.errors import Waiting
+from shared.errors import MustWait
 from shared.reason import Reason
 from shared.steps.flows.original import read_original
 from shared.steps.flows.temporary_co_ownership import step_back
 from shared.steps.rolling_back.report_stale_writes import tell_overwritten
-from shared.steps.step_context import Work
-from shared.steps.updating_callers.caller_edit_log import UndoLog
+from shared.steps.step_context import StepContext
+from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import holds_copy
 
 
-async def look_again(work: Work) -> FlowJob | None:
+async def look_again(work: StepContext) -> FlowJob | None:
     """Return None if all is as the rollback left it, else the job where it is mended.
 
-    Raises `Waiting` until nothing is under way any more.
+    Raises `MustWait` until nothing is under way any more.
     """
     had_open_deliveries = await settle(work)
     # Also by another job's: whoever writes an app's settings writes all of them.
@@ -33,30 +33,30 @@ async def look_again(work: Work) -> FlowJob | None:
     return _mended(work, found)
 
 
-async def callers_moved_again(work: Work) -> FlowJob | None:
+async def callers_moved_again(work: StepContext) -> FlowJob | None:
     """Return None if every caller is as the rollback left it, else the job where it is mended."""
     return _mended(work, await _callers_moved_again(work))
 
 
-def _mended(work: Work, found: list[str]) -> FlowJob | None:
+def _mended(work: StepContext, found: list[str]) -> FlowJob | None:
     if not found:
         return None
     job = replace(work.job, rollback_stage=RollbackStage.ORIGINAL_ON)
     text = f"Changed by a delivery that had not ended, and put back again: {', '.join(found)}."
-    return moved(job, JobState.ROLLING_BACK, text, now=work.services.now)
+    return moved(job, FlowJobState.ROLLING_BACK, text, now=work.services.now)
 
 
-async def settle(work: Work) -> bool:
+async def settle(work: StepContext) -> bool:
     """Wait until nothing is under way any more, then leave every flow that was ever borrowed.
 
-    Says whether a delivery had not ended; raises `Waiting`.
+    Says whether a delivery had not ended; raises `MustWait`.
     """
     settles_at = work.job.settles_at
     if settles_at is None:
         return False
     if work.job.is_unsettled(work.services.now):
         text = "A delivery of this job did not end: what it may still write is waited for."
-        raise Waiting(text, until=settles_at, code=Reason.UNDER_WAY)
+        raise MustWait(text, until=settles_at, code=Reason.UNDER_WAY)
     for name in work.job.lent:
         await step_back(work, name)
     # Several may have been frozen, each soon after the one before.
@@ -65,8 +65,8 @@ async def settle(work: Work) -> bool:
     return True
 
 
-async def _callers_moved_again(work: Work) -> list[str]:
-    log, found = await UndoLog.open(work), []
+async def _callers_moved_again(work: StepContext) -> list[str]:
+    log, found = await CallerEditLog.open(work), []
     for record in await work.callers.all():
         is_back = record.state is CallerState.REVERTED and log.edits(record)
         if is_back and await holds_copy(work.services, work.job, record.caller):
@@ -75,7 +75,7 @@ async def _callers_moved_again(work: Work) -> list[str]:
     return found
 
 
-async def _original_off(work: Work) -> list[str]:
+async def _original_off(work: StepContext) -> list[str]:
     job = work.job
     if not job.original_was_on or (await read_original(work)).is_on:
         return []

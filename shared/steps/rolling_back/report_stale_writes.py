@@ -14,17 +14,17 @@ from shared.domain.jobs.transitions import noted
 from shared.errors import NotFound
 from shared.ports import KeepsVersions
 from shared.reason import Reason
-from shared.steps.step_context import Work
-from shared.steps.updating_callers.caller_edit_log import UndoLog
+from shared.steps.step_context import StepContext
+from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import holds_copy, holds_original
 
 
-async def tell_overwritten(work: Work, *, since: datetime) -> None:
+async def tell_overwritten(work: StepContext, *, since: datetime) -> None:
     """Tell what reads as a delivery that did not end had read it, and not as somebody else left it.
 
     `since`: what was read and written before has nothing to do with that delivery.
     """
-    log = await UndoLog.open(work)
+    log = await CallerEditLog.open(work)
     resources: dict[str, list[CallerRecord]] = defaultdict(list)
     for record in await work.callers.all():
         resources[record.caller.resource].append(record)
@@ -46,7 +46,7 @@ async def tell_overwritten(work: Work, *, since: datetime) -> None:
 
 
 async def _put_back(
-    work: Work, log: UndoLog, records: list[CallerRecord], since: datetime
+    work: StepContext, log: CallerEditLog, records: list[CallerRecord], since: datetime
 ) -> list[str]:
     """Return where something that no job of ours puts back was written over, for people."""
     surroundings = log.surroundings(records, since)
@@ -74,7 +74,7 @@ async def _put_back(
     return sorted(labels.get(place, place) for place in found)
 
 
-async def _minded(work: Work, resource: str) -> set[str]:
+async def _minded(work: StepContext, resource: str) -> set[str]:
     """Return the callers that are as their job left them, or that it looks at before it ends."""
     services, minded = work.services, set[str]()
     jobs = {

@@ -5,20 +5,20 @@ from functools import partial
 
 from shared.domain.jobs.deletion import Deletion, cancelled
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved
-from shared.errors import Blocked, NotFound, Waiting
+from shared.errors import JobBlocked, MustWait, NotFound
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.steps.flows.effect import Refusal, Reply, Write, perform
 from shared.steps.flows.original import find_original
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
-async def restore(work: Work) -> FlowJob | None:
+async def restore(work: StepContext) -> FlowJob | None:
     """Return None if the original is there, by now; else the job, retired again for good.
 
-    The app restores a flow outside solutions (platform.md#flow-state). Raises `Blocked` with the
+    The app restores a flow outside solutions (platform.md#flow-state). Raises `JobBlocked` with the
     last day where only a person can.
     """
     job, services = work.job, work.services
@@ -28,7 +28,7 @@ async def restore(work: Work) -> FlowJob | None:
     if job.settles_at and job.is_unsettled(services.now):
         # A delete may be on its way, and one by the flow service names no version.
         text = "A delete of the original may be under way."
-        raise Waiting(text, until=job.settles_at, code=Reason.UNDER_WAY)
+        raise MustWait(text, until=job.settles_at, code=Reason.UNDER_WAY)
     if await find_original(services, work.environment, job):
         await _note(work, kept)
         return None
@@ -36,7 +36,7 @@ async def restore(work: Work) -> FlowJob | None:
     if until and until <= services.now:
         text = f"Not rolled back: since {until:%Y-%m-%d} the original cannot be restored."
         job = replace(job, requested=None, rollback_stage=None)
-        return moved(job, JobState.RETIRED, f"{text} The copy works on.", now=services.now)
+        return moved(job, FlowJobState.RETIRED, f"{text} The copy works on.", now=services.now)
     if not job.in_solution:
         deletion = kept.item
 
@@ -49,22 +49,22 @@ async def restore(work: Work) -> FlowJob | None:
             await _note(work, kept)
             return None
         reason = "The platform accepted to restore the original, but it is not there yet."
-        raise Waiting(
+        raise MustWait(
             reason, until=services.now + services.settings.wait_poll, code=Reason.NOT_SHOWN
         )
     raise _by_hand(job, kept.item)
 
 
-async def _note(work: Work, kept: Kept[Deletion]) -> None:
+async def _note(work: StepContext, kept: StoredItem[Deletion]) -> None:
     text = "The original was restored: its job is rolled back."
     row = cancelled(kept.item, text, now=work.services.now)
     await work.services.tables.deletions.replace(kept, row)
 
 
-def _by_hand(job: FlowJob, deletion: Deletion) -> Blocked:
+def _by_hand(job: FlowJob, deletion: Deletion) -> JobBlocked:
     until = deletion.restorable_until
     last = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "within 21 days of its delete"
-    return Blocked(
+    return JobBlocked(
         f"The original {job.display_name} was deleted, as {deletion.approved_by} had approved.",
         instruction=f"Restore flow {job.flow_name} in Power Automate, or by POST …/restore of the "
         f"flow service, {last}; then retry. The copy works meanwhile.",

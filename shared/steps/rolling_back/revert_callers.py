@@ -6,13 +6,13 @@ from shared.domain.callers import caller_edit
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.jobs.dependent_jobs import reference
 from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
-from shared.errors import Blocked, Conflict
+from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
 from shared.steps.flows.lease_resource import hold_resource, require_free
 from shared.steps.flows.read_back import looks, wait_to_see
 from shared.steps.flows.read_trigger_url import original_signatures
-from shared.steps.step_context import Work
-from shared.steps.updating_callers.caller_edit_log import UndoLog
+from shared.steps.step_context import StepContext
+from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import copied_or_undone, manual_caller_of_copy
 from shared.steps.updating_callers.save_places import (
     holds_value,
@@ -23,12 +23,12 @@ from shared.steps.updating_callers.save_places import (
 from shared.steps.updating_callers.write_callers import TRIES
 
 
-async def revert_callers(work: Work) -> list[CallerRecord]:
+async def revert_callers(work: StepContext) -> list[CallerRecord]:
     """Put back every caller that was changed, and return their records.
 
-    Raises `Blocked` where somebody else changed the same place: a conflict is for a person.
+    Raises `JobBlocked` where somebody else changed the same place: a conflict is for a person.
     """
-    log = await UndoLog.open(work)
+    log = await CallerEditLog.open(work)
     changed = [record for record in await work.callers.all() if log.edits(record)]
     signatures: dict[str, str] | None = None
     for record in changed:
@@ -41,14 +41,14 @@ async def revert_callers(work: Work) -> list[CallerRecord]:
     return changed
 
 
-async def check_manual_callers(work: Work) -> None:
+async def check_manual_callers(work: StepContext) -> None:
     """What a person pointed at the copy only a person can put back: a rarely used app would break.
 
-    Raises `Blocked` with the caller.
+    Raises `JobBlocked` with the caller.
     """
     caller = await manual_caller_of_copy(work.services, work.job)
     if caller:
-        raise Blocked(
+        raise JobBlocked(
             f"The {caller.label} calls the copy of {work.job.display_name}.",
             instruction="Point it at the original again by hand, then retry.",
             code=Reason.MANUAL_CALLER,
@@ -56,7 +56,7 @@ async def check_manual_callers(work: Work) -> None:
 
 
 async def _revert(
-    work: Work, log: UndoLog, record: CallerRecord, signatures: dict[str, str]
+    work: StepContext, log: CallerEditLog, record: CallerRecord, signatures: dict[str, str]
 ) -> None:
     await _check_not_copied(work, record)
     caller, edits = record.caller, log.edits(record)
@@ -71,7 +71,7 @@ async def _revert(
             try:
                 text = caller_edit.undo(value.text, edits, known)
             except (SignatureChanged, caller_edit.EditConflict) as err:
-                raise Blocked(
+                raise JobBlocked(
                     f"{caller.label} cannot be put back by itself: {err}",
                     instruction="Put the original's trigger URL back by hand, then retry.",
                     code=Reason.CALLER,
@@ -88,17 +88,17 @@ async def _revert(
                 if holds_value(kind, await kind.read(caller), old):
                     return await _reverted(work, record)
     await wait_to_see(work, f"The old value of {record.caller.label}")
-    raise Blocked(
+    raise JobBlocked(
         f"{record.caller.label} does not keep its old value: something else writes it.",
         instruction="Find out what writes this value, put the original's URL back, then retry.",
         code=Reason.CALLER,
     )
 
 
-async def _check_not_copied(work: Work, record: CallerRecord) -> None:
+async def _check_not_copied(work: StepContext, record: CallerRecord) -> None:
     """What was copied after it was pointed at this copy has a copy that calls this one: a parent.
 
-    Raises `Blocked` if nobody has ordered to undo that.
+    Raises `JobBlocked` if nobody has ordered to undo that.
     """
     other = await copied_or_undone(work, record.caller)
     if other is None or other.id == work.job.id:
@@ -107,12 +107,12 @@ async def _check_not_copied(work: Work, record: CallerRecord) -> None:
     if name not in work.job.parents:
         await work.save(replace(work.job, parents=tuple(sorted({*work.job.parents, name}))))
     if other.is_live and other.requested is None:
-        raise Blocked(
+        raise JobBlocked(
             f"The {record.caller.label} was copied after it was pointed at this copy.",
             instruction=f"Roll {other.display_name} back; this one then goes on.",
             code=Reason.PARENT,
         )
 
 
-async def _reverted(work: Work, record: CallerRecord) -> None:
+async def _reverted(work: StepContext, record: CallerRecord) -> None:
     await work.callers.upsert(replace(record, state=CallerState.REVERTED))

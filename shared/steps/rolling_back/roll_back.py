@@ -10,15 +10,15 @@ from shared.domain.callers.caller_records import CallerState
 from shared.domain.display_names import copy_name, retired_name
 from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.jobs.backlog_replay import replay_of, warning
-from shared.domain.jobs.flow_job import Failure, FlowJob, Pattern, RollbackStage
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import CutoverFailure, FlowJob, MigrationMethod, RollbackStage
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved, noted
-from shared.errors import Blocked, NotFound, Waiting
+from shared.errors import JobBlocked, MustWait, NotFound
 from shared.reason import Reason
 from shared.steps.copying.turn_copy_on_or_off import turn_copy
 from shared.steps.flows.original import read_original
 from shared.steps.flows.toggle_flow import rename, turn_original
-from shared.steps.retiring.check_for_calls import Calling, calling_flows, wait_for_runs
+from shared.steps.retiring.check_for_calls import CallingFlow, calling_flows, wait_for_runs
 from shared.steps.retiring.check_notification_channels import check_own_channels
 from shared.steps.retiring.check_restart import check_could_start
 from shared.steps.retiring.cutover_toggle import copy_of, exchange, neither_is_on, original_of
@@ -30,14 +30,14 @@ from shared.steps.rolling_back.rollback_sequence import (
     wait_for_children,
     wait_for_parents,
 )
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.check_agents import check_agents_back, forget_agents
 
 #: From these an original is retired, and renamed.
-_MAY_RENAME = frozenset({JobState.QUIET, JobState.WATCHED, JobState.RETIRED})
+_MAY_RENAME = frozenset({FlowJobState.QUIET, FlowJobState.WATCHED, FlowJobState.RETIRED})
 
 
-async def roll_back(work: Work) -> FlowJob:
+async def roll_back(work: StepContext) -> FlowJob:
     """Do the next stage of the rollback; repeated until the job is rolled back."""
     stages = {
         None: _original_on,
@@ -49,7 +49,7 @@ async def roll_back(work: Work) -> FlowJob:
     return await stages[work.job.rollback_stage](work)
 
 
-async def _original_on(work: Work) -> FlowJob:
+async def _original_on(work: StepContext) -> FlowJob:
     """Bring the original back. Of a self-starting pair the copy goes off first."""
     is_neither = await neither_is_on(work.services, work.environment, work.job)
     if work.job.neither_since or is_neither:
@@ -60,7 +60,7 @@ async def _original_on(work: Work) -> FlowJob:
     job = work.job
     await wait_for_called_by_url(work, in_circle=False)
     await _accept_replay(work)
-    if job.pattern is Pattern.SWAP:
+    if job.pattern is MigrationMethod.SWAP:
         await _swap_back(work)
     elif job.original_was_on:
         await turn_original(work, on=True)
@@ -74,8 +74,10 @@ async def _original_on(work: Work) -> FlowJob:
     return _next(work, RollbackStage.CALLERS_BACK, "The original is as it was.")
 
 
-async def _swap_back(work: Work) -> None:
-    """Let the original take the copy's place; raises `Blocked` if the copy is on again instead."""
+async def _swap_back(work: StepContext) -> None:
+    """Let the original take the copy's place; raises `JobBlocked` if the copy is on again
+    instead.
+    """
     copy, original = copy_of(work), original_of(work)
     if work.job.has_stopped_both and work.job.neither_since is None:
         # A read may have said that one is on, and nothing that this job has written does.
@@ -88,13 +90,13 @@ async def _swap_back(work: Work) -> None:
     if work.job.neither_since is None and await copy.is_on():
         await check_could_start(work, await read_original(work))
     if not await exchange(work, off=copy, on=original):
-        failure = work.job.failure or Failure(reason="")
+        failure = work.job.failure or CutoverFailure(reason="")
         await work.save(replace(work.job, failure=None))
-        raise Blocked(failure.reason, instruction=failure.instruction, code=failure.code)
+        raise JobBlocked(failure.reason, instruction=failure.instruction, code=failure.code)
 
 
-async def _accept_replay(work: Work) -> None:
-    """Note what the original will replay; raises `Blocked` if nobody has accepted that.
+async def _accept_replay(work: StepContext) -> None:
+    """Note what the original will replay; raises `JobBlocked` if nobody has accepted that.
 
     It may have been stopped since the order was given. A swap that failed has to bring the original
     back whatever comes of it: nobody ordered that.
@@ -104,7 +106,7 @@ async def _accept_replay(work: Work) -> None:
     if replay is None:
         return
     if job.requested and not job.may_replay:
-        raise Blocked(
+        raise JobBlocked(
             warning([replay], now),
             instruction='Order the rollback again with "replay": true (--replay-backlog).',
             code=Reason.REPLAY,
@@ -112,7 +114,7 @@ async def _accept_replay(work: Work) -> None:
     await work.save(noted(job, f"Replays what is pending: {replay.text(now)}."))
 
 
-async def _callers_back(work: Work) -> FlowJob:
+async def _callers_back(work: StepContext) -> FlowJob:
     """Put back exactly what was changed at each caller; a conflict is for a person."""
     await wait_for_called_by_url(work, in_circle=True)
     services = work.services
@@ -126,15 +128,15 @@ async def _callers_back(work: Work) -> FlowJob:
     return _next(work, RollbackStage.COPY_QUIET, "Every caller is as it was.")
 
 
-async def _copy_quiet(work: Work) -> FlowJob:
+async def _copy_quiet(work: StepContext) -> FlowJob:
     """Wait until the copy is not called any more, as for an original before it is retired."""
     job = work.job
-    is_called = job.pattern is Pattern.CALLED and bool(job.copy_flow_name)
+    is_called = job.pattern is MigrationMethod.CALLED and bool(job.copy_flow_name)
     if is_called:
         check_own_channels(work)
         try:
             await _wait_until_copy_is_quiet(work)
-        except Waiting as err:
+        except MustWait as err:
             is_late = err.code == Reason.QUIET and _should_be_quiet(work)
             if is_late and (mended := await callers_moved_again(work)):
                 return mended
@@ -147,13 +149,13 @@ async def _copy_quiet(work: Work) -> FlowJob:
     return _next(work, RollbackStage.COPY_OFF, "Nobody calls the copy any more.")
 
 
-def _should_be_quiet(work: Work) -> bool:
+def _should_be_quiet(work: StepContext) -> bool:
     """Say whether callers had time to leave the copy: who calls it still was sent to it again."""
     began = work.job.cut_over_at
     return began is not None and began + work.services.settings.quiet_period <= work.services.now
 
 
-async def _wait_until_copy_is_quiet(work: Work) -> None:
+async def _wait_until_copy_is_quiet(work: StepContext) -> None:
     job, services = work.job, work.services
     try:
         runs = await services.flow_reports.runs(
@@ -163,21 +165,21 @@ async def _wait_until_copy_is_quiet(work: Work) -> None:
         return
     if any(run.is_going for run in runs):
         until = services.now + services.settings.wait_poll
-        raise Waiting("A run of the copy is still going.", until=until, code=Reason.RUNNING)
+        raise MustWait("A run of the copy is still going.", until=until, code=Reason.RUNNING)
     last = [run.started for run in runs] + ([job.cut_over_at] if job.cut_over_at else [])
     if not last:
         return  # nobody was ever told of it
     until = max(last) + max(services.settings.quiet_period, job.quiet_for or timedelta(0))
     if until > services.now:
-        raise Waiting(
+        raise MustWait(
             "The copy has to be quiet before it is turned off.", until=until, code=Reason.QUIET
         )
 
 
-async def _wait_for_runs_of_callers(work: Work) -> None:
+async def _wait_for_runs_of_callers(work: StepContext) -> None:
     """A run that began before its flow was put back, or of a parent's copy, may call the copy."""
     copies = [
-        Calling(
+        CallingFlow(
             id=one.id,
             environment_id=one.environment_id,
             flow_name=one.copy_flow_name,
@@ -189,7 +191,7 @@ async def _wait_for_runs_of_callers(work: Work) -> None:
     await wait_for_runs(work, [*copies, *await calling_flows(work, CallerState.REVERTED)])
 
 
-async def _copy_off(work: Work) -> FlowJob:
+async def _copy_off(work: StepContext) -> FlowJob:
     """Turn the copy off and give it the name it had as a copy."""
     if mended := await look_again(work):
         return mended
@@ -204,10 +206,10 @@ async def _copy_off(work: Work) -> FlowJob:
     )
     left = "the copy is off" if is_left else "there is no copy"
     text = f"Rolled back: the original works as before and {left}."
-    return moved(job, JobState.ROLLED_BACK, text, now=work.services.now)
+    return moved(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
 
 
-async def _copy_off_and_named(work: Work) -> bool:
+async def _copy_off_and_named(work: StepContext) -> bool:
     """Turn the copy off under the name of a copy; return False if it is gone."""
     try:
         await turn_copy(work, FlowState.OFF)
@@ -217,6 +219,6 @@ async def _copy_off_and_named(work: Work) -> bool:
     return True
 
 
-def _next(work: Work, stage: RollbackStage, text: str) -> FlowJob:
+def _next(work: StepContext, stage: RollbackStage, text: str) -> FlowJob:
     job = replace(work.job, rollback_stage=stage)
-    return moved(job, JobState.ROLLING_BACK, text, now=work.services.now)
+    return moved(job, FlowJobState.ROLLING_BACK, text, now=work.services.now)

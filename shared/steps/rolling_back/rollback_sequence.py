@@ -9,15 +9,15 @@ from typing import NoReturn
 
 from shared.domain.jobs.dependent_jobs import in_the_way, reference
 from shared.domain.jobs.flow_job import FlowJob
-from shared.errors import Blocked, Waiting
+from shared.errors import JobBlocked, MustWait
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.steps.retiring.wait_for_job import wait_for_end
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
-async def wait_for_children(work: Work) -> None:
+async def wait_for_children(work: StepContext) -> None:
     """The original runs the originals of its children: they come on first."""
     for child in await work.related(work.job.children):
         if not child.has_original_back:
@@ -27,32 +27,32 @@ async def wait_for_children(work: Work) -> None:
 def _check_not_stuck(relative: FlowJob, *, code: str) -> None:
     """A relative that a person has to help is not waited for; its end wakes who is blocked by it.
 
-    Raises `Blocked` if its rollback stands still.
+    Raises `JobBlocked` if its rollback stands still.
     """
     if relative.is_stuck and relative.is_rolling_back:
-        raise Blocked(
+        raise JobBlocked(
             f"The rollback of {relative.display_name}, which goes first, is {relative.state}.",
             instruction=f"Settle the job of {relative.display_name}; this one then goes on.",
             code=code,
         )
 
 
-def _wait_for(work: Work, child: FlowJob) -> NoReturn:
+def _wait_for(work: StepContext, child: FlowJob) -> NoReturn:
     _check_not_stuck(child, code=Reason.CHILD)
     if child.is_rolling_back or child.requested:
-        raise Waiting(
+        raise MustWait(
             f"The original of {child.display_name} comes back first.",
             until=work.services.now + UNTIL_WOKEN,
             code=Reason.CHILD,
         )
-    raise Blocked(
+    raise JobBlocked(
         f"The original of {child.display_name}, which it calls, is not on.",
         instruction=f"Roll {child.display_name} back too (or the whole remediation).",
         code=Reason.CHILD,
     )
 
 
-async def wait_for_called_by_url(work: Work, *, in_circle: bool) -> None:
+async def wait_for_called_by_url(work: StepContext, *, in_circle: bool) -> None:
     """What the original calls by URL, itself or by a child, has to be back before it is called.
 
     In a circle all of them come on (`in_circle` is false) before a caller of any goes back.
@@ -68,14 +68,14 @@ async def wait_for_called_by_url(work: Work, *, in_circle: bool) -> None:
             _wait_for(work, called)
 
 
-async def _note_called(work: Work, called: FlowJob) -> None:
+async def _note_called(work: StepContext, called: FlowJob) -> None:
     """Keep what is waited for in the row, as a child: by it the timer sees when that has ended."""
     name = reference(called, work.job.environment_id)
     if name not in work.job.children:
         await work.save(replace(work.job, children=(*work.job.children, name)))
 
 
-async def _jobs_of_callers(work: Work) -> list[FlowJob]:
+async def _jobs_of_callers(work: StepContext) -> list[FlowJob]:
     """Return the jobs of this environment, and of those with an original that is called from afar.
 
     Those are few or none, and found without reading every job of the tenant.
@@ -87,7 +87,7 @@ async def _jobs_of_callers(work: Work) -> list[FlowJob]:
     return here + [one for home in sorted(elsewhere) for one in await table.all(home)]
 
 
-async def wait_for_parents(work: Work) -> None:
+async def wait_for_parents(work: StepContext) -> None:
     """The copy of a parent calls this copy: it goes first."""
     parent = in_the_way(work.job, await work.ancestors(), _calls_no_more)
     if parent is None:
@@ -95,7 +95,7 @@ async def wait_for_parents(work: Work) -> None:
     _check_not_stuck(parent, code=Reason.PARENT)
     if parent.is_rolling_back or parent.requested:
         await wait_for_end(work, parent, f"{parent.display_name} is rolled back first.")
-    raise Blocked(
+    raise JobBlocked(
         f"The copy of {parent.display_name} calls this copy.",
         instruction=f"Roll {parent.display_name} back too (or the whole remediation).",
         code=Reason.PARENT,

@@ -12,21 +12,23 @@ from datetime import datetime
 
 from shared.alerts import readable
 from shared.domain.callers.caller import Caller
-from shared.domain.callers.caller_records import Move
+from shared.domain.callers.caller_records import PendingCallerWrite
 from shared.domain.ids import job_id, key_of
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Conflict, NotFound, ProductError, UnreadableRow, Waiting
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import CmkflowError, Conflict, MustWait, NotFound, UnreadableRow
 from shared.jobs.job_kinds import FLOW
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.read_back import looks
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.record_callers import flow_ids_of
 from shared.steps.write_permission import linked_environment
 
-_ON_THEIR_WAY = frozenset({JobState.PLANNED, JobState.COPYING, JobState.COPIED, JobState.PROVEN})
+_ON_THEIR_WAY = frozenset(
+    {FlowJobState.PLANNED, FlowJobState.COPYING, FlowJobState.COPIED, FlowJobState.PROVEN}
+)
 #: What a job may wait for that has its callers written by another one meanwhile.
 _MAY_WAIT_FOR = frozenset(
     {
@@ -40,10 +42,10 @@ _MAY_WAIT_FOR = frozenset(
 )
 
 
-async def wait_for_others(work: Work, caller: Caller) -> bool:
+async def wait_for_others(work: StepContext, caller: Caller) -> bool:
     """Return, if the resource of a caller may be written now, whether others may write it too.
 
-    Else raise `Waiting`: no job waits for longer than `gather_callers_for` since it came to its
+    Else raise `MustWait`: no job waits for longer than `gather_callers_for` since it came to its
     callers.
     """
     job, services, key = work.job, work.services, key_of(caller.resource)
@@ -56,7 +58,7 @@ async def wait_for_others(work: Work, caller: Caller) -> bool:
     await services.tables.moves.upsert(own)
     await services.tables.moves.clear(job.id)  # whoever waits for this one sees it come
     held.difference_update(*[move.holds for move in await services.tables.moves.all(key)])
-    came = [one.at for one in job.history if one.state == JobState.UPDATING_CALLERS]
+    came = [one.at for one in job.history if one.state == FlowJobState.UPDATING_CALLERS]
     until = max(came, default=services.now) + services.settings.gather_callers_for
     if not held or until <= services.now:
         return True
@@ -67,7 +69,7 @@ async def wait_for_others(work: Work, caller: Caller) -> bool:
         await services.tables.moves.upsert(replace(own, resource_id=other.id, holds=frozenset()))
         kept = await services.tables.jobs.get(other.environment_id, other.id)
         if kept and _comes_by(kept.item, until):
-            raise Waiting(
+            raise MustWait(
                 f"{other.display_name} is on its way, and may have callers in the same place"
                 f" ({caller.label}): they are written at once.",
                 until=until,
@@ -76,7 +78,7 @@ async def wait_for_others(work: Work, caller: Caller) -> bool:
     return True
 
 
-async def _coming(work: Work, held: set[str]) -> AsyncIterator[FlowJob]:
+async def _coming(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
     """Yield the jobs that these ids may belong to, and that have not come to their callers."""
     job, tables = work.job, work.services.tables
     for identity in sorted(held):
@@ -118,9 +120,9 @@ async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) ->
             await moves.delete(waits)
 
 
-def move_of(job: FlowJob, resource: str, *, is_done: bool = False) -> Move:
+def move_of(job: FlowJob, resource: str, *, is_done: bool = False) -> PendingCallerWrite:
     """Return what tells others that a job writes a resource."""
-    return Move(
+    return PendingCallerWrite(
         resource_id=key_of(resource),
         environment_id=job.environment_id,
         job_id=job.id,
@@ -130,7 +132,7 @@ def move_of(job: FlowJob, resource: str, *, is_done: bool = False) -> Move:
 
 
 def _is_before_callers(job: FlowJob) -> bool:
-    return job.reached in _ON_THEIR_WAY and job.pattern is Pattern.CALLED
+    return job.reached in _ON_THEIR_WAY and job.pattern is MigrationMethod.CALLED
 
 
 def _comes_by(job: FlowJob, until: datetime) -> bool:
@@ -148,17 +150,17 @@ def _comes_by(job: FlowJob, until: datetime) -> bool:
     )
 
 
-class Gathering:
+class CallerWriteBatch:
     """Other jobs that write a resource, in the hands of this delivery until the stack ends."""
 
-    def __init__(self, work: Work, resource: str, stack: AsyncExitStack) -> None:
+    def __init__(self, work: StepContext, resource: str, stack: AsyncExitStack) -> None:
         """Hold no row yet."""
         self._work = work
         self._resource = resource
         self._stack = stack
         self._due = set[str]()
 
-    async def each(self) -> AsyncIterator[Work]:
+    async def each(self) -> AsyncIterator[StepContext]:
         """Yield the jobs that wait to write it.
 
         Those that another delivery looks at are looked for again for a moment: that one finds the
@@ -176,17 +178,17 @@ class Gathering:
                     continue
                 seen.add(job.id)
                 if _may_be_taken(job):
-                    with suppress(ProductError):  # what it is, its own delivery finds
+                    with suppress(CmkflowError):  # what it is, its own delivery finds
                         yield await self._stack.enter_async_context(self._held(kept))
             if not is_busy:
                 return
 
-    def go_on(self, work: Work) -> None:
+    def go_on(self, work: StepContext) -> None:
         """Let a job be looked at as soon as it is given back; else it waits as before."""
         self._due.add(work.job.id)
 
     @asynccontextmanager
-    async def _held(self, kept: Kept[FlowJob]) -> AsyncIterator[Work]:
+    async def _held(self, kept: StoredItem[FlowJob]) -> AsyncIterator[StepContext]:
         job, own, services = kept.item, self._work.job, self._work.services
         environment = self._work.environment
         if (job.environment_id, job.policy_id) != (own.environment_id, own.policy_id):
@@ -194,10 +196,10 @@ class Gathering:
         held = await FLOW.claim(services, kept)
         try:
             async with held.renewed():
-                yield Work(held, environment)
+                yield StepContext(held, environment)
         finally:
             job = held.job
-            with suppress(ProductError):  # without it the lease ends by itself
+            with suppress(CmkflowError):  # without it the lease ends by itself
                 if job.id in self._due:
                     job = replace(job, due=services.now)
                     await FLOW.remind(services, job)
@@ -218,12 +220,12 @@ def _may_be_taken(job: FlowJob) -> bool:
     )
 
 
-async def _others(work: Work, resource: str) -> AsyncIterator[Kept[FlowJob]]:
+async def _others(work: StepContext, resource: str) -> AsyncIterator[StoredItem[FlowJob]]:
     """Yield the other jobs that have come to write a resource."""
     tables = work.services.tables
     for move in await tables.moves.all(key_of(resource)):
         if not move.is_done and move.job_id != work.job.id:
             with suppress(UnreadableRow):  # it holds up no other
                 other = await tables.jobs.get(move.environment_id, move.job_id)
-                if other and other.item.reached is JobState.UPDATING_CALLERS:
+                if other and other.item.reached is FlowJobState.UPDATING_CALLERS:
                     yield other

@@ -6,26 +6,26 @@ from datetime import datetime
 from typing import Self
 
 from shared.domain.callers import caller_edit
-from shared.domain.callers.caller import CallerValue
-from shared.domain.callers.caller_records import CallerIntent, CallerRecord, standing_edits
-from shared.domain.callers.unchanged_content import Surroundings, changes, outside
+from shared.domain.callers.caller import CallerContent
+from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord, standing_edits
+from shared.domain.callers.unchanged_content import UnchangedContentDigests, changes, outside
 from shared.jobs.fenced_rows import FencedRows
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 
 
-class UndoLog:
+class CallerEditLog:
     """The intents of one job, in order. None is ever replaced; older leases add none."""
 
-    def __init__(self, work: Work, rows: FencedRows[CallerIntent]) -> None:
+    def __init__(self, work: StepContext, rows: FencedRows[CallerEditIntent]) -> None:
         """Use `open`."""
         self._work = work
         self._rows = rows
-        self._intents: dict[str, list[CallerIntent]] = defaultdict(list)
+        self._intents: dict[str, list[CallerEditIntent]] = defaultdict(list)
         #: What this delivery has noted, by resource.
         self._noted: dict[str, Mapping[str, str]] = {}
 
     @classmethod
-    async def open(cls, work: Work) -> Self:
+    async def open(cls, work: StepContext) -> Self:
         """Read the log; raises `LeaseLost`."""
         rows = work.held.rows(work.services.tables.intents)
         log = cls(work, rows)
@@ -33,20 +33,24 @@ class UndoLog:
             log._intents[intent.caller_id].append(intent)
         return log
 
-    def edits(self, record: CallerRecord) -> tuple[caller_edit.ChangedPlace, ...]:
+    def edits(self, record: CallerRecord) -> tuple[caller_edit.CallerEdit, ...]:
         """Return all that was changed at a caller, or may have been, and still stands."""
         return standing_edits(record, self._intents[record.id])
 
-    def surroundings(self, records: Sequence[CallerRecord], since: datetime) -> Surroundings:
+    def surroundings(
+        self, records: Sequence[CallerRecord], since: datetime
+    ) -> UnchangedContentDigests:
         """Return what each delivery noted since then around these callers of one resource."""
         intents = (intent for record in records for intent in self._intents[record.id])
-        return Surroundings.of(one for one in intents if one.noted and one.noted >= since)
+        return UnchangedContentDigests.of(
+            one for one in intents if one.noted and one.noted >= since
+        )
 
     async def append(
         self,
         record: CallerRecord,
-        value: CallerValue,
-        edits: Sequence[caller_edit.ChangedPlace] = (),
+        value: CallerContent,
+        edits: Sequence[caller_edit.CallerEdit] = (),
         *,
         is_first: bool = False,
     ) -> None:
@@ -54,7 +58,7 @@ class UndoLog:
 
         `is_first`: no earlier one stands there any more.
         """
-        intent = CallerIntent(
+        intent = CallerEditIntent(
             job_id=record.job_id,
             caller_id=record.id,
             lease_number=self._work.job.lease_number,
@@ -67,7 +71,7 @@ class UndoLog:
         await self._rows.upsert(intent)
         self._intents[record.id].append(intent)
 
-    def _news(self, record: CallerRecord, value: CallerValue) -> dict[str, str]:
+    def _news(self, record: CallerRecord, value: CallerContent) -> dict[str, str]:
         if value.around is None:
             return {}
         resource = record.caller.resource

@@ -5,35 +5,35 @@ from dataclasses import replace
 from shared.domain.callers.agents import BY_THEIR_MAKERS, moved_back, moved_to_copy
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import EnvironmentSettings
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.errors import Blocked
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.errors import JobBlocked
 from shared.reason import Reason
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.write_permission import settings_of
 
 
-async def check_agents(work: Work) -> None:
+async def check_agents(work: StepContext) -> None:
     """Return if nobody's agents run the original, or somebody has said that they run the copy.
 
-    Raises `Blocked`.
+    Raises `JobBlocked`.
     """
     name = moved_to_copy(work.job.original_id)
     if _is_run_by_agents(work.job) and name not in await _said(work):
-        raise Blocked(
+        raise JobBlocked(
             f"Agents of Copilot Studio may still run {work.job.display_name}.",
             instruction=f"{BY_THEIR_MAKERS} Then say so: {_by(work, name)}.",
             code=Reason.AGENTS,
         )
 
 
-async def check_agents_back(work: Work) -> None:
+async def check_agents_back(work: StepContext) -> None:
     """Return if agents were never said to run the copy, or are said to have left it.
 
-    Raises `Blocked`.
+    Raises `JobBlocked`.
     """
     said, name = await _said(work), moved_back(work.job.original_id)
     if moved_to_copy(work.job.original_id) in said and name not in said:
-        raise Blocked(
+        raise JobBlocked(
             f"Agents of Copilot Studio run the copy of {work.job.display_name}.",
             instruction="Their makers choose the original in them again, and publish them. Then say"
             f" so: {_by(work, name)}.",
@@ -41,7 +41,7 @@ async def check_agents_back(work: Work) -> None:
         )
 
 
-async def forget_agents(work: Work) -> None:
+async def forget_agents(work: StepContext) -> None:
     """Forget what was said: another remediation of the flow asks anew."""
     job, table = work.job, work.services.tables.environments
     names = {moved_to_copy(job.original_id), moved_back(job.original_id)}
@@ -58,12 +58,12 @@ async def forget_agents(work: Work) -> None:
 
 
 def _is_run_by_agents(job: FlowJob) -> bool:
-    return job.pattern is Pattern.CALLED and TriggerCategory(job.category).is_run_by_agents
+    return job.pattern is MigrationMethod.CALLED and TriggerCategory(job.category).is_run_by_agents
 
 
-async def _said(work: Work) -> dict[str, str]:
+async def _said(work: StepContext) -> dict[str, str]:
     return (await settings_of(work.services, work.job.environment_id)).waived_gaps
 
 
-def _by(work: Work, name: str) -> str:
+def _by(work: StepContext, name: str) -> str:
     return f"cmkflow environment waive {work.job.environment_id} {name} --reason 'who says so'"

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.domain.callers.caller_records import Place, SearchProgress, places_of
-from shared.domain.callers.search_position import Search
+from shared.domain.callers.caller_records import CallerIndexEntry, CallerSearchProgress, places_of
+from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow
-from shared.errors import Permanent, Transient
+from shared.errors import PermanentError, TransientError
 from shared.jobs.fenced_rows import FencedRows
-from shared.ports import Condition, FoundInFlows, WritesTogether
+from shared.ports import Condition, FoundInDefinitions, WritesWholeResource
 from shared.rows import instant
 from shared.services import Services
 
@@ -25,7 +25,7 @@ SEARCH_LASTS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchRequest:
+class CallerSearchRequest:
     """Where to look for callers, and for whom."""
 
     #: The one whose flows are called.
@@ -36,18 +36,18 @@ class SearchRequest:
 
 
 async def find_callers(
-    services: Services, request: SearchRequest, rows: FencedRows[SearchProgress]
+    services: Services, request: CallerSearchRequest, rows: FencedRows[CallerSearchProgress]
 ) -> list[str]:
     """Note every place that holds a trigger URL or a child flow's id, by what it holds.
 
     Goes on with the `rows` of a search that did not come to its end.
     Returns what could not be searched, in words: a caller there would go unnoticed until the
-    original is seen not to fall quiet. Raises `Transient`: called again, it goes on.
+    original is seen not to fall quiet. Raises `TransientError`: called again, it goes on.
     """
     findings: list[str] = []
     begun = {progress.kind: progress for progress in await rows.all()}
     for kind in services.callers.values():
-        progress = begun.get(kind.kind) or SearchProgress(
+        progress = begun.get(kind.kind) or CallerSearchProgress(
             environment_job_id=rows.partition, kind=kind.kind
         )
         if not progress.is_done:
@@ -61,13 +61,15 @@ async def note_callers_in(
     services: Services, environment: Environment, flows: Sequence[Workflow]
 ) -> None:
     """Note the places in the definitions of flows that were read for something else."""
-    kinds = [kind for kind in services.callers.values() if isinstance(kind, FoundInFlows)]
+    kinds = [kind for kind in services.callers.values() if isinstance(kind, FoundInDefinitions)]
     places = [
         place
         for kind in kinds
         for flow in flows
         for caller in kind.callers_in(environment, flow)
-        for place in places_of(caller, services.now, is_shared=isinstance(kind, WritesTogether))
+        for place in places_of(
+            caller, services.now, is_shared=isinstance(kind, WritesWholeResource)
+        )
     ]
     await services.tables.places.upsert(*places)
 
@@ -80,20 +82,20 @@ async def forget_stale_searches(services: Services) -> None:
 
 async def _search(
     services: Services,
-    request: SearchRequest,
-    progress: SearchProgress,
-    rows: FencedRows[SearchProgress],
-) -> SearchProgress:
+    request: CallerSearchRequest,
+    progress: CallerSearchProgress,
+    rows: FencedRows[CallerSearchProgress],
+) -> CallerSearchProgress:
     kind = services.callers[progress.kind]
     home = request.environment
     where = [home] if kind.stays_home else request.everywhere
-    if request.is_home_read and isinstance(kind, FoundInFlows):
+    if request.is_home_read and isinstance(kind, FoundInDefinitions):
         where = [one for one in where if one.id != home.id]
-    search = Search(after=progress.after, refused=list(progress.refused))
-    places: list[Place] = []
-    is_shared = isinstance(kind, WritesTogether)
+    search = CallerSearchPosition(after=progress.after, refused=list(progress.refused))
+    places: list[CallerIndexEntry] = []
+    is_shared = isinstance(kind, WritesWholeResource)
 
-    async def keep(*findings: str, is_done: bool = False) -> SearchProgress:
+    async def keep(*findings: str, is_done: bool = False) -> CallerSearchProgress:
         await services.tables.places.upsert(*places)
         places.clear()
         now = replace(
@@ -112,10 +114,10 @@ async def _search(
             places += places_of(caller, services.now, is_shared=is_shared)
             if len(places) >= _KEEP_AFTER:
                 await keep()
-    except Permanent as err:
+    except PermanentError as err:
         text = f"Callers of kind {kind.kind} were not all searched: {err}"
         return await keep(text, is_done=True)
-    except Transient:
+    except TransientError:
         await keep()
         raise
     return await keep(is_done=True)

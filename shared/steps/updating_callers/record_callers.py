@@ -10,20 +10,20 @@ from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.ids import key_of
 from shared.domain.jobs.dependent_jobs import reference
 from shared.domain.jobs.flow_job import FlowJob
-from shared.errors import Blocked, NotFound
+from shared.errors import JobBlocked, NotFound
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.caller_index import places_calling
 from shared.steps.flows.read_original_facts import archive_name
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.write_permission import permit_write, settings_of
 
 NOT_OPTED_IN = "Its environment is not opted in: set its mode, or change it by hand."
 EXCLUDED = "An administrator excluded it: change it by hand."
 
 
-async def note_callers(work: Work) -> list[CallerRecord]:
+async def note_callers(work: StepContext) -> list[CallerRecord]:
     """Note the callers that the last search found, and the parents among them; return all."""
     job, rows = work.job, work.callers
     parents = set(job.parents)
@@ -47,7 +47,7 @@ async def note_callers(work: Work) -> list[CallerRecord]:
     return list(records.values())
 
 
-async def _callers(work: Work) -> AsyncIterator[Caller]:
+async def _callers(work: StepContext) -> AsyncIterator[Caller]:
     """Yield the callers that were found, and the copy if the original calls itself."""
     async for caller in found_callers(work):
         yield caller
@@ -65,11 +65,11 @@ def _copy_as_caller(job: FlowJob) -> Caller:
     return flow_caller(job.environment_id, job.copy_id, title)
 
 
-async def callers_left(work: Work) -> bool:
+async def callers_left(work: StepContext) -> bool:
     """Say whether a caller has to be updated before the original may go.
 
     Since the callers moved one may have been found, or somebody may have put an old value back.
-    Raises `Blocked` for one that only a person can change.
+    Raises `JobBlocked` for one that only a person can change.
     """
     left = False
     for record in await note_callers(work):
@@ -81,7 +81,7 @@ async def callers_left(work: Work) -> bool:
                 continue
             reason = await why_by_hand(work.services, work.job, record.caller)
             if reason:
-                raise Blocked(
+                raise JobBlocked(
                     f"The {record.caller.label} still calls {work.job.display_name}.",
                     instruction=f"{reason} Then retry.",
                     code=Reason.MANUAL_CALLER,
@@ -103,7 +103,7 @@ async def why_by_hand(services: Services, job: FlowJob, caller: Caller) -> str:
     if environment_id != job.environment_id:
         try:
             await permit_write(services, environment_id)
-        except Blocked:
+        except JobBlocked:
             return NOT_OPTED_IN
     return ""
 
@@ -113,24 +113,24 @@ def is_family(job: FlowJob, caller: Caller) -> bool:
     return caller.environment_id == job.environment_id
 
 
-async def copied_elsewhere(work: Work, caller: Caller) -> FlowJob | None:
+async def copied_elsewhere(work: StepContext, caller: Caller) -> FlowJob | None:
     """Return the job of the caller, if the caller is itself an original that is being copied."""
     return await _live_job(work, caller, "original")
 
 
-async def copied_or_undone(work: Work, caller: Caller) -> FlowJob | None:
+async def copied_or_undone(work: StepContext, caller: Caller) -> FlowJob | None:
     """Return the job of the caller if the caller is an original whose copy may stand."""
     return await _live_job(work, caller, "original", even_undone=True)
 
 
-async def job_of_flow(work: Work, caller: Caller) -> FlowJob | None:
+async def job_of_flow(work: StepContext, caller: Caller) -> FlowJob | None:
     """Return the job of which the caller is the original or the copy, in its own environment."""
     original = await _live_job(work, caller, "original")
     return original or await _live_job(work, caller, "copy")
 
 
 async def _live_job(
-    work: Work, caller: Caller, column: str, *, even_undone: bool = False
+    work: StepContext, caller: Caller, column: str, *, even_undone: bool = False
 ) -> FlowJob | None:
     if not caller.workflow_id or not caller.environment_id:
         return None
@@ -143,7 +143,7 @@ async def _live_job(
     return None
 
 
-async def found_callers(work: Work) -> AsyncIterator[Caller]:
+async def found_callers(work: StepContext) -> AsyncIterator[Caller]:
     """Yield each caller that the last search found, by the original's URL or by its id."""
     job = work.job
     async for place in places_calling(

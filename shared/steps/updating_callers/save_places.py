@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.environment import Environment
-from shared.domain.flow import Workflow, WorkflowChange
+from shared.domain.flow import Workflow, WorkflowUpdate
 from shared.domain.platform_errors import code_for
-from shared.errors import Blocked, Conflict, NotFound, Refused
-from shared.ports import CallerKind, FoundInFlows, ReadOnSave, WritesTogether
+from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
+from shared.ports import CallerKind, FoundInDefinitions, ReadOnSave, WritesWholeResource
 from shared.reason import Reason
 from shared.steps.flows.effect import Write, perform, skip_if_gone, with_fallback
-from shared.steps.flows.lease_resource import HeldResource
+from shared.steps.flows.lease_resource import LeasedResource
 from shared.steps.flows.read_back import looks, wait_to_see
 from shared.steps.flows.update_workflow import Owned, for_owner
 from shared.steps.flows.write_definition import (
@@ -24,21 +24,21 @@ from shared.steps.flows.write_definition import (
     saving,
     stands,
 )
-from shared.steps.step_context import Work
+from shared.steps.step_context import StepContext
 from shared.steps.write_permission import permit_write
 
 
-class NotSaved(Blocked):
+class NotSaved(JobBlocked):
     """Flows that use a caller's value are saved, and the platform does not keep the save."""
 
 
-type Values = Sequence[tuple[Caller, CallerValue]]
-type Standing = Mapping[str, CallerValue]
+type Values = Sequence[tuple[Caller, CallerContent]]
+type Standing = Mapping[str, CallerContent]
 
 
-async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, CallerValue]:
+async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, CallerContent]:
     """Return what stands at places of one resource, by address, without those that are gone."""
-    if isinstance(kind, WritesTogether):
+    if isinstance(kind, WritesWholeResource):
         return dict(await kind.read_all(callers))
     found = {}
     for caller in callers:
@@ -48,11 +48,11 @@ async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, 
 
 
 async def read_to_write(
-    work: Work, kind: CallerKind, callers: Sequence[Caller]
-) -> dict[str, CallerValue]:
+    work: StepContext, kind: CallerKind, callers: Sequence[Caller]
+) -> dict[str, CallerContent]:
     """Do so before a write: flows have all connection references that they had before this job."""
     found = await read_places(kind, callers)
-    if isinstance(kind, FoundInFlows):
+    if isinstance(kind, FoundInDefinitions):
         for address, value in found.items():
             environment_id, _, workflow_id = address.partition("/")
             text = await keep_references(work, environment_id, workflow_id, value.text)
@@ -60,19 +60,23 @@ async def read_to_write(
     return found
 
 
-def holds_value(kind: CallerKind, now: CallerValue, value: CallerValue) -> bool:
+def holds_value(kind: CallerKind, now: CallerContent, value: CallerContent) -> bool:
     """Say whether a place holds what was written; a flow may hold it in the newer shape."""
-    if isinstance(kind, FoundInFlows):
+    if isinstance(kind, FoundInDefinitions):
         return stands(now.text, value.text)
     return now.text == value.text
 
 
 async def write_places(
-    work: Work, resource: HeldResource, kind: CallerKind, values: Values, standing: Standing
+    work: StepContext,
+    resource: LeasedResource,
+    kind: CallerKind,
+    values: Values,
+    standing: Standing,
 ) -> None:
     """Put texts at places, in one call where the kind can; `standing` is what was read there.
 
-    Each write is permitted right before it. Raises `Conflict`, and `Blocked` with the caller, or
+    Each write is permitted right before it. Raises `Conflict`, and `JobBlocked` with the caller, or
     the flow, that cannot be saved.
     """
 
@@ -81,11 +85,11 @@ async def write_places(
             await permit_caller(work, caller)
         await resource.permit()
 
-    if isinstance(kind, WritesTogether):
+    if isinstance(kind, WritesWholeResource):
         await _write(Write(permit=permit, call=lambda: kind.write_all(values)), labels(values))
         return
     for caller, value in values:
-        if isinstance(kind, FoundInFlows):
+        if isinstance(kind, FoundInDefinitions):
             flow = await _caller_flow(work, kind, caller, standing[caller.address])
             await _write(await _save(work, flow, value.text, permit), caller.label)
             continue
@@ -94,7 +98,7 @@ async def write_places(
             await _save_readers(work, kind, caller, permit)
 
 
-async def permit_caller(work: Work, caller: Caller) -> None:
+async def permit_caller(work: StepContext, caller: Caller) -> None:
     """Return if the caller may be written now: its own environment has a say in it."""
     if caller.environment_id and caller.environment_id != work.job.environment_id:
         await permit_write(work.services, caller.environment_id)
@@ -122,7 +126,7 @@ class FlowToSave:
 
 
 async def _caller_flow(
-    work: Work, kind: CallerKind, caller: Caller, value: CallerValue
+    work: StepContext, kind: CallerKind, caller: Caller, value: CallerContent
 ) -> FlowToSave:
     async def read() -> str:
         return (await kind.read(caller)).text
@@ -142,11 +146,12 @@ async def _caller_flow(
 
 
 async def _save_readers(
-    work: Work, kind: ReadOnSave, caller: Caller, permit: Callable[[], Awaitable[None]]
+    work: StepContext, kind: ReadOnSave, caller: Caller, permit: Callable[[], Awaitable[None]]
 ) -> None:
     """Save each flow that uses a value, so that it takes the new one over, and see it saved.
 
-    Raises `NotSeen`, and `NotSaved` with the flows whose save the platform accepts and drops.
+    Raises `WriteNotVisible`, and `NotSaved` with the flows whose save the platform accepts and
+    drops.
     """
     environment = await _environment(work, caller)
     found = await kind.flows_to_save(caller)
@@ -189,7 +194,7 @@ def _was_saved_after(flow: Workflow, written_at: datetime | None) -> bool:
 
 
 async def _unsaved(
-    work: Work,
+    work: StepContext,
     environment: Environment,
     flows: Iterable[Workflow],
     before: Mapping[str, Collection[str]],
@@ -208,7 +213,7 @@ async def _unsaved(
 
 
 async def _save_reader(
-    work: Work,
+    work: StepContext,
     environment: Environment,
     row: Workflow,
     caller: Caller,
@@ -221,7 +226,7 @@ async def _save_reader(
         return (await workflows.get(environment, row.workflow_id)).client_data
 
     def save(text: str, behalf: str | None) -> Awaitable[None]:
-        change = WorkflowChange(client_data=text, on_behalf_of=behalf)
+        change = WorkflowUpdate(client_data=text, on_behalf_of=behalf)
         return workflows.update(environment, row.workflow_id, change, etag=row.etag)
 
     flow = FlowToSave(
@@ -238,7 +243,7 @@ async def _save_reader(
 
 
 async def _save(
-    work: Work, flow: FlowToSave, client_data: str, permit: Callable[[], Awaitable[None]]
+    work: StepContext, flow: FlowToSave, client_data: str, permit: Callable[[], Awaitable[None]]
 ) -> Write:
     owned = Owned(title=flow.title, environment=flow.environment, owner_id=flow.owner_id)
 
@@ -256,18 +261,18 @@ async def _save(
     return saving(work, saved, client_data)
 
 
-async def _environment(work: Work, caller: Caller) -> Environment:
+async def _environment(work: StepContext, caller: Caller) -> Environment:
     if caller.environment_id in {None, work.environment.id}:
         return work.environment
     return await work.services.environments.lately(caller.environment_id or "")
 
 
 async def _write(write: Write, label: str, why: str = "") -> None:
-    """Perform a write; raises `Blocked` that names the place if its content is refused."""
+    """Perform a write; raises `JobBlocked` that names the place if its content is refused."""
     try:
         await perform(write)
-    except Refused as err:
-        raise Blocked(
+    except PlatformError as err:
+        raise JobBlocked(
             f"The {label} cannot be saved with the new URL: {err}{why}",
             instruction=f"Mend in the {label} what the message names, and save it; or point it at "
             "the copy by hand. Then retry.",

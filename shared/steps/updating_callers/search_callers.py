@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.assessment.snapshots import NoAnswer
-from shared.domain.callers.caller_records import Place, WholeSearch, places_of
+from shared.domain.callers.caller_records import CallerIndexEntry, CompletedCallerSearch, places_of
 from shared.domain.environment import Environment
 from shared.ports import CallerKind
 from shared.services import Services
@@ -18,7 +18,7 @@ from shared.steps.optional_read import ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Searched:
+class CallerSearchResult:
     """What a search looked through."""
 
     #: When the search of each kind began; those that did not come to their end are left out.
@@ -31,7 +31,7 @@ class Searched:
         """The moment that another assessment can name to use the same search."""
         return min(self.began.values(), default=None)
 
-    def covers(self, place: Place) -> bool:
+    def covers(self, place: CallerIndexEntry) -> bool:
         """Say whether a place was found by it; others may be gone."""
         began = self.began.get(place.caller.kind)
         return began is not None and place.seen >= began
@@ -39,7 +39,7 @@ class Searched:
 
 async def search_callers(
     services: Services, everywhere: Sequence[Environment], *, since: datetime | None = None
-) -> Searched:
+) -> CallerSearchResult:
     """Search every kind in all environments but those that an assessment reads by itself.
 
     `since`: use what was searched from then on.
@@ -55,7 +55,7 @@ async def search_callers(
             gaps.append(f"Places of kind {kind.kind} were not all searched: {answer.why}.")
         else:
             began[kind.kind] = answer
-    return Searched(began=began, gaps=tuple(gaps))
+    return CallerSearchResult(began=began, gaps=tuple(gaps))
 
 
 async def _searched(
@@ -76,11 +76,11 @@ async def _searched(
     if isinstance(found, NoAnswer):
         return found
     await services.tables.places.upsert(*found)
-    await table.upsert(WholeSearch(kind=kind.kind, began=began, environment_ids=ids))
+    await table.upsert(CompletedCallerSearch(kind=kind.kind, began=began, environment_ids=ids))
     return began
 
 
 async def _places(
     kind: CallerKind, everywhere: Sequence[Environment], seen: datetime
-) -> list[Place]:
+) -> list[CallerIndexEntry]:
     return [place async for caller in kind.find(everywhere) for place in places_of(caller, seen)]

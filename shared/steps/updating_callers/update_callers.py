@@ -9,38 +9,42 @@ from functools import partial
 
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.jobs.dependent_jobs import reference
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved
-from shared.errors import ProductError, Throttled
-from shared.steps.flows.lease_resource import HeldResource, hold_resource, require_free
-from shared.steps.flows.plans_in_progress import OpenPlans, open_plans
+from shared.errors import CmkflowError, ThrottledError
+from shared.steps.flows.lease_resource import LeasedResource, hold_resource, require_free
+from shared.steps.flows.plans_in_progress import PlansInProgress, open_plans
 from shared.steps.flows.read_trigger_url import read_trigger_url
 from shared.steps.flows.require_healthy_copy import find_copy, standing
 from shared.steps.flows.temporary_co_ownership import return_borrowed
-from shared.steps.step_context import Work
-from shared.steps.updating_callers.batch_caller_writes import Gathering, move_of, wait_for_others
-from shared.steps.updating_callers.caller_edit_log import UndoLog
+from shared.steps.step_context import StepContext
+from shared.steps.updating_callers.batch_caller_writes import (
+    CallerWriteBatch,
+    move_of,
+    wait_for_others,
+)
+from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import holds_original, job_of_flow, note_callers
-from shared.steps.updating_callers.write_callers import Mover, write_callers
+from shared.steps.updating_callers.write_callers import CallerWriter, write_callers
 from shared.steps.write_permission import refuse_excluded
 
 
-async def begin(work: Work) -> FlowJob:
+async def begin(work: StepContext) -> FlowJob:
     """Note every known caller, so that what is done to each can be undone."""
     job = work.job
-    if job.pattern is Pattern.OFF:
+    if job.pattern is MigrationMethod.OFF:
         text = "The original is off: its callers are listed, not changed."
-        return moved(job, JobState.QUIET, text, now=work.services.now)
+        return moved(job, FlowJobState.QUIET, text, now=work.services.now)
     records = await note_callers(work)
     text = f"{len(records)} callers are to be updated."
-    return moved(work.job, JobState.UPDATING_CALLERS, text, now=work.services.now)
+    return moved(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
 
 
-async def update(work: Work) -> FlowJob:
+async def update(work: StepContext) -> FlowJob:
     """Write the new URL into every noted caller, one resource after the other."""
     urls: Mapping[str, str] | None = None
-    plans, log = await open_plans(work.services), await UndoLog.open(work)
+    plans, log = await open_plans(work.services), await CallerEditLog.open(work)
     for resource, records in _by_resource(await work.callers.all()).items():
         left = await _left(work, plans, records)
         if not left:
@@ -50,9 +54,9 @@ async def update(work: Work) -> FlowJob:
             await require_free(work, resource)
             await work.permit_write()
             urls = await new_urls(work)
-        own = Mover(work=work, log=log, urls=urls, records=left)
+        own = CallerWriter(work=work, log=log, urls=urls, records=left)
         async with hold_resource(work, resource) as held, AsyncExitStack() as stack:
-            gathering = Gathering(work, resource, stack)
+            gathering = CallerWriteBatch(work, resource, stack)
             others = await _others(work, gathering, plans, held) if is_shared else []
             written = [one.work for one in await write_callers(held, own, others)]
             if is_shared:
@@ -60,29 +64,29 @@ async def update(work: Work) -> FlowJob:
                 await work.services.tables.moves.upsert(*moves)
             for other in written:
                 gathering.go_on(other)
-                with suppress(ProductError):  # its own delivery returns what is left
+                with suppress(CmkflowError):  # its own delivery returns what is left
                     await return_borrowed(other)
         await work.held.advanced()
     return await _updated(work)
 
 
 async def _others(
-    work: Work, gathering: Gathering, plans: OpenPlans, resource: HeldResource
-) -> list[Mover]:
+    work: StepContext, gathering: CallerWriteBatch, plans: PlansInProgress, resource: LeasedResource
+) -> list[CallerWriter]:
     """Return what other jobs have to write there, as far as time and calls for their URLs reach.
 
     After a delivery that died each goes on by itself, so that one of them takes nobody along.
     """
-    found: list[Mover] = []
+    found: list[CallerWriter] = []
     if work.job.crashes > 1:
         return found
     until = work.services.now + work.services.settings.delivery_goes_on
     async for other in gathering.each():
         try:
             found.append(await _mover(other, plans, resource.name))
-        except Throttled:
+        except ThrottledError:
             break
-        except ProductError:
+        except CmkflowError:
             continue  # its own delivery finds what it is
         await resource.permit()
         if work.services.now >= until:
@@ -90,17 +94,17 @@ async def _others(
     return found
 
 
-async def _mover(work: Work, plans: OpenPlans, resource: str) -> Mover:
+async def _mover(work: StepContext, plans: PlansInProgress, resource: str) -> CallerWriter:
     records = _by_resource(await work.callers.all()).get(resource, [])
     left = await _left(work, plans, records)
     urls = await new_urls(work) if left else {}
-    return Mover(work=work, log=await UndoLog.open(work), urls=urls, records=left)
+    return CallerWriter(work=work, log=await CallerEditLog.open(work), urls=urls, records=left)
 
 
 async def _left(
-    work: Work, plans: OpenPlans, records: Sequence[CallerRecord]
+    work: StepContext, plans: PlansInProgress, records: Sequence[CallerRecord]
 ) -> list[CallerRecord]:
-    """Return the callers that are to be written; raises `Waiting`, `Blocked`."""
+    """Return the callers that are to be written; raises `Waiting`, `JobBlocked`."""
     if records:
         await refuse_excluded(work.services, work.job)
     left = []
@@ -120,7 +124,7 @@ def _by_resource(records: Iterable[CallerRecord]) -> dict[str, list[CallerRecord
     return found
 
 
-async def _updated(work: Work) -> FlowJob:
+async def _updated(work: StepContext) -> FlowJob:
     services, stale, by_hand = work.services, timedelta(0), []
     for record in await work.callers.all():
         if record.state is CallerState.UPDATED:
@@ -137,10 +141,10 @@ async def _updated(work: Work) -> FlowJob:
     updated = "Every known caller holds the new URL; now the original has to fall quiet."
     if by_hand:
         updated = f"{len(by_hand)} callers are for a person; every other one holds the new URL."
-    return moved(job, JobState.QUIET, updated, now=services.now)
+    return moved(job, FlowJobState.QUIET, updated, now=services.now)
 
 
-async def _is_copied_by_now(work: Work, record: CallerRecord) -> bool:
+async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
     """Leave a caller alone whose own job has begun since it was noted: that writes its copy.
 
     Says whether it was left. A copy that is proven is written like any other caller.
@@ -158,10 +162,10 @@ async def _is_copied_by_now(work: Work, record: CallerRecord) -> bool:
     return True
 
 
-async def new_urls(work: Work) -> dict[str, str]:
+async def new_urls(work: StepContext) -> dict[str, str]:
     """Return the copy's trigger URL by the id in the original's; empty where there is none.
 
-    Raises `Blocked` if the copy does not stand: no caller may be pointed at it.
+    Raises `JobBlocked` if the copy does not stand: no caller may be pointed at it.
     """
     standing(work, await work.lately("copy", partial(find_copy, work)))
     job = work.job

@@ -8,15 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from shared.domain.callers import caller_edit
-from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue
+from shared.domain.callers.caller import FILLED_IN, Caller, CallerContent
 from shared.domain.callers.caller_records import CallerRecord, CallerState
-from shared.errors import Blocked, Conflict, ProductError
-from shared.ports import CallerKind, WritesTogether
+from shared.errors import CmkflowError, Conflict, JobBlocked
+from shared.ports import CallerKind, WritesWholeResource
 from shared.reason import Reason
-from shared.steps.flows.lease_resource import HeldResource
+from shared.steps.flows.lease_resource import LeasedResource
 from shared.steps.flows.read_back import looks, wait_to_see
-from shared.steps.step_context import Work
-from shared.steps.updating_callers.caller_edit_log import UndoLog
+from shared.steps.step_context import StepContext
+from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import is_family, why_by_hand
 from shared.steps.updating_callers.save_places import (
     NotSaved,
@@ -37,21 +37,21 @@ type Texts = dict[str, str]
 
 
 @dataclass(slots=True, kw_only=True)
-class Mover:
+class CallerWriter:
     """A job whose callers in one resource are to be written."""
 
-    work: Work
-    log: UndoLog
+    work: StepContext
+    log: CallerEditLog
     #: The copy's trigger URL by the id in the original's.
     urls: Mapping[str, str] = field(repr=False)
     #: Those that are not settled yet.
     records: list[CallerRecord]
 
-    async def prepare(self, standing: Mapping[str, CallerValue], texts: Texts) -> Texts:
+    async def prepare(self, standing: Mapping[str, CallerContent], texts: Texts) -> Texts:
         """Note what is to be changed; return the texts with this job's URL in them.
 
         `standing` is what stands there now, by address. Keeps of a caller in which nothing is to be
-        changed what has become of it. Raises as `Work.permit_write` does.
+        changed what has become of it. Raises as `StepContext.permit_write` does.
         """
         texts, kept = dict(texts), list[CallerRecord]()
         for record in self.records:
@@ -69,7 +69,7 @@ class Mover:
         return texts
 
     async def _rewrite(
-        self, record: CallerRecord, value: CallerValue, text: str
+        self, record: CallerRecord, value: CallerContent, text: str
     ) -> tuple[CallerRecord, str]:
         """Return how far the change of a caller is, and the text that is to stand there."""
         work, job = self.work, self.work.job
@@ -98,7 +98,7 @@ class Mover:
         """Say whether its row is held and nobody has ordered anything else of it."""
         try:
             await self.work.held.renew()
-        except ProductError:
+        except CmkflowError:
             return False
         return self.work.job.requested is None
 
@@ -109,16 +109,16 @@ class Mover:
 
 
 async def write_callers(
-    resource: HeldResource, first: Mover, others: Sequence[Mover] = ()
-) -> list[Mover]:
+    resource: LeasedResource, first: CallerWriter, others: Sequence[CallerWriter] = ()
+) -> list[CallerWriter]:
     """Write the callers of some jobs in one resource, and read them back; returns the other jobs.
 
     They are rewritten for one job after the other, as if each had written by itself: so each can be
-    undone by itself. The first is this delivery's own: raises `Blocked` if the content is refused,
-    or does not stay. Another one with which something is wrong is left out: its own delivery finds
-    what it is.
+    undone by itself. The first is this delivery's own: raises `JobBlocked` if the content is
+    refused, or does not stay. Another one with which something is wrong is left out: its own
+    delivery finds what it is.
     """
-    work, tries, values = first.work, 0, list[tuple[Caller, CallerValue]]()
+    work, tries, values = first.work, 0, list[tuple[Caller, CallerContent]]()
     while tries < TRIES:
         callers = _callers(first, *others)
         if not callers:
@@ -143,52 +143,52 @@ async def write_callers(
         except Conflict:
             tries += 1
             continue
-        except Blocked as err:
+        except JobBlocked as err:
             if isinstance(err, NotSaved) or not others:
                 raise
             others = []  # whose URL is refused each finds by itself
             continue
         tries += 1
-        if isinstance(kind, WritesTogether) or await _is_seen(work, kind, values):
+        if isinstance(kind, WritesWholeResource) or await _is_seen(work, kind, values):
             await first.updated()
             return await _updated(others)
     await wait_to_see(work, f"The new URL of {labels(values)}")
-    raise Blocked(
+    raise JobBlocked(
         f"{labels(values)} does not keep the new URL: something else writes it.",
         instruction="Find out what resets this value and change it there, then retry.",
         code=Reason.CALLER,
     )
 
 
-def _callers(*movers: Mover) -> list[Caller]:
+def _callers(*movers: CallerWriter) -> list[Caller]:
     """Return each place once: several jobs may have their URLs in it."""
     found = {one.caller.address: one.caller for mover in movers for one in mover.records}
     return [*found.values()]
 
 
 async def _prepared(
-    others: Sequence[Mover], standing: Mapping[str, CallerValue], texts: Texts
-) -> tuple[list[Mover], Texts]:
+    others: Sequence[CallerWriter], standing: Mapping[str, CallerContent], texts: Texts
+) -> tuple[list[CallerWriter], Texts]:
     """Return the other jobs that go on, and the texts with their URLs in them."""
     stay = []
     for other in others:
-        with suppress(ProductError, caller_edit.EditConflict):
+        with suppress(CmkflowError, caller_edit.EditConflict):
             texts = await other.prepare(standing, texts)
             stay.append(other)
     return stay, texts
 
 
-async def _updated(others: Sequence[Mover]) -> list[Mover]:
+async def _updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
     """Keep what was written for other jobs; what is not kept, their own deliveries see."""
     done = []
     for other in others:
-        with suppress(ProductError):
+        with suppress(CmkflowError):
             await other.updated()
             done.append(other)
     return done
 
 
-async def _is_seen(work: Work, kind: CallerKind, values: Values) -> bool:
+async def _is_seen(work: StepContext, kind: CallerKind, values: Values) -> bool:
     callers = [caller for caller, _ in values]
     async for _ in looks(work):
         now = await read_places(kind, callers)

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.definitions.connection_reference import ConnectionReference
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
+from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from tests.contract.ports.described_tenant import OPERATOR
 from tests.contract.tenant_world import APP, POLICY_ID, client_data
 from tests.fakes.builder import Builder
@@ -285,8 +285,8 @@ def _add_vault(world: World, vault: Description) -> None:
         )
 
 
-def _key(world: World, name: str, days: int) -> Key:
-    return Key(
+def _key(world: World, name: str, days: int) -> KeyVersion:
+    return KeyVersion(
         name=name,
         version=world.hex_id(),
         key_type="RSA",

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.domain.flow import FlowState, WorkflowChange
-from shared.errors import NotFound, Refused
+from shared.domain.flow import FlowState, WorkflowUpdate
+from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import TRAINEE
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_workflows import COPY, TURN_ON, draft
@@ -23,7 +23,7 @@ from tests.contract.tenant_world import (
     definition,
 )
 
-TURN_OFF = WorkflowChange(state=FlowState.OFF)
+TURN_OFF = WorkflowUpdate(state=FlowState.OFF)
 
 
 async def created(side: Side, text: str = "", **more: Any) -> None:
@@ -34,7 +34,7 @@ async def created(side: Side, text: str = "", **more: Any) -> None:
     )
 
 
-async def change(side: Side, what: WorkflowChange, workflow_id: str = COPY) -> FlowState:
+async def change(side: Side, what: WorkflowUpdate, workflow_id: str = COPY) -> FlowState:
     """Change a flow, and return how it reads back."""
     environment = await side.environment()
     await side.ports.workflows.update(environment, workflow_id, what, etag="*")
@@ -61,7 +61,7 @@ async def test_the_app_may_use_a_connection_that_is_shared_with_it(side: Side) -
 async def test_a_flow_that_its_owner_turned_on_may_be_cycled_by_the_app(side: Side) -> None:
     """The flow itself holds the permission then (platform.md#flow-grants)."""
     await created(side, using("cr1_office"))
-    for_owner = WorkflowChange(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
+    for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
 
     assert await change(side, for_owner) is FlowState.ON
     assert await change(side, TURN_OFF) is FlowState.OFF
@@ -72,9 +72,9 @@ async def test_acting_for_the_owner_may_not_reach_the_flow_service(side: Side) -
     """Where the header is lost the app's own rights count."""
     side.hands.assumptions.impersonation_reaches_flow_service = False
     await created(side, using("cr1_office"))
-    for_owner = WorkflowChange(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
+    for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
 
-    with pytest.raises(Refused, match="ConnectionAuthorizationFailed"):
+    with pytest.raises(PlatformError, match="ConnectionAuthorizationFailed"):
         await change(side, for_owner)
 
 
@@ -82,7 +82,7 @@ async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(side: Side) -> No
     """The platform saves it and refuses to turn it on."""
     await created(side, owner_id=side.hands.user_id(TRAINEE))
 
-    with pytest.raises(Refused, match="MissingAdequateQuotaPolicy"):
+    with pytest.raises(PlatformError, match="MissingAdequateQuotaPolicy"):
         await change(side, TURN_ON)
 
 
@@ -116,7 +116,7 @@ async def test_a_child_must_be_on_before_its_parent(side: Side) -> None:
     await change(side, TURN_OFF, HTTP_FLOW)
     await created(side, client_data(definition(BUTTON, child_action(HTTP_FLOW))))
 
-    with pytest.raises(Refused, match="ChildFlowNeverPublished"):
+    with pytest.raises(PlatformError, match="ChildFlowNeverPublished"):
         await change(side, TURN_ON)
     await change(side, TURN_ON, HTTP_FLOW)
 
@@ -126,9 +126,9 @@ async def test_a_child_must_be_on_before_its_parent(side: Side) -> None:
 async def test_a_refused_activation_leaves_the_definition_as_it_was(side: Side) -> None:
     """One change is all or nothing."""
     await created(side, using("cr1_office"))
-    both = WorkflowChange(client_data=using("cr1_office", HTTP), state=FlowState.ON)
+    both = WorkflowUpdate(client_data=using("cr1_office", HTTP), state=FlowState.ON)
 
-    with pytest.raises(Refused):
+    with pytest.raises(PlatformError):
         await change(side, both)
 
     row = await side.ports.workflows.get(await side.environment(), COPY)
@@ -150,7 +150,7 @@ async def test_a_connection_that_is_missing_is_told_from_one_that_may_not_be_use
     entry = {"runtimeSource": "embedded", "connection": connection, "api": {"name": "shared_x"}}
     await created(side, client_data(definition(DAILY), {"shared_x": entry}))
 
-    with pytest.raises(Refused, match=code):
+    with pytest.raises(PlatformError, match=code):
         await change(side, TURN_ON)
 
 
@@ -162,7 +162,7 @@ async def test_a_data_policy_forbids_a_connector(side: Side, *, is_refused: bool
     await created(side, using("cr1_officeshared"))
 
     if is_refused:
-        with pytest.raises(Refused, match="DlpViolation"):
+        with pytest.raises(PlatformError, match="DlpViolation"):
             await change(side, TURN_ON)
     else:
         assert await change(side, TURN_ON) is FlowState.SUSPENDED
@@ -170,8 +170,8 @@ async def test_a_data_policy_forbids_a_connector(side: Side, *, is_refused: bool
 
 async def test_a_definition_that_nobody_can_read_is_refused(side: Side) -> None:
     """The flow service validates what is saved."""
-    with pytest.raises(Refused, match="InvalidTemplate"):
-        await change(side, WorkflowChange(client_data="{}"), HTTP_FLOW)
+    with pytest.raises(PlatformError, match="InvalidTemplate"):
+        await change(side, WorkflowUpdate(client_data="{}"), HTTP_FLOW)
 
 
 async def test_a_flow_that_was_never_on_has_no_url(side: Side) -> None:
@@ -180,7 +180,7 @@ async def test_a_flow_that_was_never_on_has_no_url(side: Side) -> None:
     await created(side)
     await side.ports.flow_access.add_operator(ENVIRONMENT, COPY)
 
-    with pytest.raises(Refused, match="WorkflowTriggerIsNotEnabled"):
+    with pytest.raises(PlatformError, match="WorkflowTriggerIsNotEnabled"):
         await side.ports.flow_access.trigger_url(ENVIRONMENT, COPY, "manual")
     await change(side, TURN_ON)
 

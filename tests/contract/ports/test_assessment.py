@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.errors import NotFound, Unreadable
+from shared.errors import InvalidInput, NotFound
 from tests.contract.ports.described_tenant import (
     APP_OF_FLOW,
     APP_WITHOUT_DOCUMENT,
@@ -56,7 +56,7 @@ async def test_an_app_is_read_alone_and_says_when_it_cannot_be(side: Side) -> No
 
     assert HTTP_FLOW in used
     assert plain == frozenset()
-    with pytest.raises(Unreadable):
+    with pytest.raises(InvalidInput):
         await apps.get(ENVIRONMENT, APP_WITHOUT_DOCUMENT)
     with pytest.raises(NotFound):
         await apps.get(ENVIRONMENT, "strange")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.definitions.connection_reference import ConnectionReferenceDraft
-from shared.errors import AlreadyExists, NotFound, Refused
+from shared.errors import AlreadyExists, NotFound, PlatformError
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
 from tests.contract.tenant_world import APP, MAKER
@@ -61,7 +61,7 @@ async def test_whom_a_create_acts_for_is_checked_before_the_row(side: Side) -> N
     await references.create(environment, draft(side))
     for_a_stranger = replace(draft(side), owner_id=STRANGER, owner_is_entra_id=True)
 
-    with pytest.raises(Refused, match="0x80072560"):
+    with pytest.raises(PlatformError, match="0x80072560"):
         await references.create(environment, for_a_stranger)
 
 
@@ -96,7 +96,7 @@ async def test_who_may_not_use_a_connection_may_not_name_it(side: Side) -> None:
     references, environment = side.ports.connection_references, await side.environment()
     as_app = replace(draft(side), owner_id="")
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(PlatformError) as refused:
         await references.create(environment, as_app)
 
     assert refused.value.code == "ConnectionAuthorizationFailed"

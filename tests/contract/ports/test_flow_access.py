@@ -1,12 +1,14 @@
-"""What both implementations of `FlowAccess` do: permissions, and the trigger URLs of co-owners."""
+"""What both implementations of `FlowsAsServiceAccount` do: permissions, and the trigger URLs of
+co-owners.
+"""
 
 import json
 
 import pytest
 
 from shared.domain.flow import FlowState
-from shared.domain.sharing import USERS, Principal, Share, rights_of
-from shared.errors import NotFound, Refused
+from shared.domain.sharing import USERS, DataversePrincipal, Share, rights_of
+from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import GROUP, OPERATOR
 from tests.contract.ports.sides import Side
 from tests.contract.tenant_world import (
@@ -35,7 +37,7 @@ async def roles(side: Side, flow_name: str) -> dict[str, str]:
 async def test_the_operator_becomes_co_owner_reads_the_url_and_steps_back(side: Side) -> None:
     """Both may be repeated; without the role the URL is refused."""
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
-    with pytest.raises(Refused, match="NoCoOwner"):
+    with pytest.raises(PlatformError, match="NoCoOwner"):
         await access.trigger_url(*flow, "manual")
 
     assert await access.add_operator(*flow)
@@ -56,13 +58,13 @@ async def test_a_share_lets_the_operator_ask_or_it_does_not(side: Side, *, is_he
     """No source tells which; the role that the flow service gives counts in both cases."""
     side.hands.assumptions.shares_let_people_ask = is_heard
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
-    operator = Principal(table=USERS, id=side.hands.user_id(OPERATOR))
+    operator = DataversePrincipal(table=USERS, id=side.hands.user_id(OPERATOR))
     share = Share(principal=operator, rights=rights_of("CanEdit"))
 
     await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
     try:
         url = await access.trigger_url(*flow, "manual")
-    except Refused as err:
+    except PlatformError as err:
         url = err.code
     await access.add_operator(*flow)
 
@@ -78,7 +80,7 @@ async def test_a_trigger_without_a_url_is_a_refusal(side: Side) -> None:
     await access.add_operator(ENVIRONMENT, BUTTON_FLOW)
     await access.add_operator(ENVIRONMENT, HTTP_FLOW)
 
-    with pytest.raises(Refused, match="ListCallbackUrlOperationBlocked"):
+    with pytest.raises(PlatformError, match="ListCallbackUrlOperationBlocked"):
         await access.trigger_url(ENVIRONMENT, BUTTON_FLOW, "manual")
     with pytest.raises(NotFound):
         await access.trigger_url(ENVIRONMENT, HTTP_FLOW, "other")
@@ -89,7 +91,7 @@ async def test_the_operator_is_shown_the_definition_of_its_flows(side: Side) -> 
     side.hands.assumptions.definitions_hidden_from_administrators = True
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     lean = await side.ports.flow_reports.get_flow(*flow)
-    with pytest.raises(Refused, match="NoCoOwner"):
+    with pytest.raises(PlatformError, match="NoCoOwner"):
         await access.definition(*flow)
 
     await access.add_operator(*flow)
@@ -107,9 +109,9 @@ async def test_the_operator_starts_its_flows_where_no_application_may(side: Side
     access, switch = side.ports.flow_access, side.ports.flow_switch
     flow = (ENVIRONMENT, BUTTON_FLOW)
     await switch.stop(*flow)
-    with pytest.raises(Refused, match="MissingUserDetails"):
+    with pytest.raises(PlatformError, match="MissingUserDetails"):
         await switch.start(*flow)
-    with pytest.raises(Refused, match="NoCoOwner"):
+    with pytest.raises(PlatformError, match="NoCoOwner"):
         await access.start(*flow)
 
     await access.add_operator(*flow)

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import LinkStatus
-from shared.domain.flow import FlowState, WorkflowChange
-from shared.errors import NotFound, Refused
+from shared.domain.environment import PolicyLinkStatus
+from shared.domain.flow import FlowState, WorkflowUpdate
+from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_workflows import COPY, TURN_ON, draft
@@ -47,7 +47,7 @@ async def test_environments_are_listed_and_read(side: Side) -> None:
     assert after.is_linked
     assert after.is_managed
     assert after.policy is not None
-    assert after.policy.status is LinkStatus.LINKED
+    assert after.policy.status is PolicyLinkStatus.LINKED
     assert after.policy.policy_id == POLICY_ID.lower()
     assert after.policy.system_id.startswith("/regions/europe/")
     assert (after.region, after.sku) == ("westeurope", "Production")
@@ -80,15 +80,15 @@ async def test_the_flow_service_refuses_an_unknown_environment(side: Side) -> No
     """It does not tell it from one without rights."""
     ports = side.ports
 
-    with pytest.raises(Refused, match="EnvironmentAccessDenied"):
+    with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
         await ports.flow_reports.list_flows(STRANGER)
-    with pytest.raises(Refused, match="EnvironmentAccessDenied"):
+    with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
         await ports.flow_reports.get_flow(STRANGER, HTTP_FLOW)
-    with pytest.raises(Refused, match="EnvironmentAccessDenied"):
+    with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
         await ports.flow_pages.flows(STRANGER)
-    with pytest.raises(Refused, match="EnvironmentAccessDenied"):
+    with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
         await ports.flow_switch.stop(STRANGER, HTTP_FLOW)
-    with pytest.raises(Refused, match="EnvironmentAccessDenied"):
+    with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
         await ports.flow_placement.add_to_solution(STRANGER, [HTTP_FLOW])
 
 
@@ -115,7 +115,7 @@ async def test_an_edited_flow_is_held_back_no_more(side: Side, *, moves: bool) -
     report, workflows = side.ports.flow_reports.microsoft_key_flows, side.ports.workflows
     await side.hands.link()
     await side.hands.migrate()
-    edit = WorkflowChange(client_data=client_data(definition(BUTTON)))
+    edit = WorkflowUpdate(client_data=client_data(definition(BUTTON)))
     await workflows.update(await side.environment(), HTTP_FLOW, edit, etag="*")
 
     listed = await report(ENVIRONMENT, cannot_migrate_only=False)
@@ -135,7 +135,7 @@ async def test_a_copy_under_the_key_does_not_hold_its_parent_back(side: Side) ->
     await side.hands.migrate()
     environment, workflows = await side.environment(), side.ports.workflows
     await workflows.create(environment, draft(side))
-    rewired = WorkflowChange(client_data=client_data(definition(BUTTON, child_action(COPY))))
+    rewired = WorkflowUpdate(client_data=client_data(definition(BUTTON, child_action(COPY))))
     await workflows.update(environment, COPY, TURN_ON, etag="*")
     await workflows.update(environment, PARENT_FLOW, rewired, etag="*")
 

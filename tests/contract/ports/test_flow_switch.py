@@ -1,11 +1,11 @@
-"""What both implementations of `FlowSwitch` and `FlowPlacement` do."""
+"""What both implementations of `NonSolutionFlows` and `SolutionPlacement` do."""
 
 from datetime import timedelta
 
 import pytest
 
-from shared.domain.flow import FlowState, WorkflowChange
-from shared.errors import MigrationInProgress, NotFound, Refused
+from shared.domain.flow import FlowState, WorkflowUpdate
+from shared.errors import NotFound, PlatformError, PlatformMigrationInProgress
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_workflows import COPY, TURN_ON, draft
@@ -38,7 +38,7 @@ async def test_a_solutions_flow_is_first_turned_on_in_dataverse(side: Side) -> N
     environment, switch = await side.environment(), side.ports.flow_switch
     await side.ports.workflows.create(environment, draft(side))
 
-    with pytest.raises(Refused, match="CannotStartUnpublishedSolutionFlow"):
+    with pytest.raises(PlatformError, match="CannotStartUnpublishedSolutionFlow"):
         await switch.start(ENVIRONMENT, COPY)
     await side.ports.workflows.update(environment, COPY, TURN_ON, etag="*")
     await switch.stop(ENVIRONMENT, COPY)
@@ -87,7 +87,7 @@ async def test_nothing_is_switched_while_the_environment_migrates(side: Side) ->
     """The migration is named, so that who asks can wait for it."""
     await side.hands.link()
 
-    with pytest.raises(MigrationInProgress):
+    with pytest.raises(PlatformMigrationInProgress):
         await side.ports.flow_switch.stop(ENVIRONMENT, DAILY_FLOW)
 
 
@@ -95,7 +95,7 @@ async def test_a_flow_that_only_a_solution_was_missing_moves_under_the_key(side:
     """One with the first trigger of Power Apps stays on Microsoft's key outside solutions."""
     report = side.ports.flow_reports.microsoft_key_flows
     first = {"type": "Request", "kind": "PowerApp", "inputs": {}}
-    edit = WorkflowChange(client_data=client_data(definition(first)))
+    edit = WorkflowUpdate(client_data=client_data(definition(first)))
     await side.ports.workflows.update(await side.environment(), BUTTON_FLOW, edit, etag="*")
     await side.hands.link()
     await side.hands.migrate()
@@ -113,7 +113,7 @@ async def test_flows_are_put_into_a_solution_twenty_a_call(side: Side) -> None:
     place = side.ports.flow_placement.add_to_solution
 
     await place(ENVIRONMENT, [BUTTON_FLOW, HTTP_FLOW])
-    with pytest.raises(Refused):
+    with pytest.raises(PlatformError):
         await place(ENVIRONMENT, [f"{number}" for number in range(21)])
     with pytest.raises(NotFound):
         await place(ENVIRONMENT, [HTTP_FLOW, STRANGER])

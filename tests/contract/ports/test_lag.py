@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.flow import FlowState, Workflow, WorkflowChange
-from shared.errors import AlreadyExists, Conflict, NotFound, Refused
+from shared.domain.flow import FlowState, Workflow, WorkflowUpdate
+from shared.errors import AlreadyExists, Conflict, NotFound, PlatformError
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_activation import TURN_OFF, created
 from tests.contract.ports.test_connection_references import REFERENCE
@@ -52,9 +52,9 @@ async def test_a_created_flow_is_seen_late_and_listed_later(side: Side) -> None:
     assert await listed(side, COPY) == [later]
 
 
-@pytest.mark.parametrize("change", [TURN_OFF, WorkflowChange(name="Renamed")])
+@pytest.mark.parametrize("change", [TURN_OFF, WorkflowUpdate(name="Renamed")])
 async def test_a_changed_flow_reads_as_before_in_every_way(
-    side: Side, change: WorkflowChange
+    side: Side, change: WorkflowUpdate
 ) -> None:
     """Its ETag too, with which nothing can be written; both services agree."""
     environment, before = await side.environment(), await row(side)
@@ -131,5 +131,5 @@ async def test_a_co_ownership_that_is_not_listed_yet_is_taken_back_all_the_same(
 
     held = await access.permissions(ENVIRONMENT, HTTP_FLOW)
     assert operator not in {one.principal_id for one in held}
-    with pytest.raises(Refused, match="NoCoOwner"):
+    with pytest.raises(PlatformError, match="NoCoOwner"):
         await access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")

@@ -1,4 +1,6 @@
-"""What both implementations of `Messages` do: the twin, and the SDK on the local Service Bus."""
+"""What both implementations of `MessageSender` do: the twin, and the SDK on the local Service
+Bus.
+"""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,8 +11,8 @@ import pytest
 
 from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
 from shared.adapters.bus.service_bus import ServiceBusMessages, client_by_connection_string
-from shared.errors import NotFound, Refused
-from shared.ports import Messages, OutgoingMessage
+from shared.errors import NotFound, PlatformError
+from shared.ports import MessageSender, QueueMessage
 from tests.fakes.clock import ManualClock
 from tests.fakes.messages import MessagesTwin
 
@@ -21,7 +23,7 @@ QUEUE = "flow-jobs"
 class Broker:
     """One implementation, and what it has to deliver now."""
 
-    messages: Messages
+    messages: MessageSender
     #: Ids and bodies, in the order of sending.
     due: Callable[[str], Awaitable[list[tuple[str | None, object]]]]
 
@@ -52,10 +54,10 @@ async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
         await adapter.close()
 
 
-def message(number: int, *, queue: str = QUEUE, due: datetime | None = None) -> OutgoingMessage:
+def message(number: int, *, queue: str = QUEUE, due: datetime | None = None) -> QueueMessage:
     """Return a message of our own."""
     body = {"job": "job-1", "name": "ä"}
-    return OutgoingMessage(queue=queue, message_id=f"job-1/copying/{number}", body=body, due=due)
+    return QueueMessage(queue=queue, message_id=f"job-1/copying/{number}", body=body, due=due)
 
 
 async def test_messages_arrive_with_id_and_body_each_in_its_queue(broker: Broker) -> None:
@@ -89,9 +91,9 @@ async def test_a_message_for_later_waits(broker: Broker) -> None:
 
 async def test_what_is_too_large_is_a_refusal(broker: Broker) -> None:
     """Trying again would not make it smaller, and the next message goes through."""
-    large = OutgoingMessage(queue=QUEUE, message_id="1", body={"text": "x" * 300_000})
+    large = QueueMessage(queue=QUEUE, message_id="1", body={"text": "x" * 300_000})
 
-    with pytest.raises(Refused, match="MessageSizeExceeded"):
+    with pytest.raises(PlatformError, match="MessageSizeExceeded"):
         await broker.messages.send(large)
     await broker.messages.send(message(1))
 

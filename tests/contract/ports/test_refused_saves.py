@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.flow import FlowState, WorkflowChange
+from shared.domain.flow import FlowState, WorkflowUpdate
 from shared.domain.platform_errors import REFERENCE_NOT_FOUND
-from shared.errors import Refused
+from shared.errors import PlatformError
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_activation import change, created, using
 from tests.contract.ports.test_workflows import COPY
@@ -58,7 +58,7 @@ async def references_of(side: Side, workflow_id: str = COPY) -> dict[str, Any]:
 
 async def save(side: Side, text: str, **more: Any) -> None:
     """Save a definition of the copy."""
-    await change(side, WorkflowChange(client_data=text, **more))
+    await change(side, WorkflowUpdate(client_data=text, **more))
 
 
 async def test_a_refused_save_may_empty_the_connection_references(side: Side) -> None:
@@ -67,10 +67,10 @@ async def test_a_refused_save_may_empty_the_connection_references(side: Side) ->
     side.hands.assumptions.refused_saves_wipe_references = True
     environment = await side.environment()
     await created(side, sending(NEWER))
-    await change(side, WorkflowChange(state=FlowState.ON))
+    await change(side, WorkflowUpdate(state=FlowState.ON))
     before = await side.ports.workflows.get(environment, COPY)
 
-    with pytest.raises(Refused, match="connectionReferenceName"):
+    with pytest.raises(PlatformError, match="connectionReferenceName"):
         await save(side, sending(OLDER))
 
     after = await side.ports.workflows.get(environment, COPY)
@@ -85,18 +85,18 @@ async def test_a_save_with_the_references_brings_them_back(side: Side) -> None:
     side.hands.assumptions.refused_saves_wipe_references = True
     environment = await side.environment()
     await created(side, sending(NEWER))
-    with pytest.raises(Refused):
+    with pytest.raises(PlatformError):
         await save(side, sending(OLDER))
     emptied = (await side.ports.workflows.get(environment, COPY)).client_data
 
-    with pytest.raises(Refused, match="could not be found for the operation 'Send'"):
+    with pytest.raises(PlatformError, match="could not be found for the operation 'Send'"):
         await save(side, emptied)
-    with pytest.raises(Refused, match="could not be found for the operation 'Send'"):
-        await change(side, WorkflowChange(state=FlowState.ON))
+    with pytest.raises(PlatformError, match="could not be found for the operation 'Send'"):
+        await change(side, WorkflowUpdate(state=FlowState.ON))
     await save(side, sending(NEWER))
 
     assert set(await references_of(side)) == {"shared_office365"}
-    assert await change(side, WorkflowChange(state=FlowState.ON)) is FlowState.ON
+    assert await change(side, WorkflowUpdate(state=FlowState.ON)) is FlowState.ON
 
 
 async def test_a_connection_that_cannot_be_used_refuses_the_save_of_a_flow_that_is_on(
@@ -105,9 +105,9 @@ async def test_a_connection_that_cannot_be_used_refuses_the_save_of_a_flow_that_
     """And may empty its references."""
     side.hands.assumptions.refused_saves_wipe_references = True
     await created(side, sending(NEWER))
-    await change(side, WorkflowChange(state=FlowState.ON))
+    await change(side, WorkflowUpdate(state=FlowState.ON))
 
-    with pytest.raises(Refused, match="ConnectionAuthorizationFailed"):
+    with pytest.raises(PlatformError, match="ConnectionAuthorizationFailed"):
         await save(side, sending(NEWER, bound("cr1_office")))
 
     assert await references_of(side) == {}
@@ -120,7 +120,7 @@ async def test_a_refused_save_leaves_the_flow_where_the_platform_is_as_documente
     side.hands.assumptions.older_host_shapes_refused = True
     await created(side, sending(NEWER))
 
-    with pytest.raises(Refused):
+    with pytest.raises(PlatformError):
         await save(side, sending(OLDER))
 
     assert set(await references_of(side)) == {"shared_office365"}
@@ -131,15 +131,15 @@ async def test_a_refused_save_of_a_flow_without_references_does_no_harm(side: Si
     """There is nothing to empty."""
     side.hands.assumptions.refused_saves_wipe_references = True
 
-    with pytest.raises(Refused, match="InvalidTemplate"):
-        await change(side, WorkflowChange(client_data="{}"), HTTP_FLOW)
+    with pytest.raises(PlatformError, match="InvalidTemplate"):
+        await change(side, WorkflowUpdate(client_data="{}"), HTTP_FLOW)
 
     assert side.hands.references_wiped(HTTP_FLOW) == 0
 
 
 async def test_an_operation_needs_its_reference_in_the_definition(side: Side) -> None:
     """A create is refused as an update is."""
-    with pytest.raises(Refused, match="could not be found for the operation 'Send'"):
+    with pytest.raises(PlatformError, match="could not be found for the operation 'Send'"):
         await created(side, sending(NEWER, {}))
 
 
@@ -149,7 +149,9 @@ async def test_every_save_of_a_flow_with_a_stamped_reference_is_refused(side: Si
     side.hands.stamp(COPY, "new_sharedoffice365_1a2b3")
 
     for text in (sending(NEWER), using("cr1_officeshared"), client_data(definition(HTTP))):
-        with pytest.raises(Refused, match="'new_sharedoffice365_1a2b3' could not be found") as no:
+        with pytest.raises(
+            PlatformError, match="'new_sharedoffice365_1a2b3' could not be found"
+        ) as no:
             await save(side, text)
         assert no.value.code == REFERENCE_NOT_FOUND
     await side.ports.workflows.delete(await side.environment(), COPY)
@@ -170,7 +172,7 @@ async def test_the_flow_service_may_show_a_shape_that_no_save_takes(side: Side) 
     assert operation["authentication"] == "@parameters('$authentication')"
     assert operation["host"] == {"connectionName": "shared_office365", "operationId": "SendEmailV2"}
     assert row.client_data == sending(NEWER)
-    with pytest.raises(Refused, match="authentication"):
+    with pytest.raises(PlatformError, match="authentication"):
         await save(side, shown)
 
 
@@ -179,10 +181,10 @@ async def test_a_save_that_is_refused_for_now_succeeds_later(side: Side) -> None
     side.hands.assumptions.unpublished_row_seconds = 60
     await created(side, sending(NEWER))
     await save(side, sending(NEWER))
-    await change(side, WorkflowChange(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER)))
+    await change(side, WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER)))
 
     for _ in range(2):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(PlatformError) as refused:
             await save(side, sending(NEWER))
         assert refused.value.code == "0x80040203"
         side.hands.advance(timedelta(seconds=29))
@@ -196,7 +198,7 @@ async def test_reads_lag_behind_the_harm(side: Side) -> None:
     await created(side, sending(NEWER))
     side.hands.assumptions.read_lag_seconds = (30.0, 30.0)
 
-    with pytest.raises(Refused):
+    with pytest.raises(PlatformError):
         await save(side, "{}")
 
     assert set(await references_of(side)) == {"shared_office365"}

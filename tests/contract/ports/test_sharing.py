@@ -2,10 +2,10 @@
 
 import pytest
 
-from shared.domain.flow import Permission
-from shared.domain.sharing import TEAMS, USERS, Principal, Share, rights_of
+from shared.domain.flow import FlowPermission
+from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, Share, rights_of
 from shared.domain.solution import to_join
-from shared.errors import NotFound, Refused
+from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import GROUP, GROUP_TEAM, OWN_TEAM, STRANGER
 from tests.contract.ports.sides import Side
 from tests.contract.tenant_world import (
@@ -20,15 +20,17 @@ from tests.contract.tenant_world import (
 )
 
 
-def row(side: Side, entra_id: str) -> Principal:
+def row(side: Side, entra_id: str) -> DataversePrincipal:
     """Return somebody's row."""
-    return Principal(table=USERS, id=side.hands.user_id(entra_id))
+    return DataversePrincipal(table=USERS, id=side.hands.user_id(entra_id))
 
 
 async def test_users_and_teams_get_rights_and_show_them(side: Side) -> None:
     """Granted twice is granted once; a team may have no group behind it."""
     user = Share(principal=row(side, ADMIN), rights=rights_of("CanEdit"))
-    team = Share(principal=Principal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView"))
+    team = Share(
+        principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView")
+    )
 
     for share in (user, user, team):
         await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
@@ -72,7 +74,9 @@ async def test_a_grant_adds_rights_and_a_modification_replaces_them(
 async def test_a_share_is_taken_away_and_gone(side: Side) -> None:
     """Of whom there is none there is nothing to take; other shares stay."""
     user = Share(principal=row(side, ADMIN), rights=rights_of("CanEdit"))
-    team = Share(principal=Principal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView"))
+    team = Share(
+        principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView")
+    )
     where = await side.environment(), HTTP_FLOW
     for share in (user, team):
         await side.ports.flow_sharing.grant(*where, share)
@@ -87,13 +91,17 @@ async def test_a_share_is_taken_away_and_gone(side: Side) -> None:
 
 async def test_a_share_shows_as_co_ownership(side: Side) -> None:
     """The flow service and Dataverse tell of the same people."""
-    share = Share(principal=Principal(table=TEAMS, id=GROUP_TEAM), rights=rights_of("CanEdit"))
+    share = Share(
+        principal=DataversePrincipal(table=TEAMS, id=GROUP_TEAM), rights=rights_of("CanEdit")
+    )
 
     await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
 
     held = await side.ports.flow_access.permissions(ENVIRONMENT, HTTP_FLOW)
     assert (
-        Permission(permission_id=GROUP, principal_id=GROUP, role="CanEdit", principal_type="Group")
+        FlowPermission(
+            permission_id=GROUP, principal_id=GROUP, role="CanEdit", principal_type="Group"
+        )
         in held
     )
 
@@ -101,9 +109,11 @@ async def test_a_share_shows_as_co_ownership(side: Side) -> None:
 async def test_what_cannot_be_shared_is_an_error(side: Side) -> None:
     """With a disabled user, with nobody, or a flow that is gone."""
     disabled = Share(principal=row(side, UNLICENSED), rights=rights_of("CanView"))
-    nobody = Share(principal=Principal(table=USERS, id=STRANGER), rights=rights_of("CanView"))
+    nobody = Share(
+        principal=DataversePrincipal(table=USERS, id=STRANGER), rights=rights_of("CanView")
+    )
 
-    with pytest.raises(Refused):
+    with pytest.raises(PlatformError):
         await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, disabled)
     with pytest.raises(NotFound):
         await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, nobody)
@@ -125,7 +135,7 @@ async def test_people_and_groups_are_found_by_what_entra_calls_them(
         UNLICENSED: True,
     }
     assert (users[MAKER].principal, users[MAKER].name) == (row(side, MAKER), "Maker")
-    assert teams == {GROUP: Principal(table=TEAMS, id=GROUP_TEAM)}
+    assert teams == {GROUP: DataversePrincipal(table=TEAMS, id=GROUP_TEAM)}
 
 
 async def test_a_user_is_found_by_its_row_and_a_team_is_none(side: Side) -> None:
@@ -175,7 +185,7 @@ async def test_a_managed_solution_takes_nothing(side: Side) -> None:
     solutions = await side.ports.solutions.get(await side.environment(), held[HTTP_FLOW])
     [bought] = [one for one in solutions if one.is_managed]
 
-    with pytest.raises(Refused):
+    with pytest.raises(PlatformError):
         await side.ports.solutions.add_flow(await side.environment(), bought, DAILY_FLOW)
 
 

@@ -5,8 +5,14 @@ from typing import Any
 
 import pytest
 
-from shared.domain.flow import FlowState, WorkflowChange, WorkflowDraft
-from shared.errors import AlreadyExists, Conflict, MigrationInProgress, NotFound, Refused
+from shared.domain.flow import FlowState, WorkflowDraft, WorkflowUpdate
+from shared.errors import (
+    AlreadyExists,
+    Conflict,
+    NotFound,
+    PlatformError,
+    PlatformMigrationInProgress,
+)
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
 from tests.contract.tenant_world import (
@@ -23,7 +29,7 @@ from tests.contract.tenant_world import (
 )
 
 COPY = "c0000000-0000-4000-8000-0000000000c0"
-TURN_ON = WorkflowChange(state=FlowState.ON)
+TURN_ON = WorkflowUpdate(state=FlowState.ON)
 
 
 def draft(side: Side, **more: Any) -> WorkflowDraft:
@@ -101,7 +107,7 @@ async def test_nobody_acts_for_who_is_disabled_or_strange(
     """The create is refused, and no row is left."""
     environment = await side.environment()
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(PlatformError) as refused:
         await side.ports.workflows.create(
             environment, draft(side, owner_id=owner, owner_is_entra_id=True)
         )
@@ -116,13 +122,13 @@ async def test_whom_a_call_acts_for_is_checked_before_the_row(side: Side) -> Non
     environment, workflows = await side.environment(), side.ports.workflows
     await workflows.create(environment, draft(side))
     for_a_stranger = draft(side, owner_id=STRANGER, owner_is_entra_id=True)
-    disabled = WorkflowChange(name="x", on_behalf_of=side.hands.user_id(UNLICENSED))
+    disabled = WorkflowUpdate(name="x", on_behalf_of=side.hands.user_id(UNLICENSED))
 
-    with pytest.raises(Refused, match="0x80072560"):
+    with pytest.raises(PlatformError, match="0x80072560"):
         await workflows.create(environment, for_a_stranger)
-    with pytest.raises(Refused, match="0x80040225"):
+    with pytest.raises(PlatformError, match="0x80040225"):
         await workflows.update(environment, COPY, disabled, etag='W/"0"')
-    with pytest.raises(Refused, match="0x80040225"):
+    with pytest.raises(PlatformError, match="0x80040225"):
         await workflows.update(environment, STRANGER, disabled, etag="*")
 
 
@@ -136,7 +142,7 @@ async def test_a_flow_goes_on_naming_an_owner_who_left(side: Side) -> None:
     assert before.owner_id == owner
     assert (await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)).owner_id == MAKER
     assert await side.ports.principals.user(environment, owner) is None
-    with pytest.raises(Refused, match="0x80072560"):
+    with pytest.raises(PlatformError, match="0x80072560"):
         await workflows.create(environment, draft_for(owner))
 
 
@@ -144,12 +150,12 @@ async def test_a_change_needs_the_rows_etag(side: Side) -> None:
     """Somebody's edit in between is a conflict, a row that is gone is not found."""
     environment, update = await side.environment(), side.ports.workflows.update
     read = await side.ports.workflows.get(environment, HTTP_FLOW)
-    await update(environment, HTTP_FLOW, WorkflowChange(name="Renamed"), etag=read.etag)
+    await update(environment, HTTP_FLOW, WorkflowUpdate(name="Renamed"), etag=read.etag)
 
     with pytest.raises(Conflict):
-        await update(environment, HTTP_FLOW, WorkflowChange(name="Late"), etag=read.etag)
+        await update(environment, HTTP_FLOW, WorkflowUpdate(name="Late"), etag=read.etag)
     with pytest.raises(NotFound):
-        await update(environment, COPY, WorkflowChange(name="x"), etag="*")
+        await update(environment, COPY, WorkflowUpdate(name="x"), etag="*")
 
     assert (await side.ports.workflows.get(environment, HTTP_FLOW)).name == "Renamed"
 
@@ -160,7 +166,7 @@ async def test_a_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
     text = client_data(definition(HTTP), bound("cr1_office"))
     await side.ports.workflows.create(environment, draft(side, client_data=text))
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PlatformError) as caught:
         await update(environment, COPY, TURN_ON, etag="*")
     on = replace(TURN_ON, on_behalf_of=side.hands.user_id(MAKER))
     await update(environment, COPY, on, etag="*")
@@ -172,7 +178,7 @@ async def test_a_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
 
 async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
     """Asking for it is a mistake of ours."""
-    suspended = WorkflowChange(state=FlowState.SUSPENDED)
+    suspended = WorkflowUpdate(state=FlowState.SUSPENDED)
 
     with pytest.raises(ValueError, match="suspends"):
         await side.ports.workflows.update(await side.environment(), HTTP_FLOW, suspended, etag="*")
@@ -199,7 +205,7 @@ async def test_a_managed_flow_is_not_deleted(side: Side) -> None:
     """The platform refuses, and says which privilege is missing."""
     side.hands.make_managed(HTTP_FLOW)
 
-    with pytest.raises(Refused):
+    with pytest.raises(PlatformError):
         await side.ports.workflows.delete(await side.environment(), HTTP_FLOW)
 
 
@@ -208,17 +214,17 @@ async def test_nothing_is_written_while_the_environment_migrates(side: Side) -> 
     await side.hands.link()
     environment, workflows = await side.environment(), side.ports.workflows
 
-    with pytest.raises(MigrationInProgress):
+    with pytest.raises(PlatformMigrationInProgress):
         await workflows.create(environment, draft(side))
-    with pytest.raises(MigrationInProgress):
-        await workflows.update(environment, HTTP_FLOW, WorkflowChange(name="x"), etag="*")
+    with pytest.raises(PlatformMigrationInProgress):
+        await workflows.update(environment, HTTP_FLOW, WorkflowUpdate(name="x"), etag="*")
 
 
 async def test_an_environment_without_dataverse_is_a_refusal(side: Side) -> None:
     """There is nowhere to ask."""
     other = await side.ports.environments.get(OTHER_REGION)
 
-    with pytest.raises(Refused, match="Dataverse"):
+    with pytest.raises(PlatformError, match="Dataverse"):
         _ = [row async for row in side.ports.workflows.list(other)]
 
 
@@ -228,12 +234,12 @@ async def test_a_name_that_is_too_long_is_refused(side: Side) -> None:
     workflows = side.ports.workflows
 
     for name in ("x" * 101, "😀" * 51):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(PlatformError) as refused:
             await workflows.create(environment, draft(side, name=name))
         assert refused.value.code == "0x80044331"
     await workflows.create(environment, draft(side, name="😀" * 50))
-    with pytest.raises(Refused) as refused:
-        await workflows.update(environment, COPY, WorkflowChange(name="x" * 101), etag="*")
+    with pytest.raises(PlatformError) as refused:
+        await workflows.update(environment, COPY, WorkflowUpdate(name="x" * 101), etag="*")
 
     assert refused.value.code == "0x80044331"
     assert (await workflows.get(environment, COPY)).name == "😀" * 50

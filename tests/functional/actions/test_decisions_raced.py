@@ -5,19 +5,19 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_job import FlowJob, Order
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import FlowJob, JobCommand
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.errors import Conflict
 from shared.jobs.job_kinds import FLOW
-from shared.jobs.leased_job import Held
+from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.steps.planning.start_flow_jobs import dispatch
-from shared.use_cases.approve_plan import Approval, approve
+from shared.use_cases.approve_plan import ApprovalInput, approve
 from shared.use_cases.change_remediation import cancel, roll_back
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.run_flow_job import run_flow_job
@@ -47,11 +47,11 @@ async def copied() -> Story:
     story.build.link()
     await planned(story)
     await story.approve(run=NOW)
-    await story.until("Orders", JobState.COPIED)
+    await story.until("Orders", FlowJobState.COPIED)
     return story
 
 
-async def claimed(story: Story) -> Held[FlowJob]:
+async def claimed(story: Story) -> LeasedJob[FlowJob]:
     """Take the job's row, as a delivery does."""
     table = story.services.tables.jobs
     kept = await table.get(*table.address(await story.job("Orders")))
@@ -78,7 +78,7 @@ async def half_started(story: Story) -> Remediation:
     """Store the row of a remediation without any of its environment jobs."""
     row = Remediation(
         mode=RemediationMode.APPLY,
-        origin=Origin.SWEEP,
+        origin=StartSource.SWEEP,
         cause="a day",
         created=story.world.clock.now(),
         environment_ids=(story.build.environment.id,),
@@ -110,7 +110,7 @@ async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
     await held.end(held.job)
 
     job = await story.job("Orders")
-    assert (job.requested, job.may_replay) == (Order.ROLL_BACK, True)
+    assert (job.requested, job.may_replay) == (JobCommand.ROLL_BACK, True)
 
 
 async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> None:
@@ -124,7 +124,7 @@ async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> No
     await held.save(replace(read, signature_hash="read"))
 
     job = await story.job("Orders")
-    assert (job.requested, job.may_replay) == (Order.ROLL_BACK, True)
+    assert (job.requested, job.may_replay) == (JobCommand.ROLL_BACK, True)
     assert job.signature_hash == "read"
 
 
@@ -146,7 +146,7 @@ async def test_an_approved_plan_waits_while_the_environment_is_off_its_policy() 
     assert held.state is EnvironmentJobState.APPROVED
     assert "policy" in held.reason
     assert items["Orders"].action is PlannedAction.COPY
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_an_approved_preparation_stops_once_a_key_is_applied() -> None:
@@ -172,11 +172,11 @@ async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
     for build in story.builders:
         build.http_flow("Orders")
     story.prepare()
-    await story.opt_in_both(Mode.APPROVE)
+    await story.opt_in_both(ApprovalPolicy.APPROVE)
     await story.order_of(*story.builders)
     plans = await show_plan(story.services, story.remediation.id)
     versions = tuple(plan.version for plan in plans)
-    one = Approval(versions=versions[:1], by="tests")
+    one = ApprovalInput(versions=versions[:1], by="tests")
     both = replace(one, versions=versions)
     await approve(story.services, story.remediation.id, one)
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.plans.plan_item import PlannedAction
-from shared.errors import UnknownGap
+from shared.errors import IssueNotFound
 from shared.settings import Settings
 from shared.use_cases.change_environment import change_environment, waive_gap
 from shared.use_cases.set_kill_switch import set_kill_switch
@@ -35,7 +35,7 @@ async def test_with_the_kill_switch_on_nothing_is_written_and_then_it_goes_on() 
     story.build.app_setting_caller(orders)
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.COPIED)
+    await story.until("Orders", FlowJobState.COPIED)
     await set_kill_switch(story.services, is_on=True, by="tests", reason="audit")
     writes = len(story.world.writes)
 
@@ -45,10 +45,10 @@ async def test_with_the_kill_switch_on_nothing_is_written_and_then_it_goes_on() 
     await set_kill_switch(story.services, is_on=False, by="tests", reason="over")
     await story.run(timedelta(days=60))
 
-    assert held.state is JobState.WAITING
+    assert held.state is FlowJobState.WAITING
     assert "kill switch" in held.reason
     assert written == []
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() -> None:
@@ -57,9 +57,9 @@ async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() 
     story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.COPIED)
+    await story.until("Orders", FlowJobState.COPIED)
     await story.services.tables.environments.upsert(
-        EnvironmentSettings(environment_id=story.build.environment.id, mode=Mode.ASSESS)
+        EnvironmentSettings(environment_id=story.build.environment.id, mode=ApprovalPolicy.ASSESS)
     )
     writes = len(story.world.writes)
 
@@ -69,9 +69,9 @@ async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() 
     await story.opt_in()
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "mode")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "mode")
     assert written == []
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
@@ -80,7 +80,7 @@ async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
     story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.COPIED)
+    await story.until("Orders", FlowJobState.COPIED)
     link = story.build.environment.policy
     writes = len(story.world.writes)
 
@@ -95,12 +95,12 @@ async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
     await story.run(timedelta(days=60))
 
     assert (unlinking.state, unlinking.reason) == (
-        JobState.WAITING,
+        FlowJobState.WAITING,
         "The environment's policy is Unlinking.",
     )
     assert "no longer linked" in unlinked.reason
     assert written == []
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_policy_that_is_swapped_pauses_the_jobs_of_the_old_one() -> None:
@@ -109,7 +109,7 @@ async def test_a_policy_that_is_swapped_pauses_the_jobs_of_the_old_one() -> None
     story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.COPIED)
+    await story.until("Orders", FlowJobState.COPIED)
     writes = len(story.world.writes)
 
     story.build.link(name="cmk-other")
@@ -117,7 +117,7 @@ async def test_a_policy_that_is_swapped_pauses_the_jobs_of_the_old_one() -> None
 
     job = await story.job("Orders")
     assert (job.state, job.reason) == (
-        JobState.WAITING,
+        FlowJobState.WAITING,
         "The environment was moved to another encryption policy.",
     )
     assert story.world.writes[writes:] == []
@@ -131,7 +131,7 @@ async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> N
     closes = (now + 2 * HOUR).strftime("%H:%M")
     await planned(story, maintenance_window=f"{now:%H:%M}-{closes}")
     await story.approve(run=timedelta(0))
-    await story.until("Keyword", JobState.SWAPPING)
+    await story.until("Keyword", FlowJobState.SWAPPING)
 
     async def the_window_closes() -> None:
         if not keyword.is_on:
@@ -141,8 +141,8 @@ async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> N
     await story.run(4 * HOUR)
 
     job = await story.job("Keyword")
-    assert job.state is JobState.WAITING, (job.reason, job.history)
-    assert job.resume is JobState.WATCHED, (job.reason, job.history)
+    assert job.state is FlowJobState.WAITING, (job.reason, job.history)
+    assert job.resume is FlowJobState.WATCHED, (job.reason, job.history)
     assert story.world.workflow(keyword.environment_id, job.copy_id).is_on
 
 
@@ -156,9 +156,9 @@ async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> No
     await planned(story, first_wave=frozenset({getattr(canary, name)}))
     await story.approve(run=timedelta(0))
 
-    await story.until("Rest", JobState.COPYING)
+    await story.until("Rest", FlowJobState.COPYING)
 
-    assert (await story.job("Canary")).reached is JobState.QUIET
+    assert (await story.job("Canary")).reached is FlowJobState.QUIET
     assert rest.is_on
     assert "invoke" in site.settings["FLOW_URL"]
 
@@ -178,7 +178,7 @@ async def test_a_flow_that_is_excluded_before_its_turn_is_not_begun(name: str) -
     await story.run(timedelta(days=60))
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.BLOCKED, "excluded")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "excluded")
     assert story.world.writes == []
 
 
@@ -203,7 +203,7 @@ async def test_a_first_wave_takes_its_children_along() -> None:
     await story.approve()
 
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.RETIRED}, [
+    assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
         (job.display_name, job.state, job.reason) for job in jobs.values()
     ]
 
@@ -222,9 +222,9 @@ async def test_an_open_gap_blocks_until_it_is_closed_and_the_job_retried() -> No
     story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "network_gap")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "network_gap")
     assert "erp" in blocked.reason
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
@@ -238,10 +238,10 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
     (gap,) = (await story.environment_job()).network
     environment_id = story.build.environment.id
 
-    with pytest.raises(UnknownGap) as misspelled:
+    with pytest.raises(IssueNotFound) as misspelled:
         await waive_gap(story.services, environment_id, gap.name[:-1], "by mistake")
     wrong = {"waived_gaps": {"another": "by mistake"}}
-    with pytest.raises(UnknownGap):
+    with pytest.raises(IssueNotFound):
         await change_environment(story.services, environment_id, wrong)
     await story.run(HOUR)
     still = await story.job("Orders")
@@ -250,7 +250,7 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
 
     assert misspelled.value.instruction == f"Did you mean {gap.name}?"
     assert still.code == "network_gap"
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_let_in() -> None:
@@ -310,7 +310,7 @@ async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> Non
     [told] = [finding for finding in job.findings if "erp" in finding]
     assert "PowerPlatformInfra.westeurope" in told
     assert "20.3.0.0/24" in told
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_tag_that_a_setting_requires_holds_up_the_flow() -> None:
@@ -327,9 +327,9 @@ async def test_a_tag_that_a_setting_requires_holds_up_the_flow() -> None:
     story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex", "PowerPlatformInfra"))]
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "network_gap")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "network_gap")
     assert "PowerPlatformInfra.westeurope" in blocked.instruction
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 def _firewall(name: str, sources: tuple[str, ...]) -> Firewall:
@@ -339,8 +339,8 @@ def _firewall(name: str, sources: tuple[str, ...]) -> Firewall:
         id=f"/firewalls/{name}",
         name=name,
         hosts=frozenset({"erp.contoso.example"}),
-        rules=(FirewallRule(name="flows", access=Access.ALLOW, sources=allowed),),
-        default=Access.DENY,
+        rules=(FirewallRule(name="flows", access=RuleAction.ALLOW, sources=allowed),),
+        default=RuleAction.DENY,
     )
 
 
@@ -362,5 +362,5 @@ async def test_a_window_that_is_lifted_wakes_what_waits_for_it() -> None:
     await change_environment(story.services, story.build.environment.id, {"maintenance_window": ""})
     await story.run(story.settings.reads_lag)
 
-    assert (held.state, held.due) == (JobState.WAITING, opens)
+    assert (held.state, held.due) == (FlowJobState.WAITING, opens)
     assert (await story.job("Orders")).is_proven

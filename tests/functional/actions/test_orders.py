@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Blocked
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import JobBlocked
 from shared.services import Services
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Plan
@@ -23,15 +23,15 @@ from tests.functional.scenarios.two_environments import TwoEnvironments
 type Undo = Callable[[Services, str], Awaitable[int]]
 
 HOUR = timedelta(hours=1)
-ENDED = {JobState.CANCELLED, JobState.ROLLED_BACK}
+ENDED = {FlowJobState.CANCELLED, FlowJobState.ROLLED_BACK}
 STAGES = [
-    JobState.COPYING,
-    JobState.COPIED,
-    JobState.PROVEN,
-    JobState.UPDATING_CALLERS,
-    JobState.QUIET,
-    JobState.SWAPPING,
-    JobState.WATCHED,
+    FlowJobState.COPYING,
+    FlowJobState.COPIED,
+    FlowJobState.PROVEN,
+    FlowJobState.UPDATING_CALLERS,
+    FlowJobState.QUIET,
+    FlowJobState.SWAPPING,
+    FlowJobState.WATCHED,
 ]
 
 
@@ -63,10 +63,10 @@ async def planned(story: Story, **settings: object) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-async def test_a_cancel_at_any_stage_brings_everything_back(stage: JobState) -> None:
+async def test_a_cancel_at_any_stage_brings_everything_back(stage: FlowJobState) -> None:
     """Whatever was done by then is undone, and the job ends."""
     story = Story()
-    swaps = stage in {JobState.SWAPPING, JobState.WATCHED}
+    swaps = stage in {FlowJobState.SWAPPING, FlowJobState.WATCHED}
     title = "Keyword" if swaps else "Orders"
     flow = story.build.keyword_flow(title) if swaps else story.build.http_flow(title)
     if not swaps:
@@ -93,7 +93,7 @@ async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end(
     story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.QUIET)
+    await story.until("Orders", FlowJobState.QUIET)
 
     async def order() -> None:
         await change_remediation.roll_back(story.services, story.remediation.id)
@@ -101,7 +101,7 @@ async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end(
     disturb(story, "flow_reports", "runs", order)
     await story.run(HOUR)
 
-    assert (await story.job("Orders")).reached is JobState.ROLLING_BACK
+    assert (await story.job("Orders")).reached is FlowJobState.ROLLING_BACK
 
 
 async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
@@ -117,7 +117,7 @@ async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
     disturb(story, "workflows", "update", order)
     await story.run(timedelta(days=30))
 
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
 
 
@@ -188,7 +188,7 @@ async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands()
     await story.driver.call(lambda s: change_remediation.cancel(s, story.remediation.id))
     await story.run(timedelta(days=30))
 
-    assert {job.state for job in (await story.jobs()).values()} <= {JobState.CANCELLED}
+    assert {job.state for job in (await story.jobs()).values()} <= {FlowJobState.CANCELLED}
     assert story.world.writes == []
 
 
@@ -198,15 +198,15 @@ async def test_an_approval_is_for_all_environments_or_for_none() -> None:
     for build in story.builders:
         build.http_flow("Orders")
     story.prepare()
-    await story.opt_in_both(Mode.APPROVE)
+    await story.opt_in_both(ApprovalPolicy.APPROVE)
     await story.order_of(*story.builders)
     tables = story.services.tables
     for build in story.builders:
-        row = EnvironmentSettings(environment_id=build.environment.id, mode=Mode.ASSESS)
+        row = EnvironmentSettings(environment_id=build.environment.id, mode=ApprovalPolicy.ASSESS)
         await tables.environments.upsert(row)
-        with pytest.raises(Blocked):
+        with pytest.raises(JobBlocked):
             await approve_shown(story.services, story.remediation.id)
-        await story.opt_in_both(Mode.APPROVE)
+        await story.opt_in_both(ApprovalPolicy.APPROVE)
 
     jobs = await tables.environment_jobs.all(story.remediation.id)
 
@@ -222,7 +222,7 @@ async def test_a_plan_expires_and_cannot_be_approved_afterwards() -> None:
     assert expires is not None
     story.world.clock.advance_to(expires)
 
-    with pytest.raises(Blocked) as refusal:
+    with pytest.raises(JobBlocked) as refusal:
         await approve_shown(story.services, story.remediation.id)
     await story.run(HOUR)
 

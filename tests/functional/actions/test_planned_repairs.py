@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import Mode
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.network.firewall_fix_record import RepairState
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.network.firewall_fix_record import FirewallFixState
 from shared.domain.plans.remediation import RemediationMode
 from shared.reason import Reason
 from shared.use_cases.change_environment import change_environment
@@ -44,9 +44,9 @@ async def test_a_plan_says_what_it_opens_and_does_it_when_a_proof_needs_it(kind:
     [record] = await list_repairs(story.services)
     assert finding.repair.startswith("let ")
     assert planned == before
-    assert (record.state, record.by) == (RepairState.OPEN, "tests")
+    assert (record.state, record.by) == (FirewallFixState.OPEN, "tests")
     assert record.gap == finding.name
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
@@ -112,7 +112,7 @@ async def test_many_flows_open_a_firewall_once() -> None:
     await story.approve()
 
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.RETIRED}
+    assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
     assert len(jobs) == 6
     assert len(await list_repairs(story.services)) == 1
     assert story.azure.count("cmk-PPPlex.WestEurope") == 1
@@ -131,7 +131,7 @@ async def test_the_kill_switch_stops_it_and_the_job_goes_on_afterwards() -> None
     await story.run(timedelta(days=60))
 
     assert held == before
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize("kind", APPLIED)
@@ -150,8 +150,8 @@ async def test_a_process_that_dies_after_the_write_is_followed_by_one_that_finds
     [record] = await list_repairs(story.services)
     assert plan.has_struck
     assert Reason.REPAIR_UNFINISHED not in {one.code for one in story.twins.notices.told}
-    assert record.state is RepairState.OPEN
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert record.state is FirewallFixState.OPEN
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_what_the_app_cannot_open_is_said_in_the_plan_and_holds_the_flow_up() -> None:
@@ -184,18 +184,18 @@ async def test_a_rollback_leaves_it_open() -> None:
 
     await story.roll_back()
 
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert story.azure == opened
 
 
 async def test_in_mode_auto_leave_is_enough() -> None:
     """Nobody is asked: that is what the mode means."""
     story = await opted_in()
-    settings = {"mode": Mode.AUTO}
+    settings = {"mode": ApprovalPolicy.AUTO}
     await change_environment(story.services, story.build.environment.id, settings)
 
     await story.order(run=timedelta(days=60))
 
     [record] = await list_repairs(story.services)
     assert record.by == "mode auto"
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED

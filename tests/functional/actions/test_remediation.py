@@ -2,7 +2,7 @@
 
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes import definition_builder as define
@@ -27,7 +27,7 @@ async def test_a_called_flow_gives_way_to_its_copy_without_a_lost_call(profile: 
     story.world.traffic.beat(story.world)
 
     job = (await story.jobs())["Orders"]
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert not orders.is_on
     assert story.world.traffic.lost == []
     for text in (site.settings["FLOW_URL"], secret.value, caller.client_data):
@@ -49,7 +49,7 @@ async def test_a_self_starting_flow_is_swapped(profile: Profile) -> None:
     await story.approve()
 
     job = (await story.jobs())["Keyword"]
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert not keyword.is_on
     assert story.world.workflow(keyword.environment_id, job.copy_id).is_on
 
@@ -68,7 +68,7 @@ async def test_a_family_is_copied_bottom_up_and_retired_top_down(profile: Profil
     jobs = await story.jobs()
     assert {name: job.state for name, job in jobs.items()} == dict.fromkeys(
         (child.name.removesuffix(" (retired, MMK)"), "Billing parent", "Billing grandparent"),
-        JobState.RETIRED,
+        FlowJobState.RETIRED,
     ), [(job.display_name, job.reason, job.history) for job in jobs.values()]
     offs = [s.workflow_id for s in story.world.switches if s.state == "off"]
     assert offs == [grandparent.workflow_id, parent.workflow_id, child.workflow_id]
@@ -103,7 +103,7 @@ async def test_an_original_that_is_off_is_copied_and_stays_off(profile: Profile)
     await story.approve()
 
     job = (await story.jobs())["Old form"]
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert not off.is_on
     assert not story.world.workflow(off.environment_id, job.copy_id).is_on
 

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import TwinRun
@@ -32,8 +32,8 @@ async def test_a_parent_that_waits_for_a_child_learns_that_it_is_stuck() -> None
     await story.run(timedelta(hours=1))
 
     jobs = await story.jobs()
-    assert jobs["Child"].state is JobState.BLOCKED, jobs["Child"].history
-    assert jobs["Parent"].state is JobState.BLOCKED, jobs["Parent"].history
+    assert jobs["Child"].state is FlowJobState.BLOCKED, jobs["Child"].history
+    assert jobs["Parent"].state is FlowJobState.BLOCKED, jobs["Parent"].history
     assert jobs["Parent"].code == "child"
     assert "Child" in jobs["Parent"].instruction
 
@@ -46,7 +46,7 @@ async def test_the_same_solution_in_another_environment_is_left_alone() -> None:
     call = define.child_flow_action(child.workflow_id)
     twin = neighbour.flow("Parent", define.request_trigger("Button"), {"Run": call}, is_on=False)
     before = twin.client_data
-    own = EnvironmentSettings(environment_id=neighbour.environment.id, mode=Mode.AUTO)
+    own = EnvironmentSettings(environment_id=neighbour.environment.id, mode=ApprovalPolicy.AUTO)
     await story.services.tables.environments.upsert(own)
     story.build.link()
     await story.opt_in()
@@ -55,7 +55,7 @@ async def test_the_same_solution_in_another_environment_is_left_alone() -> None:
     planned = (await story.plan())["Child"]
     await story.approve()
 
-    assert (await story.jobs())["Child"].state is JobState.RETIRED
+    assert (await story.jobs())["Child"].state is FlowJobState.RETIRED
     assert planned.callers == ()
     assert twin.client_data == before
 
@@ -69,7 +69,7 @@ async def test_a_child_stays_on_while_a_run_of_its_stopped_parent_goes_on() -> N
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Nightly", JobState.SWAPPING)
+    await story.until("Nightly", FlowJobState.SWAPPING)
     assert (await story.job("Child")).cut_over_at is not None
     story.world.clock.advance(timedelta(minutes=1))
     now, long = story.world.clock.now(), timedelta(days=20)
@@ -82,4 +82,4 @@ async def test_a_child_stays_on_while_a_run_of_its_stopped_parent_goes_on() -> N
 
     assert was_on
     assert "from before its change" in reason
-    assert (await story.job("Child")).state is JobState.RETIRED
+    assert (await story.job("Child")).state is FlowJobState.RETIRED

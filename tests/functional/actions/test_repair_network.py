@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from shared.domain.environment import Mode
-from shared.domain.network.firewall_fix_record import RepairRecord, RepairState
-from shared.errors import Blocked, Refused, Unavailable, Waiting
-from shared.ports import AppliesRepairs
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
+from shared.errors import JobBlocked, MustWait, PlatformError, ServiceUnavailable
+from shared.ports import AppliesFixes
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.manage_firewall_fixes import (
-    RepairWish,
+    FirewallFixInput,
     apply_repair,
     list_repairs,
     show_repairs,
@@ -44,9 +44,9 @@ _PREFIXES = {
 }
 
 
-def wish(kind: str, **more: Any) -> RepairWish:
+def wish(kind: str, **more: Any) -> FirewallFixInput:
     """Return the wish to open the firewall of a kind's case."""
-    return RepairWish(resource=_resource(kind), by="ops", **more)
+    return FirewallFixInput(resource=_resource(kind), by="ops", **more)
 
 
 def _resource(kind: str) -> str:
@@ -72,7 +72,7 @@ class Guarded(Story):
         return json.dumps(shown, sort_keys=True)
 
 
-async def guarded(kind: str, *, mode: Mode = Mode.APPROVE) -> Guarded:
+async def guarded(kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.APPROVE) -> Guarded:
     """Return the story of a kind."""
     story = Guarded(has_azure_firewalls=True, mode=mode)
     story.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
@@ -102,7 +102,7 @@ async def test_the_kinds_that_the_app_opens_are_those_of_the_document(kind: str)
 
     has_opening = {one.repair.opening is not None for one in shown}
     assert has_opening == {kind in APPLIED}
-    assert isinstance(story.services.firewalls[kind], AppliesRepairs) is (kind in APPLIED)
+    assert isinstance(story.services.firewalls[kind], AppliesFixes) is (kind in APPLIED)
 
 
 @pytest.mark.parametrize("kind", APPLIED)
@@ -118,10 +118,10 @@ async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
 
     assert left == []
     assert changed != before
-    assert (opened.state, opened.by) == (RepairState.OPEN, "ops")
+    assert (opened.state, opened.by) == (FirewallFixState.OPEN, "ops")
     assert shown.repair.opening is not None
     assert opened.opening.entries == shown.repair.opening.entries
-    assert closed.state is RepairState.CLOSED
+    assert closed.state is FirewallFixState.CLOSED
     assert story.azure == before
     assert await list_repairs(story.services) == [closed]
 
@@ -133,7 +133,7 @@ async def test_an_order_that_comes_twice_changes_nothing_the_second_time(kind: s
     await apply_repair(story.services, wish(kind))
     changed = story.azure
 
-    with pytest.raises(Blocked, match="has no gap") as refused:
+    with pytest.raises(JobBlocked, match="has no gap") as refused:
         await apply_repair(story.services, wish(kind))
 
     assert refused.value.code == Reason.UNKNOWN_GAP
@@ -145,12 +145,12 @@ def striking(story: Story, plan: Plan) -> Any:
     return story.make(story.twins.ports.under(plan))
 
 
-async def attempt(story: Story, plan: Plan, use_case: Any, order: RepairWish) -> None:
+async def attempt(story: Story, plan: Plan, use_case: Any, order: FirewallFixInput) -> None:
     """Give an order to a process that may die, or meet what the plan lets fail."""
     try:
         await use_case(striking(story, plan), order)
     except BaseException as error:
-        if not (was_killed(error) or isinstance(error, Unavailable | Waiting)):
+        if not (was_killed(error) or isinstance(error, ServiceUnavailable | MustWait)):
             raise
 
 
@@ -163,7 +163,9 @@ async def test_whoever_dies_over_it_is_followed_by_who_asks_again(
     kind: str, moment: Moment, is_killed: bool
 ) -> None:
     """At each call, killed or refused, before or after it took effect: both ways end as wanted."""
-    failure: dict[str, Any] = {} if is_killed else {"failure": lambda: Unavailable("no answer")}
+    failure: dict[str, Any] = (
+        {} if is_killed else {"failure": lambda: ServiceUnavailable("no answer")}
+    )
     calls = Plan()
     story = await guarded(kind)
     before = story.azure
@@ -189,26 +191,26 @@ async def test_whoever_dies_over_it_is_followed_by_who_asks_again(
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_no_write_without_leave(kind: str) -> None:
     """The kill switch, mode assess and a maintenance window stop it, both ways."""
-    story = await guarded(kind, mode=Mode.ASSESS)
+    story = await guarded(kind, mode=ApprovalPolicy.ASSESS)
     before = story.azure
 
-    with pytest.raises(Blocked) as by_mode:
+    with pytest.raises(JobBlocked) as by_mode:
         await apply_repair(story.services, wish(kind))
-    story.mode = Mode.APPROVE
+    story.mode = ApprovalPolicy.APPROVE
     await story.opt_in(maintenance_window="00:00-00:01")
     story.world.clock.advance_to(story.world.clock.now().replace(hour=12))
-    with pytest.raises(Waiting) as by_window:
+    with pytest.raises(MustWait) as by_window:
         await apply_repair(story.services, wish(kind))
     await story.opt_in()
     await set_kill_switch(story.services, is_on=True, by="ops", reason="storm")
-    with pytest.raises(Waiting) as by_switch:
+    with pytest.raises(MustWait) as by_switch:
         await apply_repair(story.services, wish(kind))
     untouched = story.azure
     await set_kill_switch(story.services, is_on=False, by="ops", reason="calm")
     await apply_repair(story.services, wish(kind))
     await set_kill_switch(story.services, is_on=True, by="ops", reason="storm")
     opened = story.azure
-    with pytest.raises(Waiting):
+    with pytest.raises(MustWait):
         await undo_repair(story.services, wish(kind))
 
     assert by_mode.value.code == Reason.MODE
@@ -286,16 +288,18 @@ async def test_a_change_that_the_platform_refuses_is_told_in_its_words() -> None
 
     class Refusing:
         async def put(self, *_: object, **__: object) -> None:
-            raise Refused("disallowed by policy", code="RequestDisallowedByPolicy", status=403)
+            raise PlatformError(
+                "disallowed by policy", code="RequestDisallowedByPolicy", status=403
+            )
 
     services = replace(story.services, resource_writer=Refusing())  # type: ignore[arg-type]
     before = story.azure
 
-    with pytest.raises(Refused, match="RequestDisallowedByPolicy"):
+    with pytest.raises(PlatformError, match="RequestDisallowedByPolicy"):
         await apply_repair(services, wish("network_security_group"))
 
     [record] = await list_repairs(story.services)
-    assert record.state is RepairState.OPENING
+    assert record.state is FirewallFixState.OPENING
     assert story.azure == before
 
 
@@ -308,7 +312,7 @@ async def test_two_orders_at_once_do_not_write_beside_each_other() -> None:
         """Gives the same order again while the first is being carried out."""
 
         async def put(self, *arguments: Any, **named: Any) -> None:
-            with pytest.raises(Waiting) as second:
+            with pytest.raises(MustWait) as second:
                 await apply_repair(story.services, wish("network_security_group"))
             assert second.value.code == Reason.RESOURCE
             await story.twins.ports.resource_writer.put(*arguments, **named)
@@ -325,10 +329,10 @@ async def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
     story = await guarded("network_security_group")
 
     for use_case in (apply_repair, undo_repair):
-        with pytest.raises(Blocked) as refused:
-            await use_case(story.services, RepairWish(resource="egde", by="ops"))
+        with pytest.raises(JobBlocked) as refused:
+            await use_case(story.services, FirewallFixInput(resource="egde", by="ops"))
         assert refused.value.code == Reason.UNKNOWN_GAP
-    with pytest.raises(Blocked) as asked:
+    with pytest.raises(JobBlocked) as asked:
         await show_repairs(story.services, "network_security_group:/subscriptions/s/nothing")
 
     assert "network_security_group:" in asked.value.instruction
@@ -363,8 +367,8 @@ async def test_parts_that_nothing_tells_apart_are_named() -> None:
     story.build.link()
     await story.opt_in()
 
-    with pytest.raises(Blocked, match=r"edge is one of these, say which: .*#10\.0\.1\.4"):
-        await apply_repair(story.services, RepairWish(resource="edge", by="ops"))
+    with pytest.raises(JobBlocked, match=r"edge is one of these, say which: .*#10\.0\.1\.4"):
+        await apply_repair(story.services, FirewallFixInput(resource="edge", by="ops"))
 
 
 async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
@@ -375,7 +379,7 @@ async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
     await story.order()
     await story.approve()
 
-    with pytest.raises(Blocked) as in_use:
+    with pytest.raises(JobBlocked) as in_use:
         await undo_repair(story.services, wish("network_security_group"))
     await story.roll_back()
     after_rollback = story.azure
@@ -384,7 +388,7 @@ async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
     assert in_use.value.code == Reason.REPAIR_IN_USE
     assert f"1 of {story.remediation.id}" in in_use.value.reason
     assert after_rollback == opened
-    assert closed.state is RepairState.CLOSED
+    assert closed.state is FirewallFixState.CLOSED
 
 
 async def test_in_use_it_is_closed_when_that_is_wanted_all_the_same() -> None:
@@ -425,7 +429,7 @@ async def test_the_last_restriction_of_a_site_is_not_taken_out() -> None:
     ]
     before = story.azure
 
-    with pytest.raises(Blocked, match="only restriction"):
+    with pytest.raises(JobBlocked, match="only restriction"):
         await undo_repair(story.services, wish("app_service"))
 
     assert story.azure == before
@@ -439,7 +443,7 @@ async def test_a_firewall_that_is_gone_has_nothing_to_be_taken_out_of() -> None:
 
     [closed] = await undo_repair(story.services, wish("azure_firewall"))
 
-    assert closed.state is RepairState.CLOSED
+    assert closed.state is FirewallFixState.CLOSED
 
 
 @pytest.mark.parametrize("kind", APPLIED)
@@ -453,18 +457,18 @@ async def test_a_change_whose_answer_was_lost_is_ended_by_the_same_order(kind: s
             async def call(*arguments: Any, **named: Any) -> None:
                 await getattr(story.twins.ports.resource_writer, name)(*arguments, **named)
                 if name == writes and (kind != GROUP or "North" in arguments[0]):
-                    raise Unavailable("no answer")
+                    raise ServiceUnavailable("no answer")
 
             return call
 
     services = replace(story.services, resource_writer=Deaf())
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await apply_repair(services, wish(kind))
     [begun] = await list_repairs(story.services)
 
     [ended] = await apply_repair(story.services, wish(kind))
 
-    assert (begun.state, ended.state) == (RepairState.OPENING, RepairState.OPEN)
+    assert (begun.state, ended.state) == (FirewallFixState.OPENING, FirewallFixState.OPEN)
     assert await list_repairs(story.services) == [ended]
 
 
@@ -475,10 +479,10 @@ async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> No
 
     class Dying:
         async def put(self, *_: object, **__: object) -> None:
-            raise Unavailable("no answer")
+            raise ServiceUnavailable("no answer")
 
     services = replace(striking(story, plan), resource_writer=Dying())
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await apply_repair(services, wish("network_security_group"))
 
     await story.driver.call(lambda s: sweep(s, "soon"))
@@ -490,10 +494,10 @@ async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> No
     [told] = [one for one in story.twins.notices.told if one.code == Reason.REPAIR_UNFINISHED]
     assert "edge" in told.cause
     [record] = await list_repairs(story.services)
-    assert isinstance(record, RepairRecord)
+    assert isinstance(record, FirewallFixRecord)
     await apply_repair(story.services, wish("network_security_group"))
     [ended] = await list_repairs(story.services)
-    assert (ended.state, ended.code) == (RepairState.OPEN, "")
+    assert (ended.state, ended.code) == (FirewallFixState.OPEN, "")
 
 
 class Forgetful:
@@ -506,14 +510,14 @@ class Forgetful:
         return accept
 
 
-async def refused_in_the_end(services: Services, use_case: Any, kind: str) -> Blocked:
+async def refused_in_the_end(services: Services, use_case: Any, kind: str) -> JobBlocked:
     """Order a change that Azure does not keep until somebody is asked to look."""
     for _ in range(20):
         try:
             await use_case(services, wish(kind))
-        except Waiting as not_yet:
+        except MustWait as not_yet:
             await services.clock.sleep(not_yet.until - services.now)
-        except Blocked as blocked:
+        except JobBlocked as blocked:
             return blocked
     raise AssertionError("nobody is told")
 
@@ -532,12 +536,12 @@ async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kin
     assert shown.repair.opening is not None
     assert all(entry in blocked.reason for entry in shown.repair.opening.entries)
     assert "activity log" in blocked.instruction
-    assert (record.state, record.opening.entries) == (RepairState.CLOSED, ())
-    with pytest.raises(Blocked) as nothing_to_undo:
+    assert (record.state, record.opening.entries) == (FirewallFixState.CLOSED, ())
+    with pytest.raises(JobBlocked) as nothing_to_undo:
         await undo_repair(story.services, wish(kind))
     assert nothing_to_undo.value.code == Reason.UNKNOWN_GAP
     [opened] = await apply_repair(story.services, wish(kind))
-    assert opened.state is RepairState.OPEN
+    assert opened.state is FirewallFixState.OPEN
 
 
 @pytest.mark.parametrize("kind", APPLIED)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import Blocked, Waiting
+from shared.errors import JobBlocked, MustWait
 from shared.reason import Reason
 from shared.use_cases.manage_firewall_fixes import apply_repair, undo_repair
 from tests.fakes.crash import Plan
@@ -113,7 +113,7 @@ async def attempt(use_case: Any, services: Any, kind: str) -> None:
     """Give an order, which may find that there is nothing left to do."""
     try:
         await use_case(services, wish(kind))
-    except (Blocked, Waiting) as refused:
+    except (JobBlocked, MustWait) as refused:
         if refused.code not in {Reason.UNKNOWN_GAP, Reason.NOT_SHOWN, Reason.REPAIR}:
             raise
 

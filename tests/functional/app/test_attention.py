@@ -7,10 +7,10 @@ import pytest
 
 from functions import health_api, remediation_actions_api, remediations_api, status_api
 from shared.bootstrap import provide
-from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stopped
-from shared.domain.kill_switch import Flag
+from shared.domain.kill_switch import KillSwitch
 from shared.domain.timer_run import TimerRun
 from shared.steps.write_permission import KILL_SWITCH
 from shared.use_cases.run_daily_check import SWEEP, sweep
@@ -49,7 +49,9 @@ async def stuck_remediations() -> list[str]:
 async def decide(story: Story, **settings: Any) -> None:
     """Set what an administrator decided for the environment."""
     environment = story.build.environment.id
-    decided = EnvironmentSettings(environment_id=environment, mode=Mode.APPROVE, **settings)
+    decided = EnvironmentSettings(
+        environment_id=environment, mode=ApprovalPolicy.APPROVE, **settings
+    )
     await story.services.tables.environments.upsert(decided)
 
 
@@ -60,7 +62,7 @@ async def block(story: Story, *titles: str, instruction: str = "Name another own
         if job.display_name in titles:
             blocked = stopped(
                 job,
-                JobState.BLOCKED,
+                FlowJobState.BLOCKED,
                 "Its owner has left.",
                 instruction,
                 code="owner",
@@ -173,7 +175,7 @@ async def test_a_flow_that_was_rolled_back_is_left(story: Story) -> None:
     await run(story, timedelta(days=30))
 
     states = {job.state for job in (await story.jobs()).values()}
-    assert states == {JobState.RETIRED, JobState.ROLLED_BACK}
+    assert states == {FlowJobState.RETIRED, FlowJobState.ROLLED_BACK}
     assert (await attention())["left"] == {"undone": 1}
 
 
@@ -206,7 +208,7 @@ async def test_a_sweep_that_is_missing_is_noticed(story: Story) -> None:
 
 async def test_the_kill_switch_waits_for_a_person(story: Story) -> None:
     """Nothing goes on while it is on."""
-    flag = Flag(name=KILL_SWITCH, is_on=True, by="admin", at=story.services.now)
+    flag = KillSwitch(name=KILL_SWITCH, is_on=True, by="admin", at=story.services.now)
     await story.services.tables.flags.upsert(flag)
 
     (switch,) = (await attention())["waiting"]

@@ -16,7 +16,7 @@ from functions import (
 from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.principal import Role
-from shared.errors import Unavailable
+from shared.errors import ServiceUnavailable
 from shared.steps.write_permission import settings_of
 from tests.fakes.crash import Killed
 from tests.fakes.services import twin_settings
@@ -199,7 +199,7 @@ async def test_a_refusal_that_cannot_be_written_down_is_one_all_the_same(
     """They get no further for it."""
 
     async def refuse(_: object) -> None:
-        raise Unavailable("the store is out")
+        raise ServiceUnavailable("the store is out")
 
     services = story.services
     monkeypatch.setattr(services.tables.audit, "insert", refuse)
@@ -225,7 +225,7 @@ async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
     """The row comes first."""
 
     async def refuse(_: object) -> None:
-        raise Unavailable("the store is out")
+        raise ServiceUnavailable("the store is out")
 
     services = story.services
     monkeypatch.setattr(services.tables.audit, "insert", refuse)
@@ -249,7 +249,7 @@ async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
         nonlocal calls
         calls += 1
         if calls > 1:
-            raise Unavailable("the store is out")
+            raise ServiceUnavailable("the store is out")
         return await insert(entry)  # type: ignore[arg-type]  # as it was given
 
     monkeypatch.setattr(services.tables.audit, "insert", once)

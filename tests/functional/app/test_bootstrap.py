@@ -16,12 +16,12 @@ from shared.adapters.state.sqlite_store import SqliteStore
 from shared.adapters.state.table_store import TableStore
 from shared.bootstrap import build_services, provide, services
 from shared.domain.network.network_check import TAGS_BESIDE
-from shared.errors import Blocked, Throttled
+from shared.errors import JobBlocked, ThrottledError
 from shared.kind_discovery import kinds_in
 from shared.ports import UnusableChannel
 from shared.queues import PARKED
 from shared.services import Services
-from shared.settings import OnDrift, Settings
+from shared.settings import OnOriginalEdited, Settings
 from tests.functional.scenarios.remediation_scenario import Story
 
 BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseDevelopmentEmulator=true;"
@@ -74,7 +74,7 @@ async def test_a_word_that_is_none_of_the_settings_is_refused_at_the_start(
 ) -> None:
     """`copy-again` for `copy_again` would otherwise block for ever without a word."""
     environ.setenv("CMK_ON_DRIFT", "copy_again")
-    assert settings().on_drift is OnDrift.COPY_AGAIN
+    assert settings().on_drift is OnOriginalEdited.COPY_AGAIN
 
     environ.setenv("CMK_ON_DRIFT", "copy-again")
     with pytest.raises(ValueError, match="block"):
@@ -146,7 +146,7 @@ async def test_without_an_operator_it_is_said_what_to_set_up(environ: pytest.Mon
     async with AsyncExitStack() as closing:
         built = build_services(settings(), closing)
 
-        with pytest.raises(Blocked) as caught:
+        with pytest.raises(JobBlocked) as caught:
             await built.flow_access.operator_id()
 
     assert "CMK_OPERATOR_CLIENT_ID" in caught.value.instruction
@@ -256,9 +256,9 @@ async def test_a_reconciliation_takes_no_more_than_its_share_of_the_flow_service
 
         for _ in range(2):
             await share.take()
-        with pytest.raises(Throttled):
+        with pytest.raises(ThrottledError):
             await share.take()
         for _ in range(3):
             await whole.take()
-        with pytest.raises(Throttled):
+        with pytest.raises(ThrottledError):
             await whole.take()

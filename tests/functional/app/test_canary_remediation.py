@@ -21,11 +21,11 @@ import pytest
 
 from functions.endpoints import all_endpoints
 from shared.adapters.channels.event import cloud_event
-from shared.adapters.channels.log import LogChannel
+from shared.adapters.channels.log import LogNotificationChannel
 from shared.adapters.channels.teams import card
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.bootstrap import provide
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.notification import Notification
 from shared.logging_redaction import install_redaction
 from shared.queues import PARKED
@@ -148,7 +148,7 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
 
     async def time(days: float) -> None:
         await story.run(timedelta(days=days))
-        told = replace(story.services, channels=(channel, LogChannel()))
+        told = replace(story.services, channels=(channel, LogNotificationChannel()))
         await notify(told)
         await client.read_everything()
 
@@ -174,7 +174,7 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
     story.world.traffic.beat(story.world)
     await client.send("POST", f"{remediation}/run-archives")
     await time(60)
-    retired = [job for job in (await story.jobs()).values() if job.state is JobState.RETIRED]
+    retired = [job for job in (await story.jobs()).values() if job.state is FlowJobState.RETIRED]
     assert len(retired) > 1
     ids = [job.original_id for job in retired]
     on = story.world.clock.now() + timedelta(days=30)

@@ -19,13 +19,13 @@ from functions.dashboard.page_layout import assets
 from functions.endpoints import all_endpoints
 from shared.bootstrap import provide
 from shared.domain.alert import RowName
-from shared.domain.environment import Mode
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.remediation import RemediationMode
 from shared.domain.principal import Principal, PrincipalKind, Role
-from shared.errors import Blocked, UnreadableRow
-from shared.ports import Row, Scalar
+from shared.errors import JobBlocked, UnreadableRow
+from shared.ports import Scalar, StoreRow
 from shared.rows import FENCE, Table
 from shared.tables import Tables
 from shared.use_cases import change_remediation
@@ -35,7 +35,7 @@ from shared.use_cases.order_assessment import order_assessment
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import sweep
-from shared.use_cases.show_status import Attention, show_attention
+from shared.use_cases.show_status import TenantStatus, show_attention
 from tests.fakes.tenant import TwinFlow
 from tests.functional.app.test_access import HANDLERS
 from tests.functional.app.test_notify import Heard, with_channels
@@ -73,7 +73,7 @@ class Damage:
         rows[self.row] = replace(rows[self.row], columns=columns, etag=f"damaged-{self.name}")
 
 
-def damages(kind: type, row: Row) -> Iterator[Damage]:
+def damages(kind: type, row: StoreRow) -> Iterator[Damage]:
     """Yield every damage of every column of a row."""
     name = (row.table, row.partition, row.key)
     for column, value in row.columns.items():
@@ -96,7 +96,7 @@ def _of_a_newer_version(kind: type, text: str) -> str:
 
 async def under_way() -> Story:
     """Return a story of two remediations of a flow each, approved a minute ago."""
-    story = Story(mode=Mode.APPROVE)
+    story = Story(mode=ApprovalPolicy.APPROVE)
     story.driver.use_cases = TRIGGERS
     flows = [story.build.http_flow(title) for title in ("Orders", "Invoices", "Returns")]
     orders, invoices, _ = flows
@@ -114,12 +114,12 @@ async def under_way() -> Story:
 
 async def work_on(story: Story, flow: TwinFlow) -> None:
     """Order a remediation of one flow, and approve its plan."""
-    with suppress(Blocked, UnreadableRow):  # the caller looks how far its flow is
+    with suppress(JobBlocked, UnreadableRow):  # the caller looks how far its flow is
         await story.order(RemediationMode.APPLY, flow.workflow_id, cause=f"order of {flow.name}")
         await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
 
 
-async def rows_of(story: Story, table: Table[Any], kind: type) -> list[Row]:
+async def rows_of(story: Story, table: Table[Any], kind: type) -> list[StoreRow]:
     """Return a row of a table that is of the flow `Orders`, and the fence beside it.
 
     A row that the story does not have is made.
@@ -179,7 +179,7 @@ async def look_at_every_page(story: Story, table: str, addresses: Mapping[str, s
         assert reply.status == 200 or (reply.status == 422 and is_its_own), (path, reply.text)
 
 
-def reported_in(attention: Attention) -> set[RowName]:
+def reported_in(attention: TenantStatus) -> set[RowName]:
     """Return the rows that whoever asks what waits is told of."""
     return {one.row for one in attention.unreadable if one.name in one.instruction}
 
@@ -227,7 +227,7 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
         quiet = {
             one.item.display_name
             async for one in tables.jobs.scan()
-            if not isinstance(one, UnreadableRow) and one.item.reached is JobState.QUIET
+            if not isinstance(one, UnreadableRow) and one.item.reached is FlowJobState.QUIET
         }
         if name not in STOPS_MORE and not quiet >= {"Invoices", "Returns"}:
             failed.append(f"{damage.column} {damage.name}: only {quiet} went on")

@@ -11,7 +11,7 @@ from functions import dashboard_api
 from functions.dashboard.page_layout import assets
 from shared.bootstrap import provide
 from shared.domain.callers.caller_records import CallerState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stopped
 from shared.jobs.request_demands import flow_needs
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
@@ -67,7 +67,7 @@ async def block(story: Story, title: str) -> None:
     """Let a person be needed for a flow before its copy is proven."""
     job = await story.job(title)
     blocked = stopped(
-        job, JobState.BLOCKED, "Its owner has left.", "Name another owner.",
+        job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
         code="owner", now=story.services.now,
     )  # fmt: skip
     await story.services.tables.jobs.upsert(blocked)

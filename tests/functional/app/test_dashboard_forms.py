@@ -9,12 +9,12 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 
 from functions import dashboard_api, environments_api, firewall_fixes_api, remediation_actions_api
-from functions.dashboard.page_actions import Deed, deeds_of_flow, deeds_of_remediation, repair
-from functions.dashboard.page_layout import View
-from functions.dashboard.pages import Filter, remediation_page
+from functions.dashboard.page_actions import PageAction, deeds_of_flow, deeds_of_remediation, repair
+from functions.dashboard.page_layout import PageContext
+from functions.dashboard.pages import FlowFilter, remediation_page
 from functions.forms import FORM
 from shared.bootstrap import provide
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stopped
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.use_cases.manage_firewall_fixes import show_repairs
@@ -74,13 +74,13 @@ async def work(story: Story) -> None:
 async def block(story: Story, title: str) -> None:
     """Let a person be needed for a flow."""
     blocked = stopped(
-        await story.job(title), JobState.BLOCKED, "Its owner has left.", "Name another owner.",
+        await story.job(title), FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
         code="owner", now=story.services.now,
     )  # fmt: skip
     await story.services.tables.jobs.upsert(blocked)
 
 
-async def deeds(story: Story, principal: Principal = EVERYBODY) -> dict[str, Deed]:
+async def deeds(story: Story, principal: Principal = EVERYBODY) -> dict[str, PageAction]:
     """Return what may be done with the remediation, by the route."""
     shown = await show_remediation(story.services, story.remediation.id)
     found = deeds_of_remediation(shown, principal, story.services.now)
@@ -210,7 +210,7 @@ async def test_what_retry_says_is_what_it_does(story: Story) -> None:
         "3 flows that wait look again at once, and wait on if they have to.",
     )
     assert done.headers["Location"].endswith("?done=retry&jobs=4")
-    assert (await story.job("Invoices")).state is JobState.QUIET
+    assert (await story.job("Invoices")).state is FlowJobState.QUIET
 
 
 async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(story: Story) -> None:
@@ -230,8 +230,8 @@ async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(story:
 
     assert done.headers["Location"].endswith("jobs=2")
     ends = {title: job.state for title, job in (await story.jobs()).items()}
-    assert ends["Orders"] == ends["Close of day"] == JobState.ROLLED_BACK
-    assert ends["Invoices"] is not JobState.ROLLED_BACK
+    assert ends["Orders"] == ends["Close of day"] == FlowJobState.ROLLED_BACK
+    assert ends["Invoices"] is not FlowJobState.ROLLED_BACK
 
 
 async def test_what_is_rolled_back_by_order_is_what_the_page_counts(story: Story) -> None:
@@ -368,8 +368,8 @@ async def test_a_gap_of_two_environments_is_accepted_for_each_by_itself() -> Non
     [job] = shown.environment_jobs
     both = replace(shown, environment_jobs=(job, replace(job, environment_id="other")))
 
-    view = View(principal=EVERYBODY, now=story.services.now)
-    page = remediation_page(view, both, [], Filter())
+    view = PageContext(principal=EVERYBODY, now=story.services.now)
+    page = remediation_page(view, both, [], FlowFilter())
 
     orders = re.findall(r'action="/api/environments/([^/]+)/waivers"', page)
     assert orders == [job.environment_id, "other"]

@@ -9,8 +9,8 @@ import pytest
 from functions import doctor_api
 from shared.bootstrap import provide
 from shared.domain.permissions import resource_group
-from shared.errors import Blocked, NotFound, Refused, Unavailable
-from shared.ports import OutgoingMessage
+from shared.errors import JobBlocked, NotFound, PlatformError, ServiceUnavailable
+from shared.ports import QueueMessage
 from shared.queues import PARKED
 from shared.reason import Reason
 from shared.use_cases.set_kill_switch import set_kill_switch
@@ -21,8 +21,8 @@ from tests.functional.scenarios.app_calls import call, signed_in
 from tests.functional.scenarios.remediation_scenario import Story
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
-FORBIDDEN = Refused("not for you", code="Forbidden", status=403)
-OUT = Unavailable("out")
+FORBIDDEN = PlatformError("not for you", code="Forbidden", status=403)
+OUT = ServiceUnavailable("out")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ class _NoFunctionKeys:
 
     async def accepts(self, key: str) -> bool:
         """Raise what its adapter raises."""
-        raise Unavailable(f"no answer about {len(key)} characters")
+        raise ServiceUnavailable(f"no answer about {len(key)} characters")
 
 
 async def test_function_keys_that_cannot_be_checked_are_reported(story: Story) -> None:
@@ -128,7 +128,7 @@ async def test_what_fails_is_told_with_what_to_do_and_ends_no_other_check(
 
 async def test_what_knows_better_says_it_itself(story: Story) -> None:
     """An operator that is not set up names the settings."""
-    error = Blocked("No operator.", instruction="Do that.", code=Reason.OPERATOR_SIGN_IN)
+    error = JobBlocked("No operator.", instruction="Do that.", code=Reason.OPERATOR_SIGN_IN)
     provide(replace(story.services, flow_access=Failing(error)))
 
     found = await of("operator")
@@ -257,7 +257,7 @@ async def test_the_operators_sign_in_says_when_it_ends(story: Story, is_signed_o
 
 async def test_what_waits_in_queues_and_behind_the_switch_is_told(story: Story) -> None:
     """Each by what it is, with what to do."""
-    await story.services.messages.send(OutgoingMessage(queue=PARKED, message_id="x", body={}))
+    await story.services.messages.send(QueueMessage(queue=PARKED, message_id="x", body={}))
     await set_kill_switch(story.services, is_on=True, by="admin", reason="an audit")
 
     parked, switch = await of("queues", PARKED), await of("kill_switch")

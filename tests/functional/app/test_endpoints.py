@@ -8,7 +8,7 @@ import pytest
 
 from functions.endpoints import (
     JSON,
-    Call,
+    ApiRequest,
     Endpoint,
     all_endpoints,
     answer_request,
@@ -16,7 +16,7 @@ from functions.endpoints import (
     endpoint_of,
 )
 from functions.http_requests import NoBody, NoQuery
-from functions.http_responses import Answer
+from functions.http_responses import ApiResponse
 from functions.problems import MEDIA_TYPE
 from functions.routes import LISTED, ROUTES, Route
 from shared.domain.principal import Role
@@ -24,9 +24,9 @@ from shared.domain.principal import Role
 ENDPOINTS = all_endpoints()
 
 
-async def _handler(_call: Call[NoQuery, NoBody]) -> Answer:
+async def _handler(_call: ApiRequest[NoQuery, NoBody]) -> ApiResponse:
     """Answer nothing."""
-    return Answer()
+    return ApiResponse()
 
 
 @pytest.mark.parametrize("role", [None, "", "everybody"])
@@ -38,7 +38,7 @@ def test_a_handler_without_a_role_cannot_be_declared(
     monkeypatch.setitem(ROUTES, ("GET", "open"), route)
 
     with pytest.raises(ValueError, match="Role"):
-        endpoint(role=cast("Role", role), answer=Answer)(_handler)
+        endpoint(role=cast("Role", role), answer=ApiResponse)(_handler)
 
     with pytest.raises(ImportError):
         endpoint_of(route)
@@ -47,13 +47,13 @@ def test_a_handler_without_a_role_cannot_be_declared(
 def test_a_handler_that_leaves_its_role_out_cannot_be_declared() -> None:
     """The role has no default."""
     with pytest.raises(TypeError, match="role"):
-        endpoint(answer=Answer)  # type: ignore[call-arg]  # the slip
+        endpoint(answer=ApiResponse)  # type: ignore[call-arg]  # the slip
 
 
 def test_a_handler_that_no_route_names_cannot_be_declared() -> None:
     """Nobody could ever call it."""
     with pytest.raises(ValueError, match="no route for _handler of test_endpoints"):
-        endpoint(role=Role.READER, answer=Answer)(_handler)
+        endpoint(role=Role.READER, answer=ApiResponse)(_handler)
 
 
 def test_no_two_routes_are_one() -> None:

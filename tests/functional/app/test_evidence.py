@@ -21,7 +21,7 @@ from functions import (
 from shared.bootstrap import provide
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.evidence_file import MANIFEST, differences
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.show_remediation import show_plan
@@ -68,7 +68,7 @@ async def retired(story: Story) -> None:
     await story.order()
     await story.approve()
     await archive_runs(story.services, story.remediation.id)
-    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.RETIRED}
 
 
 async def test_a_pack_says_what_was_approved_by_whom_and_proves_it(story: Story) -> None:
@@ -168,7 +168,7 @@ async def test_what_was_undone_stands_beside_what_was_done(story: Story) -> None
     )
     assert (back["before"], back["after"]) == (there["after"], there["before"])
     assert back["state"] == CallerState.REVERTED
-    assert line["job"]["state"] == JobState.ROLLED_BACK
+    assert line["job"]["state"] == FlowJobState.ROLLED_BACK
 
 
 async def test_tables_and_page_show_each_flow(story: Story) -> None:

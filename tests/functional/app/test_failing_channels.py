@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from shared.bootstrap.core_services import Ground
+from shared.bootstrap.core_services import CoreServices
 from shared.bootstrap.notification_channels import build_channels
-from shared.domain.alert import Notice
+from shared.domain.alert import Alert
 from shared.domain.plans.notification import MOST_IN_A_RUN, Notification
-from shared.domain.plans.pending_actions import Cause
-from shared.errors import Refused, Throttled, Unavailable
-from shared.ports import Channel, UnusableChannel
+from shared.domain.plans.pending_actions import PendingActionKind
+from shared.errors import PlatformError, ServiceUnavailable, ThrottledError
+from shared.ports import NotificationChannel, UnusableChannel
 from shared.services import Services
 from shared.use_cases import notify as module
 from shared.use_cases.check_deployment import examine_deployment
@@ -79,16 +79,16 @@ def story() -> Story:
 async def report(story: Story, *codes: str) -> None:
     """Let rows need a person, each for a cause of its own."""
     for code in codes:
-        notice = Notice(code=code, row=("table", code, "key"), cause="Why.", at=story.services.now)
+        notice = Alert(code=code, row=("table", code, "key"), cause="Why.", at=story.services.now)
         await story.services.tables.notices.insert(notice)
 
 
-def with_channels(story: Story, *channels: Channel) -> Services:
+def with_channels(story: Story, *channels: NotificationChannel) -> Services:
     """Return the story's services with these channels."""
     return replace(story.services, channels=channels)
 
 
-async def run(story: Story, *channels: Channel, after: timedelta = MINUTE) -> int:
+async def run(story: Story, *channels: NotificationChannel, after: timedelta = MINUTE) -> int:
     """Let the timer run once."""
     story.world.clock.advance(after)
     return await notify(with_channels(story, *channels))
@@ -97,9 +97,9 @@ async def run(story: Story, *channels: Channel, after: timedelta = MINUTE) -> in
 # --- settings -------------------------------------------------------------------------------------
 
 
-def build(story: Story, **settings: str) -> dict[str, Channel]:
+def build(story: Story, **settings: str) -> dict[str, NotificationChannel]:
     """Return the channels that these settings give, by name."""
-    ground: Any = Ground(
+    ground: Any = CoreServices(
         settings=twin_settings(**{**GOOD, **settings}),
         closing=AsyncExitStack(),
         credential=None,  # type: ignore[arg-type]  # nothing is called
@@ -143,7 +143,11 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
 
     await notify(services)
     (failing,) = (await check_health(services)).failing_channels
-    waiting = [one for one in (await what_waits(services)).waiting if one.cause is Cause.CHANNEL]
+    waiting = [
+        one
+        for one in (await what_waits(services)).waiting
+        if one.cause is PendingActionKind.CHANNEL
+    ]
     examined = [one for one in await examine_deployment(services) if one.subject == name]
 
     assert set(channels) == {"log", "event_grid", "webhook", "teams"}
@@ -153,7 +157,7 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
     assert failing.error.startswith(f"CMK_{setting.upper()} is ")
     assert [(one.code, one.reason) for one in waiting] == [(name, failing.error)]
     assert [(one.level, one.text) for one in examined] == [("problem", failing.error)]
-    assert [one.waiting.cause for one in other.accepted] == [Cause.CHANNEL]
+    assert [one.waiting.cause for one in other.accepted] == [PendingActionKind.CHANNEL]
     for text in (failing.instruction, waiting[0].instruction, examined[0].instruction):
         assert text == failing.instruction
         assert text.endswith(".")
@@ -169,8 +173,8 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
         Hanging(),
         Receiver(raises=ValueError("a defect")),
         Receiver(raises=TimeoutError()),
-        Receiver(raises=Unavailable("out")),
-        Receiver(raises=Refused("no", code="Http400", status=400)),
+        Receiver(raises=ServiceUnavailable("out")),
+        Receiver(raises=PlatformError("no", code="Http400", status=400)),
     ],
     ids=["hangs", "has a defect", "times out", "is out", "rejects"],
 )
@@ -220,7 +224,11 @@ async def test_a_slow_channel_gets_no_more_when_its_time_is_up(
 
 @pytest.mark.parametrize(
     "error",
-    [Unavailable("out"), Refused("gone", code="Http404", status=404), ValueError("defect")],
+    [
+        ServiceUnavailable("out"),
+        PlatformError("gone", code="Http404", status=404),
+        ValueError("defect"),
+    ],
     ids=repr,
 )
 async def test_a_channel_that_works_again_gets_everything_in_the_next_run(
@@ -242,7 +250,7 @@ async def test_a_channel_that_works_again_gets_everything_in_the_next_run(
 
 async def test_a_channel_that_asks_for_a_pause_gets_nothing_until_then(story: Story) -> None:
     """Whatever waits for it; but never for more than an hour."""
-    channel = Receiver(raises=Throttled("", retry_after=timedelta(days=400)))
+    channel = Receiver(raises=ThrottledError("", retry_after=timedelta(days=400)))
     await report(story, "code_0", "code_1")
     await run(story, channel)
     for _ in range(58):
@@ -257,7 +265,7 @@ async def test_a_channel_that_asks_for_a_pause_gets_nothing_until_then(story: St
 
 async def test_one_notification_that_is_rejected_holds_up_no_other(story: Story) -> None:
     """A channel that accepts others works: the rejected one has a back-off of its own."""
-    no = Refused("too long", code="Http413", status=413)
+    no = PlatformError("too long", code="Http413", status=413)
     channel = Receiver(raises=no, rejects="code_0")
     await report(story, *(f"code_{number}" for number in range(6)))
 
@@ -286,9 +294,11 @@ async def test_a_thousand_causes_at_once_become_a_digest(story: Story) -> None:
 
     for one in (channel, log):
         kinds = Counter(told.waiting.cause for told in one.accepted)
-        (digest,) = [told.waiting for told in one.accepted if told.waiting.cause is Cause.DIGEST]
+        (digest,) = [
+            told.waiting for told in one.accepted if told.waiting.cause is PendingActionKind.DIGEST
+        ]
         assert len(one.accepted) <= MOST_IN_A_RUN
-        assert kinds[Cause.PLAN] == 1  # the alerts look for each kind
+        assert kinds[PendingActionKind.PLAN] == 1  # the alerts look for each kind
         assert digest.count + len(one.accepted) - 1 == 1_001
         assert "of notice" in digest.reason
         assert digest.command == "cmkflow status"
@@ -301,11 +311,11 @@ async def test_causes_of_a_digest_that_was_not_accepted_go_out_in_the_next_run(
 
     class Choosy(Receiver):
         async def send(self, notification: Notification) -> None:
-            if notification.waiting.cause is Cause.DIGEST and self.raises:
+            if notification.waiting.cause is PendingActionKind.DIGEST and self.raises:
                 raise self.raises
             self.accepted.append(notification)
 
-    channel = Choosy(raises=Unavailable("out"))
+    channel = Choosy(raises=ServiceUnavailable("out"))
     await report(story, *(f"code_{number}" for number in range(30)))
     await run(story, channel)
     channel.raises = None

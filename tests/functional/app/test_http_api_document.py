@@ -8,11 +8,11 @@ import pytest
 
 from functions import problems
 from functions.endpoints import all_endpoints
-from functions.http_requests import Request
-from shared.domain.environment import Mode
+from functions.http_requests import RequestModel
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.remediation_states import RemediationState
-from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.domain.plans.remediation import RemediationMode, StartSource
 
 ENDPOINTS = all_endpoints()
 
@@ -30,7 +30,7 @@ def test_every_route_is_documented() -> None:
     "request_kind",
     sorted({kind for one in ENDPOINTS.values() for kind in (one.query, one.body)}, key=str),
 )
-def test_every_member_of_a_request_is_documented(request_kind: type[Request]) -> None:
+def test_every_member_of_a_request_is_documented(request_kind: type[RequestModel]) -> None:
     """By its name in code, in an example or after a question mark."""
     missing = [
         name for name in request_kind.model_fields if not re.search(rf'(`|"|\?){name}(`|"|=)', TEXT)
@@ -52,7 +52,9 @@ def test_a_decision_answers_with_the_members_that_are_documented(decision: str) 
     assert documented == set(answer.model_fields)
 
 
-@pytest.mark.parametrize("kind", [Mode, RemediationMode, Origin, RemediationState, DeletionState])
+@pytest.mark.parametrize(
+    "kind", [ApprovalPolicy, RemediationMode, StartSource, RemediationState, DeletionState]
+)
 def test_every_word_of_the_api_is_documented(kind: type[StrEnum]) -> None:
     """Whoever meets a state or a mode in an answer finds it here."""
     assert [word for word in kind if f"`{word}`" not in TEXT] == []

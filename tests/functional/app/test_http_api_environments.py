@@ -8,9 +8,9 @@ import pytest
 
 from functions import environments_api, health_api, kill_switch_api, remediations_api
 from shared.bootstrap import provide
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Throttled, Unavailable
-from shared.ports import OutgoingMessage
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import ServiceUnavailable, ThrottledError
+from shared.ports import QueueMessage
 from shared.queues import PARKED
 from shared.steps.write_permission import settings_of
 from tests.fakes.builder import Builder
@@ -117,7 +117,7 @@ async def test_a_list_that_names_no_flow_is_refused_with_those_alike(
 async def test_a_flow_is_excluded_while_the_flow_service_is_out(story: Story) -> None:
     """Dataverse has it: what keeps a flow safe waits for nobody else."""
     flow = story.build.http_flow("Orders")
-    out: Any = Failing(Unavailable("out"))
+    out: Any = Failing(ServiceUnavailable("out"))
     provide(replace(story.services, flow_reports=out))
 
     reply = await put(story, {"excluded_flows": [flow.workflow_id]})
@@ -200,7 +200,7 @@ async def test_a_service_that_is_down_is_told_with_a_time_to_try_again(story: St
     """The answer is 503 with Retry-After, as a problem document."""
 
     async def fail(environment_id: str) -> None:
-        raise Unavailable(f"no answer about {environment_id}")
+        raise ServiceUnavailable(f"no answer about {environment_id}")
 
     story.twins.ports.environments.get = fail  # type: ignore[method-assign, assignment]  # down
     provide(story.services)
@@ -216,7 +216,7 @@ async def test_a_budget_that_is_used_up_is_told_with_the_time_to_wait(story: Sto
     """The answer is 429, which programs wait for by themselves."""
 
     async def fail(environment_id: str) -> None:
-        raise Throttled(f"no call for {environment_id}", retry_after=timedelta(seconds=23))
+        raise ThrottledError(f"no call for {environment_id}", retry_after=timedelta(seconds=23))
 
     story.twins.ports.environments.get = fail  # type: ignore[method-assign, assignment]  # used up
     provide(story.services)
@@ -265,8 +265,8 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) ->
     (kept,) = [one async for one in table.query(environment)]
     blocked = replace(
         kept.item,
-        state=JobState.BLOCKED,
-        resume=JobState.COPIED,
+        state=FlowJobState.BLOCKED,
+        resume=FlowJobState.COPIED,
         code="network_gap",
         reason="would be refused by: network_security_group:/subscriptions/s/nsg",
         due=None,
@@ -290,7 +290,7 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) ->
         "network_security_group:/subscriptions/s/nsg": "closes on Monday"
     }
     states = {job.id: job.state for job in await table.all(environment)}
-    assert states == {blocked.id: JobState.COPIED, "other": JobState.BLOCKED}
+    assert states == {blocked.id: FlowJobState.COPIED, "other": FlowJobState.BLOCKED}
 
 
 async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
@@ -362,7 +362,7 @@ async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(story
 
 async def test_health_counts_what_waits_for_a_person(story: Story) -> None:
     """A parked message and the kill switch show."""
-    await story.twins.messages.send(OutgoingMessage(queue=PARKED, message_id="p", body={}))
+    await story.twins.messages.send(QueueMessage(queue=PARKED, message_id="p", body={}))
     await call(kill_switch_api.turn_kill_switch, {"on": True, "by": "duty", "reason": "odd runs"})
 
     reply = await call(health_api.show_health)
@@ -377,7 +377,7 @@ async def test_health_is_503_while_the_broker_does_not_answer(story: Story) -> N
     """A monitor sees it without reading the answer."""
 
     async def fail(queue: str, *, dead_letters: bool = False) -> int:
-        raise Unavailable(f"queue {queue} cannot be reached")
+        raise ServiceUnavailable(f"queue {queue} cannot be reached")
 
     story.twins.messages.count = fail  # type: ignore[method-assign]  # the broker is gone
 

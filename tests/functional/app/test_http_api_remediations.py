@@ -8,9 +8,9 @@ import pytest
 from functions import remediation_actions_api, remediations_api
 from functions.http_headers import IDEMPOTENCY_KEY
 from shared.bootstrap import provide
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stopped
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
@@ -163,7 +163,7 @@ async def test_an_order_for_an_unknown_environment_is_not_found(story: Story) ->
 
 async def test_an_environment_that_was_not_opted_in_is_not_written(story: Story) -> None:
     """Apply is refused there with what to do; a dry run is not."""
-    story.mode = Mode.ASSESS
+    story.mode = ApprovalPolicy.ASSESS
     await story.opt_in()
 
     refused = await start(story)
@@ -359,7 +359,7 @@ async def test_named_flows_are_rolled_back(story: Story) -> None:
     assert "nope" in unknown.document["detail"]
     assert empty.status == 400
     assert (reply.status, reply.document["jobs"], reply.document["titles"]) == (202, 1, ["Orders"])
-    assert (await story.jobs())["Orders"].state is JobState.ROLLED_BACK
+    assert (await story.jobs())["Orders"].state is FlowJobState.ROLLED_BACK
 
 
 @pytest.mark.parametrize(

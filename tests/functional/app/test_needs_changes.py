@@ -9,7 +9,7 @@ import pytest
 from functions import dashboard_api, remediation_actions_api, remediations_api, status_api
 from shared.bootstrap import provide
 from shared.domain.plans.notification import Notification
-from shared.domain.plans.pending_actions import Cause
+from shared.domain.plans.pending_actions import PendingActionKind
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases.notify import notify
 from tests.functional.cli.cli_app import served_app
@@ -35,7 +35,7 @@ class Heard:
     def counts(self) -> list[int]:
         """Return how many flows each notification of flows that need changes is about."""
         told = [one.waiting for one in self.told]
-        return [one.count for one in told if one.cause is Cause.NEEDS_CHANGES]
+        return [one.count for one in told if one.cause is PendingActionKind.NEEDS_CHANGES]
 
 
 @pytest.fixture

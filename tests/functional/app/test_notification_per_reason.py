@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.channels.event import cloud_event
-from shared.adapters.channels.log import LogChannel
+from shared.adapters.channels.log import LogNotificationChannel
 from shared.adapters.channels.teams import card
 from shared.bootstrap import provide
-from shared.domain.alert import Notice
-from shared.domain.environment import Mode
+from shared.domain.alert import Alert
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stopped
-from shared.domain.kill_switch import Flag
-from shared.domain.network.firewall import Access, Firewall
+from shared.domain.kill_switch import KillSwitch
+from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.plans.notification import MOST_IN_A_RUN, Notification
-from shared.domain.plans.pending_actions import Cause
-from shared.errors import Unavailable
+from shared.domain.plans.pending_actions import PendingActionKind
+from shared.errors import ServiceUnavailable
 from shared.queues import PARKED
 from shared.reason import Reason
 from shared.steps.write_permission import KILL_SWITCH
@@ -74,10 +74,10 @@ class Out:
 
     async def send(self, _: Notification) -> None:
         """Fail."""
-        raise Unavailable(f"no answer of {SIGNED}")
+        raise ServiceUnavailable(f"no answer of {SIGNED}")
 
 
-def flow_with(code: str, state: JobState | None = None) -> Arrange:
+def flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
     """Let a flow need a person for this reason."""
 
     async def arrange(story: Story) -> None:
@@ -98,7 +98,7 @@ def notice_with(code: str) -> Arrange:
 
     async def arrange(story: Story) -> None:
         row = ("table", "partition", "key")
-        notice = Notice(code=code, row=row, cause=f"Why: {SIGNED}", at=story.services.now)
+        notice = Alert(code=code, row=row, cause=f"Why: {SIGNED}", at=story.services.now)
         await story.services.tables.notices.insert(notice)
 
     return arrange
@@ -114,7 +114,7 @@ async def gap(story: Story) -> None:
             name="erp",
             hosts=frozenset({HOST}),
             rules=(),
-            default=Access.DENY,
+            default=RuleAction.DENY,
         )
     ]
     await story.order()
@@ -187,7 +187,9 @@ async def channel(story: Story) -> None:
 
 async def kill_switch(story: Story) -> None:
     """Let it be on."""
-    flag = Flag(name=KILL_SWITCH, is_on=True, by="admin", reason=SIGNED, at=story.services.now)
+    flag = KillSwitch(
+        name=KILL_SWITCH, is_on=True, by="admin", reason=SIGNED, at=story.services.now
+    )
     await story.services.tables.flags.upsert(flag)
 
 
@@ -217,45 +219,45 @@ def noticed() -> list[str]:
     return sorted({*(Reason[name] for name in named), *CARRIED})
 
 
-CATALOGUE: dict[tuple[Cause, str], Arrange] = {
-    (Cause.NEITHER_ON, Reason.NEITHER_ON): flow_with(Reason.NEITHER_ON),
-    (Cause.FLOW, Reason.NETWORK_GAP): gap,
-    (Cause.FLOW, Reason.OWNER): flow_with(Reason.OWNER, JobState.BLOCKED),
-    (Cause.FLOW, Reason.DEFECT): flow_with(Reason.DEFECT, JobState.FAILED),
-    (Cause.ENVIRONMENT, Reason.MIGRATION): environment,
-    (Cause.PLAN, ""): plan,
-    (Cause.STRAGGLER, Reason.STRAGGLER): flow_with(Reason.STRAGGLER),
-    (Cause.NEEDS_CHANGES, ""): needs_changes,
+CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
+    (PendingActionKind.NEITHER_ON, Reason.NEITHER_ON): flow_with(Reason.NEITHER_ON),
+    (PendingActionKind.FLOW, Reason.NETWORK_GAP): gap,
+    (PendingActionKind.FLOW, Reason.OWNER): flow_with(Reason.OWNER, FlowJobState.BLOCKED),
+    (PendingActionKind.FLOW, Reason.DEFECT): flow_with(Reason.DEFECT, FlowJobState.FAILED),
+    (PendingActionKind.ENVIRONMENT, Reason.MIGRATION): environment,
+    (PendingActionKind.PLAN, ""): plan,
+    (PendingActionKind.STRAGGLER, Reason.STRAGGLER): flow_with(Reason.STRAGGLER),
+    (PendingActionKind.NEEDS_CHANGES, ""): needs_changes,
     **{
-        (Cause.NOTICE, code): notice_with(code)
+        (PendingActionKind.NOTICE, code): notice_with(code)
         for code in noticed()
         if code != Reason.NEITHER_ON  # its flow tells it
     },
-    (Cause.MESSAGES, ""): messages,
-    (Cause.CHANNEL, "out"): channel,
-    (Cause.KILL_SWITCH, Reason.KILL_SWITCH): kill_switch,
-    (Cause.WAKE_UP, ""): wake_up,
-    (Cause.SWEEP, ""): sweep,
-    (Cause.LAPSING, ""): lapsing,
-    (Cause.FINISHED, ""): finished,
-    (Cause.DIGEST, ""): digest,
+    (PendingActionKind.MESSAGES, ""): messages,
+    (PendingActionKind.CHANNEL, "out"): channel,
+    (PendingActionKind.KILL_SWITCH, Reason.KILL_SWITCH): kill_switch,
+    (PendingActionKind.WAKE_UP, ""): wake_up,
+    (PendingActionKind.SWEEP, ""): sweep,
+    (PendingActionKind.LAPSING, ""): lapsing,
+    (PendingActionKind.FINISHED, ""): finished,
+    (PendingActionKind.DIGEST, ""): digest,
 }
 #: These are about an environment.
 THERE = (
-    Cause.NEITHER_ON,
-    Cause.FLOW,
-    Cause.ENVIRONMENT,
-    Cause.PLAN,
-    Cause.STRAGGLER,
-    Cause.NEEDS_CHANGES,
+    PendingActionKind.NEITHER_ON,
+    PendingActionKind.FLOW,
+    PendingActionKind.ENVIRONMENT,
+    PendingActionKind.PLAN,
+    PendingActionKind.STRAGGLER,
+    PendingActionKind.NEEDS_CHANGES,
 )
-THERE_TOO = (Cause.LAPSING, Cause.FINISHED)
+THERE_TOO = (PendingActionKind.LAPSING, PendingActionKind.FINISHED)
 
 
 @pytest.fixture
 async def story() -> Story:
     """A tenant of one linked environment with two flows, opted in."""
-    story = Story(mode=Mode.APPROVE)
+    story = Story(mode=ApprovalPolicy.APPROVE)
     story.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
     story.build.http_flow("Stock")
     story.build.link()
@@ -273,7 +275,9 @@ async def told(story: Story) -> list[Notification]:
         }
     )
     heard = Heard()
-    services = replace(story.services, channels=(heard, LogChannel()), settings=settings)
+    services = replace(
+        story.services, channels=(heard, LogNotificationChannel()), settings=settings
+    )
     await notify(services)
     story.world.clock.advance(timedelta(minutes=5))
     await notify(services)
@@ -282,7 +286,7 @@ async def told(story: Story) -> list[Notification]:
 
 def test_the_catalogue_has_every_cause() -> None:
     """And of rows every code that people are told of."""
-    assert {cause for cause, _ in CATALOGUE} == set(Cause)
+    assert {cause for cause, _ in CATALOGUE} == set(PendingActionKind)
     assert len(noticed()) > 10
 
 
@@ -290,7 +294,7 @@ def test_the_catalogue_has_every_cause() -> None:
     ("cause", "code"), CATALOGUE, ids=lambda one: str(one) if one else "no code"
 )
 async def test_every_cause_is_told_with_all_that_a_person_needs(
-    story: Story, cause: Cause, code: str, caplog: pytest.LogCaptureFixture
+    story: Story, cause: PendingActionKind, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What, how many, where, why, what to do, the next command, a link; and no URL of a flow."""
     await CATALOGUE[cause, code](story)
@@ -329,7 +333,7 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
     ("cause", "code"), CATALOGUE, ids=lambda one: str(one) if one else "no code"
 )
 async def test_every_command_that_is_told_can_be_typed_as_it_stands(
-    story: Story, cause: Cause, code: str
+    story: Story, cause: PendingActionKind, code: str
 ) -> None:
     """Where it asks, the answer is yes. It needs nothing that is not in it."""
     await CATALOGUE[cause, code](story)

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 
 from shared.adapters.channels.event import cloud_event
-from shared.domain.alert import Notice
-from shared.domain.environment import Mode
+from shared.domain.alert import Alert
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import retried, stopped
-from shared.domain.kill_switch import Flag
+from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.notification import GROWN_AFTER, REPEATED_AFTER, Notification
-from shared.domain.plans.pending_actions import Cause
-from shared.errors import ProductError, Throttled, Unavailable
-from shared.ports import Row
+from shared.domain.plans.pending_actions import PendingActionKind
+from shared.errors import CmkflowError, ServiceUnavailable, ThrottledError
+from shared.ports import StoreRow
 from shared.queues import FLOW_JOBS, PARKED
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.write_permission import KILL_SWITCH
 from shared.use_cases.check_health import check_health
@@ -45,7 +45,7 @@ class Heard:
     is_out: bool = False
     #: Told, and then out: the answer was lost.
     is_mute: bool = False
-    says: ProductError = field(default_factory=lambda: Unavailable(f"no answer of {SIGNED}"))
+    says: CmkflowError = field(default_factory=lambda: ServiceUnavailable(f"no answer of {SIGNED}"))
     tries: int = 0
 
     async def send(self, notification: Notification) -> None:
@@ -57,7 +57,7 @@ class Heard:
             raise self.says
 
     @property
-    def causes(self) -> list[Cause]:
+    def causes(self) -> list[PendingActionKind]:
         """Return what it was told of."""
         return [one.waiting.cause for one in self.told]
 
@@ -91,7 +91,7 @@ async def block(story: Story, *titles: str) -> None:
         job = await story.job(title)
         blocked = stopped(
             job,
-            JobState.BLOCKED,
+            FlowJobState.BLOCKED,
             f"{title} {SIGNED}",
             "Name another owner.",
             code="owner",
@@ -124,8 +124,11 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(story: Story) -> N
     assert first.waiting.command == f"cmkflow plan approve {story.remediation.id}"
     page = f"https://app.example/api/dashboard/remediations/{story.remediation.id}/plan"
     assert first.link == page
-    assert heard.causes[:2] == [Cause.PLAN, Cause.LAPSING]  # not both at once on its last day
-    assert heard.causes.count(Cause.LAPSING) == 1
+    assert heard.causes[:2] == [
+        PendingActionKind.PLAN,
+        PendingActionKind.LAPSING,
+    ]  # not both at once on its last day
+    assert heard.causes.count(PendingActionKind.LAPSING) == 1
     assert len({one.id for one in heard.told}) == len(heard.told)
 
 
@@ -179,12 +182,14 @@ async def test_what_has_grown_is_told_again_within_the_day(story: Story) -> None
 
 async def test_a_channel_that_is_out_is_asked_once_a_look(story: Story) -> None:
     """Each try may take twenty seconds; it is tried when it said, and all are told in the end."""
-    busy = Heard(name="busy", is_out=True, says=Throttled("", retry_after=timedelta(minutes=9)))
+    busy = Heard(
+        name="busy", is_out=True, says=ThrottledError("", retry_after=timedelta(minutes=9))
+    )
     await under_way(story)
     await block(story, "Orders")
     job = await story.job("Stock")
     now = story.services.now
-    failed = stopped(job, JobState.FAILED, "Why.", "Report it.", code="defect", now=now)
+    failed = stopped(job, FlowJobState.FAILED, "Why.", "Report it.", code="defect", now=now)
     await story.services.tables.jobs.upsert(failed)
     await look(story, busy)
     for _ in range(4):
@@ -194,7 +199,7 @@ async def test_a_channel_that_is_out_is_asked_once_a_look(story: Story) -> None:
         await look(story, busy, after=timedelta(minutes=10))
 
     assert tries == 1  # it asked for nine minutes, and the other cause waits with the first
-    assert busy.causes == [Cause.FLOW, Cause.FLOW]
+    assert busy.causes == [PendingActionKind.FLOW, PendingActionKind.FLOW]
 
 
 async def test_what_is_settled_and_comes_back_is_told_anew(story: Story) -> None:
@@ -212,7 +217,7 @@ async def test_what_is_settled_and_comes_back_is_told_anew(story: Story) -> None
     await look(story, heard, after=timedelta(minutes=1))
     await look(story, heard, after=TOGETHER)
 
-    assert heard.causes == [Cause.FLOW, Cause.FLOW]
+    assert heard.causes == [PendingActionKind.FLOW, PendingActionKind.FLOW]
 
 
 async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(story: Story) -> None:
@@ -221,7 +226,7 @@ async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(story: Story)
     await story.order()
 
     await look(story, heard, out)
-    assert heard.causes == [Cause.PLAN]  # one try that failed is no news
+    assert heard.causes == [PendingActionKind.PLAN]  # one try that failed is no news
     for _ in range(3):
         await look(story, heard, out, after=timedelta(minutes=1))
     (failing,) = (await check_health(story.services)).failing_channels
@@ -231,8 +236,8 @@ async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(story: Story)
 
     assert (failing.channel, failing.notifications) == ("out", 1)
     assert "canary" not in failing.error
-    assert heard.causes == [Cause.PLAN, Cause.CHANNEL]
-    assert out.causes == [Cause.PLAN]
+    assert heard.causes == [PendingActionKind.PLAN, PendingActionKind.CHANNEL]
+    assert out.causes == [PendingActionKind.PLAN]
     assert (await check_health(story.services)).failing_channels == ()
 
 
@@ -255,7 +260,7 @@ async def test_two_looks_at_once_tell_it_once(story: Story) -> None:
     table = services.tables.deliveries
     replaced = table.replace
 
-    async def replaced_meanwhile(kept: Kept, item: object) -> Kept:  # type: ignore[type-arg]
+    async def replaced_meanwhile(kept: StoredItem, item: object) -> StoredItem:  # type: ignore[type-arg]
         """Let another look have its whole turn first."""
         table.replace = replaced  # type: ignore[method-assign]
         assert await notify(with_channels(story, heard)) == 1
@@ -265,7 +270,7 @@ async def test_two_looks_at_once_tell_it_once(story: Story) -> None:
     told = await notify(services)
 
     assert told == 0
-    assert heard.causes == [Cause.PLAN]
+    assert heard.causes == [PendingActionKind.PLAN]
 
 
 async def test_a_cause_that_another_look_finds_first_is_told_once(story: Story) -> None:
@@ -274,12 +279,12 @@ async def test_a_cause_that_another_look_finds_first_is_told_once(story: Story) 
     store, scans = tables.deliveries.store, 0
     queried = store.query
 
-    async def query(table: str, *of: Any, **options: Any) -> AsyncIterator[Row]:
+    async def query(table: str, *of: Any, **options: Any) -> AsyncIterator[StoreRow]:
         nonlocal scans
         scans += table == "deliveries"
         if table == "deliveries" and scans == 2:
             row = ("key_findings", "policy", "1")
-            notice = Notice(code="key_problem", row=row, cause="It ends.", at=story.services.now)
+            notice = Alert(code="key_problem", row=row, cause="It ends.", at=story.services.now)
             await tables.notices.insert(notice)
             assert await look(story, heard) == 1
         async for found in queried(table, *of, **options):
@@ -290,7 +295,7 @@ async def test_a_cause_that_another_look_finds_first_is_told_once(story: Story) 
     await look(story, heard, after=timedelta(minutes=1))
 
     assert scans > 2
-    assert heard.causes == [Cause.NOTICE]
+    assert heard.causes == [PendingActionKind.NOTICE]
 
 
 async def test_who_was_out_when_the_work_ended_is_told_days_later(story: Story) -> None:
@@ -300,7 +305,7 @@ async def test_who_was_out_when_the_work_ended_is_told_days_later(story: Story) 
     for _ in range(20):
         await story.run(timedelta(hours=12))
         await look(story, heard, out)
-        ended = Cause.FINISHED in heard.causes
+        ended = PendingActionKind.FINISHED in heard.causes
         if ended:
             break
     await look(story, heard, out, after=timedelta(days=3))
@@ -308,8 +313,8 @@ async def test_who_was_out_when_the_work_ended_is_told_days_later(story: Story) 
     for _ in range(6):
         await look(story, heard, out, after=timedelta(hours=25))
 
-    assert heard.causes.count(Cause.FINISHED) == 1
-    assert out.causes.count(Cause.FINISHED) == 1
+    assert heard.causes.count(PendingActionKind.FINISHED) == 1
+    assert out.causes.count(PendingActionKind.FINISHED) == 1
 
 
 async def test_a_long_text_is_told_in_short(story: Story) -> None:
@@ -318,7 +323,7 @@ async def test_a_long_text_is_told_in_short(story: Story) -> None:
     await under_way(story)
     job = replace(await story.job("Orders"), display_name="x" * 5_000)
     text = "Let in 10.0.0.0/8. " * 5_000
-    blocked = stopped(job, JobState.BLOCKED, text, text, code="gap", now=story.services.now)
+    blocked = stopped(job, FlowJobState.BLOCKED, text, text, code="gap", now=story.services.now)
     await story.services.tables.jobs.upsert(blocked)
     await look(story, heard)
     await look(story, heard, after=TOGETHER)
@@ -337,7 +342,7 @@ async def test_the_end_is_told_with_what_is_left(story: Story) -> None:
         await story.run(timedelta(hours=12))
         await look(story, heard)
 
-    (ended,) = [one for one in heard.told if one.waiting.cause is Cause.FINISHED]
+    (ended,) = [one for one in heard.told if one.waiting.cause is PendingActionKind.FINISHED]
     assert (
         ended.waiting.title
         == f"The work in {story.build.environment.display_name} has ended, 1 flow left"
@@ -347,7 +352,7 @@ async def test_the_end_is_told_with_what_is_left(story: Story) -> None:
 
 async def test_without_a_channel_nothing_is_read(story: Story) -> None:
     """The store is not asked for what nobody is told."""
-    assert story.mode is Mode.APPROVE
+    assert story.mode is ApprovalPolicy.APPROVE
     await story.order()
 
     assert await notify(replace(story.services, channels=())) == 0
@@ -370,13 +375,15 @@ async def test_who_is_still_called_at_the_old_url_is_told(story: Story) -> None:
     await story.run(timedelta(days=6, hours=12))
     await look(story, heard)
     await look(story, heard, after=TOGETHER)
-    assert Cause.STRAGGLER not in heard.causes
+    assert PendingActionKind.STRAGGLER not in heard.causes
     called(timedelta(days=1))
     await story.run(timedelta(hours=12))
     await look(story, heard)
-    assert Cause.STRAGGLER not in heard.causes  # others may follow
+    assert PendingActionKind.STRAGGLER not in heard.causes  # others may follow
     await look(story, heard, after=TOGETHER)
-    (told,) = [one.waiting for one in heard.told if one.waiting.cause is Cause.STRAGGLER]
+    (told,) = [
+        one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.STRAGGLER
+    ]
     await story.run(timedelta(days=10))
 
     environment = story.build.environment.display_name
@@ -384,7 +391,7 @@ async def test_who_is_still_called_at_the_old_url_is_told(story: Story) -> None:
     assert told.flows == ("Orders",)
     assert "called 2 times since its callers moved" in told.reason
     assert "run history" in told.instruction
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(story: Story) -> None:
@@ -393,13 +400,13 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(stor
     settings = story.settings.model_copy(update={"operator_client_id": "operator"})
     await sweep(replace(story.services, settings=settings), "2026-01-01")
     await look(story, heard)
-    assert Cause.NOTICE not in heard.causes
+    assert PendingActionKind.NOTICE not in heard.causes
 
     story.world.is_operator_signed_out = True
     await sweep(replace(story.services, settings=settings), "2026-01-02")
     await look(story, heard)
 
-    (told,) = [one.waiting for one in heard.told if one.waiting.cause is Cause.NOTICE]
+    (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.NOTICE]
     assert told.code == Reason.OPERATOR_SIGN_IN
     assert told.command == "cmkflow operator sign-in --tenant twins"
     assert "Sign the operator in again" in told.reason
@@ -417,7 +424,7 @@ async def test_a_retired_original_that_is_on_again_is_told(story: Story) -> None
     await sweep(story.services, "2026-01-20")
     await look(story, heard)
 
-    (told,) = [one.waiting for one in heard.told if one.waiting.cause is Cause.NOTICE]
+    (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.NOTICE]
     assert told.title == "Retired originals are on again (came_back): 1 row"
     assert told.reason.endswith("was retired, and is on again.")
 
@@ -439,7 +446,7 @@ async def test_a_notice_is_told_with_what_it_is_about(
     heard = Heard()
     for number in (1, 2):
         row = ("key_findings", "policy", str(number))
-        notice = Notice(code=code, row=row, cause=f"Finding {number}.", at=story.services.now)
+        notice = Alert(code=code, row=row, cause=f"Finding {number}.", at=story.services.now)
         await story.services.tables.notices.insert(notice)
     await look(story, heard)
 
@@ -464,7 +471,7 @@ async def test_messages_that_were_given_up_are_told(story: Story, is_dead: bool)
     await look(story, heard)
 
     (told,) = [one.waiting for one in heard.told]
-    assert (told.cause, told.title) == (Cause.MESSAGES, "1 message given up")
+    assert (told.cause, told.title) == (PendingActionKind.MESSAGES, "1 message given up")
 
 
 @pytest.mark.parametrize("has_swept", [False, True])
@@ -475,22 +482,22 @@ async def test_a_missing_sweep_is_told_after_26_hours(story: Story, has_swept: b
     if has_swept:
         await sweep(story.services, "2026-01-01")
     await look(story, heard, after=timedelta(hours=25, minutes=59))
-    assert Cause.SWEEP not in heard.causes
+    assert PendingActionKind.SWEEP not in heard.causes
     await look(story, heard, after=timedelta(minutes=2))
 
-    (told,) = [one.waiting for one in heard.told if one.waiting.cause is Cause.SWEEP]
+    (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.SWEEP]
     assert told.reason.startswith("The last sweep" if has_swept else "None has ended")
 
 
 async def test_the_kill_switch_is_told(story: Story) -> None:
     """Nothing goes on until somebody turns it off."""
     heard = Heard()
-    flag = Flag(name=KILL_SWITCH, is_on=True, by="admin", at=story.services.now)
+    flag = KillSwitch(name=KILL_SWITCH, is_on=True, by="admin", at=story.services.now)
     await story.services.tables.flags.upsert(flag)
     await look(story, heard)
 
     (told,) = [one.waiting for one in heard.told]
     assert (told.cause, told.command) == (
-        Cause.KILL_SWITCH,
+        PendingActionKind.KILL_SWITCH,
         'cmkflow kill-switch off --reason "The cause is fixed."',
     )

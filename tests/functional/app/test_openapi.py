@@ -118,9 +118,10 @@ def test_what_the_source_says_of_a_member_is_said_here() -> None:
     schemas = DOCUMENT["components"]["schemas"]
 
     assert (
-        "how far it got" in schemas["FlowJobAnswer"]["properties"]["reached"]["description"].lower()
+        "how far it got"
+        in schemas["FlowJobResponse"]["properties"]["reached"]["description"].lower()
     )
-    flows = schemas["RollBackOrder"]["properties"]["replay"]["description"]
+    flows = schemas["RollbackRequest"]["properties"]["replay"]["description"]
     assert flows.startswith("Accepts that polling originals")
 
 

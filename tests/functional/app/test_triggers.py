@@ -8,8 +8,8 @@ import pytest
 
 from functions import environment_jobs, flow_jobs, key_events, policy_events, timers
 from shared.bootstrap import provide
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, PARKED, POLICY_EVENTS
 from shared.use_cases.start_remediation import start_remediation
 from tests.functional.scenarios.app_calls import TRIGGERS, message_of
@@ -45,7 +45,7 @@ async def test_a_whole_remediation_runs_through_the_triggers(story: Story) -> No
     await story.order()
     await story.approve()
 
-    assert (await story.jobs())["Orders"].state is JobState.RETIRED
+    assert (await story.jobs())["Orders"].state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old_url
     assert story.twins.messages.waiting(PARKED) == []
 
@@ -60,7 +60,7 @@ async def test_linking_an_environment_starts_a_remediation(story: Story) -> None
     await story.run(timedelta(minutes=5))
 
     (remediation,) = await story.services.tables.remediations.all()
-    assert remediation.origin is Origin.POLICY_EVENT
+    assert remediation.origin is StartSource.POLICY_EVENT
     assert remediation.environment_ids == (story.build.environment.id,)
 
 
@@ -108,7 +108,7 @@ async def test_the_sweep_starts_one_remediation_a_day(story: Story) -> None:
     await timers.sweep_environments(_Tick())
 
     origins = [item.origin for item in await story.services.tables.remediations.all()]
-    assert origins == [Origin.SWEEP, Origin.SWEEP]
+    assert origins == [StartSource.SWEEP, StartSource.SWEEP]
 
 
 async def test_overdue_rows_get_their_message_again(story: Story) -> None:
@@ -117,7 +117,7 @@ async def test_overdue_rows_get_their_message_again(story: Story) -> None:
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.ASSESS,
-        origin=Origin.ORDER,
+        origin=StartSource.ORDER,
         cause="order",
         environment_ids=(story.build.environment.id,),
     )

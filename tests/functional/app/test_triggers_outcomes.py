@@ -8,14 +8,14 @@ import pytest
 from functions.message_handling import delivery_of, settle
 from shared.bootstrap import provide
 from shared.errors import (
-    Blocked,
     Conflict,
+    JobBlocked,
+    MustWait,
     NotFound,
-    Refused,
-    Throttled,
-    Transient,
-    Unavailable,
-    Waiting,
+    PlatformError,
+    ServiceUnavailable,
+    ThrottledError,
+    TransientError,
 )
 from shared.queues import KEY_EVENTS, PARKED
 from shared.reason import Reason
@@ -58,7 +58,7 @@ async def deliver(story: Story, error: Exception, message: Delivered | None = No
     await settle(story.services, delivery_of(received, KEY_EVENTS), failing(error))
 
 
-@pytest.mark.parametrize("error", [Transient(), Conflict()], ids=["transient", "conflict"])
+@pytest.mark.parametrize("error", [TransientError(), Conflict()], ids=["transient", "conflict"])
 async def test_a_passing_failure_is_tried_again_with_a_growing_wait(
     story: Story, error: Exception
 ) -> None:
@@ -83,13 +83,13 @@ async def test_a_passing_failure_is_tried_again_with_a_growing_wait(
 async def test_an_event_outlasts_an_outage_of_three_days(story: Story) -> None:
     """Nothing brings it again, and what the app stands on may be out like anything else."""
     start = story.world.clock.now()
-    await deliver(story, Unavailable())
+    await deliver(story, ServiceUnavailable())
     tries = 0
     while not story.twins.messages.waiting(PARKED):
         tries += 1
         message = max(story.twins.messages.waiting(KEY_EVENTS), key=lambda one: one.due)
         story.world.clock.advance_to(message.due)
-        await deliver(story, Unavailable(), message)
+        await deliver(story, ServiceUnavailable(), message)
 
     assert timedelta(days=3) < story.world.clock.now() - start < timedelta(days=3, hours=1)
     assert tries < 450
@@ -97,7 +97,7 @@ async def test_an_event_outlasts_an_outage_of_three_days(story: Story) -> None:
 
 async def test_the_wait_that_the_other_side_asks_for_is_kept(story: Story) -> None:
     """`Retry-After` is the least that is waited."""
-    await deliver(story, Transient("later", retry_after=timedelta(minutes=30)))
+    await deliver(story, TransientError("later", retry_after=timedelta(minutes=30)))
 
     (message,) = story.twins.messages.waiting(KEY_EVENTS)
     assert message.due - story.world.clock.now() == timedelta(minutes=30)
@@ -107,7 +107,11 @@ async def test_the_wait_that_the_other_side_asks_for_is_kept(story: Story) -> No
 async def test_waiting_is_no_failure(story: Story, kind: str) -> None:
     """However often it happens, the message is not parked."""
     later = story.world.clock.now() + timedelta(hours=1)
-    error = Waiting("not yet", until=later, code=Reason.QUIET) if kind == "waiting" else Throttled()
+    error = (
+        MustWait("not yet", until=later, code=Reason.QUIET)
+        if kind == "waiting"
+        else ThrottledError()
+    )
     message: Delivered | None = None
 
     for _ in range(20):
@@ -121,8 +125,8 @@ async def test_waiting_is_no_failure(story: Story, kind: str) -> None:
 
 async def test_a_redelivered_message_is_sent_again_once(story: Story) -> None:
     """A process that dies before the message is completed leaves one copy, not two."""
-    await deliver(story, Unavailable())
-    await deliver(story, Unavailable())
+    await deliver(story, ServiceUnavailable())
+    await deliver(story, ServiceUnavailable())
 
     assert len(story.twins.messages.waiting(KEY_EVENTS)) == 1
 
@@ -130,8 +134,8 @@ async def test_a_redelivered_message_is_sent_again_once(story: Story) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        Blocked("a person has to act", code=Reason.MODE, instruction="Do this."),
-        Refused("no", code="Forbidden", status=403),
+        JobBlocked("a person has to act", code=Reason.MODE, instruction="Do this."),
+        PlatformError("no", code="Forbidden", status=403),
         NotFound("nothing there"),
     ],
     ids=["blocked", "refused", "not found"],
@@ -172,9 +176,9 @@ async def test_a_broker_that_takes_nothing_keeps_the_message(story: Story) -> No
     """If the copy cannot be sent, the original message must not be completed."""
 
     async def refuse(*messages: object) -> None:
-        raise Unavailable("no broker")
+        raise ServiceUnavailable("no broker")
 
     story.twins.messages.send = refuse  # type: ignore[method-assign]  # the broker is gone
 
-    with pytest.raises(Unavailable, match="no broker"):
-        await deliver(story, Unavailable("no platform"))
+    with pytest.raises(ServiceUnavailable, match="no broker"):
+        await deliver(story, ServiceUnavailable("no platform"))

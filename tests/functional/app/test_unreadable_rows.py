@@ -17,12 +17,12 @@ from functions import (
 from shared.alerts import forget_settled
 from shared.bootstrap import provide
 from shared.domain.alert import RowName
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.jobs.job_kinds import FLOW
-from shared.ports import OutgoingMessage, Row, Upsert
+from shared.ports import QueueMessage, StoreRow, UpsertRow
 from shared.queues import FLOW_JOBS, PARKED
 from shared.reason import Reason
 from shared.use_cases.resend_overdue import resend_overdue
@@ -35,7 +35,7 @@ from tests.functional.scenarios.remediation_scenario import Story, planned
 @pytest.fixture
 async def story() -> Story:
     """A remediation of two flows that are overdue: nothing has looked at them for an hour."""
-    story = Story(mode=Mode.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTO)
     story.build.http_flow("Orders")
     story.build.http_flow("Invoices")
     await planned(story)
@@ -123,7 +123,7 @@ async def test_a_defect_with_one_row_holds_up_no_other(
     jobs = await story.jobs()
     send = story.twins.messages.send
 
-    async def fail_for_orders(*messages: OutgoingMessage) -> None:
+    async def fail_for_orders(*messages: QueueMessage) -> None:
         if jobs["Orders"].id in str(messages):
             raise KeyError("sig=secret")
         await send(*messages)
@@ -186,7 +186,7 @@ async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
     row = table.name_of(jobs["Orders"])
     before = story.twins.store.rows[row]
     place = table.address(jobs["Invoices"])
-    await table.change(*place, lambda job: job and replace(job, state=JobState.BLOCKED))
+    await table.change(*place, lambda job: job and replace(job, state=FlowJobState.BLOCKED))
 
     reply = await call(ORDERS[order], id=story.remediation.id)
     async with served_app() as command_line:
@@ -197,7 +197,7 @@ async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
     after = await table.get(*place)
     assert after is not None
     assert (after.item.requested is None) == (order == "retry")
-    assert (after.item.state is JobState.BLOCKED) == (order != "retry")
+    assert (after.item.state is FlowJobState.BLOCKED) == (order != "retry")
     assert story.twins.store.rows[row] == before
     assert f"The row {'/'.join(row)} cannot be read: state: enum" in told.stdout
 
@@ -282,15 +282,15 @@ async def test_a_remediation_of_no_environment_is_shown_as_unreadable(story: Sto
 async def damage(story: Story, name: RowName, **columns: str) -> None:
     """Damage columns of a row that is there, or write a row that cannot be read."""
     table, partition, key = name
-    row = story.twins.store.rows.get(name) or Row(
+    row = story.twins.store.rows.get(name) or StoreRow(
         table=table, partition=partition, key=key, columns={"chunks": 1}
     )
-    await story.twins.store.write(Upsert(replace(row, columns={**row.columns, **columns})))
+    await story.twins.store.write(UpsertRow(replace(row, columns={**row.columns, **columns})))
 
 
 async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     """No flow is written; health, attention and the switch say so; turning it writes it anew."""
-    story, name = Story(mode=Mode.AUTO), ("flags", "flag", "kill-switch")
+    story, name = Story(mode=ApprovalPolicy.AUTO), ("flags", "flag", "kill-switch")
     story.build.http_flow("Orders")
     await damage(story, name, data0="{garbage")
     await planned(story)
@@ -313,7 +313,7 @@ async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     assert (await call(kill_switch_api.turn_kill_switch, change)).status == 200
     await story.run(timedelta(hours=1))
 
-    assert {job.reached for job in (await story.jobs()).values()} == {JobState.QUIET}
+    assert {job.reached for job in (await story.jobs()).values()} == {FlowJobState.QUIET}
     assert not (await call(health_api.show_health)).document["kill_switch_on"]
 
 

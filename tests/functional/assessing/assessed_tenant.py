@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment, Topic
+from shared.domain.assessment.assessment import AssessedFlow, AssessmentTopic, EnvironmentAssessment
 from shared.domain.finding import Finding
 from shared.services import Services
 from shared.use_cases.assess import assess
@@ -42,12 +42,12 @@ class Assessed:
         """The flows that stay, by title."""
         return {flow.display_name: flow for flow in self.found.flows}
 
-    def findings(self, topic: Topic, code: str = "") -> list[Finding]:
+    def findings(self, topic: AssessmentTopic, code: str = "") -> list[Finding]:
         """The findings of a topic, or those of one check."""
         (section,) = (one for one in self.found.sections if one.topic is topic)
         return [one for one in section.findings if code in {"", one.code}]
 
-    def finding(self, topic: Topic, code: str) -> Finding:
+    def finding(self, topic: AssessmentTopic, code: str) -> Finding:
         """The one finding of a check."""
         (one,) = self.findings(topic, code)
         return one

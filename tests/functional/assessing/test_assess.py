@@ -7,9 +7,9 @@ import pytest
 
 from functions.assessments_api import show_assessment
 from shared.bootstrap import provide
-from shared.domain.assessment.assessment import Phase, Topic
-from shared.domain.finding import Level
-from shared.errors import NotFound, Throttled
+from shared.domain.assessment.assessment import AssessmentPhase, AssessmentTopic
+from shared.domain.finding import FindingLevel
+from shared.errors import NotFound, ThrottledError
 from tests.functional.assessing.assessed_tenant import Assessed
 from tests.functional.scenarios.app_calls import call
 
@@ -30,7 +30,7 @@ async def test_before_a_policy_every_category_is_named_with_what_to_do(tenant: A
 
     await tenant.assess()
 
-    assert tenant.found.phase is Phase.BEFORE
+    assert tenant.found.phase is AssessmentPhase.BEFORE
     assert tenant.found.flow_count == 5
     assert {name: flow.reasons for name, flow in tenant.flows.items()} == {
         "Orders": ("http_trigger",),
@@ -41,7 +41,7 @@ async def test_before_a_policy_every_category_is_named_with_what_to_do(tenant: A
     assert tenant.flows["Old form"].advice[0].startswith("Recommended: change its trigger")
     assert "V2 before the key" in tenant.flows["Inventory"].advice[0]
     assert tenant.flows["Orders"].owner == tenant.build.owner.name
-    assert tenant.finding(Topic.FLOWS, "report_reconciled").level is Level.OK
+    assert tenant.finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.OK
     assert tenant.world.writes == []
 
 
@@ -96,8 +96,8 @@ async def test_callers_that_are_broken_today_are_told(tenant: Assessed) -> None:
     callers = {one.label: one.is_broken for one in tenant.flows["Orders"].callers}
     assert sorted(callers.values()) == [False, True, True]
     broken = sorted(label for label, is_broken in callers.items() if is_broken)
-    found = tenant.findings(Topic.FLOWS, "retired_url")
-    assert [one.level for one in found] == [Level.PROBLEM, Level.WARNING]
+    found = tenant.findings(AssessmentTopic.FLOWS, "retired_url")
+    assert [one.level for one in found] == [FindingLevel.PROBLEM, FindingLevel.WARNING]
     assert all(label in found[0].text for label in broken)
     assert "LOGIC_APP" in found[1].text
     assert "OLD_URL" not in found[1].text
@@ -111,10 +111,10 @@ async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Ass
 
     await tenant.assess()
 
-    assert tenant.found.phase is Phase.AFTER
+    assert tenant.found.phase is AssessmentPhase.AFTER
     assert set(tenant.flows) == {"Orders"}
     assert tenant.flows["Orders"].advice[0].startswith("Copy it")
-    assert tenant.finding(Topic.FINISH_LINE, "finish_line").level is Level.WARNING
+    assert tenant.finding(AssessmentTopic.FINISH_LINE, "finish_line").level is FindingLevel.WARNING
 
 
 async def test_movable_flows_of_a_linked_environment_point_to_the_ticket(tenant: Assessed) -> None:
@@ -124,9 +124,9 @@ async def test_movable_flows_of_a_linked_environment_point_to_the_ticket(tenant:
 
     await tenant.assess()
 
-    assert tenant.found.phase is Phase.MIGRATING
-    finding = tenant.finding(Topic.ELIGIBILITY, "policy_link")
-    assert finding.level is Level.WARNING
+    assert tenant.found.phase is AssessmentPhase.MIGRATING
+    finding = tenant.finding(AssessmentTopic.ELIGIBILITY, "policy_link")
+    assert finding.level is FindingLevel.WARNING
     assert "ticket" in finding.instruction
 
 
@@ -134,10 +134,10 @@ class _SilentReports:
     """A flow service that has no call left."""
 
     async def microsoft_key_flows(self, *_: object, **__: object) -> list[Any]:
-        raise Throttled
+        raise ThrottledError
 
     async def runs(self, *_: object, **__: object) -> list[Any]:
-        raise Throttled
+        raise ThrottledError
 
 
 async def test_a_list_without_an_answer_is_unknown_and_the_rule_speaks_alone(
@@ -150,8 +150,8 @@ async def test_a_list_without_an_answer_is_unknown_and_the_rule_speaks_alone(
     await tenant.assess(replace(tenant.services, flow_reports=silent))
 
     assert tenant.flows["Orders"].is_listed is None
-    assert tenant.finding(Topic.FLOWS, "report_reconciled").level is Level.UNKNOWN
-    assert tenant.findings(Topic.FLOWS, "flows_staying")[0].level is Level.WARNING
+    assert tenant.finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.UNKNOWN
+    assert tenant.findings(AssessmentTopic.FLOWS, "flows_staying")[0].level is FindingLevel.WARNING
     assert "not known" in tenant.flows["Orders"].callers_gap
 
 
@@ -186,12 +186,12 @@ async def test_a_used_up_budget_is_asked_once_for_flows_that_dataverse_lacks(
     names = {"A", "B", "C"}
     for name in names:
         tenant.build.http_flow(name)
-    refused = [Throttled("used up")] * len(names)
+    refused = [ThrottledError("used up")] * len(names)
     reports: Any = _Reports(tenant.services.flow_reports, "get_flow", *refused)
 
     await tenant.assess(replace(tenant.services, flow_reports=reports))
 
-    texts = [one.text for one in tenant.findings(Topic.FLOWS) if "used up" in one.text]
+    texts = [one.text for one in tenant.findings(AssessmentTopic.FLOWS) if "used up" in one.text]
     assert reports.asked == 1
     assert len(texts) == len(names)
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.assessment.assessment import Topic
+from shared.domain.assessment.assessment import AssessmentTopic
 from shared.domain.assessment.snapshots import CanvasApp
-from shared.domain.finding import Level
+from shared.domain.finding import FindingLevel
 from shared.domain.keys.key import EnterprisePolicy
 from shared.errors import NotFound
 from tests.fakes import definition_builder as define
@@ -28,11 +28,11 @@ async def test_connections_are_sorted_by_how_they_sign_in(tenant: Assessed) -> N
 
     await tenant.assess()
 
-    levels = {one.subject: one.level for one in tenant.findings(Topic.CONNECTIONS)}
+    levels = {one.subject: one.level for one in tenant.findings(AssessmentTopic.CONNECTIONS)}
     assert levels == {
-        "": Level.OK,
-        "shared_sql": Level.WARNING,
-        "shared_strange": Level.UNKNOWN,
+        "": FindingLevel.OK,
+        "shared_sql": FindingLevel.WARNING,
+        "shared_strange": FindingLevel.UNKNOWN,
     }
 
 
@@ -40,7 +40,7 @@ async def test_an_empty_list_of_connections_is_unknown(tenant: Assessed) -> None
     """Applications have been seen to get an empty list."""
     await tenant.assess()
 
-    assert tenant.finding(Topic.CONNECTIONS, "connections").level is Level.UNKNOWN
+    assert tenant.finding(AssessmentTopic.CONNECTIONS, "connections").level is FindingLevel.UNKNOWN
 
 
 async def test_an_app_that_calls_a_flow_that_stays_is_a_task_for_its_maker(
@@ -57,8 +57,11 @@ async def test_an_app_that_calls_a_flow_that_stays_is_a_task_for_its_maker(
 
     caller = tenant.flows["Old form"].callers[0]
     assert (caller.kind, bool(caller.manual)) == ("canvas_app", True)
-    found = {one.subject: one.level for one in tenant.findings(Topic.CANVAS_APPS, "canvas_apps")}
-    assert found == {"app-Requests": Level.PROBLEM, "app-Riddle": Level.UNKNOWN}
+    found = {
+        one.subject: one.level
+        for one in tenant.findings(AssessmentTopic.CANVAS_APPS, "canvas_apps")
+    }
+    assert found == {"app-Requests": FindingLevel.PROBLEM, "app-Riddle": FindingLevel.UNKNOWN}
 
 
 def _app(name: str, flow_id: str) -> CanvasApp:
@@ -81,20 +84,20 @@ async def test_settings_groups_and_skills_are_reported(tenant: Assessed) -> None
 
     await tenant.assess()
 
-    setting = tenant.finding(Topic.SOLUTIONS, "auto_solution")
+    setting = tenant.finding(AssessmentTopic.SOLUTIONS, "auto_solution")
     assert "enableflowsinsolutionbydefault" in setting.instruction
-    (group,) = tenant.findings(Topic.HOSTED_MACHINES)
+    (group,) = tenant.findings(AssessmentTopic.HOSTED_MACHINES)
     assert "Night shift" in group.text
     assert "Reprovision" in group.instruction
     assert "cannot be under a customer's key" in group.instruction
-    assert "Skill" in tenant.finding(Topic.COPILOT, "copilot_skills").text
+    assert "Skill" in tenant.finding(AssessmentTopic.COPILOT, "copilot_skills").text
 
 
 async def test_each_feature_without_data_under_the_key_is_named(tenant: Assessed) -> None:
     """The seven of the document of October 2024, none left out."""
     await tenant.assess()
 
-    told = " ".join(one.text for one in tenant.findings(Topic.ANALYTICS))
+    told = " ".join(one.text for one in tenant.findings(AssessmentTopic.ANALYTICS))
     features = (
         "tenant-wide reporting",
         "data export to Data Lake",
@@ -105,7 +108,7 @@ async def test_each_feature_without_data_under_the_key_is_named(tenant: Assessed
         "failure digest e-mails",
     )
     assert [one for one in features if one not in told] == []
-    assert len(tenant.findings(Topic.ANALYTICS)) == len(features)
+    assert len(tenant.findings(AssessmentTopic.ANALYTICS)) == len(features)
 
 
 async def test_a_power_apps_flow_in_no_solution_is_named(tenant: Assessed) -> None:
@@ -115,7 +118,7 @@ async def test_a_power_apps_flow_in_no_solution_is_named(tenant: Assessed) -> No
 
     await tenant.assess()
 
-    told = " ".join(one.text for one in tenant.findings(Topic.SOLUTIONS))
+    told = " ".join(one.text for one in tenant.findings(AssessmentTopic.SOLUTIONS))
     assert "Old form" in told
     assert "Settled form" not in told
 
@@ -142,13 +145,13 @@ async def test_eligibility_compares_with_a_named_policy_and_counts(tenant: Asses
 
     await tenant.assess(policy="CMK-US")
 
-    levels = {one.code: one.level for one in tenant.findings(Topic.ELIGIBILITY)}
+    levels = {one.code: one.level for one in tenant.findings(AssessmentTopic.ELIGIBILITY)}
     assert levels == {
-        "environment_managed": Level.PROBLEM,
-        "environment_type": Level.PROBLEM,
-        "environment_geography": Level.PROBLEM,
-        "environment_limit": Level.WARNING,
-        "policy_link": Level.OK,
+        "environment_managed": FindingLevel.PROBLEM,
+        "environment_type": FindingLevel.PROBLEM,
+        "environment_geography": FindingLevel.PROBLEM,
+        "environment_limit": FindingLevel.WARNING,
+        "policy_link": FindingLevel.OK,
     }
     with pytest.raises(NotFound):
         await tenant.assess(policy="strange")
@@ -162,9 +165,9 @@ async def test_a_host_of_others_is_a_task_for_its_owner(tenant: Assessed) -> Non
 
     await tenant.assess()
 
-    found = {one.subject: one for one in tenant.findings(Topic.NETWORK, "firewall")}
+    found = {one.subject: one for one in tenant.findings(AssessmentTopic.NETWORK, "firewall")}
     finding = found["external_target:partner.example"]
-    assert finding.level is Level.WARNING
+    assert finding.level is FindingLevel.WARNING
     assert "partner.example, which Invoices, Orders call." in finding.text
     assert "PowerPlatformPlex.WestEurope" in finding.instruction
 
@@ -176,11 +179,11 @@ async def test_the_key_is_looked_at_before_it_is_applied(tenant: Assessed) -> No
     versions[0] = replace(versions[0], is_enabled=False)
 
     await tenant.assess()
-    unnamed = tenant.findings(Topic.KEY)
+    unnamed = tenant.findings(AssessmentTopic.KEY)
     await tenant.assess(policy="cmk-eu")
 
-    assert [(one.code, one.level) for one in unnamed] == [("key_checked", Level.UNKNOWN)]
-    levels = {one.code: one.level for one in tenant.findings(Topic.KEY)}
-    assert levels.pop("key_enabled") is Level.PROBLEM
-    assert levels["key_grants"] is Level.OK
-    assert set(levels.values()) == {Level.OK}
+    assert [(one.code, one.level) for one in unnamed] == [("key_checked", FindingLevel.UNKNOWN)]
+    levels = {one.code: one.level for one in tenant.findings(AssessmentTopic.KEY)}
+    assert levels.pop("key_enabled") is FindingLevel.PROBLEM
+    assert levels["key_grants"] is FindingLevel.OK
+    assert set(levels.values()) == {FindingLevel.OK}

@@ -8,11 +8,11 @@ import pytest
 
 from functions.assessments_api import show_assessment
 from shared.bootstrap import provide
-from shared.domain.assessment.assessment import EnvironmentAssessment, Topic
-from shared.domain.finding import Level
+from shared.domain.assessment.assessment import AssessmentTopic, EnvironmentAssessment
+from shared.domain.finding import FindingLevel
 from shared.domain.flow import FlowState
-from shared.domain.sharing import TEAMS, USERS, Principal
-from shared.errors import Refused, Unavailable
+from shared.domain.sharing import TEAMS, USERS, DataversePrincipal
+from shared.errors import PlatformError, ServiceUnavailable
 from shared.services import Services
 from shared.steps.assessing import read_co_owners
 from shared.use_cases.assess import assess
@@ -37,7 +37,7 @@ def services(build: Builder, **ports: Any) -> Services:
     return replace(services_of(twins_of(build.world).ports), **ports)
 
 
-def levels(found: EnvironmentAssessment, topic: Topic) -> set[Level]:
+def levels(found: EnvironmentAssessment, topic: AssessmentTopic) -> set[FindingLevel]:
     """Return the levels of a topic's findings."""
     (section,) = (one for one in found.sections if one.topic is topic)
     return {one.level for one in section.findings}
@@ -45,7 +45,7 @@ def levels(found: EnvironmentAssessment, topic: Topic) -> set[Level]:
 
 def share(flow: TwinFlow, table: str, identity: str, rights: frozenset[str]) -> None:
     """Share a flow in Dataverse."""
-    flow.shares[Principal(table=table, id=identity)] = rights
+    flow.shares[DataversePrincipal(table=table, id=identity)] = rights
 
 
 # --- people ---------------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ async def test_a_refusal_leaves_co_owners_unknown_and_the_rest_as_it_is(build: B
 
     class Silent:
         async def list_each(self, _: object, flows: list[str]) -> dict[str, Any]:
-            return dict.fromkeys(flows, Refused("no right", code="0x80040220", status=403))
+            return dict.fromkeys(flows, PlatformError("no right", code="0x80040220", status=403))
 
     sharing: Any = Silent()
     found = await assess(services(build, flow_sharing=sharing), build.environment.id)
@@ -136,7 +136,7 @@ class _CountedKind:
     async def find(self, *arguments: Any) -> Any:
         self._count[self._kind.kind] += 1
         if self._fails:
-            raise Unavailable
+            raise ServiceUnavailable
         async for caller in self._kind.find(*arguments):
             yield caller
 
@@ -240,7 +240,7 @@ class _SilentWorkflows:
     """A Dataverse that does not answer."""
 
     async def list(self, *_: object, **__: object) -> Any:
-        raise Unavailable
+        raise ServiceUnavailable
         yield
 
 
@@ -253,9 +253,17 @@ async def test_flows_that_could_not_be_read_leave_nothing_ok(build: Builder) -> 
 
     assert found.flow_count is None
     assert "may take more" in found.effort.gap
-    for topic in (Topic.FLOWS, Topic.FINISH_LINE, Topic.SOLUTIONS, Topic.NETWORK, Topic.COPILOT):
-        assert Level.UNKNOWN in levels(found, topic), topic
-    assert Level.OK not in levels(found, Topic.FINISH_LINE) | levels(found, Topic.FLOWS)
+    for topic in (
+        AssessmentTopic.FLOWS,
+        AssessmentTopic.FINISH_LINE,
+        AssessmentTopic.SOLUTIONS,
+        AssessmentTopic.NETWORK,
+        AssessmentTopic.COPILOT,
+    ):
+        assert FindingLevel.UNKNOWN in levels(found, topic), topic
+    assert FindingLevel.OK not in levels(found, AssessmentTopic.FINISH_LINE) | levels(
+        found, AssessmentTopic.FLOWS
+    )
 
 
 async def test_policies_that_could_not_be_read_are_not_called_missing(build: Builder) -> None:
@@ -264,12 +272,12 @@ async def test_policies_that_could_not_be_read_are_not_called_missing(build: Bui
 
     class Silent:
         async def policies(self) -> Any:
-            raise Unavailable
+            raise ServiceUnavailable
 
     keys: Any = Silent()
     found = await assess(services(build, keys=keys), build.environment.id, policy="cmk-eu")
 
-    assert Level.UNKNOWN in levels(found, Topic.ELIGIBILITY)
+    assert FindingLevel.UNKNOWN in levels(found, AssessmentTopic.ELIGIBILITY)
 
 
 async def test_sources_that_tell_different_states_are_named(build: Builder) -> None:
@@ -291,7 +299,7 @@ async def test_sources_that_tell_different_states_are_named(build: Builder) -> N
     reports: Any = Lagging()
     found = await assess(replace(there, flow_reports=reports), build.environment.id)
 
-    (section,) = (one for one in found.sections if one.topic is Topic.FLOWS)
+    (section,) = (one for one in found.sections if one.topic is AssessmentTopic.FLOWS)
     (told,) = (one.text for one in section.findings if one.code == "report_reconciled")
     assert "in another state by Dataverse than by the report" in told
     assert orders.workflow_id in told

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.definitions.json_values import as_mapping
-from shared.domain.network.firewall import Access, Firewall
+from shared.domain.network.firewall import Firewall, RuleAction
 from shared.firewalls import firewall_kinds
 from shared.firewalls.app_service import read_site
 from shared.firewalls.network_security_group import read_group
@@ -49,7 +49,7 @@ def test_rules_of_a_group_come_by_priority() -> None:
     )
 
     assert names(firewall) == ["first", "second", "AllowVnetInBound", "DenyAllInBound"]
-    assert firewall.rules[0].access is Access.DENY
+    assert firewall.rules[0].access is RuleAction.DENY
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_site_with_a_rule_denies_all_others() -> None:
     """The first restriction closes the site to everybody it does not name."""
     firewall = read_site(site(), web_config(restriction("203.0.113.0/24", 100)))
 
-    assert firewall.default is Access.DENY
+    assert firewall.default is RuleAction.DENY
     assert missing(firewall) == [NORTH, WEST]
 
 

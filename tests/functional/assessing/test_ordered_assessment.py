@@ -9,14 +9,14 @@ import pytest
 
 from shared.domain.assessment.assessment import EnvironmentAssessment
 from shared.domain.environment import Environment
-from shared.domain.flow import ReportedFlow, Run, Workflow
+from shared.domain.flow import FlowListEntry, FlowRun, Workflow
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.remediation import Remediation
 from shared.domain.principal import Principal, PrincipalKind, Role
-from shared.domain.shared_snapshot import Reading
-from shared.errors import NotFound, Refused, Throttled
-from shared.ports import FlowPages, FlowReports, Page, Workflows
+from shared.domain.shared_snapshot import SharedSnapshot
+from shared.errors import NotFound, PlatformError, ThrottledError
+from shared.ports import FlowPages, FlowReports, ResultPage, Workflows
 from shared.services import Services
 from shared.use_cases import change_remediation
 from shared.use_cases.assess import assess
@@ -47,13 +47,13 @@ class SlowPages:
     _times: list[datetime] = field(default_factory=list)
     _flows: list[Workflow] = field(default_factory=list)
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
         """Take a call of the minute, and the time that a page takes."""
         now, minute = self.clock.now(), timedelta(minutes=1)
         self._times = [one for one in self._times if now - one < minute]
         if len(self._times) >= self.a_minute:
             wait = self._times[0] + minute - now
-            raise Throttled("the budget is used up", retry_after=wait)
+            raise ThrottledError("the budget is used up", retry_after=wait)
         self._times.append(now)
         self.clock.advance(timedelta(seconds=2.5))
         if not self._flows:
@@ -61,7 +61,7 @@ class SlowPages:
         self.asked.append(cursor)
         start, end = int(cursor or 0), int(cursor or 0) + self.a_page
         following = str(end) if end < len(self._flows) else ""
-        return Page(items=tuple(self._flows[start:end]), cursor=following)
+        return ResultPage(items=tuple(self._flows[start:end]), cursor=following)
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class FailingPages:
     failure: BaseException
     asked: list[str] = field(default_factory=list)
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
         """Return a page, or fail."""
         self.asked.append(cursor)
         if len(self.asked) == self.fails_at:
@@ -94,20 +94,20 @@ class ACallAMinute:
 
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
-    ) -> Page[ReportedFlow]:
+    ) -> ResultPage[FlowListEntry]:
         """Return a page, or refuse the call until the minute is over."""
         now = self.clock.now()
         if self._free_at and now < self._free_at:
-            raise Throttled("the budget is used up", retry_after=self._free_at - now)
+            raise ThrottledError("the budget is used up", retry_after=self._free_at - now)
         self._free_at = now + timedelta(minutes=1)
         self.asked.append((cannot_migrate_only, cursor))
         return await self.reports.microsoft_key_flows(
             environment_id, cursor, cannot_migrate_only=cannot_migrate_only
         )
 
-    async def runs(self, *_arguments: Any, **_named: Any) -> list[Run]:
+    async def runs(self, *_arguments: Any, **_named: Any) -> list[FlowRun]:
         """Refuse: nothing is left of the budget for looks at runs."""
-        raise Throttled("the budget is used up", retry_after=timedelta(hours=1))
+        raise ThrottledError("the budget is used up", retry_after=timedelta(hours=1))
 
 
 def around(story: Story, **ports: Callable[[Any], Any]) -> None:
@@ -302,7 +302,7 @@ async def jobs_of(services: Services) -> int:
 async def test_an_order_whose_start_was_cut_off_is_started_by_the_next(story: Story) -> None:
     """The row that names it was written, and nothing else."""
     key = f"{story.build.environment.id}-{ONE.digest}"
-    row = Reading(topic="assessments", id=key, name="assessment x")
+    row = SharedSnapshot(topic="assessments", id=key, name="assessment x")
     await story.services.tables.readings.upsert(row)
 
     started = await order(story)
@@ -314,7 +314,7 @@ async def test_an_order_whose_start_was_cut_off_is_started_by_the_next(story: St
 
 async def test_a_damaged_page_is_read_again(story: Story) -> None:
     """The list would have a hole: it begins anew, and the assessment ends."""
-    pages = FailingPages(story.twins.ports.flow_pages, 3, Throttled("later"))
+    pages = FailingPages(story.twins.ports.flow_pages, 3, ThrottledError("later"))
     around(story, flow_pages=lambda _: pages)
     started = await order(story)
 
@@ -335,7 +335,7 @@ async def test_a_damaged_page_is_read_again(story: Story) -> None:
 
 async def test_an_expired_cursor_costs_the_list_and_not_the_assessment(story: Story) -> None:
     """It begins anew, once."""
-    refused = Refused("The paging cookie has expired.", code="0x80040216", status=400)
+    refused = PlatformError("The paging cookie has expired.", code="0x80040216", status=400)
     pages = FailingPages(story.twins.ports.flow_pages, 2, refused)
     around(story, flow_pages=lambda _: pages)
     started = await order(story)
@@ -348,7 +348,7 @@ async def test_an_expired_cursor_costs_the_list_and_not_the_assessment(story: St
 
 async def test_a_list_that_is_refused_is_left_out_and_told(story: Story) -> None:
     """As of an assessment at once: the rest is said all the same."""
-    refused = Refused("No.", code="Forbidden", status=403)
+    refused = PlatformError("No.", code="Forbidden", status=403)
     pages = FailingPages(story.twins.ports.flow_pages, 1, refused)
     around(story, flow_pages=lambda _: pages)
     started = await order(story)

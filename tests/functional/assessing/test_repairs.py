@@ -12,9 +12,9 @@ import hcl2
 import pytest
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.firewall_decision import Sources, admit
-from shared.domain.network.firewall_fix import Repair, closed
-from shared.domain.network.firewall_issue import NetworkGap, gap_of
+from shared.domain.network.firewall_decision import RuleSources, admit
+from shared.domain.network.firewall_fix import FirewallFix, closed
+from shared.domain.network.firewall_issue import FirewallIssue, gap_of
 from shared.domain.network.service_tags import ServiceTagList
 from shared.firewalls import firewall_kinds
 from tests.fakes.ports import twins_of
@@ -51,18 +51,18 @@ class Estate:
         self.world.resources = self.resources  # type: ignore[assignment]
         self._hosts = [*hosts] or ["api.contoso.example"]
 
-    async def gaps(self) -> list[NetworkGap]:
+    async def gaps(self) -> list[FirewallIssue]:
         """Return what firewalls lack for European flows."""
         kinds = firewall_kinds(twins_of(self.world).ports.resources)
         found = [one for kind in kinds.values() for one in await kind.read()]
         return gaps(found, "europe", self._hosts, TAGS)
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return what closes one."""
         kinds = firewall_kinds(twins_of(self.world).ports.resources)
         return closed(gap) or await kinds[gap.kind].repair(gap)
 
-    async def only_repair(self) -> Repair:
+    async def only_repair(self) -> FirewallFix:
         """Return what closes the only one."""
         [gap] = await self.gaps()
         return await self.repair(gap)
@@ -464,7 +464,7 @@ async def test_a_place_that_a_rule_refuses_first_is_opened_by_no_group() -> None
     kinds = firewall_kinds(twins_of(here.world).ports.resources)
     [firewall] = [one for one in await kinds["azure_firewall"].read() if "10.0.2.0" in one.id]
     asked = {WEST: AddressRanges.of(found(TAGS, WEST))}
-    gap = gap_of(firewall, admit(firewall, Sources(TAGS, ["PowerPlatformPlex"])), asked)
+    gap = gap_of(firewall, admit(firewall, RuleSources(TAGS, ["PowerPlatformPlex"])), asked)
     assert gap is not None
 
     repair = await here.repair(gap)

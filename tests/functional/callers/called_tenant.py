@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import rewrite, undo
-from shared.domain.flow import WorkflowChange
+from shared.domain.flow import WorkflowUpdate
 from shared.domain.trigger_urls.trigger_url import signatures_in
 from shared.ports import CallerKind, ReadOnSave
 from tests.fakes.builder import Builder
@@ -13,13 +13,13 @@ from tests.fakes.services import kinds_on
 from tests.fakes.test_world import World
 
 
-async def write(ports: Ports, kind: CallerKind, caller: Caller, value: CallerValue) -> None:
+async def write(ports: Ports, kind: CallerKind, caller: Caller, value: CallerContent) -> None:
     """Write a caller, and save the flows that take the value over only then."""
     await kind.write(caller, value)
     if isinstance(kind, ReadOnSave):
         environment = await ports.environments.get(caller.environment_id or "")
         for flow in (await kind.flows_to_save(caller)).flows:
-            change = WorkflowChange(client_data=flow.client_data)
+            change = WorkflowUpdate(client_data=flow.client_data)
             await ports.workflows.update(environment, flow.workflow_id, change, etag=flow.etag)
 
 
@@ -44,21 +44,21 @@ class Tenant:
             or self.original.workflow_id in caller.child_flow_ids
         ]
 
-    async def read(self, caller: Caller) -> CallerValue:
+    async def read(self, caller: Caller) -> CallerContent:
         """Return what stands at a caller."""
         return await self.kinds[caller.kind].read(caller)
 
-    async def move(self, caller: Caller) -> CallerValue:
+    async def move(self, caller: Caller) -> CallerContent:
         """Point a caller at the copy and return its old value."""
         kind = self.kinds[caller.kind]
         value = await kind.read(caller)
         new = self._rewritten(kind, value.text)
-        await write(self.ports, kind, caller, CallerValue(text=new, etag=value.etag))
+        await write(self.ports, kind, caller, CallerContent(text=new, etag=value.etag))
         self.world.clock.advance(timedelta(seconds=max(self.world.assumptions.list_lag_seconds)))
         assert (await kind.read(caller)).text == new != value.text
         return value
 
-    async def move_back(self, caller: Caller, old: CallerValue) -> None:
+    async def move_back(self, caller: Caller, old: CallerContent) -> None:
         """Undo what `move` did."""
         kind = self.kinds[caller.kind]
         urls = {self.original.trigger_url_id: self.builder.url_of(self.copy)}
@@ -66,7 +66,7 @@ class Tenant:
         edits = rewrite(old.text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids).edits
         value = await kind.read(caller)
         text = undo(value.text, edits, signatures_in(old.text))
-        await write(self.ports, kind, caller, CallerValue(text=text, etag=value.etag))
+        await write(self.ports, kind, caller, CallerContent(text=text, etag=value.etag))
 
     def _rewritten(self, kind: CallerKind, text: str) -> str:
         return rewrite(

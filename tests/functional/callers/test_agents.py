@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.errors import UnknownGap
+from shared.errors import IssueNotFound
 from shared.use_cases.change_environment import waive_gap
 from tests.fakes.definition_builder import child_flow_action, request_trigger
 from tests.fakes.tenant import TwinFlow
@@ -54,12 +54,12 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
 
     assert item.action is PlannedAction.COPY_WITH_FAMILY
     assert [one.kind for one in item.callers if one.manual] == ["agent"]
-    assert (asked.state, asked.code, both) == (JobState.BLOCKED, "agents", (True, True))
+    assert (asked.state, asked.code, both) == (FlowJobState.BLOCKED, "agents", (True, True))
     assert f"agents:{original.workflow_id}" in asked.instruction
     assert again.code == "agents"
-    assert retired.state is JobState.RETIRED, retired.reason
+    assert retired.state is FlowJobState.RETIRED, retired.reason
     assert (back.code, both_again) == ("agents", (True, True))
-    assert (await story.job("Book")).state is JobState.ROLLED_BACK
+    assert (await story.job("Book")).state is FlowJobState.ROLLED_BACK
     assert not copy.is_on
     assert settings
     assert settings.item.waived_gaps == {}
@@ -69,11 +69,11 @@ async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:
     """Before, and of a flow that no agents run, there is nothing to say it of."""
     story = Story()
     original = agents_flow(story, "Skills")
-    with pytest.raises(UnknownGap, match="There is no gap"):
+    with pytest.raises(IssueNotFound, match="There is no gap"):
         await say(story, f"agents:{original.workflow_id}")
     await planned(story)
     child = next(one for one in story.build.environment.flows.values() if one.name == "Lookup")
-    with pytest.raises(UnknownGap, match="There is no gap"):
+    with pytest.raises(IssueNotFound, match="There is no gap"):
         await say(story, f"agents:{child.workflow_id}")
 
     await waive_gap(
@@ -81,7 +81,7 @@ async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:
     )
     await story.approve()
 
-    assert (await story.job("Book")).state is JobState.RETIRED
+    assert (await story.job("Book")).state is FlowJobState.RETIRED
 
 
 async def test_a_rollback_before_any_agent_was_moved_asks_nothing() -> None:
@@ -93,7 +93,7 @@ async def test_a_rollback_before_any_agent_was_moved_asks_nothing() -> None:
 
     await story.roll_back()
 
-    assert (await story.job("Book")).state is JobState.ROLLED_BACK
+    assert (await story.job("Book")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_an_assessment_names_them() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.domain.callers.caller import CallerValue
+from shared.domain.callers.caller import CallerContent
 from shared.domain.trigger_urls.trigger_url import signatures_in
-from shared.errors import Blocked, NotFound
+from shared.errors import JobBlocked, NotFound
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.functional.callers.called_tenant import Tenant
 from tests.kinds.cases import CALLER_KINDS, MOVED_KINDS, caller_case
@@ -47,8 +47,8 @@ async def test_what_only_a_person_can_change_is_never_written(tenant: Tenant, ki
     [caller] = await tenant.found(kind)
     value = await tenant.read(caller)
 
-    with pytest.raises(Blocked) as caught:
-        await tenant.kinds[kind].write(caller, CallerValue(text="other", etag=value.etag))
+    with pytest.raises(JobBlocked) as caught:
+        await tenant.kinds[kind].write(caller, CallerContent(text="other", etag=value.etag))
 
     assert caller.manual
     assert caller.manual in caught.value.instruction

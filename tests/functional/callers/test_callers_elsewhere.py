@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Moment
 from tests.fakes.invariants import stopped_too_early, watch
@@ -40,7 +40,7 @@ def assert_whole(story: TwoEnvironments) -> None:
 async def assert_retired(story: TwoEnvironments) -> None:
     """Every job of both environments has come to its end."""
     jobs = await story.everywhere()
-    assert {job.state for job in jobs.values()} == {JobState.RETIRED}, [
+    assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
         (job.display_name, job.state, job.reason) for job in jobs.values()
     ]
 
@@ -63,7 +63,7 @@ async def test_its_copy_calls_the_copy_and_the_original_stays_as_it_is() -> None
     assert story.url(orders) not in copy.client_data
     assert jobs["Orders"].parents == (f"{shop.environment_id}/{jobs['Shop'].id}",)
     retired = {
-        title: next(one.at for one in job.history if one.state == JobState.RETIRED)
+        title: next(one.at for one in job.history if one.state == FlowJobState.RETIRED)
         for title, job in jobs.items()
     }
     assert retired["Shop"] <= retired["Orders"]
@@ -95,7 +95,7 @@ async def test_a_caller_whose_plan_waits_for_approval_is_not_rewired_meanwhile()
     story, orders, shop = ready()
     before = shop.client_data
     await story.opt_in_both()
-    row = EnvironmentSettings(environment_id=shop.environment_id, mode=Mode.APPROVE)
+    row = EnvironmentSettings(environment_id=shop.environment_id, mode=ApprovalPolicy.APPROVE)
     await story.services.tables.environments.upsert(row)
 
     await story.order_of(story.build, story.other)
@@ -103,7 +103,7 @@ async def test_a_caller_whose_plan_waits_for_approval_is_not_rewired_meanwhile()
     waiting = (await story.everywhere())["Orders"]
     await story.approve(run=LONG)
 
-    assert waiting.state is JobState.WAITING
+    assert waiting.state is FlowJobState.WAITING
     assert "about to copy the flow Shop" in waiting.reason
     assert shop.client_data == before
     jobs = await story.everywhere()
@@ -127,7 +127,7 @@ async def test_flows_that_call_one_another_across_environments_retire_and_come_b
     await story.run(LONG)
 
     jobs = await story.everywhere()
-    assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}, [
+    assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, [
         (job.display_name, job.state, job.reason) for job in jobs.values()
     ]
     assert differences(before, story.world) == []
@@ -149,9 +149,10 @@ async def test_a_rollback_at_any_time_brings_both_back(days: int) -> None:
     await story.run(LONG)
 
     jobs = await story.everywhere()
-    assert {job.state for job in jobs.values()} <= {JobState.ROLLED_BACK, JobState.CANCELLED}, [
-        (job.display_name, job.state, job.reason) for job in jobs.values()
-    ]
+    assert {job.state for job in jobs.values()} <= {
+        FlowJobState.ROLLED_BACK,
+        FlowJobState.CANCELLED,
+    }, [(job.display_name, job.state, job.reason) for job in jobs.values()]
     assert differences(before, story.world) == []
     assert_whole(story)
 
@@ -175,10 +176,10 @@ async def test_the_called_one_does_not_go_back_before_the_copy_that_calls_its_co
     await story.driver.call(lambda s: change_remediation.retry(s, here))
     await story.run(LONG)
 
-    assert blocked.state in {JobState.BLOCKED, JobState.WAITING}
+    assert blocked.state in {FlowJobState.BLOCKED, FlowJobState.WAITING}
     assert "Shop" in f"{blocked.reason} {blocked.instruction}"
     jobs = await story.everywhere()
-    assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}, [
+    assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, [
         (job.display_name, job.state, job.reason) for job in jobs.values()
     ]
     assert_whole(story)
@@ -210,9 +211,9 @@ async def test_a_rollback_that_the_other_environment_blocks_waits_for_an_order(
     await story.driver.call(lambda s: change_remediation.roll_back(s, earlier))
     await story.run(LONG)
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, code)
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, code)
     assert later.attempt == blocked.attempt
-    assert {job.state for job in (await story.everywhere()).values()} == {JobState.ROLLED_BACK}
+    assert {job.state for job in (await story.everywhere()).values()} == {FlowJobState.ROLLED_BACK}
     assert orders.is_on
     assert differences(before, story.world) == []
     assert_whole(story)
@@ -239,7 +240,7 @@ async def test_a_copy_stays_on_for_the_copy_of_a_caller_that_was_copied_later() 
     await story.run(LONG)
 
     assert was_on
-    assert {job.state for job in (await story.everywhere()).values()} == {JobState.ROLLED_BACK}
+    assert {job.state for job in (await story.everywhere()).values()} == {FlowJobState.ROLLED_BACK}
     assert differences(before, story.world) == []
     assert_whole(story)
 
@@ -248,7 +249,7 @@ async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_re
     """Who noted it died before the call, and an administrator has decided otherwise since."""
     story, orders, _ = ready()
     here, settings = story.build.environment.id, story.services.tables.environments
-    await settings.upsert(EnvironmentSettings(environment_id=here, mode=Mode.AUTO))
+    await settings.upsert(EnvironmentSettings(environment_id=here, mode=ApprovalPolicy.AUTO))
     await story.order_of(story.build, cause="first", run=DAY)
     await story.opt_in_both()
     plan = kill_after(story, "FlowAccessTwin.add_operator")
@@ -256,13 +257,13 @@ async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_re
     await story.order_of(story.other, cause="then", run=timedelta(0))
     while not plan.has_struck:
         await story.run(timedelta(seconds=30))
-    await settings.upsert(EnvironmentSettings(environment_id=here, mode=Mode.ASSESS))
+    await settings.upsert(EnvironmentSettings(environment_id=here, mode=ApprovalPolicy.ASSESS))
     before = len(story.world.writes)
 
     await story.run(DAY)
 
     job = (await story.everywhere())["Shop"]
-    assert (job.state, job.code) == (JobState.BLOCKED, "mode")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "mode")
     assert [one for one in story.world.writes[before:] if one.environment_id == here] == []
     await story.opt_in_both()
     await change_remediation.retry(story.services, story.remediation.id)

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from shared.callers.app_setting import read_reference
-from shared.domain.callers.caller import CallerValue
-from shared.errors import Blocked, Conflict, Refused
-from shared.ports import Secret, WritesTogether
+from shared.domain.callers.caller import CallerContent
+from shared.errors import Conflict, JobBlocked, PlatformError
+from shared.ports import Secret, WritesWholeResource
 from tests.fakes.secrets import SecretsTwin
 from tests.fakes.services import kinds_on
 from tests.fakes.test_world import World
@@ -43,7 +43,7 @@ async def test_settings_of_one_app_are_written_at_once(tenant: Tenant) -> None:
     site = tenant.builder.app_setting_caller(tenant.original)
     tenant.builder.app_setting_caller(tenant.original, setting="ALSO")
     callers, kind = await tenant.found("app_setting"), tenant.kinds["app_setting"]
-    assert isinstance(kind, WritesTogether)
+    assert isinstance(kind, WritesWholeResource)
     values = [
         (caller, replace(value, text=caller.address))
         for caller in callers
@@ -57,7 +57,7 @@ async def test_settings_of_one_app_are_written_at_once(tenant: Tenant) -> None:
     assert site.settings == {"FLOW_URL": f"{site.id}|FLOW_URL"}
     assert [*await kind.read_all(callers)] == [f"{site.id}|FLOW_URL"]
     with pytest.raises(Conflict):
-        await kind.write_all([(one, CallerValue(text="again")) for one in (first, second)])
+        await kind.write_all([(one, CallerContent(text="again")) for one in (first, second)])
     assert (site.settings, site.restarts) == ({"FLOW_URL": f"{site.id}|FLOW_URL"}, 1)
 
 
@@ -81,7 +81,7 @@ async def test_a_setting_that_was_changed_meanwhile_is_a_conflict(tenant: Tenant
     site.settings["FLOW_URL"] = "https://elsewhere.example"
 
     with pytest.raises(Conflict):
-        await tenant.kinds["app_setting"].write(caller, CallerValue(text="x", etag=value.etag))
+        await tenant.kinds["app_setting"].write(caller, CallerContent(text="x", etag=value.etag))
 
     assert site.settings["FLOW_URL"] == "https://elsewhere.example"
 
@@ -99,7 +99,7 @@ async def test_another_writer_of_the_same_app_is_noticed(tenant: Tenant) -> None
     tenant.world.watchers.append(deploy)
 
     with pytest.raises(Conflict, match="somebody else"):
-        await tenant.kinds["app_setting"].write(caller, CallerValue(text="x", etag=value.etag))
+        await tenant.kinds["app_setting"].write(caller, CallerContent(text="x", etag=value.etag))
 
 
 async def test_a_setting_that_follows_its_secret_is_no_caller(tenant: Tenant) -> None:
@@ -175,7 +175,9 @@ async def test_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> No
     secret.versions.append(tenant.builder.world.secret_version("https://elsewhere.example"))
 
     with pytest.raises(Conflict):
-        await tenant.kinds["key_vault_secret"].write(caller, CallerValue(text="x", etag=value.etag))
+        await tenant.kinds["key_vault_secret"].write(
+            caller, CallerContent(text="x", etag=value.etag)
+        )
 
 
 class OneIsClosed(SecretsTwin):
@@ -189,7 +191,7 @@ class OneIsClosed(SecretsTwin):
 
     async def list(self, vault_url: str) -> AsyncIterator[str]:
         if "a-closed" in vault_url:
-            raise Refused("no access", code="ForbiddenByFirewall", status=403)
+            raise PlatformError("no access", code="ForbiddenByFirewall", status=403)
         if "a-reader" in vault_url:
             yield "a-secret"
         async for name in super().list(vault_url):
@@ -197,7 +199,7 @@ class OneIsClosed(SecretsTwin):
 
     async def read(self, vault_url: str, name: str) -> Secret:
         if name == "a-secret":
-            raise Refused("no access", code="Forbidden", status=403)
+            raise PlatformError("no access", code="Forbidden", status=403)
         return await super().read(vault_url, name)
 
 
@@ -213,7 +215,7 @@ async def test_a_refused_secret_is_told_after_the_others_were_searched(tenant: T
         async for caller in kinds["key_vault_secret"].find([]):
             found.append(caller.label)  # noqa: PERF401 -- what came before the error counts
 
-    with pytest.raises(Blocked, match=r"in https://a-closed.*a-secret in https://a-reader"):
+    with pytest.raises(JobBlocked, match=r"in https://a-closed.*a-secret in https://a-reader"):
         await search()
 
     assert len(found) == 1
@@ -231,7 +233,7 @@ async def test_a_setting_pinned_in_a_closed_vault_is_not_searched_and_told(tenan
         async for caller in kinds["app_setting"].find([]):
             found.append(caller.label)  # noqa: PERF401 -- what came before the error counts
 
-    with pytest.raises(Blocked, match="secret flow-url in a-closed"):
+    with pytest.raises(JobBlocked, match="secret flow-url in a-closed"):
         await search()
 
     assert len(found) == 1

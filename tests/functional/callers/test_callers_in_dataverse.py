@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.callers.caller import CallerValue
+from shared.domain.callers.caller import CallerContent
 from shared.errors import Conflict
 from tests.fakes.definition_builder import http_action
 from tests.functional.callers.called_tenant import Tenant, write
@@ -94,7 +94,7 @@ async def test_an_interrupted_write_of_a_variable_is_finished_by_the_same_write(
     variable.value = tenant.builder.url_of(tenant.copy)
 
     stale = tenant.runs_after_a_beat()
-    value = CallerValue(text=variable.value, etag="old")
+    value = CallerContent(text=variable.value, etag="old")
     await write(tenant.ports, tenant.kinds[caller.kind], caller, value)
 
     assert (stale, tenant.runs_after_a_beat()) == ((1, 0), (1, 1))
@@ -132,4 +132,4 @@ async def test_a_variable_that_was_changed_meanwhile_is_a_conflict(tenant: Tenan
     variable.value, variable.value_version = "elsewhere", 2
 
     with pytest.raises(Conflict):
-        await tenant.kinds[caller.kind].write(caller, CallerValue(text="new", etag=value.etag))
+        await tenant.kinds[caller.kind].write(caller, CallerContent(text="new", etag=value.etag))

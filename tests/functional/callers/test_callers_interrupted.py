@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.callers.caller import CallerValue
+from shared.domain.callers.caller import CallerContent
 from shared.domain.callers.caller_edit import rewrite
 from shared.errors import Conflict
 from tests.fakes.builder import Builder
@@ -47,12 +47,12 @@ async def _moved_after_a_crash(kind: str, plan: Plan) -> TwinFlow:
         old = await whole.read(caller)
         text = rewrite(old.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
         dying = ports.under(plan)
-        new = CallerValue(text=text, etag=old.etag)
+        new = CallerContent(text=text, etag=old.etag)
         await write(dying, kinds_on(dying)[kind], caller, new)
     except Killed:
         value = await whole.read(caller)
         text = rewrite(value.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
-        await write(ports, whole, caller, CallerValue(text=text, etag=value.etag))
+        await write(ports, whole, caller, CallerContent(text=text, etag=value.etag))
 
     world.traffic.beat(world)
     assert world.traffic.lost == []
@@ -69,10 +69,10 @@ async def test_two_writers_of_one_setting_do_not_both_win() -> None:
     [caller] = [caller async for caller in kind.find([])]
     value = await kind.read(caller)
 
-    await kind.write(caller, CallerValue(text="first", etag=value.etag))
+    await kind.write(caller, CallerContent(text="first", etag=value.etag))
 
     with pytest.raises(Conflict):
-        await kind.write(caller, CallerValue(text="second", etag=value.etag))
+        await kind.write(caller, CallerContent(text="second", etag=value.etag))
 
 
 async def test_a_setting_is_not_written_if_another_one_has_changed_since_it_was_read() -> None:
@@ -86,5 +86,5 @@ async def test_a_setting_is_not_written_if_another_one_has_changed_since_it_was_
     site.settings["TIMEOUT"] = "30"
 
     with pytest.raises(Conflict):
-        await kind.write(caller, CallerValue(text="new", etag=value.etag))
+        await kind.write(caller, CallerContent(text="new", etag=value.etag))
     assert site.restarts == 0

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
-from shared.domain.jobs.flow_states import JobState
-from shared.ports import Operation, Row, Store
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.ports import Operation, Store, StoreRow
 from shared.tables import Tables
 from shared.use_cases.run_flow_job import run_flow_job
 from tests.fakes import definition_builder as define
@@ -30,7 +30,7 @@ class Meanwhile:
         """Return the store's own attribute."""
         return getattr(self._store, name)
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Write, after the deed."""
         deed, rows = self._deed, [operation.row for operation in operations]
         if deed and any((row.table, row.key) == ("jobs", self._job_id) for row in rows):
@@ -58,7 +58,7 @@ async def test_a_flow_that_calls_itself_by_url_retires() -> None:
     await story.approve()
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert url not in story.world.workflow(orders.environment_id, job.copy_id).client_data
     assert story.world.violations == []
 
@@ -77,7 +77,7 @@ async def test_flows_that_call_one_another_by_url_all_retire() -> None:
     await story.approve(run=timedelta(days=90))
 
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.RETIRED}, [
+    assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
         (job.display_name, job.state, job.reason) for job in jobs.values()
     ]
     story.world.traffic.beat(story.world)
@@ -98,7 +98,7 @@ async def test_a_circle_of_calls_by_url_is_rolled_back() -> None:
     await story.roll_back(run=timedelta(days=90))
 
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}, [
+    assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, [
         (job.display_name, job.state, job.reason) for job in jobs.values()
     ]
     assert differences(before, story.world) == []
@@ -117,7 +117,7 @@ async def test_a_caller_by_url_takes_what_it_calls_back_with_it() -> None:
     await story.roll_back(caller.workflow_id, run=timedelta(days=90))
 
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}
+    assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}
     assert differences(before, story.world) == []
     assert_nothing_lost(story)
 
@@ -138,7 +138,7 @@ async def test_a_flow_that_is_called_by_url_retires_as_soon_as_its_caller_has() 
     await story.run(timedelta(days=30))
 
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.RETIRED}
+    assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
     ends = {title: job.history[-1].at for title, job in jobs.items()}
     assert ends["Orders"] - ends["Sales"] < timedelta(minutes=1)
 
@@ -167,6 +167,6 @@ async def test_two_that_begin_to_wait_for_one_another_at_once_retire() -> None:
     await story.run(timedelta(hours=1))
 
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.RETIRED}
+    assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
     story.world.traffic.beat(story.world)
     assert story.world.traffic.lost == []

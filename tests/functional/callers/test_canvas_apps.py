@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.assessment.snapshots import CanvasApp
-from shared.domain.callers.caller import CallerValue
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Blocked
+from shared.domain.callers.caller import CallerContent
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import JobBlocked
 from shared.use_cases.run_daily_check import sweep
 from tests.fakes import definition_builder as define
 from tests.fakes.tenant import TwinFlow
@@ -65,11 +65,11 @@ async def test_an_app_keeps_its_flow_until_its_maker_has_changed_it(name: object
     point_at(story, blocked.copy_id)
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "manual_caller")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
     assert "canvas app Requests of Alex" in blocked.reason
     assert "publishes the app" in blocked.instruction
     assert was_on
-    assert (await story.job("Old form")).state is JobState.RETIRED
+    assert (await story.job("Old form")).state is FlowJobState.RETIRED
     assert not form.is_on
     assert not form.in_solution
     assert story.world.workflow(blocked.environment_id, blocked.copy_id).in_solution
@@ -91,7 +91,7 @@ async def test_the_sweep_goes_on_by_itself_once_the_app_was_changed() -> None:
     await story.run(DAY)
 
     assert still.history == before.history
-    assert (await story.job("Old form")).state is JobState.RETIRED
+    assert (await story.job("Old form")).state is FlowJobState.RETIRED
 
 
 async def test_an_app_on_a_v2_flow_that_is_copied_as_a_parent_is_found() -> None:
@@ -104,8 +104,8 @@ async def test_an_app_on_a_v2_flow_that_is_copied_as_a_parent_is_found() -> None
     await applied(story)
 
     jobs = await story.jobs()
-    assert (jobs["Form"].state, jobs["Form"].code) == (JobState.BLOCKED, "manual_caller")
-    assert jobs["Child"].state is not JobState.RETIRED
+    assert (jobs["Form"].state, jobs["Form"].code) == (FlowJobState.BLOCKED, "manual_caller")
+    assert jobs["Child"].state is not FlowJobState.RETIRED
     assert parent.is_on
     assert child.is_on
 
@@ -142,11 +142,11 @@ async def test_a_rollback_waits_for_the_maker_before_it_stops_the_copy() -> None
     await story.driver.call(lambda services: sweep(services, "after"))
     await story.run(DAY)
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "manual_caller")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
     assert still.history == blocked.history
     assert copy_was_on
     assert form.is_on
-    assert (await story.job("Old form")).state is JobState.ROLLED_BACK
+    assert (await story.job("Old form")).state is FlowJobState.ROLLED_BACK
     assert not story.world.workflow(form.environment_id, copy_id).is_on
 
 
@@ -158,7 +158,7 @@ async def test_an_app_is_never_written() -> None:
     kind = story.services.callers["canvas_app"]
     [caller] = [one async for one in kind.find([story.build.environment.described()])]
 
-    with pytest.raises(Blocked, match="Requests"):
-        await kind.write(caller, CallerValue(text="[]"))
+    with pytest.raises(JobBlocked, match="Requests"):
+        await kind.write(caller, CallerContent(text="[]"))
 
     assert form.workflow_id in (await kind.read(caller)).text

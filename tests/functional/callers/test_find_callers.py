@@ -9,14 +9,14 @@ import pytest
 from shared.callers.app_setting import AppSettingCallers
 from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.callers.caller import Caller
-from shared.domain.callers.caller_records import SearchProgress
-from shared.domain.callers.search_position import Search
+from shared.domain.callers.caller_records import CallerSearchProgress
+from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
-from shared.errors import Blocked, LeaseLost, Refused, Throttled
+from shared.errors import JobBlocked, LeaseLost, PlatformError, ThrottledError
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Site
 from shared.services import Services
-from shared.steps.updating_callers.find_callers import SearchRequest, find_callers
+from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
 from shared.use_cases.run_daily_check import sweep
 from tests.functional.scenarios.remediation_scenario import Story
 
@@ -42,11 +42,11 @@ class ScarceSettings:
     async def read(self, site_id: str) -> dict[str, str]:
         """Return the settings, or say that there are no calls left."""
         if self.left == 0:
-            raise Throttled("used up", retry_after=timedelta(minutes=1))
+            raise ThrottledError("used up", retry_after=timedelta(minutes=1))
         self.left -= 1
         self.read_ids.append(site_id)
         if site_id == self.closed:
-            raise Refused("no access", code="AuthorizationFailed", status=403)
+            raise PlatformError("no access", code="AuthorizationFailed", status=403)
         flow = next(iter(self._story.build.environment.flows.values()))
         return {"FLOW_URL": self._story.build.url_of(flow), "OTHER": "stays"}
 
@@ -55,7 +55,7 @@ class ScarceSettings:
         raise AssertionError(f"{site_id} was written")
 
 
-def rows(services: Services, number: int | None = 1) -> FencedRows[SearchProgress]:
+def rows(services: Services, number: int | None = 1) -> FencedRows[CallerSearchProgress]:
     """Return how far the search is, as the delivery with this lease has it."""
     return FencedRows(services.tables.searches, "job", number)
 
@@ -70,14 +70,14 @@ async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
     kind = AppSettingCallers(settings, story.twins.ports.secrets)
     services = replace(services, callers={kind.kind: kind})
     here = story.build.environment.described()
-    request = SearchRequest(environment=here, everywhere=[here])
+    request = CallerSearchRequest(environment=here, everywhere=[here])
 
     stops, findings = 0, None
     while findings is None:
         settings.left = BUDGET
         try:
             findings = await find_callers(services, request, rows(services))
-        except Throttled:
+        except ThrottledError:
             stops += 1
 
     found = await services.tables.places.all(flow.trigger_url_id)
@@ -96,14 +96,14 @@ async def test_a_frozen_search_that_wakes_leaves_no_progress_behind(
     """Or the next search of these callers would skip what is new there."""
     story = Story()
     services, here = story.services, story.build.environment.described()
-    request = SearchRequest(environment=here, everywhere=[here])
+    request = CallerSearchRequest(environment=here, everywhere=[here])
     older, newer = (rows(services, number) for number in numbers)
 
     class Freezes(AppSettingCallers):
         """Goes on when another delivery has searched everything."""
 
         async def find(
-            self, environments: Sequence[Environment], search: Search | None = None
+            self, environments: Sequence[Environment], search: CallerSearchPosition | None = None
         ) -> AsyncIterator[Caller]:
             await find_callers(services, request, newer)
             async for caller in super().find(environments, search):
@@ -124,11 +124,11 @@ async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> 
     app = CanvasApp(name="app", display_name="Requests", owner="", flow_ids=frozenset("x"), gap=gap)
     story.build.environment.canvas_apps.append(app)
     kind = story.services.callers["canvas_app"]
-    here, search = story.build.environment.described(), Search()
+    here, search = story.build.environment.described(), CallerSearchPosition()
 
     for _ in range(2):
         search.after = ""
-        with pytest.raises(Blocked):
+        with pytest.raises(JobBlocked):
             [one async for one in kind.find([here], search)]
 
     assert search.refused == [gap]
@@ -142,9 +142,9 @@ async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
     kind = AppSettingCallers(settings, story.twins.ports.secrets)
     services = replace(story.services, callers={kind.kind: kind})
     here = story.build.environment.described()
-    request = SearchRequest(environment=here, everywhere=[here])
+    request = CallerSearchRequest(environment=here, everywhere=[here])
     settings.left = BUDGET
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         await find_callers(services, request, rows(services))
 
     await sweep(story.services, "day-1")
@@ -172,7 +172,7 @@ async def test_an_environment_that_refuses_to_be_read_is_named_and_the_others_ar
 
         def list(self, environment: object, *, managed_only: bool = False) -> object:
             if environment is closed:
-                raise Refused("no user", code="0x80072560", status=403)
+                raise PlatformError("no user", code="0x80072560", status=403)
             return story.twins.ports.workflows.list(here, managed_only=managed_only)
 
     whole._workflows = OneIsClosed()  # type: ignore[attr-defined]  # the one port it reads
@@ -183,7 +183,7 @@ async def test_an_environment_that_refuses_to_be_read_is_named_and_the_others_ar
         async for caller in whole.find([closed, here]):
             found.append(caller)  # noqa: PERF401 -- what came before the error counts
 
-    with pytest.raises(Blocked, match="environment Closed"):
+    with pytest.raises(JobBlocked, match="environment Closed"):
         await search()
 
     assert [one.label for one in found] == ["flow Caller"]

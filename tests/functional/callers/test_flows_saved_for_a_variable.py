@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from shared.domain.environment import Environment
-from shared.domain.flow import WorkflowChange
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.flow import WorkflowUpdate
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from shared.use_cases import change_remediation
 from tests.fakes.tenant import TwinFlow
@@ -28,7 +28,7 @@ class Saves:
         update = workflows.update
 
         async def counted(
-            environment: Environment, workflow_id: str, change: WorkflowChange, **etag: Any
+            environment: Environment, workflow_id: str, change: WorkflowUpdate, **etag: Any
         ) -> None:
             if workflow_id == flow.workflow_id and change.client_data is not None:
                 if not self.drops:
@@ -56,7 +56,7 @@ async def test_a_save_that_the_platform_drops_blocks_the_job_and_names_the_flow(
     await story.approve(run=HOUR)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.BLOCKED, Reason.CALLER)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CALLER)
     assert job.reason.endswith(f"does not keep their save: {user.name}.")
     assert "save it" in job.instruction
 
@@ -64,7 +64,7 @@ async def test_a_save_that_the_platform_drops_blocks_the_job_and_names_the_flow(
     await change_remediation.retry(story.services, story.remediation.id)
     await story.run(timedelta(days=60))
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert_nothing_lost(story)
 
 
@@ -78,7 +78,7 @@ async def test_a_save_that_no_read_shows_yet_is_waited_for(lag: str) -> None:
     await story.approve(run=12 * HOUR)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.WAITING, Reason.QUIET), job.reason
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.QUIET), job.reason
     assert saves.count <= 2
     assert story.build.url_of(story.world.workflow(user.environment_id, job.copy_id)) in (
         user.variables.values()
@@ -95,7 +95,7 @@ async def test_a_flow_that_a_person_saved_after_the_write_is_not_saved_again() -
     tried = saves.count
     environment = story.build.environment.described()
     saves.drops = False
-    change = WorkflowChange(client_data=user.client_data)
+    change = WorkflowUpdate(client_data=user.client_data)
     await story.services.workflows.update(environment, user.workflow_id, change, etag="*")
 
     await change_remediation.retry(story.services, story.remediation.id)

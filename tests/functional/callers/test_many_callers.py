@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.domain.jobs.flow_job import FlowJob, RollbackStage
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.services import Services
 from shared.use_cases import change_remediation
 from shared.use_cases.run_flow_job import run_flow_job
@@ -52,7 +52,7 @@ async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> No
     await planned(story)
     await story.approve(run=timedelta(0))
 
-    await deliver_twice(story, await story.until("Orders", JobState.UPDATING_CALLERS))
+    await deliver_twice(story, await story.until("Orders", FlowJobState.UPDATING_CALLERS))
     await story.run(timedelta(hours=1))
     moved = [dict(site.settings) for site in sites]
     job = await story.job("Orders")
@@ -63,9 +63,9 @@ async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> No
     await deliver_twice(story, await story.job("Orders"))
     await story.run(timedelta(days=30))
 
-    assert job.reached is JobState.QUIET
+    assert job.reached is FlowJobState.QUIET
     assert all(one != other for one, other in zip(moved, before, strict=True))
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert [dict(site.settings) for site in sites] == before
 
 

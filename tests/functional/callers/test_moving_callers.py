@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.ids import key_of
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.leases import ResourceLease
 from shared.domain.plans.remediation import RemediationMode
-from shared.errors import Refused
+from shared.errors import PlatformError
 from shared.use_cases import change_remediation
 from tests.fakes.builder import Builder
 from tests.fakes.snapshot import differences, take_snapshot
@@ -30,7 +30,7 @@ async def test_a_value_that_a_deployment_puts_back_is_updated_again_before_the_e
 
     await story.run(timedelta(days=60))
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old
     assert_nothing_lost(story)
 
@@ -51,7 +51,7 @@ async def test_a_rollback_undoes_what_was_updated_twice() -> None:
 
     await story.roll_back()
 
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert differences(before, story.world) == []
 
 
@@ -87,7 +87,7 @@ async def test_a_caller_that_a_later_search_finds_is_updated_before_the_end() ->
 
     await story.run(timedelta(days=60))
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old
     assert_nothing_lost(story)
 
@@ -106,7 +106,7 @@ async def test_a_remediation_after_a_rollback_updates_the_callers_again() -> Non
     await story.order(RemediationMode.APPLY, orders.workflow_id, cause="again")
     await story.approve()
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old
     assert_nothing_lost(story)
 
@@ -123,15 +123,15 @@ async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person()
     await story.approve()
     blocked = await story.job("Orders")
     untouched = caller.client_data == before
-    row = EnvironmentSettings(environment_id=other.environment.id, mode=Mode.AUTO)
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTO)
     await story.services.tables.environments.upsert(row)
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "manual_caller")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
     assert "Elsewhere" in blocked.reason
     assert blocked.notes == ("For a person: flow Elsewhere.",)
     assert untouched
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert caller.client_data != before
     assert_nothing_lost(story)
 
@@ -142,19 +142,19 @@ async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_
     orders = story.build.http_flow("Orders")
     other = Builder(story.world, name="Other")
     caller = other.flow_caller(orders, name="Elsewhere")
-    row = EnvironmentSettings(environment_id=other.environment.id, mode=Mode.AUTO)
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTO)
     await story.services.tables.environments.upsert(row)
     before = caller.client_data
     await planned(story)
     await story.approve()
     moved = caller.client_data
-    row = EnvironmentSettings(environment_id=other.environment.id, mode=Mode.ASSESS)
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.ASSESS)
     await story.services.tables.environments.upsert(row)
 
     await story.roll_back()
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.BLOCKED, "mode")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "mode")
     assert moved != before
     assert caller.client_data == moved
 
@@ -174,9 +174,9 @@ async def test_an_excluded_flow_is_not_touched_as_a_caller_either() -> None:
     caller.client_data = before.replace(story.build.url_of(orders), new)
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "manual_caller")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
     assert untouched
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert_nothing_lost(story)
 
 
@@ -187,7 +187,7 @@ async def test_a_caller_edited_between_read_and_write_keeps_the_edit_and_gets_th
     caller = story.build.flow_caller(orders)
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.UPDATING_CALLERS)
+    await story.until("Orders", FlowJobState.UPDATING_CALLERS)
 
     async def edit() -> None:
         caller.client_data = caller.client_data.replace('"number": 1', '"number": 2')
@@ -196,7 +196,7 @@ async def test_a_caller_edited_between_read_and_write_keeps_the_edit_and_gets_th
     disturb(story, "workflows", "update", edit)
     await story.run(timedelta(days=60))
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert '"number": 2' in caller.client_data
     assert_nothing_lost(story)
 
@@ -208,22 +208,22 @@ async def test_a_caller_that_the_platform_refuses_to_save_is_named() -> None:
     caller = story.build.flow_caller(orders)
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.UPDATING_CALLERS)
+    await story.until("Orders", FlowJobState.UPDATING_CALLERS)
 
     code = "WorkflowRunActionInputsInvalidProperty"
 
     async def refuse() -> None:
-        raise Refused("no 'authentication'", code=code, status=400)
+        raise PlatformError("no 'authentication'", code=code, status=400)
 
     disturb(story, "workflows", "update", refuse)
     await story.run(timedelta(hours=1))
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.BLOCKED, code)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, code)
     assert caller.name in job.reason
     assert caller.name in job.instruction
     await story.retry()
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert_nothing_lost(story)
 
 
@@ -240,7 +240,7 @@ async def test_two_jobs_write_one_site_without_losing_a_setting() -> None:
 
     await story.approve()
 
-    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.RETIRED}
     assert site.settings["OTHER"] == "stays"
     assert all(site.settings[name] != old[name] for name in ("A", "B"))
     assert_nothing_lost(story)
@@ -253,7 +253,7 @@ async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_m
     site = story.build.app_setting_caller(orders)
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.UPDATING_CALLERS)
+    await story.until("Orders", FlowJobState.UPDATING_CALLERS)
     (record,) = await story.services.tables.callers.all((await story.job("Orders")).id)
     now, resource = story.services.now, key_of(record.caller.resource)
     lease = ResourceLease(id=resource, holder="another", until=now + timedelta(seconds=90))
@@ -265,9 +265,9 @@ async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_m
     await story.services.tables.leases.delete(kept)
     await story.run(timedelta(seconds=20))
 
-    assert waiting.state is JobState.WAITING
+    assert waiting.state is FlowJobState.WAITING
     assert written == []  # the operator is made no co-owner to read a URL that has to wait
-    assert (await story.job("Orders")).reached is JobState.QUIET
+    assert (await story.job("Orders")).reached is FlowJobState.QUIET
     assert site.settings["FLOW_URL"] != story.build.url_of(orders)
     assert_nothing_lost(story)
 
@@ -282,7 +282,7 @@ async def test_a_variable_s_value_and_its_default_are_both_updated_and_its_flows
 
     await story.approve()
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert old not in {variable.value, variable.default_value}
     assert old not in reader.variables.values()
     assert_nothing_lost(story)
@@ -296,7 +296,7 @@ async def test_a_copy_is_quiet_before_a_rollback_in_the_middle_of_the_callers_st
     story.build.secret_caller(orders, name="second")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.UPDATING_CALLERS)
+    await story.until("Orders", FlowJobState.UPDATING_CALLERS)
 
     async def order() -> None:
         await change_remediation.roll_back(story.services, story.remediation.id)
@@ -305,5 +305,5 @@ async def test_a_copy_is_quiet_before_a_rollback_in_the_middle_of_the_callers_st
     await story.run(HOUR)
 
     job = await story.job("Orders")
-    assert job.reached is JobState.ROLLING_BACK
+    assert job.reached is FlowJobState.ROLLING_BACK
     assert story.world.workflow(orders.environment_id, job.copy_id).is_on

@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from shared.domain.environment import Environment, EnvironmentSettings, Mode
+from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
 from shared.domain.flow import FlowState, WorkflowDraft
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Defective, Refused, Throttled, Waiting
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import InternalErrorRepeated, MustWait, PlatformError, ThrottledError
 from shared.jobs.job_kinds import FLOW
-from shared.ports import Operation, Row
+from shared.ports import Operation, StoreRow
 from shared.reason import Reason
 from shared.rows import FENCE
 from shared.services import Services
@@ -57,7 +57,7 @@ def moved(before: Mapping[str, str], site: TwinSite) -> set[str]:
     return {name for name, value in before.items() if site.settings[name] != value}
 
 
-async def states(story: Story) -> set[JobState]:
+async def states(story: Story) -> set[FlowJobState]:
     """Return how far the jobs are."""
     return {job.reached for job in (await story.jobs()).values()}
 
@@ -73,17 +73,17 @@ async def test_an_app_that_calls_many_flows_restarts_once() -> None:
     moving = (site.restarts, moved(before, site), await states(story))
     await story.run(60 * DAY)
 
-    assert moving == (1, {*before}, {JobState.QUIET})
-    assert await states(story) == {JobState.RETIRED}
+    assert moving == (1, {*before}, {FlowJobState.QUIET})
+    assert await states(story) == {FlowJobState.RETIRED}
     assert signatures_in_store(story.world, story.twins.store) == []
     assert_nothing_lost(story)
 
 
 #: How a flow stops before it comes to its callers; None: it is ordered back.
 LEAVES = {
-    "blocks": Refused("No.", code="x", status=400),
-    "fails": Defective("A defect of ours."),
-    "sleeps for long": Waiting("Not now.", until=START + 9 * DAY, code=Reason.OUTAGE),
+    "blocks": PlatformError("No.", code="x", status=400),
+    "fails": InternalErrorRepeated("A defect of ours."),
+    "sleeps for long": MustWait("Not now.", until=START + 9 * DAY, code=Reason.OUTAGE),
     "is ordered back": None,
 }
 
@@ -101,7 +101,7 @@ async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
     await story.approve(run=4 * MINUTE)
     jobs = await story.jobs()
     waiting = {(jobs[flow.name].reached, jobs[flow.name].code) for flow in flows[:-1]}
-    assert (waiting, site.restarts) == ({(JobState.UPDATING_CALLERS, Reason.GATHERING)}, 0)
+    assert (waiting, site.restarts) == ({(FlowJobState.UPDATING_CALLERS, Reason.GATHERING)}, 0)
 
     if failure := LEAVES[how]:
         late.fails(failure, flows[-1])
@@ -110,7 +110,7 @@ async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
     await story.run(5 * MINUTE)
 
     assert site.restarts == 1
-    assert [job.reached for job in (await story.jobs()).values()].count(JobState.QUIET) == 3
+    assert [job.reached for job in (await story.jobs()).values()].count(FlowJobState.QUIET) == 3
 
 
 async def test_it_does_so_where_no_run_tells_whose_urls_it_holds() -> None:
@@ -156,7 +156,7 @@ async def test_a_place_of_any_kind_that_calls_several_flows_is_written_once(kind
     await story.run(60 * DAY)
 
     assert {*written.values()} == {1}
-    assert await states(story) == {JobState.ROLLED_BACK}
+    assert await states(story) == {FlowJobState.ROLLED_BACK}
     assert differences(before, story.world) == []
 
 
@@ -173,9 +173,9 @@ async def test_one_of_several_goes_back_and_the_others_stay() -> None:
     assert moved(before, site) == {"URL_0", "URL_2"}
     states = {title: job.state for title, job in (await story.jobs()).items()}
     assert states == {
-        "Flow 0": JobState.RETIRED,
-        "Flow 1": JobState.ROLLED_BACK,
-        "Flow 2": JobState.RETIRED,
+        "Flow 0": FlowJobState.RETIRED,
+        "Flow 1": FlowJobState.ROLLED_BACK,
+        "Flow 2": FlowJobState.RETIRED,
     }
     assert_nothing_lost(story)
 
@@ -212,7 +212,7 @@ class Late:
             del self._failures[lineage_of(flow.client_data)]
 
 
-NOT_YET = Throttled("not yet", retry_after=MINUTE / 2)
+NOT_YET = ThrottledError("not yet", retry_after=MINUTE / 2)
 
 
 async def gathering(story: Story, count: int = 3) -> tuple[TwinSite, list[TwinFlow], Late]:
@@ -259,7 +259,7 @@ async def test_who_comes_later_than_the_others_may_wait_is_not_waited_for() -> N
     story = Story(settings=PROMPT)
     site, flows = one_app(story, 3)
     await planned(story)
-    Late(story, Throttled("not yet", retry_after=20 * MINUTE), flows[-1])
+    Late(story, ThrottledError("not yet", retry_after=20 * MINUTE), flows[-1])
 
     await story.approve(run=MINUTE)
 
@@ -286,9 +286,9 @@ async def test_what_needs_a_person_is_not_waited_for() -> None:
     await planned(story)
     late = Late(story, NOT_YET, *flows)
     await story.approve(run=MINUTE)
-    late.fails(Refused("no", code="0x1", status=400), flows[0])
+    late.fails(PlatformError("no", code="0x1", status=400), flows[0])
     await story.run(MINUTE)
-    assert (await story.job("Flow 0")).state is JobState.BLOCKED
+    assert (await story.job("Flow 0")).state is FlowJobState.BLOCKED
 
     late.comes(*flows[1:])
     await story.run(MINUTE)
@@ -300,7 +300,7 @@ async def exclude(story: Story, flow: TwinFlow) -> None:
     """Let an administrator exclude a flow."""
     settings = EnvironmentSettings(
         environment_id=story.build.environment.id,
-        mode=Mode.APPROVE,
+        mode=ApprovalPolicy.APPROVE,
         excluded_flows=frozenset({flow.workflow_id}),
     )
     await story.services.tables.environments.upsert(settings)
@@ -375,7 +375,7 @@ async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
 
     assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
     await story.run(60 * DAY)
-    assert (await story.job("Flow 0")).state is JobState.ROLLED_BACK
+    assert (await story.job("Flow 0")).state is FlowJobState.ROLLED_BACK
     assert site.restarts == 1
     assert_nothing_lost(story)
 
@@ -392,7 +392,7 @@ async def test_the_kill_switch_stops_the_write_for_all(is_later: bool) -> None:
     if is_later:  # its own intents are noted, and those of one of the others
         write, jobs = story.twins.store.write, set[str]()
 
-        async def written(*operations: Operation) -> list[Row]:
+        async def written(*operations: Operation) -> list[StoreRow]:
             rows = await write(*operations)
             jobs.update(
                 row.partition for row in rows if row.table == "intents" and row.key != FENCE
@@ -412,8 +412,8 @@ async def test_the_kill_switch_stops_the_write_for_all(is_later: bool) -> None:
     await stop(is_on=False)
     await story.run(DAY)
 
-    assert stopped == (0, {JobState.UPDATING_CALLERS})
-    assert (site.restarts, await states(story)) == (1, {JobState.QUIET})
+    assert stopped == (0, {FlowJobState.UPDATING_CALLERS})
+    assert (site.restarts, await states(story)) == (1, {FlowJobState.QUIET})
 
 
 async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
@@ -431,7 +431,7 @@ async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
         async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
             """Refuse it."""
             if settings["URL_2"] != before["URL_2"]:
-                raise Refused("too long", code="BadRequest", status=400)
+                raise PlatformError("too long", code="BadRequest", status=400)
             await story.twins.ports.app_settings.write(site_id, settings)
 
     story.around = lambda ports: replace(ports, app_settings=cast("Any", Refusing()))
@@ -447,9 +447,12 @@ async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "written"), [(Mode.AUTO, {"HERE", "THERE"}), (Mode.ASSESS, {"HERE"})]
+    ("mode", "written"),
+    [(ApprovalPolicy.AUTO, {"HERE", "THERE"}), (ApprovalPolicy.ASSESS, {"HERE"})],
 )
-async def test_flows_of_two_environments_move_together(mode: Mode, written: set[str]) -> None:
+async def test_flows_of_two_environments_move_together(
+    mode: ApprovalPolicy, written: set[str]
+) -> None:
     """Each by the rules of its own: where nothing may be written any more, one takes no part."""
     story = TwoEnvironments(settings=PROMPT)
     here = story.build.http_flow("Here")

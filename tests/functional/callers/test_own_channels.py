@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from shared.domain.flow import FlowState
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.pending_actions import Cause
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.pending_actions import PendingActionKind
 from shared.reason import Reason
 from shared.use_cases.assess import assess
 from shared.use_cases.change_remediation import retry, roll_back
@@ -112,13 +112,13 @@ async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_chang
         await story.driver.call(lambda services: retry(services, story.remediation.id))
     await story.run(timedelta(days=30))
 
-    assert (held.state, held.code) == (JobState.BLOCKED, Reason.OWN_CHANNEL)
+    assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.OWN_CHANNEL)
     assert "setting CMK_TEAMS_WEBHOOK of this app" in held.reason
     assert "sig=" not in held.reason + held.instruction
-    assert still.state is JobState.BLOCKED
+    assert still.state is FlowJobState.BLOCKED
     assert was_on is FlowState.ON
-    assert (waits.cause, waits.code) == (Cause.FLOW, Reason.OWN_CHANNEL)
-    assert (await story.job("Post to a channel")).state is JobState.RETIRED
+    assert (waits.cause, waits.code) == (PendingActionKind.FLOW, Reason.OWN_CHANNEL)
+    assert (await story.job("Post to a channel")).state is FlowJobState.RETIRED
 
 
 async def test_a_rollback_keeps_the_copy_on_while_a_channel_posts_to_it() -> None:
@@ -136,7 +136,7 @@ async def test_a_rollback_keeps_the_copy_on_while_a_channel_posts_to_it() -> Non
     await story.driver.call(lambda services: sweep(services, "after"))
     await story.run(timedelta(days=30))
 
-    assert (held.state, held.code) == (JobState.BLOCKED, Reason.OWN_CHANNEL)
+    assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.OWN_CHANNEL)
     assert "address of the original" in held.instruction
     assert channel.state is FlowState.ON
-    assert (await story.job("Post to a channel")).state is JobState.ROLLED_BACK
+    assert (await story.job("Post to a channel")).state is FlowJobState.ROLLED_BACK

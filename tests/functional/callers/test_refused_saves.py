@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.domain.flow import WorkflowChange
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.flow import WorkflowUpdate
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.shape_demand import ShapeDemand
 from shared.reason import Reason
 from tests.fakes import definition_builder as define
@@ -79,14 +79,14 @@ async def test_a_flow_is_saved_in_the_shape_that_the_platform_demands(make: Any)
     await moved(story)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.WAITING, Reason.QUIET), job.reason
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.QUIET), job.reason
     assert references_of(flow) == before
     assert AUTHENTICATION not in flow.client_data.replace("\\u0027", "'")
     assert_nothing_lost(story)
 
     await story.roll_back()
 
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert references_of(flow) == before
     assert_nothing_lost(story)
 
@@ -126,7 +126,7 @@ async def test_what_a_refused_save_removed_is_restored(make: Any) -> None:
     await moved(story)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.BLOCKED, "Strange")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "Strange")
     assert f"flow {flow.name} cannot be saved" in job.reason
     assert flow.client_data == before
     assert_nothing_lost(story)
@@ -141,7 +141,7 @@ async def test_what_cannot_be_restored_is_named(make: Any) -> None:
     await moved(story)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.BLOCKED, Reason.REFERENCES_LOST)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.REFERENCES_LOST)
     assert "shared_office365 (mail-1)" in job.reason
     assert f"Open the flow {flow.name}" in job.instruction
     assert references_of(flow) == {}
@@ -171,7 +171,7 @@ async def test_a_refusal_that_passes_is_waited_for(make: Any) -> None:
     await moved(story)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.WAITING, Reason.QUIET), job.reason
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.QUIET), job.reason
     assert references_of(flow) == before
     assert_nothing_lost(story)
 
@@ -185,7 +185,7 @@ async def test_a_refusal_that_should_pass_and_does_not_has_an_instruction(make: 
     await story.approve(run=timedelta(hours=12))
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.BLOCKED, "0x80040203")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "0x80040203")
     assert "Turn the flow off and on" in job.instruction
 
 
@@ -198,7 +198,7 @@ async def test_a_reference_that_nobody_sent_has_an_instruction(make: Any) -> Non
     await moved(story)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.BLOCKED, Reason.REFERENCES_LOST)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.REFERENCES_LOST)
     assert "only a new flow helps" in job.instruction
 
 
@@ -222,14 +222,14 @@ async def test_a_flow_that_was_saved_a_moment_ago_takes_the_new_value_over(lag: 
     await planned(story)
     setattr(story.world.assumptions, lag, (60, 60))
     environment = story.build.environment.described()
-    change = WorkflowChange(client_data=flow.client_data)
+    change = WorkflowUpdate(client_data=flow.client_data)
     await story.approve(run=timedelta(0))
     await story.services.workflows.update(environment, flow.workflow_id, change, etag="*")
 
     await story.run(12 * HOUR)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.WAITING, Reason.QUIET), job.reason
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.QUIET), job.reason
     copy = story.world.workflow(job.environment_id, job.copy_id)
     runs = len(copy.runs)
     story.world.traffic.beat(story.world)

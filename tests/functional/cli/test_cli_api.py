@@ -13,9 +13,9 @@ from typer.testing import Result
 
 from cmkflow.api_client import ExitCode
 from shared.bootstrap import provide
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.notification import Delivery
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.notification import NotificationDelivery
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.use_cases.start_remediation import start_remediation
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
@@ -108,7 +108,7 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
     assert rolled == "1 job is on its way.\n"
     assert "retired" in shown
     assert "admin@contoso.example" in shown
-    assert job.state is JobState.ROLLED_BACK
+    assert job.state is FlowJobState.ROLLED_BACK
     assert not any("sig=" in one.stdout for one in outputs)
 
 
@@ -169,7 +169,7 @@ async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
     assert told == (
         "The kill switch is on: nothing moves of Orders until it is off (cmkflow kill-switch off)."
     )
-    assert (held.state, held.code) == (JobState.WAITING, "kill_switch")
+    assert (held.state, held.code) == (FlowJobState.WAITING, "kill_switch")
     assert rolled.stdout == "1 job is on its way.\n"
 
 
@@ -178,7 +178,9 @@ async def test_health_names_a_channel_that_does_not_take_what_it_is_told(
 ) -> None:
     """It is the command that the other channels name."""
     now = story.services.now
-    row = Delivery(cause="a", channel="teams", first_seen=now, due=now, failures=3, error="No.")
+    row = NotificationDelivery(
+        cause="a", channel="teams", first_seen=now, due=now, failures=3, error="No."
+    )
     await story.services.tables.deliveries.insert(row)
 
     shown = await cli.run("health")
@@ -204,7 +206,7 @@ async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.APPLY,
-        origin=Origin.SWEEP,
+        origin=StartSource.SWEEP,
         cause="2026-03-02",
         environment_ids=(story.build.environment.id,),
     )

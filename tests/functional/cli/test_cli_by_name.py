@@ -7,7 +7,7 @@ import pytest
 
 from cmkflow import api_client
 from shared.bootstrap import provide
-from shared.domain.network.blocked_call import RefusedCall, Symptom
+from shared.domain.network.blocked_call import BlockedCall, BlockedCallSymptom
 from shared.reason import Reason
 from tests.command_tree import command_tree, is_group
 from tests.fakes.builder import Builder
@@ -108,7 +108,7 @@ async def test_a_name_of_nobody_is_told_with_those_alike(
 
 async def test_a_gap_that_is_none_is_told_with_those_alike(story: Story, cli: CommandLine) -> None:
     """A misspelled name would accept nothing, and nobody would notice."""
-    gap = RefusedCall(
+    gap = BlockedCall(
         environment_id=story.build.environment.id,
         host="erp.contoso.example",
         display_name="Orders",
@@ -116,7 +116,7 @@ async def test_a_gap_that_is_none_is_told_with_those_alike(story: Story, cli: Co
         action="Call",
         run_id="run",
         at=story.services.now,
-        symptom=Symptom.REFUSED,
+        symptom=BlockedCallSymptom.REFUSED,
         code=Reason.CALL_REFUSED,
     )
     await story.services.tables.refused_calls.upsert(gap)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from cmkflow.__main__ import app
 from cmkflow.api_client import ExitCode
 from shared.bootstrap import provide
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.use_cases.run_daily_check import sweep
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import served_app
@@ -151,8 +151,8 @@ def _firewall(*sources: str) -> Firewall:
         id="/firewalls/erp",
         name="erp",
         hosts=frozenset({"erp.contoso.example"}),
-        rules=(FirewallRule(name="flows", access=Access.ALLOW, sources=sources),),
-        default=Access.DENY,
+        rules=(FirewallRule(name="flows", access=RuleAction.ALLOW, sources=sources),),
+        default=RuleAction.DENY,
     )
 
 

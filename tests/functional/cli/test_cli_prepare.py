@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.bootstrap import provide
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from tests.fakes.definitions import facts_of
 from tests.functional.callers.test_canvas_apps import app_on
 from tests.functional.cli.cli_app import CommandLine
@@ -84,7 +84,7 @@ async def test_an_environment_of_mode_assess_is_refused_with_the_command(
     story: Story, cli: CommandLine
 ) -> None:
     """Nothing is written where nobody has opted in."""
-    story.mode = Mode.ASSESS
+    story.mode = ApprovalPolicy.ASSESS
     await story.opt_in()
 
     refused = await cli.run("remediation", "start", story.build.environment.id, *_MODE)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cmkflow import api_client
 from cmkflow.__main__ import app
-from cmkflow.output import Output, for_programs
+from cmkflow.output import OutputFormat, for_programs
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
@@ -136,8 +136,8 @@ def test_whoever_waits_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with HTTPServer(("127.0.0.1", 0), Slow) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        api = api_client.Api(url=f"http://127.0.0.1:{server.server_port}", key="key")
-        answer = api.send(api_client.Call(method="GET", path=("environments",)))
+        api = api_client.ApiClient(url=f"http://127.0.0.1:{server.server_port}", key="key")
+        answer = api.send(api_client.ApiCall(method="GET", path=("environments",)))
         thread.join()
 
     assert answer == {"items": []}
@@ -148,7 +148,7 @@ def test_a_field_of_tsv_stays_one_field() -> None:
     """Names are anybody's text: a tab in one would begin another field."""
     rows = [{"name": "a\tb\nc", "count": 2, "none": None}, {"name": "d", "count": 0, "none": None}]
 
-    assert for_programs(rows, Output.TSV).split("\n") == ["a b c\t2\t", "d\t0\t"]
+    assert for_programs(rows, OutputFormat.TSV).split("\n") == ["a b c\t2\t", "d\t0\t"]
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.bootstrap import provide
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.use_cases import change_remediation
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.cli.terminal import in_terminal
@@ -33,10 +33,10 @@ async def story() -> Story:
     await story.opt_in()
     await story.order(cause="change-4711")
     await story.approve(run=timedelta(0))
-    story.mode = Mode.ASSESS
+    story.mode = ApprovalPolicy.ASSESS
     await story.opt_in()
     await story.run(timedelta(hours=1))
-    story.mode = Mode.APPROVE
+    story.mode = ApprovalPolicy.APPROVE
     await story.opt_in()
     goes_on = tuple(one.workflow_id for one in flows[:2])
     await change_remediation.retry(story.services, story.remediation.id, goes_on)

@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.definitions.connection_reference import ConnectionReference
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Moment, Plan
@@ -74,7 +74,7 @@ async def test_an_embedded_connection_gets_a_reference_of_the_owner(*, in_soluti
 
     job = await approved(story, run=timedelta(days=60))
 
-    assert job.state is JobState.RETIRED, job.history
+    assert job.state is FlowJobState.RETIRED, job.history
     (row,) = story.build.environment.connection_references.values()
     assert (row.connector_id, row.connection_id) == (CONNECTOR, "mail-1")
     assert row.owner_id == story.build.owner.user_id
@@ -158,14 +158,14 @@ async def test_no_reference_is_made_where_the_owner_cannot_be_acted_for(
 
     job = await approved(story)
 
-    assert (job.state, job.code) == (JobState.BLOCKED, "owner")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "owner")
     assert "Contoso maker" in job.reason
     assert story.world.writes == []
 
     story.world.may_act_on_behalf, story.build.owner.is_disabled = True, False
     await story.retry()
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_the_app_names_a_connection_that_the_owner_may_not_use() -> None:
@@ -191,7 +191,7 @@ async def test_a_connection_that_nobody_here_may_use_blocks_with_its_name_and_ow
 
     job = await approved(story)
 
-    assert (job.state, job.code) == (JobState.BLOCKED, "ConnectionAuthorizationFailed")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "ConnectionAuthorizationFailed")
     assert "mail-1 (shared_office365) of Colleague" in job.reason
     assert job.instruction.startswith("Colleague shares the connection with the app")
     assert story.build.environment.connection_references == {}
@@ -200,7 +200,7 @@ async def test_a_connection_that_nobody_here_may_use_blocks_with_its_name_and_ow
     story.build.share_connections()
     await story.retry()
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_custom_connector_needs_a_reference_that_somebody_made() -> None:
@@ -215,14 +215,14 @@ async def test_a_custom_connector_needs_a_reference_that_somebody_made() -> None
     (finding,) = (await story.environment_job()).findings
     assert finding.startswith("Orders embeds the connection mail-1")
     assert not any("connection reference" in text for text in (await story.plan())["Orders"].writes)
-    assert (job.state, job.code) == (JobState.BLOCKED, "custom_connector")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "custom_connector")
     assert "mail-1" in job.instruction
 
     reference(story, "new_mail")
     await story.retry()
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, job.history
+    assert job.state is FlowJobState.RETIRED, job.history
     assert entry_of(story, job)["connection"] == {"connectionReferenceLogicalName": "new_mail"}
 
 
@@ -241,7 +241,7 @@ async def test_a_reference_of_ours_that_was_bound_elsewhere_blocks() -> None:
     await story.approve(run=HOUR)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.BLOCKED, "connection_reference")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "connection_reference")
 
 
 @pytest.mark.parametrize("moment", list(Moment))
@@ -256,7 +256,7 @@ async def test_a_process_that_dies_while_it_binds_makes_one_reference(
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.COPYING)
+    await story.until("Orders", FlowJobState.COPYING)
     story.driver.plan = Plan(at=at, moment=moment)
     story.renew()
 
@@ -264,7 +264,7 @@ async def test_a_process_that_dies_while_it_binds_makes_one_reference(
 
     job = await story.job("Orders")
     assert story.driver.plan.has_struck
-    assert job.state is JobState.RETIRED, job.history
+    assert job.state is FlowJobState.RETIRED, job.history
     assert len(story.build.environment.connection_references) == 1
     assert len(job.notes) == 1
 
@@ -278,6 +278,6 @@ async def test_a_rollback_leaves_the_reference_and_says_so() -> None:
     await story.roll_back()
 
     job = await story.job("Orders")
-    assert job.state is JobState.ROLLED_BACK, job.history
+    assert job.state is FlowJobState.ROLLED_BACK, job.history
     (name,) = story.build.environment.connection_references
     assert any(name in note and "stays" in note for note in job.notes)

@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.flow_service import turn_on
 from tests.fakes.tenant import TwinFlow
 from tests.functional.scenarios.remediation_scenario import Story
@@ -107,7 +107,7 @@ async def test_everything_of_a_definition_survives_in_the_copy() -> None:
 
     job = await copied(story)
 
-    assert job.state is JobState.RETIRED, job.history
+    assert job.state is FlowJobState.RETIRED, job.history
     copy = story.world.workflow(job.environment_id, job.copy_id)
     assert definition_of(copy) == before
     assert definition_of(copy)["triggers"]["manual"] == TRIGGER
@@ -121,7 +121,7 @@ async def test_a_copy_is_on_exactly_if_the_original_was(*, is_on: bool) -> None:
 
     job = await copied(story)
 
-    assert job.state is JobState.RETIRED, job.history
+    assert job.state is FlowJobState.RETIRED, job.history
     copy = story.world.workflow(job.environment_id, job.copy_id)
     assert (copy.state is FlowState.ON) == is_on
 
@@ -135,7 +135,7 @@ async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> N
 
     job = await copied(story)
 
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     after = definition_of(story.world.workflow(job.environment_id, job.copy_id))
     for action in (before["actions"]["Send"], before["actions"]["Each"]["actions"]["Old"]):
         action["inputs"]["host"]["connectionReferenceName"] = "shared_office365"
@@ -152,13 +152,13 @@ async def test_a_later_delivery_takes_up_the_converted_copy() -> None:
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    job = await story.until("Orders", JobState.COPIED)
+    job = await story.until("Orders", FlowJobState.COPIED)
     version = story.world.workflow(job.environment_id, job.copy_id).version
     kept = await story.services.tables.jobs.get(job.environment_id, job.id)
     assert kept is not None
 
-    await story.services.tables.jobs.replace(kept, replace(job, state=JobState.COPYING))
-    await story.until("Orders", JobState.PROVEN)
+    await story.services.tables.jobs.replace(kept, replace(job, state=FlowJobState.COPYING))
+    await story.until("Orders", FlowJobState.PROVEN)
 
     assert story.world.workflow(job.environment_id, job.copy_id).version == version
 
@@ -173,6 +173,6 @@ async def test_what_is_refused_in_both_shapes_is_for_a_person() -> None:
 
     job = await copied(story)
 
-    assert (job.state, job.code) == (JobState.BLOCKED, "WorkflowRunActionInputsInvalidProperty")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "WorkflowRunActionInputsInvalidProperty")
     assert "should not have the property 'authentication'" in job.reason
     assert job.copy_id not in story.build.environment.flows

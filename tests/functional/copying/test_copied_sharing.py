@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
-from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
+from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, rights_of
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
@@ -28,7 +28,7 @@ async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:
 
     job = await story.job("Orders")
     copy = copy_of(story, job)
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert copy.name == "Orders"
     assert (copy.owner_id, copy.description) == (original.owner_id, "What the shop sends")
     assert copy.shares == before == original.shares
@@ -55,7 +55,7 @@ async def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(moment:
 
         job = await story.job("Orders")
         copy = copy_of(story, job)
-        assert job.state is JobState.RETIRED, (at, job.reason, job.history)
+        assert job.state is FlowJobState.RETIRED, (at, job.reason, job.history)
         assert copy.shares == original.shares, at
         assert copy.workflow_id in solution_named(story, "OrdersSolution").flows, at
         assert sum(flow.made_by_app for flow in story.world.flows()) == 1
@@ -85,7 +85,7 @@ async def test_the_calls_for_sharing_a_copy_are_few(*, is_shared: bool, most: in
 
     ports = ("FlowSharingTwin.", "PrincipalsTwin.", "SolutionsTwin.")
     calls = [name for name in plan.trace or () if name.startswith(ports)]
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert len(calls) == most, Counter(calls)
 
 
@@ -110,7 +110,7 @@ async def test_the_app_and_the_borrowed_operator_are_not_carried_over() -> None:
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    job = await story.until("Orders", JobState.COPYING)
+    job = await story.until("Orders", FlowJobState.COPYING)
     # A delivery that read the URL died before it could step back.
     kept = await story.services.tables.jobs.get(job.environment_id, job.id)
     assert kept is not None
@@ -147,7 +147,7 @@ async def test_other_rights_on_the_copy_are_replaced() -> None:
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.QUIET)
+    await story.until("Orders", FlowJobState.QUIET)
     story.build.share(original, reader, "CanEdit")
 
     await story.run(timedelta(days=60))
@@ -162,7 +162,7 @@ async def test_who_joins_in_the_quiet_days_is_added_when_the_original_retires() 
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.QUIET)
+    await story.until("Orders", FlowJobState.QUIET)
     late = story.world.add_user("Late")
     left = next(who for who in original.shares if who.table == USERS)
     del original.shares[left]
@@ -173,7 +173,7 @@ async def test_who_joins_in_the_quiet_days_is_added_when_the_original_retires() 
 
     job = await story.job("Orders")
     copy = copy_of(story, job)
-    assert job.state is JobState.RETIRED
+    assert job.state is FlowJobState.RETIRED
     assert user_row(late) in copy.shares
     assert left in copy.shares
     assert [note for note in job.notes if left.id in note and "not shared" in note]
@@ -191,14 +191,14 @@ async def test_who_is_given_the_original_in_the_quiet_days_keeps_the_flow(
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.QUIET)
+    await story.until("Orders", FlowJobState.QUIET)
     heir = story.world.add_user("Heir")
     original.owner_id = heir.user_id
 
     await story.run(timedelta(days=60))
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert copy_of(story, job).owner_id == story.build.owner.user_id
     assert copy_of(story, job).shares == {user_row(heir): rights_of("Owner")}
     assert [note for note in job.notes if heir.user_id in note and "Primary owner" in note]
@@ -221,11 +221,11 @@ async def test_co_owners_of_a_flow_in_no_solution_are_found_in_dataverse() -> No
 
     job = await story.job("App flow")
     copy = copy_of(story, job)
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert copy.description == "For the app"
     assert copy.shares == {
         user_row(person): rights_of("CanEdit"),
-        Principal(table=TEAMS, id=group.team_id): rights_of("CanView"),
+        DataversePrincipal(table=TEAMS, id=group.team_id): rights_of("CanView"),
     }
     [note] = [note for note in job.notes if stranger in note]
     assert "add it to the environment" in note
@@ -262,7 +262,7 @@ async def test_built_in_and_managed_solutions_are_left_alone() -> None:
     await story.approve()
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED
+    assert job.state is FlowJobState.RETIRED
     joined = [
         one.unique_name
         for one in story.build.environment.solutions.values()
@@ -297,6 +297,6 @@ async def test_a_rollback_takes_nothing_from_the_original() -> None:
     await story.roll_back()
 
     job = await story.job("Orders")
-    assert job.state is JobState.ROLLED_BACK, (job.reason, job.history)
+    assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.history)
     assert original.shares == before == copy_of(story, job).shares
     assert original.workflow_id in solution_named(story, "OrdersSolution").flows

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.sharing import rights_of
 from shared.reason import Reason
 from shared.use_cases import set_kill_switch
@@ -26,14 +26,14 @@ async def test_a_note_goes_when_what_it_names_is_settled() -> None:
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    job = await story.until("App flow", JobState.QUIET)
+    job = await story.until("App flow", FlowJobState.QUIET)
     assert [note for note in job.notes if late.entra_id in note]
     story.world.users[late.user_id] = late
 
     await story.run(timedelta(days=60))
 
     job = await story.job("App flow")
-    assert job.state is JobState.RETIRED
+    assert job.state is FlowJobState.RETIRED
     assert copy_of(story, job).shares == {user_row(late): rights_of("CanEdit")}
     assert not [note for note in job.notes if late.entra_id in note]
 
@@ -44,7 +44,7 @@ async def test_an_original_stays_on_while_its_copy_cannot_be_shared() -> None:
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.QUIET)
+    await story.until("Orders", FlowJobState.QUIET)
     story.build.share(original, story.world.add_user("Late"))
     story.world.may_share = False
 
@@ -54,9 +54,9 @@ async def test_an_original_stays_on_while_its_copy_cannot_be_shared() -> None:
     story.world.may_share = True
     await story.retry()
 
-    assert (blocked.state, blocked.code, was_on) == (JobState.BLOCKED, "sharing", True)
+    assert (blocked.state, blocked.code, was_on) == (FlowJobState.BLOCKED, "sharing", True)
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED
+    assert job.state is FlowJobState.RETIRED
     assert len(copy_of(story, job).shares) == 3
 
 
@@ -66,7 +66,7 @@ async def test_nothing_is_shared_while_writes_are_stopped() -> None:
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.COPYING)
+    await story.until("Orders", FlowJobState.COPYING)
     plan = kill_after(story, "WorkflowsTwin.create")
     await story.run(timedelta(0))
     assert plan.has_struck
@@ -75,7 +75,7 @@ async def test_nothing_is_shared_while_writes_are_stopped() -> None:
     await story.run(timedelta(hours=1))
 
     job = await story.job("Orders")
-    assert job.state is JobState.WAITING
+    assert job.state is FlowJobState.WAITING
     assert copy_of(story, job).shares == {}
     assert job.copy_id not in solution_named(story, "OrdersSolution").flows
 
@@ -92,7 +92,7 @@ async def test_a_co_owner_who_is_disabled_is_named_and_stops_nothing() -> None:
     await story.approve()
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED
+    assert job.state is FlowJobState.RETIRED
     assert user_row(leaver) not in copy_of(story, job).shares
     assert [note for note in job.notes if leaver.user_id in note and "disabled" in note]
 
@@ -105,7 +105,7 @@ async def test_a_refusal_to_share_says_what_to_do_and_a_retry_goes_on() -> None:
     await story.order()
     await story.approve()
     blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "sharing")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "sharing")
     assert "System Administrator" in blocked.instruction
     assert not copy_of(story, blocked).is_on
 
@@ -113,7 +113,7 @@ async def test_a_refusal_to_share_says_what_to_do_and_a_retry_goes_on() -> None:
     await story.retry()
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED
+    assert job.state is FlowJobState.RETIRED
     assert copy_of(story, job).shares == original.shares
 
 
@@ -125,13 +125,13 @@ async def test_a_solution_that_refuses_the_copy_blocks_with_its_name() -> None:
     await story.order()
     await story.approve()
     blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "solution")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "solution")
     assert "OrdersSolution title" in blocked.instruction
 
     solution_named(story, "OrdersSolution").flows.add(blocked.copy_id)
     await story.retry()
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ async def test_an_owner_that_cannot_be_acted_for_blocks_with_who_and_what_to_do(
     await story.order()
     await story.approve()
     blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "owner")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "owner")
     assert says in blocked.reason
     assert remedy in blocked.instruction
     assert not [flow for flow in story.world.flows() if flow.made_by_app]
@@ -183,7 +183,7 @@ async def story_killed_before_activation(*, is_disabled: bool) -> Story:
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.COPYING)
+    await story.until("Orders", FlowJobState.COPYING)
     plan = kill_after(story, "WorkflowsTwin.create")
     await story.run(timedelta(0))
     assert plan.has_struck
@@ -202,7 +202,7 @@ async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
     story = await story_killed_before_activation(is_disabled=is_disabled)
     await story.run(timedelta(days=60))
     blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "owner")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "owner")
     assert "The owner of the copy of Orders" in blocked.reason
     assert says in blocked.reason
     assert "Primary owner" in blocked.instruction
@@ -220,7 +220,7 @@ async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
         await story.run(timedelta(days=60))
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
 
 
 async def test_a_rollback_turns_the_copy_off_whose_owner_has_left() -> None:
@@ -234,7 +234,7 @@ async def test_a_rollback_turns_the_copy_off_whose_owner_has_left() -> None:
     await story.roll_back()
 
     job = await story.job("Orders")
-    assert job.state is JobState.ROLLED_BACK, (job.reason, job.history)
+    assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.history)
     assert not copy_of(story, job).is_on
     assert original.is_on
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.flow_states import JobState
-from shared.settings import OnDrift
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.settings import OnOriginalEdited
 from tests.fakes import definition_builder as define
 from tests.fakes.invariants import watch
 from tests.functional.scenarios.remediation_scenario import Story, edit, planned
@@ -20,16 +20,16 @@ async def test_an_edit_between_dispatch_and_copy_blocks_until_it_is_accepted() -
     orders = story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.COPYING)
+    await story.until("Orders", FlowJobState.COPYING)
     edit(orders)
 
     await story.run(HOUR)
     blocked = await story.job("Orders")
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "changed")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "changed")
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, job.history
+    assert job.state is FlowJobState.RETIRED, job.history
     assert "Extra" in story.world.workflow(orders.environment_id, job.copy_id).client_data
 
 
@@ -39,7 +39,7 @@ async def test_an_edit_that_is_accepted_is_taken_with_all_it_brings() -> None:
     orders = story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.COPYING)
+    await story.until("Orders", FlowJobState.COPYING)
     edit(orders, define.http_action("https://erp.contoso.example/orders"))
 
     await story.run(HOUR)
@@ -61,18 +61,18 @@ async def test_an_edit_after_the_copy_blocks_the_retirement_and_names_the_places
     was_on = orders.is_on
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "changed")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "changed")
     assert "/properties/definition/actions/Extra" in blocked.reason
     assert was_on
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, job.history
+    assert job.state is FlowJobState.RETIRED, job.history
     assert "Extra" in story.world.workflow(orders.environment_id, job.copy_id).client_data
 
 
 async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so() -> None:
     """With `copy_again` nobody has to do anything."""
     story = Story()
-    story.settings = story.settings.model_copy(update={"on_drift": OnDrift.COPY_AGAIN})
+    story.settings = story.settings.model_copy(update={"on_drift": OnOriginalEdited.COPY_AGAIN})
     orders = story.build.http_flow("Orders")
     story.build.app_setting_caller(orders)
     await planned(story)
@@ -82,7 +82,7 @@ async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so(
     await story.run(timedelta(days=40))
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, job.history
+    assert job.state is FlowJobState.RETIRED, job.history
     assert "Extra" in story.world.workflow(orders.environment_id, job.copy_id).client_data
     assert story.world.traffic.lost == []
 
@@ -90,7 +90,7 @@ async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so(
 async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> None:
     """A flow that is on takes only connections of whoever saves it: the app has none."""
     story = Story()
-    story.settings = story.settings.model_copy(update={"on_drift": OnDrift.COPY_AGAIN})
+    story.settings = story.settings.model_copy(update={"on_drift": OnOriginalEdited.COPY_AGAIN})
     orders = story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=HOUR)
@@ -108,14 +108,14 @@ async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> No
     await story.run(timedelta(days=40))
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     copy = story.world.workflow(orders.environment_id, job.copy_id)
     assert "SendEmailV2" in copy.client_data
     assert copy.is_on
 
 
-@pytest.mark.parametrize("on_drift", list(OnDrift))
-async def test_an_edit_of_the_copy_is_not_undone_unasked(on_drift: OnDrift) -> None:
+@pytest.mark.parametrize("on_drift", list(OnOriginalEdited))
+async def test_an_edit_of_the_copy_is_not_undone_unasked(on_drift: OnOriginalEdited) -> None:
     """Callers use the copy: somebody mended it there. The original decides after a retry only."""
     story = Story()
     story.settings = story.settings.model_copy(update={"on_drift": on_drift})
@@ -127,16 +127,16 @@ async def test_an_edit_of_the_copy_is_not_undone_unasked(on_drift: OnDrift) -> N
     edit(orders)
 
     await story.run(timedelta(days=20))
-    if on_drift is OnDrift.BLOCK:
+    if on_drift is OnOriginalEdited.BLOCK:
         await story.retry()
     blocked = await story.job("Orders")
     text = copy.client_data
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "copy_edited")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "copy_edited")
     assert "mended" in text
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert "mended" not in copy.client_data
     assert "Extra" in copy.client_data
 
@@ -148,7 +148,7 @@ async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -
     await planned(story)
     watch(story.world)
     await story.approve(run=timedelta(0))
-    await story.until("Keyword", JobState.PROVEN)
+    await story.until("Keyword", FlowJobState.PROVEN)
     edit(keyword)
 
     await story.run(HOUR)
@@ -156,10 +156,10 @@ async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -
     was_on = keyword.is_on
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "changed")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "changed")
     assert was_on
     job = await story.job("Keyword")
-    assert job.state is JobState.RETIRED, job.history
+    assert job.state is FlowJobState.RETIRED, job.history
     assert "Extra" in story.world.workflow(keyword.environment_id, job.copy_id).client_data
     assert story.world.violations == []
 
@@ -176,9 +176,9 @@ async def test_an_edit_of_a_swapped_original_is_for_a_person() -> None:
     blocked = await story.job("Keyword")
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "changed")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "changed")
     assert "in the copy too" in blocked.instruction
-    assert (await story.job("Keyword")).state is JobState.RETIRED
+    assert (await story.job("Keyword")).state is FlowJobState.RETIRED
 
 
 async def test_a_copy_that_is_edited_before_it_is_proven_is_for_a_person() -> None:
@@ -189,11 +189,11 @@ async def test_a_copy_that_is_edited_before_it_is_proven_is_for_a_person() -> No
     old_url = story.build.url_of(orders)
     await planned(story)
     await story.approve(run=timedelta(0))
-    job = await story.until("Orders", JobState.COPIED)
+    job = await story.until("Orders", FlowJobState.COPIED)
     edit(story.world.workflow(orders.environment_id, job.copy_id))
 
     await story.run(timedelta(days=1))
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.BLOCKED, "copy")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "copy")
     assert site.settings["FLOW_URL"] == old_url

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from shared.domain.flow import WorkflowDraft
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import Workflows
 from tests.functional.scenarios.remediation_scenario import Story, planned
 
@@ -32,7 +32,7 @@ async def test_a_copy_is_of_the_originals_type() -> None:
     await story.approve()
 
     job = await story.job("Book")
-    assert job.state is JobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.reason
     assert story.world.workflow(job.environment_id, job.copy_id).modern_type == 1
     assert not [note for note in job.notes if "modernflowtype" in note]
 
@@ -47,5 +47,5 @@ async def test_a_type_that_the_platform_does_not_keep_is_told() -> None:
     await story.approve()
 
     job = await story.job("Book")
-    assert job.state is JobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.reason
     assert [note for note in job.notes if "modernflowtype" in note]

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.assessment.assessment import Topic
-from shared.domain.finding import Level
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.assessment.assessment import AssessmentTopic
+from shared.domain.finding import FindingLevel
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from tests.fakes.definition_builder import child_flow_action, http_action
 from tests.fakes.flow_service import trigger_url
@@ -54,7 +54,7 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
     assert plan.action is PlannedAction.COPY
     assert "circle" not in plan.explanation
     assert "parent_of_mmk_flow" not in plan.reasons
-    assert job.state is JobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.reason
     assert job.children == ()
     assert not any(mark in json.dumps(text) for mark in marks[0])
     assert any(mark in json.dumps(text) for mark in marks[1])
@@ -63,7 +63,7 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
     await story.roll_back()
 
     back = await story.job("Orders")
-    assert back.state is JobState.ROLLED_BACK, (back.reason, back.instruction)
+    assert back.state is FlowJobState.ROLLED_BACK, (back.reason, back.instruction)
     assert differences(before, story.world) == []
 
 
@@ -79,7 +79,7 @@ async def test_a_copy_that_stays_off_is_written_so_at_once() -> None:
     job = await story.job("Sleeper")
     copy = story.world.workflow(job.environment_id, job.copy_id)
     again = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
-    assert job.state is JobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.reason
     assert again["inputs"]["host"]["workflowReferenceName"] == job.copy_id
 
 
@@ -92,5 +92,5 @@ async def test_an_assessment_asks_nobody_to_take_the_call_out() -> None:
     await tenant.assess()
 
     assert tenant.flows["Orders"].reasons == ("http_trigger",)
-    assert tenant.findings(Topic.FLOWS, "flow_cycle") == []
-    assert tenant.finding(Topic.FLOWS, "report_reconciled").level is Level.OK
+    assert tenant.findings(AssessmentTopic.FLOWS, "flow_cycle") == []
+    assert tenant.finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.OK

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from shared.concurrency import SIDE_BY_SIDE
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from shared.domain.network.firewall_fix import Repair, refused
-from shared.domain.network.firewall_issue import NetworkGap
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
+from shared.domain.network.firewall_fix import FirewallFix, refused
+from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.snapshot import NetworkSnapshot
-from shared.errors import Throttled, Unavailable
+from shared.errors import ServiceUnavailable, ThrottledError
 from shared.memory import Memory
 from shared.ports import Archive
 from shared.services import Services
@@ -57,7 +57,7 @@ class CountedFirewalls:
         await asyncio.sleep(0)
         return walls
 
-    async def repair(self, gap: NetworkGap) -> Repair:
+    async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return that a person has to look."""
         return refused(gap, "of no kind: a twin")
 
@@ -67,7 +67,7 @@ class BrokenFirewalls(CountedFirewalls):
 
     async def read(self) -> list[Firewall]:
         """Refuse."""
-        raise Throttled("too many calls", retry_after=timedelta(seconds=9))
+        raise ThrottledError("too many calls", retry_after=timedelta(seconds=9))
 
 
 class CountedArchive(MemoryArchive):
@@ -128,14 +128,14 @@ class Network:
     def opened(self, *, is_open: bool) -> None:
         """Open the firewall for the new addresses, or close it."""
         sources = ("LogicApps", *(["PowerPlatformPlex"] if is_open else []))
-        rule = FirewallRule(name="flows", access=Access.ALLOW, sources=sources)
+        rule = FirewallRule(name="flows", access=RuleAction.ALLOW, sources=sources)
         wall = Firewall(
             kind="any",
             id="/firewalls/erp",
             name="erp",
             hosts=frozenset({HOST, "other.contoso.example"}),
             rules=(rule,),
-            default=Access.DENY,
+            default=RuleAction.DENY,
         )
         self.firewalls.walls = [wall]
 
@@ -143,7 +143,7 @@ class Network:
         """Let time pass."""
         self.story.world.clock.advance(time)
 
-    async def gaps(self, waived: Collection[str] = ()) -> list[NetworkGap]:
+    async def gaps(self, waived: Collection[str] = ()) -> list[FirewallIssue]:
         """Return what a proof finds."""
         environment = await self.services.environments.get(self.story.build.environment.id)
         return await required_gaps(self.services, environment, [HOST], waived)
@@ -215,7 +215,7 @@ async def test_a_kind_that_cannot_be_read_ends_the_reading_of_the_others() -> No
     named = {f"kind {number}": one for number, one in enumerate(kinds)}
     services = replace(network.services, firewalls={"broken": BrokenFirewalls(), **named})
 
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         await read_firewalls(services)
     begun = sum(one.reads for one in kinds)
     for _ in range(100):
@@ -272,7 +272,7 @@ async def test_nobody_waits_for_one_failing_reader_after_the_other() -> None:
 
     found = await asyncio.gather(*(network.gaps() for _ in range(5)), return_exceptions=True)
 
-    assert {type(one) for one in found} == {Throttled}
+    assert {type(one) for one in found} == {ThrottledError}
     assert network.services.now - began <= READING_TAKES
 
 
@@ -302,7 +302,9 @@ async def test_a_row_that_cannot_be_read_is_written_anew() -> None:
     assert network.firewalls.reads == 2
 
 
-@pytest.mark.parametrize("error", [Unavailable("the archive takes nothing now"), OSError("full")])
+@pytest.mark.parametrize(
+    "error", [ServiceUnavailable("the archive takes nothing now"), OSError("full")]
+)
 async def test_an_archive_that_takes_nothing_stops_nobody(error: Exception) -> None:
     """Each proof reads, and waits for no one who has given up."""
     network = Network(archive=FullArchive(error))

@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.domain.flow import ReportedFlow
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.request_demand import Need
-from shared.ports import Page
+from shared.domain.flow import FlowListEntry
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.request_demand import RequestDemand
+from shared.ports import ResultPage
 from shared.reason import Reason
 from shared.services import Services
 from tests.fakes import definition_builder as define
@@ -34,10 +34,10 @@ class Lists:
 
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
-    ) -> Page[ReportedFlow]:
+    ) -> ResultPage[FlowListEntry]:
         """Return a page of the list, the last one with those copies on it."""
         self.reads += 1
-        page: Page[ReportedFlow] = await self.reports.microsoft_key_flows(
+        page: ResultPage[FlowListEntry] = await self.reports.microsoft_key_flows(
             environment_id, cursor, cannot_migrate_only=cannot_migrate_only
         )
         if page.cursor:
@@ -51,9 +51,9 @@ class Lists:
 class Asked(PlentyOfCalls):
     """Remembers who asked for calls, in order."""
 
-    needs: list[Need] = field(default_factory=list)
+    needs: list[RequestDemand] = field(default_factory=list)
 
-    def block(self, need: Need | None) -> AbstractAsyncContextManager[None]:
+    def block(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
         """Let the work begin."""
         self.needs += [need] if need else []
         return PlentyOfCalls.block(self, need)
@@ -88,7 +88,7 @@ async def approved(story: Story) -> Lists:
     return lists
 
 
-async def states(story: Story) -> set[JobState]:
+async def states(story: Story) -> set[FlowJobState]:
     """Return how far the jobs are."""
     return {job.reached for job in (await story.jobs()).values()}
 
@@ -103,8 +103,8 @@ async def test_copies_that_were_made_together_are_proven_by_one_list() -> None:
     early = (lists.reads, await states(story))
     await story.run(timedelta(seconds=1))
 
-    assert early == (0, {JobState.COPIED})
-    assert (lists.reads, await states(story)) == (1, {JobState.QUIET})
+    assert early == (0, {FlowJobState.COPIED})
+    assert (lists.reads, await states(story)) == (1, {FlowJobState.QUIET})
 
 
 async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None:
@@ -121,9 +121,9 @@ async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None
     lists.unprotected = frozenset()
     await story.retry(run=timedelta(minutes=10))
 
-    assert (stuck.state, stuck.code) == (JobState.BLOCKED, Reason.NOT_PROTECTED)
-    assert other.reached is JobState.QUIET
-    assert (await story.job("Flow 0")).reached is JobState.QUIET
+    assert (stuck.state, stuck.code) == (FlowJobState.BLOCKED, Reason.NOT_PROTECTED)
+    assert other.reached is FlowJobState.QUIET
+    assert (await story.job("Flow 0")).reached is FlowJobState.QUIET
 
 
 async def test_a_younger_copy_waits_for_the_next_list() -> None:
@@ -139,8 +139,8 @@ async def test_a_younger_copy_waits_for_the_next_list() -> None:
     await story.run(timedelta(seconds=1))
 
     assert children[0] == between == 1
-    assert JobState.QUIET in children[1]
-    assert (lists.reads, await states(story)) == (2, {JobState.QUIET})
+    assert FlowJobState.QUIET in children[1]
+    assert (lists.reads, await states(story)) == (2, {FlowJobState.QUIET})
 
 
 async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
@@ -161,7 +161,7 @@ async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
     between = [*asked.needs]
     await story.run(timedelta(seconds=1))
 
-    assert await states(story) == {JobState.QUIET}
+    assert await states(story) == {FlowJobState.QUIET}
     assert (between, len(asked.needs)) == ([], 3)
 
 
@@ -175,4 +175,4 @@ async def test_where_calls_are_few_a_list_is_read_as_soon_as_nobody_else_would_u
 
     await story.run(2.5 * story.settings.reads_lag)
 
-    assert (lists.reads, await states(story)) == (2, {JobState.QUIET})
+    assert (lists.reads, await states(story)) == (2, {FlowJobState.QUIET})

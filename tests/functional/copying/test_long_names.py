@@ -4,7 +4,7 @@ import pytest
 
 from shared.domain.display_names import LIMIT
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.definition_builder import http_trigger
 from tests.fakes.tenant import TwinFlow
 from tests.functional.scenarios.remediation_scenario import Story, planned
@@ -19,7 +19,7 @@ async def retired(story: Story) -> FlowJob:
     await planned(story)
     await story.approve()
     (job,) = (await story.jobs()).values()
-    assert job.state is JobState.RETIRED, (job.state, job.reason)
+    assert job.state is FlowJobState.RETIRED, (job.state, job.reason)
     return job
 
 
@@ -65,5 +65,5 @@ async def test_a_name_that_dataverse_does_not_take_ends_shortened(
 
     await story.roll_back()
 
-    assert (await story.job(title)).state is JobState.ROLLED_BACK
+    assert (await story.job(title)).state is FlowJobState.ROLLED_BACK
     assert original.name == title

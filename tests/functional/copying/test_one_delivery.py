@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
@@ -91,7 +91,7 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
     await story.run(story.settings.reads_lag)
 
     job = await story.job("Orders")
-    assert job.reached is JobState.QUIET
+    assert job.reached is FlowJobState.QUIET
     assert job.borrowed == ()
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())
     assert [one for one in access.calls if one != "operator_id"] == calls
@@ -110,7 +110,7 @@ async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
     await story.order(cause="order-2")
     await story.approve(run=timedelta(hours=1))
 
-    assert (await story.job("Invoices")).reached is JobState.QUIET
+    assert (await story.job("Invoices")).reached is FlowJobState.QUIET
     assert [one for one in access.calls if one != "operator_id"] == ["trigger_url"] * 2
 
 
@@ -126,19 +126,19 @@ async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:
     await story.run(timedelta(days=60))
 
     job = await story.job("Orders")
-    assert job.state is JobState.ROLLED_BACK, job.reason
-    assert JobState.UPDATING_CALLERS not in {change.state for change in job.history}
+    assert job.state is FlowJobState.ROLLED_BACK, job.reason
+    assert FlowJobState.UPDATING_CALLERS not in {change.state for change in job.history}
 
 
 async def test_a_delivery_that_has_taken_long_ends_with_its_step() -> None:
     """With no time to go on there is one step each, and the same end."""
     story = await approved_story(delivery_goes_on=timedelta(0))
 
-    job = await story.until("Orders", JobState.COPYING)
+    job = await story.until("Orders", FlowJobState.COPYING)
     assert job.lease_until is None
     await story.run(timedelta(days=60))
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_parent_goes_on_when_its_child_is_proven_in_passing() -> None:
@@ -153,7 +153,7 @@ async def test_a_parent_goes_on_when_its_child_is_proven_in_passing() -> None:
     await story.approve(run=timedelta(minutes=10))
 
     jobs = await story.jobs()
-    assert {job.reached for job in jobs.values()} == {JobState.QUIET}
+    assert {job.reached for job in jobs.values()} == {FlowJobState.QUIET}
 
 
 async def test_the_operator_stays_the_owner_of_a_copy() -> None:
@@ -166,7 +166,7 @@ async def test_the_operator_stays_the_owner_of_a_copy() -> None:
     await story.run(timedelta(days=60))
 
     job = await story.job("Orders")
-    assert (job.state, job.has_loans) == (JobState.RETIRED, False), job.reason
+    assert (job.state, job.has_loans) == (FlowJobState.RETIRED, False), job.reason
     copy = story.world.workflow(job.environment_id, job.copy_id)
     assert (copy.owner_id, is_lent(story.world, copy)) == (operator.user_id, False)
 
@@ -189,5 +189,5 @@ async def test_a_share_of_no_use_is_left_while_nothing_may_be_written_and_goes_l
 
     assert held == (writes, True)
     job = await story.job("Orders")
-    assert (job.state, job.has_loans) == (JobState.RETIRED, False), job.reason
+    assert (job.state, job.has_loans) == (FlowJobState.RETIRED, False), job.reason
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())

@@ -4,15 +4,17 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.flow_job import Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.flow_service import delete, turn_off, turn_on
 from tests.fakes.invariants import pairs_on_together
 from tests.functional.scenarios.remediation_scenario import Story, kill_after, planned
 
 
-@pytest.mark.parametrize("reached", [JobState.COPYING, JobState.PROVEN])
-async def test_an_original_that_is_turned_on_meanwhile_is_not_cut_off(reached: JobState) -> None:
+@pytest.mark.parametrize("reached", [FlowJobState.COPYING, FlowJobState.PROVEN])
+async def test_an_original_that_is_turned_on_meanwhile_is_not_cut_off(
+    reached: FlowJobState,
+) -> None:
     """Planned or copied as off, it is on: so is its copy, callers move, the quiet days count."""
     story = Story()
     form = story.build.off_flow("Form")
@@ -27,7 +29,7 @@ async def test_an_original_that_is_turned_on_meanwhile_is_not_cut_off(reached: J
     story.world.traffic.beat(story.world)
 
     job = await story.job("Form")
-    assert (job.state, job.pattern) == (JobState.RETIRED, Pattern.CALLED), job.history
+    assert (job.state, job.pattern) == (FlowJobState.RETIRED, MigrationMethod.CALLED), job.history
     assert story.world.traffic.lost == []
 
 
@@ -37,7 +39,7 @@ async def test_an_original_that_goes_off_while_its_copy_comes_on_takes_the_copy_
     orders = story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.COPYING)
+    await story.until("Orders", FlowJobState.COPYING)
     plan = kill_after(story, "WorkflowsTwin.update")
     await story.run(timedelta(0))
     job = await story.job("Orders")
@@ -49,8 +51,8 @@ async def test_an_original_that_goes_off_while_its_copy_comes_on_takes_the_copy_
     await story.run(timedelta(days=60))
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
-    assert job.pattern is Pattern.OFF
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+    assert job.pattern is MigrationMethod.OFF
     assert not copy.is_on
 
 
@@ -60,13 +62,13 @@ async def test_a_self_starting_flow_that_is_turned_off_before_the_swap_stays_off
     keyword = story.build.keyword_flow("Keyword")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Keyword", JobState.PROVEN)
+    await story.until("Keyword", FlowJobState.PROVEN)
     turn_off(story.world, keyword)
 
     await story.run(timedelta(days=60))
 
     job = await story.job("Keyword")
-    assert (job.state, job.pattern) == (JobState.RETIRED, Pattern.OFF), job.history
+    assert (job.state, job.pattern) == (FlowJobState.RETIRED, MigrationMethod.OFF), job.history
     assert not story.world.workflow(keyword.environment_id, job.copy_id).is_on
     assert pairs_on_together(story.world) == []
 
@@ -77,15 +79,15 @@ async def test_a_copy_that_is_deleted_before_it_is_proven_is_for_a_person() -> N
     orders = story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=timedelta(0))
-    job = await story.until("Orders", JobState.COPIED)
+    job = await story.until("Orders", FlowJobState.COPIED)
     story.world.workflow(orders.environment_id, job.copy_id).is_deleted = True
 
     await story.run(timedelta(days=1))
     blocked = await story.job("Orders")
     await story.roll_back()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "copy")
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "copy")
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
@@ -96,7 +98,7 @@ async def test_no_caller_is_pointed_at_a_copy_that_is_off_or_gone(*, is_deleted:
     story.build.app_setting_caller(orders)
     await planned(story)
     await story.approve(run=timedelta(0))
-    job = await story.until("Orders", JobState.UPDATING_CALLERS)
+    job = await story.until("Orders", FlowJobState.UPDATING_CALLERS)
     copy = story.world.workflow(orders.environment_id, job.copy_id)
     if is_deleted:
         delete(story.world, copy)
@@ -106,7 +108,10 @@ async def test_no_caller_is_pointed_at_a_copy_that_is_off_or_gone(*, is_deleted:
     await story.run(timedelta(days=2))
 
     blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "copy" if is_deleted else "state")
+    assert (blocked.state, blocked.code) == (
+        FlowJobState.BLOCKED,
+        "copy" if is_deleted else "state",
+    )
     assert story.world.traffic.lost == []
 
     if is_deleted:
@@ -114,7 +119,7 @@ async def test_no_caller_is_pointed_at_a_copy_that_is_off_or_gone(*, is_deleted:
     else:
         turn_on(story.world, copy, story.build.owner)
         await story.retry()
-    end = JobState.ROLLED_BACK if is_deleted else JobState.RETIRED
+    end = FlowJobState.ROLLED_BACK if is_deleted else FlowJobState.RETIRED
     assert (await story.job("Orders")).state is end
     assert story.world.traffic.lost == []
 
@@ -129,7 +134,7 @@ async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
     story.build.app_setting_caller(orders)
     await planned(story)
     await story.approve(run=timedelta(0))
-    job = await story.until("Orders", JobState.QUIET)
+    job = await story.until("Orders", FlowJobState.QUIET)
     copy = story.world.workflow(orders.environment_id, job.copy_id)
     if is_deleted:
         delete(story.world, copy)
@@ -139,16 +144,19 @@ async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
     await story.run(timedelta(days=60))
 
     blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "copy" if is_deleted else "state")
+    assert (blocked.state, blocked.code) == (
+        FlowJobState.BLOCKED,
+        "copy" if is_deleted else "state",
+    )
     assert (orders.is_on, orders.name) == (True, "Orders")
 
     if is_deleted:
         await story.roll_back()
-        assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+        assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     else:
         turn_on(story.world, copy, story.build.owner)
         await story.retry()
-        assert (await story.job("Orders")).state is JobState.RETIRED
+        assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize("was_stopped", [True, False])
@@ -160,7 +168,7 @@ async def test_a_self_starting_original_stays_on_whose_copy_is_deleted_before_th
     keyword = story.build.keyword_flow("Keyword")
     await planned(story)
     await story.approve(run=timedelta(0))
-    job = await story.until("Keyword", JobState.SWAPPING)
+    job = await story.until("Keyword", FlowJobState.SWAPPING)
     if was_stopped:
         plan = kill_after(story, "WorkflowsTwin.update")
         await story.run(timedelta(0))
@@ -171,5 +179,5 @@ async def test_a_self_starting_original_stays_on_whose_copy_is_deleted_before_th
     await story.run(timedelta(days=1))
 
     job = await story.job("Keyword")
-    assert job.state is JobState.BLOCKED
+    assert job.state is FlowJobState.BLOCKED
     assert keyword.is_on

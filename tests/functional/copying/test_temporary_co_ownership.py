@@ -8,12 +8,12 @@ from typing import Any, cast
 import pytest
 
 from local_cloud.tenant.core.earlier_times import Lag
-from shared.domain.flow import FlowDetail
+from shared.domain.flow import FlowServiceFlow
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import moved
 from shared.domain.platform_errors import NO_CO_OWNER
-from shared.errors import MigrationInProgress, ProductError, Refused, Throttled
+from shared.errors import CmkflowError, PlatformError, PlatformMigrationInProgress, ThrottledError
 from shared.jobs.job_kinds import FLOW
 from shared.reason import Reason
 from shared.steps.flows.temporary_co_ownership import take_back
@@ -51,24 +51,24 @@ class SlowRights:
         """Return the trigger URL, or refuse it."""
         if self.refusals and flow_name == self._flow_name:
             self.refusals -= 1
-            raise Refused("not yet", code=NO_CO_OWNER, status=403)
+            raise PlatformError("not yet", code=NO_CO_OWNER, status=403)
         return str(await self._access.trigger_url(environment_id, flow_name, trigger))
 
-    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
+    async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Return the flow, or refuse it."""
         if self._definitions and flow_name == self._flow_name:
             self._definitions -= 1
-            raise Refused("not yet", code=NO_CO_OWNER, status=403)
-        return cast("FlowDetail", await self._access.definition(environment_id, flow_name))
+            raise PlatformError("not yet", code=NO_CO_OWNER, status=403)
+        return cast("FlowServiceFlow", await self._access.definition(environment_id, flow_name))
 
 
 class KeptRights:
     """A service that refuses to take the operator's rights away."""
 
-    def __init__(self, port: object, error: ProductError | None = None) -> None:
+    def __init__(self, port: object, error: CmkflowError | None = None) -> None:
         """Stand before the port; `error` is what it answers, while there is one."""
         self._access: Any = port
-        self.error = error or Refused("no", code="403", status=403)
+        self.error = error or PlatformError("no", code="403", status=403)
 
     def __getattr__(self, name: str) -> Any:
         """Return the port's own attribute."""
@@ -108,7 +108,7 @@ async def test_a_co_ownership_that_stood_before_is_never_taken_away() -> None:
 
     job = await story.job("Orders")
     assert access.refusals == 0
-    assert job.state is JobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.reason
     assert job.flow_name not in job.lent
     assert original.co_owners == {story.world.operator.entra_id: "CanEdit"}
 
@@ -126,7 +126,7 @@ async def test_a_loan_that_comes_late_is_returned() -> None:
 
     job = await story.job("Orders")
     assert access.refusals == 0
-    assert job.state is JobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.reason
     assert job.flow_name in job.lent
     assert original.co_owners == {}
 
@@ -156,7 +156,7 @@ async def frozen_at_a_loan(story: Story, *, is_heard: bool) -> tuple[Pause, Flow
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    job = await story.until("Orders", JobState.COPIED)
+    job = await story.until("Orders", FlowJobState.COPIED)
     at = PauseAtShare if is_heard else PauseAtLoan
     pause = at(sleeps=timedelta(minutes=9), clock=story.world.clock)
     story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
@@ -179,7 +179,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
     copy = story.world.workflow(job.environment_id, job.copy_id)
     edit(copy)
     await story.run(timedelta(minutes=8))
-    assert (await story.job("Orders")).state is JobState.BLOCKED
+    assert (await story.job("Orders")).state is FlowJobState.BLOCKED
     await story.run(timedelta(minutes=2))
     assert not pause.is_asleep
     assert is_lent(story.world, copy)
@@ -187,7 +187,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
 
     assert not is_lent(story.world, copy)
     job = await story.job("Orders")
-    assert (job.state, job.code, job.has_loans) == (JobState.BLOCKED, "copy", False)
+    assert (job.state, job.code, job.has_loans) == (FlowJobState.BLOCKED, "copy", False)
 
 
 @by_either_service
@@ -200,7 +200,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_hear
 
     await story.run(timedelta(minutes=8))
     job = await story.job("Orders")
-    assert (job.reached, job.borrowed) == (JobState.QUIET, ())
+    assert (job.reached, job.borrowed) == (FlowJobState.QUIET, ())
     await story.run(timedelta(minutes=2))
     assert is_lent(story.world, copy)
     await story.run(timedelta(hours=1))
@@ -209,7 +209,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_hear
     job = await story.job("Orders")
     assert (job.code, job.has_loans) == (Reason.QUIET, False)
     await story.run(timedelta(days=8))
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days() -> None:
@@ -221,7 +221,7 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
     await story.order()
     await story.approve(run=timedelta(hours=1))
     job = await story.job("Orders")
-    assert (job.reached, job.code) == (JobState.QUIET, Reason.QUIET)
+    assert (job.reached, job.code) == (FlowJobState.QUIET, Reason.QUIET)
     lent = (orders.flow_name,)
     orders.co_owners[story.world.operator.entra_id] = "CanEdit"
 
@@ -239,7 +239,7 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
     job = await story.job("Orders")
     assert (job.code, job.borrowed) == (Reason.QUIET, ())
     await story.run(timedelta(days=8))
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
@@ -268,7 +268,9 @@ async def test_a_loan_that_a_migration_keeps_out_is_returned_later(port: str) ->
     story.world.assumptions.shares_let_people_ask = port == "flow_sharing"
     orders = story.build.http_flow("Orders")
     story.build.link()
-    migrating = MigrationInProgress("moving", code="EnvironmentMigrationInProgress", status=409)
+    migrating = PlatformMigrationInProgress(
+        "moving", code="EnvironmentMigrationInProgress", status=409
+    )
     kept: Any = KeptRights(getattr(story.twins.ports, port), migrating)
     story.around = lambda ports: replace(ports, **{port: kept})
     await story.opt_in()
@@ -299,7 +301,7 @@ async def test_a_loan_of_the_plan_that_was_returned_is_no_right_though_it_is_sti
 
     await story.approve()
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert orders.co_owners == {}
 
 
@@ -317,7 +319,7 @@ async def test_a_loan_of_the_plan_is_not_carried_over_to_the_copy() -> None:
     await story.approve()
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED
+    assert job.state is FlowJobState.RETIRED
     assert story.world.workflow(job.environment_id, job.copy_id).shares == {}
 
 
@@ -348,7 +350,7 @@ async def test_a_right_that_a_person_took_away_is_lent_though_it_is_still_listed
     await story.approve()
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.reason
     assert job.flow_name in job.lent
     assert orders.co_owners == {}
 
@@ -395,11 +397,11 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    job = await story.until("Orders", JobState.COPIED)
+    job = await story.until("Orders", FlowJobState.COPIED)
     table = story.services.tables.jobs
     kept = await table.get(job.environment_id, job.id)
     assert kept
-    blocked = moved(job, JobState.BLOCKED, "mended since", now=story.services.now)
+    blocked = moved(job, FlowJobState.BLOCKED, "mended since", now=story.services.now)
     lent = (orders.flow_name,)
     code = Reason.CHILD
     blocked = replace(blocked, resume=job.state, code=code, borrowed=lent, lent=lent)
@@ -411,10 +413,10 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
     await return_loans(story.make(story.twins.ports), [], [kept])
 
     after = await story.job("Orders")
-    assert after.state is JobState.COPIED
+    assert after.state is FlowJobState.COPIED
     assert after.due is not None
     await story.run(timedelta(days=60))
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert orders.co_owners == {}
 
 
@@ -435,7 +437,7 @@ class BusyOnce:
         """Return the trigger URL."""
         if self.is_busy:
             self.is_busy = False
-            raise Throttled("busy", retry_after=timedelta(seconds=20))
+            raise ThrottledError("busy", retry_after=timedelta(seconds=20))
         return str(await self._access.trigger_url(*flow))
 
     async def remove_operator(self, *flow: str) -> None:
@@ -461,7 +463,7 @@ async def test_a_share_that_was_of_no_use_to_an_earlier_delivery_is_returned() -
 
     assert not access.is_busy
     job = await story.job("Orders")
-    assert (job.state, job.borrowed) == (JobState.RETIRED, ())
+    assert (job.state, job.borrowed) == (FlowJobState.RETIRED, ())
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())
 
 
@@ -504,7 +506,7 @@ async def test_a_return_that_is_accepted_and_not_kept_is_reported_and_made_again
     await story.run(timedelta(days=60))
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.reason
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())
     assert [one.code for one in story.twins.notices.told] == [Reason.LOAN]
     assert (job.returned, job.returned_at) == ((), None)

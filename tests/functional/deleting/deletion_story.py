@@ -8,7 +8,7 @@ from datetime import timedelta
 from shared.domain.jobs.deletion import Deletion
 from shared.services import Services
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.schedule_deletions import DeletionOrder, order_deletions
+from shared.use_cases.schedule_deletions import DeletionInput, order_deletions
 from tests.fakes.tenant import TwinFlow, TwinRun
 from tests.functional.scenarios.remediation_scenario import Story, planned
 
@@ -41,7 +41,7 @@ async def order(
     story: Story, *flow_ids: str, within: timedelta = DAY, by: str = BY
 ) -> list[Deletion]:
     """Order the delete of retired originals, of all if none is named."""
-    approval = DeletionOrder(on=story.world.clock.now() + within, by=by, flow_ids=flow_ids)
+    approval = DeletionInput(on=story.world.clock.now() + within, by=by, flow_ids=flow_ids)
     return await order_deletions(story.services, story.remediation.id, approval)
 
 

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.deletion_states import DeletionState
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.run_archive import ArchiveState
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.run_archive import RunArchiveState
 from shared.domain.plans.remediation import RemediationMode
-from shared.errors import Blocked, NotFound
+from shared.errors import JobBlocked, NotFound
 from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.run_daily_check import sweep
@@ -51,7 +51,7 @@ async def test_an_original_is_deleted_on_its_date_and_not_before() -> None:
     assert stood
     assert (row.state, row.approved_by, row.is_listed) == (DeletionState.DELETED, BY, False)
     assert deletes(story) == [orders.workflow_id]
-    assert job.state is JobState.RETIRED
+    assert job.state is FlowJobState.RETIRED
     assert BY in job.history[-1].text
     assert row.restorable_until is not None
     assert story.world.workflow(orders.environment_id, job.copy_id).is_on
@@ -80,9 +80,9 @@ async def test_only_a_retired_original_can_be_ordered() -> None:
     await story.order()
     await story.approve(run=DAY)
 
-    with pytest.raises(Blocked) as none:
+    with pytest.raises(JobBlocked) as none:
         await order(story)
-    with pytest.raises(Blocked) as named:
+    with pytest.raises(JobBlocked) as named:
         await order(story, original(story, "Orders").workflow_id)
     with pytest.raises(NotFound):
         await order(story, "nobody")
@@ -98,13 +98,13 @@ async def test_a_date_that_is_too_early_is_refused_with_the_first_that_is_not() 
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    job = await story.until("Orders", JobState.RETIRED, days=60)
+    job = await story.until("Orders", FlowJobState.RETIRED, days=60)
     (candidate,) = (await show_deletions(story.services, story.remediation.id)).candidates
 
-    with pytest.raises(Blocked) as early:
+    with pytest.raises(JobBlocked) as early:
         await order(story, within=6 * DAY)
     await order(story, within=candidate.earliest - story.world.clock.now())
-    with pytest.raises(Blocked) as past:
+    with pytest.raises(JobBlocked) as past:
         await order(story, within=-DAY)
 
     assert candidate.earliest == job.history[-1].at + 7 * DAY
@@ -118,7 +118,7 @@ async def test_an_order_is_for_all_that_are_named_or_for_none() -> None:
     excluded = original(story, "B").workflow_id
     await story.opt_in(excluded_flows=frozenset({excluded}))
 
-    with pytest.raises(Blocked) as refusal:
+    with pytest.raises(JobBlocked) as refusal:
         await order(story)
 
     assert refusal.value.code == "excluded"
@@ -129,10 +129,12 @@ async def test_in_mode_assess_nothing_is_ordered_or_deleted() -> None:
     """The order is refused; one that stood is blocked on its date."""
     story = await retired_story()
     await order(story)
-    settings = EnvironmentSettings(environment_id=story.build.environment.id, mode=Mode.ASSESS)
+    settings = EnvironmentSettings(
+        environment_id=story.build.environment.id, mode=ApprovalPolicy.ASSESS
+    )
     await story.services.tables.environments.upsert(settings)
 
-    with pytest.raises(Blocked) as refusal:
+    with pytest.raises(JobBlocked) as refusal:
         await order(story)
     await at_its_date(story)
 
@@ -147,9 +149,9 @@ async def test_what_is_deleted_cannot_be_ordered_again() -> None:
     await order(story)
     await at_its_date(story)
 
-    with pytest.raises(Blocked) as named:
+    with pytest.raises(JobBlocked) as named:
         await order(story, original(story, "Orders").workflow_id)
-    with pytest.raises(Blocked) as rest:
+    with pytest.raises(JobBlocked) as rest:
         await order(story)
 
     assert (named.value.code, rest.value.code) == ("deleted", "not_retired")
@@ -203,7 +205,7 @@ async def test_an_archive_made_earlier_is_continued() -> None:
     await at_its_date(story)
 
     (archive,) = await story.services.tables.run_archives.all(orders.environment_id)
-    assert (archive.state, archive.runs, len(archive.parts)) == (ArchiveState.COMPLETE, 5, 2)
+    assert (archive.state, archive.runs, len(archive.parts)) == (RunArchiveState.COMPLETE, 5, 2)
     assert sorted(kept_runs(story)) == [
         "late-00000",
         "late-00001",
@@ -310,7 +312,7 @@ async def test_a_rollback_cancels_the_delete_of_its_original() -> None:
     await turns(story)
 
     assert cancelled.state is DeletionState.CANCELLED
-    assert again.state is JobState.RETIRED
+    assert again.state is FlowJobState.RETIRED
     assert deletes(story) == []
 
 

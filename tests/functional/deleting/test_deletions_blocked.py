@@ -7,7 +7,7 @@ import pytest
 from shared.domain.flow import FlowState
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.delete_originals import delete_originals
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Plan
@@ -32,7 +32,7 @@ async def blocked_at_its_date(story: Story, code: str) -> Deletion:
     (row,) = [one for one in (await deletions(story)).values() if one.instruction]
     assert (row.state, row.code) == (DeletionState.BLOCKED, code), row.reason
     assert deletes(story) == []
-    assert (await story.job(row.display_name)).state is JobState.RETIRED
+    assert (await story.job(row.display_name)).state is FlowJobState.RETIRED
     return row
 
 

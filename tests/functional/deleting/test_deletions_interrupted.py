@@ -5,8 +5,8 @@ from contextlib import suppress
 import pytest
 
 from shared.domain.jobs.deletion_states import DeletionState
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Conflict, Unavailable
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import Conflict, ServiceUnavailable
 from shared.reason import Reason
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
@@ -87,7 +87,7 @@ async def test_the_calls_of_a_delete_are_fewer_than_those_that_are_interrupted()
     assert 30 < plan.calls < CALLS
 
 
-@pytest.mark.parametrize("failure", [Killed, Unavailable])
+@pytest.mark.parametrize("failure", [Killed, ServiceUnavailable])
 @pytest.mark.parametrize("moment", Moment)
 async def test_a_delete_goes_on_after_a_kill_or_a_failure_at_any_call(
     moment: Moment, failure: type[BaseException]
@@ -97,7 +97,7 @@ async def test_a_delete_goes_on_after_a_kill_or_a_failure_at_any_call(
     for number in range(1, CALLS, 1 if failure is Killed else 3):
         story = await due_story()
         plan = Plan(at=number, moment=moment, failure=failure)
-        with suppress(Killed, Unavailable):
+        with suppress(Killed, ServiceUnavailable):
             await delete_originals(story.make(story.twins.ports.under(plan)))
 
         await story.run(5 * MINUTE)
@@ -110,7 +110,7 @@ async def test_a_delete_goes_on_after_a_kill_or_a_failure_at_any_call(
         assert deletes(story) == [original(story, "Orders").workflow_id]
         assert story.world.violations == []
         job = await story.job("Orders")
-        assert (job.state, job.lease_until) == (JobState.RETIRED, None), number
+        assert (job.state, job.lease_until) == (FlowJobState.RETIRED, None), number
         assert [change.text for change in job.history].count(job.history[-1].text) == 1
     assert struck > 15
 
@@ -159,7 +159,7 @@ async def test_a_rollback_in_the_middle_of_the_checks_comes_first() -> None:
 
     assert deletes(story) == []
     assert (await deletions(story))["Orders"].state is DeletionState.CANCELLED
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
 
 
@@ -221,7 +221,7 @@ async def test_a_call_that_never_came_through_can_still_be_cancelled() -> None:
     story = await due_story()
 
     async def fail() -> None:
-        raise Unavailable("no answer")
+        raise ServiceUnavailable("no answer")
 
     disturb(story, "workflows", "delete", fail)
     await delete_originals(story.make(story.twins.ports))
@@ -263,7 +263,7 @@ async def test_a_deleted_flow_outside_solutions_is_restored_by_a_rollback() -> N
 
     assert was_deleted
     job = await story.job("Button")
-    assert job.state is JobState.ROLLED_BACK, (job.reason, job.history)
+    assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.history)
     assert differences(before, story.world) == []
     assert (await deletions(story))["Button"].state is DeletionState.CANCELLED
 
@@ -282,9 +282,9 @@ async def test_a_deleted_flow_of_a_solution_is_restored_by_a_person() -> None:
     orders.is_deleted, orders.deleted_at = False, None
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "deleted")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "deleted")
     assert f"{until:%Y-%m-%d}" in blocked.instruction
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
 
 
@@ -299,7 +299,7 @@ async def test_when_it_can_no_longer_be_restored_the_job_is_retired_again() -> N
     await story.roll_back()
 
     job = await story.job("Orders")
-    assert (job.state, job.requested) == (JobState.RETIRED, None)
+    assert (job.state, job.requested) == (FlowJobState.RETIRED, None)
     assert "cannot be restored" in job.history[-1].text
     assert story.world.writes[writes:] == []
     assert story.world.workflow(job.environment_id, job.copy_id).is_on
@@ -325,7 +325,7 @@ async def test_a_rollback_after_a_delete_goes_on_after_a_kill(moment: Moment) ->
             await change_remediation.roll_back(story.services, story.remediation.id)
         await story.run(30 * DAY)
 
-        assert (await story.job("Button")).state is JobState.ROLLED_BACK, number
+        assert (await story.job("Button")).state is FlowJobState.ROLLED_BACK, number
         assert button.is_on
         restores = [write for write in story.world.writes if write.what == "restore flow"]
         assert len(restores) == 1
@@ -357,7 +357,7 @@ async def test_a_rollback_waits_out_a_delete_that_may_be_under_way() -> None:
     await story.run(30 * DAY)
 
     assert was_on == [False]
-    assert (await story.job("Button")).state is JobState.ROLLED_BACK
+    assert (await story.job("Button")).state is FlowJobState.ROLLED_BACK
     assert button.is_on
 
 
@@ -378,6 +378,6 @@ async def test_a_family_that_is_half_deleted_goes_back_when_a_person_has_restore
     await story.driver.call(lambda s: change_remediation.retry(s, story.remediation.id))
     await story.run(60 * DAY)
 
-    assert (child.state, child.code, in_vain) == (JobState.BLOCKED, "parent", 0)
+    assert (child.state, child.code, in_vain) == (FlowJobState.BLOCKED, "parent", 0)
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}, jobs
+    assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, jobs

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.schedule_deletions import keep_originals
 from tests.fakes.crash import was_killed
@@ -23,7 +23,7 @@ async def hidden_story() -> Story:
     await story.opt_in()
     await story.order()
     await story.approve(run=25 * DAY)
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     await order(story)
     await story.run(DAY + MINUTE)
     return story

@@ -10,8 +10,8 @@ import pytest
 from functions import run_archives_api
 from shared.bootstrap import provide
 from shared.domain.jobs import run_archive
-from shared.domain.jobs.run_archive import ArchiveState
-from shared.errors import Throttled, UnknownFlow
+from shared.domain.jobs.run_archive import RunArchiveState
+from shared.errors import FlowNotFound, ThrottledError
 from shared.steps.deleting import archive_runs as step
 from shared.use_cases.archive_runs import archive_runs, show_run_archives
 from tests.fakes.crash import Killed, Moment, Plan, interrupting
@@ -74,10 +74,10 @@ async def test_every_run_is_kept_once_in_parts(story: Story) -> None:
     """450 runs, some of them begun at the same moment: each page of 50 is a part."""
     archives = {one.display_name: one for one in await _archive_all(story)}
 
-    assert archives["Orders"].state is ArchiveState.COMPLETE
+    assert archives["Orders"].state is RunArchiveState.COMPLETE
     assert archives["Orders"].runs == RUNS
     assert len(archives["Orders"].parts) == 9
-    assert (archives["Idle"].state, archives["Idle"].runs) == (ArchiveState.COMPLETE, 0)
+    assert (archives["Idle"].state, archives["Idle"].runs) == (RunArchiveState.COMPLETE, 0)
     kept = _kept_runs(story)
     assert len(kept) == len(set(kept)) == RUNS
 
@@ -148,7 +148,7 @@ async def test_only_the_newest_runs_are_kept_where_there_are_too_many(
 
     archives = {one.display_name: one for one in await _archive_all(story)}
 
-    assert archives["Orders"].state is ArchiveState.CAPPED
+    assert archives["Orders"].state is RunArchiveState.CAPPED
     assert archives["Orders"].runs == 210
     assert _kept_runs(story)[0] == "run-00000"
 
@@ -177,7 +177,7 @@ async def test_a_used_up_budget_ends_the_turn_and_says_how_long_to_wait(
     """What is archived stays; the answer tells when to ask again."""
 
     async def throttled(*_: object) -> None:
-        raise Throttled("too many", retry_after=timedelta(seconds=42))
+        raise ThrottledError("too many", retry_after=timedelta(seconds=42))
 
     services = story.services
     monkeypatch.setattr("shared.use_cases.archive_runs.archive_part", throttled)
@@ -192,7 +192,7 @@ async def test_a_used_up_budget_ends_the_turn_and_says_how_long_to_wait(
 
 async def test_a_flow_of_another_remediation_is_refused(story: Story) -> None:
     """A slip must not look like an empty history."""
-    with pytest.raises(UnknownFlow):
+    with pytest.raises(FlowNotFound):
         await archive_runs(story.services, story.remediation.id, ["nobody"])
 
 

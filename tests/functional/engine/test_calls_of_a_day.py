@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.bootstrap import provide
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.request_demand import Need
-from shared.errors import Waiting
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.request_demand import RequestDemand
+from shared.errors import MustWait
 from shared.reason import Reason
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
@@ -43,7 +43,7 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
     await planned(story)
     await story.approve(run=5 * HOUR)
     services = replace(
-        story.services, calls=CallBudget(story.twins.store, story.world.clock, LIMIT)
+        story.services, calls=StoredRequestBudget(story.twins.store, story.world.clock, LIMIT)
     )
     began, waits = meter.scarce[0], await waiting(story)
 
@@ -73,12 +73,12 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
 
     await story.run(40 * DAY)
 
-    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.RETIRED}
     assert most_in_a_day(meter) <= A_DAY
     assert (await check_health(services)).notices == {}
 
 
-async def on_a_day_that_is_over(state: JobState) -> Story:
+async def on_a_day_that_is_over(state: FlowJobState) -> Story:
     """Return a self-starting flow in this state, when others have used up the calls of the day."""
     story, limit = Story(), replace(LIMIT, calls=40, calls_a_day=100)
     put_on_budget(story, limit, Meter())
@@ -88,31 +88,31 @@ async def on_a_day_that_is_over(state: JobState) -> Story:
     await planned(story)
     await story.approve(run=timedelta(0))
     await story.until("Mail", state)
-    clock, others = story.world.clock, Need(whose="others", calls=1, rank="1")
-    budget = CallBudget(story.twins.store, clock, limit)
+    clock, others = story.world.clock, RequestDemand(whose="others", calls=1, rank="1")
+    budget = StoredRequestBudget(story.twins.store, clock, limit)
     while (await budget.line()).left_of_day:
         try:
             async with budget.block(others):
                 await budget.ready()
                 await budget.take()
-        except Waiting as err:
+        except MustWait as err:
             clock.advance_to(err.until)
     return story
 
 
 async def test_an_undo_does_not_wait_for_the_next_day() -> None:
     """It takes its calls out of those that are kept for it."""
-    story = await on_a_day_that_is_over(JobState.WATCHED)
+    story = await on_a_day_that_is_over(FlowJobState.WATCHED)
 
     await story.roll_back(run=HOUR / 6)
 
-    assert (await story.job("Mail")).state is JobState.ROLLED_BACK
+    assert (await story.job("Mail")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_a_swap_under_way_does_not_wait_for_the_next_day() -> None:
     """Nobody waits for a day while neither flow may be on."""
-    story = await on_a_day_that_is_over(JobState.SWAPPING)
+    story = await on_a_day_that_is_over(FlowJobState.SWAPPING)
 
     await story.run(HOUR / 12)
 
-    assert (await story.job("Mail")).reached is JobState.WATCHED
+    assert (await story.job("Mail")).reached is FlowJobState.WATCHED

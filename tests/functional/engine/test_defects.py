@@ -9,11 +9,11 @@ import pytest
 
 from functions import health_api
 from shared.bootstrap import provide
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import Reason
 from shared.use_cases import change_remediation
@@ -72,7 +72,7 @@ async def run(story: Story, time: timedelta) -> None:
 @pytest.fixture
 async def story() -> Story:
     """A called flow and a self-starting one, in mode auto; nothing is ordered yet."""
-    story = Story(mode=Mode.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTO)
     story.build.app_setting_caller(story.build.http_flow("Orders"))
     story.build.keyword_flow("Keyword")
     story.driver.use_cases = dict(TRIGGERS)
@@ -89,11 +89,11 @@ async def test_a_defect_in_a_step_ends_as_failed_with_its_place(story: Story) ->
     await run(story, timedelta(days=30))
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.FAILED, "defect")
+    assert (job.state, job.code) == (FlowJobState.FAILED, "defect")
     assert job.reason.startswith("Orders: ZeroDivisionError at ")
     assert "secret" not in str(job)
     assert raising.raised == TRIES
-    assert (await story.job("Keyword")).state is JobState.RETIRED
+    assert (await story.job("Keyword")).state is FlowJobState.RETIRED
     assert story.twins.messages.dead_letters(FLOW_JOBS) == []
     (told,) = story.twins.notices.told
     assert (told.code, told.row[2], told.cause) == (Reason.DEFECT, job.id, job.reason)
@@ -115,7 +115,7 @@ async def test_a_failed_job_counts_in_health_until_it_is_retried(story: Story) -
 
     assert before == {Reason.DEFECT: 1}
     assert after == {}
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_defect_while_an_environment_is_read_ends_its_job(story: Story) -> None:
@@ -141,7 +141,7 @@ async def test_a_defect_while_an_environment_is_read_ends_its_job(story: Story) 
     await change_remediation.retry(story.services, story.remediation.id)
     await run(story, timedelta(days=30))
 
-    assert {one.state for one in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert {one.state for one in (await story.jobs()).values()} == {FlowJobState.RETIRED}
 
 
 async def test_a_defect_in_mid_swap_brings_the_original_back(story: Story) -> None:
@@ -157,16 +157,17 @@ async def test_a_defect_in_mid_swap_brings_the_original_back(story: Story) -> No
     await run(story, timedelta(days=30))
 
     job = await story.job("Keyword")
-    assert (job.state, job.code) == (JobState.BLOCKED, Reason.DEFECT)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.DEFECT)
     assert "ZeroDivisionError at" in job.reason
     assert flows["Keyword"].state is FlowState.ON
 
 
 @pytest.mark.parametrize(
-    ("deaths", "state"), [(6, JobState.RETIRED), (7, JobState.FAILED), (999, JobState.FAILED)]
+    ("deaths", "state"),
+    [(6, FlowJobState.RETIRED), (7, FlowJobState.FAILED), (999, FlowJobState.FAILED)],
 )
 async def test_deliveries_that_die_without_a_word_are_an_end_after_the_fifth_in_a_row(
-    story: Story, deaths: int, state: JobState
+    story: Story, deaths: int, state: FlowJobState
 ) -> None:
     """Before that it may be a deployment, a scale-in or a neighbour's crash.
 
@@ -178,7 +179,7 @@ async def test_deliveries_that_die_without_a_word_are_an_end_after_the_fifth_in_
     await run(story, timedelta(days=30))
 
     assert (await story.job("Orders")).state is state
-    assert len(story.twins.notices.told) == (state is JobState.FAILED)
+    assert len(story.twins.notices.told) == (state is FlowJobState.FAILED)
 
 
 async def test_deaths_with_a_saved_change_between_are_no_defect(story: Story) -> None:
@@ -191,7 +192,7 @@ async def test_deaths_with_a_saved_change_between_are_no_defect(story: Story) ->
 
     await run(story, timedelta(days=30))
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert story.twins.notices.told == []
 
 
@@ -214,7 +215,7 @@ async def start(story: Story) -> None:
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.APPLY,
-        origin=Origin.ORDER,
+        origin=StartSource.ORDER,
         cause="order-1",
         environment_ids=(story.build.environment.id,),
     )

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from shared.domain.jobs.flow_job import FlowJob, Order
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import FlowJob, JobCommand
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import LeaseLost
 from shared.jobs.job_kinds import FLOW
-from shared.jobs.leased_job import Held
-from shared.ports import Operation, Row
-from shared.steps.step_context import Work
+from shared.jobs.leased_job import LeasedJob
+from shared.ports import Operation, StoreRow
+from shared.steps.step_context import StepContext
 from shared.tables import Tables
 from shared.use_cases.change_remediation import cancel
 from tests.functional.scenarios.remediation_scenario import Story
 
 
-async def held_story() -> tuple[Story, Held[FlowJob]]:
+async def held_story() -> tuple[Story, LeasedJob[FlowJob]]:
     """Return a story, and a delivery that holds the row of its one job, whose copy stands."""
     story = Story()
     story.build.http_flow("Orders")
@@ -27,7 +27,7 @@ async def held_story() -> tuple[Story, Held[FlowJob]]:
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    job = await story.until("Orders", JobState.COPIED)
+    job = await story.until("Orders", FlowJobState.COPIED)
     table = story.services.tables.jobs
     kept = await table.get(*table.address(job))
     assert kept is not None
@@ -49,7 +49,7 @@ async def test_what_is_remembered_is_written_with_the_next_write() -> None:
 async def test_the_row_says_all_before_a_write_to_the_platform_begins() -> None:
     """A process that dies in that write has forgotten nothing from before it."""
     story, held = await held_story()
-    work = Work(held, await story.services.environments.get(held.job.environment_id))
+    work = StepContext(held, await story.services.environments.get(held.job.environment_id))
     work.remember(replace(work.job, copy_host="copy.example"))
 
     await work.permit_write()
@@ -60,7 +60,7 @@ async def test_the_row_says_all_before_a_write_to_the_platform_begins() -> None:
 async def test_the_row_tells_of_a_write_before_it_begins() -> None:
     """In the same write as what was remembered."""
     story, held = await held_story()
-    work = Work(held, await story.services.environments.get(held.job.environment_id))
+    work = StepContext(held, await story.services.environments.get(held.job.environment_id))
     work.remember(replace(work.job, copy_host="copy.example"))
 
     await work.intend(lambda job: replace(job, lent=("flow",)))
@@ -80,7 +80,7 @@ async def test_what_is_remembered_takes_no_order_back() -> None:
     await held.write_down()
 
     job = await story.job("Orders")
-    assert (job.copy_host, job.requested) == ("copy.example", Order.CANCEL)
+    assert (job.copy_host, job.requested) == ("copy.example", JobCommand.CANCEL)
 
 
 async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None:
@@ -112,9 +112,9 @@ class Slow:
         """Return the store's own attribute."""
         return getattr(self._store, name)
 
-    async def write(self, *operations: Operation) -> list[Row]:
+    async def write(self, *operations: Operation) -> list[StoreRow]:
         """Write, and answer later."""
-        rows: list[Row] = await self._store.write(*operations)
+        rows: list[StoreRow] = await self._store.write(*operations)
         if self.is_slow:
             self.has_begun.set()
             await self.goes_on.wait()
@@ -127,7 +127,7 @@ async def test_what_is_remembered_while_the_lease_is_renewed_is_kept(*, is_order
     story, held = await held_story()
     slow: Any = Slow(story.twins.store)
     services = replace(story.services, tables=Tables(slow))
-    held = Held(FLOW, services, held._kept)
+    held = LeasedJob(FLOW, services, held._kept)
     if is_ordered:
         await cancel(story.services, story.remediation.id)
     slow.is_slow = True
@@ -143,4 +143,4 @@ async def test_what_is_remembered_while_the_lease_is_renewed_is_kept(*, is_order
     job = await story.job("Orders")
     assert job.copy_host == "copy.example"
     assert job.lease_until == held.job.lease_until
-    assert job.requested is (Order.CANCEL if is_ordered else None)
+    assert job.requested is (JobCommand.CANCEL if is_ordered else None)

@@ -8,12 +8,12 @@ import pytest
 
 from functions import health_api
 from shared.bootstrap import provide
-from shared.domain.environment import Environment, Mode
+from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
-from shared.errors import Unauthorized, Unavailable
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
+from shared.errors import ServiceUnavailable, TokenRejected
 from shared.reason import Reason
 from shared.use_cases.change_remediation import roll_back
 from shared.use_cases.run_daily_check import sweep
@@ -50,7 +50,7 @@ class Outage(Plan):
         twin = name.partition(".")[0]
         if self.until and self.story.world.clock.now() < self.until and twin in self.out:
             self.calls_out[twin] = self.calls_out.get(twin, 0) + 1
-            raise Unavailable("nothing heard")
+            raise ServiceUnavailable("nothing heard")
         return number
 
 
@@ -63,7 +63,7 @@ def services_of_the_platform() -> list[str]:
 
 async def begun_story(called: int = 2, self_starting: int = 2) -> tuple[Story, Outage]:
     """Return a tenant in mode auto, of which a remediation is ordered and not begun."""
-    story = Story(mode=Mode.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTO)
     for number in range(called):
         flow = story.build.http_flow(f"Called {number}")
         story.build.app_setting_caller(flow, site=f"site-{number}", setting="URL")
@@ -77,7 +77,7 @@ async def begun_story(called: int = 2, self_starting: int = 2) -> tuple[Story, O
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.APPLY,
-        origin=Origin.ORDER,
+        origin=StartSource.ORDER,
         cause="order-1",
         environment_ids=(story.build.environment.id,),
     )
@@ -90,7 +90,7 @@ async def ends_well(story: Story) -> None:
     await story.run(timedelta(days=30))
     states = {title: (job.state, job.reason) for title, job in (await story.jobs()).items()}
     assert len(states) == len(list(story.world.flows())) // 2
-    assert {state for state, _ in states.values()} == {JobState.RETIRED}, states
+    assert {state for state, _ in states.values()} == {FlowJobState.RETIRED}, states
     assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
     assert story.world.traffic.lost == []
     assert await story.services.tables.circuits.all() == []
@@ -139,7 +139,7 @@ async def test_a_day_without_one_service_during_a_rollback_needs_no_person(servi
     outage.begin(service)
     await story.run(timedelta(days=30))
 
-    assert {job.state for job in (await story.jobs()).values()} == {JobState.ROLLED_BACK}
+    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.ROLLED_BACK}
     assert all(flow.state is FlowState.ON for flow in story.world.flows() if not flow.made_by_app)
     assert story.world.traffic.lost == []
 
@@ -172,14 +172,14 @@ async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
     await story.run(timedelta(days=30))
 
     jobs = await story.jobs()
-    assert (jobs["Called 0"].state, jobs["Called 0"].code) == (JobState.BLOCKED, "transient")
-    assert {jobs[name].state for name in ("Called 1", "Called 2")} == {JobState.RETIRED}
+    assert (jobs["Called 0"].state, jobs["Called 0"].code) == (FlowJobState.BLOCKED, "transient")
+    assert {jobs[name].state for name in ("Called 1", "Called 2")} == {FlowJobState.RETIRED}
     assert not any("is out" in line.text for job in jobs.values() for line in job.history)
 
     broken.workflow_id = ""
     await story.retry()
 
-    assert (await story.job("Called 0")).state is JobState.RETIRED
+    assert (await story.job("Called 0")).state is FlowJobState.RETIRED
 
 
 async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() -> None:
@@ -199,15 +199,17 @@ async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() 
     late = await sweep(story.services, "tomorrow")
     await story.run(timedelta(days=30))
 
-    assert (waiting.state, waiting.code) == (JobState.WAITING, "transient")
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "transient")
+    assert (waiting.state, waiting.code) == (FlowJobState.WAITING, "transient")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "transient")
     assert (early.retried, late.retried) == (0, 1)
-    assert (await story.job("Called 0")).state is JobState.RETIRED
+    assert (await story.job("Called 0")).state is FlowJobState.RETIRED
 
 
-@pytest.mark.parametrize(("refusals", "state"), [(2, JobState.RETIRED), (99, JobState.BLOCKED)])
+@pytest.mark.parametrize(
+    ("refusals", "state"), [(2, FlowJobState.RETIRED), (99, FlowJobState.BLOCKED)]
+)
 async def test_refused_tokens_are_tried_again_before_they_block(
-    refusals: int, state: JobState
+    refusals: int, state: FlowJobState
 ) -> None:
     """What keeps tokens gives a new one before long; if not, the code is the platform's."""
     story, _ = await begun_story(called=1, self_starting=0)
@@ -217,7 +219,7 @@ async def test_refused_tokens_are_tried_again_before_they_block(
     class Refusing:
         async def update(self, *arguments: Any, **named: Any) -> None:
             if next(left, None) is not None:
-                raise Unauthorized("expired", code="ExpiredAuthenticationToken")
+                raise TokenRejected("expired", code="ExpiredAuthenticationToken")
             await real.update(*arguments, **named)
 
         def __getattr__(self, name: str) -> Any:
@@ -230,7 +232,7 @@ async def test_refused_tokens_are_tried_again_before_they_block(
 
     job = await story.job("Called 0")
     assert job.state is state
-    assert job.code == ("" if state is JobState.RETIRED else "ExpiredAuthenticationToken")
+    assert job.code == ("" if state is FlowJobState.RETIRED else "ExpiredAuthenticationToken")
 
 
 class _BrokenFor:
@@ -246,5 +248,5 @@ class _BrokenFor:
     async def get(self, environment: Environment, workflow_id: str) -> object:
         """Return one flow, or fail on it."""
         if workflow_id == self.workflow_id:
-            raise Unavailable("500", of_object=True)
+            raise ServiceUnavailable("500", of_object=True)
         return await cast("Any", self._port).get(environment, workflow_id)

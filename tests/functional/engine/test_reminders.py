@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import retried
-from shared.domain.jobs.wake_up import Reminder
-from shared.domain.plans.pending_actions import Cause
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.jobs.wake_up import WakeUp
+from shared.domain.plans.pending_actions import PendingActionKind
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.jobs.due_scan import look_at_due
 from shared.jobs.job_kinds import FLOW
 from shared.queues import FLOW_JOBS
@@ -35,7 +35,7 @@ SOON_AFTER = timedelta(minutes=8)
 
 async def quiet_story(flows: int = 1) -> Story:
     """Return a story whose originals have to be quiet for some days more."""
-    story = Story(mode=Mode.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTO)
     for number in range(flows):
         story.build.http_flow(f"Flow {number}")
     story.build.link()
@@ -45,7 +45,7 @@ async def quiet_story(flows: int = 1) -> Story:
     return story
 
 
-async def reminders(story: Story, job: FlowJob) -> list[Reminder]:
+async def reminders(story: Story, job: FlowJob) -> list[WakeUp]:
     """Return what reminds the timer of a job."""
     found = await story.services.tables.reminders.all("reminder")
     return [one for one in found if one.row[2] == job.id]
@@ -67,7 +67,7 @@ async def test_what_is_quiet_for_days_has_no_message_and_goes_on_in_time() -> No
     await story.run(timedelta(days=8))
 
     jobs = (await story.jobs()).values()
-    assert {job.state for job in jobs} == {JobState.RETIRED}
+    assert {job.state for job in jobs} == {FlowJobState.RETIRED}
     assert {job.history[-1].at for job in jobs} == due
 
 
@@ -117,7 +117,7 @@ async def test_a_start_goes_on_wherever_its_process_dies(call: int, moment: Mome
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.APPLY,
-        origin=Origin.ORDER,
+        origin=StartSource.ORDER,
         cause="both",
         environment_ids=tuple(build.environment.id for build in story.builders),
     )
@@ -157,7 +157,7 @@ async def test_a_row_with_nothing_to_do_loses_its_reminders() -> None:
     story = await quiet_story(2)
     await story.run(timedelta(days=9))
 
-    assert [job.state for job in (await story.jobs()).values()] == [JobState.RETIRED] * 2
+    assert [job.state for job in (await story.jobs()).values()] == [FlowJobState.RETIRED] * 2
     assert await story.services.tables.reminders.all("reminder") == []
 
 
@@ -198,7 +198,7 @@ async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
     await story.run(timedelta(hours=7))
 
     job = await story.job("Flow 0")
-    assert (job.state, job.history[-1].at) == (JobState.RETIRED, opens)
+    assert (job.state, job.history[-1].at) == (FlowJobState.RETIRED, opens)
 
 
 async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
@@ -209,7 +209,7 @@ async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
     await sweep(story.services, "2026-03-03")
     await story.run(timedelta(days=8))
 
-    assert [job.state for job in (await story.jobs()).values()] == [JobState.RETIRED] * 2
+    assert [job.state for job in (await story.jobs()).values()] == [FlowJobState.RETIRED] * 2
 
 
 async def test_overdue_rows_without_a_reminder_are_counted() -> None:
@@ -227,11 +227,11 @@ async def test_overdue_rows_without_a_reminder_are_counted() -> None:
 
     assert before.without_wake_up == early.without_wake_up == 0
     assert late.health.without_wake_up >= 2
-    (waiting,) = [one for one in late.waiting if one.cause is Cause.WAKE_UP]
+    (waiting,) = [one for one in late.waiting if one.cause is PendingActionKind.WAKE_UP]
     assert waiting.count == late.health.without_wake_up
     assert "sweep_environments" in waiting.instruction
     assert after.health.without_wake_up == 0
-    assert Cause.WAKE_UP not in [one.cause for one in after.waiting]
+    assert PendingActionKind.WAKE_UP not in [one.cause for one in after.waiting]
 
 
 async def test_two_timers_at_once_lose_no_reminder() -> None:
@@ -247,7 +247,7 @@ async def test_two_timers_at_once_lose_no_reminder() -> None:
     await look_at_due(story.services)
     await story.run(timedelta(hours=1))
 
-    assert (await story.job("Flow 0")).state is JobState.RETIRED
+    assert (await story.job("Flow 0")).state is FlowJobState.RETIRED
 
 
 async def test_health_tells_that_the_timer_stands_still() -> None:

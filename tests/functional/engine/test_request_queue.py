@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.request_demand import Need
-from shared.errors import Waiting
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.request_demand import RequestDemand
+from shared.errors import MustWait
 from shared.ports import Clock, Environments
 from shared.reason import Reason
 from shared.services import Services
@@ -50,10 +50,10 @@ class OneTurn(PlentyOfCalls):
         self.opens = clock.now()
 
     @asynccontextmanager
-    async def block(self, need: Need | None) -> AsyncGenerator[None]:
+    async def block(self, need: RequestDemand | None) -> AsyncGenerator[None]:
         """Let in who needs nothing, and later everybody."""
         if need and need.rank > "3" and self.clock.now() < self.opens:
-            raise Waiting("It is not its turn.", until=self.opens, code=Reason.THROTTLED)
+            raise MustWait("It is not its turn.", until=self.opens, code=Reason.THROTTLED)
         yield
 
 
@@ -78,13 +78,13 @@ async def test_a_job_whose_turn_it_is_not_makes_no_call_and_holds_no_row() -> No
     await story.run(HOUR / 2)
 
     job = await story.job("Orders")
-    assert (job.state, job.code, job.due) == (JobState.WAITING, Reason.THROTTLED, turns.opens)
-    assert (job.reached, job.lease_number) == (JobState.PLANNED, 0)
+    assert (job.state, job.code, job.due) == (FlowJobState.WAITING, Reason.THROTTLED, turns.opens)
+    assert (job.reached, job.lease_number) == (FlowJobState.PLANNED, 0)
     assert reads.calls == 0
 
     await story.run(timedelta(days=30))
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_line_that_stands_still_is_told() -> None:
@@ -93,7 +93,7 @@ async def test_a_line_that_stands_still_is_told() -> None:
     put_on_budget(story, LIMIT, meter)
     story.build.http_flow("Orders")
     await planned(story)
-    budget = CallBudget(story.twins.store, story.world.clock, LIMIT)
+    budget = StoredRequestBudget(story.twins.store, story.world.clock, LIMIT)
     opens = story.services.now + 2 * HOUR
     await budget.refused(2 * HOUR)
     await story.approve(run=HOUR / 2)
@@ -110,7 +110,7 @@ async def test_a_line_that_stands_still_is_told() -> None:
 
     await story.run(timedelta(days=30))
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert (await check_health(services)).calls.waiting == 0
     assert (await check_health(services)).notices == {}
 
@@ -123,7 +123,7 @@ async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> No
         story.build.http_flow(f"Flow {number}")
     await planned(story)
     await story.approve(run=HOUR / 60)
-    waiting = [job for job in (await story.jobs()).values() if job.reached is JobState.PLANNED]
+    waiting = [job for job in (await story.jobs()).values() if job.reached is FlowJobState.PLANNED]
     *others, last = sorted(waiting, key=lambda job: str(job.due))
 
     await story.roll_back(*(job.original_id for job in others), run=HOUR / 4)
@@ -131,9 +131,11 @@ async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> No
     jobs = await story.jobs()
     assert last.due is not None
     assert last.due > story.services.now
-    assert jobs[last.display_name].reached is JobState.QUIET
-    assert {jobs[job.display_name].state for job in others} == {JobState.CANCELLED}
-    assert (await CallBudget(story.twins.store, story.world.clock, LIMIT).line()).waiting == 0
+    assert jobs[last.display_name].reached is FlowJobState.QUIET
+    assert {jobs[job.display_name].state for job in others} == {FlowJobState.CANCELLED}
+    assert (
+        await StoredRequestBudget(story.twins.store, story.world.clock, LIMIT).line()
+    ).waiting == 0
 
 
 def outside_solutions(story: Story, name: str) -> None:
@@ -145,13 +147,13 @@ def outside_solutions(story: Story, name: str) -> None:
 
 async def with_an_hours_writes_made(story: Story) -> None:
     """Use up the writes of an hour, but for what is kept."""
-    budget = CallBudget(story.twins.store, story.world.clock, HOURLY)
-    other = Need(whose="other", calls=1, rank="1")
-    with suppress(Waiting):
+    budget = StoredRequestBudget(story.twins.store, story.world.clock, HOURLY)
+    other = RequestDemand(whose="other", calls=1, rank="1")
+    with suppress(MustWait):
         while True:
             async with budget.block(other):
                 await budget.take(is_write=True)
-    with pytest.raises(Waiting):
+    with pytest.raises(MustWait):
         await budget.block(other).__aenter__()
 
 
@@ -162,12 +164,12 @@ async def test_a_swap_under_way_is_made_when_the_writes_of_the_hour_are_used_up(
     outside_solutions(story, "Mail")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Mail", JobState.SWAPPING)
+    await story.until("Mail", FlowJobState.SWAPPING)
     await with_an_hours_writes_made(story)
 
     await story.run(HOUR / 12)
 
-    assert (await story.job("Mail")).reached is JobState.WATCHED
+    assert (await story.job("Mail")).reached is FlowJobState.WATCHED
 
 
 async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
@@ -177,12 +179,12 @@ async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None
     outside_solutions(story, "Mail")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Mail", JobState.WATCHED)
+    await story.until("Mail", FlowJobState.WATCHED)
     await with_an_hours_writes_made(story)
 
     await story.roll_back(run=HOUR / 6)
 
-    assert (await story.job("Mail")).state is JobState.ROLLED_BACK
+    assert (await story.job("Mail")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
@@ -205,4 +207,4 @@ async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
     assert [told.row for told in story.twins.notices.told] == [name]
     assert "/".join(name) in waiting.reason
     assert waiting.instruction == Reason.CALL_BUDGET_RESET.instruction
-    assert (await story.job("Orders")).reached is JobState.QUIET
+    assert (await story.job("Orders")).reached is FlowJobState.QUIET

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.flow_states import JobState
-from shared.ports import Row
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.ports import StoreRow
 from shared.reason import Reason
 from shared.steps.step_context import LATELY
 from tests.functional.scenarios.remediation_scenario import Story
@@ -21,7 +21,7 @@ class Reads:
         self.tables: list[str] = []
         self._get = story.twins.store.get
 
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Count, and read."""
         self.tables.append(table)
         return await self._get(table, partition, key)
@@ -48,7 +48,7 @@ async def test_each_write_asks_for_the_kill_switch_and_few_for_the_settings(
 
     await story.approve()
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert reads.tables.count("flags") >= len(story.world.writes) >= 8
     assert reads.tables.count("environments") <= 12
 
@@ -64,7 +64,7 @@ async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
     async def create_and_take_back(*arguments: object) -> None:
         await create(*arguments)  # type: ignore[arg-type]  # whatever it was given
         await story.services.tables.environments.upsert(
-            EnvironmentSettings(environment_id=environment, mode=Mode.ASSESS)
+            EnvironmentSettings(environment_id=environment, mode=ApprovalPolicy.ASSESS)
         )
         story.world.clock.advance(LATELY + SECOND)
 

@@ -4,22 +4,22 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 
-from shared.domain.jobs.flow_states import FLOW_STATES, JobState, Standing
+from shared.domain.jobs.flow_states import FLOW_STATES, ExpectedFlowState, FlowJobState
 from tests.fakes.tenant import TwinFlow
 from tests.functional.scenarios.remediation_scenario import Story
 
 
-def is_so(standing: Standing, flow: TwinFlow | None, *, was_on: bool) -> bool:
+def is_so(standing: ExpectedFlowState, flow: TwinFlow | None, *, was_on: bool) -> bool:
     """Say whether a flow stands as the table says; None: there is none."""
     is_on = flow is not None and flow.is_on
     match standing:
-        case Standing.NONE:
+        case ExpectedFlowState.NONE:
             return flow is None
-        case Standing.OFF:
+        case ExpectedFlowState.OFF:
             return not is_on
-        case Standing.AS_IT_WAS:
+        case ExpectedFlowState.AS_IT_WAS:
             return is_on == was_on
-        case Standing.EITHER:
+        case ExpectedFlowState.EITHER:
             return True
 
 
@@ -32,7 +32,7 @@ def look(story: Story, flows: dict[str, TwinFlow], seen: set[str], wrong: list[s
         job = json.loads(str(row.columns["data0"]))
         if job["lease_until"]:
             continue
-        reached = JobState(job["resume"] or job["state"])
+        reached = FlowJobState(job["resume"] or job["state"])
         facts, title = FLOW_STATES[reached], job["display_name"]
         seen.add(reached)
         original, copy = flows[title], environment.flows.get(job["copy_id"])
@@ -67,8 +67,8 @@ async def test_each_state_says_what_is_on() -> None:
     await story.roll_back(replay=True)
 
     assert wrong == []
-    assert ends == {JobState.RETIRED}
-    assert {job.state for job in (await story.jobs()).values()} == {JobState.ROLLED_BACK}
-    without_copy = {JobState.PREPARING, JobState.PREPARED}
-    working = {state for state in JobState if not FLOW_STATES[state].is_pause}
-    assert seen == working - without_copy - {JobState.CANCELLED}
+    assert ends == {FlowJobState.RETIRED}
+    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.ROLLED_BACK}
+    without_copy = {FlowJobState.PREPARING, FlowJobState.PREPARED}
+    working = {state for state in FlowJobState if not FLOW_STATES[state].is_pause}
+    assert seen == working - without_copy - {FlowJobState.CANCELLED}

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.alert import Notice
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from shared.domain.network.service_tag_list_version import ClosedFirewall, TouchedPlan
-from shared.domain.network.service_tags import RangeChange, ServiceTagList
-from shared.errors import Unavailable
+from shared.domain.alert import Alert
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
+from shared.domain.network.service_tag_list_version import AffectedFirewall, AffectedRemediation
+from shared.domain.network.service_tags import AddressRangeChange, ServiceTagList
+from shared.errors import ServiceUnavailable
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.change_environment import waive_gap
@@ -27,14 +27,14 @@ DAY = timedelta(days=1)
 
 def erp(*sources: str) -> Firewall:
     """Return the firewall before the system that the flow calls."""
-    rule = FirewallRule(name="flows", access=Access.ALLOW, sources=("LogicApps", *sources))
+    rule = FirewallRule(name="flows", access=RuleAction.ALLOW, sources=("LogicApps", *sources))
     return Firewall(
         kind="app_service",
         id="/firewalls/erp",
         name="erp",
         hosts=frozenset({HOST}),
         rules=(rule,),
-        default=Access.DENY,
+        default=RuleAction.DENY,
     )
 
 
@@ -60,7 +60,7 @@ def publish(story: Story, prefixes: dict[str, list[str]]) -> None:
     story.world.service_tags_edition += 1
 
 
-async def told(story: Story, *, after: timedelta = DAY, date: str = "next") -> list[Notice]:
+async def told(story: Story, *, after: timedelta = DAY, date: str = "next") -> list[Alert]:
     """Return what the next sweep tells."""
     story.world.clock.advance(after)
     before = len(story.twins.notices.told)
@@ -89,7 +89,7 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(story: Story)
     for said in ("371 to 372", f"{WEST} 20.9.0.0/24", f"{WEST} 20.1.1.0/24", "erp"):
         assert said in notice.cause
     assert edition.changes == (
-        RangeChange(
+        AddressRangeChange(
             tag="PowerPlatformPlex",
             region="WestEurope",
             added=("20.9.0.0/24",),
@@ -97,9 +97,9 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(story: Story)
         ),
     )
     assert edition.firewalls == (
-        ClosedFirewall(gap="app_service:/firewalls/erp", name="erp", missing=("20.9.0.0/24",)),
+        AffectedFirewall(gap="app_service:/firewalls/erp", name="erp", missing=("20.9.0.0/24",)),
     )
-    assert edition.plans == (TouchedPlan(remediation_id=story.remediation.id, flows=1),)
+    assert edition.plans == (AffectedRemediation(remediation_id=story.remediation.id, flows=1),)
     assert story.remediation.id in notice.cause
     assert shown == {Reason.RANGES_CHANGED: 1}
     assert (again, closed) == ([], [])
@@ -125,7 +125,7 @@ async def test_flows_of_a_plan_that_is_approved_and_not_dispatched_yet_count() -
     await told(story, after=timedelta(minutes=1))
 
     [edition, _] = await list_editions(story.services)
-    assert edition.plans == (TouchedPlan(remediation_id=story.remediation.id, flows=2),)
+    assert edition.plans == (AffectedRemediation(remediation_id=story.remediation.id, flows=2),)
 
 
 async def test_a_gap_that_is_waived_is_not_open(story: Story) -> None:
@@ -169,9 +169,9 @@ async def test_a_tag_beside_is_told_of_and_opens_no_gap(story: Story) -> None:
 class Deaf:
     """Tells nobody."""
 
-    async def tell(self, notice: Notice) -> None:
+    async def tell(self, notice: Alert) -> None:
         """Fail as a process that dies does."""
-        raise Unavailable("nobody is there")
+        raise ServiceUnavailable("nobody is there")
 
 
 async def test_who_died_before_telling_tells_at_the_next_look(story: Story) -> None:
@@ -194,7 +194,7 @@ class Silent:
     async def published(self) -> ServiceTagList:
         """Give no answer, or one with a word in the place of a prefix."""
         if not self._is_broken:
-            raise Unavailable("no answer")
+            raise ServiceUnavailable("no answer")
         found = await self._tags.published()
         tags = [replace(one, prefixes=(*one.prefixes, "[more]")) for one in found]
         return ServiceTagList(tags, found.change_number + 1)

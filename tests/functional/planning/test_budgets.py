@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
-from shared.errors import Throttled
+from shared.errors import ThrottledError
 from tests.fakes.ports import Ports
 from tests.functional.scenarios.remediation_scenario import Story, edit
 
@@ -31,7 +31,7 @@ class FlowServiceBudget:
         if len(self._taken) >= self.calls_a_minute:
             self.refused += 1
             wait = self._taken[0] - since
-            raise Throttled("the budget of calls is used up", retry_after=wait)
+            raise ThrottledError("the budget of calls is used up", retry_after=wait)
         self._taken.append(self.now())
 
     def around(self, ports: Ports) -> Ports:
@@ -101,7 +101,7 @@ async def test_a_flow_is_retired_with_five_calls_a_minute(story: Story) -> None:
     await story.approve()
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert site.settings["FLOW_URL"] != old_url
     assert [flow.co_owners for flow in story.world.flows() if flow.co_owners] == []
 
@@ -118,7 +118,7 @@ async def test_many_callers_drain_with_five_calls_a_minute(story: Story) -> None
     await story.approve()
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
 
 
 async def test_a_plan_of_many_flows_without_runs_is_made_with_five_calls_a_minute(

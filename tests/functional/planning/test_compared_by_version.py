@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases.change_remediation import cancel
 from shared.use_cases.run_daily_check import sweep
@@ -79,7 +79,7 @@ async def test_a_second_approval_is_compared_with_the_first_ones_reading() -> No
     assert calls(story)[0] == 0
     assert not plan["Flow 0"].changed
     assert plan["Flow 1"].changed == ("its definition was edited",)
-    assert (await story.job("Flow 0")).state is not JobState.PLANNED
+    assert (await story.job("Flow 0")).state is not FlowJobState.PLANNED
 
 
 async def test_a_flow_that_has_moved_by_itself_is_gone_from_the_plan() -> None:

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from shared.domain.environment import Environment
-from shared.domain.flow import KnownFlow, ReportedFlow, Workflow
+from shared.domain.flow import FlowListEntry, Workflow, WorkflowSummary
 from shared.domain.plans.discovery import (
     FLOWS_IN_A_ROW,
     LONGEST,
-    DiscoveredPart,
-    Discovery,
-    Source,
+    DiscoveryPage,
+    DiscoveryResult,
+    DiscoverySource,
 )
 from shared.domain.plans.remediation import RemediationMode
-from shared.errors import LeaseLost, Refused, Throttled, Unavailable
+from shared.errors import LeaseLost, PlatformError, ServiceUnavailable, ThrottledError
 from shared.jobs.fenced_rows import FencedRows
-from shared.ports import Page
+from shared.ports import ResultPage
 from shared.services import Services
 from shared.steps.planning.discover_flows import discover
 from shared.use_cases.run_daily_check import sweep
@@ -44,15 +44,17 @@ class Watched:
     failure: BaseException = field(default_factory=Killed)
     asked: list[str] = field(default_factory=list)
 
-    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+    async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
         """Return a page of Dataverse's."""
         self._count(cursor)
-        page: Page[Workflow] = await self.pages.workflows(environment, cursor)
+        page: ResultPage[Workflow] = await self.pages.workflows(environment, cursor)
         return page
 
-    async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
+    async def known(
+        self, environment: Environment, cursor: str = ""
+    ) -> ResultPage[WorkflowSummary]:
         """Return a page of Dataverse's, without definitions."""
-        page: Page[KnownFlow] = await self.pages.known(environment, cursor)
+        page: ResultPage[WorkflowSummary] = await self.pages.known(environment, cursor)
         return page
 
     async def read_again(
@@ -62,10 +64,10 @@ class Watched:
         flows: list[Workflow] = await self.pages.read_again(environment, workflow_ids)
         return flows
 
-    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return a page of the flow service's."""
         self._count(cursor)
-        page: Page[ReportedFlow] = await self.pages.flows(environment_id, cursor)
+        page: ResultPage[FlowListEntry] = await self.pages.flows(environment_id, cursor)
         return page
 
     def _count(self, cursor: str) -> None:
@@ -102,14 +104,14 @@ class Tenant:
         """Return the environment as the platform shows it."""
         return await self.services.environments.get(self.story.build.environment.id)
 
-    async def discover(self, services: Services, *, reconcile: bool = False) -> Discovery:
+    async def discover(self, services: Services, *, reconcile: bool = False) -> DiscoveryResult:
         """Discover, or go on."""
         return await discover(
             services, await self.environment(), rows(services), reconcile=reconcile
         )
 
 
-def rows(services: Services, number: int = 1) -> FencedRows[DiscoveredPart]:
+def rows(services: Services, number: int = 1) -> FencedRows[DiscoveryPage]:
     """Return the rows of the job's discovery as the delivery with this lease has them."""
     return FencedRows(services.tables.discoveries, JOB, number)
 
@@ -180,8 +182,8 @@ async def test_a_frozen_discovery_that_wakes_leaves_no_part_behind(tenant: Tenan
 
 async def test_a_used_up_budget_loses_nothing(tenant: Tenant) -> None:
     """Throttled at the third page: the next delivery asks for the third page."""
-    with pytest.raises(Throttled):
-        await tenant.discover(tenant.made(fails_at=3, failure=Throttled()))
+    with pytest.raises(ThrottledError):
+        await tenant.discover(tenant.made(fails_at=3, failure=ThrottledError()))
     found = await tenant.discover(tenant.made())
 
     assert tenant.pages.asked[0] == str(2 * SIZE)
@@ -193,7 +195,7 @@ async def test_a_cursor_that_is_not_taken_begins_the_source_anew(tenant: Tenant)
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
     tenant.story.world.cursors_expired = True
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await tenant.discover(tenant.made())
     tenant.story.world.cursors_expired = False
     found = await tenant.discover(tenant.made())
@@ -212,7 +214,7 @@ async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: 
             await tenant.discover(tenant.made(fails_at=PAGES))
         tenant.story.world.cursors_expired = True
         plan = Plan(at=at)
-        with pytest.raises((Killed, Unavailable)):
+        with pytest.raises((Killed, ServiceUnavailable)):
             await tenant.discover(services_of(tenant.twins.ports.under(plan)))
         tenant.story.world.cursors_expired = False
 
@@ -224,12 +226,12 @@ async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: 
 
 async def test_a_refusal_that_is_not_about_the_cursor_is_passed_on(tenant: Tenant) -> None:
     """A right that was taken away is for a person; what was read is kept."""
-    no = Refused("no", code="0x80040220", status=403)
-    with pytest.raises(Refused):
+    no = PlatformError("no", code="0x80040220", status=403)
+    with pytest.raises(PlatformError):
         await tenant.discover(tenant.made(fails_at=3, failure=no))
 
     parts = await tenant.services.tables.discoveries.all(JOB)
-    assert sum(part.source is Source.DATAVERSE for part in parts) == 2
+    assert sum(part.source is DiscoverySource.DATAVERSE for part in parts) == 2
 
 
 async def test_a_discovery_that_stood_still_begins_anew(tenant: Tenant) -> None:
@@ -264,7 +266,7 @@ async def test_a_sweep_in_the_middle_of_a_long_discovery_makes_no_hole_in_it(
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=4))
     table = tenant.services.tables.discoveries
-    old = next(one for one in await table.all(JOB) if one.source is Source.DATAVERSE)
+    old = next(one for one in await table.all(JOB) if one.source is DiscoverySource.DATAVERSE)
     await table.upsert(replace(old, read=old.read - LONGEST - timedelta(minutes=1)))
 
     await sweep(tenant.services, "day-1")
@@ -294,12 +296,12 @@ async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant
         async def get_flow(self, environment_id: str, flow_name: str) -> Any:
             read.append(flow_name)
             if len(read) == 2:
-                raise Throttled
+                raise ThrottledError
             return await self.reports.get_flow(environment_id, flow_name)
 
     reports: Any = Reports(tenant.services.flow_reports)
     services = replace(tenant.services, flow_reports=reports)
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         await tenant.discover(services)
     found = await tenant.discover(services)
 

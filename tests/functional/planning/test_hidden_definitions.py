@@ -6,14 +6,14 @@ from typing import Any, cast
 
 import pytest
 
-from shared.domain.environment import Mode
-from shared.domain.flow import FlowDetail
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.flow import FlowServiceFlow
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
-from shared.errors import Blocked, MigrationInProgress
+from shared.errors import JobBlocked, PlatformMigrationInProgress
 from shared.reason import Reason
-from shared.settings import OnDrift
+from shared.settings import OnOriginalEdited
 from shared.use_cases.change_remediation import cancel
 from shared.use_cases.run_daily_check import sweep
 from shared.use_cases.set_kill_switch import set_kill_switch
@@ -28,7 +28,7 @@ from tests.functional.scenarios.remediation_scenario import Story, edit, kill_af
 HOUR = timedelta(hours=1)
 
 
-def hidden_story(mode: Mode = Mode.APPROVE) -> tuple[Story, TwinFlow]:
+def hidden_story(mode: ApprovalPolicy = ApprovalPolicy.APPROVE) -> tuple[Story, TwinFlow]:
     """Return a tenant with one such flow, which stays on Microsoft's key."""
     story = Story(mode=mode)
     assumptions = story.world.assumptions
@@ -52,7 +52,7 @@ async def test_the_plan_shows_it_and_it_is_copied_like_any_other() -> None:
 
     assert (item.action, item.category) == (PlannedAction.COPY, "http")
     job = await story.job("Hidden")
-    assert job.state is JobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.reason
     assert not flow.is_on
     assert (between, flow.co_owners, job.borrowed) == ({}, {}, ())
 
@@ -104,9 +104,9 @@ async def test_an_operator_who_is_its_co_owner_needs_no_loan() -> None:
 class NoOperator:
     """The access of an app for which nobody has signed in."""
 
-    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
+    async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Say so."""
-        raise Blocked("No operator is set up.", code=Reason.OPERATOR_SIGN_IN)
+        raise JobBlocked("No operator is set up.", code=Reason.OPERATOR_SIGN_IN)
 
 
 async def test_without_an_operator_it_is_unknown_and_told() -> None:
@@ -146,7 +146,9 @@ async def test_a_migration_is_waited_for(call: str) -> None:
     await story.opt_in()
 
     async def refuse() -> None:
-        raise MigrationInProgress("moving", code="EnvironmentMigrationInProgress", status=409)
+        raise PlatformMigrationInProgress(
+            "moving", code="EnvironmentMigrationInProgress", status=409
+        )
 
     disturb(story, "flow_access", call, refuse)
 
@@ -193,12 +195,12 @@ async def test_what_a_cancelled_job_has_lent_is_returned_by_a_timer() -> None:
 async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> None:
     """Whoever rolls back in that moment returns it: each delivery leaves the row true."""
     story, flow = hidden_story()
-    story.settings = story.settings.model_copy(update={"on_drift": OnDrift.COPY_AGAIN})
+    story.settings = story.settings.model_copy(update={"on_drift": OnOriginalEdited.COPY_AGAIN})
     story.renew()
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(hours=1))
-    assert (await story.job("Hidden")).reached is JobState.QUIET
+    assert (await story.job("Hidden")).reached is FlowJobState.QUIET
     edit(flow)
     unnoted: list[object] = []
 
@@ -211,8 +213,8 @@ async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> Non
     await story.run(timedelta(days=30))
 
     job = await story.job("Hidden")
-    assert [change.state for change in job.history].count(JobState.COPYING) == 2
-    assert (job.state, unnoted, flow.co_owners) == (JobState.RETIRED, [], {})
+    assert [change.state for change in job.history].count(FlowJobState.COPYING) == 2
+    assert (job.state, unnoted, flow.co_owners) == (FlowJobState.RETIRED, [], {})
 
 
 @pytest.mark.parametrize("is_approved", [False, True])
@@ -220,7 +222,7 @@ async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
     *, is_approved: bool
 ) -> None:
     """It waits for its approval, or for its flows, for days; nobody plans in that time."""
-    story, flow = hidden_story(Mode.AUTO if is_approved else Mode.APPROVE)
+    story, flow = hidden_story(ApprovalPolicy.AUTO if is_approved else ApprovalPolicy.APPROVE)
     await story.opt_in()
     pause = PauseBefore(
         call="FlowAccessTwin.add_operator",

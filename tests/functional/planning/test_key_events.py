@@ -9,9 +9,9 @@ import pytest
 from functions import key_events, policy_events
 from shared.alerts import forget_settled
 from shared.bootstrap import provide
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
-from shared.domain.plans.remediation import Origin
-from shared.errors import Refused, Unavailable
+from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion
+from shared.domain.plans.remediation import StartSource
+from shared.errors import PlatformError, ServiceUnavailable
 from shared.queues import KEY_EVENTS, PARKED
 from shared.use_cases.check_keys import check_keys
 from shared.use_cases.react_to_policy_event import LINKED
@@ -83,7 +83,7 @@ async def test_a_new_version_is_looked_at_now_and_a_day_later_and_no_flow_is_cop
     assert sound == []
     assert await told(story) == [("key_problem", "key_enabled")]
     assert len(first) == 1
-    assert [one.origin for one in both] == [Origin.KEY_EVENT] * 2
+    assert [one.origin for one in both] == [StartSource.KEY_EVENT] * 2
     assert {one.environment_ids for one in both} == {(story.build.environment.id,)}
     assert await story.jobs() == {}
     assert story.world.writes[writes:] == []
@@ -141,7 +141,7 @@ async def test_a_key_that_nobody_can_look_at_is_told_the_second_day(
     await sweep(story.services, "day-1")
 
     async def no_answer() -> list[EnterprisePolicy]:
-        raise Unavailable("503")
+        raise ServiceUnavailable("503")
 
     monkeypatch.setattr(story.twins.ports.keys, "policies", no_answer)
     story.world.clock.advance(DAY)
@@ -164,8 +164,8 @@ async def test_a_deleted_key_is_a_problem_and_one_that_is_kept_from_the_app_is_u
 ) -> None:
     """What is not there locks environments; what may not be read may be well."""
 
-    async def refused(vault: KeyVault, name: str) -> list[Key]:
-        raise Refused("Forbidden", status=403, code="Forbidden")
+    async def refused(vault: KeyVault, name: str) -> list[KeyVersion]:
+        raise PlatformError("Forbidden", status=403, code="Forbidden")
 
     story.world.keys.clear()
     [deleted] = await check_keys(story.services)

@@ -7,9 +7,9 @@ import pytest
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.environment import MIGRATION_LONGEST
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.discovery import STANDSTILL, DiscoveredPart
-from shared.errors import Throttled, Unavailable
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.discovery import STANDSTILL, DiscoveryPage
+from shared.errors import ServiceUnavailable, ThrottledError
 from shared.jobs.fenced_rows import FencedRows
 from shared.steps.flows.key_report import key_report
 from shared.steps.planning.discover_flows import discover, still_to_move
@@ -77,11 +77,11 @@ async def test_a_look_that_is_cut_off_goes_on_with_the_page_that_was_due(
     """And the discovery after it asks for no page of what stays."""
     services, home = story.make(story.twins.ports), story.build.environment.id
 
-    def rows() -> FencedRows[DiscoveredPart]:
+    def rows() -> FencedRows[DiscoveryPage]:
         return FencedRows(services.tables.discoveries, "job")
 
     report.throttled_after = pages
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         await still_to_move(services, home, rows())
     assert await still_to_move(services, home, rows()) == []
     found = await discover(services, await services.environments.get(home), rows())
@@ -100,7 +100,7 @@ async def test_a_cursor_that_is_refused_begins_its_own_list_anew(
         story.world.cursors_expired = len(report.answered[False]) == 2
 
     rows = FencedRows(services.tables.discoveries, "job")
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await still_to_move(services, home, rows, advanced=expire)
     story.world.cursors_expired = False
     left = await still_to_move(services, home, FencedRows(services.tables.discoveries, "job"))
@@ -139,7 +139,7 @@ async def test_readers_share_the_pages_of_a_report(story: Story, report: Watched
     """Three are cut off at different pages, and the fourth reads the rest; then nothing is kept."""
     for pages in (1, 2, 4):
         report.throttled_after = pages
-        with pytest.raises(Throttled):
+        with pytest.raises(ThrottledError):
             await names(story)
     found = await names(story)
 
@@ -157,7 +157,7 @@ async def test_who_is_overtaken_leaves_the_report_to_the_other(
     async def overtake(_: object) -> None:
         found.update(await names(story))
 
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         async with key_report(story.make(story.twins.ports), home, advanced=overtake):
             pytest.fail("another reader has the rows")
 
@@ -184,7 +184,7 @@ async def test_what_a_reader_made_of_a_report_is_stored_before_its_pages_go(
 async def test_pages_of_long_ago_are_not_gone_on_with(story: Story, report: WatchedReport) -> None:
     """They would be shown as one moment of the environment."""
     report.throttled_after = 2
-    with pytest.raises(Throttled):
+    with pytest.raises(ThrottledError):
         await names(story)
     story.world.clock.advance(STANDSTILL + timedelta(minutes=1))
 
@@ -202,7 +202,7 @@ async def test_who_asks_for_names_waits_for_calls_between_pages(
     report.throttled_after = pages
 
     if pages == 0:
-        with pytest.raises(Throttled):
+        with pytest.raises(ThrottledError):
             await list_flows(services, home)
     assert len(await list_flows(services, home)) == FLOWS
     assert report.answered[False] == WHOLE
@@ -223,7 +223,7 @@ async def test_copies_are_proven_by_a_list_that_takes_several_deliveries(
     await story.approve(run=timedelta(hours=6))
 
     readings = report.readings(cannot_migrate_only=False)
-    assert {job.reached for job in (await story.jobs()).values()} == {JobState.QUIET}
+    assert {job.reached for job in (await story.jobs()).values()} == {FlowJobState.QUIET}
     # A list was read whole before another was begun.
     assert {tuple(one) for one in readings} == {tuple(map(str, ["", *range(1, FLOWS)]))}
     assert len(readings) < FLOWS, "one list proves several copies"

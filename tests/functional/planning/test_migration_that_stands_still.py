@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes.tenant import TwinFlow
@@ -72,7 +72,7 @@ async def test_flows_that_are_excluded_are_not_waited_for() -> None:
     await story.approve()
 
     assert {name: item.action for name, item in plan.items()} == {"Orders": PlannedAction.COPY}
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_an_edited_flow_that_does_not_move_holds_up_the_next_remediation_for_days_only() -> (
@@ -86,7 +86,7 @@ async def test_an_edited_flow_that_does_not_move_holds_up_the_next_remediation_f
     await story.opt_in()
     await story.order(RemediationMode.APPLY, admin.workflow_id)
     await story.approve(run=DAY)
-    assert (await story.job("Admin")).state is JobState.PREPARED
+    assert (await story.job("Admin")).state is FlowJobState.PREPARED
 
     await story.order(cause="order-2")
     await story.run(5 * DAY)

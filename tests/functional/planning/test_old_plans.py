@@ -6,16 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import (
     EnvironmentJob,
-    Origin,
     PlanKept,
     Remediation,
     RemediationMode,
+    StartSource,
 )
 from shared.domain.plans.superseded import superseded
 from shared.domain.trigger_urls.known_url import KnownUrl
@@ -38,13 +38,13 @@ class KilledError(BaseException):
 
 async def quiet(*, plans_kept: timedelta = 10 * DAY) -> Story:
     """Return a story with a retired original, and a flow that nobody changes for the app."""
-    story = Story(mode=Mode.AUTO, settings=twin_settings(plans_kept=plans_kept))
+    story = Story(mode=ApprovalPolicy.AUTO, settings=twin_settings(plans_kept=plans_kept))
     story.build.flow("Orders", define.http_trigger(), {})
     story.build.flow("Managed", define.http_trigger(), {}).is_managed = True
     story.build.link()
     await story.opt_in()
     await story.order(run=30 * DAY)
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     return story
 
 
@@ -296,7 +296,7 @@ async def queries_of_a_plan(past: int) -> int:
     for number in range(past):
         order = Remediation(
             mode=RemediationMode.APPLY,
-            origin=Origin.SWEEP,
+            origin=StartSource.SWEEP,
             cause=f"past-{number}",
             created=story.services.now - number * DAY,
             environment_ids=(job.environment_id,),

@@ -4,21 +4,21 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.errors import Blocked, NotFound
+from shared.errors import JobBlocked, NotFound
 from shared.services import Services
-from shared.use_cases.approve_plan import Approval, approve
-from shared.use_cases.show_remediation import ShownPlan, show_plan
+from shared.use_cases.approve_plan import ApprovalInput, approve
+from shared.use_cases.show_remediation import PlanView, show_plan
 from tests.functional.scenarios.remediation_scenario import Story, approve_shown, edit, planned
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 HOUR = timedelta(hours=1)
 
 
-async def shown(services: Services, remediation_id: str) -> ShownPlan:
+async def shown(services: Services, remediation_id: str) -> PlanView:
     """Return the plan of the one environment."""
     (plan,) = await show_plan(services, remediation_id)
     return plan
@@ -26,7 +26,7 @@ async def shown(services: Services, remediation_id: str) -> ShownPlan:
 
 async def approve_version(story: Story, version: str, *except_flows: str) -> None:
     """Approve one version, whether it is shown or not."""
-    approval = Approval(versions=(version,), by="tests", except_flows=except_flows)
+    approval = ApprovalInput(versions=(version,), by="tests", except_flows=except_flows)
     await approve(story.services, story.remediation.id, approval)
 
 
@@ -40,7 +40,7 @@ async def test_a_version_that_is_not_the_plans_is_refused() -> None:
     await planned(story)
     version = (await shown(story.services, story.remediation.id)).version
 
-    with pytest.raises(Blocked) as refusal:
+    with pytest.raises(JobBlocked) as refusal:
         await approve_version(story, "0" * 16)
 
     assert refusal.value.code == "stale"
@@ -58,7 +58,7 @@ async def test_a_version_is_stale_once_the_plan_has_changed_and_the_refusal_says
     await approve_version(story, version)
     await story.run(HOUR)
 
-    with pytest.raises(Blocked) as refusal:
+    with pytest.raises(JobBlocked) as refusal:
         await approve_version(story, version)
 
     assert refusal.value.code == "stale"
@@ -84,7 +84,7 @@ async def test_one_environment_is_approved_at_a_time() -> None:
     for build in story.builders:
         build.http_flow("Orders")
     story.prepare()
-    await story.opt_in_both(Mode.APPROVE)
+    await story.opt_in_both(ApprovalPolicy.APPROVE)
     await story.order_of(*story.builders)
     ids = [build.environment.id for build in story.builders]
     plans = {
@@ -113,11 +113,11 @@ async def test_two_remediations_that_are_approved_together_share_one_job() -> No
     await approve_shown(story.services, first.id)
     await approve_shown(story.services, story.remediation.id)
 
-    await story.until("Orders", JobState.COPIED)
+    await story.until("Orders", FlowJobState.COPIED)
     await story.run(timedelta(days=60))
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, job.history
+    assert job.state is FlowJobState.RETIRED, job.history
     assert [line.state for line in job.history].count("planned") == 1
     states = {
         one.state

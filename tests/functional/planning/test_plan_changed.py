@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.errors import Blocked
+from shared.errors import JobBlocked
 from shared.use_cases.change_remediation import cancel
 from shared.use_cases.show_remediation import show_remediation
 from tests.fakes import definition_builder as define
@@ -40,7 +40,7 @@ async def test_an_edit_after_the_approval_holds_that_flow_and_its_parents_only()
     assert plan["Billing parent"].changed == ("it runs Billing child, which has changed",)
     assert plan["Billing grandparent"].changed == ("it runs Billing parent, which has changed",)
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.RETIRED}, jobs
+    assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, jobs
     assert len(jobs) == 4
     assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
 
@@ -59,9 +59,9 @@ async def test_jobs_under_way_are_not_begun_again_by_a_second_approval() -> None
     await story.approve(run=HOUR)
 
     after = await story.job("Orders")
-    assert before.reached is after.reached is JobState.QUIET
+    assert before.reached is after.reached is FlowJobState.QUIET
     assert [line.state for line in after.history].count("planned") == 1
-    assert (await story.job("Invoices")).reached is JobState.QUIET
+    assert (await story.job("Invoices")).reached is FlowJobState.QUIET
 
 
 async def test_a_new_caller_after_the_approval_holds_the_flow() -> None:
@@ -96,7 +96,7 @@ async def test_a_caller_that_is_gone_holds_nothing() -> None:
 
     await story.approve()
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_flow_that_waits_for_an_approval_is_not_changed_as_a_caller() -> None:
@@ -118,7 +118,7 @@ async def test_a_flow_that_waits_for_an_approval_is_not_changed_as_a_caller() ->
     assert held["Shop"].changed == ("its definition was edited",)
     assert url in text
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.RETIRED}, jobs
+    assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, jobs
     assert set(jobs) == {"Orders", "Shop"}
 
 
@@ -224,10 +224,10 @@ async def test_a_cancel_ends_what_waits_for_another_approval_too() -> None:
     await cancel(story.services, story.remediation.id)
     await story.run(timedelta(days=30))
 
-    assert {job.state for job in (await story.jobs()).values()} == {JobState.ROLLED_BACK}
+    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.ROLLED_BACK}
     progress = (await show_remediation(story.services, story.remediation.id)).progress
     assert progress.state == "cancelled"
-    with pytest.raises(Blocked) as refusal:
+    with pytest.raises(JobBlocked) as refusal:
         await approve_shown(story.services, story.remediation.id)
     assert refusal.value.code == "state"
 
@@ -247,7 +247,7 @@ async def _interrupted(at: int | None, moment: Moment) -> tuple[Story, Plan]:
     edit(child)
     story.driver.plan = Plan(at=at, moment=moment)
     story.renew()
-    await story.until("Orders", JobState.COPYING)
+    await story.until("Orders", FlowJobState.COPYING)
     return story, story.driver.plan
 
 

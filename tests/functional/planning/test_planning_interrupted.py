@@ -7,7 +7,7 @@ from datetime import timedelta
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.job_kinds import ENVIRONMENT
-from shared.jobs.leased_job import Held
+from shared.jobs.leased_job import LeasedJob
 from tests.fakes.crash import Killed, Plan
 from tests.fakes.services import twin_settings
 from tests.functional.scenarios.remediation_scenario import Story
@@ -46,7 +46,7 @@ async def test_a_lease_is_renewed_while_a_step_reads() -> None:
     )
     await table.insert(job)
 
-    async def reads(held: Held[EnvironmentJob]) -> EnvironmentJob:
+    async def reads(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         written = asyncio.Event()
         story.twins.store.watchers.append(written.set)
         story.world.clock.advance(timedelta(milliseconds=29))
@@ -56,7 +56,7 @@ async def test_a_lease_is_renewed_while_a_step_reads() -> None:
         assert before is after
         return held.job
 
-    async def never(held: Held[EnvironmentJob]) -> EnvironmentJob:
+    async def never(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         raise AssertionError(held.job)
 
     await asyncio.wait_for(ENVIRONMENT.deliver(story.services, ("remediation", "job"), reads), 5)

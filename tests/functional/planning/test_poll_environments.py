@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import LinkStatus
+from shared.domain.environment import PolicyLinkStatus
 from shared.queues import POLICY_EVENTS
 from shared.use_cases.poll_environments import poll_environments
 from tests.fakes.crash import Moment, Plan, was_killed
@@ -84,7 +84,7 @@ async def test_a_status_that_comes_back_under_one_policy_is_told_again() -> None
     policy = story.build.environment.policy
     assert policy is not None
 
-    for status in (LinkStatus.LINKED, LinkStatus.LINKING, LinkStatus.LINKED):
+    for status in (PolicyLinkStatus.LINKED, PolicyLinkStatus.LINKING, PolicyLinkStatus.LINKED):
         story.build.environment.policy = type(policy)(
             policy_id=policy.policy_id, system_id=policy.system_id, status=status
         )

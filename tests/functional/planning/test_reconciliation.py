@@ -4,8 +4,8 @@ import json
 
 from functions.remediations_api import start_remediation
 from shared.bootstrap import provide
-from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.use_cases.start_remediation import order_remediation
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import call
@@ -19,7 +19,7 @@ async def _findings(story: Story, *, reconcile: bool) -> str:
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.ASSESS,
-        origin=Origin.ORDER,
+        origin=StartSource.ORDER,
         cause=f"order-{reconcile}",
         environment_ids=(story.build.environment.id,),
         reconcile=reconcile,
@@ -53,12 +53,14 @@ async def test_what_only_the_full_list_shows_is_found_only_on_request() -> None:
 async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
     """The list's small budget is not spent by timers."""
     story = _story()
-    settings = EnvironmentSettings(environment_id=story.build.environment.id, mode=Mode.ASSESS)
+    settings = EnvironmentSettings(
+        environment_id=story.build.environment.id, mode=ApprovalPolicy.ASSESS
+    )
     await story.services.tables.environments.upsert(settings)
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.ASSESS,
-        origin=Origin.SWEEP,
+        origin=StartSource.SWEEP,
         cause="2026-03-02",
         environment_ids=(story.build.environment.id,),
     )

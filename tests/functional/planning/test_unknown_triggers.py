@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from shared.domain.assessment.assessment import Topic
-from shared.domain.finding import Level
-from shared.domain.jobs.flow_job import Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.assessment.assessment import AssessmentTopic
+from shared.domain.finding import FindingLevel
+from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes.definition_builder import request_trigger
@@ -36,8 +36,8 @@ async def test_nobody_swaps_it_before_a_person_has_named_it() -> None:
     assert (unnamed.action, unnamed.category) == (PlannedAction.BLOCKED, "unknown")
     assert "none that the app knows" in unnamed.explanation
     assert f"--flow {flow.workflow_id}" in unnamed.instruction
-    assert (named.action, named.pattern) == (PlannedAction.SWAP, Pattern.SWAP)
-    assert (await story.job("Riddle")).state is JobState.RETIRED
+    assert (named.action, named.pattern) == (PlannedAction.SWAP, MigrationMethod.SWAP)
+    assert (await story.job("Riddle")).state is FlowJobState.RETIRED
 
 
 async def test_a_flow_that_is_off_waits_for_a_person_too() -> None:
@@ -55,7 +55,7 @@ async def test_a_trigger_that_becomes_unknown_stops_the_job() -> None:
     orders = story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.COPYING)
+    await story.until("Orders", FlowJobState.COPYING)
     orders.client_data = orders.client_data.replace('"kind": "Http"', '"kind": "NobodyKnows"')
     orders.version += 1
     await story.run(timedelta(hours=1))
@@ -81,5 +81,5 @@ async def test_an_assessment_does_not_know_whether_it_moves() -> None:
     }
     assert tenant.flows["Riddle"].category == "unknown"
     assert "not known" in tenant.flows["Riddle"].explanation
-    finding = tenant.finding(Topic.FLOWS, "flows_staying")
-    assert (finding.level, finding.text[:9]) == (Level.UNKNOWN, "Of 2 of 2")
+    finding = tenant.finding(AssessmentTopic.FLOWS, "flows_staying")
+    assert (finding.level, finding.text[:9]) == (FindingLevel.UNKNOWN, "Of 2 of 2")

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any, cast
 
-from shared.domain.flow import FlowDetail
+from shared.domain.flow import FlowServiceFlow
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.errors import Unreadable
+from shared.errors import InvalidInput
 from shared.ports import FlowReports
 from tests.functional.scenarios.remediation_scenario import Story, planned
 
@@ -21,10 +21,10 @@ class Abyss:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reports, name)
 
-    async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Answer what cannot be read."""
         if flow_name == self._flow_name:
-            raise Unreadable("flow service: the JSON nests too deep")
+            raise InvalidInput("flow service: the JSON nests too deep")
         return await self._reports.get_flow(environment_id, flow_name)
 
 

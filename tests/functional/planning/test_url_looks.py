@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import RemediationMode
 from shared.steps.planning.trigger_urls import MOST_LOOKS
@@ -95,7 +95,7 @@ async def test_a_plan_to_approve_looks_at_ten_flows_and_names_the_callers_of_the
     assert dark == plan.keys() - shown(plan)
     [finding] = job.findings
     assert all(f"F{title.partition(' ')[2]}" in finding for title in dark)
-    assert {one.state for one in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert {one.state for one in (await story.jobs()).values()} == {FlowJobState.RETIRED}
     assert story.world.traffic.lost == []
 
 

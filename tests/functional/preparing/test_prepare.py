@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.errors import Blocked
+from shared.errors import JobBlocked
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.functional.preparing.prepare_story import PREPARE, asked, listed
 from tests.functional.scenarios.remediation_scenario import Story
@@ -52,7 +52,7 @@ async def test_an_approved_flow_is_added_to_a_solution_and_moves_by_itself() -> 
     await story.approve(run=HOUR)
 
     job = await story.job("App")
-    assert job.state is JobState.PREPARED, job.history
+    assert job.state is FlowJobState.PREPARED, job.history
     assert app.in_solution
     assert differences(before, story.world) == []
     assert await listed(story) == set()
@@ -71,7 +71,7 @@ async def test_forty_five_flows_take_three_calls() -> None:
     assert all(flow.in_solution for flow in flows)
     assert sorted(len(names.split(",")) for names in asked(story)) == [5, 20, 20]
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.PREPARED}
+    assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}
 
 
 async def test_a_linked_environment_is_not_prepared() -> None:
@@ -90,11 +90,11 @@ async def test_a_linked_environment_is_not_prepared() -> None:
 
 async def test_an_environment_that_was_not_opted_in_is_not_prepared() -> None:
     """Mode assess means read only, whatever is asked for."""
-    story = Story(mode=Mode.ASSESS)
+    story = Story(mode=ApprovalPolicy.ASSESS)
     story.build.power_apps_v1_flow("App")
     await story.opt_in()
 
-    with pytest.raises(Blocked) as refused:
+    with pytest.raises(JobBlocked) as refused:
         await story.order(PREPARE)
 
     assert refused.value.code == "mode"

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from shared.domain.conversions.conversion import Edit
-from shared.domain.jobs.flow_job import Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.conversions.conversion import ConversionKind
+from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.steps.flows.write_definition import stands
@@ -32,8 +32,8 @@ async def test_a_trigger_is_converted_where_its_flow_is_named() -> None:
     assert "add it again" in plan["App"].instruction
     assert len(plan["App"].writes) == 2
     job = await story.job("App")
-    assert (job.state, job.pattern) == (JobState.PREPARED, Pattern.EDIT), job.history
-    assert job.edits == (Edit.POWER_APPS_TRIGGER,)
+    assert (job.state, job.pattern) == (FlowJobState.PREPARED, MigrationMethod.EDIT), job.history
+    assert job.edits == (ConversionKind.POWER_APPS_TRIGGER,)
     assert facts_of(app.client_data).trigger_kind == "PowerAppV2"
     assert "triggerBody()?['text']" in app.client_data
     assert app.is_on
@@ -51,7 +51,7 @@ async def test_an_action_is_converted_where_its_flow_is_named() -> None:
     await story.approve(run=HOUR)
 
     assert plan["Admin"].action is PlannedAction.EDIT_ACTION
-    assert (await story.job("Admin")).state is JobState.PREPARED
+    assert (await story.job("Admin")).state is FlowJobState.PREPARED
     assert "ListFlowsInEnvironment_V2" in admin.client_data
     assert [write.what for write in story.world.writes] == ["update workflow"]
     assert await listed(story) == set()
@@ -97,7 +97,7 @@ async def test_list_flows_is_edited_under_a_key_too_where_it_is_named() -> None:
 
     assert unnamed.action is PlannedAction.BLOCKED
     assert named.action is PlannedAction.EDIT_ACTION
-    assert (await story.job("Admin")).state is JobState.PREPARED
+    assert (await story.job("Admin")).state is FlowJobState.PREPARED
     assert await listed(story) == set()
 
 
@@ -119,7 +119,7 @@ async def test_a_flow_with_both_gets_both_edits_or_none() -> None:
     await story.approve(run=HOUR)
 
     assert unnamed.action is PlannedAction.BLOCKED
-    assert (await story.job("Both")).state is JobState.PREPARED
+    assert (await story.job("Both")).state is FlowJobState.PREPARED
     assert await listed(story) == set()
 
 
@@ -142,11 +142,11 @@ async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> N
     await story.approve(run=HOUR)
 
     job = await story.job("Admin")
-    assert job.state is JobState.PREPARED, (job.reason, job.history)
+    assert job.state is FlowJobState.PREPARED, (job.reason, job.history)
     assert "ListFlowsInEnvironment_V2" in admin.client_data
     assert "$authentication')" not in admin.client_data
 
     await story.roll_back(run=HOUR)
 
-    assert (await story.job("Admin")).state is JobState.ROLLED_BACK
+    assert (await story.job("Admin")).state is FlowJobState.ROLLED_BACK
     assert stands(admin.client_data, before)

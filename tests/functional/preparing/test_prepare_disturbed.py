@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import Mode
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.errors import Unavailable
+from shared.errors import ServiceUnavailable
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.definitions import facts_of
@@ -28,15 +28,15 @@ async def test_an_edit_after_the_plan_blocks_until_it_is_accepted() -> None:
     await story.opt_in()
     await story.order(PREPARE, admin.workflow_id)
     await story.approve(run=timedelta(0))
-    await story.until("Admin", JobState.PREPARING)
+    await story.until("Admin", FlowJobState.PREPARING)
     edit(admin)
 
     await story.run(HOUR)
     blocked = await story.job("Admin")
     await story.retry(run=HOUR)
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "changed")
-    assert (await story.job("Admin")).state is JobState.PREPARED
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "changed")
+    assert (await story.job("Admin")).state is FlowJobState.PREPARED
     assert "Extra" in admin.client_data
     assert "ListFlowsInEnvironment_V2" in admin.client_data
 
@@ -56,7 +56,7 @@ async def test_a_prepared_flow_that_stays_all_the_same_is_planned_anew() -> None
     await story.approve(run=HOUR)
 
     assert item.action is PlannedAction.EDIT_ACTION
-    assert (await story.job("Admin")).state is JobState.PREPARED
+    assert (await story.job("Admin")).state is FlowJobState.PREPARED
     assert "ListFlowsInEnvironment_V2" in admin.client_data
 
 
@@ -78,9 +78,9 @@ async def test_a_platform_that_takes_its_time_is_waited_for() -> None:
     flows[0].in_solution = flows[1].in_solution = True
     await story.run(timedelta(minutes=20))
 
-    assert states == {JobState.WAITING}
+    assert states == {FlowJobState.WAITING}
     assert len(asked(story)) == 1
-    assert {job.state for job in (await story.jobs()).values()} == {JobState.PREPARED}
+    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.PREPARED}
 
 
 async def test_a_flow_that_goes_before_its_batch_is_asked_for_holds_up_no_other() -> None:
@@ -98,8 +98,8 @@ async def test_a_flow_that_goes_before_its_batch_is_asked_for_holds_up_no_other(
     await story.run(timedelta(minutes=20))
 
     ends = {name: (job.state, job.code) for name, job in (await story.jobs()).items()}
-    assert ends["A"][0] == ends["C"][0] == JobState.PREPARED
-    assert ends["B"] == (JobState.BLOCKED, "original")
+    assert ends["A"][0] == ends["C"][0] == FlowJobState.PREPARED
+    assert ends["B"] == (FlowJobState.BLOCKED, "original")
     assert [len(names.split(",")) for names in asked(story)] == [2]
 
 
@@ -119,14 +119,14 @@ async def test_a_flow_that_never_arrives_in_a_solution_is_blocked() -> None:
     blocked = await story.job("App")
     await story.retry(run=HOUR)
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "not_in_solution")
-    assert (await story.job("App")).state is JobState.PREPARED
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "not_in_solution")
+    assert (await story.job("App")).state is FlowJobState.PREPARED
     assert len(asked(story)) == 2
 
 
 async def test_messages_that_come_twice_and_in_any_order_change_nothing() -> None:
     """No batch is asked for twice, and every definition is written once."""
-    story = Story(mode=Mode.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTO)
     named = [input_flow(story, f"App {number}") for number in range(30)]
     await story.opt_in()
     story.driver.unsettled = 0.4
@@ -135,12 +135,12 @@ async def test_messages_that_come_twice_and_in_any_order_change_nothing() -> Non
     await story.run(2 * HOUR)
 
     jobs = await story.jobs()
-    assert {job.state for job in jobs.values()} == {JobState.PREPARED}
+    assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}
     assert len(asked(story)) == 2
     assert Counter(write.what for write in story.world.writes)["update workflow"] == 30
 
 
-@pytest.mark.parametrize("failure", [Killed, lambda: Unavailable("busy")])
+@pytest.mark.parametrize("failure", [Killed, lambda: ServiceUnavailable("busy")])
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("undo", [False, True])
 async def test_a_process_may_die_at_any_call(
@@ -154,7 +154,7 @@ async def test_a_process_may_die_at_any_call(
         story = await _played(Plan(at=at, moment=moment, failure=failure), undo=undo)
 
         jobs = await story.jobs()
-        expected = JobState.ROLLED_BACK if undo else JobState.PREPARED
+        expected = FlowJobState.ROLLED_BACK if undo else FlowJobState.PREPARED
         assert {job.state for job in jobs.values()} == {expected}, (at, jobs)
         kinds = {facts_of(flow.client_data).trigger_kind for flow in story.world.flows()}
         assert kinds == {"PowerApp" if undo else "PowerAppV2"}, at

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import Mode
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.write_definition import stands
@@ -24,7 +24,7 @@ async def prepared_story(
     *, is_outside: bool, wipes: int, error: BaseException | None = None
 ) -> tuple[Story, TwinFlow, str]:
     """Prepare one flow whose first saves are refused; `is_outside`: it is in no solution yet."""
-    story = Story(mode=Mode.APPROVE)
+    story = Story(mode=ApprovalPolicy.APPROVE)
     (flow,) = PREPARED["action"](story)
     if is_outside:
         flow.in_solution, flow.flow_name = False, flow.workflow_id
@@ -41,17 +41,17 @@ async def test_a_refused_save_costs_no_connection_reference(*, is_outside: bool)
     """The job is blocked, the flow is as it was; a retry converts it, a rollback undoes that."""
     story, flow, before = await prepared_story(is_outside=is_outside, wipes=1)
     (job,) = (await story.jobs()).values()
-    assert (job.state, job.code) == (JobState.BLOCKED, "Strange")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "Strange")
     assert references_of(flow).keys() == {"shared_flowmanagement"}
 
     await story.retry()
     (job,) = (await story.jobs()).values()
-    assert job.state is JobState.PREPARED, job.reason
+    assert job.state is FlowJobState.PREPARED, job.reason
     assert references_of(flow).keys() == {"shared_flowmanagement"}
 
     await story.roll_back()
     (job,) = (await story.jobs()).values()
-    assert job.state is JobState.ROLLED_BACK, job.reason
+    assert job.state is FlowJobState.ROLLED_BACK, job.reason
     assert stands(flow.client_data, before) or is_outside
     assert references_of(flow).keys() == {"shared_flowmanagement"}
 
@@ -62,7 +62,7 @@ async def test_a_delivery_that_died_after_a_refused_save_costs_none(*, is_outsid
     story, flow, _ = await prepared_story(is_outside=is_outside, wipes=1, error=Killed())
 
     (job,) = (await story.jobs()).values()
-    assert job.state is JobState.PREPARED, job.reason
+    assert job.state is FlowJobState.PREPARED, job.reason
     assert references_of(flow).keys() == {"shared_flowmanagement"}
 
 
@@ -71,7 +71,7 @@ async def test_what_stays_lost_is_restored_from_the_archive_by_a_retry(*, is_out
     """The job does not take the damaged definition for the original one."""
     story, flow, _ = await prepared_story(is_outside=is_outside, wipes=3)
     (job,) = (await story.jobs()).values()
-    assert (job.state, job.code) == (JobState.BLOCKED, Reason.REFERENCES_LOST)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.REFERENCES_LOST)
     assert "shared_flowmanagement" in job.reason
     assert references_of(flow) == {}
 
@@ -79,7 +79,7 @@ async def test_what_stays_lost_is_restored_from_the_archive_by_a_retry(*, is_out
         await story.retry()
 
     (job,) = (await story.jobs()).values()
-    assert job.state is JobState.PREPARED, job.reason
+    assert job.state is FlowJobState.PREPARED, job.reason
     assert references_of(flow).keys() == {"shared_flowmanagement"}
 
 
@@ -91,7 +91,7 @@ async def test_a_rollback_restores_what_a_refused_save_removed() -> None:
     await story.roll_back()
 
     (job,) = (await story.jobs()).values()
-    assert job.state is JobState.ROLLED_BACK, job.reason
+    assert job.state is FlowJobState.ROLLED_BACK, job.reason
     assert flow.client_data == before
 
 
@@ -100,7 +100,7 @@ async def test_an_undo_right_after_a_refused_save_restores_the_definition(
     order: Callable[[Services, str], Awaitable[object]],
 ) -> None:
     """Byte for byte: the refusal passes, and nothing was converted when the undo was ordered."""
-    story = Story(mode=Mode.APPROVE)
+    story = Story(mode=ApprovalPolicy.APPROVE)
     (flow,) = PREPARED["action"](story)
     story.world.assumptions.refused_saves_wipe_references = True
     story.world.assumptions.unpublished_row_seconds = 60
@@ -114,5 +114,5 @@ async def test_an_undo_right_after_a_refused_save_restores_the_definition(
     await story.run(timedelta(hours=1))
 
     (job,) = (await story.jobs()).values()
-    assert job.state is JobState.ROLLED_BACK, job.reason
+    assert job.state is FlowJobState.ROLLED_BACK, job.reason
     assert differences(before, story.world) == []

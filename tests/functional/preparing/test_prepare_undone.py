@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.services import Services
 from shared.use_cases import change_remediation
 from tests.fakes.driver import Driver
@@ -29,7 +29,7 @@ async def test_a_rollback_writes_the_definition_back() -> None:
     await story.roll_back(run=HOUR)
 
     job = await story.job("App")
-    assert job.state is JobState.ROLLED_BACK, job.history
+    assert job.state is FlowJobState.ROLLED_BACK, job.history
     assert "stays in the solution" in job.history[-1].text
     assert differences(before, story.world) == []
 
@@ -47,7 +47,7 @@ async def test_a_rollback_takes_no_old_read_for_a_definition_that_was_written_ba
 
     await story.roll_back(run=HOUR)
 
-    assert (await story.job("Admin")).state is JobState.ROLLED_BACK
+    assert (await story.job("Admin")).state is FlowJobState.ROLLED_BACK
     assert differences(before, story.world) == []
 
 
@@ -71,7 +71,7 @@ async def test_a_conversion_that_is_frozen_is_waited_for(
     await story.run(HOUR)
 
     assert not pause.is_asleep
-    assert (await story.job("Admin")).state is JobState.ROLLED_BACK
+    assert (await story.job("Admin")).state is FlowJobState.ROLLED_BACK
     assert differences(before, story.world) == []
 
 
@@ -111,7 +111,7 @@ async def test_an_edit_after_the_conversion_is_a_conflict_for_a_person() -> None
     await story.roll_back(run=HOUR)
 
     job = await story.job("Admin")
-    assert (job.state, job.code) == (JobState.BLOCKED, "edited")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "edited")
     assert job.archive in job.instruction
     assert "Extra" in admin.client_data
 
@@ -127,4 +127,4 @@ async def test_cancelling_leaves_what_is_done_as_it_is() -> None:
     await story.driver.call(lambda s: change_remediation.cancel(s, story.remediation.id))
     await story.run(HOUR)
 
-    assert (await story.job("Admin")).state is JobState.PREPARED
+    assert (await story.job("Admin")).state is FlowJobState.PREPARED

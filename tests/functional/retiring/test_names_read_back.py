@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.domain.flow import WorkflowChange
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.flow import WorkflowUpdate
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from tests.fakes.ports import Ports
 from tests.functional.scenarios.remediation_scenario import Story
@@ -25,10 +25,10 @@ class ForgottenNames:
         return getattr(self._port, name)
 
     async def update(
-        self, environment: Any, workflow_id: str, change: WorkflowChange, *, etag: str
+        self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
         """Do nothing, or as the port does."""
-        if change == WorkflowChange(name=change.name) and self._left:
+        if change == WorkflowUpdate(name=change.name) and self._left:
             self._left.pop()
             return
         await self._port.update(environment, workflow_id, change, etag=etag)
@@ -54,14 +54,14 @@ async def test_a_name_that_is_not_kept_is_for_a_person() -> None:
     story, left = await renamed_story(times=99)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (JobState.BLOCKED, Reason.NAME)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.NAME)
     assert_nothing_lost(story)
 
     left.clear()
     await story.retry()
 
     job = await story.job("Orders")
-    assert job.state is JobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.reason
     assert story.world.workflow(job.environment_id, job.copy_id).name == "Orders"
 
 
@@ -72,5 +72,5 @@ async def test_a_name_that_is_not_kept_once_is_given_again(times: int) -> None:
 
     job = await story.job("Orders")
     assert left == []
-    assert job.state is JobState.RETIRED, job.reason
+    assert job.state is FlowJobState.RETIRED, job.reason
     assert story.world.workflow(job.environment_id, job.copy_id).name == "Orders"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from shared.alerts import tell
-from shared.domain.environment import Mode
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.pending_actions import Cause
-from shared.errors import Refused, Unavailable
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.pending_actions import PendingActionKind
+from shared.errors import PlatformError, ServiceUnavailable
 from shared.reason import Reason
 from shared.use_cases import change_remediation
 from shared.use_cases.check_health import check_health
@@ -36,7 +36,7 @@ async def test_reads_that_lag_only_take_time(lag: float) -> None:
     await pair.run(timedelta(days=40))
 
     job = await pair.story.job("Keyword")
-    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert pair.on == (False, True)
     assert job.gap is not None
     assert job.gap < timedelta(seconds=3 * lag + 10)
@@ -50,7 +50,7 @@ async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
     await pair.run(10 * SECOND)
 
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code) == (JobState.WAITING, Reason.NOT_SHOWN)
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NOT_SHOWN)
     assert job.reason == "Keyword turned off: accepted, not seen yet."
 
 
@@ -64,8 +64,8 @@ async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: f
 
     job = await pair.story.job("Keyword")
     assert (job.state, job.reached, job.code) == (
-        JobState.BLOCKED,
-        JobState.PROVEN,
+        FlowJobState.BLOCKED,
+        FlowJobState.PROVEN,
         "MissingAdequateQuotaPolicy",
     )
     assert pair.on == (True, False)
@@ -74,7 +74,7 @@ async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: f
 
     pair.refusals.clear()
     await pair.story.retry()
-    assert (await pair.story.job("Keyword")).state is JobState.RETIRED
+    assert (await pair.story.job("Keyword")).state is FlowJobState.RETIRED
     assert pair.on == (False, True)
 
 
@@ -94,7 +94,7 @@ async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_tol
     code: str,
 ) -> None:
     """At the copy's start and then at the original's as well (platform.md#expired-licences)."""
-    error = Refused("as the platform words it", code=code, status=403)
+    error = PlatformError("as the platform words it", code=code, status=403)
     copy_refused, both_refused = await about_to_swap(), await about_to_swap()
     copy_refused.refuse(copy_refused.copy, error=error)
     both_refused.refuse(both_refused.copy, both_refused.original, error=error)
@@ -103,7 +103,7 @@ async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_tol
     await both_refused.run(MINUTE)
 
     job = await copy_refused.story.job("Keyword")
-    assert (job.state, job.code, copy_refused.on) == (JobState.BLOCKED, code, (True, False))
+    assert (job.state, job.code, copy_refused.on) == (FlowJobState.BLOCKED, code, (True, False))
     told = both_refused.story.twins.notices.told
     assert [one.code for one in told] == [Reason.NEITHER_ON]
     assert code in told[0].cause
@@ -118,7 +118,7 @@ async def test_an_activation_that_does_not_stick_is_made_again(times: int, lag: 
 
     await pair.run(timedelta(days=40))
 
-    assert (await pair.story.job("Keyword")).state is JobState.RETIRED
+    assert (await pair.story.job("Keyword")).state is FlowJobState.RETIRED
     assert pair.on == (False, True)
 
 
@@ -134,7 +134,7 @@ async def test_a_copy_that_never_sticks_is_for_a_person_and_the_original_is_on()
     await pair.run(DAY)
 
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code) == (JobState.BLOCKED, Reason.STATE)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.STATE)
     assert pair.on == (True, False)
 
 
@@ -147,7 +147,7 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     await pair.run(timedelta(seconds=3 * lag) + MINUTE)
 
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code) == (JobState.WAITING, Reason.NEITHER_ON)
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NEITHER_ON)
     assert job.reason.startswith("NEITHER IS ON since ")
     assert "Keyword, the copy of Keyword" in job.reason
     assert job.instruction.startswith("Turn Keyword on by hand")
@@ -155,7 +155,7 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
     assert (await check_health(pair.story.services)).notices == {Reason.NEITHER_ON: 1}
     first = (await what_waits(pair.story.services)).waiting[0]
-    assert (first.cause, first.flows) == (Cause.NEITHER_ON, ("Keyword",))
+    assert (first.cause, first.flows) == (PendingActionKind.NEITHER_ON, ("Keyword",))
 
     await pair.run(3 * DAY)
     assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
@@ -164,9 +164,11 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     pair.refusals.clear()
     await pair.run(15 * MINUTE)
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code) == (JobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
-    assert [one.cause for one in (await what_waits(pair.story.services)).waiting] == [Cause.FLOW]
+    assert [one.cause for one in (await what_waits(pair.story.services)).waiting] == [
+        PendingActionKind.FLOW
+    ]
     await resend_overdue(pair.story.services)
     assert (await check_health(pair.story.services)).notices == {}
 
@@ -199,7 +201,7 @@ async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> Non
     await pair.run(timedelta(days=10))
 
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code) == (JobState.BLOCKED, Reason.NEITHER_ON)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.NEITHER_ON)
     assert "roll this job back" in job.instruction
     assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
 
@@ -217,7 +219,7 @@ async def test_a_person_who_turns_the_original_on_ends_it() -> None:
     await pair.run(15 * MINUTE)
 
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code) == (JobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
 
 
@@ -230,7 +232,7 @@ async def test_a_person_who_turns_the_original_on_within_minutes_is_not_undone()
 
     await pair.run(15 * MINUTE)
 
-    assert (await pair.story.job("Keyword")).state is JobState.BLOCKED
+    assert (await pair.story.job("Keyword")).state is FlowJobState.BLOCKED
     assert pair.switched(pair.original)[-1] is FlowState.ON
 
 
@@ -243,13 +245,13 @@ async def test_a_person_who_turns_the_copy_on_has_swapped_them() -> None:
 
     await pair.run(timedelta(days=10))
 
-    assert (await pair.story.job("Keyword")).state is JobState.RETIRED
+    assert (await pair.story.job("Keyword")).state is FlowJobState.RETIRED
     assert pair.on == (False, True)
 
 
 async def forbid_writes(pair: Pair) -> None:
     """Set the environment's mode back."""
-    pair.story.mode = Mode.ASSESS
+    pair.story.mode = ApprovalPolicy.ASSESS
     await pair.story.opt_in()
 
 
@@ -270,7 +272,7 @@ async def test_what_stops_writes_in_mid_swap_does_not_stop_the_way_back(stop: An
 
     assert pair.on == (True, False)
     job = await pair.story.job("Keyword")
-    assert job.state in {JobState.WAITING, JobState.BLOCKED}
+    assert job.state in {FlowJobState.WAITING, FlowJobState.BLOCKED}
     assert job.code in {Reason.KILL_SWITCH, Reason.MODE, Reason.NOT_LINKED}
     assert pair.switched(pair.copy) == []
 
@@ -294,7 +296,7 @@ async def test_a_migration_in_mid_swap_is_told_at_once_and_the_original_comes_on
 async def test_a_service_that_is_out_in_mid_swap_is_told_after_minutes() -> None:
     """And the flow is on when it is back."""
     pair = await about_to_swap()
-    pair.refuse(pair.copy, pair.original, error=Unavailable("no answer"))
+    pair.refuse(pair.copy, pair.original, error=ServiceUnavailable("no answer"))
 
     await pair.run(2 * MINUTE)
     early = list(pair.story.twins.notices.told)
@@ -318,11 +320,11 @@ async def test_a_rollback_that_cannot_turn_the_original_on_leaves_the_copy_on(la
     await pair.story.roll_back(run=DAY)
 
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code) == (JobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (False, True)
     pair.refusals.clear()
     await pair.story.retry()
-    assert (await pair.story.job("Keyword")).state is JobState.ROLLED_BACK
+    assert (await pair.story.job("Keyword")).state is FlowJobState.ROLLED_BACK
     assert pair.on == (True, False)
 
 
@@ -330,7 +332,7 @@ async def test_a_rollback_that_cannot_turn_the_original_on_leaves_the_copy_on(la
 async def test_a_rollback_in_mid_swap_turns_the_original_on_whatever_reads_say(lag: float) -> None:
     """Ordered a second after the stop, when it still reads as on; the kill switch is on too."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
-    pair.refuse(pair.copy, error=Unavailable("no answer"))
+    pair.refuse(pair.copy, error=ServiceUnavailable("no answer"))
     await pair.run(SECOND)
     assert pair.on == (False, False)
     await stop_writes(pair)
@@ -350,13 +352,13 @@ async def test_a_called_flow_whose_retirement_is_undone_at_once_is_on_again(lag:
     story.world.assumptions.read_lag_seconds = (lag, lag)
     await plan(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.RETIRED)
+    await story.until("Orders", FlowJobState.RETIRED)
     story.world.traffic.beat(story.world)
 
     await story.roll_back()
     story.world.traffic.beat(story.world)
 
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
     assert story.world.traffic.lost == []
 

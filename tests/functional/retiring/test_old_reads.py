@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from shared.domain.flow import FlowState
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Transient
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import TransientError
 from shared.reason import Reason
 from shared.use_cases import change_remediation
 from shared.use_cases.resend_overdue import resend_overdue
@@ -55,7 +55,7 @@ async def believed_too_early(*, is_rolled_back: bool = False) -> Pair:
     shown = pair.copy if is_rolled_back else pair.original
     turn_on(pair.story.world, shown, pair.story.build.owner)
     await pair.run(DAY)
-    assert (await pair.story.job("Keyword")).state is JobState.BLOCKED
+    assert (await pair.story.job("Keyword")).state is FlowJobState.BLOCKED
     turn_off(pair.story.world, shown)
     return pair
 
@@ -111,7 +111,7 @@ async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_p
 @pytest.mark.parametrize(
     ("assumptions", "error", "code"),
     [
-        ({}, Transient("503"), Reason.STATE),
+        ({}, TransientError("503"), Reason.STATE),
         ({"read_lag_seconds": (240.0, 240.0)}, None, Reason.NOT_SHOWN),
     ],
     ids=["the copy alone gets no answer", "reads lag too long"],
@@ -127,7 +127,7 @@ async def test_a_swap_that_would_go_the_same_way_again_is_not_begun_again(
     await pair.run(DAY)
 
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code, bool(job.instruction)) == (JobState.BLOCKED, code, True)
+    assert (job.state, job.code, bool(job.instruction)) == (FlowJobState.BLOCKED, code, True)
     assert pair.on == (True, False)
     assert pair.switched(pair.original).count(FlowState.OFF) == 1
 

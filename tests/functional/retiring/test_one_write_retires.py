@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, WorkflowChange
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Refused
+from shared.domain.flow import FlowState, WorkflowUpdate
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import PlatformError
 from shared.ports import Workflows
 from tests.fakes.ports import Ports
 from tests.functional.scenarios.remediation_scenario import Story, planned
@@ -26,12 +26,12 @@ class Watched:
         return getattr(self._workflows, name)
 
     async def update(
-        self, environment: Environment, workflow_id: str, change: WorkflowChange, *, etag: str
+        self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
         """Note what is changed, and change it."""
         self.changes.append((workflow_id, change.state, change.name is not None))
         if change.state and change.name and not self._takes_both:
-            raise Refused("One at a time.", code="0x80040216", status=400)
+            raise PlatformError("One at a time.", code="0x80040216", status=400)
         await self._workflows.update(environment, workflow_id, change, etag=etag)
 
 
@@ -57,7 +57,7 @@ async def test_what_goes_off_has_its_name_by_then(
     await planned(story)
     await story.approve()
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     assert not original.is_on
     assert original.name == "Orders (retired, MMK)"
     mine = [

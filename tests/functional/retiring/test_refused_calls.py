@@ -10,11 +10,11 @@ import pytest
 
 from local_cloud.tenant.core.profiles import Profile
 from shared.alerts import forget_settled
-from shared.domain.alert import Notice
-from shared.domain.flow import Run
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from shared.errors import Unavailable
+from shared.domain.alert import Alert
+from shared.domain.flow import FlowRun
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
+from shared.errors import ServiceUnavailable
 from shared.use_cases.change_environment import waive_gap
 from shared.use_cases.change_remediation import retry
 from shared.use_cases.run_daily_check import sweep
@@ -33,7 +33,7 @@ DAY = timedelta(days=1)
 def erp(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
     """Return the firewall before the system that both flows call."""
     rule = FirewallRule(
-        name="flows", access=Access.ALLOW, sources=("LogicApps.WestEurope", *sources)
+        name="flows", access=RuleAction.ALLOW, sources=("LogicApps.WestEurope", *sources)
     )
     return Firewall(
         kind="app_service",
@@ -41,7 +41,7 @@ def erp(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
         name="erp",
         hosts=hosts,
         rules=(rule,),
-        default=Access.DENY,
+        default=RuleAction.DENY,
     )
 
 
@@ -83,7 +83,7 @@ async def swept(story: Story, days: int) -> None:
         await story.run(DAY)
 
 
-async def states(story: Story) -> dict[str, tuple[JobState, str]]:
+async def states(story: Story) -> dict[str, tuple[FlowJobState, str]]:
     """Return each job's state and code, by title."""
     return {one.display_name: (one.state, one.code) for one in (await story.jobs()).values()}
 
@@ -97,8 +97,8 @@ async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(sto
     await swept(story, days=20)
     stopped = await states(story)
 
-    assert stopped["Orders"] == stopped["Invoices"] == (JobState.BLOCKED, "call_refused")
-    assert stopped["Labels"][0] is JobState.RETIRED
+    assert stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "call_refused")
+    assert stopped["Labels"][0] is FlowJobState.RETIRED
     reason = (await story.job("Invoices")).reason
     assert f"The call of {HOST} by 'Call' in the copy of Orders was actively refused" in reason
     assert "erp refuses addresses of PowerPlatformPlex.WestEurope" in reason
@@ -118,8 +118,8 @@ async def test_jobs_go_on_when_a_later_run_got_through(story: Story) -> None:
     await swept(story, days=2)
     await forget_settled(story.services)
 
-    assert waiting["Invoices"] == (JobState.BLOCKED, "call_refused")
-    assert {state for state, _ in (await states(story)).values()} == {JobState.RETIRED}
+    assert waiting["Invoices"] == (FlowJobState.BLOCKED, "call_refused")
+    assert {state for state, _ in (await states(story)).values()} == {FlowJobState.RETIRED}
     assert await story.services.tables.notices.all("notice") == []
 
 
@@ -139,9 +139,9 @@ async def test_a_success_settles_nothing_while_a_gap_is_known(story: Story) -> N
     count = await waive_gap(story.services, environment, f"refused_call:{HOST}", "by the proxy")
     await story.run(timedelta(days=1))
 
-    assert still["Orders"] == still["Invoices"] == (JobState.BLOCKED, "call_refused")
+    assert still["Orders"] == still["Invoices"] == (FlowJobState.BLOCKED, "call_refused")
     assert count == 2
-    assert {state for state, _ in (await states(story)).values()} == {JobState.RETIRED}
+    assert {state for state, _ in (await states(story)).values()} == {FlowJobState.RETIRED}
 
 
 async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
@@ -153,7 +153,7 @@ async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
     }
     reports, asked = FlowReportsTwin(story.world), list[str]()
 
-    async def runs(environment_id: str, flow_name: str, **options: Any) -> list[Run]:
+    async def runs(environment_id: str, flow_name: str, **options: Any) -> list[FlowRun]:
         asked.append(titles[flow_name])
         return await reports.runs(environment_id, flow_name, **options)
 
@@ -184,7 +184,7 @@ async def test_a_time_out_counts_unless_a_later_run_got_through(story: Story, la
 
     await story.run(timedelta(days=20))
 
-    blocked = (JobState.BLOCKED, "call_refused")
+    blocked = (FlowJobState.BLOCKED, "call_refused")
     assert ((await states(story))["Orders"] == blocked) is not later
     if not later:
         reason = (await story.job("Orders")).reason
@@ -199,7 +199,7 @@ async def test_what_another_action_failed_for_stops_nothing(story: Story) -> Non
 
     await story.run(timedelta(days=20))
 
-    assert (await states(story))["Orders"][0] is JobState.RETIRED
+    assert (await states(story))["Orders"][0] is FlowJobState.RETIRED
 
 
 async def test_the_owner_of_a_host_is_named_where_nothing_that_is_read_stands_before_it(
@@ -231,7 +231,7 @@ async def test_a_copy_that_is_rolled_back_stops_nobody_any_more(story: Story) ->
 
     await swept(story, days=1)
 
-    assert (await states(story))["Invoices"][0] is JobState.RETIRED
+    assert (await states(story))["Invoices"][0] is FlowJobState.RETIRED
 
 
 async def test_a_refused_call_stands_for_longer_than_runs_are_kept(story: Story) -> None:
@@ -243,7 +243,7 @@ async def test_a_refused_call_stands_for_longer_than_runs_are_kept(story: Story)
 
     stopped = await states(story)
     notices = await story.services.tables.notices.all("notice")
-    assert stopped["Orders"] == stopped["Invoices"] == (JobState.BLOCKED, "call_refused")
+    assert stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "call_refused")
     assert [one.code for one in notices] == ["call_refused"]
 
 
@@ -252,8 +252,8 @@ async def test_who_died_before_telling_tells_at_the_next_look(
 ) -> None:
     """The row is there, and nobody has heard of it."""
 
-    async def die(_: NoticesTwin, notice: Notice) -> None:
-        raise Unavailable(f"died before {notice.code} was told")
+    async def die(_: NoticesTwin, notice: Alert) -> None:
+        raise ServiceUnavailable(f"died before {notice.code} was told")
 
     story.world.firewalls = [erp()]
     await called(story, "Labels")

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.flow import FlowState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from shared.use_cases.change_environment import waive_gap
 from tests.fakes import definition_builder as define
@@ -105,7 +105,7 @@ def self_starting(story: Story, cause: Cause) -> TwinFlow:
     return story.build.keyword_flow("Flow")
 
 
-async def about_to(story: Story, state: JobState) -> None:
+async def about_to(story: Story, state: FlowJobState) -> None:
     """Let the job of `Flow` come to a state; what it calls is not what is looked at here."""
     story.build.link()
     story.build.share_connections()
@@ -121,13 +121,13 @@ async def test_a_swap_that_a_look_foretells_to_fail_never_begins(cause: Cause) -
     """The original is not stopped for a moment, and the row says what to do, by its name."""
     story = Story()
     flow = self_starting(story, cause)
-    await about_to(story, JobState.PROVEN)
+    await about_to(story, FlowJobState.PROVEN)
     name = cause(story, flow)
 
     await story.run(DAY)
 
     job = await story.job("Flow")
-    assert (job.state, job.code) == (JobState.BLOCKED, Reason.COULD_NOT_START), job.reason
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.COULD_NOT_START), job.reason
     assert f"[{name}]" in job.reason
     assert job.instruction
     switches = [one.state for one in story.world.switches if one.workflow_id == flow.workflow_id]
@@ -138,7 +138,7 @@ async def test_a_licence_that_has_lapsed_may_be_accepted_by_name() -> None:
     """A person chose: the swap begins, is refused, and the app goes on trying to start either."""
     story = Story()
     flow = self_starting(story, let_licence_lapse)
-    await about_to(story, JobState.PROVEN)
+    await about_to(story, FlowJobState.PROVEN)
     name = let_licence_lapse(story, flow)
     await story.run(DAY)
 
@@ -155,30 +155,30 @@ async def test_a_called_original_is_not_retired_whose_licence_has_lapsed() -> No
     """It runs on, and could not be turned on again: a rollback would be an empty promise."""
     story = Story()
     orders = story.build.http_flow("Flow")
-    await about_to(story, JobState.QUIET)
+    await about_to(story, FlowJobState.QUIET)
     story.build.owner.has_premium = False
 
     await story.run(timedelta(days=60))
     job = await story.job("Flow")
-    assert (job.state, job.code) == (JobState.BLOCKED, Reason.COULD_NOT_START)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.COULD_NOT_START)
     assert (orders.is_on, orders.name) == (True, "Flow")
 
     await waive_gap(story.services, orders.environment_id, f"licence:{orders.workflow_id}", "fine")
     await story.run(timedelta(days=60))
-    assert (await story.job("Flow")).state is JobState.RETIRED
+    assert (await story.job("Flow")).state is FlowJobState.RETIRED
 
 
 async def test_a_copy_is_not_stopped_for_an_original_that_could_not_start() -> None:
     """The rollback of a swap looks too, before it begins."""
     story = Story()
     flow = self_starting(story, let_licence_lapse)
-    await about_to(story, JobState.WATCHED)
+    await about_to(story, FlowJobState.WATCHED)
     story.build.owner.has_premium = False
 
     await story.roll_back(replay=True)
 
     job = await story.job("Flow")
-    assert (job.state, job.code) == (JobState.BLOCKED, Reason.COULD_NOT_START)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.COULD_NOT_START)
     assert story.world.workflow(flow.environment_id, job.copy_id).is_on
     assert not flow.is_on
 
@@ -187,11 +187,11 @@ async def test_what_the_app_is_not_shown_stops_nothing() -> None:
     """No list of connections, no word on a licence: the plan has said that it is not known."""
     story = Story()
     self_starting(story, let_licence_lapse)
-    await about_to(story, JobState.PROVEN)
+    await about_to(story, FlowJobState.PROVEN)
     story.build.environment.connections.clear()
     story.world.tells_licences = False
 
-    await story.until("Flow", JobState.SWAPPING)
+    await story.until("Flow", FlowJobState.SWAPPING)
 
 
 async def test_the_plan_says_what_no_look_can_tell() -> None:

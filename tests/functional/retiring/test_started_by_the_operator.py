@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from shared.adapters.entra.no_service_account import NoOperator
+from shared.adapters.entra.no_service_account import NoServiceAccount
 from shared.reason import Reason
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.ports import Ports
@@ -49,7 +49,7 @@ class Unset:
 
     async def start(self, environment_id: str, flow_name: str) -> None:
         """Refuse, as the product does then."""
-        await NoOperator().object_id()
+        await NoServiceAccount().object_id()
 
 
 async def test_without_an_operator_its_owner_is_asked_to() -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, KnownFlow, ReportedFlow
+from shared.domain.flow import FlowListEntry, FlowState, WorkflowSummary
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.keys.key import KeyVault
 from shared.domain.plans.remediation import RemediationMode
-from shared.errors import NotFound, ProductError, Refused, Throttled, Unavailable
-from shared.ports import Page
+from shared.errors import CmkflowError, NotFound, PlatformError, ServiceUnavailable, ThrottledError
+from shared.ports import ResultPage
 from shared.queues import ENVIRONMENT_JOBS
 from shared.services import Services
 from shared.use_cases import change_remediation
@@ -39,9 +39,9 @@ class NoRow:
 
     async def known_each(
         self, environment: Environment, workflow_ids: Collection[str]
-    ) -> dict[str, KnownFlow | ProductError]:
+    ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return rows, but not that one."""
-        found: dict[str, KnownFlow | ProductError]
+        found: dict[str, WorkflowSummary | CmkflowError]
         found = await self._workflows.known_each(environment, workflow_ids)
         return {
             one: NotFound("no row") if one == self._missing else known
@@ -52,7 +52,7 @@ class NoRow:
 class ClosedIn:
     """Dataverse that gives no answer in one environment."""
 
-    def __init__(self, services: Services, environment_id: str, error: ProductError) -> None:
+    def __init__(self, services: Services, environment_id: str, error: CmkflowError) -> None:
         self._workflows: Any = services.workflows
         self._closed = environment_id
         self._error = error
@@ -62,11 +62,11 @@ class ClosedIn:
 
     async def known_each(
         self, environment: Environment, workflow_ids: Collection[str]
-    ) -> dict[str, KnownFlow | ProductError]:
+    ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return rows of another environment."""
         if environment.id == self._closed:
             return dict.fromkeys(workflow_ids, self._error)
-        found: dict[str, KnownFlow | ProductError]
+        found: dict[str, WorkflowSummary | CmkflowError]
         found = await self._workflows.known_each(environment, workflow_ids)
         return found
 
@@ -82,7 +82,7 @@ class SilentVault:
 
     async def vault(self, vault_id: str) -> KeyVault:
         """Give no answer."""
-        raise Unavailable(f"no answer from {vault_id}")
+        raise ServiceUnavailable(f"no answer from {vault_id}")
 
 
 class Lists:
@@ -95,10 +95,10 @@ class Lists:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pages, name)
 
-    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+    async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return the flows without their states."""
         if self._is_busy:
-            raise Throttled("used up")
+            raise ThrottledError("used up")
         page = await self._pages.flows(environment_id, cursor)
         return replace(page, items=tuple(replace(one, state=None) for one in page.items))
 
@@ -111,7 +111,7 @@ async def retired() -> tuple[Story, Services]:
     await story.opt_in()
     await story.order()
     await story.approve()
-    assert (await story.job("Old form")).state is JobState.RETIRED
+    assert (await story.job("Old form")).state is FlowJobState.RETIRED
     form.state = FlowState.ON
     services = story.services
     return story, replace(services, workflows=NoRow(services, form.workflow_id))
@@ -143,9 +143,11 @@ async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFi
     assert len(await story.services.tables.remediations.all()) == before + 1
 
 
-@pytest.mark.parametrize("silent", [Throttled("used up"), Refused("no", code="403", status=403)])
+@pytest.mark.parametrize(
+    "silent", [ThrottledError("used up"), PlatformError("no", code="403", status=403)]
+)
 async def test_an_environment_that_gives_no_answer_holds_up_no_other(
-    caplog: pytest.LogCaptureFixture, silent: ProductError
+    caplog: pytest.LogCaptureFixture, silent: CmkflowError
 ) -> None:
     """Each is swept, and what is on again in the others is reported."""
     story = TwoEnvironments()
@@ -242,7 +244,7 @@ async def rolled_back() -> Story:
     await story.approve()
     await story.roll_back()
     job = await story.job("Orders")
-    assert job.state is JobState.ROLLED_BACK
+    assert job.state is FlowJobState.ROLLED_BACK
     story.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
     return story
 
@@ -263,7 +265,7 @@ async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> N
     assert (told.code, told.row[2]) == ("stray_copy", job.id)
     assert "The job of Orders: rolled_back." in told.cause
     after = await story.job("Orders")
-    assert (after.state, after.lease_until) == (JobState.ROLLED_BACK, None)
+    assert (after.state, after.lease_until) == (FlowJobState.ROLLED_BACK, None)
 
 
 async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_and_told() -> None:
@@ -294,7 +296,7 @@ async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
 
     await sweep(story.services, "tomorrow")
 
-    assert after.state is JobState.CANCELLED
+    assert after.state is FlowJobState.CANCELLED
     assert story.twins.notices.told == []
 
 
@@ -314,7 +316,7 @@ async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
     await sweep(story.services, "today")
 
     is_late = sleep > timedelta(hours=1)
-    assert (after.state, copy.state) == (JobState.ROLLED_BACK, FlowState.OFF)
+    assert (after.state, copy.state) == (FlowJobState.ROLLED_BACK, FlowState.OFF)
     assert after.history[-1].text.endswith("there is no copy." if is_late else "the copy is off.")
     told = [(one.code, copy.workflow_id in one.cause) for one in story.twins.notices.told]
     assert told == [("stray_copy", True)] * is_late

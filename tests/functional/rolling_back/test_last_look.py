@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from shared.domain.jobs.flow_job import RollbackStage
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Unavailable
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import ServiceUnavailable
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Killed
 from tests.fakes.invariants import watch
@@ -38,7 +38,7 @@ class Late:
         self._writes += 1
         if self._writes == self._at:
             self.wanted = (site_id, dict(settings))
-            raise Unavailable("no answer in time")
+            raise ServiceUnavailable("no answer in time")
         await self._settings.write(site_id, settings)  # type: ignore[attr-defined]
 
 
@@ -55,7 +55,7 @@ async def test_a_write_that_comes_about_after_its_caller_was_put_back_is_put_bac
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", JobState.UPDATING_CALLERS)
+    await story.until("Orders", FlowJobState.UPDATING_CALLERS)
     await story.run(timedelta(0))
     await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
     await story.run(timedelta(seconds=20))
@@ -67,7 +67,7 @@ async def test_a_write_that_comes_about_after_its_caller_was_put_back_is_put_bac
     await story.run(timedelta(days=1))
 
     job = await story.job("Orders")
-    assert job.state is JobState.ROLLED_BACK
+    assert job.state is FlowJobState.ROLLED_BACK
     assert any("had not ended" in change.text for change in job.history)
     assert differences(before, story.world) == []
     story.world.traffic.beat(story.world)
@@ -81,12 +81,12 @@ async def test_a_rollback_waits_for_no_delivery_that_has_ended() -> None:
     story.build.keyword_flow("Keyword")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Keyword", JobState.WATCHED)
+    await story.until("Keyword", FlowJobState.WATCHED)
 
     await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
     await story.run(2 * story.settings.reads_lag)
 
-    assert (await story.job("Keyword")).state is JobState.ROLLED_BACK
+    assert (await story.job("Keyword")).state is FlowJobState.ROLLED_BACK
 
 
 def around(late: Late) -> Callable[[Ports], Ports]:
@@ -111,7 +111,7 @@ async def test_another_jobs_late_write_of_the_same_app_is_seen_before_the_copy_g
     site.settings = moved
     await story.run(timedelta(days=30))
 
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert differences(before, story.world) == []
 
 
@@ -128,7 +128,7 @@ async def test_a_flow_that_may_just_have_been_stopped_is_not_counted_as_back() -
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Billing grandparent", JobState.RETIRED)
+    await story.until("Billing grandparent", FlowJobState.RETIRED)
     child = await story.job("Billing parent")
     original = story.world.workflow(child.environment_id, child.original_id)
 
@@ -143,10 +143,10 @@ async def test_a_flow_that_may_just_have_been_stopped_is_not_counted_as_back() -
         await story.run(timedelta(days=20))
     story.world.watchers.clear()
     story.driver.meanwhile = list
-    assert (await story.job("Billing parent")).state is not JobState.RETIRED
+    assert (await story.job("Billing parent")).state is not FlowJobState.RETIRED
 
     await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
     await story.run(timedelta(days=40))
 
-    assert {job.state for job in (await story.jobs()).values()} == {JobState.ROLLED_BACK}
+    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.ROLLED_BACK}
     assert differences(before, story.world) == []

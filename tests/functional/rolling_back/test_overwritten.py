@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.jobs.job_kinds import FLOW
 from shared.reason import Reason
 from shared.use_cases import change_remediation
@@ -59,7 +59,7 @@ async def test_settings_that_a_person_changed_meanwhile_are_told_of(ordered: tim
     await roll_back(story)
 
     job = await story.job("Orders")
-    assert job.state is JobState.ROLLED_BACK
+    assert job.state is FlowJobState.ROLLED_BACK
     assert differences(before, story.world) == []
     assert site.settings["TIMEOUT"] == "5"
     [cause] = told(story)
@@ -82,7 +82,7 @@ async def test_they_are_told_of_without_a_rollback_too() -> None:
     await story.run(timedelta(days=30))
 
     assert (await check_health(story.services)).notices == {}
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED
     [cause] = told(story)
     assert f"{site.id}|TIMEOUT" in cause
 
@@ -111,7 +111,7 @@ async def test_what_nobody_changed_meanwhile_is_not_told_of() -> None:
         site.settings = {**site.settings, "TIMEOUT": "30"}
         await story.run(timedelta(days=30))
 
-        assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+        assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
         assert site.settings.pop("TIMEOUT") == "30"
         assert differences(before, story.world) == []
         assert told(story) == []
@@ -126,7 +126,7 @@ async def test_a_secret_of_which_a_person_changed_the_rest_is_told_of() -> None:
     change_password(story, secret)
     await roll_back(story)
 
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert secret.value == url
     [cause] = told(story)
     assert "secret flow-url" in cause
@@ -149,7 +149,7 @@ async def test_a_version_that_came_after_the_later_delivery_is_told_of(
         await roll_back(story)
     await story.run(timedelta(days=30))
 
-    state = JobState.ROLLED_BACK if is_rolled_back else JobState.RETIRED
+    state = FlowJobState.ROLLED_BACK if is_rolled_back else FlowJobState.RETIRED
     assert (await story.job("Orders")).state is state
     assert secret.value.startswith("password=old;")
     [cause] = told(story)
@@ -197,7 +197,7 @@ async def test_another_jobs_setting_is_put_back_by_that_job() -> None:
     await story.run(timedelta(days=30))
 
     assert site.settings == moved
-    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.RETIRED}
     assert story.world.traffic.lost == []
     story.world.traffic.beat(story.world)
     assert story.world.traffic.lost == []

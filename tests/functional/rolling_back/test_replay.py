@@ -6,8 +6,8 @@ import pytest
 
 from functions import remediation_actions_api
 from shared.bootstrap import provide
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Blocked
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import JobBlocked
 from shared.use_cases import change_remediation
 from tests.fakes import definition_builder as define
 from tests.fakes.tenant import TwinFlow
@@ -44,7 +44,7 @@ async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: o
     story, poll = await swapped()
     before = await story.jobs()
 
-    with pytest.raises(Blocked, match=r"Poll \(since 20.* UTC, \d+ (h|min)\)") as caught:
+    with pytest.raises(JobBlocked, match=r"Poll \(since 20.* UTC, \d+ (h|min)\)") as caught:
         await undo(story.services, story.remediation.id)  # type: ignore[operator]  # one of two
     await story.run(HOUR)
 
@@ -53,7 +53,7 @@ async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: o
     assert not poll.is_on
     after = await story.jobs()
     assert {name: job.requested for name, job in after.items()} == dict.fromkeys(before)
-    assert after["Poll"].state is not JobState.ROLLING_BACK
+    assert after["Poll"].state is not FlowJobState.ROLLING_BACK
 
 
 async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_job() -> None:
@@ -68,7 +68,7 @@ async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_j
     assert [one.display_name for one in done.replays] == ["Poll"]
     assert sent
     assert done.replays[0].since == sent.first
-    assert job.state is JobState.ROLLED_BACK
+    assert job.state is FlowJobState.ROLLED_BACK
     assert any(note.startswith("Replays what is pending: Poll (since ") for note in job.notes)
     assert poll.is_on
 
@@ -96,7 +96,7 @@ async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() 
     poll = polling_parent(story)
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Poll", JobState.SWAPPING)
+    await story.until("Poll", FlowJobState.SWAPPING)
 
     async def order() -> None:
         await change_remediation.roll_back(story.services, story.remediation.id)
@@ -108,9 +108,9 @@ async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() 
     await change_remediation.roll_back(story.services, story.remediation.id, replay=True)
     await story.run(timedelta(days=60))
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "replay")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "replay")
     assert not was_on
-    assert (await story.job("Poll")).state is JobState.ROLLED_BACK
+    assert (await story.job("Poll")).state is FlowJobState.ROLLED_BACK
     assert poll.is_on
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from local_cloud.tenant.core.profiles import Profile
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.fakes.tenant import TwinFlow, TwinRun
@@ -38,7 +38,7 @@ async def test_a_retired_flow_is_rolled_back_to_the_byte(profile: Profile) -> No
     await story.run(timedelta(days=60))
 
     job = (await story.jobs())["Orders"]
-    assert job.state is JobState.ROLLED_BACK, (job.reason, job.history)
+    assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.history)
     assert orders.is_on
     assert not story.world.workflow(orders.environment_id, job.copy_id).is_on
     assert differences(before, story.world) == []
@@ -62,7 +62,7 @@ async def test_a_copy_stays_on_while_a_run_of_a_caller_from_before_goes_on() -> 
 
     assert "from before its change" in before.reason
     assert was_on
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_a_copy_stays_on_while_a_run_of_its_parents_copy_goes_on() -> None:
@@ -84,4 +84,4 @@ async def test_a_copy_stays_on_while_a_run_of_its_parents_copy_goes_on() -> None
 
     assert "from before its change" in before.reason
     assert was_on
-    assert (await story.job("Child")).state is JobState.ROLLED_BACK
+    assert (await story.job("Child")).state is FlowJobState.ROLLED_BACK

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from shared.use_cases.run_daily_check import sweep
 from tests.fakes.sharing import is_lent
@@ -25,7 +25,7 @@ async def test_operator_that_was_given_a_flow_late_is_taken_off_it(number: int) 
     story = make_story(lambda story: story.build.secret_caller(story.build.http_flow("Orders")))
     await freeze(story, "FlowSharingTwin.grant", number, sleeps=60 * MINUTE)
     await story.roll_back(run=timedelta(hours=3))
-    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert lent(story) != []
 
     await story.driver.call(lambda s: sweep(s, "today"))
@@ -42,18 +42,18 @@ async def test_job_that_was_made_late_is_cancelled() -> None:
     await story.approve(run=timedelta(0))
     story.renew()
     other = copy.deepcopy(story)
-    planned = await other.until("Orders", JobState.PLANNED)
+    planned = await other.until("Orders", FlowJobState.PLANNED)
     await story.roll_back(run=timedelta(hours=3))
     assert await story.jobs() == {}
     assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED
     await story.services.tables.jobs.insert(planned)
     await story.run(timedelta(hours=1))
-    assert (await story.job("Orders")).state is JobState.PLANNED
+    assert (await story.job("Orders")).state is FlowJobState.PLANNED
 
     await story.driver.call(lambda s: sweep(s, "today"))
     await story.run(timedelta(hours=1))
 
-    assert (await story.job("Orders")).state is JobState.CANCELLED
+    assert (await story.job("Orders")).state is FlowJobState.CANCELLED
     assert [flow.name for flow in story.world.flows()] == ["Orders"]
 
 
@@ -67,4 +67,4 @@ async def test_sweep_leaves_what_goes_on_alone() -> None:
     await story.driver.call(lambda s: sweep(s, "today"))
     await story.run(timedelta(days=3))
 
-    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await story.job("Orders")).state is FlowJobState.RETIRED

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.adapters.state.request_budget import CallBudget
+from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.services import Services
 from tests.fakes.ports import Ports
@@ -47,7 +47,7 @@ class Metered:
     """Stands before a port, all of whose methods are calls."""
 
     def __init__(
-        self, port: object, budget: CallBudget | None, made: list[datetime], ports: Ports
+        self, port: object, budget: StoredRequestBudget | None, made: list[datetime], ports: Ports
     ) -> None:
         self._port, self._budget, self._made, self._clock = port, budget, made, ports.clock
 
@@ -70,7 +70,7 @@ def put_on_budget(story: Story, limit: BudgetLimit, meter: Meter) -> None:
     make = story.driver.make
 
     def metered(ports: Ports) -> Services:
-        budget, services = CallBudget(ports.store, ports.clock, limit), make(ports)
+        budget, services = StoredRequestBudget(ports.store, ports.clock, limit), make(ports)
         behind: dict[str, Any] = {
             name: Metered(getattr(services, name), budget if name in SCARCE else None, made, ports)
             for name, made in meter.made.items()

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from shared.domain.flow import WorkflowChange
-from shared.errors import Refused
+from shared.domain.flow import WorkflowUpdate
+from shared.errors import PlatformError
 from tests.fakes.ports import Ports
 from tests.fakes.tenant import TwinFlow
 from tests.functional.scenarios.remediation_scenario import Story
@@ -29,7 +29,7 @@ class RefusingSaves:
         return getattr(self._port, name)
 
     async def update(
-        self, environment: Any, workflow_id: str, change: WorkflowChange, *, etag: str
+        self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
         """Refuse, or do as the port does."""
         if workflow_id == self._flow.workflow_id and change.client_data and self._left:
@@ -45,7 +45,7 @@ def refuse_saves(
     story: Story, flow: TwinFlow, *, wipes: int, error: BaseException | None = None
 ) -> list[BaseException]:
     """Let the next saves of a flow be refused; returns the errors that are left."""
-    left = [error or Refused("not today", code="Strange", status=400)] * wipes
+    left = [error or PlatformError("not today", code="Strange", status=400)] * wipes
 
     def around(ports: Ports) -> Ports:
         refusing: Any = RefusingSaves(ports.workflows, flow, left)

@@ -9,15 +9,20 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.core.profiles import PROFILES, Profile
-from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
+from shared.domain.plans.remediation import (
+    EnvironmentJob,
+    Remediation,
+    RemediationMode,
+    StartSource,
+)
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import change_remediation
-from shared.use_cases.approve_plan import Approval, approve
+from shared.use_cases.approve_plan import ApprovalInput, approve
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.start_remediation import order_remediation
 from tests.fakes.builder import Builder
@@ -36,7 +41,7 @@ async def approve_shown(services: Services, remediation_id: str, *except_flows: 
     """Approve every plan that waits as it is shown at this moment."""
     plans = await show_plan(services, remediation_id)
     versions = tuple(plan.version for plan in plans if plan.environment_job.awaits_approval)
-    approval = Approval(versions=versions, by="tests", except_flows=except_flows)
+    approval = ApprovalInput(versions=versions, by="tests", except_flows=except_flows)
     await approve(services, remediation_id, approval)
 
 
@@ -48,7 +53,7 @@ class _ReachedError(Exception):
 class Story:
     """A tenant of one environment, its traffic, and the app that works on it."""
 
-    mode: Mode = Mode.APPROVE
+    mode: ApprovalPolicy = ApprovalPolicy.APPROVE
     world: World = field(default_factory=World)
     #: The platform from the moment on in which the app is let in.
     profile: Profile = Profile.DOCUMENTED
@@ -104,7 +109,7 @@ class Story:
         order = Remediation(
             created=self.services.now,
             mode=mode,
-            origin=Origin.ORDER,
+            origin=StartSource.ORDER,
             cause=cause,
             environment_ids=(self.build.environment.id,),
             flow_ids=flow_ids,
@@ -136,7 +141,7 @@ class Story:
         """Return the flow job of one original."""
         return (await self.jobs())[title]
 
-    async def until(self, title: str, state: JobState, *, days: int = 30) -> FlowJob:
+    async def until(self, title: str, state: FlowJobState, *, days: int = 30) -> FlowJob:
         """Stop after the delivery that brings a job into this state; the next step is not begun."""
 
         def look() -> None:

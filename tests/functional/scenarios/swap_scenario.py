@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from shared.domain.flow import FlowState, WorkflowChange
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Refused
+from shared.domain.flow import FlowState, WorkflowUpdate
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import PlatformError
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.invariants import pairs_on_together
 from tests.fakes.tenant import TwinFlow
 from tests.functional.scenarios.remediation_scenario import Story, planned
 
-LICENCE = Refused("no adequate licence", code="MissingAdequateQuotaPolicy", status=403)
+LICENCE = PlatformError("no adequate licence", code="MissingAdequateQuotaPolicy", status=403)
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Pair:
         return getattr(self.story.twins.ports.workflows, name)
 
     async def update(
-        self, environment: Any, workflow_id: str, change: WorkflowChange, *, etag: str
+        self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
         """Turn a flow on unless that is refused."""
         if change.state is FlowState.ON:
@@ -80,7 +80,7 @@ async def about_to_swap(*, is_outside: bool = False, **assumptions: object) -> P
     story.around = lambda ports: replace(ports, workflows=pair)
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Keyword", JobState.SWAPPING)
+    await story.until("Keyword", FlowJobState.SWAPPING)
     return pair
 
 

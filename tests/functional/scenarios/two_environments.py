@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.use_cases.start_remediation import order_remediation
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
@@ -35,7 +35,7 @@ class TwoEnvironments(Story):
         """What makes the flows of each environment."""
         return self.build, self.other
 
-    async def opt_in_both(self, mode: Mode = Mode.AUTO) -> None:
+    async def opt_in_both(self, mode: ApprovalPolicy = ApprovalPolicy.AUTO) -> None:
         """Set the mode of both environments."""
         for build in self.builders:
             row = EnvironmentSettings(environment_id=build.environment.id, mode=mode)
@@ -48,7 +48,7 @@ class TwoEnvironments(Story):
         order = Remediation(
             created=self.services.now,
             mode=RemediationMode.APPLY,
-            origin=Origin.ORDER,
+            origin=StartSource.ORDER,
             cause=cause,
             environment_ids=tuple(build.environment.id for build in builds),
         )

@@ -4,9 +4,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.domain.flow import ReportedFlow
-from shared.errors import Throttled
-from shared.ports import Page
+from shared.domain.flow import FlowListEntry
+from shared.errors import ThrottledError
+from shared.ports import ResultPage
 from tests.fakes.ports import Ports
 from tests.functional.scenarios.remediation_scenario import Story
 
@@ -50,13 +50,13 @@ class _Reports:
 
     async def microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
-    ) -> Page[ReportedFlow]:
+    ) -> ResultPage[FlowListEntry]:
         """Return the page, and note it."""
         watched = self._watched
         if watched.throttled_after == sum(map(len, watched.answered.values())):
             watched.throttled_after = None
-            raise Throttled
-        page: Page[ReportedFlow] = await self._reports.microsoft_key_flows(
+            raise ThrottledError
+        page: ResultPage[FlowListEntry] = await self._reports.microsoft_key_flows(
             environment_id, cursor, cannot_migrate_only=cannot_migrate_only
         )
         watched.answered[cannot_migrate_only].append(cursor)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local_cloud.tenant.core.tenant import Tenant
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from tests.contract.tenant_world import DAILY, HTTP, child_action, definition
 from tests.functional.wire.wire_seed import CHILD, ORDERS, flow_seed, tenant_seed
 from tests.functional.wire.wire_story import wire_story
@@ -31,7 +31,7 @@ async def test_the_steps_of_all_jobs_took_every_call(
         await story.order()
 
         environment_job, jobs = await story.environment_job(), await story.jobs()
-        assert {job.state for job in jobs.values()} == {JobState.RETIRED}
+        assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         lines = [line for job in (environment_job, *jobs.values()) for line in job.history]
         assert sum(line.calls for line in lines) == calls_of(story.tenant)
         took = {line.state: line.calls for line in jobs[DAY].history}

@@ -7,8 +7,8 @@ import pytest
 
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.profiles import Profile
-from local_cloud.tenant.environments.flow import Role
-from shared.domain.jobs.flow_states import JobState
+from local_cloud.tenant.environments.flow import SimulatedRole
+from shared.domain.jobs.flow_states import FlowJobState
 from tests.contract.tenant_world import APP, BUTTON, MAKER, definition
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, TRAINEE, orders, tenant_seed
@@ -32,7 +32,7 @@ def shared_orders(**environment: Any) -> dict[str, Any]:
     )
 
 
-async def sharing_of(story: WireStory) -> tuple[str, str, dict[str, Role], set[str]]:
+async def sharing_of(story: WireStory) -> tuple[str, str, dict[str, SimulatedRole], set[str]]:
     """Return owner, description, co-owners and solutions of the copy."""
     copy = story.flow((await story.job()).copy_id)
     return copy.owner, copy.description, copy.roles, copy.solutions
@@ -50,7 +50,7 @@ async def test_a_copy_is_shared_as_its_original(
         assert await sharing_of(story) == (
             MAKER,
             "What the shop sends",
-            {COLLEAGUE: Role.CAN_EDIT, TEAM: Role.CAN_VIEW},
+            {COLLEAGUE: SimulatedRole.CAN_EDIT, TEAM: SimulatedRole.CAN_VIEW},
             {"Orders"},
         )
         assert story.flow().roles.keys() == {COLLEAGUE, TEAM}
@@ -70,7 +70,7 @@ async def test_a_flow_outside_solutions_keeps_its_sharing(
 
         await retired(story)
         owner, text, roles, _ = await sharing_of(story)
-        assert (owner, text, roles) == (MAKER, "By hand", {COLLEAGUE: Role.CAN_VIEW})
+        assert (owner, text, roles) == (MAKER, "By hand", {COLLEAGUE: SimulatedRole.CAN_VIEW})
         assert "run-only users" in " ".join((await story.job()).notes)
 
 
@@ -88,7 +88,7 @@ async def test_a_refusal_blocks_and_a_retry_goes_on(
         )
         await story.order()
         job = await story.job()
-        assert (job.state, job.code) == (JobState.BLOCKED, code)
+        assert (job.state, job.code) == (FlowJobState.BLOCKED, code)
         assert "prvShareWorkflow" in job.reason
 
         await story.retry()
@@ -107,14 +107,14 @@ async def test_a_disabled_owner_blocks_before_anything_is_written(
     async with wire_story(monkeypatch, tmp_path, shared_orders(members=members)) as story:
         await story.order()
         job = await story.job()
-        assert (job.state, job.code) == (JobState.BLOCKED, "owner")
+        assert (job.state, job.code) == (FlowJobState.BLOCKED, "owner")
         assert "Maker, is disabled" in job.reason
         assert [flow.workflow_entity_id for flow in story.environment.order] == [ORDERS]
 
         story.flow().owner = COLLEAGUE
-        story.flow().roles = {TRAINEE: Role.CAN_VIEW}
+        story.flow().roles = {TRAINEE: SimulatedRole.CAN_VIEW}
         await story.retry()
 
         await retired(story)
         owner, _, roles, _ = await sharing_of(story)
-        assert (owner, roles) == (COLLEAGUE, {TRAINEE: Role.CAN_VIEW})
+        assert (owner, roles) == (COLLEAGUE, {TRAINEE: SimulatedRole.CAN_VIEW})

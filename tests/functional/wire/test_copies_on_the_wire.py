@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.core.profiles import Profile
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from tests.contract.tenant_world import APP, MAKER, bound, definition
 from tests.functional.copying.test_copied_definitions import ACTIONS, TRIGGER
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
@@ -47,7 +47,7 @@ async def copied(story: WireStory, *, run: timedelta = timedelta(days=40)) -> di
     """Let the original be copied and retired; return the copy's `properties`."""
     await story.order(run=run)
     job = await story.job()
-    assert job.state is JobState.RETIRED, (job.reason, job.instruction)
+    assert job.state is FlowJobState.RETIRED, (job.reason, job.instruction)
     copy = story.flow(job.copy_id)
     properties: dict[str, Any] = json.loads(copy.client_data)["properties"]
     return properties
@@ -158,7 +158,7 @@ async def test_a_definition_that_names_references_is_the_same_byte_for_byte(
         await story.order()
 
         job = await story.job()
-        assert job.state is JobState.RETIRED, job.reason
+        assert job.state is FlowJobState.RETIRED, job.reason
         assert story.flow(job.copy_id).client_data == flow["clientData"]
 
 
@@ -171,7 +171,7 @@ async def test_a_connection_that_nobody_here_may_use_blocks_until_it_is_shared(
         await story.order(run=SHORT)
 
         job = await story.job()
-        assert (job.state, job.code) == (JobState.BLOCKED, "ConnectionAuthorizationFailed")
+        assert (job.state, job.code) == (FlowJobState.BLOCKED, "ConnectionAuthorizationFailed")
         assert "mail-1 (shared_office365) of Colleague" in job.reason
         assert "Colleague shares the connection with the app" in job.instruction
         assert story.environment.table("connectionreferences") == {}
@@ -180,6 +180,6 @@ async def test_a_connection_that_nobody_here_may_use_blocks_until_it_is_shared(
         await story.retry()
 
         job = await story.job(ORDERS)
-        assert job.state is JobState.RETIRED, (job.reason, job.instruction)
+        assert job.state is FlowJobState.RETIRED, (job.reason, job.instruction)
         (reference,) = story.environment.table("connectionreferences").values()
         assert reference["_ownerid_value"] == story.environment.users[APP]["systemuserid"]

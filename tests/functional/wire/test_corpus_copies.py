@@ -16,15 +16,15 @@ import pytest
 from local_cloud.demo.definitions import derived_id
 from local_cloud.demo.flow_folder import read_folders
 from local_cloud.demo.tenant import MAKER as DEMO_MAKER
-from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.flows.lifecycle import connection_name
 from shared.domain.callers.agents import moved_to_copy
 from shared.domain.definitions.connection_reference import embedded_in
 from shared.domain.display_names import shortened
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_job import FlowJob, Pattern
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.use_cases.change_environment import waive_gap
 from tests.contract.tenant_world import APP, MAKER, POLICY_ID
@@ -92,7 +92,7 @@ def with_originals(text: str, originals: Mapping[str, str]) -> str:
 
 
 def normal_form(
-    environment: Environment, flow: Flow, originals: Mapping[str, str]
+    environment: SimulatedEnvironment, flow: Flow, originals: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return what a definition says, whatever ids of copies and references it uses."""
     text = with_originals(flow.client_data, originals)
@@ -113,19 +113,21 @@ def originals_of(jobs: Mapping[str, FlowJob]) -> dict[str, str]:
     return flows | urls
 
 
-def check_end(environment: Environment, job: FlowJob, originals: Mapping[str, str]) -> None:
+def check_end(
+    environment: SimulatedEnvironment, job: FlowJob, originals: Mapping[str, str]
+) -> None:
     """Check that a job came to its end, and that its copy says what its original says."""
-    assert job.state is JobState.RETIRED, (job.display_name, job.reason)
+    assert job.state is FlowJobState.RETIRED, (job.display_name, job.reason)
     original, copy = (environment.workflows[one] for one in (job.original_id, job.copy_id))
-    assert copy.state == FlowState.STARTED
-    assert original.state == FlowState.STOPPED
+    assert copy.state == SimulatedFlowState.STARTED
+    assert original.state == SimulatedFlowState.STOPPED
     assert copy.display_name == shortened(job.display_name)
     says = normal_form(environment, copy, originals)
     assert says == normal_form(environment, original, originals), job.display_name
 
 
 def check_originals(
-    environment: Environment, jobs: Mapping[str, FlowJob], seeded: Mapping[Flow, str]
+    environment: SimulatedEnvironment, jobs: Mapping[str, FlowJob], seeded: Mapping[Flow, str]
 ) -> None:
     """Check that originals are byte for byte what they were, but for those that were not copied.
 
@@ -139,7 +141,7 @@ def check_originals(
             assert with_originals(flow.client_data, ids) == seeded[flow]
 
 
-async def check_environment(story: WireStory, environment: Environment) -> list[PlanItem]:
+async def check_environment(story: WireStory, environment: SimulatedEnvironment) -> list[PlanItem]:
     """Check each plan item against what became of it; returns the items."""
     rows = await story.services.tables.environment_jobs.all(story.remediation.id)
     (row,) = [one for one in rows if one.environment_id == environment.id]
@@ -153,13 +155,13 @@ async def check_environment(story: WireStory, environment: Environment) -> list[
         else:
             assert item.action.is_work
             swaps = item.action is PlannedAction.SWAP
-            assert swaps is (jobs[item.workflow_id].pattern is Pattern.SWAP)
+            assert swaps is (jobs[item.workflow_id].pattern is MigrationMethod.SWAP)
             check_end(environment, jobs[item.workflow_id], originals_of(jobs))
     return items
 
 
 async def say_that_agents_moved(
-    story: WireStory, environment: Environment, seeded: Collection[Flow]
+    story: WireStory, environment: SimulatedEnvironment, seeded: Collection[Flow]
 ) -> None:
     """Give the word that originals are not retired without, which agents run."""
     for flow in environment.order:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from local_cloud.tenant.core.profiles import Profile
-from local_cloud.tenant.environments.flow import FlowState
+from local_cloud.tenant.environments.flow import SimulatedFlowState
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.schedule_deletions import DeletionOrder, order_deletions
+from shared.use_cases.schedule_deletions import DeletionInput, order_deletions
 from tests.contract.tenant_world import ENVIRONMENT
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_seed import OPERATOR, ORDERS, orders, tenant_seed
@@ -25,7 +25,7 @@ async def deleted_on_its_date(story: WireStory) -> Deletion:
     """Remediate, order all deletes for a day ahead, let the day come; return the one row."""
     await story.order(run=20 * DAY)
     await retired(story)
-    approval = DeletionOrder(on=story.services.now + DAY, by="admin@contoso.example")
+    approval = DeletionInput(on=story.services.now + DAY, by="admin@contoso.example")
     await order_deletions(story.services, story.remediation.id, approval)
     await story.run(DAY + timedelta(minutes=1))
     for _ in range(3):
@@ -52,7 +52,7 @@ async def test_an_original_goes_and_leaves_the_list(
 
         assert row.state is DeletionState.DELETED, row
         assert row.is_listed is False
-        assert original.state == FlowState.DELETED
+        assert original.state == SimulatedFlowState.DELETED
         assert await story.post(url) == 400
         (archive,) = await story.services.tables.run_archives.all(ENVIRONMENT)
         assert archive.runs == 1
@@ -74,10 +74,10 @@ async def test_a_flow_outside_solutions_comes_back_with_its_url(
 
         job = await story.job()
         assert row.state is DeletionState.DELETED, row.reason
-        assert job.state is JobState.ROLLED_BACK, (job.reason, job.instruction)
+        assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.instruction)
         assert OPERATOR not in story.flow().roles
         assert await story.post(url) < 300
-        assert story.flow(ORDERS).state == FlowState.STARTED
+        assert story.flow(ORDERS).state == SimulatedFlowState.STARTED
 
 
 async def test_a_flow_that_left_the_bin_cannot_be_restored(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local_cloud.tenant.seed.azure import seed_azure
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.network.network_check import FLOW_TAGS
 from shared.domain.network.snapshot import snapshot_of
 from shared.steps.flows.check_network import read_firewalls, read_network
@@ -40,7 +40,7 @@ async def test_flows_are_proven_by_what_their_plan_has_read(
 
         await story.order(run=SHORT)
 
-        assert {job.reached for job in (await story.jobs()).values()} == {JobState.QUIET}
+        assert {job.reached for job in (await story.jobs()).values()} == {FlowJobState.QUIET}
         assert story.tenant.calls.routes[LIST_TAGS] == 1
         assert story.tenant.calls.routes["resource_manager.list_network_security_groups"] == 1
 
@@ -57,7 +57,7 @@ async def test_a_firewall_that_was_opened_lets_the_retry_through_at_once(
 
         await story.retry()
 
-        assert (blocked.state, blocked.code) == (JobState.BLOCKED, "network_gap")
+        assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "network_gap")
         assert "orders-api" in blocked.reason
         await retired(story)
 

@@ -14,7 +14,7 @@ from azure.keyvault.keys.aio import KeyClient
 
 from local_cloud.tenant.azure.state import VAULTS, Azure
 from shared.alerts import forget_settled
-from shared.domain.finding import Level
+from shared.domain.finding import FindingLevel
 from shared.use_cases.check_keys import check_keys
 from shared.use_cases.run_daily_check import sweep
 from tests.contract.azure_world import Credential
@@ -40,10 +40,12 @@ async def test_who_may_use_the_key_and_the_way_to_it_are_read_as_azure_shows_the
         vault["properties"]["networkAcls"] = {"defaultAction": "Deny", "bypass": "None"}
         [closed] = await check_keys(story.services)
 
-    assert [one.level for one in (*by_name, *by_id)] == [Level.OK, Level.OK]
-    assert [(one.code, one.level) for one in closed.findings if one.level is not Level.OK] == [
-        ("vault_network", Level.PROBLEM),
-        ("key_grants", Level.PROBLEM),
+    assert [one.level for one in (*by_name, *by_id)] == [FindingLevel.OK, FindingLevel.OK]
+    assert [
+        (one.code, one.level) for one in closed.findings if one.level is not FindingLevel.OK
+    ] == [
+        ("vault_network", FindingLevel.PROBLEM),
+        ("key_grants", FindingLevel.PROBLEM),
     ]
 
 
@@ -60,7 +62,7 @@ async def test_a_vault_as_microsoft_recommends_it_leaves_nothing_unknown(
             with pytest.raises(HttpResponseError, match="is not a trusted service"):
                 await keys.get_key(KEY)
 
-    assert {one.level for one in by_policy.findings} == {Level.OK}
+    assert {one.level for one in by_policy.findings} == {FindingLevel.OK}
 
 
 @asynccontextmanager

@@ -9,8 +9,8 @@ import pytest
 from local_cloud.tenant.azure.site_runtime import configuration
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.faults import Fault, FaultKind
-from local_cloud.tenant.environments.flow import FlowState
-from shared.domain.jobs.flow_states import JobState
+from local_cloud.tenant.environments.flow import SimulatedFlowState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.contract.adapter_world import SITE_ID
 from tests.functional.wire.wire_seed import ORDERS, orders, tenant_seed
@@ -67,10 +67,10 @@ async def test_a_late_write_beside_a_rollback_loses_no_call(
             statuses.append(await call(story))
 
         job = await story.job()
-        assert job.state is JobState.ROLLED_BACK, job.reason
+        assert job.state is FlowJobState.ROLLED_BACK, job.reason
         assert len(held) == 2, "the late write came about after the rollback had begun"
         assert settings_of(story) == before
         states = (story.flow().state, story.flow(job.copy_id).state)
-        assert states == (FlowState.STARTED, FlowState.STOPPED)
+        assert states == (SimulatedFlowState.STARTED, SimulatedFlowState.STOPPED)
         assert {status for status in statuses if status >= 300} == set()
         assert story.secrets_seen() == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases import change_remediation
@@ -65,7 +65,7 @@ async def test_flows_are_added_to_a_solution_twenty_a_call(
 
         jobs = await story.jobs()
         assert len(before) == 46
-        assert {job.state for job in jobs.values()} == {JobState.PREPARED}, jobs
+        assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}, jobs
         assert len(jobs) == 45
         assert await staying(story) == {"Take orders"}
         routes = story.tenant.calls.routes
@@ -92,13 +92,13 @@ async def test_a_named_flow_is_converted_and_put_back(
         await change_remediation.roll_back(story.services, story.remediation.id)
         await story.run(SHORT)
 
-        assert job.state is JobState.PREPARED, job
+        assert job.state is FlowJobState.PREPARED, job
         assert stays == set()
         text = json.dumps(json.loads(converted))
         assert '"kind": "PowerAppV2"' in text
         assert "triggerBody()?['text']" in text
         (job,) = (await story.jobs()).values()
-        assert job.state is JobState.ROLLED_BACK, job
+        assert job.state is FlowJobState.ROLLED_BACK, job
         assert json.loads(flow.client_data) == json.loads(before)
         assert flow.is_in_solution
 
@@ -116,7 +116,7 @@ async def test_an_action_is_changed_under_a_key_where_the_flow_is_named(
         assert before == {"Admin"}
         assert item.action is PlannedAction.EDIT_ACTION
         assert "+" in item.proposal
-        assert (await story.job(ADMIN)).state is JobState.PREPARED
+        assert (await story.job(ADMIN)).state is FlowJobState.PREPARED
         assert "ListFlowsInEnvironment_V2" in story.flow(ADMIN).client_data
         everything = await story.services.flow_reports.microsoft_key_flows(
             ENVIRONMENT, cannot_migrate_only=False
@@ -135,6 +135,6 @@ async def test_an_application_that_is_not_let_in_is_told_what_to_do(
         await story.order(mode=PREPARE, run=SHORT)
 
         (job,) = (await story.jobs()).values()
-        assert job.state is JobState.BLOCKED
+        assert job.state is FlowJobState.BLOCKED
         assert job.instruction
         assert not flow.is_in_solution

@@ -6,7 +6,7 @@ import pytest
 
 from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.seed.azure import seed_azure
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.run_daily_check import sweep
 from tests.contract.tenant_world import HTTP, definition, http_action
 from tests.functional.wire.test_kept_networks_on_the_wire import let_new_addresses_in
@@ -51,7 +51,7 @@ async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
         await copy_called(story)
         await swept(story, "day-30")
 
-        assert proven is JobState.QUIET
+        assert proven is FlowJobState.QUIET
         assert "target machine actively refused it" in error
         assert calls["flow_service.admin_get_run"] == 1
         assert notice.code == "call_refused"
@@ -59,5 +59,5 @@ async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
             notice.cause
         )
         assert "orders-api refuses addresses of PowerPlatformPlex" in notice.cause
-        assert (stopped.state, stopped.code) == (JobState.BLOCKED, "call_refused")
+        assert (stopped.state, stopped.code) == (FlowJobState.BLOCKED, "call_refused")
         await retired(story)

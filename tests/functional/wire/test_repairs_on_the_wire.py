@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from azure.mgmt.network.aio import NetworkManagementClient
 
-from shared.domain.jobs.flow_states import JobState
-from shared.errors import Blocked
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.errors import JobBlocked
 from shared.use_cases.manage_firewall_fixes import (
-    RepairWish,
+    FirewallFixInput,
     apply_repair,
     show_repairs,
     undo_repair,
@@ -157,15 +157,15 @@ async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
         shown = await show_repairs(story.services)
 
         for name in ("edge", "nsg-erp"):
-            await apply_repair(story.services, RepairWish(resource=name, by="ops"))
+            await apply_repair(story.services, FirewallFixInput(resource=name, by="ops"))
         opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
         group = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
         await story.retry()
         moved = await story.job()
-        with pytest.raises(Blocked, match="go through it"):
-            await undo_repair(story.services, RepairWish(resource="edge", by="ops"))
+        with pytest.raises(JobBlocked, match="go through it"):
+            await undo_repair(story.services, FirewallFixInput(resource="edge", by="ops"))
         for name in ("edge", "nsg-erp"):
-            wish = RepairWish(resource=name, by="ops", even_in_use=True)
+            wish = FirewallFixInput(resource=name, by="ops", even_in_use=True)
             await undo_repair(story.services, wish)
         closed = await network.ip_groups.get(RESOURCE_GROUP, "flows")
         group_after = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
@@ -179,7 +179,7 @@ async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
     rules = {rule.name: rule for rule in group.security_rules or ()}
     assert sorted(rules) == ["cmk-PPPlex.NorthEurope", "cmk-PPPlex.WestEurope", "flows"]
     assert rules["cmk-PPPlex.WestEurope"].source_address_prefix == "PowerPlatformPlex.WestEurope"
-    assert moved.state is JobState.RETIRED
+    assert moved.state is FlowJobState.RETIRED
     assert closed.ip_addresses == TODAY
     assert [rule.name for rule in group_after.security_rules or ()] == ["flows"]
 
@@ -211,7 +211,7 @@ async def test_an_ip_group_that_the_sdk_replaces_meanwhile_is_not_overwritten(
                 await writer.put(*arguments, **named)
 
         services = replace(story.services, resource_writer=Beside())  # type: ignore[arg-type]
-        await apply_repair(services, RepairWish(resource="edge", by="ops"))
+        await apply_repair(services, FirewallFixInput(resource="edge", by="ops"))
         opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
 
     assert puts == 2

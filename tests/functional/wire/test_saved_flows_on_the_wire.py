@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from tests.contract.tenant_world import DAILY, MAKER, definition, http_action
 from tests.functional.copying.test_copied_definitions import ACTIONS
@@ -46,7 +46,7 @@ async def moved(story: WireStory) -> None:
     before = json.loads(story.flow(CALLER).client_data)["properties"]["connectionReferences"]
     await story.order(run=SHORT)
     (job,) = (await story.jobs()).values()
-    assert (job.state, job.code) == (JobState.WAITING, Reason.QUIET), job.reason
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.QUIET), job.reason
     after = json.loads(story.flow(CALLER).client_data)["properties"]["connectionReferences"]
     assert after == before
     assert story.flow(CALLER).references_wiped == 1

@@ -11,11 +11,11 @@ import pytest
 
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.entra.directory import Directory
-from local_cloud.tenant.environments.flow import FlowState
+from local_cloud.tenant.environments.flow import SimulatedFlowState
 from local_cloud.tenant.flows.lifecycle import delete, turn_on
 from local_cloud.tenant.power_platform import environments as admin_api
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.platform_errors import instruction_for
 from shared.use_cases.check_health import check_health
@@ -79,7 +79,7 @@ async def test_activations_that_go_on_doing_nothing_are_told(
         story.assumptions.activations_that_do_not_stick = 0
 
         job = await story.job()
-        assert (job.state, job.code) == (JobState.BLOCKED, "state")
+        assert (job.state, job.code) == (FlowJobState.BLOCKED, "state")
         assert "Take orders on, but it is off" in job.reason
         assert "turn the flow on; then retry" in job.instruction
         await story.retry()
@@ -113,7 +113,7 @@ async def test_a_child_that_was_never_on_is_named(
         turn_on(story.tenant, story.environment, copy, MAKER)
         await story.retry()
         await retired(story)
-        assert (await story.job(CHILD)).state is JobState.RETIRED
+        assert (await story.job(CHILD)).state is FlowJobState.RETIRED
 
 
 async def test_a_copy_that_cannot_take_over_leaves_the_original_on(
@@ -126,11 +126,11 @@ async def test_a_copy_that_cannot_take_over_leaves_the_original_on(
         await story.order(run=SHORT)
 
         job = await refused(story, "ConnectionAuthorizationFailed", "mail-1", "of Colleague")
-        assert story.flow(job.copy_id).state == FlowState.STOPPED
+        assert story.flow(job.copy_id).state == SimulatedFlowState.STOPPED
         story.environment.connections["mail-1"].shared_with.add(APP)
         await story.retry()
         await retired(story)
-        assert story.flow().state == FlowState.STOPPED
+        assert story.flow().state == SimulatedFlowState.STOPPED
 
 
 async def test_an_original_that_was_deleted_can_be_restored(
@@ -145,7 +145,7 @@ async def test_an_original_that_was_deleted_can_be_restored(
         await story.run(timedelta(days=9))
 
         job = await story.job()
-        assert (job.state, job.code) == (JobState.BLOCKED, "original")
+        assert (job.state, job.code) == (FlowJobState.BLOCKED, "original")
         assert job.reason == "The original Take orders is gone."
         assert "Restore it in Power Automate (21 days)" in job.instruction
         story.environment.restore_flow(original)
@@ -278,7 +278,9 @@ async def test_what_passes_needs_nobody(
 
         assert story.tenant.faults.is_empty
         job = await story.job()
-        assert {JobState.BLOCKED, JobState.FAILED}.isdisjoint(one.state for one in job.history)
+        assert {FlowJobState.BLOCKED, FlowJobState.FAILED}.isdisjoint(
+            one.state for one in job.history
+        )
         await retired(story)
 
 

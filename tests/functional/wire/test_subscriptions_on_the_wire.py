@@ -10,7 +10,7 @@ import pytest
 
 from local_cloud.tenant.flows.lifecycle import turn_off, turn_on
 from local_cloud.tenant.flows.self_starting import emit
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from tests.contract.tenant_world import MAKER, definition
 from tests.functional.wire.wire_seed import CHILD, ORDERS, flow_seed, tenant_seed
 from tests.functional.wire.wire_story import WireStory, wire_story
@@ -57,7 +57,7 @@ async def test_a_copy_has_a_registration_of_its_own(
         await story.order()
 
         job = await story.job()
-        assert job.state is JobState.RETIRED, job.reason
+        assert job.state is FlowJobState.RETIRED, job.reason
         copy = story.flow(job.copy_id)
         assert copy.facts().subscription == job.copy_id
         assert told(story) == ["Take orders"]
@@ -76,5 +76,5 @@ async def test_the_name_of_a_custom_action_is_left_alone(
         await story.order()
 
         job = await story.job()
-        assert job.state is JobState.RETIRED, job.reason
+        assert job.state is FlowJobState.RETIRED, job.reason
         assert '"pmo_UploadDocument"' in story.flow(job.copy_id).client_data

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.tenant.environments.flow import FlowState
+from local_cloud.tenant.environments.flow import SimulatedFlowState
 from local_cloud.tenant.power_platform.links import start_unlink
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from tests.contract.tenant_world import DAILY, definition
 from tests.functional.wire.wire_seed import ORDERS, flow_seed, tenant_seed
@@ -25,10 +25,12 @@ async def test_a_swap_ends_whatever_reads_lag_by(
         await story.order()
 
         job = await story.job()
-        assert job.state is JobState.RETIRED, (job.reason, job.history)
-        assert {JobState.BLOCKED, JobState.FAILED}.isdisjoint(one.state for one in job.history)
-        assert story.flow().state == FlowState.STOPPED
-        assert story.flow(job.copy_id).state == FlowState.STARTED
+        assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
+        assert {FlowJobState.BLOCKED, FlowJobState.FAILED}.isdisjoint(
+            one.state for one in job.history
+        )
+        assert story.flow().state == SimulatedFlowState.STOPPED
+        assert story.flow(job.copy_id).state == SimulatedFlowState.STARTED
 
 
 async def test_a_swap_in_an_environment_that_was_just_unlinked_turns_the_original_on(
@@ -49,6 +51,6 @@ async def test_a_swap_in_an_environment_that_was_just_unlinked_turns_the_origina
         await story.run(timedelta(days=1))
 
         job = await story.job()
-        assert story.flow().state == FlowState.STARTED
-        assert story.flow(job.copy_id).state == FlowState.STOPPED
-        assert (job.state, job.code) == (JobState.WAITING, Reason.NOT_LINKED)
+        assert story.flow().state == SimulatedFlowState.STARTED
+        assert story.flow(job.copy_id).state == SimulatedFlowState.STOPPED
+        assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NOT_LINKED)

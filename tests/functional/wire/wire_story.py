@@ -20,22 +20,27 @@ import yarl
 
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.environment import SimulatedEnvironment
+from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.self_starting import tick
 from local_cloud.tenant.flows.trigger_urls import callback
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
-from shared.adapters.entra.identity import OperatorCredential, OperatorSettings
+from shared.adapters.entra.identity import ServiceAccountCredential, ServiceAccountSettings
 from shared.adapters.flow_service import service as flow_service
 from shared.adapters.http import client as http_client
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap import build_services
-from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.flow_states import JobState
-from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
+from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.remediation import (
+    EnvironmentJob,
+    Remediation,
+    RemediationMode,
+    StartSource,
+)
 from shared.domain.platform_errors import instruction_for
 from shared.services import Services
 from shared.settings import Settings
@@ -90,7 +95,7 @@ class WireStory:
         return self.platform.assumptions
 
     @property
-    def environment(self) -> Environment:
+    def environment(self) -> SimulatedEnvironment:
         """The environment under the key."""
         return self.platform.environments[ENVIRONMENT]
 
@@ -130,7 +135,7 @@ class WireStory:
         order = Remediation(
             created=self.services.now,
             mode=mode,
-            origin=Origin.ORDER,
+            origin=StartSource.ORDER,
             cause="order-1",
             environment_ids=tuple(self.platform.environments),
             flow_ids=flow_ids,
@@ -272,8 +277,10 @@ def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer) -> None:
 async def _sign_in(services: Services) -> None:
     """Sign the operator in, as the command line does: the app finds the token cache."""
     secrets = services.callers["key_vault_secret"]._secrets  # type: ignore[attr-defined]
-    operator = OperatorCredential(
-        OperatorSettings(tenant_id=TENANT_ID, client_id=OPERATOR_CLIENT, cache_secret=CACHE_SECRET),
+    operator = ServiceAccountCredential(
+        ServiceAccountSettings(
+            tenant_id=TENANT_ID, client_id=OPERATOR_CLIENT, cache_secret=CACHE_SECRET
+        ),
         secrets,
     )
     await operator.sign_in(flow_service.SCOPE, lambda _: None)
@@ -281,7 +288,7 @@ async def _sign_in(services: Services) -> None:
 
 async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
     for identity in environment_ids:
-        row = EnvironmentSettings(environment_id=identity, mode=Mode.AUTO, limit=PLENTY)
+        row = EnvironmentSettings(environment_id=identity, mode=ApprovalPolicy.AUTO, limit=PLENTY)
         await services.tables.environments.upsert(row)
 
 
@@ -291,16 +298,16 @@ async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
 async def refused(story: WireStory, code: str, *names: str, flow_id: str = ORDERS) -> FlowJob:
     """Check that a flow's job stands blocked and says what to do, and that its callers work."""
     job = await story.job(flow_id)
-    assert (job.state, job.code) == (JobState.BLOCKED, code), job
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, code), job
     assert job.instruction == instruction_for(code)
     for name in (job.display_name, *names):
         assert name in job.reason
-    assert story.flow(flow_id).state == FlowState.STARTED
+    assert story.flow(flow_id).state == SimulatedFlowState.STARTED
     return job
 
 
 async def retired(story: WireStory, flow_id: str = ORDERS) -> None:
     """Check that a job has come to its end."""
     job = await story.job(flow_id)
-    assert job.state is JobState.RETIRED, job
-    assert story.flow(job.copy_id).state == FlowState.STARTED
+    assert job.state is FlowJobState.RETIRED, job
+    assert story.flow(job.copy_id).state == SimulatedFlowState.STARTED
