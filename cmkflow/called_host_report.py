@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from shared.domain.network.address_ranges import union
 from shared.domain.network.called_hosts import CalledHost
-from shared.domain.network.firewall_decision import FirewallDecision, RuleSources, admit
+from shared.domain.network.firewall_decision import FirewallDecision, RuleSources, evaluate_rules
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList, as_published
 from shared.domain.network.verdict import Verdict, verdict_on
@@ -71,7 +71,7 @@ class CalledHostReport:
 
     def row(self, target: CalledHost) -> CalledHostRow:
         """Return what is said of a host."""
-        admissions = [admit(firewall, self._sources) for firewall in target.firewalls]
+        admissions = [evaluate_rules(firewall, self._sources) for firewall in target.firewalls]
         verdicts = [self._verdict(one) for one in admissions]
         lacking = union(one.counting(self._asked) - one.allowed for one in admissions)
         verdict = "external" if target.is_external else "expression"

@@ -14,7 +14,7 @@ from cmkflow.named_files import named_file, write_file
 from cmkflow.names import RemediationId
 from cmkflow.pager import NoPager, print_text
 from cmkflow.terminal import echo
-from shared.domain.evidence_file import differences
+from shared.domain.evidence_file import find_manifest_differences
 
 app = typer.Typer(no_args_is_help=True, help="Keep the evidence of a remediation, and check it.")
 
@@ -58,7 +58,7 @@ def verify(
     """Check a zip of evidence against its manifest, offline. Exits with 1 if anything differs."""
     try:
         with file.open("rb") as content:
-            found = list(differences(content))
+            found = list(find_manifest_differences(content))
             content.seek(0)
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as err:

@@ -86,7 +86,7 @@ class ExportedResources:
             return {"properties": configuration}
         return None
 
-    async def below(
+    async def list_children(
         self,
         resource_id: str,
         collection: str,

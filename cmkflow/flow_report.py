@@ -7,7 +7,7 @@ from cmkflow.flow_files import FlowFile
 from shared.domain.definitions.flow_definition import FlowDefinition
 from shared.domain.definitions.flow_documents import FlowInDocument
 from shared.domain.definitions.json_values import texts_in
-from shared.domain.plans.microsoft_key_rule import MicrosoftKeyEvaluation, explain_all
+from shared.domain.plans.microsoft_key_rule import MicrosoftKeyEvaluation, evaluate_flows
 from shared.domain.trigger_urls.trigger_url import TriggerUrl, find_trigger_urls
 
 
@@ -75,7 +75,7 @@ def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
     """
     flows = {_key(index, file): file for index, file in _first_by_id(files)}
     found = {key: file.flow for key, file in flows.items() if file.flow}
-    assessments = explain_all(
+    assessments = evaluate_flows(
         {key: flow.definition for key, flow in found.items()},
         in_solution={key: file.in_solution for key, file in flows.items()},
     )

@@ -14,7 +14,7 @@ import typer
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.terminal import one_line
-from shared.domain.name_lookup import NamedItem, close, did_you_mean, meant
+from shared.domain.name_lookup import NamedItem, did_you_mean, find_by_id_or_name, find_similar
 
 _WHOLE = re.compile(r"(default-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -46,14 +46,14 @@ class NameResolver:
     def _one(self, text: str, known: Iterable[NamedItem]) -> str:
         every = list(known)
         # A solution that was imported twice brings one flow to two environments.
-        found = {one.id: one for one in meant(text, every)}
+        found = {one.id: one for one in find_by_id_or_name(text, every)}
         if len(found) == 1:
             return next(iter(found))
         if found:
             lines = [f"  {one.id}  {one.name}" for one in found.values()]
             told = f"{text!r} is more than one {self.noun}; say which by its id:"
             raise ApiError("\n".join([told, *lines]), ExitCode.WRONG_USE)
-        hint = did_you_mean(close(text, every)) or f"{self.command} says which there are."
+        hint = did_you_mean(find_similar(text, every)) or f"{self.command} says which there are."
         raise ApiError(f"No {self.noun} is called {text!r}. {hint}", ExitCode.NOT_FOUND)
 
 

@@ -12,12 +12,12 @@ from cmkflow.exported_resources import ExportedResources
 from cmkflow.template_repair import unwritten, with_parameters
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_decision import RuleSources, admit
-from shared.domain.network.firewall_fix import FirewallFix, closed
-from shared.domain.network.firewall_issue import gap_of
+from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
+from shared.domain.network.firewall_fix import FirewallFix, no_fix_public_access_off
+from shared.domain.network.firewall_issue import find_firewall_issue
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG, TAGS_BESIDE
 from shared.domain.network.service_tags import ServiceTagList
-from shared.domain.network.verdict import TagVerdict, Verdict, judge
+from shared.domain.network.verdict import TagVerdict, Verdict, check_firewall
 from shared.firewalls import firewall_kinds
 from shared.ports import FirewallKind
 
@@ -132,10 +132,14 @@ async def _repair(
         for tag, region, addresses in question.asked()
         if question.is_required(tag) and addresses is not None
     }
-    gap = gap_of(firewall, admit(firewall, sources), named)
+    gap = find_firewall_issue(firewall, evaluate_rules(firewall, sources), named)
     if gap is None:
         return None
-    return closed(gap) or unwritten(gap) or await kinds[firewall.kind].repair(gap)
+    return (
+        no_fix_public_access_off(gap)
+        or unwritten(gap)
+        or await kinds[firewall.kind].propose_fix(gap)
+    )
 
 
 async def read_firewalls(resources: ExportedResources) -> list[Firewall]:
@@ -146,10 +150,10 @@ async def read_firewalls(resources: ExportedResources) -> list[Firewall]:
 def _verdicts(
     firewall: Firewall, sources: RuleSources, question: Question
 ) -> Iterator[FirewallCheckRow]:
-    admission = admit(firewall, sources)
+    admission = evaluate_rules(firewall, sources)
     for tag, region, addresses in question.asked():
         name = question.name(tag, region)
-        judged = _unknown(name) if addresses is None else judge(admission, addresses)
+        judged = _unknown(name) if addresses is None else check_firewall(admission, addresses)
         yield {
             "resource": firewall.id,
             "kind": firewall.kind,

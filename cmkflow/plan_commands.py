@@ -13,11 +13,11 @@ from cmkflow.named_files import named_file, write_page
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
 from cmkflow.plan_text import plan_blocks, summary
 from cmkflow.remediation_commands import Yes
-from cmkflow.remediation_tables import counted, some
+from cmkflow.remediation_tables import counted, first_names
 from cmkflow.run_archive_tables import number_of
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, echo, one_line
-from shared.domain.plans.plan_approval import with_all_that_runs
+from shared.domain.plans.plan_approval import add_parents
 from shared.domain.plans.plan_item import PlannedAction
 
 app = typer.Typer(no_args_is_help=True, help="Show plans, and approve them as they are shown.")
@@ -56,7 +56,8 @@ def show_plan(
 def _approved(answer: Any) -> Text:
     lines = [counted(answer["jobs"], "plan", "is approved")]
     if answer["kill_switch_on"]:
-        text = f"The kill switch is on: nothing moves of {some(answer['titles'])} until it is off."
+        text = f"The kill switch is on: nothing moves of {first_names(answer['titles'])} until "
+        "it is off."
         lines.append(Text(text, style="bold red"))
     return Text("\n").join(lines)
 
@@ -142,5 +143,5 @@ def _left(plan: Any, except_flows: Sequence[str]) -> list[str]:
         for one in waiting
         if named & {one["workflow_id"], one["flow_name"].lower()}
     ]
-    left = with_all_that_runs(flows, {one["workflow_id"]: one["children"] for one in waiting})
+    left = add_parents(flows, {one["workflow_id"]: one["children"] for one in waiting})
     return [one["display_name"] for one in waiting if one["workflow_id"] in left]

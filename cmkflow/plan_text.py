@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cmkflow.listing import facts
 from cmkflow.timestamps import minute
-from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS, place_in_plan
+from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS, plan_sort_key
 
 #: There is no copy to point a caller at: nobody has to change one by hand.
 _KEEPS_CALLERS = "add_to_solution"
@@ -35,7 +35,7 @@ def summary(plan: Any) -> str:
 
 
 def _place(item: Any) -> tuple[bool, int, str]:
-    return place_in_plan(changed=item["changed"], action=item["action"], title=item["display_name"])
+    return plan_sort_key(changed=item["changed"], action=item["action"], title=item["display_name"])
 
 
 def _plan(plan: Any) -> Iterator[RenderableType]:

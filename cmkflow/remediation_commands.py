@@ -17,9 +17,9 @@ from cmkflow.names import (
 )
 from cmkflow.remediation_tables import (
     counted,
+    first_names,
     remediation_detail,
     remediation_table,
-    some,
     unreadable,
     watched_lines,
 )
@@ -52,7 +52,8 @@ def _started(answer: Any) -> Text:
 def _steered(answer: Any) -> Text:
     lines = [counted(answer["jobs"], "job", "is on its way"), *unreadable(answer)]
     if answer["jobs"] and answer["kill_switch_on"]:
-        text = f"The kill switch is on: nothing moves of {some(answer['titles'])} until it is off"
+        text = f"The kill switch is on: nothing moves of {first_names(answer['titles'])} until "
+        "it is off"
         lines.append(Text(f"{text} (cmkflow kill-switch off).", style="bold red"))
     for replay in answer.get("replays", ()):
         text = f"{replay['display_name']} replays what came since {replay['since']}."

@@ -11,7 +11,7 @@ from cmkflow.run_archive_tables import finish_lines
 from cmkflow.timestamps import minute, until
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.name_lookup import short_ids
-from shared.domain.plans.display_text import left_in_words, state_in_words
+from shared.domain.plans.display_text import format_not_migrated, format_state
 
 #: So many flows are named that one text is about.
 _NAMED = 5
@@ -41,7 +41,7 @@ def remediation_table(answer: Any) -> RenderableType:
                 minute(remediation["created"]),
                 remediation["mode"],
                 _cause(remediation),
-                state_in_words(progress["state"], progress["left"]),
+                format_state(progress["state"], progress["left"]),
                 str(progress["stuck"] or ""),
             )
         )
@@ -75,8 +75,8 @@ def remediation_detail(answer: Any) -> RenderableType:
             "Remediation": remediation["id"],
             "Asked for": f"{remediation['mode']} by {remediation['origin'].replace('_', ' ')}",
             "Cause": remediation["cause"],
-            "State": state_in_words(progress["state"], progress["left"]),
-            "Still on Microsoft's key": "\n".join(left_in_words(progress["left"])),
+            "State": format_state(progress["state"], progress["left"]),
+            "Still on Microsoft's key": "\n".join(format_not_migrated(progress["left"])),
             "Flows": _counts(progress["flows"]),
             "Need a person": str(progress["stuck"] + len(answer["needs_changes"]) or ""),
             "Next step": f"{until(due)}, {minute(due)} UTC" if due else "none by itself",
@@ -101,7 +101,7 @@ def remediation_detail(answer: Any) -> RenderableType:
 def watched_lines(answer: Any) -> dict[str, str]:
     """Return a line for the remediation and each job of it, as they change."""
     remediation, progress = answer["remediation"], answer["progress"]
-    lines = {remediation["id"]: state_in_words(progress["state"], progress["left"])}
+    lines = {remediation["id"]: format_state(progress["state"], progress["left"])}
     for job in [*answer["environment_jobs"], *answer["jobs"]]:
         state = f"{job['state']} ({job['code']})" if job["code"] else job["state"]
         lines[f"{_id(job)} {_name(job)}"] = f"{state}: {_why(job, remediation['mode'])}"
@@ -160,7 +160,7 @@ def _needs(jobs: Iterable[Any]) -> Iterable[Text]:
             what = (job["state"], job["code"], job["reason"], job["instruction"])
             alike.setdefault(what, []).append(_name(job))
     for (state, code, reason, instruction), names in alike.items():
-        yield Text(f"{some(names)}: {state}" + (f" ({code})" if code else ""))
+        yield Text(f"{first_names(names)}: {state}" + (f" ({code})" if code else ""))
         yield Text(f"  Why: {reason}")
         yield Text(f"  To do: {instruction}")
 
@@ -172,12 +172,12 @@ def _changes(flows: Iterable[Any]) -> Iterable[Text]:
         what = (flow["reason"], flow["instruction"])
         alike.setdefault(what, []).append(flow["display_name"])
     for (reason, instruction), names in alike.items():
-        yield Text(f"{some(names)}: needs changes first")
+        yield Text(f"{first_names(names)}: needs changes first")
         yield Text(f"  Why: {reason}")
         yield Text(f"  To do: {instruction}")
 
 
-def some(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """Return the first of them, and how many more there are."""
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
@@ -206,7 +206,7 @@ def _notes(jobs: Iterable[Any]) -> Iterable[Text]:
     for job in jobs:
         for note in job.get("notes") or job.get("findings") or ():
             about.setdefault(note, []).append(_name(job))
-    yield from (Text(f"Note: {note} [{some(names)}]") for note, names in about.items())
+    yield from (Text(f"Note: {note} [{first_names(names)}]") for note, names in about.items())
 
 
 def _history(answer: Any) -> list[RenderableType]:

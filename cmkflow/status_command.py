@@ -13,7 +13,7 @@ from cmkflow.listing import Listing
 from cmkflow.remediation_tables import unreadable
 from cmkflow.timestamps import until, when
 from cmkflow.watching import WatchOptions
-from shared.domain.plans.display_text import left_in_words
+from shared.domain.plans.display_text import format_not_migrated
 
 #: In the order of the API: what cannot wait stands first.
 _URGENT = {"neither_on"}
@@ -76,7 +76,7 @@ def _totals(answer: Any) -> Iterable[Text]:
     if answer["flows"]:
         counts = ", ".join(f"{count} {state}" for state, count in answer["flows"].items())
         yield Text(f"\nFlows: {counts}")
-    left = left_in_words(answer["left"])
+    left = format_not_migrated(answer["left"])
     yield Text(f"Still on Microsoft's key: {sum(answer['left'].values())}")
     for line in left:
         yield Text(f"  {line}")

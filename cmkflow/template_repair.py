@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cmkflow.template_expressions import Expressions
-from shared.domain.network.firewall_fix import FirewallFix, refused
+from shared.domain.network.firewall_fix import FirewallFix, no_fix
 from shared.domain.network.firewall_fix_text import GROUP, SUBSCRIPTION, label
 from shared.domain.network.firewall_issue import FirewallIssue
 
@@ -44,7 +44,7 @@ def unwritten(gap: FirewallIssue) -> FirewallFix | None:
     lists = sorted(_LISTS & {*gap.rules})
     if not lists:
         return None
-    return refused(gap, f"not_written_out: the template does not write out {lists[0]}")
+    return no_fix(gap, f"not_written_out: the template does not write out {lists[0]}")
 
 
 def with_parameters(repair: FirewallFix, expressions: Expressions) -> FirewallFix:

@@ -20,11 +20,11 @@ from shared.domain.principal import Role
 from shared.errors import CmkflowError, JobBlocked, NotFound
 from shared.html_pages import style
 from shared.use_cases import show_flow as flows
-from shared.use_cases.manage_firewall_fixes import FirewallFixView, show_repairs
-from shared.use_cases.read_remediation_rows import find, refuse_own_order
+from shared.use_cases.manage_firewall_fixes import FirewallFixView, propose_fixes
+from shared.use_cases.read_remediation_rows import find, reject_self_approval
 from shared.use_cases.show_part import closed_flows, show_part
 from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
-from shared.use_cases.show_status import show_attention
+from shared.use_cases.show_status import show_status
 
 
 class PageQuery(RequestModel):
@@ -77,9 +77,9 @@ class FlowPageQuery(PageQuery):
     query=PageQuery,
     media_types=(HTML,),
 )
-async def show_overview_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
+async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
     """Return what waits for a person, and how far the tenant is."""
-    return page(pages.overview_page(_view(call), await show_attention(services())))
+    return page(pages.overview_page(_view(call), await show_status(services())))
 
 
 @endpoint(
@@ -120,7 +120,7 @@ async def show_remediation_page(
     closed_by: Sequence[FirewallFixView] | CmkflowError = ()
     if query.repair and query.environment:
         try:
-            closed_by = await show_repairs(services(), query.repair, query.environment)
+            closed_by = await propose_fixes(services(), query.repair, query.environment)
         except CmkflowError as err:  # the page has all else to show
             closed_by = err
     text = pages.remediation_page(
@@ -145,7 +145,7 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
     ]
     view, remediation = _view(call), await find(services(), identity)
     try:
-        refuse_own_order(services(), remediation, call.principal.id)
+        reject_self_approval(services(), remediation, call.principal.id)
     except JobBlocked as err:
         view = replace(view, may_not_approve=err.reason)
     text = pages.plan_page(view, identity, plans, only=query.only, is_file=query.file)

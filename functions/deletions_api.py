@@ -18,9 +18,13 @@ from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_state import remediation_state
 from shared.use_cases.schedule_deletions import (
     DeletionInput,
-    keep_originals,
-    order_deletions,
     show_deletions,
+)
+from shared.use_cases.schedule_deletions import (
+    cancel_deletions as cancel,
+)
+from shared.use_cases.schedule_deletions import (
+    schedule_deletions as schedule,
 )
 
 
@@ -47,14 +51,14 @@ async def list_deletions(call: ApiRequest[NoQuery, NoBody]) -> DeletionListRespo
     status=202,
     subject=remediation_state,
 )
-async def approve_deletions(
+async def schedule_deletions(
     call: ApiRequest[NoQuery, DeletionRequest],
 ) -> ItemListResponse[DeletionDetailResponse]:
     """Schedule the delete of retired originals; whoever asks is its approver."""
     order = DeletionInput(
         on=call.body.moment, by=call.by, by_id=call.principal.id, flow_ids=call.body.flows
     )
-    scheduled = await order_deletions(services(), call.id.lower(), order)
+    scheduled = await schedule(services(), call.id.lower(), order)
     items = tuple(DeletionDetailResponse.model_validate(one) for one in scheduled)
     return ItemListResponse[DeletionDetailResponse](items=items)
 
@@ -69,5 +73,5 @@ async def cancel_deletions(
     call: ApiRequest[NoQuery, CancelDeletionsRequest],
 ) -> CancelDeletionsResponse:
     """Keep originals: cancel their deletes."""
-    count = await keep_originals(services(), call.id.lower(), call.body.flows, by=call.by)
+    count = await cancel(services(), call.id.lower(), call.body.flows, by=call.by)
     return CancelDeletionsResponse(cancelled=count)

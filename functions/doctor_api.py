@@ -6,11 +6,11 @@ from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ItemListResponse
 from shared.bootstrap import services
 from shared.domain.principal import Role
-from shared.use_cases.check_deployment import examine_deployment as examine
+from shared.use_cases.check_deployment import check_deployment as examine
 
 
 @endpoint(role=Role.READER, answer=ItemListResponse[FindingResponse])
-async def examine_deployment(
+async def check_deployment(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[FindingResponse]:
     """Return what each check of the deployment found; it asks every service, and writes nothing."""

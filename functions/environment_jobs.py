@@ -15,7 +15,7 @@ blueprint = func.Blueprint()
 )
 async def run_environment_job(message: func.ServiceBusMessage) -> None:
     """Look at an environment job's row and do what is due."""
-    from functions.job_messages import run_message
-    from shared.use_cases.run_environment_job import run_environment_job as run
+    from functions.job_messages import run_job_from_message
+    from shared.use_cases.run_environment_job import run_environment_job_step as run
 
-    await run_message(message, ENVIRONMENT_JOBS, "remediation", run)
+    await run_job_from_message(message, ENVIRONMENT_JOBS, "remediation", run)

@@ -14,7 +14,7 @@ from pydantic import (
 from functions.http_requests import RequestModel, Text
 from functions.http_responses import ApiResponse
 from shared.domain.environment import ApprovalPolicy
-from shared.domain.jobs.maintenance_window import is_window
+from shared.domain.jobs.maintenance_window import is_valid_window
 from shared.use_cases.change_environment import EnvironmentView
 
 
@@ -27,7 +27,7 @@ _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
 def _window(text: str) -> str:
-    if not is_window(text):
+    if not is_valid_window(text):
         raise ValueError("a window is HH:MM-HH:MM in UTC with two different times, or empty")
     return text
 

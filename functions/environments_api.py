@@ -52,7 +52,7 @@ async def show_environment(call: ApiRequest[NoQuery, NoBody]) -> EnvironmentResp
     headers=(IF_MATCH,),
     subject=environment_state,
 )
-async def change_environment(
+async def update_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
     """Set settings of an environment; those that are left out stay."""
@@ -83,10 +83,10 @@ async def list_flows(call: ApiRequest[NoQuery, NoBody]) -> ItemListResponse[Flow
     answer=IgnoreIssueResponse,
     subject=environment_state,
 )
-async def waive_gap(call: ApiRequest[NoQuery, IgnoreIssueRequest]) -> IgnoreIssueResponse:
+async def ignore_issue(call: ApiRequest[NoQuery, IgnoreIssueRequest]) -> IgnoreIssueResponse:
     """Accept a firewall gap by name, and go on with the jobs that a gap blocks."""
     waiver = call.body
-    retried = await environments.waive_gap(
+    retried = await environments.ignore_issue(
         services(), environment_identifier(call.id), waiver.gap, waiver.reason
     )
     return IgnoreIssueResponse(gap=waiver.gap, retried=retried)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import azure.functions as func
 
-from functions.message_handling import QueueInvocation, delivery_of, settle
+from functions.message_handling import QueueInvocation, delivery_of, handle_message
 from shared.bootstrap import services
 from shared.domain.events import Event, read_events
 from shared.errors import InvalidInput
@@ -15,7 +15,9 @@ from shared.services import Services
 type Reaction = Callable[[Services, Event], Awaitable[object]]
 
 
-async def react_to_message(message: func.ServiceBusMessage, queue: str, react: Reaction) -> None:
+async def handle_event_message(
+    message: func.ServiceBusMessage, queue: str, react: Reaction
+) -> None:
     """React to every event of a message; each has a fate of its own."""
     open_services = services()
     delivery = delivery_of(message, queue)
@@ -25,7 +27,7 @@ async def react_to_message(message: func.ServiceBusMessage, queue: str, react: R
             (event,) = read_events(one.content)
             return await react(open_services, event)
 
-        await settle(open_services, one, act)
+        await handle_message(open_services, one, act)
 
 
 def _each(delivery: QueueInvocation) -> list[QueueInvocation]:

@@ -12,7 +12,7 @@ from shared.bootstrap import services
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.principal import Role
 from shared.use_cases import manage_firewall_fixes
-from shared.use_cases.audit_state import repairs_state
+from shared.use_cases.audit_state import read_firewall_fixes
 from shared.use_cases.manage_firewall_fixes import FirewallFixInput, FirewallFixView
 
 
@@ -121,10 +121,12 @@ class FirewallFixListResponse(ItemListResponse[FirewallFixResponse]):
     query=FirewallFixQuery,
     answer=FirewallFixListResponse,
 )
-async def list_repairs(call: ApiRequest[FirewallFixQuery, NoBody]) -> FirewallFixListResponse:
+async def list_firewall_fixes(
+    call: ApiRequest[FirewallFixQuery, NoBody],
+) -> FirewallFixListResponse:
     """Return what closes each gap, or those of one resource. Reads the firewalls anew."""
     query = call.query
-    found = await manage_firewall_fixes.show_repairs(services(), query.resource, query.environment)
+    found = await manage_firewall_fixes.propose_fixes(services(), query.resource, query.environment)
     applied = await manage_firewall_fixes.list_repairs(services())
     return FirewallFixListResponse(
         items=tuple(map(FirewallFixResponse.of, found)),
@@ -136,30 +138,30 @@ async def list_repairs(call: ApiRequest[FirewallFixQuery, NoBody]) -> FirewallFi
     role=Role.APPROVER,
     body=ApplyFixRequest,
     answer=ItemListResponse[AppliedFixResponse],
-    subject=repairs_state,
+    subject=read_firewall_fixes,
 )
-async def apply_repair(
+async def apply_firewall_fix(
     call: ApiRequest[NoQuery, ApplyFixRequest],
 ) -> ItemListResponse[AppliedFixResponse]:
     """Make the change that closes the gaps of one resource."""
     order = call.body
     wish = FirewallFixInput(resource=order.resource, by=call.by, environment_id=order.environment)
-    return _records(await manage_firewall_fixes.apply_repair(services(), wish))
+    return _records(await manage_firewall_fixes.apply_fix(services(), wish))
 
 
 @endpoint(
     role=Role.OPERATOR,
     body=RevertFixRequest,
     answer=ItemListResponse[AppliedFixResponse],
-    subject=repairs_state,
+    subject=read_firewall_fixes,
 )
-async def undo_repair(
+async def revert_firewall_fix(
     call: ApiRequest[NoQuery, RevertFixRequest],
 ) -> ItemListResponse[AppliedFixResponse]:
     """Take back what the app put into one resource."""
     order = call.body
     wish = FirewallFixInput(resource=order.resource, by=call.by, even_in_use=order.even_in_use)
-    return _records(await manage_firewall_fixes.undo_repair(services(), wish))
+    return _records(await manage_firewall_fixes.revert_fix(services(), wish))
 
 
 def _records(found: list[FirewallFixRecord]) -> ItemListResponse[AppliedFixResponse]:

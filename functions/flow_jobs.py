@@ -12,7 +12,7 @@ blueprint = func.Blueprint()
 )
 async def run_flow_job(message: func.ServiceBusMessage) -> None:
     """Look at a flow job's row and do what is due."""
-    from functions.job_messages import run_message
-    from shared.use_cases.run_flow_job import run_flow_job as run
+    from functions.job_messages import run_job_from_message
+    from shared.use_cases.run_flow_job import run_flow_job_step as run
 
-    await run_message(message, FLOW_JOBS, "environment", run)
+    await run_job_from_message(message, FLOW_JOBS, "environment", run)

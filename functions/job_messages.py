@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import azure.functions as func
 
-from functions.message_handling import delivery_of, settle
+from functions.message_handling import delivery_of, handle_message
 from shared.bootstrap import services
 from shared.domain.identifiers import is_identifier
 from shared.errors import InvalidInput
@@ -13,7 +13,7 @@ from shared.services import Services
 type RunJob = Callable[[Services, str, str], Awaitable[object]]
 
 
-async def run_message(
+async def run_job_from_message(
     message: func.ServiceBusMessage, queue: str, partition: str, run: RunJob
 ) -> None:
     """Run the job that a message names by `partition` (a member of its body) and `job`."""
@@ -24,7 +24,7 @@ async def run_message(
         where, job_id = _row(delivery.document, partition)
         return await run(open_services, where, job_id)
 
-    await settle(open_services, delivery, act)
+    await handle_message(open_services, delivery, act)
 
 
 def _row(document: object, partition: str) -> tuple[str, str]:

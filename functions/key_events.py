@@ -12,7 +12,7 @@ blueprint = func.Blueprint()
 )
 async def on_key_event(message: func.ServiceBusMessage) -> None:
     """Verify the key, its policies and environments, and look for flows on Microsoft's key."""
-    from functions.event_messages import react_to_message
+    from functions.event_messages import handle_event_message
     from shared.use_cases.react_to_key_event import react_to_key_event
 
-    await react_to_message(message, KEY_EVENTS, react_to_key_event)
+    await handle_event_message(message, KEY_EVENTS, react_to_key_event)

@@ -10,7 +10,7 @@ from shared.bootstrap import services
 from shared.domain.finding import FindingLevel
 from shared.domain.principal import Role
 from shared.use_cases.audit_state import keys_state
-from shared.use_cases.check_keys import check_keys
+from shared.use_cases.check_keys import check_keys as check
 
 
 class KeyCheckRequest(RequestModel):
@@ -55,7 +55,7 @@ class KeyCheckResponse(ApiResponse):
     answer=ItemListResponse[KeyCheckResponse],
     subject=keys_state,
 )
-async def check_fitness(
+async def check_keys(
     call: ApiRequest[NoQuery, KeyCheckRequest],
 ) -> ItemListResponse[KeyCheckResponse]:
     """Check keys now. Nothing is written to them; what health tells of them is brought up to date.
@@ -63,6 +63,6 @@ async def check_fitness(
     404 for a strange vault.
     """
     question = call.body
-    found = await check_keys(services(), vault=question.vault or "", key=question.key or "")
+    found = await check(services(), vault=question.vault or "", key=question.key or "")
     items = tuple(KeyCheckResponse.model_validate(one) for one in found)
     return ItemListResponse[KeyCheckResponse](items=items)

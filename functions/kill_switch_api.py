@@ -10,8 +10,8 @@ from shared.bootstrap import services
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.principal import Role
 from shared.steps.write_permission import kill_switch
-from shared.use_cases.audit_state import switch_state
-from shared.use_cases.set_kill_switch import set_kill_switch
+from shared.use_cases.audit_state import read_kill_switch
+from shared.use_cases.set_kill_switch import set_kill_switch as set_switch
 
 
 class KillSwitchRequest(RequestModel):
@@ -42,12 +42,12 @@ async def show_kill_switch(_call: ApiRequest[NoQuery, NoBody]) -> KillSwitchResp
     body=KillSwitchRequest,
     answer=KillSwitchResponse,
     headers=(IF_MATCH,),
-    subject=switch_state,
+    subject=read_kill_switch,
 )
-async def turn_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillSwitchResponse:
+async def set_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillSwitchResponse:
     """Stop every write, or allow them again."""
     change = call.body
-    flag = await set_kill_switch(
+    flag = await set_switch(
         services(),
         is_on=change.on,
         by=call.by,

@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 
 import azure.functions as func
 
-from shared.domain.jobs.backoff import wait_after
+from shared.domain.jobs.backoff import backoff_delay
 from shared.domain.trigger_urls.trigger_url import mask_signatures, redact
 from shared.errors import (
     CmkflowError,
@@ -42,7 +42,7 @@ from shared.log_fields import product_log
 from shared.ports import QueueMessage
 from shared.services import Services
 from shared.settings import Settings
-from shared.use_cases.quarantine_message import park
+from shared.use_cases.quarantine_message import move_to_poison_queue
 
 log = product_log(__name__)
 
@@ -92,7 +92,7 @@ def delivery_of(message: func.ServiceBusMessage, queue: str) -> QueueInvocation:
     )
 
 
-async def settle(
+async def handle_message(
     services: Services, delivery: QueueInvocation, act: Callable[[], Awaitable[object]]
 ) -> None:
     """Do the work of a message and see to what becomes of it.
@@ -143,7 +143,7 @@ async def _send_again(services: Services, delivery: QueueInvocation, err: Cmkflo
         case _:
             failures += 1
             asked = err.retry_after if isinstance(err, TransientError) else None
-            due = now + wait_after(
+            due = now + backoff_delay(
                 failures,
                 first=settings.backoff_first,
                 longest=settings.backoff_longest,
@@ -184,7 +184,7 @@ def _copy(
 
 
 async def _park(services: Services, delivery: QueueInvocation, reason: str) -> None:
-    await park(
+    await move_to_poison_queue(
         services,
         queue=delivery.queue,
         message_id=delivery.first,

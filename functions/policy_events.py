@@ -15,7 +15,7 @@ blueprint = func.Blueprint()
 )
 async def on_policy_event(message: func.ServiceBusMessage) -> None:
     """Start what the event calls for."""
-    from functions.event_messages import react_to_message
+    from functions.event_messages import handle_event_message
     from shared.use_cases.react_to_policy_event import react_to_policy_event
 
-    await react_to_message(message, POLICY_EVENTS, react_to_policy_event)
+    await handle_event_message(message, POLICY_EVENTS, react_to_policy_event)

@@ -25,8 +25,8 @@ from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.use_cases import show_remediation as shown
-from shared.use_cases.audit_state import new_remediation
-from shared.use_cases.start_remediation import flow_ids_of, order_remediation
+from shared.use_cases.audit_state import read_new_remediation
+from shared.use_cases.start_remediation import flow_ids_of, start_manual_remediation
 
 _LONGEST_KEY = 200
 
@@ -38,14 +38,14 @@ _LONGEST_KEY = 200
     status=202,
     headers=(IDEMPOTENCY_KEY,),
     answer_headers=(LOCATION,),
-    subject=new_remediation,
+    subject=read_new_remediation,
 )
 async def start_remediation(
     call: ApiRequest[NoQuery, StartRemediationRequest],
 ) -> func.HttpResponse:
     """Start a remediation; the same Idempotency-Key starts the same one."""
     order = call.body
-    started = await order_remediation(
+    started = await start_manual_remediation(
         services(),
         Remediation(
             created=services().now,

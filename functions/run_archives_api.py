@@ -7,7 +7,8 @@ from functions.remediation_models import FlowSelection
 from functions.run_archive_models import RunArchiveResponse, SupportWindowResponse
 from shared.bootstrap import services
 from shared.domain.principal import Role
-from shared.use_cases.archive_runs import RunArchiveStatus, archive_runs, show_run_archives
+from shared.use_cases.archive_runs import RunArchiveStatus, show_run_archives
+from shared.use_cases.archive_runs import archive_runs as archive
 from shared.use_cases.audit_state import archives_state
 
 
@@ -36,9 +37,9 @@ async def list_run_archives(call: ApiRequest[NoQuery, NoBody]) -> RunArchiveList
     answer=RunArchiveListResponse,
     subject=archives_state,
 )
-async def archive_more_runs(call: ApiRequest[NoQuery, FlowSelection]) -> RunArchiveListResponse:
+async def archive_runs(call: ApiRequest[NoQuery, FlowSelection]) -> RunArchiveListResponse:
     """Archive a few more parts; to be asked again until `is_finished`."""
-    return _answer(await archive_runs(services(), call.id.lower(), call.body.flows))
+    return _answer(await archive(services(), call.id.lower(), call.body.flows))
 
 
 def _answer(found: RunArchiveStatus) -> RunArchiveListResponse:

@@ -9,8 +9,9 @@ from functions.http_responses import ApiResponse, ItemListResponse
 from shared.bootstrap import services
 from shared.domain.network.service_tag_list_version import ServiceTagListVersion
 from shared.domain.principal import Role
-from shared.use_cases.audit_state import ranges_state
-from shared.use_cases.check_address_ranges import list_editions, look_now
+from shared.use_cases.audit_state import read_service_tag_lists
+from shared.use_cases.check_address_ranges import list_editions
+from shared.use_cases.check_address_ranges import refresh_service_tag_list as refresh
 
 
 class AddressRangeChangeResponse(ApiResponse):
@@ -54,7 +55,7 @@ class ServiceTagListVersionResponse(ApiResponse):
 
 
 @endpoint(role=Role.READER, answer=ItemListResponse[ServiceTagListVersionResponse])
-async def list_range_changes(
+async def list_service_tag_list_versions(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
     """Return the editions of the last ninety days, the newest first. Reads rows only."""
@@ -64,13 +65,13 @@ async def list_range_changes(
 @endpoint(
     role=Role.OPERATOR,
     answer=ItemListResponse[ServiceTagListVersionResponse],
-    subject=ranges_state,
+    subject=read_service_tag_lists,
 )
-async def look_at_ranges(
+async def refresh_service_tag_list(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
     """Look at Microsoft's list at once, as the daily sweep does, and return the same."""
-    return _editions(await look_now(services()))
+    return _editions(await refresh(services()))
 
 
 def _editions(

@@ -11,7 +11,7 @@ from shared.bootstrap import services
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.principal import Role
-from shared.use_cases.show_status import show_attention as shown
+from shared.use_cases.show_status import show_status as shown
 
 
 class PendingActionResponse(ApiResponse):
@@ -74,6 +74,6 @@ class TenantStatusResponse(ApiResponse):
 
 
 @endpoint(role=Role.READER, answer=TenantStatusResponse)
-async def show_attention(_call: ApiRequest[NoQuery, NoBody]) -> TenantStatusResponse:
+async def show_status(_call: ApiRequest[NoQuery, NoBody]) -> TenantStatusResponse:
     """Return what waits for a person; 503 if the store or the broker does not answer."""
     return TenantStatusResponse.model_validate(await shown(services()))

@@ -31,17 +31,17 @@ async def poll_environments(timer: func.TimerRequest) -> None:
 
 
 @blueprint.timer_trigger(schedule="%CMK_SWEEP_SCHEDULE%", arg_name="timer", run_on_startup=False)
-async def sweep_environments(timer: func.TimerRequest) -> None:
+async def run_daily_check(timer: func.TimerRequest) -> None:
     """Look at every environment under a policy, and at what got stuck."""
-    from shared.use_cases.run_daily_check import sweep
+    from shared.use_cases.run_daily_check import run_daily_check as check
 
     with _services() as open_services:
-        result = await sweep(open_services, f"{open_services.now:%Y-%m-%d}")
+        result = await check(open_services, f"{open_services.now:%Y-%m-%d}")
     log.info("swept: %s", result, extra={"past_due": timer.past_due})
 
 
 @blueprint.timer_trigger(schedule="%CMK_RESEND_SCHEDULE%", arg_name="timer", run_on_startup=False)
-async def resend_overdue(timer: func.TimerRequest) -> None:
+async def send_due_messages(timer: func.TimerRequest) -> None:
     """Send the message of every row that should have moved."""
     from shared.use_cases.resend_overdue import resend_overdue as resend
 
@@ -51,7 +51,7 @@ async def resend_overdue(timer: func.TimerRequest) -> None:
 
 
 @blueprint.timer_trigger(schedule="%CMK_RESEND_SCHEDULE%", arg_name="timer", run_on_startup=False)
-async def notify_people(timer: func.TimerRequest) -> None:
+async def send_notifications(timer: func.TimerRequest) -> None:
     """Tell people what waits for them, by every channel that is set up."""
     from shared.use_cases.notify import notify
 

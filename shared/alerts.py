@@ -51,7 +51,7 @@ async def tell(
     _, *address = notices.name_of(notice)
     if await notices.get(*address):
         return
-    await services.notices.tell(notice)
+    await services.notices.send(notice)
     with suppress(AlreadyExists):
         await notices.insert(notice)
 

@@ -12,10 +12,10 @@ from shared.domain.circuit_breaker import (
     CircuitBreaker,
     CircuitBreakerPolicy,
     RequestFailure,
-    after_failure,
-    probed,
+    record_failure,
+    schedule_next_probe,
 )
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     CmkflowError,
@@ -87,7 +87,7 @@ class CircuitBreakers:
             return
         if kept.item.probe_at <= now:
             with suppress(Conflict):  # somebody else tries it at this moment
-                probe = probed(kept.item, now, self._patience)
+                probe = schedule_next_probe(kept.item, now, self._patience)
                 self._met[where] = await self._table.replace(kept, probe)
                 return
         raise self._out(kept.item)
@@ -96,13 +96,13 @@ class CircuitBreakers:
         self, where: tuple[str, str], target: str, err: ServiceUnavailable
     ) -> ServiceUnavailable:
         now = self._clock.now()
-        failure = RequestFailure(target=key_of(target), is_unanswered=not err.of_object, at=now)
+        failure = RequestFailure(target=hash_key(target), is_unanswered=not err.of_object, at=now)
         unknown = CircuitBreaker(
             service=where[0], place=where[1], last=now, reason=redact(str(err))
         )
 
         def worse(circuit: CircuitBreaker | None) -> CircuitBreaker:
-            return after_failure(circuit or unknown, failure, self._patience)
+            return record_failure(circuit or unknown, failure, self._patience)
 
         kept = await self._table.change(*_address(where), worse)
         assert kept is not None  # a failure always changes something
@@ -124,4 +124,4 @@ class CircuitBreakers:
 
 
 def _address(where: tuple[str, str]) -> tuple[str, str]:
-    return "circuit", key_of(*where)
+    return "circuit", hash_key(*where)

@@ -11,7 +11,7 @@ SIDE_BY_SIDE = 16
 
 
 @asynccontextmanager
-async def at_once() -> AsyncGenerator[TaskGroup]:
+async def run_concurrently() -> AsyncGenerator[TaskGroup]:
     """Give a group of tasks; the first that fails ends the others, and is what is raised."""
     try:
         async with TaskGroup() as group:
@@ -33,6 +33,6 @@ async def read_each[T, R](
         async with gate:
             return await read(thing)
 
-    async with at_once() as group:
+    async with run_concurrently() as group:
         tasks = [group.create_task(read_one(thing)) for thing in things]
     return [task.result() for task in tasks]

@@ -72,7 +72,7 @@ class Table[T]:
         self.is_rebuilt = is_rebuilt
         self._remedy = remedy
         self.store = store
-        self._adapter: TypeAdapter[T] = adapter_of(cast("Any", kind))
+        self._adapter: TypeAdapter[T] = type_adapter_for(cast("Any", kind))
         self._address = address
         self._columns = columns
         self._indexed = indexed
@@ -306,11 +306,11 @@ def _batches(rows: Sequence[StoreRow]) -> Iterator[list[StoreRow]]:
 
 
 @functools.cache
-def adapter_of[T](kind: type[T]) -> TypeAdapter[T]:
+def type_adapter_for[T](kind: type[T]) -> TypeAdapter[T]:
     """Return what reads a type: building it takes milliseconds, once for each type is enough."""
     return TypeAdapter(kind)
 
 
-def instant(moment: datetime | None) -> str:
+def sortable_time(moment: datetime | None) -> str:
     """Return a time as text that sorts as times do; none comes after all."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else "~"

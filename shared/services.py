@@ -51,7 +51,7 @@ class Services(StepPorts):
         return self.clock.now()
 
 
-def on_platform(ports: PlatformPorts) -> dict[str, Any]:
+def platform_ports(ports: PlatformPorts) -> dict[str, Any]:
     """Return the part of `Services` that is on the platform, by the names of its fields."""
     steps = {one.name: getattr(ports, one.name) for one in fields(StepPorts)}
     return {**steps, "assessment": ports}

@@ -19,7 +19,7 @@ from shared.domain.callers.caller_records import (
 from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.daily_look import DailyLook
 from shared.domain.environment import EnvironmentSettings
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
@@ -43,7 +43,7 @@ from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.job_index import index_environment_job, index_flow_job
 from shared.ports import Scalar, Store
-from shared.rows import Table, instant
+from shared.rows import Table, sortable_time
 
 _NEWER = "Deploy the version of the app that wrote it, or a newer one. If no version did, "
 #: What to do with a row that cannot be read, where nothing else has what it says.
@@ -162,7 +162,7 @@ class Tables:
             lambda job: (job.environment_id, job.id),
             lambda job: {
                 "state": job.state,
-                "due": instant(job.due),
+                "due": sortable_time(job.due),
                 "code": job.code,
                 "environment_job": job.environment_job_id,
                 "remediation": job.remediation_id,
@@ -179,7 +179,7 @@ class Tables:
             lambda job: (job.remediation_id, job.id),
             lambda job: {
                 "state": job.state,
-                "due": instant(job.due),
+                "due": sortable_time(job.due),
                 "code": job.code,
                 "environment": job.environment_id,
             },
@@ -189,7 +189,7 @@ class Tables:
             "remediations",
             Remediation,
             lambda item: ("remediation", item.id),
-            lambda item: {"created": instant(item.created)},
+            lambda item: {"created": sortable_time(item.created)},
         )
         table(
             "plans",
@@ -205,7 +205,7 @@ class Tables:
             "searches",
             CallerSearchProgress,
             lambda item: (item.environment_job_id, item.kind),
-            lambda item: {"noted": instant(item.noted)},
+            lambda item: {"noted": sortable_time(item.noted)},
         )
         table("whole_searches", CompletedCallerSearch, lambda item: ("search", item.kind))
         table(
@@ -234,28 +234,28 @@ class Tables:
             "discoveries",
             DiscoveryPage,
             lambda part: (part.environment_job_id, f"{part.source}-{part.number:06}"),
-            lambda part: {"source": part.source, "read": instant(part.read)},
+            lambda part: {"source": part.source, "read": sortable_time(part.read)},
         )
         table("run_archives", RunArchive, lambda item: (item.environment_id, item.job_id))
         table(
             "deletions",
             Deletion,
             lambda item: (item.environment_id, item.job_id),
-            lambda item: {"state": item.state, "due": instant(item.due), "code": item.code},
+            lambda item: {"state": item.state, "due": sortable_time(item.due), "code": item.code},
         )
-        table("notices", Alert, lambda item: ("notice", key_of(item.code, *item.row)))
+        table("notices", Alert, lambda item: ("notice", hash_key(item.code, *item.row)))
         table(
             "reminders",
             WakeUp,
-            lambda item: ("reminder", "~".join((instant(item.at), *item.row))),
+            lambda item: ("reminder", "~".join((sortable_time(item.at), *item.row))),
         )
         table(
-            "circuits", CircuitBreaker, lambda item: ("circuit", key_of(item.service, item.place))
+            "circuits", CircuitBreaker, lambda item: ("circuit", hash_key(item.service, item.place))
         )
         table(
             "editions",
             ServiceTagListVersion,
-            lambda item: ("edition", instant(item.seen)),
+            lambda item: ("edition", sortable_time(item.seen)),
             lambda item: {"code": item.code},
         )
         table(
@@ -276,15 +276,15 @@ class Tables:
         table(
             "refused_calls",
             BlockedCall,
-            lambda item: (item.environment_id, key_of(item.host)),
+            lambda item: (item.environment_id, hash_key(item.host)),
             lambda item: {"code": item.code},
         )
         table(
             "key_findings",
             KeyAlert,
             lambda item: (
-                key_of(item.policy_id),
-                key_of(item.finding.code, item.finding.subject, item.finding.level),
+                hash_key(item.policy_id),
+                hash_key(item.finding.code, item.finding.subject, item.finding.level),
             ),
             lambda item: {"code": item.code},
         )

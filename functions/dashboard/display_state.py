@@ -38,12 +38,12 @@ class FlowDisplayState(NamedTuple):
 
 def look_with(state: str, left: Mapping[str, int] | None = None) -> str:
     """Return how a state looks. What has ended is not done while flows are `left`."""
-    look = look_of(state)
+    look = style_for_state(state)
     return "wait" if look == "done" and left else look
 
 
 @cache
-def look_of(state: str) -> str:
+def style_for_state(state: str) -> str:
     """Return how a state looks: that of a remediation, an environment's job or a flow's."""
     facts = _ALL.get(state)
     if facts is None:  # of a newer app
@@ -57,7 +57,7 @@ def look_of(state: str) -> str:
     return "over" if facts.acts is NextActor.NOBODY else "work"
 
 
-def standing_of(flow: FlowView) -> FlowDisplayState:
+def display_state_for(flow: FlowView) -> FlowDisplayState:
     """Return how far a flow is: by its job, else by what is planned for it."""
     if flow.job and not flow.awaits_approval:
         return _of_job(flow.job)
@@ -71,7 +71,7 @@ def shares(looks: Iterable[str]) -> dict[str, int]:
 
 
 def _of_job(job: FlowJob) -> FlowDisplayState:
-    look = "person" if job.code == Reason.NEITHER_ON else look_of(job.state)
+    look = "person" if job.code == Reason.NEITHER_ON else style_for_state(job.state)
     words = _words(job.state, job.reached, job.requested)
     return FlowDisplayState(key=job.state, words=words, look=look, reason=job.reason)
 

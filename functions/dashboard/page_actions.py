@@ -11,12 +11,12 @@ from datetime import datetime
 
 from functions.endpoints import endpoint_of
 from functions.routes import ROUTES
-from shared.domain.jobs.backlog_replay import replays_of, warning
+from shared.domain.jobs.backlog_replay import describe_replays, find_replays
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.domain.principal import Principal, PrincipalKind
 from shared.reason import Reason
-from shared.use_cases.change_remediation import families
+from shared.use_cases.change_remediation import dependent_groups
 from shared.use_cases.manage_firewall_fixes import FirewallFixView
 from shared.use_cases.show_remediation import PlanView, RemediationView
 
@@ -71,7 +71,7 @@ def deeds_of_remediation(
     all_begun = [job for job in jobs if _can_go_back(job)]
     rest, open_ones = all_begun, [job for job in jobs if not job.is_done]
     if len(open_ones) < len(jobs):
-        rest = [job for job in families(open_ones, jobs) if _can_go_back(job)]
+        rest = [job for job in dependent_groups(open_ones, jobs) if _can_go_back(job)]
     undoes = _undoes(all_begun)
     for what, title, undone, undoing in (
         ("cancel", "Cancel the rest", rest, undoes if rest is all_begun else _undoes(rest)),
@@ -133,7 +133,9 @@ def approval(
     )
 
 
-def waiver(job: EnvironmentJob, gap: FirewallIssueSummary, principal: Principal) -> PageAction:
+def ignore_action(
+    job: EnvironmentJob, gap: FirewallIssueSummary, principal: Principal
+) -> PageAction:
     """Return the word that a firewall may stay as it is."""
     where = job.environment_name or job.environment_id
     return _deed(
@@ -213,8 +215,8 @@ def _undo(
     *,
     fields: tuple[tuple[str, str], ...] = (),
 ) -> PageAction:
-    replays = replays_of(jobs)
-    accepts = ("replay", warning(replays, now)) if replays else ("", "")
+    replays = find_replays(jobs)
+    accepts = ("replay", describe_replays(replays, now)) if replays else ("", "")
     return _deed(what, title, identity, principal, does=does, fields=fields, accepts=accepts)
 
 

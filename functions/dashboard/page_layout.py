@@ -13,7 +13,7 @@ from shared.domain.plans.display_text import (
     ACTION_WORDS,
     CONVERSION_WORDS,
     LEFT_WORDS,
-    state_in_words,
+    format_state,
 )
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.progress import RemediationProgress
@@ -73,7 +73,7 @@ def _needing(progress: RemediationProgress) -> int:
     return progress.stuck + sum(progress.left.get(why, 0) for why in asked)
 
 
-def framed(name: str, view: PageContext | None = None, **values: Any) -> str:
+def render_page(name: str, view: PageContext | None = None, **values: Any) -> str:
     """Return a page by the name of its template; `view` None: nobody knows who looks."""
     css, js, icon = assets()
     common = {
@@ -86,7 +86,7 @@ def framed(name: str, view: PageContext | None = None, **values: Any) -> str:
         "action_words": ACTION_WORDS,
         "conversion_words": CONVERSION_WORDS,
         "left_words": LEFT_WORDS,
-        "state_in_words": state_in_words,
+        "state_in_words": format_state,
         "style": "",
     }
     return rendered(_FOLDER / f"{name}.html.j2", {**common, **values})
@@ -101,9 +101,11 @@ def session_page(
     login: str,
 ) -> str:
     """Return the page that keeps a form which was sent after the session had ended."""
-    return framed("session", action=action, title=title, fields=fields, shown=shown, login=login)
+    return render_page(
+        "session", action=action, title=title, fields=fields, shown=shown, login=login
+    )
 
 
 def problem_page(title: str, detail: str, instruction: str, *, back: str = "") -> str:
     """Return the page that says why there is no other; `back`: the page that led here."""
-    return framed("problem", title=title, detail=detail, instruction=instruction, back=back)
+    return render_page("problem", title=title, detail=detail, instruction=instruction, back=back)

@@ -8,25 +8,31 @@ from heapq import nlargest
 from typing import Any
 
 from functions.dashboard.diagrams import pictures
-from functions.dashboard.display_state import LOOKS, FlowDisplayState, look_of, shares, standing_of
+from functions.dashboard.display_state import (
+    LOOKS,
+    FlowDisplayState,
+    display_state_for,
+    shares,
+    style_for_state,
+)
 from functions.dashboard.page_actions import (
     PageAction,
     approval,
     deeds_of_flow,
     deeds_of_remediation,
+    ignore_action,
     repair,
-    waiver,
 )
-from functions.dashboard.page_layout import PageContext, framed
+from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.table_rows import FlowTableRow, rows_of
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.display_text import ACTION_WORDS, place_in_plan
+from shared.domain.plans.display_text import ACTION_WORDS, plan_sort_key
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import CmkflowError
 from shared.html_pages import style
-from shared.jobs.request_demands import flow_needs
+from shared.jobs.request_demands import flow_job_demand
 from shared.use_cases.manage_firewall_fixes import FirewallFixView
 from shared.use_cases.show_flow import DefinitionComparison, FlowJobDetail, FlowView
 from shared.use_cases.show_remediation import PlanView, RemediationView, RemediationViewList
@@ -61,14 +67,14 @@ class FlowFilter:
 def overview_page(view: PageContext, attention: TenantStatus) -> str:
     """Return the page of what waits for whom, and how far the tenant is."""
     bars = {one.environment_id: _bar(_looks(one.flows)) for one in attention.environments}
-    return framed(
+    return render_page(
         "overview", view, attention=attention, bars=bars, whole=_bar(_looks(attention.flows))
     )
 
 
 def list_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
     """Return a page of at most `limit` remediations, newest first."""
-    return framed("remediations", view, found=found, limit=limit)
+    return render_page("remediations", view, found=found, limit=limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +92,7 @@ def place_among(flows: Iterable[FlowView], chosen: FlowFilter, start: int) -> tu
     The flows come first, as far as they are chosen.
     """
     before = sum(
-        chosen.takes(_line(flow.workflow_id, flow, standing_of(flow), {})) for flow in flows
+        chosen.takes(_line(flow.workflow_id, flow, display_state_for(flow), {})) for flow in flows
     )
     first = max(start - before, 0)
     return first, max(start + FLOWS_ON_PAGE - before, 0) - first
@@ -109,17 +115,19 @@ def remediation_page(
     """
     rest = others or Others()
     names = {job.environment_id: _name_of(job) for job in shown.environment_jobs}
-    found = {flow.workflow_id: (flow, standing_of(flow)) for flow in flows}
+    found = {flow.workflow_id: (flow, display_state_for(flow)) for flow in flows}
     where = names if len(names) > 1 else {}
     lines = [_line(one, *both, where) for one, both in found.items()]
     lines.sort(key=_place)
     counts = Counter((line.standing.key, line.standing.look) for line in lines)
-    counts.update({(state, look_of(state)): number for state, number in rest.counts.items()})
+    counts.update(
+        {(state, style_for_state(state)): number for state, number in rest.counts.items()}
+    )
     listed = chosen.of(lines)
     matching = len(listed) + sum(
         number for state, number in rest.counts.items() if chosen.state in ("", state)
     )
-    more = {flow.workflow_id: (flow, standing_of(flow)) for flow in rest.on_page}
+    more = {flow.workflow_id: (flow, display_state_for(flow)) for flow in rest.on_page}
     on_page = listed[start : start + FLOWS_ON_PAGE]
     on_page += [_line(one, *both, where) for one, both in more.items()]
     here = f"/api/dashboard/remediations/{shown.remediation.id}"
@@ -127,7 +135,7 @@ def remediation_page(
     looks = Counter[str]()
     for (_, look), number in counts.items():
         looks[look] += number
-    return framed(
+    return render_page(
         "remediation",
         view,
         shown=shown,
@@ -147,7 +155,7 @@ def remediation_page(
         changes=_timeline(known),
         deeds=deeds_of_remediation(shown, view.principal, view.now, is_whole=others is None),
         waivers={
-            (job.environment_id, gap.name): waiver(job, gap, view.principal)
+            (job.environment_id, gap.name): ignore_action(job, gap, view.principal)
             for job in shown.environment_jobs
             for gap in job.network
         },
@@ -192,7 +200,7 @@ def plan_page(
         "changed": ("changed", sum(bool(item.changed) for item in items)),
         **{action: (ACTION_WORDS[action], number) for action, number in _counts(items).items()},
     }
-    return framed(
+    return render_page(
         "plan",
         view,
         remediation_id=remediation_id,
@@ -208,12 +216,12 @@ def flow_page(
     view: PageContext, detail: FlowJobDetail, compared: DefinitionComparison | CmkflowError | None
 ) -> str:
     """Return the page of one flow."""
-    return framed(
+    return render_page(
         "flow",
         view,
         detail=detail,
         flow=detail.flow,
-        standing=standing_of(detail.flow),
+        standing=display_state_for(detail.flow),
         deeds=deeds_of_flow(detail.flow.job, detail.family, view.principal, view.now),
         comparison=compared if isinstance(compared, DefinitionComparison) else None,
         calls=_calls(detail.flow.job),
@@ -225,7 +233,7 @@ def flow_page(
 def _looks(states: Mapping[str, int]) -> dict[str, int]:
     count = Counter[str]()
     for state, number in states.items():
-        count[look_of(state)] += number
+        count[style_for_state(state)] += number
     return shares(count.elements())
 
 
@@ -286,7 +294,7 @@ def _shown(view: PageContext, remediation_id: str, plan: PlanView, only: str) ->
         or (only == "changed" and item.changed)
     ]
     chosen.sort(
-        key=lambda item: place_in_plan(
+        key=lambda item: plan_sort_key(
             changed=item.changed, action=item.action, title=item.display_name
         )
     )
@@ -311,7 +319,7 @@ def _counts(items: Sequence[PlanItem]) -> dict[str, int]:
 
 def _calls(job: FlowJob | None) -> int:
     """Return how many calls of the flow service its next delivery waits for."""
-    need = flow_needs(job) if job else None
+    need = flow_job_demand(job) if job else None
     return need.calls if need else 0
 
 

@@ -9,7 +9,7 @@ log = product_log(__name__)
 class LogAlertSender:
     """Notices as lines of the log."""
 
-    async def tell(self, notice: Alert) -> None:
+    async def send(self, notice: Alert) -> None:
         """Write the line."""
         row = "/".join(notice.row)
         log.error(

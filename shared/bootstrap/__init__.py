@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from shared.bootstrap.core_services import build_archive, build_ground, build_messages
 from shared.bootstrap.microsoft_services import MicrosoftServices
 from shared.bootstrap.notification_channels import build_channels
-from shared.services import Services, on_platform
+from shared.services import Services, platform_ports
 from shared.settings import Settings
 
 #: Of each event loop its own, since connections belong to a loop. An app has one loop.
@@ -76,5 +76,5 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         channels=build_channels(ground),
         callers=caller_kinds(ports, settings),
         firewalls=firewall_kinds(ports.resources),
-        **on_platform(ports),
+        **platform_ports(ports),
     )

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from shared.callers.search import UnreadableCallers, callers_in, left_with_readings
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
-from shared.domain.callers.unchanged_content import digest
+from shared.domain.callers.unchanged_content import value_digest
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, NotFound, PlatformError
@@ -234,8 +234,10 @@ def _place(site: Site, name: str, reference: SecretReference | None) -> Caller:
 def _values(settings: Mapping[str, str], callers: Sequence[Caller]) -> dict[str, CallerContent]:
     site_id = _site_of(callers)
     addresses = {name: f"{site_id}|{name}" for name in settings}
-    around = {addresses[name]: digest(addresses[name], text) for name, text in settings.items()}
-    etag = digest(json.dumps(around, sort_keys=True))
+    around = {
+        addresses[name]: value_digest(addresses[name], text) for name, text in settings.items()
+    }
+    etag = value_digest(json.dumps(around, sort_keys=True))
     return {
         caller.address: CallerContent(text=settings[_name_of(caller)], etag=etag, around=around)
         for caller in callers

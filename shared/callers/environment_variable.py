@@ -130,7 +130,7 @@ class EnvironmentVariableCallers:
 
     async def _place(self, caller: Caller) -> tuple[Environment, str, EnvironmentVariable]:
         environment_id, part, definition_id = caller.address.split("/")
-        environment = await self._environments.lately(environment_id)
+        environment = await self._environments.get_cached(environment_id)
         for variable in await self._variables.list(environment):
             if variable.definition_id == definition_id:
                 return environment, part, variable

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from shared.callers.search import UnreadableCallers, environment_id
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerContent, flow_caller
-from shared.domain.callers.caller_edit import FlowReference, FlowReferenceKind, mentions_in
+from shared.domain.callers.caller_edit import FlowReference, FlowReferenceKind, find_references
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowUpdate
@@ -55,7 +55,7 @@ class FlowCallers:
 
     def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:
         """Yield a flow once for what the app can change in it, once for what a person has to."""
-        mentions = mentions_in(workflow.client_data, is_json=True)
+        mentions = find_references(workflow.client_data, is_json=True)
         filled_in = {mention.id for mention in mentions if not mention.is_replaceable}
         ours = [mention for mention in mentions if mention.id not in filled_in]
         theirs = [mention for mention in mentions if mention.id in filled_in]
@@ -86,7 +86,7 @@ class FlowCallers:
 
     async def _place(self, caller: Caller) -> tuple[Environment, str]:
         environment_id, _, workflow_id = caller.address.partition("/")
-        return await self._environments.lately(environment_id), workflow_id
+        return await self._environments.get_cached(environment_id), workflow_id
 
 
 def _ids(mentions: Sequence[FlowReference], kind: FlowReferenceKind) -> frozenset[str]:

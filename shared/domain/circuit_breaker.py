@@ -54,7 +54,7 @@ class CircuitBreakerPolicy:
     longest: timedelta
 
 
-def after_failure(
+def record_failure(
     circuit: CircuitBreaker, failure: RequestFailure, patience: CircuitBreakerPolicy
 ) -> CircuitBreaker:
     """Return the circuit with one more failure, open if that was one too many."""
@@ -76,7 +76,7 @@ def after_failure(
     )
 
 
-def probed(
+def schedule_next_probe(
     circuit: CircuitBreaker, now: datetime, patience: CircuitBreakerPolicy
 ) -> CircuitBreaker:
     """Return an open circuit whose service is being tried: the next try comes twice as late."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
-def in_words(duration: timedelta) -> str:
+def format_duration(duration: timedelta) -> str:
     """Return a duration in its two largest units, such as `7 days` or `1 hour 30 minutes`."""
     left, words = round(duration.total_seconds()), []
     for seconds, unit in _UNITS:

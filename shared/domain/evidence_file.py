@@ -71,7 +71,7 @@ class EvidenceFile:
         return target.getvalue()
 
 
-def differences(file: IO[bytes]) -> Iterator[str]:
+def find_manifest_differences(file: IO[bytes]) -> Iterator[str]:
     """Yield what of a zip is not as its manifest says, in words; nothing: it is whole.
 
     Raises `ValueError` for what is no such zip.

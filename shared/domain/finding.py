@@ -28,7 +28,7 @@ class Finding:
     subject: str = ""
 
 
-def worst(findings: Iterable[Finding]) -> FindingLevel:
+def highest_level(findings: Iterable[Finding]) -> FindingLevel:
     """Return the level that weighs most: problem, unknown, warning, ok."""
     order = list(FindingLevel)
     return max(

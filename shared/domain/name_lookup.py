@@ -28,7 +28,9 @@ class NamedItem:
         return f"{self.name} ({self.id})" if self.name else self.id
 
 
-def meant(wanted: str, items: Iterable[NamedItem], *, by_beginning: bool = True) -> list[NamedItem]:
+def find_by_id_or_name(
+    wanted: str, items: Iterable[NamedItem], *, by_beginning: bool = True
+) -> list[NamedItem]:
     """Return the items of an id; if none has it, those of a name, else of the beginning of an id.
 
     A name in the same case goes before one in another. More than one: it is ambiguous.
@@ -44,7 +46,7 @@ def meant(wanted: str, items: Iterable[NamedItem], *, by_beginning: bool = True)
     return [one for one in every if any(each.startswith(text) for each in one.ids)]
 
 
-def close(wanted: str, items: Iterable[NamedItem]) -> list[NamedItem]:
+def find_similar(wanted: str, items: Iterable[NamedItem]) -> list[NamedItem]:
     """Return the items whose name or id is most like what nothing is called, the closest first."""
     text = wanted.strip().casefold()
     by_word: dict[str, NamedItem] = {}
@@ -63,7 +65,7 @@ def did_you_mean(candidates: Sequence[NamedItem]) -> str:
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
     """Return for each id the beginning that no other of them has, of one length for all.
 
-    It has at least eight characters, and `meant` takes it.
+    It has at least eight characters, and `find_by_id_or_name` takes it.
     """
     every = sorted(set(ids))
     length = 8

@@ -66,7 +66,9 @@ IN_POWER_PLATFORM = RequiredPermissions(
 )
 
 
-def access(needs: RequiredPermissions, permissions: Sequence[RolePermissions]) -> PermissionLevel:
+def check_permissions(
+    needs: RequiredPermissions, permissions: Sequence[RolePermissions]
+) -> PermissionLevel:
     """Return how much of it these permissions give. What only reads a resource is everybody's."""
     roles = [(one.actions, one.not_actions) for one in permissions]
     data_roles = [(one.data_actions, one.not_data_actions) for one in permissions]

@@ -258,7 +258,7 @@ _CONNECTION = re.compile(r"[Cc]onnection '(?:[^']*/)?(?P<name>[^'/]+)'(?: to '(?
 _ID = re.compile(r"'(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'", re.IGNORECASE)
 
 
-def refusal_of(code: str, message: str = "") -> PlatformErrorCode:
+def find_error_code(code: str, message: str = "") -> PlatformErrorCode:
     """Return the kind of a refusal with this code and text; `OTHER` where it is none of ours."""
     if _NOT_FOUND.search(message):  # its code is that of an older shape
         return _BY_CODE[REFERENCE_NOT_FOUND]
@@ -273,7 +273,7 @@ def refusal_of(code: str, message: str = "") -> PlatformErrorCode:
 
 def instruction_for(code: str, message: str = "") -> str:
     """Return what an administrator can do about a refusal with this code and text."""
-    return refusal_of(code, message).instruction
+    return find_error_code(code, message).instruction
 
 
 def is_passing(code: str) -> bool:
@@ -281,19 +281,19 @@ def is_passing(code: str) -> bool:
     return code == NOT_PUBLISHED
 
 
-def code_for(code: str, message: str = "") -> str:
+def most_specific_code(code: str, message: str = "") -> str:
     """Return the code that says most: the platform's own, or what its message is about."""
-    refusal = refusal_of(code, message)
+    refusal = find_error_code(code, message)
     return code if refusal is OTHER or code in refusal.codes else refusal.code
 
 
-def connection_in(message: str) -> tuple[str, str]:
+def parse_connection(message: str) -> tuple[str, str]:
     """Return the connection that a refusal names and its connector; empty where it does not."""
     named = _CONNECTION.search(message)
     return (named["name"], named["of"] or "") if named else ("", "")
 
 
-def id_in(message: str) -> str:
+def parse_quoted_id(message: str) -> str:
     """Return the first id in quotes of a message, in lower case; empty if there is none."""
     named = _ID.search(message)
     return named["id"].lower() if named else ""

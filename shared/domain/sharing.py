@@ -77,7 +77,9 @@ def rights_of(role: str) -> frozenset[str]:
     return _RIGHTS.get(role.lower(), _READ)
 
 
-def carried(shares: Iterable[Share], left_out: Collection[DataversePrincipal]) -> tuple[Share, ...]:
+def shares_to_copy(
+    shares: Iterable[Share], left_out: Collection[DataversePrincipal]
+) -> tuple[Share, ...]:
     """Return what a copy is to be shared with, each principal once, in a fixed order."""
     by_principal: dict[DataversePrincipal, Share] = {}
     for share in shares:
@@ -88,7 +90,7 @@ def carried(shares: Iterable[Share], left_out: Collection[DataversePrincipal]) -
     return tuple(sorted(by_principal.values(), key=lambda one: str(one.principal)))
 
 
-def lacking(wanted: Iterable[Share], held: Iterable[Share]) -> list[MissingShare]:
+def missing_shares(wanted: Iterable[Share], held: Iterable[Share]) -> list[MissingShare]:
     """Return which of the wanted shares a copy lacks. Who else it is shared with stays as it is."""
     rights = {share.principal: share.rights for share in held}
     return [

@@ -10,10 +10,10 @@ from shared.concurrency import read_each
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall, RuleAction
-from shared.domain.network.firewall_fix import FirewallFix, added
+from shared.domain.network.firewall_fix import FirewallFix, describe_added_prefixes
 from shared.domain.network.firewall_fix_text import az, placed
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.ip_filter import IpFilterPolicy, behind, read_policy
+from shared.domain.network.ip_filter import IpFilterPolicy, firewall_from_filters, read_policy
 from shared.domain.network.ip_rules import restricted, service
 from shared.errors import NotFound
 from shared.ports import ResourceReader
@@ -45,11 +45,11 @@ class ApiManagement:
         if whole.rules or whole.default is RuleAction.DENY:
             return [whole]
         try:
-            apis = await self._resources.below(service_id, "apis", API_VERSION)
+            apis = await self._resources.list_children(service_id, "apis", API_VERSION)
         except NotFound:
             return []  # deleted since it was listed
         common = await self._policy(service_id, whole.name)
-        found = [behind(whole, [common])]
+        found = [firewall_from_filters(whole, [common])]
 
         async def own_policy(api: Mapping[str, object]) -> IpFilterPolicy:
             return await self._policy(text_at(api, "id") or "", text_at(api, "name") or "")
@@ -58,10 +58,10 @@ class ApiManagement:
             name = text_at(api, "name") or ""
             if own.filters or not own.has_base:
                 part = replace(whole, id=f"{whole.id}#{name}", name=f"{whole.name} → {name}")
-                found.append(behind(part, [common, own] if own.has_base else [own]))
+                found.append(firewall_from_filters(part, [common, own] if own.has_base else [own]))
         return found
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return the lines that an `ip-filter` gets more.
 
         Not the policy that they go into: policies may hold secrets.
@@ -74,7 +74,7 @@ class ApiManagement:
         into = [where, *(f"  {line}" for line in lines)]
         return FirewallFix(
             gap=gap.name,
-            summary=added(gap),
+            summary=describe_added_prefixes(gap),
             azure_cli=_commands(scope, ends),
             bicep="".join(f"// {line}\n" for line in into),
             terraform="".join(f"# {line}\n" for line in into),

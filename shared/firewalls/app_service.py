@@ -20,8 +20,8 @@ from shared.domain.network.firewall_fix import (
     ListEntries,
     ListUpdate,
     free_priority,
-    full,
-    refused,
+    no_fix,
+    no_fix_list_full,
     rule_name,
     unordered,
 )
@@ -73,7 +73,7 @@ class AppServices:
         configured = await with_what_is_below(sites, self._config)
         return [read(*one) for one in configured for read in (read_site, read_scm_site)]
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return a restriction for each service tag that is missing, before those that deny it."""
         site = await self._resources.get(gap.resource_id, API_VERSION)
         config = await self._config(gap.resource_id)
@@ -96,7 +96,7 @@ class AppServices:
             same = named.get(rule_name(tag))
             priority = _priority(same) if same else free_priority(taken, before, 1)
             if priority is None:
-                return refused(gap, f"priority_taken: none is free before {before}")
+                return no_fix(gap, f"priority_taken: none is free before {before}")
             taken.append(priority)
             rule = {
                 "name": rule_name(tag),
@@ -108,9 +108,9 @@ class AppServices:
             # One that is there and does let them in was made a moment ago: the gap was read before.
             if same and (_entry(same) != _entry(rule) or priority > before):
                 name = rule["name"]
-                return refused(gap, f"name_taken: {gap.resource_name} has another rule {name}")
+                return no_fix(gap, f"name_taken: {gap.resource_name} has another rule {name}")
             new.append(rule)
-        return full(gap, len(there), len(new), MOST) or FirewallFix(
+        return no_fix_list_full(gap, len(there), len(new), MOST) or FirewallFix(
             gap=gap.name,
             summary=f"let {', '.join(gap.missing_tags)} in on {gap.firewall_name}, each by a"
             " restriction",
@@ -132,13 +132,13 @@ class AppServices:
             ),
         )
 
-    async def entries(self, opening: AddedEntries) -> ListEntries:
+    async def read_list(self, opening: AddedEntries) -> ListEntries:
         """Return the restrictions of a site, in the members that this app writes."""
         there = await self._restrictions(opening)
         texts = frozenset(map(_entry, there))
         return ListEntries(texts=texts, etag=json.dumps(there, sort_keys=True))
 
-    async def change(
+    async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
         """Replace the list of restrictions, which has no ETag: it is read again right before.

@@ -16,7 +16,7 @@ from shared.domain.definitions.json_values import (
     text_at,
 )
 from shared.domain.network.azure_firewall import TrafficRule, split_by_target
-from shared.domain.network.azure_firewall_fix import User, repair_of
+from shared.domain.network.azure_firewall_fix import User, propose_azure_firewall_fix
 from shared.domain.network.azure_firewall_rules import RuleReader, members_of
 from shared.domain.network.firewall import Firewall, RuleAction, public_address, tagged_hosts
 from shared.domain.network.firewall_fix import AddedEntries, FirewallFix, ListEntries, ListUpdate
@@ -76,22 +76,24 @@ class AzureFirewalls:
         """Return every firewall, one for each place that callers reach through it."""
         return [one for one, _ in (await self._read()).places]
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return the prefixes that an IP group gets more, or a group and a rule of their own."""
         found = await self._read()
         for one, rules in found.places:
             if one.id == gap.firewall_id:
-                return repair_of(gap, rules, found.users, found.ip_groups, API_VERSION)
+                return propose_azure_firewall_fix(
+                    gap, rules, found.users, found.ip_groups, API_VERSION
+                )
         raise NotFound(f"{gap.firewall_name} is not there any more")
 
-    async def entries(self, opening: AddedEntries) -> ListEntries:
+    async def read_list(self, opening: AddedEntries) -> ListEntries:
         """Return the members of an IP group."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         return ListEntries(
             texts=frozenset(map(json.dumps, _addresses(group))), etag=_version(group)
         )
 
-    async def change(
+    async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
         """Replace an IP group, which has no smaller write, if it has the ETag that was read."""
@@ -168,7 +170,7 @@ class AzureFirewalls:
                 rules.leave_unread(one, "a policy that cannot be read")
                 continue
             try:
-                yield await self._resources.below(one, "ruleCollectionGroups", API_VERSION)
+                yield await self._resources.list_children(one, "ruleCollectionGroups", API_VERSION)
             except NotFound:
                 rules.leave_unread(one, "groups that are not there")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import FirewallFix, added
+from shared.domain.network.firewall_fix import FirewallFix, describe_added_prefixes
 from shared.domain.network.firewall_fix_text import ResourceIdParts, az, bicep_part, terraform_part
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import restricted, service
@@ -29,7 +29,7 @@ class CosmosAccounts:
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_account(one) for one in listed]
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return its list with the rules more: every tool writes it as a whole."""
         account = await self._resources.get(gap.resource_id, API_VERSION)
         there = objects_at(mapping_at(account, "properties"), "ipRules")
@@ -39,7 +39,7 @@ class CosmosAccounts:
         options = ResourceIdParts.of(gap.resource_id).options
         return FirewallFix(
             gap=gap.name,
-            summary=added(gap),
+            summary=describe_added_prefixes(gap),
             azure_cli=az(
                 "cosmosdb update",
                 {**options, "name": gap.resource_name, "ip-range-filter": ",".join(addresses)},

@@ -4,7 +4,11 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import FirewallFix, added, full
+from shared.domain.network.firewall_fix import (
+    FirewallFix,
+    describe_added_prefixes,
+    no_fix_list_full,
+)
 from shared.domain.network.firewall_fix_text import (
     ResourceIdParts,
     TerraformBlock,
@@ -36,12 +40,12 @@ class KeyVaults:
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_vault(one) for one in listed]
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return the rules that its list gets more."""
         vault = await self._resources.get(gap.resource_id, API_VERSION)
         rules = mapping_at(vault, "properties", "networkAcls")
         there, name = objects_at(rules, "ipRules"), gap.resource_name
-        if refusal := full(gap, len(there), len(gap.missing_prefixes), MOST):
+        if refusal := no_fix_list_full(gap, len(there), len(gap.missing_prefixes), MOST):
             return refusal
         listed = [*there, *({"value": prefix} for prefix in gap.missing_prefixes)]
         block = TerraformBlock(
@@ -56,7 +60,7 @@ class KeyVaults:
         options = ResourceIdParts.of(gap.resource_id).options
         return FirewallFix(
             gap=gap.name,
-            summary=added(gap),
+            summary=describe_added_prefixes(gap),
             azure_cli=az(
                 "keyvault network-rule add",
                 {**options, "name": name, "ip-address": gap.missing_prefixes},

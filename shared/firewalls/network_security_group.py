@@ -33,8 +33,8 @@ from shared.domain.network.firewall_fix import (
     ListEntries,
     ListUpdate,
     free_priority,
-    full,
-    refused,
+    no_fix,
+    no_fix_list_full,
     rule_name,
     unordered,
 )
@@ -44,9 +44,9 @@ from shared.domain.network.matching import HTTPS, any_of, covers, holds_port, le
 from shared.domain.network.security_rules import (
     block,
     command,
-    entry,
-    entry_of,
+    existing_rule_to_json,
     rule_for,
+    rule_to_json,
 )
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import AlreadyExists, Conflict
@@ -85,7 +85,7 @@ class NetworkSecurityGroups:
         machines = list(_machines(await self._list("networkInterfaces"), addresses))
         return [firewall for resource in listed for firewall in read_group(resource, machines)]
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return a rule for each service tag that is missing, before those that refuse it."""
         group = await self._resources.get(gap.resource_id, API_VERSION)
         there = objects_at(mapping_at(group, "properties"), "securityRules")
@@ -105,14 +105,14 @@ class NetworkSecurityGroups:
             same = named.get(name.lower())
             priority = _priority(same) if same else free_priority(taken, before, _FIRST)
             if priority is None:
-                return refused(gap, f"priority_taken: none is free before {before}")
+                return no_fix(gap, f"priority_taken: none is free before {before}")
             taken.append(priority)
             rules[name] = rule_for(tag, priority, gap.part)
             # One that is there and does let them in was made a moment ago: the gap was read before.
-            is_other = same and entry(name, rules[name]) != entry_of(same)
+            is_other = same and rule_to_json(name, rules[name]) != existing_rule_to_json(same)
             if same and (is_other or priority > before):
-                return refused(gap, f"name_taken: {gap.resource_name} has another rule {name}")
-        return full(gap, len(there), len(rules), MOST) or FirewallFix(
+                return no_fix(gap, f"name_taken: {gap.resource_name} has another rule {name}")
+        return no_fix_list_full(gap, len(there), len(rules), MOST) or FirewallFix(
             gap=gap.name,
             summary=f"let {', '.join(gap.missing_tags)} in on {gap.resource_name}, each by a rule",
             azure_cli="\n".join(command(gap, name, rule) for name, rule in rules.items()),
@@ -122,16 +122,16 @@ class NetworkSecurityGroups:
             terraform=terraform(*(block(gap, name, rule) for name, rule in rules.items())),
             opening=AddedEntries(
                 resource_id=gap.resource_id,
-                entries=tuple(entry(name, rule) for name, rule in rules.items()),
+                entries=tuple(rule_to_json(name, rule) for name, rule in rules.items()),
             ),
         )
 
-    async def entries(self, opening: AddedEntries) -> ListEntries:
+    async def read_list(self, opening: AddedEntries) -> ListEntries:
         """Return the rules of a group, in the members that this app writes."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         return _entries(group)
 
-    async def change(
+    async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
         """Make rules, and delete others: each is a resource of its own.
@@ -237,7 +237,9 @@ def _machines(
 
 def _entries(group: Mapping[str, object]) -> ListEntries:
     listed = objects_at(mapping_at(group, "properties"), "securityRules")
-    return ListEntries(texts=frozenset(map(entry_of, listed)), etag=text_at(group, "etag") or "*")
+    return ListEntries(
+        texts=frozenset(map(existing_rule_to_json, listed)), etag=text_at(group, "etag") or "*"
+    )
 
 
 def _is_inbound(rule: Mapping[str, object]) -> bool:

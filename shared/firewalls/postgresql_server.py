@@ -5,7 +5,7 @@ from functools import partial
 
 from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import FirewallFix, added
+from shared.domain.network.firewall_fix import FirewallFix, describe_added_prefixes
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import database_server
 from shared.domain.network.range_rules import range_blocks, range_children, range_commands
@@ -39,9 +39,9 @@ class PostgresqlServers:
         return found
 
     async def _rules(self, version: str, server_id: str) -> Sequence[Mapping[str, object]]:
-        return await self._resources.below(server_id, "firewallRules", version)
+        return await self._resources.list_children(server_id, "firewallRules", version)
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return a rule for each range of addresses that is missing."""
         is_flexible = "/flexibleservers/" in gap.resource_id.lower()
         resource_type, version = self._types[0 if is_flexible else 1]
@@ -49,7 +49,7 @@ class PostgresqlServers:
         terraform_type = f"azurerm_postgresql_{word.replace('-', '_')}_firewall_rule"
         return FirewallFix(
             gap=gap.name,
-            summary=added(gap),
+            summary=describe_added_prefixes(gap),
             azure_cli=range_commands(f"postgres {word} firewall-rule create", "server-name", gap),
             bicep=range_children(f"{resource_type}/firewallRules@{version}", gap),
             terraform=range_blocks(terraform_type, gap),

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import FirewallFix, added, full, rule_set_command
+from shared.domain.network.firewall_fix import (
+    FirewallFix,
+    describe_added_prefixes,
+    no_fix_list_full,
+    rule_set_command,
+)
 from shared.domain.network.firewall_fix_text import TerraformBlock, bicep_children, terraform_part
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import MOST_RULES, namespace
@@ -33,12 +38,12 @@ class ServiceBusNamespaces:
     async def _rule_set(self, namespace_id: str) -> Mapping[str, object]:
         return await self._resources.get(namespace_id, API_VERSION, "/networkRuleSets/default")
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return the rules that its rule set gets more."""
         rule_set = await self._rule_set(gap.resource_id)
         rules = mapping_at(rule_set, "properties")
         there = objects_at(rules, "ipRules")
-        if refusal := full(gap, len(there), len(gap.missing_prefixes), MOST_RULES):
+        if refusal := no_fix_list_full(gap, len(there), len(gap.missing_prefixes), MOST_RULES):
             return refusal
         masks = [*(str(rule["ipMask"]) for rule in there), *gap.missing_prefixes]
         block = TerraformBlock(
@@ -52,7 +57,7 @@ class ServiceBusNamespaces:
         listed = [{"ipMask": one, "action": "Allow"} for one in masks]
         return FirewallFix(
             gap=gap.name,
-            summary=added(gap),
+            summary=describe_added_prefixes(gap),
             azure_cli=rule_set_command("servicebus", gap),
             bicep=bicep_children(
                 f"{self.resource_type}/networkRuleSets@{API_VERSION}",

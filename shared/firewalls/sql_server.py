@@ -4,7 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import FirewallFix, added, full
+from shared.domain.network.firewall_fix import (
+    FirewallFix,
+    describe_added_prefixes,
+    no_fix_list_full,
+)
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import database_server
 from shared.domain.network.range_rules import (
@@ -41,14 +45,14 @@ class SqlServers:
         return found
 
     async def _rules(self, server_id: str) -> Sequence[Mapping[str, object]]:
-        return await self._resources.below(server_id, "firewallRules", API_VERSION)
+        return await self._resources.list_children(server_id, "firewallRules", API_VERSION)
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return a rule for each range of addresses that is missing."""
         there = await self._rules(gap.resource_id)
-        return full(gap, len(there), len([*ranges(gap)]), MOST) or FirewallFix(
+        return no_fix_list_full(gap, len(there), len([*ranges(gap)]), MOST) or FirewallFix(
             gap=gap.name,
-            summary=added(gap),
+            summary=describe_added_prefixes(gap),
             azure_cli=range_commands("sql server firewall-rule create", "server", gap),
             bicep=range_children(f"{self.resource_type}/firewallRules@{API_VERSION}", gap),
             terraform=range_blocks("azurerm_mssql_firewall_rule", gap),

@@ -10,7 +10,11 @@ from ipaddress import IPv4Network
 
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
-from shared.domain.network.firewall_fix import FirewallFix, added, full
+from shared.domain.network.firewall_fix import (
+    FirewallFix,
+    describe_added_prefixes,
+    no_fix_list_full,
+)
 from shared.domain.network.firewall_fix_text import (
     ResourceIdParts,
     TerraformBlock,
@@ -46,12 +50,12 @@ class StorageAccounts:
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_account(one) for one in listed]
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return the rules that its list gets more; of one or two addresses it takes no prefix."""
         account = await self._resources.get(gap.resource_id, API_VERSION)
         rules = mapping_at(account, "properties", "networkAcls")
         there, new = objects_at(rules, "ipRules"), [*_as_it_takes_them(gap.missing_prefixes)]
-        if refusal := full(gap, len(there), len(new), MOST):
+        if refusal := no_fix_list_full(gap, len(there), len(new), MOST):
             return refusal
         listed = [*there, *({"value": address, "action": "Allow"} for address in new)]
         block = TerraformBlock(
@@ -65,7 +69,7 @@ class StorageAccounts:
         options = ResourceIdParts.of(gap.resource_id).options
         return FirewallFix(
             gap=gap.name,
-            summary=added(gap),
+            summary=describe_added_prefixes(gap),
             azure_cli=az(
                 "storage account network-rule add",
                 {**options, "account-name": gap.resource_name, "ip-address": new},

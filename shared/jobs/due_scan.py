@@ -27,7 +27,7 @@ from shared.jobs.engine import SOON, JobKind
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.ports import Operation
 from shared.reason import Reason
-from shared.rows import StoredItem, instant
+from shared.rows import StoredItem, sortable_time
 from shared.services import Services
 
 #: In one batch; each is two of a hundred operations.
@@ -60,13 +60,13 @@ class DueScanResult:
         (self.flows if isinstance(kept.item, FlowJob) else self.plans).append(kept)
 
 
-async def look_at_due(services: Services) -> DueScanResult:
+async def send_due_messages(services: Services) -> DueScanResult:
     """Send the messages of rows that are due soon or overdue; return what else there is to do.
 
     A row that cannot be read or worked on is told of, and holds up no other.
     """
     table = services.tables.reminders
-    found = table.scan("reminder", before=instant(services.now))
+    found = table.scan("reminder", before=sortable_time(services.now))
     due = [one async for row in found if (one := await _reminder(services, row))]
     looked = DueScanResult()
     moves = [await _look(services, reminder, looked) for reminder in due]
@@ -92,9 +92,9 @@ def _of_key(services: Services, found: UnreadableRow) -> WakeUp | None:
     return None
 
 
-async def unlooked(services: Services) -> int:
+async def count_overdue_rows(services: Services) -> int:
     """Return how many rows the timer should have looked at minutes ago."""
-    late = instant(services.now - SOON)
+    late = sortable_time(services.now - SOON)
     found = services.tables.reminders.scan("reminder", before=late)
     return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
 
@@ -109,7 +109,7 @@ async def reminded_rows(services: Services) -> set[RowName]:
     return reminded
 
 
-async def restore_reminders(services: Services) -> None:
+async def restore_wake_ups(services: Services) -> None:
     """Write the reminders that are missing: rows of an earlier version have none."""
     table = services.tables.reminders
     there = {one.item.row async for one in readable(services, table.scan("reminder"))}
@@ -118,10 +118,10 @@ async def restore_reminders(services: Services) -> None:
         found = [one.item async for one in readable(services, rows.scan())]
         open_rows = [job for job in found if job.due or kind.is_watched(job)]
         missing = [job for job in open_rows if rows.name_of(job) not in there]
-        await kind.remind(services, *missing)
+        await kind.schedule_wake_up(services, *missing)
 
 
-async def call_up(services: Services) -> RequestQueueStatus:
+async def promote_waiters(services: Services) -> RequestQueueStatus:
     """Have those that wait for calls come sooner where there will be some; returns their line.
 
     So nobody in the line sleeps on when those before it give up, or need less than they said.
@@ -136,7 +136,7 @@ async def call_up(services: Services) -> RequestQueueStatus:
             return await _comes(services, kinds[table], (place[0], place[1]), turn)
         return True
 
-    return await services.calls.call_up(come)
+    return await services.calls.promote_waiters(come)
 
 
 async def _comes[J: DurableJob[Any]](

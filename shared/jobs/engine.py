@@ -11,8 +11,13 @@ from datetime import timedelta
 from typing import Any
 
 from shared.alerts import cause_of, tell
-from shared.domain.jobs.durable_job import UNDER_WAY, DurableJob, taken_over, unsettled
-from shared.domain.jobs.transitions import retried
+from shared.domain.jobs.durable_job import (
+    UNDER_WAY,
+    DurableJob,
+    bump_fencing_token,
+    mark_write_in_flight,
+)
+from shared.domain.jobs.transitions import resume
 from shared.domain.jobs.wake_up import WakeUp
 from shared.domain.request_demand import RequestDemand
 from shared.errors import (
@@ -24,7 +29,7 @@ from shared.errors import (
     ServiceUnavailable,
     ThrottledError,
 )
-from shared.jobs.error_handling import after_error
+from shared.jobs.error_handling import apply_error
 from shared.jobs.leased_job import JobRowKind, LeasedJob
 from shared.ports import QueueMessage
 from shared.reason import Reason
@@ -72,7 +77,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         place: tuple[str, str],
         step: Callable[[LeasedJob[J]], Awaitable[J]],
         *,
-        outcome: Outcome[J] = after_error,
+        outcome: Outcome[J] = apply_error,
         waits: Wait[J] = _for_nothing,
         begun: Callable[[J], J] = lambda job: job,
     ) -> tuple[J, J]:
@@ -97,7 +102,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 try:
                     await waits(services, before)
                     need = self._needs(services, before)
-                    await turn.enter_async_context(services.calls.block(need))
+                    await turn.enter_async_context(services.calls.reserve(need))
                 except (MustWait, ThrottledError) as err:  # nothing was begun
                     asleep = await self._asleep(services, kept, outcome(services, before, err))
                     if asleep is None:
@@ -163,12 +168,12 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             raise err
         # What was not answered may have been done, or be done later.
         unheard = isinstance(err, ServiceUnavailable)
-        return unsettled(after, services.now + UNDER_WAY) if unheard else after
+        return mark_write_in_flight(after, services.now + UNDER_WAY) if unheard else after
 
     async def claim(self, services: Services, kept: StoredItem[J]) -> LeasedJob[J]:
         """Take the row for one delivery; raises `Conflict` if somebody was faster."""
         until = services.now + services.settings.job_lease
-        job = taken_over(kept.item, settles_after=services.settings.settles_after)
+        job = bump_fencing_token(kept.item, settles_after=services.settings.settles_after)
         job = replace(job, lease_until=until, woken=False, crashes=job.crashes + 1)
         return LeasedJob(self, services, await self.table(services.tables).replace(kept, job))
 
@@ -191,7 +196,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 return None
             new = replace(new, attempt=new.attempt + 1)
             bound = services.settings.settles_after
-            return taken_over(new, settles_after=bound) if takes_over else new
+            return bump_fencing_token(new, settles_after=bound) if takes_over else new
 
         kept = await self.change(services, place, change)
         if kept is None:
@@ -199,7 +204,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         await self.send(services, kept.item)
         return kept.item
 
-    async def wake(
+    async def wake_up(
         self,
         services: Services,
         place: tuple[str, str],
@@ -223,9 +228,9 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 return replace(job, due=services.now, attempt=job.attempt + 1)
             if not even_blocked:
                 return None
-            back = retried(job, "What it waited for has happened.", now=services.now)
+            back = resume(job, "What it waited for has happened.", now=services.now)
             # Whoever holds a row that stands still returns its loans, as the next step would.
-            back = taken_over(back, settles_after=services.settings.settles_after)
+            back = bump_fencing_token(back, settles_after=services.settings.settles_after)
             return replace(back, attempt=job.attempt + 1)
 
         kept = await self.change(services, place, awake)
@@ -240,11 +245,11 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         async def remind(before: J | None, after: J) -> None:
             was_due = before is not None and before.due and before.due <= services.now + SOON
             if after.due is not None and not was_due:
-                await self.remind(services, after)
+                await self.schedule_wake_up(services, after)
 
         return await self.table(services.tables).change(*place, change, first=remind)
 
-    async def remind(self, services: Services, *jobs: J) -> None:
+    async def schedule_wake_up(self, services: Services, *jobs: J) -> None:
         """Have the timer look at rows from now on: before they are written, due as they were not.
 
         See `shared/jobs/due_scan.py`.

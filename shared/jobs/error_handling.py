@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from shared.domain.jobs.backoff import spread, wait_after
+from shared.domain.jobs.backoff import add_jitter, backoff_delay
 from shared.domain.jobs.durable_job import DurableJob
-from shared.domain.jobs.transitions import postponed, stopped
+from shared.domain.jobs.transitions import stop_with_reason, wait_until
 from shared.domain.platform_errors import instruction_for
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
@@ -27,23 +27,27 @@ from shared.reason import Reason
 from shared.services import Services
 
 
-def after_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) -> J | None:
+def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) -> J | None:
     """Return the row after an expected error; None for a defect."""
     now, blocked = services.now, job.blocked_state
     text = redact(str(err))  # the platform may repeat what it was sent
     match err:
         case JobBlocked():
-            return stopped(job, blocked, err.reason, err.instruction, code=err.code, now=now)
+            return stop_with_reason(
+                job, blocked, err.reason, err.instruction, code=err.code, now=now
+            )
         case PlatformError():
             # Before the work began: of the environment, not of the flow.
             remedy = instruction_for(err.code, redact(err.detail))
-            return stopped(job, blocked, text, remedy, code=err.code, now=now)
+            return stop_with_reason(job, blocked, text, remedy, code=err.code, now=now)
         case NotFound():
             remedy = "See whether the environment is well, then retry."
-            return stopped(job, blocked, text, remedy, code=Reason.GONE, now=now)
+            return stop_with_reason(job, blocked, text, remedy, code=Reason.GONE, now=now)
         case InternalErrorRepeated():
             remedy = Reason.DEFECT.instruction
-            return stopped(job, job.failed_state, text, remedy, code=Reason.DEFECT, now=now)
+            return stop_with_reason(
+                job, job.failed_state, text, remedy, code=Reason.DEFECT, now=now
+            )
         case _:
             return _later(services, job, err, text)
 
@@ -53,12 +57,12 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
     now, settings = services.now, services.settings
     match err:
         case MustWait():
-            later = postponed(job, err.reason, until=max(err.until, now), now=now, code=err.code)
+            later = wait_until(job, err.reason, until=max(err.until, now), now=now, code=err.code)
             # Its calls were answered.
             return replace(later, failures=0, instruction=err.instruction)
         case PlatformMigrationInProgress():
             until = now + settings.migration_poll
-            return postponed(
+            return wait_until(
                 job,
                 "The environment is being migrated.",
                 until=until,
@@ -67,13 +71,13 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
             )
         case UnreadableRow():  # of another job: whoever can read it will be deployed
             until = now + settings.backoff_longest
-            return postponed(job, text, until=until, now=now, code=Reason.UNREADABLE_ROW)
+            return wait_until(job, text, until=until, now=now, code=Reason.UNREADABLE_ROW)
         case ServiceOutage():  # not of this job: it waits, and all that wait come one by one
-            wait = spread(err.retry_after or settings.backoff_first, repr(job), share=1)
-            return postponed(job, text, until=now + wait, now=now, code=Reason.OUTAGE)
+            wait = add_jitter(err.retry_after or settings.backoff_first, repr(job), share=1)
+            return wait_until(job, text, until=now + wait, now=now, code=Reason.OUTAGE)
         case ThrottledError():
-            wait = spread(err.retry_after or settings.backoff_first, repr(job))
-            return postponed(job, text, until=now + wait, now=now, code=Reason.THROTTLED)
+            wait = add_jitter(err.retry_after or settings.backoff_first, repr(job))
+            return wait_until(job, text, until=now + wait, now=now, code=Reason.THROTTLED)
         case TransientError() | Conflict():
             return _try_again(services, job, err, text)
         case _:
@@ -88,12 +92,16 @@ def _try_again[J: DurableJob[Any]](
     if failures > settings.backoff_tries:
         if isinstance(err, TokenRejected | RefusedForNow):
             remedy = instruction_for(err.code)
-            return stopped(job, job.blocked_state, text, remedy, code=err.code, now=now)
+            return stop_with_reason(job, job.blocked_state, text, remedy, code=err.code, now=now)
         remedy = Reason.TRANSIENT.instruction
-        return stopped(job, job.blocked_state, text, remedy, code=Reason.TRANSIENT, now=now)
+        return stop_with_reason(
+            job, job.blocked_state, text, remedy, code=Reason.TRANSIENT, now=now
+        )
     asked = err.retry_after if isinstance(err, TransientError) else None
-    wait = wait_after(
+    wait = backoff_delay(
         failures, first=settings.backoff_first, longest=settings.backoff_longest, asked=asked
     )
-    later = postponed(job, f"Tried again: {text}", until=now + wait, now=now, code=Reason.TRANSIENT)
+    later = wait_until(
+        job, f"Tried again: {text}", until=now + wait, now=now, code=Reason.TRANSIENT
+    )
     return replace(later, failures=failures)

@@ -7,7 +7,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.jobs.engine import JobKind
-from shared.jobs.request_demands import environment_needs, flow_needs
+from shared.jobs.request_demands import environment_job_demand, flow_job_demand
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import ClearedBy, Reason
 
@@ -40,7 +40,7 @@ FLOW: JobKind[FlowJob] = JobKind(
     table=lambda tables: tables.jobs,
     queue=FLOW_JOBS,
     partition="environment",
-    needs=flow_needs,
+    needs=flow_job_demand,
     is_over=lambda job: job.is_finished and job.requested is None,
     with_what_came=_with_orders,
     is_watched=_is_flow_watched,
@@ -50,7 +50,7 @@ ENVIRONMENT: JobKind[EnvironmentJob] = JobKind(
     table=lambda tables: tables.environment_jobs,
     queue=ENVIRONMENT_JOBS,
     partition="remediation",
-    needs=environment_needs,
+    needs=environment_job_demand,
     is_watched=_is_environment_watched,
 )
 DELETION: JobKind[Deletion] = JobKind(

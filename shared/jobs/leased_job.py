@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.domain.jobs.durable_job import DurableJob
-from shared.domain.jobs.transitions import counted
+from shared.domain.jobs.transitions import with_request_count
 from shared.domain.request_demand import RequestDemand
 from shared.errors import CmkflowError, Conflict, LeaseLost
 from shared.jobs.fenced_rows import FencedRows
@@ -62,7 +62,7 @@ class LeasedJob[J: DurableJob[Any]]:
         """Return the row as it was last written, with what was remembered since."""
         return self._kept.item
 
-    def remember(self, job: J) -> J:
+    def stage(self, job: J) -> J:
         """Have the row say so with its next write; a delivery that dies before finds it again.
 
         Not for what is about to be done outside of the app: that is saved before.
@@ -70,13 +70,13 @@ class LeasedJob[J: DurableJob[Any]]:
         before = self.job
         # A renewal may have brought more since `job` was read.
         calls = self.calls.made - self._told
-        known = self._known(counted(job, before, calls), before)
+        known = self._known(with_request_count(job, before, calls), before)
         self._kept, self._is_ahead = replace(self._kept, item=known), True
         self._told = self.calls.made
         self._log(before, known)
         return known
 
-    async def write_down(self) -> None:
+    async def flush(self) -> None:
         """Write what was remembered; raises `LeaseLost`."""
         if self._is_ahead:
             await self.renew()
@@ -95,7 +95,7 @@ class LeasedJob[J: DurableJob[Any]]:
         self._log(before, after)
         return after
 
-    async def advanced(self) -> None:
+    async def record_progress(self) -> None:
         """Note that the step has got further, where deliveries before this one have died."""
         if self.job.crashes > 1:
             await self.save(self.job)
@@ -104,7 +104,7 @@ class LeasedJob[J: DurableJob[Any]]:
         """Hold the row for longer; raises `LeaseLost`."""
         await self._write(lambda: self.job, self._leased)
 
-    async def permit(self, needs: timedelta) -> None:
+    async def require_lease(self, needs: timedelta) -> None:
         """Return if a write that may take as long as `needs` may begin; raises `LeaseLost`."""
         if not self.job.is_held(self.services.now + needs):
             await self.renew()
@@ -182,7 +182,7 @@ class LeasedJob[J: DurableJob[Any]]:
     async def _write(self, what: Callable[[], J], last: Callable[[J], J]) -> J:
         async with self._writing:
             before, made = self._kept, self.calls.made
-            job = counted(what(), before.item, made - self._told)
+            job = with_request_count(what(), before.item, made - self._told)
 
             def signed(job: J, by: J) -> J:
                 return last(replace(job, woken=by.woken, attempt=by.attempt))

@@ -35,7 +35,7 @@ _BACK, _BEGUN, _PLAN, _NEW = "0", "1", "2", "3"
 _DEPTHS = {state: f"{99 - number:02}" for number, state in enumerate(FlowJobState)}
 
 
-def flow_needs(job: FlowJob) -> RequestDemand | None:
+def flow_job_demand(job: FlowJob) -> RequestDemand | None:
     """Return what the next delivery of a flow job needs; None, or no calls: it waits for nobody.
 
     So it is while neither flow of a pair may be on, and where an order ends what was not begun.
@@ -55,7 +55,7 @@ def flow_needs(job: FlowJob) -> RequestDemand | None:
     return _need(job.id, _calls(job), f"{_BEGUN}-{_DEPTHS[reached]}")
 
 
-def environment_needs(job: EnvironmentJob) -> RequestDemand:
+def environment_job_demand(job: EnvironmentJob) -> RequestDemand:
     """Return what the next delivery of an environment job needs."""
     return _need(job.id, _ENVIRONMENT_CALLS.get(job.reached, 0), _PLAN)
 

@@ -8,5 +8,5 @@ from shared.domain.alert import Alert
 class AlertSender(Protocol):
     """Carries a notice to wherever people look; a notice may come twice."""
 
-    async def tell(self, notice: Alert) -> None:
+    async def send(self, notice: Alert) -> None:
         """Tell it."""

@@ -94,7 +94,7 @@ class Keys(Protocol):
 class ServiceTags(Protocol):
     """Address ranges by service tag (platform.md#service-tag-api)."""
 
-    async def published(self) -> ServiceTagList:
+    async def get_list(self) -> ServiceTagList:
         """Return the list as it is now."""
 
 
@@ -136,7 +136,7 @@ class ResourceReader(Protocol):
     ) -> Mapping[str, object]:
         """Return one resource, or what lies below it (`/config/web`); raises `NotFound`."""
 
-    async def below(
+    async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
         """Return all of a collection below a resource (`ruleCollectionGroups`).

@@ -105,7 +105,7 @@ class FirewallKind(Protocol):
     async def read(self) -> list[Firewall]:
         """Return every firewall of this kind in the watched subscriptions."""
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return the smallest change that closes a gap of such a firewall; raises `NotFound`.
 
         By what stands there now. A gap of a firewall that is closed as a whole never comes here.
@@ -119,10 +119,10 @@ class AppliesFixes(Protocol):
     #: What the app's identity has to be allowed for that; to read, it is Reader.
     needs: RequiredPermissions
 
-    async def entries(self, opening: AddedEntries) -> ListEntries:
+    async def read_list(self, opening: AddedEntries) -> ListEntries:
         """Return what stands in the list of an opening now; raises `NotFound`."""
 
-    async def change(
+    async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
         """Put entries into the list and take others out if it still is as it was read.

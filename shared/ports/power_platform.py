@@ -33,7 +33,7 @@ class Environments(Protocol):
     async def get(self, environment_id: str) -> Environment:
         """Return one; raises `NotFound`."""
 
-    async def lately(self, environment_id: str) -> Environment:
+    async def get_cached(self, environment_id: str) -> Environment:
         """Return one as it was within the last minute; raises `NotFound`."""
 
 
@@ -100,10 +100,10 @@ class FlowsAsServiceAccount(Protocol):
     async def permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
         """Return owners and co-owners."""
 
-    async def add_operator(self, environment_id: str, flow_name: str) -> bool:
+    async def grant(self, environment_id: str, flow_name: str) -> bool:
         """Make the operator a co-owner; says whether it is one now, and no more than that."""
 
-    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+    async def revoke(self, environment_id: str, flow_name: str) -> None:
         """Take the operator's co-ownership back; does nothing if it has none.
 
         Not for a flow that the operator owns.
@@ -120,10 +120,10 @@ class FlowsAsServiceAccount(Protocol):
     async def start(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow on as the operator; raises `PlatformError` (403) if it is no co-owner."""
 
-    async def operator_id(self) -> str:
+    async def account_id(self) -> str:
         """Return the Entra object id of the operator."""
 
-    async def keep_signed_in(self) -> datetime | None:
+    async def renew_sign_in(self) -> datetime | None:
         """Renew the operator's sign-in by using it; raises `JobBlocked` where it has ended.
 
         Returns when it was renewed last; None: that is not known.
@@ -196,12 +196,12 @@ class FlowPages(Protocol):
     async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
         """Return cloud flows as Dataverse has them, up to 500."""
 
-    async def known(
+    async def workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """Return cloud flows as Dataverse has them, without their definitions, up to 5,000."""
 
-    async def read_again(
+    async def workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
         """Return these cloud flows as Dataverse has them; those that are gone are left out."""
@@ -251,7 +251,7 @@ class ConnectionReferences(Protocol):
     ) -> list[ConnectionReference]:
         """Return those bound to any of these connections."""
 
-    async def named(
+    async def find_by_name(
         self, environment: Environment, logical_names: Collection[str]
     ) -> list[ConnectionReference]:
         """Return those with any of these logical names."""

@@ -61,7 +61,7 @@ class PrincipalDirectory(Protocol):
 class Solutions(Protocol):
     """Solutions, and the flows in them (platform.md#solutions)."""
 
-    async def holding(
+    async def containing(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
         """Return the ids of all solutions that hold each flow, by workflow id."""

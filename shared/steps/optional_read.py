@@ -31,7 +31,7 @@ def patience_of_a_delivery() -> Iterator[None]:
         _patience.reset(before)
 
 
-async def ask[T](question: Awaitable[T], *, seconds: float | None = None) -> T | NoAnswer:
+async def read_or_none[T](question: Awaitable[T], *, seconds: float | None = None) -> T | NoAnswer:
     """Return the answer, or why there is none. A defect of ours is raised all the same."""
     seconds = _patience.get() if seconds is None else seconds
     try:
@@ -48,7 +48,7 @@ def no_answer(err: CmkflowError) -> NoAnswer:
     return NoAnswer(why=redact(str(err)), is_busy=isinstance(err, ThrottledError))
 
 
-async def ask_patiently[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer:
+async def read_or_none_with_retry[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer:
     """Return the answer; where a budget of calls is used up, wait and ask once more."""
 
     async def asked() -> T:
@@ -60,4 +60,4 @@ async def ask_patiently[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer
             await asyncio.sleep(err.retry_after.total_seconds())
             return await question()
 
-    return await ask(asked(), seconds=LONG_PATIENCE)
+    return await read_or_none(asked(), seconds=LONG_PATIENCE)

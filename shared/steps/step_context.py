@@ -7,7 +7,7 @@ from typing import cast
 
 from shared.domain.callers.caller_records import CallerRecord
 from shared.domain.environment import Environment, EnvironmentSettings
-from shared.domain.jobs.dependent_jobs import located
+from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.jobs.fenced_rows import FencedRows
 from shared.jobs.leased_job import LeasedJob
@@ -62,14 +62,14 @@ class StepContext:
 
     def remember(self, job: FlowJob) -> FlowJob:
         """Have the row say so with its next write (see `LeasedJob.remember`)."""
-        return self.held.remember(job)
+        return self.held.stage(job)
 
     @property
     def callers(self) -> FencedRows[CallerRecord]:
         """Return the rows of the job's callers: one for each, with how far its change is."""
         return self.held.rows(self.services.tables.callers)
 
-    async def permit_write(self, *, anytime: bool = False) -> None:
+    async def check_write_allowed(self, *, anytime: bool = False) -> None:
         """Return if a write may begin now; else raise `Waiting`, `JobBlocked` or `LeaseLost`.
 
         By then the row says all that is known. `anytime`: what was begun in the maintenance window
@@ -77,10 +77,10 @@ class StepContext:
         nothing stops: the flow was on.
         """
         await self._permit(anytime=anytime)
-        await self.held.write_down()
+        await self.held.flush()
         await self.check_lease()
 
-    async def intend(self, intended: Callable[[FlowJob], FlowJob]) -> None:
+    async def stage_then_check_write(self, intended: Callable[[FlowJob], FlowJob]) -> None:
         """Do as `permit_write` does for a write that the row is to tell of before it begins.
 
         `intended` makes of the row what it is while the write is under way.
@@ -91,17 +91,17 @@ class StepContext:
     async def _permit(self, *, anytime: bool = False) -> None:
         if not self.job.is_on_way_back:
             anytime = anytime or self.job.neither_since is not None
-            settings = await self.settings_by_now()
-            await write_permission.permit_write(
+            settings = await self.read_settings()
+            await write_permission.check_write_allowed(
                 self.services, self.job.environment_id, anytime=anytime, settings=settings
             )
 
-    async def settings_by_now(self) -> EnvironmentSettings:
+    async def read_settings(self) -> EnvironmentSettings:
         """Return what an administrator has decided; the kill switch is not among it."""
         read = partial(write_permission.settings_of, self.services, self.job.environment_id)
-        return await self.lately("settings", read)
+        return await self.cached("settings", read)
 
-    async def lately[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
+    async def cached[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
         """Return what this delivery has read within ten seconds, else read it.
 
         Of what it has not written meanwhile.
@@ -109,9 +109,9 @@ class StepContext:
         asked, known = self._lately.get(what, (None, None))
         if asked and self.services.now - asked <= LATELY:
             return cast("T", known)
-        return await self.anew(what, read)
+        return await self.refresh(what, read)
 
-    async def anew[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
+    async def refresh[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
         """Read it, whatever is known of it."""
         asked = self.services.now
         answer = await read()
@@ -123,11 +123,11 @@ class StepContext:
 
         Raises `LeaseLost`.
         """
-        await self.held.permit(WRITE_TAKES)
+        await self.held.require_lease(WRITE_TAKES)
 
     async def related(self, ids: Iterable[str]) -> list[FlowJob]:
         """Return the jobs that this one names so; those that are gone are left out."""
-        return await self._at(located(one, self.job.environment_id) for one in ids)
+        return await self._at(parse_job_reference(one, self.job.environment_id) for one in ids)
 
     async def ancestors(self) -> dict[str, FlowJob]:
         """Return the jobs of all flows that reach this one by calls, by id."""
@@ -136,7 +136,9 @@ class StepContext:
         while related:
             found |= {one.id: one for one in related if one.id != self.job.id}
             above = [
-                located(parent, one.environment_id) for one in related for parent in one.parents
+                parse_job_reference(parent, one.environment_id)
+                for one in related
+                for parent in one.parents
             ]
             known = {*found, self.job.id}
             related = await self._at(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.maintenance_window import opens_at
+from shared.domain.jobs.maintenance_window import next_opening
 from shared.domain.kill_switch import KillSwitch
 from shared.errors import JobBlocked, MustWait, NotFound, UnreadableRow
 from shared.reason import Reason
@@ -32,7 +32,7 @@ async def kill_switch(services: Services) -> KillSwitch | None:
     return kept.item if kept else None
 
 
-async def permit_write(
+async def check_write_allowed(
     services: Services,
     environment_id: str,
     *,
@@ -58,13 +58,13 @@ async def permit_write(
             code=Reason.MODE,
         )
     window = settings.maintenance_window
-    opening = opens_at(window, services.now)
+    opening = next_opening(window, services.now)
     if opening and not anytime:
         text = f"Outside the maintenance window {window} UTC."
         raise MustWait(text, until=opening, code=Reason.WINDOW)
 
 
-async def refuse_excluded(services: Services, job: FlowJob) -> None:
+async def reject_excluded_flow(services: Services, job: FlowJob) -> None:
     """Raise `JobBlocked` if an administrator has excluded the original of this job."""
     settings = await settings_of(services, job.environment_id)
     if job.names & settings.excluded_flows:
@@ -74,7 +74,7 @@ async def refuse_excluded(services: Services, job: FlowJob) -> None:
         )
 
 
-async def linked_environment(
+async def require_linked_environment(
     services: Services, environment_id: str, policy_id: str, *, anew: bool = False
 ) -> Environment:
     """Return the environment if it is still linked to this policy; else raise `MustWait`.
@@ -103,7 +103,7 @@ async def linked_environment(
     return environment
 
 
-async def environment_without_key(
+async def require_environment_without_key(
     services: Services, environment_id: str, *, even_linked: bool
 ) -> Environment:
     """Return the environment of a job that prepares it for a key.
@@ -123,7 +123,7 @@ async def environment_without_key(
 
 
 async def _existing(services: Services, environment_id: str, *, anew: bool = False) -> Environment:
-    read = services.environments.get if anew else services.environments.lately
+    read = services.environments.get if anew else services.environments.get_cached
     try:
         return await read(environment_id)
     except NotFound as err:

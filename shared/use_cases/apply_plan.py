@@ -4,24 +4,32 @@ from dataclasses import replace
 
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.transitions import moved, postponed
+from shared.domain.jobs.transitions import move_to_state, wait_until
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.discovery_pages import keep_flows_only
-from shared.steps.planning.compare_plan import hold_what_changed, leave_unapproved
+from shared.steps.planning.compare_plan import leave_unapproved, require_new_approval_for_changes
 from shared.steps.planning.plan_environment import plan_now
-from shared.steps.planning.start_flow_jobs import announce, dispatch, open_jobs, planned_work
-from shared.steps.write_permission import environment_without_key, linked_environment
+from shared.steps.planning.start_flow_jobs import (
+    open_jobs,
+    planned_work,
+    send_job_messages,
+    start_flow_jobs,
+)
+from shared.steps.write_permission import (
+    require_environment_without_key,
+    require_linked_environment,
+)
 
 
 def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     """Let the job wait for its approval until its plan expires."""
     until = f" until {job.expires:%Y-%m-%d %H:%M} UTC" if job.expires else ""
     text = f"{job.awaiting} flows wait for approval{until}."
-    job = moved(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
+    job = move_to_state(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
     return replace(job, due=job.expires)
 
 
@@ -31,15 +39,15 @@ async def expire(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     if job.expires and job.expires > services.now:
         return replace(job, due=job.expires)
     text = "Nobody approved the plan before it expired."
-    return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
+    return move_to_state(job, EnvironmentJobState.CANCELLED, text, now=services.now)
 
 
-async def compare(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+async def compare_with_approval(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Days may have passed since the plan was made: only what is as it was approved goes on."""
     services, job = held.services, held.job
     environment = await _as_planned(services, job)
     now = await plan_now(held, environment, is_limited=False)
-    job = await hold_what_changed(held, environment, now)
+    job = await require_new_approval_for_changes(held, environment, now)
     rows = held.rows(services.tables.discoveries)
     await (keep_flows_only(rows) if job.awaiting else rows.clear())
     goes = await planned_work(services, job)
@@ -47,7 +55,7 @@ async def compare(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         return await_approval(services, job)
     text = f"{len(goes)} flows are as they were approved"
     text += f", {job.awaiting} have changed and wait for approval." if job.awaiting else "."
-    job = moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+    job = move_to_state(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
     return replace(job, is_dispatched=False)
 
 
@@ -58,11 +66,13 @@ async def _as_planned(services: Services, job: EnvironmentJob) -> Environment:
     `Waiting` or `JobBlocked`.
     """
     if job.mode is RemediationMode.PREPARE:
-        return await environment_without_key(services, job.environment_id, even_linked=False)
-    return await linked_environment(services, job.environment_id, job.policy_id)
+        return await require_environment_without_key(
+            services, job.environment_id, even_linked=False
+        )
+    return await require_linked_environment(services, job.environment_id, job.policy_id)
 
 
-async def carry_out(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+async def start_and_watch_flow_jobs(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Make the flow jobs, then wait for their end, and for the approval of what has changed."""
     services = held.services
     job = held.job if held.job.is_dispatched else await _dispatch(held)
@@ -74,11 +84,11 @@ async def carry_out(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     until = services.now + UNTIL_WOKEN
     if job.awaiting and job.expires:
         text = f"Waiting for approval since they changed: {job.awaiting}."
-        return postponed(
+        return wait_until(
             job, text, until=min(until, job.expires), now=services.now, code=Reason.FLOW_JOBS
         )
     if left:
-        return postponed(
+        return wait_until(
             job,
             "Its flow jobs go on.",
             until=until,
@@ -86,15 +96,17 @@ async def carry_out(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
             code=Reason.FLOW_JOBS,
         )
     text = "Every flow job has ended."
-    return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
+    return move_to_state(job, EnvironmentJobState.FINISHED, text, now=services.now)
 
 
 async def _dispatch(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Make the flow jobs, then announce them: each waits until the rows of all stand."""
     services = held.services
-    jobs = await dispatch(services, held.job)
+    jobs = await start_flow_jobs(services, held.job)
     text = f"{len(jobs)} flow jobs are on their way."
     job = replace(held.job, is_dispatched=True)
-    job = await held.save(moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now))
-    await announce(services, jobs)
+    job = await held.save(
+        move_to_state(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+    )
+    await send_job_messages(services, jobs)
     return job

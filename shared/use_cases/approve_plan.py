@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from shared.alerts import readable
 from shared.domain.environment import ApprovalPolicy
-from shared.domain.jobs.durable_job import taken_over
+from shared.domain.jobs.durable_job import bump_fencing_token
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.plan_approval import approved_plan_name, plan_text, version_of
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob
@@ -17,8 +17,8 @@ from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.write_permission import settings_of
-from shared.use_cases.name_flows import chosen
-from shared.use_cases.read_remediation_rows import find, refuse_own_order
+from shared.use_cases.name_flows import select_flows
+from shared.use_cases.read_remediation_rows import find, reject_self_approval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ async def approve(
     Raises `JobBlocked` (code `state`: nothing waits; `stale`: a plan is another one by now; `mode`,
     `expired`, `own_order`), `NotFound` for a remediation or an excepted flow that is not there.
     """
-    refuse_own_order(services, await find(services, remediation_id), approval.by_id)
+    reject_self_approval(services, await find(services, remediation_id), approval.by_id)
     approval = await _with_ids(services, remediation_id, approval)
     while True:
         noted = await _noted(services, remediation_id, approval)
@@ -150,7 +150,7 @@ async def _with_ids(
         for job in await services.tables.environment_jobs.all(remediation_id)
         for item in await services.tables.plans.all(job.id)
     ]
-    left_out = chosen(items, approval.except_flows, "this remediation's plans")
+    left_out = select_flows(items, approval.except_flows, "this remediation's plans")
     ids = dict.fromkeys(item.workflow_id for item in left_out)
     return replace(approval, except_flows=tuple(ids))
 
@@ -158,7 +158,7 @@ async def _with_ids(
 def _check_exceptions(plans: Sequence[_Plan], approval: ApprovalInput) -> None:
     """Refuse an exception that excepts nothing: what was mistyped would be copied."""
     open_items = [item for plan in plans for item in plan.items if item.awaits_approval]
-    chosen(open_items, approval.except_flows, "those that wait for approval here")
+    select_flows(open_items, approval.except_flows, "those that wait for approval here")
 
 
 async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput) -> EnvironmentJob:
@@ -175,7 +175,7 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
     text = f"Approved by {approval.by}: version {version}"
     text += f", without {len(left_out)} that are left out." if left_out else "."
     job = replace(
-        moved(plan.job, EnvironmentJobState.APPROVED, text, now=services.now),
+        move_to_state(plan.job, EnvironmentJobState.APPROVED, text, now=services.now),
         approved_by=approval.by,
         approved_version=version,
         approved_plans=(*plan.job.approved_plans, approved),
@@ -184,8 +184,8 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
         awaiting=0,
         attempt=plan.job.attempt + 1,
     )
-    job = taken_over(job, settles_after=services.settings.settles_after)
-    await ENVIRONMENT.remind(services, job)
+    job = bump_fencing_token(job, settles_after=services.settings.settles_after)
+    await ENVIRONMENT.schedule_wake_up(services, job)
     await services.tables.environment_jobs.replace(plan.kept, job)
     await ENVIRONMENT.send(services, job)
     return job

@@ -70,7 +70,9 @@ async def archive_runs(
     await find(services, remediation_id)
     for job in named_jobs(await jobs_of(services, remediation_id), flow_ids):
         if await services.tables.run_archives.get(job.environment_id, job.id) is None:
-            await services.tables.run_archives.upsert(archive_of(services, job, remediation_id))
+            await services.tables.run_archives.upsert(
+                new_run_archive(services, job, remediation_id)
+            )
     wait = await _work(services, remediation_id)
     shown = await show_run_archives(services, remediation_id)
     return RunArchiveStatus(archives=shown.archives, ticket_windows=shown.ticket_windows, wait=wait)
@@ -106,7 +108,7 @@ async def _kept(
     ]
 
 
-def archive_of(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:
+def new_run_archive(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:
     """Return a new archive of the runs of a job's original that began up to now."""
     return RunArchive(
         environment_id=job.environment_id,

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment
-from shared.domain.assessment.canvas_apps import with_canvas_apps
+from shared.domain.assessment.canvas_apps import add_canvas_app_callers
 from shared.domain.assessment.estimate import ProcessingRates
 from shared.domain.assessment.flows import assess_flows
-from shared.domain.assessment.report import assessment_of
+from shared.domain.assessment.report import build_assessment
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.keys.key import EnterprisePolicy
@@ -27,7 +27,7 @@ from shared.steps.assessing.read_co_owners import (
     with_co_owners,
 )
 from shared.steps.assessing.read_flow_facts import FlowReadResult, read_flows
-from shared.steps.optional_read import ask
+from shared.steps.optional_read import read_or_none
 from shared.steps.updating_callers.search_callers import search_callers
 
 #: Reads the flows of an environment.
@@ -67,18 +67,18 @@ async def assess(
     )
     flows: list[AssessedFlow] = [*assess_flows(facts)]
     if not flows:
-        return assessment_of(facts, flows, rates)
+        return build_assessment(facts, flows, rates)
     searched, shares = await asyncio.gather(
         search_callers(services, everywhere, since=callers_since),
         read_shares(services, environment, flows),
     )
     flows = await find_assessed_callers(services, environment, searched, flows)
-    flows = with_canvas_apps(flows, facts.canvas_apps)
+    flows = add_canvas_app_callers(flows, facts.canvas_apps)
     names = await _names(services, environment, {flow.owner for flow in flows}, shares)
     flows = with_co_owners(flows, shares, names)
     flows = [replace(flow, owner=names.get(flow.owner, flow.owner)) for flow in flows]
     retired = await places_on_retired_host(services, searched)
-    found = assessment_of(facts, flows, rates, on_retired_host=retired)
+    found = build_assessment(facts, flows, rates, on_retired_host=retired)
     return replace(found, callers_searched=searched.at)
 
 
@@ -89,7 +89,7 @@ async def named_policy(
     wanted = named.lower() or (environment.policy.policy_id if environment.policy else "")
     if not wanted:
         return None
-    policies = await ask(services.keys.policies())
+    policies = await read_or_none(services.keys.policies())
     if isinstance(policies, NoAnswer):
         return policies
     for policy in policies:
@@ -107,5 +107,5 @@ async def _names(
     ids = sorted((owners | principal_ids(shares)) - {""})
     if not ids or environment.dataverse_url is None:
         return {}
-    names = await ask(services.assessment.organization.names(environment, ids))
+    names = await read_or_none(services.assessment.organization.names(environment, ids))
     return {} if isinstance(names, NoAnswer) else names

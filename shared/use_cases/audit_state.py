@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.identifiers import environment_identifier
-from shared.rows import adapter_of
+from shared.rows import type_adapter_for
 from shared.services import Services
 from shared.steps.write_permission import kill_switch, settings_of
 from shared.use_cases.archive_runs import show_run_archives
@@ -19,11 +19,13 @@ async def environment_state(services: Services, environment_id: str) -> State:
     """Return what is decided for an environment."""
     # As the platform writes it: it takes an id in any case.
     settings = await settings_of(services, environment_identifier(environment_id))
-    state: State = adapter_of(cast("Any", EnvironmentSettings)).dump_python(settings, mode="json")
+    state: State = type_adapter_for(cast("Any", EnvironmentSettings)).dump_python(
+        settings, mode="json"
+    )
     return state
 
 
-async def new_remediation(services: Services, remediation_id: str) -> State:
+async def read_new_remediation(services: Services, remediation_id: str) -> State:
     """Return what a remediation was made to do; before it is made it has no id."""
     if not remediation_id:
         return {}
@@ -67,7 +69,7 @@ async def archives_state(services: Services, remediation_id: str) -> State:
     }
 
 
-async def repairs_state(services: Services, _: str) -> State:
+async def read_firewall_fixes(services: Services, _: str) -> State:
     """Return what the app has put into each list of a firewall, and for which environments."""
     return {
         f"{one.gap} in {one.opening.resource_id} {one.opening.part}".rstrip(): {
@@ -79,7 +81,7 @@ async def repairs_state(services: Services, _: str) -> State:
     }
 
 
-async def ranges_state(services: Services, _: str) -> State:
+async def read_service_tag_lists(services: Services, _: str) -> State:
     """Return the editions of Microsoft's list that were seen, and what is open of each."""
     return {
         str(one.change_number): {
@@ -101,7 +103,7 @@ async def keys_state(services: Services, _: str) -> State:
     return told
 
 
-async def switch_state(services: Services, _: str) -> State:
+async def read_kill_switch(services: Services, _: str) -> State:
     """Return the kill switch."""
     flag = await kill_switch(services)
     return {"on": flag.is_on, "reason": flag.reason} if flag else {"on": False}

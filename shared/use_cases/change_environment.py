@@ -89,13 +89,13 @@ async def _wake_for_window(services: Services, environment_id: str) -> None:
     where = [Condition("code", "eq", Reason.WINDOW)]
     tables = services.tables
     async for job in readable(services, tables.jobs.scan(environment_id, where=where)):
-        await FLOW.wake(services, (environment_id, job.item.id), code=Reason.WINDOW)
+        await FLOW.wake_up(services, (environment_id, job.item.id), code=Reason.WINDOW)
     async for deletion in readable(services, tables.deletions.scan(environment_id)):
         place = (environment_id, deletion.item.job_id)
-        await DELETION.wake(services, place, code=Reason.WINDOW)
+        await DELETION.wake_up(services, place, code=Reason.WINDOW)
 
 
-async def waive_gap(services: Services, environment_id: str, gap: str, reason: str) -> int:
+async def ignore_issue(services: Services, environment_id: str, gap: str, reason: str) -> int:
     """Accept a gap by name and go on with the jobs that a gap blocks; returns how many.
 
     A job that another gap blocks as well is blocked again by that one. Raises `IssueNotFound`.

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from shared.domain.jobs.backlog_replay import BacklogReplay, replays_of, warning
+from shared.domain.jobs.backlog_replay import BacklogReplay, describe_replays, find_replays
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob, JobCommand
-from shared.domain.jobs.transitions import moved, retried
+from shared.domain.jobs.transitions import move_to_state, resume
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.retries import nothing_to_retry
@@ -14,7 +14,7 @@ from shared.errors import JobBlocked, NotFound, UnreadableRow
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import Reason
 from shared.services import Services
-from shared.use_cases.deletion_rows import cancel_deletion
+from shared.use_cases.deletion_rows import cancel_if_allowed
 from shared.use_cases.read_remediation_rows import RowReader, find, jobs_of, named_jobs
 from shared.use_cases.set_kill_switch import is_switch_on
 from shared.use_cases.start_remediation import complete_start
@@ -83,14 +83,14 @@ async def roll_back(
 
 async def _unfinished(services: Services, remediation_id: str, reading: RowReader) -> list[FlowJob]:
     jobs = await jobs_of(services, remediation_id, reading)
-    return families([job for job in jobs if not job.is_done], jobs)
+    return dependent_groups([job for job in jobs if not job.is_done], jobs)
 
 
 async def _family(
     services: Services, remediation_id: str, flow_ids: tuple[str, ...], reading: RowReader
 ) -> list[FlowJob]:
     jobs = await jobs_of(services, remediation_id, reading)
-    return families(_named(jobs, flow_ids, reading), jobs)
+    return dependent_groups(_named(jobs, flow_ids, reading), jobs)
 
 
 def _named[T: FlowJob | PlanItem](
@@ -108,10 +108,10 @@ def _named[T: FlowJob | PlanItem](
 def _check_replay(
     services: Services, jobs: list[FlowJob], *, replay: bool
 ) -> tuple[BacklogReplay, ...]:
-    found = replays_of(jobs)
+    found = find_replays(jobs)
     if found and not replay:
         raise JobBlocked(
-            warning(found, services.now),
+            describe_replays(found, services.now),
             instruction='Order it again with "replay": true (--replay-backlog) to accept that, or'
             " leave these flows out.",
             code=Reason.REPLAY,
@@ -128,7 +128,7 @@ async def _begin_no_more(services: Services, remediation_id: str, reading: RowRe
     def cancelled(job: EnvironmentJob) -> EnvironmentJob | None:
         if job.may_begin_more:
             text = "Cancelled by order."
-            return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
+            return move_to_state(job, EnvironmentJobState.CANCELLED, text, now=services.now)
         return None
 
     await complete_start(services, await find(services, remediation_id))
@@ -151,7 +151,7 @@ async def retry(
     """
 
     def retried_anew(job: EnvironmentJob) -> EnvironmentJob | None:
-        return retried(job, "Retried by order.", now=services.now) if job.is_stuck else None
+        return resume(job, "Retried by order.", now=services.now) if job.is_stuck else None
 
     def is_meant(job: FlowJob | EnvironmentJob) -> bool:
         return code in ("", job.code) and environment_id in ("", job.environment_id)
@@ -210,7 +210,7 @@ async def retry_job(services: Services, job: FlowJob) -> None:
             job, back = replace(job, original_digest=""), job.facts.after_edit or back
         if job.code == Reason.COPY_EDITED:
             job = replace(job, copy_digest="")
-        return moved(job, back, "Retried by order.", now=services.now)
+        return move_to_state(job, back, "Retried by order.", now=services.now)
 
     # Whoever holds the row of a job that stands still returns its loans, as the next step would.
     await FLOW.order(services, (job.environment_id, job.id), anew, takes_over=True)
@@ -221,7 +221,7 @@ async def cancel_job(services: Services, job: FlowJob) -> bool:
     return await _order_one(services, job, JobCommand.CANCEL, replay=False)
 
 
-def families(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
+def dependent_groups(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
     """Return who goes back with these: originals run originals, copies run copies.
 
     A parent that calls by URL is known to the child only: the calls are followed both ways.
@@ -271,7 +271,7 @@ async def _order_one(services: Services, job: FlowJob, order: JobCommand, *, rep
             woken=job.woken or job.is_held(services.now),
         )
 
-    await cancel_deletion(services, job, "Cancelled: the job is rolled back.")
+    await cancel_if_allowed(services, job, "Cancelled: the job is rolled back.")
     return await FLOW.order(services, (job.environment_id, job.id), ordered) is not None
 
 

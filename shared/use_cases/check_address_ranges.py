@@ -18,9 +18,9 @@ from shared.domain.network.service_tag_list_version import (
     AffectedFirewall,
     AffectedRemediation,
     ServiceTagListVersion,
-    as_notice,
+    build_list_version,
     changes_in_use,
-    edition_of,
+    describe_change,
 )
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.trigger_urls.trigger_url import redact
@@ -40,13 +40,13 @@ UNREAD = timedelta(days=7)
 SHOWN = timedelta(hours=20)
 
 
-async def watch_ranges(services: Services, environments: Sequence[Environment]) -> None:
+async def check_address_ranges(services: Services, environments: Sequence[Environment]) -> None:
     """Compare the list with the last one that was seen; raises what reading it raises."""
     editions = [kept async for kept in _editions(services)]
     last = editions[-1] if editions else None
     in_use = [one for one in environments if one.policy is not None]
     try:
-        tags = await services.service_tags.published()
+        tags = await services.service_tags.get_list()
         await _note(services, last, tags, in_use)
     except CmkflowError as err:
         if last and services.now - last.item.looked > UNREAD:
@@ -65,9 +65,9 @@ async def watch_ranges(services: Services, environments: Sequence[Environment]) 
         await _tell_of_age(services, newest, why)
 
 
-async def look_now(services: Services) -> list[ServiceTagListVersion]:
+async def refresh_service_tag_list(services: Services) -> list[ServiceTagListVersion]:
     """Look at once, and return the editions that are kept, the newest first."""
-    await watch_ranges(services, await services.environments.list())
+    await check_address_ranges(services, await services.environments.list())
     return await list_editions(services)
 
 
@@ -88,7 +88,7 @@ async def _note(
     in_use: Sequence[Environment],
 ) -> None:
     """Keep the list if it is not the one that was seen last."""
-    table, now = services.tables.editions, edition_of(tags, services.now)
+    table, now = services.tables.editions, build_list_version(tags, services.now)
     if last is None:
         await table.insert(now)
     elif (last.item.change_number, last.item.prefixes) == (now.change_number, now.prefixes):
@@ -112,7 +112,7 @@ async def _tell_or_settle(
     table = services.tables.editions
     edition = await _with_effects(services, kept.item, tags, in_use)
     if edition.firewalls or services.now - edition.seen < SHOWN:
-        await tell(services, edition.code, table.name_of(edition), as_notice(edition))
+        await tell(services, edition.code, table.name_of(edition), describe_change(edition))
     else:
         edition = replace(edition, code="")
     await table.replace(kept, edition)

@@ -19,21 +19,21 @@ from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.blocked_calls import (
-    look_for_refused_calls,
-    standing_calls,
-    tell_refused_call,
+    alert_blocked_call,
+    find_blocked_calls,
+    unresolved_blocked_calls,
 )
 from shared.steps.write_permission import settings_of
 from shared.use_cases.change_remediation import retry_job
 
 
-async def watch_calls(services: Services, environment: Environment) -> int:
+async def check_blocked_calls(services: Services, environment: Environment) -> int:
     """Look at today's copies and at those whose calls were refused; returns how many jobs go on.
 
     Raises what reading runs raises; what was seen before that is kept.
     """
     copies = await _copies(services, environment)
-    suspects = {call.copy_id async for call in standing_calls(services, environment.id)}
+    suspects = {call.copy_id async for call in unresolved_blocked_calls(services, environment.id)}
     day, since = services.now.toordinal(), services.now - RUN_HISTORY
     young = [one for one in copies if one.cut_over_at and one.cut_over_at > since]
     todays = [calling[day % len(calling)] for calling in _by_host(young).values()]
@@ -43,11 +43,11 @@ async def watch_calls(services: Services, environment: Environment) -> int:
     chosen = {one.id: one for one in in_turn}
     try:
         for job in chosen.values():
-            await look_for_refused_calls(services, environment, job)
+            await find_blocked_calls(services, environment, job)
     finally:
         await _forget(services, environment, {one.copy_id for one in copies})
-        async for call in standing_calls(services, environment.id):
-            await tell_refused_call(services, call)
+        async for call in unresolved_blocked_calls(services, environment.id):
+            await alert_blocked_call(services, call)
     return await _go_on(services, environment)
 
 
@@ -88,7 +88,7 @@ async def _go_on(services: Services, environment: Environment) -> int:
     waived = (await settings_of(services, environment.id)).waived_gaps
     standing = {
         call.host
-        async for call in standing_calls(services, environment.id)
+        async for call in unresolved_blocked_calls(services, environment.id)
         if call.name not in waived
     }
     where, count = [Condition("code", "eq", Reason.CALL_REFUSED)], 0

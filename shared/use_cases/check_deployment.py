@@ -13,13 +13,18 @@ from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.permissions import IN_DATAVERSE, IN_POWER_PLATFORM, WATCHED
 from shared.domain.plans.channel_settings import settings_of
 from shared.errors import CmkflowError, JobBlocked, NotFound, TransientError
-from shared.jobs.due_scan import unlooked
+from shared.jobs.due_scan import count_overdue_rows
 from shared.ports import FirewallKind
 from shared.queues import PARKED
 from shared.services import Services
 from shared.steps.write_permission import kill_switch
 from shared.use_cases.check_health import failing_channels
-from shared.use_cases.check_permissions import caller_kind, in_dataverse, repairs, subscription
+from shared.use_cases.check_permissions import (
+    check_caller_kind_permissions,
+    check_dataverse_roles,
+    check_fix_permissions,
+    check_subscription_permissions,
+)
 from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.run_daily_check import QUEUES, SWEEP
 from shared.use_cases.show_status import SWEEP_IS_MISSING
@@ -49,7 +54,7 @@ _REMEDIES: Mapping[str, str] = {
 }
 
 
-async def examine_deployment(services: Services) -> list[Finding]:
+async def check_deployment(services: Services) -> list[Finding]:
     """Return what each check found, in the order in which a deployment is set up."""
     found = _settings(services)
     for code, check in _CHECKS.items():
@@ -146,7 +151,7 @@ async def _queue(services: Services, queue: str) -> list[Finding]:
 
 
 async def _timers(services: Services) -> list[Finding]:
-    if late := await unlooked(services):
+    if late := await count_overdue_rows(services):
         text = f"{late} rows were to be looked at minutes ago: resend_overdue stands still."
         return [problem("timers", text, _REMEDIES["timers"])]
     swept = await services.tables.timer_runs.get("timer", SWEEP)
@@ -169,7 +174,7 @@ async def _power_platform(services: Services) -> list[Finding]:
             name = one.display_name
             found += await _guarded("flow_service", _flow_service(services, one), name)
             if one.dataverse_url:
-                found += await _guarded("dataverse", in_dataverse(services, one), name)
+                found += await _guarded("dataverse", check_dataverse_roles(services, one), name)
     return found
 
 
@@ -184,8 +189,8 @@ async def _flow_service(services: Services, environment: Environment) -> list[Fi
 
 
 async def _operator(services: Services) -> list[Finding]:
-    await services.flow_access.operator_id()
-    renewed = await services.flow_access.keep_signed_in()
+    await services.flow_access.account_id()
+    renewed = await services.flow_access.renew_sign_in()
     text = "The operator's sign-in is renewed without anybody, each day by the sweep."
     if renewed:
         unused = f"{renewed + _SIGN_IN_LASTS:%Y-%m-%d}"
@@ -198,7 +203,9 @@ async def _subscriptions(services: Services) -> list[Finding]:
         one
         for subscription_id in services.settings.subscription_ids
         for one in await _guarded(
-            "subscriptions", subscription(services, subscription_id), subscription_id
+            "subscriptions",
+            check_subscription_permissions(services, subscription_id),
+            subscription_id,
         )
     ]
 
@@ -209,7 +216,7 @@ async def _keys(services: Services) -> list[Finding]:
 
 
 async def _service_tags(services: Services) -> list[Finding]:
-    tags = await services.service_tags.published()
+    tags = await services.service_tags.get_list()
     return [ok("service_tags", f"Microsoft's list {tags.change_number} of address ranges.")]
 
 
@@ -220,7 +227,7 @@ async def _callers(services: Services) -> list[Finding]:
         for kind in services.callers.values()
         if kind.needs.resource_type
         for one in await _guarded(
-            "callers", caller_kind(services, kind.kind, kind.needs), kind.kind
+            "callers", check_caller_kind_permissions(services, kind.kind, kind.needs), kind.kind
         )
     ]
 
@@ -252,5 +259,5 @@ _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
     "service_tags": _service_tags,
     "callers": _callers,
     "firewalls": _firewalls,
-    "repairs": repairs,
+    "repairs": check_fix_permissions,
 }

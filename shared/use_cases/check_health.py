@@ -11,7 +11,7 @@ from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.plans.channel_settings import settings_of
 from shared.domain.plans.notification import NotificationDelivery
 from shared.domain.request_demand import RequestQueueStatus
-from shared.jobs.due_scan import reminded_rows, unlooked
+from shared.jobs.due_scan import count_overdue_rows, reminded_rows
 from shared.jobs.engine import SOON
 from shared.ports import UnusableChannel
 from shared.queues import PARKED
@@ -100,12 +100,12 @@ async def check_health(
         told=tuple(told),
         notices=dict(sorted(counts.items(), key=lambda one: (one[0] != Reason.NEITHER_ON, one[0]))),
         outages=tuple(await open_circuits(services.tables)),
-        calls=await services.calls.line(),
+        calls=await services.calls.queue_status(),
         plans_waiting=sum(job.awaits_approval for job in environment_jobs),
         stuck=sum(job.is_stuck for job in (*flow_jobs, *environment_jobs)),
         failing_channels=failing,
         last_sweep=runs.get(SWEEP),
-        unlooked=await unlooked(services),
+        unlooked=await count_overdue_rows(services),
         without_wake_up=await _without_wake_up(services),
     )
 

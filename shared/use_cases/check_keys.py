@@ -13,10 +13,10 @@ from functools import partial
 from shared.alerts import readable, tell
 from shared.domain.environment import Environment
 from shared.domain.finding import Finding, FindingLevel, problem, unknown
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.keys.key_alert import KeyAlert
-from shared.domain.keys.key_check import KeyCheckResult, readiness_of
+from shared.domain.keys.key_check import KeyCheckResult, check_key
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, NotFound
 from shared.log_fields import product_log
@@ -42,9 +42,9 @@ async def check_keys(
     policies = await services.keys.policies()
     if vault:
         name = vault.rpartition("/")[2].lower()
-        policies = [policy for policy in policies if names(policy, name, key.lower())]
+        policies = [policy for policy in policies if uses_key(policy, name, key.lower())]
         if not policies:
-            return (readiness_of(await read_named_key(services, vault, key)),)
+            return (check_key(await read_named_key(services, vault, key)),)
     return tuple([await _checked(services, policy, environments) for policy in policies])
 
 
@@ -61,7 +61,7 @@ async def check_policies(services: Services, environments: Sequence[Environment]
         await _checked(services, policy, environments)
     seen = {policy.id.lower() for policy in policies}
     for policy_id in sorted(on - seen):
-        await note_unwatched(services, policy_id, environments)
+        await alert_unwatched_policy(services, policy_id, environments)
     await _forget(services, keep=on | seen)
 
 
@@ -69,7 +69,7 @@ async def check_policy(
     services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
 ) -> KeyCheckResult:
     """Check the key of one policy, and tell what is not well; `environments` are all."""
-    found = readiness_of(await read_key(services, policy, environments))
+    found = check_key(await read_key(services, policy, environments))
     await _note(services, policy.id, policy.name, found.findings)
     return found
 
@@ -87,7 +87,7 @@ async def check_new_link(services: Services, policy_id: str) -> None:
             await _checked(services, policy, environments)
 
 
-async def note_unwatched(
+async def alert_unwatched_policy(
     services: Services, policy_id: str, environments: Sequence[Environment]
 ) -> None:
     """Tell that environments are on a policy that the app does not see: it may be gone."""
@@ -106,7 +106,7 @@ async def note_unwatched(
     await _note(services, policy_id, policy_id.rpartition("/")[2], (finding,))
 
 
-def names(policy: EnterprisePolicy, vault: str, key: str) -> bool:
+def uses_key(policy: EnterprisePolicy, vault: str, key: str) -> bool:
     """Say whether a policy names this key of this vault, both in lower case."""
     return policy.vault_id.lower().endswith(f"/{vault}") and policy.key_name.lower() == key
 
@@ -146,7 +146,7 @@ async def _note(
         )
         await table.change(*table.address(row), partial(_standing, row))
         await _tell(services, row)
-    async for old in readable(services, table.scan(key_of(policy_id.lower()))):
+    async for old in readable(services, table.scan(hash_key(policy_id.lower()))):
         if _identity(old.item.finding) not in identities:
             with suppress(Conflict, NotFound):
                 await table.delete(old)

@@ -17,7 +17,7 @@ from shared.domain.permissions import (
     PermissionLevel,
     RequiredPermissions,
     RolePermissions,
-    access,
+    check_permissions,
     resource_group,
 )
 from shared.errors import CmkflowError
@@ -36,12 +36,14 @@ _OF_THE_APP: Mapping[str, frozenset[str]] = {
 _TO_READ = "prvReadWorkflow"
 
 
-async def caller_kind(services: Services, kind: str, needs: RequiredPermissions) -> list[Finding]:
+async def check_caller_kind_permissions(
+    services: Services, kind: str, needs: RequiredPermissions
+) -> list[Finding]:
     """Return in which resource groups callers of a kind of Azure are found and updated."""
     there = await services.assessment.resources.list(needs.resource_type, needs.api_version)
     groups = {resource_group(text_at(one, "id") or "").lower() for one in there}
     given = {
-        group.rpartition("/")[2]: access(needs, await _permissions(services, group))
+        group.rpartition("/")[2]: check_permissions(needs, await _permissions(services, group))
         for group in sorted(groups)
     }
     if not given:
@@ -56,9 +58,11 @@ async def caller_kind(services: Services, kind: str, needs: RequiredPermissions)
     return [ok("callers", text, kind) if full else warning("callers", text, needs.remedy, kind)]
 
 
-async def subscription(services: Services, subscription_id: str) -> list[Finding]:
+async def check_subscription_permissions(services: Services, subscription_id: str) -> list[Finding]:
     """Return whether all that is read in a watched subscription may be read."""
-    given = access(WATCHED, await _permissions(services, f"/subscriptions/{subscription_id}"))
+    given = check_permissions(
+        WATCHED, await _permissions(services, f"/subscriptions/{subscription_id}")
+    )
     if given is PermissionLevel.FULL:
         text = "The app may read it, and the metadata of its keys."
         return [ok("subscriptions", text, subscription_id)]
@@ -66,7 +70,7 @@ async def subscription(services: Services, subscription_id: str) -> list[Finding
     return [problem("subscriptions", text, WATCHED.remedy, subscription_id)]
 
 
-async def in_dataverse(services: Services, environment: Environment) -> list[Finding]:
+async def check_dataverse_roles(services: Services, environment: Environment) -> list[Finding]:
     """Return whether the app and the operator have the roles that they need in an environment."""
     name, found = environment.display_name, []
     app = (await services.principals.application(environment)).id
@@ -83,7 +87,7 @@ async def in_dataverse(services: Services, environment: Environment) -> list[Fin
         found.append(ok("dataverse", text, name))
     operator_id = ""
     with suppress(CmkflowError):  # who it is has a check of its own
-        operator_id = await services.flow_access.operator_id()
+        operator_id = await services.flow_access.account_id()
     if operator_id:
         found.append(await _operator(services, environment, operator_id))
     return found
@@ -105,7 +109,7 @@ async def _operator(services: Services, environment: Environment, operator_id: s
     return problem("operator", f"The operator {why}: it could read no trigger URL.", remedy, name)
 
 
-async def repairs(services: Services) -> list[Finding]:
+async def check_fix_permissions(services: Services) -> list[Finding]:
     """Look at the resources that plans may open: an opening that is refused blocks its flows."""
     kinds = [one for one in services.firewalls.values() if isinstance(one, AppliesFixes)]
     opened = {
@@ -119,7 +123,9 @@ async def repairs(services: Services) -> list[Finding]:
         for kind in kinds:
             if f"/{kind.needs.resource_type}/".lower() not in resource:
                 continue
-            given = access(kind.needs, await _permissions(services, resource_group(resource)))
+            given = check_permissions(
+                kind.needs, await _permissions(services, resource_group(resource))
+            )
             if given is PermissionLevel.FULL:
                 found.append(ok("repairs", "The app may open it.", name))
             else:
@@ -130,7 +136,7 @@ async def repairs(services: Services) -> list[Finding]:
 
 async def _permissions(services: Services, group: str) -> list[RolePermissions]:
     """Return what the app's identity is given at a resource group, by roles there and above."""
-    found = await services.assessment.resources.below(group, _PERMISSIONS, _VERSION)
+    found = await services.assessment.resources.list_children(group, _PERMISSIONS, _VERSION)
     return [
         RolePermissions(
             actions=_texts(one, "actions"),

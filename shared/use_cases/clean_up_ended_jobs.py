@@ -15,7 +15,7 @@ from shared.alerts import one_row, readable, tell
 from shared.domain.daily_look import Look
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowSummary, WorkflowUpdate
-from shared.domain.jobs.durable_job import DurableJob, unsettled
+from shared.domain.jobs.durable_job import DurableJob, mark_write_in_flight
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.plans.remediation import EnvironmentJob
@@ -35,19 +35,19 @@ from shared.steps.flows.temporary_co_ownership import (
     check_returned,
     is_still_co_owner,
     not_returned,
-    return_borrowed,
+    revoke_all_grants,
     take_back,
 )
 from shared.steps.flows.update_workflow import changing
-from shared.steps.rolling_back.final_check import settle
+from shared.steps.rolling_back.final_check import wait_and_revoke
 from shared.steps.step_context import WRITE_TAKES, StepContext
-from shared.steps.write_permission import permit_write
+from shared.steps.write_permission import check_write_allowed
 from shared.use_cases.look_in_turn import look_in_turn
 
 log = product_log(__name__)
 
 
-async def return_loans(
+async def revoke_leftover_grants(
     services: Services,
     plans: Sequence[StoredItem[EnvironmentJob]],
     flows: Sequence[StoredItem[FlowJob]],
@@ -56,7 +56,7 @@ async def return_loans(
 
     Each flow is looked at once more when nothing can come of a frozen delivery any more.
     """
-    async with services.calls.block(None):
+    async with services.calls.reserve(None):
         await _return_loans_of_plans(services, plans)
         await _return_loans_of_flows(services, flows)
 
@@ -70,8 +70,8 @@ async def _return_loans_of_flows(services: Services, flows: Sequence[StoredItem[
         async with one_row(services, table.name_of(job)), held_ended(FLOW, services, kept) as held:
             work = StepContext(held, await services.environments.get(job.environment_id))
             try:
-                await settle(work)
-                await return_borrowed(work)
+                await wait_and_revoke(work)
+                await revoke_all_grants(work)
                 await check_returned(work)
             except (
                 JobBlocked,
@@ -131,13 +131,13 @@ async def take_back_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) -> 
     services, home = held.services, held.job.environment_id
 
     async def permit() -> None:
-        await permit_write(services, home, anytime=True)
-        await held.permit(WRITE_TAKES)
+        await check_write_allowed(services, home, anytime=True)
+        await held.require_lease(WRITE_TAKES)
 
     await take_back(services, (home, flow_name), permit)
 
 
-async def turn_off_strays(services: Services, environment: Environment) -> int:
+async def turn_off_orphaned_copies(services: Services, environment: Environment) -> int:
     """Turn off copies that no job wants, and tell of them: also of one that came after the end.
 
     Returns how many were not looked at. Raises `TransientError` where the platform takes no write.
@@ -186,7 +186,7 @@ async def _turn_off_stray(
     async with held_ended(FLOW, services, kept) as held:
         work = StepContext(held, environment)
         off = changing(work, copy, WorkflowUpdate(state=FlowState.OFF))
-        await perform(replace(off, permit=partial(work.permit_write, anytime=True)))
+        await perform(replace(off, permit=partial(work.check_write_allowed, anytime=True)))
 
 
 async def _copy(services: Services, environment: Environment, job: FlowJob) -> Workflow | None:
@@ -210,7 +210,7 @@ async def held_ended[J: DurableJob[Any]](
         yield held
     except Exception as err:
         later = services.now + services.settings.backoff_longest
-        await held.end(unsettled(held.job, later))
+        await held.end(mark_write_in_flight(held.job, later))
         if not isinstance(err, CmkflowError):
             raise
         name = "/".join(kind.table(services.tables).address(held.job))

@@ -12,7 +12,7 @@ from shared.domain.audit import AuditEntry
 from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord
 from shared.domain.conversions.preview import convert
 from shared.domain.definitions.comparison import definition_digest
-from shared.domain.jobs.change_records import ChangeRecord, recorded_changes
+from shared.domain.jobs.change_records import ChangeRecord, list_change_records
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
@@ -93,7 +93,7 @@ class EvidenceReader:
             found = await asyncio.gather(*(self._rows_of(one) for one in jobs))
             for one, (callers, intents, converted) in zip(jobs, found, strict=True):
                 deletion = deletion_of.get(one.id)
-                changes = recorded_changes(one, callers, intents, deletion, converted=converted)
+                changes = list_change_records(one, callers, intents, deletion, converted=converted)
                 yield FlowEvidence(
                     job=one,
                     callers=tuple(callers),

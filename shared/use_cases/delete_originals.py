@@ -13,11 +13,11 @@ from shared.alerts import one_row, readable
 from shared.domain.jobs import deletion as rules
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
-from shared.domain.jobs.durable_job import taken_over
+from shared.domain.jobs.durable_job import bump_fencing_token
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.run_archive import RunArchiveState, continued
-from shared.domain.jobs.transitions import postponed, told
+from shared.domain.jobs.transitions import wait_until, with_history
 from shared.errors import (
     CmkflowError,
     Conflict,
@@ -25,20 +25,20 @@ from shared.errors import (
     PlatformMigrationInProgress,
     TransientError,
 )
-from shared.jobs.error_handling import after_error
+from shared.jobs.error_handling import apply_error
 from shared.jobs.job_kinds import DELETION, FLOW
 from shared.jobs.leased_job import LeasedJob
 from shared.log_fields import product_log
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import StoredItem, instant
+from shared.rows import StoredItem, sortable_time
 from shared.services import Services
 from shared.steps.deleting import delete_original as step
 from shared.steps.deleting.archive_runs import archive_part
 from shared.steps.flows.original import find_original
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import linked_environment, permit_write
-from shared.use_cases.archive_runs import PARTS, archive_of
+from shared.steps.write_permission import check_write_allowed, require_linked_environment
+from shared.use_cases.archive_runs import PARTS, new_run_archive
 
 log = product_log(__name__)
 
@@ -77,7 +77,7 @@ async def delete_originals(services: Services) -> DeletionRunResult:
 
     A row that cannot be read, or that meets a defect, is told of and holds up no other.
     """
-    where = [Condition("due", "lt", instant(services.now + timedelta(seconds=1)))]
+    where = [Condition("due", "lt", sortable_time(services.now + timedelta(seconds=1)))]
     table = services.tables.deletions
     due = [kept.item async for kept in readable(services, table.scan(where=where))]
     due.sort(key=lambda deletion: (deletion.due or services.now, deletion.job_id))
@@ -134,22 +134,24 @@ class _Turn:
             return deletion  # looked at again in the next round
         if deletion.state is DeletionState.DELETED:
             return await self._report(kept)
-        environment = await linked_environment(services, job.environment_id, job.policy_id)
+        environment = await require_linked_environment(services, job.environment_id, job.policy_id)
         work = StepContext(LeasedJob(FLOW, services, kept), environment)
         if job.requested or rules.retired_at(job) != deletion.retired_at:
             return await self._give_up(work)
         if deletion.state is DeletionState.DELETING and await self._stands(work):
-            await self.keep(rules.not_made(deletion, now=services.now))
+            await self.keep(rules.return_to_checks(deletion, now=services.now))
         if deletion.state is DeletionState.SCHEDULED:
-            await permit_write(services, job.environment_id)
+            await check_write_allowed(services, job.environment_id)
             await step.check_runs(work)
-            await self.keep(rules.begun(deletion, now=services.now))
+            await self.keep(rules.start_archiving(deletion, now=services.now))
         if not await self._archive_runs(job):
             text = "Run summaries are being archived."
             later = services.now + timedelta(seconds=1)
-            return postponed(self.deletion, text, until=later, now=services.now, code=Reason.RUNS)
+            return wait_until(self.deletion, text, until=later, now=services.now, code=Reason.RUNS)
         await self.keep(await step.search_callers(work, self.deletion))
-        await FLOW.remind(services, job)  # of what a look that dies has lent: no step returns it
+        await FLOW.schedule_wake_up(
+            services, job
+        )  # of what a look that dies has lent: no step returns it
         self._work = StepContext(await FLOW.claim(services, kept), environment)
         return await self._delete(self._work)
 
@@ -157,7 +159,7 @@ class _Turn:
         """The job goes back, or was retired anew: an approval is for one retirement only."""
         now = self._services.now
         if self.deletion.state is DeletionState.DELETING and not await self._stands(work):
-            return rules.ended(self.deletion, now=now)
+            return rules.mark_deleted(self.deletion, now=now)
         return self._cancelled("Its job is not retired as it was approved.")
 
     async def _stands(self, work: StepContext) -> bool:
@@ -170,7 +172,7 @@ class _Turn:
         wanted = self.deletion.archive_from or services.now
         kept = await table.get(job.environment_id, job.id)
         if kept is None:
-            kept = await table.insert(archive_of(services, job, self.deletion.remediation_id))
+            kept = await table.insert(new_run_archive(services, job, self.deletion.remediation_id))
         if kept.item.state is RunArchiveState.GONE:  # of an original that was restored since
             kept = await table.replace(kept, replace(kept.item, state=RunArchiveState.OPEN))
         for _ in range(PARTS):
@@ -187,13 +189,13 @@ class _Turn:
         """Check everything, note the intent, delete and read back."""
         services, job = self._services, work.job
         archive = await services.tables.run_archives.get(job.environment_id, job.id)
-        original = await step.check(work, self.deletion, archive.item if archive else None)
+        original = await step.check_original(work, self.deletion, archive.item if archive else None)
         if original:
             where = await step.archive_definition(work, original)
 
             async def permit() -> None:
-                await work.permit_write()
-                noted = rules.about_to_delete(self.deletion, now=services.now)
+                await work.check_write_allowed()
+                noted = rules.record_delete_intent(self.deletion, now=services.now)
                 await self.keep(replace(noted, definition=where))
                 # The lease is still ours, and long enough for one call; nobody asked for a
                 # rollback.
@@ -204,7 +206,7 @@ class _Turn:
                     )
 
             await step.delete(work, original, permit)
-        return rules.ended(self.deletion, now=services.now)
+        return rules.mark_deleted(self.deletion, now=services.now)
 
     async def _report(self, kept: StoredItem[FlowJob]) -> Deletion:
         """Say in the job that its original is deleted, and see whether it left the list."""
@@ -212,7 +214,7 @@ class _Turn:
         # With the lease of a look that died after the delete.
         tells = _told(job, deletion)
         if job.lease_until:
-            tells = taken_over(tells, settles_after=services.settings.settles_after)
+            tells = bump_fencing_token(tells, settles_after=services.settings.settles_after)
         if tells != job and rules.retired_at(job) == deletion.retired_at:
             await services.tables.jobs.replace(kept, tells)
         is_listed, until = await self._listed.has(job), deletion.restorable_until
@@ -221,7 +223,7 @@ class _Turn:
         return replace(deletion, is_listed=is_listed, due=again, failures=0)
 
     def _cancelled(self, text: str) -> Deletion:
-        return rules.cancelled(self.deletion, text, now=self._services.now)
+        return rules.mark_cancelled(self.deletion, text, now=self._services.now)
 
     async def let_go(self) -> None:
         """Give the job's row back; an order that came meanwhile is announced."""
@@ -238,7 +240,7 @@ def _told(job: FlowJob, deletion: Deletion) -> FlowJob:
     if any(change.text == text for change in job.history):
         return job
     at = deletion.deleted_at or deletion.on
-    return told(job, FlowJobState.RETIRED, text, now=at)
+    return with_history(job, FlowJobState.RETIRED, text, now=at)
 
 
 def _outcome(services: Services, deletion: Deletion, err: Exception) -> Deletion | None:
@@ -251,9 +253,9 @@ def _outcome(services: Services, deletion: Deletion, err: Exception) -> Deletion
         passes = isinstance(err, TransientError | MustWait | PlatformMigrationInProgress)
         again = now + services.settings.backoff_longest
         return replace(deletion, due=again if passes else None)
-    after = after_error(services, deletion, err)
+    after = apply_error(services, deletion, err)
     if after and after.state is DeletionState.BLOCKED:
-        return rules.blocked(after)
+        return rules.mark_blocked(after)
     if after and isinstance(err, MustWait) and err.code == Reason.RUNS:
         return replace(after, archive_from=now)
     return after

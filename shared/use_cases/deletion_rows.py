@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shared.domain.jobs.deletion import Deletion, cancelled
+from shared.domain.jobs.deletion import Deletion, mark_cancelled
 from shared.domain.jobs.flow_job import FlowJob
 from shared.jobs.job_kinds import DELETION
 from shared.services import Services
@@ -26,7 +26,7 @@ async def deletions_of(
     return found
 
 
-async def cancel_deletion(services: Services, job: FlowJob, text: str) -> bool:
+async def cancel_if_allowed(services: Services, job: FlowJob, text: str) -> bool:
     """Cancel the deletion of a job's original if it stands; says whether one was cancelled.
 
     One whose call may have been made already (`deleting`) is left to find out.
@@ -35,7 +35,7 @@ async def cancel_deletion(services: Services, job: FlowJob, text: str) -> bool:
     def ordered(deletion: Deletion) -> Deletion | None:
         if not deletion.facts.can_be_kept:
             return None
-        return cancelled(deletion, text, now=services.now)
+        return mark_cancelled(deletion, text, now=services.now)
 
     place = (job.environment_id, job.id)
     return await DELETION.order(services, place, ordered, takes_over=True) is not None

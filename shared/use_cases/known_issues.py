@@ -4,11 +4,11 @@ import re
 from collections.abc import AsyncIterator, Collection
 
 from shared.alerts import readable
-from shared.domain.callers.agents import moved_to_copy
+from shared.domain.callers.agents import confirmation_name_for_copy
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.jobs.state_machine import NextActor
-from shared.domain.network.issue_lookup import not_known
+from shared.domain.network.issue_lookup import describe_unknown_issue
 from shared.domain.plans.current_plan import newest_plans
 from shared.errors import IssueNotFound
 from shared.ports import Condition
@@ -40,14 +40,14 @@ async def require_known(
     if not left:
         return
     firewalls = await read_firewalls(services)
-    tags = await services.service_tags.published()
+    tags = await services.service_tags.get_list()
     network = network_of(services, environment, firewalls, tags)
     known = {*told, *(gap.name for gap in network.lacking())}
     for name in left:
         if name not in known:
             raise IssueNotFound(
                 f"There is no gap {name} in {environment.display_name}.",
-                instruction=not_known(name, known),
+                instruction=describe_unknown_issue(name, known),
             )
 
 
@@ -72,7 +72,7 @@ async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
             continue
         async for item in readable(services, services.tables.plans.scan(job.id)):
             if TriggerCategory(item.item.category).is_run_by_agents:
-                yield moved_to_copy(item.item.workflow_id)
+                yield confirmation_name_for_copy(item.item.workflow_id)
     calls = services.tables.refused_calls.scan(environment_id)
     async for call in readable(services, calls):
         yield call.item.name

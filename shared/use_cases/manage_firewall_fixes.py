@@ -13,10 +13,10 @@ from uuid import uuid4
 from shared.alerts import readable, tell
 from shared.domain.environment import Environment
 from shared.domain.network.address_ranges import AddressRanges, union
-from shared.domain.network.firewall_fix import FirewallFix, refused
+from shared.domain.network.firewall_fix import FirewallFix, no_fix
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.issue_lookup import named, not_known
+from shared.domain.network.issue_lookup import describe_unknown_issue, find_issues_by_name
 from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.services import Services
@@ -29,12 +29,16 @@ from shared.steps.flows.check_network import (
 )
 from shared.steps.flows.firewall_fixes import (
     FixAuthorization,
-    close_firewall,
-    open_firewall,
-    repair_of,
-    seen_through,
+    complete_if_visible,
+    propose_fix,
 )
-from shared.steps.write_permission import permit_write
+from shared.steps.flows.firewall_fixes import (
+    apply_fix as apply,
+)
+from shared.steps.flows.firewall_fixes import (
+    revert_fix as revert,
+)
+from shared.steps.write_permission import check_write_allowed
 
 #: Somebody who waits for an answer has it by then.
 _UNFINISHED = timedelta(hours=1)
@@ -73,7 +77,7 @@ class _OrderHolder:
         """Return: an order has no lease of its own."""
 
 
-async def show_repairs(
+async def propose_fixes(
     services: Services, resource: str | None = None, environment_id: str | None = None
 ) -> list[FirewallFixView]:
     """Return what closes each gap that keeps known flows out, or the gaps of one resource.
@@ -92,7 +96,7 @@ async def show_repairs(
     ]
 
 
-async def apply_repair(services: Services, wish: FirewallFixInput) -> list[FirewallFixRecord]:
+async def apply_fix(services: Services, wish: FirewallFixInput) -> list[FirewallFixRecord]:
     """Close the gaps of a resource; returns what was put in, once it is read back.
 
     Raises `JobBlocked`, and `Waiting` with the kill switch on, or while the change is not seen yet.
@@ -103,15 +107,15 @@ async def apply_repair(services: Services, wish: FirewallFixInput) -> list[Firew
     except JobBlocked:
         # Nothing is missing: a change that was begun before may be all that is to be ended.
         if begun := await _under_way(services, wish.resource):
-            return [await seen_through(services, one) for one in begun]
+            return [await complete_if_visible(services, one) for one in begun]
         raise
     return [
-        await open_firewall(services, gap, _order(services, wish, ids))
+        await apply(services, gap, _order(services, wish, ids))
         for gap, ids in _together(found, surveys)
     ]
 
 
-async def undo_repair(services: Services, wish: FirewallFixInput) -> list[FirewallFixRecord]:
+async def revert_fix(services: Services, wish: FirewallFixInput) -> list[FirewallFixRecord]:
     """Take out what the app put into a resource, and nothing else.
 
     Raises `JobBlocked` where copies call through it, unless that is wanted all the same.
@@ -121,7 +125,7 @@ async def undo_repair(services: Services, wish: FirewallFixInput) -> list[Firewa
     ]
     meant = [one for one in standing if wish.resource.lower() in _names(one)]
     if not meant:
-        names = not_known(wish.resource, (one.gap for one in standing))
+        names = describe_unknown_issue(wish.resource, (one.gap for one in standing))
         raise JobBlocked(
             f"The app has put nothing into {wish.resource}.",
             instruction=names,
@@ -130,8 +134,7 @@ async def undo_repair(services: Services, wish: FirewallFixInput) -> list[Firewa
     if not wish.even_in_use:
         await _refuse_in_use(services, meant)
     return [
-        await close_firewall(services, one, _order(services, wish, one.environment_ids))
-        for one in meant
+        await revert(services, one, _order(services, wish, one.environment_ids)) for one in meant
     ]
 
 
@@ -150,7 +153,7 @@ async def _under_way(services: Services, resource: str) -> list[FirewallFixRecor
     ]
 
 
-async def end_or_tell_unfinished(services: Services) -> None:
+async def complete_or_report_unfinished_fixes(services: Services) -> None:
     """End each change that was begun an hour ago and can be seen by now; tell of the others."""
     table = services.tables.repairs
     async for kept in readable(services, table.scan("repair")):
@@ -158,7 +161,7 @@ async def end_or_tell_unfinished(services: Services) -> None:
         if not record.code or services.now - record.at < _UNFINISHED:
             continue
         if record.kind in services.firewalls:  # else another version knows the kind
-            record = await seen_through(services, record)
+            record = await complete_if_visible(services, record)
         if record.code:
             text = f"A change of {record.firewall} was begun by {record.by} and not seen through."
             await tell(services, record.code, table.name_of(record), text)
@@ -186,7 +189,7 @@ async def _surveys(services: Services, environment_id: str | None) -> list[_Surv
         else [one for one in await services.environments.list() if one.policy is not None]
     )
     firewalls = await read_firewalls(services)
-    tags = await services.service_tags.published()
+    tags = await services.service_tags.get_list()
     found = []
     for one in environments:
         network = network_of(services, one, firewalls, tags)
@@ -200,14 +203,14 @@ def _meant(resource: str, surveys: Sequence[_Survey]) -> list[FirewallIssue]:
     concerning = {gap.name for one in surveys for gap in one.network.gaps(one.hosts)}
     one_of_each = list({gap.name: gap for gap in lacking}.values())
     try:
-        names = {gap.name for gap in named(resource, one_of_each, concerning)}
+        names = {gap.name for gap in find_issues_by_name(resource, one_of_each, concerning)}
     except ValueError as err:
         said = "Give the whole name of a gap."
         raise JobBlocked(str(err), instruction=said, code=Reason.UNKNOWN_GAP) from None
     if not names:
         raise JobBlocked(
             f"{resource} has no gap that concerns flows under a customer-managed key.",
-            instruction=not_known(resource, (gap.name for gap in lacking)),
+            instruction=describe_unknown_issue(resource, (gap.name for gap in lacking)),
             code=Reason.UNKNOWN_GAP,
         )
     return [gap for gap in lacking if gap.name in names]
@@ -236,8 +239,8 @@ def _together(
 
 async def _repair(services: Services, gap: FirewallIssue) -> FirewallFix:
     if not gap.firewall_id:
-        return refused(gap, f"no_firewall: {gap.text}")
-    return await repair_of(services, gap)
+        return no_fix(gap, f"no_firewall: {gap.text}")
+    return await propose_fix(services, gap)
 
 
 def _order(
@@ -256,7 +259,7 @@ def _permission(
 ) -> Callable[[], Awaitable[None]]:
     async def permit() -> None:
         for one in environment_ids:
-            await permit_write(services, one)
+            await check_write_allowed(services, one)
 
     return permit
 

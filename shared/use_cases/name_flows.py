@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from shared.domain.environment import Environment
 from shared.domain.identifiers import is_identifier
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.name_lookup import NamedItem, close, meant
+from shared.domain.name_lookup import NamedItem, find_by_id_or_name, find_similar
 from shared.domain.plans.plan_item import PlanItem
 from shared.errors import FlowNotFound, NotFound
 from shared.services import Services
@@ -30,10 +30,10 @@ async def _rows(services: Services, environment: Environment) -> list[NamedItem]
     """Return the flows that Dataverse has."""
     if not environment.dataverse_url:
         return []
-    page = await services.flow_pages.known(environment)
+    page = await services.flow_pages.workflow_summaries(environment)
     rows = [*page.items]
     while page.cursor:
-        page = await services.flow_pages.known(environment, page.cursor)
+        page = await services.flow_pages.workflow_summaries(environment, page.cursor)
         rows += page.items
     return [NamedItem(id=one.workflow_id, name=one.name) for one in rows]
 
@@ -84,7 +84,7 @@ async def _is_there(services: Services, environments: Sequence[Environment], flo
     return False
 
 
-def chosen[T: FlowJob | PlanItem](
+def select_flows[T: FlowJob | PlanItem](
     items: Sequence[T], flows: Collection[str], where: str
 ) -> list[T]:
     """Return the items of these flows, which are named by an id or their title.
@@ -106,7 +106,9 @@ def _id_of(text: str, known: Sequence[NamedItem], where: str) -> str:
     """
     if _is_id(text, known):
         return text.lower()
-    found = {one.id.lower(): one.name for one in meant(text, known, by_beginning=False)}
+    found = {
+        one.id.lower(): one.name for one in find_by_id_or_name(text, known, by_beginning=False)
+    }
     if len(found) > 1:
         message = f"{text} is more than one flow of {where}: say which by its id."
         raise FlowNotFound(message, candidates=found)
@@ -125,5 +127,5 @@ def _named(item: FlowJob | PlanItem) -> NamedItem:
 def _refuse(unknown: Sequence[str], known: Sequence[NamedItem], where: str) -> None:
     """Raise `FlowNotFound` if there is any, with those known that are alike."""
     if unknown:
-        alike = {found.id: found.name for one in unknown for found in close(one, known)}
+        alike = {found.id: found.name for one in unknown for found in find_similar(one, known)}
         raise FlowNotFound(f"No flow of {where} is {', '.join(unknown)}.", candidates=alike)

@@ -16,19 +16,19 @@ from itertools import batched
 from time import monotonic as _clock
 
 from shared.alerts import cause_of, readable
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.plans.notification import (
     MOST_IN_A_RUN,
     Notification,
     NotificationDelivery,
-    causes_to_tell,
+    actions_to_notify,
     claimed,
     digest_of,
     first_delivery,
     in_one_run,
-    in_short,
-    not_taken,
-    taken,
+    record_accepted,
+    record_rejected,
+    shorten,
     to_send,
 )
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
@@ -47,7 +47,7 @@ from shared.log_fields import product_log
 from shared.ports import NotificationChannel
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.use_cases.show_status import FIRST_LOOK, what_waits
+from shared.use_cases.show_status import FIRST_LOOK, read_pending_actions
 
 log = product_log(__name__)
 
@@ -76,8 +76,8 @@ async def notify(services: Services) -> int:
         (kept.item.cause, kept.item.channel): kept
         async for kept in readable(services, table.scan("delivery"))
     }
-    waits = await what_waits(services)
-    causes = causes_to_tell(waits.waiting, waits.environment_jobs, waits.stuck, services.now)
+    waits = await read_pending_actions(services)
+    causes = actions_to_notify(waits.waiting, waits.environment_jobs, waits.stuck, services.now)
     # Side by side: one that is slow delays no other.
     told = await asyncio.gather(
         *(_tell(services, channel, causes, known) for channel in services.channels)
@@ -189,7 +189,7 @@ class _Sending:
         error = await self._error(notification)
         if error is None:
             self.accepted += 1
-            after = [taken(kept.item, cause, services.now) for cause, kept in taken_over]
+            after = [record_accepted(kept.item, cause, services.now) for cause, kept in taken_over]
         else:
             self.rejected += 1
             self.is_out = isinstance(error, TransientError)
@@ -198,7 +198,8 @@ class _Sending:
             asked = error.retry_after if isinstance(error, TransientError) else None
             wait = services.settings.backoff_first
             after = [
-                not_taken(kept.item, text, services.now, wait, asked) for _, kept in taken_over
+                record_rejected(kept.item, text, services.now, wait, asked)
+                for _, kept in taken_over
             ]
         await _side_by_side(
             _replaced(services, kept, item)
@@ -245,11 +246,11 @@ def _notification(
         ((cause, _),), identity = sent, names[0]
     else:
         cause = digest_of([one for one, _ in sent])
-        identity = f"digest-{key_of(*sorted(names))}"
+        identity = f"digest-{hash_key(*sorted(names))}"
     return Notification(
         id=identity,
         correlation=cause.id,
-        waiting=in_short(_without_urls(cause)),
+        waiting=shorten(_without_urls(cause)),
         at=services.now,
         link=_link(services, cause),
     )

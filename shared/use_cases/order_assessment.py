@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from shared.domain.assessment.assessment import EnvironmentAssessment
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.remediation import (
     EnvironmentJob,
@@ -24,7 +24,7 @@ from shared.domain.principal import Principal
 from shared.domain.shared_snapshot import SharedSnapshot
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.jobs.leased_job import LeasedJob
-from shared.rows import adapter_of
+from shared.rows import type_adapter_for
 from shared.services import Services
 from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_flow_parts import read_flow_parts
@@ -102,7 +102,9 @@ async def show_assessment(services: Services, remediation_id: str) -> ShownAsses
         raise NotFound(f"Assessment {remediation_id} has not started yet: ask again.")
     answer = None
     if name := found.item.answer:
-        answer = adapter_of(EnvironmentAssessment).validate_json(await services.archive.get(name))
+        answer = type_adapter_for(EnvironmentAssessment).validate_json(
+            await services.archive.get(name)
+        )
     return ShownAssessment(remediation=remediation, job=found.item, answer=answer)
 
 
@@ -111,14 +113,14 @@ async def make_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     services = held.services
     if not held.job.answer:
         found = await _assess(held, await environment_of(services, held.job))
-        content = adapter_of(EnvironmentAssessment).dump_json(found)
+        content = type_adapter_for(EnvironmentAssessment).dump_json(found)
         name = f"assessments/{held.job.id}"
         await services.archive.put(name, content)
         # Before the pages are gone: whoever dies then reads none of them again.
         await held.save(replace(held.job, answer=name))
     await held.rows(services.tables.discoveries).clear()
     text = "The assessment is made; nothing was written."
-    return moved(held.job, EnvironmentJobState.FINISHED, text, now=services.now)
+    return move_to_state(held.job, EnvironmentJobState.FINISHED, text, now=services.now)
 
 
 async def _assess(
@@ -126,7 +128,7 @@ async def _assess(
 ) -> EnvironmentAssessment:
     services, request = held.services, held.job.assessment
     assert request is not None
-    held.remember(replace(held.job, environment_name=environment.display_name))
+    held.stage(replace(held.job, environment_name=environment.display_name))
     flows = await read_flow_parts(held, environment)
 
     async def read(_services: Services, _environment: Environment) -> FlowReadResult:

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from shared.alerts import one_row
 from shared.domain.environment import Environment
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.policy_link_record import PolicyLinkRecord
 from shared.ports import QueueMessage
 from shared.queues import POLICY_EVENTS
-from shared.rows import instant
+from shared.rows import sortable_time
 from shared.services import Services
 from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLINKED
 
@@ -76,14 +76,14 @@ def _event(record: PolicyLinkRecord) -> QueueMessage:
         kind = UNLINKED
     else:
         kind = STATUS_CHANGED if record.previous_policy_id == record.policy_id else LINKED
-    since = instant(record.observed)
+    since = sortable_time(record.observed)
     policy = record.policy_id.rsplit("/", 1)[-1]
-    at = instant(record.changed or record.observed)
+    at = sortable_time(record.changed or record.observed)
     change = (record.previous_status, record.status, at)
     identity = "/".join((record.environment_id, policy, *change))
     return QueueMessage(
         queue=POLICY_EVENTS,
-        message_id=f"link/{key_of(identity)}",
+        message_id=f"link/{hash_key(identity)}",
         body={
             "specversion": "1.0",
             "id": identity,

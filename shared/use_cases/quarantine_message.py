@@ -2,7 +2,7 @@
 
 import hashlib
 
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.log_fields import product_log
 from shared.ports import QueueMessage
@@ -15,7 +15,7 @@ log = product_log(__name__)
 LONGEST_BODY = 100_000
 
 
-async def park(
+async def move_to_poison_queue(
     services: Services, *, queue: str, message_id: str, body: bytes | str, reason: str
 ) -> None:
     """Put the message into the queue `parked`, with where it came from and why it is there."""
@@ -24,7 +24,7 @@ async def park(
     await services.messages.send(
         QueueMessage(
             queue=PARKED,
-            message_id=f"parked/{key_of(queue, message_id or digest)}",
+            message_id=f"parked/{hash_key(queue, message_id or digest)}",
             body={
                 "queue": queue,
                 "message_id": message_id,

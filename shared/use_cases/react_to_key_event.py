@@ -7,14 +7,14 @@ is swept, now and again a day later, since all services take up to 24 hours to n
 
 from shared.domain.environment import Environment
 from shared.domain.events import Event
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.log_fields import product_log
 from shared.ports import QueueMessage
 from shared.queues import KEY_EVENTS
 from shared.services import Services
-from shared.use_cases.check_keys import check_policy, names
+from shared.use_cases.check_keys import check_policy, uses_key
 from shared.use_cases.start_remediation import start_remediation
 
 log = product_log(__name__)
@@ -32,7 +32,7 @@ async def react_to_key_event(services: Services, event: Event) -> str:
     if event.type not in {*KEY_EVENT_TYPES, RECHECK}:
         return _ignored(event, f"the type {event.type} is none this app watches")
     vault, key = event.text("VaultName").lower(), event.text("ObjectName").lower()
-    watched = [policy for policy in await services.keys.policies() if names(policy, vault, key)]
+    watched = [policy for policy in await services.keys.policies() if uses_key(policy, vault, key)]
     if not watched:
         return _ignored(event, f"no watched policy uses key {key} of vault {vault}")
     environments = await services.environments.list()
@@ -59,7 +59,7 @@ async def react_to_key_event(services: Services, event: Event) -> str:
 
 async def _recheck_later(services: Services, event: Event) -> None:
     due = services.now + services.settings.recheck_after
-    identity = f"recheck/{key_of(event.id)}"
+    identity = f"recheck/{hash_key(event.id)}"
     await services.messages.send(
         QueueMessage(
             queue=KEY_EVENTS,

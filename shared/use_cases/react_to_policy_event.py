@@ -11,7 +11,7 @@ from shared.domain.identifiers import environment_identifier, is_identifier
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.log_fields import product_log
 from shared.services import Services
-from shared.use_cases.check_keys import check_new_link, check_policy, note_unwatched
+from shared.use_cases.check_keys import alert_unwatched_policy, check_new_link, check_policy
 from shared.use_cases.start_remediation import start_remediation
 
 log = product_log(__name__)
@@ -93,7 +93,7 @@ async def _policy_changed(services: Services, event: Event) -> str:
     ]
     if resource not in policies:
         if linked:
-            await note_unwatched(services, resource, environments)
+            await alert_unwatched_policy(services, resource, environments)
         return _ignored(event, f"policy {resource} is gone or not in a watched subscription")
     await check_policy(services, policies[resource], environments)
     active = tuple(sorted(env.id for env in linked if env.is_linked))

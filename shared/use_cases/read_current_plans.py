@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shared.domain.plans.current_plan import CurrentPlan, current_plan, newest_plans
-from shared.domain.plans.not_migrated import left_behind, left_without_job
+from shared.domain.plans.not_migrated import count_not_included, count_not_migrated
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept
 from shared.ports import Condition
@@ -37,7 +37,7 @@ async def _read_left(services: Services, job: EnvironmentJob, reading: RowReader
         for action in (PlannedAction.BLOCKED, PlannedAction.LEAVE):
             where = [Condition("action", "eq", action)]
             items += await RowReader().all(table.scan(job.id, where=where))
-        if sum(left_without_job(job.mode, items).values()) >= expected:
+        if sum(count_not_included(job.mode, items).values()) >= expected:
             return items
     return await reading.all(table.scan(job.id))
 
@@ -46,7 +46,7 @@ async def read_needs_changes(
     services: Services, job: EnvironmentJob, reading: RowReader
 ) -> list[PlanItem]:
     """Return the items of a plan that need changes."""
-    expected = left_behind([job], []).get(NotMigratedReason.NEEDS_CHANGES, 0)
+    expected = count_not_migrated([job], []).get(NotMigratedReason.NEEDS_CHANGES, 0)
     if not expected or job.plan_kept is not PlanKept.WHOLE:
         return []
     table = services.tables.plans

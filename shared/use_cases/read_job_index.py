@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
-from shared.concurrency import at_once
+from shared.concurrency import run_concurrently
 from shared.domain.alert import RowName
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.job_index import (
@@ -22,7 +22,7 @@ from shared.domain.plans.not_migrated import ClosedCounts
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
 from shared.ports import Condition
-from shared.rows import StoredItem, Table, instant
+from shared.rows import StoredItem, Table, sortable_time
 from shared.services import Services
 from shared.use_cases.read_remediation_rows import RowReader
 
@@ -128,7 +128,7 @@ async def read_what_needs_people(services: Services, reading: RowReader) -> Need
 
 async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -> int:
     """Return how many rows were due before `late`, but for those with these names."""
-    tables, where = services.tables, [Condition("due", "lt", instant(late))]
+    tables, where = services.tables, [Condition("due", "lt", sortable_time(late))]
     overdue = set[RowName]()
 
     async def scan(table: Table[Any], partition: str | None = None) -> None:
@@ -212,7 +212,7 @@ async def get_rows[T](
         return None
 
     for some in batched(places, _AT_ONCE, strict=False):
-        async with at_once() as group:
+        async with run_concurrently() as group:
             tasks = [group.create_task(get(place)) for place in some]
         found += [kept.item for task in tasks if (kept := task.result())]
     return found

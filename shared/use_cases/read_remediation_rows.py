@@ -11,7 +11,7 @@ from shared.ports import Condition
 from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.use_cases.name_flows import chosen
+from shared.use_cases.name_flows import select_flows
 
 
 class RowReader:
@@ -66,7 +66,7 @@ async def find(services: Services, remediation_id: str) -> Remediation:
     return kept.item
 
 
-def refuse_own_order(services: Services, remediation: Remediation, by_id: str) -> None:
+def reject_self_approval(services: Services, remediation: Remediation, by_id: str) -> None:
     """Raise `JobBlocked` where whoever ordered it, by object id, is to approve of it too.
 
     Who has no id cannot be told from others: whoever holds the function key.
@@ -83,4 +83,4 @@ def named_jobs[T: FlowJob | PlanItem](jobs: list[T], flow_ids: Collection[str]) 
 
     Raises `FlowNotFound` for a missing one, and for a title that several have.
     """
-    return chosen(jobs, flow_ids, "this remediation's jobs") if flow_ids else jobs
+    return select_flows(jobs, flow_ids, "this remediation's jobs") if flow_ids else jobs

@@ -5,18 +5,18 @@ from datetime import timedelta
 
 from shared.alerts import forget_settled, one_row, tell
 from shared.circuit_breakers import open_circuits
-from shared.domain.jobs.dependent_jobs import located
+from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.request_demand import RequestQueueStatus
-from shared.jobs.due_scan import call_up, look_at_due
+from shared.jobs.due_scan import promote_waiters, send_due_messages
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import ClearedBy, Reason
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.use_cases.clean_up_ended_jobs import return_loans
-from shared.use_cases.start_remediation import complete_starts
+from shared.use_cases.clean_up_ended_jobs import revoke_leftover_grants
+from shared.use_cases.start_remediation import create_missing_jobs
 
 #: From then on people are told. The jobs go on waiting.
 LONG_OUTAGE = timedelta(hours=1)
@@ -30,14 +30,14 @@ async def resend_overdue(services: Services) -> int:
     """
     await forget_settled(services)
     await _tell_of_outages(services)
-    await _tell_of_line(services, await call_up(services))
-    looked = await look_at_due(services)
+    await _tell_of_line(services, await promote_waiters(services))
+    looked = await send_due_messages(services)
     for plan in looked.plans:
         async with one_row(services, services.tables.environment_jobs.name_of(plan.item)):
             await _wake_idle(services, plan.item)
-    count = looked.overdue + await complete_starts(services, looked.unstarted)
+    count = looked.overdue + await create_missing_jobs(services, looked.unstarted)
     count += await _wake_settled(services, looked.flows)
-    await return_loans(
+    await revoke_leftover_grants(
         services, looked.plans, looked.flows
     )  # last: it may wait for calls, or be refused some
     return count
@@ -76,7 +76,7 @@ async def _wake_idle(services: Services, job: EnvironmentJob) -> None:
     last = job.last_job
     kept = await services.tables.jobs.get(job.environment_id, last) if last else None
     if kept is None or kept.item.is_finished or kept.item.environment_job_id != job.id:
-        await ENVIRONMENT.wake(services, (job.remediation_id, job.id))
+        await ENVIRONMENT.wake_up(services, (job.remediation_id, job.id))
 
 
 async def _wake_settled(services: Services, jobs: Sequence[StoredItem[FlowJob]]) -> int:
@@ -86,7 +86,7 @@ async def _wake_settled(services: Services, jobs: Sequence[StoredItem[FlowJob]])
             if job.code in Reason.all_ended_by(ClearedBy.RELATIVE) and await _is_settled(
                 services, job
             ):
-                await FLOW.wake(services, table.address(job), code=job.code, even_blocked=True)
+                await FLOW.wake_up(services, table.address(job), code=job.code, even_blocked=True)
                 count += 1
     return count
 
@@ -98,7 +98,7 @@ def _is_stuck(job: FlowJob, other: FlowJob) -> bool:
 
 async def _is_settled(services: Services, job: FlowJob) -> bool:
     related = job.children if job.code == Reason.CHILD else job.parents
-    places = [located(name, job.environment_id) for name in related]
+    places = [parse_job_reference(name, job.environment_id) for name in related]
     rows = [await services.tables.jobs.get(*place) for place in places]
     jobs = [kept.item for kept in rows if kept]
     if job.state is FlowJobState.WAITING and any(_is_stuck(job, other) for other in jobs):

@@ -13,7 +13,7 @@ from shared.domain.plans.remediation import Remediation, RemediationMode, StartS
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, JobBlocked, UnreadableRow
-from shared.jobs.due_scan import restore_reminders
+from shared.jobs.due_scan import restore_wake_ups
 from shared.log_fields import product_log
 from shared.ports import Condition
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, KEY_EVENTS, PARKED, POLICY_EVENTS
@@ -22,20 +22,20 @@ from shared.services import Services
 from shared.steps.flows.caller_index import index_urls_of_plans
 from shared.steps.flows.discovery_pages import forget_stale_discoveries
 from shared.steps.retiring.check_notification_channels import channels_by
-from shared.steps.retiring.cutover_toggle import neither_is_on
+from shared.steps.retiring.cutover_toggle import are_both_off
 from shared.steps.updating_callers.find_callers import forget_stale_searches
-from shared.steps.updating_callers.record_callers import waits_for_a_person
+from shared.steps.updating_callers.record_callers import has_manual_caller
 from shared.use_cases.change_remediation import retry_job
-from shared.use_cases.check_address_ranges import watch_ranges
-from shared.use_cases.check_blocked_calls import watch_calls
+from shared.use_cases.check_address_ranges import check_address_ranges
+from shared.use_cases.check_blocked_calls import check_blocked_calls
 from shared.use_cases.check_keys import check_policies
 from shared.use_cases.check_rows import check_rows
-from shared.use_cases.clean_up_ended_jobs import turn_off_strays
+from shared.use_cases.clean_up_ended_jobs import turn_off_orphaned_copies
 from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.forget_old_plans import forget_old_plans
 from shared.use_cases.look_at_retired import look_at_retired
 from shared.use_cases.look_in_turn import forget_other_looks
-from shared.use_cases.manage_firewall_fixes import end_or_tell_unfinished
+from shared.use_cases.manage_firewall_fixes import complete_or_report_unfinished_fixes
 from shared.use_cases.read_job_index import COMPARED
 from shared.use_cases.settle_late import settle_late
 from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
@@ -62,7 +62,7 @@ class DailyCheckResult:
     retried: int
 
 
-async def sweep(services: Services, date: str) -> DailyCheckResult:
+async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     """Sweep every linked environment once a `date`, and report what waits for a person.
 
     One whose plan nobody has decided on yet gets no second plan.
@@ -72,7 +72,7 @@ async def sweep(services: Services, date: str) -> DailyCheckResult:
     await check_rows(services)
     await forget_stale_discoveries(services)
     await forget_stale_searches(services)
-    await restore_reminders(services)
+    await restore_wake_ups(services)
     async with one_row(services, (services.tables.timer_runs.name, "timer", COMPARED)):
         await compare_job_index(services)
     await complete_recent_starts(services)
@@ -97,9 +97,9 @@ async def sweep(services: Services, date: str) -> DailyCheckResult:
     async with _told(services, "whether the keys of the encryption policies are well"):
         await check_policies(services, environments)
     async with _told(services, "whether Microsoft's address ranges have changed"):
-        await watch_ranges(services, environments)
+        await check_address_ranges(services, environments)
     async with _told(services, "whether every change of a firewall came to its end"):
-        await end_or_tell_unfinished(services)
+        await complete_or_report_unfinished_fixes(services)
     async with _told(services, "whether frozen deliveries have changed anything after their job"):
         await settle_late(services)
     came_back: list[str] = []
@@ -116,12 +116,12 @@ async def sweep(services: Services, date: str) -> DailyCheckResult:
         async with _told(
             services, f"whether calls of copies get through in {environment.display_name}"
         ):
-            gone_on += await watch_calls(services, environment)
+            gone_on += await check_blocked_calls(services, environment)
     for environment in environments:
         async with _told(
             services, f"whether copies that no job wants are on in {environment.display_name}"
         ):
-            not_looked_at += await turn_off_strays(services, environment)
+            not_looked_at += await turn_off_orphaned_copies(services, environment)
     async with _told(services, "which plans are superseded"):
         await index_urls_of_plans(services)
         await forget_old_plans(services)
@@ -163,7 +163,7 @@ async def sweep(services: Services, date: str) -> DailyCheckResult:
 async def _keep_operator(services: Services, run: TimerRun) -> None:
     """Use the operator's sign-in, which keeps it from ending by disuse; tell if it has ended."""
     try:
-        await services.flow_access.keep_signed_in()
+        await services.flow_access.renew_sign_in()
     except JobBlocked as err:
         row = services.tables.timer_runs.name_of(run)
         await tell(services, Reason.OPERATOR_SIGN_IN, row, redact(f"{err}. {err.instruction}"))
@@ -210,7 +210,7 @@ async def _retry_changed_callers(services: Services) -> int:
     count = 0
     async for job in _with_code(services, Reason.MANUAL_CALLER):
         async with _told(services, f"whether a caller of {job.display_name} was changed by hand"):
-            if not await waits_for_a_person(services, job):
+            if not await has_manual_caller(services, job):
                 await retry_job(services, job)
                 count += 1
     return count
@@ -235,7 +235,7 @@ async def _retry_where_neither_is_on(
             if environment is None or not job.is_stuck or job.neither_since:
                 continue
             async with _told(services, f"whether {job.display_name} or its copy is on"):
-                if await neither_is_on(services, environment, job):
+                if await are_both_off(services, environment, job):
                     log.warning("%s and its copy are off: one is turned on", job.display_name)
                     await retry_job(services, job)
                     count += 1

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from shared.alerts import tell
 from shared.domain.environment import ApprovalPolicy
-from shared.domain.ids import job_id
+from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.transitions import moved
-from shared.domain.plans.not_migrated import left_without_job, retired_originals
+from shared.domain.jobs.transitions import move_to_state
+from shared.domain.plans.not_migrated import count_not_included, retired_originals
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.row_limits import fitting_findings, with_network
@@ -21,16 +21,21 @@ from shared.steps.flows.discovery_pages import keep_flows_only
 from shared.steps.planning.complete_plan import FlowRunLookups, complete
 from shared.steps.planning.make_plan import network_findings
 from shared.steps.planning.plan_environment import environment_of, plan_now
-from shared.steps.planning.trigger_urls import MOST_LOOKS, trigger_urls, unclaimed_places
+from shared.steps.planning.trigger_urls import MOST_LOOKS, find_unmatched_callers, trigger_urls
 from shared.steps.planning.wait_for_migration import wait_for_migration
 from shared.steps.write_permission import settings_of
-from shared.use_cases.apply_plan import await_approval, carry_out, compare, expire
+from shared.use_cases.apply_plan import (
+    await_approval,
+    compare_with_approval,
+    expire,
+    start_and_watch_flow_jobs,
+)
 from shared.use_cases.order_assessment import make_assessment
 
 type Step = Callable[[LeasedJob[EnvironmentJob]], Awaitable[EnvironmentJob]]
 
 
-async def run_environment_job(services: Services, remediation_id: str, job_id: str) -> str:
+async def run_environment_job_step(services: Services, remediation_id: str, job_id: str) -> str:
     """Look at a job's row and do what is due. Returns the state it is in, for the log.
 
     Raises `NotFound` if there is no such row; any other exception is a defect of ours.
@@ -62,13 +67,13 @@ async def _discover(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         counts=dict(Counter(str(item.action) for item in items)),
     )
     text = f"{stay} flows stay on Microsoft's key."
-    return moved(job, EnvironmentJobState.PLANNED, text, now=services.now)
+    return move_to_state(job, EnvironmentJobState.PLANNED, text, now=services.now)
 
 
 async def _tell_came_back(held: LeasedJob[EnvironmentJob], item: PlanItem) -> None:
     """Tell of a retired original that is on again, whatever the daily look had calls for."""
     job, table = held.job, held.services.tables.jobs
-    identity = job_id(job.environment_id, item.workflow_id, job.policy_id)
+    identity = derive_flow_job_id(job.environment_id, item.workflow_id, job.policy_id)
     text = f"{item.display_name} was retired, and is on again."
     row = (table.name, job.environment_id, identity)
     await tell(held.services, Reason.CAME_BACK, row, text)
@@ -81,7 +86,7 @@ async def _complete_plan(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 
     async def keep(items: Sequence[PlanItem]) -> None:
         await plan.upsert(*items)
-        await held.advanced()
+        await held.record_progress()
 
     planned = await plan.all()
     urls = await trigger_urls(services, job, planned)
@@ -89,13 +94,13 @@ async def _complete_plan(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     items = await complete(
         services, environment, planned, FlowRunLookups(urls=urls, flows=flows), keep
     )
-    unclaimed = await unclaimed_places(services, urls, items)
+    unclaimed = await find_unmatched_callers(services, urls, items)
     findings = fitting_findings((*job.findings, *unclaimed))
     job = replace(job, findings=findings, unclaimed_urls=urls.shown)
     job = with_network(job, *await network_findings(services, environment, items))
     job = replace(
         job,
-        left=left_without_job(job.mode, items),
+        left=count_not_included(job.mode, items),
         planned_at=services.now,
         expires=services.now + services.settings.plan_expires,
     )
@@ -112,15 +117,15 @@ async def _planned(
     work = [item for item in items if item.action.has_job]
     if not job.mode.writes:
         text = "The plan is made; nothing was written."
-        return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
+        return move_to_state(job, EnvironmentJobState.FINISHED, text, now=services.now)
     if not work:
         text = "There is nothing to do."
-        return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
+        return move_to_state(job, EnvironmentJobState.FINISHED, text, now=services.now)
     mode = (await settings_of(services, job.environment_id)).mode
     if mode is ApprovalPolicy.AUTO:
         text = "The environment is in mode auto: no approval is needed."
         job = replace(job, approved_by="mode auto")
-        return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+        return move_to_state(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
     return await_approval(services, replace(job, awaiting=len(work)))
 
 
@@ -130,6 +135,6 @@ STEPS: dict[EnvironmentJobState, Step] = {
     EnvironmentJobState.DISCOVERING: _discover,
     EnvironmentJobState.PLANNED: _complete_plan,
     EnvironmentJobState.AWAITING_APPROVAL: expire,
-    EnvironmentJobState.APPROVED: compare,
-    EnvironmentJobState.DISPATCHED: carry_out,
+    EnvironmentJobState.APPROVED: compare_with_approval,
+    EnvironmentJobState.DISPATCHED: start_and_watch_flow_jobs,
 }

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from shared.domain.environment import Environment
-from shared.domain.jobs.dependent_jobs import located
+from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import CutoverFailure, FlowJob, JobCommand, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved, postponed
+from shared.domain.jobs.transitions import move_to_state, wait_until
 from shared.errors import (
     CmkflowError,
     Conflict,
@@ -19,7 +19,7 @@ from shared.errors import (
     PlatformMigrationInProgress,
     TransientError,
 )
-from shared.jobs.error_handling import after_error
+from shared.jobs.error_handling import apply_error
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
@@ -27,51 +27,56 @@ from shared.services import Services
 from shared.steps.copying import copy_flow, verify_copy
 from shared.steps.copying.explain_platform_error import explain_refusal
 from shared.steps.copying.microsoft_key_list import wait_for_key_list
-from shared.steps.flows.read_back import WriteNotVisible, half_as_long_again
-from shared.steps.flows.temporary_co_ownership import check_returned, return_borrowed
+from shared.steps.flows.read_back import WriteNotVisible, next_poll_delay
+from shared.steps.flows.temporary_co_ownership import check_returned, revoke_all_grants
 from shared.steps.preparing import prepare_original
 from shared.steps.retiring import cut_over, retire_original
 from shared.steps.rolling_back import roll_back
-from shared.steps.rolling_back.final_check import settle
+from shared.steps.rolling_back.final_check import wait_and_revoke
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers import update_callers
 from shared.steps.updating_callers.batch_caller_writes import wake_who_waits
-from shared.steps.write_permission import environment_without_key, linked_environment
+from shared.steps.write_permission import (
+    require_environment_without_key,
+    require_linked_environment,
+)
 
 type Step = Callable[[StepContext], Awaitable[FlowJob]]
 
 
 async def _begin(work: StepContext) -> FlowJob:
     has_copy = work.job.pattern.has_copy
-    return await (copy_flow.begin(work) if has_copy else prepare_original.begin(work))
+    return await (
+        copy_flow.check_and_start_copy(work) if has_copy else prepare_original.begin(work)
+    )
 
 
 async def _after_proof(work: StepContext) -> FlowJob:
     is_swap = work.job.pattern is MigrationMethod.SWAP
-    return await (cut_over.begin(work) if is_swap else update_callers.begin(work))
+    return await (cut_over.start_cutover(work) if is_swap else update_callers.begin(work))
 
 
 async def _undo(work: StepContext) -> FlowJob:
     if work.job.pattern.has_copy:
         return await roll_back.roll_back(work)
-    await settle(work)  # an original that reads as it was may still be converted
+    await wait_and_revoke(work)  # an original that reads as it was may still be converted
     return await prepare_original.undo(work)
 
 
 async def _after_watch(work: StepContext) -> FlowJob:
-    await cut_over.watched(work)
+    await cut_over.wait_for_monitoring_period(work)
     return await retire_original.retire(work)
 
 
 STEPS: dict[FlowJobState, Step] = {
     FlowJobState.PLANNED: _begin,
     FlowJobState.PREPARING: prepare_original.prepare,
-    FlowJobState.COPYING: copy_flow.copy,
-    FlowJobState.COPIED: verify_copy.prove,
+    FlowJobState.COPYING: copy_flow.create_copy,
+    FlowJobState.COPIED: verify_copy.verify_copy,
     FlowJobState.PROVEN: _after_proof,
     FlowJobState.UPDATING_CALLERS: update_callers.update,
     FlowJobState.QUIET: retire_original.retire_when_quiet,
-    FlowJobState.SWAPPING: cut_over.swap,
+    FlowJobState.SWAPPING: cut_over.cut_over,
     FlowJobState.WATCHED: _after_watch,
     FlowJobState.ROLLING_BACK: _undo,
 }
@@ -90,7 +95,7 @@ _IN_ORDER = (
 )
 
 
-async def run_flow_job(services: Services, environment_id: str, job_id: str) -> str:
+async def run_flow_job_step(services: Services, environment_id: str, job_id: str) -> str:
     """Look at a job's row and do what is due. Returns the state it is in, for the log.
 
     Raises `NotFound` if there is no such row; any other exception is a defect of ours.
@@ -131,7 +136,7 @@ async def _step(held: LeasedJob[FlowJob]) -> FlowJob:
     try:
         is_settled = job.settles_at is not None and job.settles_at <= services.now
         if is_settled and not job.is_rolling_back and job.neither_since is None:
-            await settle(work)
+            await wait_and_revoke(work)
         if job.neither_since is None:
             await check_returned(work)
         until = services.now + services.settings.delivery_goes_on
@@ -153,7 +158,7 @@ async def _step(held: LeasedJob[FlowJob]) -> FlowJob:
 async def _one(work: StepContext) -> FlowJob:
     """Do one step, and return what was borrowed for it."""
     job = await STEPS[work.job.reached](work)
-    await return_borrowed(work)
+    await revoke_all_grants(work)
     now = work.job
     return replace(
         job,
@@ -181,10 +186,10 @@ async def _leave(held: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
     if held.job.lent:
         home = held.job.environment_id
         work = StepContext(
-            held, await environment_without_key(held.services, home, even_linked=True)
+            held, await require_environment_without_key(held.services, home, even_linked=True)
         )
-        await settle(work)
-        await return_borrowed(work)
+        await wait_and_revoke(work)
+        await revoke_all_grants(work)
     return replace(job, borrowed=(), settles_at=None)
 
 
@@ -192,7 +197,7 @@ async def _environment_of(held: LeasedJob[FlowJob], job: FlowJob) -> Environment
     services = held.services
     if job.policy_id:
         try:
-            return await linked_environment(services, job.environment_id, job.policy_id)
+            return await require_linked_environment(services, job.environment_id, job.policy_id)
         except MustWait as err:
             if job.neither_since is None:
                 raise
@@ -200,7 +205,7 @@ async def _environment_of(held: LeasedJob[FlowJob], job: FlowJob) -> Environment
             if not job.is_rolling_back and job.failure is None:
                 await held.save(replace(job, failure=CutoverFailure(reason=err.reason)))
             return await services.environments.get(job.environment_id)
-    return await environment_without_key(
+    return await require_environment_without_key(
         services, job.environment_id, even_linked=job.is_rolling_back
     )
 
@@ -212,7 +217,7 @@ async def _step_back(work: StepContext, err: CmkflowError) -> CmkflowError:
     if isinstance(err, PlatformError | NotFound):
         err = await explain_refusal(work, err)
     try:
-        await return_borrowed(work)
+        await revoke_all_grants(work)
     except (MustWait, PlatformMigrationInProgress, JobBlocked, PlatformError):
         return err  # nothing may be written now: the delivery that goes on returns it
     except TransientError as busy:
@@ -233,18 +238,22 @@ def _obey(job: FlowJob, services: Services) -> FlowJob:
         code = job.code if job.neither_since else ""
         return replace(job, state=job.reached, resume=None, reason="", instruction="", code=code)
     if not job.facts.is_undoable:
-        return moved(job, FlowJobState.CANCELLED, "Cancelled before it began.", now=services.now)
+        return move_to_state(
+            job, FlowJobState.CANCELLED, "Cancelled before it began.", now=services.now
+        )
     text = (
         "Rolled back by order."
         if job.requested is JobCommand.ROLL_BACK
         else "Cancelled: rolled back."
     )
-    return moved(replace(job, failure=None), FlowJobState.ROLLING_BACK, text, now=services.now)
+    return move_to_state(
+        replace(job, failure=None), FlowJobState.ROLLING_BACK, text, now=services.now
+    )
 
 
 def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
     """Return the row after an error; while neither flow of a pair may be on, it goes on."""
-    after = after_error(services, job, err)
+    after = apply_error(services, job, err)
     if after is None:
         return None
     if job.neither_since:
@@ -280,9 +289,9 @@ def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exce
     is_told = is_late or after.due is None or isinstance(err, PlatformMigrationInProgress)
     if after.code == Reason.NEITHER_ON or is_accepted or not is_told:
         return replace(after, failure=job.failure) if after.due else after
-    soon = now + half_as_long_again(services, since)
+    soon = now + next_poll_delay(services, since)
     instruction = f"Turn {job.display_name} on by hand in Power Automate. {after.instruction}"
-    later = postponed(
+    later = wait_until(
         job,
         f"NEITHER IS ON since {since:%Y-%m-%d %H:%M} UTC: {job.display_name}, its copy."
         f" {after.reason}",
@@ -312,24 +321,26 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
     await wake_who_waits(services, before, after)
     if after.has_original_back and not before.has_original_back:
         for parent in after.parents:
-            place = located(parent, after.environment_id)
-            await FLOW.wake(services, place, code=Reason.CHILD, even_blocked=True)
+            place = parse_job_reference(parent, after.environment_id)
+            await FLOW.wake_up(services, place, code=Reason.CHILD, even_blocked=True)
     if after.code == Reason.PARENT != before.code:
         # Each of two that call one another waits for the other: neither saw the other wait.
         for parent in set(after.parents).intersection(after.waiters):
-            await FLOW.wake(services, located(parent, after.environment_id), code=Reason.PARENT)
+            await FLOW.wake_up(
+                services, parse_job_reference(parent, after.environment_id), code=Reason.PARENT
+            )
     if (after.state, after.reached) == (before.state, before.reached):
         return
     # A job that is stuck is told of too: whoever waits for it has to say so instead of waiting on.
     is_proven = after.is_proven and not before.is_proven
     if is_proven or (after.is_finished and not after.is_proven):
         for parent in after.parents:
-            place = located(parent, after.environment_id)
-            await FLOW.wake(services, place, code=Reason.CHILD, even_blocked=is_proven)
+            place = parse_job_reference(parent, after.environment_id)
+            await FLOW.wake_up(services, place, code=Reason.CHILD, even_blocked=is_proven)
     if after.is_finished:
         for child in dict.fromkeys((*after.children, *after.waiters)):
-            place = located(child, after.environment_id)
-            await FLOW.wake(services, place, code=Reason.PARENT, even_blocked=not after.is_stuck)
+            place = parse_job_reference(child, after.environment_id)
+            await FLOW.wake_up(services, place, code=Reason.PARENT, even_blocked=not after.is_stuck)
         await _tell_environment(services, after)
 
 
@@ -339,4 +350,4 @@ async def _tell_environment(services: Services, job: FlowJob) -> None:
     kept = await services.tables.environment_jobs.get(*place)
     # One that is held is choosing the job that it waits for at this moment.
     if kept and (kept.item.is_held(services.now) or kept.item.last_job in {"", job.id}):
-        await ENVIRONMENT.wake(services, place)
+        await ENVIRONMENT.wake_up(services, place)

@@ -8,24 +8,24 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.deletion import (
     Deletion,
     DeletionApproval,
-    earliest,
-    ordered,
+    describe_consequences,
+    earliest_delete_at,
+    new_deletion,
     retired_at,
-    what_it_ends,
 )
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.write_permission import refuse_excluded, settings_of
-from shared.use_cases.deletion_rows import cancel_deletion, deletions_of
+from shared.steps.write_permission import reject_excluded_flow, settings_of
+from shared.use_cases.deletion_rows import cancel_if_allowed, deletions_of
 from shared.use_cases.read_remediation_rows import (
     RowReader,
     find,
     jobs_of,
     named_jobs,
-    refuse_own_order,
+    reject_self_approval,
 )
 
 
@@ -79,14 +79,14 @@ async def show_deletions(services: Services, remediation_id: str) -> DeletionLis
     return DeletionList(deletions=tuple(found.values()), candidates=tuple(candidates))
 
 
-async def order_deletions(
+async def schedule_deletions(
     services: Services, remediation_id: str, order: DeletionInput
 ) -> list[Deletion]:
     """Schedule the deletes of some retired originals: all that are named, or none.
 
     Raises `NotFound`, and `JobBlocked` for what cannot be deleted then.
     """
-    refuse_own_order(services, await find(services, remediation_id), order.by_id)
+    reject_self_approval(services, await find(services, remediation_id), order.by_id)
     jobs = await jobs_of(services, remediation_id)
     earlier = await deletions_of(services, jobs)
     chosen = _chosen(jobs, earlier, order.flow_ids)
@@ -95,7 +95,7 @@ async def order_deletions(
     return [await _schedule(services, job, order) for job in chosen]
 
 
-async def keep_originals(
+async def cancel_deletions(
     services: Services, remediation_id: str, flow_ids: tuple[str, ...], *, by: str
 ) -> int:
     """Cancel the deletes of these originals (none named: of all); returns how many.
@@ -105,7 +105,7 @@ async def keep_originals(
     jobs = named_jobs(await jobs_of(services, remediation_id), flow_ids)
     count, too_late = 0, []
     for job in jobs:
-        count += await cancel_deletion(services, job, f"Cancelled by {by}: the original is kept.")
+        count += await cancel_if_allowed(services, job, f"Cancelled by {by}: the original is kept.")
         kept = await services.tables.deletions.get(job.environment_id, job.id)
         if kept and kept.item.state is DeletionState.DELETING:
             too_late.append(job.display_name)
@@ -170,19 +170,21 @@ async def _check(
             instruction="Set its mode to approve or auto, then order it again.",
             code=Reason.MODE,
         )
-    await refuse_excluded(services, job)
+    await reject_excluded_flow(services, job)
 
 
 async def _schedule(services: Services, job: FlowJob, order: DeletionInput) -> Deletion:
     """Write the row; a race with the delete itself is decided by the row."""
-    new = ordered(job, DeletionApproval(on=order.on, by=order.by, at=services.now), None)
+    new = new_deletion(job, DeletionApproval(on=order.on, by=order.by, at=services.now), None)
 
     def scheduled(earlier: Deletion | None) -> Deletion:
         nonlocal new
         if earlier and earlier.facts.may_be_gone:
             message = f"{job.display_name} is {earlier.state} already."
             raise Conflict(message)
-        new = ordered(job, DeletionApproval(on=order.on, by=order.by, at=services.now), earlier)
+        new = new_deletion(
+            job, DeletionApproval(on=order.on, by=order.by, at=services.now), earlier
+        )
         return new
 
     await services.tables.deletions.change(job.environment_id, job.id, scheduled)
@@ -191,7 +193,7 @@ async def _schedule(services: Services, job: FlowJob, order: DeletionInput) -> D
 
 def _earliest(services: Services, job: FlowJob) -> datetime | None:
     settings = services.settings
-    return earliest(job, delay=settings.deletion_delay, quiet=settings.quiet_period)
+    return earliest_delete_at(job, delay=settings.deletion_delay, quiet=settings.quiet_period)
 
 
 def _candidate(services: Services, job: FlowJob, first: datetime) -> DeletableOriginal:
@@ -202,6 +204,6 @@ def _candidate(services: Services, job: FlowJob, first: datetime) -> DeletableOr
         flow_name=job.flow_name,
         display_name=job.display_name,
         earliest=max(first, services.now),
-        ends=what_it_ends(job),
+        ends=describe_consequences(job),
         archive=job.archive,
     )

@@ -18,7 +18,7 @@ from shared.log_fields import product_log
 from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.steps.flows.temporary_co_ownership import step_back
+from shared.steps.flows.temporary_co_ownership import revoke_grant
 from shared.steps.step_context import StepContext
 from shared.use_cases.change_remediation import cancel_job
 from shared.use_cases.clean_up_ended_jobs import held_ended, is_busy, take_back_of_plan
@@ -36,7 +36,7 @@ async def settle_late(services: Services) -> None:
     async for kept in readable(services, environment_jobs.scan()):
         if _has_ended(kept.item):
             ended.add(environment_jobs.address(kept.item))
-    async with services.calls.block(None):
+    async with services.calls.reserve(None):
         async for plan in readable(services, environment_jobs.scan()):
             async with one_row(services, environment_jobs.name_of(plan.item)):
                 await _take_back_of_plan(services, plan)
@@ -92,7 +92,7 @@ async def _take_back(services: Services, kept: StoredItem[FlowJob]) -> None:
     async with held_ended(FLOW, services, kept) as held:
         try:
             for name in job.lent:
-                await step_back(StepContext(held, environment), name)
+                await revoke_grant(StepContext(held, environment), name)
         except (
             JobBlocked,
             PlatformError,

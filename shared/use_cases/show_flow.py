@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.domain.callers import caller_edit
-from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord, standing_edits
+from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord, active_edits
 from shared.domain.definitions.changed_paths import changed_places
 from shared.domain.definitions.comparison import canonical_definition, same_definition
 from shared.domain.flow import FlowState
-from shared.domain.ids import job_id
+from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
@@ -21,8 +21,8 @@ from shared.ports import Condition
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.read_original_facts import archive_name
-from shared.use_cases.change_remediation import families
-from shared.use_cases.name_flows import chosen
+from shared.use_cases.change_remediation import dependent_groups
+from shared.use_cases.name_flows import select_flows
 from shared.use_cases.read_remediation_rows import RowReader, find, jobs_of
 from shared.use_cases.show_remediation import RemediationView
 
@@ -167,7 +167,7 @@ async def _id_of(services: Services, remediation_id: str, flow: str) -> str:
     known: list[FlowJob | PlanItem] = [*await jobs_of(services, remediation_id, reading)]
     for job in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
         known += await reading.all(services.tables.plans.scan(job.id))
-    found = chosen(known, [flow], "this remediation")[0]
+    found = select_flows(known, [flow], "this remediation")[0]
     return found.original_id if isinstance(found, FlowJob) else found.workflow_id
 
 
@@ -177,7 +177,7 @@ async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
     Raises what the platform raises, `TransientError` and `Waiting` among it.
     """
     environment = await services.environments.get(job.environment_id)
-    found = await services.flow_pages.read_again(environment, [job.original_id, job.copy_id])
+    found = await services.flow_pages.workflows_by_id(environment, [job.original_id, job.copy_id])
     now = {one.workflow_id.lower(): one for one in found}
     original, copy = now.get(job.original_id), now.get(job.copy_id)
     try:
@@ -200,7 +200,7 @@ def _places(old: str, new: str) -> tuple[str, ...]:
 
 
 async def _family(services: Services, job: FlowJob, reading: RowReader) -> tuple[FlowJob, ...]:
-    return tuple(families([job], await jobs_of(services, job.remediation_id, reading)))
+    return tuple(dependent_groups([job], await jobs_of(services, job.remediation_id, reading)))
 
 
 async def _callers(services: Services, job: FlowJob, reading: RowReader) -> tuple[CallerView, ...]:
@@ -209,7 +209,7 @@ async def _callers(services: Services, job: FlowJob, reading: RowReader) -> tupl
         intents[intent.caller_id].append(intent)
     records: Sequence[CallerRecord] = await reading.all(services.tables.callers.scan(job.id))
     return tuple(
-        CallerView(record=record, edits=standing_edits(record, intents[record.id]))
+        CallerView(record=record, edits=active_edits(record, intents[record.id]))
         for record in sorted(records, key=lambda one: one.caller.label.lower())
     )
 
@@ -220,7 +220,7 @@ async def _titles(services: Services, job: EnvironmentJob, ids: Iterable[str]) -
         kept: StoredItem[PlanItem] | StoredItem[FlowJob] | None
         kept = await services.tables.plans.get(job.id, one)
         if kept is None:  # its copy is in place: plans do not list it
-            identity = job_id(job.environment_id, one, job.policy_id)
+            identity = derive_flow_job_id(job.environment_id, one, job.policy_id)
             kept = await services.tables.jobs.get(job.environment_id, identity)
         titles[one] = kept.item.display_name if kept else one
     return titles

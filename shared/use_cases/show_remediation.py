@@ -10,7 +10,7 @@ from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.plan_approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.progress import RemediationProgress, progress_of
+from shared.domain.plans.progress import RemediationProgress, compute_progress
 from shared.domain.plans.remediation import EnvironmentJob, ExternalHost, Remediation
 from shared.domain.plans.trigger_hosts import TriggerHost, outgoing_hosts
 from shared.errors import UnreadableRow
@@ -245,6 +245,6 @@ def shown_with(
         environment_jobs=tuple(environment_jobs),
         # What cannot wait comes first, wherever it is shown.
         jobs=tuple(sorted(jobs, key=lambda job: job.code != Reason.NEITHER_ON)),
-        progress=progress_of(environment_jobs, jobs, closed),
+        progress=compute_progress(environment_jobs, jobs, closed),
         unreadable=tuple(unreadable),
     )

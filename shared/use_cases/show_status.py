@@ -13,8 +13,8 @@ from shared.domain.plans.environment_status import (
     EnvironmentStatus,
     OngoingFlows,
     by_state,
-    going_on,
-    standings,
+    environment_statuses,
+    ongoing_flows,
 )
 from shared.domain.plans.job_index import newest_first
 from shared.domain.plans.pending_actions import (
@@ -22,9 +22,9 @@ from shared.domain.plans.pending_actions import (
     PendingAction,
     PendingActionKind,
     most_urgent_first,
-    waiting_environments,
-    waiting_flows,
-    waiting_notices,
+    pending_alerts,
+    pending_environment_actions,
+    pending_flow_actions,
 )
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import EnvironmentJob
@@ -77,7 +77,7 @@ class PendingActions:
     unreadable: Sequence[UnreadableRow]
 
 
-async def what_waits(services: Services) -> PendingActions:
+async def read_pending_actions(services: Services) -> PendingActions:
     """Return what waits for a person, from the rows of environments and of what is stuck.
 
     Raises `TransientError` where store or broker do not answer.
@@ -88,10 +88,10 @@ async def what_waits(services: Services) -> PendingActions:
     health = await check_health(services, known, reading)
     plans = await read_current_plans(services, environment_jobs, reading)
     waiting = [
-        *waiting_flows(flow_jobs, _names(environment_jobs)),
-        *waiting_environments(environment_jobs),
+        *pending_flow_actions(flow_jobs, _names(environment_jobs)),
+        *pending_environment_actions(environment_jobs),
         *waiting_changes(plans.values()),
-        *waiting_notices(health.told),
+        *pending_alerts(health.told),
         *_of_the_app(services, health, await _since(services, health)),
     ]
     return PendingActions(
@@ -104,13 +104,13 @@ async def what_waits(services: Services) -> PendingActions:
     )
 
 
-async def show_attention(services: Services) -> TenantStatus:
+async def show_status(services: Services) -> TenantStatus:
     """Return what waits for a person, and how far the tenant is; reads the rows that are open.
 
     Raises `TransientError` where store or broker do not answer.
     """
     tables, reading = services.tables, RowReader()
-    waits = await what_waits(services)
+    waits = await read_pending_actions(services)
     known = await read_known_jobs(services, reading)
     created = {}
     for identity in dict.fromkeys(job.remediation_id for job in known.environment_jobs):
@@ -118,7 +118,7 @@ async def show_attention(services: Services) -> TenantStatus:
             if kept := await tables.remediations.get("remediation", identity):
                 created[identity] = kept.item.created
     jobs = newest_first(known.environment_jobs, created)
-    environments = standings(jobs, waits.plans, known.flow_jobs, known.closed)
+    environments = environment_statuses(jobs, waits.plans, known.flow_jobs, known.closed)
     left: Counter[NotMigratedReason] = Counter()
     for one in environments:
         left.update(one.left)
@@ -127,7 +127,7 @@ async def show_attention(services: Services) -> TenantStatus:
         environments=tuple(environments),
         flows=by_state(known.flow_jobs, *known.closed.values()),
         left={why: left[why] for why in NotMigratedReason if left[why]},
-        by_itself=tuple(going_on(known.flow_jobs, _names(jobs))),
+        by_itself=tuple(ongoing_flows(known.flow_jobs, _names(jobs))),
         health=waits.health,
         unreadable=tuple(
             {row.row: row for row in (*waits.unreadable, *reading.unreadable)}.values()
@@ -203,7 +203,7 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
                 cause=PendingActionKind.WAKE_UP,
                 count=health.without_wake_up,
                 reason="Their rows in the table reminders are missing: the timer does not look.",
-                instruction="Run the timer sweep_environments: it writes them anew. So does the "
+                instruction="Run the timer run_daily_check: it writes them anew. So does the "
                 "next daily sweep. Nothing is lost: every original works.",
                 command="cmkflow health",
             )
@@ -215,7 +215,7 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
                 cause=PendingActionKind.SWEEP,
                 count=1,
                 reason=f"{last} at {since:%Y-%m-%d %H:%M} UTC.",
-                instruction="See in the app's log why the timer sweep_environments did not end.",
+                instruction="See in the app's log why the timer run_daily_check did not end.",
                 command="cmkflow health",
             )
         )

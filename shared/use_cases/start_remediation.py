@@ -7,7 +7,7 @@ from datetime import timedelta
 from shared.alerts import one_row, readable
 from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.remediation import (
     EnvironmentJob,
     Remediation,
@@ -18,7 +18,7 @@ from shared.errors import AlreadyExists, JobBlocked, NotFound, UnreadableRow
 from shared.jobs.job_kinds import ENVIRONMENT
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import instant
+from shared.rows import sortable_time
 from shared.services import Services
 from shared.steps.write_permission import settings_of
 from shared.use_cases.name_flows import require_flows
@@ -27,7 +27,7 @@ _RECENT = timedelta(days=2)
 _FIRST = EnvironmentJobState.WAITING_FOR_MIGRATION
 
 
-async def order_remediation(services: Services, order: Remediation) -> Remediation:
+async def start_manual_remediation(services: Services, order: Remediation) -> Remediation:
     """Start what an administrator asks for.
 
     Raises `NotFound` for an unknown environment, `FlowNotFound`, and `JobBlocked` where writes are
@@ -75,7 +75,9 @@ async def start_remediation(services: Services, order: Remediation) -> Remediati
 
     Whoever dies before the last environment's job leaves its reminder, by which it is made.
     """
-    await ENVIRONMENT.remind(services, *(_job(order, one) for one in order.environment_ids))
+    await ENVIRONMENT.schedule_wake_up(
+        services, *(_job(order, one) for one in order.environment_ids)
+    )
     try:
         remediation = (await services.tables.remediations.insert(order)).item
     except AlreadyExists:
@@ -101,13 +103,13 @@ async def complete_start(services: Services, remediation: Remediation) -> int:
         for one in remediation.environment_ids
         if environment_job_id(remediation.id, one) not in there
     ]
-    await ENVIRONMENT.remind(services, *(_job(remediation, one) for one in missing))
+    await ENVIRONMENT.schedule_wake_up(services, *(_job(remediation, one) for one in missing))
     for environment_id in missing:
         await _start_environment(services, remediation, environment_id)
     return len(missing)
 
 
-async def complete_starts(services: Services, remediation_ids: Iterable[str]) -> int:
+async def create_missing_jobs(services: Services, remediation_ids: Iterable[str]) -> int:
     """Do so for those that are there; returns how many jobs were missing."""
     count, table = 0, services.tables.remediations
     for remediation_id in remediation_ids:
@@ -119,7 +121,7 @@ async def complete_starts(services: Services, remediation_ids: Iterable[str]) ->
 
 async def complete_recent_starts(services: Services) -> None:
     """Do so for those of the last days, whether or not anything reminds of them."""
-    where = [Condition("created", "gt", instant(services.now - _RECENT))]
+    where = [Condition("created", "gt", sortable_time(services.now - _RECENT))]
     table = services.tables.remediations
     async for kept in readable(services, table.scan("remediation", where=where)):
         async with one_row(services, table.name_of(kept.item)):
@@ -148,7 +150,7 @@ async def _start_environment(
     if job.mode.writes and settings.mode is ApprovalPolicy.ASSESS:
         job = replace(job, mode=RemediationMode.ASSESS)
     text = f"Started by {remediation.origin}: {remediation.cause}"
-    job = moved(job, job.state, text, now=services.now)
+    job = move_to_state(job, job.state, text, now=services.now)
     try:
         job = (await services.tables.environment_jobs.insert(job)).item
     except AlreadyExists:

@@ -7,7 +7,7 @@ import pytest
 
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.seed.environment import seed_flow
-from shared.concurrency import at_once
+from shared.concurrency import run_concurrently
 from shared.domain.flow import WorkflowSummary
 from shared.errors import CmkflowError, NotFound, ServiceUnavailable, ThrottledError
 from tests.contract.adapter_world import Adapters, adapters
@@ -50,7 +50,7 @@ async def test_many_flows_are_a_few_calls(app: Adapters) -> None:
     environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
 
     shares = await app.flow_sharing.list_each(environment, ids)
-    held = await app.solutions.holding(environment, ids)
+    held = await app.solutions.containing(environment, ids)
 
     assert shares == {one: [] for one in ids}
     assert held.keys() == set(ids)
@@ -61,10 +61,10 @@ async def test_many_flows_are_a_few_calls(app: Adapters) -> None:
 async def test_rows_beyond_a_page_are_read_on(app: Adapters) -> None:
     """The answer to a read of a batch may have a next page."""
     environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
-    whole = await app.solutions.holding(environment, ids)
+    whole = await app.solutions.containing(environment, ids)
     app.world.platform.assumptions.dataverse_page = 10
 
-    assert await app.solutions.holding(environment, ids) == whole
+    assert await app.solutions.containing(environment, ids) == whole
 
 
 async def test_reads_that_are_asked_for_at_once_are_one_call(app: Adapters) -> None:
@@ -73,8 +73,8 @@ async def test_reads_that_are_asked_for_at_once_are_one_call(app: Adapters) -> N
     calls.reset()
 
     async def within() -> dict[str, frozenset[str]]:
-        async with at_once() as reads:
-            return await reads.create_task(app.solutions.holding(environment, [id_of(0)]))
+        async with run_concurrently() as reads:
+            return await reads.create_task(app.solutions.containing(environment, [id_of(0)]))
 
     row = asyncio.create_task(app.workflows.get(environment, id_of(0)))
     held = asyncio.create_task(within())

@@ -9,7 +9,7 @@ from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.caller_edit import rewrite, undo
+from shared.domain.callers.caller_edit import replace_references, revert_edits
 from shared.domain.network.firewall import Firewall
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
 from shared.firewalls import firewall_kinds
@@ -66,13 +66,13 @@ async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) ->
     for caller in (one for one in found if not one.manual):
         kind = kinds_on(app)[caller.kind]
         before = await kind.read(caller)
-        done = rewrite(
+        done = replace_references(
             before.text, is_json=kind.is_json, urls=urls, flow_ids={HTTP_FLOW: COPY_FLOW}
         )
 
         await kind.write(caller, CallerContent(text=done.text, etag=before.etag))
         moved = await kind.read(caller)
-        back = undo(moved.text, done.edits, signatures_in(before.text))
+        back = revert_edits(moved.text, done.edits, signatures_in(before.text))
         await kind.write(caller, CallerContent(text=back, etag=moved.etag))
 
         assert moved.text == done.text != before.text
@@ -85,7 +85,7 @@ async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) ->
 async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kind: str) -> None:
     """Opened for the old ranges it lacks the new ones until a rule for the tag is added."""
     case = firewall_case(kind)
-    tags = await app.service_tags.published()
+    tags = await app.service_tags.get_list()
 
     async def read(*names: str) -> list[Firewall]:
         seed_azure(app.world.tenant, case.seed(case.sources(names, tags)))
@@ -105,7 +105,7 @@ async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kin
 async def test_the_tenant_refuses_whom_the_app_says_it_does(app: Adapters, kind: str) -> None:
     """The copy's call and the app's check agree, before a rule for the new ranges and after it."""
     case, copy = firewall_case(kind), FlowOrigin(region="westeurope", is_protected=True)
-    tags, azure = await app.service_tags.published(), app.world.tenant.part(Azure)
+    tags, azure = await app.service_tags.get_list(), app.world.tenant.part(Azure)
 
     refusals = []
     for names in (["LogicApps"], ["LogicApps", "PowerPlatformPlex"]):

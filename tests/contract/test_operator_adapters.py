@@ -25,12 +25,12 @@ async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_proce
 ) -> None:
     """The cache lies in Key Vault; without it a person has to sign in."""
     with pytest.raises(JobBlocked) as caught:
-        await app.flow_access.operator_id()
+        await app.flow_access.account_id()
     assert "sign-in" in caught.value.instruction
 
     await app.sign_in()
 
-    assert await app.flow_access.operator_id() == MAKER
+    assert await app.flow_access.account_id() == MAKER
     kept = await app.secrets.read("https://kv-cmk.vault.azure.net", "operator-token-cache")
     assert "RefreshToken" in kept.value
     next_process = ServiceAccountCredential(OPERATOR, app.secrets)
@@ -41,7 +41,7 @@ async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_proce
 async def test_a_sign_in_is_renewed_by_using_it_and_its_end_is_told(app: Adapters) -> None:
     """A new process gets a token by the kept refresh token, until the tenant refuses that."""
     await app.sign_in()
-    await app.flow_access.keep_signed_in()
+    await app.flow_access.renew_sign_in()
 
     app.world.tenant.tokens.revoke_refresh_tokens()
     next_process = FlowServiceAccountFlows(
@@ -55,7 +55,7 @@ async def test_a_sign_in_is_renewed_by_using_it_and_its_end_is_told(app: Adapter
     await app.secrets.write(kept, json.dumps(without_access))
 
     with pytest.raises(JobBlocked) as caught:
-        await next_process.keep_signed_in()
+        await next_process.renew_sign_in()
     assert caught.value.code == "operator_sign_in"
 
 
@@ -86,8 +86,8 @@ async def test_an_owner_does_not_lose_its_flow(app: Adapters) -> None:
     """The operator that owns the flow stays its owner."""
     await app.sign_in()
 
-    await app.flow_access.add_operator(ENVIRONMENT, HTTP_FLOW)
-    await app.flow_access.remove_operator(ENVIRONMENT, HTTP_FLOW)
+    await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)
+    await app.flow_access.revoke(ENVIRONMENT, HTTP_FLOW)
 
     [held] = await app.flow_access.permissions(ENVIRONMENT, HTTP_FLOW)
     assert (held.principal_id, held.role) == (MAKER, "Owner")
@@ -96,7 +96,7 @@ async def test_an_owner_does_not_lose_its_flow(app: Adapters) -> None:
 async def test_revoked_tokens_of_both_identities_are_renewed(app: Adapters) -> None:
     """What azure-identity and msal keep is gone past: a read, a write and the operator's own."""
     await app.sign_in()
-    await app.flow_access.add_operator(ENVIRONMENT, HTTP_FLOW)
+    await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)
     before = await app.flow_access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")
     assert await app.flow_reports.list_flows(ENVIRONMENT)
 

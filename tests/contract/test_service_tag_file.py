@@ -24,9 +24,9 @@ async def test_a_list_that_is_replaced_counts_at_the_next_look(tmp_path: Path) -
     path = tmp_path / "ServiceTags_Public.json"
     source = DownloadedServiceTags(path)
     put(path, 371, "20.1.0.0/24")
-    before = await source.published()
+    before = await source.get_list()
     put(path, 376, "20.1.0.0/24", "20.2.0.0/24")
-    after = await source.published()
+    after = await source.get_list()
 
     assert (before.change_number, after.change_number) == (371, 376)
     found = after.find(WEST)
@@ -44,7 +44,7 @@ async def test_a_file_that_is_no_list_blocks_with_what_to_do(
         path.write_text(content)
 
     with pytest.raises(JobBlocked) as caught:
-        await DownloadedServiceTags(path).published()
+        await DownloadedServiceTags(path).get_list()
 
     assert caught.value.code == Reason.SERVICE_TAGS
     assert str(path) in str(caught.value)

@@ -178,7 +178,7 @@ async def _is_left_off_and_blocked(cloud: Cloud, remediation: str) -> None:
 
 async def _sweep(cloud: Cloud) -> None:
     """The alert on a missing sweep ends with the first one."""
-    await cloud.run_timer("sweep_environments")
+    await cloud.run_timer("run_daily_check")
 
     assert "no-sweep" not in cloud.fired
 

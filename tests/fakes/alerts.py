@@ -11,6 +11,6 @@ class NoticesTwin:
 
     told: list[Alert] = field(default_factory=list)
 
-    async def tell(self, notice: Alert) -> None:
+    async def send(self, notice: Alert) -> None:
         """Keep it."""
         self.told.append(notice)

@@ -9,17 +9,19 @@ from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueS
 class PlentyOfCalls:
     """The port `RequestBudget` where nobody has to wait."""
 
-    def block(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
+    def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
         """Let the work begin."""
         return nullcontext()
 
-    async def ready(self, calls: int = 1, *, is_urgent: bool = False) -> None:
+    async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
         """Come back at once."""
 
-    async def line(self) -> RequestQueueStatus:
+    async def queue_status(self) -> RequestQueueStatus:
         """Return that nobody waits."""
         return RequestQueueStatus(row=("", "", ""), waiting=0, calls_per_minute=1_000)
 
-    async def call_up(self, come: Callable[[QueuedJob], Awaitable[bool]]) -> RequestQueueStatus:
+    async def promote_waiters(
+        self, come: Callable[[QueuedJob], Awaitable[bool]]
+    ) -> RequestQueueStatus:
         """Call nobody."""
-        return await self.line()
+        return await self.queue_status()

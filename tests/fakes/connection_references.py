@@ -30,7 +30,7 @@ class ConnectionReferencesTwin:
         rows = self._shown(environment.id, in_list=True)
         return [row for row in rows if row.connection_id.lower() in wanted]
 
-    async def named(
+    async def find_by_name(
         self, environment: Environment, logical_names: Collection[str]
     ) -> list[ConnectionReference]:
         """Return those with any of these logical names."""

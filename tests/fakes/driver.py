@@ -13,8 +13,8 @@ from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.run_environment_job import run_environment_job
-from shared.use_cases.run_flow_job import run_flow_job
+from shared.use_cases.run_environment_job import run_environment_job_step
+from shared.use_cases.run_flow_job import run_flow_job_step
 from tests.fakes.clock import START
 from tests.fakes.crash import Plan, was_killed
 from tests.fakes.messages import Delivered, Delivery
@@ -37,12 +37,12 @@ class NeverEndsError(AssertionError):
 
 async def _flow_job(services: Services, message: Delivered) -> None:
     body = message.body
-    await run_flow_job(services, str(body["environment"]), str(body["job"]))
+    await run_flow_job_step(services, str(body["environment"]), str(body["job"]))
 
 
 async def _environment_job(services: Services, message: Delivered) -> None:
     body = message.body
-    await run_environment_job(services, str(body["remediation"]), str(body["job"]))
+    await run_environment_job_step(services, str(body["remediation"]), str(body["job"]))
 
 
 async def next_reminder(store: Store, now: datetime) -> datetime | None:

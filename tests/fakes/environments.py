@@ -28,7 +28,7 @@ class EnvironmentsTwin:
         self._read[environment_id] = self._world.clock.now(), found
         return found
 
-    async def lately(self, environment_id: str) -> Environment:
+    async def get_cached(self, environment_id: str) -> Environment:
         """Return one as it was within the last minute; raises `NotFound`."""
         asked, known = self._read.get(environment_id, (None, None))
         if asked and known and self._world.clock.now() - asked < _LATELY:

@@ -25,7 +25,7 @@ class FlowAccessTwin:
         flow = self._world.shown_flow(environment_id, flow_name)
         return permissions_of(self._world, flow)
 
-    async def add_operator(self, environment_id: str, flow_name: str) -> bool:
+    async def grant(self, environment_id: str, flow_name: str) -> bool:
         """Make the operator a co-owner; says whether it is one now, and no more than that."""
         flow = self._world.flow(environment_id, flow_name)
         operator = self._world.operator
@@ -36,7 +36,7 @@ class FlowAccessTwin:
                 flow.co_owners[operator.entra_id] = "CanEdit"
         return True
 
-    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+    async def revoke(self, environment_id: str, flow_name: str) -> None:
         """Take the operator's co-ownership back; does nothing if it has none."""
         flow, operator = self._world.flow(environment_id, flow_name), self._world.operator
         if operator.entra_id in flow.co_owners or user_row(operator) in flow.shares:
@@ -101,11 +101,11 @@ class FlowAccessTwin:
             status=403,
         )
 
-    async def operator_id(self) -> str:
+    async def account_id(self) -> str:
         """Return the Entra object id of the operator."""
         return self._world.operator.entra_id
 
-    async def keep_signed_in(self) -> datetime | None:
+    async def renew_sign_in(self) -> datetime | None:
         """Renew its sign-in, unless the world has ended it."""
         if self._world.is_operator_signed_out:
             raise JobBlocked(

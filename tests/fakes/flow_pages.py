@@ -25,13 +25,13 @@ class FlowPagesTwin:
         """Return cloud flows as Dataverse has them."""
         return self._page([one async for one in self._workflows.list(environment)], cursor)
 
-    async def known(
+    async def workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """Return cloud flows as Dataverse has them, without their definitions."""
         return self._page([one.known async for one in self._workflows.list(environment)], cursor)
 
-    async def read_again(
+    async def workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
         """Return these cloud flows as Dataverse has them; those that are gone are left out."""

@@ -2,7 +2,7 @@
 
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_fix import FirewallFix, refused
+from shared.domain.network.firewall_fix import FirewallFix, no_fix
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.errors import NotFound
@@ -47,7 +47,7 @@ class ServiceTagsTwin:
         """Read `world`."""
         self._world = world
 
-    async def published(self) -> ServiceTagList:
+    async def get_list(self) -> ServiceTagList:
         """Return the list as it is now."""
         tags = self._world.service_tags.items()
         return ServiceTagList(
@@ -69,6 +69,6 @@ class FirewallsTwin:
         """Return every firewall."""
         return list(self._world.firewalls)
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return that a person has to look."""
-        return refused(gap, "of no kind: a twin")
+        return no_fix(gap, "of no kind: a twin")

@@ -33,7 +33,7 @@ class ResourceReaderTwin:
         except KeyError:
             raise NotFound(f"there is no resource {resource_id}{suffix}") from None
 
-    async def below(
+    async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
         """Return all of a collection below a resource; raises `NotFound`."""

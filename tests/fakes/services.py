@@ -6,7 +6,7 @@ from shared.callers import caller_kinds
 from shared.domain.principal import Role
 from shared.firewalls import firewall_kinds
 from shared.ports import CallerKind, PlatformPorts
-from shared.services import Services, on_platform
+from shared.services import Services, platform_ports
 from shared.settings import Settings
 from shared.tables import Tables
 from tests.fakes.calls import PlentyOfCalls
@@ -51,5 +51,5 @@ def services_of(
         firewalls=(
             firewall_kinds(ports.resources) if has_azure_firewalls else {"any": ports.firewalls}
         ),
-        **on_platform(ports),
+        **platform_ports(ports),
     )

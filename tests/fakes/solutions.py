@@ -15,7 +15,7 @@ class SolutionsTwin:
         """Act on `world` as its application."""
         self._world = world
 
-    async def holding(
+    async def containing(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
         """Return the ids of all solutions that hold each flow, by workflow id."""

@@ -18,7 +18,7 @@ from functions import dashboard_api, health_api, remediations_api, status_api
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy
-from shared.domain.ids import job_id
+from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.job_index import SETTLED_AFTER
 from shared.domain.plans.remediation import (
@@ -35,9 +35,9 @@ from shared.use_cases.check_health import check_health
 from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.notify import notify
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_remediation import show_plan
-from shared.use_cases.show_status import show_attention
+from shared.use_cases.show_status import show_status
 from tests.functional.app.test_notify import Heard
 from tests.functional.scenarios.app_calls import Reply, call
 from tests.functional.scenarios.remediation_scenario import Story
@@ -180,7 +180,7 @@ async def _copy_many(story: Story, flows: int) -> None:
     jobs = [
         replace(
             job,
-            id=job_id(job.environment_id, one, job.policy_id),
+            id=derive_flow_job_id(job.environment_id, one, job.policy_id),
             original_id=one,
             display_name=f"Flow {number}",
         )
@@ -220,10 +220,10 @@ def uses(story: Story) -> dict[str, Use]:
         "timer `notify`": notify,
         "timer `resend_overdue`": resend_overdue,
         "health": check_health,
-        "status": show_attention,
+        "status": show_status,
         "`GET /api/health`": lambda _: call(health_api.show_health),
-        "`GET /api/attention`": lambda _: call(status_api.show_attention),
-        "page: what waits": lambda _: call(dashboard_api.show_overview_page),
+        "`GET /api/attention`": lambda _: call(status_api.show_status),
+        "page: what waits": lambda _: call(dashboard_api.show_status_page),
         "page: a remediation": lambda _: call(dashboard_api.show_remediation_page, id=identity),
         "page: a remediation, one state": lambda _: call(
             dashboard_api.show_remediation_page, id=identity, query={"state": "retired"}
@@ -254,7 +254,7 @@ def linear_uses(story: Story, flows: int) -> dict[str, Use]:
         "plan of a remediation": lambda services: show_plan(services, identity),
         "order: retry": lambda services: change_remediation.retry(services, identity),
         "daily: compare the index": compare_job_index,
-        "daily: the sweep": lambda services: sweep(services, "today"),
+        "daily: the sweep": lambda services: run_daily_check(services, "today"),
     }
 
 

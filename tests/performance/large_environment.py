@@ -160,13 +160,13 @@ class LargePages:
         rows = tuple([row async for row in self._workflows.rows(environment, start, PAGE)])
         return ResultPage(items=rows, cursor=str(start + PAGE) if len(rows) == PAGE else "")
 
-    async def known(
+    async def workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """Nobody asks: nothing is approved."""
         raise NotImplementedError
 
-    async def read_again(
+    async def workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
         """Nobody asks: nothing is approved."""

@@ -36,9 +36,9 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.ports import Condition, DeleteRow, Operation, Store, StoreRow
-from shared.rows import instant
+from shared.rows import sortable_time
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.start_remediation import order_remediation
+from shared.use_cases.start_remediation import start_manual_remediation
 from tests.contract.tenant_world import ENVIRONMENT
 from tests.fakes.driver import USE_CASES
 from tests.functional.scenarios.remediation_scenario import approve_shown
@@ -134,8 +134,8 @@ class Counted(Store):
     def next_due(self) -> datetime | None:
         """Return when the first row is due; None: none is."""
         dues = [due for _, due in (*self.jobs.values(), *self.environment_jobs.values())]
-        first = min(dues, default=instant(None))
-        return None if first == instant(None) else datetime.fromisoformat(first)
+        first = min(dues, default=sortable_time(None))
+        return None if first == sortable_time(None) else datetime.fromisoformat(first)
 
     async def query(
         self,
@@ -262,7 +262,7 @@ class Moved:
             cause="figures",
             environment_ids=(ENVIRONMENT,),
         )
-        self.story.remediation = await order_remediation(services, order)
+        self.story.remediation = await start_manual_remediation(services, order)
         await self.time.until(None)
         return PlanFigures(
             plan_calls=by_service(calls.capabilities),

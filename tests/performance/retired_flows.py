@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
-from shared.domain.ids import copy_id, job_id
+from shared.domain.ids import derive_copy_id, derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved
-from shared.use_cases.run_daily_check import DailyCheckResult, sweep
+from shared.domain.jobs.transitions import move_to_state
+from shared.use_cases.run_daily_check import DailyCheckResult, run_daily_check
 from tests.contract.tenant_world import ENVIRONMENT, HTTP, definition
 from tests.functional.wire.wire_seed import flow_seed, tenant_seed
 from tests.performance.many_flows import flow_ids
@@ -55,7 +55,7 @@ class Retired:
         story, store, calls = self.moved.story, self.moved.store, self.moved.story.tenant.calls
         story.tenant.clock.advance(DAY - HOUR)
         calls.reset()
-        result = await sweep(story.services, f"{story.services.now:%Y-%m-%d}")
+        result = await run_daily_check(story.services, f"{story.services.now:%Y-%m-%d}")
         sweep_calls = _told(calls.capabilities)
         calls.reset()
         store.reads = 0
@@ -104,9 +104,9 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
         assert environment.policy is not None
         policy = environment.policy.policy_id
         jobs = [
-            moved(
+            move_to_state(
                 FlowJob(
-                    id=job_id(ENVIRONMENT, one, policy),
+                    id=derive_flow_job_id(ENVIRONMENT, one, policy),
                     environment_id=ENVIRONMENT,
                     policy_id=policy,
                     remediation_id="done",
@@ -121,7 +121,7 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
                     pattern=MigrationMethod.CALLED,
                     original_digest="",
                     state=FlowJobState.QUIET,
-                    copy_id=copy_id(ENVIRONMENT, one, policy),
+                    copy_id=derive_copy_id(ENVIRONMENT, one, policy),
                 ),
                 FlowJobState.RETIRED,
                 "Retired.",

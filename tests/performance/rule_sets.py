@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
 
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
-from shared.domain.network.firewall_decision import RuleSources, admit
+from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList, read_service_tags
 
@@ -79,12 +79,12 @@ class Ours:
 
     def covered(self, rules: Sequence[str]) -> Answers:
         """Say of each region whether all of it is let in."""
-        allowed = admit(_firewall(rules), self._sources).allowed
+        allowed = evaluate_rules(_firewall(rules), self._sources).allowed
         return [region <= allowed for region in self._regions]
 
     def missing(self, rules: Sequence[str]) -> Answers:
         """List of each region what is not."""
-        allowed = admit(_firewall(rules), self._sources).allowed
+        allowed = evaluate_rules(_firewall(rules), self._sources).allowed
         return [(region - allowed).prefixes() for region in self._regions]
 
 

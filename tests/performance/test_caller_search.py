@@ -2,7 +2,7 @@
 
 import json
 
-from shared.domain.callers.caller_edit import holds, rewrite
+from shared.domain.callers.caller_edit import contains_reference, replace_references
 from tests.performance.operation_count import count_operations
 
 WANTED = 1000
@@ -22,8 +22,8 @@ def test_looking_for_a_thousand_urls_takes_the_pass_of_one() -> None:
     absent = [f"{number:032x}" for number in range(10_000, 10_000 + WANTED)]
     first, all_of_them = set(absent[:1]), set(absent)
 
-    one = count_operations(lambda: holds(text, is_json=True, urls=first))
-    many = count_operations(lambda: holds(text, is_json=True, urls=all_of_them))
+    one = count_operations(lambda: contains_reference(text, is_json=True, urls=first))
+    many = count_operations(lambda: contains_reference(text, is_json=True, urls=all_of_them))
 
     assert many == one
 
@@ -34,9 +34,13 @@ def test_a_rewrite_with_a_thousand_copies_known_takes_little_more() -> None:
     copies = {f"{number:032x}": _url(number) for number in range(10_000, 10_000 + WANTED)}
     first = dict(list(copies.items())[:1])
 
-    one = count_operations(lambda: rewrite(text, is_json=True, urls=first, flow_ids={}))
-    many = count_operations(lambda: rewrite(text, is_json=True, urls=copies, flow_ids={}))
-    parsing = count_operations(lambda: [holds(url, is_json=False) for url in copies.values()])
+    one = count_operations(lambda: replace_references(text, is_json=True, urls=first, flow_ids={}))
+    many = count_operations(
+        lambda: replace_references(text, is_json=True, urls=copies, flow_ids={})
+    )
+    parsing = count_operations(
+        lambda: [contains_reference(url, is_json=False) for url in copies.values()]
+    )
 
     assert many <= one + parsing, (many, one, parsing)
 
@@ -46,7 +50,7 @@ def test_a_search_grows_evenly_with_the_text() -> None:
     short = json.dumps([_url(number) for number in range(100)])
     long = json.dumps([_url(number) for number in range(1000)])
 
-    once = count_operations(lambda: holds(short, is_json=True))
-    ten_times = count_operations(lambda: holds(long, is_json=True))
+    once = count_operations(lambda: contains_reference(short, is_json=True))
+    ten_times = count_operations(lambda: contains_reference(long, is_json=True))
 
     assert ten_times / once <= 10.5, ten_times / once

@@ -36,7 +36,7 @@ class Deliveries(PlentyOfCalls):
     took: list[tuple[int, int]] = field(default_factory=list)
 
     @asynccontextmanager
-    async def block(self, need: RequestDemand | None) -> AsyncGenerator[None]:
+    async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
         """Let the work begin, and note what it took when it ends."""
         before = self._made()
         yield

@@ -56,17 +56,17 @@ class Counted(ResourceReader, ServiceTags):
         self.calls += 1
         return await self.resources.get(resource_id, api_version, suffix)
 
-    async def below(
+    async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
         """Count, and ask."""
         self.calls += 1
-        return await self.resources.below(resource_id, collection, api_version)
+        return await self.resources.list_children(resource_id, collection, api_version)
 
-    async def published(self) -> ServiceTagList:
+    async def get_list(self) -> ServiceTagList:
         """Count, and ask."""
         self.calls += 1
-        return await self.tags.published()
+        return await self.tags.get_list()
 
 
 async def calls_of_proofs(flows: int, apart: timedelta) -> int:
@@ -76,7 +76,7 @@ async def calls_of_proofs(flows: int, apart: timedelta) -> int:
     for tag in FLOW_TAGS:
         world.service_tags |= {tag: [PREFIX], f"{tag}.westeurope": [PREFIX]}
     twins = twins_of(world)
-    listed = await twins.ports.service_tags.published()
+    listed = await twins.ports.service_tags.get_list()
     for kind in FIREWALL_KINDS:
         case = firewall_case(kind)
         resources = case.resources(case.sources(FLOW_TAGS, listed))

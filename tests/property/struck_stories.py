@@ -17,7 +17,7 @@ from shared.errors import ServiceUnavailable
 from shared.settings import OnOriginalEdited
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Plan, was_killed
 from tests.fakes.test_world import World
 from tests.functional.actions.test_repair_network import guarded
@@ -159,7 +159,7 @@ async def _sweep(striker: Striker) -> None:
     for job in (await story.jobs()).values():
         story.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
     for day in ("first", "second", "third"):
-        await until_done(story, partial(story.driver.call, partial(sweep, date=day)))
+        await until_done(story, partial(story.driver.call, partial(run_daily_check, date=day)))
         await _settled(striker, DAYS)
         assert story.twins.notices.told
         striker.is_mended = True

@@ -11,7 +11,7 @@ from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.azure_firewall import split_by_target
 from shared.domain.network.azure_firewall_rules import RuleReader
 from shared.domain.network.firewall import Firewall, RuleAction
-from shared.domain.network.firewall_decision import RuleSources, admit
+from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.service_tags import ServiceTagList
 from tests.kinds.firewalls.azure_firewall import collection, group, nat_rule, network_rule
 
@@ -132,7 +132,7 @@ def outcome(policies: list[list[Json]], caller: str, target: str) -> str:
 def decided(firewall: Firewall, caller: str) -> str:
     """Return what the product says of one caller."""
     one = AddressRanges.of([caller])
-    admission = admit(firewall, RuleSources(ServiceTagList([]), []))
+    admission = evaluate_rules(firewall, RuleSources(ServiceTagList([]), []))
     answers = {"Allow": admission.allowed, "Deny": admission.denied, "Doubt": admission.doubtful}
     [answer] = [name for name, ranges in answers.items() if one <= ranges]
     return answer

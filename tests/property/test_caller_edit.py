@@ -6,7 +6,13 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.callers.caller_edit import from_json, holds, rewrite, to_json, undo
+from shared.domain.callers.caller_edit import (
+    contains_reference,
+    edits_from_json,
+    edits_to_json,
+    replace_references,
+    revert_edits,
+)
 from shared.domain.trigger_urls.trigger_url import signatures_in
 
 HEX = st.text("0123456789abcdef", min_size=32, max_size=32)
@@ -73,12 +79,12 @@ def replacements(draw: st.DrawFn) -> dict[str, str]:
 @given(plain_texts(), replacements())
 def test_undoing_a_rewrite_of_text_gives_the_same_bytes(text: str, urls: dict[str, str]) -> None:
     """What a rewrite did to a plain text is undone exactly, from edits that passed through JSON."""
-    done = rewrite(text, is_json=False, urls=urls, flow_ids={})
+    done = replace_references(text, is_json=False, urls=urls, flow_ids={})
 
-    edits = from_json(to_json(done.edits))
+    edits = edits_from_json(edits_to_json(done.edits))
 
-    assert undo(done.text, edits, signatures_in(text)) == text
-    assert not holds(done.text, is_json=False, urls=urls)
+    assert revert_edits(done.text, edits, signatures_in(text)) == text
+    assert not contains_reference(done.text, is_json=False, urls=urls)
 
 
 @given(json_texts(), replacements(), st.data())
@@ -89,10 +95,10 @@ def test_undoing_a_rewrite_of_json_gives_the_same_bytes(
     text, children = document
     flow_ids = {child: data.draw(GUIDS) for child in data.draw(st.sets(st.sampled_from(children)))}
 
-    done = rewrite(text, is_json=True, urls=urls, flow_ids=flow_ids)
+    done = replace_references(text, is_json=True, urls=urls, flow_ids=flow_ids)
 
-    assert undo(done.text, done.edits, signatures_in(text)) == text
-    assert not holds(done.text, is_json=True, urls=urls, flow_ids=set(flow_ids))
+    assert revert_edits(done.text, done.edits, signatures_in(text)) == text
+    assert not contains_reference(done.text, is_json=True, urls=urls, flow_ids=set(flow_ids))
     assert json.loads(done.text)["noise"] == json.loads(text)["noise"]
 
 
@@ -101,7 +107,7 @@ def test_edits_hold_no_signature(document: tuple[str, list[str]], urls: dict[str
     """Neither an old nor a new signature stands in what is kept for the undo."""
     text, _ = document
 
-    kept = to_json(rewrite(text, is_json=True, urls=urls, flow_ids={}).edits)
+    kept = edits_to_json(replace_references(text, is_json=True, urls=urls, flow_ids={}).edits)
 
     secrets = {**signatures_in(text), **signatures_in(" ".join(urls.values()))}
     assert not any(secret in kept for secret in secrets.values())
@@ -110,7 +116,7 @@ def test_edits_hold_no_signature(document: tuple[str, list[str]], urls: dict[str
 @given(plain_texts(), replacements())
 def test_an_undo_can_be_repeated(text: str, urls: dict[str, str]) -> None:
     """A delivery that comes again after the undo was written changes nothing more."""
-    done = rewrite(text, is_json=False, urls=urls, flow_ids={})
-    back = undo(done.text, done.edits, signatures_in(text))
+    done = replace_references(text, is_json=False, urls=urls, flow_ids={})
+    back = revert_edits(done.text, done.edits, signatures_in(text))
 
-    assert undo(back, done.edits, signatures_in(text)) == text
+    assert revert_edits(back, done.edits, signatures_in(text)) == text

@@ -94,12 +94,12 @@ class Instances:
             rank = "0" if step.is_urgent else "1"
             whose = str(len(following))
             need = RequestDemand(whose=whose, calls=step.needs, rank=rank, is_urgent=step.is_urgent)
-            async with budget.block(need):
+            async with budget.reserve(need):
                 for number in range(step.uses):
                     if number == 1 and following:  # somebody else, meanwhile
                         other = self._act(following.pop(0), following)
                         await asyncio.create_task(other, context=Context())
-                    await budget.ready(2 if number % 3 else 1)
+                    await budget.wait_for(2 if number % 3 else 1)
                     await self._call(budget, step)
                 if step.is_refused:
                     await budget.refused(SECOND * 40)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.conversions.conversion import ConversionKind
-from shared.domain.conversions.preview import convert, difference, possible_edits
+from shared.domain.conversions.preview import convert, possible_edits, unified_diff
 from shared.domain.definitions.expressions import references_in
 from shared.domain.definitions.flow_definition import parse_client_data
 
@@ -88,7 +88,7 @@ def test_a_conversion_is_whole_or_not_made(text: str) -> None:
         return
     assert possible_edits(parse_client_data(converted.client_data), in_solution=False) == ()
     assert convert(converted.client_data, list(ConversionKind)).client_data == converted.client_data
-    assert difference(text, converted.client_data) != ""
+    assert unified_diff(text, converted.client_data) != ""
 
 
 @given(st.text(alphabet="@{}()[]?.,'abtriggerBody01 ", max_size=40))

@@ -13,7 +13,7 @@ from shared.services import Services
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.schedule_deletions import DeletionInput, order_deletions
+from shared.use_cases.schedule_deletions import DeletionInput, schedule_deletions
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.definitions import facts_of
 from tests.fakes.pause import Pause
@@ -68,7 +68,7 @@ async def delete_under(story: Story, plan: Plan) -> str:
     date = story.world.clock.now() + 3 * DAY
     approval, identity = DeletionInput(on=date, by="tests"), story.remediation.id
     await until_done(
-        story, lambda: story.driver.call(lambda s: order_deletions(s, identity, approval))
+        story, lambda: story.driver.call(lambda s: schedule_deletions(s, identity, approval))
     )
     return identity
 

@@ -38,7 +38,7 @@ def test_cycles_are_exactly_the_flows_that_reach_themselves(
     children: dict[str, frozenset[str]],
 ) -> None:
     """Members of a cycle reach one another; nobody else reaches itself but at once."""
-    cycles = DependencyGraph(children).cycles
+    cycles = DependencyGraph(children).call_loops
 
     others = {flow: called - {flow} for flow, called in children.items()}
     reaches = {flow: _reaches(others, flow) for flow in others}
@@ -52,8 +52,8 @@ def test_families_part_the_flows(children: dict[str, frozenset[str]]) -> None:
     """Each flow is in one family, with all that it calls and all that call it."""
     graph = DependencyGraph(children)
 
-    assert sorted(flow for family in graph.families for flow in family) == sorted(children)
-    for family in graph.families:
+    assert sorted(flow for family in graph.dependent_groups for flow in family) == sorted(children)
+    for family in graph.dependent_groups:
         for flow in family:
             assert graph.children_of(flow) | graph.parents_of(flow) <= set(family)
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_decision import RuleSources, admit
-from shared.domain.network.ip_filter import behind, read_policy
+from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
+from shared.domain.network.ip_filter import firewall_from_filters, read_policy
 from shared.firewalls import firewall_kinds
 from shared.firewalls.api_management import open_service
 from shared.firewalls.app_service import read_scm_site, read_site
@@ -53,7 +53,7 @@ LISTS = [
 
 def allowed(firewall: Firewall) -> list[str]:
     """Return the callers that a firewall lets in for certain; of no other there is a doubt."""
-    admission = admit(firewall, SOURCES)
+    admission = evaluate_rules(firewall, SOURCES)
     assert not AddressRanges.of(CALLERS) & admission.doubtful
     return [one for one in CALLERS if AddressRanges.of([one]) <= admission.allowed]
 
@@ -172,7 +172,7 @@ def test_a_call_passes_every_filter_of_api_management(
     outer = read_policy(policy(common), "service")
     inner = read_policy(policy(own, *(["<base />"] if has_base else [])), "api")
     whole = open_service(api_management.service())
-    firewall = behind(whole, [outer, inner] if inner.has_base else [inner])
+    firewall = firewall_from_filters(whole, [outer, inner] if inner.has_base else [inner])
 
     def passes(caller: str, one: tuple[str, list[str]]) -> bool:
         action, prefixes = one

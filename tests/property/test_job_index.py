@@ -11,7 +11,7 @@ import pytest
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stopped
+from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.plans.job_index import SETTLED_AFTER, IndexRow, NamedKind
 from shared.domain.plans.remediation import RemediationMode
 from shared.domain.timer_run import TimerRun
@@ -22,7 +22,7 @@ from shared.services import Services
 from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.read_job_index import COMPARED
 from shared.use_cases.show_remediation import list_remediations
-from shared.use_cases.show_status import show_attention
+from shared.use_cases.show_status import show_status
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.driver import Driver
 from tests.functional.scenarios.remediation_scenario import Story, approve_shown
@@ -44,7 +44,7 @@ async def both[T](services: Services, ask: Callable[[Services], Awaitable[T]]) -
 
 async def check(story: Story) -> None:
     """Compare all that people see; of by-itself and environments the order does not matter."""
-    fast, slow = await both(story.services, show_attention)
+    fast, slow = await both(story.services, show_status)
     assert fast.flows == slow.flows
     assert fast.left == slow.left
     assert fast.waiting == slow.waiting
@@ -86,7 +86,9 @@ async def blocked_now(services: Services, job: FlowJob) -> None:
     def stuck(job: FlowJob) -> FlowJob | None:
         if job.is_finished:
             return None
-        told = stopped(job, FlowJobState.BLOCKED, "No.", "Do it.", code="no", now=services.now)
+        told = stop_with_reason(
+            job, FlowJobState.BLOCKED, "No.", "Do it.", code="no", now=services.now
+        )
         return replace(told, due=None)
 
     await FLOW.order(services, (job.environment_id, job.id), stuck)
@@ -167,7 +169,7 @@ async def test_closed_jobs_are_counted_and_named_again() -> None:
 
     assert before[NamedKind.FLOW_JOB] == 0
     assert under_way[NamedKind.FLOW_JOB] == 1
-    assert (await show_attention(story.services)).flows == {"retired": 3, "rolled_back": 1}
+    assert (await show_status(story.services)).flows == {"retired": 3, "rolled_back": 1}
     await check(story)
 
 
@@ -224,7 +226,7 @@ async def test_an_index_row_that_cannot_be_read_costs_nothing() -> None:
     for name, row in list(rows.items()):
         if row.table == "jobindex":
             rows[name] = replace(row, columns={**row.columns, "data0": "{garbage"})
-    fast, slow = await both(story.services, show_attention)
+    fast, slow = await both(story.services, show_status)
 
     assert fast.flows == slow.flows == {"retired": 4}
     assert fast.environments == slow.environments

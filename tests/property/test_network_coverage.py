@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shared.domain.network.address_ranges import EVERYWHERE, IPV4, IPV6, AddressRanges
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
-from shared.domain.network.firewall_decision import RuleSources, admit
+from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.verdict import Verdict, verdict_on
@@ -204,7 +204,7 @@ def test_a_verdict_counts_addresses(
     tags = tag_list({TAG: tag, REGIONAL: tag})
     asked = AddressRanges.of(tag) & version
 
-    verdict = verdict_on(admit(firewall, RuleSources(tags, [TAG])), asked)
+    verdict = verdict_on(evaluate_rules(firewall, RuleSources(tags, [TAG])), asked)
 
     answers = {
         _decide(firewall, tag, address)

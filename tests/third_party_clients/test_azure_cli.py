@@ -34,7 +34,7 @@ async def gaps_of(cli: AzureCli, kind: str) -> list[FirewallIssue]:
     """Return what the firewall of a kind's case lacks, as the app reads it."""
     app, name = cli.app, firewall_case(kind).name
     firewalls = await firewall_kinds(app.resources)[kind].read()
-    tags = await app.service_tags.published()
+    tags = await app.service_tags.get_list()
     return gaps([one for one in firewalls if one.name == name], "europe", [HOST], tags)
 
 
@@ -44,11 +44,11 @@ async def test_the_printed_commands_close_the_gap(
 ) -> None:
     """As they are printed: the firewall then lets in every address that a copy calls from."""
     async with signed_in(monkeypatch, tmp_path, [{"serviceTags": TAGS}]) as cli:
-        case, tags = firewall_case(kind), await cli.app.service_tags.published()
+        case, tags = firewall_case(kind), await cli.app.service_tags.get_list()
         seed_azure(cli.app.world.tenant, case.seed(case.sources(["LogicApps"], tags)))
         [gap] = await gaps_of(cli, kind)
 
-        repair = await firewall_kinds(cli.app.resources)[kind].repair(gap)
+        repair = await firewall_kinds(cli.app.resources)[kind].propose_fix(gap)
         await cli.run(repair.azure_cli)
 
         assert await gaps_of(cli, kind) == []

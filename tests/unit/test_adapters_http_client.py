@@ -44,7 +44,7 @@ class TightBudget:
 
     is_waited_for = False
 
-    async def ready(self, calls: int = 1) -> None:
+    async def wait_for(self, calls: int = 1) -> None:
         """Let whoever asks find out."""
 
     async def take(self, *, is_write: bool = False) -> None:

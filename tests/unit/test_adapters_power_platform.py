@@ -22,11 +22,11 @@ async def test_jobs_of_one_minute_go_by_one_reading() -> None:
     service = HttpService(name="x", scope=SCOPE, credential=NumberedCredential())
     admin = PowerPlatformAdmin(HttpClient(ScriptedTransport(*answers)), service, clock)
 
-    seen = [(await admin.lately("e")).sku]
+    seen = [(await admin.get_cached("e")).sku]
     clock.advance(MINUTE - timedelta(seconds=1))
-    seen += [(await admin.lately("e")).sku, (await admin.lately("another")).sku]
+    seen += [(await admin.get_cached("e")).sku, (await admin.get_cached("another")).sku]
     clock.advance(timedelta(seconds=1))
-    seen += [(await admin.lately("e")).sku, (await admin.get("e")).sku]
-    seen.append((await admin.lately("e")).sku)
+    seen += [(await admin.get_cached("e")).sku, (await admin.get("e")).sku]
+    seen.append((await admin.get_cached("e")).sku)
 
     assert seen == ["first", "first", "other", "second", "third", "third"]

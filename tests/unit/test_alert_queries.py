@@ -115,7 +115,7 @@ async def test_a_cause_raises_the_alert_that_is_for_it_and_no_other(
         PendingActionKind.FLOW: {"flow-blocked"},
         PendingActionKind.ENVIRONMENT: {"flow-blocked"},
     }
-    with running("notify_people") as host:
+    with running("send_notifications") as host:
         await LogNotificationChannel().send(told(cause, reason=FORGED * 2_000))
 
         assert host.fired == wanted.get(cause, set())
@@ -129,7 +129,7 @@ async def test_a_flow_of_which_neither_is_on_raises_its_alert() -> None:
     ):
         with running("run_flow_job") as host:
             row = ("jobs", "e", "j")
-            await LogAlertSender().tell(Alert(code=code, row=row, cause=FORGED * 2_000, at=ago()))
+            await LogAlertSender().send(Alert(code=code, row=row, cause=FORGED * 2_000, at=ago()))
 
             assert host.fired == wanted
 
@@ -148,7 +148,7 @@ def test_a_line_of_a_library_raises_no_alert_by_its_text() -> None:
 def test_the_daily_sweep_keeps_its_alert_quiet_for_26_hours() -> None:
     """The alert looks for the words that the timer writes."""
     (words,) = {"swept: "} & set(log_alerts()["no-sweep"].asks.split("'"))
-    with running("sweep_environments") as host:
+    with running("run_daily_check") as host:
         product_log("functions.timers").info("%s%s", words, "3 environments", extra={"past": False})
         (line,) = host.lines
     day_ago = line | {"time": ago(hours=25).isoformat()}

@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.errors import PlatformError, ThrottledError
-from shared.steps.optional_read import ask, ask_patiently
+from shared.steps.optional_read import read_or_none, read_or_none_with_retry
 
 
 async def _raise(err: Exception) -> str:
@@ -19,7 +19,7 @@ async def test_a_refusal_is_no_answer_and_shows_no_signature() -> None:
     """The reason is kept for people, and a trigger URL in it is redacted."""
     url = f"https://x.example/workflows/{'0' * 32}/triggers/manual/paths/invoke?sig={'a' * 43}"
 
-    answer = await ask(_raise(PlatformError(f"no: {url}", code="Forbidden", status=403)))
+    answer = await read_or_none(_raise(PlatformError(f"no: {url}", code="Forbidden", status=403)))
 
     assert isinstance(answer, NoAnswer)
     assert "Forbidden" in answer.why
@@ -28,7 +28,7 @@ async def test_a_refusal_is_no_answer_and_shows_no_signature() -> None:
 
 async def test_silence_is_no_answer() -> None:
     """A question has its seconds, and no more."""
-    answer = await ask(asyncio.Event().wait(), seconds=0.01)
+    answer = await read_or_none(asyncio.Event().wait(), seconds=0.01)
 
     assert isinstance(answer, NoAnswer)
 
@@ -36,7 +36,7 @@ async def test_silence_is_no_answer() -> None:
 async def test_a_defect_is_raised() -> None:
     """What is not the platform's doing is not swallowed."""
     with pytest.raises(ZeroDivisionError):
-        await ask(_raise(ZeroDivisionError()))
+        await read_or_none(_raise(ZeroDivisionError()))
 
 
 async def test_a_patient_question_is_asked_again_when_the_budget_allows() -> None:
@@ -51,5 +51,5 @@ async def test_a_patient_question_is_asked_again_when_the_budget_allows() -> Non
             raise answer
         return answer
 
-    assert await ask_patiently(question) == "flows"
-    assert isinstance(await ask_patiently(question), NoAnswer)
+    assert await read_or_none_with_retry(question) == "flows"
+    assert isinstance(await read_or_none_with_retry(question), NoAnswer)

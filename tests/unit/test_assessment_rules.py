@@ -16,10 +16,10 @@ from shared.domain.assessment.estimate import (
     DATAVERSE_CALLS,
     FLOW_SERVICE_CALLS,
     ProcessingRates,
-    effort_of,
+    estimate_effort,
 )
-from shared.domain.assessment.flows import assess_flows, flow_findings, phase_of
-from shared.domain.assessment.recommendations import advice_for
+from shared.domain.assessment.flows import assess_flows, flow_findings, phase_for
+from shared.domain.assessment.recommendations import recommend
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, MicrosoftKeyLists, NoAnswer
 from shared.domain.assessment.uncovered_features import copilot_findings, run_history_findings
 from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
@@ -122,7 +122,7 @@ def test_the_phase_comes_from_the_link_and_the_lists(
     status: PolicyLinkStatus | None, lists: MicrosoftKeyLists | NoAnswer, phase: AssessmentPhase
 ) -> None:
     """Linked is not the end of a migration, and silence is not either."""
-    assert phase_of(facts(status=status, reports=lists)) is phase
+    assert phase_for(facts(status=status, reports=lists)) is phase
 
 
 def test_a_flow_that_is_listed_without_a_reason_is_named() -> None:
@@ -212,9 +212,9 @@ def test_work_of_more_calls_than_a_day_has_takes_days() -> None:
     (known,) = assess_flows(there)
     few = replace(RATES, flow_service_calls_per_minute=100, flow_service_calls_per_day=1_300)
 
-    assert effort_of([known] * 90, few).minutes == 24 * 60
-    assert effort_of([known] * 91, few).minutes == 24 * 60 + 1
-    assert effort_of([known] * 90, RATES).minutes == 90 * FLOW_SERVICE_CALLS // 5
+    assert estimate_effort([known] * 90, few).minutes == 24 * 60
+    assert estimate_effort([known] * 91, few).minutes == 24 * 60 + 1
+    assert estimate_effort([known] * 90, RATES).minutes == 90 * FLOW_SERVICE_CALLS // 5
 
 
 def test_effort_says_why_it_may_be_more() -> None:
@@ -224,9 +224,9 @@ def test_effort_says_why_it_may_be_more() -> None:
     (known,) = assess_flows(there)
     doubtful = replace(known, callers_gap="Places were not searched.")
 
-    assert effort_of([known], rates).gap == ""
-    assert "Of 1 flow" in effort_of([doubtful], rates).gap
-    assert "could be read" in effort_of([], rates, has_read_all=False).gap
+    assert estimate_effort([known], rates).gap == ""
+    assert "Of 1 flow" in estimate_effort([doubtful], rates).gap
+    assert "could be read" in estimate_effort([], rates, has_read_all=False).gap
 
 
 def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
@@ -350,9 +350,9 @@ def test_the_ticket_for_run_history_has_a_last_day(
 @pytest.mark.parametrize("reason", list(MicrosoftKeyReason))
 def test_there_is_advice_for_every_reason(reason: MicrosoftKeyReason, *, is_before: bool) -> None:
     """A managed flow's begins with its source environment."""
-    advice = advice_for([reason], is_before=is_before, is_managed=False)
+    advice = recommend([reason], is_before=is_before, is_managed=False)
 
-    managed = advice_for([reason], is_before=is_before, is_managed=True)
+    managed = recommend([reason], is_before=is_before, is_managed=True)
     assert advice
     assert managed[1:] == advice
     assert "source environment" in managed[0]
@@ -401,7 +401,7 @@ def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
     flows: list[AssessedFlow] = [replace(one, callers=callers) for one in assess_flows(there)]
     rates = replace(RATES, flow_service_calls_per_minute=4)
 
-    effort = effort_of(flows, rates)
+    effort = estimate_effort(flows, rates)
 
     assert (effort.copies, effort.callers, effort.manual_callers) == (2, 1, 1)
     calls = 2 * (FLOW_SERVICE_CALLS + DATAVERSE_CALLS) + CALLER_CALLS

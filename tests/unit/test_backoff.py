@@ -2,16 +2,16 @@
 
 from datetime import timedelta
 
-from shared.domain.jobs.backoff import spread
+from shared.domain.jobs.backoff import add_jitter
 
 MINUTE = timedelta(minutes=1)
 
 
 def test_those_who_wait_together_come_apart() -> None:
     """A hundred jobs are spread over a tenth of the wait, each always to the same place."""
-    waits = [spread(MINUTE, f"job-{number}") for number in range(100)]
+    waits = [add_jitter(MINUTE, f"job-{number}") for number in range(100)]
 
-    assert waits == [spread(MINUTE, f"job-{number}") for number in range(100)]
+    assert waits == [add_jitter(MINUTE, f"job-{number}") for number in range(100)]
     assert len(set(waits)) == 100
     assert MINUTE <= min(waits) < MINUTE * 1.02
     assert MINUTE * 1.08 < max(waits) <= MINUTE * 1.1
@@ -19,11 +19,11 @@ def test_those_who_wait_together_come_apart() -> None:
 
 def test_a_short_wait_is_long_enough_to_be_one() -> None:
     """A message may come a second early: a wait of less would be none."""
-    assert spread(timedelta(0), "job") >= timedelta(seconds=2)
+    assert add_jitter(timedelta(0), "job") >= timedelta(seconds=2)
 
 
 def test_a_long_wait_is_spread_by_minutes() -> None:
     """Who is told to come tomorrow comes then, and not hours later."""
     day = timedelta(days=1)
 
-    assert day < max(spread(day, f"job-{number}") for number in range(100)) <= day + 10 * MINUTE
+    assert day < max(add_jitter(day, f"job-{number}") for number in range(100)) <= day + 10 * MINUTE

@@ -33,7 +33,7 @@ class Instances:
     ) -> None:
         """Make so many calls, one after the other."""
         for _ in range(calls):
-            await budget.ready()
+            await budget.wait_for()
             await budget.take()
             self.made.append(self.clock.now())
             self.clock.advance(apart)
@@ -41,7 +41,7 @@ class Instances:
     async def told(self, budget: StoredRequestBudget, need: RequestDemand) -> datetime:
         """Return when somebody who is not let in is to come again."""
         with pytest.raises(MustWait) as caught:
-            async with budget.block(need):
+            async with budget.reserve(need):
                 pass
         return caught.value.until
 
@@ -49,7 +49,7 @@ class Instances:
         """Come as often as it is told to, and use what it said that it needs."""
         while True:
             try:
-                async with budget.block(need):
+                async with budget.reserve(need):
                     return await self.use(budget, need.calls)
             except MustWait as err:
                 self.clock.advance_to(err.until)
@@ -73,13 +73,13 @@ async def test_who_is_refused_is_told_when_to_come_and_is_let_in_then() -> None:
     """Nothing was begun before, and the time is right."""
     here = Instances()
     one, other = here.budgets
-    async with one.block(need("a", CALLS)):
+    async with one.reserve(need("a", CALLS)):
         await here.use(one, CALLS)
 
     comes = await here.told(other, need("b"))
     here.clock.advance_to(comes)
 
-    async with other.block(need("b")):
+    async with other.reserve(need("b")):
         await here.use(other, 3)
     assert comes - here.made[0] < 1.1 * MINUTE
     assert here.most_in_any_minute() == CALLS
@@ -89,7 +89,7 @@ async def test_who_is_furthest_along_goes_first() -> None:
     """Although it came later: the one before it is told another time, and no call is lost."""
     here = Instances()
     one, other = here.budgets
-    async with one.block(need("a", CALLS)):
+    async with one.reserve(need("a", CALLS)):
         await here.use(one, CALLS)
     new, begun = need("b", rank="3"), need("c", rank="1")
     await here.told(one, new)
@@ -97,11 +97,11 @@ async def test_who_is_furthest_along_goes_first() -> None:
 
     here.clock.advance_to(comes)
     later = await here.told(one, new)
-    async with other.block(begun):
+    async with other.reserve(begun):
         await here.use(other, 3)
 
     here.clock.advance_to(later)
-    async with one.block(new):
+    async with one.reserve(new):
         await here.use(one, 2)
     assert later - comes < SECOND * 10
 
@@ -110,14 +110,14 @@ async def test_what_a_step_did_not_use_is_kept_for_the_next_step_of_its_job() ->
     """Nothing else is begun between the two, and nobody waits for it for long."""
     here = Instances()
     one, other = here.budgets
-    async with one.block(need("a", CALLS)):
+    async with one.reserve(need("a", CALLS)):
         pass
 
     await here.told(other, need("b", rank="0"))
-    async with one.block(need("a", 2)):
+    async with one.reserve(need("a", 2)):
         await here.use(one, 2)
     here.clock.advance(SECOND * 4)
-    async with other.block(need("b", rank="0")):
+    async with other.reserve(need("b", rank="0")):
         await here.use(other, 3)
 
 
@@ -125,11 +125,11 @@ async def test_a_block_is_begun_with_less_than_it_needs_and_its_reads_wait() -> 
     """Where five calls are allowed and three were made, two more can be: the third comes then."""
     here = Instances()
     one, other = here.budgets
-    async with one.block(need("a")):
+    async with one.reserve(need("a")):
         await here.use(one, 3)
     begun = here.clock.now()
 
-    async with other.block(need("b")):
+    async with other.reserve(need("b")):
         await here.use(other, 3)
         assert here.clock.now() - begun > MINUTE * 0.9
 
@@ -140,10 +140,10 @@ async def test_a_block_that_has_not_all_of_its_calls_gets_them_before_others_are
     """Whatever is free by then."""
     here = Instances()
     one, other = here.budgets
-    async with one.block(need("a", 4)):
+    async with one.reserve(need("a", 4)):
         await here.use(one, 4)
         here.clock.advance(MINUTE / 2)
-        async with other.block(need("b", 3)):
+        async with other.reserve(need("b", 3)):
             await here.told(one, need("c", 1, rank="0"))
 
 
@@ -151,7 +151,7 @@ async def test_a_wait_of_minutes_is_a_refusal() -> None:
     """A delivery does not last for ever: its job goes on where it was saved."""
     here = Instances()
     [one] = Instances(1).budgets
-    async with one.block(need("a", CALLS)):
+    async with one.reserve(need("a", CALLS)):
         await one.refused(MINUTE * 10)
         with pytest.raises(ThrottledError):
             await here.use(one, 1)
@@ -165,13 +165,13 @@ async def test_who_needs_no_turn_waits_for_calls_inside(asked: RequestDemand | N
     """
     here = Instances()
     one, other = here.budgets
-    async with one.block(need("a", CALLS - 1)):
+    async with one.reserve(need("a", CALLS - 1)):
         await here.use(one, CALLS - 1)
     begun = here.clock.now()
 
-    async with one.block(need("c", 3)), other.block(asked):
+    async with one.reserve(need("c", 3)), other.reserve(asked):
         await here.told(one, need("d"))
-        await other.ready(2)
+        await other.wait_for(2)
         for _ in range(2):
             await other.take()
             here.made.append(here.clock.now())
@@ -184,7 +184,7 @@ async def test_who_dies_in_the_line_holds_up_nobody() -> None:
     """A minute after it was to come its place has lapsed."""
     here = Instances()
     one, other = here.budgets
-    async with one.block(need("a", CALLS)):
+    async with one.reserve(need("a", CALLS)):
         await here.use(one, CALLS)
     comes = await here.told(one, need("dead", CALLS, rank="0"))
 
@@ -192,7 +192,7 @@ async def test_who_dies_in_the_line_holds_up_nobody() -> None:
     await here.told(other, need("b"))
     here.clock.advance(MINUTE * 1.1)
 
-    async with other.block(need("b")):
+    async with other.reserve(need("b")):
         await here.use(other, 3)
 
 
@@ -202,7 +202,7 @@ async def test_who_dies_with_a_block_may_have_used_it() -> None:
     one, other = here.budgets
     died = here.clock.now()
     with contextlib.suppress(GeneratorExit):
-        await one.block(need("dead", CALLS)).__aenter__()
+        await one.reserve(need("dead", CALLS)).__aenter__()
 
     await here.come(other, need("b"))
 
@@ -227,7 +227,7 @@ async def test_many_jobs_use_what_there_is_and_never_more(seed: int) -> None:
         rank = f"1-{9 - at}" if at else "3"
         asked += 1
         try:
-            async with budget.block(need(whose, 3, rank)):
+            async with budget.reserve(need(whose, 3, rank)):
                 await here.use(budget, random.choice((0, 1, 3, 3, 4)))
         except MustWait as err:
             due[whose] = err.until
@@ -255,7 +255,7 @@ async def asks_of_each(jobs: int) -> float:
         asked += 1
         new = RequestDemand(whose=whose, calls=1, later=8, rank="3")
         try:
-            async with here.budgets[0].block(new):
+            async with here.budgets[0].reserve(new):
                 await here.use(here.budgets[0], 1)
         except MustWait as err:
             due[whose] = err.until
@@ -294,9 +294,9 @@ async def test_those_are_called_up_whose_turn_comes_within_two_minutes() -> None
         return True
 
     here.clock.advance(MINUTE * 5)
-    await here.budgets[0].call_up(come)
+    await here.budgets[0].promote_waiters(come)
     first = [*called]
-    await here.budgets[1].call_up(come)
+    await here.budgets[1].promote_waiters(come)
 
     assert called == first
     assert [turn.place for turn in first] == [f"3-{number:04}" for number in range(5, 20)]
@@ -316,12 +316,12 @@ async def test_the_last_of_a_long_line_is_called_up_when_those_before_it_give_up
         return turn.place == last.place
 
     here.clock.advance(MINUTE * 4)
-    await here.budgets[0].call_up(come)
+    await here.budgets[0].promote_waiters(come)
 
     assert comes - here.made[0] > timedelta(hours=7)
     assert called[-1] == last.place
     assert await here.places() == [last.place]
-    async with here.budgets[1].block(last):
+    async with here.budgets[1].reserve(last):
         pass
 
 
@@ -333,12 +333,12 @@ async def test_who_comes_by_itself_while_it_is_called_up_leaves_no_place_behind(
 
     async def come(turn: QueuedJob) -> bool:
         if turn.place == "3-0005":
-            async with other.block(RequestDemand(whose="0005", calls=1, rank="3")):
+            async with other.reserve(RequestDemand(whose="0005", calls=1, rank="3")):
                 await here.use(other, 1)
         return True
 
     here.clock.advance(MINUTE * 5)
-    await one.call_up(come)
+    await one.promote_waiters(come)
 
     assert (await here.places())[0] == "3-0006"
 
@@ -347,12 +347,12 @@ async def test_whose_call_comes_in_a_moment_waits_for_it_inside() -> None:
     """Rather than to write when it is to come, and be sent a message; but who goes first does."""
     here = Instances()
     one, other = here.budgets
-    async with one.block(need("a", CALLS)):
+    async with one.reserve(need("a", CALLS)):
         await here.use(one, CALLS)
     here.clock.advance(MINUTE - 4 * SECOND)
     began = here.clock.now()
 
-    async with other.block(need("b", CALLS)):
+    async with other.reserve(need("b", CALLS)):
         await here.told(one, need("c"))
         await here.use(other, CALLS)
 

@@ -10,13 +10,13 @@ from shared.domain.callers.caller_edit import (
     EditConflict,
     FlowReferenceKind,
     SignatureChanged,
-    from_json,
-    holds,
-    mentions_in,
-    merge,
-    rewrite,
-    to_json,
-    undo,
+    contains_reference,
+    edits_from_json,
+    edits_to_json,
+    find_references,
+    merge_edits,
+    replace_references,
+    revert_edits,
 )
 from shared.domain.trigger_urls.trigger_url import signatures_in
 
@@ -45,7 +45,7 @@ def test_a_caller_keeps_its_own_path_and_the_text_around_the_url() -> None:
     """Only the platform's part of the URL moves."""
     text = f"url = {old_url('/orders')} ; retries = 3"
 
-    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
     assert done.text == f"url = {NEW_URL.replace('invoke?', 'invoke/orders?')} ; retries = 3"
     assert [edit.new_id for edit in done.edits] == [NEW_ID]
@@ -55,7 +55,7 @@ def test_a_text_without_the_original_is_not_edited() -> None:
     """A URL of another flow stays."""
     text = old_url().replace(OLD_ID, "f" * 32)
 
-    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
     assert (done.text, done.edits, done.left) == (text, (), frozenset())
 
@@ -64,30 +64,30 @@ def test_a_child_flow_is_replaced_only_where_it_is_called() -> None:
     """The same GUID in another member is somebody else's business."""
     text = json.dumps({"host": {"workflowReferenceName": CHILD.upper()}, "note": CHILD})
 
-    done = rewrite(text, is_json=True, urls={}, flow_ids={CHILD: CHILD_COPY})
+    done = replace_references(text, is_json=True, urls={}, flow_ids={CHILD: CHILD_COPY})
 
     assert json.loads(done.text) == {"host": {"workflowReferenceName": CHILD_COPY}, "note": CHILD}
-    assert undo(done.text, done.edits, {}) == text
+    assert revert_edits(done.text, done.edits, {}) == text
 
 
 def test_a_url_whose_signature_the_caller_fills_in_is_left_and_named() -> None:
     """Nothing can be put there: it has to be told to a person."""
     text = old_url(signature="@{parameters('sig')}")
 
-    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
     assert done.text == text
     assert done.left == {OLD_ID}
-    assert holds(done.text, is_json=False, urls={OLD_ID})
+    assert contains_reference(done.text, is_json=False, urls={OLD_ID})
 
 
 def test_an_undo_keeps_what_others_changed_elsewhere() -> None:
     """Only the edited places go back."""
     text = json.dumps({"uri": old_url(), "retries": 3})
-    done = rewrite(text, is_json=True, urls=URLS, flow_ids={})
+    done = replace_references(text, is_json=True, urls=URLS, flow_ids={})
     meanwhile = done.text.replace('"retries": 3', '"retries": 5, "owner": "ops"')
 
-    back = undo(meanwhile, done.edits, signatures_in(text))
+    back = revert_edits(meanwhile, done.edits, signatures_in(text))
 
     assert json.loads(back) == {"uri": old_url(), "retries": 5, "owner": "ops"}
 
@@ -95,75 +95,75 @@ def test_an_undo_keeps_what_others_changed_elsewhere() -> None:
 def test_an_undo_tells_the_edited_place_from_one_that_read_the_same_before() -> None:
     """A caller that held the copy's URL already keeps it."""
     text = f"first={NEW_URL} second={old_url()} third={NEW_URL}"
-    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
-    assert undo(done.text, done.edits, signatures_in(text)) == text
+    assert revert_edits(done.text, done.edits, signatures_in(text)) == text
 
 
 def test_an_undo_refuses_when_the_place_was_changed_meanwhile() -> None:
     """A URL that somebody edited is not overwritten."""
     text = old_url("/orders")
-    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
     meanwhile = done.text.replace("/orders", "/invoices")
 
     with pytest.raises(EditConflict, match="changed the place") as conflict:
-        undo(meanwhile, done.edits, signatures_in(text))
+        revert_edits(meanwhile, done.edits, signatures_in(text))
 
     assert NEW_SIGNATURE not in conflict.value.what
 
 
 def test_an_undo_refuses_when_it_cannot_tell_two_places_apart() -> None:
     """A second URL of the copy that reads the same is a question for a person."""
-    done = rewrite(old_url(), is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
 
     with pytest.raises(EditConflict):
-        undo(f"{done.text} {done.text}", done.edits, signatures_in(old_url()))
+        revert_edits(f"{done.text} {done.text}", done.edits, signatures_in(old_url()))
 
 
 def test_places_that_somebody_put_back_are_undone_already() -> None:
     """Two places were changed, one reads as before again: the other one is undone."""
     text = f"first={old_url()} second={old_url()}"
-    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
     first, _, second = done.text.partition(" second=")
     put_back = f"first={old_url()} second={second}"
 
     assert first != put_back
-    assert undo(put_back, done.edits, signatures_in(text)) == text
+    assert revert_edits(put_back, done.edits, signatures_in(text)) == text
 
 
 @pytest.mark.parametrize("pattern", ["{old} {new}", "{new} {old}", "{new} {old} {old}"])
 def test_a_text_that_is_rewritten_twice_is_undone_at_once(pattern: str) -> None:
     """Somebody added or put back places between two rewrites: all of them are undone."""
-    first = rewrite(old_url(), is_json=False, urls=URLS, flow_ids={})
+    first = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
     between = pattern.format(old=old_url(), new=first.text)
-    second = rewrite(between, is_json=False, urls=URLS, flow_ids={})
+    second = replace_references(between, is_json=False, urls=URLS, flow_ids={})
 
-    edits = merge(first.edits, second.edits)
+    edits = merge_edits(first.edits, second.edits)
 
     text = pattern.format(old=old_url(), new=old_url())
-    assert undo(second.text, edits, signatures_in(text)) == text
+    assert revert_edits(second.text, edits, signatures_in(text)) == text
 
 
 def test_an_undo_refuses_a_signature_that_was_regenerated() -> None:
     """The platform's present signature must be the one that stood there."""
-    done = rewrite(old_url(), is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
 
     with pytest.raises(SignatureChanged):
-        undo(done.text, done.edits, signatures_in(old_url(signature="x" * 43)))
+        revert_edits(done.text, done.edits, signatures_in(old_url(signature="x" * 43)))
 
 
 def test_edits_survive_a_state_row() -> None:
     """Edits read back from JSON are the edits that were written."""
     text = json.dumps({"uri": old_url(), "host": {"workflowReferenceName": CHILD}})
-    done = rewrite(text, is_json=True, urls=URLS, flow_ids={CHILD: CHILD_COPY})
+    done = replace_references(text, is_json=True, urls=URLS, flow_ids={CHILD: CHILD_COPY})
 
-    assert from_json(to_json(done.edits)) == done.edits
+    assert edits_from_json(edits_to_json(done.edits)) == done.edits
     assert len(done.edits) == 2
 
 
 def test_a_text_is_not_shown_in_a_representation() -> None:
     """A rewrite in a log line gives nothing away."""
-    done = rewrite(old_url(), is_json=False, urls=URLS, flow_ids={})
+    done = replace_references(old_url(), is_json=False, urls=URLS, flow_ids={})
 
     assert OLD_SIGNATURE not in repr(done)
     assert NEW_SIGNATURE not in repr(done)
@@ -185,16 +185,16 @@ def test_every_real_file_is_rewritten_and_put_back(folder: str) -> None:
         if path.suffix not in {".json", ".xml"}:
             continue
         text, is_json = _text_of(path), path.suffix == ".json"
-        mentions = mentions_in(text, is_json=is_json)
+        mentions = find_references(text, is_json=is_json)
         urls = {one.id: NEW_URL for one in mentions if one.kind is FlowReferenceKind.TRIGGER_URL}
         flow_ids = {
             one.id: CHILD_COPY for one in mentions if one.kind is FlowReferenceKind.CHILD_FLOW
         }
 
-        done = rewrite(text, is_json=is_json, urls=urls, flow_ids=flow_ids)
+        done = replace_references(text, is_json=is_json, urls=urls, flow_ids=flow_ids)
         edited += len(done.edits)
 
-        left = mentions_in(done.text, is_json=is_json)
+        left = find_references(done.text, is_json=is_json)
         assert {one.id for one in left} <= {NEW_ID, CHILD_COPY} | done.left, path.name
-        assert undo(done.text, done.edits, signatures_in(text)) == text, path.name
+        assert revert_edits(done.text, done.edits, signatures_in(text)) == text, path.name
     assert edited

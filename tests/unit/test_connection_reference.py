@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from shared.domain.definitions.connection_reference import (
-    embedded_in,
     logical_name,
+    parse_embedded_connections,
     with_references,
 )
 
@@ -37,12 +37,12 @@ def test_an_entry_with_a_connection_reference_needs_none() -> None:
         invoker=entry("invoker", connectionReferenceLogicalName="cr1_mail"),
     )
 
-    assert embedded_in(text) == ()
+    assert parse_embedded_connections(text) == ()
 
 
 def test_an_entry_that_names_only_a_connection_embeds_it() -> None:
     """Its key, connector and connection are told."""
-    (found,) = embedded_in(client_data(mail=entry(name="mail-1")))
+    (found,) = parse_embedded_connections(client_data(mail=entry(name="mail-1")))
 
     assert (found.key, found.connector, found.connection_id) == (
         "mail",
@@ -56,7 +56,7 @@ def test_an_entry_that_names_only_a_connection_embeds_it() -> None:
 def test_an_entry_as_the_flow_service_writes_it_is_understood() -> None:
     """`connectionName`, `source` and `id` stand at its top (platform.md#flow-read)."""
     api = "/providers/Microsoft.PowerApps/apis/shared_office365"
-    (found,) = embedded_in(
+    (found,) = parse_embedded_connections(
         client_data(mail={"connectionName": "mail-1", "source": "Embedded", "id": api})
     )
 
@@ -65,7 +65,7 @@ def test_an_entry_as_the_flow_service_writes_it_is_understood() -> None:
 
 def test_the_connection_of_whoever_runs_the_flow_is_not_taken_over() -> None:
     """An invoker's entry gets a reference that is bound to no connection."""
-    (found,) = embedded_in(client_data(mail=entry("invoker", name="mail-1")))
+    (found,) = parse_embedded_connections(client_data(mail=entry("invoker", name="mail-1")))
 
     assert found.connection_id == ""
     assert found.label == "of whoever runs the flow (shared_office365)"
@@ -73,7 +73,7 @@ def test_the_connection_of_whoever_runs_the_flow_is_not_taken_over() -> None:
 
 def test_an_entry_that_names_nothing_has_nothing_to_bind() -> None:
     """Exports of old solutions hold 180 such entries."""
-    assert embedded_in(client_data(mail=entry())) == ()
+    assert parse_embedded_connections(client_data(mail=entry())) == ()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_an_entry_that_names_nothing_has_nothing_to_bind() -> None:
 )
 def test_a_custom_connector_is_told_by_its_logical_name_or_its_own_id(api: dict[str, str]) -> None:
     """Both shapes stand in public solutions."""
-    (found,) = embedded_in(client_data(orders=entry(name="orders-1") | {"api": api}))
+    (found,) = parse_embedded_connections(client_data(orders=entry(name="orders-1") | {"api": api}))
 
     assert found.is_custom
 
@@ -115,13 +115,13 @@ def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
     """Files have one, and what was imported from a file may."""
     text = "\ufeff" + client_data(mail=entry(name="mail-1"))
 
-    assert len(embedded_in(text)) == 1
-    assert embedded_in(with_references(text, {"mail": "cmk_mail"})) == ()
+    assert len(parse_embedded_connections(text)) == 1
+    assert parse_embedded_connections(with_references(text, {"mail": "cmk_mail"})) == ()
 
 
 def test_a_logical_name_is_one_that_dataverse_takes() -> None:
     """A prefix, lower-case letters and digits, 100 characters at most."""
-    (found,) = embedded_in(
+    (found,) = parse_embedded_connections(
         client_data(x=entry(name="x-1") | {"api": {"name": "shared_Déjà-5f" + "9" * 300}})
     )
 

@@ -58,7 +58,7 @@ class Work:
         while self.clock.now() < end:
             for budget in self.budgets:
                 with suppress(ThrottledError, MustWait):
-                    async with budget.block(NEED):
+                    async with budget.reserve(NEED):
                         await budget.take()
                         self.made.append(self.clock.now())
             self.clock.advance(SECOND * 5)
@@ -84,9 +84,9 @@ class Work:
         await self.go_on(MINUTE * 15)
         assert self.most_in_any_minute() <= 5
         assert len(self.made) - before >= 5 * 9
-        assert (await self.budgets[1].call_up(come)).reset == (ROW,)
+        assert (await self.budgets[1].promote_waiters(come)).reset == (ROW,)
         self.clock.advance(DAY)
-        assert (await self.budgets[1].call_up(come)).reset == ()
+        assert (await self.budgets[1].promote_waiters(come)).reset == ()
 
 
 async def come(_: QueuedJob) -> bool:
@@ -119,7 +119,7 @@ async def test_block_in_use_while_the_row_is_damaged_does_not_exceed_the_rate() 
     """Its calls are made until three windows after it was given them."""
     work = Work()
     one, _ = work.budgets
-    async with one.block(replace(NEED, calls=5)):
+    async with one.reserve(replace(NEED, calls=5)):
         work.damage(ROW, "ledger", GARBAGE["not JSON"])
         work.budgets.remove(one)
         await work.go_on(MINUTE * 2 + SECOND * 30)
@@ -144,8 +144,8 @@ async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -
 
     await work.go_on(MINUTE * 3)
     assert len(work.made) >= 5
-    assert (await work.budgets[0].line()).waiting <= 1
-    line = await work.budgets[0].call_up(come)
+    assert (await work.budgets[0].queue_status()).waiting <= 1
+    line = await work.budgets[0].promote_waiters(come)
 
     assert line.removed == (PLACE,)
     assert PLACE not in work.store.rows
@@ -159,4 +159,4 @@ async def test_pause_that_a_service_asks_for_ends_within_a_day() -> None:
     await work.go_on(MINUTE * 3)
 
     assert work.made
-    assert (await work.budgets[0].call_up(come)).reset == ()
+    assert (await work.budgets[0].promote_waiters(come)).reset == ()

@@ -34,7 +34,7 @@ class Instance:
         end = self.clock.now() + length
         while self.clock.now() < end:
             with suppress(ThrottledError, MustWait):
-                async with self.budget.block(WORK):
+                async with self.budget.reserve(WORK):
                     await self.budget.take()
                     self.made += 1
             self.clock.advance(MINUTE / 2)
@@ -42,7 +42,7 @@ class Instance:
     async def refusal(self) -> tuple[datetime, str]:
         """Return when to come again, and why."""
         try:
-            async with self.budget.block(WORK):
+            async with self.budget.reserve(WORK):
                 await self.budget.take()
         except MustWait as err:
             return err.until, str(err)
@@ -52,7 +52,7 @@ class Instance:
 
     async def left(self) -> int | None:
         """Return the calls that are left of the day."""
-        return (await self.budget.line()).left_of_day
+        return (await self.budget.queue_status()).left_of_day
 
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
@@ -77,7 +77,7 @@ async def test_who_is_refused_hears_when_there_are_calls_again(calls: int) -> No
     assert "of 24 hours" in why
     assert began + DAY < comes <= began + DAY + HOUR
     here.clock.advance_to(comes)
-    async with here.budget.block(WORK):
+    async with here.budget.reserve(WORK):
         await here.budget.take()
 
 
@@ -88,10 +88,10 @@ async def test_what_was_lent_is_returned_on_a_day_that_is_over(calls: int) -> No
     await here.work(2 * HOUR)
     assert await here.left() == 0
 
-    async with here.budget.block(None):
+    async with here.budget.reserve(None):
         with pytest.raises(ThrottledError):
-            await here.budget.ready()
-        await here.budget.ready(2, is_urgent=True)
+            await here.budget.wait_for()
+        await here.budget.wait_for(2, is_urgent=True)
         await here.budget.take()
         await here.budget.take(is_write=True)
         with pytest.raises(ThrottledError):

@@ -8,22 +8,22 @@ import pytest
 from shared.domain.jobs.deletion import (
     Deletion,
     DeletionApproval,
-    about_to_delete,
-    begun,
-    blocked,
-    cancelled,
-    earliest,
-    ended,
-    ordered,
+    describe_consequences,
+    earliest_delete_at,
+    mark_blocked,
+    mark_cancelled,
+    mark_deleted,
+    new_deletion,
+    record_delete_intent,
     retired_at,
-    what_it_ends,
+    start_archiving,
 )
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.run_archive import RunArchive, RunArchiveState, continued
-from shared.domain.jobs.transitions import postponed, stopped, told
+from shared.domain.jobs.transitions import stop_with_reason, wait_until, with_history
 from shared.reason import Reason
 from tests.unit.flow_rows import FLOW_JOB
 
@@ -34,12 +34,12 @@ APPROVAL = DeletionApproval(on=NOW + 10 * DAY, by="admin@contoso.example", at=NO
 
 def job_of(state: FlowJobState = FlowJobState.RETIRED) -> FlowJob:
     """Return a job that came into this state just now."""
-    return told(replace(FLOW_JOB, state=state), state, "So it is.", now=NOW)
+    return with_history(replace(FLOW_JOB, state=state), state, "So it is.", now=NOW)
 
 
 def deletion_of(job: FlowJob | None = None) -> Deletion:
     """Return a delete that was ordered just now."""
-    return ordered(job or job_of(), APPROVAL, None)
+    return new_deletion(job or job_of(), APPROVAL, None)
 
 
 def test_a_job_was_retired_when_its_last_retirement_began() -> None:
@@ -59,7 +59,7 @@ def test_a_job_was_retired_when_its_last_retirement_began() -> None:
 def test_what_is_not_retired_has_no_date(state: FlowJobState) -> None:
     """Whatever else its history says."""
     assert retired_at(job_of(state)) is None
-    assert earliest(job_of(state), delay=DAY, quiet=DAY) is None
+    assert earliest_delete_at(job_of(state), delay=DAY, quiet=DAY) is None
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_longest_of_delay_and_quiet_periods_counts(
     """The setting, the quiet period, and that of the job's own callers."""
     job = replace(job_of(), quiet_for=own * DAY or None)
 
-    assert earliest(job, delay=delay * DAY, quiet=quiet * DAY) == NOW + days * DAY
+    assert earliest_delete_at(job, delay=delay * DAY, quiet=quiet * DAY) == NOW + days * DAY
 
 
 def test_an_approval_is_about_one_retirement() -> None:
@@ -88,9 +88,11 @@ def test_only_what_an_edit_has_blocked_accepts_edits_when_ordered_anew(
     code: str, *, accepts: bool
 ) -> None:
     """Who orders anew after another reason has not seen an edit. The history goes on."""
-    earlier = stopped(deletion_of(), DeletionState.BLOCKED, "why", "what to do", code=code, now=NOW)
+    earlier = stop_with_reason(
+        deletion_of(), DeletionState.BLOCKED, "why", "what to do", code=code, now=NOW
+    )
 
-    again = ordered(job_of(), APPROVAL, earlier)
+    again = new_deletion(job_of(), APPROVAL, earlier)
 
     assert again.accepts_edits is accepts
     assert again.history[: len(earlier.history)] == earlier.history
@@ -98,18 +100,20 @@ def test_only_what_an_edit_has_blocked_accepts_edits_when_ordered_anew(
 
 def test_the_bin_is_counted_from_the_first_intent() -> None:
     """A retry after a crash does not promise days that the first call may have begun."""
-    first = about_to_delete(begun(deletion_of(), now=NOW), now=NOW)
-    second = about_to_delete(first, now=NOW + DAY)
+    first = record_delete_intent(start_archiving(deletion_of(), now=NOW), now=NOW)
+    second = record_delete_intent(first, now=NOW + DAY)
 
     assert second.restorable_until == NOW + 21 * DAY
-    assert ended(second, now=NOW + DAY).state is DeletionState.DELETED
+    assert mark_deleted(second, now=NOW + DAY).state is DeletionState.DELETED
 
 
 def test_what_was_blocked_was_not_deleted() -> None:
     """An intent that came to nothing promises no restore; nothing is due by itself."""
-    made = about_to_delete(begun(deletion_of(), now=NOW), now=NOW)
+    made = record_delete_intent(start_archiving(deletion_of(), now=NOW), now=NOW)
     text = "Allow it, then retry."
-    row = blocked(stopped(made, DeletionState.BLOCKED, "why", text, code="mode", now=NOW))
+    row = mark_blocked(
+        stop_with_reason(made, DeletionState.BLOCKED, "why", text, code="mode", now=NOW)
+    )
 
     assert row.instruction == "Allow it, then order the delete anew."
     assert (row.restorable_until, row.due, row.is_open) == (None, None, False)
@@ -117,7 +121,7 @@ def test_what_was_blocked_was_not_deleted() -> None:
 
 def test_who_found_it_gone_does_not_claim_the_delete() -> None:
     """Without an intent somebody else has done it."""
-    row = ended(begun(deletion_of(), now=NOW), now=NOW)
+    row = mark_deleted(start_archiving(deletion_of(), now=NOW), now=NOW)
 
     assert "somebody else" in row.reason
     assert row.restorable_until is None
@@ -125,18 +129,18 @@ def test_who_found_it_gone_does_not_claim_the_delete() -> None:
 
 def test_waiting_for_the_same_again_adds_no_line() -> None:
     """The history is for what changes; a failure that passes is forgotten with it."""
-    row = postponed(deletion_of(), "A run goes.", until=NOW + DAY, now=NOW, code=Reason.RUNNING)
-    again = postponed(row, "A run goes.", until=NOW + 2 * DAY, now=NOW, code=Reason.RUNS)
+    row = wait_until(deletion_of(), "A run goes.", until=NOW + DAY, now=NOW, code=Reason.RUNNING)
+    again = wait_until(row, "A run goes.", until=NOW + 2 * DAY, now=NOW, code=Reason.RUNS)
 
     assert again.history == row.history
     assert (again.due, again.code) == (NOW + 2 * DAY, Reason.RUNS)
-    assert cancelled(again, "kept", now=NOW).due is None
+    assert mark_cancelled(again, "kept", now=NOW).due is None
 
 
 def test_what_a_delete_ends_depends_on_the_flow() -> None:
     """Only a flow with a URL loses one; only a flow outside solutions is restored by the app."""
-    called = what_it_ends(job_of())
-    outside = what_it_ends(replace(job_of(), has_trigger_url=False, in_solution=False))
+    called = describe_consequences(job_of())
+    outside = describe_consequences(replace(job_of(), has_trigger_url=False, in_solution=False))
 
     assert any("trigger URL" in one for one in called)
     assert not any("trigger URL" in one for one in outside)

@@ -10,16 +10,16 @@ def test_children_are_copied_before_their_parents() -> None:
     order = graph.leaves_first
 
     assert order.index("leaf") < order.index("mid") < order.index("top")
-    assert graph.families == (("alone",), ("leaf", "mid", "top"))
+    assert graph.dependent_groups == (("alone",), ("leaf", "mid", "top"))
     assert graph.ancestors_of("leaf") == {"mid", "top"}
-    assert graph.cycles == ()
+    assert graph.call_loops == ()
 
 
 def test_a_cycle_is_a_finding_with_its_members() -> None:
     """Flows that call one another are named; one that calls itself waits for nobody."""
     graph = DependencyGraph({"a": ["b"], "b": ["c"], "c": ["a"], "self": ["self"], "d": ["a"]})
 
-    assert graph.cycles == (("a", "b", "c"),)
+    assert graph.call_loops == (("a", "b", "c"),)
     assert sorted(graph.leaves_first) == ["a", "b", "c", "d", "self"]
     assert graph.leaves_first.index("d") > graph.leaves_first.index("c")
 

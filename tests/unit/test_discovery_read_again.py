@@ -8,7 +8,7 @@ from shared.domain.plans.discovery import (
     DiscoveryPage,
     DiscoverySource,
     FlowOnMicrosoftKey,
-    assembled,
+    combine_pages,
 )
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -69,7 +69,7 @@ def test_a_flow_that_was_read_again_is_as_it_was_read_last() -> None:
         held_back=(held_back("a", "second"),),
     )
 
-    found = assembled([report("a", "b"), FIRST, again])
+    found = combine_pages([report("a", "b"), FIRST, again])
 
     assert {one.workflow_id: one.digest for one in found.held_back} == {"a": "second", "b": "first"}
     assert found.children == {"a": frozenset(), "b": frozenset({"c"}), "c": frozenset()}
@@ -77,7 +77,9 @@ def test_a_flow_that_was_read_again_is_as_it_was_read_last() -> None:
 
 def test_a_flow_that_is_gone_runs_nothing_and_is_not_held_back() -> None:
     """The report may still name it: that is told as a difference."""
-    found = assembled([report("a", "b"), FIRST, part(DiscoverySource.DATAVERSE, 1, gone=("b",))])
+    found = combine_pages(
+        [report("a", "b"), FIRST, part(DiscoverySource.DATAVERSE, 1, gone=("b",))]
+    )
 
     assert [one.workflow_id for one in found.held_back] == ["a"]
     assert "b" not in found.children
@@ -86,7 +88,7 @@ def test_a_flow_that_is_gone_runs_nothing_and_is_not_held_back() -> None:
 
 def test_only_what_the_report_names_is_held_back() -> None:
     """What was held back when it was read may have moved since."""
-    found = assembled([report("b"), FIRST])
+    found = combine_pages([report("b"), FIRST])
 
     assert [one.workflow_id for one in found.held_back] == ["b"]
     assert found.children["a"] == {"c"}

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.durations import in_words
+from shared.domain.durations import format_duration
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from shared.domain.durations import in_words
 )
 def test_a_duration_is_said_in_its_two_largest_units(duration: timedelta, words: str) -> None:
     """Not as `7 days, 0:00:00`."""
-    assert in_words(duration) == words
+    assert format_duration(duration) == words

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.evidence_file import MANIFEST, EvidenceFile, differences
+from shared.domain.evidence_file import MANIFEST, EvidenceFile, find_manifest_differences
 
 PLAN = b'{"environment": "e"}'
 VERSION = hashlib.sha256(PLAN).hexdigest()[:16]
@@ -28,7 +28,7 @@ def packed(folder: Path, *, order: int = 1) -> bytes:
 
 def found(content: bytes) -> list[str]:
     """Return what differs."""
-    return list(differences(io.BytesIO(content)))
+    return list(find_manifest_differences(io.BytesIO(content)))
 
 
 def changed(content: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:

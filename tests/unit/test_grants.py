@@ -6,7 +6,7 @@ from shared.domain.permissions import (
     PermissionLevel,
     RequiredPermissions,
     RolePermissions,
-    access,
+    check_permissions,
     resource_group,
 )
 
@@ -42,14 +42,17 @@ def test_roles_add_up_and_what_one_leaves_out_another_gives(
     permissions: list[RolePermissions], found: PermissionLevel
 ) -> None:
     """To read a resource is no sign that somebody opted it in."""
-    assert access(NEEDS, permissions) is found
+    assert check_permissions(NEEDS, permissions) is found
 
 
 def test_a_pattern_stands_for_itself_but_for_its_stars() -> None:
     """A dot is a dot."""
     needs = RequiredPermissions(remedy="", actions=("MicrosoftXWeb/sites/write",))
 
-    assert access(needs, [RolePermissions(actions=("Microsoft.Web/*",))]) is PermissionLevel.NONE
+    assert (
+        check_permissions(needs, [RolePermissions(actions=("Microsoft.Web/*",))])
+        is PermissionLevel.NONE
+    )
 
 
 def test_a_resource_lies_in_its_group() -> None:

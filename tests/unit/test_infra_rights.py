@@ -11,7 +11,7 @@ from shared.domain.permissions import (
     PermissionLevel,
     RequiredPermissions,
     RolePermissions,
-    access,
+    check_permissions,
 )
 from shared.kind_discovery import kinds_in
 from tests.unit.deployed import INFRA, ROOT, SETS, Resource, predicted, resource, resources
@@ -95,7 +95,7 @@ def not_granted(kinds: Iterable[Any], permissions: list[RolePermissions]) -> lis
         one.kind
         for one in kinds
         if (needs := getattr(one, "needs", None))
-        and access(needs, permissions) is not PermissionLevel.FULL
+        and check_permissions(needs, permissions) is not PermissionLevel.FULL
     ]
 
 
@@ -144,7 +144,7 @@ def test_in_a_watched_subscription_the_app_may_only_read() -> None:
 
     assert len(watched) == 2 * len(WATCHING), "the snapshot watches two subscriptions"
     assert {BUILT_IN[role_of(one)] for one in watched} == set(WATCHING)
-    assert access(WATCHED, [*WATCHING.values()]) is PermissionLevel.FULL
+    assert check_permissions(WATCHED, [*WATCHING.values()]) is PermissionLevel.FULL
 
 
 def test_each_assignment_is_made_of_a_custom_role_or_a_documented_one() -> None:

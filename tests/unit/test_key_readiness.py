@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.environment import Environment, PolicyLink, PolicyLinkStatus
-from shared.domain.finding import Finding, FindingLevel, worst
+from shared.domain.finding import Finding, FindingLevel, highest_level
 from shared.domain.keys.key import (
     EnterprisePolicy,
     KeySnapshot,
@@ -16,7 +16,7 @@ from shared.domain.keys.key import (
     KeyVersion,
     RoleAssignment,
 )
-from shared.domain.keys.key_check import KeyCheckResult, readiness_of
+from shared.domain.keys.key_check import KeyCheckResult, check_key
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -82,7 +82,7 @@ def readiness(**changes: object) -> KeyCheckResult:
         versions=(KEY,),
         environments=(ENVIRONMENT,),
     )
-    return readiness_of(replace(facts, **changes))  # type: ignore[arg-type]  # fields
+    return check_key(replace(facts, **changes))  # type: ignore[arg-type]  # fields
 
 
 def assess(**changes: object) -> tuple[Finding, ...]:
@@ -99,7 +99,7 @@ def test_a_sound_key_passes_every_check() -> None:
     """Every check says that it was made, and none complains."""
     findings = assess()
 
-    assert worst(findings) is FindingLevel.OK
+    assert highest_level(findings) is FindingLevel.OK
     assert {one.code for one in findings} == {
         "policy_state",
         "policy_health",
@@ -370,9 +370,9 @@ def test_the_limit_of_environments_is_announced(count: int, level: FindingLevel 
 
 def test_no_finding_at_all_is_unknown() -> None:
     """An empty report is no good news."""
-    assert worst([]) is FindingLevel.UNKNOWN
-    assert worst(assess(vault=None)) is FindingLevel.UNKNOWN
-    assert worst(assess(vault=None, versions=[])) is FindingLevel.PROBLEM
+    assert highest_level([]) is FindingLevel.UNKNOWN
+    assert highest_level(assess(vault=None)) is FindingLevel.UNKNOWN
+    assert highest_level(assess(vault=None, versions=[])) is FindingLevel.PROBLEM
 
 
 def test_every_check_is_documented() -> None:

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from shared.domain.jobs.durable_job import UNDER_WAY, taken_over, unsettled
+from shared.domain.jobs.durable_job import UNDER_WAY, bump_fencing_token, mark_write_in_flight
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.settings import Settings
 
@@ -35,7 +35,7 @@ def test_no_function_runs_for_longer_than_is_waited_for() -> None:
 
 def test_a_lease_that_was_not_given_back_leaves_the_row_unsettled() -> None:
     """It counts from the end of the lease: the delivery was alive before that."""
-    row = taken_over(job_of(NOW), settles_after=SETTLES_AFTER)
+    row = bump_fencing_token(job_of(NOW), settles_after=SETTLES_AFTER)
 
     assert (row.lease_number, row.lease_until) == (5, None)
     assert row.settles_at == NOW + SETTLES_AFTER
@@ -45,11 +45,11 @@ def test_a_lease_that_was_not_given_back_leaves_the_row_unsettled() -> None:
 
 def test_a_lease_that_was_given_back_leaves_nothing_to_wait_for() -> None:
     """Its delivery has ended."""
-    assert taken_over(job_of(None), settles_after=SETTLES_AFTER).settles_at is None
+    assert bump_fencing_token(job_of(None), settles_after=SETTLES_AFTER).settles_at is None
 
 
 def test_what_is_open_for_longer_counts() -> None:
     """A write under way does not shorten what a frozen delivery has left."""
-    row = unsettled(unsettled(job_of(None), NOW + UNDER_WAY), NOW)
+    row = mark_write_in_flight(mark_write_in_flight(job_of(None), NOW + UNDER_WAY), NOW)
 
     assert row.settles_at == NOW + UNDER_WAY

@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.definitions.flow_definition import FlowDefinition, parse_client_data
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
-from shared.domain.plans.microsoft_key_rule import explain, explain_all, explain_listed
+from shared.domain.plans.microsoft_key_rule import evaluate_flow, evaluate_flows, explain_listed
 
 
 def flow(kind: str = "Button", *, calls: tuple[str, ...] = (), **trigger: Any) -> FlowDefinition:
@@ -49,7 +49,7 @@ def test_the_trigger_decides(
     reasons: list[MicrosoftKeyReason],
 ) -> None:
     """HTTP, Teams and Power Apps V1 outside a solution stay; the documents are vague on events."""
-    assessment = explain(definition, in_solution=in_solution)
+    assessment = evaluate_flow(definition, in_solution=in_solution)
 
     assert assessment.stays_on_mmk is stays
     assert list(assessment.reasons) == reasons
@@ -60,10 +60,10 @@ def test_a_parent_of_a_flow_that_stays_stays_too() -> None:
     """Held-back children that it does not call do not count."""
     parent = flow(calls=("c",))
 
-    assert explain(parent, in_solution=True, held_back_children={"c"}).reasons == (
+    assert evaluate_flow(parent, in_solution=True, held_back_children={"c"}).reasons == (
         MicrosoftKeyReason.PARENT_OF_MMK_FLOW,
     )
-    assert not explain(parent, in_solution=True, held_back_children={"x"}).stays_on_mmk
+    assert not evaluate_flow(parent, in_solution=True, held_back_children={"x"}).stays_on_mmk
 
 
 def test_a_logic_app_is_nothing_to_power_platform() -> None:
@@ -71,7 +71,7 @@ def test_a_logic_app_is_nothing_to_power_platform() -> None:
     definition = {"triggers": {"t": {"type": "Request", "kind": "Http"}}, "actions": {}}
     logic_app = parse_client_data({"definition": definition, "kind": "Stateful"})
 
-    assert explain(logic_app, in_solution=None).stays_on_mmk is False
+    assert evaluate_flow(logic_app, in_solution=None).stays_on_mmk is False
 
 
 def test_the_platforms_list_settles_every_doubt() -> None:
@@ -79,7 +79,8 @@ def test_the_platforms_list_settles_every_doubt() -> None:
     event, v1, plain = teams("WebhookKeywordTrigger"), flow("PowerApp"), flow()
 
     listed = [
-        explain_listed(one, explain(one, in_solution=None)).reasons for one in (event, v1, plain)
+        explain_listed(one, evaluate_flow(one, in_solution=None)).reasons
+        for one in (event, v1, plain)
     ]
 
     assert listed == [
@@ -103,7 +104,9 @@ def test_reasons_travel_up_through_a_family() -> None:
         "above-riddle": flow(calls=("riddle",)),
     }
 
-    found = explain_all(definitions, in_solution=dict.fromkeys(definitions, True), listed={"other"})
+    found = evaluate_flows(
+        definitions, in_solution=dict.fromkeys(definitions, True), listed={"other"}
+    )
 
     assert {name: one.stays_on_mmk for name, one in found.items()} == {
         "top": True,

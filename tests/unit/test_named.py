@@ -2,7 +2,13 @@
 
 import pytest
 
-from shared.domain.name_lookup import NamedItem, close, did_you_mean, meant, short_ids
+from shared.domain.name_lookup import (
+    NamedItem,
+    did_you_mean,
+    find_by_id_or_name,
+    find_similar,
+    short_ids,
+)
 
 ORDERS = NamedItem(id="8c2e3f7a-0000-4000-8000-000000000001", name="Orders", others=("F10W-1",))
 RETURNS = NamedItem(id="8c2e9999-0000-4000-8000-000000000002", name="Returns")
@@ -30,21 +36,21 @@ def test_an_id_goes_before_a_name_and_a_name_before_a_beginning(
     wanted: str, found: list[NamedItem]
 ) -> None:
     """Part of a name means nothing: another flow may come to have it tomorrow."""
-    assert meant(wanted, FLOWS) == found
+    assert find_by_id_or_name(wanted, FLOWS) == found
 
 
 def test_a_name_that_looks_like_an_id_is_a_name() -> None:
     """Whoever called it so means it."""
     odd = NamedItem(id="1111", name="8c2e3f7a")
 
-    assert meant("8c2e3f7a", [*FLOWS, odd]) == [odd]
+    assert find_by_id_or_name("8c2e3f7a", [*FLOWS, odd]) == [odd]
 
 
 def test_what_is_like_it_is_offered_the_closest_first() -> None:
     """By name or by id, each once."""
-    assert close("Retruns", FLOWS)[0] == RETURNS
-    assert close(ORDERS.id[:-1] + "2", FLOWS)[0] == ORDERS
-    assert close("nothing like these", FLOWS) == []
+    assert find_similar("Retruns", FLOWS)[0] == RETURNS
+    assert find_similar(ORDERS.id[:-1] + "2", FLOWS)[0] == ORDERS
+    assert find_similar("nothing like these", FLOWS) == []
     assert did_you_mean([RETURNS]) == f"Did you mean Returns ({RETURNS.id})?"
     assert did_you_mean([]) == ""
 
@@ -55,5 +61,7 @@ def test_short_ids_are_as_long_as_they_have_to_be() -> None:
     alike = short_ids(f"e0000000-0000-4000-8000-00000000000{number}" for number in range(3))
 
     assert shown[ORDERS.id] == "8c2e3f7a"
-    assert all(meant(short, FLOWS) == [one] for one in FLOWS if (short := shown[one.id]))
+    assert all(
+        find_by_id_or_name(short, FLOWS) == [one] for one in FLOWS if (short := shown[one.id])
+    )
     assert len(set(alike.values())) == 3

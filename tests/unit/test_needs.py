@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.jobs.flow_job import FlowJob, JobCommand, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.jobs.request_demands import flow_needs
+from shared.jobs.request_demands import flow_job_demand
 from tests.unit.flow_rows import FLOW_JOB
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -15,7 +15,7 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 def rank(job: FlowJob) -> str:
     """Return where a job stands in the line."""
-    need = flow_needs(job)
+    need = flow_job_demand(job)
     assert need is not None
     return f"{need.rank}-{need.whose}"
 
@@ -46,7 +46,7 @@ def test_a_job_that_waits_stands_where_it_got_to() -> None:
     """Its state says only that it waits."""
     waits = at(FlowJobState.WAITING, resume=FlowJobState.COPIED)
 
-    assert flow_needs(waits) == flow_needs(at(FlowJobState.COPIED))
+    assert flow_job_demand(waits) == flow_job_demand(at(FlowJobState.COPIED))
 
 
 def test_a_family_stands_together() -> None:
@@ -71,7 +71,7 @@ def test_a_family_stands_together() -> None:
 )
 def test_what_may_have_neither_flow_on_waits_for_nobody(job: FlowJob) -> None:
     """And what is kept of an hour's writes is for it."""
-    need = flow_needs(job)
+    need = flow_job_demand(job)
 
     assert need is not None
     assert (need.calls, need.is_urgent) == (0, True)
@@ -79,13 +79,15 @@ def test_what_may_have_neither_flow_on_waits_for_nobody(job: FlowJob) -> None:
 
 def test_a_job_that_was_not_begun_is_cancelled_without_a_call() -> None:
     """There is nothing to be undone."""
-    assert flow_needs(at(FlowJobState.PLANNED, requested=JobCommand.CANCEL)) is None
+    assert flow_job_demand(at(FlowJobState.PLANNED, requested=JobCommand.CANCEL)) is None
 
 
 def test_a_proof_takes_most_calls() -> None:
     """Both trigger URLs are read for it; of what starts by itself there is none."""
-    called = {state: flow_needs(at(state)) for state in (FlowJobState.PLANNED, FlowJobState.COPIED)}
-    swapped = flow_needs(
+    called = {
+        state: flow_job_demand(at(state)) for state in (FlowJobState.PLANNED, FlowJobState.COPIED)
+    }
+    swapped = flow_job_demand(
         at(FlowJobState.COPIED, has_trigger_url=False, pattern=MigrationMethod.SWAP)
     )
 
@@ -96,7 +98,7 @@ def test_a_proof_takes_most_calls() -> None:
 
 def test_a_job_that_has_borrowed_goes_first() -> None:
     """The operator's co-ownership is returned before anything else is called."""
-    borrowed = flow_needs(at(FlowJobState.COPIED, borrowed=("flow",)))
+    borrowed = flow_job_demand(at(FlowJobState.COPIED, borrowed=("flow",)))
 
     assert borrowed is not None
     assert borrowed.is_urgent

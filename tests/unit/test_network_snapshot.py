@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
-from shared.domain.network.snapshot import NetworkSnapshot, snapshot_of
-from shared.rows import adapter_of
+from shared.domain.network.snapshot import NetworkSnapshot, build_snapshot
+from shared.rows import type_adapter_for
 
 HOST = "erp.contoso.example"
 TAGS = {
@@ -41,7 +41,7 @@ def firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
 def kept(snapshot: NetworkSnapshot) -> NetworkSnapshot:
     """Return a snapshot as it comes out of the archive."""
     text = json.dumps(asdict(snapshot), default=sorted)
-    back: NetworkSnapshot = adapter_of(NetworkSnapshot).validate_json(text)
+    back: NetworkSnapshot = type_adapter_for(NetworkSnapshot).validate_json(text)
     return back
 
 
@@ -56,7 +56,7 @@ def test_a_kept_network_has_the_gaps_that_the_network_has() -> None:
     ]
     answers = []
     for wall in walls:
-        snapshot = kept(snapshot_of([wall], LISTED))
+        snapshot = kept(build_snapshot([wall], LISTED))
         whole = NetworkCheck([wall], "europe", LISTED).gaps([HOST])
         part = NetworkCheck(snapshot.firewalls, "europe", snapshot.service_tags).gaps([HOST])
         assert part == whole
@@ -66,14 +66,14 @@ def test_a_kept_network_has_the_gaps_that_the_network_has() -> None:
 
 def test_it_comes_back_as_it_was_put() -> None:
     """Every member of a firewall, those inside of one included."""
-    snapshot = snapshot_of([firewall("Sql", beyond=firewall("*"))], LISTED)
+    snapshot = build_snapshot([firewall("Sql", beyond=firewall("*"))], LISTED)
 
     assert kept(snapshot) == snapshot
 
 
 def test_only_tags_that_may_decide_are_kept() -> None:
     """The list has three thousand, and four megabytes."""
-    names = {tag.name for tag in snapshot_of([firewall("Sql")], LISTED).tags}
+    names = {tag.name for tag in build_snapshot([firewall("Sql")], LISTED).tags}
 
     assert names == {
         "PowerPlatformPlex",

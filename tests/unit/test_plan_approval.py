@@ -8,7 +8,12 @@ import pytest
 
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.display_text import ACTION_WORDS
-from shared.domain.plans.plan_approval import ApprovalDecision, changes_since, hold, plan_version
+from shared.domain.plans.plan_approval import (
+    ApprovalDecision,
+    apply_approval,
+    changes_since,
+    plan_version,
+)
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary, RemediationMode
 
@@ -164,7 +169,7 @@ def test_parents_wait_with_a_child_however_far_up() -> None:
     items = [child, sibling, parent, top]
     now = {one.workflow_id: one for one in items} | {"child": replace(child, digest="2")}
 
-    decided = hold(items, now, ApprovalDecision(number=1, by="me"))
+    decided = apply_approval(items, now, ApprovalDecision(number=1, by="me"))
 
     waiting = {one.workflow_id: one.changed for one in decided if one.changed}
     assert waiting == {
@@ -181,14 +186,14 @@ def test_a_decision_that_was_interrupted_comes_to_the_same_end() -> None:
     items.append(item("above", children=("left",)))
     now = {one.workflow_id: one for one in items} | {"child": item("child", digest="2")}
     decision = ApprovalDecision(number=1, by="me", left_out=frozenset({"name-left"}))
-    whole = {one.workflow_id: one for one in hold(items, now, decision)}
+    whole = {one.workflow_id: one for one in apply_approval(items, now, decision)}
 
     for number in range(2 ** len(items)):
         written = [
             whole[one.workflow_id] if number >> place & 1 else one
             for place, one in enumerate(items)
         ]
-        rest = {one.workflow_id: one for one in hold(written, now, decision)}
+        rest = {one.workflow_id: one for one in apply_approval(written, now, decision)}
         assert {one.workflow_id: rest.get(one.workflow_id, one) for one in written} == whole
 
 
@@ -197,7 +202,7 @@ def test_a_second_approval_decides_on_what_waits_only() -> None:
     under_way, held = item("a", decided=1), item("b", decided=1, changed=("edited",))
     now = {"a": item("a", digest="9"), "b": item("b")}
 
-    decided = hold([under_way, held], now, ApprovalDecision(number=2, by="me"))
+    decided = apply_approval([under_way, held], now, ApprovalDecision(number=2, by="me"))
 
     assert [(one.workflow_id, one.decided, one.changed) for one in decided] == [("b", 2, ())]
 

@@ -1,6 +1,6 @@
 """How plans are shown, on a page and in a terminal."""
 
-from shared.domain.plans.display_text import place_in_plan
+from shared.domain.plans.display_text import plan_sort_key
 
 
 def test_what_changed_comes_first_then_what_needs_somebody_then_titles() -> None:
@@ -16,7 +16,7 @@ def test_what_changed_comes_first_then_what_needs_somebody_then_titles() -> None
 
     for items in (shown, shown[::-1]):
         places = sorted(
-            items, key=lambda one: place_in_plan(changed=one[2], action=one[1], title=one[0])
+            items, key=lambda one: plan_sort_key(changed=one[2], action=one[1], title=one[0])
         )
         assert places[0] == shown[0]
         assert places[1] == shown[1]

@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.plans.progress import progress_of
+from shared.domain.plans.progress import compute_progress
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from tests.unit.flow_rows import FLOW_JOB
 
@@ -41,7 +41,7 @@ def test_the_state_follows_from_the_jobs(environments: str, flows: str, state: s
     ]
     jobs = [replace(FLOW_JOB, state=FlowJobState(one)) for one in flows.split()]
 
-    assert progress_of(environment_jobs, jobs).state == state
+    assert compute_progress(environment_jobs, jobs).state == state
 
 
 def test_jobs_are_counted_and_the_next_moment_named() -> None:
@@ -54,13 +54,13 @@ def test_jobs_are_counted_and_the_next_moment_named() -> None:
         replace(FLOW_JOB, state=FlowJobState.FAILED),
     ]
 
-    progress = progress_of([watching, blocked], jobs)
+    progress = compute_progress([watching, blocked], jobs)
 
     assert progress.environments == {"blocked": 1, "dispatched": 1}
     assert progress.flows == {"failed": 1, "quiet": 2}
     assert progress.stuck == 2
     assert progress.next_due == NOW + timedelta(days=1)
-    assert progress_of([watching], []).next_due is None
+    assert compute_progress([watching], []).next_due is None
 
 
 def test_the_expiry_of_a_plan_is_no_next_step() -> None:
@@ -69,7 +69,7 @@ def test_the_expiry_of_a_plan_is_no_next_step() -> None:
     later = NOW + timedelta(days=7)
     asked = replace(ENVIRONMENT_JOB, state=state, due=later, expires=later)
 
-    progress = progress_of([asked], [])
+    progress = compute_progress([asked], [])
 
     assert progress.next_due is None
     assert progress.expires == later
@@ -92,9 +92,17 @@ def test_every_flow_on_the_key_of_microsoft_is_counted_once_by_why() -> None:
     )
     jobs = [replace(FLOW_JOB, state=one) for one in states]
 
-    assert progress_of([asked], []).left == {"needs_changes": 5, "awaiting_approval": 4, "limit": 9}
-    assert progress_of([approved], []).left == {"needs_changes": 5, "in_progress": 4, "limit": 9}
-    assert progress_of([dispatched], jobs).left == {
+    assert compute_progress([asked], []).left == {
+        "needs_changes": 5,
+        "awaiting_approval": 4,
+        "limit": 9,
+    }
+    assert compute_progress([approved], []).left == {
+        "needs_changes": 5,
+        "in_progress": 4,
+        "limit": 9,
+    }
+    assert compute_progress([dispatched], jobs).left == {
         "blocked": 1,
         "failed": 1,
         "needs_changes": 5,
@@ -107,4 +115,4 @@ def test_a_row_of_an_earlier_version_calls_flows_that_need_changes_blocked() -> 
     """They are counted under their own name."""
     older = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.FINISHED, left={"blocked": 2})
 
-    assert progress_of([older], []).left == {"needs_changes": 2}
+    assert compute_progress([older], []).left == {"needs_changes": 2}

@@ -11,9 +11,9 @@ from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.conversions.preview import (
     LONGEST_DIFFERENCE,
     convert,
-    difference,
     possible_edits,
-    propose,
+    preview_conversion,
+    unified_diff,
 )
 from shared.domain.definitions.action_nodes import walk_actions
 from shared.domain.definitions.flow_definition import parse_client_data
@@ -34,7 +34,7 @@ def test_a_proposal_shows_old_and_new_without_signatures() -> None:
     action = http_action(f"https://x/workflows/{'0' * 32}?sp=%2F&sig={_SIGNATURE}")
     text = client_data("a", request_trigger("PowerApp"), {"Post": action})
 
-    shown = propose(text, [ConversionKind.POWER_APPS_TRIGGER])
+    shown = preview_conversion(text, [ConversionKind.POWER_APPS_TRIGGER])
 
     assert '-      "kind": "PowerApp",' in shown.difference
     assert '+      "kind": "PowerAppV2",' in shown.difference
@@ -47,7 +47,7 @@ def test_a_proposal_that_cannot_be_made_says_why_instead() -> None:
     action["inputs"]["parameters"] = {"body": "@triggerBody()"}
     text = client_data("a", request_trigger("PowerApp"), {"Post": action})
 
-    shown = propose(text, [ConversionKind.POWER_APPS_TRIGGER])
+    shown = preview_conversion(text, [ConversionKind.POWER_APPS_TRIGGER])
 
     assert (shown.difference, len(shown.obstacles)) == ("", 1)
 
@@ -59,7 +59,7 @@ def test_what_nests_too_deep_to_be_changed_is_said() -> None:
     )
     deep = '{"S": {"type": "Scope", "actions": ' * 2000 + "{}" + "}}" * 2000
 
-    shown = propose(
+    shown = preview_conversion(
         text.replace('"actions": {}', f'"actions": {deep}'), [ConversionKind.POWER_APPS_TRIGGER]
     )
 
@@ -74,7 +74,7 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
     edits = possible_edits(parse_client_data(text), in_solution=False)
 
     assert edits == (ConversionKind.POWER_APPS_TRIGGER, ConversionKind.LIST_FLOWS_ACTION)
-    shown = propose(text, edits).difference
+    shown = preview_conversion(text, edits).difference
     assert "PowerAppV2" in shown
     assert "ListFlowsInEnvironment_V2" in shown
     both = parse_client_data(convert(text, edits).client_data)
@@ -99,7 +99,9 @@ def test_a_long_difference_is_cut_and_says_so() -> None:
     old = {f"A{n}": http_action(f"https://old/{n}") for n in range(400)}
     new = {f"A{n}": http_action(f"https://new/{n}") for n in range(400)}
 
-    text = difference(client_data("a", http_trigger(), old), client_data("a", http_trigger(), new))
+    text = unified_diff(
+        client_data("a", http_trigger(), old), client_data("a", http_trigger(), new)
+    )
 
     assert len(text) < LONGEST_DIFFERENCE + 100
     assert "more lines are left out" in text.splitlines()[-1]

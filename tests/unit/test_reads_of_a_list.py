@@ -72,7 +72,7 @@ async def test_every_app_is_read_side_by_side_within_the_budget() -> None:
     arm = HttpService(name="Resource Manager", scope="", credential=None, budget=budget)
     kind = AppServices(ResourceManager(HttpClient(transport, _SlowCircuits()), arm, ["s"]))
 
-    async with budget.block(None):
+    async with budget.reserve(None):
         firewalls = await kind.read()
 
     names = [one.name for one in firewalls if not one.id.endswith("#scm")]
@@ -92,12 +92,12 @@ async def test_what_waits_side_by_side_counts_once() -> None:
     budget = StoredRequestBudget(
         MemoryStore(), clock, BudgetLimit(name="resource-manager", calls=60, window=MINUTE)
     )
-    async with budget.block(None):
+    async with budget.reserve(None):
         for _ in range(60):
-            await budget.ready()
+            await budget.wait_for()
             await budget.take()
 
-        await asyncio.gather(*(budget.ready() for _ in range(SIDE_BY_SIDE)))
+        await asyncio.gather(*(budget.wait_for() for _ in range(SIDE_BY_SIDE)))
 
 
 class _SlowCircuits(NoCircuitBreakerGate):

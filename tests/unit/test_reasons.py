@@ -67,7 +67,7 @@ def test_who_is_woken_by_its_reason_is_said_to_be() -> None:
     woken = {
         ast.unparse(node)
         for _, function, call in calls()
-        if function.endswith((".wake", "_with_code", "Condition"))
+        if function.endswith((".wake_up", "_with_code", "Condition"))
         for node in (*call.args, *(one.value for one in call.keywords))
     }
     ended = {f"Reason.{reason.name}" for reason in Reason if reason.ended_by}

@@ -5,11 +5,11 @@ import pytest
 from shared.domain.platform_errors import (
     OTHER,
     REFUSALS,
-    code_for,
-    connection_in,
-    id_in,
+    find_error_code,
     instruction_for,
-    refusal_of,
+    most_specific_code,
+    parse_connection,
+    parse_quoted_id,
 )
 
 
@@ -23,8 +23,8 @@ def test_no_code_has_two_meanings() -> None:
 @pytest.mark.parametrize("code", [code for refusal in REFUSALS for code in refusal.codes])
 def test_a_code_is_known_without_any_message(code: str) -> None:
     """Services leave messages out, or write them in another language."""
-    assert code in refusal_of(code).codes
-    assert code_for(code) == code
+    assert code in find_error_code(code).codes
+    assert most_specific_code(code) == code
 
 
 @pytest.mark.parametrize(
@@ -60,20 +60,22 @@ def test_a_code_that_says_little_gives_way_to_the_message(
     code: str, message: str, kind: str
 ) -> None:
     """A code that the message quotes is known in every language; else its words are."""
-    assert refusal_of(code, message).code == kind
+    assert find_error_code(code, message).code == kind
 
 
 def test_a_code_that_says_what_is_wrong_outdoes_the_message() -> None:
     """Words that stand in a message by chance change nothing."""
     message = "Not the limit of 600 flows."
 
-    assert refusal_of("MissingAdequateQuotaPolicy", message).code == "MissingAdequateQuotaPolicy"
+    assert (
+        find_error_code("MissingAdequateQuotaPolicy", message).code == "MissingAdequateQuotaPolicy"
+    )
 
 
 def test_an_unknown_refusal_keeps_its_code_and_has_an_instruction() -> None:
     """Nobody is left with a code alone."""
-    assert refusal_of("SomethingNew", "text") is OTHER
-    assert code_for("SomethingNew", "text") == "SomethingNew"
+    assert find_error_code("SomethingNew", "text") is OTHER
+    assert most_specific_code("SomethingNew", "text") == "SomethingNew"
     assert "retry" in instruction_for("SomethingNew")
 
 
@@ -84,13 +86,15 @@ def test_a_refused_connection_is_named(prefix: str) -> None:
     """By its name or its resource id; older wordings name none."""
     message = f"The caller object id is 'a'. Connection '{prefix}x-1' to 'shared_x' cannot be used."
 
-    assert connection_in(message) == ("x-1", "shared_x")
-    assert connection_in("no") == ("", "")
+    assert parse_connection(message) == ("x-1", "shared_x")
+    assert parse_connection("no") == ("", "")
 
 
 def test_a_child_flow_is_known_by_the_id_in_quotes() -> None:
     """Whatever its case."""
     identity = "0F8C5C1E-3A55-4F0E-9A1D-6A1F0C1B2D3E"
 
-    assert id_in(f"The workflow with id '{identity}' is not published.") == identity.lower()
-    assert id_in("none") == ""
+    assert (
+        parse_quoted_id(f"The workflow with id '{identity}' is not published.") == identity.lower()
+    )
+    assert parse_quoted_id("none") == ""

@@ -6,7 +6,7 @@ import pytest
 
 from local_cloud.tenant.azure.reachability import REFUSED
 from shared.domain.flow import FailedAction, FlowRun
-from shared.domain.network.blocked_call import BlockedCallSymptom, counting, symptom_of
+from shared.domain.network.blocked_call import BlockedCallSymptom, find_symptom, symptoms_by_host
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 #: As Microsoft's page has it (platform.md#denied-calls).
@@ -47,7 +47,7 @@ def test_the_text_tells_whatever_the_code_is(
     failed: FailedAction, symptom: BlockedCallSymptom | None
 ) -> None:
     """An answer of the system, even a refusal in words, came through the firewall."""
-    assert symptom_of(failed) is symptom
+    assert find_symptom(failed) is symptom
 
 
 def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> None:
@@ -56,8 +56,8 @@ def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> N
     hosts = {"Call": "erp.example", "Wait": "slow.example"}
     actions = [action(SENTENCE), action("timed out", name="Wait"), action(SENTENCE, name="Mail")]
 
-    before = counting(failed, actions, hosts, [failed, earlier])
-    after = counting(failed, actions, hosts, [later, failed, earlier])
+    before = symptoms_by_host(failed, actions, hosts, [failed, earlier])
+    after = symptoms_by_host(failed, actions, hosts, [later, failed, earlier])
 
     assert {host: symptom for host, (_, symptom) in before.items()} == {
         "erp.example": BlockedCallSymptom.REFUSED,

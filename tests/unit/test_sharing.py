@@ -9,12 +9,12 @@ from shared.domain.sharing import (
     USERS,
     DataversePrincipal,
     Share,
-    carried,
-    lacking,
+    missing_shares,
     others_than,
     rights_of,
+    shares_to_copy,
 )
-from shared.domain.solution import Solution, to_join
+from shared.domain.solution import Solution, solutions_for_copy
 
 ANN = DataversePrincipal(table=USERS, id="a")
 BEN = DataversePrincipal(table=USERS, id="b")
@@ -31,17 +31,19 @@ def test_a_copy_lacks_what_is_missing_and_what_is_different() -> None:
     wanted = [share(ANN, "ReadAccess"), share(BEN, "ReadAccess"), share(TEAM, "ReadAccess")]
     held = [share(ANN, "ReadAccess"), share(BEN, "ReadAccess", "WriteAccess")]
 
-    found = {one.share.principal: one.has_others for one in lacking(wanted, held)}
+    found = {one.share.principal: one.has_others for one in missing_shares(wanted, held)}
 
     assert found == {BEN: True, TEAM: False}
-    assert lacking([], held) == []
+    assert missing_shares([], held) == []
 
 
 def test_each_principal_is_carried_once_and_some_are_not() -> None:
     """Rights that come twice are joined; a share without a right is none."""
     shares = [share(ANN, "ReadAccess"), share(ANN, "WriteAccess"), share(BEN, "ReadAccess")]
 
-    assert carried([*shares, share(TEAM)], {BEN}) == (share(ANN, "ReadAccess", "WriteAccess"),)
+    assert shares_to_copy([*shares, share(TEAM)], {BEN}) == (
+        share(ANN, "ReadAccess", "WriteAccess"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_built_in_and_managed_solutions_are_not_joined() -> None:
         for name, managed in [*named, ("apples", False)]
     ]
 
-    assert [one.unique_name for one in to_join(solutions)] == ["apples", "Zoo"]
+    assert [one.unique_name for one in solutions_for_copy(solutions)] == ["apples", "Zoo"]
 
 
 def test_only_what_people_start_has_run_only_users() -> None:

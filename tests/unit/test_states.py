@@ -15,9 +15,9 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES, ExpectedFlowState, FlowJobState
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
 from shared.domain.jobs.state_machine import InvalidTransition, StateProperties, check_transition
-from shared.domain.jobs.transitions import counted, postponed, told
+from shared.domain.jobs.transitions import wait_until, with_history, with_request_count
 from shared.reason import Reason
-from shared.rows import adapter_of
+from shared.rows import type_adapter_for
 from shared.use_cases import run_environment_job, run_flow_job
 from tests.unit.flow_rows import FLOW_JOB
 
@@ -101,7 +101,7 @@ RETIRED = replace(FLOW_JOB, state=FlowJobState.RETIRED)
 def test_an_end_that_cannot_be_left_yet_stays_one() -> None:
     """An order whose delivery met a busy service comes later; it did not begin the work anew."""
     soon = NOW + timedelta(minutes=1)
-    later = postponed(RETIRED, "busy", until=soon, now=NOW, code=Reason.TRANSIENT)
+    later = wait_until(RETIRED, "busy", until=soon, now=NOW, code=Reason.TRANSIENT)
 
     assert (later.state, later.resume, later.due) == (FlowJobState.RETIRED, None, soon)
 
@@ -115,7 +115,7 @@ def test_a_flow_that_was_changed_in_place_has_no_copy_that_calls(state: FlowJobS
 def with_lines(job: FlowJob, *texts: str) -> FlowJob:
     """Return the job with lines of history that came at one moment."""
     for text in texts:
-        job = told(job, "copying", text, now=NOW)
+        job = with_history(job, "copying", text, now=NOW)
     return job
 
 
@@ -127,18 +127,26 @@ def calls_of(job: FlowJob) -> list[tuple[str, int]]:
 def test_calls_count_for_the_line_that_was_the_last_when_they_were_made() -> None:
     """Also where a step goes on with a row from before the last write, or says the same again."""
     first = with_lines(replace(FLOW_JOB, history=()), "a", "b")
-    kept = counted(first, first, 2)
+    kept = with_request_count(first, first, 2)
 
     assert calls_of(kept) == [("a", 0), ("b", 2)]
-    assert calls_of(counted(with_lines(first, "c"), kept, 3)) == [("a", 0), ("b", 5), ("c", 0)]
-    assert calls_of(counted(with_lines(kept, "b"), kept, 1)) == [("a", 0), ("b", 3), ("b", 0)]
+    assert calls_of(with_request_count(with_lines(first, "c"), kept, 3)) == [
+        ("a", 0),
+        ("b", 5),
+        ("c", 0),
+    ]
+    assert calls_of(with_request_count(with_lines(kept, "b"), kept, 1)) == [
+        ("a", 0),
+        ("b", 3),
+        ("b", 0),
+    ]
 
 
 @pytest.mark.parametrize("more", [1, HISTORY_LENGTH])
 def test_calls_of_a_full_history_stay_with_their_lines(more: int) -> None:
     """The oldest lines make room, and their calls go with them."""
     full = with_lines(FLOW_JOB, *map(str, range(HISTORY_LENGTH)))
-    after = counted(with_lines(full, *["new"] * more), full, 7)
+    after = with_request_count(with_lines(full, *["new"] * more), full, 7)
 
     assert len(after.history) == HISTORY_LENGTH
     last = (str(HISTORY_LENGTH - 1), 7)
@@ -148,7 +156,7 @@ def test_calls_of_a_full_history_stay_with_their_lines(more: int) -> None:
 
 def test_a_row_from_before_calls_were_counted_is_read() -> None:
     """Its lines have none."""
-    rows = adapter_of(FlowJob)
+    rows = type_adapter_for(FlowJob)
     row = rows.dump_python(with_lines(FLOW_JOB, "a"), mode="json")
     for line in row["history"]:
         del line["calls"]

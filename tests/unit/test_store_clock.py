@@ -107,7 +107,7 @@ async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int])
                 continue
             job.comes = None
             try:
-                async with budget.block(job.need):
+                async with budget.reserve(job.need):
                     job.wanted = 3
                     while job.wanted:
                         await budget.take()

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from shared.domain.callers.caller_records import CallerEditIntent
 from shared.domain.callers.unchanged_content import (
     UnchangedContentDigests,
-    changes,
-    digest,
-    outside,
+    changed_digests,
+    surrounding_digest,
+    value_digest,
 )
 
 URL = (
@@ -35,20 +35,20 @@ def test_what_reads_as_before_the_later_delivery_was_put_back() -> None:
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
     noted = UnchangedContentDigests.of([intent(2, 0, later), intent(1, 0, first)])
 
-    assert noted.put_back({**first, "again": "3"}, {}) == {"changed", "gone", "added"}
-    assert noted.put_back(later, {}) == set()
+    assert noted.reverted({**first, "again": "3"}, {}) == {"changed", "gone", "added"}
+    assert noted.reverted(later, {}) == set()
 
 
 def test_what_a_delivery_did_not_note_again_is_as_it_noted_it() -> None:
     """Intents hold changes only, in the order of the job and not of its callers."""
     first = {"one": "1", "two": "1"}
     then = {"one": "2"}
-    news = changes(first, then)
+    news = changed_digests(first, then)
     overtaken = [intent(1, 7, news), intent(1, 3, first)]
     noted = UnchangedContentDigests.of([*overtaken, intent(2, 8, {"one": "3", "two": "1"})])
 
     assert news == {"one": "2", "two": ""}
-    assert noted.put_back({"one": "2"}, {}) == {"one", "two"}
+    assert noted.reverted({"one": "2"}, {}) == {"one", "two"}
 
 
 def test_what_a_delivery_read_after_it_was_put_back_was_put_back_all_the_same() -> None:
@@ -56,17 +56,17 @@ def test_what_a_delivery_read_after_it_was_put_back_was_put_back_all_the_same() 
     read = [intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "2"}), intent(3, 2, {"one": "1"})]
     noted = UnchangedContentDigests.of(read)
 
-    assert noted.put_back({"one": "1"}, {}) == {"one"}
-    assert noted.put_back({"one": "3"}, {}) == set()
+    assert noted.reverted({"one": "1"}, {}) == {"one"}
+    assert noted.reverted({"one": "3"}, {}) == set()
 
 
 def test_a_version_that_no_delivery_has_read_was_replaced() -> None:
     """If what stands there now is not somebody else's: they may have read it."""
     noted = UnchangedContentDigests.of([intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "1"})])
 
-    assert noted.put_back({"one": "1"}, {"one": ["1", "2", "1"]}) == {"one"}
-    assert noted.put_back({"one": "1"}, {"one": ["1", "1"]}) == set()
-    assert noted.put_back({"one": "3"}, {"one": ["1", "2", "3"]}) == set()
+    assert noted.reverted({"one": "1"}, {"one": ["1", "2", "1"]}) == {"one"}
+    assert noted.reverted({"one": "1"}, {"one": ["1", "1"]}) == set()
+    assert noted.reverted({"one": "3"}, {"one": ["1", "2", "3"]}) == set()
 
 
 def test_a_caller_that_a_delivery_did_not_write_is_not_gone() -> None:
@@ -75,7 +75,7 @@ def test_a_caller_that_a_delivery_did_not_write_is_not_gone() -> None:
         [intent(1, 0, {"caller-0": "1", "one": "1"}), intent(2, 1, {"x": "1"})]
     )
 
-    assert noted.put_back({"caller-0": "1", "one": "1", "x": "1"}, {}) == {"one"}
+    assert noted.reverted({"caller-0": "1", "one": "1", "x": "1"}, {}) == {"one"}
 
 
 def test_nothing_is_known_of_a_delivery_that_nobody_overtook() -> None:
@@ -83,8 +83,8 @@ def test_nothing_is_known_of_a_delivery_that_nobody_overtook() -> None:
     alone = UnchangedContentDigests.of([intent(1, 0, {"one": "1"})])
     before = UnchangedContentDigests.of([intent(1, 0, {}), intent(2, 1, {})])
 
-    assert alone.put_back({"one": "2"}, {}) == set()
-    assert before.put_back({"one": "2"}, {}) == set()
+    assert alone.reverted({"one": "2"}, {}) == set()
+    assert before.reverted({"one": "2"}, {}) == set()
 
 
 def test_a_text_without_its_urls_is_the_same_wherever_they_lead() -> None:
@@ -92,8 +92,8 @@ def test_a_text_without_its_urls_is_the_same_wherever_they_lead() -> None:
     original, copy = URL.format("a" * 32, "abc"), URL.format("b" * 32, "def")
 
     def of(text: str) -> str:
-        return outside("place", text, is_json=False)
+        return surrounding_digest("place", text, is_json=False)
 
     assert of(f"pw=1;{original};") == of(f"pw=1;{copy};")
     assert of(f"pw=1;{original};") != of(f"pw=2;{original};")
-    assert digest("one", "value") != digest("two", "value")
+    assert value_digest("one", "value") != value_digest("two", "value")

@@ -12,7 +12,7 @@ import shared.ports as ports
 
 #: The write methods of each port, by the field of `Services` (or the usual name) that holds it.
 WRITES: Mapping[str, frozenset[str]] = {
-    "flow_access": frozenset({"add_operator", "remove_operator", "start"}),
+    "flow_access": frozenset({"grant", "revoke", "start"}),
     "flow_placement": frozenset({"add_to_solution"}),
     "flow_switch": frozenset({"start", "stop", "delete", "restore"}),
     "workflows": frozenset({"create", "update", "delete"}),
@@ -23,7 +23,7 @@ WRITES: Mapping[str, frozenset[str]] = {
     "resource_writer": frozenset({"put", "patch", "delete"}),
     "app_settings": frozenset({"write"}),
     "secrets": frozenset({"write"}),
-    "kind": frozenset({"write", "write_all", "change"}),  # of callers and firewalls
+    "kind": frozenset({"write", "write_all", "update_list"}),  # of callers and firewalls
 }
 #: How the name of a port's method begins if the method changes something.
 VERBS = re.compile(

@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from shared.domain.network.address_ranges import AddressRanges, union
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_decision import RuleSources, admit
+from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
-from shared.domain.network.verdict import TagVerdict, judge
+from shared.domain.network.verdict import TagVerdict, check_firewall
 
 type Prefixes = Mapping[str, Sequence[str]]
 
@@ -36,7 +36,9 @@ def judged(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
     """Return the verdict on a firewall and a tag of the list."""
     asked = tags.addresses(tag)
     assert asked is not None
-    return judge(admit(firewall, RuleSources(tags, [tag.partition(".")[0]])), asked)
+    return check_firewall(
+        evaluate_rules(firewall, RuleSources(tags, [tag.partition(".")[0]])), asked
+    )
 
 
 def uncovered(firewall: Firewall, required: Prefixes, tags: Prefixes) -> tuple[str, ...]:
@@ -45,6 +47,6 @@ def uncovered(firewall: Firewall, required: Prefixes, tags: Prefixes) -> tuple[s
     `required` are prefixes by the name of their tag, `tags` the prefixes of every known tag.
     """
     bases = sorted({name.partition(".")[0] for name in required})
-    admission = admit(firewall, RuleSources(tag_list({**required, **tags}), bases))
+    admission = evaluate_rules(firewall, RuleSources(tag_list({**required, **tags}), bases))
     asked = union(AddressRanges.of(listed) for listed in required.values())
     return (asked - admission.allowed).prefixes()

@@ -225,7 +225,9 @@ class VaultKeys(Keys):
         """Return the roles that a principal has by itself at a vault, above it and below."""
         collection = "providers/Microsoft.Authorization/roleAssignments"
         condition = f"principalId eq '{principal_id}'"
-        found = await self._resources.below(vault_id, collection, _ROLES_VERSION, where=condition)
+        found = await self._resources.list_children(
+            vault_id, collection, _ROLES_VERSION, where=condition
+        )
         return [read_wire(AssignmentEntity, item).to_domain() for item in found]
 
     async def key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
@@ -253,7 +255,7 @@ class VaultKeys(Keys):
     async def _in_resource_manager(self, vault_id: str, name: str) -> list[KeyVersion]:
         """Return the versions that Azure Resource Manager shows; its list may leave out details."""
         place = f"{vault_id}/keys/{name}"
-        listed = await self._resources.below(place, "versions", VAULTS_VERSION)
+        listed = await self._resources.list_children(place, "versions", VAULTS_VERSION)
         versions = [read_wire(KeyVersionEntity, item).version for item in listed]
         return [
             read_wire(

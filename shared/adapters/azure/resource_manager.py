@@ -46,7 +46,7 @@ class ResourceManager(ResourceReader, ResourceWriter):
         """Return one resource, or what lies below it (`/config/web`); raises `NotFound`."""
         return await self.send("GET", resource_id + suffix, api_version)
 
-    async def below(
+    async def list_children(
         self, resource_id: str, collection: str, api_version: str, *, where: str = ""
     ) -> builtins.list[Mapping[str, object]]:
         """Return all of a collection below a resource, by a filter; raises `NotFound`."""

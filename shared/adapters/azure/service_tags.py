@@ -34,7 +34,7 @@ class DiscoveredServiceTags(ServiceTags):
         self._service = service
         self._subscription = subscription
 
-    async def published(self) -> ServiceTagList:
+    async def get_list(self) -> ServiceTagList:
         """Return the list as it is now: the first page tells its number, all tell its tags."""
         path = f"/subscriptions/{self._subscription}/providers/Microsoft.Network/locations"
         call = ServiceRequest(
@@ -67,7 +67,7 @@ class DownloadedServiceTags(ServiceTags):
         """Read the file at each call: an administrator puts a newer one in its place."""
         self._path = path
 
-    async def published(self) -> ServiceTagList:
+    async def get_list(self) -> ServiceTagList:
         """Return the list as the file has it now; raises `JobBlocked` if nobody can read it."""
         try:
             data = await asyncio.to_thread(self._path.read_bytes)

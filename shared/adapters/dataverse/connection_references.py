@@ -54,7 +54,7 @@ class DataverseConnectionReferences(ConnectionReferences):
         """Return those bound to any of these connections."""
         return await self._where(environment, "connectionid", connection_ids)
 
-    async def named(
+    async def find_by_name(
         self, environment: Environment, logical_names: Collection[str]
     ) -> list[ConnectionReference]:
         """Return those with any of these logical names."""

@@ -43,7 +43,7 @@ class DataverseSolutions(Solutions):
         """Call through `dataverse`."""
         self._dataverse = dataverse
 
-    async def holding(
+    async def containing(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
         """Return the ids of all solutions that hold each flow, by workflow id."""

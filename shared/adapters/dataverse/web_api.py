@@ -19,7 +19,7 @@ from shared.adapters.http.client import (
 )
 from shared.adapters.http.errors import FailedResponse
 from shared.adapters.http.policies import RequestLimiter
-from shared.concurrency import at_once
+from shared.concurrency import run_concurrently
 from shared.domain.environment import Environment
 from shared.errors import CmkflowError, PlatformError, ServiceUnavailable
 
@@ -121,7 +121,7 @@ class Dataverse:
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[object]:
         """Return the rows of several queries of a table set, all together."""
-        async with at_once() as reads:
+        async with run_concurrently() as reads:
             pages = [
                 reads.create_task(self.read(environment, _list_of(table, query)))
                 for query in queries

@@ -74,11 +74,11 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         self._as_operator = as_operator
         self._operator = operator
 
-    async def operator_id(self) -> str:
+    async def account_id(self) -> str:
         """Return the Entra object id of the operator."""
         return await self._operator.object_id()
 
-    async def keep_signed_in(self) -> datetime | None:
+    async def renew_sign_in(self) -> datetime | None:
         """Renew the operator's sign-in: a token of today comes with a new refresh token."""
         await self._operator.get_token(SCOPE)
         return await self._operator.renewed()
@@ -91,14 +91,14 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
             async for item in self._application.items(environment_id, call)
         ]
 
-    async def add_operator(self, environment_id: str, flow_name: str) -> bool:
+    async def grant(self, environment_id: str, flow_name: str) -> bool:
         """Make the operator a co-owner; says whether it is one now, and no more than that.
 
         Giving a role twice is giving it once, and where it would take rights away, which is the
         owner's case, the platform refuses (platform.md#permission-downgrades): nothing is missing
         then.
         """
-        principal = {"id": await self.operator_id(), "type": "User"}
+        principal = {"id": await self.account_id(), "type": "User"}
         change = {"put": [{"properties": {"principal": principal, "roleName": _CO_OWNER}}]}
         try:
             await self._modify(environment_id, flow_name, change)
@@ -108,14 +108,14 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
             return False
         return True
 
-    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+    async def revoke(self, environment_id: str, flow_name: str) -> None:
         """Take the operator's co-ownership back; does nothing if it has none.
 
         A permission is named by who holds it (platform.md#flow-permissions), so it need not be
         looked up; nor would one that was given a moment ago be listed for sure
         (platform.md#reads-lag).
         """
-        change = {"delete": [{"id": await self.operator_id()}]}
+        change = {"delete": [{"id": await self.account_id()}]}
         with suppress(NotFound):
             await self._modify(environment_id, flow_name, change)
 

@@ -45,7 +45,7 @@ class ServiceFlowPages(FlowPages):
         flows = (read_wire(WorkflowEntity, row).to_domain() for row in rows)
         return ResultPage(items=tuple(flows), cursor=following)
 
-    async def known(
+    async def workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """Return cloud flows as Dataverse has them, without their definitions, up to 5,000."""
@@ -56,7 +56,7 @@ class ServiceFlowPages(FlowPages):
         flows = (read_wire(WorkflowEntity, row).to_domain().known for row in rows)
         return ResultPage(items=tuple(flows), cursor=following)
 
-    async def read_again(
+    async def workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
         """Return these cloud flows as Dataverse has them; those that are gone are left out."""
@@ -91,10 +91,10 @@ class NestedBudget:
         """Say whether `ready` waits."""
         return self._whole.is_waited_for
 
-    async def ready(self, calls: int = 1) -> None:
+    async def wait_for(self, calls: int = 1) -> None:
         """Wait for calls of both where a delivery may wait."""
-        await self._share.ready(calls)
-        await self._whole.ready(calls)
+        await self._share.wait_for(calls)
+        await self._whole.wait_for(calls)
 
     async def take(self, *, is_write: bool = False) -> None:
         """Take one call of both; raises `ThrottledError` when either has none left now."""

@@ -150,7 +150,7 @@ class HttpClient:
         budget = service.budget if repeatable else None
         while True:
             if budget is not None:
-                await budget.ready()
+                await budget.wait_for()
             try:
                 return await self._sent(service, call, request, is_repeatable=repeatable)
             except NotTaken:  # others, side by side, were faster

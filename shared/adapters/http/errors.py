@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.platform_errors import code_for
+from shared.domain.platform_errors import most_specific_code
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     AlreadyExists,
@@ -136,7 +136,7 @@ def _reason(answer: FailedResponse) -> _Reason:
         code, message = inner_code or code, inner_message or message
         status = _status_named(wrapped["status"]) or status
     text = redact(message)[:_LONGEST_MESSAGE] or "the service gave no reason"
-    return _Reason(status, code_for(code or f"Http{status}", text), text)
+    return _Reason(status, most_specific_code(code or f"Http{status}", text), text)
 
 
 def _envelope(body: bytes) -> tuple[str, str]:

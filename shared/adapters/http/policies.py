@@ -41,7 +41,7 @@ class RequestLimiter(Protocol):
     def is_waited_for(self) -> bool:
         """Say whether `ready` waits: it does in a delivery."""
 
-    async def ready(self, calls: int = 1) -> None:
+    async def wait_for(self, calls: int = 1) -> None:
         """Wait for calls where a delivery may wait; raises `ThrottledError` if that takes
         minutes.
         """

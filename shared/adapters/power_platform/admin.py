@@ -132,7 +132,7 @@ class PowerPlatformAdmin(Environments):
         self._read[environment_id] = asked, found
         return found
 
-    async def lately(self, environment_id: str) -> Environment:
+    async def get_cached(self, environment_id: str) -> Environment:
         """Return one as this process has read it within the last minute; raises `NotFound`."""
         asked, known = self._read.get(environment_id, (None, None))
         if asked and known and self._clock.now() - asked < _LATELY:

@@ -69,7 +69,7 @@ class StoredRequestBudget(RequestBudget):
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def block(self, need: RequestDemand | None) -> AsyncGenerator[None]:
+    async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
         """Work inside with a block of calls; see the port."""
         delivery, block = _Delivery(need is not None and need.is_urgent), None
         if self._slice.size == 1 or (need is not None and need.calls > self._slice.size):
@@ -88,7 +88,7 @@ class StoredRequestBudget(RequestBudget):
         """Say whether `ready` waits: it does in a delivery."""
         return _delivery.get() is not None
 
-    async def ready(self, calls: int = 1, *, is_urgent: bool = False) -> None:
+    async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
         """Come back when there are calls at hand; outside of a delivery `take` says if so."""
         delivery = _delivery.get()
         if delivery is None:
@@ -114,12 +114,14 @@ class StoredRequestBudget(RequestBudget):
             else:
                 self._slice.use()
 
-    async def line(self) -> RequestQueueStatus:
+    async def queue_status(self) -> RequestQueueStatus:
         """Return who waits at this moment, and for how long."""
         ledger, line, _ = await self._row.read()
         return self._shown(ledger, line)
 
-    async def call_up(self, come: Callable[[QueuedJob], Awaitable[bool]]) -> RequestQueueStatus:
+    async def promote_waiters(
+        self, come: Callable[[QueuedJob], Awaitable[bool]]
+    ) -> RequestQueueStatus:
         """Have those come sooner whose turn comes within the next minutes; see the port."""
         ledger, line, unreadable = await self._row.read()
         ahead, operations = ledger.owed, list[Operation](DeleteRow(row) for row in unreadable)

@@ -11,7 +11,7 @@ _APPS = "An app is changed by its maker: no interface of the platform points it 
 _RUN_BY_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_APPS_V2})
 
 
-def with_canvas_apps(
+def add_canvas_app_callers(
     flows: Sequence[AssessedFlow], apps: Sequence[CanvasApp] | NoAnswer
 ) -> list[AssessedFlow]:
     """Return the flows with the apps that call them."""

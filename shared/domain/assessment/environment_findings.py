@@ -7,7 +7,7 @@ platform.md#environment-requirements, #solution-by-default, #canvas-apps.
 from collections.abc import Collection, Iterator, Mapping
 
 from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
-from shared.domain.assessment.flows import phase_of
+from shared.domain.assessment.flows import phase_for
 from shared.domain.assessment.snapshots import CanvasApp, EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import MIGRATION_LONGEST, PolicyLinkStatus
@@ -82,7 +82,7 @@ def _link(facts: EnvironmentSnapshot) -> Finding:
     if link.status is not PolicyLinkStatus.LINKED:
         text = f"The policy is {link.status}: flows cannot be created or changed meanwhile."
         return warning(code, text, "Wait; it may take up to four days.")
-    phase = phase_of(facts)
+    phase = phase_for(facts)
     if phase is AssessmentPhase.UNKNOWN:
         text = "The policy is in force. Whether flows have moved under it is not known."
         return unknown(code, text, "Assess again.")

@@ -33,7 +33,7 @@ class ProcessingRates:
     quiet_period: timedelta
 
 
-def effort_of(
+def estimate_effort(
     flows: Collection[AssessedFlow], rates: ProcessingRates, *, has_read_all: bool = True
 ) -> EffortEstimate:
     """Return what copying these flows takes; those in doubt count, managed ones do not.

@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 
 from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
-from shared.domain.assessment.recommendations import advice_for
+from shared.domain.assessment.recommendations import recommend
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
-from shared.domain.plans.microsoft_key_rule import MicrosoftKeyEvaluation, explain_all
+from shared.domain.plans.microsoft_key_rule import MicrosoftKeyEvaluation, evaluate_flows
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 
 #: Their list is a maker's, without an administrator's variant; no document names an API
@@ -31,7 +31,7 @@ _RUN_ONLY_UNLIKELY = (
 )
 
 
-def phase_of(facts: EnvironmentSnapshot) -> AssessmentPhase:
+def phase_for(facts: EnvironmentSnapshot) -> AssessmentPhase:
     """Return where the environment is on its way under the key."""
     if facts.environment.policy is None:
         return AssessmentPhase.BEFORE
@@ -48,7 +48,7 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
         return ()
     answers = _answers(facts, facts.flows)
     graph = _graph(facts.flows)
-    is_before = phase_of(facts) is AssessmentPhase.BEFORE
+    is_before = phase_for(facts) is AssessmentPhase.BEFORE
     found = []
     for flow in facts.flows.values():
         answer = answers[flow.workflow_id]
@@ -76,7 +76,7 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
                 chains=tuple(chains),
                 holds_back=_titles(facts.flows, sorted(ancestors)),
                 run_only_users=_run_only_users(summary.category if summary else None),
-                advice=advice_for(answer.reasons, is_before=is_before, is_managed=flow.is_managed),
+                advice=recommend(answer.reasons, is_before=is_before, is_managed=flow.is_managed),
             )
         )
     found.sort(key=lambda one: (one.stays_on_mmk is None, one.display_name.lower()))
@@ -103,7 +103,7 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
     if not flows and facts.has_all_flows and not isinstance(facts.reports, NoAnswer):
         yield ok(code, f"None {total} stays on the Microsoft-managed key.")
     yield from _reconciliation(facts, facts.flows)
-    for cycle in _graph(facts.flows).cycles:
+    for cycle in _graph(facts.flows).call_loops:
         names = ", ".join(_titles(facts.flows, cycle))
         yield problem(
             "flow_cycle",
@@ -195,7 +195,7 @@ def _by_rule(
     flows: Mapping[str, FlowFacts], *, listed: Collection[str]
 ) -> dict[str, MicrosoftKeyEvaluation]:
     summaries = {key: flow.summary for key, flow in flows.items() if flow.summary}
-    answers = explain_all(
+    answers = evaluate_flows(
         summaries,
         in_solution={key: flow.in_solution for key, flow in flows.items()},
         listed=listed,

@@ -10,7 +10,7 @@ _MANAGED = (
 )
 
 
-def advice_for(
+def recommend(
     reasons: Collection[MicrosoftKeyReason], *, is_before: bool, is_managed: bool
 ) -> tuple[str, ...]:
     """Return what to do, before the key is applied or after it."""

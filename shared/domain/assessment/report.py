@@ -15,8 +15,8 @@ from shared.domain.assessment.environment_findings import (
     network_findings,
     solution_findings,
 )
-from shared.domain.assessment.estimate import ProcessingRates, effort_of
-from shared.domain.assessment.flows import flow_findings, phase_of, retired_url_findings
+from shared.domain.assessment.estimate import ProcessingRates, estimate_effort
+from shared.domain.assessment.flows import flow_findings, phase_for, retired_url_findings
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.assessment.uncovered_features import (
     analytics_findings,
@@ -29,7 +29,7 @@ from shared.domain.assessment.uncovered_features import (
 from shared.domain.finding import Finding
 
 
-def assessment_of(
+def build_assessment(
     facts: EnvironmentSnapshot,
     flows: Sequence[AssessedFlow],
     rates: ProcessingRates,
@@ -61,12 +61,12 @@ def assessment_of(
         environment_id=facts.environment.id,
         display_name=facts.environment.display_name,
         at=facts.at,
-        phase=phase_of(facts),
+        phase=phase_for(facts),
         flow_count=None if isinstance(facts.flows, NoAnswer) else len(facts.flows),
         flows=tuple(flows),
         sections=tuple(
             AssessmentSection(topic=topic, findings=tuple(findings))
             for topic, findings in topics.items()
         ),
-        effort=effort_of(flows, rates, has_read_all=facts.has_all_flows),
+        effort=estimate_effort(flows, rates, has_read_all=facts.has_all_flows),
     )

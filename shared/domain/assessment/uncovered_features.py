@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
-from shared.domain.assessment.flows import phase_of
+from shared.domain.assessment.flows import phase_for
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.finding import Finding, ok, problem, unknown, warning
@@ -124,7 +124,7 @@ def run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield that run history stays behind, and until when it can be asked for."""
     code = "run_history"
     text = "Run history is not carried over when flows move under the key."
-    if phase_of(facts) is AssessmentPhase.BEFORE:
+    if phase_for(facts) is AssessmentPhase.BEFORE:
         yield warning(
             code,
             f"{text} A support ticket can ask for it up to 30 days after the migration.",

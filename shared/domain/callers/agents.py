@@ -11,11 +11,11 @@ BY_THEIR_MAKERS = (
 )
 
 
-def moved_to_copy(original_id: str) -> str:
+def confirmation_name_for_copy(original_id: str) -> str:
     """Return the name by which somebody says that every agent runs the copy."""
     return f"agents:{original_id}"
 
 
-def moved_back(original_id: str) -> str:
+def confirmation_name_for_original(original_id: str) -> str:
     """Return the name by which somebody says that every agent runs the original again."""
     return f"agents-back:{original_id}"

@@ -31,14 +31,14 @@ __all__ = [
     "FlowReferenceKind",
     "RewrittenText",
     "SignatureChanged",
-    "from_json",
-    "holds",
-    "mentions_in",
-    "merge",
-    "rewrite",
-    "text_around",
-    "to_json",
-    "undo",
+    "contains_reference",
+    "edits_from_json",
+    "edits_to_json",
+    "find_references",
+    "merge_edits",
+    "replace_references",
+    "revert_edits",
+    "text_between_references",
 ]
 
 #: The key under which an action names the child flow that it runs.
@@ -107,25 +107,27 @@ class RewrittenText:
     left: frozenset[str] = frozenset()
 
 
-def mentions_in(text: str, *, is_json: bool) -> tuple[FlowReference, ...]:
+def find_references(text: str, *, is_json: bool) -> tuple[FlowReference, ...]:
     """Return every trigger URL of a text, and in JSON source every child-flow id, in order."""
     return tuple(_json_mentions(text) if is_json else _url_mentions(text))
 
 
-def holds(
+def contains_reference(
     text: str, *, is_json: bool, urls: Collection[str] = (), flow_ids: Collection[str] = ()
 ) -> bool:
     """Say whether any of these trigger URL ids or child-flow ids still stands in the text."""
     wanted = {FlowReferenceKind.TRIGGER_URL: urls, FlowReferenceKind.CHILD_FLOW: flow_ids}
-    return any(mention.id in wanted[mention.kind] for mention in mentions_in(text, is_json=is_json))
+    return any(
+        mention.id in wanted[mention.kind] for mention in find_references(text, is_json=is_json)
+    )
 
 
-def text_around(text: str, *, is_json: bool) -> list[str]:
+def text_between_references(text: str, *, is_json: bool) -> list[str]:
     """Return what stands before, between and after the mentions: no change of ours touches it."""
-    return _around(text, mentions_in(text, is_json=is_json))
+    return _around(text, find_references(text, is_json=is_json))
 
 
-def rewrite(
+def replace_references(
     text: str, *, is_json: bool, urls: Mapping[str, str], flow_ids: Mapping[str, str]
 ) -> RewrittenText:
     """Put new trigger URLs and child-flow ids where the old ones stand; all other bytes stay.
@@ -138,7 +140,10 @@ def rewrite(
         new_text = replace_in_json(text, urls=urls, flow_ids=flow_ids)
     else:
         new_text = replace_trigger_urls(text, urls)
-    before, after = mentions_in(text, is_json=is_json), mentions_in(new_text, is_json=is_json)
+    before, after = (
+        find_references(text, is_json=is_json),
+        find_references(new_text, is_json=is_json),
+    )
     if _around(text, before) != _around(new_text, after):
         raise EditConflict("The change would touch more than trigger URLs and flow ids")
     masked = [mask_signatures(new_text[mention.start : mention.end]) for mention in after]
@@ -166,7 +171,7 @@ def rewrite(
     return RewrittenText(text=new_text, edits=tuple(edits), left=left)
 
 
-def undo(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str, str]) -> str:
+def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str, str]) -> str:
     """Put back what stood at each edited place; an edit that is undone already stays so.
 
     `signatures` maps the SHA-256 of each original's signature to the signature, as the platform
@@ -175,7 +180,7 @@ def undo(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str, str]) 
     """
     if not edits:
         return text
-    mentions = mentions_in(text, is_json=edits[0].is_json)
+    mentions = find_references(text, is_json=edits[0].is_json)
     masked = [mask_signatures(text[mention.start : mention.end]) for mention in mentions]
     restored: dict[int, str] = {}
     undone = Counter(masked)
@@ -199,7 +204,9 @@ def undo(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str, str]) 
     return "".join([*pieces, text[position:]])
 
 
-def merge(earlier: Sequence[CallerEdit], later: Sequence[CallerEdit]) -> tuple[CallerEdit, ...]:
+def merge_edits(
+    earlier: Sequence[CallerEdit], later: Sequence[CallerEdit]
+) -> tuple[CallerEdit, ...]:
     """Return all edits of a text that was rewritten, partly put back or added to, and rewritten.
 
     `later` was made on the text as it stood then: it tells how often each new text stands there.
@@ -219,13 +226,13 @@ def merge(earlier: Sequence[CallerEdit], later: Sequence[CallerEdit]) -> tuple[C
     return tuple(merged)
 
 
-def to_json(edits: Iterable[CallerEdit]) -> str:
+def edits_to_json(edits: Iterable[CallerEdit]) -> str:
     """Return edits as JSON text for a state row."""
     return json.dumps([asdict(edit) for edit in edits], ensure_ascii=False, separators=(",", ":"))
 
 
-def from_json(text: str) -> tuple[CallerEdit, ...]:
-    """Read what `to_json` wrote."""
+def edits_from_json(text: str) -> tuple[CallerEdit, ...]:
+    """Read what `edits_to_json` wrote."""
     return tuple(
         CallerEdit(**{**edit, "kind": FlowReferenceKind(edit["kind"])}) for edit in json.loads(text)
     )

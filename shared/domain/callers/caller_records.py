@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from shared.domain.callers import caller_edit
 from shared.domain.callers.caller import Caller
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 
 #: Nothing was changed at a caller.
@@ -67,19 +67,19 @@ class CallerEditIntent:
         return f"{self.caller_id}-{self.lease_number:010}-{self.sequence:06}"
 
 
-def standing_edits(
+def active_edits(
     record: CallerRecord, intents: Iterable[CallerEditIntent]
 ) -> tuple[caller_edit.CallerEdit, ...]:
     """Return all that was changed at a caller, or may have been, and still stands.
 
     `intents` are those of the caller, in order.
     """
-    edits = caller_edit.from_json(record.edits)
+    edits = caller_edit.edits_from_json(record.edits)
     for intent in intents:
         if intent.edits == NO_EDITS:
             continue
-        edits = caller_edit.merge(
-            () if intent.is_first else edits, caller_edit.from_json(intent.edits)
+        edits = caller_edit.merge_edits(
+            () if intent.is_first else edits, caller_edit.edits_from_json(intent.edits)
         )
     return edits
 
@@ -96,17 +96,19 @@ class CallerIndexEntry:
     seen: datetime
 
 
-def places_of(caller: Caller, seen: datetime, *, is_shared: bool = False) -> list[CallerIndexEntry]:
+def index_entries_for(
+    caller: Caller, seen: datetime, *, is_shared: bool = False
+) -> list[CallerIndexEntry]:
     """Return a caller once for each thing that it holds, and for its resource if that is shared.
 
     `is_shared`: there may be other places in it; several flows may be called from one place too.
     """
     held = sorted(caller.trigger_url_ids | caller.child_flow_ids)
     if is_shared or len(held) > 1:
-        held.append(key_of(caller.resource))
+        held.append(hash_key(caller.resource))
     if caller.retired_url_ids:
         held.append(RETIRED_HOST)
-    identity = key_of(caller.kind, caller.address)
+    identity = hash_key(caller.kind, caller.address)
     return [CallerIndexEntry(holds=holds, id=identity, caller=caller, seen=seen) for holds in held]
 
 

@@ -16,7 +16,7 @@ def channel_url_ids(addresses: Iterable[str]) -> set[str]:
     return {one.url.workflow_id for address in addresses for one in find_trigger_urls(address)}
 
 
-def own_channels(addresses: Mapping[str, str], url_id: str) -> Iterator[tuple[str, str]]:
+def channels_using(addresses: Mapping[str, str], url_id: str) -> Iterator[tuple[str, str]]:
     """Yield key and label of each setting whose address is the trigger URL with this id.
 
     `addresses`, by the setting's name, hold signatures: only ids are compared.

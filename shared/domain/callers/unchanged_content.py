@@ -10,21 +10,21 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from shared.domain.callers.caller_edit import text_around
+from shared.domain.callers.caller_edit import text_between_references
 from shared.domain.callers.caller_records import CallerEditIntent
 
 
-def digest(*parts: str) -> str:
+def value_digest(*parts: str) -> str:
     """Return the SHA-256 of a value with the place where it stands: equal values look unlike."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def outside(place: str, text: str, *, is_json: bool) -> str:
+def surrounding_digest(place: str, text: str, *, is_json: bool) -> str:
     """Return the digest of a caller's text without the URLs and ids in it, which move."""
-    return digest(place, *text_around(text, is_json=is_json))
+    return value_digest(place, *text_between_references(text, is_json=is_json))
 
 
-def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+def changed_digests(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
     """Return what differs, as it is afterwards; empty for what is gone."""
     return {
         place: after.get(place, "")
@@ -56,7 +56,7 @@ class UnchangedContentDigests:
                 caller_ids.add(intent.caller_id)
         return cls(noted=tuple(noted.values()), caller_ids=frozenset(caller_ids))
 
-    def put_back(self, now: Mapping[str, str], versions: Mapping[str, Collection[str]]) -> set[str]:
+    def reverted(self, now: Mapping[str, str], versions: Mapping[str, Collection[str]]) -> set[str]:
         """Return the places that read as a delivery had read them, and did not in between.
 
         A later delivery has read something else there, or one of the latest `versions` none has

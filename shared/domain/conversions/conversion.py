@@ -30,7 +30,7 @@ class ConversionResult:
     obstacles: tuple[str, ...] = ()
 
 
-def same_steps(a: str, b: str) -> bool:
+def has_same_actions(a: str, b: str) -> bool:
     """Return whether two flows have the same triggers and actions, however they name connections.
 
     Moving a flow into a solution may name its connections otherwise

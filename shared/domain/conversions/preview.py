@@ -63,20 +63,20 @@ def convert(client_data: str, edits: Collection[ConversionKind]) -> ConversionRe
     return ConversionResult(client_data=text)
 
 
-def propose(client_data: str, edits: Collection[ConversionKind]) -> ConversionPreview:
+def preview_conversion(client_data: str, edits: Collection[ConversionKind]) -> ConversionPreview:
     """Return what a plan shows of these edits of a flow."""
     try:
         conversion = convert(client_data, edits)
         if conversion.obstacles:
             return ConversionPreview(obstacles=conversion.obstacles)
-        return ConversionPreview(difference=difference(client_data, conversion.client_data))
+        return ConversionPreview(difference=unified_diff(client_data, conversion.client_data))
     except RecursionError:
         return ConversionPreview(
             obstacles=("Its actions nest too deep for the app to change any.",)
         )
 
 
-def difference(old: str, new: str) -> str:
+def unified_diff(old: str, new: str) -> str:
     """Return two definitions' unified difference, signatures masked, cut where it is too long."""
     lines = list(
         difflib.unified_diff(_lines(old), _lines(new), "as it is", "as proposed", lineterm="")

@@ -54,7 +54,7 @@ class ConnectionReferenceDraft:
 
     def is_stored_as(self, row: ConnectionReference) -> bool:
         """Say whether a row is what this draft makes."""
-        return row.logical_name.lower() == self.logical_name and leads_to(
+        return row.logical_name.lower() == self.logical_name and is_bound_to(
             row, connector_id=self.connector_id, connection_id=self.connection_id
         )
 
@@ -121,7 +121,7 @@ class ConnectionUse:
     connection_id: str
 
 
-def uses_in(client_data: str) -> tuple[ConnectionUse, ...]:
+def connections_used(client_data: str) -> tuple[ConnectionUse, ...]:
     """Return the connections that a definition needs when it is turned on, in order."""
     found = []
     for key, value in _references(_decoded(client_data)).items():
@@ -136,7 +136,7 @@ def uses_in(client_data: str) -> tuple[ConnectionUse, ...]:
     return tuple(found)
 
 
-def embedded_in(client_data: str) -> tuple[EmbeddedConnection, ...]:
+def parse_embedded_connections(client_data: str) -> tuple[EmbeddedConnection, ...]:
     """Return the embedded connections of a definition; of what is none, nothing."""
     return embedded_connections(_references(_decoded(client_data)))
 
@@ -157,7 +157,7 @@ def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def leads_to(row: ConnectionReference, *, connector_id: str, connection_id: str) -> bool:
+def is_bound_to(row: ConnectionReference, *, connector_id: str, connection_id: str) -> bool:
     """Say whether a reference is bound to this connection of this connector."""
     connector = row.connector_id.rstrip("/").rpartition("/")[2]
     wanted = connector_id.rstrip("/").rpartition("/")[2]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from shared.domain.definitions.action_nodes import walk_actions
-from shared.domain.definitions.connection_reference import uses_in
+from shared.domain.definitions.connection_reference import connections_used
 from shared.domain.definitions.connector_operations import connection_key
 from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at
@@ -60,7 +60,7 @@ def named(references: References) -> str:
     """Return the entries as a person finds them: each key with what it leads to."""
     uses = {
         use.key: use.logical_name or use.connection_id
-        for use in uses_in(json.dumps({"connectionReferences": references}))
+        for use in connections_used(json.dumps({"connectionReferences": references}))
     }
     return ", ".join(f"{key} ({uses[key]})" if uses.get(key) else key for key in references)
 

@@ -29,7 +29,7 @@ class BacklogReplay:
         return f"{self.display_name} (since {self.since:%Y-%m-%d %H:%M} UTC, {length})"
 
 
-def replay_of(job: FlowJob) -> BacklogReplay | None:
+def find_replay(job: FlowJob) -> BacklogReplay | None:
     """Return what turning the job's original on again would replay; None: nothing."""
     stopped = job.original_sent
     if job.has_original_back or not job.original_was_on:
@@ -43,12 +43,12 @@ def replay_of(job: FlowJob) -> BacklogReplay | None:
     )
 
 
-def replays_of(jobs: Iterable[FlowJob]) -> tuple[BacklogReplay, ...]:
+def find_replays(jobs: Iterable[FlowJob]) -> tuple[BacklogReplay, ...]:
     """Return what rolling these jobs back would replay."""
-    return tuple(replay for job in jobs if (replay := replay_of(job)))
+    return tuple(replay for job in jobs if (replay := find_replay(job)))
 
 
-def warning(replays: Iterable[BacklogReplay], now: datetime) -> str:
+def describe_replays(replays: Iterable[BacklogReplay], now: datetime) -> str:
     """Say which flows would replay what."""
     names = ", ".join(replay.text(now) for replay in replays)
     return (

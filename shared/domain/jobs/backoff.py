@@ -9,7 +9,7 @@ _SPREAD, _WIDEST = 0.1, timedelta(minutes=10)
 _LEAST = timedelta(seconds=2)
 
 
-def wait_after(
+def backoff_delay(
     failures: int, *, first: timedelta, longest: timedelta, asked: timedelta | None = None
 ) -> timedelta:
     """Return `first` doubled for each failure after the first, up to `longest`.
@@ -20,7 +20,7 @@ def wait_after(
     return max(min(doubled, longest), asked or timedelta(0))
 
 
-def spread(wait: timedelta, key: str, share: float = _SPREAD) -> timedelta:
+def add_jitter(wait: timedelta, key: str, share: float = _SPREAD) -> timedelta:
     """Return a wait that is longer by up to a `share` of it, always by the same for the same key.
 
     What waits for the same thing then does not come back at the same moment.

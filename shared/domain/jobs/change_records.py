@@ -52,7 +52,7 @@ class ChangeRecord:
     new: str = ""
 
 
-def recorded_changes(
+def list_change_records(
     job: FlowJob,
     callers: Iterable[CallerRecord],
     intents: Iterable[CallerEditIntent],
@@ -125,10 +125,10 @@ def _of_callers(
         place = record.caller.label if record else intent.caller_id
         state = str(record.state) if record else "unknown"
         is_undo = intent.edits == NO_EDITS
-        edits = standing[intent.caller_id] if is_undo else caller_edit.from_json(intent.edits)
+        edits = standing[intent.caller_id] if is_undo else caller_edit.edits_from_json(intent.edits)
         if not is_undo:
             before = () if intent.is_first else standing[intent.caller_id]
-            standing[intent.caller_id] = caller_edit.merge(before, edits)
+            standing[intent.caller_id] = caller_edit.merge_edits(before, edits)
         for edit in edits:
             old, new = (_hash(edit.old), edit.old_id), (_hash(edit.new), edit.new_id)
             if is_undo:

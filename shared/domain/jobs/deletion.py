@@ -18,7 +18,7 @@ from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.state_machine import check_transition
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import move_to_state
 from shared.reason import Reason
 
 #: How long a deleted flow can be restored (platform.md#recycle-bin).
@@ -102,7 +102,7 @@ def retired_at(job: FlowJob) -> datetime | None:
     return moment
 
 
-def earliest(job: FlowJob, *, delay: timedelta, quiet: timedelta) -> datetime | None:
+def earliest_delete_at(job: FlowJob, *, delay: timedelta, quiet: timedelta) -> datetime | None:
     """Return the first moment for which a delete may be ordered; None: not retired.
 
     That is `delay` after the retirement, and never before another quiet period has passed.
@@ -113,7 +113,7 @@ def earliest(job: FlowJob, *, delay: timedelta, quiet: timedelta) -> datetime | 
     return retired + max(delay, quiet, job.quiet_for or timedelta(0))
 
 
-def ordered(job: FlowJob, approval: DeletionApproval, earlier: Deletion | None) -> Deletion:
+def new_deletion(job: FlowJob, approval: DeletionApproval, earlier: Deletion | None) -> Deletion:
     """Return a new deletion of a retired job's original; `earlier`: the row that it replaces.
 
     Approved once more after an edit had blocked it, it accepts that edit.
@@ -141,20 +141,20 @@ def ordered(job: FlowJob, approval: DeletionApproval, earlier: Deletion | None) 
     return _changed(deletion, DeletionState.SCHEDULED, text, approval.at, due=approval.on)
 
 
-def begun(deletion: Deletion, *, now: datetime) -> Deletion:
+def start_archiving(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return it at work: its date has come, or it has to be archived up to now again."""
     text = "Its date has come: run summaries are archived."
     state = DeletionState.ARCHIVING
     return replace(_changed(deletion, state, text, now, due=now), archive_from=now)
 
 
-def about_to_delete(deletion: Deletion, *, now: datetime) -> Deletion:
+def record_delete_intent(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return it with the intent to delete; a retry after a crash keeps the first moment."""
     changed = _changed(deletion, DeletionState.DELETING, "Everything fits.", now, due=now)
     return replace(changed, deleted_at=deletion.deleted_at or now)
 
 
-def not_made(deletion: Deletion, *, now: datetime) -> Deletion:
+def return_to_checks(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return it back at the checks: the intent was noted, but the original is still there.
 
     The moment of the intent stays: the platform may have taken the call and lag behind.
@@ -163,7 +163,7 @@ def not_made(deletion: Deletion, *, now: datetime) -> Deletion:
     return _changed(deletion, DeletionState.ARCHIVING, text, now, due=now)
 
 
-def ended(deletion: Deletion, *, now: datetime) -> Deletion:
+def mark_deleted(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return it deleted; the platform's list is asked next."""
     text = "The original is deleted."
     if deletion.deleted_at is None:
@@ -171,13 +171,13 @@ def ended(deletion: Deletion, *, now: datetime) -> Deletion:
     return _changed(deletion, DeletionState.DELETED, text, now, due=now)
 
 
-def blocked(deletion: Deletion) -> Deletion:
+def mark_blocked(deletion: Deletion) -> Deletion:
     """Return one that stopped as a delete does: it is ordered anew, and nothing is deleted."""
     instruction = deletion.instruction.replace("then retry", "then order the delete anew")
     return replace(deletion, instruction=instruction, deleted_at=None)
 
 
-def cancelled(deletion: Deletion, text: str, *, now: datetime) -> Deletion:
+def mark_cancelled(deletion: Deletion, text: str, *, now: datetime) -> Deletion:
     """Return it cancelled: the original is kept."""
     changed = _changed(deletion, DeletionState.CANCELLED, text, now, due=None)
     return replace(changed, deleted_at=None)
@@ -187,10 +187,10 @@ def _changed(
     deletion: Deletion, state: DeletionState, text: str, now: datetime, *, due: datetime | None
 ) -> Deletion:
     """Say where it stands in its reason as well."""
-    return replace(moved(deletion, state, text, now=now), due=due, reason=text)
+    return replace(move_to_state(deletion, state, text, now=now), due=due, reason=text)
 
 
-def what_it_ends(job: FlowJob) -> tuple[str, ...]:
+def describe_consequences(job: FlowJob) -> tuple[str, ...]:
     """Return what a delete of this job's original ends, a sentence each, for who approves it."""
     url = "Its trigger URL stops for good: calls are refused as those of a deleted flow."
     undo = "The app can restore it for 21 days; then a rollback is over for good."

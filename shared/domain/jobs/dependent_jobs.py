@@ -10,18 +10,18 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 
 
-def reference(job: FlowJob, environment_id: str) -> str:
+def format_job_reference(job: FlowJob, environment_id: str) -> str:
     """Return how a job of this environment names `job` among its relatives."""
     return job.id if job.environment_id == environment_id else f"{job.environment_id}/{job.id}"
 
 
-def located(name: str, environment_id: str) -> tuple[str, str]:
+def parse_job_reference(name: str, environment_id: str) -> tuple[str, str]:
     """Return environment and id of what something in `environment_id` names so."""
     home, _, identity = name.rpartition("/")
     return home or environment_id, identity
 
 
-def in_the_way(
+def blocking_parent(
     job: FlowJob, ancestors: Mapping[str, FlowJob], is_settled: Callable[[FlowJob], bool]
 ) -> FlowJob | None:
     """Return a parent that has to be settled before this job; None: it may go on.
@@ -30,7 +30,7 @@ def in_the_way(
     each wait for the other: one of them goes on when its parents in the circle wait for nothing
     else, and nobody from outside of it calls into it any more.
     """
-    circle = {one for one in ancestors if job.id in above(ancestors[one], ancestors)}
+    circle = {one for one in ancestors if job.id in all_ancestors(ancestors[one], ancestors)}
     outside = [ancestors[one] for one in ancestors.keys() - circle]
     is_left_alone = all(is_settled(one) for one in outside)
     for parent in [ancestors[one] for one in job.parent_ids if one in ancestors]:
@@ -41,7 +41,7 @@ def in_the_way(
     return None
 
 
-def above(job: FlowJob, jobs: Mapping[str, FlowJob]) -> set[str]:
+def all_ancestors(job: FlowJob, jobs: Mapping[str, FlowJob]) -> set[str]:
     """Return the ids of all that reach this job by calls, as far as `jobs` knows them."""
     found: set[str] = set()
     waiting = list(job.parent_ids)

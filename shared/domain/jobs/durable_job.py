@@ -89,7 +89,7 @@ class DurableJob[S: StrEnum]:
         return self.settles_at is not None and self.settles_at > now
 
 
-def taken_over[J: DurableJob[Any]](job: J, *, settles_after: timedelta) -> J:
+def bump_fencing_token[J: DurableJob[Any]](job: J, *, settles_after: timedelta) -> J:
     """Return the row held by nobody: whoever held it may not write it any more.
 
     If nobody gave it back, its last delivery may be frozen: it was alive before its lease ended,
@@ -98,10 +98,12 @@ def taken_over[J: DurableJob[Any]](job: J, *, settles_after: timedelta) -> J:
     """
     lease_ended = job.lease_until
     if lease_ended is not None:
-        job = replace(unsettled(job, lease_ended + settles_after), unended_at=lease_ended)
+        job = replace(
+            mark_write_in_flight(job, lease_ended + settles_after), unended_at=lease_ended
+        )
     return replace(job, lease_number=job.lease_number + 1, lease_until=None)
 
 
-def unsettled[J: DurableJob[Any]](job: J, until: datetime) -> J:
+def mark_write_in_flight[J: DurableJob[Any]](job: J, until: datetime) -> J:
     """Return the row with a write that may come about until then."""
     return replace(job, settles_at=max(until, job.settles_at or until))

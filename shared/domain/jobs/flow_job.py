@@ -240,7 +240,7 @@ class FlowJob(DurableJob[FlowJobState]):
         return self.facts.original is ExpectedFlowState.AS_IT_WAS
 
 
-def pattern_of(category: TriggerCategory, *, is_on: bool) -> MigrationMethod:
+def migration_method_for(category: TriggerCategory, *, is_on: bool) -> MigrationMethod:
     """Return how an original of this category gives way to its copy."""
     if not is_on:
         return MigrationMethod.OFF

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, time, timedelta
 _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
-def is_window(text: str) -> bool:
+def is_valid_window(text: str) -> bool:
     """Say whether `text` reads as a window: empty, or `HH:MM-HH:MM` in UTC with two times."""
     return not text or (_WINDOW.fullmatch(text) is not None and text[:5] != text[6:])
 
 
-def opens_at(window: str, now: datetime) -> datetime | None:
+def next_opening(window: str, now: datetime) -> datetime | None:
     """Return when the window opens next; None: it is open now. It may span midnight."""
     match = _WINDOW.fullmatch(window)
     if match is None:

@@ -11,11 +11,11 @@ from shared.domain.jobs.state_machine import check_transition
 from shared.reason import Reason
 
 
-def moved[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now: datetime) -> J:
+def move_to_state[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now: datetime) -> J:
     """Return the job in its next state, due at once (finished states: never)."""
     check_transition(job.states, job.reached, state)
     return replace(
-        told(job, state, text, now=now),
+        with_history(job, state, text, now=now),
         state=state,
         resume=None,
         reason="",
@@ -27,12 +27,12 @@ def moved[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now: datetim
     )
 
 
-def noted(job: FlowJob, *notes: str) -> FlowJob:
+def add_notes(job: FlowJob, *notes: str) -> FlowJob:
     """Return the job with these notes after those that it has, each of them once."""
     return replace(job, notes=tuple(dict.fromkeys((*job.notes, *notes))))
 
 
-def postponed[J: DurableJob[Any]](
+def wait_until[J: DurableJob[Any]](
     job: J, reason: str, *, until: datetime, now: datetime, code: Reason
 ) -> J:
     """Return the job waiting for `until`, to go on where it is; an end stays one."""
@@ -40,7 +40,7 @@ def postponed[J: DurableJob[Any]](
     state = waits or job.state
     same = bool(job.history) and job.history[-1].text == reason
     return replace(
-        job if same else told(job, state, reason, now=now),
+        job if same else with_history(job, state, reason, now=now),
         state=state,
         resume=job.reached if waits else None,
         reason=reason,
@@ -50,13 +50,13 @@ def postponed[J: DurableJob[Any]](
     )
 
 
-def stopped[J: DurableJob[Any]](
+def stop_with_reason[J: DurableJob[Any]](
     job: J, state: StrEnum, reason: str, instruction: str, *, code: str, now: datetime
 ) -> J:
     """Return the job blocked or failed, to be retried from where it is."""
     check_transition(job.states, job.reached, state)
     return replace(
-        told(job, state, reason, now=now),
+        with_history(job, state, reason, now=now),
         state=state,
         resume=job.reached,
         reason=reason,
@@ -67,18 +67,18 @@ def stopped[J: DurableJob[Any]](
     )
 
 
-def retried[J: DurableJob[Any]](job: J, text: str, *, now: datetime) -> J:
+def resume[J: DurableJob[Any]](job: J, text: str, *, now: datetime) -> J:
     """Return a blocked, failed or waiting job back where it was, due at once."""
-    return moved(job, job.reached, text, now=now)
+    return move_to_state(job, job.reached, text, now=now)
 
 
-def told[J: DurableJob[Any]](job: J, state: str, text: str, *, now: datetime) -> J:
+def with_history[J: DurableJob[Any]](job: J, state: str, text: str, *, now: datetime) -> J:
     """Return the job with one more line of history; the oldest one makes room."""
     line = HistoryEntry(at=now, state=state, text=text)
     return replace(job, history=(*job.history, line)[-HISTORY_LENGTH:])
 
 
-def counted[J: DurableJob[Any]](job: J, before: J, calls: int) -> J:
+def with_request_count[J: DurableJob[Any]](job: J, before: J, calls: int) -> J:
     """Return the job, which has gone on from `before`, with the calls that this took.
 
     They count for the line of history that was the last one before.

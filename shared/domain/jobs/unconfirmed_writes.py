@@ -37,7 +37,7 @@ class UnconfirmedWrite:
     since: datetime
 
 
-def sent_again(
+def record_write(
     before: FlowStateWrite | None,
     state: FlowState,
     *,

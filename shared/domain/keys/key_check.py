@@ -8,11 +8,11 @@ and for a person to look at.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shared.domain.finding import Finding, FindingLevel, worst
+from shared.domain.finding import Finding, FindingLevel, highest_level
 from shared.domain.keys.environment_checks import assess_environments
 from shared.domain.keys.key import KeySnapshot
 from shared.domain.keys.policy_checks import policy_findings
-from shared.domain.keys.policy_replacement import swap_plan
+from shared.domain.keys.policy_replacement import policy_replacement_steps
 from shared.domain.keys.vault_checks import vault_findings
 from shared.domain.keys.version_checks import version_findings
 
@@ -35,7 +35,7 @@ class KeyCheckResult:
     @property
     def level(self) -> FindingLevel:
         """Return the worst of the findings."""
-        return worst(self.findings)
+        return highest_level(self.findings)
 
 
 def key_findings(facts: KeySnapshot) -> Iterator[Finding]:
@@ -46,7 +46,7 @@ def key_findings(facts: KeySnapshot) -> Iterator[Finding]:
     yield from version_findings(facts)
 
 
-def readiness_of(facts: KeySnapshot) -> KeyCheckResult:
+def check_key(facts: KeySnapshot) -> KeyCheckResult:
     """Return these, and a finding for every check of the environments on the policy."""
     policy = facts.policy
     return KeyCheckResult(
@@ -56,5 +56,5 @@ def readiness_of(facts: KeySnapshot) -> KeyCheckResult:
         key_name=facts.key_name,
         environments=tuple(sorted(one.display_name for one in facts.on_policy)),
         findings=(*key_findings(facts), *(assess_environments(facts) if policy else ())),
-        swap_plan=swap_plan(facts),
+        swap_plan=policy_replacement_steps(facts),
     )

@@ -12,7 +12,7 @@ from shared.domain.keys.vault_checks import ROLE
 _POLICIES_VERSION = "2020-10-30"
 
 
-def swap_plan(facts: KeySnapshot) -> tuple[str, ...]:
+def policy_replacement_steps(facts: KeySnapshot) -> tuple[str, ...]:
     """Return the steps for a pinned policy, in their order; none for one that follows its key."""
     policy, vault = facts.policy, facts.vault
     if policy is None or policy.key_version is None:

@@ -15,9 +15,9 @@ from shared.domain.network.firewall_fix import (
     PREFIX,
     AddedEntries,
     FirewallFix,
-    added,
-    full,
-    refused,
+    describe_added_prefixes,
+    no_fix,
+    no_fix_list_full,
 )
 from shared.domain.network.firewall_fix_text import (
     RawText,
@@ -47,7 +47,7 @@ _BESIDE = "One part of the resource: put the rule beside those of the same colle
 _ONE_BY_ONE = "where a list of cidrs makes the group, add them there instead: both cannot be"
 
 
-def repair_of(
+def propose_azure_firewall_fix(
     gap: FirewallIssue,
     rules: Sequence[TrafficRule],
     users: Mapping[str, Collection[User]],
@@ -63,11 +63,11 @@ def repair_of(
     # A rule about this very place before those that may lead there.
     leading.sort(key=lambda rule: ", ".join(rule.destinations) != gap.part)
     if not leading:
-        return refused(gap, "no_way_in: no rule leads HTTPS there, so that none can be widened")
+        return no_fix(gap, "no_way_in: no rule leads HTTPS there, so that none can be widened")
     denying = [rule for rule in rules if rule.access is RuleAction.DENY and rule.name in gap.rules]
     is_published = any(rule.translated for rule in leading)
     if denying and not is_published:
-        return refused(gap, f"denied_first: take them out of {denying[0].name}, which comes before")
+        return no_fix(gap, f"denied_first: take them out of {denying[0].name}, which comes before")
     notes = tuple(
         f"{rule.name} may refuse them all the same: take them out of it too." for rule in denying
     )
@@ -119,9 +119,9 @@ def _wider(
             ("cidr", RawText("each.value")),
         ],
     )
-    return full(gap, len(there), len(new), MOST) or FirewallFix(
+    return no_fix_list_full(gap, len(there), len(new), MOST) or FirewallFix(
         gap=gap.name,
-        summary=f"{added(gap)}, by the IP group {own}",
+        summary=f"{describe_added_prefixes(gap)}, by the IP group {own}",
         # Unlike `az network ip-group`, this needs no extension.
         azure_cli=az(
             "resource update",
@@ -167,7 +167,10 @@ def _another(
     )
     return FirewallFix(
         gap=gap.name,
-        summary=f"{added(gap)}, by an IP group of their own and a rule beside {rule.name}",
+        summary=(
+            f"{describe_added_prefixes(gap)}, by an IP group of their own and a rule beside "
+            f"{rule.name}"
+        ),
         azure_cli="\n".join(commands),
         bicep=f"{bicep_group}\n{_rule_part(rule, RawText(f'{label(group)}.id'), version)}",
         terraform=terraform(terraform_group, _rule_block(rule, label(group))),

@@ -70,7 +70,7 @@ class BlockedCall:
         )
 
 
-def symptom_of(action: FailedAction) -> BlockedCallSymptom | None:
+def find_symptom(action: FailedAction) -> BlockedCallSymptom | None:
     """Return what a failed action shows of a firewall; None: it failed for another cause."""
     text = action.message.lower()
     if _REFUSED in text:
@@ -80,7 +80,7 @@ def symptom_of(action: FailedAction) -> BlockedCallSymptom | None:
     return None
 
 
-def counting(
+def symptoms_by_host(
     run: FlowRun, actions: Iterable[FailedAction], hosts: Mapping[str, str], runs: Sequence[FlowRun]
 ) -> dict[str, tuple[FailedAction, BlockedCallSymptom]]:
     """Return, by host, the actions of a failed run that show a symptom.
@@ -91,7 +91,7 @@ def counting(
     got_through = any(one.started > run.started and one.has_succeeded for one in runs)
     found = {}
     for action in actions:
-        symptom = symptom_of(action) if action.name in hosts else None
+        symptom = find_symptom(action) if action.name in hosts else None
         if symptom is BlockedCallSymptom.REFUSED or (symptom and not got_through):
             found[hosts[action.name]] = (action, symptom)
     return found

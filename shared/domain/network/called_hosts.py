@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.host_matching import is_of_microsoft, stands_before
+from shared.domain.network.host_matching import is_of_microsoft, protects_host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ def targets(
         CalledHost(
             host=host,
             flows=tuple(sorted(flow for flow, called in hosts_by_flow.items() if host in called)),
-            firewalls=tuple(one for one in firewalls if host and stands_before(one, host)),
+            firewalls=tuple(one for one in firewalls if host and protects_host(one, host)),
         )
         for host in sorted(hosts, key=lambda host: (host is None, host))
     ]

@@ -57,7 +57,7 @@ class FirewallDecision:
         return bool(asked) and not self.counting(asked)
 
 
-def having_a_say(rules: Says, asked: AddressRanges) -> tuple[str, ...]:
+def rules_affecting(rules: Says, asked: AddressRanges) -> tuple[str, ...]:
     """Return the names of the rules that have a say in any of these addresses."""
     return tuple(name for name, addresses in rules if addresses & asked)
 
@@ -71,7 +71,7 @@ class RuleSources:
         self._called = defaultdict[str, list[str]](list)
         for base in bases:
             for tag in (base, *(f"{base}.{region}" for region in tags.regions(base))):
-                for name in names_of(tag):
+                for name in tag_names_covering(tag):
                     self._called[name].append(tag)
         self._named: dict[str, AddressRanges | None] = {}
 
@@ -109,11 +109,11 @@ class RuleSources:
         return self._named[name]
 
 
-def admit(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
+def evaluate_rules(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
     """Walk the rules of a firewall; what they let in has to pass those beyond it too."""
     found = _walk(firewall, sources)
     if firewall.beyond is not None:
-        found = _both(found, admit(firewall.beyond, sources))
+        found = _both(found, evaluate_rules(firewall.beyond, sources))
     return replace(found, is_ipv4_only=firewall.is_ipv4_only)
 
 
@@ -163,7 +163,7 @@ def _walk(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
     )
 
 
-def names_of(tag: str) -> tuple[str, ...]:
+def tag_names_covering(tag: str) -> tuple[str, ...]:
     """Return what a rule that holds all of a tag may call it: itself, its global tag, all Azure."""
     whole = tag.lower()
     base, _, region = whole.partition(".")

@@ -60,33 +60,33 @@ class FirewallFix:
     opening: AddedEntries | None = None
 
 
-def added(gap: FirewallIssue) -> str:
+def describe_added_prefixes(gap: FirewallIssue) -> str:
     """Return in words that a list gets the missing prefixes."""
     many = "es" if len(gap.missing_prefixes) > 1 else ""
     return f"let {len(gap.missing_prefixes)} prefix{many} more in on {gap.firewall_name}"
 
 
-def refused(gap: FirewallIssue, reason: str) -> FirewallFix:
+def no_fix(gap: FirewallIssue, reason: str) -> FirewallFix:
     """Return that a gap is closed in no such way."""
     return FirewallFix(gap=gap.name, refusal=reason)
 
 
-def closed(gap: FirewallIssue) -> FirewallFix | None:
+def no_fix_public_access_off(gap: FirewallIssue) -> FirewallFix | None:
     """Return the refusal of a gap that no rule closes."""
     if gap.is_closed:
         name = gap.firewall_name
-        return refused(gap, f"closed: public access to {name} is off, whatever the rules")
+        return no_fix(gap, f"closed: public access to {name} is off, whatever the rules")
     if not gap.missing_prefixes:
         tags = ", ".join(gap.missing_tags)
-        return refused(gap, f"no_ipv4: the list of service tags has no IPv4 addresses of {tags}")
+        return no_fix(gap, f"no_ipv4: the list of service tags has no IPv4 addresses of {tags}")
     return None
 
 
-def full(gap: FirewallIssue, there: int, added: int, most: int) -> FirewallFix | None:
+def no_fix_list_full(gap: FirewallIssue, there: int, added: int, most: int) -> FirewallFix | None:
     """Return the refusal of a list that has no room for so many entries more."""
     if there + added <= most:
         return None
-    return refused(
+    return no_fix(
         gap, f"full: {gap.firewall_name} has {there} of at most {most} rules; {added} are to come"
     )
 
@@ -100,9 +100,7 @@ def unordered(
     """
     for name, priority in priorities:
         if not isinstance(priority, int):
-            return refused(
-                gap, f"not_written_out: the template does not say the priority of {name}"
-            )
+            return no_fix(gap, f"not_written_out: the template does not say the priority of {name}")
     return None
 
 

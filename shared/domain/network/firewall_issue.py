@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges, union
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.firewall_decision import DEFAULT_RULE, FirewallDecision, having_a_say
+from shared.domain.network.firewall_decision import DEFAULT_RULE, FirewallDecision, rules_affecting
 
 _SHOWN = 12
 _FLOWS_SHOWN = 5
@@ -28,7 +28,7 @@ class FirewallIssue:
     #: What an administrator waives the gap by; the same in every check.
     name: str
     #: Kind of the firewall; `geography` or `service_tag` where the check itself lacks knowledge,
-    #: `external_target` where it is another's.
+    #: `issue_for_external_host` where it is another's.
     kind: str
     firewall_id: str
     firewall_name: str
@@ -61,7 +61,7 @@ class FirewallIssue:
         return self.firewall_id.partition("#")[2]
 
 
-def gap_of(
+def find_firewall_issue(
     firewall: Firewall,
     admission: FirewallDecision,
     asked: Mapping[str, AddressRanges],
@@ -83,8 +83,8 @@ def gap_of(
     if not lacking and not unlisted:
         return None
     missing = union(lacking.values())
-    refusing = having_a_say(admission.denied_by, missing & admission.denied)
-    doubting = having_a_say(admission.doubted_for, missing)
+    refusing = rules_affecting(admission.denied_by, missing & admission.denied)
+    doubting = rules_affecting(admission.doubted_for, missing)
     if not lacking and not IPV4 - admission.denied:
         refusing = (DEFAULT_RULE,)
     tags = (*lacking, *unlisted)
@@ -148,7 +148,7 @@ def _instruction(
     return " ".join(filter(None, (allow, firewall.opened_by, only_v6 if missing <= IPV6 else "")))
 
 
-def external_target(
+def issue_for_external_host(
     host: str, flows: Sequence[str], asked: Mapping[str, AddressRanges]
 ) -> FirewallIssue:
     """Return what the owner of a host has to let in that nothing which is read stands before."""
@@ -169,7 +169,7 @@ def external_target(
     )
 
 
-def unknown_geography(geography: str, tag: str) -> FirewallIssue:
+def issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue:
     """Return that the list has no region of a geography."""
     return _unknown(
         name=f"geography:{geography}",
@@ -180,7 +180,7 @@ def unknown_geography(geography: str, tag: str) -> FirewallIssue:
     )
 
 
-def unknown_tag(tag: str) -> FirewallIssue:
+def issue_for_unknown_tag(tag: str) -> FirewallIssue:
     """Return that nobody knows the addresses of a tag."""
     return _unknown(
         name=f"service_tag:{tag.lower()}",

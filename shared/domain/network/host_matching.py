@@ -74,7 +74,7 @@ class HostMatcher:
         traffic also concerns flows whose host is an expression, and if its own hosts are not known,
         flows with a host that no firewall claims.
         """
-        if any(stands_before(firewall, host) for host in self._hosts):
+        if any(protects_host(firewall, host) for host in self._hosts):
             return True
         return is_for_flows and (self._may_be_any or (self._has_unclaimed and not firewall.hosts))
 
@@ -85,6 +85,6 @@ def is_of_microsoft(host: str | None) -> bool:
     return any(name == own or name.endswith(f".{own}") for own in MICROSOFT_HOSTS)
 
 
-def stands_before(firewall: Firewall, host: str) -> bool:
+def protects_host(firewall: Firewall, host: str) -> bool:
     """Say whether a firewall is known to stand before a host."""
     return host in ClaimedHosts([firewall])

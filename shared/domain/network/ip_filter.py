@@ -36,7 +36,7 @@ def read_policy(xml: str, name: str) -> IpFilterPolicy:
     return IpFilterPolicy(filters=found, has_base=inbound.find("base") is not None)
 
 
-def behind(open_one: Firewall, policies: Iterable[IpFilterPolicy]) -> Firewall:
+def firewall_from_filters(open_one: Firewall, policies: Iterable[IpFilterPolicy]) -> Firewall:
     """Return a firewall that lets in who passes the filters of all policies."""
     chain: Firewall | None = None
     for policy in policies:

@@ -8,7 +8,7 @@ from shared.domain.network.firewall_issue import FirewallIssue
 _CLOSE = 3
 
 
-def named(
+def find_issues_by_name(
     wanted: str, gaps: Sequence[FirewallIssue], concerning: Collection[str]
 ) -> list[FirewallIssue]:
     """Return the gaps of a name, an id, or the name of a resource.
@@ -29,7 +29,7 @@ def named(
     return counting
 
 
-def not_known(wanted: str, names: Iterable[str]) -> str:
+def describe_unknown_issue(wanted: str, names: Iterable[str]) -> str:
     """Return what to say of a name that is none: those that are close, else all there are."""
     known = sorted(set(names))
     if close := get_close_matches(wanted.lower(), known, n=_CLOSE, cutoff=0.6):

@@ -13,13 +13,18 @@ from functools import cached_property
 
 from shared.domain.network.address_ranges import AddressRanges, union
 from shared.domain.network.firewall import Firewall, RuleAction
-from shared.domain.network.firewall_decision import FirewallDecision, RuleSources, admit, names_of
+from shared.domain.network.firewall_decision import (
+    FirewallDecision,
+    RuleSources,
+    evaluate_rules,
+    tag_names_covering,
+)
 from shared.domain.network.firewall_issue import (
     FirewallIssue,
-    external_target,
-    gap_of,
-    unknown_geography,
-    unknown_tag,
+    find_firewall_issue,
+    issue_for_external_host,
+    issue_for_unknown_geography,
+    issue_for_unknown_tag,
 )
 from shared.domain.network.geographies import canonical, regions_of
 from shared.domain.network.host_matching import ClaimedHosts, HostMatcher
@@ -78,7 +83,7 @@ class NetworkCheck:
         for firewall in firewalls:
             rules = _rules_of(firewall)
             if rules not in walked:
-                walked[rules] = _walk(firewall, admit(firewall, sources), of_flows, called)
+                walked[rules] = _walk(firewall, evaluate_rules(firewall, sources), of_flows, called)
             self._walked.append((firewall, walked[rules]))
 
     def gaps(self, hosts: Collection[str | None]) -> list[FirewallIssue]:
@@ -123,7 +128,9 @@ class NetworkCheck:
         for firewall, walked in self._walked:
             if id(walked) in complete:
                 continue
-            if gap := gap_of(firewall, walked.admission, tags, is_required=is_required):
+            if gap := find_firewall_issue(
+                firewall, walked.admission, tags, is_required=is_required
+            ):
                 yield firewall, walked, gap
             else:  # so it is for all with these rules
                 complete.add(id(walked))
@@ -131,7 +138,9 @@ class NetworkCheck:
     def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[FirewallIssue]:
         """Return the hosts that no firewall is known to stand before, with the flows' names."""
         hosts = self._claimed.unchecked(flows_by_host)
-        return [external_target(host, flows_by_host[host], self._required) for host in hosts]
+        return [
+            issue_for_external_host(host, flows_by_host[host], self._required) for host in hosts
+        ]
 
 
 def _regional(tag: str, regions: Iterable[str]) -> list[str]:
@@ -142,7 +151,7 @@ def _called(regions: Iterable[Iterable[str]]) -> set[str]:
     """Return all that a rule may call the tags of flows in these regions."""
     everywhere = {region for found in regions for region in found}
     regional = (name for tag in FLOW_TAGS for name in _regional(tag, everywhere))
-    return {called for name in regional for called in names_of(name)}
+    return {called for name in regional for called in tag_names_covering(name)}
 
 
 def _rules_of(firewall: Firewall) -> _Rules:
@@ -180,7 +189,9 @@ def _unknown(
     """Yield what the check itself does not know, for every tag that is required."""
     for tag in required:
         if not listed.regions(tag):
-            yield unknown_tag(tag)
+            yield issue_for_unknown_tag(tag)
         elif not by_tag[tag]:
-            yield unknown_geography(canonical(geography), tag)
-        yield from (unknown_tag(name) for name in by_tag[tag] if listed.addresses(name) is None)
+            yield issue_for_unknown_geography(canonical(geography), tag)
+        yield from (
+            issue_for_unknown_tag(name) for name in by_tag[tag] if listed.addresses(name) is None
+        )

@@ -48,15 +48,15 @@ def rule_for(tag: str, priority: int, destination: str) -> Mapping[str, object]:
     }
 
 
-def entry(name: str, rule: Mapping[str, object]) -> str:
+def rule_to_json(name: str, rule: Mapping[str, object]) -> str:
     """Return a rule as JSON, in the members that the app writes."""
     own = {member: rule[member] for member in _WRITTEN if rule.get(member)}
     return json.dumps({"name": name, **own}, sort_keys=True)
 
 
-def entry_of(rule: Mapping[str, object]) -> str:
+def existing_rule_to_json(rule: Mapping[str, object]) -> str:
     """Return a rule of a group in the same form."""
-    return entry(str(rule.get("name")), mapping_at(rule, "properties"))
+    return rule_to_json(str(rule.get("name")), mapping_at(rule, "properties"))
 
 
 def command(gap: FirewallIssue, name: str, rule: Mapping[str, object]) -> str:

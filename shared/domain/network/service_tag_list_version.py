@@ -71,7 +71,7 @@ class ServiceTagListVersion:
         return AddressRanges.of(prefix for one in self.changes for prefix in one.added)
 
 
-def edition_of(tags: ServiceTagList, now: datetime) -> ServiceTagListVersion:
+def build_list_version(tags: ServiceTagList, now: datetime) -> ServiceTagListVersion:
     """Return what is kept of a list."""
     watched = tuple(tag.lower() for tag in WATCHED_TAGS)
     return ServiceTagListVersion(
@@ -96,7 +96,7 @@ def changes_in_use(
     )
 
 
-def as_notice(edition: ServiceTagListVersion) -> str:
+def describe_change(edition: ServiceTagListVersion) -> str:
     """Return what people are told of a change, in words."""
     sentences = [
         f"Microsoft's list of service tags went from {edition.before} to {edition.change_number}.",

@@ -28,7 +28,7 @@ class NetworkSnapshot:
         return ServiceTagList(self.tags)
 
 
-def snapshot_of(firewalls: Sequence[Firewall], tags: ServiceTagList) -> NetworkSnapshot:
+def build_snapshot(firewalls: Sequence[Firewall], tags: ServiceTagList) -> NetworkSnapshot:
     """Return a snapshot: of three thousand tags those of flows, and those that rules name."""
     named = {source.strip().lower() for one in firewalls for source in _sources(one)}
     flows = {tag.lower() for tag in FLOW_TAGS}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges
-from shared.domain.network.firewall_decision import DEFAULT_RULE, FirewallDecision, having_a_say
+from shared.domain.network.firewall_decision import DEFAULT_RULE, FirewallDecision, rules_affecting
 
 
 class Verdict(StrEnum):
@@ -37,7 +37,7 @@ _REASONS_WITHOUT_ADDRESSES = {
 }
 
 
-def judge(admission: FirewallDecision, asked: AddressRanges) -> TagVerdict:
+def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerdict:
     """Return what a firewall does with the addresses of a tag."""
     verdict = verdict_on(admission, asked)
     if admission.is_without_addresses(asked):
@@ -80,9 +80,9 @@ def verdict_on(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
 
 def _reason(admission: FirewallDecision, missing: AddressRanges) -> str | None:
     if refused := missing & admission.denied:
-        rules = having_a_say(admission.denied_by, refused)
+        rules = rules_affecting(admission.denied_by, refused)
         return f"refused_by: {', '.join(dict.fromkeys(rules))}"
     if missing:
-        rules = having_a_say(admission.doubted_for, missing)
+        rules = rules_affecting(admission.doubted_for, missing)
         return f"depends_on: {', '.join(dict.fromkeys(rules))}"
     return None

@@ -49,12 +49,12 @@ class DependencyGraph:
         return tuple(flow for group in self._groups for flow in group)
 
     @cached_property
-    def cycles(self) -> tuple[tuple[str, ...], ...]:
+    def call_loops(self) -> tuple[tuple[str, ...], ...]:
         """Groups of flows that call one another in a circle."""
         return tuple(group for group in self._groups if len(group) > 1)
 
     @cached_property
-    def families(self) -> tuple[tuple[str, ...], ...]:
+    def dependent_groups(self) -> tuple[tuple[str, ...], ...]:
         """Groups of flows connected by calls in either direction, a lone flow by itself."""
         either_way = {flow: self._children[flow] | self._parents[flow] for flow in self._children}
         seen: set[str] = set()

@@ -155,7 +155,7 @@ def known_in(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
     return known
 
 
-def assembled(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
+def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
     """Put together what all sources told; there is at least the report."""
     alone = whole_pages(parts, DiscoverySource.ALONE)
     known, reported = known_in(parts), reported_in(parts, DiscoverySource.REPORT)

@@ -50,13 +50,13 @@ LEFT_WORDS: Mapping[str, tuple[str, str]] = {
 _RANKS = {action: rank for rank, action in enumerate(ACTION_WORDS)}
 
 
-def state_in_words(state: str, left: Mapping[str, int]) -> str:
+def format_state(state: str, left: Mapping[str, int]) -> str:
     """Return the state of a remediation: `finished` alone means that every flow is migrated."""
     number = sum(left.values())
     return f"{state}, {number} not migrated" if state == "finished" and number else state
 
 
-def left_in_words(left: Mapping[str, int]) -> list[str]:
+def format_not_migrated(left: Mapping[str, int]) -> list[str]:
     """Return for each reason why flows stay how many do, and what to do; for people."""
     lines = []
     for why, number in left.items():
@@ -66,7 +66,7 @@ def left_in_words(left: Mapping[str, int]) -> list[str]:
     return lines
 
 
-def place_in_plan(*, changed: Sequence[str], action: str, title: str) -> tuple[bool, int, str]:
+def plan_sort_key(*, changed: Sequence[str], action: str, title: str) -> tuple[bool, int, str]:
     """Return where an item is shown: what has changed first, then by what is done with it.
 
     An action of a newer app comes after those that need somebody.

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 from shared.domain.plans.current_plan import CurrentPlan
-from shared.domain.plans.not_migrated import ClosedCounts, left_behind
+from shared.domain.plans.not_migrated import ClosedCounts, count_not_migrated
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import EnvironmentJob
 
@@ -41,7 +41,7 @@ class EnvironmentStatus:
     left: Mapping[NotMigratedReason, int]
 
 
-def standings(
+def environment_statuses(
     environment_jobs: Iterable[EnvironmentJob],
     plans: Mapping[str, CurrentPlan],
     jobs: Iterable[FlowJob],
@@ -85,7 +85,7 @@ def _left(
     ids = {one.id for one in planned}
     # The current plan has counted what the jobs of earlier ones left undone.
     counted = [job for job in jobs if not job.is_undone or job.environment_job_id in ids]
-    return left_behind(planned, counted, [closed.get(one, {}) for one in ids])
+    return count_not_migrated(planned, counted, [closed.get(one, {}) for one in ids])
 
 
 def by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
@@ -100,7 +100,7 @@ def by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
     return {str(state): count[state] for state in order}
 
 
-def going_on(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[OngoingFlows]:
+def ongoing_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[OngoingFlows]:
     """Return the flows that go on without anybody; what is looked at first stands first."""
     groups: dict[tuple[str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:

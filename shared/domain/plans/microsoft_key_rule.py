@@ -26,7 +26,7 @@ class MicrosoftKeyEvaluation:
     text: str
 
 
-def explain(
+def evaluate_flow(
     definition: FlowDefinition | DefinitionSummary,
     *,
     in_solution: bool | None,
@@ -76,7 +76,7 @@ def explain_listed(
     return _stays(reasons)
 
 
-def explain_all(
+def evaluate_flows(
     definitions: Mapping[str, FlowDefinition | DefinitionSummary],
     *,
     in_solution: Mapping[str, bool | None],
@@ -94,7 +94,7 @@ def explain_all(
     def assess(
         flow: str, held_back: Collection[str], unknown: Collection[str]
     ) -> MicrosoftKeyEvaluation:
-        one = explain(
+        one = evaluate_flow(
             definitions[flow],
             in_solution=in_solution.get(flow),
             held_back_children=frozenset(held_back) - {flow},

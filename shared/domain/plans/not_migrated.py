@@ -14,7 +14,7 @@ from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 type ClosedCounts = Mapping[str, Mapping[str, int]]
 
 
-def left_without_job(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[str, int]:
+def count_not_included(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[str, int]:
     """Return how many flows of a plan get no job and stay, by why (`NotMigratedReason`)."""
     return dict(Counter(str(why) for item in items if (why := _why(mode, item))))
 
@@ -27,7 +27,7 @@ def retired_originals(number: int) -> tuple[str, ...]:
     return (f"{flows} not listed here: the copies are in place, and the originals are off.",)
 
 
-def left_behind(
+def count_not_migrated(
     environment_jobs: Sequence[EnvironmentJob],
     jobs: Iterable[FlowJob],
     closed: Iterable[Mapping[str, int]] = (),

@@ -163,7 +163,7 @@ def digest_of(causes: Sequence[PendingAction]) -> PendingAction:
     )
 
 
-def causes_to_tell(
+def actions_to_notify(
     waiting: Iterable[PendingAction],
     environment_jobs: Sequence[EnvironmentJob],
     stuck: Iterable[FlowJob],
@@ -190,7 +190,7 @@ def first_delivery(
     return NotificationDelivery(cause=cause.id, channel=channel, first_seen=now, due=due)
 
 
-def in_short(cause: PendingAction) -> PendingAction:
+def shorten(cause: PendingAction) -> PendingAction:
     """Return what is told of a cause; its page and the command line have the whole of it."""
     return replace(
         cause,
@@ -205,7 +205,7 @@ def claimed(delivery: NotificationDelivery, until: datetime) -> NotificationDeli
     return replace(delivery, due=until, claimed_until=until)
 
 
-def taken(
+def record_accepted(
     delivery: NotificationDelivery, cause: PendingAction, now: datetime
 ) -> NotificationDelivery:
     """Return a delivery that its channel has accepted."""
@@ -223,7 +223,7 @@ def taken(
     )
 
 
-def not_taken(
+def record_rejected(
     delivery: NotificationDelivery,
     error: str,
     now: datetime,

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.alert import Alert
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
@@ -133,8 +133,8 @@ class PendingAction:
         if (
             self.cause is PendingActionKind.NEEDS_CHANGES
         ):  # each new remediation finds the same flows again
-            return key_of(self.cause, self.environment_id)
-        return key_of(self.cause, self.environment_id, self.remediation_id, self.code)
+            return hash_key(self.cause, self.environment_id)
+        return hash_key(self.cause, self.environment_id, self.remediation_id, self.code)
 
     @property
     def title(self) -> str:
@@ -160,7 +160,7 @@ class PendingAction:
         )
 
 
-def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[PendingAction]:
+def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[PendingAction]:
     """Return what holds these flows up, once for each cause, environment and remediation.
 
     `names` has the environments' names by id.
@@ -218,7 +218,7 @@ def _retry(remediation_id: str, code: str, environment_id: str = "") -> str:
     return shlex.join(words)
 
 
-def waiting_notices(notices: Iterable[Alert]) -> list[PendingAction]:
+def pending_alerts(notices: Iterable[Alert]) -> list[PendingAction]:
     """Return what people were told of rows, once for each code, but what flows tell themselves."""
     groups: dict[str, list[Alert]] = defaultdict(list)
     for notice in notices:
@@ -239,7 +239,7 @@ def waiting_notices(notices: Iterable[Alert]) -> list[PendingAction]:
     ]
 
 
-def waiting_environments(environment_jobs: Iterable[EnvironmentJob]) -> list[PendingAction]:
+def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> list[PendingAction]:
     """Return the environments whose work a person has to decide on, or to help."""
     environment_jobs = list(environment_jobs)
     asked = Counter(one.remediation_id for one in environment_jobs if one.awaits_approval)

@@ -8,14 +8,19 @@ from shared.domain.conversions.preview import possible_edits
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, pattern_of
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, migration_method_for
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import NOT_SHOWN, FlowOnMicrosoftKey
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
-from shared.domain.plans.microsoft_key_rule import explain, explain_listed
+from shared.domain.plans.microsoft_key_rule import evaluate_flow, explain_listed
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
-from shared.domain.plans.preparation import edited, prepared, to_be_named, with_proposal
+from shared.domain.plans.preparation import (
+    plan_edit,
+    plan_preparation,
+    require_explicit_selection,
+    with_proposal,
+)
 from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, instruction_for
 
 
@@ -48,7 +53,7 @@ class PlanRequest:
     has_dataverse: bool = True
 
 
-def decide(
+def build_plan_items(
     request: PlanRequest, candidates: Collection[PlanCandidate], graph: DependencyGraph
 ) -> list[PlanItem]:
     """Return one item for each candidate in scope, children before parents.
@@ -58,7 +63,7 @@ def decide(
     """
     by_id = {candidate.flow.workflow_id: candidate for candidate in candidates}
     scope = _scope(request, by_id, graph)
-    in_cycle = {flow: cycle for cycle in graph.cycles for flow in cycle}
+    in_cycle = {flow: cycle for cycle in graph.call_loops for flow in cycle}
     items: dict[str, PlanItem] = {}
     for workflow_id in graph.leaves_first:
         if workflow_id not in scope:
@@ -93,7 +98,7 @@ def _families(
 ) -> tuple[tuple[str, ...], ...]:
     """Group the candidates by calls among themselves; flows that moved do not connect them."""
     among = {flow: _among(graph.children_of(flow), by_id) for flow in by_id}
-    return DependencyGraph(among).families
+    return DependencyGraph(among).dependent_groups
 
 
 def _among(flows: Iterable[str], by_id: Mapping[str, PlanCandidate]) -> tuple[str, ...]:
@@ -113,7 +118,7 @@ def _item(
     if definition:
         assessment = explain_listed(
             definition,
-            explain(
+            evaluate_flow(
                 definition,
                 in_solution=flow.in_solution,
                 held_back_children=by_id.keys() - {flow.workflow_id},
@@ -129,7 +134,7 @@ def _item(
         trigger_name=definition.trigger_name if definition else "",
         has_trigger_url=category.has_callback_url,
         in_solution=flow.in_solution,
-        pattern=pattern_of(category, is_on=flow.is_on),
+        pattern=migration_method_for(category, is_on=flow.is_on),
         is_on=flow.is_on,
         reasons=tuple(str(reason) for reason in reasons),
         action=PlannedAction.COPY,
@@ -179,10 +184,10 @@ def _with_action(
             item, action=PlannedAction.BLOCKED, explanation=explanation, instruction=instruction
         )
     if request.is_preparation:
-        return prepared(item, is_named=named)
+        return plan_preparation(item, is_named=named)
     if ConversionKind.LIST_FLOWS_ACTION in item.edits:
         only_action = replace(item, edits=(ConversionKind.LIST_FLOWS_ACTION,))
-        return edited(only_action) if named else to_be_named(item)
+        return plan_edit(only_action) if named else require_explicit_selection(item)
     if item.pattern is MigrationMethod.OFF:
         return replace(item, action=PlannedAction.COPY_OFF)
     if item.pattern is MigrationMethod.SWAP:

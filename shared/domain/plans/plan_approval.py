@@ -85,7 +85,7 @@ def changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
     return tuple(found)
 
 
-def hold(
+def apply_approval(
     items: Sequence[PlanItem], found: Mapping[str, PlanItem], decision: ApprovalDecision
 ) -> list[PlanItem]:
     """Return the items on which this approval has yet to decide, with what it decided.
@@ -94,7 +94,7 @@ def hold(
     may go on. An approval that was interrupted decides on the rest as if it had not been.
     """
     concerned = [item for item in items if _concerns(item, decision)]
-    left = with_all_that_runs(
+    left = add_parents(
         {item.workflow_id for item in concerned if _names(item) & decision.left_out},
         {item.workflow_id: item.children for item in concerned},
     )
@@ -115,7 +115,7 @@ def hold(
     ]
 
 
-def with_all_that_runs(flows: Collection[str], children: Mapping[str, Collection[str]]) -> set[str]:
+def add_parents(flows: Collection[str], children: Mapping[str, Collection[str]]) -> set[str]:
     """Return flows and whatever runs one of them, however far up; `children` by workflow id."""
     found, above = set(flows), set(flows)
     while above:
@@ -124,7 +124,7 @@ def with_all_that_runs(flows: Collection[str], children: Mapping[str, Collection
     return found
 
 
-def left_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
+def exclude_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the items whose change nobody approved in time, left as they are."""
     text = "It had changed since it was approved, and nobody approved the change in time."
     changed = [item for item in items if item.changed and item.action.has_job]

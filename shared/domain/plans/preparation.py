@@ -22,12 +22,12 @@ RECONNECT_APPS = (
 )
 
 
-def prepared(item: PlanItem, *, is_named: bool) -> PlanItem:
+def plan_preparation(item: PlanItem, *, is_named: bool) -> PlanItem:
     """Return the item with what can be done with its flow before a key is applied."""
     if ConversionKind.LIST_FLOWS_ACTION in item.edits:
-        return edited(item) if is_named else to_be_named(item)
+        return plan_edit(item) if is_named else require_explicit_selection(item)
     if ConversionKind.POWER_APPS_TRIGGER in item.edits:
-        return edited(item) if is_named else _added(item)
+        return plan_edit(item) if is_named else _added(item)
     why = next(reason for reason in MicrosoftKeyReason if reason in item.reasons)
     unprepared = why.category.unprepared
     return replace(
@@ -35,7 +35,7 @@ def prepared(item: PlanItem, *, is_named: bool) -> PlanItem:
     )
 
 
-def edited(item: PlanItem) -> PlanItem:
+def plan_edit(item: PlanItem) -> PlanItem:
     """Return the item as an edit of the flow's definition."""
     is_trigger = ConversionKind.POWER_APPS_TRIGGER in item.edits
     action = PlannedAction.CONVERT_TRIGGER if is_trigger else PlannedAction.EDIT_ACTION
@@ -45,7 +45,7 @@ def edited(item: PlanItem) -> PlanItem:
     )
 
 
-def to_be_named(item: PlanItem) -> PlanItem:
+def require_explicit_selection(item: PlanItem) -> PlanItem:
     """Return the item blocked until somebody asks for the edit of its action by name."""
     return replace(
         item,
@@ -79,7 +79,7 @@ def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
     )
 
 
-def writes_of(item: PlanItem) -> tuple[str, ...]:
+def describe_changes(item: PlanItem) -> tuple[str, ...]:
     """Return in words what is written where no copy is made."""
     title, writes = item.display_name, []
     if not item.in_solution:

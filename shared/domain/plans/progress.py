@@ -8,7 +8,7 @@ from datetime import datetime
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.remediation_states import RemediationState
-from shared.domain.plans.not_migrated import left_behind
+from shared.domain.plans.not_migrated import count_not_migrated
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
 
@@ -40,7 +40,7 @@ class RemediationProgress:
         return frozenset({self.state, *stuck})
 
 
-def progress_of(
+def compute_progress(
     environment_jobs: Sequence[EnvironmentJob],
     jobs: Sequence[FlowJob],
     closed: Sequence[Mapping[str, int]] = (),
@@ -65,7 +65,8 @@ def progress_of(
         stuck=stuck,
         neither_on=sum(job.code == Reason.NEITHER_ON for job in jobs),
         left={
-            str(why): number for why, number in left_behind(environment_jobs, jobs, closed).items()
+            str(why): number
+            for why, number in count_not_migrated(environment_jobs, jobs, closed).items()
         },
         next_due=min(dues, default=None),
         expires=min(expiries, default=None),

@@ -14,7 +14,7 @@ from shared.services import Services
 from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_key import read_key, read_named_key
 from shared.steps.flows.check_network import read_network
-from shared.steps.optional_read import ask
+from shared.steps.optional_read import read_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,8 @@ async def collect(
     flows, key, connections, apps, groups, setting = await asyncio.gather(
         reading,
         _key(services, question),
-        ask(ports.connections.list(environment.id)),
-        ask(ports.canvas_apps.list_with_flows(environment.id)),
+        read_or_none(ports.connections.list(environment.id)),
+        read_or_none(ports.canvas_apps.list_with_flows(environment.id)),
         _hosted_groups(services, environment),
         _auto_solution(services, environment),
     )
@@ -67,10 +67,10 @@ async def collect(
 
 async def _key(services: Services, question: AssessmentInput) -> KeySnapshot | NoAnswer | None:
     if question.key:
-        return await ask(read_named_key(services, *question.key))
+        return await read_or_none(read_named_key(services, *question.key))
     if not isinstance(question.policy, EnterprisePolicy):
         return question.policy  # nobody told, or there is none
-    return await ask(read_key(services, question.policy, question.everywhere))
+    return await read_or_none(read_key(services, question.policy, question.everywhere))
 
 
 async def _hosted_groups(
@@ -78,14 +78,16 @@ async def _hosted_groups(
 ) -> tuple[str, ...] | NoAnswer:
     if environment.dataverse_url is None:
         return ()  # desktop flows live in Dataverse
-    groups = await ask(services.assessment.machine_groups.hosted(environment))
+    groups = await read_or_none(services.assessment.machine_groups.hosted(environment))
     return groups if isinstance(groups, NoAnswer) else tuple(groups)
 
 
 async def _auto_solution(services: Services, environment: Environment) -> bool | NoAnswer:
     if environment.dataverse_url is None:
         return NoAnswer(why="the environment has no Dataverse, and without it no solutions")
-    return await ask(services.assessment.organization.creates_flows_in_solutions(environment))
+    return await read_or_none(
+        services.assessment.organization.creates_flows_in_solutions(environment)
+    )
 
 
 async def _gaps(
@@ -99,7 +101,7 @@ async def _gaps(
             callers.setdefault(host, []).append(one.display_name)
     if not callers:
         return ()
-    network = await ask(read_network(services, environment))
+    network = await read_or_none(read_network(services, environment))
     if isinstance(network, NoAnswer):
         return network
     by_host = {host: sorted(callers[host]) for host in sorted(callers)}

@@ -13,14 +13,14 @@ from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.snapshots import NoAnswer
 from shared.domain.callers import agents
 from shared.domain.callers.caller_records import CallerIndexEntry
-from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
+from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, channels_using
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 from shared.errors import UnreadableRow
 from shared.services import Services
 from shared.steps.flows.caller_index import known_url_ids, url_id_of_runs
-from shared.steps.optional_read import ask
+from shared.steps.optional_read import read_or_none
 from shared.steps.updating_callers.search_callers import CallerSearchResult
 
 _NO_RUN = "no run of the last 28 days shows its URL"
@@ -63,7 +63,7 @@ async def _url_ids(
             continue
         if silent is None:
             name = flow.flow_name or identity
-            answer = await ask(url_id_of_runs(services, environment.id, name))
+            answer = await read_or_none(url_id_of_runs(services, environment.id, name))
             if isinstance(answer, NoAnswer):
                 # One refusal is enough: the budget is the same for the others.
                 silent = answer
@@ -117,7 +117,7 @@ def _callers(
         found[agents.KIND] = AssessedCaller(
             kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
         )
-    for key, label in own_channels(services.settings.channel_addresses, url_id):
+    for key, label in channels_using(services.settings.channel_addresses, url_id):
         found[key] = AssessedCaller(kind=OWN_CHANNEL, label=label, manual=CHANGED_BY_HAND)
     return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))
 

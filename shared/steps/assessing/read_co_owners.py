@@ -9,7 +9,7 @@ from shared.domain.environment import Environment
 from shared.domain.sharing import USERS, Share
 from shared.errors import CmkflowError
 from shared.services import Services
-from shared.steps.optional_read import ask, no_answer
+from shared.steps.optional_read import no_answer, read_or_none
 
 #: Flows that are asked for in one assessment; the others say that they were not.
 MOST = 1_000
@@ -30,7 +30,7 @@ async def read_shares(
         silent = NoAnswer(why="the environment has no Dataverse")
         return {flow.workflow_id: silent for flow in flows}
     asked = [flow.workflow_id for flow in flows if flow.in_solution is not False][:MOST]
-    told = await ask(services.flow_sharing.list_each(environment, asked))
+    told = await read_or_none(services.flow_sharing.list_each(environment, asked))
     shares: dict[str, Sequence[Share] | NoAnswer] = {}
     for flow in flows:
         if flow.in_solution is False:

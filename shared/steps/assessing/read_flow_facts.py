@@ -19,7 +19,7 @@ from shared.domain.plans.discovery_differences import FlowServiceListing, differ
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.services import Services
 from shared.steps.flows.key_report import REQUEST_PATIENCE, key_report
-from shared.steps.optional_read import ask, ask_patiently
+from shared.steps.optional_read import read_or_none, read_or_none_with_retry
 
 #: A row of Dataverse as it is compared, and summed up.
 type ReadRow = tuple[WorkflowSummary, FlowFacts]
@@ -38,8 +38,8 @@ class FlowReadResult:
 async def read_flows(services: Services, environment: Environment) -> FlowReadResult:
     """Return every cloud flow by its workflow id; `owner` is an id."""
     everything, staying, read = await asyncio.gather(
-        ask_patiently(lambda: _report(services, environment)),
-        ask_patiently(lambda: _report(services, environment, cannot_migrate_only=True)),
+        read_or_none_with_retry(lambda: _report(services, environment)),
+        read_or_none_with_retry(lambda: _report(services, environment, cannot_migrate_only=True)),
         _rows(services, environment),
     )
     alone: dict[str, FlowFacts] = {}
@@ -121,7 +121,7 @@ NO_DATAVERSE = NoAnswer(why="the environment has no Dataverse")
 async def _rows(services: Services, environment: Environment) -> list[ReadRow] | NoAnswer:
     if environment.dataverse_url is None:
         return NO_DATAVERSE
-    return await ask(_read_rows(services, environment))
+    return await read_or_none(_read_rows(services, environment))
 
 
 async def _read_rows(services: Services, environment: Environment) -> list[ReadRow]:
@@ -180,7 +180,7 @@ async def _read_alone(
         if identity in known:
             continue
         # Who asks on is put in the line of those who wait for a call, before jobs that need one.
-        read = busy if busy else await ask(read_alone(services, environment, flow))
+        read = busy if busy else await read_or_none(read_alone(services, environment, flow))
         if isinstance(read, NoAnswer):
             busy = read if read.is_busy else None
             unread[identity] = not_read(read.why)

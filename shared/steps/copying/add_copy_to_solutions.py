@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from shared.domain.environment import Environment
-from shared.domain.solution import Solution, to_join
+from shared.domain.solution import Solution, solutions_for_copy
 from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.services import Services
@@ -38,7 +38,7 @@ async def solutions_to_join(
     services: Services, environment: Environment, workflow_ids: Collection[str]
 ) -> dict[str, list[Solution]]:
     """Return the solutions that the copy of each of these flows joins."""
-    held = await services.solutions.holding(environment, workflow_ids)
+    held = await services.solutions.containing(environment, workflow_ids)
     found = await _described(services, environment, {one for ids in held.values() for one in ids})
     return {flow: [one for one in found if one.id in held[flow]] for flow in workflow_ids}
 
@@ -46,7 +46,7 @@ async def solutions_to_join(
 async def _missing(work: StepContext) -> list[Solution]:
     """Look at both flows in one call: what holds the original alone is what is missing."""
     flows = [work.job.original_id, work.job.copy_id]
-    return await _left(work, await work.services.solutions.holding(work.environment, flows))
+    return await _left(work, await work.services.solutions.containing(work.environment, flows))
 
 
 async def _left(work: StepContext, held: Mapping[str, frozenset[str]]) -> list[Solution]:
@@ -59,7 +59,7 @@ async def _described(
 ) -> list[Solution]:
     if not solution_ids:
         return []
-    return to_join(await services.solutions.get(environment, solution_ids))
+    return solutions_for_copy(await services.solutions.get(environment, solution_ids))
 
 
 def _joining(work: StepContext, solution: Solution) -> Write:
@@ -70,7 +70,7 @@ def _joining(work: StepContext, solution: Solution) -> Write:
 
     solutions, copy_id = work.services.solutions, work.job.copy_id
     return Write(
-        permit=work.permit_write,
+        permit=work.check_write_allowed,
         call=lambda: solutions.add_flow(work.environment, solution, copy_id),
         on_refusal=refused,
     )

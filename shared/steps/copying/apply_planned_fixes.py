@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.steps.flows.firewall_fixes import FixAuthorization, open_firewall
+from shared.steps.flows.firewall_fixes import FixAuthorization, apply_fix
 from shared.steps.step_context import StepContext
 
 
-async def open_approved(work: StepContext, gaps: Sequence[FirewallIssue]) -> bool:
+async def apply_planned_fixes(work: StepContext, gaps: Sequence[FirewallIssue]) -> bool:
     """Make the repairs that the plan shows for these gaps; says whether there were any.
 
-    What somebody opts in later is not done: it was not shown. Raises as `open_firewall`.
+    What somebody opts in later is not done: it was not shown. Raises as `apply_fix`.
     """
     job, services = work.job, work.services
     kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
@@ -21,8 +21,8 @@ async def open_approved(work: StepContext, gaps: Sequence[FirewallIssue]) -> boo
         by=(plan and plan.approved_by) or "mode auto",
         environment_ids=(job.environment_id,),
         holder=work,
-        permit=work.permit_write,
+        permit=work.check_write_allowed,
     )
     for gap in meant:
-        await open_firewall(services, gap, order)
+        await apply_fix(services, gap, order)
     return bool(meant)

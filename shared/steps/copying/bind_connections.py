@@ -12,9 +12,9 @@ from shared.domain.definitions.connection_reference import (
     ConnectionReference,
     ConnectionReferenceDraft,
     EmbeddedConnection,
-    embedded_in,
-    leads_to,
+    is_bound_to,
     logical_name,
+    parse_embedded_connections,
     reference_id,
     with_references,
 )
@@ -33,7 +33,7 @@ async def bind_connections(work: StepContext, original: OriginalFlow, client_dat
 
     Raises `JobBlocked` where no reference leads to a connection and none can be made.
     """
-    embedded = embedded_in(client_data)
+    embedded = parse_embedded_connections(client_data)
     names = sorted({one.connection_id for one in embedded if one.connection_id})
     references = work.services.connection_references
     found = await references.find(work.environment, names) if names else []
@@ -59,7 +59,7 @@ def _existing(
     fitting = [
         row
         for row in found
-        if leads_to(
+        if is_bound_to(
             row, connector_id=connection.connector_id, connection_id=connection.connection_id
         )
     ]
@@ -149,7 +149,7 @@ def _creating(
         }:
             return None
         own = replace(draft, owner_id="")
-        return Write(permit=work.permit_write, call=lambda: create(own), on_refusal=neither)
+        return Write(permit=work.check_write_allowed, call=lambda: create(own), on_refusal=neither)
 
     async def neither(err: Refusal) -> Reply:
         if not isinstance(err, PlatformError) or err.code != CONNECTION_REFUSED:
@@ -163,7 +163,7 @@ def _creating(
             code=err.code,
         )
 
-    return Write(permit=work.permit_write, call=lambda: create(draft), on_refusal=as_app)
+    return Write(permit=work.check_write_allowed, call=lambda: create(draft), on_refusal=as_app)
 
 
 async def owner_of_connection(work: StepContext, connection_id: str) -> str:

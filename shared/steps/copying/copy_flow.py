@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
-from shared.domain.callers.caller_edit import rewrite
+from shared.domain.callers.caller_edit import replace_references
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.definitions.lost_references import with_lost_references
 from shared.domain.definitions.subscription_name import with_own_subscription
@@ -12,7 +12,7 @@ from shared.domain.display_names import copy_name
 from shared.domain.flow import FlowState, Workflow, WorkflowDraft, WorkflowUpdate
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved, noted
+from shared.domain.jobs.transitions import add_notes, move_to_state
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import JobBlocked, MustWait, NotFound
 from shared.jobs.engine import UNTIL_WOKEN
@@ -22,19 +22,19 @@ from shared.steps.copying.add_copy_to_solutions import place_copy
 from shared.steps.copying.bind_connections import bind_connections
 from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.copying.share_copy import share_copy
-from shared.steps.copying.solutions_and_shares import look
-from shared.steps.copying.turn_copy_on_or_off import turn_copy
+from shared.steps.copying.solutions_and_shares import read_original_with_membership
+from shared.steps.copying.turn_copy_on_or_off import toggle_copy
 from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.flows.original import OriginalFlow
 from shared.steps.flows.plans_in_progress import is_cancelled
-from shared.steps.flows.read_back import wait_to_see
-from shared.steps.flows.read_original_facts import archive_name, take
+from shared.steps.flows.read_back import wait_until_visible
+from shared.steps.flows.read_original_facts import archive_name, record_original
 from shared.steps.flows.read_trigger_url import read_trigger_url
 from shared.steps.flows.update_workflow import changing
-from shared.steps.flows.write_definition import SavedFlow, demands_newer_shape, saving, stands
+from shared.steps.flows.write_definition import SavedFlow, demands_newer_shape, is_stored, saving
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import refuse_excluded
+from shared.steps.write_permission import reject_excluded_flow
 
 MODERN_TYPE_NOTE = (
     "The platform did not keep whose agents' flow it is (modernflowtype): the copy is a plain "
@@ -42,21 +42,21 @@ MODERN_TYPE_NOTE = (
 )
 
 
-async def begin(work: StepContext) -> FlowJob:
+async def check_and_start_copy(work: StepContext) -> FlowJob:
     """Check that the plan still holds and that the children are proven; note the intent to copy."""
     job = work.job
-    await refuse_excluded(work.services, job)
-    original, _ = await work.lately("original", partial(look, work))
+    await reject_excluded_flow(work.services, job)
+    original, _ = await work.cached("original", partial(read_original_with_membership, work))
     if original.is_managed:
         raise JobBlocked(
             f"{job.display_name} is part of a managed solution.",
             instruction="Copy it in the source environment, release the solution, then run again.",
             code=Reason.MANAGED,
         )
-    job = await take(work, original)
+    job = await record_original(work, original)
     if await is_cancelled(work):
         text = "The remediation was cancelled while its plan was being dispatched."
-        return moved(job, FlowJobState.CANCELLED, text, now=work.services.now)
+        return move_to_state(job, FlowJobState.CANCELLED, text, now=work.services.now)
     await _wait_for_first_wave(work)
     for child in await work.related(job.children):
         if child.is_proven:
@@ -72,24 +72,26 @@ async def begin(work: StepContext) -> FlowJob:
             until=work.services.now + UNTIL_WOKEN,
             code=Reason.CHILD,
         )
-    await work.permit_write()
-    return moved(
+    await work.check_write_allowed()
+    return move_to_state(
         job, FlowJobState.COPYING, "The plan holds: the copy begins.", now=work.services.now
     )
 
 
-async def copy(work: StepContext) -> FlowJob:
+async def create_copy(work: StepContext) -> FlowJob:
     """Create the copy, or take up the one that a dead process began; leave it on or off."""
     services, environment = work.services, work.environment
-    original, belonging = await work.lately("original", partial(look, work))
-    job = await take(work, original)
+    original, belonging = await work.cached(
+        "original", partial(read_original_with_membership, work)
+    )
+    job = await record_original(work, original)
     where = await services.archive.put(archive_name(job), original.client_data.encode())
     await work.save(replace(job, archive=where))
     intended = await copied_definition(work, original.client_data)
     intended = await bind_connections(work, original, intended)
     row = await _create(work, original, intended)
     if original.modern_type and row.modern_type != original.modern_type:
-        work.remember(noted(work.job, MODERN_TYPE_NOTE))
+        work.remember(add_notes(work.job, MODERN_TYPE_NOTE))
     # Named as the original's owner is: who of them was changed later is seen without a look.
     asked_for = work.job.copy_owner or original.owner_id
     owner = asked_for if original.owner_is_entra_id else row.owner_id
@@ -98,11 +100,11 @@ async def copy(work: StepContext) -> FlowJob:
     work.remember(await share_copy(work, original, belonging))
     # Off too: a delivery that died may have turned it on, then its original went off.
     is_on = work.job.pattern is MigrationMethod.CALLED
-    row = await turn_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)
+    row = await toggle_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)
     name = await flow_name_of(services, environment.id, row.workflow_id, state=row.state)
     if name is None:
         what = f"The copy of {work.job.display_name} in the flow service"
-        await wait_to_see(work, what)
+        await wait_until_visible(work, what)
         raise JobBlocked(
             f"The flow service does not show the copy of {work.job.display_name}.",
             code=Reason.NOT_SHOWN,
@@ -111,7 +113,7 @@ async def copy(work: StepContext) -> FlowJob:
     job = replace(work.job, copy_flow_name=name, copy_digest=digest)
     state = "on" if row.state is FlowState.ON else "off"
     text = f"The copy stands and is {state}."
-    return moved(job, FlowJobState.COPIED, text, now=services.now)
+    return move_to_state(job, FlowJobState.COPIED, text, now=services.now)
 
 
 async def copied_definition(work: StepContext, client_data: str) -> str:
@@ -135,7 +137,7 @@ async def copied_definition(work: StepContext, client_data: str) -> str:
             urls[url_id] = await read_trigger_url(
                 work, called.copy_flow_name, called.trigger_name, called.environment_id
             )
-    text = rewrite(client_data, is_json=True, urls=urls, flow_ids=flow_ids).text
+    text = replace_references(client_data, is_json=True, urls=urls, flow_ids=flow_ids).text
     return with_own_subscription(text, job.names, job.copy_id)
 
 
@@ -182,12 +184,12 @@ async def _create(work: StepContext, original: OriginalFlow, intended: str) -> W
     # Before the first read-back of the copy, the create itself tells whether the copy exists.
     row = await apply(work, created, seen=await _existing(work) if job.copy_digest else None)
     assert row
-    if not stands(row.client_data, intended):
+    if not is_stored(row.client_data, intended):
         _check_unedited(work, row, intended)
     written = Effect[Workflow](
         title=title,
         read=read,
-        missing=lambda row: [] if stands(row.client_data, intended) else [change(row)],
+        missing=lambda row: [] if is_stored(row.client_data, intended) else [change(row)],
         not_kept=lambda _: JobBlocked(
             f"The platform stored the copy of {job.display_name} differently from what was sent.",
             code=Reason.COPY_DIFFERS,
@@ -227,7 +229,7 @@ def _creating(work: StepContext, original: OriginalFlow, client_data: str) -> Wr
         modern_type=original.modern_type,
     )
     return Write(
-        permit=work.permit_write,
+        permit=work.check_write_allowed,
         call=lambda: work.services.workflows.create(work.environment, draft),
         on_refusal=partial(_refused, work, original),
     )
@@ -252,7 +254,7 @@ async def _existing(work: StepContext) -> Workflow | None:
 async def _wait_for_first_wave(work: StepContext) -> None:
     """Let the first wave pass its cut-over before the rest begins."""
     job = work.job
-    first = (await work.settings_by_now()).first_wave
+    first = (await work.read_settings()).first_wave
     if not first or job.names & first:
         return
     where = [Condition("environment_job", "eq", job.environment_job_id)]

@@ -7,14 +7,19 @@ refused, and left out where nobody tells.
 import contextlib
 
 from shared.domain.flow import FlowState, Workflow
-from shared.domain.platform_errors import connection_in, id_in, instruction_for, refusal_of
+from shared.domain.platform_errors import (
+    find_error_code,
+    instruction_for,
+    parse_connection,
+    parse_quoted_id,
+)
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
 from shared.steps.copying.bind_connections import owner_of_connection
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.flows.original import read_original
-from shared.steps.optional_read import ask
+from shared.steps.optional_read import read_or_none
 from shared.steps.step_context import StepContext
 
 _LICENCE = "MissingAdequateQuotaPolicy"
@@ -43,7 +48,7 @@ async def _gone(work: StepContext, err: NotFound) -> JobBlocked:
 
 async def _refused(work: StepContext, refused: PlatformError) -> JobBlocked:
     message = redact(refused.detail)  # the platform may repeat what it was sent
-    item = await _item(work, refusal_of(refused.code, message).code, message)
+    item = await _item(work, find_error_code(refused.code, message).code, message)
     return JobBlocked(
         f"{work.job.display_name}: {message} ({refused.code}){item}",
         instruction=instruction_for(refused.code, message),
@@ -87,10 +92,10 @@ async def _item(work: StepContext, kind: str, message: str) -> str:
     if kind == _LICENCE:
         owner = await _owner(work)
         return f" Owner: {owner}." if owner else ""
-    if kind == _CONNECTION and (named := connection_in(message))[0]:
+    if kind == _CONNECTION and (named := parse_connection(message))[0]:
         return await _connection(work, *named)
-    if kind == _CHILD and (child := id_in(message)):
-        row = await ask(work.services.workflows.get(work.environment, child))
+    if kind == _CHILD and (child := parse_quoted_id(message)):
+        row = await read_or_none(work.services.workflows.get(work.environment, child))
         return f" Child flow: {row.name}." if isinstance(row, Workflow) else ""
     return ""
 
@@ -100,11 +105,13 @@ async def _owner(work: StepContext) -> str:
         owner = (await read_original(work)).owner_id
     except CmkflowError:
         return ""
-    names = await ask(work.services.assessment.organization.names(work.environment, [owner]))
+    names = await read_or_none(
+        work.services.assessment.organization.names(work.environment, [owner])
+    )
     return names.get(owner.lower(), "") if isinstance(names, dict) else ""
 
 
 async def _connection(work: StepContext, name: str, connector: str) -> str:
-    owner = await ask(owner_of_connection(work, name))
+    owner = await read_or_none(owner_of_connection(work, name))
     made_by = f", of {owner}" if isinstance(owner, str) else ""
     return f" Connection: {name}{f' ({connector})' if connector else ''}{made_by}."

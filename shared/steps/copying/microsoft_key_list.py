@@ -51,7 +51,7 @@ async def _next(services: Services, last: SharedSnapshot) -> datetime:
     if last.goes_on_since or last.began is None:
         return _ends(services, last) or services.now
     pause = max(services.settings.wait_poll, _PAUSES * last.took)
-    latest, line = last.began + pause, await services.calls.line()
+    latest, line = last.began + pause, await services.calls.queue_status()
     return min(latest, line.idle_at or latest)
 
 
@@ -76,7 +76,7 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
     `MustWait` while another delivery reads, and if what it went on with was begun too early.
     """
     services, job, reading = work.services, work.job, _reading(work.services, work.job)
-    kept = await reading.kept(_shows(services, job), services.now - _MAX_AGE)
+    kept = await reading.cached(_shows(services, job), services.now - _MAX_AGE)
     if kept is None:
         last = await reading.last()
         if last.is_being_read(services.now + READING_TAKES):  # by another, page after page
@@ -94,7 +94,7 @@ async def _read(work: StepContext, reading: SharedSnapshotStore[tuple[str, ...]]
     home = work.job.environment_id
     try:
         async with key_report(work.services, home, advanced=reading.go_on) as report:
-            await reading.keep(tuple(sorted(report.names)), report.began)
+            await reading.store(tuple(sorted(report.names)), report.began)
     except CmkflowError:
         await reading.stop()
         raise

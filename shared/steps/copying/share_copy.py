@@ -10,24 +10,24 @@ from dataclasses import dataclass, replace
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowPermission
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.transitions import noted
+from shared.domain.jobs.transitions import add_notes
 from shared.domain.sharing import (
     TEAMS,
     USERS,
     DataversePrincipal,
     MissingShare,
     Share,
-    carried,
-    lacking,
+    missing_shares,
     others_than,
     rights_of,
+    shares_to_copy,
 )
 from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.steps.copying.solutions_and_shares import SolutionsAndShares
 from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
 from shared.steps.flows.original import OriginalFlow
-from shared.steps.flows.temporary_co_ownership import is_own_doing
+from shared.steps.flows.temporary_co_ownership import is_granted_by_app
 from shared.steps.step_context import StepContext
 
 #: There is no interface to read or write that list (platform.md#run-only-users), so a person has
@@ -87,7 +87,7 @@ async def share_copy(
     ]
     # What stood in the way when the copy was made may have been settled since.
     others = tuple(note for note in work.job.notes if not note.startswith(_NOT_SHARED))
-    return noted(replace(work.job, shared_with=names, notes=others), *notes)
+    return add_notes(replace(work.job, shared_with=names, notes=others), *notes)
 
 
 async def _wanted(
@@ -98,7 +98,7 @@ async def _wanted(
     owner = job.copy_owner or original.owner_id
     # The operator is co-owner for the moment it reads the URL, and has to leave
     # (platform.md#co-owners).
-    operator = await services.flow_access.operator_id() if await is_own_doing(work) else ""
+    operator = await services.flow_access.account_id() if await is_granted_by_app(work) else ""
     if original.etag and job.in_solution:
         # Dataverse's sharing is the one that counts for flows of a solution
         # (platform.md#flow-permissions).
@@ -117,7 +117,7 @@ async def _wanted(
     if operator:
         users = await services.principals.users(environment, [operator])
         left_out |= {user.principal for user in users.values()}
-    return replace(found, shares=carried(found.shares, left_out))
+    return replace(found, shares=shares_to_copy(found.shares, left_out))
 
 
 async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wanted) -> _Wanted:
@@ -175,7 +175,7 @@ async def _missing(work: StepContext, wanted: tuple[Share, ...]) -> list[Missing
     if not wanted:
         return []
     held = await work.services.flow_sharing.list(work.environment, work.job.copy_id)
-    return lacking(wanted, held)
+    return missing_shares(wanted, held)
 
 
 def _giving(
@@ -205,7 +205,7 @@ def _giving(
         )
 
     return Write(
-        permit=work.permit_write,
+        permit=work.check_write_allowed,
         call=lambda: change(work.environment, copy_id, share),
         on_refusal=refused,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.concurrency import at_once
+from shared.concurrency import run_concurrently
 from shared.domain.sharing import Share
 from shared.errors import NotFound
 from shared.steps.flows.original import OriginalFlow, read_original
@@ -26,8 +26,8 @@ async def read_belonging(work: StepContext) -> SolutionsAndShares:
     if not job.in_solution:
         return SolutionsAndShares(solutions={})
     flows = [job.original_id, job.copy_id]
-    async with at_once() as reads:
-        solutions = reads.create_task(services.solutions.holding(home, flows))
+    async with run_concurrently() as reads:
+        solutions = reads.create_task(services.solutions.containing(home, flows))
         shares = reads.create_task(_shares(work))
     return SolutionsAndShares(solutions=solutions.result(), shares=shares.result())
 
@@ -39,9 +39,11 @@ async def _shares(work: StepContext) -> tuple[Share, ...]:
         return ()  # whoever reads the original says that it is gone
 
 
-async def look(work: StepContext) -> tuple[OriginalFlow, SolutionsAndShares]:
+async def read_original_with_membership(
+    work: StepContext,
+) -> tuple[OriginalFlow, SolutionsAndShares]:
     """Return the original and what it belongs to; raises `JobBlocked` if it is gone."""
-    async with at_once() as reads:
+    async with run_concurrently() as reads:
         original = reads.create_task(read_original(work))
         belonging = reads.create_task(read_belonging(work))
     return original.result(), belonging.result()

@@ -4,16 +4,16 @@ from shared.domain.flow import FlowState, Workflow, WorkflowUpdate
 from shared.errors import JobBlocked
 from shared.steps.copying.explain_platform_error import explain_state
 from shared.steps.flows.effect import Write
-from shared.steps.flows.toggle_flow import FlowToggle, turn
+from shared.steps.flows.toggle_flow import FlowToggle, toggle_flow
 from shared.steps.flows.update_workflow import changing
 from shared.steps.step_context import StepContext
 
 
-async def turn_copy(
+async def toggle_copy(
     work: StepContext, state: FlowState, *, seen: Workflow | None = None
 ) -> Workflow:
-    """Turn the copy on or off (see `turn`); raises `NotFound` if it is gone."""
-    return await turn(work, copy_switch(work), state, seen=seen)
+    """Turn the copy on or off (see `toggle_flow`); raises `NotFound` if it is gone."""
+    return await toggle_flow(work, copy_switch(work), state, seen=seen)
 
 
 def copy_switch(work: StepContext) -> FlowToggle[Workflow]:

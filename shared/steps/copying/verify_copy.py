@@ -3,35 +3,35 @@
 from dataclasses import replace
 from functools import partial
 
-from shared.concurrency import at_once
+from shared.concurrency import run_concurrently
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import move_to_state
 from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason
-from shared.steps.copying.apply_planned_fixes import open_approved
+from shared.steps.copying.apply_planned_fixes import apply_planned_fixes
 from shared.steps.copying.microsoft_key_list import is_on_microsofts_key, wait_until_shown
 from shared.steps.flows.check_network import required_gaps
-from shared.steps.flows.read_back import read_back, wait_to_see
+from shared.steps.flows.read_back import read_back, wait_until_visible
 from shared.steps.flows.read_trigger_url import parsed, read_trigger_url
 from shared.steps.flows.service_account_share import ServiceAccountShare, useful_share
-from shared.steps.flows.temporary_co_ownership import return_borrowed
+from shared.steps.flows.temporary_co_ownership import revoke_all_grants
 from shared.steps.step_context import StepContext
 
 #: Stands for the hash of a URL that carries no signature (platform.md#trigger-authentication).
 NO_SIGNATURE = "none"
 
 
-async def prove(work: StepContext) -> FlowJob:
+async def verify_copy(work: StepContext) -> FlowJob:
     """Prove that the copy reads as copied, runs, is under the key, is known and can reach out.
 
     Raises `JobBlocked` with what is missing.
     """
     wait_until_shown(work.services, work.job)
     share = await _share_to_come(work)
-    async with at_once() as reads:
+    async with run_concurrently() as reads:
         reads.create_task(_check_copy(work))
         if share:
             reads.create_task(share.is_there())
@@ -39,7 +39,7 @@ async def prove(work: StepContext) -> FlowJob:
     await _check_key(work)
     await _check_network(work)
     text = "The copy is proven: read back equal, under the key, its network open."
-    return moved(work.job, FlowJobState.PROVEN, text, now=work.services.now)
+    return move_to_state(work.job, FlowJobState.PROVEN, text, now=work.services.now)
 
 
 async def _check_copy(work: StepContext) -> None:
@@ -50,7 +50,7 @@ async def _check_copy(work: StepContext) -> None:
         row = await read_back(
             work,
             f"The copy of {job.display_name}, written and turned {expected}",
-            lambda: work.anew("copy", read),
+            lambda: work.refresh("copy", read),
             lambda row: (
                 row.state is expected and definition_digest(row.client_data) == job.copy_digest
             ),
@@ -87,12 +87,12 @@ async def _check_key(work: StepContext) -> None:
 
 async def _check_network(work: StepContext) -> None:
     job = work.job
-    waived = (await work.settings_by_now()).waived_gaps
+    waived = (await work.read_settings()).waived_gaps
     open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
-    if open_gaps and await open_approved(work, open_gaps):
+    if open_gaps and await apply_planned_fixes(work, open_gaps):
         open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
         if open_gaps:
-            await wait_to_see(work, "The firewalls that were opened")
+            await wait_until_visible(work, "The firewalls that were opened")
     if open_gaps:
         names = ", ".join(gap.name for gap in open_gaps)
         raise JobBlocked(
@@ -130,7 +130,7 @@ async def _read_urls(work: StepContext) -> None:
     if not job.copy_url_id:
         new = parsed(await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy")
         work.remember(replace(work.job, copy_url_id=new.workflow_id, copy_host=new.host))
-        await return_borrowed(work)
+        await revoke_all_grants(work)
     if not job.signature_hash:
         url = await read_trigger_url(work, job.flow_name, job.trigger_name)
         old = parsed(url, job.display_name)
@@ -141,7 +141,7 @@ async def _read_urls(work: StepContext) -> None:
                 signature_hash=old.signature_hash or NO_SIGNATURE,
             )
         )
-        await return_borrowed(work)
+        await revoke_all_grants(work)
     if work.job.original_url_id == work.job.copy_url_id:
         raise JobBlocked(
             f"The platform gives the copy of {job.display_name} the original's trigger URL.",

@@ -7,24 +7,24 @@ from datetime import datetime
 
 from shared.alerts import readable
 from shared.domain.callers.caller import Caller
-from shared.domain.callers.caller_edit import holds
+from shared.domain.callers.caller_edit import contains_reference
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.flow import RUN_HISTORY, FlowState
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.jobs.deletion import Deletion
-from shared.domain.jobs.dependent_jobs import above
+from shared.domain.jobs.dependent_jobs import all_ancestors
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.run_archive import RunArchive, RunArchiveState
 from shared.errors import Conflict, JobBlocked, MustWait, NotFound
 from shared.jobs.fenced_rows import FencedRows
 from shared.reason import Reason
-from shared.rows import instant
+from shared.rows import sortable_time
 from shared.services import Services
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.key_report import key_report
 from shared.steps.flows.original import OriginalFlow, find_original, shown_original
 from shared.steps.flows.read_original_facts import archive_name
-from shared.steps.flows.temporary_co_ownership import return_borrowed
+from shared.steps.flows.temporary_co_ownership import revoke_all_grants
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.find_callers import (
     SEARCH_LASTS,
@@ -37,7 +37,7 @@ from shared.steps.updating_callers.record_callers import (
     found_callers,
     holds_original,
 )
-from shared.steps.write_permission import refuse_excluded
+from shared.steps.write_permission import reject_excluded_flow
 
 
 async def search_callers(work: StepContext, deletion: Deletion) -> Deletion:
@@ -49,7 +49,9 @@ async def search_callers(work: StepContext, deletion: Deletion) -> Deletion:
     found = readable(services, services.tables.deletions.scan(deletion.environment_id))
     others = [kept.item async for kept in found]
     latest = max(
-        others, key=lambda one: instant(one.searched) if one.searched else "", default=deletion
+        others,
+        key=lambda one: sortable_time(one.searched) if one.searched else "",
+        default=deletion,
     )
     if latest.searched and now < latest.searched + SEARCH_LASTS:
         return replace(deletion, searched=latest.searched, notes=latest.notes)
@@ -61,7 +63,7 @@ async def search_callers(work: StepContext, deletion: Deletion) -> Deletion:
     return replace(deletion, searched=now, notes=tuple(notes))
 
 
-async def check(
+async def check_original(
     work: StepContext, deletion: Deletion, archive: RunArchive | None
 ) -> OriginalFlow | None:
     """Return the original if everything fits for its delete, None if it is gone already.
@@ -69,7 +71,7 @@ async def check(
     Raises `MustWait`, or `JobBlocked` with what a person has to settle.
     """
     original = await shown_original(work)
-    await return_borrowed(work)
+    await revoke_all_grants(work)
     if original is None:
         return None
     if archive is None or archive.state not in {RunArchiveState.COMPLETE, RunArchiveState.CAPPED}:
@@ -88,7 +90,7 @@ async def check(
 
 async def _check_original(work: StepContext, deletion: Deletion, original: OriginalFlow) -> None:
     job = work.job
-    await refuse_excluded(work.services, job)
+    await reject_excluded_flow(work.services, job)
     if original.state is not FlowState.OFF:
         raise JobBlocked(
             f"The retired original {job.display_name} is on again.",
@@ -171,7 +173,7 @@ async def _calls(work: StepContext, parent: FlowJob) -> bool:
         return False
     # A workflow's id means nothing elsewhere, a trigger URL means the same everywhere.
     urls, flow_ids = {job.original_url_id} - {""}, flow_ids_of(job) if is_here else set()
-    return holds(original.client_data, is_json=True, urls=urls, flow_ids=flow_ids)
+    return contains_reference(original.client_data, is_json=True, urls=urls, flow_ids=flow_ids)
 
 
 async def _wait_for(work: StepContext, parent: FlowJob) -> None:
@@ -184,7 +186,7 @@ async def _wait_for(work: StepContext, parent: FlowJob) -> None:
             instruction=f"Order the delete of {parent.display_name} too, then this one anew.",
             code=Reason.PARENT,
         )
-    in_circle = job.id in above(parent, await work.ancestors())
+    in_circle = job.id in all_ancestors(parent, await work.ancestors())
     if in_circle and kept.item.code == Reason.PARENT:
         return
     until = max(services.now + services.settings.wait_poll, kept.item.on)
@@ -218,7 +220,7 @@ async def _known_callers(work: StepContext) -> AsyncGenerator[Caller]:
         seen.add(record.id)
         yield record.caller
     async for caller in found_callers(work):
-        identity = key_of(caller.kind, caller.address)
+        identity = hash_key(caller.kind, caller.address)
         if identity not in seen:
             seen.add(identity)
             yield caller
@@ -261,7 +263,7 @@ async def delete(
             return
         # The flow service takes no version: what stands there is looked at right before.
         now = await shown_original(work)
-        await return_borrowed(work)
+        await revoke_all_grants(work)
         if now is None or _version(now) != _version(original):
             raise Conflict(f"{job.display_name} was changed since it was looked at")
         await services.flow_switch.delete(job.environment_id, job.flow_name)

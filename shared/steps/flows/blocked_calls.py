@@ -13,7 +13,7 @@ from shared.domain.definitions.flow_definition import UnreadableDefinition, pars
 from shared.domain.environment import Environment
 from shared.domain.flow import RUN_HISTORY, FailedAction, FlowRun
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.network.blocked_call import BlockedCall, counting
+from shared.domain.network.blocked_call import BlockedCall, symptoms_by_host
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, JobBlocked, NotFound, PlatformError
 from shared.log_fields import product_log
@@ -40,11 +40,11 @@ async def check_refused_calls(work: StepContext) -> None:
     job, services = work.job, work.services
     if not job.http_hosts:
         return
-    await look_for_refused_calls(services, work.environment, job)
+    await find_blocked_calls(services, work.environment, job)
     waived = (await settings_of(services, job.environment_id)).waived_gaps
     standing = [
         call
-        async for call in standing_calls(services, job.environment_id)
+        async for call in unresolved_blocked_calls(services, job.environment_id)
         if call.host in job.http_hosts and call.name not in waived
     ]
     if standing:
@@ -58,7 +58,9 @@ async def check_refused_calls(work: StepContext) -> None:
         )
 
 
-async def standing_calls(services: Services, environment_id: str) -> AsyncIterator[BlockedCall]:
+async def unresolved_blocked_calls(
+    services: Services, environment_id: str
+) -> AsyncIterator[BlockedCall]:
     """Yield the refused calls of an environment that are not settled."""
     table = services.tables.refused_calls
     async for kept in readable(services, table.scan(environment_id)):
@@ -66,15 +68,13 @@ async def standing_calls(services: Services, environment_id: str) -> AsyncIterat
             yield kept.item
 
 
-async def tell_refused_call(services: Services, call: BlockedCall) -> None:
+async def alert_blocked_call(services: Services, call: BlockedCall) -> None:
     """Tell people of a refused call, once for as long as it stands."""
     row = services.tables.refused_calls.name_of(call)
     await tell(services, call.code, row, f"{call.text} {call.instruction}")
 
 
-async def look_for_refused_calls(
-    services: Services, environment: Environment, job: FlowJob
-) -> None:
+async def find_blocked_calls(services: Services, environment: Environment, job: FlowJob) -> None:
     """Read the runs of a job's copy; note and tell a call that was refused, settle what is over."""
     since = services.now - RUN_HISTORY
     try:
@@ -104,7 +104,7 @@ async def _refused_in(
     found: dict[str, BlockedCall] = {}
     for run in reversed(failed):
         actions = await _failed_actions(services, job, run)
-        for host, (action, symptom) in counting(run, actions, hosts, runs).items():
+        for host, (action, symptom) in symptoms_by_host(run, actions, hosts, runs).items():
             found[host] = BlockedCall(
                 environment_id=job.environment_id,
                 host=host,
@@ -153,7 +153,7 @@ async def _note(services: Services, environment: Environment, call: BlockedCall)
         return None if old and old.counts_from >= call.at else call
 
     if await table.change(*table.address(call), newest):
-        await tell_refused_call(services, call)
+        await alert_blocked_call(services, call)
 
 
 async def _explained(

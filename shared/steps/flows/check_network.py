@@ -9,10 +9,10 @@ from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList
-from shared.domain.network.snapshot import NetworkSnapshot, snapshot_of
+from shared.domain.network.snapshot import NetworkSnapshot, build_snapshot
 from shared.ports import FirewallKind
 from shared.services import Services
-from shared.steps.flows.network_snapshot import keep_network, kept_network
+from shared.steps.flows.network_snapshot import cache_network, cached_network
 
 #: Stands for a host that only a run knows: the action's URI is an expression.
 ANY_HOST = "*"
@@ -58,8 +58,8 @@ async def read_network(services: Services, environment: Environment) -> NetworkV
     """Read every firewall once, and keep them for the proofs that follow."""
     began = services.now
     firewalls = await read_firewalls(services)
-    tags = await services.service_tags.published()
-    await keep_network(services, snapshot_of(firewalls, tags), began)
+    tags = await services.service_tags.get_list()
+    await cache_network(services, build_snapshot(firewalls, tags), began)
     return network_of(services, environment, firewalls, tags)
 
 
@@ -77,7 +77,7 @@ async def required_gaps(
     def lacking(network: NetworkView) -> list[FirewallIssue]:
         return [gap for gap in network.gaps(hosts) if gap.is_required and gap.name not in waived]
 
-    kept = await kept_network(services)
+    kept = await cached_network(services)
     if kept and not lacking(_kept_network_of(services, environment, kept)):
         return []
     return lacking(await read_network(services, environment))

@@ -22,7 +22,7 @@ from shared.errors import NotFound, PlatformError, ServiceUnavailable, Unreadabl
 from shared.jobs.fenced_rows import FencedRows
 from shared.log_fields import product_log
 from shared.ports import Condition, ResultPage
-from shared.rows import instant
+from shared.rows import sortable_time
 from shared.services import Services
 
 log = product_log(__name__)
@@ -167,7 +167,7 @@ async def forget_stale_discoveries(services: Services) -> None:
         elif found.item.awaits_approval or found.item.state is _APPROVED:
             waiting.add(found.item.id)
     table = services.tables.discoveries
-    where = [Condition("read", "lt", instant(services.now - LONGEST))]
+    where = [Condition("read", "lt", sortable_time(services.now - LONGEST))]
     for removal in await table.removals(where=where):
         if removal.row.partition not in waiting:
             with suppress(NotFound):

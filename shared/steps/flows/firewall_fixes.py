@@ -9,7 +9,12 @@ entries of the record is ever taken out, and of these none that somebody has cha
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from shared.domain.network.firewall_fix import FirewallFix, ListEntries, ListUpdate, closed
+from shared.domain.network.firewall_fix import (
+    FirewallFix,
+    ListEntries,
+    ListUpdate,
+    no_fix_public_access_off,
+)
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.errors import Conflict, JobBlocked, MustWait, NotFound
@@ -17,8 +22,8 @@ from shared.ports import AppliesFixes
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.effect import Write, perform
-from shared.steps.flows.lease_resource import LeasedResource, LeaseHolder, hold_resource
-from shared.steps.flows.read_back import WriteNotVisible, looks
+from shared.steps.flows.lease_resource import LeasedResource, LeaseHolder, lease_resource
+from shared.steps.flows.read_back import WriteNotVisible, poll
 
 #: Times a list that somebody else is editing is read and written again in one delivery.
 TRIES = 4
@@ -36,12 +41,12 @@ class FixAuthorization:
     permit: Callable[[], Awaitable[None]]
 
 
-async def repair_of(services: Services, gap: FirewallIssue) -> FirewallFix:
+async def propose_fix(services: Services, gap: FirewallIssue) -> FirewallFix:
     """Return what closes a gap, by what stands there now; raises `NotFound`."""
-    return closed(gap) or await services.firewalls[gap.kind].repair(gap)
+    return no_fix_public_access_off(gap) or await services.firewalls[gap.kind].propose_fix(gap)
 
 
-async def open_firewall(
+async def apply_fix(
     services: Services, gap: FirewallIssue, order: FixAuthorization
 ) -> FirewallFixRecord:
     """Put in what a gap lacks; returns the record once it is read back.
@@ -49,7 +54,7 @@ async def open_firewall(
     Raises `JobBlocked` where no change of the app's closes it, or Azure did not keep the change;
     `MustWait` while somebody else writes the resource, or what was written is not seen yet.
     """
-    repair = await repair_of(services, gap)
+    repair = await propose_fix(services, gap)
     if repair.refusal or repair.opening is None:
         raise JobBlocked(
             f"The app cannot open {gap.firewall_name} ({gap.name}): "
@@ -70,10 +75,10 @@ async def open_firewall(
     return await _changed(services, record, order, add=repair.opening.entries)
 
 
-async def close_firewall(
+async def revert_fix(
     services: Services, record: FirewallFixRecord, order: FixAuthorization
 ) -> FirewallFixRecord:
-    """Take out what the app put in; what somebody has changed since stays. Else as `open_firewall`.
+    """Take out what the app put in; what somebody has changed since stays. Else as `apply_fix`.
 
     A firewall that is gone has nothing to be taken out of.
     """
@@ -84,7 +89,7 @@ async def close_firewall(
         return await _end(services, record)
 
 
-async def seen_through(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
+async def complete_if_visible(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     """Return a record that is under way, at its end if the list shows that; writes no list.
 
     Who made the change died before it was read back, or was refused after it took effect.
@@ -93,7 +98,7 @@ async def seen_through(services: Services, record: FirewallFixRecord) -> Firewal
     assert isinstance(kind, AppliesFixes)
     entries, is_opening = record.opening.entries, record.state is FirewallFixState.OPENING
     try:
-        there = await kind.entries(record.opening)
+        there = await kind.read_list(record.opening)
     except NotFound:
         return await _keep(services, replace(record, state=FirewallFixState.CLOSED))
     if _left(there, entries if is_opening else (), () if is_opening else entries):
@@ -112,10 +117,10 @@ async def _changed(
     """Bring a list to where it holds what is to be added, and nothing of what is to be removed."""
     kind = services.firewalls[record.kind]
     assert isinstance(kind, AppliesFixes)  # it gave the opening
-    async with hold_resource(order.holder, record.opening.resource_id.lower()) as held:
+    async with lease_resource(order.holder, record.opening.resource_id.lower()) as held:
         record = await _with_earlier(services, record)
         for _ in range(TRIES):
-            change = _left(await kind.entries(record.opening), add, remove)
+            change = _left(await kind.read_list(record.opening), add, remove)
             if change is None:
                 return await _end(services, record)
             if _is_overdue(services, record):
@@ -124,8 +129,8 @@ async def _changed(
                 record = await _change(services, record, change, order=order, held=held)
             except Conflict:
                 continue  # nothing was written
-            async for _ in looks(order.holder):
-                if _left(await kind.entries(record.opening), add, remove) is None:
+            async for _ in poll(order.holder):
+                if _left(await kind.read_list(record.opening), add, remove) is None:
                     return await _end(services, record)
             since = record.unseen_since or services.now
             record = await _keep(services, replace(record, unseen_since=since))
@@ -185,7 +190,7 @@ async def _change(
         await held.permit()
 
     async def call() -> None:
-        added.extend(await kind.change(services.resource_writer, record.opening, change))
+        added.extend(await kind.update_list(services.resource_writer, record.opening, change))
 
     await perform(Write(permit=permit, call=call))
     return _with_entries(record, tuple(added))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.leases import ResourceLease
 from shared.errors import AlreadyExists, CmkflowError, Conflict, MustWait, NotFound
 from shared.reason import Reason
@@ -85,7 +85,7 @@ class LeasedResource:
 
 
 @asynccontextmanager
-async def hold_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[LeasedResource]:
+async def lease_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[LeasedResource]:
     """Hold the lease of a resource; raises `MustWait` while another delivery does."""
     held = LeasedResource(holder, resource, await _take(holder, resource))
     try:
@@ -95,18 +95,18 @@ async def hold_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[Lea
         await held.release()
 
 
-async def require_free(holder: LeaseHolder, resource: str) -> None:
+async def require_unleased(holder: LeaseHolder, resource: str) -> None:
     """Return if nobody else writes the resource; else raise `MustWait`.
 
     Asked before trigger URLs are read: those calls are scarce, and looking at a lease is not.
     """
-    kept = await holder.services.tables.leases.get("lease", key_of(resource))
+    kept = await holder.services.tables.leases.get("lease", hash_key(resource))
     if kept and kept.item.holder != holder.holder and kept.item.until > holder.services.now:
         raise _taken(holder, kept)
 
 
 async def _take(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
-    services, identity = holder.services, key_of(resource)
+    services, identity = holder.services, hash_key(resource)
     leases = services.tables.leases
     lease = ResourceLease(id=identity, holder=holder.holder, until=_until(holder))
     kept = await leases.get("lease", identity)

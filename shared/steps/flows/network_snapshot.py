@@ -2,26 +2,26 @@
 
 from datetime import datetime
 
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.network.snapshot import SHAPE, NetworkSnapshot
 from shared.services import Services
 from shared.steps.flows.shared_snapshots import SharedSnapshotStore
 
 
-async def kept_network(services: Services) -> NetworkSnapshot | None:
+async def cached_network(services: Services) -> NetworkSnapshot | None:
     """Return what was read lately, or what another delivery is reading; None: read it yourself."""
     age = services.settings.network_max_age
-    return await _reading(services).kept(services.now - age) if age else None
+    return await _reading(services).cached(services.now - age) if age else None
 
 
-async def keep_network(services: Services, snapshot: NetworkSnapshot, began: datetime) -> None:
+async def cache_network(services: Services, snapshot: NetworkSnapshot, began: datetime) -> None:
     """Keep what was read from `began` on, unless what is kept is newer, or nothing can be kept."""
-    await _reading(services).keep(snapshot, began)
+    await _reading(services).store(snapshot, began)
 
 
 def _reading(services: Services) -> SharedSnapshotStore[NetworkSnapshot]:
     settings = services.settings
-    identity = key_of(SHAPE, settings.service_tags_file, *settings.subscription_ids)
+    identity = hash_key(SHAPE, settings.service_tags_file, *settings.subscription_ids)
     return SharedSnapshotStore(
         services=services, topic="networks", id=identity, kind=NetworkSnapshot
     )

@@ -9,7 +9,7 @@ from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, instruction_for
 from shared.errors import InvalidInput, JobBlocked, NotFound
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.temporary_co_ownership import as_co_owner
+from shared.steps.flows.temporary_co_ownership import call_as_co_owner
 from shared.steps.step_context import StepContext
 
 
@@ -70,7 +70,7 @@ async def shown_original(work: StepContext) -> OriginalFlow | None:
         return found
     job, access = work.job, work.services.flow_access
     name, home = job.flow_name, job.environment_id
-    seen = await as_co_owner(work, name, lambda: access.definition(home, name))
+    seen = await call_as_co_owner(work, name, lambda: access.definition(home, name))
     return replace(found, shown=seen.client_data, description=seen.description)
 
 

@@ -27,7 +27,7 @@ class WriteNotVisible(MustWait):
         """Wait until then, or for half as long again as since it was sent."""
         #: Reads show it, and may have done so before it was sent.
         self.is_shown = until is not None
-        until = until or services.now + half_as_long_again(services, since)
+        until = until or services.now + next_poll_delay(services, since)
         super().__init__(f"{what}: accepted, not seen yet.", until=until, code=Reason.NOT_SHOWN)
 
 
@@ -40,7 +40,7 @@ async def read_back[T](
     """
     gone: NotFound | None = None
     found: T | None = None
-    async for _ in looks(work):
+    async for _ in poll(work):
         try:
             found, gone = await read(), None
         except NotFound as err:
@@ -48,13 +48,13 @@ async def read_back[T](
             continue
         if shows(found):
             return found
-    await wait_to_see(work, what)
+    await wait_until_visible(work, what)
     if gone:
         raise gone
     return found  # type: ignore[return-value]  # there is a first look
 
 
-async def looks(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
+async def poll(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
     """Yield once for each look of one delivery, or one order, the first at once."""
     services, pause = holder.services, _FIRST_PAUSE
     until = services.now + services.settings.read_back_poll
@@ -65,7 +65,7 @@ async def looks(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
         yield
 
 
-async def wait_to_see(work: StepContext, what: str) -> None:
+async def wait_until_visible(work: StepContext, what: str) -> None:
     """Raise `WriteNotVisible`, or return after the deadline: the next time it begins anew."""
     job, services = work.job, work.services
     is_new = job.unseen is None or job.unseen.what != what
@@ -79,7 +79,7 @@ async def wait_to_see(work: StepContext, what: str) -> None:
     raise WriteNotVisible(services, what, since=unseen.since)
 
 
-def half_as_long_again(services: Services, since: datetime) -> timedelta:
+def next_poll_delay(services: Services, since: datetime) -> timedelta:
     """Return a wait half as long as the whole one so far, within what back-off allows."""
     settings, waited = services.settings, services.now - since
     return max(settings.backoff_first, min(waited / 2, settings.backoff_longest))

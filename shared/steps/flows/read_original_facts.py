@@ -7,8 +7,8 @@ from shared.domain.definitions.comparison import definition_digest
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.definitions.flow_summary import DefinitionSummary, summarise
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.ids import job_id
-from shared.domain.jobs.flow_job import FlowJob, pattern_of
+from shared.domain.ids import derive_flow_job_id
+from shared.domain.jobs.flow_job import FlowJob, migration_method_for
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason
@@ -16,7 +16,7 @@ from shared.steps.flows.original import OriginalFlow
 from shared.steps.step_context import StepContext
 
 
-async def take(work: StepContext, original: OriginalFlow) -> FlowJob:
+async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
     """Return the job with what it has to know of the original as it is now.
 
     Raises `JobBlocked` if the original was edited since it was planned or copied. A job without a
@@ -29,7 +29,7 @@ async def take(work: StepContext, original: OriginalFlow) -> FlowJob:
         job = await _with_edit(work, original)
     if job.cut_over_at:
         return job  # callers hold the copy's URL: it stays on, whatever the original is now
-    pattern = pattern_of(TriggerCategory(job.category), is_on=original.is_on)
+    pattern = migration_method_for(TriggerCategory(job.category), is_on=original.is_on)
     return replace(job, original_was_on=original.is_on, pattern=pattern)
 
 
@@ -87,7 +87,7 @@ async def _children(work: StepContext, summary: DefinitionSummary) -> tuple[str,
     """Return the jobs of the children that stay on Microsoft's key: the others have none."""
     job = work.job
     children = sorted(summary.children - {job.original_id})
-    ids = [job_id(job.environment_id, child, job.policy_id) for child in children]
+    ids = [derive_flow_job_id(job.environment_id, child, job.policy_id) for child in children]
     return tuple(child.id for child in await work.related(ids) if child.pattern.has_copy)
 
 

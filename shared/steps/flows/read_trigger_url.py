@@ -4,7 +4,7 @@ from shared.domain.trigger_urls.signatures import signatures_in
 from shared.domain.trigger_urls.trigger_url import TriggerUrl, parse_trigger_url
 from shared.errors import JobBlocked
 from shared.reason import Reason
-from shared.steps.flows.temporary_co_ownership import as_co_owner
+from shared.steps.flows.temporary_co_ownership import call_as_co_owner
 from shared.steps.step_context import StepContext
 
 
@@ -13,12 +13,13 @@ async def read_trigger_url(
 ) -> str:
     """Return the trigger URL of a flow, of this environment unless another is named.
 
-    A delivery asks once for each: two answers within its minutes are one. Raises as `as_co_owner`.
+    A delivery asks once for each: two answers within its minutes are one. Raises as
+    `call_as_co_owner`.
     """
     access, home = work.services.flow_access, environment_id or work.job.environment_id
     known, flow = work.trigger_urls, (home, flow_name)
     if flow not in known:
-        known[flow] = await as_co_owner(
+        known[flow] = await call_as_co_owner(
             work, flow_name, lambda: access.trigger_url(home, flow_name, trigger), home
         )
     return known[flow]

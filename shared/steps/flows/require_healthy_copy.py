@@ -19,7 +19,7 @@ async def find_copy(work: StepContext) -> Workflow | None:
         return None
 
 
-def standing(work: StepContext, copy: Workflow | None) -> Workflow:
+def require_healthy_copy(work: StepContext, copy: Workflow | None) -> Workflow:
     """Return the copy as it was just read; it is on, unless its original is off too.
 
     Raises `JobBlocked` if it was turned off or deleted since its proof.

@@ -30,7 +30,7 @@ class ServiceAccountShare:
 
     async def is_there(self) -> bool:
         """Say whether the operator may edit the flow already, or could lately."""
-        return self._may_edit(await self.work.lately(f"shares of {self.workflow_id}", self._read))
+        return self._may_edit(await self.work.cached(f"shares of {self.workflow_id}", self._read))
 
     async def is_listed(self) -> bool:
         """Say whether the operator may edit the flow, as a read of this moment shows it."""
@@ -42,7 +42,7 @@ class ServiceAccountShare:
     def _may_edit(self, held: Sequence[Share]) -> bool:
         return any(one.principal == self._user and _EDIT in one.rights for one in held)
 
-    async def give(self) -> bool:
+    async def grant(self) -> bool:
         """Share the flow; the row names the loan already. Say whether the platform accepted it."""
         work, is_taken = self.work, True
         share = Share(principal=self._user, rights=rights_of("CanEdit"))
@@ -51,29 +51,31 @@ class ServiceAccountShare:
         async def refused(_: Refusal) -> Reply:
             nonlocal is_taken
             is_taken = False
-            await self.note_useless()
+            await self.record_ineffective()
             return SKIP
 
-        write = Write(permit=work.permit_write, call=lambda: grant(share), on_refusal=refused)
+        write = Write(
+            permit=work.check_write_allowed, call=lambda: grant(share), on_refusal=refused
+        )
         await perform(write)
         return is_taken
 
-    async def take_back(self, permit: Callable[[], Awaitable[object]]) -> None:
+    async def revoke(self, permit: Callable[[], Awaitable[object]]) -> None:
         """Take the share away, if there is one."""
         work, sharing = self.work, self.work.services.flow_sharing
         revoke = partial(sharing.revoke, work.environment, self.workflow_id, self._user)
         await perform(Write(permit=permit, call=revoke, on_refusal=skip_if_gone))
 
-    async def give_up(self) -> None:
+    async def abandon(self) -> None:
         """Take it away because it lets the operator ask nothing, and note that."""
-        await self.take_back(partial(self.work.permit_write, anytime=True))
-        await self.note_useless()
+        await self.revoke(partial(self.work.check_write_allowed, anytime=True))
+        await self.record_ineffective()
 
     @property
     def _user(self) -> DataversePrincipal:
         return DataversePrincipal(table=USERS, id=self.row.user_id)
 
-    async def note_useless(self) -> None:
+    async def record_ineffective(self) -> None:
         """Note that a share lets the operator ask nothing."""
         row = replace(self.row, may_ask=False, seen=self.work.services.now)
         await self.work.services.tables.operators.upsert(row)
@@ -120,7 +122,7 @@ async def _kept(work: StepContext) -> ServiceAccountRecord | None:
 async def _row(work: StepContext) -> ServiceAccountRecord | None:
     """Return the operator's row where a share with it is of use, or is to be tried."""
     services = work.services
-    operator, row = (await services.flow_access.operator_id()).lower(), await _kept(work)
+    operator, row = (await services.flow_access.account_id()).lower(), await _kept(work)
     if row and row.entra_id == operator:
         if row.may_ask:
             return row

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.shared_snapshot import SharedSnapshot
 from shared.errors import CmkflowError
-from shared.rows import adapter_of
+from shared.rows import type_adapter_for
 from shared.services import Services
 
 #: For so long others wait for who reads anew; then they read themselves.
@@ -36,7 +36,7 @@ class SharedSnapshotStore[T]:
         kept = await self.services.tables.readings.get(self.topic, self.id)
         return kept.item if kept else self._none
 
-    async def kept(self, since: datetime, ended: datetime | None = None) -> T | None:
+    async def cached(self, since: datetime, ended: datetime | None = None) -> T | None:
         """Return what was read from a moment on, or is being read; None: read it yourself.
 
         Who reads may die or fail, and the next one too: nobody waits longer than a reading takes,
@@ -79,7 +79,7 @@ class SharedSnapshotStore[T]:
 
         await self.services.tables.readings.change(self.topic, self.id, noted)
 
-    async def keep(self, answer: T, began: datetime) -> None:
+    async def store(self, answer: T, began: datetime) -> None:
         """Keep what was read from `began` on, unless what is kept is newer, or nothing can be."""
         name, readings = await self._packed(answer), self.services.tables.readings
         took = self.services.now - began
@@ -100,7 +100,7 @@ class SharedSnapshotStore[T]:
     async def _packed(self, answer: T) -> str:
         """Return the answer's name in the archive; empty: the archive takes nothing now."""
         content = json.dumps(answer, default=_plain)
-        name = f"{self.topic}/{key_of(content)}.json"
+        name = f"{self.topic}/{hash_key(content)}.json"
         try:
             await self.services.archive.put(name, content.encode())
         except (CmkflowError, OSError):
@@ -114,7 +114,7 @@ class SharedSnapshotStore[T]:
             return cast("T", remembered)
         try:
             content = await self.services.archive.get(name)
-            kept: T = adapter_of(cast("Any", self.kind)).validate_json(content)
+            kept: T = type_adapter_for(cast("Any", self.kind)).validate_json(content)
         except (CmkflowError, OSError, ValueError):
             return None
         memory.keep(key, name, kept)

@@ -11,10 +11,10 @@ from http import HTTPStatus
 
 from shared.alerts import readable, tell
 from shared.domain.flow import FlowPermission
-from shared.domain.jobs.dependent_jobs import located
+from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.platform_errors import NO_CO_OWNER, refusal_of
+from shared.domain.platform_errors import NO_CO_OWNER, find_error_code
 from shared.errors import NotFound, PlatformError, ServiceUnavailable
 from shared.reason import Reason
 from shared.services import Services
@@ -25,10 +25,10 @@ from shared.steps.flows.service_account_share import (
     useful_share,
 )
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import permit_write
+from shared.steps.write_permission import check_write_allowed
 
 
-async def as_co_owner[T](
+async def call_as_co_owner[T](
     work: StepContext, flow_name: str, ask: Callable[[], Awaitable[T]], environment_id: str = ""
 ) -> T:
     """Return what only a co-owner of a flow is told; of this environment unless another is named.
@@ -40,13 +40,13 @@ async def as_co_owner[T](
     share = await useful_share(work, environment_id, flow_name)
     if not await _note_loan(work, environment_id, flow_name, share):
         return await _as_it_is(work, environment_id, flow_name, share, ask)
-    if share and await share.give():
+    if share and await share.grant():
         try:
             answer = await ask()
         except PlatformError as err:
-            if not may_come(err):
+            if not is_grant_propagating(err):
                 raise
-            await share.give_up()
+            await share.abandon()
         else:
             work.shared_with_operator.add((environment_id, flow_name))
             return answer
@@ -65,15 +65,15 @@ async def _as_made_co_owner[T](
 
     `is_lent`: perhaps by a share as well, of a delivery before; both are returned then.
     """
-    await work.services.calls.ready()
+    await work.services.calls.wait_for()
     await _ask_its_own(work, environment_id)
 
     async def add() -> None:
-        is_one = await work.services.flow_access.add_operator(environment_id, flow_name)
+        is_one = await work.services.flow_access.grant(environment_id, flow_name)
         if is_one and not is_lent:
             work.made_co_owner.add((environment_id, flow_name))
 
-    await perform(Write(permit=work.permit_write, call=add))
+    await perform(Write(permit=work.check_write_allowed, call=add))
     return await _once_rights_are_there(work, flow_name, ask)
 
 
@@ -98,7 +98,7 @@ async def _as_it_is[T](
         if err.status != HTTPStatus.FORBIDDEN or not (is_lent or share):
             raise
     if share and not is_lent:
-        await share.note_useless()
+        await share.record_ineffective()
         await _note(work, environment_id, name)
     work.shared_with_operator.discard((environment_id, flow_name))
     return await _as_made_co_owner(work, environment_id, flow_name, ask, is_lent=is_lent)
@@ -113,7 +113,7 @@ async def _once_rights_are_there[T](
     try:
         return await ask()
     except PlatformError as err:
-        if may_come(err) and work.job.failures < work.services.settings.backoff_tries:
+        if is_grant_propagating(err) and work.job.failures < work.services.settings.backoff_tries:
             text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
             raise ServiceUnavailable(text) from err
         raise
@@ -125,9 +125,9 @@ def _row_name(work: StepContext, environment_id: str, flow_name: str) -> str:
     return flow_name if is_here else f"{environment_id}/{flow_name}"
 
 
-def may_come(refusal: PlatformError) -> bool:
+def is_grant_propagating(refusal: PlatformError) -> bool:
     """Say whether a co-owner is refused whose right may be on its way."""
-    return refusal_of(refusal.code, refusal.detail).code == NO_CO_OWNER
+    return find_error_code(refusal.code, refusal.detail).code == NO_CO_OWNER
 
 
 async def is_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
@@ -136,18 +136,18 @@ async def is_co_owner(services: Services, environment_id: str, flow_name: str) -
     It may also be listed for a loan that was returned: reads lag behind (platform.md#reads-lag).
     """
     is_listed = await _is_listed(services, environment_id, flow_name)
-    return is_listed and not await was_lent(services, environment_id, flow_name)
+    return is_listed and not await was_granted(services, environment_id, flow_name)
 
 
 async def _is_listed(services: Services, environment_id: str, flow_name: str) -> bool:
-    operator = (await services.flow_access.operator_id()).lower()
+    operator = (await services.flow_access.account_id()).lower()
     return any(
         held.principal_id.lower() == operator and held.is_co_owner
         for held in await services.flow_access.permissions(environment_id, flow_name)
     )
 
 
-async def is_own_doing(work: StepContext) -> bool:
+async def is_granted_by_app(work: StepContext) -> bool:
     """Say whether the operator may be listed at the original for this job's sake, or its plan's."""
     job = work.job
     plans = await work.services.tables.environment_jobs.all(job.remediation_id)
@@ -155,13 +155,17 @@ async def is_own_doing(work: StepContext) -> bool:
     return job.flow_name in {*job.borrowed, *job.returned, *lent}
 
 
-async def was_lent(services: Services, environment_id: str, flow_name: str) -> bool:
+async def was_granted(services: Services, environment_id: str, flow_name: str) -> bool:
     """Say whether any job, of a flow or of a plan, has ever lent the operator a flow."""
     tables, flow = services.tables, (environment_id, flow_name)
     lenders: list[EnvironmentJob | FlowJob] = []
     lenders += [kept.item async for kept in readable(services, tables.environment_jobs.scan())]
     lenders += [kept.item async for kept in readable(services, tables.jobs.scan())]
-    return any(located(name, one.environment_id) == flow for one in lenders for name in one.lent)
+    return any(
+        parse_job_reference(name, one.environment_id) == flow
+        for one in lenders
+        for name in one.lent
+    )
 
 
 async def _note_loan(
@@ -180,7 +184,7 @@ async def _note_loan(
     is_ours = name == job.copy_flow_name and not job.shared_with
     if name not in job.lent and not is_ours:
         looked = share.is_there() if share else _is_listed(services, environment_id, flow_name)
-        if await looked and not await was_lent(services, environment_id, flow_name):
+        if await looked and not await was_granted(services, environment_id, flow_name):
             return False
     await _note(work, environment_id, name)
     return True
@@ -188,26 +192,26 @@ async def _note_loan(
 
 async def _note(work: StepContext, environment_id: str, name: str) -> None:
     """Note a loan, before it is made."""
-    await work.services.calls.ready()
+    await work.services.calls.wait_for()
     await _ask_its_own(work, environment_id)
 
     def intended(job: FlowJob) -> FlowJob:
         lent = tuple(dict.fromkeys((*job.lent, name)))
         return replace(job, borrowed=(*job.borrowed, name), lent=lent)
 
-    await work.intend(intended)
+    await work.stage_then_check_write(intended)
 
 
 async def _ask_its_own(work: StepContext, environment_id: str) -> None:
     """Return if a flow may be lent as far as its own environment has a say in it."""
     if environment_id != work.job.environment_id:
-        await permit_write(work.services, environment_id)
+        await check_write_allowed(work.services, environment_id)
 
 
-async def return_borrowed(work: StepContext) -> None:
+async def revoke_all_grants(work: StepContext) -> None:
     """Take back every co-ownership that this job gave the operator, at any hour of the day."""
     for borrowed in work.job.borrowed:
-        await step_back(work, borrowed)
+        await revoke_grant(work, borrowed)
         job = work.job
         left = tuple(name for name in job.borrowed if name != borrowed)
         returned = tuple(dict.fromkeys((*job.returned, borrowed)))
@@ -227,7 +231,7 @@ async def check_returned(work: StepContext) -> None:
     for name in work.job.returned:
         if await _is_still_lent(work, name):
             kept.append(name)
-            await step_back(work, name)
+            await revoke_grant(work, name)
     at = services.now if kept else None
     work.remember(replace(work.job, returned=tuple(kept), returned_at=at))
     if kept:
@@ -249,7 +253,7 @@ async def _is_still_lent(work: StepContext, name: str) -> bool:
     Dataverse shows co-owners of solution flows too (platform.md#flow-permissions), and its calls
     are not scarce.
     """
-    environment_id, flow_name = located(name, work.job.environment_id)
+    environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     try:
         if share := await share_to_return(work, environment_id, flow_name):
             return await share.is_listed()
@@ -266,8 +270,8 @@ async def is_still_co_owner(services: Services, environment_id: str, flow_name: 
 
 async def _held(services: Services, environment_id: str, flow_name: str) -> list[FlowPermission]:
     """Return what the flow service lists for the operator; nothing if the flow is gone."""
-    await services.calls.ready(is_urgent=True)
-    operator = (await services.flow_access.operator_id()).lower()
+    await services.calls.wait_for(is_urgent=True)
+    operator = (await services.flow_access.account_id()).lower()
     try:
         permissions = await services.flow_access.permissions(environment_id, flow_name)
     except NotFound:
@@ -275,20 +279,20 @@ async def _held(services: Services, environment_id: str, flow_name: str) -> list
     return [one for one in permissions if one.principal_id.lower() == operator]
 
 
-async def step_back(work: StepContext, name: str) -> None:
+async def revoke_grant(work: StepContext, name: str) -> None:
     """Take back the co-ownership of one flow, by the way that this delivery gave it, else by both.
 
     `name` is one of the row's `borrowed` or `lent`.
     """
-    flow = environment_id, flow_name = located(name, work.job.environment_id)
+    flow = environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     is_shared, is_made = flow in work.shared_with_operator, flow in work.made_co_owner
 
     async def permit() -> None:
-        await permit_write(work.services, environment_id, anytime=True)
+        await check_write_allowed(work.services, environment_id, anytime=True)
         await work.check_lease()
 
     if not is_made and (share := await share_to_return(work, environment_id, flow_name)):
-        await share.take_back(permit)
+        await share.revoke(permit)
     if not is_shared:
         await take_back(work.services, flow, permit, is_made=is_made)
     work.shared_with_operator.discard(flow)
@@ -309,6 +313,6 @@ async def take_back(
     # The look and the write each wait for a call: a budget may have one a minute.
     if not is_made and any(one.is_owner for one in await _held(services, *flow)):
         return
-    await services.calls.ready(is_urgent=True)
-    remove = partial(services.flow_access.remove_operator, *flow)
+    await services.calls.wait_for(is_urgent=True)
+    remove = partial(services.flow_access.revoke, *flow)
     await perform(Write(permit=permit, call=remove, on_refusal=skip_if_gone))

@@ -12,9 +12,9 @@ from typing import Literal
 from shared.domain.display_names import shortened
 from shared.domain.flow import FlowState, Workflow, WorkflowUpdate
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.jobs.transitions import noted
-from shared.domain.jobs.unconfirmed_writes import FlowStateWrite, sent_again
-from shared.domain.platform_errors import NO_USER_DETAILS, TOO_LONG, refusal_of
+from shared.domain.jobs.transitions import add_notes
+from shared.domain.jobs.unconfirmed_writes import FlowStateWrite, record_write
+from shared.domain.platform_errors import NO_USER_DETAILS, TOO_LONG, find_error_code
 from shared.errors import (
     Conflict,
     JobBlocked,
@@ -36,8 +36,8 @@ from shared.steps.flows.effect import (
     with_fallback,
 )
 from shared.steps.flows.original import OriginalFlow, read_original
-from shared.steps.flows.read_back import WriteNotVisible, looks, read_back
-from shared.steps.flows.temporary_co_ownership import as_co_owner
+from shared.steps.flows.read_back import WriteNotVisible, poll, read_back
+from shared.steps.flows.temporary_co_ownership import call_as_co_owner
 from shared.steps.flows.update_workflow import changing
 from shared.steps.step_context import StepContext
 
@@ -70,7 +70,7 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
         return flow.state is state and (sent is None or sent.counts(state, services.now, lag))
 
 
-async def turn[F: (Workflow, OriginalFlow)](
+async def toggle_flow[F: (Workflow, OriginalFlow)](
     work: StepContext, switch: FlowToggle[F], state: FlowState, *, seen: F | None = None
 ) -> F:
     """Turn a flow on or off, unless it is known to be so, and return it as read back.
@@ -121,10 +121,16 @@ async def _send[F: (Workflow, OriginalFlow)](
     def intended(job: FlowJob) -> FlowJob:
         now, lag = work.services.now, work.services.settings.reads_lag
         settles_at = job.settles_at or now
-        return switch.noted(job, sent_again(before, state, now=now, lag=lag, settles_at=settles_at))
+        return switch.noted(
+            job, record_write(before, state, now=now, lag=lag, settles_at=settles_at)
+        )
 
     try:
-        await perform(replace(switch.write(flow, state), permit=partial(work.intend, intended)))
+        await perform(
+            replace(
+                switch.write(flow, state), permit=partial(work.stage_then_check_write, intended)
+            )
+        )
     except (PermanentError, NotFound, PlatformMigrationInProgress):  # the platform did nothing
         work.remember(switch.noted(work.job, before))
         raise
@@ -134,7 +140,7 @@ async def _see[F: (Workflow, OriginalFlow)](
     work: StepContext, switch: FlowToggle[F], state: FlowState
 ) -> F:
     services, what = work.services, f"{switch.title} turned {state}"
-    async for _ in looks(work):
+    async for _ in poll(work):
         flow = await switch.read()
         sent = switch.sent(work.job)
         if sent and switch.is_known(work, flow, state):
@@ -149,15 +155,15 @@ async def _see[F: (Workflow, OriginalFlow)](
     raise await switch.explain(flow, state)
 
 
-async def turn_original(
+async def toggle_original(
     work: StepContext, *, on: bool, seen: OriginalFlow | None = None, name: str | None = None
 ) -> OriginalFlow:
-    """Turn the original on or off (see `turn`), and give it a name by the same write.
+    """Turn the original on or off (see `toggle_flow`), and give it a name by the same write.
 
     What is returned has the name, or `rename` has to give it by a write of its own.
     """
     state = FlowState.ON if on else FlowState.OFF
-    return await turn(work, original_switch(work, name), state, seen=seen)
+    return await toggle_flow(work, original_switch(work, name), state, seen=seen)
 
 
 def original_switch(work: StepContext, name: str | None = None) -> FlowToggle[OriginalFlow]:
@@ -185,7 +191,7 @@ def original_switch(work: StepContext, name: str | None = None) -> FlowToggle[Or
             return with_fallback(changing(work, original, change), gone)
 
         return Write(
-            permit=work.permit_write,
+            permit=work.check_write_allowed,
             call=lambda: switch(job.environment_id, job.flow_name),
             on_refusal=refused,
         )
@@ -223,20 +229,20 @@ def _starting_as_operator(work: StepContext, refusal: PlatformError) -> Write | 
     Returns the refusal unless it says that an application may not turn the flow on. The write
     raises the refusal if there is no operator.
     """
-    if refusal_of(refusal.code, refusal.detail).code != NO_USER_DETAILS:
+    if find_error_code(refusal.code, refusal.detail).code != NO_USER_DETAILS:
         return refusal
     job, access = work.job, work.services.flow_access
 
     async def start() -> None:
         try:
             ask = partial(access.start, job.environment_id, job.flow_name)
-            await as_co_owner(work, job.flow_name, ask)
+            await call_as_co_owner(work, job.flow_name, ask)
         except JobBlocked as err:
             if err.code == Reason.OPERATOR_SIGN_IN:
                 raise refusal from err
             raise
 
-    return Write(permit=work.permit_write, call=start)
+    return Write(permit=work.check_write_allowed, call=start)
 
 
 async def rename(
@@ -266,7 +272,7 @@ async def rename(
     def giving(name: str, on_refusal: OnRefusal) -> Write:
         change = WorkflowUpdate(name=name)
         return Write(
-            permit=work.permit_write,
+            permit=work.check_write_allowed,
             call=lambda: workflows.update(work.environment, workflow_id, change, etag=row.etag),
             on_refusal=on_refusal,
         )
@@ -274,7 +280,7 @@ async def rename(
     async def shorter(err: Refusal) -> Reply:
         if not isinstance(err, PlatformError) or err.code != TOO_LONG or short == name:
             return None
-        await work.save(noted(work.job, _note_of(short)))
+        await work.save(add_notes(work.job, _note_of(short)))
         return giving(short, raise_refusal)
 
     await perform(giving(name, shorter))

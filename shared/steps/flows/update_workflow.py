@@ -14,7 +14,7 @@ from shared.domain.platform_errors import (
     CONNECTION_REFUSED,
     NO_USER_DETAILS,
     NOT_ON_BEHALF,
-    refusal_of,
+    find_error_code,
 )
 from shared.errors import JobBlocked, PlatformError
 from shared.reason import Reason
@@ -62,7 +62,7 @@ def for_owner(
     `call` calls the port for a user, or for nobody. `permit` is `StepContext.permit_write` unless
     given.
     """
-    permit = permit or work.permit_write
+    permit = permit or work.check_write_allowed
 
     async def as_app(refusal: Refusal) -> Reply:
         """Write as the app if it may not act for the owner, or the owner lacks a connection."""
@@ -75,7 +75,7 @@ def for_owner(
             if not isinstance(err, PlatformError):
                 return None
             # That no application may turn a flow on says nothing of what the owner lacks.
-            is_no_person = refusal_of(err.code, err.detail).code == NO_USER_DETAILS
+            is_no_person = find_error_code(err.code, err.detail).code == NO_USER_DETAILS
             if owner_is_gone and (is_no_person or err.code == CONNECTION_REFUSED):
                 return owner_is_gone
             return refusal if is_no_person else None

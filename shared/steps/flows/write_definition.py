@@ -23,16 +23,16 @@ from shared.domain.definitions.lost_references import (
 )
 from shared.domain.platform_errors import (
     REFERENCE_NOT_FOUND,
+    find_error_code,
     instruction_for,
     is_passing,
-    refusal_of,
 )
 from shared.domain.shape_demand import ShapeDemand
 from shared.errors import JobBlocked, NotFound, PlatformError, RefusedForNow
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.effect import Refusal, Reply, Write, perform, with_fallback
-from shared.steps.flows.read_back import looks
+from shared.steps.flows.read_back import poll
 from shared.steps.step_context import StepContext
 
 
@@ -92,7 +92,7 @@ async def keep_references(
     return client_data
 
 
-def stands(stored: str, client_data: str) -> bool:
+def is_stored(stored: str, client_data: str) -> bool:
     """Say whether what is stored is the definition that was to be saved, in either shape."""
     if same_definition(stored, client_data):
         return True
@@ -117,7 +117,7 @@ def _in_either_shape(work: StepContext, flow: SavedFlow, client_data: str) -> Wr
 def _is_about_shape(refusal: Refusal) -> bool:
     if not isinstance(refusal, PlatformError) or refusal.code not in SHAPE_REFUSED:
         return False
-    return refusal_of(refusal.code, refusal.detail).code != REFERENCE_NOT_FOUND
+    return find_error_code(refusal.code, refusal.detail).code != REFERENCE_NOT_FOUND
 
 
 async def _repair(work: StepContext, flow: SavedFlow, refusal: Refusal) -> Reply:
@@ -144,7 +144,7 @@ def _for_now(err: PlatformError | NotFound | JobBlocked, more: str) -> RefusedFo
 
 
 async def _is_restored(work: StepContext, flow: SavedFlow) -> bool:
-    async for _ in looks(work):
+    async for _ in poll(work):
         if not lost_references(flow.before, await flow.read()):
             return True
     return False

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.environment import Environment
-from shared.domain.ids import copy_id
-from shared.domain.plans.not_migrated import left_without_job
-from shared.domain.plans.plan_approval import ApprovalDecision, hold, left_unapproved
+from shared.domain.ids import derive_copy_id
+from shared.domain.plans.not_migrated import count_not_included
+from shared.domain.plans.plan_approval import ApprovalDecision, apply_approval, exclude_unapproved
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.row_limits import fitting_findings, with_network
@@ -24,10 +24,10 @@ from shared.steps.planning.complete_plan import (
     with_callers,
 )
 from shared.steps.planning.make_plan import network_findings
-from shared.steps.planning.trigger_urls import TriggerUrlIndex, trigger_urls, unclaimed_places
+from shared.steps.planning.trigger_urls import TriggerUrlIndex, find_unmatched_callers, trigger_urls
 
 
-async def hold_what_changed(
+async def require_new_approval_for_changes(
     held: LeasedJob[EnvironmentJob],
     environment: Environment,
     now: tuple[Sequence[PlanItem], Sequence[str]],
@@ -46,12 +46,14 @@ async def hold_what_changed(
         number=job.approvals, by=job.approved_by, left_out=frozenset(job.left_out)
     )
     found = await _with_callers(services, job, planned, now_items)
-    decided = await _completed(services, environment, hold(planned, found, decision), urls)
+    decided = await _completed(
+        services, environment, apply_approval(planned, found, decision), urls
+    )
     await plan.upsert(*decided)
     items = {item.workflow_id: item for item in (*planned, *decided)}
     awaiting = sum(item.awaits_approval for item in items.values())
     if awaiting:
-        unclaimed = await unclaimed_places(services, urls, list(items.values()))
+        unclaimed = await find_unmatched_callers(services, urls, list(items.values()))
         job = replace(
             job,
             findings=fitting_findings((*findings, *unclaimed)),
@@ -64,15 +66,15 @@ async def hold_what_changed(
             expires=services.now + services.settings.plan_expires,
         )
     counts = Counter(str(item.action) for item in items.values())
-    left = left_without_job(job.mode, items.values())
+    left = count_not_included(job.mode, items.values())
     return replace(job, awaiting=awaiting, counts=dict(counts), left=left)
 
 
 async def leave_unapproved(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Leave what changed after its approval as it is: nobody approved the change in time."""
     plan = held.rows(held.services.tables.plans)
-    await plan.upsert(*left_unapproved(await plan.all()))
-    left = left_without_job(held.job.mode, await plan.all())
+    await plan.upsert(*exclude_unapproved(await plan.all()))
+    left = count_not_included(held.job.mode, await plan.all())
     return replace(held.job, awaiting=0, left=left)
 
 
@@ -93,9 +95,9 @@ async def _with_new_callers(
             and not item.was_looked_at
             and urls.unclaimed - set(job.unclaimed_urls)
         ):
-            item = await urls.look(services, job.environment_id, item)
+            item = await urls.look_up(services, job.environment_id, item)
             await held.rows(services.tables.plans).upsert(item)
-            await held.advanced()
+            await held.record_progress()
         items.append(item)
     return items
 
@@ -140,7 +142,7 @@ async def _with_callers(
     """
     approved = {item.workflow_id: item for item in planned if item.awaits_approval}
     copies = frozenset(
-        copy_id(job.environment_id, item.workflow_id, job.policy_id) for item in planned
+        derive_copy_id(job.environment_id, item.workflow_id, job.policy_id) for item in planned
     )
     items = [_as_read(item, known) for item in now if (known := approved.get(item.workflow_id))]
     places = await places_held(services, ids_that_callers_hold(items))

@@ -10,15 +10,15 @@ from itertools import batched
 
 from shared.domain.callers import agents
 from shared.domain.callers.caller_records import CallerIndexEntry
-from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
-from shared.domain.conversions.preview import ConversionPreview, propose
+from shared.domain.callers.notification_channels import CHANGED_BY_HAND, OWN_CHANNEL, channels_using
+from shared.domain.conversions.preview import ConversionPreview, preview_conversion
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.display_names import copy_name, retired_name, shortened
 from shared.domain.environment import Environment
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedCaller
-from shared.domain.plans.preparation import with_proposal, writes_of
+from shared.domain.plans.preparation import describe_changes, with_proposal
 from shared.domain.plans.row_limits import fitting_callers
 from shared.domain.sharing import Share
 from shared.domain.trigger_urls.trigger_url import redact
@@ -86,7 +86,7 @@ async def complete(
         await kept(*await _with_proposals(services, environment, some))
     for item in [done[one.workflow_id] for one in left if one.workflow_id in looks.flows]:
         if looks.urls.unclaimed and not item.was_looked_at:
-            await kept(await looks.urls.look(services, environment.id, item))
+            await kept(await looks.urls.look_up(services, environment.id, item))
     for some in batched([done[one.workflow_id] for one in left], _TOGETHER, strict=False):
         noted = [_noted(one, looks) for one in some]
         places = await places_held(services, ids_that_callers_hold(noted))
@@ -151,7 +151,7 @@ async def _with_proposals(
     rows: dict[str, str] = {}
     try:
         ids = [item.workflow_id for item in items]
-        for row in await services.flow_pages.read_again(environment, ids):
+        for row in await services.flow_pages.workflows_by_id(environment, ids):
             rows[row.workflow_id] = row.client_data
     except (PlatformError, NotFound) as err:
         why = redact(str(err))
@@ -161,7 +161,7 @@ async def _with_proposals(
 def _proposal(client_data: str | None, item: PlanItem, why: str) -> ConversionPreview:
     if client_data is not None:
         try:
-            return propose(client_data, item.edits)
+            return preview_conversion(client_data, item.edits)
         except UnreadableDefinition as err:
             why = redact(str(err))
     return ConversionPreview(obstacles=(f"The definition cannot be read: {why}",))
@@ -201,7 +201,7 @@ def with_callers(
         callers[agents.KIND] = PlannedCaller(
             kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
         )
-    for key, label in own_channels(services.settings.channel_addresses, item.url_id):
+    for key, label in channels_using(services.settings.channel_addresses, item.url_id):
         callers[key] = PlannedCaller(kind=OWN_CHANNEL, label=label, manual=CHANGED_BY_HAND)
     item = replace(item, callers=fitting_callers(tuple(callers.values())))
     return replace(item, writes=_writes(item), is_complete=True)
@@ -215,7 +215,7 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
         for label in item.embedded_connections
     )
     if not item.action.is_copy:
-        return writes_of(item)
+        return describe_changes(item)
     title = item.display_name
     writes = [f"create the flow {copy_name(title)}, off, for the original's owner"]
     writes += [f"add the copy to the solution {solution}" for solution in item.solutions]

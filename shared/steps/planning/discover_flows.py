@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import batched
 
-from shared.domain.conversions.preview import possible_edits, propose
+from shared.domain.conversions.preview import possible_edits, preview_conversion
 from shared.domain.definitions.flow_definition import (
     CHILD_REFERENCE,
     FlowDefinition,
@@ -25,7 +25,7 @@ from shared.domain.plans.discovery import (
     DiscoveryResult,
     DiscoverySource,
     FlowOnMicrosoftKey,
-    assembled,
+    combine_pages,
     known_in,
     reported_in,
 )
@@ -113,7 +113,7 @@ async def discover(
     if reconcile:
         await _read_list(services, environment, parts)
     has_dataverse = environment.dataverse_url is not None
-    return replace(assembled(parts.parts), has_dataverse=has_dataverse)
+    return replace(combine_pages(parts.parts), has_dataverse=has_dataverse)
 
 
 async def _read_report(services: Services, environment_id: str, parts: DiscoveryPages) -> None:
@@ -150,7 +150,7 @@ async def _read_workflows(
     elif again:
         changed, gone = await _changes(services, environment, known_in(parts.parts))
         for ids in batched(changed, _READ_AGAIN, strict=False):
-            flows = await services.flow_pages.read_again(environment, ids)
+            flows = await services.flow_pages.workflows_by_id(environment, ids)
             await note_callers_in(services, environment, flows)
             await parts.keep(rows(flows))
         if gone:
@@ -162,10 +162,10 @@ async def _changes(
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the flows that are new, or of another version than is known; and those gone."""
     listed: dict[str, WorkflowSummary] = {}
-    page = await services.flow_pages.known(environment)
+    page = await services.flow_pages.workflow_summaries(environment)
     listed |= {flow.workflow_id: flow for flow in page.items}
     while page.cursor:
-        page = await services.flow_pages.known(environment, page.cursor)
+        page = await services.flow_pages.workflow_summaries(environment, page.cursor)
         listed |= {flow.workflow_id: flow for flow in page.items}
     changed = [one for one, flow in listed.items() if known.get(one) != flow]
     return changed, tuple(known.keys() - listed.keys())
@@ -271,4 +271,4 @@ def _of_detail(
     if held.definition is None:
         return held
     edits = possible_edits(held.definition, in_solution=held.in_solution)
-    return replace(held, proposal=propose(client_data, edits) if edits else None)
+    return replace(held, proposal=preview_conversion(client_data, edits) if edits else None)

@@ -14,9 +14,9 @@ from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import JobBlocked, MustWait, PlatformError, ServiceUnavailable
 from shared.jobs.leased_job import LeasedJob
 from shared.steps.flows.effect import Write, perform
-from shared.steps.flows.temporary_co_ownership import is_co_owner, may_come, take_back
+from shared.steps.flows.temporary_co_ownership import is_co_owner, is_grant_propagating, take_back
 from shared.steps.step_context import WRITE_TAKES
-from shared.steps.write_permission import permit_write
+from shared.steps.write_permission import check_write_allowed
 
 
 class HiddenDefinitions:
@@ -49,25 +49,25 @@ class HiddenDefinitions:
         home = self._held.job.environment_id
         if not await is_co_owner(self._held.services, home, flow_name):
             await self._note(flow_name)
-        await self._held.services.calls.ready()
+        await self._held.services.calls.wait_for()
 
         async def add() -> None:
-            if await self._access.add_operator(home, flow_name):
+            if await self._access.grant(home, flow_name):
                 self._made.add(flow_name)
 
         await perform(Write(permit=self._permit, call=add))
         try:
             detail = await self._access.definition(home, flow_name)
         except PlatformError as err:
-            if may_come(err) and self._held.job.failures < self._tries:
+            if is_grant_propagating(err) and self._held.job.failures < self._tries:
                 text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
                 raise ServiceUnavailable(text) from err
-            await self.step_back()
+            await self.revoke_grants()
             raise
-        await self.step_back()
+        await self.revoke_grants()
         return detail
 
-    async def step_back(self) -> None:
+    async def revoke_grants(self) -> None:
         """Return every co-ownership that is out, also what an earlier delivery has lent."""
         job = self._held.job
         if not job.borrowed:
@@ -91,8 +91,8 @@ class HiddenDefinitions:
     async def _permit(self) -> None:
         services, job = self._held.services, self._held.job
         # As what ends a loan: neither changes what the flow does, at whatever hour.
-        await permit_write(services, job.environment_id, anytime=True)
-        await self._held.permit(WRITE_TAKES)
+        await check_write_allowed(services, job.environment_id, anytime=True)
+        await self._held.require_lease(WRITE_TAKES)
 
     @property
     def _tries(self) -> int:

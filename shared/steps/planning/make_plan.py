@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from shared.alerts import tell_unreadable
 from shared.domain.environment import Environment
-from shared.domain.ids import job_id
+from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import DiscoveryResult
-from shared.domain.plans.plan import PlanCandidate, PlanRequest, decide
+from shared.domain.plans.plan import PlanCandidate, PlanRequest, build_plan_items
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.remediation import (
     EnvironmentJob,
@@ -21,7 +21,7 @@ from shared.domain.plans.remediation import (
 from shared.errors import UnreadableRow
 from shared.services import Services
 from shared.steps.flows.check_network import read_network
-from shared.steps.flows.firewall_fixes import repair_of
+from shared.steps.flows.firewall_fixes import propose_fix
 from shared.steps.write_permission import settings_of
 
 
@@ -53,7 +53,7 @@ async def make_plan(
         is_preparation=job.mode is RemediationMode.PREPARE,
         has_dataverse=discovery.has_dataverse,
     )
-    items = decide(request, candidates, graph)
+    items = build_plan_items(request, candidates, graph)
     return items, [*_findings(items, graph, discovery, request), *unreadable.values()]
 
 
@@ -62,7 +62,7 @@ async def _jobs(
 ) -> dict[str, FlowJob | UnreadableRow]:
     """Return the jobs of the flows that stay, by workflow id: one query, however many there are."""
     flows = {
-        job_id(job.environment_id, flow.workflow_id, job.policy_id): flow.workflow_id
+        derive_flow_job_id(job.environment_id, flow.workflow_id, job.policy_id): flow.workflow_id
         for flow in discovery.held_back
     }
     found: dict[str, FlowJob | UnreadableRow] = {}
@@ -136,7 +136,7 @@ async def _with_repairs(
     for name, gap in gaps.items():
         if gap.kind not in services.firewalls:
             continue
-        repair = await repair_of(services, gap)
+        repair = await propose_fix(services, gap)
         list_id = repair.opening.resource_id.lower() if repair.opening else ""
         if opened & {gap.resource_id.lower(), list_id}:
             why = repair.refusal or "; ".join(repair.notes)

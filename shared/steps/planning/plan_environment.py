@@ -21,7 +21,7 @@ async def plan_now(
     services, job = held.services, held.job
     is_first = job.state is EnvironmentJobState.DISCOVERING
     hidden = HiddenDefinitions(held)
-    await hidden.step_back()
+    await hidden.revoke_grants()
     found = await discover(
         services,
         environment,
@@ -30,7 +30,7 @@ async def plan_now(
         # Once is enough: what an approval is compared with is the report and Dataverse.
         reconcile=job.reconcile and is_first,
         again=not is_first,
-        advanced=held.advanced,
+        advanced=held.record_progress,
     )
     request = CallerSearchRequest(
         environment=environment,

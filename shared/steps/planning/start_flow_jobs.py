@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.callers.caller_records import Coming
-from shared.domain.ids import copy_id, job_id
+from shared.domain.ids import derive_copy_id, derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved, retried
+from shared.domain.jobs.transitions import move_to_state, resume
 from shared.domain.plans.job_index import name_of_flow_job
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob
@@ -21,13 +21,13 @@ from shared.ports import Condition
 from shared.services import Services
 
 
-async def dispatch(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
+async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
     """Create or take up the rows of the jobs that may begin, and return them."""
     work = [
         (item, _job(services, environment_job, item))
         for item in await planned_work(services, environment_job)
     ]
-    await FLOW.remind(services, *(job for _, job in work))
+    await FLOW.schedule_wake_up(services, *(job for _, job in work))
     new = [job for _, job in work if await _is_new(services, job)]
     # A batch at a time: to name each with its own row would cost a write more.
     await services.tables.job_index.upsert(*map(name_of_flow_job, new))
@@ -60,7 +60,7 @@ async def planned_work(services: Services, environment_job: EnvironmentJob) -> l
     ]
 
 
-async def announce(services: Services, jobs: list[FlowJob]) -> None:
+async def send_job_messages(services: Services, jobs: list[FlowJob]) -> None:
     """Send the message of every job that is due. Once: the timer covers what is lost.
 
     In the order of the line for calls: each comes when those before it stand there, and is told
@@ -111,7 +111,7 @@ def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) 
             lease_number=job.lease_number + 1,
             copy_is_left=job.copy_is_left,
         )
-        return moved(again, FlowJobState.PLANNED, "Planned again.", now=now)
+        return move_to_state(again, FlowJobState.PLANNED, "Planned again.", now=now)
     adopted = replace(
         job,
         remediation_id=planned.remediation_id,
@@ -120,7 +120,7 @@ def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) 
         attempt=job.attempt + 1,
     )
     if job.is_finished:
-        return retried(adopted, "Taken up by a new remediation.", now=now)
+        return resume(adopted, "Taken up by a new remediation.", now=now)
     return adopted
 
 
@@ -128,7 +128,7 @@ def _job(services: Services, environment_job: EnvironmentJob, item: PlanItem) ->
     environment, policy = environment_job.environment_id, environment_job.policy_id
     identity = {"environment_id": environment, "policy_id": policy}
     job = FlowJob(
-        id=job_id(environment, item.workflow_id, policy),
+        id=derive_flow_job_id(environment, item.workflow_id, policy),
         environment_id=environment,
         policy_id=policy,
         remediation_id=environment_job.remediation_id,
@@ -143,10 +143,14 @@ def _job(services: Services, environment_job: EnvironmentJob, item: PlanItem) ->
         pattern=item.pattern,
         original_digest=item.digest,
         http_hosts=item.http_hosts,
-        children=tuple(job_id(original_id=child, **identity) for child in item.children),
-        parents=tuple(job_id(original_id=parent, **identity) for parent in item.parents),
-        copy_id=copy_id(environment, item.workflow_id, policy),
+        children=tuple(
+            derive_flow_job_id(original_id=child, **identity) for child in item.children
+        ),
+        parents=tuple(
+            derive_flow_job_id(original_id=parent, **identity) for parent in item.parents
+        ),
+        copy_id=derive_copy_id(environment, item.workflow_id, policy),
         original_url_id=item.url_id,
         edits=item.edits,
     )
-    return moved(job, FlowJobState.PLANNED, item.explanation, now=services.now)
+    return move_to_state(job, FlowJobState.PLANNED, item.explanation, now=services.now)

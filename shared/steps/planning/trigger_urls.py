@@ -42,7 +42,7 @@ class TriggerUrlIndex:
         """Return what a plan remembers of those that are nobody's."""
         return tuple(sorted(self.unclaimed)[:_REMEMBERED])
 
-    async def look(self, services: Services, environment_id: str, item: PlanItem) -> PlanItem:
+    async def look_up(self, services: Services, environment_id: str, item: PlanItem) -> PlanItem:
         """Return the item with its URL's id, if a run shows it. Raises `TransientError`."""
         url_id = await url_id_of_runs(services, environment_id, item.flow_name)
         self.unclaimed.discard(url_id)
@@ -85,7 +85,7 @@ async def trigger_urls(
     return TriggerUrlIndex(known=known, unclaimed=held - claimed)
 
 
-async def unclaimed_places(
+async def find_unmatched_callers(
     services: Services, urls: TriggerUrlIndex, items: Iterable[PlanItem]
 ) -> tuple[str, ...]:
     """Name, as a finding, the callers of which no run told whom they call; none if that is clear.

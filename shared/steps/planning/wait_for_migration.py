@@ -9,7 +9,7 @@ from dataclasses import replace
 from shared.domain.environment import MIGRATION_LONGEST
 from shared.domain.flow import FlowListEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.transitions import moved, postponed, stopped
+from shared.domain.jobs.transitions import move_to_state, stop_with_reason, wait_until
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import JobBlocked
 from shared.jobs.leased_job import LeasedJob
@@ -51,7 +51,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
             )
         until = services.now + services.settings.migration_poll
         if not environment.is_linked:
-            return postponed(
+            return wait_until(
                 job,
                 f"The policy is {link.status}.",
                 until=until,
@@ -63,13 +63,13 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
             environment.id,
             held.rows(services.tables.discoveries),
             all_of_them=_is_late(services, job),
-            advanced=held.advanced,
+            advanced=held.record_progress,
         )
         if left:
             return _migrating(services, job, left)
         job = replace(job, migrating_since=None)
     text = _STARTS.get(job.mode, "Read only.")
-    return moved(job, EnvironmentJobState.DISCOVERING, text, now=services.now)
+    return move_to_state(job, EnvironmentJobState.DISCOVERING, text, now=services.now)
 
 
 def _migrating(
@@ -80,10 +80,10 @@ def _migrating(
         text = "The environment's flows are still being moved under the key."
         until = services.now + services.settings.migration_poll
         job = replace(job, migrating_since=job.migrating_since or services.now)
-        return postponed(job, text, until=until, now=services.now, code=Reason.MIGRATING)
+        return wait_until(job, text, until=until, now=services.now, code=Reason.MIGRATING)
     names = ", ".join(f"{flow.display_name} ({flow.flow_name})" for flow in left[:_NAMED])
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-    return stopped(
+    return stop_with_reason(
         replace(job, migrating_since=None),  # a retry waits anew
         EnvironmentJobState.BLOCKED,
         f"Flows that move under the key by themselves have not for {MIGRATION_LONGEST.days} days: "

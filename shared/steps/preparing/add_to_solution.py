@@ -64,12 +64,14 @@ async def _ask(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
     jobs = [job for job in batch if _is_to_be_added(job) or job.id == work.job.id]
     names = [job.flow_name for job in jobs]
     add = work.services.flow_placement.add_to_solution
-    await perform(Write(permit=work.permit_write, call=lambda: add(work.job.environment_id, names)))
+    await perform(
+        Write(permit=work.check_write_allowed, call=lambda: add(work.job.environment_id, names))
+    )
     await work.save(replace(work.job, asked_at=work.services.now))
     for job in jobs:
         if job.id != work.job.id:
             place = (job.environment_id, job.id)
-            await FLOW.wake(work.services, place, code=Reason.BATCH, even_blocked=True)
+            await FLOW.wake_up(work.services, place, code=Reason.BATCH, even_blocked=True)
 
 
 async def _batch(work: StepContext) -> tuple[FlowJob, ...]:

@@ -6,14 +6,14 @@ The definition as it was is archived before it is changed, so that an undo can w
 from dataclasses import replace
 from typing import NoReturn
 
-from shared.domain.conversions.conversion import same_steps
+from shared.domain.conversions.conversion import has_same_actions
 from shared.domain.conversions.preview import convert
 from shared.domain.definitions.comparison import definition_digest, same_definition
 from shared.domain.definitions.lost_references import with_lost_references
 from shared.domain.flow import Workflow, WorkflowUpdate
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import move_to_state
 from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.steps.flows.effect import Effect, Write, apply
@@ -25,13 +25,13 @@ from shared.steps.flows.update_workflow import changing
 from shared.steps.flows.write_definition import (
     SavedFlow,
     demands_newer_shape,
+    is_stored,
     keep_references,
     saving,
-    stands,
 )
 from shared.steps.preparing.add_to_solution import add_to_solution, solution_id
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import refuse_excluded
+from shared.steps.write_permission import reject_excluded_flow
 
 STAYS_IN_SOLUTION = "It stays in the solution: no API takes it out again."
 
@@ -40,8 +40,8 @@ async def begin(work: StepContext) -> FlowJob:
     """Check that the plan still holds; note the intent."""
     if await is_cancelled(work):
         text = "The remediation was cancelled while its plan was being dispatched."
-        return moved(work.job, FlowJobState.CANCELLED, text, now=work.services.now)
-    await refuse_excluded(work.services, work.job)
+        return move_to_state(work.job, FlowJobState.CANCELLED, text, now=work.services.now)
+    await reject_excluded_flow(work.services, work.job)
     if work.job.pattern is MigrationMethod.EDIT:
         original = await read_original(work)
         text = await keep_references(
@@ -50,9 +50,9 @@ async def begin(work: StepContext) -> FlowJob:
         if work.job.original_digest not in {"", definition_digest(text)}:
             _refuse_edited(work)
         await _archive(work, text)
-    await work.permit_write()
+    await work.check_write_allowed()
     text = "The plan holds: the work begins."
-    return moved(work.job, FlowJobState.PREPARING, text, now=work.services.now)
+    return move_to_state(work.job, FlowJobState.PREPARING, text, now=work.services.now)
 
 
 async def prepare(work: StepContext) -> FlowJob:
@@ -63,7 +63,7 @@ async def prepare(work: StepContext) -> FlowJob:
     if job.pattern is MigrationMethod.EDIT:
         await _convert(work, workflow_id)
         text = "Its definition is changed to V2, which does not hold it back."
-    return moved(work.job, FlowJobState.PREPARED, text, now=work.services.now)
+    return move_to_state(work.job, FlowJobState.PREPARED, text, now=work.services.now)
 
 
 async def undo(work: StepContext) -> FlowJob:
@@ -77,18 +77,18 @@ async def undo(work: StepContext) -> FlowJob:
     if job.pattern is MigrationMethod.EDIT and workflow_id:
         await _write_back(work, workflow_id)
     job = replace(work.job, requested=None, asked_at=None)
-    return moved(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
+    return move_to_state(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
 
 
 async def _convert(work: StepContext, workflow_id: str) -> None:
     """Convert the row once: what a delivery that died has written is taken up."""
     row = await work.services.workflows.get(work.environment, workflow_id)
     archived, edits = await _archived(work), work.job.edits
-    if stands(row.client_data, convert(archived, edits).client_data):
+    if is_stored(row.client_data, convert(archived, edits).client_data):
         return
     before = _with_references(row, archived)
     if not same_definition(before, archived):
-        if work.job.in_solution or not same_steps(before, archived):
+        if work.job.in_solution or not has_same_actions(before, archived):
             _refuse_edited(work)
         await _archive(work, before)  # the move has named its connections otherwise
     conversion = convert(before, edits)
@@ -109,7 +109,7 @@ async def _write_back(work: StepContext, workflow_id: str) -> None:
         if before != row.client_data:
             await _write(work, row, before, before=before)
         return  # it is V1: nothing was written, or it was written back
-    if not stands(before, convert(archived, edits).client_data):
+    if not is_stored(before, convert(archived, edits).client_data):
         raise JobBlocked(
             f"{work.job.display_name} was edited after it was converted to V2.",
             instruction="Put back by hand what is to be put back, then retry. "
@@ -160,11 +160,11 @@ async def _write(work: StepContext, row: Workflow, client_data: str, *, before: 
     )
 
     def missing(now: Workflow) -> list[Write]:
-        is_written = stands(now.client_data, client_data) and now.state is row.state
+        is_written = is_stored(now.client_data, client_data) and now.state is row.state
         return [] if is_written else [saving(work, flow, client_data)]
 
     def not_kept(now: Workflow) -> JobBlocked:
-        if not stands(now.client_data, client_data):
+        if not is_stored(now.client_data, client_data):
             return JobBlocked(
                 f"The platform stored {job.display_name} differently from what was sent.",
                 instruction="Compare the flow with its archived definition in Power Automate, save "

@@ -7,17 +7,17 @@ from itertools import pairwise
 
 from shared.domain.callers.caller import flow_caller
 from shared.domain.callers.caller_records import CallerRecord, CallerState
-from shared.domain.durations import in_words
+from shared.domain.durations import format_duration
 from shared.domain.flow import RUN_HISTORY, FlowRun
-from shared.domain.ids import key_of
-from shared.domain.jobs.dependent_jobs import in_the_way
+from shared.domain.ids import hash_key
+from shared.domain.jobs.dependent_jobs import blocking_parent
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import JobBlocked, MustWait, NotFound
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.flow_names import flow_name_of
-from shared.steps.flows.lease_resource import hold_resource
+from shared.steps.flows.lease_resource import lease_resource
 from shared.steps.retiring.wait_for_job import wait_for_end
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
@@ -29,7 +29,7 @@ from shared.steps.updating_callers.write_callers import CallerWriter, write_call
 _ON_THEIR_WAY = timedelta(hours=1)
 
 
-async def watch(work: StepContext) -> None:
+async def wait_for_no_calls(work: StepContext) -> None:
     """Return when the original has been quiet for long enough and every parent is retired.
 
     Raises `MustWait` with the time to look again, or `JobBlocked` if a parent cannot retire.
@@ -61,14 +61,14 @@ async def _wait_until_quiet(work: StepContext) -> None:
         called = f" It was called {len(late)} times since its callers moved." if late else ""
         followed = cut_over + max(job.quiet_for or _ON_THEIR_WAY, _ON_THEIR_WAY)
         raise MustWait(
-            f"The original has to be quiet for {in_words(period)}.{called}",
+            f"The original has to be quiet for {format_duration(period)}.{called}",
             until=last + period,
             code=Reason.STRAGGLER if last > followed else Reason.QUIET,
         )
 
 
 async def _wait_for_parents(work: StepContext) -> None:
-    parent = in_the_way(work.job, await work.ancestors(), _calls_no_more)
+    parent = blocking_parent(work.job, await work.ancestors(), _calls_no_more)
     if parent is None:
         return
     if parent.is_finished:
@@ -97,11 +97,11 @@ async def _rewire_copies_of_parents(work: StepContext) -> None:
             parent.environment_id, parent.copy_id, f"copy of {parent.display_name}"
         )
         if await holds_original(work.services, job, caller):
-            identity = key_of(caller.kind, caller.address)
+            identity = hash_key(caller.kind, caller.address)
             kept = await work.services.tables.callers.get(job.id, identity)
             record = kept.item if kept else CallerRecord(job_id=job.id, id=identity, caller=caller)
             log, urls = await CallerEditLog.open(work), await new_urls(work)
-            async with hold_resource(work, caller.resource) as resource:
+            async with lease_resource(work, caller.resource) as resource:
                 mover = CallerWriter(work=work, log=log, urls=urls, records=[record])
                 await write_callers(resource, mover)
 

@@ -1,6 +1,6 @@
 """Keep on whatever flow this app itself tells people by: off, it would take nothing, silently."""
 
-from shared.domain.callers.notification_channels import own_channels
+from shared.domain.callers.notification_channels import channels_using
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import JobBlocked
 from shared.reason import Reason
@@ -27,4 +27,4 @@ def check_own_channels(work: StepContext) -> None:
 def channels_by(services: Services, job: FlowJob) -> list[str]:
     """Return the settings, in words, that have the address of what a job is to turn off."""
     url_id = job.copy_url_id if job.rollback_stage else job.original_url_id
-    return [label for _, label in own_channels(services.settings.channel_addresses, url_id)]
+    return [label for _, label in channels_using(services.settings.channel_addresses, url_id)]

@@ -10,7 +10,7 @@ what licence connectors want beside HTTP.
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from shared.domain.definitions.connection_reference import ConnectionReference, uses_in
+from shared.domain.definitions.connection_reference import ConnectionReference, connections_used
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowState, Workflow
@@ -33,7 +33,7 @@ class StartIssue:
     remedy: str
 
 
-async def check_could_start(
+async def check_restart_possible(
     work: StepContext,
     original: OriginalFlow,
     copy: Workflow | None = None,
@@ -87,7 +87,7 @@ async def _of_owner(
 
 
 async def _of_connections(work: StepContext, flows: Iterable[str]) -> AsyncIterator[StartIssue]:
-    uses = {use for text in flows for use in uses_in(text)}
+    uses = {use for text in flows for use in connections_used(text)}
     if not uses:
         return
     named = {use.logical_name for use in uses} - {""}
@@ -116,7 +116,9 @@ async def _references(work: StepContext, named: Collection[str]) -> Sequence[Con
     """Return the references of these names; lists show one late that a step has just made."""
 
     async def read() -> Sequence[ConnectionReference]:
-        return await work.services.connection_references.named(work.environment, sorted(named))
+        return await work.services.connection_references.find_by_name(
+            work.environment, sorted(named)
+        )
 
     wanted = {name.lower() for name in named}
     title = f"The connection references of {work.job.display_name}"

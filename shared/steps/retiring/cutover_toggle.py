@@ -26,10 +26,10 @@ from shared.services import Services
 from shared.steps.copying.explain_platform_error import explain_refusal
 from shared.steps.copying.turn_copy_on_or_off import copy_switch
 from shared.steps.flows.original import find_original
-from shared.steps.flows.read_back import WriteNotVisible, half_as_long_again
-from shared.steps.flows.toggle_flow import check_is_turned_by_others, original_switch, turn
+from shared.steps.flows.read_back import WriteNotVisible, next_poll_delay
+from shared.steps.flows.toggle_flow import check_is_turned_by_others, original_switch, toggle_flow
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import linked_environment
+from shared.steps.write_permission import require_linked_environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +54,8 @@ def original_of(work: StepContext) -> CutoverSide:
 
     return CutoverSide(
         title=work.job.display_name,
-        turn_on=lambda: turn(work, switch, FlowState.ON),
-        turn_off=lambda: turn(work, switch, FlowState.OFF),
+        turn_on=lambda: toggle_flow(work, switch, FlowState.ON),
+        turn_off=lambda: toggle_flow(work, switch, FlowState.OFF),
         is_on=is_on,
         sent=lambda: switch.sent(work.job),
     )
@@ -67,7 +67,7 @@ def copy_of(work: StepContext) -> CutoverSide:
 
     async def turn_off() -> None:
         with suppress(NotFound):
-            await turn(work, switch, FlowState.OFF)
+            await toggle_flow(work, switch, FlowState.OFF)
 
     async def is_on() -> bool:
         try:
@@ -77,14 +77,14 @@ def copy_of(work: StepContext) -> CutoverSide:
 
     return CutoverSide(
         title=work.job.title_of(work.job.copy_id),
-        turn_on=lambda: turn(work, switch, FlowState.ON),
+        turn_on=lambda: toggle_flow(work, switch, FlowState.ON),
         turn_off=turn_off,
         is_on=is_on,
         sent=lambda: switch.sent(work.job),
     )
 
 
-async def neither_is_on(services: Services, environment: Environment, job: FlowJob) -> bool:
+async def are_both_off(services: Services, environment: Environment, job: FlowJob) -> bool:
     """Say whether both flows read as off, as this job has sent them, though one is to be on."""
     if not job.has_stopped_both:
         return False
@@ -98,7 +98,7 @@ async def neither_is_on(services: Services, environment: Environment, job: FlowJ
     return copy.state is not FlowState.ON
 
 
-async def exchange(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> bool:
+async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> bool:
     """Turn `off` off and `on` on; return False if `off` is on again instead, for `failure`.
 
     Raises what keeps `off` from being stopped; after that only `MustWait`, `TransientError`,
@@ -119,7 +119,7 @@ async def exchange(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> b
 
 
 async def _forward(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> None:
-    await work.permit_write()
+    await work.check_write_allowed()
     if work.job.neither_since is None:
         await work.save(replace(work.job, neither_since=work.services.now))
     try:
@@ -141,7 +141,9 @@ async def _require_link(work: StepContext) -> None:
     """
     job = work.job
     if job.policy_id and not job.is_rolling_back:
-        await linked_environment(work.services, job.environment_id, job.policy_id, anew=True)
+        await require_linked_environment(
+            work.services, job.environment_id, job.policy_id, anew=True
+        )
 
 
 async def _back(work: StepContext, *, first: CutoverSide, second: CutoverSide) -> bool:
@@ -180,7 +182,7 @@ def _neither(
     why = " ".join(one.reason for one in refusals)
     return MustWait(
         f"NEITHER IS ON since {since:%Y-%m-%d %H:%M} UTC: {first.title}, {second.title}. {why}",
-        until=services.now + half_as_long_again(services, since),
+        until=services.now + next_poll_delay(services, since),
         code=Reason.NEITHER_ON,
         instruction=" ".join([f"Turn {first.title} on by hand.", refusals[0].instruction]),
     )

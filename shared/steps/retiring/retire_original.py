@@ -2,24 +2,24 @@
 
 from dataclasses import replace
 
-from shared.concurrency import at_once
+from shared.concurrency import run_concurrently
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.display_names import retired_name
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import move_to_state
 from shared.domain.sharing import DataverseUser
 from shared.settings import OnOriginalEdited
 from shared.steps.copying.add_copy_to_solutions import place_copy
 from shared.steps.copying.share_copy import share_copy
-from shared.steps.copying.solutions_and_shares import look
+from shared.steps.copying.solutions_and_shares import read_original_with_membership
 from shared.steps.flows.blocked_calls import check_refused_calls
 from shared.steps.flows.read_original_facts import check_unchanged
-from shared.steps.flows.require_healthy_copy import find_copy, standing
-from shared.steps.flows.toggle_flow import rename, turn_original
-from shared.steps.retiring.check_for_calls import watch
+from shared.steps.flows.require_healthy_copy import find_copy, require_healthy_copy
+from shared.steps.flows.toggle_flow import rename, toggle_original
+from shared.steps.retiring.check_for_calls import wait_for_no_calls
 from shared.steps.retiring.check_notification_channels import check_own_channels
-from shared.steps.retiring.check_restart import check_could_start
+from shared.steps.retiring.check_restart import check_restart_possible
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.check_agents import check_agents
 from shared.steps.updating_callers.record_callers import callers_left
@@ -29,10 +29,10 @@ async def retire_when_quiet(work: StepContext) -> FlowJob:
     """Retire a called original once it is quiet and still reads as it was copied."""
     if work.job.pattern is not MigrationMethod.OFF:
         check_own_channels(work)  # before anything else: by it the original is never quiet
-    await watch(work)
+    await wait_for_no_calls(work)
     if work.job.pattern is not MigrationMethod.OFF and await callers_left(work):
         text = "A caller holds the original again, or was found since: it is updated first."
-        return moved(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
+        return move_to_state(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
     await check_agents(work)
     return await retire(work)
 
@@ -40,8 +40,8 @@ async def retire_when_quiet(work: StepContext) -> FlowJob:
 async def retire(work: StepContext) -> FlowJob:
     """Turn the original off and let the copy take its name, with whoever joined meanwhile."""
     job = work.job
-    async with at_once() as reads:
-        looked = reads.create_task(look(work))
+    async with run_concurrently() as reads:
+        looked = reads.create_task(read_original_with_membership(work))
         found = reads.create_task(find_copy(work))
         owner = reads.create_task(_probable_owner(work))
     original, belonging = looked.result()
@@ -52,22 +52,22 @@ async def retire(work: StepContext) -> FlowJob:
         work.remember(replace(work.job, original_digest=""))
         return _again(work, "The original was edited after it was copied: it is copied again.")
     await check_unchanged(work, original)
-    copy = standing(work, found.result())
+    copy = require_healthy_copy(work, found.result())
     if job.pattern is not MigrationMethod.OFF:
         await check_refused_calls(work)
     if original.is_on:
-        await check_could_start(work, original, owner=owner.result())
+        await check_restart_possible(work, original, owner=owner.result())
     await place_copy(work, belonging)
     work.remember(await share_copy(work, original, belonging))
     title = work.job.display_name
     has_name = work.job.in_solution and original.etag and not original.is_managed
     name = retired_name(title) if has_name else None
-    original = await turn_original(work, on=False, seen=original, name=name)
+    original = await toggle_original(work, on=False, seen=original, name=name)
     if name:
         await rename(work, work.job.original_id, name, seen=original)
     await rename(work, work.job.copy_id, title, seen=copy)
     text = "The original is off and the copy has its name."
-    return moved(work.job, FlowJobState.RETIRED, text, now=work.services.now)
+    return move_to_state(work.job, FlowJobState.RETIRED, text, now=work.services.now)
 
 
 async def _probable_owner(work: StepContext) -> DataverseUser | None:
@@ -86,4 +86,4 @@ def _copies_again(work: StepContext) -> bool:
 
 
 def _again(work: StepContext, text: str) -> FlowJob:
-    return moved(work.job, FlowJobState.COPYING, text, now=work.services.now)
+    return move_to_state(work.job, FlowJobState.COPYING, text, now=work.services.now)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import NoReturn
 
-from shared.domain.jobs.dependent_jobs import reference
+from shared.domain.jobs.dependent_jobs import format_job_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import MustWait
 from shared.jobs.engine import UNTIL_WOKEN
@@ -19,7 +19,7 @@ async def wait_for_end(work: StepContext, parent: FlowJob, text: str) -> NoRetur
     without waking anybody. If it has ended meanwhile, this job looks again at once.
     """
     services, has_ended = work.services, False
-    name = reference(work.job, parent.environment_id)
+    name = format_job_reference(work.job, parent.environment_id)
 
     def noted(job: FlowJob | None) -> FlowJob | None:
         nonlocal has_ended

@@ -9,23 +9,23 @@ from dataclasses import replace
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.jobs.flow_job import FlowJob, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import move_to_state
 from shared.errors import MustWait
 from shared.reason import Reason
 from shared.steps.flows.original import read_original
-from shared.steps.flows.temporary_co_ownership import step_back
-from shared.steps.rolling_back.report_stale_writes import tell_overwritten
+from shared.steps.flows.temporary_co_ownership import revoke_grant
+from shared.steps.rolling_back.report_stale_writes import report_stale_writes
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import holds_copy
 
 
-async def look_again(work: StepContext) -> FlowJob | None:
+async def check_rollback_result(work: StepContext) -> FlowJob | None:
     """Return None if all is as the rollback left it, else the job where it is mended.
 
     Raises `MustWait` until nothing is under way any more.
     """
-    had_open_deliveries = await settle(work)
+    had_open_deliveries = await wait_and_revoke(work)
     # Also by another job's: whoever writes an app's settings writes all of them.
     found = await _callers_moved_again(work)
     if had_open_deliveries:
@@ -43,10 +43,10 @@ def _mended(work: StepContext, found: list[str]) -> FlowJob | None:
         return None
     job = replace(work.job, rollback_stage=RollbackStage.ORIGINAL_ON)
     text = f"Changed by a delivery that had not ended, and put back again: {', '.join(found)}."
-    return moved(job, FlowJobState.ROLLING_BACK, text, now=work.services.now)
+    return move_to_state(job, FlowJobState.ROLLING_BACK, text, now=work.services.now)
 
 
-async def settle(work: StepContext) -> bool:
+async def wait_and_revoke(work: StepContext) -> bool:
     """Wait until nothing is under way any more, then leave every flow that was ever borrowed.
 
     Says whether a delivery had not ended; raises `MustWait`.
@@ -58,9 +58,9 @@ async def settle(work: StepContext) -> bool:
         text = "A delivery of this job did not end: what it may still write is waited for."
         raise MustWait(text, until=settles_at, code=Reason.UNDER_WAY)
     for name in work.job.lent:
-        await step_back(work, name)
+        await revoke_grant(work, name)
     # Several may have been frozen, each soon after the one before.
-    await tell_overwritten(work, since=settles_at - 3 * work.services.settings.settles_after)
+    await report_stale_writes(work, since=settles_at - 3 * work.services.settings.settles_after)
     await work.save(replace(work.job, settles_at=None))
     return True
 

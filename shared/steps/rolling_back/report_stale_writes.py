@@ -9,8 +9,8 @@ from functools import partial
 
 from shared.alerts import readable, tell
 from shared.domain.callers.caller_records import CallerRecord
-from shared.domain.callers.unchanged_content import outside
-from shared.domain.jobs.transitions import noted
+from shared.domain.callers.unchanged_content import surrounding_digest
+from shared.domain.jobs.transitions import add_notes
 from shared.errors import NotFound
 from shared.ports import KeepsVersions
 from shared.reason import Reason
@@ -19,7 +19,7 @@ from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import holds_copy, holds_original
 
 
-async def tell_overwritten(work: StepContext, *, since: datetime) -> None:
+async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
     """Tell what reads as a delivery that did not end had read it, and not as somebody else left it.
 
     `since`: what was read and written before has nothing to do with that delivery.
@@ -42,7 +42,7 @@ async def tell_overwritten(work: StepContext, *, since: datetime) -> None:
     await tell(
         work.services, Reason.OVERWRITTEN, work.services.tables.jobs.name_of(work.job), cause
     )
-    await work.save(noted(work.job, cause))
+    await work.save(add_notes(work.job, cause))
 
 
 async def _put_back(
@@ -62,19 +62,19 @@ async def _put_back(
             continue
         now |= value.around or {}
         if record.id in surroundings.caller_ids:
-            outer = partial(outside, record.id, is_json=kind.is_json)
+            outer = partial(surrounding_digest, record.id, is_json=kind.is_json)
             now[record.id] = outer(value.text)
             if isinstance(kind, KeepsVersions):
                 texts = await kind.texts_since(record.caller, since)
                 versions[record.id] = [outer(text) for text in texts]
     labels = {record.id: record.caller.label for record in records}
-    found = surroundings.put_back(now, versions)
+    found = surroundings.reverted(now, versions)
     if found - labels.keys():
-        found -= await _minded(work, records[0].caller.resource)
+        found -= await _reconciled(work, records[0].caller.resource)
     return sorted(labels.get(place, place) for place in found)
 
 
-async def _minded(work: StepContext, resource: str) -> set[str]:
+async def _reconciled(work: StepContext, resource: str) -> set[str]:
     """Return the callers that are as their job left them, or that it looks at before it ends."""
     services, minded = work.services, set[str]()
     jobs = {

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from functools import partial
 
-from shared.domain.jobs.deletion import Deletion, cancelled
+from shared.domain.jobs.deletion import Deletion, mark_cancelled
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import move_to_state
 from shared.errors import JobBlocked, MustWait, NotFound
 from shared.reason import Reason
 from shared.rows import StoredItem
@@ -15,7 +15,7 @@ from shared.steps.flows.original import find_original
 from shared.steps.step_context import StepContext
 
 
-async def restore(work: StepContext) -> FlowJob | None:
+async def restore_original(work: StepContext) -> FlowJob | None:
     """Return None if the original is there, by now; else the job, retired again for good.
 
     The app restores a flow outside solutions (platform.md#flow-state). Raises `JobBlocked` with the
@@ -36,7 +36,9 @@ async def restore(work: StepContext) -> FlowJob | None:
     if until and until <= services.now:
         text = f"Not rolled back: since {until:%Y-%m-%d} the original cannot be restored."
         job = replace(job, requested=None, rollback_stage=None)
-        return moved(job, FlowJobState.RETIRED, f"{text} The copy works on.", now=services.now)
+        return move_to_state(
+            job, FlowJobState.RETIRED, f"{text} The copy works on.", now=services.now
+        )
     if not job.in_solution:
         deletion = kept.item
 
@@ -44,7 +46,7 @@ async def restore(work: StepContext) -> FlowJob | None:
             return _by_hand(job, deletion) if isinstance(err, NotFound) else None
 
         restore = partial(services.flow_switch.restore, job.environment_id, job.flow_name)
-        await perform(Write(permit=work.permit_write, call=restore, on_refusal=refused))
+        await perform(Write(permit=work.check_write_allowed, call=restore, on_refusal=refused))
         if await find_original(services, work.environment, job):
             await _note(work, kept)
             return None
@@ -57,7 +59,7 @@ async def restore(work: StepContext) -> FlowJob | None:
 
 async def _note(work: StepContext, kept: StoredItem[Deletion]) -> None:
     text = "The original was restored: its job is rolled back."
-    row = cancelled(kept.item, text, now=work.services.now)
+    row = mark_cancelled(kept.item, text, now=work.services.now)
     await work.services.tables.deletions.replace(kept, row)
 
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from shared.domain.callers import caller_edit
 from shared.domain.callers.caller_records import CallerRecord, CallerState
-from shared.domain.jobs.dependent_jobs import reference
+from shared.domain.jobs.dependent_jobs import format_job_reference
 from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
 from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
-from shared.steps.flows.lease_resource import hold_resource, require_free
-from shared.steps.flows.read_back import looks, wait_to_see
+from shared.steps.flows.lease_resource import lease_resource, require_unleased
+from shared.steps.flows.read_back import poll, wait_until_visible
 from shared.steps.flows.read_trigger_url import original_signatures
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
@@ -34,10 +34,10 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
     for record in changed:
         if record.state not in {CallerState.REVERTED, CallerState.UNNEEDED}:
             if signatures is None:
-                await require_free(work, record.caller.resource)
+                await require_unleased(work, record.caller.resource)
                 signatures = await original_signatures(work) if work.job.has_trigger_url else {}
             await _revert(work, log, record, signatures)
-            await work.held.advanced()
+            await work.held.record_progress()
     return changed
 
 
@@ -61,7 +61,7 @@ async def _revert(
     await _check_not_copied(work, record)
     caller, edits = record.caller, log.edits(record)
     kind = work.services.callers[caller.kind]
-    async with hold_resource(work, caller.resource) as resource:
+    async with lease_resource(work, caller.resource) as resource:
         for _ in range(TRIES):
             standing = await read_to_write(work, kind, [caller])
             value = standing.get(caller.address)
@@ -69,7 +69,7 @@ async def _revert(
                 return await _reverted(work, record)
             known = {**signatures_in(value.text), **signatures}
             try:
-                text = caller_edit.undo(value.text, edits, known)
+                text = caller_edit.revert_edits(value.text, edits, known)
             except (SignatureChanged, caller_edit.EditConflict) as err:
                 raise JobBlocked(
                     f"{caller.label} cannot be put back by itself: {err}",
@@ -84,10 +84,10 @@ async def _revert(
                 await write_places(work, resource, kind, [(caller, old)], standing)
             except Conflict:
                 continue
-            async for _ in looks(work):
+            async for _ in poll(work):
                 if holds_value(kind, await kind.read(caller), old):
                     return await _reverted(work, record)
-    await wait_to_see(work, f"The old value of {record.caller.label}")
+    await wait_until_visible(work, f"The old value of {record.caller.label}")
     raise JobBlocked(
         f"{record.caller.label} does not keep its old value: something else writes it.",
         instruction="Find out what writes this value, put the original's URL back, then retry.",
@@ -103,7 +103,7 @@ async def _check_not_copied(work: StepContext, record: CallerRecord) -> None:
     other = await copied_or_undone(work, record.caller)
     if other is None or other.id == work.job.id:
         return
-    name = reference(other, work.job.environment_id)
+    name = format_job_reference(other, work.job.environment_id)
     if name not in work.job.parents:
         await work.save(replace(work.job, parents=tuple(sorted({*work.job.parents, name}))))
     if other.is_live and other.requested is None:

@@ -9,21 +9,21 @@ from datetime import timedelta
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.display_names import copy_name, retired_name
 from shared.domain.flow import RUN_HISTORY, FlowState
-from shared.domain.jobs.backlog_replay import replay_of, warning
+from shared.domain.jobs.backlog_replay import describe_replays, find_replay
 from shared.domain.jobs.flow_job import CutoverFailure, FlowJob, MigrationMethod, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved, noted
+from shared.domain.jobs.transitions import add_notes, move_to_state
 from shared.errors import JobBlocked, MustWait, NotFound
 from shared.reason import Reason
-from shared.steps.copying.turn_copy_on_or_off import turn_copy
+from shared.steps.copying.turn_copy_on_or_off import toggle_copy
 from shared.steps.flows.original import read_original
-from shared.steps.flows.toggle_flow import rename, turn_original
+from shared.steps.flows.toggle_flow import rename, toggle_original
 from shared.steps.retiring.check_for_calls import CallingFlow, calling_flows, wait_for_runs
 from shared.steps.retiring.check_notification_channels import check_own_channels
-from shared.steps.retiring.check_restart import check_could_start
-from shared.steps.retiring.cutover_toggle import copy_of, exchange, neither_is_on, original_of
-from shared.steps.rolling_back.final_check import callers_moved_again, look_again
-from shared.steps.rolling_back.restore_original import restore
+from shared.steps.retiring.check_restart import check_restart_possible
+from shared.steps.retiring.cutover_toggle import are_both_off, copy_of, original_of, toggle_pair
+from shared.steps.rolling_back.final_check import callers_moved_again, check_rollback_result
+from shared.steps.rolling_back.restore_original import restore_original
 from shared.steps.rolling_back.revert_callers import check_manual_callers, revert_callers
 from shared.steps.rolling_back.rollback_sequence import (
     wait_for_called_by_url,
@@ -51,10 +51,10 @@ async def roll_back(work: StepContext) -> FlowJob:
 
 async def _original_on(work: StepContext) -> FlowJob:
     """Bring the original back. Of a self-starting pair the copy goes off first."""
-    is_neither = await neither_is_on(work.services, work.environment, work.job)
+    is_neither = await are_both_off(work.services, work.environment, work.job)
     if work.job.neither_since or is_neither:
         await _swap_back(work)  # what is waited for below may take days
-    if given_up := await restore(work):
+    if given_up := await restore_original(work):
         return given_up
     await wait_for_children(work)
     job = work.job
@@ -63,7 +63,7 @@ async def _original_on(work: StepContext) -> FlowJob:
     if job.pattern is MigrationMethod.SWAP:
         await _swap_back(work)
     elif job.original_was_on:
-        await turn_original(work, on=True)
+        await toggle_original(work, on=True)
     if job.in_solution and work.environment.dataverse_url:
         original = await read_original(work)
         if original.etag and not original.is_managed:
@@ -88,8 +88,8 @@ async def _swap_back(work: StepContext) -> None:
         await work.save(replace(work.job, neither_since=None, failure=None))
         return
     if work.job.neither_since is None and await copy.is_on():
-        await check_could_start(work, await read_original(work))
-    if not await exchange(work, off=copy, on=original):
+        await check_restart_possible(work, await read_original(work))
+    if not await toggle_pair(work, off=copy, on=original):
         failure = work.job.failure or CutoverFailure(reason="")
         await work.save(replace(work.job, failure=None))
         raise JobBlocked(failure.reason, instruction=failure.instruction, code=failure.code)
@@ -102,16 +102,16 @@ async def _accept_replay(work: StepContext) -> None:
     back whatever comes of it: nobody ordered that.
     """
     job, now = work.job, work.services.now
-    replay = replay_of(job)
+    replay = find_replay(job)
     if replay is None:
         return
     if job.requested and not job.may_replay:
         raise JobBlocked(
-            warning([replay], now),
+            describe_replays([replay], now),
             instruction='Order the rollback again with "replay": true (--replay-backlog).',
             code=Reason.REPLAY,
         )
-    await work.save(noted(job, f"Replays what is pending: {replay.text(now)}."))
+    await work.save(add_notes(job, f"Replays what is pending: {replay.text(now)}."))
 
 
 async def _callers_back(work: StepContext) -> FlowJob:
@@ -193,7 +193,7 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
 
 async def _copy_off(work: StepContext) -> FlowJob:
     """Turn the copy off and give it the name it had as a copy."""
-    if mended := await look_again(work):
+    if mended := await check_rollback_result(work):
         return mended
     is_left = await _copy_off_and_named(work)
     await forget_agents(work)
@@ -206,13 +206,13 @@ async def _copy_off(work: StepContext) -> FlowJob:
     )
     left = "the copy is off" if is_left else "there is no copy"
     text = f"Rolled back: the original works as before and {left}."
-    return moved(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
+    return move_to_state(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
 
 
 async def _copy_off_and_named(work: StepContext) -> bool:
     """Turn the copy off under the name of a copy; return False if it is gone."""
     try:
-        await turn_copy(work, FlowState.OFF)
+        await toggle_copy(work, FlowState.OFF)
         await rename(work, work.job.copy_id, copy_name(work.job.display_name))
     except NotFound:
         return False
@@ -221,4 +221,4 @@ async def _copy_off_and_named(work: StepContext) -> bool:
 
 def _next(work: StepContext, stage: RollbackStage, text: str) -> FlowJob:
     job = replace(work.job, rollback_stage=stage)
-    return moved(job, FlowJobState.ROLLING_BACK, text, now=work.services.now)
+    return move_to_state(job, FlowJobState.ROLLING_BACK, text, now=work.services.now)

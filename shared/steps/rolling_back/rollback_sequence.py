@@ -7,7 +7,7 @@ is for a person: then the one that waits says so.
 from dataclasses import replace
 from typing import NoReturn
 
-from shared.domain.jobs.dependent_jobs import in_the_way, reference
+from shared.domain.jobs.dependent_jobs import blocking_parent, format_job_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import JobBlocked, MustWait
 from shared.jobs.engine import UNTIL_WOKEN
@@ -70,7 +70,7 @@ async def wait_for_called_by_url(work: StepContext, *, in_circle: bool) -> None:
 
 async def _note_called(work: StepContext, called: FlowJob) -> None:
     """Keep what is waited for in the row, as a child: by it the timer sees when that has ended."""
-    name = reference(called, work.job.environment_id)
+    name = format_job_reference(called, work.job.environment_id)
     if name not in work.job.children:
         await work.save(replace(work.job, children=(*work.job.children, name)))
 
@@ -89,7 +89,7 @@ async def _jobs_of_callers(work: StepContext) -> list[FlowJob]:
 
 async def wait_for_parents(work: StepContext) -> None:
     """The copy of a parent calls this copy: it goes first."""
-    parent = in_the_way(work.job, await work.ancestors(), _calls_no_more)
+    parent = blocking_parent(work.job, await work.ancestors(), _calls_no_more)
     if parent is None:
         return
     _check_not_stuck(parent, code=Reason.PARENT)

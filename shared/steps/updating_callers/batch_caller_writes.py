@@ -13,7 +13,7 @@ from datetime import datetime
 from shared.alerts import readable
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import PendingCallerWrite
-from shared.domain.ids import job_id, key_of
+from shared.domain.ids import derive_flow_job_id, hash_key
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import CmkflowError, Conflict, MustWait, NotFound, UnreadableRow
@@ -21,10 +21,10 @@ from shared.jobs.job_kinds import FLOW
 from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
-from shared.steps.flows.read_back import looks
+from shared.steps.flows.read_back import poll
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.record_callers import flow_ids_of
-from shared.steps.write_permission import linked_environment
+from shared.steps.write_permission import require_linked_environment
 
 _ON_THEIR_WAY = frozenset(
     {FlowJobState.PLANNED, FlowJobState.COPYING, FlowJobState.COPIED, FlowJobState.PROVEN}
@@ -48,11 +48,11 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
     Else raise `MustWait`: no job waits for longer than `gather_callers_for` since it came to its
     callers.
     """
-    job, services, key = work.job, work.services, key_of(caller.resource)
+    job, services, key = work.job, work.services, hash_key(caller.resource)
     held = set[str]()
     async for place in services.tables.places.query(key):
         held |= place.item.caller.trigger_url_ids | place.item.caller.child_flow_ids
-    own = move_of(job, caller.resource)
+    own = pending_write_for(job, caller.resource)
     if held <= own.holds:
         return False
     await services.tables.moves.upsert(own)
@@ -84,7 +84,9 @@ async def _coming(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
     for identity in sorted(held):
         there = await tables.coming.get("url", identity)
         places = [(there.item.environment_id, there.item.job_id)] if there else []
-        places.append((job.environment_id, job_id(job.environment_id, identity, job.policy_id)))
+        places.append(
+            (job.environment_id, derive_flow_job_id(job.environment_id, identity, job.policy_id))
+        )
         for place in places:
             with suppress(UnreadableRow):  # it holds up no other
                 if (kept := await tables.jobs.get(*place)) and _is_before_callers(kept.item):
@@ -115,15 +117,15 @@ async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) ->
     moves = services.tables.moves
     async for waits in readable(services, moves.scan(after.id)):
         place = (waits.item.environment_id, waits.item.job_id)
-        await FLOW.wake(services, place, code=Reason.GATHERING)
+        await FLOW.wake_up(services, place, code=Reason.GATHERING)
         with suppress(Conflict, NotFound):
             await moves.delete(waits)
 
 
-def move_of(job: FlowJob, resource: str, *, is_done: bool = False) -> PendingCallerWrite:
+def pending_write_for(job: FlowJob, resource: str, *, is_done: bool = False) -> PendingCallerWrite:
     """Return what tells others that a job writes a resource."""
     return PendingCallerWrite(
-        resource_id=key_of(resource),
+        resource_id=hash_key(resource),
         environment_id=job.environment_id,
         job_id=job.id,
         holds=frozenset({job.original_url_id, *flow_ids_of(job)} - {""}),
@@ -167,7 +169,7 @@ class CallerWriteBatch:
         resource taken.
         """
         seen = set[str]()
-        async for _ in looks(self._work):
+        async for _ in poll(self._work):
             is_busy = False
             async for kept in _others(self._work, self._resource):
                 job = kept.item
@@ -192,7 +194,9 @@ class CallerWriteBatch:
         job, own, services = kept.item, self._work.job, self._work.services
         environment = self._work.environment
         if (job.environment_id, job.policy_id) != (own.environment_id, own.policy_id):
-            environment = await linked_environment(services, job.environment_id, job.policy_id)
+            environment = await require_linked_environment(
+                services, job.environment_id, job.policy_id
+            )
         held = await FLOW.claim(services, kept)
         try:
             async with held.renewed():
@@ -202,7 +206,7 @@ class CallerWriteBatch:
             with suppress(CmkflowError):  # without it the lease ends by itself
                 if job.id in self._due:
                     job = replace(job, due=services.now)
-                    await FLOW.remind(services, job)
+                    await FLOW.schedule_wake_up(services, job)
                 await FLOW.send(services, await held.end(job))
 
 
@@ -223,7 +227,7 @@ def _may_be_taken(job: FlowJob) -> bool:
 async def _others(work: StepContext, resource: str) -> AsyncIterator[StoredItem[FlowJob]]:
     """Yield the other jobs that have come to write a resource."""
     tables = work.services.tables
-    for move in await tables.moves.all(key_of(resource)):
+    for move in await tables.moves.all(hash_key(resource)):
         if not move.is_done and move.job_id != work.job.id:
             with suppress(UnreadableRow):  # it holds up no other
                 other = await tables.jobs.get(move.environment_id, move.job_id)

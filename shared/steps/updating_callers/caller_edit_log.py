@@ -7,8 +7,12 @@ from typing import Self
 
 from shared.domain.callers import caller_edit
 from shared.domain.callers.caller import CallerContent
-from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord, standing_edits
-from shared.domain.callers.unchanged_content import UnchangedContentDigests, changes, outside
+from shared.domain.callers.caller_records import CallerEditIntent, CallerRecord, active_edits
+from shared.domain.callers.unchanged_content import (
+    UnchangedContentDigests,
+    changed_digests,
+    surrounding_digest,
+)
 from shared.jobs.fenced_rows import FencedRows
 from shared.steps.step_context import StepContext
 
@@ -35,7 +39,7 @@ class CallerEditLog:
 
     def edits(self, record: CallerRecord) -> tuple[caller_edit.CallerEdit, ...]:
         """Return all that was changed at a caller, or may have been, and still stands."""
-        return standing_edits(record, self._intents[record.id])
+        return active_edits(record, self._intents[record.id])
 
     def surroundings(
         self, records: Sequence[CallerRecord], since: datetime
@@ -63,7 +67,7 @@ class CallerEditLog:
             caller_id=record.id,
             lease_number=self._work.job.lease_number,
             sequence=sum(map(len, self._intents.values())),
-            edits=caller_edit.to_json(edits),
+            edits=caller_edit.edits_to_json(edits),
             is_first=is_first,
             around=self._news(record, value),
             noted=self._work.services.now,
@@ -75,7 +79,7 @@ class CallerEditLog:
         if value.around is None:
             return {}
         resource = record.caller.resource
-        news = changes(self._noted.get(resource, {}), value.around)
+        news = changed_digests(self._noted.get(resource, {}), value.around)
         self._noted[resource] = value.around
         is_json = self._work.services.callers[record.caller.kind].is_json
-        return {**news, record.id: outside(record.id, value.text, is_json=is_json)}
+        return {**news, record.id: surrounding_digest(record.id, value.text, is_json=is_json)}

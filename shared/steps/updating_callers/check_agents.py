@@ -2,7 +2,11 @@
 
 from dataclasses import replace
 
-from shared.domain.callers.agents import BY_THEIR_MAKERS, moved_back, moved_to_copy
+from shared.domain.callers.agents import (
+    BY_THEIR_MAKERS,
+    confirmation_name_for_copy,
+    confirmation_name_for_original,
+)
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
@@ -17,7 +21,7 @@ async def check_agents(work: StepContext) -> None:
 
     Raises `JobBlocked`.
     """
-    name = moved_to_copy(work.job.original_id)
+    name = confirmation_name_for_copy(work.job.original_id)
     if _is_run_by_agents(work.job) and name not in await _said(work):
         raise JobBlocked(
             f"Agents of Copilot Studio may still run {work.job.display_name}.",
@@ -31,8 +35,8 @@ async def check_agents_back(work: StepContext) -> None:
 
     Raises `JobBlocked`.
     """
-    said, name = await _said(work), moved_back(work.job.original_id)
-    if moved_to_copy(work.job.original_id) in said and name not in said:
+    said, name = await _said(work), confirmation_name_for_original(work.job.original_id)
+    if confirmation_name_for_copy(work.job.original_id) in said and name not in said:
         raise JobBlocked(
             f"Agents of Copilot Studio run the copy of {work.job.display_name}.",
             instruction="Their makers choose the original in them again, and publish them. Then say"
@@ -44,7 +48,10 @@ async def check_agents_back(work: StepContext) -> None:
 async def forget_agents(work: StepContext) -> None:
     """Forget what was said: another remediation of the flow asks anew."""
     job, table = work.job, work.services.tables.environments
-    names = {moved_to_copy(job.original_id), moved_back(job.original_id)}
+    names = {
+        confirmation_name_for_copy(job.original_id),
+        confirmation_name_for_original(job.original_id),
+    }
     if not names & (await _said(work)).keys():
         return
 

@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.domain.callers.caller_records import CallerIndexEntry, CallerSearchProgress, places_of
+from shared.domain.callers.caller_records import (
+    CallerIndexEntry,
+    CallerSearchProgress,
+    index_entries_for,
+)
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow
 from shared.errors import PermanentError, TransientError
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Condition, FoundInDefinitions, WritesWholeResource
-from shared.rows import instant
+from shared.rows import sortable_time
 from shared.services import Services
 
 #: Places found since the progress was last kept: what a dead process searched for nothing.
@@ -67,7 +71,7 @@ async def note_callers_in(
         for kind in kinds
         for flow in flows
         for caller in kind.callers_in(environment, flow)
-        for place in places_of(
+        for place in index_entries_for(
             caller, services.now, is_shared=isinstance(kind, WritesWholeResource)
         )
     ]
@@ -76,7 +80,7 @@ async def note_callers_in(
 
 async def forget_stale_searches(services: Services) -> None:
     """Remove how far searches were that nobody goes on with: what they found is too old by now."""
-    where = [Condition("noted", "lt", instant(services.now - SEARCH_LASTS))]
+    where = [Condition("noted", "lt", sortable_time(services.now - SEARCH_LASTS))]
     await services.tables.searches.clear(where=where)
 
 
@@ -111,7 +115,7 @@ async def _search(
 
     try:
         async for caller in kind.find(where, search):
-            places += places_of(caller, services.now, is_shared=is_shared)
+            places += index_entries_for(caller, services.now, is_shared=is_shared)
             if len(places) >= _KEEP_AFTER:
                 await keep()
     except PermanentError as err:

@@ -5,10 +5,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shared.domain.callers.caller import Caller, flow_caller
-from shared.domain.callers.caller_edit import holds
+from shared.domain.callers.caller_edit import contains_reference
 from shared.domain.callers.caller_records import CallerRecord, CallerState
-from shared.domain.ids import key_of
-from shared.domain.jobs.dependent_jobs import reference
+from shared.domain.ids import hash_key
+from shared.domain.jobs.dependent_jobs import format_job_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import JobBlocked, NotFound
 from shared.ports import Condition
@@ -17,13 +17,13 @@ from shared.services import Services
 from shared.steps.flows.caller_index import places_calling
 from shared.steps.flows.read_original_facts import archive_name
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import permit_write, settings_of
+from shared.steps.write_permission import check_write_allowed, settings_of
 
 NOT_OPTED_IN = "Its environment is not opted in: set its mode, or change it by hand."
 EXCLUDED = "An administrator excluded it: change it by hand."
 
 
-async def note_callers(work: StepContext) -> list[CallerRecord]:
+async def record_callers(work: StepContext) -> list[CallerRecord]:
     """Note the callers that the last search found, and the parents among them; return all."""
     job, rows = work.job, work.callers
     parents = set(job.parents)
@@ -34,9 +34,9 @@ async def note_callers(work: StepContext) -> list[CallerRecord]:
             caller = _copy_as_caller(job)
         elif other:
             # Its copy is written against ours: it never needs the new URL itself.
-            parents.add(reference(other, job.environment_id))
+            parents.add(format_job_reference(other, job.environment_id))
             continue
-        identity = key_of(caller.kind, caller.address)
+        identity = hash_key(caller.kind, caller.address)
         if identity in records and records[identity].state is not CallerState.REVERTED:
             continue
         state = CallerState.MANUAL if caller.manual else CallerState.FOUND
@@ -55,7 +55,7 @@ async def _callers(work: StepContext) -> AsyncIterator[Caller]:
     with suppress(NotFound):  # the search tells of flows that have a row, the archive of all
         copied = (await work.services.archive.get(archive_name(job))).decode()
         urls = {job.original_url_id} - {""}
-        if holds(copied, is_json=True, urls=urls, flow_ids=flow_ids_of(job)):
+        if contains_reference(copied, is_json=True, urls=urls, flow_ids=flow_ids_of(job)):
             yield _copy_as_caller(job)
 
 
@@ -72,14 +72,14 @@ async def callers_left(work: StepContext) -> bool:
     Raises `JobBlocked` for one that only a person can change.
     """
     left = False
-    for record in await note_callers(work):
+    for record in await record_callers(work):
         other = await copied_elsewhere(work, record.caller)
         if other and other.id != work.job.id:
             continue  # a parent by now: this original goes after it
         if record.state is not CallerState.FOUND:
             if not await holds_original(work.services, work.job, record.caller):
                 continue
-            reason = await why_by_hand(work.services, work.job, record.caller)
+            reason = await manual_reason(work.services, work.job, record.caller)
             if reason:
                 raise JobBlocked(
                     f"The {record.caller.label} still calls {work.job.display_name}.",
@@ -92,7 +92,7 @@ async def callers_left(work: StepContext) -> bool:
     return left
 
 
-async def why_by_hand(services: Services, job: FlowJob, caller: Caller) -> str:
+async def manual_reason(services: Services, job: FlowJob, caller: Caller) -> str:
     """Return why only a person may change a caller now; empty: the app may."""
     environment_id = caller.environment_id
     if caller.manual or environment_id is None:
@@ -102,13 +102,13 @@ async def why_by_hand(services: Services, job: FlowJob, caller: Caller) -> str:
         return EXCLUDED
     if environment_id != job.environment_id:
         try:
-            await permit_write(services, environment_id)
+            await check_write_allowed(services, environment_id)
         except JobBlocked:
             return NOT_OPTED_IN
     return ""
 
 
-def is_family(job: FlowJob, caller: Caller) -> bool:
+def is_child_reference(job: FlowJob, caller: Caller) -> bool:
     """Say whether a child flow's id at the caller means this job's original (`places_calling`)."""
     return caller.environment_id == job.environment_id
 
@@ -162,13 +162,15 @@ def flow_ids_of(job: FlowJob) -> set[str]:
 
 async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bool:
     """Say whether the original's URL or id stands at a caller now."""
-    flow_ids = flow_ids_of(job) if is_family(job, caller) else set()
+    flow_ids = flow_ids_of(job) if is_child_reference(job, caller) else set()
     return await _holds(services, caller, {job.original_url_id}, flow_ids)
 
 
 async def holds_copy(services: Services, job: FlowJob, caller: Caller) -> bool:
     """Say whether the copy's URL or id stands at a caller now."""
-    flow_ids = {job.copy_id, job.copy_flow_name.lower()} if is_family(job, caller) else set()
+    flow_ids = (
+        {job.copy_id, job.copy_flow_name.lower()} if is_child_reference(job, caller) else set()
+    )
     return await _holds(services, caller, {job.copy_url_id}, flow_ids)
 
 
@@ -178,7 +180,9 @@ async def _holds(services: Services, caller: Caller, urls: set[str], flow_ids: s
         text = (await kind.read(caller)).text
     except NotFound:
         return False
-    return holds(text, is_json=kind.is_json, urls=urls - {""}, flow_ids=flow_ids - {""})
+    return contains_reference(
+        text, is_json=kind.is_json, urls=urls - {""}, flow_ids=flow_ids - {""}
+    )
 
 
 async def manual_caller_of_copy(services: Services, job: FlowJob) -> Caller | None:
@@ -190,7 +194,7 @@ async def manual_caller_of_copy(services: Services, job: FlowJob) -> Caller | No
     return None
 
 
-async def waits_for_a_person(services: Services, job: FlowJob) -> bool:
+async def has_manual_caller(services: Services, job: FlowJob) -> bool:
     """Say whether a caller that only a person can change still calls what is to go.
 
     That is the original; in a rollback it is the copy.
@@ -198,7 +202,7 @@ async def waits_for_a_person(services: Services, job: FlowJob) -> bool:
     if job.is_rolling_back:
         return await manual_caller_of_copy(services, job) is not None
     for record in await services.tables.callers.all(job.id):
-        by_hand = record.state is CallerState.MANUAL and await why_by_hand(
+        by_hand = record.state is CallerState.MANUAL and await manual_reason(
             services, job, record.caller
         )
         if by_hand and await holds_original(services, job, record.caller):

@@ -9,23 +9,23 @@ from functools import partial
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowUpdate
-from shared.domain.platform_errors import code_for
+from shared.domain.platform_errors import most_specific_code
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
 from shared.ports import CallerKind, FoundInDefinitions, ReadOnSave, WritesWholeResource
 from shared.reason import Reason
 from shared.steps.flows.effect import Write, perform, skip_if_gone, with_fallback
 from shared.steps.flows.lease_resource import LeasedResource
-from shared.steps.flows.read_back import looks, wait_to_see
+from shared.steps.flows.read_back import poll, wait_until_visible
 from shared.steps.flows.update_workflow import Owned, for_owner
 from shared.steps.flows.write_definition import (
     SavedFlow,
     demands_newer_shape,
+    is_stored,
     keep_references,
     saving,
-    stands,
 )
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import permit_write
+from shared.steps.write_permission import check_write_allowed
 
 
 class NotSaved(JobBlocked):
@@ -63,7 +63,7 @@ async def read_to_write(
 def holds_value(kind: CallerKind, now: CallerContent, value: CallerContent) -> bool:
     """Say whether a place holds what was written; a flow may hold it in the newer shape."""
     if isinstance(kind, FoundInDefinitions):
-        return stands(now.text, value.text)
+        return is_stored(now.text, value.text)
     return now.text == value.text
 
 
@@ -101,8 +101,8 @@ async def write_places(
 async def permit_caller(work: StepContext, caller: Caller) -> None:
     """Return if the caller may be written now: its own environment has a say in it."""
     if caller.environment_id and caller.environment_id != work.job.environment_id:
-        await permit_write(work.services, caller.environment_id)
-    await work.permit_write()
+        await check_write_allowed(work.services, caller.environment_id)
+    await work.check_write_allowed()
 
 
 def labels(values: Values) -> str:
@@ -171,11 +171,11 @@ async def _save_readers(
             if not _was_saved_after(now, found.written_at):
                 await _save_reader(work, environment, now, caller, permit)
     unsaved: Sequence[Workflow] = [one for one in found.flows if one.workflow_id in before]
-    async for _ in looks(work):
+    async for _ in poll(work):
         unsaved = await _unsaved(work, environment, unsaved, before, found.written_at)
         if not unsaved:
             return
-    await wait_to_see(work, f"The save of the flows that use the {caller.label}")
+    await wait_until_visible(work, f"The save of the flows that use the {caller.label}")
     names = ", ".join(sorted(flow.name for flow in unsaved))
     raise NotSaved(
         f"The {caller.label} has its new value, but these flows still use the old one, because "
@@ -264,7 +264,7 @@ async def _save(
 async def _environment(work: StepContext, caller: Caller) -> Environment:
     if caller.environment_id in {None, work.environment.id}:
         return work.environment
-    return await work.services.environments.lately(caller.environment_id or "")
+    return await work.services.environments.get_cached(caller.environment_id or "")
 
 
 async def _write(write: Write, label: str, why: str = "") -> None:
@@ -276,5 +276,5 @@ async def _write(write: Write, label: str, why: str = "") -> None:
             f"The {label} cannot be saved with the new URL: {err}{why}",
             instruction=f"Mend in the {label} what the message names, and save it; or point it at "
             "the copy by hand. Then retry.",
-            code=code_for(err.code, err.detail),
+            code=most_specific_code(err.code, err.detail),
         ) from err

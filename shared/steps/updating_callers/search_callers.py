@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.assessment.snapshots import NoAnswer
-from shared.domain.callers.caller_records import CallerIndexEntry, CompletedCallerSearch, places_of
+from shared.domain.callers.caller_records import (
+    CallerIndexEntry,
+    CompletedCallerSearch,
+    index_entries_for,
+)
 from shared.domain.environment import Environment
 from shared.ports import CallerKind
 from shared.services import Services
-from shared.steps.optional_read import ask
+from shared.steps.optional_read import read_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,7 @@ async def _searched(
         if earlier.began >= since and ids <= earlier.environment_ids:
             return earlier.began
     began = services.now
-    found = await ask(_places(kind, everywhere, began))
+    found = await read_or_none(_places(kind, everywhere, began))
     if isinstance(found, NoAnswer):
         return found
     await services.tables.places.upsert(*found)
@@ -83,4 +87,6 @@ async def _searched(
 async def _places(
     kind: CallerKind, everywhere: Sequence[Environment], seen: datetime
 ) -> list[CallerIndexEntry]:
-    return [place async for caller in kind.find(everywhere) for place in places_of(caller, seen)]
+    return [
+        place async for caller in kind.find(everywhere) for place in index_entries_for(caller, seen)
+    ]

@@ -8,26 +8,26 @@ from datetime import timedelta
 from functools import partial
 
 from shared.domain.callers.caller_records import CallerRecord, CallerState
-from shared.domain.jobs.dependent_jobs import reference
+from shared.domain.jobs.dependent_jobs import format_job_reference
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import move_to_state
 from shared.errors import CmkflowError, ThrottledError
-from shared.steps.flows.lease_resource import LeasedResource, hold_resource, require_free
+from shared.steps.flows.lease_resource import LeasedResource, lease_resource, require_unleased
 from shared.steps.flows.plans_in_progress import PlansInProgress, open_plans
 from shared.steps.flows.read_trigger_url import read_trigger_url
-from shared.steps.flows.require_healthy_copy import find_copy, standing
-from shared.steps.flows.temporary_co_ownership import return_borrowed
+from shared.steps.flows.require_healthy_copy import find_copy, require_healthy_copy
+from shared.steps.flows.temporary_co_ownership import revoke_all_grants
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.batch_caller_writes import (
     CallerWriteBatch,
-    move_of,
+    pending_write_for,
     wait_for_others,
 )
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
-from shared.steps.updating_callers.record_callers import holds_original, job_of_flow, note_callers
+from shared.steps.updating_callers.record_callers import holds_original, job_of_flow, record_callers
 from shared.steps.updating_callers.write_callers import CallerWriter, write_callers
-from shared.steps.write_permission import refuse_excluded
+from shared.steps.write_permission import reject_excluded_flow
 
 
 async def begin(work: StepContext) -> FlowJob:
@@ -35,10 +35,10 @@ async def begin(work: StepContext) -> FlowJob:
     job = work.job
     if job.pattern is MigrationMethod.OFF:
         text = "The original is off: its callers are listed, not changed."
-        return moved(job, FlowJobState.QUIET, text, now=work.services.now)
-    records = await note_callers(work)
+        return move_to_state(job, FlowJobState.QUIET, text, now=work.services.now)
+    records = await record_callers(work)
     text = f"{len(records)} callers are to be updated."
-    return moved(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
+    return move_to_state(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
 
 
 async def update(work: StepContext) -> FlowJob:
@@ -51,22 +51,24 @@ async def update(work: StepContext) -> FlowJob:
             continue
         is_shared = await wait_for_others(work, left[0].caller)
         if urls is None:
-            await require_free(work, resource)
-            await work.permit_write()
+            await require_unleased(work, resource)
+            await work.check_write_allowed()
             urls = await new_urls(work)
         own = CallerWriter(work=work, log=log, urls=urls, records=left)
-        async with hold_resource(work, resource) as held, AsyncExitStack() as stack:
+        async with lease_resource(work, resource) as held, AsyncExitStack() as stack:
             gathering = CallerWriteBatch(work, resource, stack)
             others = await _others(work, gathering, plans, held) if is_shared else []
             written = [one.work for one in await write_callers(held, own, others)]
             if is_shared:
-                moves = (move_of(one.job, resource, is_done=True) for one in (work, *written))
+                moves = (
+                    pending_write_for(one.job, resource, is_done=True) for one in (work, *written)
+                )
                 await work.services.tables.moves.upsert(*moves)
             for other in written:
                 gathering.go_on(other)
                 with suppress(CmkflowError):  # its own delivery returns what is left
-                    await return_borrowed(other)
-        await work.held.advanced()
+                    await revoke_all_grants(other)
+        await work.held.record_progress()
     return await _updated(work)
 
 
@@ -106,7 +108,7 @@ async def _left(
 ) -> list[CallerRecord]:
     """Return the callers that are to be written; raises `Waiting`, `JobBlocked`."""
     if records:
-        await refuse_excluded(work.services, work.job)
+        await reject_excluded_flow(work.services, work.job)
     left = []
     for record in records:
         await plans.wait_for(record.caller)
@@ -141,7 +143,7 @@ async def _updated(work: StepContext) -> FlowJob:
     updated = "Every known caller holds the new URL; now the original has to fall quiet."
     if by_hand:
         updated = f"{len(by_hand)} callers are for a person; every other one holds the new URL."
-    return moved(job, FlowJobState.QUIET, updated, now=services.now)
+    return move_to_state(job, FlowJobState.QUIET, updated, now=services.now)
 
 
 async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
@@ -156,7 +158,7 @@ async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
         return False
     if not await holds_original(work.services, work.job, record.caller):
         return False
-    name = reference(other, work.job.environment_id)
+    name = format_job_reference(other, work.job.environment_id)
     await work.save(replace(work.job, parents=tuple(sorted({*work.job.parents, name}))))
     await work.callers.upsert(replace(record, state=CallerState.UNNEEDED))
     return True
@@ -167,7 +169,7 @@ async def new_urls(work: StepContext) -> dict[str, str]:
 
     Raises `JobBlocked` if the copy does not stand: no caller may be pointed at it.
     """
-    standing(work, await work.lately("copy", partial(find_copy, work)))
+    require_healthy_copy(work, await work.cached("copy", partial(find_copy, work)))
     job = work.job
     if not job.original_url_id:
         return {}

@@ -14,10 +14,10 @@ from shared.errors import CmkflowError, Conflict, JobBlocked
 from shared.ports import CallerKind, WritesWholeResource
 from shared.reason import Reason
 from shared.steps.flows.lease_resource import LeasedResource
-from shared.steps.flows.read_back import looks, wait_to_see
+from shared.steps.flows.read_back import poll, wait_until_visible
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
-from shared.steps.updating_callers.record_callers import is_family, why_by_hand
+from shared.steps.updating_callers.record_callers import is_child_reference, manual_reason
 from shared.steps.updating_callers.save_places import (
     NotSaved,
     Values,
@@ -74,14 +74,16 @@ class CallerWriter:
         """Return how far the change of a caller is, and the text that is to stand there."""
         work, job = self.work, self.work.job
         is_json = work.services.callers[record.caller.kind].is_json
-        flow_ids = {job.original_id: job.copy_id} if is_family(job, record.caller) else {}
-        rewritten = caller_edit.rewrite(text, is_json=is_json, urls=self.urls, flow_ids=flow_ids)
-        has_copy = caller_edit.holds(
+        flow_ids = {job.original_id: job.copy_id} if is_child_reference(job, record.caller) else {}
+        rewritten = caller_edit.replace_references(
+            text, is_json=is_json, urls=self.urls, flow_ids=flow_ids
+        )
+        has_copy = caller_edit.contains_reference(
             value.text, is_json=is_json, urls={job.copy_url_id} - {""}, flow_ids={job.copy_id}
         )
         if rewritten.text != text:
-            await work.permit_write()
-            if await why_by_hand(work.services, job, record.caller):
+            await work.check_write_allowed()
+            if await manual_reason(work.services, job, record.caller):
                 return replace(record, state=CallerState.MANUAL), text
             await self.log.append(record, value, rewritten.edits, is_first=not has_copy)
             return replace(record, state=CallerState.WRITING), rewritten.text
@@ -152,7 +154,7 @@ async def write_callers(
         if isinstance(kind, WritesWholeResource) or await _is_seen(work, kind, values):
             await first.updated()
             return await _updated(others)
-    await wait_to_see(work, f"The new URL of {labels(values)}")
+    await wait_until_visible(work, f"The new URL of {labels(values)}")
     raise JobBlocked(
         f"{labels(values)} does not keep the new URL: something else writes it.",
         instruction="Find out what resets this value and change it there, then retry.",
@@ -190,7 +192,7 @@ async def _updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
 
 async def _is_seen(work: StepContext, kind: CallerKind, values: Values) -> bool:
     callers = [caller for caller, _ in values]
-    async for _ in looks(work):
+    async for _ in poll(work):
         now = await read_places(kind, callers)
         if all(
             one.address in now and holds_value(kind, now[one.address], value)

@@ -178,7 +178,7 @@ async def test_a_flow_that_was_never_on_has_no_url(side: Side) -> None:
     """The URL comes with activation."""
     await side.hands.sign_in()
     await created(side)
-    await side.ports.flow_access.add_operator(ENVIRONMENT, COPY)
+    await side.ports.flow_access.grant(ENVIRONMENT, COPY)
 
     with pytest.raises(PlatformError, match="WorkflowTriggerIsNotEnabled"):
         await side.ports.flow_access.trigger_url(ENVIRONMENT, COPY, "manual")

@@ -152,7 +152,7 @@ async def test_a_keys_versions_come_newest_first(side: Side) -> None:
 
 async def test_the_list_of_service_tags_has_a_number_and_prefixes(side: Side) -> None:
     """Found in any case of the letters, in all pages of the answer."""
-    tags = await side.ports.service_tags.published()
+    tags = await side.ports.service_tags.get_list()
 
     found = tags.find("powerplatformplex.WESTEUROPE")
     assert found is not None
@@ -172,17 +172,19 @@ async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:
 
 async def test_what_lies_below_a_resource_is_listed(side: Side) -> None:
     """All of one collection, and nothing of a resource that is gone."""
-    rules = await side.ports.resources.below(SQL_SERVER, "firewallRules", "2021-11-01")
+    rules = await side.ports.resources.list_children(SQL_SERVER, "firewallRules", "2021-11-01")
 
     assert [rule["name"] for rule in rules] == ["office"]
     with pytest.raises(NotFound):
-        await side.ports.resources.below(f"{SQL_SERVER}-gone", "firewallRules", "2021-11-01")
+        await side.ports.resources.list_children(
+            f"{SQL_SERVER}-gone", "firewallRules", "2021-11-01"
+        )
 
 
 async def test_what_the_app_may_do_in_a_resource_group_is_told(side: Side) -> None:
     """As patterns of actions, of which some may be taken out again."""
     group = resource_group(SITE_ID)
-    found = await side.ports.resources.below(
+    found = await side.ports.resources.list_children(
         group, "providers/Microsoft.Authorization/permissions", "2022-04-01"
     )
 

@@ -85,10 +85,10 @@ async def test_references_are_found_by_their_logical_name(side: Side) -> None:
     made = draft(side)
     await references.create(environment, made)
 
-    found = await references.named(environment, [made.logical_name, "o'brien"])
+    found = await references.find_by_name(environment, [made.logical_name, "o'brien"])
 
     assert [row.reference_id for row in found] == [REFERENCE]
-    assert await references.named(environment, ["o'brien"]) == []
+    assert await references.find_by_name(environment, ["o'brien"]) == []
 
 
 async def test_who_may_not_use_a_connection_may_not_name_it(side: Side) -> None:

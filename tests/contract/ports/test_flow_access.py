@@ -40,15 +40,15 @@ async def test_the_operator_becomes_co_owner_reads_the_url_and_steps_back(side: 
     with pytest.raises(PlatformError, match="NoCoOwner"):
         await access.trigger_url(*flow, "manual")
 
-    assert await access.add_operator(*flow)
-    assert await access.add_operator(*flow)
+    assert await access.grant(*flow)
+    assert await access.grant(*flow)
     url = await access.trigger_url(*flow, "manual")
     held = await roles(side, HTTP_FLOW)
-    await access.remove_operator(*flow)
-    await access.remove_operator(*flow)
+    await access.revoke(*flow)
+    await access.revoke(*flow)
 
     assert url == await side.hands.url_of(HTTP_FLOW)
-    assert await access.operator_id() == OPERATOR
+    assert await access.account_id() == OPERATOR
     assert held == {MAKER: "Owner", OPERATOR: "CanEdit"}
     assert await roles(side, HTTP_FLOW) == {MAKER: "Owner"}
 
@@ -66,19 +66,19 @@ async def test_a_share_lets_the_operator_ask_or_it_does_not(side: Side, *, is_he
         url = await access.trigger_url(*flow, "manual")
     except PlatformError as err:
         url = err.code
-    await access.add_operator(*flow)
+    await access.grant(*flow)
 
     asked = await access.trigger_url(*flow, "manual")
     assert url == (asked if is_heard else "NoCoOwner")
-    await access.remove_operator(*flow)
+    await access.revoke(*flow)
     assert await side.ports.flow_sharing.list(await side.environment(), HTTP_FLOW) == []
 
 
 async def test_a_trigger_without_a_url_is_a_refusal(side: Side) -> None:
     """A button has none, and a trigger of another name is not there."""
     access = side.ports.flow_access
-    await access.add_operator(ENVIRONMENT, BUTTON_FLOW)
-    await access.add_operator(ENVIRONMENT, HTTP_FLOW)
+    await access.grant(ENVIRONMENT, BUTTON_FLOW)
+    await access.grant(ENVIRONMENT, HTTP_FLOW)
 
     with pytest.raises(PlatformError, match="ListCallbackUrlOperationBlocked"):
         await access.trigger_url(ENVIRONMENT, BUTTON_FLOW, "manual")
@@ -94,7 +94,7 @@ async def test_the_operator_is_shown_the_definition_of_its_flows(side: Side) -> 
     with pytest.raises(PlatformError, match="NoCoOwner"):
         await access.definition(*flow)
 
-    await access.add_operator(*flow)
+    await access.grant(*flow)
     whole = await access.definition(*flow)
 
     assert lean.client_data is None
@@ -114,7 +114,7 @@ async def test_the_operator_starts_its_flows_where_no_application_may(side: Side
     with pytest.raises(PlatformError, match="NoCoOwner"):
         await access.start(*flow)
 
-    await access.add_operator(*flow)
+    await access.grant(*flow)
     for _ in range(2):
         await access.start(*flow)
 
@@ -124,11 +124,11 @@ async def test_the_operator_starts_its_flows_where_no_application_may(side: Side
 async def test_the_operator_stays_signed_in_by_using_its_sign_in(side: Side) -> None:
     """It may still ask for its own id afterwards, and is the same."""
     access = side.ports.flow_access
-    before = await access.operator_id()
+    before = await access.account_id()
 
-    assert await access.keep_signed_in()
+    assert await access.renew_sign_in()
 
-    assert await access.operator_id() == before
+    assert await access.account_id() == before
 
 
 async def test_people_and_groups_are_told_apart(side: Side) -> None:

@@ -54,10 +54,10 @@ async def test_what_is_known_of_flows_is_read_without_their_definitions(side: Si
     environment, pages = await side.environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
 
-    page = await pages.known(environment)
+    page = await pages.workflow_summaries(environment)
     found = list(page.items)
     while page.cursor:
-        page = await pages.known(environment, page.cursor)
+        page = await pages.workflow_summaries(environment, page.cursor)
         found += page.items
 
     assert found == [row.known for row in whole]
@@ -71,7 +71,7 @@ async def test_flows_are_read_again_by_their_ids(side: Side) -> None:
     gone = "f0000000-0000-4000-8000-00000000dead"
 
     ids = [gone, *(row.workflow_id for row in some)]
-    found = await side.ports.flow_pages.read_again(environment, ids)
+    found = await side.ports.flow_pages.workflows_by_id(environment, ids)
 
     assert sorted(found, key=str) == sorted(some, key=str)
 

@@ -51,7 +51,7 @@ async def test_environments_are_listed_and_read(side: Side) -> None:
     assert after.policy.policy_id == POLICY_ID.lower()
     assert after.policy.system_id.startswith("/regions/europe/")
     assert (after.region, after.sku) == ("westeurope", "Production")
-    assert await side.ports.environments.lately(ENVIRONMENT) == after
+    assert await side.ports.environments.get_cached(ENVIRONMENT) == after
 
 
 async def test_a_recent_reading_of_an_environment_may_be_old(side: Side) -> None:
@@ -60,10 +60,10 @@ async def test_a_recent_reading_of_an_environment_may_be_old(side: Side) -> None
     before = await environments.get(ENVIRONMENT)
     await side.hands.link()
 
-    assert await environments.lately(ENVIRONMENT) == before
+    assert await environments.get_cached(ENVIRONMENT) == before
     after = await environments.get(ENVIRONMENT)
     assert after.is_linked
-    assert await environments.lately(ENVIRONMENT) == after
+    assert await environments.get_cached(ENVIRONMENT) == after
 
 
 async def test_what_does_not_exist_is_not_found(side: Side) -> None:
@@ -71,7 +71,7 @@ async def test_what_does_not_exist_is_not_found(side: Side) -> None:
     with pytest.raises(NotFound):
         await side.ports.environments.get(STRANGER)
     with pytest.raises(NotFound):
-        await side.ports.environments.lately(STRANGER)
+        await side.ports.environments.get_cached(STRANGER)
     with pytest.raises(NotFound):
         await side.ports.flow_reports.get_flow(ENVIRONMENT, STRANGER)
 

@@ -101,9 +101,9 @@ async def test_a_connection_reference_is_seen_late_and_listed_later(side: Side) 
         await references.create(environment, made)
     side.hands.advance(HALF)
     row = await references.get(environment, REFERENCE)
-    assert await references.named(environment, [made.logical_name]) == []
+    assert await references.find_by_name(environment, [made.logical_name]) == []
     side.hands.advance(HALF)
-    assert await references.named(environment, [made.logical_name]) == [row]
+    assert await references.find_by_name(environment, [made.logical_name]) == [row]
 
 
 async def test_a_deleted_flow_reads_and_is_listed_on(side: Side) -> None:
@@ -123,10 +123,10 @@ async def test_a_co_ownership_that_is_not_listed_yet_is_taken_back_all_the_same(
 ) -> None:
     """It was given a moment ago; taking it back twice does nothing."""
     await side.hands.sign_in()
-    access, operator = side.ports.flow_access, await side.ports.flow_access.operator_id()
-    await access.add_operator(ENVIRONMENT, HTTP_FLOW)
-    await access.remove_operator(ENVIRONMENT, HTTP_FLOW)
-    await access.remove_operator(ENVIRONMENT, HTTP_FLOW)
+    access, operator = side.ports.flow_access, await side.ports.flow_access.account_id()
+    await access.grant(ENVIRONMENT, HTTP_FLOW)
+    await access.revoke(ENVIRONMENT, HTTP_FLOW)
+    await access.revoke(ENVIRONMENT, HTTP_FLOW)
     side.hands.advance(HALF)
 
     held = await access.permissions(ENVIRONMENT, HTTP_FLOW)

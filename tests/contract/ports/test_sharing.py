@@ -4,7 +4,7 @@ import pytest
 
 from shared.domain.flow import FlowPermission
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, Share, rights_of
-from shared.domain.solution import to_join
+from shared.domain.solution import solutions_for_copy
 from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import GROUP, GROUP_TEAM, OWN_TEAM, STRANGER
 from tests.contract.ports.sides import Side
@@ -168,20 +168,20 @@ async def test_privileges_say_how_far_they_reach(side: Side) -> None:
 async def test_a_flow_joins_the_solutions_of_another(side: Side) -> None:
     """Built-in and managed ones are left alone; joining may be repeated."""
     where, both = await side.environment(), [HTTP_FLOW, DAILY_FLOW]
-    held = await side.ports.solutions.holding(where, both)
-    found = to_join(await side.ports.solutions.get(where, held[HTTP_FLOW]))
+    held = await side.ports.solutions.containing(where, both)
+    found = solutions_for_copy(await side.ports.solutions.get(where, held[HTTP_FLOW]))
     assert [solution.unique_name for solution in found] == ["Orders"]
 
     for _ in range(2):
         await side.ports.solutions.add_flow(where, found[0], DAILY_FLOW)
 
-    held = await side.ports.solutions.holding(where, both)
+    held = await side.ports.solutions.containing(where, both)
     assert held[DAILY_FLOW] == {found[0].id} < held[HTTP_FLOW]
 
 
 async def test_a_managed_solution_takes_nothing(side: Side) -> None:
     """The platform refuses, should anybody ask."""
-    held = await side.ports.solutions.holding(await side.environment(), [HTTP_FLOW])
+    held = await side.ports.solutions.containing(await side.environment(), [HTTP_FLOW])
     solutions = await side.ports.solutions.get(await side.environment(), held[HTTP_FLOW])
     [bought] = [one for one in solutions if one.is_managed]
 

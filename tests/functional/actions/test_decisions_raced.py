@@ -16,12 +16,12 @@ from shared.errors import Conflict
 from shared.jobs.job_kinds import FLOW
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
-from shared.steps.planning.start_flow_jobs import dispatch
+from shared.steps.planning.start_flow_jobs import start_flow_jobs
 from shared.use_cases.approve_plan import ApprovalInput, approve
 from shared.use_cases.change_remediation import cancel, roll_back
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.run_flow_job import run_flow_job
-from shared.use_cases.schedule_deletions import keep_originals
+from shared.use_cases.run_flow_job import run_flow_job_step
+from shared.use_cases.schedule_deletions import cancel_deletions
 from shared.use_cases.show_remediation import show_plan
 from tests.fakes.services import services_of
 from tests.functional.deleting.deletion_story import DAY, MINUTE, deletions, order, retired_story
@@ -93,7 +93,7 @@ async def test_a_job_that_is_taken_up_in_mid_step_stays_with_its_new_remediation
     await story.order(cause="order-2")
     held = await claimed(story)
 
-    await dispatch(story.services, await story.environment_job())
+    await start_flow_jobs(story.services, await story.environment_job())
     await held.end(held.job)
 
     job = await story.job("Orders")
@@ -205,7 +205,7 @@ async def test_one_original_that_is_being_deleted_does_not_keep_others_from_bein
     await table.replace(late, replace(late.item, state=DeletionState.DELETING))
 
     with pytest.raises(Conflict, match=late.item.display_name):
-        await keep_originals(story.services, story.remediation.id, (), by="keeper")
+        await cancel_deletions(story.services, story.remediation.id, (), by="keeper")
 
     states = [row.state for row in (await deletions(story)).values()]
     assert sorted(states) == [
@@ -264,7 +264,7 @@ async def test_a_delivery_that_loses_the_race_for_a_row_looks_at_it_again() -> N
         ),
         settings=story.settings,
     )
-    await run_flow_job(services, job.environment_id, job.id)
+    await run_flow_job_step(services, job.environment_id, job.id)
 
     assert (await story.job("Orders")).is_rolling_back
 
@@ -275,7 +275,7 @@ async def test_an_adoption_is_announced_by_a_message_of_its_own() -> None:
     before = await story.job("Orders")
     await story.order(cause="order-2")
 
-    await dispatch(story.services, await story.environment_job())
+    await start_flow_jobs(story.services, await story.environment_job())
 
     after = await story.job("Orders")
     assert after.remediation_id == story.remediation.id

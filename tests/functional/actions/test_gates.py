@@ -10,7 +10,7 @@ from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import IssueNotFound
 from shared.settings import Settings
-from shared.use_cases.change_environment import change_environment, waive_gap
+from shared.use_cases.change_environment import change_environment, ignore_issue
 from shared.use_cases.set_kill_switch import set_kill_switch
 from shared.use_cases.show_remediation import show_plan
 from tests.fakes import definition_builder as define
@@ -239,13 +239,13 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
     environment_id = story.build.environment.id
 
     with pytest.raises(IssueNotFound) as misspelled:
-        await waive_gap(story.services, environment_id, gap.name[:-1], "by mistake")
+        await ignore_issue(story.services, environment_id, gap.name[:-1], "by mistake")
     wrong = {"waived_gaps": {"another": "by mistake"}}
     with pytest.raises(IssueNotFound):
         await change_environment(story.services, environment_id, wrong)
     await story.run(HOUR)
     still = await story.job("Orders")
-    await waive_gap(story.services, environment_id, gap.name, "the ERP is not called any more")
+    await ignore_issue(story.services, environment_id, gap.name, "the ERP is not called any more")
     await story.run(timedelta(days=60))
 
     assert misspelled.value.instruction == f"Did you mean {gap.name}?"

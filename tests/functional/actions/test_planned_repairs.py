@@ -11,7 +11,7 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.reason import Reason
 from shared.use_cases.change_environment import change_environment
 from shared.use_cases.manage_firewall_fixes import list_repairs
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.functional.actions.test_repair_network import APPLIED, Guarded, guarded
@@ -145,7 +145,7 @@ async def test_a_process_that_dies_after_the_write_is_followed_by_one_that_finds
     plan = kill_after(story, f"ResourceWriterTwin.{write}")
 
     await story.approve()
-    await story.driver.call(lambda services: sweep(services, "next"))
+    await story.driver.call(lambda services: run_daily_check(services, "next"))
 
     [record] = await list_repairs(story.services)
     assert plan.has_struck

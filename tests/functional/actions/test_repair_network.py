@@ -17,12 +17,12 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.manage_firewall_fixes import (
     FirewallFixInput,
-    apply_repair,
+    apply_fix,
     list_repairs,
-    show_repairs,
-    undo_repair,
+    propose_fixes,
+    revert_fix,
 )
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Moment, Plan, was_killed
@@ -78,7 +78,7 @@ async def guarded(kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.APPROVE) -
     story.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
     case = firewall_case(kind)
     tags = [name for name in _PREFIXES if name.startswith("LogicApps")]
-    listed = await story.services.service_tags.published()
+    listed = await story.services.service_tags.get_list()
     for path, one in case.resources(case.sources(tags, listed)).items():
         story.world.resources[path.lower()] = deepcopy(one)
     story.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
@@ -89,7 +89,7 @@ async def guarded(kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.APPROVE) -
 
 async def lacking(story: Story) -> list[str]:
     """Return the gaps that are left."""
-    return [one.gap.name for one in await show_repairs(story.services)]
+    return [one.gap.name for one in await propose_fixes(story.services)]
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
@@ -98,7 +98,7 @@ async def test_the_kinds_that_the_app_opens_are_those_of_the_document(kind: str)
     story = await guarded(kind)
     name = _resource(kind)
 
-    shown = await show_repairs(story.services, name)
+    shown = await propose_fixes(story.services, name)
 
     has_opening = {one.repair.opening is not None for one in shown}
     assert has_opening == {kind in APPLIED}
@@ -110,11 +110,11 @@ async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
     """Afterwards everything is as it was, to the byte; a record says what was done, by whom."""
     story = await guarded(kind)
     before = story.azure
-    [shown] = await show_repairs(story.services, _resource(kind))
+    [shown] = await propose_fixes(story.services, _resource(kind))
 
-    [opened] = await apply_repair(story.services, wish(kind))
+    [opened] = await apply_fix(story.services, wish(kind))
     left, changed = await lacking(story), story.azure
-    [closed] = await undo_repair(story.services, wish(kind))
+    [closed] = await revert_fix(story.services, wish(kind))
 
     assert left == []
     assert changed != before
@@ -130,11 +130,11 @@ async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
 async def test_an_order_that_comes_twice_changes_nothing_the_second_time(kind: str) -> None:
     """What is open has no gap any more: the answer says so, and the record stays."""
     story = await guarded(kind)
-    await apply_repair(story.services, wish(kind))
+    await apply_fix(story.services, wish(kind))
     changed = story.azure
 
     with pytest.raises(JobBlocked, match="has no gap") as refused:
-        await apply_repair(story.services, wish(kind))
+        await apply_fix(story.services, wish(kind))
 
     assert refused.value.code == Reason.UNKNOWN_GAP
     assert story.azure == changed
@@ -169,22 +169,22 @@ async def test_whoever_dies_over_it_is_followed_by_who_asks_again(
     calls = Plan()
     story = await guarded(kind)
     before = story.azure
-    await apply_repair(striking(story, calls), wish(kind))
+    await apply_fix(striking(story, calls), wish(kind))
     opened = story.azure
 
     for number in range(1, calls.calls + 1):
         story = await guarded(kind)
-        await attempt(story, Plan(at=number, moment=moment, **failure), apply_repair, wish(kind))
+        await attempt(story, Plan(at=number, moment=moment, **failure), apply_fix, wish(kind))
         story.world.clock.advance(story.settings.caller_lease)
         if await lacking(story):
-            await apply_repair(story.services, wish(kind))
+            await apply_fix(story.services, wish(kind))
         assert story.azure == opened, number
 
         plan = Plan(at=number, moment=moment, **failure)
-        await attempt(story, plan, undo_repair, wish(kind))
+        await attempt(story, plan, revert_fix, wish(kind))
         story.world.clock.advance(story.settings.caller_lease)
         if story.azure != before:
-            await undo_repair(story.services, wish(kind))
+            await revert_fix(story.services, wish(kind))
         assert story.azure == before, number
 
 
@@ -195,23 +195,23 @@ async def test_no_write_without_leave(kind: str) -> None:
     before = story.azure
 
     with pytest.raises(JobBlocked) as by_mode:
-        await apply_repair(story.services, wish(kind))
+        await apply_fix(story.services, wish(kind))
     story.mode = ApprovalPolicy.APPROVE
     await story.opt_in(maintenance_window="00:00-00:01")
     story.world.clock.advance_to(story.world.clock.now().replace(hour=12))
     with pytest.raises(MustWait) as by_window:
-        await apply_repair(story.services, wish(kind))
+        await apply_fix(story.services, wish(kind))
     await story.opt_in()
     await set_kill_switch(story.services, is_on=True, by="ops", reason="storm")
     with pytest.raises(MustWait) as by_switch:
-        await apply_repair(story.services, wish(kind))
+        await apply_fix(story.services, wish(kind))
     untouched = story.azure
     await set_kill_switch(story.services, is_on=False, by="ops", reason="calm")
-    await apply_repair(story.services, wish(kind))
+    await apply_fix(story.services, wish(kind))
     await set_kill_switch(story.services, is_on=True, by="ops", reason="storm")
     opened = story.azure
     with pytest.raises(MustWait):
-        await undo_repair(story.services, wish(kind))
+        await revert_fix(story.services, wish(kind))
 
     assert by_mode.value.code == Reason.MODE
     assert by_window.value.code == Reason.WINDOW
@@ -247,9 +247,9 @@ async def test_an_ip_group_that_somebody_edits_meanwhile_keeps_the_edit() -> Non
     writer = Editing(story.services.resource_writer, edit)
     services = replace(story.services, resource_writer=writer)
 
-    await apply_repair(services, wish("azure_firewall"))
+    await apply_fix(services, wish("azure_firewall"))
     opened = story.azure
-    await undo_repair(story.services, wish("azure_firewall"))
+    await revert_fix(story.services, wish("azure_firewall"))
 
     assert "198.51.100.7" in opened
     assert "198.51.100.7" in story.azure
@@ -260,7 +260,7 @@ async def test_an_ip_group_that_somebody_edits_meanwhile_keeps_the_edit() -> Non
 async def test_a_rule_that_somebody_has_changed_since_stays() -> None:
     """Of what the app put in, it takes out what still is as it put it in."""
     story = await guarded("network_security_group")
-    [opened] = await apply_repair(story.services, wish("network_security_group"))
+    [opened] = await apply_fix(story.services, wish("network_security_group"))
     group: Any = story.world.resources[security_group_id(story)]
     moved = next(
         one
@@ -269,7 +269,7 @@ async def test_a_rule_that_somebody_has_changed_since_stays() -> None:
     )
     moved["properties"]["priority"] = 3000
 
-    await undo_repair(story.services, wish("network_security_group"))
+    await revert_fix(story.services, wish("network_security_group"))
 
     assert len(opened.opening.entries) == 2
     assert "cmk-PPPlex.WestEurope" in story.azure
@@ -296,7 +296,7 @@ async def test_a_change_that_the_platform_refuses_is_told_in_its_words() -> None
     before = story.azure
 
     with pytest.raises(PlatformError, match="RequestDisallowedByPolicy"):
-        await apply_repair(services, wish("network_security_group"))
+        await apply_fix(services, wish("network_security_group"))
 
     [record] = await list_repairs(story.services)
     assert record.state is FirewallFixState.OPENING
@@ -313,13 +313,13 @@ async def test_two_orders_at_once_do_not_write_beside_each_other() -> None:
 
         async def put(self, *arguments: Any, **named: Any) -> None:
             with pytest.raises(MustWait) as second:
-                await apply_repair(story.services, wish("network_security_group"))
+                await apply_fix(story.services, wish("network_security_group"))
             assert second.value.code == Reason.RESOURCE
             await story.twins.ports.resource_writer.put(*arguments, **named)
 
     services = replace(striking(story, first), resource_writer=Midway())
 
-    await apply_repair(services, wish("network_security_group"))
+    await apply_fix(services, wish("network_security_group"))
 
     assert await lacking(story) == []
 
@@ -328,12 +328,12 @@ async def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
     """The one that is close, else all."""
     story = await guarded("network_security_group")
 
-    for use_case in (apply_repair, undo_repair):
+    for use_case in (apply_fix, revert_fix):
         with pytest.raises(JobBlocked) as refused:
             await use_case(story.services, FirewallFixInput(resource="egde", by="ops"))
         assert refused.value.code == Reason.UNKNOWN_GAP
     with pytest.raises(JobBlocked) as asked:
-        await show_repairs(story.services, "network_security_group:/subscriptions/s/nothing")
+        await propose_fixes(story.services, "network_security_group:/subscriptions/s/nothing")
 
     assert "network_security_group:" in asked.value.instruction
 
@@ -347,8 +347,8 @@ async def test_of_several_parts_only_those_are_opened_that_flows_call() -> None:
     await story.order()
     await story.approve()
 
-    [opened] = await apply_repair(story.services, wish("app_service"))
-    exact = await show_repairs(story.services, f"{site_id}#scm")
+    [opened] = await apply_fix(story.services, wish("app_service"))
+    exact = await propose_fixes(story.services, f"{site_id}#scm")
 
     assert opened.opening.part == "ipSecurityRestrictions"
     assert [one.gap.part for one in exact] == ["scm"]
@@ -368,22 +368,22 @@ async def test_parts_that_nothing_tells_apart_are_named() -> None:
     await story.opt_in()
 
     with pytest.raises(JobBlocked, match=r"edge is one of these, say which: .*#10\.0\.1\.4"):
-        await apply_repair(story.services, FirewallFixInput(resource="edge", by="ops"))
+        await apply_fix(story.services, FirewallFixInput(resource="edge", by="ops"))
 
 
 async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
     """A rollback of the remediation does not close it either: others may use it."""
     story = await guarded("network_security_group")
-    await apply_repair(story.services, wish("network_security_group"))
+    await apply_fix(story.services, wish("network_security_group"))
     opened = story.azure
     await story.order()
     await story.approve()
 
     with pytest.raises(JobBlocked) as in_use:
-        await undo_repair(story.services, wish("network_security_group"))
+        await revert_fix(story.services, wish("network_security_group"))
     await story.roll_back()
     after_rollback = story.azure
-    [closed] = await undo_repair(story.services, wish("network_security_group"))
+    [closed] = await revert_fix(story.services, wish("network_security_group"))
 
     assert in_use.value.code == Reason.REPAIR_IN_USE
     assert f"1 of {story.remediation.id}" in in_use.value.reason
@@ -395,11 +395,11 @@ async def test_in_use_it_is_closed_when_that_is_wanted_all_the_same() -> None:
     """The order says so."""
     story = await guarded("network_security_group")
     before = story.azure
-    await apply_repair(story.services, wish("network_security_group"))
+    await apply_fix(story.services, wish("network_security_group"))
     await story.order()
     await story.approve()
 
-    await undo_repair(story.services, wish("network_security_group", even_in_use=True))
+    await revert_fix(story.services, wish("network_security_group", even_in_use=True))
 
     assert story.azure == before
 
@@ -408,11 +408,11 @@ async def test_new_ranges_are_added_to_what_was_opened_and_closed_with_it() -> N
     """One record for each list: an undo takes out what all orders put in."""
     story = await guarded("azure_firewall")
     before = story.azure
-    await apply_repair(story.services, wish("azure_firewall"))
+    await apply_fix(story.services, wish("azure_firewall"))
     story.world.service_tags[WEST].append("20.105.211.64/28")
 
-    [opened] = await apply_repair(story.services, wish("azure_firewall"))
-    await undo_repair(story.services, wish("azure_firewall"))
+    [opened] = await apply_fix(story.services, wish("azure_firewall"))
+    await revert_fix(story.services, wish("azure_firewall"))
 
     assert len(opened.opening.entries) == 4
     assert story.azure == before
@@ -421,7 +421,7 @@ async def test_new_ranges_are_added_to_what_was_opened_and_closed_with_it() -> N
 async def test_the_last_restriction_of_a_site_is_not_taken_out() -> None:
     """A site without any lets everybody in."""
     story = await guarded("app_service")
-    await apply_repair(story.services, wish("app_service"))
+    await apply_fix(story.services, wish("app_service"))
     [path] = [path for path in story.world.resources if path.endswith("/config/web")]
     web: Any = story.world.resources[path]
     web["properties"]["ipSecurityRestrictions"] = [
@@ -430,7 +430,7 @@ async def test_the_last_restriction_of_a_site_is_not_taken_out() -> None:
     before = story.azure
 
     with pytest.raises(JobBlocked, match="only restriction"):
-        await undo_repair(story.services, wish("app_service"))
+        await revert_fix(story.services, wish("app_service"))
 
     assert story.azure == before
 
@@ -438,10 +438,10 @@ async def test_the_last_restriction_of_a_site_is_not_taken_out() -> None:
 async def test_a_firewall_that_is_gone_has_nothing_to_be_taken_out_of() -> None:
     """Its record ends."""
     story = await guarded("azure_firewall")
-    await apply_repair(story.services, wish("azure_firewall"))
+    await apply_fix(story.services, wish("azure_firewall"))
     story.world.resources = {ip_group("other")["id"].lower(): ip_group("other")}
 
-    [closed] = await undo_repair(story.services, wish("azure_firewall"))
+    [closed] = await revert_fix(story.services, wish("azure_firewall"))
 
     assert closed.state is FirewallFixState.CLOSED
 
@@ -463,10 +463,10 @@ async def test_a_change_whose_answer_was_lost_is_ended_by_the_same_order(kind: s
 
     services = replace(story.services, resource_writer=Deaf())
     with pytest.raises(ServiceUnavailable):
-        await apply_repair(services, wish(kind))
+        await apply_fix(services, wish(kind))
     [begun] = await list_repairs(story.services)
 
-    [ended] = await apply_repair(story.services, wish(kind))
+    [ended] = await apply_fix(story.services, wish(kind))
 
     assert (begun.state, ended.state) == (FirewallFixState.OPENING, FirewallFixState.OPEN)
     assert await list_repairs(story.services) == [ended]
@@ -483,19 +483,19 @@ async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> No
 
     services = replace(striking(story, plan), resource_writer=Dying())
     with pytest.raises(ServiceUnavailable):
-        await apply_repair(services, wish("network_security_group"))
+        await apply_fix(services, wish("network_security_group"))
 
-    await story.driver.call(lambda s: sweep(s, "soon"))
+    await story.driver.call(lambda s: run_daily_check(s, "soon"))
     soon = [one.code for one in story.twins.notices.told]
     story.world.clock.advance(timedelta(hours=2))
-    await story.driver.call(lambda s: sweep(s, "later"))
+    await story.driver.call(lambda s: run_daily_check(s, "later"))
 
     assert Reason.REPAIR_UNFINISHED not in soon
     [told] = [one for one in story.twins.notices.told if one.code == Reason.REPAIR_UNFINISHED]
     assert "edge" in told.cause
     [record] = await list_repairs(story.services)
     assert isinstance(record, FirewallFixRecord)
-    await apply_repair(story.services, wish("network_security_group"))
+    await apply_fix(story.services, wish("network_security_group"))
     [ended] = await list_repairs(story.services)
     assert (ended.state, ended.code) == (FirewallFixState.OPEN, "")
 
@@ -527,9 +527,9 @@ async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kin
     """What a person adds by hand afterwards is not the app's: an undo does not find it."""
     story = await guarded(kind)
     services = replace(story.services, resource_writer=Forgetful())
-    [shown] = await show_repairs(story.services, _resource(kind))
+    [shown] = await propose_fixes(story.services, _resource(kind))
 
-    blocked = await refused_in_the_end(services, apply_repair, kind)
+    blocked = await refused_in_the_end(services, apply_fix, kind)
 
     [record] = await list_repairs(story.services)
     assert blocked.code == Reason.REPAIR
@@ -538,9 +538,9 @@ async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kin
     assert "activity log" in blocked.instruction
     assert (record.state, record.opening.entries) == (FirewallFixState.CLOSED, ())
     with pytest.raises(JobBlocked) as nothing_to_undo:
-        await undo_repair(story.services, wish(kind))
+        await revert_fix(story.services, wish(kind))
     assert nothing_to_undo.value.code == Reason.UNKNOWN_GAP
-    [opened] = await apply_repair(story.services, wish(kind))
+    [opened] = await apply_fix(story.services, wish(kind))
     assert opened.state is FirewallFixState.OPEN
 
 
@@ -549,14 +549,14 @@ async def test_a_closing_that_azure_does_not_keep_leaves_the_entries_on_record(k
     """They are in the firewall still: once changes are kept again, an undo removes them."""
     story = await guarded(kind)
     before = story.azure
-    [opened] = await apply_repair(story.services, wish(kind))
+    [opened] = await apply_fix(story.services, wish(kind))
     services = replace(story.services, resource_writer=Forgetful())
 
-    blocked = await refused_in_the_end(services, undo_repair, kind)
+    blocked = await refused_in_the_end(services, revert_fix, kind)
 
     [record] = await list_repairs(story.services)
     assert blocked.code == Reason.REPAIR
     assert record.opening.entries == opened.opening.entries
     assert record.code == Reason.REPAIR_UNFINISHED
-    await undo_repair(story.services, wish(kind))
+    await revert_fix(story.services, wish(kind))
     assert story.azure == before

@@ -13,7 +13,7 @@ import pytest
 
 from shared.errors import JobBlocked, MustWait
 from shared.reason import Reason
-from shared.use_cases.manage_firewall_fixes import apply_repair, undo_repair
+from shared.use_cases.manage_firewall_fixes import apply_fix, revert_fix
 from tests.fakes.crash import Plan
 from tests.functional.actions.test_repair_network import APPLIED, Guarded, guarded, wish
 from tests.kinds.case import Json
@@ -105,7 +105,7 @@ async def added_by(kind: str) -> list[Any]:
     """Return the entries that an order adds when nobody is beside it."""
     story = await guarded(kind)
     before = Person(story, kind, []).entries
-    await apply_repair(story.services, wish(kind))
+    await apply_fix(story.services, wish(kind))
     return [one for one in Person(story, kind, []).entries if one not in before]
 
 
@@ -133,15 +133,15 @@ async def lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[str, s
         person = Person(story, kind, wanted)
         untouched = person.entries
         if is_undo:
-            await apply_repair(story.services, wish(kind))
+            await apply_fix(story.services, wish(kind))
         plan = Beside(at=number, act=getattr(person, deed))
         services = story.make(story.twins.ports.under(plan))
 
-        await attempt(undo_repair if is_undo else apply_repair, services, kind)
+        await attempt(revert_fix if is_undo else apply_fix, services, kind)
         if not plan.hit:
             assert number > 1
             return lost
-        await attempt(undo_repair, story.services, kind)
+        await attempt(revert_fix, story.services, kind)
 
         if _text(person.entries) != _text([*untouched, *person.added]):
             lost.add((kind, plan.hit))

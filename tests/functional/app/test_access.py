@@ -158,7 +158,7 @@ async def test_who_is_signed_in_needs_no_key() -> None:
     at(twin_settings(function_key_roles=(Role.READER,)))
     order = {"on": True, "reason": "a drill"}
 
-    person = await call(kill_switch_api.turn_kill_switch, order, headers=signed_in(ANNA), key="")
+    person = await call(kill_switch_api.set_kill_switch, order, headers=signed_in(ANNA), key="")
     nobody = await call(kill_switch_api.show_kill_switch, key="")
 
     assert person.document["by"] == ANNA
@@ -193,7 +193,7 @@ async def test_a_forged_name_is_not_written_down() -> None:
     at(twin_settings(WEBSITE_AUTH_ENABLED="False"))
     order = {"on": True, "by": "duty", "reason": "odd runs"}
 
-    reply = await call(kill_switch_api.turn_kill_switch, order, headers=signed_in(ANNA))
+    reply = await call(kill_switch_api.set_kill_switch, order, headers=signed_in(ANNA))
 
     assert reply.document["by"] == "duty"
 
@@ -250,7 +250,7 @@ async def test_a_machine_is_known_by_its_application() -> None:
     ]
 
     reply = await call(
-        kill_switch_api.turn_kill_switch,
+        kill_switch_api.set_kill_switch,
         {"on": True, "by": "somebody", "reason": "a drill"},
         headers=principal(claims=claims),
     )
@@ -282,7 +282,7 @@ async def test_a_page_of_another_site_changes_nothing(said: dict[str, str], stat
     headers = signed_in(ANNA) | {"Host": "app.example"} | said
 
     reply = await call(
-        kill_switch_api.turn_kill_switch, {"on": True, "reason": "a drill"}, headers=headers
+        kill_switch_api.set_kill_switch, {"on": True, "reason": "a drill"}, headers=headers
     )
 
     assert reply.status == status
@@ -340,7 +340,7 @@ async def test_nobody_orders_the_delete_of_originals_of_their_own_order() -> Non
     identity, _ = await ordered(story, ANNA)
 
     reply = await call(
-        deletions_api.approve_deletions,
+        deletions_api.schedule_deletions,
         {"on": "2027-01-01"},
         id=identity,
         headers=signed_in(ANNA),

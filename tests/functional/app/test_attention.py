@@ -9,11 +9,11 @@ from functions import health_api, remediation_actions_api, remediations_api, sta
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stopped
+from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.timer_run import TimerRun
 from shared.steps.write_permission import KILL_SWITCH
-from shared.use_cases.run_daily_check import SWEEP, sweep
+from shared.use_cases.run_daily_check import SWEEP, run_daily_check
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
@@ -35,7 +35,7 @@ async def story() -> Story:
 
 async def attention() -> Any:
     """Return the answer."""
-    reply = await call(status_api.show_attention)
+    reply = await call(status_api.show_status)
     assert reply.status == 200
     return reply.document
 
@@ -60,7 +60,7 @@ async def block(story: Story, *titles: str, instruction: str = "Name another own
     for kept in [row async for row in story.services.tables.jobs.scan()]:
         job = kept.item  # type: ignore[union-attr]  # every row can be read
         if job.display_name in titles:
-            blocked = stopped(
+            blocked = stop_with_reason(
                 job,
                 FlowJobState.BLOCKED,
                 "Its owner has left.",
@@ -198,7 +198,7 @@ async def test_a_sweep_that_is_missing_is_noticed(story: Story) -> None:
         TimerRun(timer=SWEEP, ended=story.services.now - timedelta(hours=27))
     )
     before = [one["cause"] for one in (await attention())["waiting"]]
-    await sweep(story.services, "2026-01-02")
+    await run_daily_check(story.services, "2026-01-02")
     after = [one["cause"] for one in (await attention())["waiting"]]
 
     assert "sweep" in before

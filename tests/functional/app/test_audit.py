@@ -47,7 +47,7 @@ async def trail(**query: str) -> list[dict[str, object]]:
 async def put(story: Story, body: object, **headers: str) -> Reply:
     """Change the environment's settings as Anna."""
     return await call(
-        environments_api.change_environment,
+        environments_api.update_environment_settings,
         body,
         id=story.build.environment.id,
         headers=ANNA | headers,
@@ -66,7 +66,7 @@ async def test_a_change_is_told_with_all_that_there_is_to_know(story: Story) -> 
     assert (entry["who_id"], entry["kind"]) == ("id-anna@contoso.example", "person")
     assert entry["at"] == story.services.now.isoformat().replace("+00:00", "Z")
     assert entry["source"] == "203.0.113.9:4711 cmkflow/1"
-    assert entry["action"] == "change_environment"
+    assert entry["action"] == "update_environment_settings"
     assert entry["target"] == f"/api/environments/{story.build.environment.id}"
     assert json.loads(str(entry["asked"])) == {"mode": "approve", "limit": 7}
     assert json.loads(str(entry["before"])) == {"mode": "assess", "limit": 100}
@@ -77,7 +77,7 @@ async def test_a_change_is_told_with_all_that_there_is_to_know(story: Story) -> 
 async def test_what_changed_is_told_however_the_id_is_written(story: Story) -> None:
     """The platform takes it in capital letters too: that hides nothing."""
     done = await call(
-        environments_api.change_environment,
+        environments_api.update_environment_settings,
         {"mode": "approve"},
         id=story.build.environment.id.upper(),
         headers=ANNA,
@@ -129,18 +129,18 @@ async def test_who_may_not_is_told_once_an_hour(story: Story) -> None:
     eve = signed_in("eve@contoso.example", [Role.READER])
     change = {"on": True, "reason": "odd"}
     for _ in range(3):
-        await call(kill_switch_api.turn_kill_switch, change, headers=eve, path="kill-switch")
+        await call(kill_switch_api.set_kill_switch, change, headers=eve, path="kill-switch")
         story.world.clock.advance(timedelta(minutes=1))
     await call(remediations_api.start_remediation, {}, headers=eve)
     story.world.clock.advance(timedelta(hours=1))
-    await call(kill_switch_api.turn_kill_switch, change, headers=eve)
+    await call(kill_switch_api.set_kill_switch, change, headers=eve)
     await call(health_api.show_health, headers=signed_in("nobody@contoso.example", []))
 
     entries = await trail()
     assert sorted((str(one["who"]), one["action"], one["status"]) for one in entries) == [
         ("eve@contoso.example", "start_remediation", 403),
-        ("eve@contoso.example", "turn_kill_switch", 403),
-        ("eve@contoso.example", "turn_kill_switch", 403),
+        ("eve@contoso.example", "set_kill_switch", 403),
+        ("eve@contoso.example", "set_kill_switch", 403),
         ("nobody@contoso.example", "show_health", 403),
     ]
     first = min(entries, key=lambda one: str(one["at"]))
@@ -163,7 +163,7 @@ async def test_a_page_of_another_site_is_told(
     """It acts with the cookie of the one who is signed in."""
     change = {"on": True, "reason": "odd"}
 
-    reply = await call(kill_switch_api.turn_kill_switch, change, headers=ANNA | headers)
+    reply = await call(kill_switch_api.set_kill_switch, change, headers=ANNA | headers)
 
     assert reply.status == 403
     (entry,) = await trail()
@@ -176,7 +176,7 @@ async def test_nobody_leaves_no_trace(headers: dict[str, str]) -> None:
     story = Story(settings=twin_settings(function_key_roles=()))
     provide(story.services)
 
-    reply = await call(kill_switch_api.turn_kill_switch, {"on": True}, headers=headers)
+    reply = await call(kill_switch_api.set_kill_switch, {"on": True}, headers=headers)
 
     assert reply.status == 401
     assert not [name for name in story.twins.store.rows if name[0] == "audit"]
@@ -187,7 +187,7 @@ async def test_who_holds_the_key_and_may_not_leaves_no_trace() -> None:
     story = Story(settings=twin_settings(function_key_roles=(Role.READER,)))
     provide(story.services)
 
-    reply = await call(kill_switch_api.turn_kill_switch, {"on": True})
+    reply = await call(kill_switch_api.set_kill_switch, {"on": True})
 
     assert reply.status == 403
     assert not [name for name in story.twins.store.rows if name[0] == "audit"]
@@ -205,7 +205,7 @@ async def test_a_refusal_that_cannot_be_written_down_is_one_all_the_same(
     monkeypatch.setattr(services.tables.audit, "insert", refuse)
     provide(services)
 
-    reply = await call(kill_switch_api.turn_kill_switch, {}, headers=signed_in("eve", []))
+    reply = await call(kill_switch_api.set_kill_switch, {}, headers=signed_in("eve", []))
 
     assert reply.status == 403
     assert "a refusal is not in the audit trail" in caplog.text
@@ -272,10 +272,10 @@ async def test_an_order_that_was_cut_off_stands_without_an_outcome(
 
     monkeypatch.setattr(kill_switch_api, "set_kill_switch", die)
     with pytest.raises(Killed):
-        await call(kill_switch_api.turn_kill_switch, {"on": True, "reason": "odd"}, headers=ANNA)
+        await call(kill_switch_api.set_kill_switch, {"on": True, "reason": "odd"}, headers=ANNA)
 
     (entry,) = await trail()
-    assert (entry["action"], entry["status"]) == ("turn_kill_switch", None)
+    assert (entry["action"], entry["status"]) == ("set_kill_switch", None)
     assert json.loads(str(entry["asked"])) == {"on": True, "reason": "odd"}
 
 
@@ -286,7 +286,7 @@ async def test_a_defect_is_an_outcome_too(story: Story, monkeypatch: pytest.Monk
         raise LookupError("nothing here")
 
     monkeypatch.setattr(kill_switch_api, "set_kill_switch", stumble)
-    await call(kill_switch_api.turn_kill_switch, {"on": True, "reason": "odd"}, headers=ANNA)
+    await call(kill_switch_api.set_kill_switch, {"on": True, "reason": "odd"}, headers=ANNA)
 
     (entry,) = await trail()
     assert (entry["status"], entry["reason"]) == (500, "a defect")
@@ -332,7 +332,7 @@ async def test_a_signature_in_an_order_is_not_kept(story: Story) -> None:
     order = {"on": True, "reason": f"see {URL}"}
     headers = ANNA | {"User-Agent": URL, "X-Forwarded-For": URL}
     await call(
-        kill_switch_api.turn_kill_switch, order, headers=headers, path=f"kill-switch/{CANARY}"
+        kill_switch_api.set_kill_switch, order, headers=headers, path=f"kill-switch/{CANARY}"
     )
 
     kept = [str(row.columns) for name, row in story.twins.store.rows.items() if name[0] == "audit"]

@@ -17,7 +17,7 @@ from functions import (
 from functions import run_archives_api as archives_api
 from functions.endpoints import Endpoint, all_endpoints
 from shared.bootstrap import provide
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import call, signed_in
@@ -68,9 +68,9 @@ async def test_a_change_of_a_firewall(story: Story) -> None:
     """What the app puts in and takes out, and for whom."""
     order = {"resource": "edge"}
 
-    await call(firewall_fixes_api.apply_repair, order, headers=ANNA)
+    await call(firewall_fixes_api.apply_firewall_fix, order, headers=ANNA)
     before, after = await changed(story)
-    await call(firewall_fixes_api.undo_repair, order, headers=ANNA)
+    await call(firewall_fixes_api.revert_firewall_fix, order, headers=ANNA)
     open_again, closed = await changed(story)
 
     assert before == {}
@@ -98,10 +98,10 @@ async def test_an_order_of_an_assessment(story: Story) -> None:
 async def test_a_check_of_keys(story: Story) -> None:
     """What is told of the key since, and no more once it is well again."""
     gone, story.world.keys = story.world.keys, {}
-    await call(keys_api.check_fitness, {}, headers=ANNA)
+    await call(keys_api.check_keys, {}, headers=ANNA)
     before, after = await changed(story)
     story.world.keys = gone
-    await call(keys_api.check_fitness, {}, headers=ANNA)
+    await call(keys_api.check_keys, {}, headers=ANNA)
     told, well = await changed(story)
 
     assert before == {}
@@ -117,7 +117,7 @@ async def test_an_archive_of_runs(story: Story) -> None:
     await story.approve()
     provide(story.services)
 
-    await call(archives_api.archive_more_runs, id=story.remediation.id, headers=ANNA)
+    await call(archives_api.archive_runs, id=story.remediation.id, headers=ANNA)
 
     before, after = await changed(story)
     assert before == {}
@@ -127,14 +127,14 @@ async def test_an_archive_of_runs(story: Story) -> None:
 
 async def test_a_look_at_the_ranges(story: Story) -> None:
     """The edition that was found."""
-    await story.driver.call(lambda services: sweep(services, "before"))
+    await story.driver.call(lambda services: run_daily_check(services, "before"))
     story.world.service_tags |= {WEST: ["20.61.88.128/26", "20.99.0.0/24"]}
     story.world.service_tags_edition += 1
     story.world.clock.advance(timedelta(days=1))
     number = story.world.service_tags_edition
     provide(story.services)
 
-    await call(service_tag_lists_api.look_at_ranges, headers=ANNA)
+    await call(service_tag_lists_api.refresh_service_tag_list, headers=ANNA)
 
     before, after = await changed(story)
     assert str(number) not in before
@@ -161,9 +161,9 @@ async def test_a_new_remediation(story: Story) -> None:
 async def test_the_command_shows_what_is_no_more(story: Story) -> None:
     """Also where nothing is left after it."""
     gone, story.world.keys = story.world.keys, {}
-    await call(keys_api.check_fitness, {}, headers=ANNA)
+    await call(keys_api.check_keys, {}, headers=ANNA)
     story.world.keys = gone
-    await call(keys_api.check_fitness, {}, headers=ANNA)
+    await call(keys_api.check_keys, {}, headers=ANNA)
     async with served_app() as command_line:
         shown = await command_line.run("audit", "--limit", "1")
 

@@ -136,7 +136,7 @@ async def test_service_tags_come_from_a_file_where_one_is_named(
     environ.setenv("CMK_SERVICE_TAGS_FILE", str(path))
 
     async with AsyncExitStack() as closing:
-        tags = await build_services(settings(), closing).service_tags.published()
+        tags = await build_services(settings(), closing).service_tags.get_list()
 
     assert [tag.name for tag in tags] == ["LogicApps"]
 
@@ -147,7 +147,7 @@ async def test_without_an_operator_it_is_said_what_to_set_up(environ: pytest.Mon
         built = build_services(settings(), closing)
 
         with pytest.raises(JobBlocked) as caught:
-            await built.flow_access.operator_id()
+            await built.flow_access.account_id()
 
     assert "CMK_OPERATOR_CLIENT_ID" in caught.value.instruction
 

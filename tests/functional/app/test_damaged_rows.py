@@ -34,8 +34,8 @@ from shared.use_cases.notify import notify
 from shared.use_cases.order_assessment import order_assessment
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.run_daily_check import sweep
-from shared.use_cases.show_status import TenantStatus, show_attention
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.show_status import TenantStatus, show_status
 from tests.fakes.tenant import TwinFlow
 from tests.functional.app.test_access import HANDLERS
 from tests.functional.app.test_notify import Heard, with_channels
@@ -154,14 +154,14 @@ async def everything(story: Story, table: str, addresses: Mapping[str, str]) -> 
     await work_on(story, next(one for one in story.world.flows() if one.name == "Returns"))
     for is_swept in (False, True):
         if is_swept:
-            await sweep(story.services, "today")
+            await run_daily_check(story.services, "today")
             with suppress(UnreadableRow):
                 await change_remediation.retry(story.services, orders)
         await story.run(timedelta(minutes=50))
         for timer in (resend_overdue, poll_environments, delete_originals):
             await timer(story.services)
         await notify(with_channels(story, channel))
-        reported |= reported_in(await show_attention(story.services))
+        reported |= reported_in(await show_status(story.services))
     await look_at_every_page(story, table, addresses)
     told = {one.row for one in story.twins.notices.told if "/".join(one.row) in one.instruction}
     return reported | told

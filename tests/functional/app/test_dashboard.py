@@ -12,8 +12,8 @@ from functions.dashboard.page_layout import assets
 from shared.bootstrap import provide
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stopped
-from shared.jobs.request_demands import flow_needs
+from shared.domain.jobs.transitions import stop_with_reason
+from shared.jobs.request_demands import flow_job_demand
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
@@ -66,7 +66,7 @@ async def work(story: Story) -> None:
 async def block(story: Story, title: str) -> None:
     """Let a person be needed for a flow before its copy is proven."""
     job = await story.job(title)
-    blocked = stopped(
+    blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
         code="owner", now=story.services.now,
     )  # fmt: skip
@@ -82,7 +82,7 @@ def lines(page: Reply) -> list[tuple[str, str]]:
 
 async def test_the_overview_begins_with_what_waits_and_leads_there(story: Story) -> None:
     """A plan waits; its page is one link away."""
-    page = await call(dashboard_api.show_overview_page)
+    page = await call(dashboard_api.show_status_page)
 
     assert page.status == 200
     assert "<h1>1 thing waits for a person</h1>" in page.text
@@ -112,7 +112,7 @@ async def test_what_is_kept_up_to_date_is_there_from_the_beginning(story: Story)
 
     async def parts() -> list[list[str]]:
         pages = [
-            await call(dashboard_api.show_overview_page),
+            await call(dashboard_api.show_status_page),
             await call(dashboard_api.show_remediations_page),
             await remediation(story),
             await flow(story, "Orders"),
@@ -162,7 +162,7 @@ async def test_no_name_changes_how_its_surroundings_look() -> None:
     await story.order()
     provide(story.services)
     pages = [
-        await call(dashboard_api.show_overview_page),
+        await call(dashboard_api.show_status_page),
         await call(dashboard_api.show_remediations_page),
         await remediation(story),
         await call(dashboard_api.show_plan_page, id=story.remediation.id),
@@ -181,7 +181,7 @@ async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_
 ) -> None:
     """The policy lets nothing else in, no page has style or script in it, each file is there."""
     pages = [
-        await call(dashboard_api.show_overview_page),
+        await call(dashboard_api.show_status_page),
         await call(dashboard_api.show_remediations_page),
         await remediation(story),
         await flow(story, "Orders"),
@@ -269,7 +269,7 @@ async def test_what_it_waits_for_calls_for_is_said(story: Story) -> None:
     """When it is looked at next, and how many calls of the flow service that takes."""
     await work(story)
     job = await story.job("Orders")
-    need = flow_needs(job)
+    need = flow_job_demand(job)
     assert need is not None
 
     page = await flow(story, "Orders")

@@ -15,9 +15,9 @@ from functions.dashboard.pages import FlowFilter, remediation_page
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stopped
+from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.principal import Principal, PrincipalKind, Role
-from shared.use_cases.manage_firewall_fixes import show_repairs
+from shared.use_cases.manage_firewall_fixes import propose_fixes
 from shared.use_cases.show_flow import show_flow
 from shared.use_cases.show_remediation import show_remediation
 from tests.functional.actions.test_repair_network import GROUP, guarded, lacking
@@ -73,7 +73,7 @@ async def work(story: Story) -> None:
 
 async def block(story: Story, title: str) -> None:
     """Let a person be needed for a flow."""
-    blocked = stopped(
+    blocked = stop_with_reason(
         await story.job(title), FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
         code="owner", now=story.services.now,
     )  # fmt: skip
@@ -181,7 +181,7 @@ async def test_a_form_leads_back_to_pages_of_the_dashboard_only(story: Story, re
 
     path, _, query = done.headers["Location"].partition("?")
     assert path == "/api/dashboard"
-    home = await call(dashboard_api.show_overview_page, query=dict(parse_qsl(query)))
+    home = await call(dashboard_api.show_status_page, query=dict(parse_qsl(query)))
     assert home.status == 200
     assert "Cancelled: 0 flows" in home.text  # nothing had begun
 
@@ -282,7 +282,7 @@ async def test_a_gap_is_accepted_with_a_reason_from_its_page(story: Story) -> No
     """By its name; one that is not there is refused."""
     there = f"/api/dashboard/remediations/{story.remediation.id}"
     reply = await call(
-        environments_api.waive_gap,
+        environments_api.ignore_issue,
         urlencode({"gap": "no-such-gap", "reason": "I say so"}).encode(),
         id=story.build.environment.id,
         headers={"Content-Type": FORM, "Referer": f"https://app.example{there}", **BROWSER, **OWN},
@@ -323,7 +323,11 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
     assert "az network nsg rule create" in shown
 
     done = await send(
-        story, firewall_fixes_api.apply_repair, resource=name, environment=environment.id, by="Ada"
+        story,
+        firewall_fixes_api.apply_firewall_fix,
+        resource=name,
+        environment=environment.id,
+        by="Ada",
     )
     after = await call(
         dashboard_api.show_remediation_page,
@@ -353,7 +357,7 @@ async def test_a_gap_is_closed_by_approvers_only() -> None:
     await story.order()
     job = await story.environment_job()
     operator = Principal(name="o", roles=frozenset({Role.OPERATOR}), kind=PrincipalKind.PERSON)
-    [shown] = await show_repairs(story.services)
+    [shown] = await propose_fixes(story.services)
 
     deeds = [repair(shown, job, who) for who in (operator, EVERYBODY)]
 

@@ -38,7 +38,7 @@ async def story() -> Story:
 
 async def findings() -> list[dict[str, str]]:
     """Ask the API."""
-    reply = await call(doctor_api.examine_deployment)
+    reply = await call(doctor_api.check_deployment)
     assert reply.status == 200
     items: list[dict[str, str]] = reply.document["items"]
     return items
@@ -77,10 +77,10 @@ async def test_function_keys_that_cannot_be_checked_are_reported(story: Story) -
     """Whoever signs in gets in all the same, and whoever has a key alone is answered 503."""
     without = replace(story.services, function_keys=_NoFunctionKeys())
     provide(without)
-    reply = await call(doctor_api.examine_deployment, headers=signed_in("admin"), key="")
+    reply = await call(doctor_api.check_deployment, headers=signed_in("admin"), key="")
     no_keys = without.settings.model_copy(update={"function_key_roles": ()})
     provide(replace(without, settings=no_keys))
-    unused = await call(doctor_api.examine_deployment, headers=signed_in("admin"))
+    unused = await call(doctor_api.check_deployment, headers=signed_in("admin"))
 
     (found,) = [one for one in reply.document["items"] if one["level"] == "unknown"]
     assert found["code"] == "sign_in"

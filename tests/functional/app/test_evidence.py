@@ -20,7 +20,7 @@ from functions import (
 )
 from shared.bootstrap import provide
 from shared.domain.callers.caller_records import CallerState
-from shared.domain.evidence_file import MANIFEST, differences
+from shared.domain.evidence_file import MANIFEST, find_manifest_differences
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.use_cases.archive_runs import archive_runs
@@ -47,7 +47,7 @@ async def pack(story: Story) -> bytes:
     provide(story.services)
     reply = await call(evidence_api.show_evidence, id=story.remediation.id)
     assert reply.status == 200
-    assert list(differences(io.BytesIO(reply.content))) == []
+    assert list(find_manifest_differences(io.BytesIO(reply.content))) == []
     return reply.content
 
 
@@ -248,7 +248,7 @@ async def test_orders_about_it_are_in_it_and_no_others(story: Story) -> None:
     await story.order()
     provide(story.services)
     strange = {"on": False, "reason": "a test", "by": "tests"}
-    await call(kill_switch_api.turn_kill_switch, strange, path="kill-switch")
+    await call(kill_switch_api.set_kill_switch, strange, path="kill-switch")
     path = f"remediations/{story.remediation.id}/cancel"
     await call(remediation_actions_api.cancel_remediation, id=story.remediation.id, path=path)
 

@@ -18,10 +18,10 @@ from shared.errors import PlatformError, ServiceUnavailable, ThrottledError
 from shared.ports import NotificationChannel, UnusableChannel
 from shared.services import Services
 from shared.use_cases import notify as module
-from shared.use_cases.check_deployment import examine_deployment
+from shared.use_cases.check_deployment import check_deployment
 from shared.use_cases.check_health import check_health
 from shared.use_cases.notify import notify
-from shared.use_cases.show_status import what_waits
+from shared.use_cases.show_status import read_pending_actions
 from tests.fakes.services import twin_settings
 from tests.functional.scenarios.remediation_scenario import Story
 
@@ -145,10 +145,10 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
     (failing,) = (await check_health(services)).failing_channels
     waiting = [
         one
-        for one in (await what_waits(services)).waiting
+        for one in (await read_pending_actions(services)).waiting
         if one.cause is PendingActionKind.CHANNEL
     ]
-    examined = [one for one in await examine_deployment(services) if one.subject == name]
+    examined = [one for one in await check_deployment(services) if one.subject == name]
 
     assert set(channels) == {"log", "event_grid", "webhook", "teams"}
     assert unusable == [name]

@@ -48,17 +48,17 @@ async def give(story: Story, what: str, flow: str) -> Reply:
             return await call(remediation_actions_api.approve_remediation, body, id=identity)
         case "exclude":
             body = {"excluded_flows": [flow]}
-            return await call(environments_api.change_environment, body, id=environment)
+            return await call(environments_api.update_environment_settings, body, id=environment)
         case "page":
             params = {"flow": flow}
             return await call(dashboard_api.show_flow_page, id=identity, params=params)
         case "delete":
             body = {"on": day, "by": "admin", **flows}
-            return await call(deletions_api.approve_deletions, body, id=identity)
+            return await call(deletions_api.schedule_deletions, body, id=identity)
         case "keep":
             return await call(deletions_api.cancel_deletions, flows | {"by": "a"}, id=identity)
         case "archive":
-            return await call(run_archives_api.archive_more_runs, flows, id=identity)
+            return await call(run_archives_api.archive_runs, flows, id=identity)
         case "retry":
             return await call(remediation_actions_api.retry_remediation, flows, id=identity)
     return await call(remediation_actions_api.roll_back_remediation, flows, id=identity)

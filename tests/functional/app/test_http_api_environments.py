@@ -31,7 +31,9 @@ async def story() -> Story:
 
 async def put(story: Story, body: object) -> Reply:
     """Change the environment's settings."""
-    return await call(environments_api.change_environment, body, id=story.build.environment.id)
+    return await call(
+        environments_api.update_environment_settings, body, id=story.build.environment.id
+    )
 
 
 async def test_every_environment_is_listed_and_read_only_at_first(story: Story) -> None:
@@ -189,7 +191,7 @@ async def test_an_id_that_is_none_is_refused(story: Story, bad: str) -> None:
 async def test_an_unknown_environment_is_not_found(story: Story) -> None:
     """Reading and changing it are both answered 404."""
     shown = await call(environments_api.show_environment, id=NOWHERE)
-    changed = await call(environments_api.change_environment, {"mode": "auto"}, id=NOWHERE)
+    changed = await call(environments_api.update_environment_settings, {"mode": "auto"}, id=NOWHERE)
 
     assert (shown.status, changed.status) == (404, 404)
     assert shown.document["instruction"]
@@ -275,7 +277,7 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) ->
     await table.upsert(blocked, other)
 
     reply = await call(
-        environments_api.waive_gap,
+        environments_api.ignore_issue,
         {"gap": "network_security_group:/subscriptions/s/nsg", "reason": "closes on Monday"},
         id=environment,
     )
@@ -302,11 +304,11 @@ async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
     environment = story.build.environment.id
 
     await call(
-        environments_api.waive_gap,
+        environments_api.ignore_issue,
         {"gap": "service_tag:powerplatformplex", "reason": f"ok: {url}"},
         id=environment,
     )
-    await call(kill_switch_api.turn_kill_switch, {"on": True, "by": url, "reason": url})
+    await call(kill_switch_api.set_kill_switch, {"on": True, "by": url, "reason": url})
     await call(
         remediations_api.start_remediation,
         {"mode": "assess", "environments": [environment]},
@@ -323,7 +325,7 @@ async def test_the_kill_switch_is_off_until_somebody_turns_it(story: Story) -> N
     """Who turned it, when and why is kept."""
     before = await call(kill_switch_api.show_kill_switch)
     turned = await call(
-        kill_switch_api.turn_kill_switch, {"on": True, "by": "duty", "reason": "odd runs"}
+        kill_switch_api.set_kill_switch, {"on": True, "by": "duty", "reason": "odd runs"}
     )
     after = await call(kill_switch_api.show_kill_switch)
 
@@ -337,11 +339,11 @@ async def test_the_kill_switch_is_off_until_somebody_turns_it(story: Story) -> N
 async def test_who_is_signed_in_counts_more_than_who_is_named(story: Story) -> None:
     """App Service's header names the caller; without it and without `by` nobody decides."""
     signed = await call(
-        kill_switch_api.turn_kill_switch,
+        kill_switch_api.set_kill_switch,
         {"on": True, "by": "somebody", "reason": "odd runs"},
         headers=signed_in("admin@contoso.example"),
     )
-    nobody = await call(kill_switch_api.turn_kill_switch, {"on": False, "reason": "all is well"})
+    nobody = await call(kill_switch_api.set_kill_switch, {"on": False, "reason": "all is well"})
 
     assert signed.document["by"] == "admin@contoso.example"
     assert nobody.status == 400
@@ -352,7 +354,7 @@ async def test_who_is_signed_in_counts_more_than_who_is_named(story: Story) -> N
 async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(story: Story) -> None:
     """Half a character fits into no row."""
     signed = await call(
-        kill_switch_api.turn_kill_switch,
+        kill_switch_api.set_kill_switch,
         {"on": True, "reason": "odd runs"},
         headers=signed_in("admin\ud83d@contoso.example"),
     )
@@ -363,7 +365,7 @@ async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(story
 async def test_health_counts_what_waits_for_a_person(story: Story) -> None:
     """A parked message and the kill switch show."""
     await story.twins.messages.send(QueueMessage(queue=PARKED, message_id="p", body={}))
-    await call(kill_switch_api.turn_kill_switch, {"on": True, "by": "duty", "reason": "odd runs"})
+    await call(kill_switch_api.set_kill_switch, {"on": True, "by": "duty", "reason": "odd runs"})
 
     reply = await call(health_api.show_health)
 

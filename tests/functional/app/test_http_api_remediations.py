@@ -11,7 +11,7 @@ from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stopped
+from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
 from tests.functional.scenarios.remediation_scenario import Story
@@ -287,7 +287,7 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
     started = await start(story)
     table = story.services.tables.environment_jobs
     (kept,) = [one async for one in table.query(started.document["id"])]
-    blocked = stopped(
+    blocked = stop_with_reason(
         kept.item,
         EnvironmentJobState.BLOCKED,
         "No.",

@@ -36,7 +36,7 @@ async def set_limit(story: Story, limit: int, **headers: str) -> Reply:
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     environment = story.build.environment.id
     return await call(
-        environments_api.change_environment, {"limit": limit}, id=environment, headers=sent
+        environments_api.update_environment_settings, {"limit": limit}, id=environment, headers=sent
     )
 
 
@@ -117,15 +117,15 @@ async def test_the_kill_switch_is_turned_as_it_was_seen(story: Story) -> None:
     order = {"on": True, "by": "admin", "reason": "a look"}
     untouched = await call(kill_switch_api.show_kill_switch)
 
-    stale = await call(kill_switch_api.turn_kill_switch, order, headers={IF_MATCH: STALE})
+    stale = await call(kill_switch_api.set_kill_switch, order, headers={IF_MATCH: STALE})
     flag = await story.services.tables.flags.get("flag", KILL_SWITCH)
     first = await call(
-        kill_switch_api.turn_kill_switch, order, headers={IF_MATCH: untouched.headers[ETAG]}
+        kill_switch_api.set_kill_switch, order, headers={IF_MATCH: untouched.headers[ETAG]}
     )
     again = await call(
-        kill_switch_api.turn_kill_switch, order, headers={IF_MATCH: untouched.headers[ETAG]}
+        kill_switch_api.set_kill_switch, order, headers={IF_MATCH: untouched.headers[ETAG]}
     )
-    anyhow = await call(kill_switch_api.turn_kill_switch, order | {"on": False})
+    anyhow = await call(kill_switch_api.set_kill_switch, order | {"on": False})
 
     assert flag is None
     assert [one.status for one in (stale, first, again, anyhow)] == [412, 200, 412, 200]
@@ -153,7 +153,9 @@ async def test_a_number_is_whole_however_it_is_written(story: Story) -> None:
     """JSON has one kind of number."""
     environment = story.build.environment.id
 
-    changed = await call(environments_api.change_environment, b'{"limit": 5.0}', id=environment)
+    changed = await call(
+        environments_api.update_environment_settings, b'{"limit": 5.0}', id=environment
+    )
 
     assert changed.document["settings"]["limit"] == 5
 
@@ -176,7 +178,9 @@ async def test_a_body_is_taken_as_it_is_written(story: Story, body: object) -> N
     """No text is a number, no number a switch, and null does not mean left out."""
     environment = story.build.environment.id
 
-    assert (await call(environments_api.change_environment, body, id=environment)).status == 400
+    assert (
+        await call(environments_api.update_environment_settings, body, id=environment)
+    ).status == 400
 
 
 async def test_a_plan_is_approved_as_it_was_seen(story: Story) -> None:

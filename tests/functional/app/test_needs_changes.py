@@ -63,7 +63,7 @@ def id_of(story: Story, title: str) -> str:
 
 async def waiting() -> list[Any]:
     """Return what waits for a person."""
-    found: list[Any] = (await call(status_api.show_attention)).document["waiting"]
+    found: list[Any] = (await call(status_api.show_status)).document["waiting"]
     return found
 
 
@@ -89,7 +89,7 @@ async def test_they_wait_for_a_person_with_their_instruction(story: Story) -> No
 
 async def test_blocked_means_the_same_everywhere(story: Story) -> None:
     """No job is blocked: status, list, page and remediation say needs changes first."""
-    attention = (await call(status_api.show_attention)).document
+    attention = (await call(status_api.show_status)).document
     shown = (await call(remediations_api.show_remediation, id=story.remediation.id)).document
     (listed,) = (await call(remediations_api.list_remediations)).document["items"]
 
@@ -144,7 +144,7 @@ async def test_a_flow_that_a_later_remediation_takes_up_waits_no_more(story: Sto
 
     assert found["needs_changes"]["flows"] == CHANGE_FIRST[1:]
     assert found["plan"]["count"] == 1
-    left = (await call(status_api.show_attention)).document["left"]
+    left = (await call(status_api.show_status)).document["left"]
     assert left == {"needs_changes": 1, "awaiting_approval": 1}
 
 

@@ -19,7 +19,7 @@ from shared.domain.alert import Alert
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stopped
+from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.plans.notification import MOST_IN_A_RUN, Notification
@@ -86,7 +86,7 @@ def flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
         job = await story.job("Orders")
         why, now = f"Why: {SIGNED}", story.services.now
         if state:
-            job = stopped(job, state, why, "Do it.", code=code, now=now)
+            job = stop_with_reason(job, state, why, "Do it.", code=code, now=now)
         job = replace(job, code=code, reason=why, instruction="Do it.")
         await story.services.tables.jobs.upsert(job)
 
@@ -127,7 +127,7 @@ async def environment(story: Story) -> None:
     await story.order()
     (job,) = await story.services.tables.environment_jobs.all()
     why, now = f"Why: {SIGNED}", story.services.now
-    blocked = stopped(
+    blocked = stop_with_reason(
         job, EnvironmentJobState.BLOCKED, why, "Do it.", code=Reason.MIGRATION, now=now
     )
     await story.services.tables.environment_jobs.upsert(blocked)

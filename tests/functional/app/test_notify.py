@@ -13,7 +13,7 @@ from shared.domain.alert import Alert
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import retried, stopped
+from shared.domain.jobs.transitions import resume, stop_with_reason
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.notification import GROWN_AFTER, REPEATED_AFTER, Notification
 from shared.domain.plans.pending_actions import PendingActionKind
@@ -26,8 +26,8 @@ from shared.services import Services
 from shared.steps.write_permission import KILL_SWITCH
 from shared.use_cases.check_health import check_health
 from shared.use_cases.notify import notify
-from shared.use_cases.run_daily_check import sweep
-from shared.use_cases.show_status import what_waits
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.show_status import read_pending_actions
 from tests.fakes.tenant import TwinRun
 from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
@@ -89,7 +89,7 @@ async def block(story: Story, *titles: str) -> None:
     """Let a person be needed for flows, each for the same reason."""
     for title in titles:
         job = await story.job(title)
-        blocked = stopped(
+        blocked = stop_with_reason(
             job,
             FlowJobState.BLOCKED,
             f"{title} {SIGNED}",
@@ -115,7 +115,7 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(story: Story) -> N
     for _ in range(3):
         await look(story, heard, after=timedelta(minutes=1))
     (first,) = heard.told
-    (plan,) = (await what_waits(story.services)).waiting
+    (plan,) = (await read_pending_actions(story.services)).waiting
     assert plan.lapses is not None
     await look(story, heard, after=plan.lapses - story.services.now - timedelta(hours=23))
     await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
@@ -189,7 +189,9 @@ async def test_a_channel_that_is_out_is_asked_once_a_look(story: Story) -> None:
     await block(story, "Orders")
     job = await story.job("Stock")
     now = story.services.now
-    failed = stopped(job, FlowJobState.FAILED, "Why.", "Report it.", code="defect", now=now)
+    failed = stop_with_reason(
+        job, FlowJobState.FAILED, "Why.", "Report it.", code="defect", now=now
+    )
     await story.services.tables.jobs.upsert(failed)
     await look(story, busy)
     for _ in range(4):
@@ -210,7 +212,7 @@ async def test_what_is_settled_and_comes_back_is_told_anew(story: Story) -> None
     await look(story, heard)
     await look(story, heard, after=TOGETHER)
     job = await story.job("Orders")
-    await story.services.tables.jobs.upsert(retried(job, "Retried.", now=story.services.now))
+    await story.services.tables.jobs.upsert(resume(job, "Retried.", now=story.services.now))
     await look(story, heard, after=timedelta(minutes=1))
     assert await story.services.tables.deliveries.all("delivery") == []
     await block(story, "Orders")
@@ -323,7 +325,9 @@ async def test_a_long_text_is_told_in_short(story: Story) -> None:
     await under_way(story)
     job = replace(await story.job("Orders"), display_name="x" * 5_000)
     text = "Let in 10.0.0.0/8. " * 5_000
-    blocked = stopped(job, FlowJobState.BLOCKED, text, text, code="gap", now=story.services.now)
+    blocked = stop_with_reason(
+        job, FlowJobState.BLOCKED, text, text, code="gap", now=story.services.now
+    )
     await story.services.tables.jobs.upsert(blocked)
     await look(story, heard)
     await look(story, heard, after=TOGETHER)
@@ -398,12 +402,12 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(stor
     """The daily sweep uses the sign-in, which keeps it alive, and sees the day that it ends."""
     heard = Heard()
     settings = story.settings.model_copy(update={"operator_client_id": "operator"})
-    await sweep(replace(story.services, settings=settings), "2026-01-01")
+    await run_daily_check(replace(story.services, settings=settings), "2026-01-01")
     await look(story, heard)
     assert PendingActionKind.NOTICE not in heard.causes
 
     story.world.is_operator_signed_out = True
-    await sweep(replace(story.services, settings=settings), "2026-01-02")
+    await run_daily_check(replace(story.services, settings=settings), "2026-01-02")
     await look(story, heard)
 
     (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.NOTICE]
@@ -421,7 +425,7 @@ async def test_a_retired_original_that_is_on_again_is_told(story: Story) -> None
         if flow.workflow_id == (await story.job("Orders")).original_id:
             flow.state = FlowState.ON
 
-    await sweep(story.services, "2026-01-20")
+    await run_daily_check(story.services, "2026-01-20")
     await look(story, heard)
 
     (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.NOTICE]
@@ -480,7 +484,7 @@ async def test_a_missing_sweep_is_told_after_26_hours(story: Story, has_swept: b
     heard = Heard()
     await look(story, heard)
     if has_swept:
-        await sweep(story.services, "2026-01-01")
+        await run_daily_check(story.services, "2026-01-01")
     await look(story, heard, after=timedelta(hours=25, minutes=59))
     assert PendingActionKind.SWEEP not in heard.causes
     await look(story, heard, after=timedelta(minutes=2))

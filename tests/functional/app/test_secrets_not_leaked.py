@@ -95,10 +95,10 @@ async def test_an_order_leaves_no_signature_behind(
         await call(remediations_api.show_plan, id=identity),
         await call(dashboard_api.show_plan_page, id=identity),
         await call(dashboard_api.show_remediation_page, id=identity),
-        await call(dashboard_api.show_overview_page),
+        await call(dashboard_api.show_status_page),
         await call(remediations_api.show_remediation, id=identity, query={"history": "true"}),
         await call(
-            kill_switch_api.turn_kill_switch,
+            kill_switch_api.set_kill_switch,
             {"on": True, "by": "x", "reason": planted("reason")},
             headers=headers,
         ),

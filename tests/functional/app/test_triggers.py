@@ -102,10 +102,10 @@ async def test_the_sweep_starts_one_remediation_a_day(story: Story) -> None:
     """Two sweeps on one day are one, on the next day there is another."""
     story.build.link()
 
-    await timers.sweep_environments(_Tick())
-    await timers.sweep_environments(_Tick())
+    await timers.run_daily_check(_Tick())
+    await timers.run_daily_check(_Tick())
     story.world.clock.advance(timedelta(days=1))
-    await timers.sweep_environments(_Tick())
+    await timers.run_daily_check(_Tick())
 
     origins = [item.origin for item in await story.services.tables.remediations.all()]
     assert origins == [StartSource.SWEEP, StartSource.SWEEP]
@@ -125,7 +125,7 @@ async def test_overdue_rows_get_their_message_again(story: Story) -> None:
     (lost,) = story.twins.messages.waiting(ENVIRONMENT_JOBS)
     story.world.clock.advance(timedelta(minutes=5))
 
-    await timers.resend_overdue(_Tick())
+    await timers.send_due_messages(_Tick())
 
     sent = story.twins.messages.waiting(ENVIRONMENT_JOBS)
     assert [one.body for one in sent if one.message_id != lost.message_id] == [lost.body]

@@ -20,10 +20,10 @@ OTHERS = {
     "run_environment_job",
     "run_flow_job",
     "poll_environments",
-    "sweep_environments",
-    "resend_overdue",
+    "run_daily_check",
+    "send_due_messages",
     "delete_originals",
-    "notify_people",
+    "send_notifications",
     "check_function_key",
 }
 

@@ -26,7 +26,7 @@ from shared.ports import QueueMessage, StoreRow, UpsertRow
 from shared.queues import FLOW_JOBS, PARKED
 from shared.reason import Reason
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.run_daily_check import SWEEP, sweep
+from shared.use_cases.run_daily_check import SWEEP, run_daily_check
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import call, message_of
 from tests.functional.scenarios.remediation_scenario import Story, planned
@@ -41,7 +41,7 @@ async def story() -> Story:
     await planned(story)
     for job in (await story.jobs()).values():
         overdue = replace(job, due=story.services.now - timedelta(hours=1))
-        await FLOW.remind(story.services, overdue)
+        await FLOW.schedule_wake_up(story.services, overdue)
         await story.services.tables.jobs.upsert(overdue)
     story.world.clock.advance(timedelta(minutes=2))
     provide(story.services)
@@ -271,7 +271,7 @@ async def test_a_remediation_of_no_environment_is_shown_as_unreadable(story: Sto
 
     listed = (await call(remediations_api.list_remediations)).document
     shown = await call(remediations_api.show_remediation, id="junk")
-    await sweep(story.services, "today")
+    await run_daily_check(story.services, "today")
 
     assert [one["row"][2] for one in listed["unreadable"]] == ["junk"]
     assert [one["remediation"]["id"] for one in listed["items"]] == [story.remediation.id]
@@ -297,7 +297,7 @@ async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     provide(story.services)
     jobs = await story.jobs()
     health = (await call(health_api.show_health)).document
-    attention = (await call(status_api.show_attention)).document
+    attention = (await call(status_api.show_status)).document
     shown = (await call(kill_switch_api.show_kill_switch)).document
 
     assert {job.code for job in jobs.values()} == {Reason.KILL_SWITCH}
@@ -310,7 +310,7 @@ async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     assert any("/".join(name) in one["instruction"] for one in attention["waiting"])
 
     change = {"on": False, "reason": "The row was damaged.", "by": "tests"}
-    assert (await call(kill_switch_api.turn_kill_switch, change)).status == 200
+    assert (await call(kill_switch_api.set_kill_switch, change)).status == 200
     await story.run(timedelta(hours=1))
 
     assert {job.reached for job in (await story.jobs()).values()} == {FlowJobState.QUIET}
@@ -323,7 +323,7 @@ async def test_environment_job_of_another_version_does_not_stop_the_sweep(story:
     name = story.services.tables.environment_jobs.name_of(job)
     downgrade_row(story, name, job.state)
 
-    await sweep(story.services, "today")
+    await run_daily_check(story.services, "today")
 
     assert (await call(health_api.show_health)).document["last_sweep"]
     (told,) = story.twins.notices.told
@@ -336,10 +336,10 @@ async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(story:
     name = ("timerruns", "timer", SWEEP)
     await damage(story, name, data0="{garbage")
 
-    before = (await call(status_api.show_attention)).document
-    await sweep(story.services, "today")
+    before = (await call(status_api.show_status)).document
+    await run_daily_check(story.services, "today")
     await resend_overdue(story.services)
-    after = (await call(status_api.show_attention)).document
+    after = (await call(status_api.show_status)).document
 
     assert [one["row"] for one in before["unreadable"]] == [list(name)]
     assert before["health"]["last_sweep"] is None
@@ -369,6 +369,6 @@ async def test_sweep_corrects_search_columns_that_do_not_fit_their_row(story: St
     before = story.twins.store.rows[name].columns
     await damage(story, name, state="levitating", original="")
 
-    await sweep(story.services, "today")
+    await run_daily_check(story.services, "today")
 
     assert story.twins.store.rows[name].columns == before

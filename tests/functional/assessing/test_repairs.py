@@ -12,9 +12,9 @@ import hcl2
 import pytest
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.firewall_decision import RuleSources, admit
-from shared.domain.network.firewall_fix import FirewallFix, closed
-from shared.domain.network.firewall_issue import FirewallIssue, gap_of
+from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
+from shared.domain.network.firewall_fix import FirewallFix, no_fix_public_access_off
+from shared.domain.network.firewall_issue import FirewallIssue, find_firewall_issue
 from shared.domain.network.service_tags import ServiceTagList
 from shared.firewalls import firewall_kinds
 from tests.fakes.ports import twins_of
@@ -60,7 +60,7 @@ class Estate:
     async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return what closes one."""
         kinds = firewall_kinds(twins_of(self.world).ports.resources)
-        return closed(gap) or await kinds[gap.kind].repair(gap)
+        return no_fix_public_access_off(gap) or await kinds[gap.kind].propose_fix(gap)
 
     async def only_repair(self) -> FirewallFix:
         """Return what closes the only one."""
@@ -464,7 +464,9 @@ async def test_a_place_that_a_rule_refuses_first_is_opened_by_no_group() -> None
     kinds = firewall_kinds(twins_of(here.world).ports.resources)
     [firewall] = [one for one in await kinds["azure_firewall"].read() if "10.0.2.0" in one.id]
     asked = {WEST: AddressRanges.of(found(TAGS, WEST))}
-    gap = gap_of(firewall, admit(firewall, RuleSources(TAGS, ["PowerPlatformPlex"])), asked)
+    gap = find_firewall_issue(
+        firewall, evaluate_rules(firewall, RuleSources(TAGS, ["PowerPlatformPlex"])), asked
+    )
     assert gap is not None
 
     repair = await here.repair(gap)

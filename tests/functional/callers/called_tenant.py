@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.caller_edit import rewrite, undo
+from shared.domain.callers.caller_edit import replace_references, revert_edits
 from shared.domain.flow import WorkflowUpdate
 from shared.domain.trigger_urls.trigger_url import signatures_in
 from shared.ports import CallerKind, ReadOnSave
@@ -63,13 +63,15 @@ class Tenant:
         kind = self.kinds[caller.kind]
         urls = {self.original.trigger_url_id: self.builder.url_of(self.copy)}
         flow_ids = {self.original.workflow_id: self.copy.workflow_id}
-        edits = rewrite(old.text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids).edits
+        edits = replace_references(
+            old.text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids
+        ).edits
         value = await kind.read(caller)
-        text = undo(value.text, edits, signatures_in(old.text))
+        text = revert_edits(value.text, edits, signatures_in(old.text))
         await write(self.ports, kind, caller, CallerContent(text=text, etag=value.etag))
 
     def _rewritten(self, kind: CallerKind, text: str) -> str:
-        return rewrite(
+        return replace_references(
             text,
             is_json=kind.is_json,
             urls={self.original.trigger_url_id: self.builder.url_of(self.copy)},

@@ -7,7 +7,7 @@ import pytest
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import IssueNotFound
-from shared.use_cases.change_environment import waive_gap
+from shared.use_cases.change_environment import ignore_issue
 from tests.fakes.definition_builder import child_flow_action, request_trigger
 from tests.fakes.tenant import TwinFlow
 from tests.functional.assessing.assessed_tenant import Assessed
@@ -19,7 +19,7 @@ LONG = timedelta(days=9)
 
 async def say(story: Story, name: str) -> None:
     """Let somebody say so, and time pass."""
-    await waive_gap(story.services, story.build.environment.id, name, "the makers")
+    await ignore_issue(story.services, story.build.environment.id, name, "the makers")
     await story.run(LONG)
 
 
@@ -76,7 +76,7 @@ async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:
     with pytest.raises(IssueNotFound, match="There is no gap"):
         await say(story, f"agents:{child.workflow_id}")
 
-    await waive_gap(
+    await ignore_issue(
         story.services, story.build.environment.id, f"agents:{original.workflow_id}", "the makers"
     )
     await story.approve()

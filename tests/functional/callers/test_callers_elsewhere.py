@@ -252,7 +252,7 @@ async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_re
     await settings.upsert(EnvironmentSettings(environment_id=here, mode=ApprovalPolicy.AUTO))
     await story.order_of(story.build, cause="first", run=DAY)
     await story.opt_in_both()
-    plan = kill_after(story, "FlowAccessTwin.add_operator")
+    plan = kill_after(story, "FlowAccessTwin.grant")
     plan.moment = Moment.BEFORE
     await story.order_of(story.other, cause="then", run=timedelta(0))
     while not plan.has_struck:

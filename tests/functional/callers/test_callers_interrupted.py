@@ -3,7 +3,7 @@
 import pytest
 
 from shared.domain.callers.caller import CallerContent
-from shared.domain.callers.caller_edit import rewrite
+from shared.domain.callers.caller_edit import replace_references
 from shared.errors import Conflict
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Killed, Moment, Plan
@@ -45,13 +45,13 @@ async def _moved_after_a_crash(kind: str, plan: Plan) -> TwinFlow:
 
     try:
         old = await whole.read(caller)
-        text = rewrite(old.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
+        text = replace_references(old.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
         dying = ports.under(plan)
         new = CallerContent(text=text, etag=old.etag)
         await write(dying, kinds_on(dying)[kind], caller, new)
     except Killed:
         value = await whole.read(caller)
-        text = rewrite(value.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
+        text = replace_references(value.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
         await write(ports, whole, caller, CallerContent(text=text, etag=value.etag))
 
     world.traffic.beat(world)

@@ -9,7 +9,7 @@ from typing import Any, cast
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import Operation, Store, StoreRow
 from shared.tables import Tables
-from shared.use_cases.run_flow_job import run_flow_job
+from shared.use_cases.run_flow_job import run_flow_job_step
 from tests.fakes import definition_builder as define
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.fakes.tenant import TwinFlow, TwinRun
@@ -157,12 +157,12 @@ async def test_two_that_begin_to_wait_for_one_another_at_once_retire() -> None:
     story.world.clock.advance(max(one.due, other.due) - story.services.now)
 
     async def meanwhile() -> None:
-        await run_flow_job(story.services, other.environment_id, other.id)
+        await run_flow_job_step(story.services, other.environment_id, other.id)
         assert (await story.job("B")).reason == "A retires first."
 
     store = Meanwhile(story.services.tables.store, other.id, meanwhile)
     services = replace(story.services, tables=Tables(cast("Any", store)))
-    await run_flow_job(services, one.environment_id, one.id)
+    await run_flow_job_step(services, one.environment_id, one.id)
     assert (await story.job("A")).reason == "B retires first."
     await story.run(timedelta(hours=1))
 

@@ -9,7 +9,7 @@ from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.callers.caller import CallerContent
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import JobBlocked
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.fakes.tenant import TwinFlow
 from tests.functional.scenarios.remediation_scenario import Story, planned
@@ -83,11 +83,11 @@ async def test_the_sweep_goes_on_by_itself_once_the_app_was_changed() -> None:
     await applied(story)
     before = await story.job("Old form")
 
-    await story.driver.call(lambda services: sweep(services, "day-1"))
+    await story.driver.call(lambda services: run_daily_check(services, "day-1"))
     await story.run(DAY)
     still = await story.job("Old form")
     point_at(story, before.copy_id)
-    await story.driver.call(lambda services: sweep(services, "day-2"))
+    await story.driver.call(lambda services: run_daily_check(services, "day-2"))
     await story.run(DAY)
 
     assert still.history == before.history
@@ -135,11 +135,11 @@ async def test_a_rollback_waits_for_the_maker_before_it_stops_the_copy() -> None
     await story.roll_back()
     blocked = await story.job("Old form")
     copy_was_on = story.world.workflow(form.environment_id, copy_id).is_on
-    await story.driver.call(lambda services: sweep(services, "before"))
+    await story.driver.call(lambda services: run_daily_check(services, "before"))
     await story.run(DAY)
     still = await story.job("Old form")
     point_at(story, form.workflow_id)
-    await story.driver.call(lambda services: sweep(services, "after"))
+    await story.driver.call(lambda services: run_daily_check(services, "after"))
     await story.run(DAY)
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")

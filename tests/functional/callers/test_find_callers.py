@@ -17,7 +17,7 @@ from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Site
 from shared.services import Services
 from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.functional.scenarios.remediation_scenario import Story
 
 SITES = 25
@@ -147,10 +147,10 @@ async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
     with pytest.raises(ThrottledError):
         await find_callers(services, request, rows(services))
 
-    await sweep(story.services, "day-1")
+    await run_daily_check(story.services, "day-1")
     young = await services.tables.searches.all("job")
     story.world.clock.advance(timedelta(hours=25))
-    await sweep(story.services, "day-2")
+    await run_daily_check(story.services, "day-2")
 
     assert [one.after for one in young] == [f"/sites/{BUDGET - 1:03}"]
     assert await services.tables.searches.all("job") == []

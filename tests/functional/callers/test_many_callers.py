@@ -10,7 +10,7 @@ from shared.domain.jobs.flow_job import FlowJob, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.services import Services
 from shared.use_cases import change_remediation
-from shared.use_cases.run_flow_job import run_flow_job
+from shared.use_cases.run_flow_job import run_flow_job_step
 from tests.fakes.crash import Plan
 from tests.fakes.services import services_of
 from tests.functional.scenarios.remediation_scenario import Story, planned
@@ -59,7 +59,7 @@ async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> No
 
     await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
     while (await story.job("Orders")).rollback_stage is not RollbackStage.CALLERS_BACK:
-        await run_flow_job(story.services, job.environment_id, job.id)
+        await run_flow_job_step(story.services, job.environment_id, job.id)
     await deliver_twice(story, await story.job("Orders"))
     await story.run(timedelta(days=30))
 
@@ -75,7 +75,7 @@ async def deliver_twice(story: Story, job: FlowJob) -> None:
     def begin() -> Awaitable[object]:
         lease = story.settings.job_lease + story.settings.caller_lease
         story.world.clock.advance(lease)
-        return run_flow_job(services(), job.environment_id, job.id)
+        return run_flow_job_step(services(), job.environment_id, job.id)
 
     def services(**instead: Any) -> Services:
         # Under a plan each call lets the other delivery run.
@@ -83,6 +83,6 @@ async def deliver_twice(story: Story, job: FlowJob) -> None:
         return services_of(ports, settings=story.settings)
 
     crowded = Crowded(story.twins.ports.app_settings, begin)
-    await run_flow_job(services(app_settings=crowded), job.environment_id, job.id)
+    await run_flow_job_step(services(app_settings=crowded), job.environment_id, job.id)
     assert crowded.beside is not None
     await crowded.beside

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
-from shared.domain.ids import key_of
+from shared.domain.ids import hash_key
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.leases import ResourceLease
 from shared.domain.plans.remediation import RemediationMode
@@ -255,7 +255,7 @@ async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_m
     await story.approve(run=timedelta(0))
     await story.until("Orders", FlowJobState.UPDATING_CALLERS)
     (record,) = await story.services.tables.callers.all((await story.job("Orders")).id)
-    now, resource = story.services.now, key_of(record.caller.resource)
+    now, resource = story.services.now, hash_key(record.caller.resource)
     lease = ResourceLease(id=resource, holder="another", until=now + timedelta(seconds=90))
     kept = await story.services.tables.leases.insert(lease)
     before = len(story.world.writes)

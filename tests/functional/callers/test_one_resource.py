@@ -19,7 +19,7 @@ from shared.reason import Reason
 from shared.rows import FENCE
 from shared.services import Services
 from shared.use_cases import change_remediation
-from shared.use_cases.run_flow_job import run_flow_job
+from shared.use_cases.run_flow_job import run_flow_job_step
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.clock import START
 from tests.fakes.crash import Plan
@@ -490,8 +490,8 @@ async def test_two_that_come_at_the_same_moment_write_once() -> None:
         return services_of(story.twins.ports.under(Plan()), settings=story.settings)
 
     for place in places:
-        await FLOW.wake(story.services, place, code=Reason.GATHERING)
-    await asyncio.gather(*(run_flow_job(services(), *place) for place in places))
+        await FLOW.wake_up(story.services, place, code=Reason.GATHERING)
+    await asyncio.gather(*(run_flow_job_step(services(), *place) for place in places))
 
     assert site.restarts == 1
     assert site.settings["URL_0"] != story.build.url_of(flows[0])

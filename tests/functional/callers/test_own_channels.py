@@ -11,8 +11,8 @@ from shared.domain.plans.pending_actions import PendingActionKind
 from shared.reason import Reason
 from shared.use_cases.assess import assess
 from shared.use_cases.change_remediation import retry, roll_back
-from shared.use_cases.run_daily_check import sweep
-from shared.use_cases.show_status import what_waits
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.show_status import read_pending_actions
 from tests.fakes.tenant import TwinFlow, TwinRun
 from tests.functional.scenarios.remediation_scenario import Story
 
@@ -100,14 +100,14 @@ async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_chang
     story = Story()
     channel, address = await moved(story)
     held = await story.job("Post to a channel")
-    await story.driver.call(lambda services: sweep(services, "before"))
+    await story.driver.call(lambda services: run_daily_check(services, "before"))
     still = await story.job("Post to a channel")
     was_on = channel.state
-    (waits,) = (await what_waits(story.services)).waiting
+    (waits,) = (await read_pending_actions(story.services)).waiting
 
     point_at(story, address)
     if by_sweep:
-        await story.driver.call(lambda services: sweep(services, "after"))
+        await story.driver.call(lambda services: run_daily_check(services, "after"))
     else:
         await story.driver.call(lambda services: retry(services, story.remediation.id))
     await story.run(timedelta(days=30))
@@ -133,7 +133,7 @@ async def test_a_rollback_keeps_the_copy_on_while_a_channel_posts_to_it() -> Non
     held = await story.job("Post to a channel")
 
     point_at(story, story.build.url_of(channel))
-    await story.driver.call(lambda services: sweep(services, "after"))
+    await story.driver.call(lambda services: run_daily_check(services, "after"))
     await story.run(timedelta(days=30))
 
     assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.OWN_CHANNEL)

@@ -13,7 +13,7 @@ from cmkflow.__main__ import app
 from cmkflow.api_client import ExitCode
 from shared.bootstrap import provide
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import served_app
 from tests.functional.cli.terminal import in_terminal
@@ -129,7 +129,7 @@ async def test_changes_that_the_app_saw_are_shown() -> None:
     provide(story.services)
     async with served_app() as cli:
         none = await cli.run("network", "changes")
-        await sweep(story.services, "first")
+        await run_daily_check(story.services, "first")
         first = await cli.run("network", "changes")
         story.world.service_tags[WEST] = ["10.0.0.0/24", "10.2.0.0/24"]
         story.world.service_tags_edition += 1

@@ -20,7 +20,7 @@ from shared.bootstrap import provide
 from shared.domain.evidence_file import EvidenceFile
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.principal import Principal, PrincipalKind, Role
-from shared.use_cases.manage_firewall_fixes import FirewallFixInput, apply_repair
+from shared.use_cases.manage_firewall_fixes import FirewallFixInput, apply_fix
 from shared.use_cases.order_assessment import order_assessment
 from tests.command_tree import command_tree
 from tests.documented_commands import Command, documented_commands
@@ -84,7 +84,7 @@ async def _succeeds(attempt: Callable[[Story], Awaitable[str]]) -> None:
     provide(story.services)
     if while_planned := await attempt(story):
         await story.approve(run=timedelta(days=25))
-        await apply_repair(story.services, FirewallFixInput(resource=_NAME, by="tests"))
+        await apply_fix(story.services, FirewallFixInput(resource=_NAME, by="tests"))
         provide(story.services)
         when_retired = await attempt(story)
         assert when_retired == "", while_planned

@@ -8,7 +8,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.sharing import rights_of
 from shared.reason import Reason
 from shared.use_cases import set_kill_switch
-from shared.use_cases.change_environment import waive_gap
+from shared.use_cases.change_environment import ignore_issue
 from tests.fakes import definition_builder as define
 from tests.fakes.sharing import user_row
 from tests.functional.copying.sharing_story import copy_of, solution_named, story_of_a_team
@@ -216,7 +216,9 @@ async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
     if is_disabled:  # the original runs on; that the app could start it again nobody knows
         assert (await story.job("Orders")).code == Reason.COULD_NOT_START
         name = f"owner:{story.build.owner.user_id}"
-        await waive_gap(story.services, story.build.environment.id, name, "connections are shared")
+        await ignore_issue(
+            story.services, story.build.environment.id, name, "connections are shared"
+        )
         await story.run(timedelta(days=60))
 
     job = await story.job("Orders")

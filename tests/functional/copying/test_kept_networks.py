@@ -10,7 +10,7 @@ import pytest
 
 from shared.concurrency import SIDE_BY_SIDE
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
-from shared.domain.network.firewall_fix import FirewallFix, refused
+from shared.domain.network.firewall_fix import FirewallFix, no_fix
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.snapshot import NetworkSnapshot
@@ -21,7 +21,7 @@ from shared.services import Services
 from shared.settings import Settings
 from shared.steps.flows import check_network
 from shared.steps.flows.check_network import read_firewalls, read_network, required_gaps
-from shared.steps.flows.network_snapshot import keep_network, kept_network
+from shared.steps.flows.network_snapshot import cache_network, cached_network
 from shared.steps.flows.shared_snapshots import READING_TAKES
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_archive import MemoryArchive
@@ -57,9 +57,9 @@ class CountedFirewalls:
         await asyncio.sleep(0)
         return walls
 
-    async def repair(self, gap: FirewallIssue) -> FirewallFix:
+    async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return that a person has to look."""
-        return refused(gap, "of no kind: a twin")
+        return no_fix(gap, "of no kind: a twin")
 
 
 class BrokenFirewalls(CountedFirewalls):
@@ -257,7 +257,7 @@ async def test_who_died_while_reading_is_waited_for_half_a_minute() -> None:
     """Then the next one reads."""
     network = Network()
     began = network.services.now
-    assert await kept_network(network.services) is None
+    assert await cached_network(network.services) is None
 
     assert await network.gaps() == []
 
@@ -358,9 +358,9 @@ async def test_a_slow_reading_does_not_take_the_place_of_one_that_began_later() 
     network.passes(AGE / 2)
     services = network.services
     newer = NetworkSnapshot(firewalls=(), tags=())
-    await keep_network(services, newer, services.now)
+    await cache_network(services, newer, services.now)
 
     older = NetworkSnapshot(firewalls=tuple(network.firewalls.walls), tags=())
-    await keep_network(services, older, services.now - AGE / 4)
+    await cache_network(services, older, services.now - AGE / 4)
 
-    assert await kept_network(services) == newer
+    assert await cached_network(services) == newer

@@ -53,10 +53,10 @@ class Asked(PlentyOfCalls):
 
     needs: list[RequestDemand] = field(default_factory=list)
 
-    def block(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
+    def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
         """Let the work begin."""
         self.needs += [need] if need else []
-        return PlentyOfCalls.block(self, need)
+        return PlentyOfCalls.reserve(self, need)
 
 
 def flows(story: Story, count: int) -> None:

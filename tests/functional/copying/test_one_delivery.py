@@ -65,7 +65,7 @@ def watched(story: Story) -> Watched:
     return watching
 
 
-LOAN = ["add_operator", "trigger_url", "remove_operator"]
+LOAN = ["grant", "trigger_url", "revoke"]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
     assert job.reached is FlowJobState.QUIET
     assert job.borrowed == ()
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())
-    assert [one for one in access.calls if one != "operator_id"] == calls
+    assert [one for one in access.calls if one != "account_id"] == calls
 
 
 async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
@@ -111,7 +111,7 @@ async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
     await story.approve(run=timedelta(hours=1))
 
     assert (await story.job("Invoices")).reached is FlowJobState.QUIET
-    assert [one for one in access.calls if one != "operator_id"] == ["trigger_url"] * 2
+    assert [one for one in access.calls if one != "account_id"] == ["trigger_url"] * 2
 
 
 async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:

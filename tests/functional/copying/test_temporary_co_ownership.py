@@ -11,14 +11,14 @@ from local_cloud.tenant.core.earlier_times import Lag
 from shared.domain.flow import FlowServiceFlow
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import move_to_state
 from shared.domain.platform_errors import NO_CO_OWNER
 from shared.errors import CmkflowError, PlatformError, PlatformMigrationInProgress, ThrottledError
 from shared.jobs.job_kinds import FLOW
 from shared.reason import Reason
 from shared.steps.flows.temporary_co_ownership import take_back
 from shared.use_cases import change_remediation
-from shared.use_cases.clean_up_ended_jobs import return_loans
+from shared.use_cases.clean_up_ended_jobs import revoke_leftover_grants
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.driver import Driver
 from tests.fakes.pause import Pause
@@ -74,11 +74,7 @@ class KeptRights:
         """Return the port's own attribute."""
         return getattr(self._access, name)
 
-    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
-        """Refuse."""
-        raise self.error
-
-    async def revoke(self, environment: object, workflow_id: str, principal: object) -> None:
+    async def revoke(self, *_of: object, **_options: object) -> None:
         """Refuse."""
         raise self.error
 
@@ -134,7 +130,7 @@ async def test_a_loan_that_comes_late_is_returned() -> None:
 class PauseAtLoan(Pause):
     """Freezes the process when it is about to make the operator a co-owner."""
 
-    loan = "FlowAccessTwin.add_operator"
+    loan = "FlowAccessTwin.grant"
 
     def enter(self, name: str) -> int:
         """Count a call."""
@@ -367,17 +363,17 @@ class OrderAtReturn:
         """Return the port's own attribute."""
         return getattr(self._access, name)
 
-    async def remove_operator(self, *flow: str) -> None:
+    async def revoke(self, *flow: str) -> None:
         """Take the operator's rights away."""
         while self._orders:
             await self._orders.pop()()
-        await self._access.remove_operator(*flow)
+        await self._access.revoke(*flow)
 
 
 async def wake_for_its_code(story: Story, job: FlowJob) -> None:
     """Have the job looked at for the reason that blocks it."""
     place = (job.environment_id, job.id)
-    await FLOW.wake(story.services, place, code=job.code, even_blocked=True)
+    await FLOW.wake_up(story.services, place, code=job.code, even_blocked=True)
 
 
 async def retry_by_order(story: Story, job: FlowJob) -> None:
@@ -401,7 +397,7 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
     table = story.services.tables.jobs
     kept = await table.get(job.environment_id, job.id)
     assert kept
-    blocked = moved(job, FlowJobState.BLOCKED, "mended since", now=story.services.now)
+    blocked = move_to_state(job, FlowJobState.BLOCKED, "mended since", now=story.services.now)
     lent = (orders.flow_name,)
     code = Reason.CHILD
     blocked = replace(blocked, resume=job.state, code=code, borrowed=lent, lent=lent)
@@ -410,7 +406,7 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
     story.around = lambda ports: replace(ports, flow_access=access)
     story.renew()
 
-    await return_loans(story.make(story.twins.ports), [], [kept])
+    await revoke_leftover_grants(story.make(story.twins.ports), [], [kept])
 
     after = await story.job("Orders")
     assert after.state is FlowJobState.COPIED
@@ -440,11 +436,11 @@ class BusyOnce:
             raise ThrottledError("busy", retry_after=timedelta(seconds=20))
         return str(await self._access.trigger_url(*flow))
 
-    async def remove_operator(self, *flow: str) -> None:
+    async def revoke(self, *flow: str) -> None:
         """Take the role away that this service gave, and no share."""
         shares = self._world.flow(*flow).shares
         before = dict(shares)
-        await self._access.remove_operator(*flow)
+        await self._access.revoke(*flow)
         shares.update(before)
 
 
@@ -472,17 +468,11 @@ class IgnoredReturns(KeptRights):
 
     left: int = 1
 
-    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+    async def revoke(self, *of: object, **options: object) -> None:
         """Accept."""
         self.left -= 1
         if self.left < 0:
-            await self._access.remove_operator(environment_id, flow_name)
-
-    async def revoke(self, environment: object, workflow_id: str, principal: object) -> None:
-        """Accept."""
-        self.left -= 1
-        if self.left < 0:
-            await self._access.revoke(environment, workflow_id, principal)
+            await self._access.revoke(*of, **options)
 
 
 @pytest.mark.parametrize("in_solution", [True, False])

@@ -8,7 +8,7 @@ from datetime import timedelta
 from shared.domain.jobs.deletion import Deletion
 from shared.services import Services
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.schedule_deletions import DeletionInput, order_deletions
+from shared.use_cases.schedule_deletions import DeletionInput, schedule_deletions
 from tests.fakes.tenant import TwinFlow, TwinRun
 from tests.functional.scenarios.remediation_scenario import Story, planned
 
@@ -42,7 +42,7 @@ async def order(
 ) -> list[Deletion]:
     """Order the delete of retired originals, of all if none is named."""
     approval = DeletionInput(on=story.world.clock.now() + within, by=by, flow_ids=flow_ids)
-    return await order_deletions(story.services, story.remediation.id, approval)
+    return await schedule_deletions(story.services, story.remediation.id, approval)
 
 
 async def deletions(story: Story) -> dict[str, Deletion]:

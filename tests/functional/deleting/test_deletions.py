@@ -12,8 +12,8 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.errors import JobBlocked, NotFound
 from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.run_daily_check import sweep
-from shared.use_cases.schedule_deletions import keep_originals, show_deletions
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.schedule_deletions import cancel_deletions, show_deletions
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.functional.deleting.deletion_story import (
@@ -288,7 +288,7 @@ async def test_a_cancelled_delete_is_never_made() -> None:
     story = await retired_story()
     await order(story)
 
-    count = await keep_originals(story.services, story.remediation.id, (), by="keeper")
+    count = await cancel_deletions(story.services, story.remediation.id, (), by="keeper")
     await at_its_date(story)
 
     row = (await deletions(story))["Orders"]
@@ -343,7 +343,7 @@ async def test_the_sweep_takes_a_deleted_original_as_settled() -> None:
     await order(story)
     await at_its_date(story)
 
-    result = await sweep(story.services, "2030-01-01")
+    result = await run_daily_check(story.services, "2030-01-01")
     await story.run(DAY)
 
     assert result.came_back == ()

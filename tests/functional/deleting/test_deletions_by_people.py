@@ -59,7 +59,7 @@ async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(story: Story)
     headers = signed_in("admin@contoso.example")
 
     reply = await call(
-        deletions_api.approve_deletions, body, id=story.remediation.id, headers=headers
+        deletions_api.schedule_deletions, body, id=story.remediation.id, headers=headers
     )
     await come(story)
     answer = await shown(story)
@@ -83,10 +83,10 @@ async def test_a_time_with_its_zone_is_taken_as_it_is(story: Story) -> None:
     moment = (story.world.clock.now() + 2 * DAY).replace(microsecond=0, tzinfo=None)
     body = {"on": f"{moment.isoformat()}+02:00", "by": "tests"}
 
-    reply = await call(deletions_api.approve_deletions, body, id=story.remediation.id)
+    reply = await call(deletions_api.schedule_deletions, body, id=story.remediation.id)
     answers = [
         await call(
-            deletions_api.approve_deletions, {"on": on, "by": "tests"}, id=story.remediation.id
+            deletions_api.schedule_deletions, {"on": on, "by": "tests"}, id=story.remediation.id
         )
         for on in (moment.isoformat(), "tomorrow", "", None, 5, "9999-12-31T23:59:00-12:00")
     ]
@@ -99,15 +99,15 @@ async def test_a_time_with_its_zone_is_taken_as_it_is(story: Story) -> None:
 async def test_nobody_and_too_early_are_refused(story: Story) -> None:
     """400 without a name, 409 with the first date that would do, 404 for a strange flow."""
     nobody = await call(
-        deletions_api.approve_deletions, {"on": day(story)}, id=story.remediation.id
+        deletions_api.schedule_deletions, {"on": day(story)}, id=story.remediation.id
     )
     early = await call(
-        deletions_api.approve_deletions,
+        deletions_api.schedule_deletions,
         {"on": day(story, -1), "by": "tests"},
         id=story.remediation.id,
     )
     strange = await call(
-        deletions_api.approve_deletions,
+        deletions_api.schedule_deletions,
         {"on": day(story), "by": "tests", "flows": ["nobody"]},
         id=story.remediation.id,
     )
@@ -120,7 +120,7 @@ async def test_a_delete_is_cancelled_over_http(story: Story) -> None:
     """Of one flow or of all; the answer counts them."""
     identity = story.remediation.id
     order = {"on": day(story), "by": "tests"}
-    await call(deletions_api.approve_deletions, order, id=identity)
+    await call(deletions_api.schedule_deletions, order, id=identity)
     flow = original(story, "Orders").workflow_id
 
     one = await call(deletions_api.cancel_deletions, {"flows": [flow], "by": "tests"}, id=identity)

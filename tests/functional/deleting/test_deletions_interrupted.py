@@ -10,8 +10,8 @@ from shared.errors import Conflict, ServiceUnavailable
 from shared.reason import Reason
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.run_flow_job import run_flow_job
-from shared.use_cases.schedule_deletions import keep_originals
+from shared.use_cases.run_flow_job import run_flow_job_step
+from shared.use_cases.schedule_deletions import cancel_deletions
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Killed, Moment, Plan
@@ -135,7 +135,7 @@ async def test_a_cancel_before_the_intent_holds() -> None:
     story = await due_story()
 
     async def keep() -> None:
-        await keep_originals(story.services, story.remediation.id, (), by="keeper")
+        await cancel_deletions(story.services, story.remediation.id, (), by="keeper")
 
     disturb(story, "workflows", "get", keep)
     await turns(story, story.make(story.twins.ports))
@@ -227,12 +227,12 @@ async def test_a_call_that_never_came_through_can_still_be_cancelled() -> None:
     await delete_originals(story.make(story.twins.ports))
     noted = (await deletions(story))["Orders"]
     with pytest.raises(Conflict):
-        await keep_originals(story.services, story.remediation.id, (), by="keeper")
+        await cancel_deletions(story.services, story.remediation.id, (), by="keeper")
     await set_kill_switch(story.services, is_on=True, by="tests", reason="audit")
     await story.run(5 * MINUTE)
     await delete_originals(story.services)
     waiting = (await deletions(story))["Orders"]
-    await keep_originals(story.services, story.remediation.id, (), by="keeper")
+    await cancel_deletions(story.services, story.remediation.id, (), by="keeper")
 
     row = (await deletions(story))["Orders"]
     assert noted.state is DeletionState.DELETING
@@ -348,7 +348,7 @@ async def test_a_rollback_waits_out_a_delete_that_may_be_under_way() -> None:
         job = await story.job("Button")
         for _ in range(6):
             story.world.clock.advance(MINUTE)
-            await run_flow_job(story.services, job.environment_id, job.id)
+            await run_flow_job_step(story.services, job.environment_id, job.id)
         was_on.append(button.is_on)
 
     disturb(story, "flow_switch", "delete", others_go_on)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.schedule_deletions import keep_originals
+from shared.use_cases.schedule_deletions import cancel_deletions
 from tests.fakes.crash import was_killed
 from tests.functional.deleting.deletion_story import DAY, MINUTE, order, original
 from tests.functional.scenarios.remediation_scenario import Story, kill_after
@@ -33,7 +33,7 @@ async def test_a_loan_of_a_look_that_died_is_returned_though_the_original_is_kep
     """Its job is retired, so that no step of it comes; the timer finds it in some hours."""
     story = await hidden_story()
     orders = original(story, "Orders")
-    plan = kill_after(story, "FlowAccessTwin.add_operator")
+    plan = kill_after(story, "FlowAccessTwin.grant")
     for _ in range(10):
         try:
             await story.driver.call(delete_originals)
@@ -44,7 +44,7 @@ async def test_a_loan_of_a_look_that_died_is_returned_though_the_original_is_kep
         await story.run(MINUTE)
     assert plan.has_struck
     assert orders.co_owners
-    await keep_originals(story.services, story.remediation.id, (), by="keeper")
+    await cancel_deletions(story.services, story.remediation.id, (), by="keeper")
 
     await story.run(timedelta(hours=3))
 

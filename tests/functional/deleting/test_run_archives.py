@@ -183,7 +183,7 @@ async def test_a_used_up_budget_ends_the_turn_and_says_how_long_to_wait(
     monkeypatch.setattr("shared.use_cases.archive_runs.archive_part", throttled)
     provide(services)
 
-    reply = await call(run_archives_api.archive_more_runs, id=story.remediation.id)
+    reply = await call(run_archives_api.archive_runs, id=story.remediation.id)
 
     assert reply.status == 200
     assert reply.document["wait_seconds"] == 42

@@ -90,10 +90,10 @@ async def on_a_day_that_is_over(state: FlowJobState) -> Story:
     await story.until("Mail", state)
     clock, others = story.world.clock, RequestDemand(whose="others", calls=1, rank="1")
     budget = StoredRequestBudget(story.twins.store, clock, limit)
-    while (await budget.line()).left_of_day:
+    while (await budget.queue_status()).left_of_day:
         try:
-            async with budget.block(others):
-                await budget.ready()
+            async with budget.reserve(others):
+                await budget.wait_for()
                 await budget.take()
         except MustWait as err:
             clock.advance_to(err.until)

@@ -18,7 +18,7 @@ from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import Reason
 from shared.use_cases import change_remediation
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.start_remediation import order_remediation
+from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.crash import Killed
 from tests.fakes.flow_pages import SIZE
 from tests.functional.scenarios.app_calls import TRIGGERS, call
@@ -219,4 +219,4 @@ async def start(story: Story) -> None:
         cause="order-1",
         environment_ids=(story.build.environment.id,),
     )
-    story.remediation = await story.driver.call(lambda s: order_remediation(s, order))
+    story.remediation = await story.driver.call(lambda s: start_manual_remediation(s, order))

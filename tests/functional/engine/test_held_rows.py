@@ -38,7 +38,7 @@ async def test_what_is_remembered_is_written_with_the_next_write() -> None:
     """And with no write of its own."""
     story, held = await held_story()
 
-    remembered = held.remember(replace(held.job, copy_host="copy.example"))
+    remembered = held.stage(replace(held.job, copy_host="copy.example"))
     assert remembered == held.job
     assert (await story.job("Orders")).copy_host == ""
 
@@ -52,7 +52,7 @@ async def test_the_row_says_all_before_a_write_to_the_platform_begins() -> None:
     work = StepContext(held, await story.services.environments.get(held.job.environment_id))
     work.remember(replace(work.job, copy_host="copy.example"))
 
-    await work.permit_write()
+    await work.check_write_allowed()
 
     assert (await story.job("Orders")).copy_host == "copy.example"
 
@@ -63,7 +63,7 @@ async def test_the_row_tells_of_a_write_before_it_begins() -> None:
     work = StepContext(held, await story.services.environments.get(held.job.environment_id))
     work.remember(replace(work.job, copy_host="copy.example"))
 
-    await work.intend(lambda job: replace(job, lent=("flow",)))
+    await work.stage_then_check_write(lambda job: replace(job, lent=("flow",)))
 
     job = await story.job("Orders")
     assert (job.copy_host, job.lent) == ("copy.example", ("flow",))
@@ -76,8 +76,8 @@ async def test_what_is_remembered_takes_no_order_back() -> None:
     await cancel(story.services, story.remediation.id)
     await held.renew()
 
-    held.remember(replace(looked_at, copy_host="copy.example"))
-    await held.write_down()
+    held.stage(replace(looked_at, copy_host="copy.example"))
+    await held.flush()
 
     job = await story.job("Orders")
     assert (job.copy_host, job.requested) == ("copy.example", JobCommand.CANCEL)
@@ -86,7 +86,7 @@ async def test_what_is_remembered_takes_no_order_back() -> None:
 async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None:
     """Whoever has lost the row writes nothing into it."""
     story, held = await held_story()
-    held.remember(replace(held.job, copy_host="copy.example"))
+    held.stage(replace(held.job, copy_host="copy.example"))
     story.world.clock.advance(story.settings.job_lease + timedelta(seconds=1))
     table = story.services.tables.jobs
     kept = await table.get(*table.address(held.job))
@@ -94,7 +94,7 @@ async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None
     await FLOW.claim(story.services, kept)
 
     with pytest.raises(LeaseLost):
-        await held.write_down()
+        await held.flush()
 
     assert (await story.job("Orders")).copy_host == ""
 
@@ -134,11 +134,11 @@ async def test_what_is_remembered_while_the_lease_is_renewed_is_kept(*, is_order
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(held.renew())
         await slow.has_begun.wait()
-        held.remember(replace(held.job, copy_host="copy.example"))
+        held.stage(replace(held.job, copy_host="copy.example"))
         slow.goes_on.set()
 
     assert held.job.copy_host == "copy.example"
-    await held.write_down()
+    await held.flush()
 
     job = await story.job("Orders")
     assert job.copy_host == "copy.example"

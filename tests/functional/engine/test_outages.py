@@ -16,8 +16,8 @@ from shared.domain.plans.remediation import Remediation, RemediationMode, StartS
 from shared.errors import ServiceUnavailable, TokenRejected
 from shared.reason import Reason
 from shared.use_cases.change_remediation import roll_back
-from shared.use_cases.run_daily_check import sweep
-from shared.use_cases.start_remediation import order_remediation
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
 from tests.fakes.ports import Ports
@@ -81,7 +81,7 @@ async def begun_story(called: int = 2, self_starting: int = 2) -> tuple[Story, O
         cause="order-1",
         environment_ids=(story.build.environment.id,),
     )
-    story.remediation = await story.driver.call(lambda s: order_remediation(s, order))
+    story.remediation = await story.driver.call(lambda s: start_manual_remediation(s, order))
     return story, outage
 
 
@@ -191,12 +191,12 @@ async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() 
     story.renew()
     await story.run(timedelta(minutes=1))
     waiting = await story.job("Called 0")
-    early = await sweep(story.services, "today")
+    early = await run_daily_check(story.services, "today")
     await story.run(timedelta(hours=12))
     blocked = await story.job("Called 0")
 
     broken.workflow_id = ""
-    late = await sweep(story.services, "tomorrow")
+    late = await run_daily_check(story.services, "tomorrow")
     await story.run(timedelta(days=30))
 
     assert (waiting.state, waiting.code) == (FlowJobState.WAITING, "transient")

@@ -10,18 +10,18 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import retried
+from shared.domain.jobs.transitions import resume
 from shared.domain.jobs.wake_up import WakeUp
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
-from shared.jobs.due_scan import look_at_due
+from shared.jobs.due_scan import send_due_messages
 from shared.jobs.job_kinds import FLOW
 from shared.queues import FLOW_JOBS
 from shared.use_cases.change_remediation import retry, roll_back
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.run_daily_check import sweep
-from shared.use_cases.show_status import show_attention
+from shared.use_cases.run_daily_check import run_daily_check
+from shared.use_cases.show_status import show_status
 from shared.use_cases.start_remediation import start_remediation
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.driver import Driver
@@ -55,7 +55,7 @@ async def change(story: Story, job: FlowJob) -> None:
     """Make a job due, as an order does, and send no message of it."""
     now = story.services.now
     place = (job.environment_id, job.id)
-    await FLOW.change(story.services, place, lambda one: one and retried(one, "Now.", now=now))
+    await FLOW.change(story.services, place, lambda one: one and resume(one, "Now.", now=now))
 
 
 async def test_what_is_quiet_for_days_has_no_message_and_goes_on_in_time() -> None:
@@ -84,7 +84,7 @@ async def test_a_row_that_waits_is_not_looked_at_until_it_is_due() -> None:
     story.services.tables.store.get = noted  # type: ignore[method-assign,assignment]
     for _ in range(24):
         story.world.clock.advance(timedelta(hours=1))
-        await look_at_due(story.services)
+        await send_due_messages(story.services)
 
     assert "jobs" not in read
     assert "environmentjobs" in read  # its own reminder is for a day later
@@ -138,14 +138,14 @@ async def test_a_writer_that_was_frozen_has_its_reminder_still() -> None:
     """Between reminder and row it slept for as long as the host lets it."""
     story = await quiet_story()
     job = await story.job("Flow 0")
-    await FLOW.remind(story.services, job)
+    await FLOW.schedule_wake_up(story.services, job)
     for _ in range(11):
         story.world.clock.advance(MINUTE)
         await resend_overdue(story.services)
     kept = await story.services.tables.jobs.get(job.environment_id, job.id)
     assert kept is not None
     now = story.services.now
-    await story.services.tables.jobs.replace(kept, retried(job, "Now.", now=now))
+    await story.services.tables.jobs.replace(kept, resume(job, "Now.", now=now))
 
     await story.run(SOON_AFTER)
 
@@ -206,7 +206,7 @@ async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
     story = await quiet_story(2)
     await story.services.tables.reminders.clear("reminder")
 
-    await sweep(story.services, "2026-03-03")
+    await run_daily_check(story.services, "2026-03-03")
     await story.run(timedelta(days=8))
 
     assert [job.state for job in (await story.jobs()).values()] == [FlowJobState.RETIRED] * 2
@@ -221,15 +221,15 @@ async def test_overdue_rows_without_a_reminder_are_counted() -> None:
     early = await check_health(story.services)
     story.world.clock.advance_to(due + 10 * MINUTE)
 
-    late = await show_attention(story.services)
-    await sweep(story.services, "today")
-    after = await show_attention(story.services)
+    late = await show_status(story.services)
+    await run_daily_check(story.services, "today")
+    after = await show_status(story.services)
 
     assert before.without_wake_up == early.without_wake_up == 0
     assert late.health.without_wake_up >= 2
     (waiting,) = [one for one in late.waiting if one.cause is PendingActionKind.WAKE_UP]
     assert waiting.count == late.health.without_wake_up
-    assert "sweep_environments" in waiting.instruction
+    assert "run_daily_check" in waiting.instruction
     assert after.health.without_wake_up == 0
     assert PendingActionKind.WAKE_UP not in [one.cause for one in after.waiting]
 
@@ -240,11 +240,11 @@ async def test_two_timers_at_once_lose_no_reminder() -> None:
     story.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
     table = story.services.tables.reminders
     frozen = await table.all("reminder")
-    await look_at_due(story.services)
+    await send_due_messages(story.services)
     for reminder in frozen:  # as the other instance has read them
         await table.upsert(reminder)
 
-    await look_at_due(story.services)
+    await send_due_messages(story.services)
     await story.run(timedelta(hours=1))
 
     assert (await story.job("Flow 0")).state is FlowJobState.RETIRED

@@ -18,7 +18,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.show_status import show_attention
+from shared.use_cases.show_status import show_status
 from tests.fakes import definition_builder as define
 from tests.fakes.calls import PlentyOfCalls
 from tests.fakes.ports import Ports
@@ -50,7 +50,7 @@ class OneTurn(PlentyOfCalls):
         self.opens = clock.now()
 
     @asynccontextmanager
-    async def block(self, need: RequestDemand | None) -> AsyncGenerator[None]:
+    async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
         """Let in who needs nothing, and later everybody."""
         if need and need.rank > "3" and self.clock.now() < self.opens:
             raise MustWait("It is not its turn.", until=self.opens, code=Reason.THROTTLED)
@@ -134,7 +134,7 @@ async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> No
     assert jobs[last.display_name].reached is FlowJobState.QUIET
     assert {jobs[job.display_name].state for job in others} == {FlowJobState.CANCELLED}
     assert (
-        await StoredRequestBudget(story.twins.store, story.world.clock, LIMIT).line()
+        await StoredRequestBudget(story.twins.store, story.world.clock, LIMIT).queue_status()
     ).waiting == 0
 
 
@@ -151,10 +151,10 @@ async def with_an_hours_writes_made(story: Story) -> None:
     other = RequestDemand(whose="other", calls=1, rank="1")
     with suppress(MustWait):
         while True:
-            async with budget.block(other):
+            async with budget.reserve(other):
                 await budget.take(is_write=True)
     with pytest.raises(MustWait):
-        await budget.block(other).__aenter__()
+        await budget.reserve(other).__aenter__()
 
 
 async def test_a_swap_under_way_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
@@ -201,7 +201,7 @@ async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
     await story.run(HOUR / 4)
     services = story.services
     health = await check_health(services)
-    (waiting,) = (await show_attention(services)).waiting
+    (waiting,) = (await show_status(services)).waiting
 
     assert health.notices == {Reason.CALL_BUDGET_RESET: 1}
     assert [told.row for told in story.twins.notices.told] == [name]

@@ -12,11 +12,11 @@ from shared.domain.network.service_tags import AddressRangeChange, ServiceTagLis
 from shared.errors import ServiceUnavailable
 from shared.reason import Reason
 from shared.services import Services
-from shared.use_cases.change_environment import waive_gap
+from shared.use_cases.change_environment import ignore_issue
 from shared.use_cases.check_address_ranges import list_editions
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
@@ -49,7 +49,7 @@ async def story() -> Story:
     await story.opt_in()
     await story.order()
     await story.approve()
-    await story.driver.call(lambda services: sweep(services, "before"))
+    await story.driver.call(lambda services: run_daily_check(services, "before"))
     assert story.twins.notices.told == []
     return story
 
@@ -64,7 +64,7 @@ async def told(story: Story, *, after: timedelta = DAY, date: str = "next") -> l
     """Return what the next sweep tells."""
     story.world.clock.advance(after)
     before = len(story.twins.notices.told)
-    await story.driver.call(lambda services: sweep(services, date))
+    await story.driver.call(lambda services: run_daily_check(services, date))
     return story.twins.notices.told[before:]
 
 
@@ -117,7 +117,7 @@ async def test_flows_of_a_plan_that_is_approved_and_not_dispatched_yet_count() -
     story.build.link()
     await story.opt_in()
     await story.order()
-    await story.driver.call(lambda services: sweep(services, "before"))
+    await story.driver.call(lambda services: run_daily_check(services, "before"))
     await approve_shown(story.services, story.remediation.id, left_out.workflow_id)
     assert await story.jobs() == {}
     publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
@@ -133,7 +133,7 @@ async def test_a_gap_that_is_waived_is_not_open(story: Story) -> None:
     publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     [notice] = await told(story)
     waived = "app_service:/firewalls/erp"
-    await waive_gap(story.services, story.build.environment.id, waived, "not called any more")
+    await ignore_issue(story.services, story.build.environment.id, waived, "not called any more")
 
     assert "do not let all in: erp" in notice.cause
     assert await told(story, date="later") == []
@@ -169,7 +169,7 @@ async def test_a_tag_beside_is_told_of_and_opens_no_gap(story: Story) -> None:
 class Deaf:
     """Tells nobody."""
 
-    async def tell(self, notice: Alert) -> None:
+    async def send(self, notice: Alert) -> None:
         """Fail as a process that dies does."""
         raise ServiceUnavailable("nobody is there")
 
@@ -178,7 +178,7 @@ async def test_who_died_before_telling_tells_at_the_next_look(story: Story) -> N
     """The difference is kept before it is told: the next list is not compared with this one."""
     publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     story.world.clock.advance(DAY)
-    await sweep(replace(story.services, notices=Deaf()), "died")
+    await run_daily_check(replace(story.services, notices=Deaf()), "died")
 
     [notice] = await told(story)
 
@@ -191,11 +191,11 @@ class Silent:
     def __init__(self, services: Services, *, is_broken: bool = False) -> None:
         self._tags, self._is_broken = services.service_tags, is_broken
 
-    async def published(self) -> ServiceTagList:
+    async def get_list(self) -> ServiceTagList:
         """Give no answer, or one with a word in the place of a prefix."""
         if not self._is_broken:
             raise ServiceUnavailable("no answer")
-        found = await self._tags.published()
+        found = await self._tags.get_list()
         tags = [replace(one, prefixes=(*one.prefixes, "[more]")) for one in found]
         return ServiceTagList(tags, found.change_number + 1)
 
@@ -209,10 +209,10 @@ async def test_a_list_that_is_not_read_for_a_week_is_told(story: Story, is_broke
 
     for day in range(1, 8):
         story.world.clock.advance(DAY)
-        await sweep(services, f"day-{day}")
+        await run_daily_check(services, f"day-{day}")
     assert notices.told == []
     story.world.clock.advance(DAY)
-    await sweep(services, "day-8")
+    await run_daily_check(services, "day-8")
 
     [notice] = notices.told
     assert notice.code == Reason.RANGES_OLD

@@ -5,7 +5,7 @@ from datetime import timedelta
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases.change_remediation import cancel
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
 from tests.fakes.flow_pages import SIZE
@@ -13,7 +13,7 @@ from tests.functional.scenarios.remediation_scenario import Story, edit, planned
 
 HOUR = timedelta(hours=1)
 FLOWS = 3 * SIZE
-WHOLE, AGAIN = "FlowPagesTwin.workflows", "FlowPagesTwin.read_again"
+WHOLE, AGAIN = "FlowPagesTwin.workflows", "FlowPagesTwin.workflows_by_id"
 
 
 async def waiting(flows: int = FLOWS) -> Story:
@@ -37,7 +37,7 @@ async def test_no_definition_is_read_again_where_nothing_has_changed() -> None:
     """However long the plan has waited, and whatever a sweep removes."""
     story = await waiting()
     story.world.clock.advance(timedelta(days=3))
-    await sweep(story.services, "day-3")
+    await run_daily_check(story.services, "day-3")
 
     await story.approve(run=timedelta(minutes=5))
 
@@ -102,7 +102,7 @@ async def test_what_a_cancelled_plan_was_to_be_compared_with_is_swept_away() -> 
     await story.driver.call(lambda s: cancel(s, story.remediation.id))
     story.world.clock.advance(timedelta(hours=25))
 
-    await sweep(story.services, "day-2")
+    await run_daily_check(story.services, "day-2")
 
     assert len(kept) > 0
     assert await table.all(job.id) == []

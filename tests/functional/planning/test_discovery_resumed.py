@@ -22,7 +22,7 @@ from shared.jobs.fenced_rows import FencedRows
 from shared.ports import ResultPage
 from shared.services import Services
 from shared.steps.planning.discover_flows import discover
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.flow_pages import SIZE
 from tests.fakes.ports import Twins
@@ -50,18 +50,18 @@ class Watched:
         page: ResultPage[Workflow] = await self.pages.workflows(environment, cursor)
         return page
 
-    async def known(
+    async def workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """Return a page of Dataverse's, without definitions."""
-        page: ResultPage[WorkflowSummary] = await self.pages.known(environment, cursor)
+        page: ResultPage[WorkflowSummary] = await self.pages.workflow_summaries(environment, cursor)
         return page
 
-    async def read_again(
+    async def workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
         """Return flows of Dataverse's."""
-        flows: list[Workflow] = await self.pages.read_again(environment, workflow_ids)
+        flows: list[Workflow] = await self.pages.workflows_by_id(environment, workflow_ids)
         return flows
 
     async def flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
@@ -248,10 +248,10 @@ async def test_the_sweep_removes_what_no_discovery_would_go_on_with(tenant: Tena
     """The job was cancelled: nobody comes back for its rows."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
-    await sweep(tenant.services, "day-1")
+    await run_daily_check(tenant.services, "day-1")
     young = await tenant.services.tables.discoveries.all(JOB)
     tenant.story.world.clock.advance(timedelta(hours=25))
-    await sweep(tenant.services, "day-2")
+    await run_daily_check(tenant.services, "day-2")
 
     assert len(young) > 0
     assert await tenant.services.tables.discoveries.all(JOB) == []
@@ -269,7 +269,7 @@ async def test_a_sweep_in_the_middle_of_a_long_discovery_makes_no_hole_in_it(
     old = next(one for one in await table.all(JOB) if one.source is DiscoverySource.DATAVERSE)
     await table.upsert(replace(old, read=old.read - LONGEST - timedelta(minutes=1)))
 
-    await sweep(tenant.services, "day-1")
+    await run_daily_check(tenant.services, "day-1")
     found = await tenant.discover(tenant.made())
 
     assert found.held_back == whole.held_back

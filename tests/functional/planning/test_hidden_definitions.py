@@ -15,7 +15,7 @@ from shared.errors import JobBlocked, PlatformMigrationInProgress
 from shared.reason import Reason
 from shared.settings import OnOriginalEdited
 from shared.use_cases.change_remediation import cancel
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.driver import Driver
 from tests.fakes.pause import PauseBefore
@@ -139,7 +139,7 @@ async def test_rights_that_come_late_are_waited_for() -> None:
     assert flow.co_owners == {}
 
 
-@pytest.mark.parametrize("call", ["add_operator", "remove_operator"])
+@pytest.mark.parametrize("call", ["grant", "revoke"])
 async def test_a_migration_is_waited_for(call: str) -> None:
     """The platform refuses every write for now: that is no answer about this flow."""
     story, flow = hidden_story()
@@ -160,7 +160,7 @@ async def test_a_migration_is_waited_for(call: str) -> None:
     assert flow.co_owners == {}
 
 
-@pytest.mark.parametrize("call", ["add_operator", "definition", "remove_operator"])
+@pytest.mark.parametrize("call", ["grant", "definition", "revoke"])
 async def test_a_process_that_dies_lends_nothing_for_good(call: str) -> None:
     """The next delivery returns what the one before it has lent."""
     story, flow = hidden_story()
@@ -181,7 +181,7 @@ async def test_what_a_cancelled_job_has_lent_is_returned_by_a_timer() -> None:
     disturb(
         story,
         "flow_access",
-        "add_operator",
+        "grant",
         lambda: cancel(story.services, story.remediation.id),
         after=True,
     )
@@ -225,7 +225,7 @@ async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
     story, flow = hidden_story(ApprovalPolicy.AUTO if is_approved else ApprovalPolicy.APPROVE)
     await story.opt_in()
     pause = PauseBefore(
-        call="FlowAccessTwin.add_operator",
+        call="FlowAccessTwin.grant",
         number=1,
         sleeps=timedelta(minutes=9),
         clock=story.world.clock,
@@ -250,7 +250,7 @@ async def test_operator_that_a_plan_was_given_late_is_taken_off_the_flow() -> No
     story, flow = hidden_story()
     await story.opt_in()
     pause = PauseBefore(
-        call="FlowAccessTwin.add_operator",
+        call="FlowAccessTwin.grant",
         number=1,
         sleeps=timedelta(hours=2),
         clock=story.world.clock,
@@ -260,7 +260,7 @@ async def test_operator_that_a_plan_was_given_late_is_taken_off_the_flow() -> No
     assert not pause.is_asleep
     assert flow.co_owners != {}
 
-    await story.driver.call(lambda s: sweep(s, "today"))
+    await story.driver.call(lambda s: run_daily_check(s, "today"))
 
     assert flow.co_owners == {}
     assert Reason.LOAN not in [told.code for told in story.twins.notices.told]

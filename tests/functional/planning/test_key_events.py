@@ -15,7 +15,7 @@ from shared.errors import PlatformError, ServiceUnavailable
 from shared.queues import KEY_EVENTS, PARKED
 from shared.use_cases.check_keys import check_keys
 from shared.use_cases.react_to_policy_event import LINKED
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.sound_key import VAULT_ID, VAULT_URL
 from tests.functional.scenarios.app_calls import TRIGGERS, message_of
 from tests.functional.scenarios.remediation_scenario import Story
@@ -117,10 +117,10 @@ async def test_a_finding_is_told_once_and_ends_when_it_is_gone(story: Story) -> 
 
     await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
     await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
-    await sweep(story.services, "day-1")
+    await run_daily_check(story.services, "day-1")
     nearing, lines = await told(story), len(notices.told)
     story.world.clock.advance(timedelta(days=21))
-    await sweep(story.services, "day-2")
+    await run_daily_check(story.services, "day-2")
     expired = await told(story)
     change(story, expires=None)
     [sound] = await check_keys(story.services)
@@ -138,21 +138,21 @@ async def test_a_key_that_nobody_can_look_at_is_told_the_second_day(
 ) -> None:
     """One night without an answer is no news; what was told before stands meanwhile."""
     change(story, is_enabled=False)
-    await sweep(story.services, "day-1")
+    await run_daily_check(story.services, "day-1")
 
     async def no_answer() -> list[EnterprisePolicy]:
         raise ServiceUnavailable("503")
 
     monkeypatch.setattr(story.twins.ports.keys, "policies", no_answer)
     story.world.clock.advance(DAY)
-    await sweep(story.services, "day-2")
+    await run_daily_check(story.services, "day-2")
     first = await told(story)
     story.world.clock.advance(DAY)
-    await sweep(story.services, "day-3")
+    await run_daily_check(story.services, "day-3")
     second = await told(story)
     monkeypatch.undo()
     change(story, is_enabled=True)
-    await sweep(story.services, "day-4")
+    await run_daily_check(story.services, "day-4")
 
     assert first == [("key_problem", "key_enabled")]
     assert second == [("key_problem", "key_enabled"), ("key_warning", "key_checked")]
@@ -181,7 +181,7 @@ async def test_a_policy_that_is_nowhere_to_be_seen_is_told(story: Story) -> None
     """Its environments stop when its key does, and nobody would look."""
     story.world.policies.clear()
 
-    await sweep(story.services, "day-1")
+    await run_daily_check(story.services, "day-1")
 
     assert await told(story) == [("key_problem", "policy_watched")]
 

@@ -22,7 +22,7 @@ from shared.domain.trigger_urls.known_url import KnownUrl
 from shared.services import Services
 from shared.steps.flows.caller_index import index_urls_of_plans, known_url_ids
 from shared.use_cases.forget_old_plans import forget_old_plans
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_remediation import show_plan, show_remediation
 from tests.fakes import definition_builder as define
 from tests.fakes.memory_store import MemoryStore
@@ -51,7 +51,7 @@ async def quiet(*, plans_kept: timedelta = 10 * DAY) -> Story:
 async def days(story: Story, number: int) -> None:
     """Let so many days pass, each with its sweep."""
     for _ in range(number):
-        await sweep(story.services, f"{story.services.now:%Y-%m-%d}")
+        await run_daily_check(story.services, f"{story.services.now:%Y-%m-%d}")
         await story.run(DAY)
 
 
@@ -82,7 +82,7 @@ async def test_after_a_while_quiet_days_add_no_row() -> None:
 async def test_a_retired_original_has_no_line_in_later_plans() -> None:
     """A finding says how many there are; one that is on again, or is named, has its line."""
     story = await quiet()
-    await sweep(story.services, "quiet")
+    await run_daily_check(story.services, "quiet")
     await story.run(DAY)
     job = await planned_on(story.services, "quiet")
     items = await story.services.tables.plans.all(job.id)
@@ -115,7 +115,7 @@ async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
 async def test_of_a_plan_that_nobody_ordered_a_summary_stays_and_then_nothing() -> None:
     """After three days its rows go, and after the time of the setting all of it."""
     story = await quiet()
-    await sweep(story.services, "first")
+    await run_daily_check(story.services, "first")
     await story.run(DAY)
     first = await planned_on(story.services, "first")
     await days(story, 4)

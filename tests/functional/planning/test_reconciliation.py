@@ -6,7 +6,7 @@ from functions.remediations_api import start_remediation
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
-from shared.use_cases.start_remediation import order_remediation
+from shared.use_cases.start_remediation import start_manual_remediation
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Story
@@ -24,7 +24,7 @@ async def _findings(story: Story, *, reconcile: bool) -> str:
         environment_ids=(story.build.environment.id,),
         reconcile=reconcile,
     )
-    started = await order_remediation(story.services, order)
+    started = await start_manual_remediation(story.services, order)
     await story.run(story.settings.migration_poll)
     (job,) = await story.services.tables.environment_jobs.all(started.id)
     assert job.state == "finished"
@@ -65,7 +65,7 @@ async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
         environment_ids=(story.build.environment.id,),
     )
 
-    assert (await order_remediation(story.services, order)).reconcile is False
+    assert (await start_manual_remediation(story.services, order)).reconcile is False
 
 
 async def test_it_is_ordered_over_http_and_by_the_command_line() -> None:

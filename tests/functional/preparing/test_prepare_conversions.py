@@ -7,7 +7,7 @@ from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
-from shared.steps.flows.write_definition import stands
+from shared.steps.flows.write_definition import is_stored
 from tests.fakes import definition_builder as define
 from tests.fakes.definitions import facts_of
 from tests.functional.preparing.prepare_story import PREPARE, input_flow, listed
@@ -149,4 +149,4 @@ async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> N
     await story.roll_back(run=HOUR)
 
     assert (await story.job("Admin")).state is FlowJobState.ROLLED_BACK
-    assert stands(admin.client_data, before)
+    assert is_stored(admin.client_data, before)

@@ -9,7 +9,7 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.write_definition import stands
+from shared.steps.flows.write_definition import is_stored
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Killed
 from tests.fakes.snapshot import differences, take_snapshot
@@ -52,7 +52,7 @@ async def test_a_refused_save_costs_no_connection_reference(*, is_outside: bool)
     await story.roll_back()
     (job,) = (await story.jobs()).values()
     assert job.state is FlowJobState.ROLLED_BACK, job.reason
-    assert stands(flow.client_data, before) or is_outside
+    assert is_stored(flow.client_data, before) or is_outside
     assert references_of(flow).keys() == {"shared_flowmanagement"}
 
 

@@ -17,7 +17,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.show_remediation import show_remediation
-from shared.use_cases.show_status import what_waits
+from shared.use_cases.show_status import read_pending_actions
 from tests.fakes.flow_service import turn_off, turn_on
 from tests.fakes.invariants import left_off
 from tests.functional.scenarios.remediation_scenario import Story
@@ -154,7 +154,7 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     assert "licence" in job.instruction
     assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
     assert (await check_health(pair.story.services)).notices == {Reason.NEITHER_ON: 1}
-    first = (await what_waits(pair.story.services)).waiting[0]
+    first = (await read_pending_actions(pair.story.services)).waiting[0]
     assert (first.cause, first.flows) == (PendingActionKind.NEITHER_ON, ("Keyword",))
 
     await pair.run(3 * DAY)
@@ -166,7 +166,7 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     job = await pair.story.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
-    assert [one.cause for one in (await what_waits(pair.story.services)).waiting] == [
+    assert [one.cause for one in (await read_pending_actions(pair.story.services)).waiting] == [
         PendingActionKind.FLOW
     ]
     await resend_overdue(pair.story.services)

@@ -11,7 +11,7 @@ from shared.errors import TransientError
 from shared.reason import Reason
 from shared.use_cases import change_remediation
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.flow_service import turn_off, turn_on
 from tests.functional.scenarios.swap_scenario import Pair, about_to_swap, stop_writes
 
@@ -69,7 +69,7 @@ async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
     told = len(pair.story.twins.notices.told)
     await resend_overdue(pair.story.services)
 
-    await sweep(pair.story.services, "2026-03-04")
+    await run_daily_check(pair.story.services, "2026-03-04")
     await pair.run(MINUTE)
 
     assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON

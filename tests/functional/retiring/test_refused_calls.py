@@ -15,9 +15,9 @@ from shared.domain.flow import FlowRun
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.errors import ServiceUnavailable
-from shared.use_cases.change_environment import waive_gap
+from shared.use_cases.change_environment import ignore_issue
 from shared.use_cases.change_remediation import retry
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.fakes.alerts import NoticesTwin
 from tests.fakes.flow_reports import FlowReportsTwin
@@ -79,7 +79,7 @@ async def called(story: Story, name: str) -> TwinRun:
 async def swept(story: Story, days: int) -> None:
     """Sweep once a day."""
     for _ in range(days):
-        await sweep(story.services, f"{story.world.clock.now():%Y-%m-%d}")
+        await run_daily_check(story.services, f"{story.world.clock.now():%Y-%m-%d}")
         await story.run(DAY)
 
 
@@ -136,7 +136,7 @@ async def test_a_success_settles_nothing_while_a_gap_is_known(story: Story) -> N
     still = await states(story)
 
     environment = story.build.environment.id
-    count = await waive_gap(story.services, environment, f"refused_call:{HOST}", "by the proxy")
+    count = await ignore_issue(story.services, environment, f"refused_call:{HOST}", "by the proxy")
     await story.run(timedelta(days=1))
 
     assert still["Orders"] == still["Invoices"] == (FlowJobState.BLOCKED, "call_refused")
@@ -162,7 +162,7 @@ async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
     await called(story, "Invoices")
     days = []
     for day in range(4):
-        await sweep(story.services, f"day-{day}")
+        await run_daily_check(story.services, f"day-{day}")
         days.append(sorted(asked))
         asked.clear()
         story.world.clock.advance(DAY)
@@ -259,12 +259,12 @@ async def test_who_died_before_telling_tells_at_the_next_look(
     await called(story, "Labels")
     await called(story, "Orders")
     await called(story, "Invoices")
-    monkeypatch.setattr(NoticesTwin, "tell", die)
-    await sweep(story.services, "dies")
+    monkeypatch.setattr(NoticesTwin, "send", die)
+    await run_daily_check(story.services, "dies")
     noted = await story.services.tables.refused_calls.all()
     monkeypatch.undo()
     story.world.firewalls = [erp(WEST)]
-    await sweep(story.services, "goes on")
+    await run_daily_check(story.services, "goes on")
 
     assert [one.host for one in noted] == [HOST]
     assert [one.code for one in story.twins.notices.told] == ["call_refused"]

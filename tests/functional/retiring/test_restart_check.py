@@ -12,7 +12,7 @@ import pytest
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
-from shared.use_cases.change_environment import waive_gap
+from shared.use_cases.change_environment import ignore_issue
 from tests.fakes import definition_builder as define
 from tests.fakes.flow_service import delete, turn_off
 from tests.fakes.tenant import TwinFlow
@@ -142,7 +142,7 @@ async def test_a_licence_that_has_lapsed_may_be_accepted_by_name() -> None:
     name = let_licence_lapse(story, flow)
     await story.run(DAY)
 
-    await waive_gap(story.services, flow.environment_id, name, "a licence is on its way")
+    await ignore_issue(story.services, flow.environment_id, name, "a licence is on its way")
     await story.run(DAY)
     assert (await story.job("Flow")).code == Reason.NEITHER_ON
 
@@ -163,7 +163,9 @@ async def test_a_called_original_is_not_retired_whose_licence_has_lapsed() -> No
     assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.COULD_NOT_START)
     assert (orders.is_on, orders.name) == (True, "Flow")
 
-    await waive_gap(story.services, orders.environment_id, f"licence:{orders.workflow_id}", "fine")
+    await ignore_issue(
+        story.services, orders.environment_id, f"licence:{orders.workflow_id}", "fine"
+    )
     await story.run(timedelta(days=60))
     assert (await story.job("Flow")).state is FlowJobState.RETIRED
 

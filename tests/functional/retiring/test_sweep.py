@@ -18,7 +18,7 @@ from shared.ports import ResultPage
 from shared.queues import ENVIRONMENT_JOBS
 from shared.services import Services
 from shared.use_cases import change_remediation
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.driver import USE_CASES
@@ -124,7 +124,7 @@ async def test_an_original_without_a_row_that_is_on_again_is_reported(is_bare: b
     if is_bare:
         services = replace(services, flow_pages=Lists(services))
 
-    result = await sweep(services, "today")
+    result = await run_daily_check(services, "today")
 
     assert result.came_back == ("Old form",)
 
@@ -135,7 +135,7 @@ async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFi
     services = replace(services, flow_pages=Lists(services, is_busy=True))
     before = len(await story.services.tables.remediations.all())
 
-    result = await sweep(services, "today")
+    result = await run_daily_check(services, "today")
 
     assert result.came_back == ()
     assert result.not_looked_at == 1
@@ -164,7 +164,7 @@ async def test_an_environment_that_gives_no_answer_holds_up_no_other(
     services = replace(story.services, workflows=ClosedIn(story.services, closed.id, silent))
     before = len(await services.tables.remediations.all())
 
-    result = await sweep(services, "today")
+    result = await run_daily_check(services, "today")
 
     assert result.came_back == (f"Orders of {story.other.environment.display_name}",)
     assert f"1 of 1 retired originals in {closed.display_name} were not looked" in caplog.text
@@ -180,7 +180,7 @@ async def test_a_vault_that_does_not_answer_holds_up_no_sweep(
     services = replace(services, keys=SilentVault(services))
     before = len(await story.services.tables.remediations.all())
 
-    result = await sweep(services, "today")
+    result = await run_daily_check(services, "today")
 
     assert result.came_back == ("Old form",)
     assert "the key of policy cmk-eu is not known" in caplog.text
@@ -193,9 +193,9 @@ async def test_an_original_without_a_row_that_is_off_or_deleted_is_not_reported(
     form = next(one for one in story.world.flows() if one.name.startswith("Old form"))
     form.state = FlowState.OFF
 
-    off = (await sweep(services, "today")).came_back
+    off = (await run_daily_check(services, "today")).came_back
     form.is_deleted = True
-    gone = (await sweep(services, "tomorrow")).came_back
+    gone = (await run_daily_check(services, "tomorrow")).came_back
 
     assert off == gone == ()
 
@@ -208,10 +208,10 @@ async def test_a_plan_that_waits_for_approval_gets_no_second_one_beside_it() -> 
     await story.opt_in()
     await story.order()
 
-    await sweep(story.services, "2026-11-02")
+    await run_daily_check(story.services, "2026-11-02")
     (before,) = await story.services.tables.remediations.all()
     await story.run(timedelta(days=8))
-    await sweep(story.services, "2026-11-10")
+    await run_daily_check(story.services, "2026-11-10")
     await story.run(timedelta(hours=1))
 
     after = await story.services.tables.remediations.all()
@@ -229,7 +229,7 @@ async def test_an_order_for_one_flow_does_not_keep_the_others_from_the_sweep() -
     await story.opt_in()
     await story.order(RemediationMode.APPLY, flow.workflow_id)
 
-    await sweep(story.services, "2026-11-02")
+    await run_daily_check(story.services, "2026-11-02")
 
     assert len(await story.services.tables.remediations.all()) == 2
 
@@ -255,10 +255,10 @@ async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> N
     job = await story.job("Orders")
     copy = story.world.workflow(job.environment_id, job.copy_id)
 
-    await sweep(story.services, "today")
+    await run_daily_check(story.services, "today")
     first = copy.state
     copy.state = FlowState.ON
-    await sweep(story.services, "today")
+    await run_daily_check(story.services, "today")
 
     assert (first, copy.state) == (FlowState.OFF, FlowState.OFF)
     (told,) = story.twins.notices.told
@@ -274,7 +274,7 @@ async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_an
     job = await story.job("Orders")
     story.world.workflow(job.environment_id, job.original_id).state = FlowState.OFF
 
-    await sweep(story.services, "today")
+    await run_daily_check(story.services, "today")
 
     assert story.world.workflow(job.environment_id, job.copy_id).is_on
     assert "the copy is left on" in story.twins.notices.told[0].cause
@@ -285,7 +285,7 @@ async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
     story = await rolled_back()
     job = await story.job("Orders")
     story.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
-    await sweep(story.services, "today")
+    await run_daily_check(story.services, "today")
     await story.order(RemediationMode.APPLY, job.original_id, cause="again")
     story.driver.use_cases = {ENVIRONMENT_JOBS: USE_CASES[ENVIRONMENT_JOBS]}
     await story.approve(run=timedelta(hours=1))
@@ -294,7 +294,7 @@ async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
     await story.run(timedelta(hours=1))
     after = await story.job("Orders")
 
-    await sweep(story.services, "tomorrow")
+    await run_daily_check(story.services, "tomorrow")
 
     assert after.state is FlowJobState.CANCELLED
     assert story.twins.notices.told == []
@@ -313,7 +313,7 @@ async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
     after = await story.job("Orders")
     copy = story.world.workflow(job.environment_id, job.copy_id)
 
-    await sweep(story.services, "today")
+    await run_daily_check(story.services, "today")
 
     is_late = sleep > timedelta(hours=1)
     assert (after.state, copy.state) == (FlowJobState.ROLLED_BACK, FlowState.OFF)
@@ -329,10 +329,10 @@ async def test_a_copy_that_no_job_wants_stays_on_while_nothing_may_be_written() 
     copy = story.world.workflow(job.environment_id, job.copy_id)
     await set_kill_switch(story.services, is_on=True, by="tests", reason="")
 
-    await sweep(story.services, "today")
+    await run_daily_check(story.services, "today")
 
     meanwhile = copy.state
     assert [one.code for one in story.twins.notices.told] == ["stray_copy"]
     await set_kill_switch(story.services, is_on=False, by="tests", reason="")
-    await sweep(story.services, "tomorrow")
+    await run_daily_check(story.services, "tomorrow")
     assert (meanwhile, copy.state) == (FlowState.ON, FlowState.OFF)

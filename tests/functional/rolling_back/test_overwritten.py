@@ -191,7 +191,7 @@ async def test_another_jobs_setting_is_put_back_by_that_job() -> None:
     await story.run(15 * MINUTE)
     assert site.settings != moved
     for job in (await story.jobs()).values():
-        await FLOW.wake(story.services, (job.environment_id, job.id))
+        await FLOW.wake_up(story.services, (job.environment_id, job.id))
     await story.run(timedelta(0))  # each looks, and one of them at what is the other's
     assert site.settings != moved
     await story.run(timedelta(days=30))

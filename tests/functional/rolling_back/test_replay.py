@@ -101,7 +101,7 @@ async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() 
     async def order() -> None:
         await change_remediation.roll_back(story.services, story.remediation.id)
 
-    disturb(story, "environments", "lately", order)
+    disturb(story, "environments", "get_cached", order)
     await story.run(timedelta(days=20))
     blocked = await story.job("Poll")
     was_on = poll.is_on

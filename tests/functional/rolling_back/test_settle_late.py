@@ -8,7 +8,7 @@ import pytest
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.sharing import is_lent
 from tests.functional.rolling_back.frozen_delivery import MINUTE, freeze, make_story
 from tests.functional.scenarios.remediation_scenario import Story
@@ -28,7 +28,7 @@ async def test_operator_that_was_given_a_flow_late_is_taken_off_it(number: int) 
     assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert lent(story) != []
 
-    await story.driver.call(lambda s: sweep(s, "today"))
+    await story.driver.call(lambda s: run_daily_check(s, "today"))
 
     assert lent(story) == []
     assert Reason.LOAN not in [told.code for told in story.twins.notices.told]
@@ -50,7 +50,7 @@ async def test_job_that_was_made_late_is_cancelled() -> None:
     await story.run(timedelta(hours=1))
     assert (await story.job("Orders")).state is FlowJobState.PLANNED
 
-    await story.driver.call(lambda s: sweep(s, "today"))
+    await story.driver.call(lambda s: run_daily_check(s, "today"))
     await story.run(timedelta(hours=1))
 
     assert (await story.job("Orders")).state is FlowJobState.CANCELLED
@@ -64,7 +64,7 @@ async def test_sweep_leaves_what_goes_on_alone() -> None:
     await story.order()
     await story.approve(run=timedelta(0))
 
-    await story.driver.call(lambda s: sweep(s, "today"))
+    await story.driver.call(lambda s: run_daily_check(s, "today"))
     await story.run(timedelta(days=3))
 
     assert (await story.job("Orders")).state is FlowJobState.RETIRED

@@ -17,7 +17,7 @@ MINUTE = timedelta(minutes=1)
 SCARCE = ("flow_reports", "flow_access", "flow_switch")
 PLENTY = ("workflows", "flow_sharing", "solutions", "connection_references", "environments")
 #: A write does not wait for the budget.
-WRITES = {"add_operator", "remove_operator", "start", "stop"}
+WRITES = {"grant", "revoke", "start", "stop"}
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Metered:
         async def metered(*arguments: Any, **named: Any) -> Any:
             if self._budget:
                 if name not in WRITES:
-                    await self._budget.ready()
+                    await self._budget.wait_for()
                 await self._budget.take(is_write=name in WRITES)
             self._made.append(self._clock.now())
             return await method(*arguments, **named)

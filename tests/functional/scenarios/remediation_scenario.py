@@ -24,7 +24,7 @@ from shared.settings import Settings
 from shared.use_cases import change_remediation
 from shared.use_cases.approve_plan import ApprovalInput, approve
 from shared.use_cases.show_remediation import show_plan
-from shared.use_cases.start_remediation import order_remediation
+from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
@@ -114,7 +114,7 @@ class Story:
             environment_ids=(self.build.environment.id,),
             flow_ids=flow_ids,
         )
-        self.remediation = await self.driver.call(lambda s: order_remediation(s, order))
+        self.remediation = await self.driver.call(lambda s: start_manual_remediation(s, order))
         await self.run(run)
 
     async def approve(self, *except_flows: str, run: timedelta = timedelta(days=60)) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
-from shared.use_cases.start_remediation import order_remediation
+from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import TwinFlow
@@ -52,7 +52,7 @@ class TwoEnvironments(Story):
             cause=cause,
             environment_ids=tuple(build.environment.id for build in builds),
         )
-        self.remediation = await self.driver.call(lambda s: order_remediation(s, order))
+        self.remediation = await self.driver.call(lambda s: start_manual_remediation(s, order))
         await self.run(run)
 
     async def everywhere(self) -> dict[str, FlowJob]:

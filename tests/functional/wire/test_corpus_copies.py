@@ -19,14 +19,14 @@ from local_cloud.demo.tenant import MAKER as DEMO_MAKER
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.flows.lifecycle import connection_name
-from shared.domain.callers.agents import moved_to_copy
-from shared.domain.definitions.connection_reference import embedded_in
+from shared.domain.callers.agents import confirmation_name_for_copy
+from shared.domain.definitions.connection_reference import parse_embedded_connections
 from shared.domain.display_names import shortened
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
-from shared.use_cases.change_environment import waive_gap
+from shared.use_cases.change_environment import ignore_issue
 from tests.contract.tenant_world import APP, MAKER, POLICY_ID
 from tests.functional.wire.wire_seed import tenant_seed
 from tests.functional.wire.wire_story import SHORT, WireStory, wire_story
@@ -73,7 +73,7 @@ def bind(environment: dict[str, Any]) -> None:
 
 def refer_to_custom_connectors(environment: dict[str, Any], flow: dict[str, Any]) -> None:
     """Make the connection references that only a person can make: the jobs find and use them."""
-    for one in embedded_in(json.dumps(flow["clientData"])):
+    for one in parse_embedded_connections(json.dumps(flow["clientData"])):
         if one.is_custom and one.connection_id:
             environment["connectionReferences"].append(
                 {
@@ -166,8 +166,8 @@ async def say_that_agents_moved(
     """Give the word that originals are not retired without, which agents run."""
     for flow in environment.order:
         if flow in seeded and flow.facts().trigger_kind in {"Skills", "VirtualAgent"}:
-            name = moved_to_copy(flow.workflow_entity_id)
-            await waive_gap(story.services, environment.id, name, "the makers")
+            name = confirmation_name_for_copy(flow.workflow_entity_id)
+            await ignore_issue(story.services, environment.id, name, "the makers")
 
 
 @pytest.mark.parametrize("share", [slice(0, 1), slice(1, None)], ids=["first", "others"])

@@ -12,7 +12,7 @@ from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
-from shared.use_cases.schedule_deletions import DeletionInput, order_deletions
+from shared.use_cases.schedule_deletions import DeletionInput, schedule_deletions
 from tests.contract.tenant_world import ENVIRONMENT
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_seed import OPERATOR, ORDERS, orders, tenant_seed
@@ -26,7 +26,7 @@ async def deleted_on_its_date(story: WireStory) -> Deletion:
     await story.order(run=20 * DAY)
     await retired(story)
     approval = DeletionInput(on=story.services.now + DAY, by="admin@contoso.example")
-    await order_deletions(story.services, story.remediation.id, approval)
+    await schedule_deletions(story.services, story.remediation.id, approval)
     await story.run(DAY + timedelta(minutes=1))
     for _ in range(3):
         await delete_originals(story.services)

@@ -7,9 +7,9 @@ import pytest
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.network.network_check import FLOW_TAGS
-from shared.domain.network.snapshot import snapshot_of
+from shared.domain.network.snapshot import build_snapshot
 from shared.steps.flows.check_network import read_firewalls, read_network
-from shared.steps.flows.network_snapshot import kept_network
+from shared.steps.flows.network_snapshot import cached_network
 from tests.contract.tenant_world import ENVIRONMENT, HTTP, definition, http_action
 from tests.functional.wire.test_ranges_on_the_wire import HOST, NORTH, WEST, let_in, prefixes_of
 from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
@@ -22,7 +22,7 @@ CALLING = definition(HTTP, http_action(f"https://{HOST}/orders"))
 
 async def let_new_addresses_in(story: WireStory) -> None:
     """Open the app that the flows call."""
-    tags = await story.services.service_tags.published()
+    tags = await story.services.service_tags.get_list()
     seed_azure(
         story.tenant, let_in(*(one for name in (NORTH, WEST) for one in prefixes_of(tags, name)))
     )
@@ -68,7 +68,7 @@ async def test_firewalls_of_every_kind_are_kept_as_they_were_read(
     """With all tags of flows, as the discovery API lists them."""
     async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
         services = story.services
-        tags = await services.service_tags.published()
+        tags = await services.service_tags.get_list()
         for kind in FIREWALL_KINDS:
             case = firewall_case(kind)
             seed_azure(story.tenant, case.seed(case.sources(FLOW_TAGS, tags)))
@@ -77,4 +77,4 @@ async def test_firewalls_of_every_kind_are_kept_as_they_were_read(
         firewalls = await read_firewalls(services)
 
         assert {one.kind for one in firewalls} == {*FIREWALL_KINDS}
-        assert await kept_network(services) == snapshot_of(firewalls, tags)
+        assert await cached_network(services) == build_snapshot(firewalls, tags)

@@ -16,7 +16,7 @@ from local_cloud.tenant.azure.state import VAULTS, Azure
 from shared.alerts import forget_settled
 from shared.domain.finding import FindingLevel
 from shared.use_cases.check_keys import check_keys
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.contract.azure_world import Credential
 from tests.contract.tenant_world import VAULT_ID
 from tests.functional.wire.wire_seed import orders, tenant_seed
@@ -80,7 +80,7 @@ async def key_client(story: WireStory) -> AsyncIterator[KeyClient]:
 async def checked(story: WireStory, date: str) -> list[tuple[str, str]]:
     """Sweep a day later, and return what health tells of the key: code and check."""
     story.tenant.clock.advance(DAY)
-    await sweep(story.services, date)
+    await run_daily_check(story.services, date)
     await forget_settled(story.services)
     tables = story.services.tables
     checks = {tables.key_findings.name_of(row): row for row in await tables.key_findings.all()}

@@ -9,7 +9,7 @@ from local_cloud.tenant.seed.azure import seed_azure
 from shared.adapters.azure.service_tags import DiscoveredServiceTags
 from shared.domain.network.service_tags import ServiceTagList
 from shared.use_cases.check_address_ranges import list_editions
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.contract.tenant_world import HTTP, definition, http_action
 from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, retired, wire_story
@@ -39,7 +39,7 @@ def prefixes_of(tags: ServiceTagList, name: str) -> tuple[str, ...]:
 async def swept(story: WireStory, date: str) -> None:
     """Sweep a day later."""
     story.tenant.clock.advance(DAY)
-    await sweep(story.services, date)
+    await run_daily_check(story.services, date)
 
 
 async def test_a_change_of_the_published_list_is_told(
@@ -49,7 +49,7 @@ async def test_a_change_of_the_published_list_is_told(
     flow = orders(definition=definition(HTTP, http_action(f"https://{HOST}/orders")))
     async with wire_story(monkeypatch, tmp_path, tenant_seed(flow)) as story:
         assert isinstance(story.services.service_tags, DiscoveredServiceTags)
-        tags = await story.services.service_tags.published()
+        tags = await story.services.service_tags.get_list()
         known = [one for name in (NORTH, WEST) for one in prefixes_of(tags, name)]
         seed_azure(story.tenant, let_in(*known))
         await story.order()

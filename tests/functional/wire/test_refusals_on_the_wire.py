@@ -14,7 +14,7 @@ import pytest
 
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.entra.directory import Directory
-from shared.domain.platform_errors import REFUSALS, refusal_of
+from shared.domain.platform_errors import REFUSALS, find_error_code
 from tests.contract.tenant_world import (
     APP,
     MAKER,
@@ -371,6 +371,6 @@ def test_each_refusal_is_played() -> None:
     """Here, or as a story of its own in the tests of setbacks or of refused saves."""
     elsewhere = {"ChildFlowNeverPublished", "UserMissingRequiredPermission", "DefinitionNotShown"}
     elsewhere |= {"0x80040203", "ConnectionReferenceNotFound"}
-    played = {refusal_of(case.code).code for case in CASES.values()}
+    played = {find_error_code(case.code).code for case in CASES.values()}
 
     assert played | elsewhere == {refusal.code for refusal in REFUSALS}

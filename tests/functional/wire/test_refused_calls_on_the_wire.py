@@ -7,7 +7,7 @@ import pytest
 from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.use_cases.run_daily_check import sweep
+from shared.use_cases.run_daily_check import run_daily_check
 from tests.contract.tenant_world import HTTP, definition, http_action
 from tests.functional.wire.test_kept_networks_on_the_wire import let_new_addresses_in
 from tests.functional.wire.test_ranges_on_the_wire import DAY, HOST, let_in
@@ -25,7 +25,7 @@ async def copy_called(story: WireStory) -> Flow:
 async def swept(story: WireStory, date: str) -> None:
     """Sweep a day later, and deliver what comes of it."""
     story.tenant.clock.advance(DAY)
-    await sweep(story.services, date)
+    await run_daily_check(story.services, date)
     await story.run(SHORT)
 
 

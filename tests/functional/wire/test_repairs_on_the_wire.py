@@ -14,9 +14,9 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import JobBlocked
 from shared.use_cases.manage_firewall_fixes import (
     FirewallFixInput,
-    apply_repair,
-    show_repairs,
-    undo_repair,
+    apply_fix,
+    propose_fixes,
+    revert_fix,
 )
 from tests.contract.azure_world import Credential
 from tests.contract.tenant_world import HTTP, definition, http_action
@@ -154,19 +154,19 @@ async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
         await build_group(network)
         await story.order()
         blocked = await story.job()
-        shown = await show_repairs(story.services)
+        shown = await propose_fixes(story.services)
 
         for name in ("edge", "nsg-erp"):
-            await apply_repair(story.services, FirewallFixInput(resource=name, by="ops"))
+            await apply_fix(story.services, FirewallFixInput(resource=name, by="ops"))
         opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
         group = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
         await story.retry()
         moved = await story.job()
         with pytest.raises(JobBlocked, match="go through it"):
-            await undo_repair(story.services, FirewallFixInput(resource="edge", by="ops"))
+            await revert_fix(story.services, FirewallFixInput(resource="edge", by="ops"))
         for name in ("edge", "nsg-erp"):
             wish = FirewallFixInput(resource=name, by="ops", even_in_use=True)
-            await undo_repair(story.services, wish)
+            await revert_fix(story.services, wish)
         closed = await network.ip_groups.get(RESOURCE_GROUP, "flows")
         group_after = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
 
@@ -211,7 +211,7 @@ async def test_an_ip_group_that_the_sdk_replaces_meanwhile_is_not_overwritten(
                 await writer.put(*arguments, **named)
 
         services = replace(story.services, resource_writer=Beside())  # type: ignore[arg-type]
-        await apply_repair(services, FirewallFixInput(resource="edge", by="ops"))
+        await apply_fix(services, FirewallFixInput(resource="edge", by="ops"))
         opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
 
     assert puts == 2

@@ -46,7 +46,7 @@ from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import change_remediation
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.start_remediation import order_remediation
+from shared.use_cases.start_remediation import start_manual_remediation
 from tests.contract.adapter_world import trusting_transport
 from tests.contract.tenant_world import (
     APP_CLIENT,
@@ -140,7 +140,7 @@ class WireStory:
             environment_ids=tuple(self.platform.environments),
             flow_ids=flow_ids,
         )
-        self.remediation = await order_remediation(self.services, order)
+        self.remediation = await start_manual_remediation(self.services, order)
         self.between()
         await self.run(run)
 
