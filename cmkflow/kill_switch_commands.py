@@ -80,7 +80,9 @@ def turn_on(api: ApiClient, reason: Reason, by: Name) -> object:
 
 @api_command(app, "off", show=_switch)
 def turn_off(api: ApiClient, reason: Reason, by: Name) -> object:
-    """Allow writes again. Jobs that wait look again within five minutes (CMK_WAIT_POLL)."""
+    """Allow writes again. Jobs that wait look again within five minutes
+    (CMK_WAIT_POLL_INTERVAL).
+    """
     return _turn(api, is_on=False, reason=reason, by=by)
 
 

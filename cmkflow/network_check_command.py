@@ -61,7 +61,7 @@ def check(
         str,
         typer.Option(
             metavar="TAGS",
-            envvar="CMK_ALSO_REQUIRED_TAGS",
+            envvar="CMK_ADDITIONAL_REQUIRED_TAGS",
             help="LogicApps, PowerPlatformInfra, or both with a comma: a gap without them, too.",
         ),
     ] = "",

@@ -24,13 +24,15 @@ def sign_in(
     client_id: Annotated[
         str,
         typer.Option(
-            envvar="CMK_OPERATOR_CLIENT_ID", help="Public client application.", show_default=False
+            envvar="CMK_SERVICE_ACCOUNT_CLIENT_ID",
+            help="Public client application.",
+            show_default=False,
         ),
     ],
     secret: Annotated[
         str,
         typer.Option(
-            envvar="CMK_OPERATOR_TOKEN_CACHE_SECRET",
+            envvar="CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET",
             help="URL of the Key Vault secret that keeps the token cache.",
             show_default=False,
         ),

@@ -134,10 +134,12 @@ async def _send_again(services: Services, delivery: QueueInvocation, err: Cmkflo
         case MustWait():
             due = max(err.until, now)
         case PlatformMigrationInProgress():
-            due = now + settings.migration_poll
+            due = now + settings.platform_migration_poll_interval
         case ThrottledError() | ServiceOutage():
-            due = now + max(err.retry_after or settings.backoff_first, settings.backoff_first)
-        case _ if failures >= settings.backoff_tries + _patience(err, settings):
+            due = now + max(
+                err.retry_after or settings.backoff_initial_delay, settings.backoff_initial_delay
+            )
+        case _ if failures >= settings.backoff_max_attempts + _patience(err, settings):
             await _park(services, delivery, f"Tried {failures + 1} times: {err}")
             return
         case _:
@@ -145,8 +147,8 @@ async def _send_again(services: Services, delivery: QueueInvocation, err: Cmkflo
             asked = err.retry_after if isinstance(err, TransientError) else None
             due = now + backoff_delay(
                 failures,
-                first=settings.backoff_first,
-                longest=settings.backoff_longest,
+                first=settings.backoff_initial_delay,
+                longest=settings.backoff_max_delay,
                 asked=asked,
             )
     content = delivery.document
@@ -165,7 +167,9 @@ async def _send_again(services: Services, delivery: QueueInvocation, err: Cmkflo
 
 def _patience(err: CmkflowError, settings: Settings) -> int:
     """Return how many more tries an outage is worth: what is ours may be out as well."""
-    return _LONGEST_OUTAGE // settings.backoff_longest if isinstance(err, ServiceUnavailable) else 0
+    return (
+        _LONGEST_OUTAGE // settings.backoff_max_delay if isinstance(err, ServiceUnavailable) else 0
+    )
 
 
 def _copy(

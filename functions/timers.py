@@ -20,7 +20,9 @@ log = product_log(__name__)
 blueprint = func.Blueprint()
 
 
-@blueprint.timer_trigger(schedule="%CMK_POLL_SCHEDULE%", arg_name="timer", run_on_startup=False)
+@blueprint.timer_trigger(
+    schedule="%CMK_POLICY_LINK_POLL_SCHEDULE%", arg_name="timer", run_on_startup=False
+)
 async def poll_environments(timer: func.TimerRequest) -> None:
     """Publish an event for each environment whose link to a policy has changed."""
     from shared.use_cases.poll_environments import poll_environments as poll
@@ -30,7 +32,9 @@ async def poll_environments(timer: func.TimerRequest) -> None:
     log.info("polled environments: %s changed", changed, extra={"past_due": timer.past_due})
 
 
-@blueprint.timer_trigger(schedule="%CMK_SWEEP_SCHEDULE%", arg_name="timer", run_on_startup=False)
+@blueprint.timer_trigger(
+    schedule="%CMK_DAILY_CHECK_SCHEDULE%", arg_name="timer", run_on_startup=False
+)
 async def run_daily_check(timer: func.TimerRequest) -> None:
     """Look at every environment under a policy, and at what got stuck."""
     from shared.use_cases.run_daily_check import run_daily_check as check
@@ -40,7 +44,9 @@ async def run_daily_check(timer: func.TimerRequest) -> None:
     log.info("swept: %s", result, extra={"past_due": timer.past_due})
 
 
-@blueprint.timer_trigger(schedule="%CMK_RESEND_SCHEDULE%", arg_name="timer", run_on_startup=False)
+@blueprint.timer_trigger(
+    schedule="%CMK_DUE_MESSAGES_SCHEDULE%", arg_name="timer", run_on_startup=False
+)
 async def send_due_messages(timer: func.TimerRequest) -> None:
     """Send the message of every row that should have moved."""
     from shared.use_cases.resend_overdue import resend_overdue as resend
@@ -50,7 +56,9 @@ async def send_due_messages(timer: func.TimerRequest) -> None:
     log.info("sent overdue rows again: %s", sent, extra={"past_due": timer.past_due})
 
 
-@blueprint.timer_trigger(schedule="%CMK_RESEND_SCHEDULE%", arg_name="timer", run_on_startup=False)
+@blueprint.timer_trigger(
+    schedule="%CMK_DUE_MESSAGES_SCHEDULE%", arg_name="timer", run_on_startup=False
+)
 async def send_notifications(timer: func.TimerRequest) -> None:
     """Tell people what waits for them, by every channel that is set up."""
     from shared.use_cases.notify import notify
@@ -60,7 +68,7 @@ async def send_notifications(timer: func.TimerRequest) -> None:
     log.info("told people: %s", told, extra={"past_due": timer.past_due})
 
 
-@blueprint.timer_trigger(schedule="%CMK_DELETE_SCHEDULE%", arg_name="timer", run_on_startup=False)
+@blueprint.timer_trigger(schedule="%CMK_DELETION_SCHEDULE%", arg_name="timer", run_on_startup=False)
 async def delete_originals(timer: func.TimerRequest) -> None:
     """Go on with every delete of a retired original whose approved date has come."""
     from shared.use_cases.delete_originals import delete_originals as delete

@@ -15,7 +15,7 @@ param location string
 param watchedSubscriptionIds string = ''
 
 @description('Public client application the operator signs in with. Empty: no operator yet.')
-param operatorClientId string = ''
+param serviceAccountClientId string = ''
 
 @description('Client id of the registration by which people and machines sign in: register_sign_in.py sets it. Empty: nobody can.')
 param signInClientId string = ''
@@ -137,8 +137,8 @@ module app 'modules/function-app.bicep' = {
     serviceBusNamespace: messaging.outputs.namespace
     insightsConnectionString: monitoring.outputs.connectionString
     subscriptionIds: join(watched, ',')
-    operatorClientId: operatorClientId
-    operatorTokenCacheUrl: operatorVault.outputs.tokenCacheUrl
+    serviceAccountClientId: serviceAccountClientId
+    serviceAccountTokenCacheUrl: operatorVault.outputs.tokenCacheUrl
     signInClientId: signInClientId
     tunables: tunables
   }
@@ -207,4 +207,4 @@ output CMKFLOW_CLIENT_ID string = signInClientId
 output CMKFLOW_TENANT_ID string = tenant().tenantId
 output CMK_PRINCIPAL_ID string = identities.outputs.appPrincipalId
 output CMK_CLIENT_ID string = identities.outputs.appClientId
-output CMK_OPERATOR_TOKEN_CACHE_SECRET string = operatorVault.outputs.tokenCacheUrl
+output CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET string = operatorVault.outputs.tokenCacheUrl

@@ -47,7 +47,7 @@ async def tell(
 ) -> None:
     """Tell that a row needs a person, unless that was told and is not settled."""
     notice = Alert(code=code, row=row, cause=cause, at=services.now, instruction=instruction)
-    notices = services.tables.notices
+    notices = services.tables.alerts
     _, *address = notices.name_of(notice)
     if await notices.get(*address):
         return
@@ -63,13 +63,13 @@ async def tell_unreadable(services: Services, row: UnreadableRow) -> None:
 
 async def forget_settled(services: Services) -> None:
     """Forget notices whose row is gone, or is no longer what was told of it."""
-    notices = services.tables.notices
+    notices = services.tables.alerts
     async for kept in readable(services, notices.scan("notice")):
         row = await services.tables.store.get(*kept.item.row)
         if kept.item.code in _NOT_ITS_OWN:
             lasts = row is not None and services.now - kept.item.at < _REPEATED
         else:
-            lasts = row is not None and row.columns.get("code") == kept.item.code
+            lasts = row is not None and row.columns.get("reason_code") == kept.item.code
         if not lasts:
             with suppress(Conflict, NotFound):
                 await notices.delete(kept)

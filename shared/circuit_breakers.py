@@ -36,7 +36,7 @@ _FIRST_TRY = timedelta(seconds=30)
 
 async def open_circuits(tables: Tables) -> list[CircuitBreaker]:
     """Return what is known of the services that are out now."""
-    return [one for one in await tables.circuits.all("circuit") if one.opened]
+    return [one for one in await tables.circuit_breakers.all("circuit") if one.opened]
 
 
 class CircuitBreakers:
@@ -44,10 +44,12 @@ class CircuitBreakers:
 
     def __init__(self, tables: Tables, clock: Clock, settings: Settings) -> None:
         """Know of no failure yet."""
-        self._table = tables.circuits
+        self._table = tables.circuit_breakers
         self._clock = clock
         self._patience = CircuitBreakerPolicy(
-            unanswered=settings.outage_after, first=_FIRST_TRY, longest=settings.backoff_longest
+            unanswered=settings.circuit_breaker_threshold,
+            first=_FIRST_TRY,
+            longest=settings.backoff_max_delay,
         )
         #: What this process has met, by service and place.
         self._met: dict[tuple[str, str], StoredItem[CircuitBreaker]] = {}

@@ -326,7 +326,7 @@ class Reason(StrEnum):
         "not_shown",
         (
             "The platform accepted a change and does not show it. The job waits for five minutes "
-            "(`CMK_READ_BACK_DEADLINE`), then it is blocked."
+            "(`CMK_READ_BACK_TIMEOUT`), then it is blocked."
         ),
         "Check in Power Automate whether it is there and as it should be, then retry.",
     )
@@ -342,8 +342,8 @@ class Reason(StrEnum):
             "it, is not read yet."
         ),
         (
-            "Nothing: it is read a minute after the copy was made (`CMK_READS_LAG`), then every "
-            "five minutes (`CMK_WAIT_POLL`)."
+            "Nothing: it is read a minute after the copy was made (`CMK_READ_LAG`), then every "
+            "five minutes (`CMK_WAIT_POLL_INTERVAL`)."
         ),
     )
 
@@ -452,13 +452,13 @@ class Reason(StrEnum):
         "Other flows have callers in the same app, secret or flow, and all are written at once.",
         (
             "Nothing: the job continues with the last of them, once the others have stopped, or "
-            "after `CMK_GATHER_CALLERS_FOR`."
+            "after `CMK_CALLER_BATCH_WAIT`."
         ),
         ClearedBy.MATE,
     )
     QUIET = (
         "quiet",
-        "The original has received a call within the no-call period (`CMK_QUIET_PERIOD`).",
+        "The original has received a call within the no-call period (`CMK_NO_CALL_PERIOD`).",
         "Nothing: the original is retired when no more calls arrive.",
     )
     STRAGGLER = (
@@ -616,7 +616,7 @@ class Reason(StrEnum):
         ),
         (
             "If it happens again: check whether the service answers, or raise "
-            "`CMK_DATAVERSE_CALLS_PER_MINUTE` (a request reads 1,000 flows)."
+            "`CMK_DATAVERSE_REQUESTS_PER_MINUTE` (a request reads 1,000 flows)."
         ),
     )
     RANGES_CHANGED = (
@@ -659,12 +659,12 @@ class Reason(StrEnum):
     CALL_BUDGET_RESET = (
         "call_budget_reset",
         (
-            "A row of the table `CallBudgets` could not be read. The budget stopped for four "
+            "A row of the table `requestbudgets` could not be read. The budget stopped for four "
             "minutes and began again from its setting."
         ),
         (
             "Nothing has to be done once. If it happens again, find out what else writes to the "
-            "table CallBudgets."
+            "table requestbudgets."
         ),
     )
     ROW_SKIPPED = (

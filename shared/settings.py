@@ -59,9 +59,9 @@ class Settings(AccessSettings):
     client_id: str = ""
 
     #: Public client the operator signs in with (device code); empty: no operator.
-    operator_client_id: str = ""
+    service_account_client_id: str = ""
     #: Key Vault secret that holds the operator's token cache, as its URL.
-    operator_token_cache_secret: str = ""
+    service_account_token_cache_secret: str = ""
 
     #: Service Bus namespace (`name.servicebus.windows.net`), reached with the app's identity.
     service_bus_namespace: str = Field(
@@ -79,83 +79,83 @@ class Settings(AccessSettings):
 
     #: Calls a minute to the flow service, to begin with (platform.md#flow-service-limits: 5 is
     #: known to be safe).
-    flow_service_calls_per_minute: Count = 5
+    flow_service_requests_per_minute: Count = 5
     #: As many are tried while it refuses none; none: four times those. The same number fixes them.
-    flow_service_most_calls_per_minute: Count | None = None
+    flow_service_max_requests_per_minute: Count | None = None
     #: Writes an hour to it; none: as many as it takes calls in an hour to begin with
     #: (platform.md#flow-service-limits: 300).
     flow_service_writes_per_hour: Count | None = None
     #: Calls of it in 24 hours (platform.md#daily-requests: 40,000 for a user with a paid licence,
     #: else 6,000).
-    flow_service_calls_per_day: Count = 40_000
+    flow_service_requests_per_day: Count = 40_000
     #: Calls a minute of them that a full reconciliation may take.
-    reconciliation_calls_per_minute: Count = 2
+    full_comparison_requests_per_minute: Count = 2
     #: Calls a minute to each Dataverse environment (platform.md#dataverse-limits: 6,000 in 5
     #: minutes).
-    dataverse_calls_per_minute: Count = 1000
+    dataverse_requests_per_minute: Count = 1000
     #: Calls a minute to Azure Resource Manager.
-    resource_manager_calls_per_minute: Count = 200
+    resource_manager_requests_per_minute: Count = 200
 
     #: How long an original must be without a run before it is retired.
-    quiet_period: Duration = timedelta(days=7)
+    no_call_period: Duration = timedelta(days=7)
     #: How long apps may use the old value of a secret they refer to, and flows that of an
     #: environment variable, after it was changed (platform.md#key-vault-references,
     #: #stale-variables): part of being quiet.
-    secret_staleness: Duration = timedelta(hours=24)
-    variable_staleness: Duration = timedelta(hours=1)
+    secret_old_value_lifetime: Duration = timedelta(hours=24)
+    variable_old_value_lifetime: Duration = timedelta(hours=1)
     #: How long a retired original stands at least before it may be deleted, by an order of its own.
     deletion_delay: Duration = timedelta(days=7)
     #: How long a swapped pair is watched before the original is retired.
-    watch_period: Duration = timedelta(days=1)
+    monitoring_period: Duration = timedelta(days=1)
     #: How long after a key event the environments are checked again.
-    recheck_after: Duration = timedelta(hours=24)
+    key_recheck_delay: Duration = timedelta(hours=24)
     #: How long to wait before asking again whether a migration has ended.
-    migration_poll: Duration = timedelta(minutes=10)
+    platform_migration_poll_interval: Duration = timedelta(minutes=10)
     #: How long a job that waits for another job, a window or a switch waits before it looks again.
-    wait_poll: Duration = timedelta(minutes=5)
+    wait_poll_interval: Duration = timedelta(minutes=5)
     #: How long a plan can be approved.
-    plan_expires: Duration = timedelta(days=7)
+    approval_period: Duration = timedelta(days=7)
     #: How long what nobody approved is kept after a later plan has replaced it.
     plans_kept: Duration = timedelta(days=90)
     #: First and longest wait after a transient failure, and how many in a row before the job is
     #: blocked, or the message parked. A service that is out is waited for, and counts for nobody.
-    backoff_first: Duration = timedelta(seconds=5)
-    backoff_longest: Duration = timedelta(minutes=10)
-    backoff_tries: Count = 8
+    backoff_initial_delay: Duration = timedelta(seconds=5)
+    backoff_max_delay: Duration = timedelta(minutes=10)
+    backoff_max_attempts: Count = 8
     #: So many calls in a row without an answer: the service is out.
-    outage_after: Count = 5
+    circuit_breaker_threshold: Count = 5
     #: So many deliveries in a row that end in a defect, or without a word: the job has failed.
-    defect_tries: Count = 5
+    internal_error_max_attempts: Count = 5
     #: For so long a delivery of a flow job begins one step after another.
-    delivery_goes_on: Duration = timedelta(minutes=4)
+    invocation_time_limit: Duration = timedelta(minutes=4)
     #: How long one delivery may hold a job's row, and a caller's resource.
-    job_lease: Duration = timedelta(minutes=2)
-    caller_lease: Duration = timedelta(seconds=90)
+    job_lease_duration: Duration = timedelta(minutes=2)
+    resource_lease_duration: Duration = timedelta(seconds=90)
     #: How long a job waits, once it has come to its callers, for others that have some in the same
     #: app, secret or flow, so that all are written at once; zero: for nobody.
-    gather_callers_for: Duration = timedelta(minutes=5)
+    caller_batch_wait: Duration = timedelta(minutes=5)
     #: How long after its lease a delivery that did not end may still change something: the
     #: `functionTimeout` of host.json, and how long a write may be under way.
-    settles_after: Duration = timedelta(minutes=12)
+    in_flight_timeout: Duration = timedelta(minutes=12)
     #: For how long after a write reads may still show what was before (platform.md#reads-lag).
-    reads_lag: Duration = timedelta(minutes=1)
+    read_lag: Duration = timedelta(minutes=1)
     #: How long a delivery itself waits for a read to show what it has written.
-    read_back_poll: Duration = timedelta(seconds=5)
+    read_back_interval: Duration = timedelta(seconds=5)
     #: How long the job waits for that, in all, before it is for a person.
-    read_back_deadline: Duration = timedelta(minutes=5)
+    read_back_timeout: Duration = timedelta(minutes=5)
     #: A row overdue by this much gets its message again.
-    overdue_after: Duration = timedelta(minutes=1)
+    overdue_delay: Duration = timedelta(minutes=1)
     #: How old a reading of the firewalls and service tags may be that lets a copy be proven.
-    network_max_age: Duration = timedelta(hours=4)
+    network_snapshot_max_age: Duration = timedelta(hours=4)
     #: Microsoft's list of service tags as a file; empty: Azure's discovery API is asked.
     service_tags_file: str = ""
     #: Service tags that firewalls have to let in beside `PowerPlatformPlex`, separated by commas:
     #: those that Microsoft's page on IP addresses asks for too (platform.md#three-tags).
-    also_required_tags: Annotated[
+    additional_required_tags: Annotated[
         tuple[Literal["LogicApps", "PowerPlatformInfra"], ...], NoDecode, BeforeValidator(_split)
     ] = ()
     #: What blocks within this time of the first flow, for the same reason, is told with it.
-    told_together_for: Duration = timedelta(minutes=5)
+    notification_grouping_period: Duration = timedelta(minutes=5)
     #: Endpoint of an Event Grid custom topic that takes CloudEvents; empty: none.
     event_grid_topic: str = ""
     #: Address of a webhook, and the secret that signs for it (base64, `whsec_…`); empty: none.
@@ -166,9 +166,9 @@ class Settings(AccessSettings):
     #: The app's own host, set by App Service: for links, and to check function keys.
     website_host: str = Field("", validation_alias="WEBSITE_HOSTNAME")
     #: Whoever ordered a remediation may approve it too.
-    own_approval: bool = False
+    allow_self_approval: bool = False
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
-    on_drift: OnOriginalEdited = OnOriginalEdited.BLOCK
+    on_original_edited: OnOriginalEdited = OnOriginalEdited.BLOCK
 
     @property
     def own_address(self) -> str:

@@ -55,31 +55,39 @@ _CORRECT = (
 _REBUILT = "Nothing has to be done: the app removes the row, and writes it anew when it needs it."
 #: The same by table, where it is not to be corrected.
 _REMEDIES: Mapping[str, str] = {
-    "searches": _REBUILT,
-    "whole_searches": _REBUILT,
+    "caller_searches": _REBUILT,
+    "completed_caller_searches": _REBUILT,
     "known_urls": _REBUILT,
-    "notices": _REBUILT,
-    "reminders": _REBUILT,
-    "circuits": _REBUILT,
-    "deliveries": _REBUILT,
-    "operators": _REBUILT,
+    "alerts": _REBUILT,
+    "wake_ups": _REBUILT,
+    "circuit_breakers": _REBUILT,
+    "notification_deliveries": _REBUILT,
+    "service_accounts": _REBUILT,
     "shape_demands": _REBUILT,
-    "readings": _REBUILT,
+    "shared_snapshots": _REBUILT,
     "coming": _REBUILT,
     "timer_runs": _REBUILT,
     "daily_looks": _REBUILT,
     "job_index": "Nothing has to be done: the app reads every job of its environment instead, and "
     "the next daily sweep writes the row anew.",
-    "flags": "Until then nothing is written. Turn the kill switch on or off: that writes it anew.",
-    "places": f"{_NEWER}delete the row, then order an assessment: its search writes it anew.",
-    "environments": f"{_NEWER}delete the row, then set the environment again: its mode is assess.",
-    "links": f"{_NEWER}delete the row: the environment is then taken for newly linked.",
-    "leases": f"{_NEWER}wait for five minutes, then delete the row.",
-    "moves": f"{_NEWER}delete the row: its job then writes its callers without waiting for others.",
-    "discoveries": f"{_NEWER}delete the row: its discovery begins anew.",
-    "editions": f"{_NEWER}delete the row: the history of address ranges then lacks one entry.",
-    "key_findings": f"{_NEWER}delete the row: the next check of the keys reports it again.",
-    "refused_calls": f"{_NEWER}delete the row: the next look at the copy's runs writes it anew.",
+    "kill_switch": (
+        "Until then nothing is written. Turn the kill switch on or off: that writes it anew."
+    ),
+    "caller_index": f"{_NEWER}delete the row, then order an assessment: its search writes it anew.",
+    "environment_settings": (
+        f"{_NEWER}delete the row, then set the environment again: its mode is assess."
+    ),
+    "policy_links": f"{_NEWER}delete the row: the environment is then taken for newly linked.",
+    "resource_leases": f"{_NEWER}wait for five minutes, then delete the row.",
+    "pending_caller_writes": (
+        f"{_NEWER}delete the row: its job then writes its callers without waiting for others."
+    ),
+    "discovery_pages": f"{_NEWER}delete the row: its discovery begins anew.",
+    "service_tag_list_versions": (
+        f"{_NEWER}delete the row: the history of address ranges then lacks one entry."
+    ),
+    "key_alerts": f"{_NEWER}delete the row: the next check of the keys reports it again.",
+    "blocked_calls": f"{_NEWER}delete the row: the next look at the copy's runs writes it anew.",
 }
 
 
@@ -89,39 +97,39 @@ class Tables:
 
     store: Store
     job_index: Table[IndexRow] = field(init=False)
-    jobs: Table[FlowJob] = field(init=False)
+    flow_jobs: Table[FlowJob] = field(init=False)
     environment_jobs: Table[EnvironmentJob] = field(init=False)
     remediations: Table[Remediation] = field(init=False)
-    plans: Table[PlanItem] = field(init=False)
+    plan_items: Table[PlanItem] = field(init=False)
     callers: Table[CallerRecord] = field(init=False)
-    intents: Table[CallerEditIntent] = field(init=False)
-    places: Table[CallerIndexEntry] = field(init=False)
+    caller_edit_intents: Table[CallerEditIntent] = field(init=False)
+    caller_index: Table[CallerIndexEntry] = field(init=False)
     known_urls: Table[KnownUrl] = field(init=False)
-    searches: Table[CallerSearchProgress] = field(init=False)
-    whole_searches: Table[CompletedCallerSearch] = field(init=False)
-    environments: Table[EnvironmentSettings] = field(init=False)
-    links: Table[PolicyLinkRecord] = field(init=False)
-    leases: Table[ResourceLease] = field(init=False)
-    moves: Table[PendingCallerWrite] = field(init=False)
+    caller_searches: Table[CallerSearchProgress] = field(init=False)
+    completed_caller_searches: Table[CompletedCallerSearch] = field(init=False)
+    environment_settings: Table[EnvironmentSettings] = field(init=False)
+    policy_links: Table[PolicyLinkRecord] = field(init=False)
+    resource_leases: Table[ResourceLease] = field(init=False)
+    pending_caller_writes: Table[PendingCallerWrite] = field(init=False)
     coming: Table[Coming] = field(init=False)
-    flags: Table[KillSwitch] = field(init=False)
-    audit: Table[AuditEntry] = field(init=False)
+    kill_switch: Table[KillSwitch] = field(init=False)
+    audit_log: Table[AuditEntry] = field(init=False)
     run_archives: Table[RunArchive] = field(init=False)
     deletions: Table[Deletion] = field(init=False)
-    discoveries: Table[DiscoveryPage] = field(init=False)
-    notices: Table[Alert] = field(init=False)
-    reminders: Table[WakeUp] = field(init=False)
-    circuits: Table[CircuitBreaker] = field(init=False)
-    editions: Table[ServiceTagListVersion] = field(init=False)
-    readings: Table[SharedSnapshot] = field(init=False)
-    operators: Table[ServiceAccountRecord] = field(init=False)
+    discovery_pages: Table[DiscoveryPage] = field(init=False)
+    alerts: Table[Alert] = field(init=False)
+    wake_ups: Table[WakeUp] = field(init=False)
+    circuit_breakers: Table[CircuitBreaker] = field(init=False)
+    service_tag_list_versions: Table[ServiceTagListVersion] = field(init=False)
+    shared_snapshots: Table[SharedSnapshot] = field(init=False)
+    service_accounts: Table[ServiceAccountRecord] = field(init=False)
     shape_demands: Table[ShapeDemand] = field(init=False)
     timer_runs: Table[TimerRun] = field(init=False)
     daily_looks: Table[DailyLook] = field(init=False)
-    key_findings: Table[KeyAlert] = field(init=False)
-    deliveries: Table[NotificationDelivery] = field(init=False)
-    refused_calls: Table[BlockedCall] = field(init=False)
-    repairs: Table[FirewallFixRecord] = field(init=False)
+    key_alerts: Table[KeyAlert] = field(init=False)
+    notification_deliveries: Table[NotificationDelivery] = field(init=False)
+    blocked_calls: Table[BlockedCall] = field(init=False)
+    firewall_fixes: Table[FirewallFixRecord] = field(init=False)
 
     def __iter__(self) -> Iterator[Table[Any]]:
         """Yield every table."""
@@ -157,19 +165,21 @@ class Tables:
             lambda row: {"kind": row.kind, "needs_person": "yes" if row.needs_person else ""},
         )
         table(
-            "jobs",
+            "flow_jobs",
             FlowJob,
             lambda job: (job.environment_id, job.id),
             lambda job: {
                 "state": job.state,
-                "due": sortable_time(job.due),
-                "code": job.code,
-                "environment_job": job.environment_job_id,
-                "remediation": job.remediation_id,
-                "original": job.original_id,
-                "copy": job.copy_id,
-                "url": job.original_url_id,
-                "abroad": "yes" if any("/" in parent for parent in job.parents) else "",
+                "next_check_at": sortable_time(job.due),
+                "reason_code": job.code,
+                "environment_job_id": job.environment_job_id,
+                "remediation_id": job.remediation_id,
+                "original_id": job.original_id,
+                "copy_id": job.copy_id,
+                "original_url_id": job.original_url_id,
+                "has_foreign_parents": "yes"
+                if any("/" in parent for parent in job.parents)
+                else "",
             },
             indexed=partial(index_flow_job, self.job_index),
         )
@@ -179,9 +189,9 @@ class Tables:
             lambda job: (job.remediation_id, job.id),
             lambda job: {
                 "state": job.state,
-                "due": sortable_time(job.due),
-                "code": job.code,
-                "environment": job.environment_id,
+                "next_check_at": sortable_time(job.due),
+                "reason_code": job.code,
+                "environment_id": job.environment_id,
             },
             indexed=partial(index_environment_job, self.job_index),
         )
@@ -189,31 +199,39 @@ class Tables:
             "remediations",
             Remediation,
             lambda item: ("remediation", item.id),
-            lambda item: {"created": sortable_time(item.created)},
+            lambda item: {"created_at": sortable_time(item.created)},
         )
         table(
-            "plans",
+            "plan_items",
             PlanItem,
             lambda item: (item.environment_job_id, item.workflow_id),
             lambda item: {"action": item.action},
         )
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
-        table("intents", CallerEditIntent, lambda item: (item.job_id, item.key))
-        table("places", CallerIndexEntry, lambda item: (item.holds, item.id))
+        table("caller_edit_intents", CallerEditIntent, lambda item: (item.job_id, item.key))
+        table("caller_index", CallerIndexEntry, lambda item: (item.holds, item.id))
         table("known_urls", KnownUrl, lambda item: (item.environment_id, item.workflow_id))
         table(
-            "searches",
+            "caller_searches",
             CallerSearchProgress,
             lambda item: (item.environment_job_id, item.kind),
-            lambda item: {"noted": sortable_time(item.noted)},
+            lambda item: {"updated_at": sortable_time(item.noted)},
         )
-        table("whole_searches", CompletedCallerSearch, lambda item: ("search", item.kind))
         table(
-            "environments", EnvironmentSettings, lambda item: ("environment", item.environment_id)
+            "completed_caller_searches", CompletedCallerSearch, lambda item: ("search", item.kind)
         )
-        table("links", PolicyLinkRecord, lambda item: ("link", item.environment_id))
-        table("leases", ResourceLease, lambda item: ("lease", item.id))
-        table("moves", PendingCallerWrite, lambda item: (item.resource_id, item.job_id))
+        table(
+            "environment_settings",
+            EnvironmentSettings,
+            lambda item: ("environment", item.environment_id),
+        )
+        table("policy_links", PolicyLinkRecord, lambda item: ("link", item.environment_id))
+        table("resource_leases", ResourceLease, lambda item: ("lease", item.id))
+        table(
+            "pending_caller_writes",
+            PendingCallerWrite,
+            lambda item: (item.resource_id, item.job_id),
+        )
         table(
             "coming",
             Coming,
@@ -224,73 +242,81 @@ class Tables:
             ),
         )
         table(
-            "audit",
+            "audit_log",
             AuditEntry,
             lambda item: ("audit", item.place),
-            lambda item: {"place": item.place},
+            lambda item: {"sort_key": item.place},
         )
-        table("flags", KillSwitch, lambda item: ("flag", item.name))
+        table("kill_switch", KillSwitch, lambda item: ("flag", item.name))
         table(
-            "discoveries",
+            "discovery_pages",
             DiscoveryPage,
             lambda part: (part.environment_job_id, f"{part.source}-{part.number:06}"),
-            lambda part: {"source": part.source, "read": sortable_time(part.read)},
+            lambda part: {"source": part.source, "read_at": sortable_time(part.read)},
         )
         table("run_archives", RunArchive, lambda item: (item.environment_id, item.job_id))
         table(
             "deletions",
             Deletion,
             lambda item: (item.environment_id, item.job_id),
-            lambda item: {"state": item.state, "due": sortable_time(item.due), "code": item.code},
+            lambda item: {
+                "state": item.state,
+                "next_check_at": sortable_time(item.due),
+                "reason_code": item.code,
+            },
         )
-        table("notices", Alert, lambda item: ("notice", hash_key(item.code, *item.row)))
+        table("alerts", Alert, lambda item: ("notice", hash_key(item.code, *item.row)))
         table(
-            "reminders",
+            "wake_ups",
             WakeUp,
             lambda item: ("reminder", "~".join((sortable_time(item.at), *item.row))),
         )
         table(
-            "circuits", CircuitBreaker, lambda item: ("circuit", hash_key(item.service, item.place))
+            "circuit_breakers",
+            CircuitBreaker,
+            lambda item: ("circuit", hash_key(item.service, item.place)),
         )
         table(
-            "editions",
+            "service_tag_list_versions",
             ServiceTagListVersion,
             lambda item: ("edition", sortable_time(item.seen)),
-            lambda item: {"code": item.code},
+            lambda item: {"reason_code": item.code},
         )
         table(
-            "deliveries",
+            "notification_deliveries",
             NotificationDelivery,
             lambda item: ("delivery", f"{item.cause}-{item.channel}"),
         )
-        table("operators", ServiceAccountRecord, lambda item: ("operator", item.environment_id))
+        table(
+            "service_accounts", ServiceAccountRecord, lambda item: ("operator", item.environment_id)
+        )
         table("shape_demands", ShapeDemand, lambda item: ("shape", item.environment_id))
-        table("readings", SharedSnapshot, lambda item: (item.topic, item.id))
+        table("shared_snapshots", SharedSnapshot, lambda item: (item.topic, item.id))
         table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
         table(
             "daily_looks",
             DailyLook,
             lambda item: (item.environment_id, item.look),
-            lambda item: {"code": item.code},
+            lambda item: {"reason_code": item.code},
         )
         table(
-            "refused_calls",
+            "blocked_calls",
             BlockedCall,
             lambda item: (item.environment_id, hash_key(item.host)),
-            lambda item: {"code": item.code},
+            lambda item: {"reason_code": item.code},
         )
         table(
-            "key_findings",
+            "key_alerts",
             KeyAlert,
             lambda item: (
                 hash_key(item.policy_id),
                 hash_key(item.finding.code, item.finding.subject, item.finding.level),
             ),
-            lambda item: {"code": item.code},
+            lambda item: {"reason_code": item.code},
         )
         table(
-            "repairs",
+            "firewall_fixes",
             FirewallFixRecord,
             lambda item: ("repair", item.id),
-            lambda item: {"code": item.code},
+            lambda item: {"reason_code": item.code},
         )

@@ -12,8 +12,8 @@ param packageContainer string
 param serviceBusNamespace string
 param insightsConnectionString string
 param subscriptionIds string
-param operatorClientId string
-param operatorTokenCacheUrl string
+param serviceAccountClientId string
+param serviceAccountTokenCacheUrl string
 param signInClientId string
 
 @secure()
@@ -31,8 +31,8 @@ var places = {
   CMK_TENANT_ID: tenant().tenantId
   CMK_SUBSCRIPTION_IDS: subscriptionIds
   CMK_CLIENT_ID: identityClientId
-  CMK_OPERATOR_CLIENT_ID: operatorClientId
-  CMK_OPERATOR_TOKEN_CACHE_SECRET: operatorTokenCacheUrl
+  CMK_SERVICE_ACCOUNT_CLIENT_ID: serviceAccountClientId
+  CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET: serviceAccountTokenCacheUrl
   CMK_STORAGE_ACCOUNT: storageAccount
   // App Service authentication: the identity's token stands in for the registration's secret.
   OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
@@ -41,10 +41,10 @@ var places = {
 
 // The host reads these, and the app has no default for them.
 var schedules = {
-  CMK_POLL_SCHEDULE: '0 */5 * * * *'
-  CMK_SWEEP_SCHEDULE: '0 0 2 * * *'
-  CMK_RESEND_SCHEDULE: '30 * * * * *'
-  CMK_DELETE_SCHEDULE: '15 */5 * * * *'
+  CMK_POLICY_LINK_POLL_SCHEDULE: '0 */5 * * * *'
+  CMK_DAILY_CHECK_SCHEDULE: '0 0 2 * * *'
+  CMK_DUE_MESSAGES_SCHEDULE: '30 * * * * *'
+  CMK_DELETION_SCHEDULE: '15 */5 * * * *'
 }
 
 // An empty value is left out, so that each default is written down once: in shared/settings.py.

@@ -4,7 +4,7 @@ using '../main.bicep'
 param environmentName = 'prod'
 param location = 'westeurope'
 param watchedSubscriptionIds = '11111111-1111-1111-1111-111111111111,22222222-2222-2222-2222-222222222222'
-param operatorClientId = '33333333-3333-3333-3333-333333333333'
+param serviceAccountClientId = '33333333-3333-3333-3333-333333333333'
 param signInClientId = '44444444-4444-4444-4444-444444444444'
 param keyVaultId = '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/keys/providers/Microsoft.KeyVault/vaults/kv-keys'
 param keyVaultLocation = 'westeurope'
@@ -14,8 +14,8 @@ param settingsVaultIds = '/subscriptions/11111111-1111-1111-1111-111111111111/re
 param createPolicyTopic = true
 param storageRedundancy = 'Standard_ZRS'
 param tunables = {
-  CMK_QUIET_PERIOD: 'P14D'
-  CMK_SWEEP_SCHEDULE: '0 0 4 * * *'
+  CMK_NO_CALL_PERIOD: 'P14D'
+  CMK_DAILY_CHECK_SCHEDULE: '0 0 4 * * *'
   CMK_TEAMS_WEBHOOK: '@Microsoft.KeyVault(SecretUri=https://kv-team.vault.azure.net/secrets/teams-webhook)'
 }
 param actionGroupId = '/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/team/providers/Microsoft.Insights/actionGroups/on-call'

@@ -53,7 +53,7 @@ def channel_settings() -> dict[str, str]:
             "/manual/paths/invoke?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0"
             f"&sig={_CHANNEL_SIGNATURE}"
         ),
-        "CMK_TOLD_TOGETHER_FOR": "PT4S",
+        "CMK_NOTIFICATION_GROUPING_PERIOD": "PT4S",
     }
 
 

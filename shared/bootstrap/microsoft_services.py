@@ -32,15 +32,15 @@ class MicrosoftServices:
 
         settings = ground.settings
         self._ground = ground
-        calls = settings.flow_service_calls_per_minute
-        most = settings.flow_service_most_calls_per_minute or _RISES_TO * calls
+        calls = settings.flow_service_requests_per_minute
+        most = settings.flow_service_max_requests_per_minute or _RISES_TO * calls
         writes = settings.flow_service_writes_per_hour or 60 * calls
         self.flow_budget = ground.budget(
             "flow-service",
             calls,
             most=most,
             writes_an_hour=writes,
-            calls_a_day=settings.flow_service_calls_per_day,
+            calls_a_day=settings.flow_service_requests_per_day,
         )
         self._flows = HttpService(
             name="Flow service",
@@ -52,7 +52,7 @@ class MicrosoftServices:
             name="Azure Resource Manager",
             scope=arm.SCOPE,
             credential=ground.credential,
-            budget=ground.budget("resource-manager", settings.resource_manager_calls_per_minute),
+            budget=ground.budget("resource-manager", settings.resource_manager_requests_per_minute),
         )
         self.power_platform = HttpService(
             name="Power Platform admin API",
@@ -141,7 +141,7 @@ class MicrosoftServices:
         from shared.adapters.flow_service.pages import NestedBudget, ServiceFlowPages
 
         ground = self._ground
-        calls = ground.settings.reconciliation_calls_per_minute
+        calls = ground.settings.full_comparison_requests_per_minute
         share = NestedBudget(ground.budget("reconciliation", calls), self.flow_budget)
         listing = self._flow_service(replace(self._flows, budget=share))
         return ServiceFlowPages(self.dataverse, listing)
@@ -154,11 +154,11 @@ class MicrosoftServices:
 
         settings = self._ground.settings
         operator: ServiceAccountCredential | NoServiceAccount = NoServiceAccount()
-        if settings.operator_client_id:
+        if settings.service_account_client_id:
             chosen = ServiceAccountSettings(
                 tenant_id=settings.tenant_id,
-                client_id=settings.operator_client_id,
-                cache_secret=settings.operator_token_cache_secret,
+                client_id=settings.service_account_client_id,
+                cache_secret=settings.service_account_token_cache_secret,
             )
             operator = ServiceAccountCredential(chosen, secrets)
         as_operator = self._flow_service(replace(self._flows, credential=operator))
@@ -166,4 +166,4 @@ class MicrosoftServices:
 
     def _dataverse_budget(self, url: str) -> "StoredRequestBudget":
         host = urlsplit(url).hostname or url
-        return self._ground.budget(host, self._ground.settings.dataverse_calls_per_minute)
+        return self._ground.budget(host, self._ground.settings.dataverse_requests_per_minute)

@@ -47,7 +47,7 @@ class EnvironmentVariableCallers:
         settings: Settings,
     ) -> None:
         """`workflows` tells who reads a variable; `environments` tells where Dataverse is."""
-        self.staleness = settings.variable_staleness
+        self.staleness = settings.variable_old_value_lifetime
         self._variables = environment_variables
         self._workflows = workflows
         self._environments = environments

@@ -48,7 +48,7 @@ class KeyVaultSecretCallers:
         Any app, watched or not, may read a secret through a reference: hence the `staleness`.
         """
         self._secrets = secrets
-        self.staleness = settings.secret_staleness
+        self.staleness = settings.secret_old_value_lifetime
 
     async def find(
         self,

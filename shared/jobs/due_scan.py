@@ -65,7 +65,7 @@ async def send_due_messages(services: Services) -> DueScanResult:
 
     A row that cannot be read or worked on is told of, and holds up no other.
     """
-    table = services.tables.reminders
+    table = services.tables.wake_ups
     found = table.scan("reminder", before=sortable_time(services.now))
     due = [one async for row in found if (one := await _reminder(services, row))]
     looked = DueScanResult()
@@ -95,14 +95,14 @@ def _of_key(services: Services, found: UnreadableRow) -> WakeUp | None:
 async def count_overdue_rows(services: Services) -> int:
     """Return how many rows the timer should have looked at minutes ago."""
     late = sortable_time(services.now - SOON)
-    found = services.tables.reminders.scan("reminder", before=late)
+    found = services.tables.wake_ups.scan("reminder", before=late)
     return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
 
 
 async def reminded_rows(services: Services) -> set[RowName]:
     """Return the names of the rows that the timer looks at, now or later."""
     reminded = set[RowName]()
-    async for one in services.tables.reminders.scan("reminder"):
+    async for one in services.tables.wake_ups.scan("reminder"):
         reminder = _of_key(services, one) if isinstance(one, UnreadableRow) else one.item
         if reminder:
             reminded.add(reminder.row)
@@ -111,7 +111,7 @@ async def reminded_rows(services: Services) -> set[RowName]:
 
 async def restore_wake_ups(services: Services) -> None:
     """Write the reminders that are missing: rows of an earlier version have none."""
-    table = services.tables.reminders
+    table = services.tables.wake_ups
     there = {one.item.row async for one in readable(services, table.scan("reminder"))}
     for kind in _kinds(services).values():
         rows = kind.table(services.tables)
@@ -177,7 +177,7 @@ async def _look(services: Services, reminder: WakeUp, looked: DueScanResult) -> 
 
 def _later(services: Services, reminder: WakeUp, *, due: datetime | None) -> _Move:
     """Look at a row again when it is due soon; before that if it may have been about to change."""
-    settled = reminder.written + services.settings.settles_after
+    settled = reminder.written + services.settings.in_flight_timeout
     if services.now < settled and (due is None or settled < due - SOON):
         return _Move(old=reminder, new=replace(reminder, at=settled))
     return _Move(old=reminder, new=replace(reminder, at=due - SOON) if due else None)
@@ -203,7 +203,7 @@ async def _looked[J: DurableJob[Any]](
         return _Move(old=reminder, new=replace(reminder, at=at))
 
     if job.lease_until and job.is_held(now):
-        return again(job.lease_until + settings.overdue_after)
+        return again(job.lease_until + settings.overdue_delay)
     if due is None or due > now + SOON:
         later = _later(services, reminder, due=due)
         if not kind.is_watched(job):
@@ -211,9 +211,9 @@ async def _looked[J: DurableJob[Any]](
         looked.add(kept)
         at = now + _watched_after(job, now)
         return again(min(at, later.new.at) if later.new else at)
-    if now < due + settings.overdue_after:
+    if now < due + settings.overdue_delay:
         await kind.send(services, job)
-        return again(due + settings.overdue_after)
+        return again(due + settings.overdue_delay)
 
     if reminder.sent and now - reminder.sent < reminder.sent - due:
         return again(now + SOON)  # it may be the queue that is long: rarer and rarer
@@ -225,13 +225,13 @@ async def _looked[J: DurableJob[Any]](
     sent = await kind.order(services, (reminder.row[1], reminder.row[2]), overdue)
     looked.overdue += sent is not None
     # A delivery after this may leave a row that is due later than soon, and has no message then.
-    new = replace(reminder, at=now + SOON - settings.overdue_after, sent=now)
+    new = replace(reminder, at=now + SOON - settings.overdue_delay, sent=now)
     return _Move(old=reminder, new=new)
 
 
 async def _write(services: Services, moves: Sequence[_Move]) -> None:
     """Write the new reminders and remove the old ones, all at once."""
-    table = services.tables.reminders
+    table = services.tables.wake_ups
     # Several of one row become one: the last to be written.
     last = sorted((one.new for one in moves if one.new), key=lambda one: one.written)
     new = {table.address(one): one for one in last}

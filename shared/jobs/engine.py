@@ -140,7 +140,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         """Do one step and write its outcome; the lease ends with it."""
         before, services = held.job, held.services
         try:
-            if before.crashes > services.settings.defect_tries:
+            if before.crashes > services.settings.internal_error_max_attempts:
                 raise InternalErrorRepeated(_WITHOUT_A_WORD)
             async with held.renewed():
                 with counted_in(held.calls):
@@ -160,7 +160,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         """Return what becomes of the row after an error; raises a defect that is tried again."""
         services = held.services
         after = outcome(services, held.job, err)
-        if after is None and crashes >= services.settings.defect_tries:
+        if after is None and crashes >= services.settings.internal_error_max_attempts:
             after = outcome(services, held.job, InternalErrorRepeated(cause_of(err)))
         if after is None:
             # At once, so that the broker's redelivery is the retry of a defect.
@@ -172,8 +172,8 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
 
     async def claim(self, services: Services, kept: StoredItem[J]) -> LeasedJob[J]:
         """Take the row for one delivery; raises `Conflict` if somebody was faster."""
-        until = services.now + services.settings.job_lease
-        job = bump_fencing_token(kept.item, settles_after=services.settings.settles_after)
+        until = services.now + services.settings.job_lease_duration
+        job = bump_fencing_token(kept.item, settles_after=services.settings.in_flight_timeout)
         job = replace(job, lease_until=until, woken=False, crashes=job.crashes + 1)
         return LeasedJob(self, services, await self.table(services.tables).replace(kept, job))
 
@@ -195,7 +195,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             if new is None:
                 return None
             new = replace(new, attempt=new.attempt + 1)
-            bound = services.settings.settles_after
+            bound = services.settings.in_flight_timeout
             return bump_fencing_token(new, settles_after=bound) if takes_over else new
 
         kept = await self.change(services, place, change)
@@ -230,7 +230,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 return None
             back = resume(job, "What it waited for has happened.", now=services.now)
             # Whoever holds a row that stands still returns its loans, as the next step would.
-            back = bump_fencing_token(back, settles_after=services.settings.settles_after)
+            back = bump_fencing_token(back, settles_after=services.settings.in_flight_timeout)
             return replace(back, attempt=job.attempt + 1)
 
         kept = await self.change(services, place, awake)
@@ -256,8 +256,8 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         """
         if self.queue:
             now, name_of = services.now, self.table(services.tables).name_of
-            at = now + services.settings.overdue_after
-            await services.tables.reminders.upsert(
+            at = now + services.settings.overdue_delay
+            await services.tables.wake_ups.upsert(
                 *(WakeUp(at=at, row=name_of(job), written=now) for job in jobs)
             )
 

@@ -61,7 +61,7 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
             # Its calls were answered.
             return replace(later, failures=0, instruction=err.instruction)
         case PlatformMigrationInProgress():
-            until = now + settings.migration_poll
+            until = now + settings.platform_migration_poll_interval
             return wait_until(
                 job,
                 "The environment is being migrated.",
@@ -70,13 +70,13 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
                 code=Reason.MIGRATING,
             )
         case UnreadableRow():  # of another job: whoever can read it will be deployed
-            until = now + settings.backoff_longest
+            until = now + settings.backoff_max_delay
             return wait_until(job, text, until=until, now=now, code=Reason.UNREADABLE_ROW)
         case ServiceOutage():  # not of this job: it waits, and all that wait come one by one
-            wait = add_jitter(err.retry_after or settings.backoff_first, repr(job), share=1)
+            wait = add_jitter(err.retry_after or settings.backoff_initial_delay, repr(job), share=1)
             return wait_until(job, text, until=now + wait, now=now, code=Reason.OUTAGE)
         case ThrottledError():
-            wait = add_jitter(err.retry_after or settings.backoff_first, repr(job))
+            wait = add_jitter(err.retry_after or settings.backoff_initial_delay, repr(job))
             return wait_until(job, text, until=now + wait, now=now, code=Reason.THROTTLED)
         case TransientError() | Conflict():
             return _try_again(services, job, err, text)
@@ -89,7 +89,7 @@ def _try_again[J: DurableJob[Any]](
 ) -> J:
     now, settings = services.now, services.settings
     failures = job.failures + 1
-    if failures > settings.backoff_tries:
+    if failures > settings.backoff_max_attempts:
         if isinstance(err, TokenRejected | RefusedForNow):
             remedy = instruction_for(err.code)
             return stop_with_reason(job, job.blocked_state, text, remedy, code=err.code, now=now)
@@ -99,7 +99,10 @@ def _try_again[J: DurableJob[Any]](
         )
     asked = err.retry_after if isinstance(err, TransientError) else None
     wait = backoff_delay(
-        failures, first=settings.backoff_first, longest=settings.backoff_longest, asked=asked
+        failures,
+        first=settings.backoff_initial_delay,
+        longest=settings.backoff_max_delay,
+        asked=asked,
     )
     later = wait_until(
         job, f"Tried again: {text}", until=now + wait, now=now, code=Reason.TRANSIENT

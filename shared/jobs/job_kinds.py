@@ -37,7 +37,7 @@ def _is_environment_watched(job: EnvironmentJob) -> bool:
 
 FLOW: JobKind[FlowJob] = JobKind(
     title="flow job",
-    table=lambda tables: tables.jobs,
+    table=lambda tables: tables.flow_jobs,
     queue=FLOW_JOBS,
     partition="environment",
     needs=flow_job_demand,

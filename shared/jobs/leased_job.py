@@ -146,7 +146,7 @@ class LeasedJob[J: DurableJob[Any]]:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(self.services.settings.job_lease.total_seconds() / 3)
+            await asyncio.sleep(self.services.settings.job_lease_duration.total_seconds() / 3)
             try:
                 await self.renew()
             except LeaseLost:
@@ -168,7 +168,9 @@ class LeasedJob[J: DurableJob[Any]]:
         )
 
     def _leased(self, job: J) -> J:
-        return replace(job, lease_until=self.services.now + self.services.settings.job_lease)
+        return replace(
+            job, lease_until=self.services.now + self.services.settings.job_lease_duration
+        )
 
     def _known(self, job: J, row: J) -> J:
         """Return what is known, with what the row says of its lease and of what came."""

@@ -147,5 +147,5 @@ class StepContext:
         return found
 
     async def _at(self, places: Iterable[tuple[str, str]]) -> list[FlowJob]:
-        rows = [await self.services.tables.jobs.get(*place) for place in places]
+        rows = [await self.services.tables.flow_jobs.get(*place) for place in places]
         return [kept.item for kept in rows if kept]

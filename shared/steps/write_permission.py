@@ -15,7 +15,7 @@ KILL_SWITCH = "kill-switch"
 
 async def settings_of(services: Services, environment_id: str) -> EnvironmentSettings:
     """Return what an administrator decided for an environment; by default read only."""
-    kept = await services.tables.environments.get("environment", environment_id)
+    kept = await services.tables.environment_settings.get("environment", environment_id)
     return kept.item if kept else EnvironmentSettings(environment_id=environment_id)
 
 
@@ -25,7 +25,7 @@ async def kill_switch(services: Services) -> KillSwitch | None:
     One that cannot be read counts as on, turned by nobody.
     """
     try:
-        kept = await services.tables.flags.get("flag", KILL_SWITCH)
+        kept = await services.tables.kill_switch.get("flag", KILL_SWITCH)
     except UnreadableRow as err:
         at = datetime.fromtimestamp(0, UTC)
         return KillSwitch(name=KILL_SWITCH, is_on=True, by="", at=at, reason=f"{err}.")
@@ -45,7 +45,7 @@ async def check_write_allowed(
     """
     switch = await kill_switch(services)
     if switch and switch.is_on:
-        until = services.now + services.settings.wait_poll
+        until = services.now + services.settings.wait_poll_interval
         text = "The kill switch is on: nothing is written."
         if not switch.by:
             text = f"{switch.reason} It counts as on: nothing is written."
@@ -135,4 +135,4 @@ async def _existing(services: Services, environment_id: str, *, anew: bool = Fal
 
 
 def _later(services: Services) -> datetime:
-    return services.now + max(services.settings.wait_poll, timedelta(seconds=1))
+    return services.now + max(services.settings.wait_poll_interval, timedelta(seconds=1))

@@ -48,7 +48,7 @@ async def compare_with_approval(held: LeasedJob[EnvironmentJob]) -> EnvironmentJ
     environment = await _as_planned(services, job)
     now = await plan_now(held, environment, is_limited=False)
     job = await require_new_approval_for_changes(held, environment, now)
-    rows = held.rows(services.tables.discoveries)
+    rows = held.rows(services.tables.discovery_pages)
     await (keep_flows_only(rows) if job.awaiting else rows.clear())
     goes = await planned_work(services, job)
     if job.awaiting and not goes and not await open_jobs(services, job):

@@ -92,7 +92,7 @@ async def _waiting(services: Services, remediation_id: str) -> list[_Plan]:
     rows = services.tables.environment_jobs.scan(remediation_id)
     async for kept in readable(services, rows):
         if kept.item.awaits_approval:
-            items = await services.tables.plans.all(kept.item.id)
+            items = await services.tables.plan_items.all(kept.item.id)
             plans.append(_Plan(kept=kept, items=items))
     if not plans:
         raise JobBlocked(
@@ -148,7 +148,7 @@ async def _with_ids(
     items = [
         item
         for job in await services.tables.environment_jobs.all(remediation_id)
-        for item in await services.tables.plans.all(job.id)
+        for item in await services.tables.plan_items.all(job.id)
     ]
     left_out = select_flows(items, approval.except_flows, "this remediation's plans")
     ids = dict.fromkeys(item.workflow_id for item in left_out)
@@ -184,7 +184,7 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
         awaiting=0,
         attempt=plan.job.attempt + 1,
     )
-    job = bump_fencing_token(job, settles_after=services.settings.settles_after)
+    job = bump_fencing_token(job, settles_after=services.settings.in_flight_timeout)
     await ENVIRONMENT.schedule_wake_up(services, job)
     await services.tables.environment_jobs.replace(plan.kept, job)
     await ENVIRONMENT.send(services, job)

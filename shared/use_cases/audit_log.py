@@ -51,7 +51,7 @@ async def note_order(
 ) -> PendingAuditEntry:
     """Write down an order before it is carried out; raises what the store raises."""
     before = await _state(services, subject, about)
-    await services.tables.audit.insert(replace(entry, asked=_short(entry.asked)))
+    await services.tables.audit_log.insert(replace(entry, asked=_short(entry.asked)))
     return PendingAuditEntry(entry=entry, subject=subject, about=about, before=before)
 
 
@@ -73,7 +73,7 @@ async def note_outcome(
             status=status,
             reason=mask_signatures(reason),
         )
-        await services.tables.audit.insert(entry)
+        await services.tables.audit_log.insert(entry)
     except CmkflowError:
         log.exception(
             "the outcome of an order is not in the audit trail",
@@ -90,7 +90,7 @@ async def note_refusal(services: Services, entry: AuditEntry) -> None:
     refusal = replace(entry, id=str(uuid5(NAMESPACE, f"refusal/{name}")), is_refusal=True)
     try:
         with suppress(AlreadyExists):
-            await services.tables.audit.insert(refusal)
+            await services.tables.audit_log.insert(refusal)
     except CmkflowError:
         log.exception("a refusal is not in the audit trail", extra={"action": entry.action})
 
@@ -111,8 +111,8 @@ async def show_audit(services: Services, *, limit: int, after: str = "") -> Audi
 
 
 async def _rows(services: Services, after: str) -> AsyncIterator[AuditEntry]:
-    where = [Condition("place", "gt", after)] if after else []
-    async for row in services.tables.audit.scan("audit", where=where):
+    where = [Condition("sort_key", "gt", after)] if after else []
+    async for row in services.tables.audit_log.scan("audit", where=where):
         if not isinstance(row, UnreadableRow):  # a newer version wrote it, and reads it
             yield row.item
 

@@ -96,7 +96,7 @@ async def read_service_tag_lists(services: Services, _: str) -> State:
 async def keys_state(services: Services, _: str) -> State:
     """Return what is told of the key of each policy: level by finding."""
     told: dict[str, dict[str, str]] = {}
-    for one in await services.tables.key_findings.all():
+    for one in await services.tables.key_alerts.all():
         finding = one.finding
         found = told.setdefault(one.policy_id, {})
         found[f"{finding.code} {finding.subject}".rstrip()] = str(finding.level)

@@ -29,7 +29,7 @@ class EnvironmentView:
 
 async def list_environments(services: Services) -> list[EnvironmentView]:
     """Return every environment of the tenant, by id."""
-    rows = readable(services, services.tables.environments.scan())
+    rows = readable(services, services.tables.environment_settings.scan())
     decided = {kept.item.environment_id: kept.item async for kept in rows}
     return [
         EnvironmentView(
@@ -86,9 +86,9 @@ async def change_environment(
 
 async def _wake_for_window(services: Services, environment_id: str) -> None:
     """Have what waits for the window that was look at the one that is."""
-    where = [Condition("code", "eq", Reason.WINDOW)]
+    where = [Condition("reason_code", "eq", Reason.WINDOW)]
     tables = services.tables
-    async for job in readable(services, tables.jobs.scan(environment_id, where=where)):
+    async for job in readable(services, tables.flow_jobs.scan(environment_id, where=where)):
         await FLOW.wake_up(services, (environment_id, job.item.id), code=Reason.WINDOW)
     async for deletion in readable(services, tables.deletions.scan(environment_id)):
         place = (environment_id, deletion.item.job_id)
@@ -112,7 +112,9 @@ async def ignore_issue(services: Services, environment_id: str, gap: str, reason
         for code in ACCEPTED_BY_NAME
         async for kept in readable(
             services,
-            services.tables.jobs.scan(environment.id, where=[Condition("code", "eq", code)]),
+            services.tables.flow_jobs.scan(
+                environment.id, where=[Condition("reason_code", "eq", code)]
+            ),
         )
         if kept.item.is_stuck
     ]
@@ -134,6 +136,6 @@ async def _change(
         new = change(old or EnvironmentSettings(environment_id=environment_id))
         return new
 
-    await services.tables.environments.change("environment", environment_id, changed)
+    await services.tables.environment_settings.change("environment", environment_id, changed)
     log.info("settings of environment %s: %s", environment_id, new)
     return new

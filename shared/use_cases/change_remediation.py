@@ -194,7 +194,7 @@ async def _without_job(
     return [
         item
         for job in await reading.all(services.tables.environment_jobs.scan(remediation_id))
-        for item in await reading.all(services.tables.plans.scan(job.id))
+        for item in await reading.all(services.tables.plan_items.scan(job.id))
         if item.workflow_id not in have
     ]
 

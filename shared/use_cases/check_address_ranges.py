@@ -58,7 +58,7 @@ async def check_address_ranges(services: Services, environments: Sequence[Enviro
         if kept.item.code:
             await _tell_or_settle(services, kept, tags, in_use)
         elif services.now - kept.item.seen > OLD and kept is not editions[-1]:
-            await services.tables.editions.delete(kept)
+            await services.tables.service_tag_list_versions.delete(kept)
     newest = editions[-1].item
     if services.now - newest.seen > OLD:
         why = f"it is number {newest.change_number} since {newest.seen:%Y-%m-%d}; is it refreshed?"
@@ -77,7 +77,7 @@ async def list_editions(services: Services) -> list[ServiceTagListVersion]:
 
 
 async def _editions(services: Services) -> AsyncIterator[StoredItem[ServiceTagListVersion]]:
-    async for kept in readable(services, services.tables.editions.scan("edition")):
+    async for kept in readable(services, services.tables.service_tag_list_versions.scan("edition")):
         yield kept
 
 
@@ -88,7 +88,7 @@ async def _note(
     in_use: Sequence[Environment],
 ) -> None:
     """Keep the list if it is not the one that was seen last."""
-    table, now = services.tables.editions, build_list_version(tags, services.now)
+    table, now = services.tables.service_tag_list_versions, build_list_version(tags, services.now)
     if last is None:
         await table.insert(now)
     elif (last.item.change_number, last.item.prefixes) == (now.change_number, now.prefixes):
@@ -109,7 +109,7 @@ async def _tell_or_settle(
     tags: ServiceTagList,
     in_use: Sequence[Environment],
 ) -> None:
-    table = services.tables.editions
+    table = services.tables.service_tag_list_versions
     edition = await _with_effects(services, kept.item, tags, in_use)
     if edition.firewalls or services.now - edition.seen < SHOWN:
         await tell(services, edition.code, table.name_of(edition), describe_change(edition))
@@ -119,7 +119,7 @@ async def _tell_or_settle(
 
 
 async def _tell_of_age(services: Services, edition: ServiceTagListVersion, why: str) -> None:
-    row = services.tables.editions.name_of(edition)
+    row = services.tables.service_tag_list_versions.name_of(edition)
     await tell(services, Reason.RANGES_OLD, row, f"Microsoft's list of service tags: {why}")
 
 

@@ -55,7 +55,7 @@ async def _copies(services: Services, environment: Environment) -> list[FlowJob]
     """Return the jobs whose copies are in use."""
     return [
         kept.item
-        async for kept in readable(services, services.tables.jobs.scan(environment.id))
+        async for kept in readable(services, services.tables.flow_jobs.scan(environment.id))
         if kept.item.http_hosts
         and kept.item.is_proven
         and kept.item.pattern is not MigrationMethod.OFF
@@ -73,7 +73,7 @@ def _by_host(copies: Sequence[FlowJob]) -> Mapping[str, list[FlowJob]]:
 
 async def _forget(services: Services, environment: Environment, in_use: set[str]) -> None:
     """Settle what copies showed that are out of use, and forget what was settled long ago."""
-    table = services.tables.refused_calls
+    table = services.tables.blocked_calls
     async for kept in readable(services, table.scan(environment.id)):
         call = kept.item
         with suppress(Conflict, NotFound):
@@ -91,8 +91,10 @@ async def _go_on(services: Services, environment: Environment) -> int:
         async for call in unresolved_blocked_calls(services, environment.id)
         if call.name not in waived
     }
-    where, count = [Condition("code", "eq", Reason.CALL_REFUSED)], 0
-    async for kept in readable(services, services.tables.jobs.scan(environment.id, where=where)):
+    where, count = [Condition("reason_code", "eq", Reason.CALL_REFUSED)], 0
+    async for kept in readable(
+        services, services.tables.flow_jobs.scan(environment.id, where=where)
+    ):
         if kept.item.is_stuck and not standing & {*kept.item.http_hosts}:
             await retry_job(services, kept.item)
             count += 1

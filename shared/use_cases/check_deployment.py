@@ -167,7 +167,7 @@ async def _timers(services: Services) -> list[Finding]:
 async def _power_platform(services: Services) -> list[Finding]:
     """Look at the admin API; then at the services of each environment where work is to be done."""
     environments = await services.environments.list()
-    decided = {one.environment_id: one for one in await services.tables.environments.all()}
+    decided = {one.environment_id: one for one in await services.tables.environment_settings.all()}
     found = [ok("power_platform", f"Environments that it shows: {len(environments)}.")]
     for one in environments:
         if _is_concerned(one, decided.get(one.id)):

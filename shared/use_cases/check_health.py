@@ -85,12 +85,12 @@ async def check_health(
         services.messages.count(PARKED),
         *(services.messages.count(queue, dead_letters=True) for queue in QUEUES),
     )
-    await reading.all(tables.flags.scan("flag"))
-    await reading.all(tables.circuits.scan("circuit"))
+    await reading.all(tables.kill_switch.scan("flag"))
+    await reading.all(tables.circuit_breakers.scan("circuit"))
     runs = {one.timer: one.ended for one in await reading.all(tables.timer_runs.scan("timer"))}
     environment_jobs, flow_jobs = known or await read_what_needs_people(services, reading)
     failing = await failing_channels(services, reading)
-    told = await reading.all(tables.notices.scan("notice"))
+    told = await reading.all(tables.alerts.scan("notice"))
     told += _untold(services, told, reading)
     counts = Counter(one.code for one in told)
     return Health(
@@ -112,7 +112,7 @@ async def check_health(
 
 async def _without_wake_up(services: Services) -> int:
     """Return how many overdue rows have no reminder: the timer does not look at them."""
-    late = services.now - SOON - services.settings.overdue_after
+    late = services.now - SOON - services.settings.overdue_delay
     return await count_overdue(services, late, await reminded_rows(services))
 
 
@@ -128,7 +128,7 @@ def _untold(services: Services, told: list[Alert], reading: RowReader) -> list[A
 
 async def failing_channels(services: Services, reading: RowReader) -> tuple[FailingChannel, ...]:
     """Return the channels that accept nothing, by name."""
-    deliveries = await reading.all(services.tables.deliveries.scan("delivery"))
+    deliveries = await reading.all(services.tables.notification_deliveries.scan("delivery"))
     unusable = {
         one.name: one.error for one in services.channels if isinstance(one, UnusableChannel)
     }

@@ -132,7 +132,7 @@ async def _note(
     services: Services, policy_id: str, name: str, findings: Collection[Finding]
 ) -> None:
     """Keep what stands, tell it, and forget what has gone."""
-    table = services.tables.key_findings
+    table = services.tables.key_alerts
     standing = [one for one in findings if one.level is not FindingLevel.OK]
     identities = {_identity(one) for one in standing}
     for finding in standing:
@@ -175,7 +175,7 @@ async def _note_unchecked(
         since=services.now,
         code="",
     )
-    table = services.tables.key_findings
+    table = services.tables.key_alerts
 
     def later(old: KeyAlert | None) -> KeyAlert | None:
         since = old.since if old else services.now
@@ -191,12 +191,12 @@ async def _note_unchecked(
 async def _tell(services: Services, row: KeyAlert) -> None:
     finding = row.finding
     cause = f"policy {row.policy_name}: {finding.text} {finding.instruction}".strip()
-    await tell(services, row.code, services.tables.key_findings.name_of(row), cause)
+    await tell(services, row.code, services.tables.key_alerts.name_of(row), cause)
 
 
 async def _forget(services: Services, *, keep: Collection[str]) -> None:
     """Forget what was found of policies that are gone and that no environment is on."""
-    table = services.tables.key_findings
+    table = services.tables.key_alerts
     async for kept in readable(services, table.scan()):
         if kept.item.policy_id not in keep:
             with suppress(Conflict, NotFound):

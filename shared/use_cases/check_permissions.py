@@ -114,7 +114,7 @@ async def check_fix_permissions(services: Services) -> list[Finding]:
     kinds = [one for one in services.firewalls.values() if isinstance(one, AppliesFixes)]
     opened = {
         resource
-        for settings in await services.tables.environments.all()
+        for settings in await services.tables.environment_settings.all()
         for resource in settings.repaired_resources
     }
     found = []

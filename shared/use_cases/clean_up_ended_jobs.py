@@ -62,7 +62,7 @@ async def revoke_leftover_grants(
 
 
 async def _return_loans_of_flows(services: Services, flows: Sequence[StoredItem[FlowJob]]) -> None:
-    table = services.tables.jobs
+    table = services.tables.flow_jobs
     for kept in flows:
         job = kept.item
         if not job.has_loans_to_check or is_busy(services, job) or job.is_unsettled(services.now):
@@ -106,7 +106,7 @@ async def _return_loans_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
     """Take back what it lent, and again what is not gone although the platform accepted it."""
     services, job, kept = held.services, held.job, list[str]()
     at, now = job.returned_at, services.now
-    is_checked = at is not None and now >= at + services.settings.reads_lag
+    is_checked = at is not None and now >= at + services.settings.read_lag
     if is_checked:
         kept = [
             name
@@ -142,7 +142,7 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
 
     Returns how many were not looked at. Raises `TransientError` where the platform takes no write.
     """
-    table, copies = services.tables.jobs, dict[str, str]()
+    table, copies = services.tables.flow_jobs, dict[str, str]()
     if environment.dataverse_url is None:
         return 0
     for state in (state for state, facts in FLOW_STATES.items() if facts.is_undone):
@@ -163,7 +163,7 @@ async def _turn_off_stray(
     services: Services, environment: Environment, job_id: str, known: WorkflowSummary
 ) -> None:
     """Act on a copy that stands; what the list showed of it may be old."""
-    kept = await services.tables.jobs.get(environment.id, job_id)
+    kept = await services.tables.flow_jobs.get(environment.id, job_id)
     if kept is None or not kept.item.is_undone or is_busy(services, kept.item):
         return
     job, is_on = kept.item, known.state is FlowState.ON
@@ -180,7 +180,7 @@ async def _turn_off_stray(
     is_all_there_is = is_on and not (original and original.is_on)
     if is_all_there_is:
         cause += " Its original is not on: the copy is left on."
-    await tell(services, Reason.STRAY_COPY, services.tables.jobs.name_of(job), cause)
+    await tell(services, Reason.STRAY_COPY, services.tables.flow_jobs.name_of(job), cause)
     if not is_on or is_all_there_is:
         return
     async with held_ended(FLOW, services, kept) as held:
@@ -209,7 +209,7 @@ async def held_ended[J: DurableJob[Any]](
     try:
         yield held
     except Exception as err:
-        later = services.now + services.settings.backoff_longest
+        later = services.now + services.settings.backoff_max_delay
         await held.end(mark_write_in_flight(held.job, later))
         if not isinstance(err, CmkflowError):
             raise

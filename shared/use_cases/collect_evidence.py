@@ -73,7 +73,7 @@ class EvidenceReader:
 
     def plan(self, job: EnvironmentJob) -> AsyncIterator[PlanItem]:
         """Yield what became of each item of the plan of one environment."""
-        return self.reading.each(self.services.tables.plans.scan(job.id))
+        return self.reading.each(self.services.tables.plan_items.scan(job.id))
 
     async def approved_plan(self, job: EnvironmentJob, approved: ApprovedPlan) -> bytes:
         """Return a plan as it was approved; raises `NotFound`."""
@@ -86,9 +86,9 @@ class EvidenceReader:
         archives = await self.reading.all(tables.run_archives.scan(environment_id))
         deletion_of = {one.job_id: one for one in deletions}
         archive_of = {one.job_id: one for one in archives}
-        where = [Condition("remediation", "eq", self.remediation.id)]
+        where = [Condition("remediation_id", "eq", self.remediation.id)]
         async for jobs in _batches(
-            self.reading.each(tables.jobs.scan(environment_id, where=where))
+            self.reading.each(tables.flow_jobs.scan(environment_id, where=where))
         ):
             found = await asyncio.gather(*(self._rows_of(one) for one in jobs))
             for one, (callers, intents, converted) in zip(jobs, found, strict=True):
@@ -111,7 +111,7 @@ class EvidenceReader:
         created, own = self.remediation.created, self.remediation.id.lower()
         names = {own, *map(str.lower, self.remediation.environment_ids)}
         found: set[str] = set()
-        async for entry in self.reading.each(self.services.tables.audit.scan("audit")):
+        async for entry in self.reading.each(self.services.tables.audit_log.scan("audit")):
             if entry.at < created - _LONGEST_REQUEST - _OUT_OF_PLACE:
                 return
             if entry.at < created - _LONGEST_REQUEST:
@@ -131,7 +131,7 @@ class EvidenceReader:
     ) -> tuple[Sequence[CallerRecord], Sequence[CallerEditIntent], str]:
         tables, reading = self.services.tables, self.reading
         callers = await reading.all(tables.callers.scan(job.id))
-        intents = await reading.all(tables.intents.scan(job.id))
+        intents = await reading.all(tables.caller_edit_intents.scan(job.id))
         return callers, intents, await self._converted(job)
 
     async def _converted(self, job: FlowJob) -> str:
@@ -154,10 +154,10 @@ async def evidence_of(services: Services, remediation_id: str) -> EvidenceReader
     )
     environments = set(remediation.environment_ids)
     jobs = await reading.all(tables.environment_jobs.scan(remediation_id))
-    repairs = await reading.all(tables.repairs.scan("repair"))
+    repairs = await reading.all(tables.firewall_fixes.scan("repair"))
     refused: list[BlockedCall] = []
     for environment_id in remediation.environment_ids:
-        refused += await reading.all(tables.refused_calls.scan(environment_id))
+        refused += await reading.all(tables.blocked_calls.scan(environment_id))
     return EvidenceReader(
         services=services,
         remediation=remediation,

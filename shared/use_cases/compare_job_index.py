@@ -84,7 +84,7 @@ async def compare_job_index(services: Services) -> None:
 
 async def _read_flow_jobs(services: Services) -> dict[str, _FlowJobs]:
     found: dict[str, _FlowJobs] = {}
-    async for row in services.tables.jobs.scan():
+    async for row in services.tables.flow_jobs.scan():
         if isinstance(row, UnreadableRow):  # named, so that whoever looks is told of it
             _, environment_id, identity = row.row
             name = IndexRow(environment_id=environment_id, job_id=identity)

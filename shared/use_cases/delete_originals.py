@@ -77,7 +77,7 @@ async def delete_originals(services: Services) -> DeletionRunResult:
 
     A row that cannot be read, or that meets a defect, is told of and holds up no other.
     """
-    where = [Condition("due", "lt", sortable_time(services.now + timedelta(seconds=1)))]
+    where = [Condition("next_check_at", "lt", sortable_time(services.now + timedelta(seconds=1)))]
     table = services.tables.deletions
     due = [kept.item async for kept in readable(services, table.scan(where=where))]
     due.sort(key=lambda deletion: (deletion.due or services.now, deletion.job_id))
@@ -126,7 +126,7 @@ class _Turn:
     async def take(self) -> Deletion:
         """Go on where the row stands."""
         services, deletion = self._services, self.deletion
-        kept = await services.tables.jobs.get(deletion.environment_id, deletion.job_id)
+        kept = await services.tables.flow_jobs.get(deletion.environment_id, deletion.job_id)
         if kept is None:
             return self._cancelled("Its flow job is gone.")
         job = kept.item
@@ -214,9 +214,9 @@ class _Turn:
         # With the lease of a look that died after the delete.
         tells = _told(job, deletion)
         if job.lease_until:
-            tells = bump_fencing_token(tells, settles_after=services.settings.settles_after)
+            tells = bump_fencing_token(tells, settles_after=services.settings.in_flight_timeout)
         if tells != job and rules.retired_at(job) == deletion.retired_at:
-            await services.tables.jobs.replace(kept, tells)
+            await services.tables.flow_jobs.replace(kept, tells)
         is_listed, until = await self._listed.has(job), deletion.restorable_until
         asks_again = is_listed and until is not None and services.now < until
         again = services.now + _LISTED_AGAIN if asks_again else None
@@ -251,7 +251,7 @@ def _outcome(services: Services, deletion: Deletion, err: Exception) -> Deletion
     if deletion.state is DeletionState.DELETED and isinstance(err, CmkflowError):
         # It stays deleted, whatever keeps the app from looking at the list.
         passes = isinstance(err, TransientError | MustWait | PlatformMigrationInProgress)
-        again = now + services.settings.backoff_longest
+        again = now + services.settings.backoff_max_delay
         return replace(deletion, due=again if passes else None)
     after = apply_error(services, deletion, err)
     if after and after.state is DeletionState.BLOCKED:

@@ -44,8 +44,8 @@ async def forget_old_plans(services: Services) -> int:
     until = services.now + _LONGEST
     # Columns tell that of rows too which cannot be read.
     with_flow_jobs = {
-        str(row.columns.get("environment_job"))
-        async for row in tables.store.query(tables.jobs.name)
+        str(row.columns.get("environment_job_id"))
+        async for row in tables.store.query(tables.flow_jobs.name)
     }
     jobs = [kept.item for kept in found.jobs.values()]
     due = [
@@ -118,14 +118,14 @@ async def _keep_summary(
         return kept
     if job.plan_kept is PlanKept.WHOLE:
         kept = await table.replace(kept, being_removed(job, services.now))
-    await services.tables.plans.clear(job.id)
+    await services.tables.plan_items.clear(job.id)
     return await table.replace(kept, replace(kept.item, plan_kept=PlanKept.SUMMARY))
 
 
 async def _remove(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
     """Remove the job, after the partitions that are found by its id."""
     tables = services.tables
-    for table in (tables.plans, tables.discoveries, tables.searches):
+    for table in (tables.plan_items, tables.discovery_pages, tables.caller_searches):
         await table.forget(kept.item.id)
     await tables.environment_jobs.delete(kept)
 

@@ -61,7 +61,7 @@ async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
 
     Of a flow that agents run the word may be given as soon as it is planned.
     """
-    where = [Condition("environment", "eq", environment_id)]
+    where = [Condition("environment_id", "eq", environment_id)]
     rows = readable(services, services.tables.environment_jobs.scan(where=where))
     jobs = [kept.item async for kept in rows]
     current = {one.id for one in newest_plans(jobs).get(environment_id, ())}
@@ -70,13 +70,15 @@ async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
             yield finding.name
         if job.id not in current and job.facts.acts is NextActor.NOBODY:
             continue
-        async for item in readable(services, services.tables.plans.scan(job.id)):
+        async for item in readable(services, services.tables.plan_items.scan(job.id)):
             if TriggerCategory(item.item.category).is_run_by_agents:
                 yield confirmation_name_for_copy(item.item.workflow_id)
-    calls = services.tables.refused_calls.scan(environment_id)
+    calls = services.tables.blocked_calls.scan(environment_id)
     async for call in readable(services, calls):
         yield call.item.name
-    async for edition in readable(services, services.tables.editions.scan("edition")):
+    async for edition in readable(
+        services, services.tables.service_tag_list_versions.scan("edition")
+    ):
         for firewall in edition.item.firewalls:
             yield firewall.gap
 
@@ -84,6 +86,8 @@ async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
 async def _texts_of_stuck_jobs(services: Services, environment_id: str) -> AsyncIterator[str]:
     """Yield what jobs say that stop until something is accepted: its name is in it."""
     for code in ACCEPTED_BY_NAME:
-        where = [Condition("code", "eq", code)]
-        async for job in readable(services, services.tables.jobs.scan(environment_id, where=where)):
+        where = [Condition("reason_code", "eq", code)]
+        async for job in readable(
+            services, services.tables.flow_jobs.scan(environment_id, where=where)
+        ):
             yield f"{job.item.reason} {job.item.instruction}"

@@ -37,7 +37,7 @@ class _Original:
 
 async def look_at_retired(services: Services, environment: Environment) -> RetiredLook:
     """Tell people of each retired original of an environment that is on again."""
-    look, table = RetiredLook(), services.tables.jobs
+    look, table = RetiredLook(), services.tables.flow_jobs
     where = [Condition("state", "eq", FlowJobState.RETIRED)]
     rows = readable(services, table.scan(environment.id, where=where))
     originals = {kept.item.id: _original(kept.item) async for kept in rows}

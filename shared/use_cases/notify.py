@@ -70,7 +70,7 @@ async def notify(services: Services) -> int:
         return 0
     with suppress(AlreadyExists):
         await services.tables.timer_runs.insert(TimerRun(timer=FIRST_LOOK, ended=services.now))
-    table = services.tables.deliveries
+    table = services.tables.notification_deliveries
     # Before what waits: a cause that another look finds meanwhile is not taken for one that ended.
     known = {
         (kept.item.cause, kept.item.channel): kept
@@ -130,7 +130,7 @@ async def _deliveries(
 ) -> dict[str, StoredItem[NotificationDelivery]]:
     """Return the channel's deliveries by cause; a cause that is new gets one."""
     found = {name: known[name, channel.name] for name in causes if (name, channel.name) in known}
-    together = services.settings.told_together_for
+    together = services.settings.notification_grouping_period
     new = [
         first_delivery(cause, channel.name, services.now, together)
         for name, cause in causes.items()
@@ -146,7 +146,7 @@ async def _first(
     services: Services, delivery: NotificationDelivery
 ) -> StoredItem[NotificationDelivery] | None:
     try:
-        return await services.tables.deliveries.insert(delivery)
+        return await services.tables.notification_deliveries.insert(delivery)
     except AlreadyExists:
         return None  # another look is at it
 
@@ -196,7 +196,7 @@ class _Sending:
             text = redact(str(error))
             log.warning("%s did not take a notification: %s", self.channel.name, text)
             asked = error.retry_after if isinstance(error, TransientError) else None
-            wait = services.settings.backoff_first
+            wait = services.settings.backoff_initial_delay
             after = [
                 record_rejected(kept.item, text, services.now, wait, asked)
                 for _, kept in taken_over
@@ -225,7 +225,7 @@ async def _replaced(
 ) -> StoredItem[NotificationDelivery] | None:
     """Return the row as it now is; None: another look has changed it."""
     try:
-        return await services.tables.deliveries.replace(kept, item)
+        return await services.tables.notification_deliveries.replace(kept, item)
     except (Conflict, NotFound):
         return None
 

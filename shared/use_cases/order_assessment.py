@@ -72,7 +72,7 @@ async def order_assessment(
 
 async def _running(services: Services, order: Remediation, key: str) -> str:
     """Return the cause of the order that runs under a key: from now on this one, if none does."""
-    readings = services.tables.readings
+    readings = services.tables.shared_snapshots
     while True:
         kept = await readings.get(_TOPIC, key)
         if kept and not await _is_over(services, replace(order, cause=kept.item.name)):
@@ -118,7 +118,7 @@ async def make_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         await services.archive.put(name, content)
         # Before the pages are gone: whoever dies then reads none of them again.
         await held.save(replace(held.job, answer=name))
-    await held.rows(services.tables.discoveries).clear()
+    await held.rows(services.tables.discovery_pages).clear()
     text = "The assessment is made; nothing was written."
     return move_to_state(held.job, EnvironmentJobState.FINISHED, text, now=services.now)
 

@@ -21,13 +21,13 @@ async def poll_environments(services: Services) -> int:
     """
     changed = 0
     for environment in await services.environments.list():
-        async with one_row(services, ("links", "link", environment.id)):
+        async with one_row(services, ("policylinks", "link", environment.id)):
             changed += await _poll(services, environment)
     return changed
 
 
 async def _poll(services: Services, environment: Environment) -> int:
-    table, changed = services.tables.links, 0
+    table, changed = services.tables.policy_links, 0
     kept = await table.get("link", environment.id)
     then = kept.item if kept else None
     if then and not then.is_told:
@@ -66,7 +66,7 @@ def _changed(
 async def _tell(services: Services, record: PolicyLinkRecord) -> PolicyLinkRecord:
     await services.messages.send(_event(record))
     told = replace(record, is_told=True)
-    await services.tables.links.upsert(told)
+    await services.tables.policy_links.upsert(told)
     return told
 
 

@@ -58,7 +58,7 @@ async def react_to_key_event(services: Services, event: Event) -> str:
 
 
 async def _recheck_later(services: Services, event: Event) -> None:
-    due = services.now + services.settings.recheck_after
+    due = services.now + services.settings.key_recheck_delay
     identity = f"recheck/{hash_key(event.id)}"
     await services.messages.send(
         QueueMessage(

@@ -21,7 +21,9 @@ async def read_current_plans(
             items = {jobs[0].id: await read_needs_changes(services, jobs[0], reading)}
         else:
             *newer, oldest = jobs
-            items = {job.id: await reading.all(services.tables.plans.scan(job.id)) for job in newer}
+            items = {
+                job.id: await reading.all(services.tables.plan_items.scan(job.id)) for job in newer
+            }
             items[oldest.id] = await _read_left(services, oldest, reading)
         plans[environment_id] = current_plan(jobs, items)
     return plans
@@ -29,7 +31,7 @@ async def read_current_plans(
 
 async def _read_left(services: Services, job: EnvironmentJob, reading: RowReader) -> list[PlanItem]:
     """Return at least the items of a plan that get no job and stay: no later plan has them."""
-    expected, table = sum((job.left or {}).values()), services.tables.plans
+    expected, table = sum((job.left or {}).values()), services.tables.plan_items
     if job.mode.writes:
         if not expected:
             return []
@@ -49,7 +51,7 @@ async def read_needs_changes(
     expected = count_not_migrated([job], []).get(NotMigratedReason.NEEDS_CHANGES, 0)
     if not expected or job.plan_kept is not PlanKept.WHOLE:
         return []
-    table = services.tables.plans
+    table = services.tables.plan_items
     where = [Condition("action", "eq", PlannedAction.BLOCKED)]
     items = await RowReader().all(table.scan(job.id, where=where))
     if len(items) < expected:  # rows of earlier versions have no such column

@@ -76,7 +76,7 @@ async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
     if not await _is_trusted(services):
         return KnownJobs(
             environment_jobs=await reading.all(tables.environment_jobs.scan()),
-            flow_jobs=await reading.all(tables.jobs.scan()),
+            flow_jobs=await reading.all(tables.flow_jobs.scan()),
             closed={},
         )
     names = await _read_names(services)
@@ -119,7 +119,7 @@ async def read_what_needs_people(services: Services, reading: RowReader) -> Need
         )
         marked = await _read_names(services, [Condition("needs_person", "eq", "yes")])
         places = [(one, job_id) for one, named in marked.items() for job_id in named.flow_jobs]
-        flow_jobs: Sequence[FlowJob] = await get_rows(services.tables.jobs, places, reading)
+        flow_jobs: Sequence[FlowJob] = await get_rows(services.tables.flow_jobs, places, reading)
     else:
         known = await read_known_jobs(services, reading)
         environment_jobs, flow_jobs = known.environment_jobs, known.flow_jobs
@@ -128,7 +128,7 @@ async def read_what_needs_people(services: Services, reading: RowReader) -> Need
 
 async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -> int:
     """Return how many rows were due before `late`, but for those with these names."""
-    tables, where = services.tables, [Condition("due", "lt", sortable_time(late))]
+    tables, where = services.tables, [Condition("next_check_at", "lt", sortable_time(late))]
     overdue = set[RowName]()
 
     async def scan(table: Table[Any], partition: str | None = None) -> None:
@@ -136,7 +136,7 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
             overdue.add(row.row if isinstance(row, UnreadableRow) else table.name_of(row.item))
 
     if not await _is_trusted(services):
-        await scan(tables.jobs)
+        await scan(tables.flow_jobs)
         await scan(tables.environment_jobs)
         return len(overdue - but)
 
@@ -146,12 +146,12 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
         overdue.update(table.name_of(job) for job in found if job.due and job.due < late)
 
     for environment_id, named in (await _read_names(services)).items():
-        name = tables.jobs.name
+        name = tables.flow_jobs.name
         ids = {one for one in named.flow_jobs if (name, environment_id, one) not in but}
         if named.is_scanned_for(ids):
-            await scan(tables.jobs, environment_id)
+            await scan(tables.flow_jobs, environment_id)
         else:
-            await get(tables.jobs, [(environment_id, one) for one in ids])
+            await get(tables.flow_jobs, [(environment_id, one) for one in ids])
         await get(tables.environment_jobs, named.environment_jobs)
     return len(overdue - but)
 
@@ -192,7 +192,7 @@ async def _flow_jobs(
     named: _Names,
     reading: RowReader,
 ) -> list[FlowJob]:
-    table = services.tables.jobs
+    table = services.tables.flow_jobs
     if not named.is_scanned_for(named.flow_jobs):
         places = [(environment_id, job_id) for job_id in sorted(named.flow_jobs)]
         return await get_rows(table, places, reading)

@@ -48,8 +48,8 @@ async def jobs_of(
 
     Raises `NotFound`; without a `reading`, `UnreadableRow` too.
     """
-    remediation, table = await find(services, remediation_id), services.tables.jobs
-    where = [Condition("remediation", "eq", remediation_id)]
+    remediation, table = await find(services, remediation_id), services.tables.flow_jobs
+    where = [Condition("remediation_id", "eq", remediation_id)]
     jobs: list[FlowJob] = []
     for environment_id in remediation.environment_ids:
         rows = (table.scan if reading else table.query)(environment_id, where=where)
@@ -71,7 +71,7 @@ def reject_self_approval(services: Services, remediation: Remediation, by_id: st
 
     Who has no id cannot be told from others: whoever holds the function key.
     """
-    if by_id and by_id == remediation.ordered_by_id and not services.settings.own_approval:
+    if by_id and by_id == remediation.ordered_by_id and not services.settings.allow_self_approval:
         raise JobBlocked(
             f"{remediation.ordered_by} has ordered this remediation, and cannot approve it too.",
             code=Reason.OWN_ORDER,

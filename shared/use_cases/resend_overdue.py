@@ -48,7 +48,9 @@ async def _tell_of_outages(services: Services) -> None:
     for circuit in await open_circuits(services.tables):
         if circuit.opened and services.now - circuit.opened > LONG_OUTAGE:
             cause = f"{circuit.service} {circuit.place}: {circuit.reason}"
-            await tell(services, Reason.OUTAGE, services.tables.circuits.name_of(circuit), cause)
+            await tell(
+                services, Reason.OUTAGE, services.tables.circuit_breakers.name_of(circuit), cause
+            )
 
 
 async def _tell_of_line(services: Services, line: RequestQueueStatus) -> None:
@@ -74,13 +76,13 @@ async def _wake_idle(services: Services, job: EnvironmentJob) -> None:
     if not job.is_dispatched or job.awaits_approval or job.is_held(services.now):
         return
     last = job.last_job
-    kept = await services.tables.jobs.get(job.environment_id, last) if last else None
+    kept = await services.tables.flow_jobs.get(job.environment_id, last) if last else None
     if kept is None or kept.item.is_finished or kept.item.environment_job_id != job.id:
         await ENVIRONMENT.wake_up(services, (job.remediation_id, job.id))
 
 
 async def _wake_settled(services: Services, jobs: Sequence[StoredItem[FlowJob]]) -> int:
-    count, table = 0, services.tables.jobs
+    count, table = 0, services.tables.flow_jobs
     for job in (kept.item for kept in jobs):
         async with one_row(services, table.name_of(job)):
             if job.code in Reason.all_ended_by(ClearedBy.RELATIVE) and await _is_settled(
@@ -99,7 +101,7 @@ def _is_stuck(job: FlowJob, other: FlowJob) -> bool:
 async def _is_settled(services: Services, job: FlowJob) -> bool:
     related = job.children if job.code == Reason.CHILD else job.parents
     places = [parse_job_reference(name, job.environment_id) for name in related]
-    rows = [await services.tables.jobs.get(*place) for place in places]
+    rows = [await services.tables.flow_jobs.get(*place) for place in places]
     jobs = [kept.item for kept in rows if kept]
     if job.state is FlowJobState.WAITING and any(_is_stuck(job, other) for other in jobs):
         return True

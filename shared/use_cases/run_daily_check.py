@@ -83,7 +83,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         if environment.id in undecided:
             continue
         # An environment is its own remediation: what blocks one does not hold up the others.
-        async with one_row(services, ("environments", "environment", environment.id)):
+        async with one_row(services, ("environmentsettings", "environment", environment.id)):
             await start_remediation(
                 services,
                 Remediation(
@@ -154,7 +154,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         log.error("the retired original %s is on again: turn it off, or roll its job back", title)
     run = TimerRun(timer=SWEEP, ended=services.now)
     await services.tables.timer_runs.upsert(run)
-    if services.settings.operator_client_id:
+    if services.settings.service_account_client_id:
         async with _told(services, "whether the operator is signed in"):
             await _keep_operator(services, run)
     return result
@@ -230,7 +230,7 @@ async def _retry_where_neither_is_on(
     count, by_id = 0, {environment.id: environment for environment in environments}
     for state in (FlowJobState.BLOCKED, FlowJobState.FAILED):
         where = [Condition("state", "eq", state)]
-        async for kept in readable(services, services.tables.jobs.scan(where=where)):
+        async for kept in readable(services, services.tables.flow_jobs.scan(where=where)):
             job, environment = kept.item, by_id.get(kept.item.environment_id)
             if environment is None or not job.is_stuck or job.neither_since:
                 continue
@@ -244,6 +244,6 @@ async def _retry_where_neither_is_on(
 
 async def _with_code(services: Services, code: Reason) -> AsyncIterator[FlowJob]:
     """Yield the jobs that stand for this reason and can be read."""
-    where = [Condition("code", "eq", code)]
-    async for kept in readable(services, services.tables.jobs.scan(where=where)):
+    where = [Condition("reason_code", "eq", code)]
+    async for kept in readable(services, services.tables.flow_jobs.scan(where=where)):
         yield kept.item

@@ -58,7 +58,7 @@ async def _discover(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     if not held.job.flow_ids:  # whoever names flows wants to know of each
         items = [item for item in items if item.is_on or not item.is_retired]
         findings = (*findings, *retired_originals(stay - len(items)))
-    plan, still = held.rows(services.tables.plans), {item.workflow_id for item in items}
+    plan, still = held.rows(services.tables.plan_items), {item.workflow_id for item in items}
     await plan.delete(*[item for item in await plan.all() if item.workflow_id not in still])
     await plan.upsert(*items)
     job = replace(
@@ -72,7 +72,7 @@ async def _discover(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 
 async def _tell_came_back(held: LeasedJob[EnvironmentJob], item: PlanItem) -> None:
     """Tell of a retired original that is on again, whatever the daily look had calls for."""
-    job, table = held.job, held.services.tables.jobs
+    job, table = held.job, held.services.tables.flow_jobs
     identity = derive_flow_job_id(job.environment_id, item.workflow_id, job.policy_id)
     text = f"{item.display_name} was retired, and is on again."
     row = (table.name, job.environment_id, identity)
@@ -81,7 +81,7 @@ async def _tell_came_back(held: LeasedJob[EnvironmentJob], item: PlanItem) -> No
 
 async def _complete_plan(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Fill in callers and the network, and keep what is read: a used-up budget loses nothing."""
-    services, job, plan = held.services, held.job, held.rows(held.services.tables.plans)
+    services, job, plan = held.services, held.job, held.rows(held.services.tables.plan_items)
     environment = await environment_of(services, job)
 
     async def keep(items: Sequence[PlanItem]) -> None:
@@ -102,10 +102,10 @@ async def _complete_plan(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         job,
         left=count_not_included(job.mode, items),
         planned_at=services.now,
-        expires=services.now + services.settings.plan_expires,
+        expires=services.now + services.settings.approval_period,
     )
     job = await _planned(services, job, items)
-    rows = held.rows(services.tables.discoveries)
+    rows = held.rows(services.tables.discovery_pages)
     await (keep_flows_only(rows) if job.awaits_approval else rows.clear())
     return job
 

@@ -139,7 +139,7 @@ async def _step(held: LeasedJob[FlowJob]) -> FlowJob:
             await wait_and_revoke(work)
         if job.neither_since is None:
             await check_returned(work)
-        until = services.now + services.settings.delivery_goes_on
+        until = services.now + services.settings.invocation_time_limit
         job = await _one(work)
         while services.now < until and _goes_on(work.job, job):
             job = await work.save(job) if _moves_others(job) else work.remember(job)
@@ -273,7 +273,7 @@ def _no_later_than_loans(services: Services, job: FlowJob) -> FlowJob:
     """
     now, looks = services.now, [job.due] if job.due else []
     if job.borrowed:
-        looks.append(now + services.settings.backoff_longest)
+        looks.append(now + services.settings.backoff_max_delay)
     if job.lent and job.settles_at and job.settles_at > now and not job.is_rolling_back:
         looks.append(job.settles_at)
     return replace(job, due=min(looks))
@@ -282,7 +282,7 @@ def _no_later_than_loans(services: Services, job: FlowJob) -> FlowJob:
 def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exception) -> FlowJob:
     """Return the row of a pair of which one has to come on, and tell where that takes long."""
     since, now = job.neither_since or services.now, services.now
-    is_late = now - since >= services.settings.read_back_deadline
+    is_late = now - since >= services.settings.read_back_timeout
     if job.failure is None and not job.is_rolling_back and (after.due is None or is_late):
         job = replace(job, failure=_failure(after, err))
     is_accepted = isinstance(err, WriteNotVisible) and err.is_shown

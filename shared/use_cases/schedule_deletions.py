@@ -193,7 +193,7 @@ async def _schedule(services: Services, job: FlowJob, order: DeletionInput) -> D
 
 def _earliest(services: Services, job: FlowJob) -> datetime | None:
     settings = services.settings
-    return earliest_delete_at(job, delay=settings.deletion_delay, quiet=settings.quiet_period)
+    return earliest_delete_at(job, delay=settings.deletion_delay, quiet=settings.no_call_period)
 
 
 def _candidate(services: Services, job: FlowJob, first: datetime) -> DeletableOriginal:

@@ -36,9 +36,9 @@ async def set_kill_switch(
         return flag
 
     try:
-        await services.tables.flags.change("flag", KILL_SWITCH, changed)
+        await services.tables.kill_switch.change("flag", KILL_SWITCH, changed)
     except UnreadableRow:
         check(await kill_switch(services))
-        await services.tables.flags.upsert(flag)
+        await services.tables.kill_switch.upsert(flag)
     log.warning("kill switch %s by %s: %s", "on" if is_on else "off", by, reason)
     return flag

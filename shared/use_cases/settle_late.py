@@ -40,8 +40,8 @@ async def settle_late(services: Services) -> None:
         async for plan in readable(services, environment_jobs.scan()):
             async with one_row(services, environment_jobs.name_of(plan.item)):
                 await _take_back_of_plan(services, plan)
-        async for job in readable(services, services.tables.jobs.scan()):
-            async with one_row(services, services.tables.jobs.name_of(job.item)):
+        async for job in readable(services, services.tables.flow_jobs.scan()):
+            async with one_row(services, services.tables.flow_jobs.name_of(job.item)):
                 if (job.item.remediation_id, job.item.environment_job_id) in ended:
                     await _cancel_orphan(services, job.item)
                 await _take_back(services, job)
@@ -97,6 +97,6 @@ async def _take_back(services: Services, kept: StoredItem[FlowJob]) -> None:
             JobBlocked,
             PlatformError,
         ) as err:  # the operator stays a co-owner: not for the log only
-            row = services.tables.jobs.name_of(job)
+            row = services.tables.flow_jobs.name_of(job)
             await tell(services, Reason.LOAN, row, redact(str(err)))
             raise

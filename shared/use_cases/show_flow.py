@@ -106,7 +106,7 @@ async def show_flows(services: Services, shown: RemediationView) -> list[FlowVie
     environments = {job.environment_id: job for job in shown.environment_jobs}
     flows: list[FlowView] = []
     for environment_job in shown.environment_jobs:
-        for item in await RowReader().all(services.tables.plans.scan(environment_job.id)):
+        for item in await RowReader().all(services.tables.plan_items.scan(environment_job.id)):
             job = jobs.pop(item.workflow_id, None)
             flows.append(FlowView(environment_job=environment_job, item=item, job=job))
     return flows + [
@@ -128,12 +128,12 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
     for environment_job in await reading.all(tables.environment_jobs.scan(remediation_id)):
         kept = None
         with reading.one():
-            kept = await tables.plans.get(environment_job.id, workflow_id)
+            kept = await tables.plan_items.get(environment_job.id, workflow_id)
         where = [
-            Condition("original", "eq", workflow_id),
-            Condition("remediation", "eq", remediation_id),
+            Condition("original_id", "eq", workflow_id),
+            Condition("remediation_id", "eq", remediation_id),
         ]
-        jobs = await reading.all(tables.jobs.scan(environment_job.environment_id, where=where))
+        jobs = await reading.all(tables.flow_jobs.scan(environment_job.environment_id, where=where))
         if kept or jobs:
             break
     else:
@@ -166,7 +166,7 @@ async def _id_of(services: Services, remediation_id: str, flow: str) -> str:
     reading = RowReader()
     known: list[FlowJob | PlanItem] = [*await jobs_of(services, remediation_id, reading)]
     for job in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
-        known += await reading.all(services.tables.plans.scan(job.id))
+        known += await reading.all(services.tables.plan_items.scan(job.id))
     found = select_flows(known, [flow], "this remediation")[0]
     return found.original_id if isinstance(found, FlowJob) else found.workflow_id
 
@@ -205,7 +205,7 @@ async def _family(services: Services, job: FlowJob, reading: RowReader) -> tuple
 
 async def _callers(services: Services, job: FlowJob, reading: RowReader) -> tuple[CallerView, ...]:
     intents: dict[str, list[CallerEditIntent]] = defaultdict(list)
-    for intent in await reading.all(services.tables.intents.scan(job.id)):
+    for intent in await reading.all(services.tables.caller_edit_intents.scan(job.id)):
         intents[intent.caller_id].append(intent)
     records: Sequence[CallerRecord] = await reading.all(services.tables.callers.scan(job.id))
     return tuple(
@@ -218,9 +218,9 @@ async def _titles(services: Services, job: EnvironmentJob, ids: Iterable[str]) -
     titles = {}
     for one in ids:
         kept: StoredItem[PlanItem] | StoredItem[FlowJob] | None
-        kept = await services.tables.plans.get(job.id, one)
+        kept = await services.tables.plan_items.get(job.id, one)
         if kept is None:  # its copy is in place: plans do not list it
             identity = derive_flow_job_id(job.environment_id, one, job.policy_id)
-            kept = await services.tables.jobs.get(job.environment_id, identity)
+            kept = await services.tables.flow_jobs.get(job.environment_id, identity)
         titles[one] = kept.item.display_name if kept else one
     return titles

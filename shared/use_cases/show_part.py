@@ -71,12 +71,14 @@ async def closed_flows(
     What is skipped is walked over in the store, and not read.
     """
     tables, reading = services.tables, RowReader()
-    where = [Condition("remediation", "eq", part.shown.remediation.id)]
+    where = [Condition("remediation_id", "eq", part.shown.remediation.id)]
     where += [Condition("state", "eq", state)] if state else []
     open_ids = {job.id for job in part.shown.jobs}
     jobs: list[FlowJob] = []
     for environment_job in part.shown.environment_jobs:
-        rows = tables.store.query(tables.jobs.name, environment_job.environment_id, where=where)
+        rows = tables.store.query(
+            tables.flow_jobs.name, environment_job.environment_id, where=where
+        )
         async for row in rows:
             if len(jobs) == take:
                 break
@@ -86,7 +88,7 @@ async def closed_flows(
                 skip -= 1
                 continue
             try:
-                jobs.append(tables.jobs.read(row).item)
+                jobs.append(tables.flow_jobs.read(row).item)
             except UnreadableRow as err:
                 reading.unreadable.append(err)
     return await _with_items(services, part.shown.environment_jobs, jobs, reading)
@@ -101,7 +103,7 @@ async def _with_items(
     by_id = {job.id: job for job in environment_jobs}
     mine = [job for job in jobs if job.environment_job_id in by_id]
     places = [(job.environment_job_id, job.original_id) for job in mine]
-    items = await get_rows(services.tables.plans, places, reading)
+    items = await get_rows(services.tables.plan_items, places, reading)
     by_place = {(item.environment_job_id, item.workflow_id): item for item in items}
     return [
         FlowView(

@@ -164,7 +164,7 @@ async def _ids_in_order(services: Services, known: KnownJobs) -> list[str]:
     """
     table = services.tables.remediations
     rows = [
-        (str(row.columns.get("created", "")), row.key)
+        (str(row.columns.get("created_at", "")), row.key)
         async for row in services.tables.store.query(table.name, "remediation")
     ]
     urgent = {job.remediation_id for job in known.flow_jobs if job.code == Reason.NEITHER_ON}
@@ -183,12 +183,12 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
     tables, reading = services.tables, RowReader()
     remediation = await find(services, remediation_id)
     environment_jobs = await reading.all(tables.environment_jobs.scan(remediation_id))
-    where = [Condition("remediation", "eq", remediation_id)]
+    where = [Condition("remediation_id", "eq", remediation_id)]
     jobs: list[FlowJob] = []
     archives: list[RunArchive] = []
     deletions: list[Deletion] = []
     for environment_id in remediation.environment_ids:
-        jobs += await reading.all(tables.jobs.scan(environment_id, where=where))
+        jobs += await reading.all(tables.flow_jobs.scan(environment_id, where=where))
         archives += await reading.all(tables.run_archives.scan(environment_id))
         deletions += await reading.all(tables.deletions.scan(environment_id))
     ids = {job.id for job in jobs}
@@ -223,9 +223,9 @@ async def show_plan(services: Services, remediation_id: str) -> list[PlanView]:
 
 
 async def _shown_plan(services: Services, job: EnvironmentJob) -> PlanView:
-    items = tuple(await services.tables.plans.all(job.id))
-    where = [Condition("remediation", "eq", job.remediation_id)]
-    jobs = await RowReader().all(services.tables.jobs.scan(job.environment_id, where=where))
+    items = tuple(await services.tables.plan_items.all(job.id))
+    where = [Condition("remediation_id", "eq", job.remediation_id)]
+    jobs = await RowReader().all(services.tables.flow_jobs.scan(job.environment_id, where=where))
     by_original = {one.original_id: one for one in jobs}
     outgoing = outgoing_hosts(job.environment_id, items, by_original)
     return PlanView(environment_job=job, items=items, outgoing=outgoing)

@@ -142,8 +142,8 @@ def _typed(services: Services, waiting: PendingAction) -> PendingAction:
     settings = services.settings
     options = {
         "--tenant": settings.tenant_id,
-        "--client-id": settings.operator_client_id,
-        "--secret": settings.operator_token_cache_secret,
+        "--client-id": settings.service_account_client_id,
+        "--secret": settings.service_account_token_cache_secret,
     }
     words = [word for name, value in options.items() if value for word in (name, value)]
     return replace(waiting, command=shlex.join([*OPERATOR_SIGN_IN.split(), *words]))

@@ -121,7 +121,7 @@ async def create_missing_jobs(services: Services, remediation_ids: Iterable[str]
 
 async def complete_recent_starts(services: Services) -> None:
     """Do so for those of the last days, whether or not anything reminds of them."""
-    where = [Condition("created", "gt", sortable_time(services.now - _RECENT))]
+    where = [Condition("created_at", "gt", sortable_time(services.now - _RECENT))]
     table = services.tables.remediations
     async for kept in readable(services, table.scan("remediation", where=where)):
         async with one_row(services, table.name_of(kept.item)):

@@ -128,13 +128,13 @@ def _built(world: TenantWorld, http: HttpClient, credential: AsyncTokenCredentia
         tenant_id=TENANT_ID,
         subscription_ids=(SUBSCRIPTION,),
         client_id=APP_CLIENT,
-        operator_client_id=OPERATOR.client_id,
-        operator_token_cache_secret=OPERATOR.cache_secret,
-        flow_service_calls_per_minute=PLENTY,
-        flow_service_calls_per_day=PLENTY,
-        reconciliation_calls_per_minute=PLENTY,
-        dataverse_calls_per_minute=PLENTY,
-        resource_manager_calls_per_minute=PLENTY,
+        service_account_client_id=OPERATOR.client_id,
+        service_account_token_cache_secret=OPERATOR.cache_secret,
+        flow_service_requests_per_minute=PLENTY,
+        flow_service_requests_per_day=PLENTY,
+        full_comparison_requests_per_minute=PLENTY,
+        dataverse_requests_per_minute=PLENTY,
+        resource_manager_requests_per_minute=PLENTY,
     )
     clock, store = SystemClock(), MemoryStore()
     ground = CoreServices(

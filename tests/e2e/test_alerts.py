@@ -35,18 +35,18 @@ SETTINGS = {
     "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
     "CMK_CLIENT_ID": APP_CLIENT,
     # Nobody signs the operator in, so that a flow that others call is blocked.
-    "CMK_OPERATOR_CLIENT_ID": OPERATOR_CLIENT,
-    "CMK_OPERATOR_TOKEN_CACHE_SECRET": CACHE_SECRET,
+    "CMK_SERVICE_ACCOUNT_CLIENT_ID": OPERATOR_CLIENT,
+    "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET": CACHE_SECRET,
     "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
-    "CMK_OWN_APPROVAL": "true",
-    "CMK_TOLD_TOGETHER_FOR": "PT1S",
-    "CMK_WAIT_POLL": "PT1S",
-    "CMK_READS_LAG": "PT0S",
+    "CMK_ALLOW_SELF_APPROVAL": "true",
+    "CMK_NOTIFICATION_GROUPING_PERIOD": "PT1S",
+    "CMK_WAIT_POLL_INTERVAL": "PT1S",
+    "CMK_READ_LAG": "PT0S",
     # Timers run when the test says so, but for the one that notifies people.
-    "CMK_POLL_SCHEDULE": NEVER,
-    "CMK_SWEEP_SCHEDULE": NEVER,
-    "CMK_DELETE_SCHEDULE": NEVER,
-    "CMK_RESEND_SCHEDULE": "* * * * * *",
+    "CMK_POLICY_LINK_POLL_SCHEDULE": NEVER,
+    "CMK_DAILY_CHECK_SCHEDULE": NEVER,
+    "CMK_DELETION_SCHEDULE": NEVER,
+    "CMK_DUE_MESSAGES_SCHEDULE": "* * * * * *",
 } | {f"CMK_{name.upper()}": str(calls) for name, calls in WIDE.items()}
 #: As Dataverse wraps a refusal of the flow service.
 REFUSAL = {

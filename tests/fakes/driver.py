@@ -47,10 +47,10 @@ async def _environment_job(services: Services, message: Delivered) -> None:
 
 async def next_reminder(store: Store, now: datetime) -> datetime | None:
     """Return when the timer, which comes every minute, has something to look at."""
-    async for row in store.query("CallBudgets"):
+    async for row in store.query("requestbudgets"):
         if row.key != "leases":
             return now + MINUTE  # somebody stands in the line, and may be called up
-    async for row in store.query("reminders", "reminder"):
+    async for row in store.query("wakeups", "reminder"):
         return datetime.fromisoformat(row.key.partition("~")[0])
     return None
 

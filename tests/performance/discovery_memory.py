@@ -62,8 +62,10 @@ async def _plan(held_back: int, texts: list[str]) -> int:
         environment_id=ENVIRONMENT.id,
         mode=RemediationMode.APPLY,
     )
-    found = await discover(services, ENVIRONMENT, FencedRows(services.tables.discoveries, job.id))
-    await find_callers(services, SEARCH, FencedRows(services.tables.searches, job.id))
+    found = await discover(
+        services, ENVIRONMENT, FencedRows(services.tables.discovery_pages, job.id)
+    )
+    await find_callers(services, SEARCH, FencedRows(services.tables.caller_searches, job.id))
     items, _ = await make_plan(services, job, found)
     return len(items)
 

@@ -175,7 +175,7 @@ async def _copy_many(story: Story, flows: int) -> None:
     tables = story.services.tables
     job, environment_job = await story.job("Orders"), await story.environment_job()
     assert job.state is FlowJobState.RETIRED, job
-    (item,) = await tables.plans.all(environment_job.id)
+    (item,) = await tables.plan_items.all(environment_job.id)
     ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(1, flows)]
     jobs = [
         replace(
@@ -187,11 +187,11 @@ async def _copy_many(story: Story, flows: int) -> None:
         for number, one in enumerate(ids)
     ]
     store = tables.store
-    await tables.plans.upsert(
+    await tables.plan_items.upsert(
         *(replace(item, workflow_id=one, display_name=f"Flow {n}") for n, one in enumerate(ids))
     )
     for one in jobs:
-        await store.write(UpsertRow(tables.jobs.row(one)))
+        await store.write(UpsertRow(tables.flow_jobs.row(one)))
     for number in range(int(flows * OLD_JOBS)):
         at = environment_job.history[0].at - timedelta(hours=number + 1)
         old = Remediation(

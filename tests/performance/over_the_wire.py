@@ -80,18 +80,18 @@ def _settings() -> dict[str, str]:
         "CMK_TENANT_ID": TENANT_ID,
         "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
         "CMK_CLIENT_ID": APP_CLIENT,
-        "CMK_OPERATOR_CLIENT_ID": OPERATOR_CLIENT,
-        "CMK_OPERATOR_TOKEN_CACHE_SECRET": CACHE_SECRET,
+        "CMK_SERVICE_ACCOUNT_CLIENT_ID": OPERATOR_CLIENT,
+        "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET": CACHE_SECRET,
         "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
         # This platform shows at once what was written: nothing is waited for.
-        "CMK_QUIET_PERIOD": "PT0S",
-        "CMK_READS_LAG": "PT0S",
-        "CMK_WAIT_POLL": "PT1S",
+        "CMK_NO_CALL_PERIOD": "PT0S",
+        "CMK_READ_LAG": "PT0S",
+        "CMK_WAIT_POLL_INTERVAL": "PT1S",
         # Else they would start remediations of their own.
-        "CMK_POLL_SCHEDULE": "0 0 0 1 1 *",
-        "CMK_SWEEP_SCHEDULE": "0 0 0 1 1 *",
-        "CMK_RESEND_SCHEDULE": "30 * * * * *",
-        "CMK_DELETE_SCHEDULE": "15 */5 * * * *",
+        "CMK_POLICY_LINK_POLL_SCHEDULE": "0 0 0 1 1 *",
+        "CMK_DAILY_CHECK_SCHEDULE": "0 0 0 1 1 *",
+        "CMK_DUE_MESSAGES_SCHEDULE": "30 * * * * *",
+        "CMK_DELETION_SCHEDULE": "15 */5 * * * *",
     } | {f"CMK_{name.upper()}": str(calls) for name, calls in WIDE.items()}
 
 

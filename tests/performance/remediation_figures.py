@@ -122,12 +122,12 @@ class Counted(Store):
         self.writes += 1
         rows = await self.store.write(*operations)
         for operation in operations:
-            if operation.row.table == "CallBudgets" and operation.row.key != "leases":
+            if operation.row.table == "requestbudgets" and operation.row.key != "leases":
                 change = self.line.discard if isinstance(operation, DeleteRow) else self.line.add
                 change(operation.row.key)
         for row in rows:
-            if row.table in ("jobs", "environmentjobs"):
-                kept = self.jobs if row.table == "jobs" else self.environment_jobs
+            if row.table in ("flowjobs", "environmentjobs"):
+                kept = self.jobs if row.table == "flowjobs" else self.environment_jobs
                 kept[row.key] = (str(row.columns["state"]), str(row.columns["due"]))
         return rows
 
@@ -207,7 +207,7 @@ class MovedTime:
             if self._is_there(state):
                 return
             await self._pass_time()
-        jobs = await story.services.tables.jobs.all(ENVIRONMENT)
+        jobs = await story.services.tables.flow_jobs.all(ENVIRONMENT)
         raise AssertionError(f"{LONGEST} went by: {Counter(map(_standing, jobs))}")
 
     def _is_there(self, state: FlowJobState | None) -> bool:
@@ -253,7 +253,7 @@ class Moved:
         settings = EnvironmentSettings(
             environment_id=ENVIRONMENT, mode=ApprovalPolicy.APPROVE, limit=limit
         )
-        await services.tables.environments.upsert(settings)
+        await services.tables.environment_settings.upsert(settings)
         calls.reset()
         order = Remediation(
             created=services.now,
@@ -282,9 +282,9 @@ class Moved:
         jobs = (await story.jobs()).values()
         flows = len(jobs)
         cut_over = sorted(job.cut_over_at for job in jobs if job.cut_over_at)
-        took = services.now - story.remediation.created - services.settings.quiet_period
+        took = services.now - story.remediation.created - services.settings.no_call_period
         to_last_quiet = _minutes(cut_over[-1] - approved)
-        allowed = services.settings.flow_service_calls_per_minute * to_last_quiet
+        allowed = services.settings.flow_service_requests_per_minute * to_last_quiet
         return Figures(
             **asdict(plan),
             flows=flows,

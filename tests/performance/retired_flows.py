@@ -99,7 +99,7 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
     async with moved_story(tenant_seed(*seeds)) as moved_time:
         services = moved_time.story.services
         settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=ApprovalPolicy.AUTO)
-        await services.tables.environments.upsert(settings)
+        await services.tables.environment_settings.upsert(settings)
         environment = await services.environments.get(ENVIRONMENT)
         assert environment.policy is not None
         policy = environment.policy.policy_id
@@ -129,7 +129,7 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
             )
             for n, one in enumerate(ids)
         ]
-        await services.tables.jobs.upsert(*jobs)
+        await services.tables.flow_jobs.upsert(*jobs)
         yield Retired(moved=moved_time, jobs=jobs)
 
 

@@ -46,7 +46,7 @@ async def test_a_plan_of_ten_thousand_flows_is_approved_after_few_calls() -> Non
         plan = await moved.plan()
         for_each_app = calls.routes[SETTINGS]
         job = await story.environment_job()
-        items = await story.services.tables.plans.all(job.id)
+        items = await story.services.tables.plan_items.all(job.id)
         calls.reset()
         await approve_shown(story.services, story.remediation.id)
         while (await story.environment_job()).state is not EnvironmentJobState.DISPATCHED:

@@ -40,7 +40,7 @@ class Deliveries(PlentyOfCalls):
         """Let the work begin, and note what it took when it ends."""
         before = self._made()
         yield
-        if need and need.row[0] == "jobs":
+        if need and need.row[0] == "flowjobs":
             self.took.append((need.calls, self._made() - before))
 
     def _made(self) -> int:

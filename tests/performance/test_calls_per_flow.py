@@ -88,7 +88,7 @@ async def counted(story: WireStory) -> dict[str, int]:
     settings = EnvironmentSettings(
         environment_id=ENVIRONMENT, mode=ApprovalPolicy.APPROVE, limit=PLENTY
     )
-    await story.services.tables.environments.upsert(settings)
+    await story.services.tables.environment_settings.upsert(settings)
     await story.order(run=SHORT)
     story.tenant.calls.reset()
     await approve_shown(story.services, story.remediation.id)

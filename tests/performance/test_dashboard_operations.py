@@ -38,7 +38,9 @@ async def large_remediation() -> tuple[RemediationView, list[FlowView]]:
     await story.approve(run=timedelta(hours=6))
     shown = await show_remediation(story.services, story.remediation.id)
     (environment_job,) = shown.environment_jobs
-    (item,) = [i for i in await story.services.tables.plans.all(environment_job.id) if i.parents]
+    (item,) = [
+        i for i in await story.services.tables.plan_items.all(environment_job.id) if i.parents
+    ]
     (job,) = [job for job in shown.jobs if job.original_id == item.workflow_id]
     ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(FLOWS)]
     flows = [

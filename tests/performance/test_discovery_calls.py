@@ -94,7 +94,7 @@ def _services(platform: Adapters) -> Services:
 
 def parts_of(services: Services) -> FencedRows[DiscoveryPage]:
     """Return the rows of the job's discovery."""
-    return FencedRows(services.tables.discoveries, JOB.id)
+    return FencedRows(services.tables.discovery_pages, JOB.id)
 
 
 async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
@@ -107,7 +107,9 @@ async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
         everywhere=await services.environments.list(),
         is_home_read=True,
     )
-    findings = await find_callers(services, request, FencedRows(services.tables.searches, JOB.id))
+    findings = await find_callers(
+        services, request, FencedRows(services.tables.caller_searches, JOB.id)
+    )
     assert findings == []
     items, _ = await make_plan(services, JOB, found)
     return items

@@ -63,12 +63,12 @@ async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
     job, tables = await story.job("Orders"), story.services.tables
     assert job.due is not None
     done = replace(job, state=FlowJobState.RETIRED, resume=None, code="", due=None)
-    await tables.jobs.upsert(*(replace(done, id=f"done-{n:04}") for n in range(FINISHED)))
+    await tables.flow_jobs.upsert(*(replace(done, id=f"done-{n:04}") for n in range(FINISHED)))
     sleeping = [replace(job, id=f"sleeping-{n:04}") for n in range(SLEEPING)]
-    await tables.jobs.upsert(*sleeping)
+    await tables.flow_jobs.upsert(*sleeping)
     now, at = story.services.now, job.due - SOON
-    await tables.reminders.upsert(
-        *(WakeUp(at=at, row=tables.jobs.name_of(one), written=now) for one in sleeping)
+    await tables.wake_ups.upsert(
+        *(WakeUp(at=at, row=tables.flow_jobs.name_of(one), written=now) for one in sleeping)
     )
 
     reads = []
@@ -77,7 +77,7 @@ async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
         noted = Noted(story.services.tables.store)
         await resend_overdue(replace(story.services, tables=type(tables)(noted)))
         assert all(partition for _, partition in noted.queries), noted.queries
-        assert "jobs" not in {table for table, _ in noted.queries}, noted.queries
+        assert "flowjobs" not in {table for table, _ in noted.queries}, noted.queries
         reads.append(len(noted.queries) + len(noted.gets))
 
     # Sometimes it looks at the environment's job, whose flow jobs may all have ended.

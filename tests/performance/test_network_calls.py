@@ -96,7 +96,7 @@ async def calls_of_proofs(flows: int, apart: timedelta) -> int:
 async def test_the_network_takes_less_than_a_call_per_flow(flows: int) -> None:
     """The fewer, the more flows there are."""
     calls = table()["each of 50 called flows, a caller each"]["flow_service"]
-    apart = timedelta(minutes=calls / Settings(tenant_id="twins").flow_service_calls_per_minute)
+    apart = timedelta(minutes=calls / Settings(tenant_id="twins").flow_service_requests_per_minute)
 
     counted = [await calls_of_proofs(flows, one) / flows for one in (apart, timedelta(seconds=1))]
 

@@ -40,9 +40,9 @@ JOB = EnvironmentJob(
 
 async def plan(services: Services) -> list[PlanItem]:
     """Do what an environment job does up to its plan."""
-    parts = FencedRows(services.tables.discoveries, JOB.id)
+    parts = FencedRows(services.tables.discovery_pages, JOB.id)
     found = await discover(services, ENVIRONMENT, parts)
-    await find_callers(services, SEARCH, FencedRows(services.tables.searches, JOB.id))
+    await find_callers(services, SEARCH, FencedRows(services.tables.caller_searches, JOB.id))
     items, _ = await make_plan(services, JOB, found)
     await parts.clear()  # or the next run would find all of it done
     return items

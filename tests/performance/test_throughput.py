@@ -20,7 +20,7 @@ FLOWS = 40
 MINUTE = timedelta(minutes=1)
 LIMIT = BudgetLimit(
     name="flow-service",
-    calls=Settings(tenant_id="twins").flow_service_calls_per_minute,
+    calls=Settings(tenant_id="twins").flow_service_requests_per_minute,
     window=MINUTE,
 )
 

@@ -69,7 +69,9 @@ def _prepared(name: str) -> tuple[Story, list[str]]:
 def _copied_again() -> tuple[Story, list[str]]:
     """Return a flow that is copied again when somebody edits it."""
     story, named = _of("app_setting")
-    story.settings = story.settings.model_copy(update={"on_drift": OnOriginalEdited.COPY_AGAIN})
+    story.settings = story.settings.model_copy(
+        update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
+    )
     return story, named
 
 

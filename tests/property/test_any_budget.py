@@ -51,6 +51,6 @@ def test_a_remediation_ends_and_reads_no_page_twice(
         for kind in (True, False):
             assert all(one == whole for one in report.readings(cannot_migrate_only=kind))
         assert meter.most_in_a_minute() <= calls
-        assert await story.services.tables.discoveries.all() == []
+        assert await story.services.tables.discovery_pages.all() == []
 
     asyncio.run(scenario())

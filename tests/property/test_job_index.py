@@ -188,7 +188,7 @@ async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> No
     await compare_job_index(services)
     story.world.clock.advance(SETTLED_AFTER)
     job = await story.job("Orders")
-    kept = await services.tables.jobs.get(job.environment_id, job.id)
+    kept = await services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept
     write, done = services.tables.store.write, False
 
@@ -198,7 +198,7 @@ async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> No
         if len(operations) > 1 and not done:
             done = True
             opened = replace(kept.item, state=FlowJobState.ROLLING_BACK, due=services.now)
-            await services.tables.jobs.replace(kept, opened)
+            await services.tables.flow_jobs.replace(kept, opened)
         return await write(*operations)
 
     services.tables.store.write = beaten  # type: ignore[method-assign]

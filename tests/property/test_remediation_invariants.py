@@ -347,7 +347,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
 
     async def scenario() -> None:
         story = make_story(ingredients, seed, plan, 0.2, profile)
-        story.settings = story.settings.model_copy(update={"on_drift": on_drift})
+        story.settings = story.settings.model_copy(update={"on_original_edited": on_drift})
         await story.opt_in()
         await until_done(story, story.order)
         await approve(story)

@@ -37,10 +37,10 @@ async def app(tmp_path: Path) -> AsyncIterator[tuple[AppAddress, str]]:
     seed["directory"]["applications"].append(REGISTRATION | {"appRoles": roles})
     settings = SETTINGS | {
         "CMK_FUNCTION_KEY_ROLES": "",
-        "CMK_RESOURCE_MANAGER_CALLS_PER_MINUTE": PLENTY,
-        "CMK_DATAVERSE_CALLS_PER_MINUTE": PLENTY,
-        "CMK_FLOW_SERVICE_CALLS_PER_MINUTE": PLENTY,
-        "CMK_FLOW_SERVICE_CALLS_PER_DAY": PLENTY,
+        "CMK_RESOURCE_MANAGER_REQUESTS_PER_MINUTE": PLENTY,
+        "CMK_DATAVERSE_REQUESTS_PER_MINUTE": PLENTY,
+        "CMK_FLOW_SERVICE_REQUESTS_PER_MINUTE": PLENTY,
+        "CMK_FLOW_SERVICE_REQUESTS_PER_DAY": PLENTY,
         "WEBSITE_AUTH_V2_CONFIG_JSON": json.dumps(AUTHENTICATION),
     }
     async with Stack(StackOptions(folder=tmp_path, seed=seed, settings=settings)) as stack:

@@ -128,7 +128,7 @@ async def test_a_flow_of_which_neither_is_on_raises_its_alert() -> None:
         (Reason.DEFECT, {"errors"}),
     ):
         with running("run_flow_job") as host:
-            row = ("jobs", "e", "j")
+            row = ("flowjobs", "e", "j")
             await LogAlertSender().send(Alert(code=code, row=row, cause=FORGED * 2_000, at=ago()))
 
             assert host.fired == wanted

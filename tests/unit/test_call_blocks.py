@@ -56,7 +56,7 @@ class Instances:
 
     async def places(self) -> list[str]:
         """Return who stands in the line, in order."""
-        rows = [row.key async for row in self.store.query("CallBudgets", "flow-service")]
+        rows = [row.key async for row in self.store.query("requestbudgets", "flow-service")]
         return [key for key in rows if key != "leases"]
 
     def most_in_any_minute(self) -> int:
@@ -279,7 +279,7 @@ async def a_long_line(here: Instances) -> None:
     await here.come(one, need("first", CALLS))
     for number in range(270):
         new = RequestDemand(
-            whose=f"{number:04}", calls=1, later=8, rank="3", row=("jobs", "here", "a")
+            whose=f"{number:04}", calls=1, later=8, rank="3", row=("flowjobs", "here", "a")
         )
         await here.told(other, new)
 
@@ -300,7 +300,7 @@ async def test_those_are_called_up_whose_turn_comes_within_two_minutes() -> None
 
     assert called == first
     assert [turn.place for turn in first] == [f"3-{number:04}" for number in range(5, 20)]
-    assert {turn.row for turn in first} == {("jobs", "here", "a")}
+    assert {turn.row for turn in first} == {("flowjobs", "here", "a")}
     assert all(turn.comes <= here.clock.now() + 2 * MINUTE for turn in first)
 
 

@@ -30,7 +30,9 @@ class World:
 
     def instance(self) -> CircuitBreakers:
         """Return the circuits of a process that has met nothing yet."""
-        return CircuitBreakers(self.tables, self.clock, Settings(tenant_id="tests", outage_after=5))
+        return CircuitBreakers(
+            self.tables, self.clock, Settings(tenant_id="tests", circuit_breaker_threshold=5)
+        )
 
     async def call(
         self,
@@ -82,7 +84,7 @@ async def test_an_answer_in_between_ends_the_row(world: World) -> None:
 
     await world.call(world.one)
 
-    assert await world.tables.circuits.all() == []
+    assert await world.tables.circuit_breakers.all() == []
 
 
 async def test_failures_that_are_far_apart_are_not_in_a_row(world: World) -> None:
@@ -161,7 +163,7 @@ async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None
     await world.call(world.one)
     await world.call(world.other)
 
-    assert await world.tables.circuits.all() == []
+    assert await world.tables.circuit_breakers.all() == []
 
 
 async def test_calls_at_the_same_moment_find_a_closed_circuit_closed(
@@ -170,7 +172,7 @@ async def test_calls_at_the_same_moment_find_a_closed_circuit_closed(
     """Each reads the row while the other does."""
     await world.fail(world.one, 5)
     world.clock.advance(30 * SECOND)
-    await world.tables.circuits.clear("circuit")
+    await world.tables.circuit_breakers.clear("circuit")
     get = world.store.get
 
     async def slow(*name: str) -> StoreRow | None:

@@ -18,9 +18,9 @@ from tests.fakes.memory_store import MemoryStore
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 LIMIT = BudgetLimit(name="flow-service", calls=5, most=5, writes_an_hour=300, calls_a_day=40_000)
-ROW = ("CallBudgets", "flow-service", "leases")
-PLACE = ("CallBudgets", "flow-service", "0-z")
-NEED = RequestDemand(whose="a", calls=3, rank="1", row=("jobs", "environment", "a"))
+ROW = ("requestbudgets", "flow-service", "leases")
+PLACE = ("requestbudgets", "flow-service", "0-z")
+NEED = RequestDemand(whose="a", calls=3, rank="1", row=("flowjobs", "environment", "a"))
 
 type Damage = Callable[[Scalar], Scalar | None]
 

@@ -64,7 +64,7 @@ def test_every_default_is_documented() -> None:
         if isinstance(field.default, int):
             default = str(field.default).lower()
             assert re.search(rf"`CMK_{name.upper()}` \| {default} \|", text) or (
-                name == "backoff_tries" and f", {default} |" in text
+                name == "backoff_max_attempts" and f", {default} |" in text
             )
 
 

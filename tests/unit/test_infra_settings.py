@@ -11,8 +11,8 @@ PLACES = {
     "tenant_id",
     "subscription_ids",
     "client_id",
-    "operator_client_id",
-    "operator_token_cache_secret",
+    "service_account_client_id",
+    "service_account_token_cache_secret",
     "service_bus_namespace",
     "storage_account",
 }

@@ -8,7 +8,7 @@ from shared.domain.jobs.durable_job import UNDER_WAY, bump_fencing_token, mark_w
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.settings import Settings
 
-SETTLES_AFTER: timedelta = Settings.model_fields["settles_after"].default
+SETTLES_AFTER: timedelta = Settings.model_fields["in_flight_timeout"].default
 HOST = Path(__file__).parents[2] / "host.json"
 NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 

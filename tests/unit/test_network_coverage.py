@@ -226,7 +226,7 @@ def test_tags_that_are_not_required_are_told_beside() -> None:
 
     assert (told.is_required, told.missing_tags) == (False, ("LogicApps.WestEurope",))
     assert told.missing_prefixes == ("13.69.71.64/26",)
-    assert "CMK_ALSO_REQUIRED_TAGS" in told.instruction
+    assert "CMK_ADDITIONAL_REQUIRED_TAGS" in told.instruction
     assert [(gap.is_required, gap.missing_tags) for gap in insisting] == [
         (True, ("LogicApps.WestEurope",))
     ]

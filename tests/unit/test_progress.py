@@ -18,7 +18,7 @@ ENVIRONMENT_JOB = EnvironmentJob(
 
 
 @pytest.mark.parametrize(
-    ("environments", "flows", "state"),
+    ("environmentsettings", "flows", "state"),
     [
         ("", "", "planning"),
         ("waiting_for_migration", "", "planning"),

@@ -52,7 +52,7 @@ async def stored_job(job: EnvironmentJob) -> EnvironmentJob:
 
 async def stored_items(items: list[PlanItem]) -> list[PlanItem]:
     """Return items as they read back from a store with the limits of Tables."""
-    table = Tables(MemoryStore()).plans
+    table = Tables(MemoryStore()).plan_items
     await table.upsert(*items)
     return await table.all()
 

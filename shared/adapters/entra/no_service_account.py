@@ -38,7 +38,8 @@ class NoServiceAccount:
         raise JobBlocked(
             "No operator is set up, and only a co-owner may read a flow's trigger URL, or a "
             "definition that is kept from the app.",
-            instruction="Set CMK_OPERATOR_CLIENT_ID and CMK_OPERATOR_TOKEN_CACHE_SECRET, sign the "
+            instruction="Set CMK_SERVICE_ACCOUNT_CLIENT_ID and "
+            "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET, sign the "
             "operator in (`cmkflow operator sign-in`), then retry.",
             code=Reason.OPERATOR_SIGN_IN,
         )

@@ -23,7 +23,7 @@ from shared.errors import AlreadyExists, Conflict, NotFound, ThrottledError
 from shared.log_fields import product_log
 from shared.ports import Clock, Condition, InsertRow, Operation, ReplaceRow, Store, StoreRow
 
-_TABLE = "CallBudgets"
+_TABLE = "requestbudgets"
 _KEY = "leases"  # comes after every place in the line, which begins with a digit
 _TRIES = 10  # races for the row that are lost in a row before a call is refused
 

@@ -12,7 +12,7 @@ _FLOWS_SHOWN = 5
 _NOT_KNOWN = "the flows' new addresses, which are not known here"
 _NOT_REQUIRED = (
     " Microsoft's page on IP addresses asks for them beside PowerPlatformPlex; no flow waits for it"
-    " unless CMK_ALSO_REQUIRED_TAGS names them."
+    " unless CMK_ADDITIONAL_REQUIRED_TAGS names them."
 )
 
 _NOT_LISTED = (

@@ -42,7 +42,7 @@ async def collect(
         _hosted_groups(services, environment),
         _auto_solution(services, environment),
     )
-    linked = readable(services, services.tables.links.scan("link"))
+    linked = readable(services, services.tables.policy_links.scan("link"))
     links = [kept.item async for kept in linked if kept.item.environment_id == environment.id]
     linked_since = next(
         (one.observed for one in links if one.status == PolicyLinkStatus.LINKED), None

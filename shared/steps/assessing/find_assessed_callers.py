@@ -80,7 +80,7 @@ type _Places = Mapping[str, Sequence[CallerIndexEntry | UnreadableRow]]
 async def _places(services: Services, held: Collection[str]) -> _Places:
     """Return the places that hold each of these ids: one query, however many ids there are."""
     found: dict[str, list[CallerIndexEntry | UnreadableRow]] = {}
-    async for row in services.tables.places.scan():
+    async for row in services.tables.caller_index.scan():
         place = row if isinstance(row, UnreadableRow) else row.item
         holds = place.row[1] if isinstance(place, UnreadableRow) else place.holds
         if holds in held:
@@ -127,6 +127,6 @@ async def places_on_retired_host(services: Services, searched: CallerSearchResul
 
     See platform.md#retired-hosts.
     """
-    found = readable(services, services.tables.places.scan(RETIRED_HOST))
+    found = readable(services, services.tables.caller_index.scan(RETIRED_HOST))
     places = [kept.item async for kept in found]
     return sorted({place.caller.label for place in places if searched.covers(place)})

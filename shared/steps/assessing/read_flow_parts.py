@@ -86,7 +86,7 @@ def _parts_of(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
             )
         )
 
-    parts = DiscoveryPages(services, held.rows(services.tables.discoveries), advanced)
+    parts = DiscoveryPages(services, held.rows(services.tables.discovery_pages), advanced)
     return parts
 
 

@@ -143,10 +143,10 @@ async def copied_definition(work: StepContext, client_data: str) -> str:
 
 async def job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
     """Return the job of the original whose trigger URL has this id, in whichever environment."""
-    where = [Condition("url", "eq", url_id)]
+    where = [Condition("original_url_id", "eq", url_id)]
     found = [
         job
-        for job in await work.services.tables.jobs.all(where=where)
+        for job in await work.services.tables.flow_jobs.all(where=where)
         if job.environment_id != work.job.environment_id or job.policy_id == work.job.policy_id
     ]
     # There are several where an environment was moved to another policy.
@@ -257,17 +257,17 @@ async def _wait_for_first_wave(work: StepContext) -> None:
     first = (await work.read_settings()).first_wave
     if not first or job.names & first:
         return
-    where = [Condition("environment_job", "eq", job.environment_job_id)]
+    where = [Condition("environment_job_id", "eq", job.environment_job_id)]
     jobs = {
         other.id: other
-        for other in await work.services.tables.jobs.all(job.environment_id, where=where)
+        for other in await work.services.tables.flow_jobs.all(job.environment_id, where=where)
     }
     wave = _with_children(jobs, {one.id for one in jobs.values() if one.names & first})
     if job.id in wave:
         return
     for other in wave:
         if not jobs[other].facts.is_past_cut_over:
-            until = work.services.now + work.services.settings.wait_poll
+            until = work.services.now + work.services.settings.wait_poll_interval
             name, state = jobs[other].display_name, jobs[other].state
             raise MustWait(
                 f"The first wave goes first: {name} is {state}.",

@@ -50,7 +50,7 @@ async def _next(services: Services, last: SharedSnapshot) -> datetime:
     """Return when a list is to be begun, or the one that was begun to be gone on with."""
     if last.goes_on_since or last.began is None:
         return _ends(services, last) or services.now
-    pause = max(services.settings.wait_poll, _PAUSES * last.took)
+    pause = max(services.settings.wait_poll_interval, _PAUSES * last.took)
     latest, line = last.began + pause, await services.calls.queue_status()
     return min(latest, line.idle_at or latest)
 
@@ -105,7 +105,7 @@ def _shows(services: Services, job: FlowJob) -> datetime:
     """Return from when on a list shows the copy: it stands, on or off as it is, since before."""
     copied = (change.at for change in job.history if change.state == FlowJobState.COPIED)
     # Else it was made before all that the history still has.
-    return max(copied, default=job.history[0].at) + services.settings.reads_lag
+    return max(copied, default=job.history[0].at) + services.settings.read_lag
 
 
 def _reading(services: Services, job: FlowJob) -> SharedSnapshotStore[tuple[str, ...]]:

@@ -58,7 +58,7 @@ async def search_callers(work: StepContext, deletion: Deletion) -> Deletion:
     request = CallerSearchRequest(
         environment=work.environment, everywhere=await services.environments.list()
     )
-    rows = FencedRows(services.tables.searches, deletion.environment_id)
+    rows = FencedRows(services.tables.caller_searches, deletion.environment_id)
     notes = await find_callers(services, request, rows)
     return replace(deletion, searched=now, notes=tuple(notes))
 
@@ -141,7 +141,7 @@ async def check_runs(work: StepContext, archived_to: datetime | None = None) -> 
         runs = await services.flow_reports.runs(job.environment_id, job.flow_name, since=since)
     except NotFound:
         return
-    until = services.now + services.settings.wait_poll
+    until = services.now + services.settings.wait_poll_interval
     if any(run.is_going for run in runs):
         raise MustWait(
             "A run of the original is still going: a delete would end it.",
@@ -189,7 +189,7 @@ async def _wait_for(work: StepContext, parent: FlowJob) -> None:
     in_circle = job.id in all_ancestors(parent, await work.ancestors())
     if in_circle and kept.item.code == Reason.PARENT:
         return
-    until = max(services.now + services.settings.wait_poll, kept.item.on)
+    until = max(services.now + services.settings.wait_poll_interval, kept.item.on)
     raise MustWait(f"{parent.display_name} is deleted first.", until=until, code=Reason.PARENT)
 
 
@@ -272,7 +272,7 @@ async def delete(
     if await find_original(services, work.environment, job):
         reason = "The platform accepted the delete, but the flow is still there."
         raise MustWait(
-            reason, until=services.now + services.settings.wait_poll, code=Reason.NOT_SHOWN
+            reason, until=services.now + services.settings.wait_poll_interval, code=Reason.NOT_SHOWN
         )
 
 

@@ -62,7 +62,7 @@ async def unresolved_blocked_calls(
     services: Services, environment_id: str
 ) -> AsyncIterator[BlockedCall]:
     """Yield the refused calls of an environment that are not settled."""
-    table = services.tables.refused_calls
+    table = services.tables.blocked_calls
     async for kept in readable(services, table.scan(environment_id)):
         if kept.item.code:
             yield kept.item
@@ -70,7 +70,7 @@ async def unresolved_blocked_calls(
 
 async def alert_blocked_call(services: Services, call: BlockedCall) -> None:
     """Tell people of a refused call, once for as long as it stands."""
-    row = services.tables.refused_calls.name_of(call)
+    row = services.tables.blocked_calls.name_of(call)
     await tell(services, call.code, row, f"{call.text} {call.instruction}")
 
 
@@ -89,7 +89,7 @@ async def find_blocked_calls(services: Services, environment: Environment, job: 
         return  # a copy that is gone, or goes by another name since it was started
     for call in found.values():
         await _note(services, environment, call)
-    table = services.tables.refused_calls
+    table = services.tables.blocked_calls
     async for kept in readable(services, table.scan(environment.id)):
         if kept.item.copy_id == job.copy_id and kept.item.code:
             await _settle(services, environment, kept, runs)
@@ -142,7 +142,7 @@ async def _failed_actions(services: Services, job: FlowJob, run: FlowRun) -> Seq
 
 async def _note(services: Services, environment: Environment, call: BlockedCall) -> None:
     """Keep a refused call with the firewall that lacks the addresses, and tell it."""
-    table = services.tables.refused_calls
+    table = services.tables.blocked_calls
     known = await table.get(*table.address(call))
     if known and known.item.counts_from >= call.at:
         return
@@ -190,4 +190,4 @@ async def _settle(
     if not await required_gaps(services, environment, [call.host], waived):
         settled = replace(call, code="", settled=max(later))
         with suppress(Conflict):  # a newer one has come
-            await services.tables.refused_calls.replace(kept, settled)
+            await services.tables.blocked_calls.replace(kept, settled)

@@ -54,7 +54,7 @@ async def places_held(
     `UnreadableRow` for a row of one of them.
     """
     wanted, found = frozenset(filter(None, holds)), defaultdict[str, list[CallerIndexEntry]](list)
-    table = services.tables.places
+    table = services.tables.caller_index
     partitions = sorted(wanted) if len(wanted) <= _ONE_BY_ONE else [None]
     for partition in partitions:
         async for row in table.scan(partition):
@@ -90,7 +90,7 @@ async def known_url_ids(
     """
     known = {
         kept.item.original_id: kept.item.original_url_id
-        async for kept in readable(services, services.tables.jobs.scan(environment_id))
+        async for kept in readable(services, services.tables.flow_jobs.scan(environment_id))
         if kept.item.original_url_id
     }
     async for found in readable(services, services.tables.known_urls.scan(environment_id)):
@@ -112,7 +112,7 @@ async def index_urls_of_plans(services: Services) -> None:
         return
     jobs = readable(services, services.tables.environment_jobs.scan())
     environments = {kept.item.id: kept.item.environment_id async for kept in jobs}
-    async for row in readable(services, services.tables.plans.scan()):
+    async for row in readable(services, services.tables.plan_items.scan()):
         item = row.item
         if item.url_id and item.environment_job_id in environments:
             await index_url(

@@ -17,18 +17,18 @@ async def calling_flows(services: Services, environment: Environment) -> Calling
     """
     found: CallingFlows = defaultdict(list)
     known: set[str] = set()
-    async for kept in readable(services, services.tables.jobs.scan(environment.id)):
+    async for kept in readable(services, services.tables.flow_jobs.scan(environment.id)):
         job = kept.item
         known.add(job.original_id)
         if job.http_hosts and job.pattern.has_copy and (job.is_live or job.is_done):
             found[job.http_hosts].append(job.remediation_id)
-    where = [Condition("environment", "eq", environment.id)]
+    where = [Condition("environment_id", "eq", environment.id)]
     async for approved in readable(services, services.tables.environment_jobs.scan(where=where)):
         plan = approved.item
         if plan.facts.is_finished or not plan.approvals:
             continue
         known.update(plan.left_out)
-        async for planned in readable(services, services.tables.plans.scan(plan.id)):
+        async for planned in readable(services, services.tables.plan_items.scan(plan.id)):
             item = planned.item
             gets_copy = item.action.is_copy and item.pattern.has_copy
             if gets_copy and item.http_hosts and item.workflow_id not in known:

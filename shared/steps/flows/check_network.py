@@ -101,5 +101,5 @@ def network_of(
     tags: ServiceTagList,
 ) -> NetworkView:
     """Return what was read as it concerns the flows of one environment."""
-    required = services.settings.also_required_tags
+    required = services.settings.additional_required_tags
     return NetworkView(check=NetworkCheck(firewalls, environment.geography, tags, required))

@@ -166,8 +166,8 @@ async def forget_stale_discoveries(services: Services) -> None:
             waiting.add(found.row[2])  # perhaps it waits for its approval
         elif found.item.awaits_approval or found.item.state is _APPROVED:
             waiting.add(found.item.id)
-    table = services.tables.discoveries
-    where = [Condition("read", "lt", sortable_time(services.now - LONGEST))]
+    table = services.tables.discovery_pages
+    where = [Condition("read_at", "lt", sortable_time(services.now - LONGEST))]
     for removal in await table.removals(where=where):
         if removal.row.partition not in waiting:
             with suppress(NotFound):

@@ -137,14 +137,14 @@ async def _changed(
             raise WriteNotVisible(services, f"The change of {record.firewall}", since=since)
     raise MustWait(
         f"Somebody else is changing {record.firewall}.",
-        until=services.now + services.settings.backoff_first,
+        until=services.now + services.settings.backoff_initial_delay,
         code=Reason.RESOURCE,
     )
 
 
 def _is_overdue(services: Services, record: FirewallFixRecord) -> bool:
     """Say whether reads should show by now what Azure accepted earlier."""
-    since, deadline = record.unseen_since, services.settings.read_back_deadline
+    since, deadline = record.unseen_since, services.settings.read_back_timeout
     return since is not None and services.now - since >= deadline
 
 
@@ -207,7 +207,7 @@ def _left(there: ListEntries, add: Sequence[str], remove: Sequence[str]) -> List
 
 async def _with_earlier(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     """Return the record with what the app put into the same list before, and for whom."""
-    noted = await services.tables.repairs.get("repair", record.id)
+    noted = await services.tables.firewall_fixes.get("repair", record.id)
     if noted is None or noted.item.state is FirewallFixState.CLOSED:
         return record
     environments = (*noted.item.environment_ids, *record.environment_ids)
@@ -227,7 +227,7 @@ async def _end(services: Services, record: FirewallFixRecord) -> FirewallFixReco
 
 
 async def _keep(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
-    await services.tables.repairs.upsert(record)
+    await services.tables.firewall_fixes.upsert(record)
     return record
 
 

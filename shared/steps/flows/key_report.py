@@ -64,7 +64,7 @@ async def key_report(
     """
     report = services.flow_reports.microsoft_key_flows
     read = partial(report, environment_id, cannot_migrate_only=cannot_migrate_only)
-    table, began = services.tables.discoveries, services.now
+    table, began = services.tables.discovery_pages, services.now
     partition = f"{environment_id}-{'staying' if cannot_migrate_only else 'all'}"
     first = None
     if not [one async for one in table.scan(partition)]:

@@ -41,7 +41,7 @@ class LeasedResource:
         """Take a lease that is this holder's; `name` as `Caller.resource`."""
         self.name = name
         self._holder = holder
-        self._leases = holder.services.tables.leases
+        self._leases = holder.services.tables.resource_leases
         self._kept = kept
         self._renewing = asyncio.Lock()
 
@@ -64,7 +64,7 @@ class LeasedResource:
             beat.cancel()
 
     async def _beat(self) -> None:
-        lease = self._holder.services.settings.caller_lease
+        lease = self._holder.services.settings.resource_lease_duration
         with suppress(CmkflowError):  # `permit` sees what became of it
             while True:
                 await asyncio.sleep(lease.total_seconds() / 3)
@@ -100,14 +100,14 @@ async def require_unleased(holder: LeaseHolder, resource: str) -> None:
 
     Asked before trigger URLs are read: those calls are scarce, and looking at a lease is not.
     """
-    kept = await holder.services.tables.leases.get("lease", hash_key(resource))
+    kept = await holder.services.tables.resource_leases.get("lease", hash_key(resource))
     if kept and kept.item.holder != holder.holder and kept.item.until > holder.services.now:
         raise _taken(holder, kept)
 
 
 async def _take(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
     services, identity = holder.services, hash_key(resource)
-    leases = services.tables.leases
+    leases = services.tables.resource_leases
     lease = ResourceLease(id=identity, holder=holder.holder, until=_until(holder))
     kept = await leases.get("lease", identity)
     try:
@@ -121,11 +121,11 @@ async def _take(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]
 
 
 def _until(holder: LeaseHolder) -> datetime:
-    return holder.services.now + holder.services.settings.caller_lease
+    return holder.services.now + holder.services.settings.resource_lease_duration
 
 
 def _taken(holder: LeaseHolder, kept: StoredItem[ResourceLease] | None) -> MustWait:
     """Look again soon: a write takes a moment, and the lease only ends where its holder died."""
-    soon = holder.services.now + holder.services.settings.backoff_first
+    soon = holder.services.now + holder.services.settings.backoff_initial_delay
     until = min(kept.item.until, soon) if kept else holder.services.now
     return MustWait("Another job is writing the same resource.", until=until, code=Reason.RESOURCE)

@@ -10,7 +10,7 @@ from shared.steps.flows.shared_snapshots import SharedSnapshotStore
 
 async def cached_network(services: Services) -> NetworkSnapshot | None:
     """Return what was read lately, or what another delivery is reading; None: read it yourself."""
-    age = services.settings.network_max_age
+    age = services.settings.network_snapshot_max_age
     return await _reading(services).cached(services.now - age) if age else None
 
 

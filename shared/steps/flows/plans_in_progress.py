@@ -34,9 +34,9 @@ class PlansInProgress:
             return
         for job in self.by_environment.get(caller.environment_id, []):
             is_being_made = job.state is EnvironmentJobState.DISCOVERING
-            kept = await self.services.tables.plans.get(job.id, caller.workflow_id)
+            kept = await self.services.tables.plan_items.get(job.id, caller.workflow_id)
             if is_being_made or (kept and _is_to_come(job, kept.item)):
-                until = self.services.now + self.services.settings.wait_poll
+                until = self.services.now + self.services.settings.wait_poll_interval
                 raise MustWait(
                     f"A plan of its environment is about to copy the {caller.label}.",
                     until=until,
@@ -52,7 +52,7 @@ def _is_to_come(job: EnvironmentJob, item: PlanItem) -> bool:
 async def open_plans(services: Services) -> PlansInProgress:
     """Return the plans as they are now."""
     found: defaultdict[str, list[EnvironmentJob]] = defaultdict(list)
-    where = [Condition("due", "lt", _NEVER)]
+    where = [Condition("next_check_at", "lt", _NEVER)]
     async for kept in readable(services, services.tables.environment_jobs.scan(where=where)):
         job = kept.item
         is_to_come = job.state is not EnvironmentJobState.WAITING_FOR_MIGRATION
@@ -74,5 +74,5 @@ async def is_cancelled(work: StepContext) -> bool:
         return False
     if kept.item.state is EnvironmentJobState.CANCELLED:
         return True
-    until = work.services.now + work.services.settings.backoff_first
+    until = work.services.now + work.services.settings.backoff_initial_delay
     raise MustWait("The rest of the plan is being dispatched.", until=until, code=Reason.PLAN)

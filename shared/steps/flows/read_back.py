@@ -57,7 +57,7 @@ async def read_back[T](
 async def poll(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
     """Yield once for each look of one delivery, or one order, the first at once."""
     services, pause = holder.services, _FIRST_PAUSE
-    until = services.now + services.settings.read_back_poll
+    until = services.now + services.settings.read_back_interval
     yield
     while services.now + pause <= until:
         await services.clock.sleep(pause)
@@ -71,7 +71,7 @@ async def wait_until_visible(work: StepContext, what: str) -> None:
     is_new = job.unseen is None or job.unseen.what != what
     unseen = UnconfirmedWrite(what=what, since=services.now) if is_new else job.unseen
     assert unseen
-    if services.now - unseen.since >= services.settings.read_back_deadline:
+    if services.now - unseen.since >= services.settings.read_back_timeout:
         work.remember(replace(job, unseen=None))
         return
     if is_new:
@@ -82,4 +82,4 @@ async def wait_until_visible(work: StepContext, what: str) -> None:
 def next_poll_delay(services: Services, since: datetime) -> timedelta:
     """Return a wait half as long as the whole one so far, within what back-off allows."""
     settings, waited = services.settings, services.now - since
-    return max(settings.backoff_first, min(waited / 2, settings.backoff_longest))
+    return max(settings.backoff_initial_delay, min(waited / 2, settings.backoff_max_delay))

@@ -78,7 +78,7 @@ class ServiceAccountShare:
     async def record_ineffective(self) -> None:
         """Note that a share lets the operator ask nothing."""
         row = replace(self.row, may_ask=False, seen=self.work.services.now)
-        await self.work.services.tables.operators.upsert(row)
+        await self.work.services.tables.service_accounts.upsert(row)
 
 
 async def useful_share(
@@ -115,7 +115,7 @@ def _workflow_id(work: StepContext, environment_id: str, flow_name: str) -> str:
 
 
 async def _kept(work: StepContext) -> ServiceAccountRecord | None:
-    kept = await work.services.tables.operators.get("operator", work.environment.id)
+    kept = await work.services.tables.service_accounts.get("operator", work.environment.id)
     return kept.item if kept else None
 
 
@@ -136,5 +136,5 @@ async def _row(work: StepContext) -> ServiceAccountRecord | None:
         may_ask=user is not None,
         seen=services.now,
     )
-    await services.tables.operators.upsert(row)
+    await services.tables.service_accounts.upsert(row)
     return row if user else None

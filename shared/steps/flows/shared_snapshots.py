@@ -33,7 +33,7 @@ class SharedSnapshotStore[T]:
 
     async def last(self) -> SharedSnapshot:
         """Return what is known of the last reading, and of one that is going on."""
-        kept = await self.services.tables.readings.get(self.topic, self.id)
+        kept = await self.services.tables.shared_snapshots.get(self.topic, self.id)
         return kept.item if kept else self._none
 
     async def cached(self, since: datetime, ended: datetime | None = None) -> T | None:
@@ -42,7 +42,7 @@ class SharedSnapshotStore[T]:
         Who reads may die or fail, and the next one too: nobody waits longer than a reading takes,
         nor for a reading that takes many pages. `ended`: its end may not be longer ago.
         """
-        services, readings = self.services, self.services.tables.readings
+        services, readings = self.services, self.services.tables.shared_snapshots
         until = services.now + READING_TAKES
 
         def claimed(last: SharedSnapshot | None) -> SharedSnapshot | None:
@@ -69,7 +69,7 @@ class SharedSnapshotStore[T]:
         def noted(last: SharedSnapshot | None) -> SharedSnapshot:
             return replace(last or self._none, reading_until=until, goes_on_since=began)
 
-        await self.services.tables.readings.change(self.topic, self.id, noted)
+        await self.services.tables.shared_snapshots.change(self.topic, self.id, noted)
 
     async def stop(self) -> None:
         """Note that this delivery does not read on: another may, once its turn has come."""
@@ -77,11 +77,11 @@ class SharedSnapshotStore[T]:
         def noted(last: SharedSnapshot | None) -> SharedSnapshot | None:
             return replace(last, reading_until=None) if last else None
 
-        await self.services.tables.readings.change(self.topic, self.id, noted)
+        await self.services.tables.shared_snapshots.change(self.topic, self.id, noted)
 
     async def store(self, answer: T, began: datetime) -> None:
         """Keep what was read from `began` on, unless what is kept is newer, or nothing can be."""
-        name, readings = await self._packed(answer), self.services.tables.readings
+        name, readings = await self._packed(answer), self.services.tables.shared_snapshots
         took = self.services.now - began
 
         def noted(last: SharedSnapshot | None) -> SharedSnapshot:

@@ -113,7 +113,10 @@ async def _once_rights_are_there[T](
     try:
         return await ask()
     except PlatformError as err:
-        if is_grant_propagating(err) and work.job.failures < work.services.settings.backoff_tries:
+        if (
+            is_grant_propagating(err)
+            and work.job.failures < work.services.settings.backoff_max_attempts
+        ):
             text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
             raise ServiceUnavailable(text) from err
         raise
@@ -160,7 +163,7 @@ async def was_granted(services: Services, environment_id: str, flow_name: str) -
     tables, flow = services.tables, (environment_id, flow_name)
     lenders: list[EnvironmentJob | FlowJob] = []
     lenders += [kept.item async for kept in readable(services, tables.environment_jobs.scan())]
-    lenders += [kept.item async for kept in readable(services, tables.jobs.scan())]
+    lenders += [kept.item async for kept in readable(services, tables.flow_jobs.scan())]
     return any(
         parse_job_reference(name, one.environment_id) == flow
         for one in lenders
@@ -225,7 +228,7 @@ async def check_returned(work: StepContext) -> None:
     Not before reads are true (platform.md#reads-lag).
     """
     services, at = work.services, work.job.returned_at
-    if at is None or services.now < at + services.settings.reads_lag:
+    if at is None or services.now < at + services.settings.read_lag:
         return
     kept = []
     for name in work.job.returned:
@@ -235,7 +238,7 @@ async def check_returned(work: StepContext) -> None:
     at = services.now if kept else None
     work.remember(replace(work.job, returned=tuple(kept), returned_at=at))
     if kept:
-        row = services.tables.jobs.name_of(work.job)
+        row = services.tables.flow_jobs.name_of(work.job)
         await tell(services, Reason.LOAN, row, not_returned(kept))
 
 

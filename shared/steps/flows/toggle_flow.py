@@ -66,7 +66,7 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
     def is_known(self, work: StepContext, flow: F, state: FlowState) -> bool:
         """Say whether the flow as it was read is in this state, whatever was sent to it."""
         sent, services = self.sent(work.job), work.services
-        lag = services.settings.reads_lag
+        lag = services.settings.read_lag
         return flow.state is state and (sent is None or sent.counts(state, services.now, lag))
 
 
@@ -107,7 +107,7 @@ def check_is_turned_by_others(work: StepContext, title: str, sent: FlowStateWrit
 
     Else raises `MustWait`: reads that are older than is assumed have to be waited out.
     """
-    until = sent.last + work.services.settings.read_back_deadline
+    until = sent.last + work.services.settings.read_back_timeout
     if work.services.now < until:
         text = f"{title} reads as it was before it was turned {sent.state}."
         raise MustWait(text, until=until, code=Reason.NOT_SHOWN)
@@ -119,7 +119,7 @@ async def _send[F: (Workflow, OriginalFlow)](
     before = switch.sent(work.job)
 
     def intended(job: FlowJob) -> FlowJob:
-        now, lag = work.services.now, work.services.settings.reads_lag
+        now, lag = work.services.now, work.services.settings.read_lag
         settles_at = job.settles_at or now
         return switch.noted(
             job, record_write(before, state, now=now, lag=lag, settles_at=settles_at)
@@ -149,7 +149,7 @@ async def _see[F: (Workflow, OriginalFlow)](
         if sent and flow.state is state:
             raise WriteNotVisible(services, what, since=sent.first, until=sent.counts_from)
     assert sent
-    if services.now - sent.first < services.settings.read_back_deadline:
+    if services.now - sent.first < services.settings.read_back_timeout:
         raise WriteNotVisible(services, what, since=sent.first)
     work.remember(switch.noted(work.job, replace(sent, first=services.now)))
     raise await switch.explain(flow, state)

@@ -37,7 +37,7 @@ async def require_new_approval_for_changes(
     `now` is the plan as it would be made now, and its findings. An item that asks for more than
     was approved takes the place of the approved one and is not dispatched (`PlanItem.changed`).
     """
-    services, job, plan = held.services, held.job, held.rows(held.services.tables.plans)
+    services, job, plan = held.services, held.job, held.rows(held.services.tables.plan_items)
     planned = await plan.all()
     urls = await trigger_urls(services, job, planned)
     planned = await _with_new_callers(held, planned, urls)
@@ -63,7 +63,7 @@ async def require_new_approval_for_changes(
         job = replace(
             with_network(job, *network),
             planned_at=services.now,
-            expires=services.now + services.settings.plan_expires,
+            expires=services.now + services.settings.approval_period,
         )
     counts = Counter(str(item.action) for item in items.values())
     left = count_not_included(job.mode, items.values())
@@ -72,7 +72,7 @@ async def require_new_approval_for_changes(
 
 async def leave_unapproved(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Leave what changed after its approval as it is: nobody approved the change in time."""
-    plan = held.rows(held.services.tables.plans)
+    plan = held.rows(held.services.tables.plan_items)
     await plan.upsert(*exclude_unapproved(await plan.all()))
     left = count_not_included(held.job.mode, await plan.all())
     return replace(held.job, awaiting=0, left=left)
@@ -96,7 +96,7 @@ async def _with_new_callers(
             and urls.unclaimed - set(job.unclaimed_urls)
         ):
             item = await urls.look_up(services, job.environment_id, item)
-            await held.rows(services.tables.plans).upsert(item)
+            await held.rows(services.tables.plan_items).upsert(item)
             await held.record_progress()
         items.append(item)
     return items

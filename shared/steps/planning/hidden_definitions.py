@@ -96,4 +96,4 @@ class HiddenDefinitions:
 
     @property
     def _tries(self) -> int:
-        return self._held.services.settings.backoff_tries
+        return self._held.services.settings.backoff_max_attempts

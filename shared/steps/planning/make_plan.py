@@ -66,7 +66,7 @@ async def _jobs(
         for flow in discovery.held_back
     }
     found: dict[str, FlowJob | UnreadableRow] = {}
-    async for row in services.tables.jobs.scan(job.environment_id):
+    async for row in services.tables.flow_jobs.scan(job.environment_id):
         identity = row.row[2] if isinstance(row, UnreadableRow) else row.item.id
         if identity in flows:
             found[flows[identity]] = row if isinstance(row, UnreadableRow) else row.item

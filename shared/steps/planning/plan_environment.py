@@ -25,7 +25,7 @@ async def plan_now(
     found = await discover(
         services,
         environment,
-        held.rows(services.tables.discoveries),
+        held.rows(services.tables.discovery_pages),
         hidden,
         # Once is enough: what an approval is compared with is the report and Dataverse.
         reconcile=job.reconcile and is_first,
@@ -37,7 +37,7 @@ async def plan_now(
         everywhere=await services.environments.list(),
         is_home_read=True,
     )
-    not_searched = await find_callers(services, request, held.rows(services.tables.searches))
+    not_searched = await find_callers(services, request, held.rows(services.tables.caller_searches))
     items, findings = await make_plan(services, job, found, is_limited=is_limited)
     return items, (*findings, *not_searched)
 

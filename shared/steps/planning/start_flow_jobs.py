@@ -46,7 +46,7 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
 
 async def _is_new(services: Services, job: FlowJob) -> bool:
     try:
-        return await services.tables.jobs.get(job.environment_id, job.id) is None
+        return await services.tables.flow_jobs.get(job.environment_id, job.id) is None
     except UnreadableRow:  # it holds up those that come after it, and no other
         return False
 
@@ -55,7 +55,7 @@ async def planned_work(services: Services, environment_job: EnvironmentJob) -> l
     """Return the items that the last approval let begin; without any, all that need a job."""
     return [
         item
-        for item in await services.tables.plans.all(environment_job.id)
+        for item in await services.tables.plan_items.all(environment_job.id)
         if item.action.has_job and item.decided == environment_job.approvals and not item.changed
     ]
 
@@ -76,8 +76,8 @@ async def send_job_messages(services: Services, jobs: list[FlowJob]) -> None:
 
 async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
     """Return the jobs of this environment job in which something still happens by itself."""
-    where = [Condition("environment_job", "eq", environment_job.id)]
-    jobs = await services.tables.jobs.all(environment_job.environment_id, where=where)
+    where = [Condition("environment_job_id", "eq", environment_job.id)]
+    jobs = await services.tables.flow_jobs.all(environment_job.environment_id, where=where)
     return [job for job in jobs if not job.is_finished]
 
 
@@ -86,7 +86,7 @@ async def _dispatch_one(
 ) -> FlowJob:
     if is_named:
         with suppress(AlreadyExists):
-            return (await services.tables.jobs.insert(planned, is_indexed=True)).item
+            return (await services.tables.flow_jobs.insert(planned, is_indexed=True)).item
     stands = planned
 
     def dispatched(job: FlowJob | None) -> FlowJob | None:
@@ -94,7 +94,7 @@ async def _dispatch_one(
         stands = job or planned
         return _taken_up(job, planned, item, now=services.now) if job else planned
 
-    kept = await services.tables.jobs.change(planned.environment_id, planned.id, dispatched)
+    kept = await services.tables.flow_jobs.change(planned.environment_id, planned.id, dispatched)
     return kept.item if kept else stands
 
 

@@ -72,13 +72,13 @@ async def trigger_urls(
     """Return what is known before any flow is looked at; `items` are the job's own plan."""
     known = await known_url_ids(services, job.environment_id, but_not=job.id)
     claimed = {*known.values(), *(item.url_id for item in items)}
-    async for kept in readable(services, services.tables.jobs.scan()):
+    async for kept in readable(services, services.tables.flow_jobs.scan()):
         claimed |= {kept.item.original_url_id, kept.item.copy_url_id}
     # Of flows that have not changed since the plan was made, the places were noted for it.
     since = (job.planned_at or services.now) - SEARCH_LASTS
     held = {
         kept.item.holds
-        async for kept in readable(services, services.tables.places.scan())
+        async for kept in readable(services, services.tables.caller_index.scan())
         if kept.item.seen >= since and _URL_ID.fullmatch(kept.item.holds)
     }
     held |= channel_url_ids(services.settings.channel_addresses.values())
@@ -98,7 +98,7 @@ async def find_unmatched_callers(
         {
             kept.item.caller.label
             for url_id in urls.unclaimed
-            async for kept in readable(services, services.tables.places.scan(url_id))
+            async for kept in readable(services, services.tables.caller_index.scan(url_id))
         }
     )
     if not labels:

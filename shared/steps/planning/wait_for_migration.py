@@ -49,7 +49,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
                 f"{environment.display_name} is not linked to an encryption policy.",
                 code=Reason.NOT_LINKED,
             )
-        until = services.now + services.settings.migration_poll
+        until = services.now + services.settings.platform_migration_poll_interval
         if not environment.is_linked:
             return wait_until(
                 job,
@@ -61,7 +61,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         left = await still_to_move(
             services,
             environment.id,
-            held.rows(services.tables.discoveries),
+            held.rows(services.tables.discovery_pages),
             all_of_them=_is_late(services, job),
             advanced=held.record_progress,
         )
@@ -78,7 +78,7 @@ def _migrating(
     """Wait as long as a migration may take, then say which flows it has not moved."""
     if not _is_late(services, job):
         text = "The environment's flows are still being moved under the key."
-        until = services.now + services.settings.migration_poll
+        until = services.now + services.settings.platform_migration_poll_interval
         job = replace(job, migrating_since=job.migrating_since or services.now)
         return wait_until(job, text, until=until, now=services.now, code=Reason.MIGRATING)
     names = ", ".join(f"{flow.display_name} ({flow.flow_name})" for flow in left[:_NAMED])

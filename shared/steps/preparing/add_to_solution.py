@@ -76,8 +76,8 @@ async def _ask(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
 
 async def _batch(work: StepContext) -> tuple[FlowJob, ...]:
     """Return the jobs that are asked for together: they stay so, whatever becomes of them."""
-    where = [Condition("environment_job", "eq", work.job.environment_job_id)]
-    jobs = await work.services.tables.jobs.all(work.job.environment_id, where=where)
+    where = [Condition("environment_job_id", "eq", work.job.environment_job_id)]
+    jobs = await work.services.tables.flow_jobs.all(work.job.environment_id, where=where)
     candidates = sorted(
         (job for job in jobs if not job.pattern.has_copy and not job.in_solution),
         key=lambda job: job.id,
@@ -99,5 +99,5 @@ async def _give_up(work: StepContext) -> NoReturn:
 
 
 def _wait(work: StepContext, reason: str) -> MustWait:
-    until = work.services.now + work.services.settings.wait_poll
+    until = work.services.now + work.services.settings.wait_poll_interval
     return MustWait(reason, until=until, code=Reason.BATCH)

@@ -134,7 +134,7 @@ def _require_true_read(work: StepContext) -> None:
     """
     services = work.services
     begun = max(one.at for one in work.job.history if one.state == FlowJobState.ROLLING_BACK)
-    until = begun + services.settings.reads_lag
+    until = begun + services.settings.read_lag
     if services.now < until:
         what = f"The definition of {work.job.display_name} as it was"
         raise WriteNotVisible(services, what, since=begun, until=until)

@@ -47,7 +47,7 @@ async def _wait_until_quiet(work: StepContext) -> None:
     runs = await services.flow_reports.runs(job.environment_id, job.flow_name, since=since)
     cut_over = job.cut_over_at or services.now
     period = max(
-        services.settings.quiet_period,
+        services.settings.no_call_period,
         job.quiet_for or timedelta(0),
         2 * longest_gap([run for run in runs if run.started < cut_over]),
     )
@@ -182,4 +182,4 @@ def longest_gap(runs: list[FlowRun]) -> timedelta:
 
 
 def _soon(services: Services) -> datetime:
-    return services.now + services.settings.wait_poll
+    return services.now + services.settings.wait_poll_interval

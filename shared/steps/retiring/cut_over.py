@@ -66,7 +66,7 @@ async def _given_up(work: StepContext) -> FlowJob:
 async def wait_for_monitoring_period(work: StepContext) -> None:
     """Return when the copy has been on for the time it is watched; else raise `MustWait`."""
     began = work.job.cut_over_at or work.services.now
-    until = began + work.services.settings.watch_period
+    until = began + work.services.settings.monitoring_period
     if until > work.services.now:
         raise MustWait(
             "The copy is watched before the original is retired.", until=until, code=Reason.WATCHED

@@ -82,7 +82,7 @@ async def _probable_owner(work: StepContext) -> DataverseUser | None:
 
 
 def _copies_again(work: StepContext) -> bool:
-    return work.services.settings.on_drift is OnOriginalEdited.COPY_AGAIN
+    return work.services.settings.on_original_edited is OnOriginalEdited.COPY_AGAIN
 
 
 def _again(work: StepContext, text: str) -> FlowJob:

@@ -60,7 +60,7 @@ async def wait_and_revoke(work: StepContext) -> bool:
     for name in work.job.lent:
         await revoke_grant(work, name)
     # Several may have been frozen, each soon after the one before.
-    await report_stale_writes(work, since=settles_at - 3 * work.services.settings.settles_after)
+    await report_stale_writes(work, since=settles_at - 3 * work.services.settings.in_flight_timeout)
     await work.save(replace(work.job, settles_at=None))
     return True
 

@@ -40,7 +40,7 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
         f" {work.services.now:%Y-%m-%d %H:%M} UTC: {', '.join(found)}."
     )
     await tell(
-        work.services, Reason.OVERWRITTEN, work.services.tables.jobs.name_of(work.job), cause
+        work.services, Reason.OVERWRITTEN, work.services.tables.flow_jobs.name_of(work.job), cause
     )
     await work.save(add_notes(work.job, cause))
 
@@ -78,7 +78,8 @@ async def _reconciled(work: StepContext, resource: str) -> set[str]:
     """Return the callers that are as their job left them, or that it looks at before it ends."""
     services, minded = work.services, set[str]()
     jobs = {
-        kept.item.id: kept.item async for kept in readable(services, services.tables.jobs.scan())
+        kept.item.id: kept.item
+        async for kept in readable(services, services.tables.flow_jobs.scan())
     }
     async for found in readable(services, services.tables.callers.scan()):
         record = found.item

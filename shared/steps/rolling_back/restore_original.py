@@ -52,7 +52,7 @@ async def restore_original(work: StepContext) -> FlowJob | None:
             return None
         reason = "The platform accepted to restore the original, but it is not there yet."
         raise MustWait(
-            reason, until=services.now + services.settings.wait_poll, code=Reason.NOT_SHOWN
+            reason, until=services.now + services.settings.wait_poll_interval, code=Reason.NOT_SHOWN
         )
     raise _by_hand(job, kept.item)
 

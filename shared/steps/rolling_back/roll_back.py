@@ -152,7 +152,7 @@ async def _copy_quiet(work: StepContext) -> FlowJob:
 def _should_be_quiet(work: StepContext) -> bool:
     """Say whether callers had time to leave the copy: who calls it still was sent to it again."""
     began = work.job.cut_over_at
-    return began is not None and began + work.services.settings.quiet_period <= work.services.now
+    return began is not None and began + work.services.settings.no_call_period <= work.services.now
 
 
 async def _wait_until_copy_is_quiet(work: StepContext) -> None:
@@ -164,12 +164,12 @@ async def _wait_until_copy_is_quiet(work: StepContext) -> None:
     except NotFound:
         return
     if any(run.is_going for run in runs):
-        until = services.now + services.settings.wait_poll
+        until = services.now + services.settings.wait_poll_interval
         raise MustWait("A run of the copy is still going.", until=until, code=Reason.RUNNING)
     last = [run.started for run in runs] + ([job.cut_over_at] if job.cut_over_at else [])
     if not last:
         return  # nobody was ever told of it
-    until = max(last) + max(services.settings.quiet_period, job.quiet_for or timedelta(0))
+    until = max(last) + max(services.settings.no_call_period, job.quiet_for or timedelta(0))
     if until > services.now:
         raise MustWait(
             "The copy has to be quiet before it is turned off.", until=until, code=Reason.QUIET

@@ -80,8 +80,8 @@ async def _jobs_of_callers(work: StepContext) -> list[FlowJob]:
 
     Those are few or none, and found without reading every job of the tenant.
     """
-    job, table = work.job, work.services.tables.jobs
-    abroad = await table.all(where=[Condition("abroad", "eq", "yes")])
+    job, table = work.job, work.services.tables.flow_jobs
+    abroad = await table.all(where=[Condition("has_foreign_parents", "eq", "yes")])
     elsewhere = {one.environment_id for one in abroad} - {job.environment_id}
     here = [one for one in await table.all(job.environment_id) if one.policy_id == job.policy_id]
     return here + [one for home in sorted(elsewhere) for one in await table.all(home)]

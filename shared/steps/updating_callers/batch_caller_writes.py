@@ -50,24 +50,30 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
     """
     job, services, key = work.job, work.services, hash_key(caller.resource)
     held = set[str]()
-    async for place in services.tables.places.query(key):
+    async for place in services.tables.caller_index.query(key):
         held |= place.item.caller.trigger_url_ids | place.item.caller.child_flow_ids
     own = pending_write_for(job, caller.resource)
     if held <= own.holds:
         return False
-    await services.tables.moves.upsert(own)
-    await services.tables.moves.clear(job.id)  # whoever waits for this one sees it come
-    held.difference_update(*[move.holds for move in await services.tables.moves.all(key)])
+    await services.tables.pending_caller_writes.upsert(own)
+    await services.tables.pending_caller_writes.clear(
+        job.id
+    )  # whoever waits for this one sees it come
+    held.difference_update(
+        *[move.holds for move in await services.tables.pending_caller_writes.all(key)]
+    )
     came = [one.at for one in job.history if one.state == FlowJobState.UPDATING_CALLERS]
-    until = max(came, default=services.now) + services.settings.gather_callers_for
+    until = max(came, default=services.now) + services.settings.caller_batch_wait
     if not held or until <= services.now:
         return True
     async for other in _coming(work, held):
         if not _comes_by(other, until):
             continue
         # Noted before the other is looked at again: who leaves after that wakes this one.
-        await services.tables.moves.upsert(replace(own, resource_id=other.id, holds=frozenset()))
-        kept = await services.tables.jobs.get(other.environment_id, other.id)
+        await services.tables.pending_caller_writes.upsert(
+            replace(own, resource_id=other.id, holds=frozenset())
+        )
+        kept = await services.tables.flow_jobs.get(other.environment_id, other.id)
         if kept and _comes_by(kept.item, until):
             raise MustWait(
                 f"{other.display_name} is on its way, and may have callers in the same place"
@@ -89,7 +95,7 @@ async def _coming(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
         )
         for place in places:
             with suppress(UnreadableRow):  # it holds up no other
-                if (kept := await tables.jobs.get(*place)) and _is_before_callers(kept.item):
+                if (kept := await tables.flow_jobs.get(*place)) and _is_before_callers(kept.item):
                     yield kept.item
     # Whose URL it is that a caller holds may not be known before it is proven.
     own = await tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
@@ -97,7 +103,7 @@ async def _coming(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
         return
     async for unknown in tables.coming.query("unknown"):
         with suppress(UnreadableRow):
-            kept = await tables.jobs.get(unknown.item.environment_id, unknown.item.job_id)
+            kept = await tables.flow_jobs.get(unknown.item.environment_id, unknown.item.job_id)
             if kept is None or not _is_before_callers(kept.item):
                 with suppress(Conflict, NotFound):  # each is looked at once after that
                     await tables.coming.delete(unknown)
@@ -107,14 +113,14 @@ async def _coming(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
 
 async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) -> None:
     """Wake the jobs that wait for one which will not come to its callers soon."""
-    until = services.now + services.settings.gather_callers_for
+    until = services.now + services.settings.caller_batch_wait
     has_come = after.is_proven and after.reached not in _ON_THEIR_WAY
     if has_come or not _is_before_callers(before):
         return
     # What every job waits for, whatever becomes of it: to ask each time costs more than it gains.
     if _comes_by(after, until) or after.code in {Reason.THROTTLED, Reason.KEY_LIST}:
         return
-    moves = services.tables.moves
+    moves = services.tables.pending_caller_writes
     async for waits in readable(services, moves.scan(after.id)):
         place = (waits.item.environment_id, waits.item.job_id)
         await FLOW.wake_up(services, place, code=Reason.GATHERING)
@@ -227,9 +233,9 @@ def _may_be_taken(job: FlowJob) -> bool:
 async def _others(work: StepContext, resource: str) -> AsyncIterator[StoredItem[FlowJob]]:
     """Yield the other jobs that have come to write a resource."""
     tables = work.services.tables
-    for move in await tables.moves.all(hash_key(resource)):
+    for move in await tables.pending_caller_writes.all(hash_key(resource)):
         if not move.is_done and move.job_id != work.job.id:
             with suppress(UnreadableRow):  # it holds up no other
-                other = await tables.jobs.get(move.environment_id, move.job_id)
+                other = await tables.flow_jobs.get(move.environment_id, move.job_id)
                 if other and other.item.reached is FlowJobState.UPDATING_CALLERS:
                     yield other

@@ -31,7 +31,7 @@ class CallerEditLog:
     @classmethod
     async def open(cls, work: StepContext) -> Self:
         """Read the log; raises `LeaseLost`."""
-        rows = work.held.rows(work.services.tables.intents)
+        rows = work.held.rows(work.services.tables.caller_edit_intents)
         log = cls(work, rows)
         for intent in await rows.all():
             log._intents[intent.caller_id].append(intent)

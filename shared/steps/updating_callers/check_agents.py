@@ -47,7 +47,7 @@ async def check_agents_back(work: StepContext) -> None:
 
 async def forget_agents(work: StepContext) -> None:
     """Forget what was said: another remediation of the flow asks anew."""
-    job, table = work.job, work.services.tables.environments
+    job, table = work.job, work.services.tables.environment_settings
     names = {
         confirmation_name_for_copy(job.original_id),
         confirmation_name_for_original(job.original_id),

@@ -75,13 +75,13 @@ async def note_callers_in(
             caller, services.now, is_shared=isinstance(kind, WritesWholeResource)
         )
     ]
-    await services.tables.places.upsert(*places)
+    await services.tables.caller_index.upsert(*places)
 
 
 async def forget_stale_searches(services: Services) -> None:
     """Remove how far searches were that nobody goes on with: what they found is too old by now."""
-    where = [Condition("noted", "lt", sortable_time(services.now - SEARCH_LASTS))]
-    await services.tables.searches.clear(where=where)
+    where = [Condition("updated_at", "lt", sortable_time(services.now - SEARCH_LASTS))]
+    await services.tables.caller_searches.clear(where=where)
 
 
 async def _search(
@@ -100,7 +100,7 @@ async def _search(
     is_shared = isinstance(kind, WritesWholeResource)
 
     async def keep(*findings: str, is_done: bool = False) -> CallerSearchProgress:
-        await services.tables.places.upsert(*places)
+        await services.tables.caller_index.upsert(*places)
         places.clear()
         now = replace(
             progress,

@@ -115,18 +115,18 @@ def is_child_reference(job: FlowJob, caller: Caller) -> bool:
 
 async def copied_elsewhere(work: StepContext, caller: Caller) -> FlowJob | None:
     """Return the job of the caller, if the caller is itself an original that is being copied."""
-    return await _live_job(work, caller, "original")
+    return await _live_job(work, caller, "original_id")
 
 
 async def copied_or_undone(work: StepContext, caller: Caller) -> FlowJob | None:
     """Return the job of the caller if the caller is an original whose copy may stand."""
-    return await _live_job(work, caller, "original", even_undone=True)
+    return await _live_job(work, caller, "original_id", even_undone=True)
 
 
 async def job_of_flow(work: StepContext, caller: Caller) -> FlowJob | None:
     """Return the job of which the caller is the original or the copy, in its own environment."""
-    original = await _live_job(work, caller, "original")
-    return original or await _live_job(work, caller, "copy")
+    original = await _live_job(work, caller, "original_id")
+    return original or await _live_job(work, caller, "copy_id")
 
 
 async def _live_job(
@@ -136,7 +136,7 @@ async def _live_job(
         return None
     is_here = caller.environment_id == work.job.environment_id
     where = [Condition(column, "eq", caller.workflow_id)]
-    for job in await work.services.tables.jobs.all(caller.environment_id, where=where):
+    for job in await work.services.tables.flow_jobs.all(caller.environment_id, where=where):
         is_meant = job.is_live or (even_undone and job.is_rolling_back)
         if is_meant and (not is_here or job.policy_id == work.job.policy_id):
             return job

@@ -69,7 +69,7 @@ async def _searched(
     since: datetime | None,
 ) -> datetime | NoAnswer:
     """Return when the search that counts began."""
-    table = services.tables.whole_searches
+    table = services.tables.completed_caller_searches
     ids = frozenset(environment.id for environment in everywhere)
     if since and (kept := await table.get("search", kind.kind)):
         earlier = kept.item
@@ -79,7 +79,7 @@ async def _searched(
     found = await read_or_none(_places(kind, everywhere, began))
     if isinstance(found, NoAnswer):
         return found
-    await services.tables.places.upsert(*found)
+    await services.tables.caller_index.upsert(*found)
     await table.upsert(CompletedCallerSearch(kind=kind.kind, began=began, environment_ids=ids))
     return began
 

@@ -63,7 +63,7 @@ async def update(work: StepContext) -> FlowJob:
                 moves = (
                     pending_write_for(one.job, resource, is_done=True) for one in (work, *written)
                 )
-                await work.services.tables.moves.upsert(*moves)
+                await work.services.tables.pending_caller_writes.upsert(*moves)
             for other in written:
                 gathering.go_on(other)
                 with suppress(CmkflowError):  # its own delivery returns what is left
@@ -82,7 +82,7 @@ async def _others(
     found: list[CallerWriter] = []
     if work.job.crashes > 1:
         return found
-    until = work.services.now + work.services.settings.delivery_goes_on
+    until = work.services.now + work.services.settings.invocation_time_limit
     async for other in gathering.each():
         try:
             found.append(await _mover(other, plans, resource.name))

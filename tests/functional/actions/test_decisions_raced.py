@@ -53,7 +53,7 @@ async def copied() -> Story:
 
 async def claimed(story: Story) -> LeasedJob[FlowJob]:
     """Take the job's row, as a delivery does."""
-    table = story.services.tables.jobs
+    table = story.services.tables.flow_jobs
     kept = await table.get(*table.address(await story.job("Orders")))
     assert kept is not None
     return await FLOW.claim(story.services, kept)
@@ -227,14 +227,14 @@ async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> Non
     ids = sorted(row.job_id for row in (await deletions(story)).values())
     await story.run(DAY + MINUTE)
     services = story.services
-    get = services.tables.jobs.get
+    get = services.tables.flow_jobs.get
 
     async def broken(partition: str, key: str) -> object:
         if key == ids[0]:
             raise ZeroDivisionError
         return await get(partition, key)
 
-    services.tables.jobs.get = broken  # type: ignore[assignment, method-assign]
+    services.tables.flow_jobs.get = broken  # type: ignore[assignment, method-assign]
     for _ in range(12):
         await delete_originals(services)
         story.world.clock.advance(5 * MINUTE)

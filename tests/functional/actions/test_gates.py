@@ -58,7 +58,7 @@ async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() 
     await planned(story)
     await story.approve(run=timedelta(0))
     await story.until("Orders", FlowJobState.COPIED)
-    await story.services.tables.environments.upsert(
+    await story.services.tables.environment_settings.upsert(
         EnvironmentSettings(environment_id=story.build.environment.id, mode=ApprovalPolicy.ASSESS)
     )
     writes = len(story.world.writes)
@@ -315,7 +315,7 @@ async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> Non
 
 async def test_a_tag_that_a_setting_requires_holds_up_the_flow() -> None:
     """As `PowerPlatformPlex` does, until the firewall lets it in."""
-    settings = Settings(tenant_id="twins", also_required_tags=("PowerPlatformInfra",))
+    settings = Settings(tenant_id="twins", additional_required_tags=("PowerPlatformInfra",))
     story = Story(settings=settings)
     story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
     story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
@@ -360,7 +360,7 @@ async def test_a_window_that_is_lifted_wakes_what_waits_for_it() -> None:
     held = await story.job("Orders")
 
     await change_environment(story.services, story.build.environment.id, {"maintenance_window": ""})
-    await story.run(story.settings.reads_lag)
+    await story.run(story.settings.read_lag)
 
     assert (held.state, held.due) == (FlowJobState.WAITING, opens)
     assert (await story.job("Orders")).is_proven

@@ -203,7 +203,7 @@ async def test_an_approval_is_for_all_environments_or_for_none() -> None:
     tables = story.services.tables
     for build in story.builders:
         row = EnvironmentSettings(environment_id=build.environment.id, mode=ApprovalPolicy.ASSESS)
-        await tables.environments.upsert(row)
+        await tables.environment_settings.upsert(row)
         with pytest.raises(JobBlocked):
             await approve_shown(story.services, story.remediation.id)
         await story.opt_in_both(ApprovalPolicy.APPROVE)

@@ -47,7 +47,7 @@ async def test_the_same_solution_in_another_environment_is_left_alone() -> None:
     twin = neighbour.flow("Parent", define.request_trigger("Button"), {"Run": call}, is_on=False)
     before = twin.client_data
     own = EnvironmentSettings(environment_id=neighbour.environment.id, mode=ApprovalPolicy.AUTO)
-    await story.services.tables.environments.upsert(own)
+    await story.services.tables.environment_settings.upsert(own)
     story.build.link()
     await story.opt_in()
 

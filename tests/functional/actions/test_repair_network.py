@@ -175,14 +175,14 @@ async def test_whoever_dies_over_it_is_followed_by_who_asks_again(
     for number in range(1, calls.calls + 1):
         story = await guarded(kind)
         await attempt(story, Plan(at=number, moment=moment, **failure), apply_fix, wish(kind))
-        story.world.clock.advance(story.settings.caller_lease)
+        story.world.clock.advance(story.settings.resource_lease_duration)
         if await lacking(story):
             await apply_fix(story.services, wish(kind))
         assert story.azure == opened, number
 
         plan = Plan(at=number, moment=moment, **failure)
         await attempt(story, plan, revert_fix, wish(kind))
-        story.world.clock.advance(story.settings.caller_lease)
+        story.world.clock.advance(story.settings.resource_lease_duration)
         if story.azure != before:
             await revert_fix(story.services, wish(kind))
         assert story.azure == before, number

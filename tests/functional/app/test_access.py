@@ -351,7 +351,7 @@ async def test_nobody_orders_the_delete_of_originals_of_their_own_order() -> Non
 
 async def test_a_setting_lets_one_administrator_do_both() -> None:
     """Where there is one only."""
-    story = at(twin_settings(**SIGNED_IN, own_approval=True))
+    story = at(twin_settings(**SIGNED_IN, allow_self_approval=True))
     identity, order = await ordered(story, ANNA)
 
     own = await call(

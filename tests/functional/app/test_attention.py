@@ -52,12 +52,12 @@ async def decide(story: Story, **settings: Any) -> None:
     decided = EnvironmentSettings(
         environment_id=environment, mode=ApprovalPolicy.APPROVE, **settings
     )
-    await story.services.tables.environments.upsert(decided)
+    await story.services.tables.environment_settings.upsert(decided)
 
 
 async def block(story: Story, *titles: str, instruction: str = "Name another owner.") -> None:
     """Let a person be needed for flows, each for the same reason."""
-    for kept in [row async for row in story.services.tables.jobs.scan()]:
+    for kept in [row async for row in story.services.tables.flow_jobs.scan()]:
         job = kept.item  # type: ignore[union-attr]  # every row can be read
         if job.display_name in titles:
             blocked = stop_with_reason(
@@ -68,7 +68,7 @@ async def block(story: Story, *titles: str, instruction: str = "Name another own
                 code="owner",
                 now=story.services.now,
             )
-            await story.services.tables.jobs.upsert(blocked)
+            await story.services.tables.flow_jobs.upsert(blocked)
 
 
 async def run(story: Story, time: timedelta) -> None:
@@ -209,7 +209,7 @@ async def test_a_sweep_that_is_missing_is_noticed(story: Story) -> None:
 async def test_the_kill_switch_waits_for_a_person(story: Story) -> None:
     """Nothing goes on while it is on."""
     flag = KillSwitch(name=KILL_SWITCH, is_on=True, by="admin", at=story.services.now)
-    await story.services.tables.flags.upsert(flag)
+    await story.services.tables.kill_switch.upsert(flag)
 
     (switch,) = (await attention())["waiting"]
 

@@ -179,7 +179,7 @@ async def test_nobody_leaves_no_trace(headers: dict[str, str]) -> None:
     reply = await call(kill_switch_api.set_kill_switch, {"on": True}, headers=headers)
 
     assert reply.status == 401
-    assert not [name for name in story.twins.store.rows if name[0] == "audit"]
+    assert not [name for name in story.twins.store.rows if name[0] == "auditlog"]
 
 
 async def test_who_holds_the_key_and_may_not_leaves_no_trace() -> None:
@@ -190,7 +190,7 @@ async def test_who_holds_the_key_and_may_not_leaves_no_trace() -> None:
     reply = await call(kill_switch_api.set_kill_switch, {"on": True})
 
     assert reply.status == 403
-    assert not [name for name in story.twins.store.rows if name[0] == "audit"]
+    assert not [name for name in story.twins.store.rows if name[0] == "auditlog"]
 
 
 async def test_a_refusal_that_cannot_be_written_down_is_one_all_the_same(
@@ -202,7 +202,7 @@ async def test_a_refusal_that_cannot_be_written_down_is_one_all_the_same(
         raise ServiceUnavailable("the store is out")
 
     services = story.services
-    monkeypatch.setattr(services.tables.audit, "insert", refuse)
+    monkeypatch.setattr(services.tables.audit_log, "insert", refuse)
     provide(services)
 
     reply = await call(kill_switch_api.set_kill_switch, {}, headers=signed_in("eve", []))
@@ -228,7 +228,7 @@ async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
         raise ServiceUnavailable("the store is out")
 
     services = story.services
-    monkeypatch.setattr(services.tables.audit, "insert", refuse)
+    monkeypatch.setattr(services.tables.audit_log, "insert", refuse)
     provide(services)
 
     reply = await put(story, {"mode": "auto"})
@@ -243,7 +243,7 @@ async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
     """It is done, and the answer says so; the trail says that nobody knows, the log why."""
     services = story.services
     provide(services)
-    insert, calls = services.tables.audit.insert, 0
+    insert, calls = services.tables.audit_log.insert, 0
 
     async def once(entry: object) -> object:
         nonlocal calls
@@ -252,7 +252,7 @@ async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
             raise ServiceUnavailable("the store is out")
         return await insert(entry)  # type: ignore[arg-type]  # as it was given
 
-    monkeypatch.setattr(services.tables.audit, "insert", once)
+    monkeypatch.setattr(services.tables.audit_log, "insert", once)
 
     reply = await put(story, {"mode": "approve"})
 
@@ -300,7 +300,7 @@ async def test_pages_have_every_order_once_the_newest_first(story: Story) -> Non
     outcomes = [
         row
         for name, row in story.twins.store.rows.items()
-        if name[0] == "audit" and "-0" in name[2][-2:]
+        if name[0] == "auditlog" and "-0" in name[2][-2:]
     ]
     assert len(outcomes) == 7
 
@@ -319,10 +319,12 @@ async def test_pages_have_every_order_once_the_newest_first(story: Story) -> Non
 async def test_no_row_is_ever_replaced(story: Story) -> None:
     """A second order of the same kind at the same moment has rows of its own."""
     await put(story, {"limit": 5})
-    first = {name: row.etag for name, row in story.twins.store.rows.items() if name[0] == "audit"}
+    first = {
+        name: row.etag for name, row in story.twins.store.rows.items() if name[0] == "auditlog"
+    }
     await put(story, {"limit": 5})
 
-    rows = {name: row.etag for name, row in story.twins.store.rows.items() if name[0] == "audit"}
+    rows = {name: row.etag for name, row in story.twins.store.rows.items() if name[0] == "auditlog"}
     assert len(rows) == 2 * len(first) == 4
     assert first.items() <= rows.items()
 
@@ -335,7 +337,9 @@ async def test_a_signature_in_an_order_is_not_kept(story: Story) -> None:
         kill_switch_api.set_kill_switch, order, headers=headers, path=f"kill-switch/{CANARY}"
     )
 
-    kept = [str(row.columns) for name, row in story.twins.store.rows.items() if name[0] == "audit"]
+    kept = [
+        str(row.columns) for name, row in story.twins.store.rows.items() if name[0] == "auditlog"
+    ]
     assert len(kept) == 2
     assert CANARY.removeprefix("sig=") not in "".join(kept)
 
@@ -344,7 +348,7 @@ async def test_what_no_row_can_hold_is_cut_and_proven_by_its_digest(story: Story
     """Ten thousand flows may be excluded at once."""
     flows = [f"8c2e3f7a-0000-4000-8000-{number:012}" for number in range(4000)]
     accepted = await settings_of(story.services, story.build.environment.id)
-    await story.services.tables.environments.upsert(
+    await story.services.tables.environment_settings.upsert(
         accepted.__replace__(excluded_flows=frozenset(flows))
     )
 

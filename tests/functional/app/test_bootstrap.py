@@ -73,10 +73,10 @@ async def test_a_word_that_is_none_of_the_settings_is_refused_at_the_start(
     environ: pytest.MonkeyPatch,
 ) -> None:
     """`copy-again` for `copy_again` would otherwise block for ever without a word."""
-    environ.setenv("CMK_ON_DRIFT", "copy_again")
-    assert settings().on_drift is OnOriginalEdited.COPY_AGAIN
+    environ.setenv("CMK_ON_ORIGINAL_EDITED", "copy_again")
+    assert settings().on_original_edited is OnOriginalEdited.COPY_AGAIN
 
-    environ.setenv("CMK_ON_DRIFT", "copy-again")
+    environ.setenv("CMK_ON_ORIGINAL_EDITED", "copy-again")
     with pytest.raises(ValueError, match="block"):
         settings()
 
@@ -90,11 +90,11 @@ async def test_tags_that_are_also_required_are_text_with_commas(
     environ: pytest.MonkeyPatch,
 ) -> None:
     """Those that Microsoft's page names; another word would require nothing, without a word."""
-    environ.setenv("CMK_ALSO_REQUIRED_TAGS", "LogicApps, PowerPlatformInfra")
-    assert settings().also_required_tags == TAGS_BESIDE
+    environ.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "LogicApps, PowerPlatformInfra")
+    assert settings().additional_required_tags == TAGS_BESIDE
 
-    environ.setenv("CMK_ALSO_REQUIRED_TAGS", "PowerPlatformInfa")
-    with pytest.raises(ValueError, match="also_required_tags"):
+    environ.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "PowerPlatformInfa")
+    with pytest.raises(ValueError, match="additional_required_tags"):
         settings()
 
 
@@ -149,7 +149,7 @@ async def test_without_an_operator_it_is_said_what_to_set_up(environ: pytest.Mon
         with pytest.raises(JobBlocked) as caught:
             await built.flow_access.account_id()
 
-    assert "CMK_OPERATOR_CLIENT_ID" in caught.value.instruction
+    assert "CMK_SERVICE_ACCOUNT_CLIENT_ID" in caught.value.instruction
 
 
 @pytest.mark.parametrize(
@@ -170,12 +170,12 @@ async def test_a_setting_that_is_missing_is_named(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("CMK_BACKOFF_TRIES", "many"),
+        ("CMK_BACKOFF_MAX_ATTEMPTS", "many"),
         ("CMK_TENANT_ID", None),
-        ("CMK_QUIET_PERIOD", "-P7D"),
-        ("CMK_QUIET_PERIOD", "7"),
-        ("CMK_FLOW_SERVICE_CALLS_PER_MINUTE", "0"),
-        ("CMK_FLOW_SERVICE_CALLS_PER_DAY", "0"),
+        ("CMK_NO_CALL_PERIOD", "-P7D"),
+        ("CMK_NO_CALL_PERIOD", "7"),
+        ("CMK_FLOW_SERVICE_REQUESTS_PER_MINUTE", "0"),
+        ("CMK_FLOW_SERVICE_REQUESTS_PER_DAY", "0"),
     ],
 )
 def test_bad_settings_are_told_without_secrets(
@@ -247,8 +247,8 @@ async def test_a_reconciliation_takes_no_more_than_its_share_of_the_flow_service
     environ: pytest.MonkeyPatch,
 ) -> None:
     """What can wait has a budget of its own within the one that all share."""
-    environ.setenv("CMK_FLOW_SERVICE_CALLS_PER_MINUTE", "5")
-    environ.setenv("CMK_RECONCILIATION_CALLS_PER_MINUTE", "2")
+    environ.setenv("CMK_FLOW_SERVICE_REQUESTS_PER_MINUTE", "5")
+    environ.setenv("CMK_FULL_COMPARISON_REQUESTS_PER_MINUTE", "2")
     async with AsyncExitStack() as closing:
         built: Any = build_services(settings(), closing)
         share = built.flow_pages._flow_service._service.budget

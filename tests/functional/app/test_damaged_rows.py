@@ -47,11 +47,11 @@ ENDPOINTS = all_endpoints()
 
 #: Where one damaged row stops what is not its own, on purpose.
 STOPS_MORE = {
-    "flags": "a kill switch that cannot be read counts as on",
-    "environments": "nobody knows whether the environment may be written",
+    "kill_switch": "a kill switch that cannot be read counts as on",
+    "environment_settings": "nobody knows whether the environment may be written",
 }
 #: What belongs to one row of these cannot be shown without it: 422 names the row.
-ITS_OWN = {"remediations", "environments", "environment_jobs"}
+ITS_OWN = {"remediations", "environment_settings", "environment_jobs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ async def rows_of(story: Story, table: Table[Any], kind: type) -> list[StoreRow]
             "environment_job_id": job.environment_job_id,
             "original_id": job.original_id,
             "job_id": job.id,
-            "row": story.services.tables.jobs.name_of(job),
+            "row": story.services.tables.flow_jobs.name_of(job),
         }
         item: Any = example(kind, given)
         await table.upsert(item)
@@ -226,7 +226,7 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
             failed.append(f"{damage.column} {damage.name}: nobody is told")
         quiet = {
             one.item.display_name
-            async for one in tables.jobs.scan()
+            async for one in tables.flow_jobs.scan()
             if not isinstance(one, UnreadableRow) and one.item.reached is FlowJobState.QUIET
         }
         if name not in STOPS_MORE and not quiet >= {"Invoices", "Returns"}:

@@ -70,7 +70,7 @@ async def block(story: Story, title: str) -> None:
         job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
         code="owner", now=story.services.now,
     )  # fmt: skip
-    await story.services.tables.jobs.upsert(blocked)
+    await story.services.tables.flow_jobs.upsert(blocked)
 
 
 def lines(page: Reply) -> list[tuple[str, str]]:
@@ -237,7 +237,7 @@ async def test_a_flow_shows_how_long_each_step_lasted_and_the_calls_it_took(stor
     job = await story.job("Orders")
     first, second, *rest = job.history
     counted = (replace(first, calls=12), replace(second, calls=1), *rest)
-    await story.services.tables.jobs.upsert(replace(job, history=counted))
+    await story.services.tables.flow_jobs.upsert(replace(job, history=counted))
 
     page = await flow(story, "Orders")
 
@@ -258,7 +258,7 @@ async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over
     before = await flow(story, "<b>Invoices</b>")
     await story.services.tables.callers.upsert(by_hand)
     after = await flow(story, "<b>Invoices</b>")
-    await story.services.tables.jobs.upsert(replace(job, cut_over_at=None))
+    await story.services.tables.flow_jobs.upsert(replace(job, cut_over_at=None))
     earlier = await flow(story, "<b>Invoices</b>")
 
     assert "1 straggler" in after.text

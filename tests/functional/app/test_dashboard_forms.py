@@ -77,7 +77,7 @@ async def block(story: Story, title: str) -> None:
         await story.job(title), FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
         code="owner", now=story.services.now,
     )  # fmt: skip
-    await story.services.tables.jobs.upsert(blocked)
+    await story.services.tables.flow_jobs.upsert(blocked)
 
 
 async def deeds(story: Story, principal: Principal = EVERYBODY) -> dict[str, PageAction]:

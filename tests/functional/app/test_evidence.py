@@ -228,7 +228,12 @@ async def test_each_row_is_read_once(story: Story, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(type(story.twins.store), "query", counting)
     await pack(story)
 
-    assert {table for table, _, _ in read} >= {"jobs", "callers", "intents", "plans"}
+    assert {table for table, _, _ in read} >= {
+        "flowjobs",
+        "callers",
+        "callereditintents",
+        "planitems",
+    }
     assert sorted(set(read)) == sorted(read)
 
 

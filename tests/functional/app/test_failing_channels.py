@@ -80,7 +80,7 @@ async def report(story: Story, *codes: str) -> None:
     """Let rows need a person, each for a cause of its own."""
     for code in codes:
         notice = Alert(code=code, row=("table", code, "key"), cause="Why.", at=story.services.now)
-        await story.services.tables.notices.insert(notice)
+        await story.services.tables.alerts.insert(notice)
 
 
 def with_channels(story: Story, *channels: NotificationChannel) -> Services:

@@ -168,7 +168,7 @@ async def test_a_bad_change_says_which_field_and_what_is_allowed(
     assert "the-function-key" not in reply.text
     errors = reply.document.get("errors", [{"field": "", "message": ""}])
     assert (errors[0]["field"], says in errors[0]["message"]) == (field, True), reply.document
-    assert await story.services.tables.environments.all() == []
+    assert await story.services.tables.environment_settings.all() == []
 
 
 async def test_what_was_sent_is_not_repeated(story: Story) -> None:
@@ -195,7 +195,7 @@ async def test_an_unknown_environment_is_not_found(story: Story) -> None:
 
     assert (shown.status, changed.status) == (404, 404)
     assert shown.document["instruction"]
-    assert await story.services.tables.environments.all() == []
+    assert await story.services.tables.environment_settings.all() == []
 
 
 async def test_a_service_that_is_down_is_told_with_a_time_to_try_again(story: Story) -> None:
@@ -262,7 +262,7 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) ->
     await story.opt_in(maintenance_window="")
     await story.order()
     await story.approve()
-    table = story.services.tables.jobs
+    table = story.services.tables.flow_jobs
     environment = story.build.environment.id
     (kept,) = [one async for one in table.query(environment)]
     blocked = replace(

@@ -77,7 +77,7 @@ async def test_a_change_between_the_look_and_the_write_is_seen(
 ) -> None:
     """The tag is compared with what stands there at the moment of the write, not before it."""
     seen = (await shown(story)).headers[ETAG]
-    table = type(story.services.tables.environments)
+    table = type(story.services.tables.environment_settings)
     change = table.change
 
     async def slow(self: object, *args: object, **options: object) -> object:
@@ -118,7 +118,7 @@ async def test_the_kill_switch_is_turned_as_it_was_seen(story: Story) -> None:
     untouched = await call(kill_switch_api.show_kill_switch)
 
     stale = await call(kill_switch_api.set_kill_switch, order, headers={IF_MATCH: STALE})
-    flag = await story.services.tables.flags.get("flag", KILL_SWITCH)
+    flag = await story.services.tables.kill_switch.get("flag", KILL_SWITCH)
     first = await call(
         kill_switch_api.set_kill_switch, order, headers={IF_MATCH: untouched.headers[ETAG]}
     )

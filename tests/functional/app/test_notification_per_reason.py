@@ -88,7 +88,7 @@ def flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
         if state:
             job = stop_with_reason(job, state, why, "Do it.", code=code, now=now)
         job = replace(job, code=code, reason=why, instruction="Do it.")
-        await story.services.tables.jobs.upsert(job)
+        await story.services.tables.flow_jobs.upsert(job)
 
     return arrange
 
@@ -99,7 +99,7 @@ def notice_with(code: str) -> Arrange:
     async def arrange(story: Story) -> None:
         row = ("table", "partition", "key")
         notice = Alert(code=code, row=row, cause=f"Why: {SIGNED}", at=story.services.now)
-        await story.services.tables.notices.insert(notice)
+        await story.services.tables.alerts.insert(notice)
 
     return arrange
 
@@ -190,7 +190,7 @@ async def kill_switch(story: Story) -> None:
     flag = KillSwitch(
         name=KILL_SWITCH, is_on=True, by="admin", reason=SIGNED, at=story.services.now
     )
-    await story.services.tables.flags.upsert(flag)
+    await story.services.tables.kill_switch.upsert(flag)
 
 
 async def digest(story: Story) -> None:
@@ -208,7 +208,7 @@ async def sweep(story: Story) -> None:
 async def wake_up(story: Story) -> None:
     """Let the reminders be gone, and the row of a plan be overdue."""
     await plan(story)
-    await story.services.tables.reminders.clear("reminder")
+    await story.services.tables.wake_ups.clear("reminder")
     story.world.clock.advance(timedelta(days=8))
 
 
@@ -270,8 +270,8 @@ async def told(story: Story) -> list[Notification]:
     settings = story.settings.model_copy(
         update={
             "website_host": "app.example",
-            "operator_client_id": "11111111-0000-4000-8000-000000000001",
-            "operator_token_cache_secret": "https://kv.vault.azure.net/secrets/operator",
+            "service_account_client_id": "11111111-0000-4000-8000-000000000001",
+            "service_account_token_cache_secret": "https://kv.vault.azure.net/secrets/operator",
         }
     )
     heard = Heard()

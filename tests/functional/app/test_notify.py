@@ -97,7 +97,7 @@ async def block(story: Story, *titles: str) -> None:
             code="owner",
             now=story.services.now,
         )
-        await story.services.tables.jobs.upsert(blocked)
+        await story.services.tables.flow_jobs.upsert(blocked)
 
 
 async def under_way(story: Story) -> None:
@@ -192,7 +192,7 @@ async def test_a_channel_that_is_out_is_asked_once_a_look(story: Story) -> None:
     failed = stop_with_reason(
         job, FlowJobState.FAILED, "Why.", "Report it.", code="defect", now=now
     )
-    await story.services.tables.jobs.upsert(failed)
+    await story.services.tables.flow_jobs.upsert(failed)
     await look(story, busy)
     for _ in range(4):
         await look(story, busy, after=TOGETHER / 2)
@@ -212,9 +212,9 @@ async def test_what_is_settled_and_comes_back_is_told_anew(story: Story) -> None
     await look(story, heard)
     await look(story, heard, after=TOGETHER)
     job = await story.job("Orders")
-    await story.services.tables.jobs.upsert(resume(job, "Retried.", now=story.services.now))
+    await story.services.tables.flow_jobs.upsert(resume(job, "Retried.", now=story.services.now))
     await look(story, heard, after=timedelta(minutes=1))
-    assert await story.services.tables.deliveries.all("delivery") == []
+    assert await story.services.tables.notification_deliveries.all("delivery") == []
     await block(story, "Orders")
     await look(story, heard, after=timedelta(minutes=1))
     await look(story, heard, after=TOGETHER)
@@ -259,7 +259,7 @@ async def test_two_looks_at_once_tell_it_once(story: Story) -> None:
     heard = Heard()
     await story.order()
     services = with_channels(story, heard)
-    table = services.tables.deliveries
+    table = services.tables.notification_deliveries
     replaced = table.replace
 
     async def replaced_meanwhile(kept: StoredItem, item: object) -> StoredItem:  # type: ignore[type-arg]
@@ -278,16 +278,16 @@ async def test_two_looks_at_once_tell_it_once(story: Story) -> None:
 async def test_a_cause_that_another_look_finds_first_is_told_once(story: Story) -> None:
     """It has come after this look read what waits: it has not ended."""
     heard, tables = Heard(), story.services.tables
-    store, scans = tables.deliveries.store, 0
+    store, scans = tables.notification_deliveries.store, 0
     queried = store.query
 
     async def query(table: str, *of: Any, **options: Any) -> AsyncIterator[StoreRow]:
         nonlocal scans
-        scans += table == "deliveries"
-        if table == "deliveries" and scans == 2:
+        scans += table == "notificationdeliveries"
+        if table == "notificationdeliveries" and scans == 2:
             row = ("key_findings", "policy", "1")
             notice = Alert(code="key_problem", row=row, cause="It ends.", at=story.services.now)
-            await tables.notices.insert(notice)
+            await tables.alerts.insert(notice)
             assert await look(story, heard) == 1
         async for found in queried(table, *of, **options):
             yield found
@@ -328,7 +328,7 @@ async def test_a_long_text_is_told_in_short(story: Story) -> None:
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, text, text, code="gap", now=story.services.now
     )
-    await story.services.tables.jobs.upsert(blocked)
+    await story.services.tables.flow_jobs.upsert(blocked)
     await look(story, heard)
     await look(story, heard, after=TOGETHER)
 
@@ -360,7 +360,7 @@ async def test_without_a_channel_nothing_is_read(story: Story) -> None:
     await story.order()
 
     assert await notify(replace(story.services, channels=())) == 0
-    assert await story.services.tables.deliveries.all("delivery") == []
+    assert await story.services.tables.notification_deliveries.all("delivery") == []
 
 
 async def test_who_is_still_called_at_the_old_url_is_told(story: Story) -> None:
@@ -401,7 +401,7 @@ async def test_who_is_still_called_at_the_old_url_is_told(story: Story) -> None:
 async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(story: Story) -> None:
     """The daily sweep uses the sign-in, which keeps it alive, and sees the day that it ends."""
     heard = Heard()
-    settings = story.settings.model_copy(update={"operator_client_id": "operator"})
+    settings = story.settings.model_copy(update={"service_account_client_id": "operator"})
     await run_daily_check(replace(story.services, settings=settings), "2026-01-01")
     await look(story, heard)
     assert PendingActionKind.NOTICE not in heard.causes
@@ -451,7 +451,7 @@ async def test_a_notice_is_told_with_what_it_is_about(
     for number in (1, 2):
         row = ("key_findings", "policy", str(number))
         notice = Alert(code=code, row=row, cause=f"Finding {number}.", at=story.services.now)
-        await story.services.tables.notices.insert(notice)
+        await story.services.tables.alerts.insert(notice)
     await look(story, heard)
 
     (told,) = [one.waiting for one in heard.told]
@@ -497,7 +497,7 @@ async def test_the_kill_switch_is_told(story: Story) -> None:
     """Nothing goes on until somebody turns it off."""
     heard = Heard()
     flag = KillSwitch(name=KILL_SWITCH, is_on=True, by="admin", at=story.services.now)
-    await story.services.tables.flags.upsert(flag)
+    await story.services.tables.kill_switch.upsert(flag)
     await look(story, heard)
 
     (told,) = [one.waiting for one in heard.told]

@@ -42,7 +42,7 @@ async def story() -> Story:
     for job in (await story.jobs()).values():
         overdue = replace(job, due=story.services.now - timedelta(hours=1))
         await FLOW.schedule_wake_up(story.services, overdue)
-        await story.services.tables.jobs.upsert(overdue)
+        await story.services.tables.flow_jobs.upsert(overdue)
     story.world.clock.advance(timedelta(minutes=2))
     provide(story.services)
     return story
@@ -50,12 +50,12 @@ async def story() -> Story:
 
 def without_audit(story: Story) -> dict[Any, Any]:
     """Return what is kept, but for the trail of orders: it keeps those that are refused, too."""
-    return {name: row for name, row in story.twins.store.rows.items() if row.table != "audit"}
+    return {name: row for name, row in story.twins.store.rows.items() if row.table != "auditlog"}
 
 
 def downgrade(story: Story, job: FlowJob) -> None:
     """Let a job's row be one of a newer version of the app, with a state this one lacks."""
-    downgrade_row(story, story.services.tables.jobs.name_of(job), job.state)
+    downgrade_row(story, story.services.tables.flow_jobs.name_of(job), job.state)
 
 
 def downgrade_row(story: Story, name: RowName, state: str) -> None:
@@ -144,7 +144,7 @@ async def test_a_row_that_is_gone_is_no_longer_counted(story: Story) -> None:
     job = await story.job("Orders")
     downgrade(story, job)
     await resend_overdue(story.services)
-    del story.twins.store.rows[story.services.tables.jobs.name_of(job)]
+    del story.twins.store.rows[story.services.tables.flow_jobs.name_of(job)]
 
     await forget_settled(story.services)
 
@@ -155,7 +155,7 @@ async def test_an_unreadable_row_is_shown_by_its_key(story: Story) -> None:
     """The list and the remediation show it beside what can be read; so does the command line."""
     jobs = await story.jobs()
     downgrade(story, jobs["Orders"])
-    row = list(story.services.tables.jobs.name_of(jobs["Orders"]))
+    row = list(story.services.tables.flow_jobs.name_of(jobs["Orders"]))
 
     listed = (await call(remediations_api.list_remediations)).document
     shown = (await call(remediations_api.show_remediation, id=story.remediation.id)).document
@@ -181,7 +181,7 @@ async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
     story: Story, order: str
 ) -> None:
     """The other job is steered; the row is named, to whoever asked and on the command line."""
-    jobs, table = await story.jobs(), story.services.tables.jobs
+    jobs, table = await story.jobs(), story.services.tables.flow_jobs
     downgrade(story, jobs["Orders"])
     row = table.name_of(jobs["Orders"])
     before = story.twins.store.rows[row]
@@ -290,7 +290,7 @@ async def damage(story: Story, name: RowName, **columns: str) -> None:
 
 async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     """No flow is written; health, attention and the switch say so; turning it writes it anew."""
-    story, name = Story(mode=ApprovalPolicy.AUTO), ("flags", "flag", "kill-switch")
+    story, name = Story(mode=ApprovalPolicy.AUTO), ("killswitch", "flag", "kill-switch")
     story.build.http_flow("Orders")
     await damage(story, name, data0="{garbage")
     await planned(story)
@@ -351,7 +351,7 @@ async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(story:
 async def test_reminder_that_cannot_be_read_still_reminds(story: Story) -> None:
     """Its key says of which row: the timer looks at that, and writes the reminder anew."""
     before = len(story.twins.messages.waiting(FLOW_JOBS))
-    for row in [row for row in story.twins.store.rows.values() if row.table == "reminders"]:
+    for row in [row for row in story.twins.store.rows.values() if row.table == "wakeups"]:
         await damage(story, (row.table, row.partition, row.key), data0="{garbage")
 
     await resend_overdue(story.services)
@@ -359,13 +359,13 @@ async def test_reminder_that_cannot_be_read_still_reminds(story: Story) -> None:
     sent = story.twins.messages.waiting(FLOW_JOBS)[before:]
     jobs = await story.jobs()
     assert {message.body["job"] for message in sent} == {job.id for job in jobs.values()}
-    assert [one async for one in story.services.tables.reminders.query("reminder")]
+    assert [one async for one in story.services.tables.wake_ups.query("reminder")]
 
 
 async def test_sweep_corrects_search_columns_that_do_not_fit_their_row(story: Story) -> None:
     """A query by state would never find the job; the item says what the columns have to be."""
     job = await story.job("Orders")
-    name = story.services.tables.jobs.name_of(job)
+    name = story.services.tables.flow_jobs.name_of(job)
     before = story.twins.store.rows[name].columns
     await damage(story, name, state="levitating", original="")
 

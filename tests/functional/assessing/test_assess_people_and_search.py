@@ -179,7 +179,7 @@ async def test_an_assessment_by_itself_searches_anew(build: Builder) -> None:
     before = await assess(there, build.environment.id)
     for site in build.world.sites.values():
         site.settings.clear()
-    build.world.clock.advance(there.settings.overdue_after)
+    build.world.clock.advance(there.settings.overdue_delay)
     after = await assess(there, build.environment.id)
 
     assert [len(flow.callers) for flow in before.flows] == [1]

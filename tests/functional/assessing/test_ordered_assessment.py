@@ -169,7 +169,7 @@ async def test_it_says_what_an_assessment_at_once_says_and_writes_nothing(story:
     assert found.job.assessed is not None
     assert found.job.assessed.flows == len([*story.world.flows()])
     assert story.world.writes == []
-    assert await story.services.tables.discoveries.all(found.job.id) == []
+    assert await story.services.tables.discovery_pages.all(found.job.id) == []
 
 
 async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
@@ -277,7 +277,7 @@ async def test_a_process_may_die_at_any_call(story: Story) -> None:
             await story.run(HOUR)
             found = await shown(story, started)
             assert told(found.answer) == expected, (at, moment)
-            assert await story.services.tables.discoveries.all(found.job.id) == []
+            assert await story.services.tables.discovery_pages.all(found.job.id) == []
     jobs = await story.services.tables.environment_jobs.all()
     assert {job.state for job in jobs} == {EnvironmentJobState.FINISHED}
 
@@ -303,7 +303,7 @@ async def test_an_order_whose_start_was_cut_off_is_started_by_the_next(story: St
     """The row that names it was written, and nothing else."""
     key = f"{story.build.environment.id}-{ONE.digest}"
     row = SharedSnapshot(topic="assessments", id=key, name="assessment x")
-    await story.services.tables.readings.upsert(row)
+    await story.services.tables.shared_snapshots.upsert(row)
 
     started = await order(story)
     await story.run(HOUR)
@@ -320,7 +320,7 @@ async def test_a_damaged_page_is_read_again(story: Story) -> None:
 
     def damage() -> None:
         for row in [*story.twins.store.rows.values()]:
-            if row.table == "discoveries" and row.key == "dataverse-000000" and not damaged:
+            if row.table == "discoverypages" and row.key == "dataverse-000000" and not damaged:
                 place = (row.table, row.partition, row.key)
                 story.twins.store.rows[place] = replace(row, columns={**row.columns, "data0": "{"})
                 damaged.append(row.key)

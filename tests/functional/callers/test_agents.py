@@ -50,7 +50,9 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
     back = await story.job("Book")
     both_again = original.is_on, copy.is_on
     await say(story, f"agents-back:{original.workflow_id}")
-    settings = await story.services.tables.environments.get("environment", asked.environment_id)
+    settings = await story.services.tables.environment_settings.get(
+        "environment", asked.environment_id
+    )
 
     assert item.action is PlannedAction.COPY_WITH_FAMILY
     assert [one.kind for one in item.callers if one.manual] == ["agent"]

@@ -96,7 +96,7 @@ async def test_a_caller_whose_plan_waits_for_approval_is_not_rewired_meanwhile()
     before = shop.client_data
     await story.opt_in_both()
     row = EnvironmentSettings(environment_id=shop.environment_id, mode=ApprovalPolicy.APPROVE)
-    await story.services.tables.environments.upsert(row)
+    await story.services.tables.environment_settings.upsert(row)
 
     await story.order_of(story.build, story.other)
     await story.run(timedelta(days=3))
@@ -248,7 +248,7 @@ async def test_a_copy_stays_on_for_the_copy_of_a_caller_that_was_copied_later() 
 async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_read_only() -> None:
     """Who noted it died before the call, and an administrator has decided otherwise since."""
     story, orders, _ = ready()
-    here, settings = story.build.environment.id, story.services.tables.environments
+    here, settings = story.build.environment.id, story.services.tables.environment_settings
     await settings.upsert(EnvironmentSettings(environment_id=here, mode=ApprovalPolicy.AUTO))
     await story.order_of(story.build, cause="first", run=DAY)
     await story.opt_in_both()

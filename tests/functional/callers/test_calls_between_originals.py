@@ -33,7 +33,7 @@ class Meanwhile:
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Write, after the deed."""
         deed, rows = self._deed, [operation.row for operation in operations]
-        if deed and any((row.table, row.key) == ("jobs", self._job_id) for row in rows):
+        if deed and any((row.table, row.key) == ("flowjobs", self._job_id) for row in rows):
             self._deed = None
             await deed()
         return await self._store.write(*operations)

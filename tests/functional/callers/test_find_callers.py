@@ -57,7 +57,7 @@ class ScarceSettings:
 
 def rows(services: Services, number: int | None = 1) -> FencedRows[CallerSearchProgress]:
     """Return how far the search is, as the delivery with this lease has it."""
-    return FencedRows(services.tables.searches, "job", number)
+    return FencedRows(services.tables.caller_searches, "job", number)
 
 
 async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
@@ -80,13 +80,13 @@ async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
         except ThrottledError:
             stops += 1
 
-    found = await services.tables.places.all(flow.trigger_url_id)
+    found = await services.tables.caller_index.all(flow.trigger_url_id)
     assert stops == SITES // BUDGET
     assert sorted(settings.read_ids) == sorted(set(settings.read_ids))
     assert len(found) == SITES - 1
     assert len(findings) == 1
     assert "app /sites/003 (AuthorizationFailed)" in findings[0]
-    assert await services.tables.searches.all("job") == []
+    assert await services.tables.caller_searches.all("job") == []
 
 
 @pytest.mark.parametrize("numbers", [(1, 2), (None, None)])
@@ -114,7 +114,7 @@ async def test_a_frozen_search_that_wakes_leaves_no_progress_behind(
     with pytest.raises(LeaseLost):
         await find_callers(frozen, request, older)
 
-    assert await services.tables.searches.all("job") == []
+    assert await services.tables.caller_searches.all("job") == []
 
 
 async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> None:
@@ -148,12 +148,12 @@ async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
         await find_callers(services, request, rows(services))
 
     await run_daily_check(story.services, "day-1")
-    young = await services.tables.searches.all("job")
+    young = await services.tables.caller_searches.all("job")
     story.world.clock.advance(timedelta(hours=25))
     await run_daily_check(story.services, "day-2")
 
     assert [one.after for one in young] == [f"/sites/{BUDGET - 1:03}"]
-    assert await services.tables.searches.all("job") == []
+    assert await services.tables.caller_searches.all("job") == []
 
 
 async def test_an_environment_that_refuses_to_be_read_is_named_and_the_others_are_searched() -> (

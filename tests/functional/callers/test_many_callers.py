@@ -73,7 +73,7 @@ async def deliver_twice(story: Story, job: FlowJob) -> None:
     """Deliver a job's message; in its middle the lease passes, and the message comes again."""
 
     def begin() -> Awaitable[object]:
-        lease = story.settings.job_lease + story.settings.caller_lease
+        lease = story.settings.job_lease_duration + story.settings.resource_lease_duration
         story.world.clock.advance(lease)
         return run_flow_job_step(services(), job.environment_id, job.id)
 

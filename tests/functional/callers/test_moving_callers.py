@@ -124,7 +124,7 @@ async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person()
     blocked = await story.job("Orders")
     untouched = caller.client_data == before
     row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTO)
-    await story.services.tables.environments.upsert(row)
+    await story.services.tables.environment_settings.upsert(row)
     await story.retry()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
@@ -143,13 +143,13 @@ async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_
     other = Builder(story.world, name="Other")
     caller = other.flow_caller(orders, name="Elsewhere")
     row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTO)
-    await story.services.tables.environments.upsert(row)
+    await story.services.tables.environment_settings.upsert(row)
     before = caller.client_data
     await planned(story)
     await story.approve()
     moved = caller.client_data
     row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.ASSESS)
-    await story.services.tables.environments.upsert(row)
+    await story.services.tables.environment_settings.upsert(row)
 
     await story.roll_back()
 
@@ -257,12 +257,12 @@ async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_m
     (record,) = await story.services.tables.callers.all((await story.job("Orders")).id)
     now, resource = story.services.now, hash_key(record.caller.resource)
     lease = ResourceLease(id=resource, holder="another", until=now + timedelta(seconds=90))
-    kept = await story.services.tables.leases.insert(lease)
+    kept = await story.services.tables.resource_leases.insert(lease)
     before = len(story.world.writes)
 
     await story.run(timedelta(seconds=20))
     waiting, written = await story.job("Orders"), story.world.writes[before:]
-    await story.services.tables.leases.delete(kept)
+    await story.services.tables.resource_leases.delete(kept)
     await story.run(timedelta(seconds=20))
 
     assert waiting.state is FlowJobState.WAITING

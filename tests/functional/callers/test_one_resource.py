@@ -40,7 +40,7 @@ DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 #: Copies are proven some seconds after they stand.
 PROMPT = twin_settings().model_copy(
-    update={"reads_lag": timedelta(0), "wait_poll": timedelta(seconds=10)}
+    update={"read_lag": timedelta(0), "wait_poll_interval": timedelta(seconds=10)}
 )
 
 
@@ -94,7 +94,7 @@ async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
     how: str, *, are_known: bool
 ) -> None:
     """The others are proven and wait for it; once it stops, their callers are written at once."""
-    story = Story(settings=PROMPT.model_copy(update={"gather_callers_for": timedelta(minutes=30)}))
+    story = Story(settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(minutes=30)}))
     site, flows = one_app(story, 4)
     await (planned if are_known else planned_without_runs)(story)
     late = Late(story, NOT_YET, flows[-1])
@@ -268,7 +268,7 @@ async def test_who_comes_later_than_the_others_may_wait_is_not_waited_for() -> N
 
 async def test_with_a_wait_of_zero_nobody_is_waited_for() -> None:
     """Who is there is written at once."""
-    story = Story(settings=PROMPT.model_copy(update={"gather_callers_for": timedelta(0)}))
+    story = Story(settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(0)}))
     site, flows = one_app(story, 3)
     before = dict(site.settings)
     await planned(story)
@@ -303,7 +303,7 @@ async def exclude(story: Story, flow: TwinFlow) -> None:
         mode=ApprovalPolicy.APPROVE,
         excluded_flows=frozenset({flow.workflow_id}),
     )
-    await story.services.tables.environments.upsert(settings)
+    await story.services.tables.environment_settings.upsert(settings)
 
 
 async def test_a_flow_that_is_excluded_while_it_waits_takes_no_part() -> None:
@@ -344,7 +344,7 @@ async def test_a_row_that_cannot_be_read_holds_up_no_other() -> None:
     (name, row), *_ = (
         (name, row)
         for name, row in story.twins.store.rows.items()
-        if (row.table, row.key) == ("jobs", job.id)
+        if (row.table, row.key) == ("flowjobs", job.id)
     )
     data = str(row.columns["data0"]).replace('"state":"waiting"', '"state":"levitating"')
     story.twins.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
@@ -395,7 +395,9 @@ async def test_the_kill_switch_stops_the_write_for_all(is_later: bool) -> None:
         async def written(*operations: Operation) -> list[StoreRow]:
             rows = await write(*operations)
             jobs.update(
-                row.partition for row in rows if row.table == "intents" and row.key != FENCE
+                row.partition
+                for row in rows
+                if row.table == "callereditintents" and row.key != FENCE
             )
             if len(jobs) == 2:
                 jobs.clear()
@@ -469,7 +471,7 @@ async def test_flows_of_two_environments_move_together(
     await story.run(MINUTE)
     assert (await story.everywhere())["There"].code == Reason.GATHERING
     row = EnvironmentSettings(environment_id=story.other.environment.id, mode=mode)
-    await story.services.tables.environments.upsert(row)
+    await story.services.tables.environment_settings.upsert(row)
 
     late.comes(here)
     await story.run(MINUTE)

@@ -92,7 +92,7 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
     (job,) = (await story.jobs()).values()
     *earlier, last = job.history
     counted = replace(job, history=(*earlier, replace(last, calls=3)))
-    await story.services.tables.jobs.upsert(counted)
+    await story.services.tables.flow_jobs.upsert(counted)
     outputs.append(await cli.run("remediation", "show", identity, "--history"))
     outputs.append(await cli.run("remediation", "roll-back", identity, "--yes"))
     await pass_time(story, timedelta(days=30))
@@ -181,7 +181,7 @@ async def test_health_names_a_channel_that_does_not_take_what_it_is_told(
     row = NotificationDelivery(
         cause="a", channel="teams", first_seen=now, due=now, failures=3, error="No."
     )
-    await story.services.tables.deliveries.insert(row)
+    await story.services.tables.notification_deliveries.insert(row)
 
     shown = await cli.run("health")
 

@@ -81,7 +81,9 @@ async def test_a_name_of_several_is_asked_back(story: Story, cli: CommandLine) -
     assert result.exit_code == 2
     ids = [one.workflow_id for one in environment.flows.values() if one.name == "Orders"]
     assert all(f"{one}  Orders" in result.stderr for one in ids)
-    assert (await story.services.tables.environments.all("environment"))[0].excluded_flows == set()
+    assert (await story.services.tables.environment_settings.all("environment"))[
+        0
+    ].excluded_flows == set()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ async def test_a_gap_that_is_none_is_told_with_those_alike(story: Story, cli: Co
         symptom=BlockedCallSymptom.REFUSED,
         code=Reason.CALL_REFUSED,
     )
-    await story.services.tables.refused_calls.upsert(gap)
+    await story.services.tables.blocked_calls.upsert(gap)
     words = ("environment", "waive", "Contoso", gap.name.replace("erp", "epr"))
 
     result = await cli.run(*words, "--reason", "a slip")

@@ -154,10 +154,10 @@ async def test_a_later_delivery_takes_up_the_converted_copy() -> None:
     await story.approve(run=timedelta(0))
     job = await story.until("Orders", FlowJobState.COPIED)
     version = story.world.workflow(job.environment_id, job.copy_id).version
-    kept = await story.services.tables.jobs.get(job.environment_id, job.id)
+    kept = await story.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
 
-    await story.services.tables.jobs.replace(kept, replace(job, state=FlowJobState.COPYING))
+    await story.services.tables.flow_jobs.replace(kept, replace(job, state=FlowJobState.COPYING))
     await story.until("Orders", FlowJobState.PROVEN)
 
     assert story.world.workflow(job.environment_id, job.copy_id).version == version

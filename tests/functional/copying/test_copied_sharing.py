@@ -46,7 +46,7 @@ async def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(moment:
         at += 1
         story, original = story_of_a_team()
         plan = Plan(at=at, moment=moment)
-        story.settings = story.settings.model_copy(update={"quiet_period": timedelta(hours=1)})
+        story.settings = story.settings.model_copy(update={"no_call_period": timedelta(hours=1)})
         await story.opt_in()
         await story.order()
         await story.approve(run=timedelta(0))
@@ -112,9 +112,11 @@ async def test_the_app_and_the_borrowed_operator_are_not_carried_over() -> None:
     await story.approve(run=timedelta(0))
     job = await story.until("Orders", FlowJobState.COPYING)
     # A delivery that read the URL died before it could step back.
-    kept = await story.services.tables.jobs.get(job.environment_id, job.id)
+    kept = await story.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
-    await story.services.tables.jobs.replace(kept, replace(kept.item, borrowed=(job.flow_name,)))
+    await story.services.tables.flow_jobs.replace(
+        kept, replace(kept.item, borrowed=(job.flow_name,))
+    )
     original.co_owners[story.world.operator.entra_id] = "CanEdit"
 
     await story.run(timedelta(days=60))

@@ -72,7 +72,9 @@ async def test_an_edit_after_the_copy_blocks_the_retirement_and_names_the_places
 async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so() -> None:
     """With `copy_again` nobody has to do anything."""
     story = Story()
-    story.settings = story.settings.model_copy(update={"on_drift": OnOriginalEdited.COPY_AGAIN})
+    story.settings = story.settings.model_copy(
+        update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
+    )
     orders = story.build.http_flow("Orders")
     story.build.app_setting_caller(orders)
     await planned(story)
@@ -90,7 +92,9 @@ async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so(
 async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> None:
     """A flow that is on takes only connections of whoever saves it: the app has none."""
     story = Story()
-    story.settings = story.settings.model_copy(update={"on_drift": OnOriginalEdited.COPY_AGAIN})
+    story.settings = story.settings.model_copy(
+        update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
+    )
     orders = story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=HOUR)
@@ -114,11 +118,11 @@ async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> No
     assert copy.is_on
 
 
-@pytest.mark.parametrize("on_drift", list(OnOriginalEdited))
+@pytest.mark.parametrize("on_original_edited", list(OnOriginalEdited))
 async def test_an_edit_of_the_copy_is_not_undone_unasked(on_drift: OnOriginalEdited) -> None:
     """Callers use the copy: somebody mended it there. The original decides after a retry only."""
     story = Story()
-    story.settings = story.settings.model_copy(update={"on_drift": on_drift})
+    story.settings = story.settings.model_copy(update={"on_original_edited": on_drift})
     orders = story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=HOUR)

@@ -28,7 +28,7 @@ from tests.fakes.memory_archive import MemoryArchive
 from tests.functional.scenarios.remediation_scenario import Story
 
 HOST = "erp.contoso.example"
-AGE = Settings(tenant_id="twins").network_max_age
+AGE = Settings(tenant_id="twins").network_snapshot_max_age
 
 
 class YieldingClock(ManualClock):
@@ -295,7 +295,7 @@ async def test_a_row_that_cannot_be_read_is_written_anew() -> None:
     network = Network()
     await network.gaps()
     rows = network.story.twins.store.rows
-    [place] = [place for place, row in rows.items() if row.table == "readings"]
+    [place] = [place for place, row in rows.items() if row.table == "sharedsnapshots"]
     rows[place] = replace(rows[place], columns={"chunks": 1, "data0": "?"})
 
     assert [await network.gaps(), await network.gaps()] == [[], []]
@@ -330,7 +330,7 @@ async def test_other_subscriptions_are_another_network() -> None:
 
 async def test_an_age_of_nothing_has_each_proof_read() -> None:
     """For who would rather pay the calls."""
-    network = Network(settings=Settings(tenant_id="twins", network_max_age=timedelta()))
+    network = Network(settings=Settings(tenant_id="twins", network_snapshot_max_age=timedelta()))
 
     await network.gaps()
     await network.gaps()

@@ -99,7 +99,7 @@ async def test_copies_that_were_made_together_are_proven_by_one_list() -> None:
     flows(story, 12)
     lists = await approved(story)
 
-    await story.run(story.settings.reads_lag - timedelta(seconds=1))
+    await story.run(story.settings.read_lag - timedelta(seconds=1))
     early = (lists.reads, await states(story))
     await story.run(timedelta(seconds=1))
 
@@ -132,9 +132,9 @@ async def test_a_younger_copy_waits_for_the_next_list() -> None:
     families(story, 3)
     lists = await approved(story)
 
-    await story.run(story.settings.reads_lag)
+    await story.run(story.settings.read_lag)
     children = (lists.reads, await states(story))
-    await story.run(story.settings.wait_poll - timedelta(seconds=1))
+    await story.run(story.settings.wait_poll_interval - timedelta(seconds=1))
     between = lists.reads
     await story.run(timedelta(seconds=1))
 
@@ -154,10 +154,10 @@ async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
     story.driver.make = with_asked
     families(story, 3)
     await approved(story)
-    await story.run(story.settings.reads_lag)
+    await story.run(story.settings.read_lag)
     asked.needs.clear()
 
-    await story.run(story.settings.wait_poll - timedelta(seconds=1))
+    await story.run(story.settings.wait_poll_interval - timedelta(seconds=1))
     between = [*asked.needs]
     await story.run(timedelta(seconds=1))
 
@@ -173,6 +173,6 @@ async def test_where_calls_are_few_a_list_is_read_as_soon_as_nobody_else_would_u
     families(story, 1)
     lists = await approved(story)
 
-    await story.run(2.5 * story.settings.reads_lag)
+    await story.run(2.5 * story.settings.read_lag)
 
     assert (lists.reads, await states(story)) == (2, {FlowJobState.QUIET})

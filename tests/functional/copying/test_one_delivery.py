@@ -88,7 +88,7 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
 
     await story.run(timedelta(0))
     assert access.calls == []
-    await story.run(story.settings.reads_lag)
+    await story.run(story.settings.read_lag)
 
     job = await story.job("Orders")
     assert job.reached is FlowJobState.QUIET
@@ -132,7 +132,7 @@ async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:
 
 async def test_a_delivery_that_has_taken_long_ends_with_its_step() -> None:
     """With no time to go on there is one step each, and the same end."""
-    story = await approved_story(delivery_goes_on=timedelta(0))
+    story = await approved_story(invocation_time_limit=timedelta(0))
 
     job = await story.until("Orders", FlowJobState.COPYING)
     assert job.lease_until is None

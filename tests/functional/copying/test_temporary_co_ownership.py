@@ -156,7 +156,7 @@ async def frozen_at_a_loan(story: Story, *, is_heard: bool) -> tuple[Pause, Flow
     at = PauseAtShare if is_heard else PauseAtLoan
     pause = at(sleeps=timedelta(minutes=9), clock=story.world.clock)
     story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
-    await story.run(story.settings.reads_lag)
+    await story.run(story.settings.read_lag)
     assert pause.is_asleep
     return pause, job
 
@@ -167,7 +167,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
 ) -> None:
     """Nobody retries it: the timer looks once at all that it has ever lent."""
     story = Story()
-    soon = {"read_back_deadline": timedelta(minutes=1)}
+    soon = {"read_back_timeout": timedelta(minutes=1)}
     story.settings = story.settings.model_copy(update=soon)
     story.build.http_flow("Orders")
     pause, job = await frozen_at_a_loan(story, is_heard=is_heard)
@@ -253,7 +253,7 @@ async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
 
     job = await story.job("Orders")
     assert job.has_loans
-    row = story.services.tables.jobs.name_of(job)
+    row = story.services.tables.flow_jobs.name_of(job)
     assert {(one.code, one.row) for one in story.twins.notices.told} == {(Reason.LOAN, row)}
 
 
@@ -394,7 +394,7 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
     await story.order()
     await story.approve(run=timedelta(0))
     job = await story.until("Orders", FlowJobState.COPIED)
-    table = story.services.tables.jobs
+    table = story.services.tables.flow_jobs
     kept = await table.get(job.environment_id, job.id)
     assert kept
     blocked = move_to_state(job, FlowJobState.BLOCKED, "mended since", now=story.services.now)

@@ -132,7 +132,7 @@ async def test_in_mode_assess_nothing_is_ordered_or_deleted() -> None:
     settings = EnvironmentSettings(
         environment_id=story.build.environment.id, mode=ApprovalPolicy.ASSESS
     )
-    await story.services.tables.environments.upsert(settings)
+    await story.services.tables.environment_settings.upsert(settings)
 
     with pytest.raises(JobBlocked) as refusal:
         await order(story)

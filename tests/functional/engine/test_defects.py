@@ -24,7 +24,7 @@ from tests.fakes.flow_pages import SIZE
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Story
 
-#: What `CMK_DEFECT_TRIES` is by default.
+#: What `CMK_INTERNAL_ERROR_MAX_ATTEMPTS` is by default.
 TRIES = 5
 
 

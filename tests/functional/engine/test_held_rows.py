@@ -28,7 +28,7 @@ async def held_story() -> tuple[Story, LeasedJob[FlowJob]]:
     await story.order()
     await story.approve(run=timedelta(0))
     job = await story.until("Orders", FlowJobState.COPIED)
-    table = story.services.tables.jobs
+    table = story.services.tables.flow_jobs
     kept = await table.get(*table.address(job))
     assert kept is not None
     return story, await FLOW.claim(story.services, kept)
@@ -87,8 +87,8 @@ async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None
     """Whoever has lost the row writes nothing into it."""
     story, held = await held_story()
     held.stage(replace(held.job, copy_host="copy.example"))
-    story.world.clock.advance(story.settings.job_lease + timedelta(seconds=1))
-    table = story.services.tables.jobs
+    story.world.clock.advance(story.settings.job_lease_duration + timedelta(seconds=1))
+    table = story.services.tables.flow_jobs
     kept = await table.get(*table.address(held.job))
     assert kept is not None
     await FLOW.claim(story.services, kept)

@@ -93,7 +93,7 @@ async def ends_well(story: Story) -> None:
     assert {state for state, _ in states.values()} == {FlowJobState.RETIRED}, states
     assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
     assert story.world.traffic.lost == []
-    assert await story.services.tables.circuits.all() == []
+    assert await story.services.tables.circuit_breakers.all() == []
 
 
 @pytest.mark.parametrize("service", [*services_of_the_platform(), *GROUND])

@@ -47,7 +47,7 @@ async def quiet_story(flows: int = 1) -> Story:
 
 async def reminders(story: Story, job: FlowJob) -> list[WakeUp]:
     """Return what reminds the timer of a job."""
-    found = await story.services.tables.reminders.all("reminder")
+    found = await story.services.tables.wake_ups.all("reminder")
     return [one for one in found if one.row[2] == job.id]
 
 
@@ -86,7 +86,7 @@ async def test_a_row_that_waits_is_not_looked_at_until_it_is_due() -> None:
         story.world.clock.advance(timedelta(hours=1))
         await send_due_messages(story.services)
 
-    assert "jobs" not in read
+    assert "flowjobs" not in read
     assert "environmentjobs" in read  # its own reminder is for a day later
 
 
@@ -142,10 +142,10 @@ async def test_a_writer_that_was_frozen_has_its_reminder_still() -> None:
     for _ in range(11):
         story.world.clock.advance(MINUTE)
         await resend_overdue(story.services)
-    kept = await story.services.tables.jobs.get(job.environment_id, job.id)
+    kept = await story.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
     now = story.services.now
-    await story.services.tables.jobs.replace(kept, resume(job, "Now.", now=now))
+    await story.services.tables.flow_jobs.replace(kept, resume(job, "Now.", now=now))
 
     await story.run(SOON_AFTER)
 
@@ -158,7 +158,7 @@ async def test_a_row_with_nothing_to_do_loses_its_reminders() -> None:
     await story.run(timedelta(days=9))
 
     assert [job.state for job in (await story.jobs()).values()] == [FlowJobState.RETIRED] * 2
-    assert await story.services.tables.reminders.all("reminder") == []
+    assert await story.services.tables.wake_ups.all("reminder") == []
 
 
 async def test_reminders_of_one_row_become_one() -> None:
@@ -204,7 +204,7 @@ async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
 async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
     """Rows of an earlier version have no reminders."""
     story = await quiet_story(2)
-    await story.services.tables.reminders.clear("reminder")
+    await story.services.tables.wake_ups.clear("reminder")
 
     await run_daily_check(story.services, "2026-03-03")
     await story.run(timedelta(days=8))
@@ -216,7 +216,7 @@ async def test_overdue_rows_without_a_reminder_are_counted() -> None:
     """Health and attention say so before the sweep; it writes the reminders anew."""
     story = await quiet_story(2)
     before = await check_health(story.services)
-    await story.services.tables.reminders.clear("reminder")
+    await story.services.tables.wake_ups.clear("reminder")
     due = max(job.due or story.services.now for job in (await story.jobs()).values())
     early = await check_health(story.services)
     story.world.clock.advance_to(due + 10 * MINUTE)
@@ -238,7 +238,7 @@ async def test_two_timers_at_once_lose_no_reminder() -> None:
     """Of two instances the second finds the first's work done."""
     story = await quiet_story()
     story.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
-    table = story.services.tables.reminders
+    table = story.services.tables.wake_ups
     frozen = await table.all("reminder")
     await send_due_messages(story.services)
     for reminder in frozen:  # as the other instance has read them
@@ -262,6 +262,6 @@ async def test_health_tells_that_the_timer_stands_still() -> None:
     late = (await check_health(story.services)).unlooked
     assert late >= 2
     for name, row in story.twins.store.rows.items():  # by another version of the app
-        if name[0] == "reminders":
+        if name[0] == "wakeups":
             story.twins.store.rows[name] = replace(row, columns={"chunks": 1, "data0": "{}"})
     assert (await check_health(story.services)).unlooked == late

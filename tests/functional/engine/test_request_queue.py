@@ -194,7 +194,7 @@ async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
     story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=timedelta(0))
-    name = ("CallBudgets", LIMIT.name, "leases")
+    name = ("requestbudgets", LIMIT.name, "leases")
     row = story.twins.store.rows[name]
     story.twins.store.rows[name] = replace(row, columns={"ledger": "{garbage"})
 

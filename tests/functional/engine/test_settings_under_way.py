@@ -49,7 +49,7 @@ async def test_each_write_asks_for_the_kill_switch_and_few_for_the_settings(
     await story.approve()
 
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
-    assert reads.tables.count("flags") >= len(story.world.writes) >= 8
+    assert reads.tables.count("killswitch") >= len(story.world.writes) >= 8
     assert reads.tables.count("environments") <= 12
 
 
@@ -63,7 +63,7 @@ async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
 
     async def create_and_take_back(*arguments: object) -> None:
         await create(*arguments)  # type: ignore[arg-type]  # whatever it was given
-        await story.services.tables.environments.upsert(
+        await story.services.tables.environment_settings.upsert(
             EnvironmentSettings(environment_id=environment, mode=ApprovalPolicy.ASSESS)
         )
         story.world.clock.advance(LATELY + SECOND)

@@ -27,7 +27,7 @@ def look(story: Story, flows: dict[str, TwinFlow], seen: set[str], wrong: list[s
     """Hold every job that nobody works on to what its state says."""
     environment = story.world.environment(story.build.environment.id)
     for row in story.twins.store.rows.values():
-        if row.table != "jobs":
+        if row.table != "flowjobs":
             continue
         job = json.loads(str(row.columns["data0"]))
         if job["lease_until"]:
@@ -46,7 +46,7 @@ def look(story: Story, flows: dict[str, TwinFlow], seen: set[str], wrong: list[s
 async def test_each_state_says_what_is_on() -> None:
     """After every step, on the way to the end and all the way back."""
     story = Story()
-    story.settings = story.settings.model_copy(update={"delivery_goes_on": timedelta(0)})
+    story.settings = story.settings.model_copy(update={"invocation_time_limit": timedelta(0)})
     makes: dict[str, Callable[[str], TwinFlow]] = {
         "Called": story.build.http_flow,
         "Keyword": story.build.keyword_flow,

@@ -43,7 +43,7 @@ async def test_no_definition_is_read_again_where_nothing_has_changed() -> None:
 
     assert calls(story) == (0, 0)
     assert len(await story.jobs()) == FLOWS
-    assert await story.services.tables.discoveries.all() == []
+    assert await story.services.tables.discovery_pages.all() == []
 
 
 async def test_what_has_changed_is_read_at_once() -> None:
@@ -97,7 +97,7 @@ async def test_a_flow_that_has_moved_by_itself_is_gone_from_the_plan() -> None:
 async def test_what_a_cancelled_plan_was_to_be_compared_with_is_swept_away() -> None:
     """Nobody will approve it."""
     story = await waiting()
-    table, job = story.services.tables.discoveries, await story.environment_job()
+    table, job = story.services.tables.discovery_pages, await story.environment_job()
     kept = await table.all(job.id)
     await story.driver.call(lambda s: cancel(s, story.remediation.id))
     story.world.clock.advance(timedelta(hours=25))
@@ -117,4 +117,4 @@ async def test_a_plan_that_waits_for_nobody_keeps_nothing() -> None:
 
     await story.order(RemediationMode.DRY_RUN)
 
-    assert await story.services.tables.discoveries.all() == []
+    assert await story.services.tables.discovery_pages.all() == []

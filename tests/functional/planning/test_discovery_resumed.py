@@ -113,12 +113,12 @@ class Tenant:
 
 def rows(services: Services, number: int = 1) -> FencedRows[DiscoveryPage]:
     """Return the rows of the job's discovery as the delivery with this lease has them."""
-    return FencedRows(services.tables.discoveries, JOB, number)
+    return FencedRows(services.tables.discovery_pages, JOB, number)
 
 
 async def forget(tenant: Tenant) -> None:
     """Let the next discovery begin anew."""
-    await tenant.services.tables.discoveries.clear(JOB)
+    await tenant.services.tables.discovery_pages.clear(JOB)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ async def test_a_killed_discovery_reads_only_the_pages_that_are_left(
 async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) -> None:
     """Before and after each call of any port, store included, a kill costs no flow and no row."""
     whole = await tenant.discover(tenant.services, reconcile=True)
-    rows = await tenant.services.tables.discoveries.all(JOB)
+    rows = await tenant.services.tables.discovery_pages.all(JOB)
     calls = Plan()
     await forget(tenant)
     await tenant.discover(services_of(tenant.twins.ports.under(calls)), reconcile=True)
@@ -162,7 +162,7 @@ async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) ->
                 await tenant.discover(services_of(tenant.twins.ports.under(plan)), reconcile=True)
             resumed = await tenant.discover(tenant.services, reconcile=True)
             assert (resumed.held_back, resumed.findings) == (whole.held_back, whole.findings)
-            assert await tenant.services.tables.discoveries.all(JOB) == rows
+            assert await tenant.services.tables.discovery_pages.all(JOB) == rows
 
 
 async def test_a_frozen_discovery_that_wakes_leaves_no_part_behind(tenant: Tenant) -> None:
@@ -177,7 +177,7 @@ async def test_a_frozen_discovery_that_wakes_leaves_no_part_behind(tenant: Tenan
     with pytest.raises(LeaseLost):
         await discover(tenant.services, environment, rows(tenant.services, 1), advanced=overtake)
 
-    assert await tenant.services.tables.discoveries.all(JOB) == []
+    assert await tenant.services.tables.discovery_pages.all(JOB) == []
 
 
 async def test_a_used_up_budget_loses_nothing(tenant: Tenant) -> None:
@@ -230,7 +230,7 @@ async def test_a_refusal_that_is_not_about_the_cursor_is_passed_on(tenant: Tenan
     with pytest.raises(PlatformError):
         await tenant.discover(tenant.made(fails_at=3, failure=no))
 
-    parts = await tenant.services.tables.discoveries.all(JOB)
+    parts = await tenant.services.tables.discovery_pages.all(JOB)
     assert sum(part.source is DiscoverySource.DATAVERSE for part in parts) == 2
 
 
@@ -249,12 +249,12 @@ async def test_the_sweep_removes_what_no_discovery_would_go_on_with(tenant: Tena
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
     await run_daily_check(tenant.services, "day-1")
-    young = await tenant.services.tables.discoveries.all(JOB)
+    young = await tenant.services.tables.discovery_pages.all(JOB)
     tenant.story.world.clock.advance(timedelta(hours=25))
     await run_daily_check(tenant.services, "day-2")
 
     assert len(young) > 0
-    assert await tenant.services.tables.discoveries.all(JOB) == []
+    assert await tenant.services.tables.discovery_pages.all(JOB) == []
 
 
 async def test_a_sweep_in_the_middle_of_a_long_discovery_makes_no_hole_in_it(
@@ -265,7 +265,7 @@ async def test_a_sweep_in_the_middle_of_a_long_discovery_makes_no_hole_in_it(
     await forget(tenant)
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=4))
-    table = tenant.services.tables.discoveries
+    table = tenant.services.tables.discovery_pages
     old = next(one for one in await table.all(JOB) if one.source is DiscoverySource.DATAVERSE)
     await table.upsert(replace(old, read=old.read - LONGEST - timedelta(minutes=1)))
 
@@ -318,4 +318,4 @@ async def test_the_rows_are_gone_when_the_plan_is_made() -> None:
     await story.order(RemediationMode.ASSESS)
 
     assert len(await story.plan()) == FLOWS_IN_A_ROW + 1
-    assert await story.services.tables.discoveries.all() == []
+    assert await story.services.tables.discovery_pages.all() == []

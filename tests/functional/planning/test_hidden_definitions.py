@@ -195,7 +195,9 @@ async def test_what_a_cancelled_job_has_lent_is_returned_by_a_timer() -> None:
 async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> None:
     """Whoever rolls back in that moment returns it: each delivery leaves the row true."""
     story, flow = hidden_story()
-    story.settings = story.settings.model_copy(update={"on_drift": OnOriginalEdited.COPY_AGAIN})
+    story.settings = story.settings.model_copy(
+        update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
+    )
     story.renew()
     await story.opt_in()
     await story.order()
@@ -205,7 +207,7 @@ async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> Non
     unnoted: list[object] = []
 
     def look() -> None:
-        rows = [row for name, row in story.twins.store.rows.items() if name[0] == "jobs"]
+        rows = [row for name, row in story.twins.store.rows.items() if name[0] == "flowjobs"]
         if flow.co_owners and '"borrowed":[]' in str(rows):
             unnoted.append(rows)
 

@@ -51,10 +51,10 @@ async def told(story: Story) -> list[tuple[str, str]]:
     """Return what stands in health: each code and the check that it is about."""
     await forget_settled(story.services)
     rows = {
-        story.services.tables.key_findings.name_of(row): row.finding.code
-        for row in await story.services.tables.key_findings.all()
+        story.services.tables.key_alerts.name_of(row): row.finding.code
+        for row in await story.services.tables.key_alerts.all()
     }
-    notices = await story.services.tables.notices.all("notice")
+    notices = await story.services.tables.alerts.all("notice")
     return sorted((one.code, rows[one.row]) for one in notices)
 
 

@@ -52,7 +52,7 @@ async def names(story: Story) -> set[str]:
 
 async def kept(story: Story) -> int:
     """Return how many pages are kept."""
-    return len(await story.services.tables.discoveries.all())
+    return len(await story.services.tables.discovery_pages.all())
 
 
 async def test_a_plan_is_made_by_one_call_a_minute(story: Story, report: WatchedReport) -> None:
@@ -78,7 +78,7 @@ async def test_a_look_that_is_cut_off_goes_on_with_the_page_that_was_due(
     services, home = story.make(story.twins.ports), story.build.environment.id
 
     def rows() -> FencedRows[DiscoveryPage]:
-        return FencedRows(services.tables.discoveries, "job")
+        return FencedRows(services.tables.discovery_pages, "job")
 
     report.throttled_after = pages
     with pytest.raises(ThrottledError):
@@ -99,11 +99,11 @@ async def test_a_cursor_that_is_refused_begins_its_own_list_anew(
     async def expire() -> None:
         story.world.cursors_expired = len(report.answered[False]) == 2
 
-    rows = FencedRows(services.tables.discoveries, "job")
+    rows = FencedRows(services.tables.discovery_pages, "job")
     with pytest.raises(ServiceUnavailable):
         await still_to_move(services, home, rows, advanced=expire)
     story.world.cursors_expired = False
-    left = await still_to_move(services, home, FencedRows(services.tables.discoveries, "job"))
+    left = await still_to_move(services, home, FencedRows(services.tables.discovery_pages, "job"))
 
     assert left == []
     assert report.readings(cannot_migrate_only=True) == [WHOLE]

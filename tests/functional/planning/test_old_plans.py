@@ -85,7 +85,7 @@ async def test_a_retired_original_has_no_line_in_later_plans() -> None:
     await run_daily_check(story.services, "quiet")
     await story.run(DAY)
     job = await planned_on(story.services, "quiet")
-    items = await story.services.tables.plans.all(job.id)
+    items = await story.services.tables.plan_items.all(job.id)
     assert [item.display_name for item in items] == ["Managed"]
     assert any("1 retired original is not listed" in finding for finding in job.findings)
     assert job.counts == {"blocked": 1}
@@ -106,9 +106,9 @@ async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
 
     await story.order(RemediationMode.DRY_RUN, cause="look")
 
-    (notice,) = await story.services.tables.notices.all()
+    (notice,) = await story.services.tables.alerts.all()
     job = await story.job("Orders")
-    assert (notice.code, notice.row) == ("came_back", ("jobs", job.environment_id, job.id))
+    assert (notice.code, notice.row) == ("came_back", ("flowjobs", job.environment_id, job.id))
     assert original in {item.workflow_id for item in (await story.plan()).values()}
 
 
@@ -121,7 +121,7 @@ async def test_of_a_plan_that_nobody_ordered_a_summary_stays_and_then_nothing() 
     await days(story, 4)
 
     tables = story.services.tables
-    assert await tables.plans.all(first.id) == []
+    assert await tables.plan_items.all(first.id) == []
     (shown,) = await show_plan(story.services, first.remediation_id)
     assert shown.environment_job.plan_kept is PlanKept.SUMMARY
     assert shown.environment_job.counts == first.counts
@@ -161,7 +161,7 @@ async def test_a_plan_that_is_current_or_undecided_stays() -> None:
 
     await days(story, 20)
 
-    items = await story.services.tables.plans.all(last.id)
+    items = await story.services.tables.plan_items.all(last.id)
     assert [item.display_name for item in items] == ["Managed"]
 
 
@@ -260,9 +260,9 @@ async def test_the_ids_of_trigger_urls_are_indexed_once_from_older_plans() -> No
     story = await quiet()
     services = story.services
     job = await story.environment_job()
-    items = {item.display_name: item for item in await services.tables.plans.all(job.id)}
+    items = {item.display_name: item for item in await services.tables.plan_items.all(job.id)}
     old = replace(items["Managed"], url_id="a" * 32)
-    await services.tables.plans.upsert(old)
+    await services.tables.plan_items.upsert(old)
 
     await index_urls_of_plans(services)
     known = await known_url_ids(services, job.environment_id)
@@ -292,7 +292,7 @@ async def queries_of_a_plan(past: int) -> int:
     """Return how often the store is asked by a plan after so many plans of the same environment."""
     story = await quiet(plans_kept=400 * DAY)
     tables, job = story.services.tables, await story.environment_job()
-    items = await tables.plans.all(job.id)
+    items = await tables.plan_items.all(job.id)
     for number in range(past):
         order = Remediation(
             mode=RemediationMode.APPLY,
@@ -304,7 +304,7 @@ async def queries_of_a_plan(past: int) -> int:
         old = replace(job, id=f"old-{number}", remediation_id=order.id)
         await tables.remediations.upsert(order)
         await tables.environment_jobs.upsert(old)
-        await tables.plans.upsert(*(replace(one, environment_job_id=old.id) for one in items))
+        await tables.plan_items.upsert(*(replace(one, environment_job_id=old.id) for one in items))
     asked = Counter[str]()
     query, get = MemoryStore.query, MemoryStore.get
 

@@ -36,7 +36,7 @@ async def test_a_kill_while_planning_is_followed_within_minutes() -> None:
 
 async def test_a_lease_is_renewed_while_a_step_reads() -> None:
     """A second delivery that comes after the first lease's end finds the row held."""
-    story = Story(settings=twin_settings(job_lease=timedelta(milliseconds=30)))
+    story = Story(settings=twin_settings(job_lease_duration=timedelta(milliseconds=30)))
     table = story.services.tables.environment_jobs
     job = EnvironmentJob(
         id="job",

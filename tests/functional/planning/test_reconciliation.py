@@ -25,7 +25,7 @@ async def _findings(story: Story, *, reconcile: bool) -> str:
         reconcile=reconcile,
     )
     started = await start_manual_remediation(story.services, order)
-    await story.run(story.settings.migration_poll)
+    await story.run(story.settings.platform_migration_poll_interval)
     (job,) = await story.services.tables.environment_jobs.all(started.id)
     assert job.state == "finished"
     assert job.reconcile is reconcile
@@ -56,7 +56,7 @@ async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
     settings = EnvironmentSettings(
         environment_id=story.build.environment.id, mode=ApprovalPolicy.ASSESS
     )
-    await story.services.tables.environments.upsert(settings)
+    await story.services.tables.environment_settings.upsert(settings)
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.ASSESS,

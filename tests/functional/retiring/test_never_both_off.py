@@ -178,7 +178,7 @@ async def test_it_is_the_first_line_of_every_list() -> None:
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
     await pair.run(DAY)
-    services, table = pair.story.services, pair.story.services.tables.jobs
+    services, table = pair.story.services, pair.story.services.tables.flow_jobs
     job = await pair.story.job("Keyword")
     other = replace(job, id="0", display_name="Another", code=Reason.DEFECT, due=None)
     await table.upsert(other)

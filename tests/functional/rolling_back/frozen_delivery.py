@@ -18,7 +18,7 @@ class AsleepError(Exception):
 
 def make_story(build: Callable[[Story], object], **settings: object) -> Story:
     """Return a tenant whose callers are quiet after an hour, with these settings."""
-    changed = {"quiet_period": 60 * MINUTE, **settings}
+    changed = {"no_call_period": 60 * MINUTE, **settings}
     story = Story(settings=Story().settings.model_copy(update=changed))
     build(story)
     story.build.link()

@@ -44,7 +44,7 @@ class Late:
 
 async def test_a_write_that_comes_about_after_its_caller_was_put_back_is_put_back_too() -> None:
     """Its delivery ended with an error, in good order; nobody heard of what was under way."""
-    story = Story(settings=Story().settings.model_copy(update={"quiet_period": 30 * MINUTE}))
+    story = Story(settings=Story().settings.model_copy(update={"no_call_period": 30 * MINUTE}))
     site = story.build.app_setting_caller(story.build.http_flow("Orders"))
     story.build.link()
     story.build.share_connections()
@@ -84,7 +84,7 @@ async def test_a_rollback_waits_for_no_delivery_that_has_ended() -> None:
     await story.until("Keyword", FlowJobState.WATCHED)
 
     await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
-    await story.run(2 * story.settings.reads_lag)
+    await story.run(2 * story.settings.read_lag)
 
     assert (await story.job("Keyword")).state is FlowJobState.ROLLED_BACK
 

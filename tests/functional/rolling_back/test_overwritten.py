@@ -183,7 +183,7 @@ async def test_another_jobs_setting_is_put_back_by_that_job() -> None:
         story.build.app_setting_caller(story.build.http_flow("Orders"))
         story.build.app_setting_caller(story.build.http_flow("Bills"), setting="BILLS_URL")
 
-    story = make_story(build, gather_callers_for=timedelta())
+    story = make_story(build, caller_batch_wait=timedelta())
     [site] = story.world.sites.values()
     await freeze(story, "AppSettingsTwin.write")
     await story.run(5 * MINUTE)

@@ -46,7 +46,7 @@ async def test_job_that_was_made_late_is_cancelled() -> None:
     await story.roll_back(run=timedelta(hours=3))
     assert await story.jobs() == {}
     assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED
-    await story.services.tables.jobs.insert(planned)
+    await story.services.tables.flow_jobs.insert(planned)
     await story.run(timedelta(hours=1))
     assert (await story.job("Orders")).state is FlowJobState.PLANNED
 

@@ -96,7 +96,7 @@ class Story:
         row = EnvironmentSettings(
             environment_id=self.build.environment.id, mode=self.mode, **settings
         )
-        await self.services.tables.environments.upsert(row)
+        await self.services.tables.environment_settings.upsert(row)
 
     async def order(
         self,
@@ -147,11 +147,13 @@ class Story:
         def look() -> None:
             marks = (f'"display_name":"{title}"', f'"state":"{state}"', '"lease_until":null')
             for row in self.twins.store.rows.values():
-                if row.table == "jobs" and all(mark in str(row.columns["data0"]) for mark in marks):
+                if row.table == "flowjobs" and all(
+                    mark in str(row.columns["data0"]) for mark in marks
+                ):
                     raise _ReachedError
 
         meanwhile, settings = self.driver.meanwhile, self.settings
-        self.settings = settings.model_copy(update={"delivery_goes_on": timedelta(0)})
+        self.settings = settings.model_copy(update={"invocation_time_limit": timedelta(0)})
         self.renew()
         self.driver.meanwhile = look
         try:
@@ -170,7 +172,7 @@ class Story:
 
     async def jobs(self) -> dict[str, FlowJob]:
         """Return the flow jobs by the title of the original."""
-        jobs = await self.services.tables.jobs.all(self.build.environment.id)
+        jobs = await self.services.tables.flow_jobs.all(self.build.environment.id)
         return {job.display_name: job for job in jobs}
 
     async def environment_job(self) -> EnvironmentJob:
@@ -181,7 +183,7 @@ class Story:
     async def plan(self) -> dict[str, PlanItem]:
         """Return the plan by the title of the flow."""
         job = await self.environment_job()
-        items = await self.services.tables.plans.all(job.id)
+        items = await self.services.tables.plan_items.all(job.id)
         return {item.display_name: item for item in items}
 
 

@@ -39,7 +39,7 @@ class TwoEnvironments(Story):
         """Set the mode of both environments."""
         for build in self.builders:
             row = EnvironmentSettings(environment_id=build.environment.id, mode=mode)
-            await self.services.tables.environments.upsert(row)
+            await self.services.tables.environment_settings.upsert(row)
 
     async def order_of(
         self, *builds: Builder, cause: str = "both", run: timedelta = timedelta(minutes=30)
@@ -57,7 +57,7 @@ class TwoEnvironments(Story):
 
     async def everywhere(self) -> dict[str, FlowJob]:
         """Return the jobs of both environments by the title of the original."""
-        return {job.display_name: job for job in await self.services.tables.jobs.all()}
+        return {job.display_name: job for job in await self.services.tables.flow_jobs.all()}
 
     def called_across(self) -> tuple[TwinFlow, TwinFlow]:
         """Add *Orders* here and *Shop* elsewhere, which posts to it; return both."""

@@ -146,7 +146,7 @@ async def check_environment(story: WireStory, environment: SimulatedEnvironment)
     rows = await story.services.tables.environment_jobs.all(story.remediation.id)
     (row,) = [one for one in rows if one.environment_id == environment.id]
     assert row.state is EnvironmentJobState.FINISHED
-    items = await story.services.tables.plans.all(row.id)
+    items = await story.services.tables.plan_items.all(row.id)
     jobs = await story.jobs(environment.id)
     for item in items:
         if item.action is PlannedAction.BLOCKED:

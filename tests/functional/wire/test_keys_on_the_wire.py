@@ -83,8 +83,8 @@ async def checked(story: WireStory, date: str) -> list[tuple[str, str]]:
     await run_daily_check(story.services, date)
     await forget_settled(story.services)
     tables = story.services.tables
-    checks = {tables.key_findings.name_of(row): row for row in await tables.key_findings.all()}
-    notices = await tables.notices.all("notice")
+    checks = {tables.key_alerts.name_of(row): row for row in await tables.key_alerts.all()}
+    notices = await tables.alerts.all("notice")
     return sorted((one.code, checks[one.row].finding.code) for one in notices if one.row in checks)
 
 

@@ -112,7 +112,7 @@ async def test_an_action_is_changed_under_a_key_where_the_flow_is_named(
 
         await story.order(ADMIN, run=SHORT)
 
-        (item,) = await story.services.tables.plans.all((await story.environment_job()).id)
+        (item,) = await story.services.tables.plan_items.all((await story.environment_job()).id)
         assert before == {"Admin"}
         assert item.action is PlannedAction.EDIT_ACTION
         assert "+" in item.proposal

@@ -198,7 +198,7 @@ async def test_a_flow_that_nobody_is_shown_holds_back_no_other(
         del story.environment.users[OPERATOR]
         await story.order(run=SHORT)
 
-        items = await story.services.tables.plans.all((await story.environment_job()).id)
+        items = await story.services.tables.plan_items.all((await story.environment_job()).id)
         (item,) = [one for one in items if one.workflow_id == CHILD]
         assert (item.action, item.category) == (PlannedAction.BLOCKED, "unknown")
         assert item.instruction == instruction_for("DefinitionNotShown")

@@ -155,7 +155,7 @@ class WireStory:
 
     async def jobs(self, environment_id: str = ENVIRONMENT) -> dict[str, FlowJob]:
         """Return an environment's jobs by the original's id."""
-        jobs = await self.services.tables.jobs.all(environment_id)
+        jobs = await self.services.tables.flow_jobs.all(environment_id)
         return {job.original_id: job for job in jobs}
 
     async def environment_job(self) -> EnvironmentJob:
@@ -200,10 +200,10 @@ class WireStory:
 
 #: Budgets of calls that hold up nobody.
 WIDE = {
-    "flow_service_calls_per_minute": PLENTY,
-    "flow_service_calls_per_day": PLENTY,
-    "dataverse_calls_per_minute": PLENTY,
-    "resource_manager_calls_per_minute": PLENTY,
+    "flow_service_requests_per_minute": PLENTY,
+    "flow_service_requests_per_day": PLENTY,
+    "dataverse_requests_per_minute": PLENTY,
+    "resource_manager_requests_per_minute": PLENTY,
 }
 
 
@@ -214,8 +214,8 @@ def settings_of(folder: Path, budgets: Mapping[str, int] = WIDE) -> Settings:
         tenant_id=TENANT_ID,
         subscription_ids=(SUBSCRIPTION,),
         client_id=APP_CLIENT,
-        operator_client_id=OPERATOR_CLIENT,
-        operator_token_cache_secret=CACHE_SECRET,
+        service_account_client_id=OPERATOR_CLIENT,
+        service_account_token_cache_secret=CACHE_SECRET,
         state_folder=folder,
         archive_key=base64.urlsafe_b64encode(bytes(32)).decode(),
         **named,
@@ -289,7 +289,7 @@ async def _sign_in(services: Services) -> None:
 async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
     for identity in environment_ids:
         row = EnvironmentSettings(environment_id=identity, mode=ApprovalPolicy.AUTO, limit=PLENTY)
-        await services.tables.environments.upsert(row)
+        await services.tables.environment_settings.upsert(row)
 
 
 # --- what stories look for ------------------------------------------------------------------------
