@@ -18,7 +18,7 @@ ENVIRONMENT_JOB = EnvironmentJob(
 
 
 @pytest.mark.parametrize(
-    ("environmentsettings", "flows", "state"),
+    ("environments", "flows", "state"),
     [
         ("", "", "planning"),
         ("waiting_for_migration", "", "planning"),

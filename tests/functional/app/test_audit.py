@@ -138,9 +138,9 @@ async def test_who_may_not_is_told_once_an_hour(story: Story) -> None:
 
     entries = await trail()
     assert sorted((str(one["who"]), one["action"], one["status"]) for one in entries) == [
+        ("eve@contoso.example", "set_kill_switch", 403),
+        ("eve@contoso.example", "set_kill_switch", 403),
         ("eve@contoso.example", "start_remediation", 403),
-        ("eve@contoso.example", "set_kill_switch", 403),
-        ("eve@contoso.example", "set_kill_switch", 403),
         ("nobody@contoso.example", "show_health", 403),
     ]
     first = min(entries, key=lambda one: str(one["at"]))
@@ -270,7 +270,7 @@ async def test_an_order_that_was_cut_off_stands_without_an_outcome(
     async def die(*_: object, **__: object) -> None:
         raise Killed
 
-    monkeypatch.setattr(kill_switch_api, "set_kill_switch", die)
+    monkeypatch.setattr(kill_switch_api, "set_switch", die)
     with pytest.raises(Killed):
         await call(kill_switch_api.set_kill_switch, {"on": True, "reason": "odd"}, headers=ANNA)
 
@@ -285,7 +285,7 @@ async def test_a_defect_is_an_outcome_too(story: Story, monkeypatch: pytest.Monk
     async def stumble(*_: object, **__: object) -> None:
         raise LookupError("nothing here")
 
-    monkeypatch.setattr(kill_switch_api, "set_kill_switch", stumble)
+    monkeypatch.setattr(kill_switch_api, "set_switch", stumble)
     await call(kill_switch_api.set_kill_switch, {"on": True, "reason": "odd"}, headers=ANNA)
 
     (entry,) = await trail()
