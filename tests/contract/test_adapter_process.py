@@ -21,7 +21,7 @@ from shared.adapters.system_clock import SystemClock
 async def main():
     http = HttpClient(default_transport())
     credential = application_credential("{APP_CLIENT}")
-    service = Service(name="admin", scope=SCOPE, credential=credential)
+    service = HttpService(name="admin", scope=SCOPE, credential=credential)
     for environment in await PowerPlatformAdmin(http, service, SystemClock()).list():
         print(environment.id)
     await http.close()
