@@ -128,7 +128,7 @@ class Counted(Store):
         for row in rows:
             if row.table in ("flowjobs", "environmentjobs"):
                 kept = self.jobs if row.table == "flowjobs" else self.environment_jobs
-                kept[row.key] = (str(row.columns["state"]), str(row.columns["due"]))
+                kept[row.key] = (str(row.columns["state"]), str(row.columns["next_check_at"]))
         return rows
 
     def next_due(self) -> datetime | None:
