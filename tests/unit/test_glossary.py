@@ -1,0 +1,104 @@
+"""The glossary defines each term once, and names only what exists."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = ("shared", "functions", "cmkflow")
+
+
+def table_rows(section: str) -> list[list[str]]:
+    """Return the cells of every row in the tables of a section, without the heads."""
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    _, _, rest = text.partition(f"\n## {section}\n")
+    lines = re.findall(r"^\| .+ \|$", rest.partition("\n## ")[0], re.MULTILINE)
+    cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+    return [row for row in cells if row[0] not in {"term", "avoid"}]
+
+
+TERMS = table_rows("Terms")
+AVOIDED = table_rows("Words to avoid")
+NAMES = [name for _, code, _ in TERMS for name in re.findall(r"`([^`]+)`", code)]
+
+
+def declared_names(node: ast.AST, owner: str = "") -> Iterator[str]:
+    """Yield what a syntax tree declares: classes, functions, and members as `Class.member`.
+
+    Parameters and local variables are not among them.
+    """
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.ClassDef(name=name):
+                yield name
+                yield from declared_names(child, f"{name}.")
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield owner + name
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                yield owner + name
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                yield owner + name
+            case _:
+                pass
+
+
+@pytest.fixture(scope="module")
+def declared() -> set[str]:
+    """Return every name that the product declares."""
+    paths = [path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py")]
+    return {name for path in paths for name in declared_names(ast.parse(path.read_text()))}
+
+
+def test_every_row_has_three_cells_and_a_meaning() -> None:
+    """A term, its names in code, and one sentence or two."""
+    assert TERMS
+    for row in TERMS:
+        assert len(row) == 3, row
+        assert row[2].endswith("."), row
+
+
+def test_no_term_is_defined_twice() -> None:
+    """Capitals make no difference."""
+    counts = Counter(term.lower() for term, _, _ in TERMS)
+
+    assert [term for term, count in counts.items() if count > 1] == []
+
+
+def test_no_word_to_avoid_is_listed_twice() -> None:
+    """Each has one replacement."""
+    counts = Counter(word for avoided, _ in AVOIDED for word in avoided.split(", "))
+
+    assert counts
+    assert [word for word, count in counts.items() if count > 1] == []
+
+
+def test_every_cell_of_names_holds_only_names() -> None:
+    """A name outside backticks would be checked by no test."""
+    assert NAMES
+    assert [code for _, code, _ in TERMS if re.sub(r"`[^`]+`|, ", "", code)] == []
+
+
+def test_every_name_in_code_exists(declared: set[str]) -> None:
+    """In the product; what has a slash is a path of the repository."""
+    missing = [
+        name for name in NAMES if not ((ROOT / name).exists() if "/" in name else name in declared)
+    ]
+
+    assert missing == []
+
+
+def test_terms_and_meanings_hold_no_word_to_avoid() -> None:
+    """Words with a condition, in brackets, and phrases with a gap are left to the reader."""
+    words = [
+        word
+        for avoided, _ in AVOIDED
+        for word in avoided.split(", ")
+        if not re.search(r"[(…]", word)
+    ]
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, words))})\b", re.IGNORECASE)
+
+    assert [row for row in TERMS if pattern.search(f"{row[0]}. {row[2]}")] == []
