@@ -56,8 +56,8 @@ def show_plan(
 def _approved(answer: Any) -> Text:
     lines = [counted(answer["jobs"], "plan", "is approved")]
     if answer["kill_switch_on"]:
-        text = f"The kill switch is on: nothing moves of {first_names(answer['titles'])} until "
-        "it is off."
+        titles = first_names(answer["titles"])
+        text = f"The kill switch is on: nothing moves of {titles} until it is off."
         lines.append(Text(text, style="bold red"))
     return Text("\n").join(lines)
 

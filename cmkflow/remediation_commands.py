@@ -52,8 +52,8 @@ def _started(answer: Any) -> Text:
 def _steered(answer: Any) -> Text:
     lines = [counted(answer["jobs"], "job", "is on its way"), *unreadable(answer)]
     if answer["jobs"] and answer["kill_switch_on"]:
-        text = f"The kill switch is on: nothing moves of {first_names(answer['titles'])} until "
-        "it is off"
+        titles = first_names(answer["titles"])
+        text = f"The kill switch is on: nothing moves of {titles} until it is off"
         lines.append(Text(f"{text} (cmkflow kill-switch off).", style="bold red"))
     for replay in answer.get("replays", ()):
         text = f"{replay['display_name']} replays what came since {replay['since']}."

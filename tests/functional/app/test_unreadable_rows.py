@@ -367,7 +367,7 @@ async def test_sweep_corrects_search_columns_that_do_not_fit_their_row(story: St
     job = await story.job("Orders")
     name = story.services.tables.flow_jobs.name_of(job)
     before = story.twins.store.rows[name].columns
-    await damage(story, name, state="levitating", original="")
+    await damage(story, name, state="levitating", original_id="")
 
     await run_daily_check(story.services, "today")
 

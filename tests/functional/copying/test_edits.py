@@ -118,11 +118,11 @@ async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> No
     assert copy.is_on
 
 
-@pytest.mark.parametrize("on_original_edited", list(OnOriginalEdited))
-async def test_an_edit_of_the_copy_is_not_undone_unasked(on_drift: OnOriginalEdited) -> None:
+@pytest.mark.parametrize("choice", list(OnOriginalEdited))
+async def test_an_edit_of_the_copy_is_not_undone_unasked(choice: OnOriginalEdited) -> None:
     """Callers use the copy: somebody mended it there. The original decides after a retry only."""
     story = Story()
-    story.settings = story.settings.model_copy(update={"on_original_edited": on_drift})
+    story.settings = story.settings.model_copy(update={"on_original_edited": choice})
     orders = story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=HOUR)
@@ -131,7 +131,7 @@ async def test_an_edit_of_the_copy_is_not_undone_unasked(on_drift: OnOriginalEdi
     edit(orders)
 
     await story.run(timedelta(days=20))
-    if on_drift is OnOriginalEdited.BLOCK:
+    if choice is OnOriginalEdited.BLOCK:
         await story.retry()
     blocked = await story.job("Orders")
     text = copy.client_data
