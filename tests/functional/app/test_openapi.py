@@ -2,7 +2,9 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from functions import openapi_api
@@ -144,3 +146,12 @@ def test_no_two_routes_take_the_same_address() -> None:
         if method == other_method and path < other and overlap(path, other)
     ]
     assert both == []
+
+
+def test_the_settings_of_schemathesis_name_operations_of_the_document() -> None:
+    """An operation that was renamed would silently lose its exception."""
+    folder = Path(__file__).parents[2] / "third_party_clients" / "clients"
+    settings = tomllib.loads((folder / "schemathesis.toml").read_text("utf-8"))
+    named = {one["include-operation-id"] for one in settings["operations"]}
+
+    assert named <= {operation["operationId"] for operation in operations().values()}
