@@ -210,7 +210,7 @@ async def answer_request(route: Route, req: func.HttpRequest) -> func.HttpRespon
     """Return the answer to a request for a route."""
     try:
         endpoint_of(route)
-    except Exception:
+    except Exception:  # a handler that cannot be imported fails its own routes only
         instance = urlsplit(req.url).path
         log.exception("defect while answering %s %s", req.method, instance)
         return defect(instance=instance)

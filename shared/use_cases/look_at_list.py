@@ -1,8 +1,8 @@
-"""Look at retired originals that have no row in Dataverse: the flow service's list shows them.
+"""Check retired originals that have no row in Dataverse by the flow service's list of flows.
 
-The list may have more pages than a sweep has calls. Where it stopped is kept after each page, so
-the next sweep continues there, whatever the budget of calls, and a sweep that dies repeats one
-page. Each page is judged when it is read: the list need not show one moment.
+The list may have more pages than one daily check may request. The cursor is stored after each
+page: the next daily check continues there, and one that dies repeats one page at most. Each page
+is judged when it is read, so pages may be days apart.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

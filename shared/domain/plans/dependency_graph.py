@@ -19,8 +19,8 @@ class DependencyGraph:
         # Not the dictionary's keys: an intersection with those walks over all of them.
         known = frozenset(called)
         self._children = {flow: ids & known for flow, ids in called.items()}
+        #: Ids of called flows that the graph does not contain, by the calling flow.
         self.missing = {flow: ids - known for flow, ids in called.items() if not ids <= known}
-        """Children that are no flow of this graph, by the flow that calls them."""
         parents: dict[str, set[str]] = {flow: set() for flow in called}
         for flow, ids in self._children.items():
             for child in ids:
