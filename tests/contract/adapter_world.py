@@ -30,7 +30,8 @@ from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
 from shared.settings import Settings
 from shared.tables import Tables
-from tests.contract.tenant_world import (
+from tests.fakes.memory_store import MemoryStore
+from tests.local_cloud.tenant.tenant_world import (
     APP_CLIENT,
     ENVIRONMENT,
     GROUP,
@@ -39,7 +40,6 @@ from tests.contract.tenant_world import (
     TENANT_ID,
     TenantWorld,
 )
-from tests.fakes.memory_store import MemoryStore
 
 SUBSCRIPTION = GROUP.split("/")[2]
 SITE_ID = f"{GROUP}/providers/Microsoft.Web/sites/shop"

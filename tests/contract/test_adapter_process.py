@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.adapter_world import adapters
-from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT
+from tests.local_cloud.tenant.tenant_world import APP_CLIENT, ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 LIST_ENVIRONMENTS = f"""

@@ -11,7 +11,7 @@ from shared.domain.callers.caller import Caller
 from shared.errors import InvalidInput, JobBlocked
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.ports.described_tenant import APP_OF_FLOW, description
-from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
 
 @pytest.fixture

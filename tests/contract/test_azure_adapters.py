@@ -10,7 +10,7 @@ from local_cloud.tenant.azure.vault_contents import rotate
 from local_cloud.tenant.core.faults import Fault
 from shared.errors import NotFound, PlatformError, ThrottledError
 from tests.contract.adapter_world import VAULT_URL, Adapters, adapters
-from tests.contract.tenant_world import VAULT_ID
+from tests.local_cloud.tenant.tenant_world import VAULT_ID
 
 
 @pytest.fixture

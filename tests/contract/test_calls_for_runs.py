@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.contract.adapter_world import Adapters, adapters
-from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
 DAY = timedelta(days=1)
 

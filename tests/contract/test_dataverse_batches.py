@@ -11,7 +11,7 @@ from shared.concurrency import run_concurrently
 from shared.domain.flow import WorkflowSummary
 from shared.errors import CmkflowError, NotFound, ServiceUnavailable, ThrottledError
 from tests.contract.adapter_world import Adapters, adapters
-from tests.contract.tenant_world import BUTTON, HTTP_FLOW, MAKER, PARENT_FLOW, definition
+from tests.local_cloud.tenant.tenant_world import BUTTON, HTTP_FLOW, MAKER, PARENT_FLOW, definition
 
 MANY = 230
 BATCHES = "dataverse.run_batch"

@@ -11,9 +11,9 @@ from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.errors import PlatformError, ServiceUnavailable, ThrottledError
 from tests.contract.adapter_world import Adapters, adapters
-from tests.contract.tenant_world import ENVIRONMENT
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
 MINUTE = timedelta(minutes=1)
 

@@ -14,10 +14,10 @@ from shared.domain.network.firewall import Firewall
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
 from shared.firewalls import firewall_kinds
 from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, adapters
-from tests.contract.tenant_world import HTTP_FLOW, PARENT_FLOW
 from tests.fakes.services import kinds_on
 from tests.kinds.case import HOST
 from tests.kinds.cases import CALLER_KINDS, FIREWALL_KINDS, MOVED_KINDS, caller_case, firewall_case
+from tests.local_cloud.tenant.tenant_world import HTTP_FLOW, PARENT_FLOW
 from tests.unit.uncovered import gaps
 
 COPY_ID = "c" * 32

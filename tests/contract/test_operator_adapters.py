@@ -10,7 +10,7 @@ from shared.adapters.flow_service import service as flow_service
 from shared.adapters.flow_service.access import FlowServiceAccountFlows
 from shared.errors import JobBlocked
 from tests.contract.adapter_world import OPERATOR, Adapters, adapters
-from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from shared.adapters.flow_service.wire import FlowEntity
 from shared.domain.flow import FlowState
 from shared.errors import AlreadyExists, NotFound, ServiceUnavailable, ThrottledError
 from tests.contract.adapter_world import Adapters, adapters
-from tests.contract.drafted_flow import draft
-from tests.contract.tenant_world import (
+from tests.local_cloud.tenant.drafted_flow import draft
+from tests.local_cloud.tenant.tenant_world import (
     BUTTON_FLOW,
     ENVIRONMENT,
     HTTP,

@@ -20,9 +20,15 @@ from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.demo.app_client import App
 from local_cloud.stack import Stack, StackOptions
-from tests.contract.tenant_world import APP_CLIENT, DAILY, ENVIRONMENT, TENANT_ID, definition
 from tests.functional.wire.wire_seed import SUBSCRIPTION, flow_seed, orders, tenant_seed
 from tests.functional.wire.wire_story import CACHE_SECRET, OPERATOR_CLIENT, WIDE
+from tests.local_cloud.tenant.tenant_world import (
+    APP_CLIENT,
+    DAILY,
+    ENVIRONMENT,
+    TENANT_ID,
+    definition,
+)
 from tests.telemetry import Telemetry, log_alerts, metric_alerts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

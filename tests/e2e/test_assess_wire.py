@@ -12,14 +12,14 @@ import pytest
 
 from local_cloud.stack import Stack, StackOptions
 from tests.contract.ports.described_tenant import description
-from tests.contract.tenant_world import (
+from tests.e2e.test_http_api_wire import SETTINGS, SIGNATURE
+from tests.local_cloud.tenant.tenant_world import (
     ENVIRONMENT,
     HTTP_FLOW,
     PARENT_FLOW,
     POLICY_ID,
     TENANT_AUTH_FLOW,
 )
-from tests.e2e.test_http_api_wire import SETTINGS, SIGNATURE
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ import pytest
 
 from local_cloud.stack import Stack, StackOptions
 from tests.contract.adapter_world import OPERATOR, SUBSCRIPTION, description
-from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT, HTTP_FLOW, TENANT_ID
+from tests.local_cloud.tenant.tenant_world import APP_CLIENT, ENVIRONMENT, HTTP_FLOW, TENANT_ID
 
 NEVER = "0 0 0 1 1 *"
 SETTINGS = {

@@ -27,8 +27,8 @@ import aiohttp
 import yarl
 from msal import PublicClientApplication
 
-from tests.contract.tenant_world import ADMIN_FLOWS, MAKER_FLOWS, ORG, ORG_API, TENANT_ID
 from tests.functional.wire.wire_seed import OPERATOR, SUBSCRIPTION
+from tests.local_cloud.tenant.tenant_world import ADMIN_FLOWS, MAKER_FLOWS, ORG, ORG_API, TENANT_ID
 from tests.performance.many_flows import flow_ids, site_of
 
 FLOW_SCOPE = "https://service.flow.microsoft.com/"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.contract.tenant_world import GROUP, HTTP, bound, definition
 from tests.functional.wire.wire_seed import flow_seed, mail, tenant_seed
+from tests.local_cloud.tenant.tenant_world import GROUP, HTTP, bound, definition
 
 #: Public flows have 16 actions and 12 KB in the mean; so have these, with the HTTP action.
 _CONNECTOR_ACTIONS, _BUILT_IN_ACTIONS = 9, 7

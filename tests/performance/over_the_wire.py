@@ -21,9 +21,9 @@ import aiohttp
 
 from local_cloud.demo.app_client import App
 from local_cloud.stack import ROOT, Stack, StackOptions
-from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT, TENANT_ID
 from tests.functional.wire.wire_seed import OPERATOR, SUBSCRIPTION
 from tests.functional.wire.wire_story import CACHE_SECRET, OPERATOR_CLIENT, WIDE
+from tests.local_cloud.tenant.tenant_world import APP_CLIENT, ENVIRONMENT, TENANT_ID
 from tests.performance.many_flows import flow_ids, many_public_flows
 from tests.performance.remediation_figures import by_service
 

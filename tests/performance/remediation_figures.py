@@ -39,10 +39,10 @@ from shared.ports import Condition, DeleteRow, Operation, Store, StoreRow
 from shared.rows import sortable_time
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import start_manual_remediation
-from tests.contract.tenant_world import ENVIRONMENT
 from tests.fakes.driver import USE_CASES
 from tests.functional.scenarios.remediation_scenario import approve_shown
 from tests.functional.wire.wire_story import PLENTY, WIDE, WireStory, wire_story
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 from tests.performance.direct_transport import DirectTransport
 from tests.performance.many_flows import many_public_flows
 

@@ -19,8 +19,8 @@ from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import move_to_state
 from shared.use_cases.run_daily_check import DailyCheckResult, run_daily_check
-from tests.contract.tenant_world import ENVIRONMENT, HTTP, definition
 from tests.functional.wire.wire_seed import flow_seed, tenant_seed
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP, definition
 from tests.performance.many_flows import flow_ids
 from tests.performance.remediation_figures import Moved, by_service, moved_story
 

@@ -7,9 +7,9 @@ the budgets that the app comes with, in moved time.
 from typing import Any
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from tests.contract.tenant_world import BUTTON, definition
 from tests.functional.scenarios.remediation_scenario import approve_shown
 from tests.functional.wire.wire_seed import flow_seed
+from tests.local_cloud.tenant.tenant_world import BUTTON, definition
 from tests.performance.large_environment import FLOWS, HELD_BACK, id_of
 from tests.performance.many_flows import many_flows
 from tests.performance.remediation_figures import by_service, moved_story

@@ -17,15 +17,6 @@ from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_states import FlowJobState
-from tests.contract.tenant_world import (
-    DAILY,
-    ENVIRONMENT,
-    GROUP,
-    HTTP,
-    child_action,
-    definition,
-    http_action,
-)
 from tests.functional.scenarios.remediation_scenario import approve_shown
 from tests.functional.wire.wire_seed import (
     CHILD,
@@ -36,6 +27,15 @@ from tests.functional.wire.wire_seed import (
     tenant_seed,
 )
 from tests.functional.wire.wire_story import PLENTY, SHORT, WireStory, wire_story
+from tests.local_cloud.tenant.tenant_world import (
+    DAILY,
+    ENVIRONMENT,
+    GROUP,
+    HTTP,
+    child_action,
+    definition,
+    http_action,
+)
 from tests.performance.by_hand import by_hand
 from tests.performance.many_flows import flow_ids, many_flows, site_of
 from tests.performance.remediation_figures import SERVICES, by_service

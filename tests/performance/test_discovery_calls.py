@@ -23,10 +23,17 @@ from shared.steps.planning.discover_flows import discover, still_to_move
 from shared.steps.planning.make_plan import make_plan
 from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
 from tests.contract.adapter_world import Adapters, adapters
-from tests.contract.tenant_world import BUTTON, ENVIRONMENT, HTTP, MAKER, child_action, definition
 from tests.fakes.ports import twins_of
 from tests.fakes.services import kinds_on, services_of
 from tests.fakes.test_world import World
+from tests.local_cloud.tenant.tenant_world import (
+    BUTTON,
+    ENVIRONMENT,
+    HTTP,
+    MAKER,
+    child_action,
+    definition,
+)
 from tests.performance.large_environment import FLOWS, HELD_BACK, id_of
 
 #: Reports, definitions, callers and plan; reading trigger URLs is counted apart.

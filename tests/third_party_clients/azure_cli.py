@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.contract.adapter_world import Adapters, adapters, description
-from tests.contract.tenant_world import APP_CLIENT, TENANT_ID
+from tests.local_cloud.tenant.tenant_world import APP_CLIENT, TENANT_ID
 
 INSTALLED = Path(os.environ.get("AZURE_CLI", "")).absolute()
 needs_azure_cli = pytest.mark.skipif(

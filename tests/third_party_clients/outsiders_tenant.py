@@ -3,9 +3,9 @@
 from typing import Any
 
 from local_cloud.tenant.azure.resources import ResourceScope, resource_id
-from tests.contract.azure_world import GROUP, GROUP_ID, POLICY_ID, SUBSCRIPTION
-from tests.contract.azure_world import SEED as AZURE
-from tests.contract.tenant_world import BUTTON, DAILY, HTTP, definition
+from tests.local_cloud.tenant.azure_world import GROUP, GROUP_ID, POLICY_ID, SUBSCRIPTION
+from tests.local_cloud.tenant.azure_world import SEED as AZURE
+from tests.local_cloud.tenant.tenant_world import BUTTON, DAILY, HTTP, definition
 
 TENANT_ID = "72f00000-0000-4000-8000-000000000001"
 #: Who signs in: an administrator who makes flows too.

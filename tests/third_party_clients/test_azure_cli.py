@@ -9,10 +9,10 @@ from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.firewalls import firewall_kinds
 from tests.contract.adapter_world import SUBSCRIPTION
-from tests.contract.tenant_world import APP, GROUP
 from tests.documented_commands import Command, documented_commands
 from tests.kinds.case import HOST
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.local_cloud.tenant.tenant_world import APP, GROUP
 from tests.third_party_clients.azure_cli import AzureCli, needs_azure_cli, signed_in
 from tests.third_party_clients.documented import hold_document_to
 from tests.unit.uncovered import gaps

@@ -15,9 +15,9 @@ import pytest
 
 from local_cloud.stack import AppAddress, Stack, StackOptions
 from tests.contract.adapter_world import description
-from tests.contract.tenant_world import APP, ENVIRONMENT
 from tests.e2e.test_http_api_wire import SETTINGS, Client
 from tests.functional.app.test_sign_in import API_CLIENT, AUTHENTICATION, REGISTRATION
+from tests.local_cloud.tenant.tenant_world import APP, ENVIRONMENT
 from tests.third_party_clients.outsiders import INSTALLED, needs_outsiders
 
 pytestmark = needs_outsiders

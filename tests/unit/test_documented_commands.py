@@ -24,7 +24,9 @@ RUN_BY = {
     "uv tool install .": _INSTALLED,
     "sudo apt-get install": "tests/e2e/bare_machine.sh",
     "git clone REPOSITORY": "tests/e2e/bare_machine.sh",
-    'curl -X POST "http://127.0.0.1:7071/admin/': "tests/contract/test_functions_host_start.py",
+    'curl -X POST "http://127.0.0.1:7071/admin/': (
+        "tests/local_cloud/functions_host/test_functions_host_start.py"
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from tests.contract import adapter_world
-from tests.contract.tenant_world import (
+from tests.local_cloud.tenant.tenant_world import (
     ADMIN,
     BUTTON_FLOW,
     DAILY_FLOW,
@@ -15,7 +15,7 @@ from tests.contract.tenant_world import (
     UNLICENSED,
     VAULT_ID,
 )
-from tests.contract.tenant_world import GROUP as RESOURCE_GROUP
+from tests.local_cloud.tenant.tenant_world import GROUP as RESOURCE_GROUP
 
 GROUP = "c0000000-0000-4000-8000-000000000001"
 GROUP_TEAM = "70000000-0000-4000-8000-000000000001"

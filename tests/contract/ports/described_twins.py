@@ -8,7 +8,6 @@ from shared.domain.assessment.snapshots import CanvasApp
 from shared.domain.definitions.connection_reference import ConnectionReference
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from tests.contract.ports.described_tenant import OPERATOR
-from tests.contract.tenant_world import APP, POLICY_ID, client_data
 from tests.fakes.builder import Builder
 from tests.fakes.flow_service import trigger_url, turn_on
 from tests.fakes.tenant import (
@@ -24,6 +23,7 @@ from tests.fakes.tenant import (
     TwinVariable,
 )
 from tests.fakes.test_world import World
+from tests.local_cloud.tenant.tenant_world import APP, POLICY_ID, client_data
 
 type Description = dict[str, Any]
 

@@ -21,10 +21,10 @@ from shared.ports import PlatformPorts
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.ports import described_twins
 from tests.contract.ports.described_tenant import description
-from tests.contract.tenant_world import ENVIRONMENT
 from tests.fakes.flow_pages import SIZE
 from tests.fakes.ports import twins_of
 from tests.fakes.test_world import World
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
 
 class Hands(Protocol):

@@ -10,7 +10,7 @@ from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import TRAINEE
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_workflows import COPY, TURN_ON, draft
-from tests.contract.tenant_world import (
+from tests.local_cloud.tenant.tenant_world import (
     BUTTON,
     DAILY,
     ENVIRONMENT,

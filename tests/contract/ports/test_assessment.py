@@ -11,7 +11,7 @@ from tests.contract.ports.described_tenant import (
     STRANGER,
 )
 from tests.contract.ports.sides import Side
-from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 
 async def test_connections_tell_how_they_sign_in(side: Side) -> None:

@@ -11,7 +11,7 @@ from shared.errors import AlreadyExists, Conflict, NotFound
 from tests.contract.adapter_world import SITE_ID, VAULT_URL
 from tests.contract.ports.described_tenant import SQL_SERVER
 from tests.contract.ports.sides import Side
-from tests.contract.tenant_world import (
+from tests.local_cloud.tenant.tenant_world import (
     ENCRYPTION_USER,
     HTTP_FLOW,
     POLICY_ID,

@@ -8,7 +8,7 @@ from shared.domain.definitions.connection_reference import ConnectionReferenceDr
 from shared.errors import AlreadyExists, NotFound, PlatformError
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
-from tests.contract.tenant_world import APP, MAKER
+from tests.local_cloud.tenant.tenant_world import APP, MAKER
 
 REFERENCE = "d0000000-0000-4000-8000-000000000001"
 

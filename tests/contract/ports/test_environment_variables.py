@@ -5,7 +5,7 @@ import pytest
 from shared.errors import Conflict, NotFound
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
-from tests.contract.tenant_world import HTTP_FLOW
+from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
 
 async def test_a_variable_is_read_and_written_by_the_etag_of_its_row(side: Side) -> None:

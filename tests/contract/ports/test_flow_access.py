@@ -11,7 +11,7 @@ from shared.domain.sharing import USERS, DataversePrincipal, Share, rights_of
 from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import GROUP, OPERATOR
 from tests.contract.ports.sides import Side
-from tests.contract.tenant_world import (
+from tests.local_cloud.tenant.tenant_world import (
     ADMIN,
     BUTTON_FLOW,
     ENVIRONMENT,

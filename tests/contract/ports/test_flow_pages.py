@@ -2,7 +2,7 @@
 
 from shared.errors import NotFound
 from tests.contract.ports.sides import Side
-from tests.contract.tenant_world import ENVIRONMENT
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
 
 async def test_pages_of_rows_are_the_list(side: Side) -> None:

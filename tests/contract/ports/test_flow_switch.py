@@ -9,7 +9,7 @@ from shared.errors import NotFound, PlatformError, PlatformMigrationInProgress
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_workflows import COPY, TURN_ON, draft
-from tests.contract.tenant_world import (
+from tests.local_cloud.tenant.tenant_world import (
     BUTTON_FLOW,
     DAILY_FLOW,
     ENVIRONMENT,

@@ -11,7 +11,7 @@ from tests.contract.ports.test_activation import TURN_OFF, created
 from tests.contract.ports.test_connection_references import REFERENCE
 from tests.contract.ports.test_connection_references import draft as reference_draft
 from tests.contract.ports.test_workflows import COPY, TURN_ON
-from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
 HALF = timedelta(seconds=31)
 

@@ -15,7 +15,7 @@ from shared.errors import PlatformError
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_activation import change, created, using
 from tests.contract.ports.test_workflows import COPY
-from tests.contract.tenant_world import (
+from tests.local_cloud.tenant.tenant_world import (
     ENVIRONMENT,
     HTTP,
     HTTP_FLOW,

@@ -8,7 +8,7 @@ from shared.domain.solution import solutions_for_copy
 from shared.errors import NotFound, PlatformError
 from tests.contract.ports.described_tenant import GROUP, GROUP_TEAM, OWN_TEAM, STRANGER
 from tests.contract.ports.sides import Side
-from tests.contract.tenant_world import (
+from tests.local_cloud.tenant.tenant_world import (
     ADMIN,
     APP,
     BUTTON_FLOW,

@@ -15,7 +15,7 @@ from shared.errors import (
 )
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
-from tests.contract.tenant_world import (
+from tests.local_cloud.tenant.tenant_world import (
     BUTTON_FLOW,
     ENVIRONMENT,
     HTTP,

@@ -25,8 +25,10 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.endpoints import application_token, user_token
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
-from tests.contract.functions_host_process import KEY, ROOT, running_host
-from tests.contract.tenant_world import (
+from tests.functional.app.test_triggers_host import app_settings
+from tests.functional.scenarios.app_calls import signed_in
+from tests.local_cloud.functions_host.functions_host_process import KEY, ROOT, running_host
+from tests.local_cloud.tenant.tenant_world import (
     ADMIN,
     APP,
     BAP_AUDIENCE,
@@ -35,8 +37,6 @@ from tests.contract.tenant_world import (
     TENANT_ID,
     UNLICENSED,
 )
-from tests.functional.app.test_triggers_host import app_settings
-from tests.functional.scenarios.app_calls import signed_in
 
 API_CLIENT = "a0000000-0000-4000-8000-0000000000a1"
 REGISTRATION = {

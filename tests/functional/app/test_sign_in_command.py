@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 from cmkflow.__main__ import app as command_line
 from cmkflow.api_client import ExitCode
 from tests.command_tree import command_tree
-from tests.contract.tenant_world import TENANT_ID
 from tests.functional.app.test_sign_in import API_CLIENT, SignedApp, signed_app
+from tests.local_cloud.tenant.tenant_world import TENANT_ID
 
 type Run = Callable[..., Awaitable[Result]]
 

@@ -8,7 +8,12 @@ import aiohttp
 import pytest
 
 from functions.endpoints import all_endpoints
-from tests.contract.functions_host_process import KEY, ROOT, HostProcess, running_host
+from tests.local_cloud.functions_host.functions_host_process import (
+    KEY,
+    ROOT,
+    HostProcess,
+    running_host,
+)
 
 ENDPOINTS = all_endpoints()
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared.adapters.flow_service import service as flow_service
 from tests.contract.adapter_world import OPERATOR, adapters
-from tests.contract.tenant_world import APP_CLIENT
+from tests.local_cloud.tenant.tenant_world import APP_CLIENT
 
 ROOT = Path(__file__).parents[3]
 

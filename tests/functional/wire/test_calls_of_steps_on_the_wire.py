@@ -6,9 +6,9 @@ import pytest
 
 from local_cloud.tenant.core.tenant import Tenant
 from shared.domain.jobs.flow_states import FlowJobState
-from tests.contract.tenant_world import DAILY, HTTP, child_action, definition
 from tests.functional.wire.wire_seed import CHILD, ORDERS, flow_seed, tenant_seed
 from tests.functional.wire.wire_story import wire_story
+from tests.local_cloud.tenant.tenant_world import DAILY, HTTP, child_action, definition
 
 DAY = "00000000-0000-4000-8000-0000000000d1"
 

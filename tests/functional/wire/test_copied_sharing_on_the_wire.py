@@ -9,10 +9,10 @@ from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.profiles import Profile
 from local_cloud.tenant.environments.flow import SimulatedRole
 from shared.domain.jobs.flow_states import FlowJobState
-from tests.contract.tenant_world import APP, BUTTON, MAKER, definition
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, TRAINEE, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, retired, wire_story
+from tests.local_cloud.tenant.tenant_world import APP, BUTTON, MAKER, definition
 
 TEAM = "70000000-0000-4000-8000-0000000000a1"
 

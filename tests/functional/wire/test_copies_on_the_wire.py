@@ -9,11 +9,11 @@ import pytest
 
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.flow_states import FlowJobState
-from tests.contract.tenant_world import APP, MAKER, bound, definition
 from tests.functional.copying.test_copied_definitions import ACTIONS, TRIGGER
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, wire_story
+from tests.local_cloud.tenant.tenant_world import APP, MAKER, bound, definition
 
 CONNECTOR = "shared_office365"
 SHORT = timedelta(hours=1)

@@ -27,9 +27,9 @@ from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.use_cases.change_environment import ignore_issue
-from tests.contract.tenant_world import APP, MAKER, POLICY_ID
 from tests.functional.wire.wire_seed import tenant_seed
 from tests.functional.wire.wire_story import SHORT, WireStory, wire_story
+from tests.local_cloud.tenant.tenant_world import APP, MAKER, POLICY_ID
 
 pytestmark = [
     pytest.mark.corpus,

@@ -13,10 +13,10 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.schedule_deletions import DeletionInput, schedule_deletions
-from tests.contract.tenant_world import ENVIRONMENT
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
 from tests.functional.wire.wire_seed import OPERATOR, ORDERS, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, retired, wire_story
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
 DAY = timedelta(days=1)
 

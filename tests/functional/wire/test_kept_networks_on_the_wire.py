@@ -10,11 +10,11 @@ from shared.domain.network.network_check import FLOW_TAGS
 from shared.domain.network.snapshot import build_snapshot
 from shared.steps.flows.check_network import read_firewalls, read_network
 from shared.steps.flows.network_snapshot import cached_network
-from tests.contract.tenant_world import ENVIRONMENT, HTTP, definition, http_action
 from tests.functional.wire.test_ranges_on_the_wire import HOST, NORTH, WEST, let_in, prefixes_of
 from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
 from tests.functional.wire.wire_story import SHORT, WireStory, retired, wire_story
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP, definition, http_action
 
 LIST_TAGS = "resource_manager.list_service_tags"
 CALLING = definition(HTTP, http_action(f"https://{HOST}/orders"))

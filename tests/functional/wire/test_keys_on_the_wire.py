@@ -17,10 +17,10 @@ from shared.alerts import forget_settled
 from shared.domain.finding import FindingLevel
 from shared.use_cases.check_keys import check_keys
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.contract.azure_world import Credential
-from tests.contract.tenant_world import VAULT_ID
 from tests.functional.wire.wire_seed import orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, wire_story
+from tests.local_cloud.tenant.azure_world import Credential
+from tests.local_cloud.tenant.tenant_world import VAULT_ID
 
 KEY, URL = "pp-cmk", "https://kv-cmk.vault.azure.net"
 DAY = 86_400

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.tenant_world import HTTP, definition
 from tests.functional.wire.wire_seed import ORDERS, flow_seed, tenant_seed
 from tests.functional.wire.wire_story import retired, wire_story
+from tests.local_cloud.tenant.tenant_world import HTTP, definition
 
 TITLE = "Take orders \u202e📦\u200f"
 

@@ -10,9 +10,9 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases import change_remediation
-from tests.contract.tenant_world import ENVIRONMENT, definition
 from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
 from tests.functional.wire.wire_story import SHORT, WireStory, wire_story
+from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, definition
 
 ADMIN = "f0000000-0000-4000-8000-0000000000ad"
 PREPARE = RemediationMode.PREPARE

@@ -10,9 +10,9 @@ from shared.adapters.azure.service_tags import DiscoveredServiceTags
 from shared.domain.network.service_tags import ServiceTagList
 from shared.use_cases.check_address_ranges import list_editions
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.contract.tenant_world import HTTP, definition, http_action
 from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, retired, wire_story
+from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
 
 HOST = "api.contoso.example"
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"

@@ -15,10 +15,6 @@ import pytest
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.entra.directory import Directory
 from shared.domain.platform_errors import REFUSALS, find_error_code
-from tests.contract.tenant_world import (
-    APP,
-    MAKER,
-)
 from tests.functional.wire.wire_seed import (
     CHILD,
     COLLEAGUE,
@@ -30,6 +26,10 @@ from tests.functional.wire.wire_seed import (
     tenant_seed,
 )
 from tests.functional.wire.wire_story import SHORT, WireStory, refused, retired, wire_story
+from tests.local_cloud.tenant.tenant_world import (
+    APP,
+    MAKER,
+)
 
 type Step = Callable[[WireStory], object]
 

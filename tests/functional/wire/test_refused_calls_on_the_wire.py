@@ -8,11 +8,11 @@ from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.contract.tenant_world import HTTP, definition, http_action
 from tests.functional.wire.test_kept_networks_on_the_wire import let_new_addresses_in
 from tests.functional.wire.test_ranges_on_the_wire import DAY, HOST, let_in
 from tests.functional.wire.wire_seed import orders, tenant_seed
 from tests.functional.wire.wire_story import SHORT, WireStory, retired, wire_story
+from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
 
 
 async def copy_called(story: WireStory) -> Flow:

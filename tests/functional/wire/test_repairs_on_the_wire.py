@@ -18,10 +18,10 @@ from shared.use_cases.manage_firewall_fixes import (
     propose_fixes,
     revert_fix,
 )
-from tests.contract.azure_world import Credential
-from tests.contract.tenant_world import HTTP, definition, http_action
 from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, wire_story
+from tests.local_cloud.tenant.azure_world import Credential
+from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
 
 RESOURCE_GROUP = "rg-network"
 EDGE_HOST, ERP_HOST = "edge.westeurope.cloudapp.azure.com", "erp.contoso.example"

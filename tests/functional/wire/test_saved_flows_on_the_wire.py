@@ -8,11 +8,11 @@ import pytest
 
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
-from tests.contract.tenant_world import DAILY, MAKER, definition, http_action
 from tests.functional.copying.test_copied_definitions import ACTIONS
 from tests.functional.wire.test_copies_on_the_wire import CONNECTOR, EMBEDDED
 from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
 from tests.functional.wire.wire_story import SHORT, WireStory, wire_story
+from tests.local_cloud.tenant.tenant_world import DAILY, MAKER, definition, http_action
 
 CALLER = "f0000000-0000-4000-8000-0000000000aa"
 VARIABLE = "cr1_OrdersUrl"

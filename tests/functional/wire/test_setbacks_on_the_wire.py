@@ -19,18 +19,6 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.platform_errors import instruction_for
 from shared.use_cases.check_health import check_health
-from tests.contract.tenant_world import (
-    APP,
-    BUTTON,
-    DAILY,
-    ENVIRONMENT,
-    HTTP,
-    MAKER,
-    POLICY_ID,
-    bound,
-    child_action,
-    definition,
-)
 from tests.functional.wire.wire_seed import (
     CHILD,
     COLLEAGUE,
@@ -42,6 +30,18 @@ from tests.functional.wire.wire_seed import (
     tenant_seed,
 )
 from tests.functional.wire.wire_story import SHORT, refused, retired, wire_story
+from tests.local_cloud.tenant.tenant_world import (
+    APP,
+    BUTTON,
+    DAILY,
+    ENVIRONMENT,
+    HTTP,
+    MAKER,
+    POLICY_ID,
+    bound,
+    child_action,
+    definition,
+)
 
 
 async def test_an_activation_that_did_nothing_is_made_again(

@@ -11,9 +11,9 @@ import pytest
 from local_cloud.tenant.flows.lifecycle import turn_off, turn_on
 from local_cloud.tenant.flows.self_starting import emit
 from shared.domain.jobs.flow_states import FlowJobState
-from tests.contract.tenant_world import MAKER, definition
 from tests.functional.wire.wire_seed import CHILD, ORDERS, flow_seed, tenant_seed
 from tests.functional.wire.wire_story import WireStory, wire_story
+from tests.local_cloud.tenant.tenant_world import MAKER, definition
 
 ADDED = {"operationId": "SubscribeWebhookTrigger"}
 CONNECTOR = "shared_commondataserviceforapps"

@@ -9,9 +9,9 @@ from local_cloud.tenant.environments.flow import SimulatedFlowState
 from local_cloud.tenant.power_platform.links import start_unlink
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
-from tests.contract.tenant_world import DAILY, definition
 from tests.functional.wire.wire_seed import ORDERS, flow_seed, tenant_seed
 from tests.functional.wire.wire_story import wire_story
+from tests.local_cloud.tenant.tenant_world import DAILY, definition
 
 
 @pytest.mark.parametrize("lag", [0.0, 0.5, 3.0, 30.0, 60.0])

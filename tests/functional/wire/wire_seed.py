@@ -3,7 +3,7 @@
 from typing import Any
 
 from local_cloud.tenant.core.profiles import Profile
-from tests.contract.tenant_world import (
+from tests.local_cloud.tenant.tenant_world import (
     APP,
     APP_CLIENT,
     ENCRYPTION_USER,

@@ -48,14 +48,14 @@ from shared.use_cases import change_remediation
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.contract.adapter_world import trusting_transport
-from tests.contract.tenant_world import (
+from tests.fakes.driver import USE_CASES, NeverEndsError, next_reminder
+from tests.fakes.messages import Delivered, Delivery, MessagesTwin
+from tests.functional.wire.wire_seed import ORDERS, SUBSCRIPTION
+from tests.local_cloud.tenant.tenant_world import (
     APP_CLIENT,
     ENVIRONMENT,
     TENANT_ID,
 )
-from tests.fakes.driver import USE_CASES, NeverEndsError, next_reminder
-from tests.fakes.messages import Delivered, Delivery, MessagesTwin
-from tests.functional.wire.wire_seed import ORDERS, SUBSCRIPTION
 
 OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000e1"
 CACHE_SECRET = "https://kv-cmk.vault.azure.net/secrets/operator-token-cache"

@@ -24,7 +24,7 @@ def _add(build: Builder, *flows: TwinFlow) -> CanvasApp:
 
 
 async def _add_on_the_wire(app: "Adapters", url: str) -> None:
-    from tests.contract.tenant_world import HTTP_FLOW, MAKER
+    from tests.local_cloud.tenant.tenant_world import HTTP_FLOW, MAKER
 
     app.world.environment.canvas_apps["app-1"] = served.SimulatedCanvasApp(
         name="app-1", display_name="Requests", owner=MAKER, flows=(HTTP_FLOW,)

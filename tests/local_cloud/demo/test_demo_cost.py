@@ -1,0 +1,67 @@
+"""What the demo says of the cost of a platform, beside the documented one's."""
+
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from local_cloud.demo.call_log import TrafficCallLog
+from local_cloud.demo.flow_results import DemoResult
+from local_cloud.demo.platform_requests import RequestMeter
+from local_cloud.demo.report import Report, print_summary, read_documented, write_reports
+from local_cloud.tenant.core.profiles import Profile
+from tests.local_cloud.demo.test_demo_judgement import RETIRED
+from tests.local_cloud.demo.test_demo_wording import CountingTenant
+
+
+def report(profile: Profile, *, waits: int, documented: dict[str, Any]) -> Report:
+    """A report of a demo with one flow."""
+    meter = RequestMeter(CountingTenant(), parts={"all of it": Counter(dataverse=10 * waits)})  # type: ignore[arg-type]
+    return Report(
+        outcome=DemoResult(flows=[RETIRED], waits=waits),
+        account=TrafficCallLog(),
+        meter=meter,
+        seconds=float(waits),
+        notes=[],
+        profile=profile,
+        documented=documented,
+    )
+
+
+def printed(one: Report) -> str:
+    """The summary's line about the platform."""
+    text = io.StringIO()
+    print_summary(Console(file=text, width=200), one)
+    [line] = [line for line in text.getvalue().splitlines() if line.startswith("Platform as")]
+    return " ".join(line.split())
+
+
+@pytest.fixture
+def documented(tmp_path: Path) -> dict[str, Any]:
+    """What a demo on the documented platform left in its folder."""
+    write_reports(report(Profile.DOCUMENTED, waits=3, documented={}), tmp_path)
+    return read_documented(tmp_path)
+
+
+def test_the_feared_platform_is_told_beside_the_documented_one(documented: dict[str, Any]) -> None:
+    """Waits, calls and time of the same story."""
+    told = printed(report(Profile.FEARED, waits=5, documented=documented))
+
+    assert told == (
+        "Platform as feared 5 waits, 50 platform calls, 5.0 s "
+        "(as documented: 3 waits, 30 platform calls, 3.0 s)"
+    )
+
+
+def test_another_story_is_no_measure(documented: dict[str, Any], tmp_path: Path) -> None:
+    """A documented demo of other flows, or none, is not compared with."""
+    other = documented | {"flows": documented["flows"] * 2}
+    missing = read_documented(tmp_path / "nowhere")
+
+    for beside in (other, missing):
+        told = printed(report(Profile.FEARED, waits=5, documented=beside))
+        assert "3 waits" not in told
+        assert "5 waits" in told

@@ -1,0 +1,110 @@
+"""Starts the Functions host as a process for the tests, and reads what it and its app tell."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[3]
+SAMPLE_APP = Path(__file__).parent / "sample_app"
+#: Nothing listens here, so the queue functions of the sample app keep trying.
+NO_BUS = (
+    "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=y;UseDevelopmentEmulator=true;"
+)
+KEY = "the-key"
+
+
+class HostProcess:
+    """A running host, with the lines that it and the sample app have written so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
+        """Take the process and the folder of its output."""
+        self.process = process
+        self._folder = folder
+        self.ready: dict[str, Any] = {}
+
+    @property
+    def url(self) -> str:
+        """Return the host's address."""
+        return str(self.ready["listening"])
+
+    def seen(self, function: str) -> list[dict[str, Any]]:
+        """Return what one function of the sample app noted."""
+        notes = _json_lines(self._folder / "seen.jsonl")
+        return [note for note in notes if note["function"] == function]
+
+    def log(self, message: str) -> list[dict[str, Any]]:
+        """Return the log lines with one message."""
+        return [line for line in self.log_lines() if line["message"] == message]
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return every log line."""
+        return _json_lines(self._folder / "stderr")
+
+    async def stop(self) -> int:
+        """Send SIGTERM and return the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return await self.process.wait()
+
+
+@asynccontextmanager
+async def running_host(
+    folder: Path, app_dir: Path = SAMPLE_APP, **settings: str
+) -> AsyncIterator[HostProcess]:
+    """Run the host until the block ends; its output and the app's notes go to the folder."""
+    environ = os.environ | {
+        "SEEN": str(folder / "seen.jsonl"),
+        "TICK": "0 0 0 1 1 *",
+        "ORDERS": "orders",
+        "ServiceBusConnection": NO_BUS,
+        **settings,
+    }
+    command = ("-m", "local_cloud.functions_host", str(app_dir), "--port", "0")
+    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *command, "--function-key", KEY,
+            cwd=ROOT, env=environ, stdout=out, stderr=err,
+        )  # fmt: skip
+    host = HostProcess(process, folder)
+    try:
+        await until(lambda: _json_lines(folder / "stdout") or process.returncode is not None)
+        assert process.returncode is None, (folder / "stderr").read_text()
+        host.ready = _json_lines(folder / "stdout")[0]
+        yield host
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def failed_start(folder: Path, app_dir: Path, **settings: str) -> tuple[int, str]:
+    """Start a host that must refuse to run; return its exit code and what it wrote to stderr."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "local_cloud.functions_host", str(app_dir), "--port", "0",
+        cwd=ROOT, env=os.environ | settings,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, err.decode()
+
+
+async def until[T](observe: Callable[[], T], seconds: float = 20.0) -> T:
+    """Look until the observation is true, and return it."""
+    async with asyncio.timeout(seconds):
+        while not (observation := observe()):  # noqa: ASYNC110  # another process is watched
+            await asyncio.sleep(0.02)
+    return observation
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the complete JSON lines of a file that may not exist yet."""
+    if not path.exists():
+        return []
+    lines = path.read_text().split("\n")[:-1]
+    return [json.loads(line) for line in lines if line.startswith("{")]

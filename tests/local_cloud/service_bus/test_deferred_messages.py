@@ -1,0 +1,154 @@
+"""Messages that a receiver sets aside, in the queue model: they wait to be asked for by number."""
+
+from datetime import timedelta
+
+import pytest
+
+from local_cloud.service_bus.queue_messages import (
+    DeadLettering,
+    MessageNotFound,
+    MessageState,
+    QueueCounts,
+    SentMessage,
+)
+from local_cloud.service_bus.queue_model import Queue
+from local_cloud.service_bus.queue_settings import QueueSettings
+from tests.fakes.clock import ManualClock
+from tests.local_cloud.service_bus.queue_journal import MemoryJournal
+
+MINUTE = timedelta(minutes=1)
+SETTINGS = QueueSettings(name="jobs", max_delivery_count=3, dead_letters_expired_messages=True)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def journal() -> MemoryJournal:
+    return MemoryJournal()
+
+
+@pytest.fixture
+def queue(clock: ManualClock, journal: MemoryJournal) -> Queue:
+    return Queue(SETTINGS, clock.now, journal)
+
+
+def deferred(queue: Queue, *, time_to_live: timedelta | None = None) -> int:
+    """Sends a message and sets it aside. Returns its number."""
+    queue.enqueue(SentMessage(payload=b"a", time_to_live=time_to_live))
+    received = queue.receive()
+    assert received is not None
+    message, lock = received
+    queue.defer(lock.token)
+    return message.sequence_number
+
+
+def test_a_deferred_message_is_handed_out_by_its_number_only(queue: Queue) -> None:
+    """A receiver does not get it; a peek shows it as deferred."""
+    number = deferred(queue)
+
+    assert queue.receive() is None
+    assert [message.state for message in queue.peek(1, 10)] == [MessageState.DEFERRED]
+    assert queue.counts() == QueueCounts(deferred=1)
+    [message] = queue.receive_deferred([number])
+    queue.complete(queue.lock(message).token)
+    assert queue.counts() == QueueCounts()
+
+
+def test_a_deferred_message_in_somebodys_hands_is_not_handed_out_again(queue: Queue) -> None:
+    """Its lock holds as any other does."""
+    number = deferred(queue)
+    [message] = queue.receive_deferred([number])
+    queue.lock(message)
+
+    with pytest.raises(MessageNotFound):
+        queue.receive_deferred([number])
+    assert queue.counts() == QueueCounts(locked=1)
+
+
+@pytest.mark.parametrize("number", [2, 99])
+def test_a_number_that_is_not_deferred_is_not_found(queue: Queue, number: int) -> None:
+    """Neither a message that was never there nor one that waits for any receiver; none is taken."""
+    first = deferred(queue)
+    queue.enqueue(SentMessage(payload=b"b"))
+
+    with pytest.raises(MessageNotFound, match=str(number)):
+        queue.receive_deferred([first, number])
+
+    assert queue.counts() == QueueCounts(active=1, deferred=1)
+
+
+def test_an_abandoned_or_lost_one_is_set_aside_again_and_its_failures_count(
+    queue: Queue, clock: ManualClock
+) -> None:
+    """At the limit it goes to the dead letters, where any receiver gets it."""
+    number = deferred(queue)
+    [message] = queue.receive_deferred([number])
+    queue.abandon(queue.lock(message).token)
+    [message] = queue.receive_deferred([number])
+    queue.lock(message)
+    clock.advance(MINUTE)
+    [message] = queue.receive_deferred([number])
+    assert message.delivery_count == 2
+
+    queue.abandon(queue.lock(message).token)
+
+    assert queue.counts() == QueueCounts(dead_letter=1)
+    assert queue.dead_letters is not None
+    received = queue.dead_letters.receive()
+    assert received is not None
+    assert received[0].state is MessageState.ACTIVE
+
+
+def test_a_deferred_message_expires_when_it_is_asked_for(queue: Queue, clock: ManualClock) -> None:
+    """Azure leaves it alone until then, by design."""
+    number = deferred(queue, time_to_live=MINUTE)
+    clock.advance(2 * MINUTE)
+    assert queue.counts() == QueueCounts(deferred=1)
+
+    with pytest.raises(MessageNotFound):
+        queue.receive_deferred([number])
+
+    assert queue.counts() == QueueCounts(dead_letter=1)
+
+
+def test_a_deferred_message_can_be_deleted_or_dead_lettered(queue: Queue) -> None:
+    """As any message that was received."""
+    one, other = deferred(queue), deferred(queue)
+    for message in queue.receive_deferred([one]):
+        queue.delete(message)
+    [message] = queue.receive_deferred([other])
+
+    queue.dead_letter(queue.lock(message).token, DeadLettering(reason="old", description=None))
+
+    assert queue.counts() == QueueCounts(dead_letter=1)
+
+
+def test_a_deferred_message_is_still_set_aside_after_a_restart(
+    queue: Queue, clock: ManualClock, journal: MemoryJournal
+) -> None:
+    """Nobody gets it by accident."""
+    number = deferred(queue)
+
+    again = Queue(SETTINGS, clock.now, MemoryJournal())
+    again.restore(journal.messages.values())
+
+    assert again.receive() is None
+    assert len(again.receive_deferred([number])) == 1
+
+
+def test_a_receiver_can_change_a_message_as_it_gives_it_back(queue: Queue) -> None:
+    """By abandoning, deferring or dead-lettering it; the change is kept with the message."""
+    queue.enqueue(SentMessage(payload=b"a"))
+    for settle in (queue.abandon, queue.defer):
+        received = queue.receive()
+        assert received is not None
+        settle(received[1].token, lambda payload: payload + b"+")
+    [message] = queue.receive_deferred([1])
+    reason = DeadLettering(reason="r", description=None)
+    queue.dead_letter(queue.lock(message).token, reason, lambda payload: payload + b"!")
+
+    assert queue.dead_letters is not None
+    assert [dead.sent.payload for dead in queue.dead_letters.peek(1, 10)] == [b"a++!"]

@@ -1,0 +1,342 @@
+"""The queue model on a clock that only moves when it is told to."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from local_cloud.service_bus.queue_messages import (
+    DeadLettering,
+    MessageLockLost,
+    MessageNotFound,
+    QueueCounts,
+    QueuedMessage,
+    SentMessage,
+)
+from local_cloud.service_bus.queue_model import Queue
+from local_cloud.service_bus.queue_settings import QueueSettings
+from tests.fakes.clock import ManualClock
+from tests.local_cloud.service_bus.queue_journal import MemoryJournal
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def journal() -> MemoryJournal:
+    return MemoryJournal()
+
+
+@pytest.fixture
+def queue(clock: ManualClock, journal: MemoryJournal) -> Queue:
+    return Queue(settings(), clock.now, journal)
+
+
+def settings(**changes: object) -> QueueSettings:
+    wanted: dict[str, object] = {
+        "name": "Jobs",
+        "lock_duration": MINUTE,
+        "max_delivery_count": 3,
+        "duplicate_detection_window": 10 * MINUTE,
+    }
+    return QueueSettings(**(wanted | changes))  # type: ignore[arg-type]  # a test's own settings
+
+
+def sent(text: str, **facts: object) -> SentMessage:
+    return SentMessage(payload=text.encode(), **facts)  # type: ignore[arg-type]  # as above
+
+
+def texts(messages: list[QueuedMessage]) -> list[str]:
+    return [message.sent.payload.decode() for message in messages]
+
+
+def receive(queue: Queue) -> str | None:
+    received = queue.receive()
+    return received[0].sent.payload.decode() if received else None
+
+
+class TestLocks:
+    def test_messages_are_received_in_the_order_they_were_sent(self, queue: Queue) -> None:
+        """A queue is first in, first out, and each message has one receiver."""
+        for text in "abc":
+            queue.enqueue(sent(text))
+
+        received = [receive(queue) for _ in range(4)]
+
+        assert received == ["a", "b", "c", None]
+
+    def test_a_completed_message_is_gone_for_good(
+        self, queue: Queue, journal: MemoryJournal
+    ) -> None:
+        """Completing removes the message from the queue and from the journal."""
+        queue.enqueue(sent("a"))
+        _, lock = queue.receive() or pytest.fail("nothing to receive")
+
+        queue.complete(lock.token)
+
+        assert queue.peek(0, 10) == []
+        assert journal.messages == {}
+
+    def test_an_abandoned_message_comes_back_before_younger_ones(self, queue: Queue) -> None:
+        """Redelivery keeps the order of sequence numbers and counts the delivery."""
+        queue.enqueue(sent("a"))
+        queue.enqueue(sent("b"))
+        _, lock = queue.receive() or pytest.fail("nothing to receive")
+
+        queue.abandon(lock.token)
+
+        message, _ = queue.receive() or pytest.fail("nothing to receive")
+        assert (message.sent.payload, message.delivery_count) == (b"a", 1)
+
+    def test_a_released_message_comes_back_as_if_never_delivered(self, queue: Queue) -> None:
+        """Releasing gives the message back and counts nothing."""
+        queue.enqueue(sent("a"))
+        _, lock = queue.receive() or pytest.fail("nothing to receive")
+
+        queue.release(lock.token)
+
+        message, _ = queue.receive() or pytest.fail("nothing to receive")
+        assert message.delivery_count == 0
+
+    def test_an_expired_lock_counts_as_a_failed_delivery(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        """At the end of its lock a message is free again and its old token is worth nothing."""
+        queue.enqueue(sent("a"))
+        _, lock = queue.receive() or pytest.fail("nothing to receive")
+
+        clock.advance(MINUTE)
+
+        with pytest.raises(MessageLockLost):
+            queue.complete(lock.token)
+        message, _ = queue.receive() or pytest.fail("nothing to receive")
+        assert message.delivery_count == 1
+
+    def test_a_renewed_lock_lasts_a_whole_duration_more(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        """Renewing starts the time again, and the old end passes without effect."""
+        queue.enqueue(sent("a"))
+        _, lock = queue.receive() or pytest.fail("nothing to receive")
+        clock.advance(MINUTE * 0.9)
+
+        end = queue.renew_lock(lock.token)
+
+        assert end == clock.now() + MINUTE
+        clock.advance(MINUTE * 0.9)
+        queue.complete(lock.token)
+
+    def test_a_token_that_nobody_holds_is_refused(self, queue: Queue) -> None:
+        """Neither settlement nor renewal works without a lock."""
+        for use in (queue.complete, queue.abandon, queue.release, queue.renew_lock):
+            with pytest.raises(MessageLockLost):
+                use(uuid4())
+
+
+class TestDeadLetters:
+    def test_too_many_failed_deliveries_end_in_the_dead_letter_queue(self, queue: Queue) -> None:
+        """The third failure of three moves the message, with the reason that Azure gives."""
+        queue.enqueue(sent("a"))
+
+        for _ in range(3):
+            _, lock = queue.receive() or pytest.fail("nothing to receive")
+            queue.abandon(lock.token)
+
+        assert receive(queue) is None
+        assert queue.dead_letters is not None
+        [dead] = queue.dead_letters.peek(0, 10)
+        assert dead.dead_lettering is not None
+        assert dead.dead_lettering.reason == "MaxDeliveryCountExceeded"
+
+    def test_a_dead_letter_keeps_its_number_and_its_reason(
+        self, queue: Queue, journal: MemoryJournal
+    ) -> None:
+        """A message that is dead-lettered by its receiver carries what the receiver says."""
+        number = queue.enqueue(sent("a"))
+        _, lock = queue.receive() or pytest.fail("nothing to receive")
+
+        queue.dead_letter(lock.token, DeadLettering(reason="unreadable", description="no JSON"))
+
+        [(key, dead)] = journal.messages.items()
+        assert key == ("jobs/$deadletterqueue", number)
+        assert dead.dead_lettering == DeadLettering(reason="unreadable", description="no JSON")
+
+    def test_a_dead_letter_can_fail_as_often_as_it_likes(self, queue: Queue) -> None:
+        """A dead-letter queue has no maximal delivery count: there is nowhere to go."""
+        queue.enqueue(sent("a"))
+        _, lock = queue.receive() or pytest.fail("nothing to receive")
+        queue.dead_letter(lock.token, DeadLettering(reason=None, description=None))
+        dead_letters = queue.dead_letters
+        assert dead_letters is not None
+
+        for _ in range(5):
+            _, lock = dead_letters.receive() or pytest.fail("nothing to receive")
+            dead_letters.abandon(lock.token)
+
+        [dead] = dead_letters.peek(0, 10)
+        assert dead.delivery_count == 5
+
+
+class TestDuplicates:
+    def test_a_message_id_is_taken_once_within_the_window(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        """A second message of one id is dropped, even if the first has been completed."""
+        queue.enqueue(sent("first", message_id="1"))
+        _, lock = queue.receive() or pytest.fail("nothing to receive")
+        queue.complete(lock.token)
+        clock.advance(9 * MINUTE)
+
+        queue.enqueue(sent("second", message_id="1"))
+
+        assert receive(queue) is None
+
+    def test_after_the_window_the_id_is_new_again(
+        self, queue: Queue, clock: ManualClock, journal: MemoryJournal
+    ) -> None:
+        """The window runs from the first message, and the journal forgets with the queue."""
+        queue.enqueue(sent("first", message_id="1"))
+        clock.advance(6 * MINUTE)
+        queue.enqueue(sent("duplicate", message_id="1"))
+        clock.advance(6 * MINUTE)
+
+        queue.enqueue(sent("second", message_id="1"))
+
+        assert texts(queue.peek(0, 10)) == ["first", "second"]
+        assert journal.seen == {("jobs", "1"): clock.now()}
+
+    def test_without_duplicate_detection_every_message_counts(
+        self, clock: ManualClock, journal: MemoryJournal
+    ) -> None:
+        """A queue that does not ask for it compares nothing and remembers nothing."""
+        queue = Queue(settings(duplicate_detection_window=None), clock.now, journal)
+
+        queue.enqueue(sent("a", message_id="1"))
+        queue.enqueue(sent("b", message_id="1"))
+
+        assert texts(queue.peek(0, 10)) == ["a", "b"]
+        assert journal.seen == {}
+
+
+class TestSchedule:
+    def test_a_scheduled_message_waits_for_its_time(self, queue: Queue, clock: ManualClock) -> None:
+        """It enters the queue as if sent at that moment, behind what came before it."""
+        number = queue.enqueue(sent("later", scheduled_for=clock.now() + MINUTE))
+        queue.enqueue(sent("now"))
+        assert queue.counts() == QueueCounts(active=1, scheduled=1)
+
+        clock.advance(MINUTE)
+
+        messages = queue.peek(0, 10)
+        assert texts(messages) == ["now", "later"]
+        assert messages[1].enqueued_sequence_number == number
+        assert messages[1].enqueued_at == clock.now()
+
+    def test_a_time_that_has_passed_is_now(self, queue: Queue, clock: ManualClock) -> None:
+        """A message scheduled for the past can be received at once, under its own number."""
+        number = queue.enqueue(sent("a", scheduled_for=clock.now() - MINUTE))
+
+        [message] = queue.peek(0, 10)
+
+        assert message.sequence_number == number
+        assert receive(queue) == "a"
+
+    def test_a_cancelled_message_never_comes(self, queue: Queue, clock: ManualClock) -> None:
+        """Cancelling removes it; its number cannot be cancelled twice."""
+        number = queue.enqueue(sent("a", scheduled_for=clock.now() + MINUTE))
+
+        queue.cancel_scheduled(number)
+
+        clock.advance(MINUTE)
+        assert receive(queue) is None
+        with pytest.raises(MessageNotFound):
+            queue.cancel_scheduled(number)
+
+    def test_a_message_that_is_not_scheduled_cannot_be_cancelled(self, queue: Queue) -> None:
+        """Cancelling is for scheduled messages only; others stay."""
+        number = queue.enqueue(sent("a"))
+
+        with pytest.raises(MessageNotFound):
+            queue.cancel_scheduled(number)
+
+        assert receive(queue) == "a"
+
+    def test_the_next_change_is_the_earliest_that_time_will_bring(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        """A server can sleep until then."""
+        assert queue.next_change() is None
+        queue.enqueue(sent("later", scheduled_for=clock.now() + 5 * MINUTE))
+        queue.enqueue(sent("now"))
+
+        queue.receive()
+
+        assert queue.next_change() == clock.now() + MINUTE
+
+
+class TestExpiry:
+    def test_an_expired_message_is_dropped(self, queue: Queue, clock: ManualClock) -> None:
+        """The sender's time to live ends a message that nobody has received."""
+        queue.enqueue(sent("a", time_to_live=MINUTE))
+
+        clock.advance(MINUTE)
+
+        assert receive(queue) is None
+        assert queue.counts() == QueueCounts()
+
+    def test_an_expired_message_is_dead_lettered_where_the_queue_says_so(
+        self, clock: ManualClock, journal: MemoryJournal
+    ) -> None:
+        """The queue's own time to live applies when it is the shorter one."""
+        queue = Queue(
+            settings(default_time_to_live=MINUTE, dead_letters_expired_messages=True),
+            clock.now,
+            journal,
+        )
+        queue.enqueue(sent("a", time_to_live=5 * MINUTE))
+
+        clock.advance(MINUTE)
+
+        assert queue.counts() == QueueCounts(dead_letter=1)
+
+    def test_a_locked_message_expires_only_when_it_is_given_back(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        """While a receiver holds it, it stays."""
+        queue.enqueue(sent("a", time_to_live=MINUTE / 2))
+        _, lock = queue.receive() or pytest.fail("nothing to receive")
+        clock.advance(MINUTE * 0.7)
+        assert queue.counts().locked == 1
+
+        queue.release(lock.token)
+
+        assert queue.peek(0, 10) == []
+
+
+class TestRestart:
+    def test_a_queue_goes_on_where_the_journal_ends(
+        self, queue: Queue, clock: ManualClock, journal: MemoryJournal
+    ) -> None:
+        """Messages, counts, schedule, MessageIds and numbers survive; locks do not."""
+        queue.enqueue(sent("failed", message_id="1"))
+        _, lock = queue.receive() or pytest.fail("nothing to receive")
+        queue.abandon(lock.token)
+        queue.enqueue(sent("later", scheduled_for=clock.now() + MINUTE))
+        queue.receive()
+
+        again = Queue(settings(), clock.now, journal)
+        again.restore(
+            [message for (name, _), message in journal.messages.items() if name == again.name],
+            [(message_id, seen_at) for (_, message_id), seen_at in journal.seen.items()],
+            journal.last_numbers[again.name],
+        )
+
+        again.enqueue(sent("duplicate", message_id="1"))
+        message, _ = again.receive() or pytest.fail("nothing to receive")
+        assert (message.sent.payload, message.delivery_count) == (b"failed", 1)
+        assert again.counts() == QueueCounts(locked=1, scheduled=1)
+        assert again.enqueue(sent("new")) == 4

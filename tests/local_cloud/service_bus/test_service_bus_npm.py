@@ -1,0 +1,36 @@
+"""The local Service Bus, as Azure's client for JavaScript sees it: another codec than Python's."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local_cloud.service_bus import LocalServiceBus
+from tests.local_cloud.service_bus.service_bus_wire import WIRED_QUEUES
+
+SCRIPT = Path(__file__).with_name("service_bus_npm.cjs")
+#: Folder with the package `@azure/service-bus`; CI installs it with npm.
+MODULES = os.environ.get("SERVICE_BUS_NPM")
+
+
+@pytest.mark.npm
+@pytest.mark.skipif(not MODULES, reason="needs SERVICE_BUS_NPM, see .ci/run")
+def test_the_client_for_javascript_agrees() -> None:
+    """All that it checks, it says itself."""
+    with LocalServiceBus(WIRED_QUEUES) as bus:
+        environment = {
+            "NODE_PATH": MODULES or "",
+            "CONNECTION_STRING": bus.connection_string,
+            "QUEUES": " ".join(queue.name for queue in WIRED_QUEUES),
+        }
+        run = subprocess.run(
+            ["node", "--test", "--test-reporter=spec", SCRIPT],
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "pass 8" in run.stdout

@@ -1,0 +1,28 @@
+"""A copy that the adapters create in the tenant, for the original's owner."""
+
+from dataclasses import replace
+from typing import Any
+
+from shared.domain.flow import WorkflowDraft
+from tests.contract.adapter_world import Adapters
+from tests.local_cloud.tenant.tenant_world import HTTP, MAKER, client_data, definition
+
+COPY = "c0000000-0000-4000-8000-000000000001"
+
+
+def maker_row(app: Adapters) -> str:
+    """Return the maker's `systemuserid`."""
+    row: str = app.world.environment.users[MAKER]["systemuserid"]
+    return row
+
+
+def draft(app: Adapters, **more: Any) -> WorkflowDraft:
+    """Return a copy of the HTTP flow, for its owner."""
+    plain = WorkflowDraft(
+        workflow_id=COPY,
+        name="Receive order (CMK)",
+        description="copy",
+        client_data=client_data(definition(HTTP)),
+        owner_id=maker_row(app),
+    )
+    return replace(plain, **more)

@@ -1,0 +1,116 @@
+"""The flow service in several regions, over TLS: its hosts, and the app on each of them.
+
+See platform.md#regional-hosts.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.power_platform import environments as admin_api
+from tests.contract.adapter_world import Adapters, adapters, description
+from tests.local_cloud.tenant.tenant_world import (
+    ENVIRONMENT,
+    HTTP_FLOW,
+    OTHER_REGION,
+    tenant_world,
+)
+
+GLOBAL = "api.flow.microsoft.com"
+KINGDOM = "e0000000-0000-4000-8000-0000000000b1"
+
+
+def flows_of(environment: str, host: str) -> str:
+    """Return the address of an environment's flows on a host."""
+    path = f"providers/Microsoft.ProcessSimple/scopes/admin/environments/{environment}/v2/flows"
+    return f"https://{host}/{path}"
+
+
+def described() -> dict[str, Any]:
+    """Return a tenant with another environment in the United Kingdom."""
+    full = deepcopy(description())
+    full["assumptions"]["global_flow_host_refuses"] = ["europe", "unitedkingdom"]
+    first, *_ = full["environments"]
+    flows = [
+        {**first["flows"][0], "workflowEntityId": KINGDOM[:-2] + "f1", "solutions": []},
+    ]
+    full["environments"].append(
+        {
+            "id": KINGDOM,
+            "displayName": "Contoso UK",
+            "location": "unitedkingdom",
+            "orgHost": "contoso.crm11.dynamics.com",
+            "members": first["members"],
+            "flows": flows,
+        }
+    )
+    return full
+
+
+async def test_a_regional_host_answers_for_its_region_alone() -> None:
+    """And a host that no region has is not served at all."""
+    async with tenant_world() as world:
+        own = await world.call("GET", flows_of(ENVIRONMENT, f"emea.{GLOBAL}"))
+        others = await world.call("GET", flows_of(ENVIRONMENT, f"unitedstates.{GLOBAL}"))
+        back = await world.call("GET", flows_of(OTHER_REGION, f"unitedstates.{GLOBAL}"))
+        with pytest.raises(Exception, match="403"):
+            await world.call("GET", flows_of(ENVIRONMENT, f"uk.{GLOBAL}"))
+
+        assert [own.status, others.status, back.status] == [200, 403, 200]
+        assert others.code == "EnvironmentAccessDenied"
+        assert world.server.refused_hosts == [f"uk.{GLOBAL}:443"]
+
+
+async def test_the_global_host_may_refuse_a_region() -> None:
+    """In the shape in which clients met it; other regions go on."""
+    async with tenant_world() as world:
+        before = await world.call("GET", flows_of(ENVIRONMENT, GLOBAL))
+        await world.control("PUT", "/assumptions", {"global_flow_host_refuses": ["europe"]})
+        refused = await world.call("GET", flows_of(ENVIRONMENT, GLOBAL))
+        others = await world.call("GET", flows_of(OTHER_REGION, GLOBAL))
+
+    assert [before.status, refused.status, others.status] == [200, 400, 200]
+    assert refused.code == "AzureResourceManagerRequestFailed"
+    assert "MacroRegionDerivationFailed" in refused.body["error"]["message"]
+
+
+async def used(app: Adapters) -> list[int]:
+    """Use each kind of call in two regions; return what was found."""
+    reports = app.flow_reports
+    first = await reports.list_flows(ENVIRONMENT)
+    kingdom = await reports.list_flows(KINGDOM)
+    page = await app.flow_pages.flows(KINGDOM)
+    detail = await reports.get_flow(ENVIRONMENT, HTTP_FLOW)
+    await app.flow_switch.stop(ENVIRONMENT, HTTP_FLOW)
+    await app.flow_switch.start(ENVIRONMENT, HTTP_FLOW)
+    held = await app.flow_access.permissions(ENVIRONMENT, detail.flow_name)
+    return [len(first), len(kingdom), len(page.items), len(held)]
+
+
+async def test_the_app_calls_each_environment_where_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The global host refuses both regions, and is never asked."""
+    async with adapters(monkeypatch, described()) as app:
+        app.world.tenant.calls.reset()
+        found = await used(app)
+        routes = app.world.tenant.calls.routes
+
+        assert found == [6, 1, 1, 1]
+        # Twice here; a step has read the environment before.
+        assert routes["bap.get_environment"] == 2
+        assert routes["flow_service.admin_list_flows"] == 3
+
+
+async def test_where_no_host_is_told_the_regional_one_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The global host refuses each call, names the region, and the call is made there."""
+    monkeypatch.setattr(admin_api, "runtime_endpoints", lambda _: {})
+    async with adapters(monkeypatch, described()) as app:
+        app.world.tenant.calls.reset()
+
+        assert await used(app) == [6, 1, 1, 1]
+        assert app.world.tenant.calls.routes["flow_service.admin_list_flows"] == 6
+        assert app.world.environment.workflows[HTTP_FLOW].state == "Started"

@@ -1,0 +1,88 @@
+"""The Azure part of the tenant's control API."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.local_cloud.tenant.azure_world import (
+    GROUP_OF_RULES_ID,
+    POLICY_ID,
+    SITE_ID,
+    AzureWorld,
+    azure_world,
+)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[AzureWorld]:
+    """A tenant on the wire."""
+    async with azure_world() as served:
+        yield served
+
+
+async def control(
+    world: AzureWorld, method: str, path: str, body: Any = None, **query: str
+) -> tuple[int, Any]:
+    """Call the control port."""
+    url = f"{world.server.control_url}{path}"
+    async with world.session.request(method, url, json=body, params=query) as response:
+        return response.status, json.loads(await response.text() or "null")
+
+
+async def test_the_settings_of_a_running_site_can_be_seen(world: AzureWorld) -> None:
+    """References show what the code reads."""
+    status, site = await control(world, "GET", "/azure/site", id=SITE_ID.upper())
+
+    assert status == 200
+    assert site["settings"] == {"COLOUR": "blue", "ORDERS_URL": "https://flow.example/1"}
+    assert site["restarts"] == 0
+
+
+async def test_an_unknown_site_is_not_found(world: AzureWorld) -> None:
+    """A slip in an id is not an empty site."""
+    status, _ = await control(world, "GET", "/azure/site", id=f"{SITE_ID}-2")
+
+    assert status == 404
+
+
+async def test_locks_are_listed_by_policy(world: AzureWorld) -> None:
+    """A usable key locks nothing."""
+    _, locks = await control(world, "GET", "/azure/locks")
+
+    assert locks == {POLICY_ID: None}
+
+
+async def test_the_way_to_a_host_can_be_tried(world: AzureWorld) -> None:
+    """The answer names what refuses."""
+    query = {"host": "erp.contoso.example", "region": "westeurope"}
+
+    _, protected = await control(world, "GET", "/azure/reachability", **query, isProtected="true")
+    _, original = await control(world, "GET", "/azure/reachability", **query)
+
+    assert protected == {"refusedBy": GROUP_OF_RULES_ID}
+    assert original == {"refusedBy": None}
+
+
+async def test_a_key_event_can_be_published_without_its_cause(world: AzureWorld) -> None:
+    """Near expiry comes 30 days before; a test need not wait."""
+    order = {"vault": "kv-cmk", "key": "pp-cmk", "kind": "Microsoft.KeyVault.KeyNearExpiry"}
+
+    await control(world, "POST", "/azure/key-events", order)
+
+    [message] = world.tenant.outbox.messages
+    assert json.loads(message.body)["eventType"] == "Microsoft.KeyVault.KeyNearExpiry"
+
+
+async def test_more_can_be_seeded_later(world: AzureWorld) -> None:
+    """What is there stays."""
+    more = {"sites": [{"id": f"{SITE_ID}-2", "appSettings": {"A": "1"}}]}
+
+    status, _ = await control(world, "POST", "/azure/seed", more)
+
+    _, added = await control(world, "GET", "/azure/site", id=f"{SITE_ID}-2")
+    _, kept = await control(world, "GET", "/azure/site", id=SITE_ID)
+    assert status == 204
+    assert added["settings"] == {"A": "1"}
+    assert kept["settings"]["COLOUR"] == "blue"

@@ -1,0 +1,144 @@
+"""Network security groups and service tags of the tenant, through Microsoft's own client."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from azure.mgmt.network.aio import NetworkManagementClient
+from azure.mgmt.network.models import SecurityRule, SecurityRulePropertiesFormat
+
+from local_cloud.tenant.azure.service_tags import read_service_tags
+from tests.local_cloud.tenant.azure_world import (
+    GROUP,
+    SUBSCRIPTION,
+    AzureWorld,
+    azure_world,
+    present,
+)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[AzureWorld]:
+    """A tenant on the wire."""
+    async with azure_world() as served:
+        yield served
+
+
+@pytest.fixture
+async def network(world: AzureWorld) -> AsyncIterator[NetworkManagementClient]:
+    """Microsoft's client for networks."""
+    async with NetworkManagementClient(
+        world.credential, SUBSCRIPTION, **world.client_options
+    ) as client:
+        yield client
+
+
+async def test_security_groups_show_their_rules_and_the_default_ones(
+    network: NetworkManagementClient,
+) -> None:
+    """Every group ends with a rule that refuses the rest."""
+    [group] = [each async for each in network.network_security_groups.list_all()]
+
+    [rule] = group.security_rules
+    assert group.name == "nsg-erp"
+    assert (rule.name, rule.source_address_prefix) == ("allow-flows", "LogicApps.WestEurope")
+    assert group.default_security_rules[-1].name == "DenyAllInBound"
+
+
+async def test_a_rule_can_be_added(network: NetworkManagementClient) -> None:
+    """An administrator opens a group for the new ranges."""
+    properties = SecurityRulePropertiesFormat(
+        access="Allow",
+        priority=110,
+        direction="Inbound",
+        protocol="Tcp",
+        source_address_prefixes=["PowerPlatformPlex.WestEurope"],
+        source_port_range="*",
+        destination_address_prefix="*",
+        destination_port_range="443",
+    )
+
+    poller = await network.security_rules.begin_create_or_update(
+        GROUP, "nsg-erp", "allow-plex", SecurityRule(properties=properties)
+    )
+    await poller.result()
+
+    group = await network.network_security_groups.get(GROUP, "nsg-erp")
+    assert [each.name for each in group.security_rules] == ["allow-flows", "allow-plex"]
+    added = group.security_rules[1]
+    assert added.source_address_prefixes == ["PowerPlatformPlex.WestEurope"]
+    assert added.source_address_prefix is None
+
+
+async def test_service_tags_come_in_pages_with_numbers_as_strings(
+    world: AzureWorld, network: NetworkManagementClient
+) -> None:
+    """The client sees one page of the list; whoever wants all follows `nextLink`."""
+    world.azure.page_size = 3
+
+    first = await network.service_tags.list("westeurope")
+    second = await world.call("GET", present(first.next_link))
+
+    plex = {tag.name: tag for tag in present(first.values_property)}
+    properties = present(plex["PowerPlatformPlex.WestEurope"].properties)
+    assert first.change_number == "376"
+    assert properties.region == "westeurope"
+    assert "20.61.88.128/26" in present(properties.address_prefixes)
+    assert len(second.body["values"]) == 3
+
+
+async def test_one_tag_can_be_asked_for(network: NetworkManagementClient) -> None:
+    """The details of a tag need not carry its ranges."""
+    details = network.service_tag_information.list(
+        "westeurope", tag_name="PowerPlatformPlex.UKSouth", no_address_prefixes=True
+    )
+
+    [tag] = [each async for each in details]
+    properties = present(tag.properties)
+    assert properties.system_service == "PowerPlatformPlex"
+    assert properties.address_prefixes is None
+
+
+def test_a_downloaded_list_is_read_with_its_integers(tmp_path: Path) -> None:
+    """The file holds integers where the API holds strings."""
+    path = tmp_path / "ServiceTags_Public.json"
+    properties = {
+        "changeNumber": 5,
+        "region": "westus",
+        "systemService": "PowerPlatformPlex",
+        "addressPrefixes": ["10.0.0.0/24"],
+        "networkFeatures": ["API", "NSG"],
+    }
+    entry = {"name": "PowerPlatformPlex.WestUS", "id": "x", "properties": properties}
+    path.write_text(json.dumps({"changeNumber": 371, "cloud": "Public", "values": [entry]}))
+
+    tags = read_service_tags(path)
+
+    tag = tags.find("powerplatformplex.westus")
+    assert tags.change_number == "371"
+    assert tag is not None
+    assert tag.change_number == "5"
+
+
+def test_a_file_that_is_no_list_of_tags_is_refused(tmp_path: Path) -> None:
+    """The error names the file."""
+    path = tmp_path / "other.json"
+    path.write_text('{"values": []}')
+
+    with pytest.raises(ValueError, match=r"other\.json is not a list of service tags"):
+        read_service_tags(path)
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
+def test_the_published_list_is_read_whole() -> None:
+    """The list as Microsoft publishes it has 43 regions of the tag that matters."""
+    [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
+
+    tags = read_service_tags(path)
+
+    plex = [tag for tag in tags if tag.system_service == "PowerPlatformPlex"]
+    assert len(plex) == 44
+    assert len(tags) > 3000

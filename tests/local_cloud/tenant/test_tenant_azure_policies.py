@@ -1,0 +1,147 @@
+"""Enterprise policies of the tenant, over the wire."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.environments.environment import (
+    LinkStatus,
+    SimulatedEnvironment,
+    SimulatedPolicyLink,
+)
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from tests.local_cloud.tenant.azure_world import (
+    GROUP_ID,
+    POLICY_ID,
+    SUBSCRIPTION,
+    VAULT_ID,
+    AzureWorld,
+    azure_world,
+)
+
+NEW_ID = f"{GROUP_ID}/providers/Microsoft.PowerPlatform/enterprisePolicies/cmk-new"
+BODY: dict[str, Any] = {
+    "location": "europe",
+    "kind": "Encryption",
+    "identity": {"type": "SystemAssigned"},
+    "properties": {
+        "encryption": {
+            "state": "Enabled",
+            "keyVault": {"id": VAULT_ID, "key": {"name": "pp-cmk", "version": None}},
+        }
+    },
+}
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[AzureWorld]:
+    """A tenant on the wire."""
+    async with azure_world() as served:
+        yield served
+
+
+def link(world: AzureWorld, policy_id: str) -> None:
+    """Put an environment on a policy, whose id is spelled in another case."""
+    environment = SimulatedEnvironment(
+        id="e1", display_name="Sales", created=world.tenant.clock.now(), org_host=None
+    )
+    environment.policy = SimulatedPolicyLink(
+        policy_id="p1",
+        location="europe",
+        id=policy_id.upper(),
+        system_id="/regions/europe/providers/Microsoft.PowerPlatform/enterprisePolicies/p1",
+        status=LinkStatus.LINKED,
+    )
+    world.tenant.part(PowerPlatform).add_environment(environment)
+
+
+async def test_a_policy_is_found_whatever_the_case_of_its_id(world: AzureWorld) -> None:
+    """Resource ids compare without regard to case, and keep their spelling."""
+    answer = await world.arm("GET", POLICY_ID.lower())
+
+    assert answer.status == 200
+    assert answer.body["id"] == POLICY_ID
+    assert answer.body["properties"]["encryption"]["keyVault"]["key"]["version"] is None
+
+
+async def test_policies_of_a_subscription_are_listed(world: AzureWorld) -> None:
+    """The subscription's list spans its resource groups."""
+    answer = await world.arm(
+        "GET",
+        f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.PowerPlatform/enterprisePolicies",
+    )
+
+    assert [policy["name"] for policy in answer.body["value"]] == ["cmk-eu"]
+
+
+async def test_creating_a_policy_gives_it_identities_and_publishes_an_event(
+    world: AzureWorld,
+) -> None:
+    """The service chooses the system id and the principal."""
+    answer = await world.arm("PUT", NEW_ID, BODY)
+
+    [message] = world.tenant.outbox.messages
+    event = json.loads(message.body)
+    assert answer.status == 201
+    assert answer.body["properties"]["systemId"].startswith("/regions/europe/providers/")
+    assert answer.body["identity"]["principalId"]
+    assert message.queue == "policy-events"
+    assert event["eventType"] == "Microsoft.Resources.ResourceWriteSuccess"
+    assert event["subject"] == NEW_ID
+    assert event["data"]["operationName"] == "Microsoft.PowerPlatform/enterprisePolicies/write"
+    assert event["data"]["httpRequest"]["method"] == "PUT"
+
+
+async def test_replacing_a_policy_keeps_its_system_id_and_its_principal(world: AzureWorld) -> None:
+    """Links and grants go by them."""
+    before = (await world.arm("GET", POLICY_ID)).body
+
+    answer = await world.arm("PUT", POLICY_ID, BODY)
+
+    assert answer.status == 200
+    assert answer.body["properties"]["systemId"] == before["properties"]["systemId"]
+    assert answer.body["identity"] == before["identity"]
+
+
+async def test_a_policy_that_is_not_there_is_deleted_with_204(world: AzureWorld) -> None:
+    """Deleting twice is no error, and only the first time is an event."""
+    first = await world.arm("DELETE", POLICY_ID)
+    second = await world.arm("DELETE", POLICY_ID)
+
+    events = [json.loads(message.body) for message in world.tenant.outbox.messages]
+    assert (first.status, second.status) == (200, 204)
+    assert [event["eventType"] for event in events] == ["Microsoft.Resources.ResourceDeleteSuccess"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_a_policy_with_an_environment_cannot_be_changed(
+    world: AzureWorld, method: str
+) -> None:
+    """Update and delete fail while associated, and no event tells of it."""
+    link(world, POLICY_ID)
+
+    answer = await world.arm(method, POLICY_ID, BODY)
+
+    assert (answer.status, answer.body["error"]["code"]) == (409, "EnterprisePolicyInUse")
+    assert world.tenant.outbox.messages == []
+
+
+async def test_tags_of_a_policy_can_be_patched(world: AzureWorld) -> None:
+    """What a PATCH does not name stays."""
+    answer = await world.arm("PATCH", POLICY_ID, {"tags": {"team": "platform"}})
+
+    assert answer.body["tags"] == {"team": "platform"}
+    assert answer.body["properties"]["encryption"]["keyVault"]["key"]["name"] == "pp-cmk"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"location": "westeurope"}, {"kind": "Cipher"}, {"properties": {"encryption": {"a": 1}}}],
+)
+async def test_a_wrong_policy_is_refused(world: AzureWorld, wrong: dict[str, Any]) -> None:
+    """A location is a geography, a kind is one of five, an Encryption policy names a key."""
+    answer = await world.arm("PUT", NEW_ID, BODY | wrong)
+
+    assert answer.status == 400

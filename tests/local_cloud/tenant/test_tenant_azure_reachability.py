@@ -1,0 +1,204 @@
+"""Which outbound calls of flows the tenant's firewalls let through."""
+
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.azure.network import security_rule
+from local_cloud.tenant.azure.reachability import REFUSED, FlowOrigin, find_refusal
+from local_cloud.tenant.azure.site_runtime import put_configuration
+from local_cloud.tenant.azure.state import SECURITY_GROUPS, Azure
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.seed.azure import seed_azure
+from tests.local_cloud.tenant.azure_world import GROUP_OF_RULES_ID, SEED, SITE_ID
+
+ERP = "erp.contoso.example"
+SHOP = "shop.contoso.example"
+ORIGINAL = FlowOrigin(region="westeurope", is_protected=False)
+COPY = FlowOrigin(region="westeurope", is_protected=True)
+
+
+@pytest.fixture
+def azure() -> Azure:
+    """The Azure side of a seeded tenant."""
+    tenant = Tenant()
+    seed_azure(tenant, SEED)
+    return tenant.part(Azure)
+
+
+def add_rule(azure: Azure, priority: int, access: str, *sources: str, port: str = "443") -> None:
+    """Put an inbound rule into the network security group."""
+    properties = {
+        "access": access,
+        "priority": priority,
+        "direction": "Inbound",
+        "protocol": "Tcp",
+        "destinationPortRanges": [port],
+        "sourceAddressPrefixes": list(sources),
+    }
+    group = azure.resources.find(SECURITY_GROUPS, GROUP_OF_RULES_ID)
+    assert group is not None
+    rule = security_rule(GROUP_OF_RULES_ID, {"name": f"r{priority}", "properties": properties})
+    group["properties"]["securityRules"].append(rule)
+
+
+def restrict(azure: Azure, *restrictions: dict[str, Any], **web: Any) -> None:
+    """Set the access restrictions of the site."""
+    put_configuration(azure, SITE_ID, "web", {"ipSecurityRestrictions": list(restrictions), **web})
+
+
+def test_a_host_that_nothing_stands_before_is_open(azure: Azure) -> None:
+    """The tenant only refuses what it guards."""
+    assert find_refusal(azure, "api.example.org", COPY) is None
+
+
+def test_a_group_that_knows_the_old_ranges_refuses_the_copy(azure: Azure) -> None:
+    """The copy calls from other ranges than the original did."""
+    refusal = find_refusal(azure, ERP.upper(), COPY)
+
+    assert find_refusal(azure, ERP, ORIGINAL) is None
+    assert refusal is not None
+    assert refusal.resource_id == GROUP_OF_RULES_ID
+    assert refusal.message == REFUSED
+    assert "target machine actively refused it" in refusal.message
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "PowerPlatformPlex",
+        "powerplatformplex.westeurope",
+        "*",
+        "Internet",
+        "AzureCloud",
+        "0.0.0.0/0",
+    ],
+)
+def test_a_rule_that_covers_the_new_ranges_lets_the_copy_through(azure: Azure, source: str) -> None:
+    """A tag covers as a whole or by region; wider names cover too."""
+    add_rule(azure, 110, "Allow", source)
+
+    assert find_refusal(azure, ERP, COPY) is None
+
+
+def test_prefixes_written_out_cover_as_the_tag_does(azure: Azure) -> None:
+    """An administrator may copy the ranges instead of naming the tag."""
+    tag = azure.service_tags.find("PowerPlatformPlex.WestEurope")
+    assert tag is not None
+
+    add_rule(azure, 110, "Allow", *tag.address_prefixes)
+
+    assert find_refusal(azure, ERP, COPY) is None
+
+
+def test_one_missing_range_is_enough_for_a_refusal(azure: Azure) -> None:
+    """Nobody can say from which of its ranges a flow will call."""
+    tag = azure.service_tags.find("PowerPlatformPlex.WestEurope")
+    assert tag is not None
+
+    add_rule(azure, 110, "Allow", *tag.address_prefixes[1:])
+
+    assert find_refusal(azure, ERP, COPY) is not None
+
+
+def test_another_region_does_not_cover(azure: Azure) -> None:
+    """Regional tags hold the ranges of their region only."""
+    add_rule(azure, 110, "Allow", "PowerPlatformPlex.NorthEurope")
+
+    assert find_refusal(azure, ERP, COPY) is not None
+
+
+def test_an_earlier_refusing_rule_wins(azure: Azure) -> None:
+    """The first rule by priority that matches decides."""
+    add_rule(azure, 110, "Allow", "PowerPlatformPlex")
+    add_rule(azure, 105, "Deny", "20.61.88.130")
+
+    assert find_refusal(azure, ERP, COPY) is not None
+
+
+def test_a_later_refusing_rule_does_not_matter(azure: Azure) -> None:
+    """What an earlier rule let in is in."""
+    add_rule(azure, 110, "Allow", "PowerPlatformPlex")
+    add_rule(azure, 120, "Deny", "*")
+
+    assert find_refusal(azure, ERP, COPY) is None
+
+
+def test_a_rule_for_another_port_does_not_count(azure: Azure) -> None:
+    """Flows call on 443 unless their URL says otherwise."""
+    add_rule(azure, 110, "Allow", "PowerPlatformPlex", port="8000-8100")
+
+    assert find_refusal(azure, ERP, COPY) is not None
+    assert find_refusal(azure, ERP, COPY, port=8080) is None
+
+
+def test_a_site_without_restrictions_is_open(azure: Azure) -> None:
+    """App Service lets everybody in until there is a rule."""
+    assert find_refusal(azure, SHOP, COPY) is None
+    assert find_refusal(azure, "shop.azurewebsites.net", COPY) is None
+
+
+def test_a_site_with_a_rule_refuses_everybody_else(azure: Azure) -> None:
+    """The first allowing rule brings the implicit refusal of the rest."""
+    restrict(azure, {"ipAddress": "LogicApps", "tag": "ServiceTag", "action": "Allow"})
+
+    refusal = find_refusal(azure, SHOP, COPY)
+
+    assert find_refusal(azure, SHOP, ORIGINAL) is None
+    assert refusal is not None
+    assert refusal.resource_id == SITE_ID
+
+
+def test_a_site_takes_the_tag_and_lists_of_prefixes(azure: Azure) -> None:
+    """One rule may name several prefixes, divided by commas."""
+    restrict(
+        azure,
+        {"ipAddress": "203.0.113.1/32,198.51.100.0/24", "action": "Allow", "priority": 100},
+        {"ipAddress": "PowerPlatformPlex.WestEurope", "tag": "ServiceTag", "priority": 200},
+    )
+
+    assert find_refusal(azure, SHOP, COPY) is None
+
+
+def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
+    """With it, rules only refuse."""
+    restrict(
+        azure,
+        {"ipAddress": "203.0.113.0/24", "action": "Deny", "priority": 100},
+        ipSecurityRestrictionsDefaultAction="Allow",
+    )
+
+    assert find_refusal(azure, SHOP, COPY) is None
+
+
+def test_a_site_without_public_access_refuses_everybody(azure: Azure) -> None:
+    """No rule matters when public access is off as a whole."""
+    restrict(azure, {"ipAddress": "Any"}, publicNetworkAccess="Disabled")
+
+    assert find_refusal(azure, SHOP, COPY) is not None
+
+
+@pytest.mark.parametrize(
+    ("destination", "is_let_in"),
+    [("10.0.1.0/24", True), ("VirtualNetwork", True), ("10.0.1.4", True), ("10.0.2.0/24", False)],
+)
+def test_a_rule_may_name_where_it_leads_to(azure: Azure, destination: str, is_let_in: bool) -> None:
+    """What is open towards a neighbour is not open towards the host."""
+    add_rule(azure, 110, "Allow", "PowerPlatformPlex")
+    group = azure.resources.find(SECURITY_GROUPS, GROUP_OF_RULES_ID)
+    assert group is not None
+    group["properties"]["securityRules"][-1]["properties"]["destinationAddressPrefix"] = destination
+
+    assert (find_refusal(azure, ERP, COPY) is None) is is_let_in
+
+
+def test_a_region_that_the_list_does_not_have_stands_for_the_whole_tag(azure: Azure) -> None:
+    """The ranges of such a flow are unknown, so all of the tag must be let in."""
+    origin = FlowOrigin(region="francecentral", is_protected=True)
+    add_rule(azure, 110, "Allow", "PowerPlatformPlex.WestEurope")
+    refused = find_refusal(azure, ERP, origin)
+
+    add_rule(azure, 120, "Allow", "PowerPlatformPlex")
+
+    assert refused is not None
+    assert find_refusal(azure, ERP, origin) is None

@@ -1,0 +1,173 @@
+"""Writes to services with IP rules: each checks what the service checks."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.seed.azure import seed_azure
+from tests.local_cloud.tenant.azure_world import GROUP_ID, VAULT_ID, AzureWorld, azure_world
+
+STORAGE = f"{GROUP_ID}/providers/Microsoft.Storage/storageAccounts/orders"
+SQL = f"{GROUP_ID}/providers/Microsoft.Sql/servers/orders-db"
+POSTGRESQL = f"{GROUP_ID}/providers/Microsoft.DBforPostgreSQL/flexibleServers/orders-db"
+COSMOS = f"{GROUP_ID}/providers/Microsoft.DocumentDB/databaseAccounts/orders-db"
+NAMESPACE = f"{GROUP_ID}/providers/Microsoft.ServiceBus/namespaces/orders-ns"
+APIS = f"{GROUP_ID}/providers/Microsoft.ApiManagement/service/apis"
+POLICY = f"{APIS}/policies/policy"
+TOPIC = f"{GROUP_ID}/providers/Microsoft.EventGrid/topics/told"
+
+
+def resource(resource_id: str, **properties: Any) -> dict[str, Any]:
+    """Return a seeded resource; its type is that of its id."""
+    namespace, *path = resource_id.rpartition("/providers/")[2].split("/")
+    resource_type = "/".join((namespace, *path[::2]))
+    return {"id": resource_id, "type": resource_type, "properties": properties}
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[AzureWorld]:
+    """A tenant with one of each service."""
+    rules = {"ipRules": [{"value": "198.51.100.0/24", "action": "Allow"}]}
+    policy = "<policies><inbound /></policies>"
+    listed = [
+        resource(STORAGE, primaryEndpoints={"blob": "https://o.example/"}, networkAcls=rules),
+        resource(SQL),
+        resource(POSTGRESQL),
+        resource(COSMOS, documentEndpoint="https://o.example/"),
+        resource(NAMESPACE),
+        resource(APIS),
+        resource(POLICY, value=policy, format="xml"),
+    ]
+    async with azure_world() as served:
+        seed_azure(served.tenant, {"resources": listed})
+        yield served
+
+
+def rule(first: str, last: str) -> dict[str, Any]:
+    """Return a body of a rule of a database server."""
+    return {"properties": {"startIpAddress": first, "endIpAddress": last}}
+
+
+def acls(*values: str) -> dict[str, Any]:
+    """Return a body with these IP rules."""
+    rules = [{"value": value, "action": "Allow"} for value in values]
+    return {"properties": {"networkAcls": {"defaultAction": "Deny", "ipRules": rules}}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code"),
+    [
+        ("PATCH", STORAGE, acls("20.61.88.128/31"), "InvalidValuesForRequestParameters"),
+        ("PATCH", STORAGE, acls("10.0.0.0/24"), "InvalidValuesForRequestParameters"),
+        (
+            "PATCH",
+            STORAGE,
+            acls(*(f"20.61.{n // 256}.{n % 256}" for n in range(401))),
+            "InvalidValuesForRequestParameters",
+        ),
+        ("PATCH", STORAGE, acls("anywhere"), "InvalidParameterValue"),
+        (
+            "PATCH",
+            VAULT_ID,
+            acls(*(f"20.61.{n // 256}.{n % 256}" for n in range(1001))),
+            "InvalidParameterValue",
+        ),
+        ("PUT", f"{SQL}/firewallRules/r", rule("20.0.0.9", "20.0.0.1"), "InvalidParameterValue"),
+        ("PUT", f"{SQL}/firewallRules/r", {"properties": {}}, "InvalidParameterValue"),
+        (
+            "PATCH",
+            COSMOS,
+            {"properties": {"ipRules": [{"ipAddressOrRange": "x"}]}},
+            "InvalidParameterValue",
+        ),
+        (
+            "PUT",
+            f"{NAMESPACE}/networkRuleSets/default",
+            {"properties": {"ipRules": [{"ipMask": "x"}]}},
+            "InvalidParameterValue",
+        ),
+        ("PATCH", STORAGE, {"properties": []}, "InvalidRequestContent"),
+    ],
+)
+async def test_a_rule_that_the_service_does_not_take_is_refused(
+    world: AzureWorld, method: str, path: str, body: dict[str, Any], code: str
+) -> None:
+    """And nothing is stored."""
+    before = await world.arm("GET", path)
+
+    answer = await world.arm(method, path, body)
+
+    assert (answer.status, answer.body["error"]["code"]) == (400, code)
+    assert (await world.arm("GET", path)).body == before.body
+
+
+async def test_a_patch_keeps_what_it_does_not_name(world: AzureWorld) -> None:
+    """Endpoints are the service's own, whatever a body leaves out."""
+    await world.arm("PATCH", STORAGE, acls("20.61.88.0/24"))
+
+    properties = (await world.arm("GET", STORAGE)).body["properties"]
+    assert properties["primaryEndpoints"] == {"blob": "https://o.example/"}
+    assert [one["value"] for one in properties["networkAcls"]["ipRules"]] == ["20.61.88.0/24"]
+
+
+async def test_a_vault_shows_a_single_address_as_a_prefix(world: AzureWorld) -> None:
+    """As Key Vault stores it."""
+    answer = await world.arm("PATCH", VAULT_ID, acls("20.61.88.1"))
+
+    assert answer.body["properties"]["networkAcls"]["ipRules"][0]["value"] == "20.61.88.1/32"
+
+
+async def test_a_rule_below_a_server_that_is_not_there_is_refused(world: AzureWorld) -> None:
+    """Servers and accounts are not created by a write of their rules."""
+    rules = await world.arm("PUT", f"{SQL}-2/firewallRules/r", rule("20.0.0.1", "20.0.0.9"))
+    account = await world.arm("PATCH", f"{STORAGE}2", acls("20.61.88.0/24"))
+
+    assert (rules.status, account.status) == (404, 404)
+
+
+async def test_a_flexible_server_answers_later(world: AzureWorld) -> None:
+    """With 202 and an operation to poll; the rule is there when that has succeeded."""
+    path = f"{POSTGRESQL}/firewallRules/r"
+    accepted = await world.arm("PUT", path, rule("20.0.0.1", "20.0.0.9"))
+    operation = await world.call("GET", accepted.headers["Azure-AsyncOperation"])
+
+    assert accepted.status == 202
+    assert operation.body["status"] == "Succeeded"
+    assert (await world.arm("GET", path)).body["name"] == "r"
+
+
+async def test_a_policy_is_updated_only_with_if_match(world: AzureWorld) -> None:
+    """And only by a policy that is XML."""
+    body = {"properties": {"format": "rawxml", "value": "<policies><inbound><base />"}}
+    refused = await world.arm("PUT", POLICY, body)
+    created = await world.arm("PUT", f"{APIS}/policies/other", body)
+
+    assert (refused.status, refused.body["error"]["code"]) == (412, "PreconditionFailed")
+    assert (created.status, created.body["error"]["code"]) == (400, "ValidationError")
+
+
+async def test_a_topic_is_created_with_its_endpoint(world: AzureWorld) -> None:
+    """Where its region is part of the name."""
+    answer = await world.arm("PUT", TOPIC, {"location": "West Europe", "properties": {}})
+
+    endpoint = "https://told.westeurope-1.eventgrid.azure.net/api/events"
+    assert (answer.status, answer.body["properties"]["endpoint"]) == (201, endpoint)
+
+
+@pytest.mark.parametrize("text", ["name eq", "kind eq 'app'", "name eq 'a' or name eq 'b'"])
+async def test_a_filter_that_is_not_understood_is_refused(world: AzureWorld, text: str) -> None:
+    """Rather than answered with every resource."""
+    url = f"https://management.azure.com{GROUP_ID}/resources"
+    answer = await world.call("GET", url, **{"api-version": "2023-07-01", "$filter": text})
+
+    assert (answer.status, answer.body["error"]["code"]) == (400, "InvalidFilterInQueryString")
+
+
+async def test_a_filter_compares_type_and_name(world: AzureWorld) -> None:
+    """Both at once, in any case of letters."""
+    url = f"https://management.azure.com{GROUP_ID}/resources"
+    text = "resourceType eq 'microsoft.sql/SERVERS' and name eq 'Orders-DB'"
+    answer = await world.call("GET", url, **{"api-version": "2023-07-01", "$filter": text})
+
+    assert [one["id"] for one in answer.body["value"]] == [SQL]

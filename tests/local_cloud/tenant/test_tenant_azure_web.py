@@ -1,0 +1,152 @@
+"""Sites of the tenant, through Microsoft's own management client."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from azure.mgmt.web.aio import WebSiteManagementClient
+from azure.mgmt.web.models import SiteConfigResource, StringDictionary
+
+from local_cloud.tenant.azure.site_runtime import running_settings
+from tests.local_cloud.tenant.azure_world import (
+    GROUP,
+    SITE_ID,
+    SUBSCRIPTION,
+    AzureWorld,
+    azure_world,
+    present,
+)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[AzureWorld]:
+    """A tenant on the wire."""
+    async with azure_world() as served:
+        yield served
+
+
+@pytest.fixture
+async def web(world: AzureWorld) -> AsyncIterator[WebSiteManagementClient]:
+    """Microsoft's client for App Service."""
+    async with WebSiteManagementClient(
+        world.credential, SUBSCRIPTION, **world.client_options
+    ) as client:
+        yield client
+
+
+async def test_sites_of_a_subscription_are_listed_without_their_slots(
+    web: WebSiteManagementClient,
+) -> None:
+    """A slot is found under its site, not beside it."""
+    sites = [site.name async for site in web.web_apps.list()]
+    slots = [slot.name async for slot in web.web_apps.list_slots(GROUP, "shop")]
+
+    assert sites == ["shop"]
+    assert slots == ["shop/staging"]
+
+
+async def test_settings_are_replaced_as_a_whole_and_the_site_restarts(
+    world: AzureWorld, web: WebSiteManagementClient
+) -> None:
+    """What a PUT leaves out is gone."""
+    settings = await web.web_apps.list_application_settings(GROUP, "SHOP")
+    assert present(settings.properties)["COLOUR"] == "blue"
+
+    await web.web_apps.update_application_settings(
+        GROUP, "shop", StringDictionary(properties={"SIZE": "10"})
+    )
+
+    settings = await web.web_apps.list_application_settings(GROUP, "shop")
+    assert settings.properties == {"SIZE": "10"}
+    assert world.azure.restarts[SITE_ID.lower()] == 1
+
+
+async def test_settings_of_a_slot_are_its_own(web: WebSiteManagementClient) -> None:
+    """A slot and its site do not share a dictionary."""
+    settings = await web.web_apps.list_application_settings_slot(GROUP, "shop", "staging")
+
+    assert settings.properties == {"COLOUR": "green"}
+
+
+async def test_connection_strings_carry_value_and_type(web: WebSiteManagementClient) -> None:
+    """Connection strings are pairs, settings are plain strings."""
+    strings = await web.web_apps.list_connection_strings(GROUP, "shop")
+
+    database = present(strings.properties)["db"]
+    assert (database.value, database.type) == ("Server=db", "SQLAzure")
+
+
+async def test_access_restrictions_are_part_of_the_web_configuration(
+    web: WebSiteManagementClient,
+) -> None:
+    """A PATCH replaces the list that it names and keeps the rest."""
+    rule = {"ipAddress": "PowerPlatformPlex", "tag": "ServiceTag", "action": "Allow"}
+    patch = SiteConfigResource({"properties": {"ipSecurityRestrictions": [rule]}})
+
+    await web.web_apps.update_configuration(GROUP, "shop", patch)
+
+    configuration = await web.web_apps.get_configuration(GROUP, "shop")
+    first, last = present(present(configuration.properties).ip_security_restrictions)
+    assert (first.ip_address, first.action) == ("PowerPlatformPlex", "Allow")
+    assert (last.name, last.ip_address, last.priority) == ("Deny all", "Any", 2147483647)
+
+
+async def test_a_site_without_restrictions_shows_that_it_allows_all(
+    web: WebSiteManagementClient,
+) -> None:
+    """The rule for everybody else is always shown."""
+    configuration = await web.web_apps.get_configuration(GROUP, "shop")
+
+    [last] = present(present(configuration.properties).ip_security_restrictions)
+    assert (last.name, last.action) == ("Allow all", "Allow")
+
+
+async def test_a_reference_to_a_secret_is_reported_as_resolved(
+    web: WebSiteManagementClient,
+) -> None:
+    """The list of references says what each came to."""
+    references = [
+        each async for each in web.web_apps.get_app_settings_key_vault_references(GROUP, "shop")
+    ]
+
+    [reference] = references
+    assert reference.name == "ORDERS_URL"
+    resolved = present(reference.properties)
+    assert (resolved.status, resolved.secret_name) == ("Resolved", "orders-url")
+
+
+async def test_a_new_secret_reaches_a_running_site_after_a_day(world: AzureWorld) -> None:
+    """A reference without version is fetched again every 24 hours."""
+    vault = "https://kv-cmk.vault.azure.net"
+    clock = world.tenant.clock
+
+    await world.call(
+        "PUT",
+        f"{vault}/secrets/orders-url",
+        {"value": "https://flow.example/2"},
+        audience="https://vault.azure.net",
+        **{"api-version": "7.4"},
+    )
+
+    before = running_settings(world.azure, SITE_ID, clock.now())
+    clock.advance(timedelta(hours=24).total_seconds())
+    after = running_settings(world.azure, SITE_ID, clock.now())
+    assert before["ORDERS_URL"] == "https://flow.example/1"
+    assert after["ORDERS_URL"] == "https://flow.example/2"
+
+
+async def test_refreshing_the_references_brings_a_new_secret_at_once(world: AzureWorld) -> None:
+    """The refresh operation does not wait for the day to pass."""
+    await world.call(
+        "PUT",
+        "https://kv-cmk.vault.azure.net/secrets/orders-url",
+        {"value": "https://flow.example/2"},
+        audience="https://vault.azure.net",
+        **{"api-version": "7.4"},
+    )
+
+    answer = await world.arm("POST", f"{SITE_ID}/config/configreferences/appsettings/refresh")
+
+    assert answer.status == 200
+    settings = running_settings(world.azure, SITE_ID, world.tenant.clock.now())
+    assert settings["ORDERS_URL"] == "https://flow.example/2"

@@ -1,0 +1,197 @@
+"""The local tenant's Dataverse, over the wire: lists of rows, and tables beside the flows."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.local_cloud.tenant.dataverse_flow import AS_MAKER, WORKFLOWS, inner_error, read
+from tests.local_cloud.tenant.tenant_world import (
+    BUTTON_FLOW,
+    CALLING_FLOW,
+    ENVIRONMENT,
+    HTTP_FLOW,
+    MAKER,
+    ORG_API,
+    PARENT_FLOW,
+    TenantWorld,
+    tenant_world,
+)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[TenantWorld]:
+    """A tenant on the wire."""
+    async with tenant_world() as served:
+        yield served
+
+
+async def test_flows_are_read_in_pages_with_their_definitions(world: TenantWorld) -> None:
+    """`odata.maxpagesize` sets the page; the next link leads on, whatever is filtered out."""
+    query = {
+        "$filter": "category eq 5 and type eq 1",
+        "$select": "workflowid,name,statecode,clientdata,_ownerid_value",
+    }
+    headers = {"Prefer": "odata.maxpagesize=4"}
+
+    first = await world.call("GET", WORKFLOWS, query=query, headers=headers)
+    rows = await world.pages(WORKFLOWS, query=query, headers=headers)
+
+    assert len(first.body["value"]) == 4
+    assert len(rows) == 6
+    assert set(rows[0]) == {
+        "@odata.etag",
+        "workflowid",
+        "name",
+        "statecode",
+        "clientdata",
+        "_ownerid_value",
+    }
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("name eq 'Daily'", {"Daily"}),
+        ("statecode eq 1 and contains(clientdata,'Recurrence')", {"Daily"}),
+        ("startswith(name,'Tenant') or endswith(name,'button')", {"Tenant only", "Button"}),
+        ("not (name ne 'Parent')", {"Parent"}),
+        (f"workflowid eq {HTTP_FLOW}", {"Receive order"}),
+    ],
+)
+async def test_rows_are_filtered(world: TenantWorld, expression: str, names: set[str]) -> None:
+    """The filters that clients use."""
+    rows = await world.pages(WORKFLOWS, query={"$filter": expression, "$select": "name"})
+
+    assert {row["name"] for row in rows} == names
+
+
+async def test_a_filter_that_is_not_understood_is_refused(world: TenantWorld) -> None:
+    """Nothing is ignored in silence."""
+    answer = await world.call("GET", WORKFLOWS, query={"$filter": "name like 'x'"})
+
+    assert answer.status == 400
+
+
+async def test_environment_variables_are_read_with_their_definitions(world: TenantWorld) -> None:
+    """`$expand` brings the definition; a change is a PATCH of the value."""
+    url = f"{ORG_API}/environmentvariablevalues"
+    expand = "EnvironmentVariableDefinitionId($select=schemaname,defaultvalue,type)"
+    query = {"$select": "environmentvariablevalueid,value,schemaname", "$expand": expand}
+
+    [row] = await world.pages(url, query=query)
+    row_id = row["environmentvariablevalueid"]
+    patched = await world.call(
+        "PATCH", f"{url}({row_id})", {"value": "new"}, headers={"If-Match": row["@odata.etag"]}
+    )
+    stale = await world.call(
+        "PATCH", f"{url}({row_id})", {"value": "newer"}, headers={"If-Match": row["@odata.etag"]}
+    )
+    after = await world.call("GET", f"{url}({row_id})")
+
+    assert row["EnvironmentVariableDefinitionId"]["schemaname"] == "cr1_ordersurl"
+    assert row["value"].startswith("https://")
+    assert (patched.status, stale.status) == (204, 412)
+    assert after.body["value"] == "new"
+
+
+async def test_a_flow_keeps_a_variables_value_until_it_is_saved(world: TenantWorld) -> None:
+    """After a change of the value the flow still calls the old URL; a save reads it anew."""
+    url = f"{ORG_API}/environmentvariablevalues"
+    [row] = await world.pages(url)
+    await world.call(
+        "PATCH", f"{url}({row['environmentvariablevalueid']})", {"value": "https://new.example/"}
+    )
+    path = f"/environments/{ENVIRONMENT}/flows/{CALLING_FLOW}"
+
+    stale = await world.control("GET", path)
+    saved = (await read(world, CALLING_FLOW))["clientdata"]
+    await world.call("PATCH", f"{WORKFLOWS}({CALLING_FLOW})", {"clientdata": saved})
+    fresh = await world.control("GET", path)
+
+    parameter = "Orders URL (cr1_ordersurl)"
+    assert stale["savedVariables"][parameter] == await world.url_of(HTTP_FLOW)
+    assert fresh["savedVariables"][parameter] == "https://new.example/"
+
+
+async def test_webhooks_are_read_and_changed(world: TenantWorld) -> None:
+    """A service endpoint of contract 8 holds a URL."""
+    url = f"{ORG_API}/serviceendpoints"
+
+    [row] = await world.pages(url, query={"$filter": "contract eq 8"})
+    await world.call("PATCH", f"{url}({row['serviceendpointid']})", {"url": "https://new.example"})
+    after = await world.call("GET", f"{url}({row['serviceendpointid']})")
+
+    assert row["url"] == await world.url_of(HTTP_FLOW)
+    assert after.body["url"] == "https://new.example"
+
+
+async def test_a_maker_sees_own_flows_only_and_strangers_none(world: TenantWorld) -> None:
+    """Rights on rows hold for lists, reads and writes."""
+    mine = await world.pages(WORKFLOWS, who=MAKER)
+    none = await world.pages(WORKFLOWS, who="b0000000-0000-4000-8000-000000000003")
+    refused = await world.call(
+        "PATCH",
+        f"{WORKFLOWS}({PARENT_FLOW})",
+        {"name": "x"},
+        who="b0000000-0000-4000-8000-000000000003",
+    )
+
+    assert len(mine) == 6
+    assert none == []
+    assert (refused.status, refused.code) == (403, "0x80040220")
+
+
+async def test_flows_outside_solutions_have_rows_if_assumed(world: TenantWorld) -> None:
+    """One assumption decides."""
+    with_rows = {row["workflowid"] for row in await world.pages(WORKFLOWS)}
+    await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
+    without = {row["workflowid"] for row in await world.pages(WORKFLOWS)}
+
+    assert with_rows - without == {BUTTON_FLOW}
+
+
+async def test_a_table_says_whether_its_rows_have_etags(world: TenantWorld) -> None:
+    """The definition of a table, as far as a client asks."""
+    url = f"{ORG_API}/EntityDefinitions(LogicalName='workflow')"
+
+    answer = await world.call("GET", url)
+
+    assert answer.body["IsOptimisticConcurrencyEnabled"] is True
+
+
+async def test_dataverse_throttles_in_its_own_words(world: TenantWorld) -> None:
+    """429 with its own code and Retry-After."""
+    await world.control("PUT", "/budgets", {"dataverse": {"calls": 1, "seconds": 300}})
+
+    await world.call("GET", WORKFLOWS)
+    answer = await world.call("GET", WORKFLOWS)
+
+    assert (answer.status, answer.code) == (429, "0x80072322")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_a_member_may_add_connection_references_and_change_their_own(
+    world: TenantWorld,
+) -> None:
+    """Rows of others stay theirs; a connection is named only by who may use it."""
+    table = f"{ORG_API}/connectionreferences"
+    row = f"{table}(d0000000-0000-4000-8000-000000000001)"
+    body = {
+        "connectionreferencelogicalname": "cr1_mine",
+        "connectorid": "/providers/Microsoft.PowerApps/apis/shared_office365",
+        "connectionid": "office-maker",
+    }
+    others = next(iter(world.environment.table("connectionreferences")))
+
+    as_app = await world.call("PATCH", row, body)
+    added = await world.call("PATCH", row, body, headers=AS_MAKER)
+    renamed = await world.call(
+        "PATCH", row, {"connectionreferencedisplayname": "Mine"}, headers=AS_MAKER
+    )
+    foreign = await world.call(
+        "PATCH", f"{table}({others})", {"connectionid": "office-maker"}, headers=AS_MAKER
+    )
+
+    assert as_app.status == 400
+    assert inner_error(as_app)["code"] == "ConnectionAuthorizationFailed"
+    assert (added.status, renamed.status, foreign.status) == (204, 204, 403)

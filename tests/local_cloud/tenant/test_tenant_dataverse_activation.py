@@ -1,0 +1,173 @@
+"""Flows that are turned on in the local tenant's Dataverse, over the wire."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from local_cloud.tenant.entra.directory import Directory
+from tests.local_cloud.tenant.dataverse_flow import (
+    AS_MAKER,
+    COPY,
+    OFF,
+    ON,
+    WORKFLOWS,
+    create,
+    inner_error,
+    new_workflow,
+    read,
+)
+from tests.local_cloud.tenant.tenant_world import (
+    ADMIN_FLOWS,
+    APP,
+    BUTTON,
+    HTTP_FLOW,
+    MAKER,
+    TenantWorld,
+    bound,
+    child_action,
+    client_data,
+    definition,
+    tenant_world,
+)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[TenantWorld]:
+    """A tenant on the wire."""
+    async with tenant_world() as served:
+        yield served
+
+
+async def test_activation_checks_the_connections_of_whoever_activates(world: TenantWorld) -> None:
+    """Not the app with the owner's connection; the owner, or the app acting for the owner."""
+    data = client_data(definition(BUTTON), bound("cr1_office"))
+    await create(world, new_workflow(data), AS_MAKER)
+
+    by_app = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+    for_owner = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON, headers=AS_MAKER)
+    await world.call("PATCH", f"{WORKFLOWS}({COPY})", OFF)
+    again_by_app = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+
+    error = inner_error(by_app)
+    assert by_app.status == 400
+    assert error["code"] == "ConnectionAuthorizationFailed"
+    assert "office-maker" in error["message"]
+    assert (for_owner.status, again_by_app.status) == (204, 204)
+
+
+async def test_a_connection_shared_with_the_app_will_do(world: TenantWorld) -> None:
+    """The owner shares it, and the app activates."""
+    data = client_data(definition(BUTTON), bound("cr1_officeshared"))
+    await create(world, new_workflow(data))
+
+    answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+
+    assert answer.status == 204
+    assert (await read(world))["statecode"] == 1
+
+
+async def test_impersonation_may_not_reach_the_flow_service(world: TenantWorld) -> None:
+    """Where it does not, the app itself is who activates."""
+    await world.control("PUT", "/assumptions", {"impersonation_reaches_flow_service": False})
+    data = client_data(definition(BUTTON), bound("cr1_office"))
+    await create(world, new_workflow(data), AS_MAKER)
+
+    answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON, headers=AS_MAKER)
+
+    assert APP in inner_error(answer)["message"]
+
+
+async def test_a_reference_without_a_connection_cannot_be_activated(world: TenantWorld) -> None:
+    """An unbound or missing connection reference is a refusal."""
+    await create(world, new_workflow(client_data(definition(BUTTON), bound("cr1_missing"))))
+
+    answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+
+    assert inner_error(answer)["code"] == "XrmConnectionReferenceMissingConnection"
+
+
+async def test_a_premium_flow_needs_its_owners_licence(world: TenantWorld) -> None:
+    """The refusal of the flow service arrives wrapped."""
+    world.tenant.part(Directory).principals[MAKER].has_premium = False
+    await create(world, new_workflow(), AS_MAKER)
+
+    answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+
+    assert inner_error(answer)["code"] == "MissingAdequateQuotaPolicy"
+
+
+async def test_a_parent_is_activated_after_its_child(world: TenantWorld) -> None:
+    """A child that is off keeps its parent off."""
+    await create(world, new_workflow(client_data(definition(BUTTON, child_action(HTTP_FLOW)))))
+    await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", OFF)
+
+    too_early = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+    await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", ON)
+    in_order = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+
+    assert inner_error(too_early)["code"] == "ChildFlowNeverPublished"
+    assert in_order.status == 204
+
+
+async def test_a_child_may_be_off_where_it_only_has_to_be_published(world: TenantWorld) -> None:
+    """Once on is enough then; one that never was still keeps its parent off.
+
+    See platform.md#child-flows-first.
+    """
+    await world.control("PUT", "/assumptions", {"children_must_be_on": False})
+    await create(world, new_workflow(client_data(definition(BUTTON, child_action(HTTP_FLOW)))))
+    await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", OFF)
+
+    published = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+    await world.call("PATCH", f"{WORKFLOWS}({COPY})", OFF)
+    world.environment.workflows[HTTP_FLOW].was_on = False
+    never = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+
+    assert published.status == 204
+    assert inner_error(never)["code"] == "ChildFlowNeverPublished"
+
+
+async def test_an_application_may_be_no_activator(world: TenantWorld) -> None:
+    """The licence that is looked up is a person's: on the owner's behalf it goes.
+
+    See platform.md#application-activators.
+    """
+    await world.control("PUT", "/assumptions", {"applications_activate": False})
+    await create(world, new_workflow(), AS_MAKER)
+
+    by_app = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+    for_owner = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON, headers=AS_MAKER)
+
+    assert inner_error(by_app)["code"] == "MissingUserDetails"
+    assert for_owner.status == 204
+
+
+async def test_a_flow_of_a_solution_is_first_published_in_dataverse(world: TenantWorld) -> None:
+    """The flow service does not start what was never on; afterwards it does.
+
+    See platform.md#unpublished-flows.
+    """
+    await create(world, new_workflow())
+    start = f"{ADMIN_FLOWS}/flows/{COPY}/start"
+
+    unpublished = await world.call("POST", start, {})
+    await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+    await world.call("PATCH", f"{WORKFLOWS}({COPY})", OFF)
+    published = await world.call("POST", start, {})
+
+    assert (unpublished.status, unpublished.code) == (400, "CannotStartUnpublishedSolutionFlow")
+    assert published.status == 200
+
+
+async def test_activation_may_rename_the_flow(world: TenantWorld) -> None:
+    """It is found again in the flow service by its Dataverse id."""
+    await world.control("PUT", "/assumptions", {"activation_changes_flow_name": True})
+    await create(world, new_workflow())
+    await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+
+    query = {"include": "includeSolutionCloudFlows"}
+    flows = await world.pages(f"{ADMIN_FLOWS}/v2/flows", query=query)
+
+    [found] = [each for each in flows if each["properties"].get("workflowEntityId") == COPY]
+    assert found["name"] != COPY
+    assert found["properties"]["state"] == "Started"

@@ -1,0 +1,201 @@
+"""The local tenant's `$batch`, over the wire, written and read by azure-core.
+
+It knows nothing of us: it has the multipart messages of OData batches for Azure's own tables.
+"""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from azure.core.pipeline.transport import HttpRequest
+
+from local_cloud.tenant.core.faults import Fault
+from local_cloud.tenant.dataverse.batch import LONGEST, MOST
+from shared.adapters.http.policies import proxies_to
+from tests.contract.adapter_world import Adapters, adapters
+from tests.local_cloud.tenant.dataverse_flow import WORKFLOWS
+from tests.local_cloud.tenant.tenant_world import (
+    APP,
+    HTTP_FLOW,
+    MAKER,
+    ORG,
+    ORG_API,
+    PARENT_FLOW,
+    UNLICENSED,
+)
+
+HOST = urlsplit(ORG_API).hostname or ""
+BATCH = f"{ORG_API}/$batch"
+ONE = f"{WORKFLOWS}({HTTP_FLOW})?$select=name"
+OTHER = f"{WORKFLOWS}({PARENT_FLOW})?$select=name"
+GONE = f"{WORKFLOWS}(f0000000-0000-4000-8000-00000000dead)"
+GOES_ON = {"Prefer": "odata.continue-on-error"}
+SHARED = "RetrieveSharedPrincipalsAndAccess(Target=@t)?@t={'@odata.id':'workflows(%s)'}"
+
+
+@pytest.fixture
+async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
+    """A tenant on the wire, and a transport that reaches it."""
+    async with adapters(monkeypatch) as made:
+        yield made
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a batch: its own status, and what azure-core reads of its answer."""
+
+    status: int
+    kind: str
+    parts: list[Any]
+
+    @property
+    def statuses(self) -> list[int]:
+        """The status of each operation."""
+        return [part.status_code for part in self.parts]
+
+
+async def run(
+    app: Adapters, *operations: HttpRequest, headers: dict[str, str] | None = None, who: str = APP
+) -> Done:
+    """Send a batch as azure-core writes it."""
+    request = HttpRequest("POST", BATCH)
+    request.set_multipart_mixed(*operations, boundary=f"batch_{uuid4()}")
+    request.prepare_multipart_body()
+    return await send(app, request, headers or {}, who)
+
+
+async def send(app: Adapters, request: Any, headers: dict[str, str], who: str = APP) -> Done:
+    """Send a request to the batch's address."""
+    request.headers["Authorization"] = f"Bearer {app.world.token(who, ORG)}"
+    request.headers.update(headers)
+    response: Any = await app.http._transport.send(request, proxies=proxies_to(HOST))
+    await response.load_body()
+    kind = response.content_type or ""
+    is_read = request.multipart_mixed_info and kind.startswith("multipart")
+    parts = [part async for part in response.parts()] if is_read else []
+    return Done(response.status_code, kind, parts)
+
+
+def reads(*urls: str) -> list[HttpRequest]:
+    """Operations that read."""
+    return [HttpRequest("GET", url) for url in urls]
+
+
+def document(part: Any) -> Any:
+    """The JSON of an answer."""
+    return json.loads(part.text())
+
+
+def names(parts: Sequence[Any]) -> list[str]:
+    """The names of the rows in an answer."""
+    return [document(part)["name"] for part in parts]
+
+
+async def test_each_operation_has_its_answer_in_its_place(app: Adapters) -> None:
+    """By an absolute address, one of the host, one of the Web API; the batch is one call."""
+    host = ONE.removeprefix(ORG_API.partition("/api")[0])
+    app.world.tenant.calls.reset()
+
+    done = await run(app, *reads(ONE, OTHER, host, f"workflows({PARENT_FLOW})?$select=name"))
+
+    assert (done.status, done.statuses) == (200, [200] * 4)
+    assert names(done.parts) == ["Receive order", "Parent", "Receive order", "Parent"]
+    assert app.world.tenant.calls.capabilities == {"dataverse.read": 1}
+    assert app.world.tenant.calls.batched == {"dataverse.get_workflow": 4}
+
+
+async def test_a_refusal_ends_a_batch_that_does_not_ask_to_go_on(app: Adapters) -> None:
+    """Then it is the answer's own status too; else each operation keeps its own."""
+    stopped = await run(app, *reads(ONE, GONE, OTHER))
+    went_on = await run(app, *reads(ONE, GONE, OTHER), headers=GOES_ON)
+
+    assert (stopped.status, stopped.statuses) == (404, [200, 404])
+    assert (went_on.status, went_on.statuses) == (200, [200, 404, 200])
+    assert document(went_on.parts[1])["error"]["code"] == "0x80040217"
+
+
+async def test_functions_are_operations_too_as_is_what_writes(app: Adapters) -> None:
+    """A write counts as one; what the batch sends for all holds for each."""
+    write = HttpRequest("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"If-Match": "*"})
+    write.set_json_body({"name": "Renamed"})
+    app.world.tenant.calls.reset()
+
+    done = await run(app, *reads(SHARED % HTTP_FLOW), write, *reads(ONE))
+
+    assert done.statuses == [200, 204, 200]
+    assert document(done.parts[0]) == {"PrincipalAccesses": []}
+    assert names(done.parts[2:]) == ["Renamed"]
+    assert app.world.tenant.calls.capabilities == {"dataverse.read": 1, "dataverse.write": 1}
+
+
+async def test_a_fault_of_a_route_hits_an_operation(app: Adapters) -> None:
+    """With its wait; the others are done."""
+    app.world.tenant.faults.add(
+        Fault(route="dataverse.list_access", status=429, headers={"Retry-After": "7"})
+    )
+
+    done = await run(app, *reads(SHARED % HTTP_FLOW, SHARED % PARENT_FLOW), headers=GOES_ON)
+
+    assert done.statuses == [429, 200]
+    assert done.parts[0].headers["Retry-After"] == "7"
+
+
+async def test_whoever_may_not_read_is_refused_by_each_operation(app: Adapters) -> None:
+    """The token of the batch is that of its operations."""
+    owned = await run(app, *reads(ONE, OTHER), headers=GOES_ON, who=MAKER)
+    others = await run(app, *reads(ONE, OTHER), headers=GOES_ON, who=UNLICENSED)
+
+    assert (owned.statuses, others.statuses) == ([200, 200], [403, 403])
+    assert (await run(app, *reads(ONE), headers={"Authorization": "Bearer ?"})).status == 401
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        reads(),
+        reads(*[ONE] * (MOST + 1)),
+        reads(BATCH),
+        reads("https://other.api.crm4.dynamics.com/api/data/v9.2/workflows"),
+        reads(f"{WORKFLOWS}?$filter={'x' * LONGEST}"),
+    ],
+    ids=["none", "too many", "a batch in it", "another host", "too long"],
+)
+async def test_what_is_no_batch_is_refused_as_a_whole(
+    app: Adapters, operations: list[HttpRequest]
+) -> None:
+    """In a document, not in parts."""
+    done = await run(app, *operations)
+
+    assert (done.status, done.kind) == (400, "application/json")
+
+
+BINARY = b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
+READ = b"GET workflows HTTP/1.1\r\n\r\n\r\n--b--\r\n"
+WHOLE = b"--b\r\n" + BINARY + b"\r\n" + READ
+MIXED = "multipart/mixed; boundary=b"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "status"),
+    [
+        (MIXED, WHOLE, 200),
+        ("application/json", b'{"requests":[]}', 400),
+        ("multipart/mixed", WHOLE, 400),
+        (MIXED, WHOLE.replace(b"\r\n", b"\n"), 400),
+        (MIXED, WHOLE.replace(b"binary", b"8bit"), 400),
+        (MIXED, WHOLE.replace(b"application/http", MIXED.encode()), 400),
+    ],
+    ids=["whole", "JSON", "no boundary", "bare line feeds", "no binary part", "a change set"],
+)
+async def test_other_forms_are_refused(
+    app: Adapters, kind: str, content: bytes, status: int
+) -> None:
+    """Microsoft's page says which line ends and headers it takes; change sets are not here."""
+    request = HttpRequest("POST", BATCH, {"Content-Type": kind})
+    request.set_bytes_body(content)
+
+    assert (await send(app, request, {})).status == status

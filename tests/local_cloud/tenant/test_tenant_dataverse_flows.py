@@ -1,0 +1,195 @@
+"""Flows in the local tenant's Dataverse, over the wire: created, changed, owned and shared."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.local_cloud.tenant.dataverse_flow import (
+    AS_MAKER,
+    COPY,
+    ON,
+    WORKFLOWS,
+    create,
+    inner_error,
+    new_workflow,
+    read,
+)
+from tests.local_cloud.tenant.tenant_world import (
+    ADMIN,
+    ADMIN_FLOWS,
+    BUTTON,
+    HTTP_FLOW,
+    MAKER,
+    ORG_API,
+    TenantWorld,
+    bound,
+    client_data,
+    definition,
+    tenant_world,
+)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[TenantWorld]:
+    """A tenant on the wire."""
+    async with tenant_world() as served:
+        yield served
+
+
+async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> None:
+    """`If-None-Match: *` makes the create repeatable: the second one is a 412."""
+    first = await create(world, new_workflow())
+    second = await create(world, new_workflow())
+
+    row = await read(world)
+    assert (first.status, second.status) == (204, 412)
+    assert first.headers["OData-EntityId"].endswith(f"workflows({COPY})")
+    assert (row["statecode"], row["statuscode"]) == (0, 1)
+
+
+async def test_a_late_update_does_not_bring_a_deleted_row_back(world: TenantWorld) -> None:
+    """`If-Match: *` on a missing row is a 404."""
+    await create(world, new_workflow())
+    await world.call("DELETE", f"{WORKFLOWS}({COPY})")
+
+    answer = await world.call(
+        "PATCH", f"{WORKFLOWS}({COPY})", {"name": "late"}, headers={"If-Match": "*"}
+    )
+
+    assert answer.status == 404
+    assert "Does Not Exist" in answer.body["error"]["message"]
+
+
+async def test_an_update_with_an_old_etag_is_refused(world: TenantWorld) -> None:
+    """The version must be the one that was read."""
+    etag = (await read(world, HTTP_FLOW))["@odata.etag"]
+    url, headers = f"{WORKFLOWS}({HTTP_FLOW})", {"If-Match": etag}
+
+    first = await world.call("PATCH", url, {"name": "one"}, headers=headers)
+    second = await world.call("PATCH", url, {"name": "two"}, headers=headers)
+
+    assert [first.status, second.status] == [204, 412]
+    assert (await read(world, HTTP_FLOW))["name"] == "one"
+
+
+async def test_a_copy_made_for_the_owner_belongs_to_the_owner(world: TenantWorld) -> None:
+    """Impersonation: created and owned by the owner, on whose behalf the app acted."""
+    await create(world, new_workflow(), AS_MAKER)
+
+    row = await read(world)
+    original = await read(world, HTTP_FLOW)
+    assert row["_ownerid_value"] == original["_ownerid_value"]
+    assert row["_createdby_value"] == original["_ownerid_value"]
+    assert row["_createdonbehalfby_value"] not in (None, row["_ownerid_value"])
+
+
+async def test_impersonation_needs_its_privilege(world: TenantWorld) -> None:
+    """Without prvActOnBehalfOfAnotherUser it is refused."""
+    answer = await world.call("GET", WORKFLOWS, who=MAKER, headers={"CallerObjectId": ADMIN})
+
+    assert (answer.status, answer.code) == (403, "0x80040220")
+
+
+async def test_nobody_acts_for_a_user_that_is_disabled(world: TenantWorld) -> None:
+    """The copy of a leaver's flow is not created."""
+    world.environment.users[MAKER]["isdisabled"] = True
+    headers = {"CallerObjectId": MAKER}
+
+    answer = await world.call("POST", f"{ORG_API}/workflows", new_workflow(), headers=headers)
+
+    assert (answer.status, answer.code) == (403, "0x80040225")
+
+
+async def test_an_owner_can_be_assigned(world: TenantWorld) -> None:
+    """`ownerid@odata.bind` names a user row."""
+    owner = (await read(world, HTTP_FLOW))["_ownerid_value"]
+    await create(world, new_workflow())
+
+    await world.call(
+        "PATCH", f"{WORKFLOWS}({COPY})", {"ownerid@odata.bind": f"systemusers({owner})"}
+    )
+
+    assert (await read(world))["_ownerid_value"] == owner
+
+
+async def test_a_definition_that_is_none_is_not_saved(world: TenantWorld) -> None:
+    """The old one stays."""
+    before = (await read(world, HTTP_FLOW))["clientdata"]
+
+    answer = await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"clientdata": "{}"})
+
+    assert inner_error(answer)["code"] == "InvalidTemplate"
+    assert (await read(world, HTTP_FLOW))["clientdata"] == before
+
+
+async def test_a_refused_call_changes_nothing(world: TenantWorld) -> None:
+    """A call is a transaction: the new name does not stay when the activation is refused."""
+    data = client_data(definition(BUTTON), bound("cr1_missing"))
+    await create(world, new_workflow())
+    before = await read(world)
+
+    changed = await world.call(
+        "PATCH", f"{WORKFLOWS}({COPY})", {"name": "other", "clientdata": data, **ON}
+    )
+    after = await read(world)
+    await world.call("DELETE", f"{WORKFLOWS}({COPY})")
+    created = await create(world, new_workflow(data, **ON))
+    missing = await world.call("GET", f"{WORKFLOWS}({COPY})")
+
+    assert (changed.status, created.status, missing.status) == (400, 400, 404)
+    assert after == before
+
+
+async def test_an_unknown_column_is_refused(world: TenantWorld) -> None:
+    """A slip in a name is no silent success."""
+    answer = await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"nmae": "x"})
+
+    assert answer.status == 400
+
+
+async def test_a_copy_joins_the_solution_of_its_header(world: TenantWorld) -> None:
+    """`MSCRM.SolutionUniqueName` on create, AddSolutionComponent afterwards; both repeatable."""
+    await create(world, new_workflow(), {"MSCRM.SolutionUniqueName": "Orders"})
+    body = {
+        "ComponentId": COPY,
+        "ComponentType": 29,
+        "SolutionUniqueName": "Orders",
+        "AddRequiredComponents": False,
+    }
+    added = await world.call("POST", f"{ORG_API}/AddSolutionComponent", body)
+
+    components = await world.pages(
+        f"{ORG_API}/solutioncomponents", query={"$filter": f"objectid eq {COPY}"}
+    )
+
+    assert added.status == 200
+    assert len(components) == 1
+
+
+async def test_rights_on_a_flow_are_granted_listed_and_revoked(world: TenantWorld) -> None:
+    """Sharing as Dataverse does it shows as co-ownership in the flow service."""
+    users = await world.pages(
+        f"{ORG_API}/systemusers", query={"$filter": f"azureactivedirectoryobjectid eq {ADMIN}"}
+    )
+    user = {
+        "systemuserid": users[0]["systemuserid"],
+        "@odata.type": "Microsoft.Dynamics.CRM.systemuser",
+    }
+    target = {"workflowid": HTTP_FLOW, "@odata.type": "Microsoft.Dynamics.CRM.workflow"}
+    grant = {
+        "Target": target,
+        "PrincipalAccess": {"Principal": user, "AccessMask": "ReadAccess,WriteAccess"},
+    }
+    listing = f"{ORG_API}/RetrieveSharedPrincipalsAndAccess(Target=@t)"
+    query = {"@t": f"{{'@odata.id':'workflows({HTTP_FLOW})'}}"}
+
+    await world.call("POST", f"{ORG_API}/GrantAccess", grant)
+    granted = await world.call("GET", listing, query=query)
+    permissions = await world.call("GET", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/permissions")
+    await world.call("POST", f"{ORG_API}/RevokeAccess", {"Target": target, "Revokee": user})
+    revoked = await world.call("GET", listing, query=query)
+
+    principal = granted.body["PrincipalAccesses"][0]["Principal"]
+    assert principal["ownerid"] == user["systemuserid"]
+    assert {each["name"] for each in permissions.body["value"]} == {MAKER, ADMIN}
+    assert revoked.body["PrincipalAccesses"] == []

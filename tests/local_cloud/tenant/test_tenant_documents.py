@@ -1,0 +1,49 @@
+"""The tenant's README says what there is: a test fails when it does not."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from local_cloud.tenant.control.api import control_application
+from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.core.faults import Fault, FaultKind
+from local_cloud.tenant.core.routing import Service
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.serving.services import SERVICES
+
+FOLDER = Path(__file__).parents[3] / "local_cloud/tenant"
+TEXT = (FOLDER / "README.md").read_text() + (FOLDER / "azure/README.md").read_text()
+
+
+@pytest.mark.parametrize("assumption", [each.name for each in fields(Assumptions)])
+def test_every_assumption_is_documented(assumption: str) -> None:
+    """Nobody has to find out what the tenant invents."""
+    assert f"`{assumption}`" in TEXT
+
+
+@pytest.mark.parametrize(
+    "service",
+    [each for each in SERVICES if each.name != "resource_manager"],
+    ids=lambda each: each.name,
+)
+def test_every_route_is_documented(service: Service) -> None:
+    """Faults and budgets go by these names."""
+    missing = [route.name for route in service.routes(Tenant()) if f"{route.name}`" not in TEXT]
+
+    assert missing == []
+
+
+def test_every_control_operation_is_documented() -> None:
+    """The control API is for people too."""
+    routes = control_application(Tenant(), "header").routes
+    paths = {getattr(route, "path", "") for route in routes}
+
+    assert [path for path in sorted(paths) if path not in TEXT] == []
+
+
+def test_every_member_of_a_fault_is_documented() -> None:
+    """So that a fault can be written without the source."""
+    names = [each.name for each in fields(Fault)] + list(FaultKind)
+
+    assert [name for name in names if f"`{name}`" not in TEXT] == []

@@ -1,0 +1,149 @@
+"""Reads of the local tenant that lag behind writes, over the wire (platform.md#reads-lag)."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.local_cloud.tenant.dataverse_flow import COPY, ON, WORKFLOWS, create, new_workflow, read
+from tests.local_cloud.tenant.tenant_world import (
+    ADMIN_FLOWS,
+    BUTTON_FLOW,
+    HTTP_FLOW,
+    ORG_API,
+    TenantWorld,
+    tenant_world,
+)
+
+ROW, FLOW = f"{WORKFLOWS}({HTTP_FLOW})", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[TenantWorld]:
+    """A tenant whose reads lag by 30 seconds and whose lists lag by 60."""
+    async with tenant_world() as served:
+        lags = {"read_lag_seconds": [30, 30], "list_lag_seconds": [60, 60]}
+        await served.control("PUT", "/assumptions", lags)
+        yield served
+
+
+async def pass_time(world: TenantWorld) -> None:
+    """Let the 30 seconds pass, which are half of what a list lags."""
+    await world.control("POST", "/clock/advance", {"seconds": 31})
+
+
+async def listed_names(world: TenantWorld) -> set[str]:
+    """What Dataverse's list calls its flows."""
+    return {row["name"] for row in await world.pages(WORKFLOWS)}
+
+
+async def test_a_row_that_was_just_created_is_not_found(world: TenantWorld) -> None:
+    """It is there all the same: it cannot be created again, and it can be changed."""
+    created = await create(world, new_workflow())
+    again = await create(world, new_workflow())
+    soon = await world.call("GET", f"{WORKFLOWS}({COPY})")
+    changed = await world.call("PATCH", f"{WORKFLOWS}({COPY})", {"name": "Newer"})
+    await pass_time(world)
+    later = await world.call("GET", f"{WORKFLOWS}({COPY})")
+    late_list = "Newer" in await listed_names(world)
+    await pass_time(world)
+
+    assert [one.status for one in (created, again, soon, changed)] == [204, 412, 404, 204]
+    assert (later.status, later.body["name"]) == (200, "Newer")
+    assert (late_list, "Newer" in await listed_names(world)) == (False, True)
+
+
+async def test_a_row_that_was_written_reads_as_before_with_an_etag_that_is_refused(
+    world: TenantWorld,
+) -> None:
+    """Whoever writes with what was read just after a write of their own is refused."""
+    before = await read(world, HTTP_FLOW)
+    await world.call("PATCH", ROW, {"name": "Renamed"})
+    soon = await read(world, HTTP_FLOW)
+    stale = await world.call("PATCH", ROW, {"name": "x"}, headers={"If-Match": soon["@odata.etag"]})
+    await pass_time(world)
+    later = await read(world, HTTP_FLOW)
+    fresh = await world.call(
+        "PATCH", ROW, {"name": "y"}, headers={"If-Match": later["@odata.etag"]}
+    )
+
+    assert soon == before
+    assert (stale.status, later["name"], fresh.status) == (412, "Renamed", 204)
+
+
+async def test_the_first_of_two_writes_is_seen_before_the_second(world: TenantWorld) -> None:
+    """Reads lag behind each write by itself."""
+    await world.call("PATCH", ROW, {"name": "First"})
+    await world.control("POST", "/clock/advance", {"seconds": 20})
+    await world.call("PATCH", ROW, {"name": "Second"})
+    await world.control("POST", "/clock/advance", {"seconds": 11})
+    between = (await read(world, HTTP_FLOW))["name"]
+    await world.control("POST", "/clock/advance", {"seconds": 20})
+
+    assert (between, (await read(world, HTTP_FLOW))["name"]) == ("First", "Second")
+
+
+async def test_a_deleted_flow_still_reads_and_is_still_listed(world: TenantWorld) -> None:
+    """In both services; it cannot be written any more."""
+    await world.call("DELETE", ROW)
+    soon = [(await world.call("GET", url)).status for url in (ROW, FLOW)]
+    changed = await world.call("PATCH", ROW, {"name": "x"}, headers={"If-Match": "*"})
+    await pass_time(world)
+    later = [(await world.call("GET", url)).status for url in (ROW, FLOW)]
+
+    assert (soon, changed.status, later) == ([200, 200], 404, [404, 404])
+    assert "Receive order" in await listed_names(world)
+    await pass_time(world)
+    assert "Receive order" not in await listed_names(world)
+
+
+async def test_a_flow_that_is_renamed_by_its_activation_is_read_by_its_old_name(
+    world: TenantWorld,
+) -> None:
+    """Until reads see the new one; a write under the old name finds nothing."""
+    await world.control("PUT", "/assumptions", {"activation_changes_flow_name": True})
+    await create(world, new_workflow())
+    await pass_time(world)
+    await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+    urls = [
+        f"{ADMIN_FLOWS}/flows/{name}" for name in (COPY, world.environment.workflows[COPY].name)
+    ]
+
+    soon = [(await world.call("GET", url)).status for url in urls]
+    stopped = await world.call("POST", f"{urls[0]}/stop", {})
+    await pass_time(world)
+    later = [(await world.call("GET", url)).status for url in urls]
+
+    assert (soon, stopped.status, later) == ([200, 404], 404, [404, 200])
+
+
+async def test_a_flow_that_moves_into_a_solution_gets_its_row_late(world: TenantWorld) -> None:
+    """The move is answered at once."""
+    await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
+    moved = await world.call(
+        "POST", f"{ADMIN_FLOWS}/migrateFlows", {"flowsToMigrate": [BUTTON_FLOW]}
+    )
+    soon = await world.call("GET", f"{WORKFLOWS}({BUTTON_FLOW})")
+    await pass_time(world)
+
+    assert (moved.status, soon.status) == (202, 404)
+    assert (await world.call("GET", f"{WORKFLOWS}({BUTTON_FLOW})")).status == 200
+
+
+async def test_rows_of_other_tables_lag_too(world: TenantWorld) -> None:
+    """Changed, created and deleted ones, alone and in lists."""
+    url = f"{ORG_API}/environmentvariablevalues"
+    [row] = await world.pages(url)
+    known = f"{url}({row['environmentvariablevalueid']})"
+    await world.call("PATCH", known, {"value": "new"})
+    soon = (await world.call("GET", known)).body["value"]
+    await pass_time(world)
+    later = (await world.call("GET", known)).body["value"]
+    [listed] = await world.pages(url)
+    await world.call("DELETE", known)
+
+    assert (soon, later, listed["value"]) == (row["value"], "new", row["value"])
+    assert (await world.call("GET", known)).status == 200
+    await pass_time(world)
+    assert (await world.call("GET", known)).status == 404
+    await pass_time(world)
+    assert await world.pages(url) == []

@@ -1,0 +1,127 @@
+"""What makers see of the local tenant: their environments, in each service's own form."""
+
+import json
+from collections.abc import AsyncIterator
+from io import BytesIO
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+from tests.local_cloud.tenant.tenant_world import (
+    BAP,
+    BAP_AUDIENCE,
+    ENVIRONMENT,
+    FLOW_HOST,
+    HTTP,
+    HTTP_FLOW,
+    MAKER,
+    OTHER_REGION,
+    UNLICENSED,
+    Answer,
+    TenantWorld,
+    definition,
+    tenant_world,
+)
+
+FORMS = {
+    f"{BAP}/environments": "Microsoft.BusinessAppPlatform/environments",
+    f"{FLOW_HOST}/environments": "Microsoft.ProcessSimple/environments",
+    "https://api.powerapps.com/providers/Microsoft.PowerApps/environments": (
+        "Microsoft.PowerApps/environments"
+    ),
+}
+NOBODY = "c0000000-0000-4000-8000-000000000009"
+
+
+def audience(url: str) -> str | None:
+    """Power Apps takes BAP's tokens."""
+    return BAP_AUDIENCE if "powerapps.com" in url else None
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[TenantWorld]:
+    """A tenant on the wire."""
+    async with tenant_world() as served:
+        yield served
+
+
+@pytest.mark.parametrize(("url", "kind"), FORMS.items())
+async def test_makers_list_the_environments_that_they_are_members_of(
+    world: TenantWorld, url: str, kind: str
+) -> None:
+    """Somebody without a user row in any gets none."""
+    del world.platform.environments[OTHER_REGION].users[MAKER]
+
+    mine = await world.pages(url, who=MAKER, audience=audience(url))
+    of_nobody = await world.pages(url, who=NOBODY, audience=audience(url))
+
+    assert [(each["name"], each["type"]) for each in mine] == [(ENVIRONMENT, kind)]
+    assert mine[0]["id"].endswith(f"/environments/{ENVIRONMENT}")
+    assert of_nobody == []
+
+
+@pytest.mark.parametrize("url", FORMS)
+async def test_the_default_environment_has_a_name_of_its_own(world: TenantWorld, url: str) -> None:
+    """`~default`; there is none until one of them is."""
+    before = await world.call("GET", f"{url}/~default", who=MAKER, audience=audience(url))
+    world.environment.is_default = True
+
+    answer = await world.call("GET", f"{url}/~Default", who=MAKER, audience=audience(url))
+
+    assert before.status in (403, 404)
+    assert (answer.status, answer.body["name"]) == (200, ENVIRONMENT)
+
+
+async def test_a_slash_before_the_query_is_no_other_environment(world: TenantWorld) -> None:
+    """The first call of Microsoft's scripts for enterprise policies is written so."""
+    url = f"{BAP}/environments/{ENVIRONMENT}/?&api-version=2016-11-01"
+
+    answer = await world.call("GET", url)
+
+    assert (answer.status, answer.body["name"]) == (200, ENVIRONMENT)
+    assert answer.body["id"].endswith(f"BusinessAppPlatform/environments/{ENVIRONMENT}")
+
+
+async def package_of(world: TenantWorld, who: str) -> Answer:
+    """Ask for a package of a flow, as the two calls of the portal do."""
+    environment = f"{BAP}/environments/{ENVIRONMENT}"
+    flow = f"/providers/Microsoft.Flow/flows/{HTTP_FLOW}"
+    listed = await world.call(
+        "POST", f"{environment}/listPackageResources", {"baseResourceIds": [flow]}, who=who
+    )
+    if listed.status != 200:
+        return listed
+    body = {"includedResourceIds": [flow], "resources": listed.body["resources"], "details": {}}
+    return await world.call("POST", f"{environment}/exportPackage", body, who=who)
+
+
+async def test_a_package_holds_a_flow_for_who_may_edit_it(world: TenantWorld) -> None:
+    """Its address is a secret: without the signature, or with a token, nobody gets it."""
+    made = await package_of(world, MAKER)
+    refused = await package_of(world, UNLICENSED)
+    link = made.body["packageLink"]["value"]
+    options: dict[str, Any] = {"proxy": world.server.proxy_url}
+
+    async with world.session.get(link, **options) as response:
+        package = ZipFile(BytesIO(await response.read()))
+    async with world.session.get(link.partition("?")[0], **options) as response:
+        unsigned = response.status
+    headers = {"Authorization": f"Bearer {world.token(MAKER, BAP_AUDIENCE)}"}
+    async with world.session.get(link, headers=headers, **options) as response:
+        with_token = response.status
+
+    saved = json.loads(package.read(f"Microsoft.Flow/flows/{HTTP_FLOW}/definition.json"))
+    assert saved["properties"]["definition"] == definition(HTTP)
+    assert (refused.status, refused.code) == (403, "ConnectionAuthorizationFailed")
+    assert (unsigned, with_token) == (403, 403)
+
+
+async def test_a_flow_is_exported_as_a_template(world: TenantWorld) -> None:
+    """Of a Logic App, with the same definition."""
+    url = f"{FLOW_HOST}/environments/{ENVIRONMENT}/flows/{HTTP_FLOW}/exportToARMTemplate"
+
+    answer = await world.call("POST", url, who=MAKER)
+
+    [workflow] = answer.body["resources"]
+    assert workflow["properties"]["definition"] == definition(HTTP)

@@ -1,0 +1,93 @@
+"""`api.powerplatform.com` of the local tenant: what it reads is what the older services wrote."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.local_cloud.tenant.tenant_world import (
+    BUTTON_FLOW,
+    ENVIRONMENT,
+    HTTP_FLOW,
+    MAKER,
+    PARENT_FLOW,
+    TenantWorld,
+    tenant_world,
+)
+
+API = "https://api.powerplatform.com"
+FLOWS = f"{API}/powerautomate/environments/{ENVIRONMENT}"
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[TenantWorld]:
+    """A tenant on the wire."""
+    async with tenant_world() as served:
+        yield served
+
+
+async def listed(world: TenantWorld, url: str, **query: str) -> list[dict[str, Any]]:
+    """Read all pages of a list."""
+    return await world.pages(url, audience=API, query=query)
+
+
+async def test_an_environment_tells_its_policy(world: TenantWorld) -> None:
+    """With the status of the link, by other names than BAP's."""
+    url = f"{API}/environmentmanagement/environments/{ENVIRONMENT}"
+    before = await world.call("GET", url, audience=API)
+    await world.control("PUT", "/assumptions", {"link_seconds": 0})
+    await world.link()
+
+    after = await world.call("GET", url, audience=API)
+
+    assert "enterprisePolicies" not in before.body
+    assert after.body["enterprisePolicies"]["encryption"]["status"] == "Linked"
+    assert after.body["protectionLevel"] == "Standard"
+
+
+async def test_flows_are_those_with_a_row(world: TenantWorld) -> None:
+    """Each once, found by its Dataverse id too."""
+    everything = await listed(world, f"{FLOWS}/cloudFlows")
+    [one] = await listed(world, f"{FLOWS}/cloudFlows", workflowId=HTTP_FLOW.upper())
+    await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
+    with_row = await listed(world, f"{FLOWS}/cloudFlows")
+
+    assert (one["name"], one["stateCode"]) == ("Receive order", "Published")
+    assert len(everything) == 6
+    assert BUTTON_FLOW not in {each["workflowId"] for each in with_row}
+
+
+async def test_actions_tell_triggers_from_what_they_start(world: TenantWorld) -> None:
+    """Each under the name that it has in the definition."""
+    actions = await listed(world, f"{FLOWS}/flowActions", workflowId=PARENT_FLOW)
+    triggers = await listed(world, f"{FLOWS}/flowActions", isTrigger="true")
+
+    told = [(each["stageName"], each["operationType"], each["isTrigger"]) for each in actions]
+    assert told == [("manual", "Request", True), ("Child", "Workflow", False)]
+    assert len(triggers) == 6
+
+
+async def test_runs_are_those_of_one_flow(world: TenantWorld) -> None:
+    """Which the query has to name."""
+    await world.post_to_trigger(await world.url_of(HTTP_FLOW))
+
+    [run] = await listed(world, f"{FLOWS}/flowRuns", workflowId=HTTP_FLOW)
+    none = await listed(world, f"{FLOWS}/flowRuns", workflowId=PARENT_FLOW)
+    unnamed = await world.call("GET", f"{FLOWS}/flowRuns", audience=API)
+
+    assert (run["status"], run["triggerType"]) == ("Succeeded", "Request")
+    assert none == []
+    assert unnamed.status == 400
+
+
+@pytest.mark.parametrize(
+    ("who", "audience", "status"),
+    [(MAKER, API, 403), (None, API, 401), (MAKER, "https://service.flow.microsoft.com/", 401)],
+)
+async def test_it_is_for_administrators_with_a_token_of_its_own(
+    world: TenantWorld, who: str | None, audience: str, status: int
+) -> None:
+    """Makers have the older services."""
+    answer = await world.call("GET", f"{FLOWS}/cloudFlows", who=who, audience=audience)
+
+    assert answer.status == status

@@ -1,0 +1,181 @@
+"""The receivers take what the product's channels send, and refuse what nobody would see."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import yarl
+from standardwebhooks.webhooks import Webhook
+
+from shared.adapters.channels.event import cloud_event
+from shared.adapters.channels.teams import card
+from shared.adapters.entra.identity import application_credential
+from shared.adapters.system_clock import SystemClock
+from shared.bootstrap.core_services import CoreServices
+from shared.bootstrap.notification_channels import build_channels
+from shared.circuit_breakers import CircuitBreakers
+from shared.domain.plans.notification import Notification
+from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
+from shared.settings import Settings
+from shared.tables import Tables
+from tests.contract.adapter_world import Adapters, adapters, description
+from tests.fakes.memory_store import MemoryStore
+from tests.local_cloud.tenant.tenant_world import APP, APP_CLIENT
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of 32 bytes, as it says").decode()
+SIGNATURE = "c2lnbmF0dXJlIG9mIGEgY2hhbm5lbA"
+TOPIC = "https://told.westeurope-1.eventgrid.azure.net/api/events"
+HOOK = "https://hooks.contoso.example/cmk-flow"
+CHANNEL = (
+    "https://teams-told.environment.api.powerplatform.com/powerautomate/automations/direct"
+    f"/workflows/0123456789abcdef/triggers/manual/paths/invoke?api-version=1&sig={SIGNATURE}"
+)
+NOTIFICATION = Notification(
+    id="cause-0",
+    correlation="cause",
+    waiting=PendingAction(
+        cause=PendingActionKind.FLOW,
+        code="owner",
+        count=2,
+        environment_name="Finance",
+        flows=("Take orders", "Take returns"),
+        reason="Its owner has left.",
+        instruction="Name another owner.",
+        command="cmkflow remediation retry r-1",
+    ),
+    at=datetime(2026, 3, 2, 12, tzinfo=UTC),
+    link="https://app.example/api/dashboard/remediations/r-1",
+)
+EVENT = cloud_event(NOTIFICATION)
+
+
+@pytest.fixture
+async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
+    """A tenant whose receivers know their secrets."""
+    receivers = {"webhookSecret": SECRET, "channelSignature": SIGNATURE}
+    async with adapters(monkeypatch, description() | {"receivers": receivers}) as built:
+        yield built
+
+
+async def told(platform: Adapters) -> list[dict[str, Any]]:
+    """Return what arrived."""
+    found: list[dict[str, Any]] = await platform.world.control("GET", "/told")
+    return found
+
+
+async def post(platform: Adapters, url: str, content: bytes, **headers: str) -> int:
+    """Send a body through the tunnel as it is; the status of the answer."""
+    world = platform.world
+    session, sent = platform.http._transport.session, headers  # type: ignore[attr-defined]
+    async with session.post(
+        yarl.URL(url, encoded=True), data=content, headers=sent, proxy=world.server.proxy_url
+    ) as answer:
+        return int(answer.status)
+
+
+async def test_every_channel_is_taken_at_its_word(platform: Adapters) -> None:
+    """Each sends by the settings that a deployment has; a second time the same id is known."""
+    settings = Settings(
+        tenant_id="t", event_grid_topic=TOPIC, webhook=HOOK, webhook_secret=SECRET,
+        teams_webhook=CHANNEL,
+    )  # fmt: skip
+    clock, store = SystemClock(), MemoryStore()
+    async with AsyncExitStack() as closing:
+        credential = application_credential(APP_CLIENT)
+        closing.push_async_callback(credential.close)
+        ground = CoreServices(
+            settings=settings, closing=closing, credential=credential, clock=clock, store=store,
+            circuits=CircuitBreakers(Tables(store), clock, settings), http=platform.http,
+        )  # fmt: skip
+        for channel in build_channels(ground) * 2:
+            # Whoever receives it wants it fresh.
+            await channel.send(replace(NOTIFICATION, at=datetime.now(UTC)))
+
+    arrived = await told(platform)
+    assert [(one["receiver"], one["is_repeated"]) for one in arrived] == [
+        ("event_grid", False), ("webhook", False), ("teams", False),
+        ("event_grid", True), ("webhook", True), ("teams", False),
+    ]  # fmt: skip
+    assert {one["title"] for one in arrived} == {"2 flows blocked in Finance (owner)"}
+    assert {one["correlation"] for one in arrived} == {"cause"}
+
+
+def signed(body: bytes, identity: str = EVENT["id"], **age: int) -> dict[str, str]:
+    """Return the headers that the standard's own library would send."""
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(**age)
+    return {
+        "webhook-id": identity,
+        "webhook-timestamp": f"{at.timestamp():.0f}",
+        "webhook-signature": Webhook(SECRET).sign(identity, at, body.decode()),
+    }
+
+
+async def test_a_webhook_is_refused_unless_it_is_signed_and_fresh(platform: Adapters) -> None:
+    """Another body, another id, an old one, one without a signature."""
+    body = json.dumps(EVENT).encode()
+
+    assert await post(platform, HOOK, body, **signed(body)) == 204
+    assert await post(platform, HOOK, body + b" ", **signed(body)) == 401
+    assert await post(platform, HOOK, body, **signed(body) | {"webhook-signature": "v1,"}) == 401
+    assert await post(platform, HOOK, body, **signed(body, "other")) == 400
+    assert await post(platform, HOOK, body, **signed(body, minutes=6)) == 400
+    assert await post(platform, HOOK, b" " * 30_000, **signed(b"")) == 413
+    assert [bool(one["refusal"]) for one in await told(platform)] == [False, *[True] * 5]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"specversion": "0.3"},
+        {"id": ""},
+        {"correlationId": "none of CloudEvents"},
+        {"time": "2026-01-01T00:00:00"},
+        {"data": EVENT["data"] | {"reason": "https://h.example/invoke?sp=1&sig=abc"}},
+    ],
+)
+async def test_a_topic_takes_cloud_events_alone(platform: Adapters, change: dict[str, Any]) -> None:
+    """None of a batch is taken when one is wrong."""
+    token = platform.world.token(APP, "https://eventgrid.azure.net")
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/cloudevents-batch+json; charset=utf-8",
+    }
+    url = f"{TOPIC}?api-version=2018-01-01"
+
+    assert await post(platform, url, json.dumps([EVENT, EVENT | change]).encode(), **headers) == 400
+    assert await post(platform, url, json.dumps([EVENT]).encode(), **headers) == 200
+    headers["Authorization"] = f"Bearer {platform.world.token(APP, 'https://other')}"
+    assert await post(platform, url, json.dumps([EVENT]).encode(), **headers) == 401
+
+
+def broken_cards() -> list[dict[str, Any]]:
+    """Return cards that Teams would not show, though the Workflows webhook takes them."""
+    good = card(NOTIFICATION)
+    newer = good | {"version": "1.6"}
+    untold, coloured, empty, unsafe = (deepcopy(good) for _ in range(4))
+    untold["body"][0]["inlines"][0]["text"] = ""
+    coloured["body"][0]["inlines"][0]["color"] = "Red"
+    empty["body"][1]["inlines"] = []
+    unsafe["actions"][0]["url"] = "http://app.example"
+    return [newer, good | {"body": []}, untold, coloured, empty, unsafe]
+
+
+@pytest.mark.parametrize("content", broken_cards())
+async def test_a_card_that_teams_would_not_show_is_refused(
+    platform: Adapters, content: dict[str, Any]
+) -> None:
+    """At once, where the real webhook says 202 and nobody sees the card."""
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": content}
+    message = {"type": "message", "attachments": [attachment]}
+
+    assert await post(platform, CHANNEL, json.dumps(message).encode()) == 400
+    attachment["content"] = card(NOTIFICATION)
+    assert await post(platform, CHANNEL, json.dumps(message).encode()) == 202
+    wrong = CHANNEL.replace(SIGNATURE, "other")
+    assert await post(platform, wrong, json.dumps(message).encode()) == 401

@@ -1,0 +1,150 @@
+"""Saves that the local tenant refuses, over the wire: by both APIs.
+
+See platform.md#connector-shapes, #rejected-saves.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.local_cloud.tenant.dataverse_flow import (
+    COPY,
+    WORKFLOWS,
+    create,
+    inner_error,
+    new_workflow,
+    read,
+)
+from tests.local_cloud.tenant.tenant_world import (
+    BUTTON,
+    ENVIRONMENT,
+    MAKER,
+    MAKER_FLOWS,
+    TenantWorld,
+    bound,
+    client_data,
+    definition,
+    tenant_world,
+)
+
+OFFICE = "shared_office365"
+ENTRY = {"connectionName": "office-maker", "source": "Embedded", "id": f"/apis/{OFFICE}"}
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[TenantWorld]:
+    """A tenant on the wire."""
+    async with tenant_world() as served:
+        yield served
+
+
+def sending(**host: str) -> dict[str, Any]:
+    """A definition that sends a mail, in the shape of `host`."""
+    inputs = {"host": {"operationId": "SendEmailV2", **host}}
+    nested = {"Send": {"type": "OpenApiConnection", "inputs": inputs, "runAfter": {}}}
+    return definition(BUTTON, {"Each": {"type": "Scope", "actions": nested, "runAfter": {}}})
+
+
+NEWER = sending(connectionReferenceName=OFFICE)
+OLDER = sending(connectionName=OFFICE)
+
+
+def saved(content: dict[str, Any]) -> dict[str, Any]:
+    """The body of an update that saves a definition."""
+    return {"properties": {"definition": content, "connectionReferences": {OFFICE: ENTRY}}}
+
+
+async def flow_in_no_solution(world: TenantWorld) -> Any:
+    """Create a flow as its maker, by the flow service; return its answer."""
+    properties = {"displayName": "Mine", "state": "Started", "environment": {"name": ENVIRONMENT}}
+    body = {"properties": properties | saved(NEWER)["properties"]}
+    answer = await world.call("POST", f"{MAKER_FLOWS}/flows", body, who=MAKER)
+    assert answer.status == 201, answer.body
+    return answer.body
+
+
+async def test_the_flow_service_refuses_older_shapes_of_a_solutions_flow(
+    world: TenantWorld,
+) -> None:
+    """At any depth, as it saves such a flow in Dataverse."""
+    await create(world, new_workflow(client_data(NEWER, bound("cr1_office"))))
+    world.environment.workflows[COPY].owner = MAKER
+
+    answer = await world.call("PATCH", f"{MAKER_FLOWS}/flows/{COPY}", saved(OLDER), who=MAKER)
+
+    assert (answer.status, answer.code) == (400, "WorkflowRunActionInputsMissingProperty")
+
+
+async def test_the_flow_service_may_demand_the_newer_shape_of_any_flow(world: TenantWorld) -> None:
+    """The demand of flows outside solutions is the assumption's."""
+    name = (await flow_in_no_solution(world))["name"]
+    url = f"{MAKER_FLOWS}/flows/{name}"
+
+    taken = await world.call("PATCH", url, saved(OLDER), who=MAKER)
+    await world.control("PUT", "/assumptions", {"older_host_shapes_refused": True})
+    refused = await world.call("PATCH", url, saved(OLDER), who=MAKER)
+
+    assert (taken.status, refused.status) == (200, 400)
+    assert refused.code == "WorkflowRunActionInputsMissingProperty"
+
+
+async def test_a_save_that_the_flow_service_refuses_may_do_harm(world: TenantWorld) -> None:
+    """The references are gone, the time of the last change stays, and the control API counts."""
+    changes = {"older_host_shapes_refused": True, "refused_saves_wipe_references": True}
+    await world.control("PUT", "/assumptions", changes)
+    url = f"{MAKER_FLOWS}/flows/{(await flow_in_no_solution(world))['name']}"
+    before = (await world.call("GET", url, who=MAKER)).body["properties"]
+
+    refused = await world.call("PATCH", url, saved(OLDER), who=MAKER)
+
+    after = (await world.call("GET", url, who=MAKER)).body["properties"]
+    flow = await world.control("GET", url.replace(MAKER_FLOWS, f"/environments/{ENVIRONMENT}"))
+    assert refused.status == 400
+    assert set(before["connectionReferences"]) == {OFFICE}
+    assert after["connectionReferences"] == {}
+    assert after["lastModifiedTime"] == before["lastModifiedTime"]
+    assert flow["referencesWiped"] == 1
+
+
+async def test_harm_in_dataverse_moves_neither_time_nor_version(world: TenantWorld) -> None:
+    """So a condition on the ETag does not notice."""
+    await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
+    await create(world, new_workflow(client_data(NEWER, bound("cr1_office"))))
+    before = await read(world)
+
+    answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", {"clientdata": "{}"})
+
+    after = await read(world)
+    assert inner_error(answer)["code"] == "InvalidTemplate"
+    assert {name for name in before if before[name] != after[name]} == {"clientdata"}
+
+
+async def test_a_migrating_environment_does_no_harm(world: TenantWorld) -> None:
+    """Its refusal comes before the save."""
+    await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
+    await create(world, new_workflow(client_data(NEWER, bound("cr1_office"))))
+    await world.link()
+
+    body = {"clientdata": client_data(NEWER)}
+    answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", body)
+
+    assert answer.status == 409
+    assert (await read(world))["clientdata"] == client_data(NEWER, bound("cr1_office"))
+
+
+async def test_a_created_flow_may_name_a_reference_that_nobody_sent(world: TenantWorld) -> None:
+    """Each later save of it is refused then, whatever is sent."""
+    await world.control("PUT", "/assumptions", {"creates_stamp_references": True})
+    made = await flow_in_no_solution(world)
+    url = f"{MAKER_FLOWS}/flows/{made['name']}"
+
+    refused = [
+        await world.call("PATCH", url, saved(content), who=MAKER)
+        for content in (NEWER, definition(BUTTON))
+    ]
+
+    stamp = made["properties"]["connectionReferences"][OFFICE]["connectionReferenceLogicalName"]
+    assert stamp in ("cr1_office", "cr1_officeshared")
+    assert [one.code for one in refused] == ["WorkflowRunActionInputsInvalidProperty"] * 2
+    assert all(f"'{stamp}' could not be found" in str(one.body) for one in refused)

@@ -1,0 +1,284 @@
+"""Calls of trigger URLs, and what the flows behind them do."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.local_cloud.tenant.tenant_world import (
+    ADMIN_FLOWS,
+    BUTTON_FLOW,
+    CALLING_FLOW,
+    DAILY_FLOW,
+    ENVIRONMENT,
+    FLOW_AUDIENCE,
+    HTTP,
+    HTTP_FLOW,
+    MAKER,
+    NEW_MAIL,
+    PARENT_FLOW,
+    TENANT_AUTH_FLOW,
+    TenantWorld,
+    client_data,
+    definition,
+    http_action,
+    tenant_world,
+)
+
+FLOWS = f"/environments/{ENVIRONMENT}/flows"
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[TenantWorld]:
+    """A tenant on the wire."""
+    async with tenant_world() as served:
+        yield served
+
+
+async def ledger(world: TenantWorld) -> list[dict[str, Any]]:
+    """All calls so far."""
+    entries: list[dict[str, Any]] = (await world.control("GET", "/ledger"))["entries"]
+    return entries
+
+
+async def run(world: TenantWorld, flow: str) -> dict[str, Any]:
+    """Start a flow by hand."""
+    done: dict[str, Any] = await world.control("POST", f"{FLOWS}/{flow}/run")
+    return done
+
+
+async def edit(world: TenantWorld, flow: str, **change: Any) -> None:
+    """Change a flow as its owner does in the designer."""
+    await world.control("PATCH", f"{FLOWS}/{flow}", change)
+
+
+async def test_a_call_is_accepted_once_and_in_the_ledger(world: TenantWorld) -> None:
+    """Who called, which id, which run, and how it ended."""
+    url = await world.url_of(HTTP_FLOW)
+
+    answer = await world.post_to_trigger(url, user_agent="shop", x_ms_client_tracking_id="order-1")
+
+    [entry] = await ledger(world)
+    assert entry["run"] == answer.headers["x-ms-workflow-run-id"]
+    assert entry["accepted"] is True
+    assert (entry["by"], entry["trackingId"], entry["flow"]) == ("shop", "order-1", HTTP_FLOW)
+    assert entry["runStatus"] == "Succeeded"
+    assert entry["workflowId"] in url
+
+
+async def test_a_relative_path_and_further_parameters_are_the_callers(world: TenantWorld) -> None:
+    """They do not change whom the call reaches."""
+    url = await world.url_of(HTTP_FLOW)
+    longer = url.replace("/invoke?", "/invoke/orders/7?") + "&source=shop"
+
+    assert (await world.post_to_trigger(longer)).status == 202
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status", "code"),
+    [
+        ("&sp=", "&nothing=", 202, None),
+        ("sig=", "sig=x", 401, "AuthorizationFailed"),
+        ("&sig=", "&gis=", 401, "DirectApiAuthorizationRequired"),
+        ("/manual/", "/other/", 404, "WorkflowTriggerNotFound"),
+        ("/workflows/", "/workflowz/", 404, "ResourceNotFound"),
+    ],
+)
+async def test_a_changed_url_is_refused(
+    world: TenantWorld, before: str, after: str, status: int, code: str | None
+) -> None:
+    """The signature, the trigger and the id have to be the platform's."""
+    url = (await world.url_of(HTTP_FLOW)).replace(before, after, 1)
+
+    answer = await world.post_to_trigger(url)
+
+    assert answer.status == status
+    assert code is None or answer.code == code
+
+
+async def test_an_unknown_workflow_is_not_found_and_in_the_ledger(world: TenantWorld) -> None:
+    """A lost call leaves its trace with the traffic, not with a flow."""
+    url = await world.url_of(HTTP_FLOW)
+    workflow_id = url.partition("/workflows/")[2][:32]
+
+    answer = await world.post_to_trigger(url.replace(workflow_id, "0" * 32))
+
+    [entry] = await ledger(world)
+    assert (answer.status, answer.code) == (404, "WorkflowNotFound")
+    assert entry["accepted"] is False
+    assert entry["code"] == "WorkflowNotFound"
+
+
+async def test_tenant_authentication_wants_a_token_for_the_exact_audience(
+    world: TenantWorld,
+) -> None:
+    """With the final slash, as the documents warn."""
+    url = await world.url_of(TENANT_AUTH_FLOW)
+
+    def bearer(audience: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {world.token(MAKER, audience)}"}
+
+    without = await world.post_to_trigger(url)
+    slashless = await world.post_to_trigger(url, **bearer(FLOW_AUDIENCE.rstrip("/")))
+    exact = await world.post_to_trigger(url, **bearer(FLOW_AUDIENCE))
+    to_signed = await world.post_to_trigger(await world.url_of(HTTP_FLOW), **bearer(FLOW_AUDIENCE))
+
+    assert (without.status, without.code) == (401, "DirectApiAuthorizationRequired")
+    assert (slashless.status, slashless.code) == (403, "MisMatchingOAuthClaims")
+    assert exact.status == 202
+    assert (to_signed.status, to_signed.code) == (401, "OAuthAccessPolicyNotFound")
+
+
+async def test_a_parent_runs_its_child(world: TenantWorld) -> None:
+    """The child has a run of its own, caused by the parent."""
+    parent = await run(world, PARENT_FLOW)
+
+    entries = await ledger(world)
+    assert parent["status"] == "Succeeded"
+    assert [(entry["cause"], entry["flow"]) for entry in entries] == [
+        ("manual", PARENT_FLOW),
+        ("parent", HTTP_FLOW),
+    ]
+    assert entries[1]["by"] == f"flow:{PARENT_FLOW}"
+
+
+async def test_a_parent_fails_when_its_child_is_off(world: TenantWorld) -> None:
+    """The run says why."""
+    await edit(world, HTTP_FLOW, state="Stopped")
+
+    parent = await run(world, PARENT_FLOW)
+
+    assert parent["status"] == "Failed"
+    assert parent["actions"]["Child"]["error"]["code"] == "ChildFlowNotAvailable"
+
+
+async def test_a_flow_calls_another_by_the_url_in_a_variable(world: TenantWorld) -> None:
+    """The URL is the environment variable's value as of the last save."""
+    caller = await run(world, CALLING_FLOW)
+
+    entries = await ledger(world)
+    assert caller["status"] == "Succeeded"
+    assert (entries[1]["cause"], entries[1]["flow"]) == ("url", HTTP_FLOW)
+
+
+async def test_a_refused_call_fails_the_run(world: TenantWorld) -> None:
+    """A flow that calls a stopped flow fails with its refusal."""
+    await edit(world, HTTP_FLOW, state="Stopped")
+
+    caller = await run(world, CALLING_FLOW)
+
+    assert caller["status"] == "Failed"
+    assert caller["actions"]["Call"]["error"]["code"] == "WorkflowTriggerIsNotEnabled"
+
+
+async def test_flows_that_call_each_other_without_end_are_stopped(world: TenantWorld) -> None:
+    """A loop ends as a failed run, not as a hung tenant."""
+    content = definition(HTTP, http_action(await world.url_of(HTTP_FLOW)))
+    await edit(world, HTTP_FLOW, clientData=client_data(content))
+
+    answer = await world.post_to_trigger(await world.url_of(HTTP_FLOW))
+
+    outcomes = [entry["runStatus"] for entry in await ledger(world)]
+    assert answer.status == 202
+    assert outcomes[-1] == "Failed"
+    assert len(outcomes) < 50
+
+
+async def test_a_response_action_answers_the_caller(world: TenantWorld) -> None:
+    """Its status and body instead of 202."""
+    inputs = {"statusCode": 201, "body": {"order": 7}}
+    actions = {"Response": {"type": "Response", "inputs": inputs, "runAfter": {}}}
+    await edit(world, HTTP_FLOW, clientData=client_data(definition(HTTP, actions)))
+
+    answer = await world.post_to_trigger(await world.url_of(HTTP_FLOW))
+
+    assert answer.status == 201
+    assert answer.body == {"order": 7}
+
+
+async def test_saving_a_flow_keeps_its_url(world: TenantWorld) -> None:
+    """So does turning it off and on; another relative path does not."""
+    before = await world.url_of(HTTP_FLOW)
+    moved = HTTP | {"inputs": {"relativePath": "orders", "triggerAuthenticationType": "All"}}
+
+    await edit(world, HTTP_FLOW, clientData=client_data(definition(HTTP)))
+    same = await world.url_of(HTTP_FLOW)
+    await edit(world, HTTP_FLOW, clientData=client_data(definition(moved)))
+    other = await world.url_of(HTTP_FLOW)
+
+    assert same == before
+    assert other != before
+
+
+async def test_an_outbound_call_is_refused_from_the_new_addresses(world: TenantWorld) -> None:
+    """A firewall that only lets in the old ranges refuses the protected copy."""
+    group = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/networkSecurityGroups/n"
+    rule = {
+        "access": "Allow",
+        "priority": 100,
+        "direction": "Inbound",
+        "protocol": "Tcp",
+        "destinationPortRange": "443",
+        "sourceAddressPrefix": "LogicApps.WestEurope",
+    }
+    guard = {
+        "id": group,
+        "guards": {"erp.contoso.example": "10.0.1.4"},
+        "securityRules": [{"name": "flows", "properties": rule}],
+    }
+    await world.control("POST", "/azure/seed", {"networkSecurityGroups": [guard]})
+    content = definition(HTTP, http_action("https://erp.contoso.example/orders"))
+    await edit(world, BUTTON_FLOW, clientData=client_data(content))
+
+    before = await run(world, BUTTON_FLOW)
+    world.environment.flows[BUTTON_FLOW].protected_since = world.tenant.clock.now()
+    after = await run(world, BUTTON_FLOW)
+
+    assert before["status"] == "Succeeded"
+    assert after["status"] == "Failed"
+    assert "actively refused it" in after["actions"]["Call"]["error"]["message"]
+
+
+async def test_a_long_run_is_running_until_it_has_done_its_work(world: TenantWorld) -> None:
+    """What it calls is called at its end, by the definition that it began with."""
+    await edit(world, PARENT_FLOW, runSeconds=600)
+
+    begun = await run(world, PARENT_FLOW)
+    halfway = await ledger(world)
+    await world.control("POST", "/clock/advance", {"seconds": 601})
+    runs = await world.pages(f"{ADMIN_FLOWS}/flows/{PARENT_FLOW}/runs")
+
+    assert begun["status"] == "Running"
+    assert [entry["flow"] for entry in halfway] == [PARENT_FLOW]
+    assert [entry["flow"] for entry in await ledger(world)] == [PARENT_FLOW, HTTP_FLOW]
+    assert runs[0]["properties"]["status"] == "Succeeded"
+
+
+async def test_a_recurrence_runs_when_it_is_due_and_makes_nothing_up(world: TenantWorld) -> None:
+    """Once per slot that the clock meets; three days at once are one run."""
+    await world.control("POST", "/clock/advance", {"seconds": 86401})
+    one = len(await ledger(world))
+    await world.control("POST", "/clock/advance", {"seconds": 3 * 86400})
+    two = len(await ledger(world))
+    await edit(world, DAILY_FLOW, state="Stopped")
+    await world.control("POST", "/clock/advance", {"seconds": 86401})
+
+    assert (one, two) == (1, 2)
+    assert len(await ledger(world)) == 2
+
+
+async def test_a_polling_trigger_replays_what_it_missed(world: TenantWorld) -> None:
+    """An event while it is on runs it; one while it is off runs it when it is on again."""
+    await edit(world, BUTTON_FLOW, clientData=client_data(definition(NEW_MAIL)))
+    event = {"operationId": "OnNewEmailV3"}
+
+    at_once = await world.control("POST", f"/environments/{ENVIRONMENT}/events", event)
+    await edit(world, BUTTON_FLOW, state="Stopped")
+    missed = await world.control("POST", f"/environments/{ENVIRONMENT}/events", event)
+    while_off = len(await ledger(world))
+    await edit(world, BUTTON_FLOW, state="Started")
+
+    assert at_once["started"] == [BUTTON_FLOW]
+    assert missed["started"] == []
+    assert while_off == 1
+    assert len(await ledger(world)) == 2

@@ -1,0 +1,190 @@
+"""The local tenant's seed: what a description becomes."""
+
+import copy
+import json
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from local_cloud.tenant.azure.site_runtime import running_settings
+from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.core.profiles import PROFILES, Profile
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.environment import LinkStatus, SimulatedEnvironment
+from local_cloud.tenant.environments.migration import report
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.flows.lifecycle import current_variables
+from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.seed.tenant import seed
+from tests.local_cloud.tenant.tenant_world import (
+    ENVIRONMENT,
+    GROUP,
+    HTTP_FLOW,
+    MAKER,
+    POLICY_ID,
+    SEED,
+    client_data,
+    definition,
+    http_action,
+)
+
+CALLER = "d0000000-0000-4000-8000-000000000001"
+OWN_HOST = "https://e00000000000400080000000000000.01.environment.api.powerplatform.com:443"
+SITE = f"{GROUP}/providers/Microsoft.Web/sites/shop"
+EASED = {"my_flows_have_rows": True, "report_page": 2}
+
+
+def description() -> dict[str, Any]:
+    """A description of one's own to change."""
+    return copy.deepcopy(SEED)
+
+
+def grow(described: dict[str, Any]) -> tuple[Tenant, SimulatedEnvironment]:
+    """The tenant of a description, and its main environment."""
+    tenant = Tenant()
+    seed(tenant, described)
+    return tenant, tenant.part(PowerPlatform).environments[ENVIRONMENT]
+
+
+def assumptions_of(tenant: Tenant) -> Assumptions:
+    """What a tenant assumes."""
+    return tenant.part(PowerPlatform).assumptions
+
+
+def test_trigger_urls_are_filled_in_wherever_they_are_named() -> None:
+    """Plain, with JSON's escape, and percent-encoded; in flows, variables and Azure alike."""
+    described = description()
+    name = f"{{{{trigger_url:{HTTP_FLOW}}}}}"
+    percent = name.replace("}}", "|percent}}")
+    escaped = client_data(definition({"type": "Recurrence"}, http_action("URL"))).replace(
+        "URL", name.replace("}}", "|json}}")
+    )
+    described["environments"][0]["flows"].append(
+        {
+            "workflowEntityId": CALLER,
+            "displayName": "Caller",
+            "owner": MAKER,
+            "clientData": escaped,
+        }
+    )
+    described["azure"]["sites"] = [{"id": SITE, "appSettings": {"URL": name, "ENCODED": percent}}]
+
+    tenant, environment = grow(described)
+
+    url = callback(environment, environment.workflows[HTTP_FLOW])["value"]
+    settings = running_settings(tenant.part(Azure), SITE, tenant.clock.now())
+    saved = environment.workflows[CALLER].client_data
+    assert settings["URL"] == url
+    assert unquote(settings["ENCODED"]) == url
+    assert "\\u0026sig=" in saved
+    assert url in json.dumps(json.loads(saved))
+    assert current_variables(environment)["cr1_ordersurl"] == url
+
+
+def test_a_url_of_a_flow_that_does_not_exist_is_an_error() -> None:
+    """A slip in the seed is no silent hole in a caller."""
+    described = description()
+    described["environments"][0]["serviceEndpoints"][0]["url"] = "{{trigger_url:nothing}}"
+
+    with pytest.raises(KeyError):
+        grow(described)
+
+
+def test_an_environment_may_be_linked_for_long() -> None:
+    """What migrates has migrated, what stays has stayed."""
+    described = description()
+    described["environments"][0]["policy"] = POLICY_ID
+
+    tenant, environment = grow(described)
+
+    stuck = report(tenant.part(PowerPlatform), environment, tenant.clock.now(), only_stuck=False)
+    assert environment.policy is not None
+    assert environment.policy.status == LinkStatus.LINKED
+    assert not environment.is_migrating(tenant.clock.now())
+    assert {flow.display_name for flow in stuck} == {"Receive order", "Parent", "Tenant only"}
+
+
+@pytest.mark.parametrize(
+    ("form", "start"),
+    [
+        ("classic", "https://prod-24.westeurope.logic.azure.com:443/workflows/"),
+        ("environment", f"{OWN_HOST}/powerautomate/automations/direct/workflows/"),
+        ("capacity_unit", f"{OWN_HOST}/powerautomate/automations/direct/cu/24/workflows/"),
+    ],
+)
+def test_urls_have_the_form_that_the_flow_has(form: str, start: str) -> None:
+    """Old hosts, the environment's host, and the newer path on it."""
+    described = description()
+    described["environments"][0]["flows"][0]["urlForm"] = form
+
+    _, environment = grow(described)
+
+    url = callback(environment, environment.workflows[HTTP_FLOW])["value"]
+    assert url.startswith(start)
+    assert "&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=" in url
+
+
+def test_runs_of_the_past_are_there_with_their_outcome() -> None:
+    """A quiet period looks at them."""
+    described = description()
+    described["environments"][0]["flows"][0]["runs"] = [
+        {"secondsAgo": 7200, "seconds": 10, "status": "Failed"},
+        {"secondsAgo": 60, "seconds": 3600},
+    ]
+
+    tenant, environment = grow(described)
+
+    now = tenant.clock.now()
+    statuses = [run.status(now) for run in environment.workflows[HTTP_FLOW].runs]
+    assert statuses == ["Failed", "Running"]
+
+
+def test_client_data_given_as_text_is_kept_byte_for_byte() -> None:
+    """Callers' texts are compared to the byte after a rollback."""
+    text = client_data(definition({"type": "Recurrence"})).replace(", ", " ,\t ")
+    described = description()
+    flow = {"workflowEntityId": CALLER, "displayName": "Odd", "owner": MAKER, "clientData": text}
+    described["environments"][0]["flows"].append(flow)
+
+    _, environment = grow(described)
+
+    assert environment.workflows[CALLER].client_data == text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"assumptions": {"unheard_of": 1}},
+        {"faults": [{"route": "*", "kind": "explode"}]},
+        {"directory": {"managedIdentity": "nobody"}},
+        {"environments": [{"displayName": "without an id"}]},
+        {"environments": [{"id": "x", "policy": "/no/such/policy"}]},
+    ],
+)
+def test_what_cannot_be_meant_is_refused(change: dict[str, Any]) -> None:
+    """The process ends with the reason instead of serving something else."""
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        seed(Tenant(), change)
+
+
+def test_a_seed_names_its_profile_and_its_own_assumptions_win() -> None:
+    """Feared is harder than documented in each of its lines; what it does not name stays."""
+    documented, _ = grow(description() | {"assumptions": {}})
+    feared, _ = grow(description() | {"assumptions": {}, "profile": "feared"})
+    eased, _ = grow(description() | {"assumptions": EASED, "profile": "feared"})
+
+    assumed = {name: getattr(assumptions_of(feared), name) for name in PROFILES[Profile.FEARED]}
+    assert assumed == {**PROFILES[Profile.FEARED], "global_flow_host_refuses": {"europe"}}
+    assert assumptions_of(documented) == Assumptions()
+    assert all(getattr(Assumptions(), name) != value for name, value in assumed.items())
+    assert assumptions_of(eased).my_flows_have_rows
+    assert assumptions_of(eased).report_page == 2
+    assert assumptions_of(eased).older_host_shapes_refused
+
+
+def test_a_profile_that_does_not_exist_is_refused() -> None:
+    """A misspelt profile is not the documented one."""
+    with pytest.raises(ValueError, match="feered"):
+        grow(description() | {"profile": "feered"})

@@ -1,0 +1,66 @@
+"""Events of the local tenant arrive on the local Service Bus."""
+
+import json
+
+from azure.servicebus.aio import ServiceBusClient
+
+from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
+from local_cloud.tenant.core.events import SimulatedQueueMessage
+from local_cloud.tenant.serving.service_bus import ServiceBusPublisher
+from tests.local_cloud.tenant.tenant_world import TenantWorld, tenant_world
+
+
+async def receive(connection_string: str, queue: str) -> list[tuple[str, dict[str, str]]]:
+    """Bodies and properties of the messages that wait in a queue."""
+    async with (
+        ServiceBusClient.from_connection_string(connection_string) as client,
+        client.get_queue_receiver(queue) as receiver,
+    ):
+        found = []
+        for message in await receiver.receive_messages(max_message_count=5, max_wait_time=5):
+            sent = message.application_properties or {}
+            properties = {_text(name): _text(value) for name, value in sent.items()}
+            found.append((str(message), properties))
+            await receiver.complete_message(message)
+        return found
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+async def rotate(world: TenantWorld) -> None:
+    """Rotate the key, as an administrator does in the vault."""
+    answer = await world.call(
+        "POST",
+        "https://kv-cmk.vault.azure.net/keys/pp-cmk/rotate",
+        {},
+        audience="https://vault.azure.net",
+        query={"api-version": "7.4"},
+    )
+    assert answer.status == 200
+
+
+async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
+    """With Event Grid's application properties, for the SDK's plain receiver."""
+    with LocalServiceBus(PRODUCT_QUEUES) as bus:
+        async with tenant_world() as world, ServiceBusPublisher(bus.connection_string) as publisher:
+            world.tenant.events = publisher
+            await rotate(world)
+            messages = await receive(bus.connection_string, "key-events")
+
+    [(body, properties)] = messages
+    assert json.loads(body)["eventType"] == "Microsoft.KeyVault.KeyNewVersionCreated"
+    assert properties["aeg-event-type"] == "Notification"
+
+
+async def test_what_is_sent_twice_with_one_id_arrives_once() -> None:
+    """The message id is the event's, so duplicate detection works on it."""
+    message = SimulatedQueueMessage(queue="policy-events", body="{}", message_id="event-1")
+    with LocalServiceBus(PRODUCT_QUEUES) as bus:
+        async with ServiceBusPublisher(bus.connection_string) as publisher:
+            await publisher(message)
+            await publisher(message)
+        messages = await receive(bus.connection_string, "policy-events")
+
+    assert len(messages) == 1
