@@ -46,64 +46,58 @@ class Reason(StrEnum):
     # -- the plan and its approval
     ENVIRONMENT = (
         "environment",
-        "The environment is gone, or the app cannot see it.",
-        "Check the environment's id and the app's rights; else cancel the remediation.",
+        "The environment does not exist, or the app cannot read it.",
+        "Check the environment's id and the app's rights, then retry; or cancel the remediation.",
     )
     NOT_LINKED = (
         "not_linked",
         "No enterprise policy is applied to the environment.",
-        "Link it to a policy first; until then only assess, dry-run or prepare it.",
+        "Apply a policy first. Until then, use the mode assess, dry-run or prepare.",
     )
     LINKED = (
         "linked",
         "A key was applied before every flow was prepared.",
-        "Cancel the job. A remediation in mode `apply` copies the flows that stay.",
+        "Cancel the job, then start a remediation in mode `apply`.",
     )
     MODE = (
         "mode",
-        "The environment is in mode `assess`, which is read-only.",
-        "Set its mode (`cmkflow environment set ENVIRONMENT --mode approve`), then retry.",
+        "The environment is read-only (mode `assess`).",
+        "Run `cmkflow environment set ENVIRONMENT --mode approve`, then retry.",
     )
     MIGRATING = (
         "migrating",
-        "Microsoft moves the environment's flows to the key.",
+        "The platform migration is in progress.",
         "Nothing: the job continues when the platform migration is complete.",
     )
     MIGRATION = (
         "migration",
-        "The platform has not moved flows to the key that it should move, for four days.",
-        (
-            "Open a ticket with Microsoft's support, then retry; or exclude the named flows, then "
-            "retry."
-        ),
+        "For four days, the platform has not moved flows that it should move to the key.",
+        ("Open a ticket with Microsoft's support, or exclude the named flows; then retry."),
     )
     CALLERS_NOT_SEARCHED = (
         "callers_not_searched",
-        "A vault, an app, an environment or an app's document cannot be read.",
-        "Give the app the right that the message names, then retry.",
+        "The app cannot read a vault, an app, an environment or a canvas app.",
+        "Grant the right that the message names, then retry.",
     )
     STALE = (
         "stale",
-        "The plan is no longer the one that was approved.",
-        "Look at the plan again, then approve the version that it shows.",
+        "The plan has changed since this version was shown.",
+        "Read the plan again, then approve its new version.",
     )
     EXPIRED = (
         "expired",
         "The plan is too old to be approved.",
-        "Start a new remediation: the tenant may have changed since.",
+        "Start a new remediation.",
     )
     EXCLUDED = (
         "excluded",
-        (
-            "The original was added to the excluded flows after it was planned, or after its "
-            "deletion was scheduled."
-        ),
-        "Leave it; or take it out of the excluded flows, then retry.",
+        ("The flow was excluded after it was planned, or after its deletion was scheduled."),
+        "To continue, remove the flow from the excluded flows, then retry.",
     )
     OWN_ORDER = (
         "own_order",
-        "The person who started the remediation may not approve its plan or its deletions.",
-        "Have another approver decide; or have somebody else start the remediation.",
+        "The person who started a remediation may not approve its plan or deletions.",
+        "Ask another approver.",
     )
     IDEMPOTENCY_KEY = (
         "idempotency_key",
@@ -125,157 +119,149 @@ class Reason(StrEnum):
     CHANGED = (
         "changed",
         (
-            "The original was edited after it was planned or copied. The rollback of a flow that "
-            "it calls, which restores the old URL, is such an edit too."
+            "The original was edited after it was planned or copied, or a flow that it calls was "
+            "rolled back."
         ),
         "Check the edit, then retry: the app copies the flow as it is now.",
     )
     TRIGGER = (
         "trigger",
-        (
-            "The original has another trigger than when it was copied, or one that the app does "
-            "not know."
-        ),
-        "Roll this job back, then start a new remediation for the flow.",
+        ("The original's trigger has changed since it was copied, or the app does not know it."),
+        "Roll the job back, then start a new remediation for the flow.",
     )
     DEFINITION = (
         "definition",
-        "The original's definition cannot be read.",
-        "Open the flow in Power Automate and save it once; then retry.",
+        "The app cannot read the original's definition.",
+        "Save the flow once in Power Automate, then retry.",
     )
     MANAGED = (
         "managed",
         "The flow is part of a managed solution.",
         (
-            "Copy it where the solution is made and release the solution; then start a new "
+            "Copy it where the solution is developed, release the solution, then start a new "
             "remediation."
         ),
     )
     OWNER = (
         "owner",
         (
-            "The copy cannot be created, or turned on, for its owner: the owner is disabled or is "
+            "The copy cannot be created or turned on for its owner: the owner is disabled or is "
             "no user of the environment, or the app may not act for others."
         ),
         (
-            "Enable the owner or give the flow another one, or give the app's application user "
-            "the role Delegate; then retry."
+            "Enable or change the owner, or give the app's application user the role Delegate; "
+            "then retry."
         ),
     )
     CUSTOM_CONNECTOR = (
         "custom_connector",
+        ("The flow embeds a connection of a custom connector that has no connection reference."),
         (
-            "The flow embeds a connection of a custom connector, and no connection reference "
-            "leads to it."
+            "Create a connection reference in a solution that contains the custom connector, then "
+            "retry."
         ),
-        "Make a connection reference in a solution that contains the custom connector, then retry.",
     )
     CONNECTION_REFERENCE = (
         "connection_reference",
-        "The connection reference that was made for the copy leads to another connection.",
+        "The connection reference that the app created for the copy uses another connection.",
         (
-            "Choose this connection for the reference in Power Apps (Solutions, Default solution, "
-            "Connection references), or make another reference for it; then retry."
+            "In Power Apps (Solutions, Default solution, Connection references), choose the named"
+            " connection, or create another reference for it; then retry."
         ),
     )
     SHARING = (
         "sharing",
-        "The platform rejects the copy's sharing, or does not keep it.",
+        "The platform rejects or does not keep the copy's sharing.",
         (
-            "Give the app's application user the role System Administrator, or share the copy as "
-            "the original is shared; then retry."
+            "Give the app's application user the role System Administrator, or share the copy "
+            "yourself; then retry."
         ),
     )
     SOLUTION = (
         "solution",
-        "The copy cannot join a solution of the original.",
+        "The copy cannot be added to a solution of the original.",
         "Add the copy to the solution in Power Automate, then retry.",
     )
     STATE = (
         "state",
         (
-            "A flow is not on (or off) although the platform accepted the change; or its copy did "
-            "not come on within five minutes, so that the original is on again; or nothing awaits "
-            "approval."
+            "A flow did not turn on or off although the platform accepted it (if it was the copy,"
+            " the original is on again); or nothing awaits approval."
         ),
-        "Open the flow, read the flow checker, turn the flow on (or off), then retry.",
+        "Open the flow, read the flow checker, turn the flow on or off, then retry.",
     )
     NAME = (
         "name",
-        "The platform accepted a new name of a flow and did not keep it.",
-        "Retry. If that does not help, rename the flow in Power Automate, then retry.",
+        "The platform accepted a flow's new name and did not keep it.",
+        "Retry. If that fails, rename the flow in Power Automate, then retry.",
     )
     NEITHER_ON = (
         "neither_on",
-        "A flow that was on is off, and its copy is off too. The flow does not run.",
-        "Turn on the flow that the message names, in Power Automate as its owner.",
+        "Original and copy are both off: the flow does not run.",
+        "In Power Automate, as its owner, turn on the flow that the message names.",
     )
     COULD_NOT_START = (
         "could_not_start",
         (
-            "If the original were turned off, it or its copy could not be turned on: a disabled "
-            "owner, a missing licence, a broken connection, or a child flow that is off. Nothing "
-            "was turned off."
+            "If the original were turned off, it or its copy could not be turned on. Nothing was "
+            "turned off."
         ),
         (
-            "Fix what the message names, then retry. Or accept it under the name in brackets: "
-            "`cmkflow environment waive ENVIRONMENT NAME --reason TEXT`. A rollback may then be "
+            "Fix what the message names, then retry. To ignore it, run `cmkflow environment waive"
+            " ENVIRONMENT NAME --reason TEXT` with the name in brackets; a rollback may then be "
             "impossible."
         ),
     )
     AGENTS = (
         "agents",
         (
-            "Agents of Copilot Studio run the original (in a rollback: the copy), and the app "
-            "cannot read which. Nothing was turned off."
+            "Copilot Studio agents run the original (in a rollback: the copy), and the app cannot"
+            " read which. Nothing was turned off."
         ),
         (
-            "Have their makers choose the other flow and publish; then confirm it under the name "
-            "that the message gives: `cmkflow environment waive ENVIRONMENT NAME --reason TEXT`."
+            "Have their makers choose the other flow and publish; then run `cmkflow environment "
+            "waive ENVIRONMENT NAME --reason TEXT` with the name in the message."
         ),
     )
     COPY = (
         "copy",
         "The copy was deleted, or edited before it was verified.",
-        "Cancel or roll back, then start again; make an edit of the copy in the original too.",
+        "Roll back or cancel, then start again; make an edit of the copy in the original too.",
     )
     COPY_DIFFERS = (
         "copy_differs",
         "The platform stored the copy differently from what was sent.",
         (
-            "Compare the original with the copy in Power Automate; save the copy as it should be "
-            "and report the difference to the project."
+            "Compare the copy with the original, correct it in Power Automate, and report the "
+            "difference to the project."
         ),
     )
     COPY_EDITED = (
         "copy_edited",
-        "Original and copy were both edited, and the app is about to write the copy again.",
-        (
-            "Make the copy's edit in the original too, then retry: the copy is written as the "
-            "original is then."
-        ),
+        "Original and copy were both edited, and the app would overwrite the copy.",
+        ("Make the copy's edit in the original too, then retry."),
     )
     NOT_PROTECTED = (
         "not_protected",
         "The copy itself is on Microsoft's key.",
         (
-            "Check in the admin center that the environment's platform migration is complete, "
-            "then retry; if the copy stays listed, open a support ticket."
+            "When the admin center shows the platform migration as complete, retry. If the copy "
+            "stays listed, open a support ticket."
         ),
     )
     URL = (
         "url",
         "The copy has the original's trigger URL.",
-        "Open a support ticket: the platform did not create the copy as a separate flow.",
+        "Open a support ticket: the platform did not create a separate flow.",
     )
     URL_SHAPE = (
         "url_shape",
-        "The copy's trigger URL has a shape that the app does not know.",
-        "Report the shape of the URL (without its signature) to the project.",
+        "The copy's trigger URL has a form that the app does not know.",
+        "Report the URL, without its signature, to the project.",
     )
     NETWORK_GAP = (
         "network_gap",
-        "A firewall denies the copy's addresses, or may deny them (a firewall issue).",
+        "A firewall denies the copy's addresses, or may deny them.",
         (
             "Allow them for every named region, then retry; or ignore the issue (`cmkflow "
             "environment waive`)."
@@ -284,33 +270,23 @@ class Reason(StrEnum):
     )
     CALL_REFUSED = (
         "call_refused",
-        (
-            "A run of a copy shows that its call of a host was denied or timed out. No original "
-            "whose flow calls this host is retired."
-        ),
+        ("A call of a copy was denied or timed out. No original that calls this host is retired."),
         "Allow the copy's addresses in the firewall that the message names.",
         ClearedBy.SWEEP,
     )
     REPAIR = (
         "repair",
+        ("The app cannot change the firewall as approved, or Azure did not keep the change."),
         (
-            "The app cannot make the approved change of a firewall (no room, no free priority, a "
-            "rule of the same name, a kind that a person changes), or Azure did not keep the "
-            "change."
-        ),
-        (
-            "Make the change that `cmkflow network repair` shows, then retry. If Azure did not "
-            "keep it, find in the resource's activity log what reverts it."
+            "Make the change that `cmkflow network repair` shows, then retry. If Azure reverts "
+            "it, see the resource's activity log."
         ),
         ClearedBy.SWEEP,
     )
     REPAIR_UNFINISHED = (
         "repair_unfinished",
-        "A change of a firewall was begun, and its result is not known.",
-        (
-            "Run the same command again, `cmkflow network repair RESOURCE --apply` or `--undo`: "
-            "it reads what is there and completes it."
-        ),
+        "A firewall change began, and its result is unknown.",
+        ("Run the same command again: `cmkflow network repair RESOURCE --apply` or `--undo`."),
     )
     REPAIR_IN_USE = (
         "repair_in_use",
@@ -320,76 +296,69 @@ class Reason(StrEnum):
     UNKNOWN_GAP = (
         "unknown_gap",
         "No firewall issue and no firewall has this name.",
-        "Take the name from the answer, which lists the names that are similar, or all.",
+        "Use a name from the answer.",
     )
     NOT_SHOWN = (
         "not_shown",
         (
-            "The platform accepted a change and does not show it. The job waits for five minutes "
-            "(`CMK_READ_BACK_TIMEOUT`), then it is blocked."
+            "The platform accepted a change and does not show it. After `CMK_READ_BACK_TIMEOUT` "
+            "(five minutes) the job is blocked."
         ),
-        "Check in Power Automate whether it is there and as it should be, then retry.",
+        "Check in Power Automate whether the change was made, then retry.",
     )
     FIRST_WAVE = (
         "first_wave",
-        "The callers of the first flows are not updated yet.",
-        "Nothing: the other flows start when the first flows work.",
+        "The callers of the pilot flows are not updated yet.",
+        "Nothing: the other flows start when the pilot flows work.",
     )
     KEY_LIST = (
         "key_list",
-        (
-            "The next list of the flows on Microsoft's key, which verifies all copies made before "
-            "it, is not read yet."
-        ),
-        (
-            "Nothing: it is read a minute after the copy was made (`CMK_READ_LAG`), then every "
-            "five minutes (`CMK_WAIT_POLL_INTERVAL`)."
-        ),
+        ("The Microsoft-key list has not been read since the copy was created."),
+        ("Nothing: the list is read after `CMK_READ_LAG`, then every `CMK_WAIT_POLL_INTERVAL`."),
     )
 
     # -- without a copy
     BATCH = (
         "batch",
-        "The flows that are added to a solution together with this one are not ready.",
+        "Flows that are added to a solution together with this one are not ready.",
         "Nothing: the job continues with them.",
         ClearedBy.BATCH,
     )
     NOT_IN_SOLUTION = (
         "not_in_solution",
-        "The platform accepted to add the flow to a solution, and an hour later it is in none.",
+        "The platform accepted to add the flow to a solution and has not done so after an hour.",
         (
-            "Add it to a solution in Power Automate (Solutions › Add existing › Automation › "
-            "Cloud flow › Outside Dataverse), then retry."
+            "Add the flow in Power Automate (Solutions › Add existing › Automation › Cloud flow › "
+            "Outside Dataverse), then retry."
         ),
     )
     CONVERSION = (
         "conversion",
-        "After the plan was made, the definition got a part that cannot be converted safely.",
+        "After it was planned, the definition got a part that the app cannot convert safely.",
         "Change it to V2 in the designer, then retry; or cancel the job.",
     )
     EDITED = (
         "edited",
-        "A converted definition that is to be restored was edited.",
-        "Restore the definition yourself (the job's archive has it), then retry.",
+        "A converted definition was edited, so the app does not restore the earlier one.",
+        "Restore the definition from the job's archive yourself, then retry.",
     )
     EDIT_DIFFERS = (
         "edit_differs",
         "The platform stored the converted definition differently from what was sent.",
         (
-            "Compare it with the archive, save the flow as it should be, then retry; report the "
-            "difference to the project."
+            "Compare the definition with the archive, correct and save the flow, then retry; "
+            "report the difference to the project."
         ),
     )
     REFERENCES_LOST = (
         "references_lost",
         (
-            "The platform rejected a save and removed the flow's connection references, and the "
-            "app could not restore them."
+            "A rejected save removed the flow's connection references, and the app could not "
+            "restore them."
         ),
         (
-            "Open the flow in Power Automate, choose a connection for each reference that the "
-            "message names, save the flow, then retry. The archive has the definition as it was "
-            "(`ENVIRONMENT/FLOW/before-JOB.json`)."
+            "In Power Automate, choose a connection for each named reference, save the flow, then"
+            " retry. The archive has the earlier definition (`ENVIRONMENT/FLOW/before-JOB.json`)."
         ),
     )
 
@@ -397,22 +366,16 @@ class Reason(StrEnum):
     OPERATOR_SIGN_IN = (
         "operator_sign_in",
         "The service account is not set up, or its sign-in has expired.",
-        "Sign it in again (`cmkflow operator sign-in`), then retry.",
+        "Run `cmkflow operator sign-in`, then retry.",
     )
     CALLER = (
         "caller",
         "A caller does not keep what the app writes, or cannot be reverted.",
-        (
-            "Find out what else writes it (a pipeline, App Configuration), change it there, then "
-            "retry."
-        ),
+        ("Find what else writes it (a pipeline, App Configuration), change it there, then retry."),
     )
     MANUAL_CALLER = (
         "manual_caller",
-        (
-            "A caller that only a person may change still has the original's URL or id (in a "
-            "rollback: the copy's)."
-        ),
+        ("A manual caller still has the original's URL or id (in a rollback: the copy's)."),
         "Change it as the message says, then retry.",
         ClearedBy.SWEEP,
     )
@@ -422,25 +385,25 @@ class Reason(StrEnum):
             "A notification channel of this app posts to the flow that is to be turned off. "
             "Nothing was turned off."
         ),
-        "Put the other flow's URL into the setting that the message names, deploy it, then retry.",
+        "Put the other flow's URL into the setting that the message names, deploy, then retry.",
         ClearedBy.SWEEP,
     )
     CHILD = (
         "child",
         "A child flow is not ready, or is blocked.",
-        "Fix the child flow's job: this one continues when the child is ready.",
+        "If the child flow is blocked, fix its job; this job then continues.",
         ClearedBy.RELATIVE,
     )
     PARENT = (
         "parent",
         "A parent flow is not ready, or is blocked.",
-        "Fix the parent flow's job: this one continues when the parent is ready.",
+        "If the parent flow is blocked, fix its job; this job then continues.",
         ClearedBy.RELATIVE,
     )
     PLAN = (
         "plan",
         "Another plan is about to copy a caller of this flow.",
-        "Approve that plan, or cancel it.",
+        "Approve or cancel that plan.",
     )
     RESOURCE = (
         "resource",
@@ -449,11 +412,8 @@ class Reason(StrEnum):
     )
     GATHERING = (
         "gathering",
-        "Other flows have callers in the same app, secret or flow, and all are written at once.",
-        (
-            "Nothing: the job continues with the last of them, once the others have stopped, or "
-            "after `CMK_CALLER_BATCH_WAIT`."
-        ),
+        "Other flows have callers in the same app, secret or flow; the app writes them together.",
+        ("Nothing: the job continues after `CMK_CALLER_BATCH_WAIT` at the latest."),
         ClearedBy.MATE,
     )
     QUIET = (
@@ -464,39 +424,38 @@ class Reason(StrEnum):
     STRAGGLER = (
         "straggler",
         (
-            "The original still receives calls an hour after all known callers were updated: a "
-            "caller was not found."
+            "An unknown caller still calls the original, an hour after all known callers were "
+            "updated. No call is lost."
         ),
         (
-            "Find who still calls it: its run history in Power Automate shows when, and what was "
-            "sent. Give that caller the copy's URL. Nothing is lost meanwhile: the original "
-            "works."
+            "Find the caller: the original's run history shows when it calls and what it sends. "
+            "Give it the copy's URL."
         ),
     )
     WATCHED = (
         "watched",
-        "The copy is on after a cutover, and the app observes it.",
-        "Nothing: the job continues when the time has passed.",
+        "The app monitors the copy after a cutover.",
+        "Nothing: the job continues after `CMK_MONITORING_PERIOD`.",
     )
     RUNNING = (
         "running",
-        "A run that began before the change is in progress.",
+        "A flow run that began before the change is in progress.",
         "Nothing: the job continues when the run is complete.",
     )
     UNDER_WAY = (
         "under_way",
-        "An earlier invocation did not end, and its last write may still arrive.",
+        "The last write of an earlier invocation may still arrive.",
         "Nothing: the job continues when the write can no longer arrive.",
     )
     OVERWRITTEN = (
         "overwritten",
         (
-            "An invocation that was frozen wrote older values into an app's settings or a secret. "
-            "The app restores trigger URLs itself; the message names each other place."
+            "A delayed invocation wrote older values into an app's settings or a secret. The app "
+            "restores trigger URLs; the message names the other values."
         ),
         (
-            "Set the named values to what they should be: a secret has its earlier versions, an "
-            "app its activity log (Update web app settings)."
+            "Restore the named values from the secret's earlier versions or the app's activity "
+            "log (Update web app settings)."
         ),
     )
     REPLAY = (
@@ -512,7 +471,7 @@ class Reason(StrEnum):
     NOT_RETIRED = (
         "not_retired",
         "A deletion was requested for an original that is not retired.",
-        "Wait until it is retired.",
+        "Wait until the original is retired.",
     )
     TOO_EARLY = (
         "too_early",
@@ -521,60 +480,66 @@ class Reason(StrEnum):
     )
     RUNS = (
         "runs",
-        "The run summaries of an original that is to be deleted are not archived yet.",
-        "Nothing: the deletion continues when they are.",
+        "The run summaries of the original are not archived yet.",
+        "Nothing: the deletion continues when they are archived.",
     )
     ARCHIVE = (
         "archive",
         "The archive does not return what was stored, or the original's runs cannot be read.",
-        "Find out what happened to the archive, then schedule the deletion again.",
+        "Check the archive, then schedule the deletion again.",
     )
     CAME_BACK = (
         "came_back",
         "A retired original is on again: it and its copy may both run.",
-        "Find out who turned it on; turn it off, then schedule the deletion again.",
+        "Turn the original off, find out who turned it on, then schedule the deletion again.",
     )
     DELETED = (
         "deleted",
         "The original was deleted, and its job is to be rolled back.",
-        "Restore the flow until the day that the message names, then retry.",
+        "Restore the flow by the day that the message names, then retry.",
     )
 
     # -- services, rows and what an administrator decides
     KILL_SWITCH = (
         "kill_switch",
         "The kill switch is on: the app writes nothing.",
-        "Turn it off (`cmkflow kill-switch off --reason TEXT`) when what it was for is settled.",
+        (
+            "Turn the kill switch off when its cause is fixed: `cmkflow kill-switch off --reason "
+            "TEXT`."
+        ),
     )
     WINDOW = (
         "window",
         "The environment's maintenance window is closed.",
-        "Nothing; or another window: `cmkflow environment set ENVIRONMENT --window 22:00-04:00`.",
+        (
+            "Nothing; or change the window: `cmkflow environment set ENVIRONMENT --window "
+            "22:00-04:00`."
+        ),
         ClearedBy.SETTING,
     )
     FLOW_JOBS = (
         "flow_jobs",
-        "Flow jobs of the environment are in progress, or changed flows await approval.",
-        "Approve the flows that have changed, if there are any.",
+        "Flow jobs are in progress, or changed flows await approval.",
+        "Approve the changed flows, if there are any.",
     )
     THROTTLED = (
         "throttled",
-        "The platform allows no more requests at present, or the app's own budget does not.",
+        "The platform, or the app's request budget, allows no request at present.",
         "Nothing: the jobs continue when requests are left.",
     )
     TRANSIENT = (
         "transient",
-        "A service works, and failed on this flow in every try.",
+        "The service works, but every request for this flow failed.",
         "Check the flow in Power Automate, then retry.",
         ClearedBy.SWEEP,
     )
     DEFECT = (
         "defect",
         (
-            "An internal error, five invocations in a row. The job has failed and nothing has "
-            "changed since; in a cutover the original is on again."
+            "Five invocations in a row met an internal error. Nothing has changed since; in a "
+            "cutover, the original is on again."
         ),
-        "Report it with this message; retry when the app is fixed.",
+        "Report the message to the project; retry when the app is fixed.",
     )
     OUTAGE = (
         "outage",
@@ -598,15 +563,15 @@ class Reason(StrEnum):
     LOAN = (
         "loan",
         "The service account is still co-owner of a flow that the app has read.",
-        "Remove it from the flow's owners in Power Automate, if the app does not within the hour.",
+        (
+            "If the app does not remove it within the hour, remove it from the flow's owners in "
+            "Power Automate."
+        ),
     )
     SERVICE_TAGS = (
         "service_tags",
         "The file of `CMK_SERVICE_TAGS_FILE` is missing, or has no service tags.",
-        (
-            "Put Microsoft's list where CMK_SERVICE_TAGS_FILE says (or empty the setting, and the "
-            "app asks Azure), then retry."
-        ),
+        ("Provide the file, or empty the setting so that the app asks Azure; then retry."),
     )
     NOT_LOOKED_AT = (
         "not_looked_at",
@@ -614,27 +579,18 @@ class Reason(StrEnum):
             "The daily check did not read whether some retired originals are on again. The next "
             "one begins with them."
         ),
-        (
-            "If it happens again: check whether the service answers, or raise "
-            "`CMK_DATAVERSE_REQUESTS_PER_MINUTE` (a request reads 1,000 flows)."
-        ),
+        ("If it repeats, check the service, or raise `CMK_DATAVERSE_REQUESTS_PER_MINUTE`."),
     )
     RANGES_CHANGED = (
         "ranges_changed",
-        "Microsoft's address ranges changed, and the named firewalls deny the new ones.",
-        (
-            "Open the firewalls that `cmkflow network changes` shows, or ignore each issue. Rules "
-            "by service tag need no change."
-        ),
+        "Microsoft's address ranges changed, and firewalls deny the new ones.",
+        ("Open the firewalls that `cmkflow network changes` shows, or ignore each issue."),
     )
     RANGES_OLD = (
         "ranges_old",
+        ("The service tag list has not changed for ninety days, or could not be read for a week."),
         (
-            "The list of service tags has not changed for ninety days, or could not be read for a "
-            "week."
-        ),
-        (
-            "Replace the file of `CMK_SERVICE_TAGS_FILE`, or check whether the app may read "
+            "Replace the file of `CMK_SERVICE_TAGS_FILE`, or check the app's right to read "
             "service tags."
         ),
     )
@@ -645,10 +601,7 @@ class Reason(StrEnum):
     )
     KEY_WARNING = (
         "key_warning",
-        (
-            "A key may stop working (it expires within 30 days, or its policy names one version), "
-            "or could not be checked."
-        ),
+        ("A key may stop working, or could not be checked."),
         "Do what the message says, then run `cmkflow keys check`.",
     )
     UNREADABLE_ROW = (
@@ -659,16 +612,13 @@ class Reason(StrEnum):
     CALL_BUDGET_RESET = (
         "call_budget_reset",
         (
-            "A row of the table `requestbudgets` could not be read. The budget stopped for four "
-            "minutes and began again from its setting."
+            "A row of the table `requestbudgets` was unreadable. The budget stopped for four "
+            "minutes and began again."
         ),
-        (
-            "Nothing has to be done once. If it happens again, find out what else writes to the "
-            "table requestbudgets."
-        ),
+        ("If it repeats, find what else writes to the table."),
     )
     ROW_SKIPPED = (
         "row_skipped",
         "A timer met an internal error with this row. It tries again each time.",
-        "Report the message: it names the error's class and place.",
+        "Report the message to the project.",
     )

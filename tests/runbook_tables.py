@@ -3,6 +3,7 @@
 `python -m tests.runbook_tables` writes them.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from shared.domain.platform_errors import OTHER, REFUSALS
 from shared.reason import Reason
 
 PAGE = Path(__file__).parents[1] / "docs" / "runbook.md"
-#: The entry of the page that says more of a reason than its row.
+#: The entry of the page that says all of a reason, so that it needs no row.
 ENTRIES = {
     "original-and-copy-are-both-off": (Reason.NEITHER_ON,),
     "a-plan-awaits-approval": (Reason.STALE,),
@@ -26,34 +27,59 @@ ENTRIES = {
     "rollback": (Reason.REPLAY, Reason.CALLER, Reason.DELETED),
     "delete-originals": (Reason.NOT_RETIRED, Reason.TOO_EARLY),
 }
-_HEAD = ("| code | What it means | What to do |", "|---|---|---|")
+_ACT = ("| code | What it means | What to do |", "|---|---|---|")
+_WAIT = ("| code | The job continues automatically, because |", "|---|---|")
+_ENTRY = ("| code | Entry |", "|---|---|")
+#: What begins the instruction of a reason about which nobody has to do anything.
+_NOTHING = "Nothing"
 
 
 def with_tables(page: str) -> str:
-    """Return the page's text with both tables as the code has them."""
-    tables = {"reasons": _reasons(), "codes of the platform": _platform_codes()}
-    for name, rows in tables.items():
+    """Return the page's text with its tables as the code has them."""
+    rest = set(Reason) - {reason for reasons in ENTRIES.values() for reason in reasons}
+    waiting = {reason for reason in rest if reason.instruction.startswith(_NOTHING)}
+    tables = {
+        "reasons with an entry": (_ENTRY, _entries(page)),
+        "reasons": (_ACT, _reasons(rest - waiting)),
+        "reasons without an action": (_WAIT, _reasons(waiting)),
+        "codes of the platform": (_ACT, _platform_codes()),
+    }
+    for name, (head, rows) in tables.items():
         begin, end = f"<!-- {name}: python -m tests.runbook_tables -->\n", "<!-- end -->"
-        table = "\n".join((*_HEAD, *rows, ""))
-        before, found, rest = page.partition(begin)
-        if not found or end not in rest:
+        before, found, after = page.partition(begin)
+        if not found or end not in after:
             raise ValueError(f"docs/runbook.md has no place for the {name}")
-        page = before + begin + table + rest[rest.index(end) :]
+        table = "\n".join((*head, *rows, ""))
+        page = before + begin + table + after[after.index(end) :]
     return page
 
 
-def _reasons() -> Iterator[str]:
-    entry = {reason: name for name, reasons in ENTRIES.items() for reason in reasons}
-    for reason in sorted(Reason):
-        more = f" [More](#{entry[reason]})" if reason in entry else ""
-        yield f"| `{reason}` | {reason.meaning} | {reason.instruction}{more} |"
+def _entries(page: str) -> Iterator[str]:
+    titles = re.findall(r"^## (.+)$", page, re.MULTILINE)
+    by_anchor = {title.lower().replace(" ", "-"): title for title in titles}
+    for anchor, reasons in ENTRIES.items():
+        codes = ", ".join(f"`{reason}`" for reason in reasons)
+        yield f"| {codes} | [{by_anchor[anchor]}](#{anchor}) |"
+
+
+def _reasons(reasons: set[Reason]) -> Iterator[str]:
+    for reason in sorted(reasons):
+        is_waiting = reason.instruction.startswith(_NOTHING)
+        fix = f" {_fix(reason.instruction)} |" * (not is_waiting)
+        yield f"| `{reason}` | {reason.meaning} |{fix}"
 
 
 def _platform_codes() -> Iterator[str]:
     for one in REFUSALS:
         codes = ", ".join(f"`{code}`" for code in one.codes)
-        yield f"| {codes} | {one.means} | {one.instruction} |"
-    yield f"| any other | {OTHER.means.removeprefix('any other code: ')} | {OTHER.instruction} |"
+        yield f"| {codes} | {one.means} | {_fix(one.instruction)} |"
+    means = OTHER.means.removeprefix("any other code: ")
+    yield f"| any other | {means} | {_fix(OTHER.instruction)} |"
+
+
+def _fix(instruction: str) -> str:
+    """Return an instruction without its last words, which the page says once."""
+    return re.sub("[,;] then retry[.]$", ".", instruction)
 
 
 if __name__ == "__main__":

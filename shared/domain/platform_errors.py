@@ -58,18 +58,18 @@ REFUSALS = (
         code="MissingAdequateQuotaPolicy",
         aliases=("MissingPremiumLicense",),
         means="the owner has no licence for a premium trigger or action",
-        instruction="Assign the owner a Power Automate Premium (or the flow a Process) licence, "
-        "then retry.",
+        instruction="Assign the owner a Power Automate Premium licence, or the flow a Process "
+        "licence; then retry.",
     ),
     PlatformErrorCode(
         code=NO_USER_DETAILS,
         aliases=("BapListServicePlansFailed",),
-        means="the app turned the flow on as itself, and an application has no licence to look up",
+        means="the app turned the flow on as itself, and an application has no licence",
         instruction="Have the flow's owner turn it on once in Power Automate, then retry.",
     ),
     PlatformErrorCode(
         code="NonCompliantServicePrincipalFlow",
-        means="a flow that an application owns has no licence of its own",
+        means="a flow that an application owns has no licence",
         instruction="Assign the flow a Process licence, then retry.",
     ),
     PlatformErrorCode(
@@ -81,17 +81,17 @@ REFUSALS = (
     ),
     PlatformErrorCode(
         code=NO_CO_OWNER,
-        means="the operator may not ask for the flow's URL, although it was made a co-owner",
-        instruction="The app has waited for the right to arrive. See that the operator has a "
-        "licence and is a user of the environment, then retry.",
+        means="the service account may not read the flow's URL although it is a co-owner",
+        instruction="Check that the service account has a licence and is a user of the "
+        "environment, then retry.",
         words="under Api 'shared_logicflows'",
         is_published=False,
     ),
     PlatformErrorCode(
         code=PERMISSION_DOWNGRADE,
-        means="whoever is to be given a role on the flow has more rights on it already",
-        instruction="Nothing has to be given: retry. If it is refused again, take that account's "
-        "role on the flow away in Power Automate (Share), then retry.",
+        means="an account that is to get a role on the flow has more rights already",
+        instruction="Retry. If it is rejected again, remove that account's role in Power "
+        "Automate (Share), then retry.",
     ),
     PlatformErrorCode(
         code="XrmConnectionReferenceMissingConnection",
@@ -108,79 +108,77 @@ REFUSALS = (
         code="DlpViolation",
         aliases=("CompanyDlpViolation", "ApiPolicyEndpointViolation"),
         means="a data policy forbids a connector of the flow, an address, or a combination",
-        instruction="Change the data policy or exempt the environment from it, or change the "
-        "flow; then retry.",
+        instruction="Change the data policy, exempt the environment, or change the flow; then "
+        "retry.",
         words=r"admin data policy|admin API policies",
     ),
     PlatformErrorCode(
         code="ListCallbackUrlOperationBlocked",
         means="the platform gives no URL for this trigger",
-        instruction="Roll this job back, re-point the flow's callers by hand to a flow with an "
-        "HTTP trigger, and exclude this one.",
+        instruction="Roll this job back, have the callers call a flow with an HTTP trigger, and "
+        "exclude this flow.",
     ),
     PlatformErrorCode(
         code="WorkflowTriggerIsNotEnabled",
-        means="the flow is off, or was never on, so that its trigger has no URL",
+        means="the flow is off, or was never on, so its trigger has no URL",
         instruction="Turn the flow on in Power Automate, then retry.",
     ),
     PlatformErrorCode(
         code="FlowCountLimitExceeded",
-        means="the owner has as many flows outside solutions as one may have (600)",
-        instruction="Move some of the owner's flows into a solution or delete some, then retry.",
+        means="the owner has the largest number of flows outside solutions (600)",
+        instruction="Move flows of the owner into a solution, or delete some; then retry.",
         words=r"limit of \d+ flows|(maximum|allowed) number of flows",
         is_published=False,
     ),
     PlatformErrorCode(
         code="ChildFlowNeverPublished",
-        means="a child flow that it runs was never on, or is gone",
-        instruction="Turn the child flow on once (where it is itself copied: its copy), or take "
-        "the call out of the original; then retry.",
+        means="a child flow was never on, or was deleted",
+        instruction="Turn the child flow on once (if it was copied: its copy), or remove the "
+        "call from the original; then retry.",
     ),
     PlatformErrorCode(
         code="CannotStartUnpublishedSolutionFlow",
-        means="a flow of a solution was never published, so it cannot be turned on outside of it",
-        instruction="Open the flow in its solution, turn it on there (or publish all "
-        "customizations), then retry.",
+        means="a solution flow was never published",
+        instruction="Turn the flow on in its solution, or publish all customizations; then retry.",
     ),
     PlatformErrorCode(
         code="ChildFlowUnsupportedForInvokerConnections",
-        means="a child flow that it runs uses connections of whoever runs it",
+        means="a child flow uses the connections of whoever runs it",
         instruction="In the child flow's run-only settings choose 'Use this connection' for each "
         "connection, then retry.",
     ),
     PlatformErrorCode(
         code="WorkflowRunActionInputsMissingProperty",
         aliases=("WorkflowRunActionInputsInvalidProperty",),
-        means="how an action is written is refused, in the older connector shape and in the newer",
-        instruction="Mend the action that the message names in the designer, save the original, "
-        "then retry.",
+        means="the platform rejects an action in the older and in the newer connector shape",
+        instruction="Correct the action that the message names in the designer, save the "
+        "original, then retry.",
     ),
     PlatformErrorCode(
         code=REFERENCE_NOT_FOUND,
-        means="an operation names a connection reference that the platform does not find; the "
-        "platform itself may have put that name there",
-        instruction="Open the flow in Power Automate and choose its connections again. If it still "
-        "cannot be saved, only a new flow helps: export it, delete it, import it; then retry.",
+        means="an operation names a connection reference that the platform does not find",
+        instruction="Choose the flow's connections again in Power Automate, then retry. If it "
+        "still cannot be saved, export it, delete it and import it; then retry.",
         is_published=False,
     ),
     PlatformErrorCode(
         code=NOT_PUBLISHED,
         means="the platform does not save the flow now: its active row is not published",
-        instruction="The app has tried again for some time. Turn the flow off and on in Power "
-        "Automate (its solution: publish all customizations), then retry.",
+        instruction="Turn the flow off and on in Power Automate, or publish all customizations "
+        "of its solution; then retry.",
     ),
     PlatformErrorCode(
         code="InvalidTemplate",
         aliases=("InvalidOpenApiFlow",),
-        means="the platform does not accept this definition any more",
-        instruction="Open the original in the designer, mend what its flow checker shows, save "
-        "it, then retry.",
+        means="the platform does not accept this definition any longer",
+        instruction="Correct in the designer what the original's flow checker shows, save it, "
+        "then retry.",
     ),
     PlatformErrorCode(
         code=DEFINITION_NOT_SHOWN,
         means="the flow service does not show the definition to an administrator",
-        instruction="Sign the operator in and set the environment's mode to approve or auto: it is "
-        "then read by a co-ownership of the moment. Or add the flow to a solution. Then retry.",
+        instruction="Sign the service account in and set the environment's mode to approve or "
+        "auto, or add the flow to a solution; then retry.",
     ),
     PlatformErrorCode(
         code="EnvironmentAccessDenied",
@@ -194,39 +192,37 @@ REFUSALS = (
     ),
     PlatformErrorCode(
         code=TOO_LONG,
-        means="a text is longer than its column in Dataverse takes, which the message names",
+        means="a text is too long for the Dataverse column that the message names",
         instruction="Give the original a shorter name, then retry.",
     ),
     PlatformErrorCode(
         code="MacroRegionDerivationFailed",
-        means="no host of the flow service can tell the region of the environment",
-        instruction="Nothing can be done in the environment: report the message, with the "
-        "environment's `runtimeEndpoints` as the admin API tells them, to the project; then retry.",
+        means="the flow service cannot find the region of the environment",
+        instruction="Report the message and the environment's `runtimeEndpoints` (admin API) to "
+        "the project, then retry.",
     ),
     PlatformErrorCode(
         code="InsufficientCdsPermissions",
-        means="the operator (or the app) has no security role in the environment's Dataverse",
-        instruction="Add the operator to the environment as a user with the role Environment "
-        "Maker, and the app with System Administrator; then retry.",
+        means="the service account or the app has no security role in the environment",
+        instruction="Give the service account the role Environment Maker and the app System "
+        "Administrator, then retry.",
     ),
     PlatformErrorCode(
         code="0x80072560",
-        means="the app (or the flow's owner) is no user of the environment's Dataverse",
-        instruction="Add the app as an application user with the role System Administrator (or "
-        "give the flow an owner who is a user), then retry.",
+        means="the app or the flow's owner is no user of the environment",
+        instruction="Add the app as an application user with the role System Administrator, or "
+        "give the flow an owner who is a user; then retry.",
     ),
     PlatformErrorCode(
         code="0x80040220",
-        means="the app (or the flow's owner) lacks a privilege in Dataverse, which the message "
-        "names",
-        instruction="Give the app the role System Administrator and the flow's owner the role "
-        "Environment Maker, then retry.",
+        means="the app or the flow's owner lacks the Dataverse privilege that the message names",
+        instruction="Give the app the role System Administrator and the owner Environment "
+        "Maker, then retry.",
     ),
     PlatformErrorCode(
         code="ApplicationTokenNotSupported",
-        means="this operation is closed to applications: only a person may call it",
-        instruction="Nothing can be done in the environment: report the operation to the project. "
-        "Until then make this copy by hand.",
+        means="only a person may do this, not an application",
+        instruction="Report the operation to the project. Until then, a person makes this copy.",
         words=r"not (available|supported|allowed) (to|for) (application|service principal)",
         is_published=False,
     ),
@@ -234,15 +230,15 @@ REFUSALS = (
         code="AuthenticationFailed",
         aliases=("InvalidAuthenticationToken", "ExpiredAuthenticationToken", "Http401"),
         means="a service does not accept the app's access token, or there is none",
-        instruction="See that the app's managed identity exists and is the one in CMK_CLIENT_ID, "
-        "then retry.",
+        instruction="Check that the app's managed identity exists and is the one in "
+        "CMK_CLIENT_ID, then retry.",
     ),
 )
 OTHER = PlatformErrorCode(
     code="other",
-    means="any other code: the platform's message says what it refuses",
-    instruction="Read the platform's message, mend what it names in the flow, its connections or "
-    "the app's rights; then retry.",
+    means="any other code: the platform's message says what it rejects",
+    instruction="Fix what the message names in the flow, its connections or the app's rights; "
+    "then retry.",
 )
 
 _BY_CODE = {code: refusal for refusal in REFUSALS for code in refusal.codes}

@@ -110,12 +110,25 @@ def test_every_error_is_in_the_tree_of_its_module() -> None:
 
 
 def test_the_runbook_has_every_reason_and_code_of_the_platform_as_the_code_says() -> None:
-    """`python -m tests.runbook_tables` writes both tables anew."""
+    """`python -m tests.runbook_tables` writes the tables."""
     text = page("runbook.md")
 
     assert text == runbook_tables.with_tables(text)
     assert {code for code in code_in(rows(text)) if code in set(Reason)} == set(Reason)
     assert {code for one in platform_errors.REFUSALS for code in one.codes} <= code_in(rows(text))
+
+
+@pytest.mark.parametrize("anchor", runbook_tables.ENTRIES)
+def test_an_entry_of_the_runbook_names_its_reasons(anchor: str) -> None:
+    """Their texts stand in no table."""
+    sections = re.split(r"^## (.+)$", page("runbook.md"), flags=re.MULTILINE)
+    by_anchor = {
+        title.lower().replace(" ", "-"): text
+        for title, text in zip(sections[1::2], sections[2::2], strict=True)
+    }
+
+    reasons = runbook_tables.ENTRIES[anchor]
+    assert [one for one in reasons if f"`{one}`" not in by_anchor[anchor]] == []
 
 
 def test_a_page_without_a_place_for_a_table_is_refused() -> None:
