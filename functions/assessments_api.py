@@ -1,4 +1,4 @@
-"""HTTP: assessments of an environment, before or after a key is applied. Reads only."""
+"""API: assess an environment before or after a key is applied. Writes nothing to the platform."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -22,41 +22,41 @@ from shared.use_cases import order_assessment as orders
 from shared.use_cases.assess import assess
 from shared.use_cases.audit_state import new_assessment
 
-#: After which it is worth while to ask how far an assessment is.
+#: Value of `Retry-After`, in seconds.
 _SECONDS = 5
 
 
-def _written(text: object) -> datetime:
-    """Take no number for a time: nobody means seconds since 1970."""
+def _parse_time(text: object) -> datetime:
+    """Parse a time; reject numbers, which pydantic would accept as seconds since 1970."""
     if not isinstance(text, str) or "-" not in text:
-        raise ValueError("a time with its zone, as RFC 3339 writes it")
+        raise ValueError("Use a time with a time zone in RFC 3339 format.")
     return datetime.fromisoformat(text)
 
 
 class AssessmentQuery(RequestModel):
-    """What an assessment may be asked for."""
+    """Options of an assessment."""
 
-    #: Name or Azure resource id of the policy that is to be applied.
+    #: Name or Azure resource id of the policy that will be applied.
     policy: Text | None = None
-    #: A key before any policy names it: its vault, by name or Azure resource id, and its name.
+    #: The vault of a key that no policy names yet, by name or Azure resource id; needs `key`.
     vault: Text | None = None
     key: Text | None = None
-    #: `callers_searched` of an earlier answer: its search for callers is used again.
-    callers_since: Annotated[AwareDatetime, BeforeValidator(_written)] | None = None
+    #: `callers_searched` of an earlier assessment, whose caller search is reused.
+    callers_since: Annotated[AwareDatetime, BeforeValidator(_parse_time)] | None = None
 
     @model_validator(mode="after")
-    def _both_or_neither(self) -> Self:
+    def _check_vault_and_key(self) -> Self:
         if (self.vault is None) != (self.key is None):
-            raise ValueError("Name the vault and the key, or neither.")
+            raise ValueError("Give both the vault and the key, or neither.")
         return self
 
 
 class AssessmentOrder(AssessmentQuery):
-    """What an assessment in the background is about: the same."""
+    """Options of an assessment in the background."""
 
 
 class AssessedCallerResponse(ApiResponse):
-    """A place that calls a flow."""
+    """A caller of an assessed flow."""
 
     kind: str
     label: str
@@ -65,7 +65,7 @@ class AssessedCallerResponse(ApiResponse):
 
 
 class AssessedFlowResponse(ApiResponse):
-    """One flow that stays on Microsoft's key, or may."""
+    """A flow that is, or may be, on Microsoft's key."""
 
     workflow_id: str
     flow_name: str
@@ -91,7 +91,7 @@ class AssessedFlowResponse(ApiResponse):
 
 
 class FindingResponse(ApiResponse):
-    """What one check found."""
+    """The result of one check."""
 
     level: FindingLevel
     code: str
@@ -101,14 +101,14 @@ class FindingResponse(ApiResponse):
 
 
 class AssessmentSectionResponse(ApiResponse):
-    """Findings about one topic."""
+    """The findings about one topic."""
 
     topic: AssessmentTopic
     findings: tuple[FindingResponse, ...]
 
 
 class EffortEstimateResponse(ApiResponse):
-    """What a remediation is expected to take."""
+    """The expected effort of a remediation."""
 
     copies: int
     callers: int
@@ -121,7 +121,7 @@ class EffortEstimateResponse(ApiResponse):
 
 
 class AssessmentResponse(ApiResponse):
-    """All that is to be known of one environment."""
+    """The assessment of one environment."""
 
     environment_id: str
     display_name: str
@@ -135,23 +135,23 @@ class AssessmentResponse(ApiResponse):
 
 
 class ReadingAnswer(ApiResponse):
-    """How far an assessment has read the flows of its environment."""
+    """How much of the environment an assessment has read."""
 
     began: datetime
-    #: When the last page was read.
+    #: Time of the last page.
     read: datetime
-    #: Pages so far, of all lists.
+    #: Number of pages read, of all lists.
     pages: int
-    #: Flows that were read with their definitions.
+    #: Number of flows whose definition was read.
     flows: int
-    #: The list that the last page is of.
+    #: The list that the last page belongs to.
     source: DiscoverySource
 
 
 class OrderedAssessmentAnswer(ApiResponse):
-    """An assessment in the background: how far it is, and its answer at the end."""
+    """An assessment in the background: its progress, and its result when it is complete."""
 
-    #: Also the id of the remediation that it is, by which it is cancelled or retried.
+    #: Also the id of its remediation, which can be cancelled or retried.
     id: str
     environment_id: str
     created: datetime
@@ -159,11 +159,11 @@ class OrderedAssessmentAnswer(ApiResponse):
     reason: str
     instruction: str
     code: str
-    #: When it goes on; null: now, or not by itself.
+    #: Time of the next check; null if it is due now or requires an action.
     due: datetime | None
-    #: Null: nothing was read yet.
+    #: Null until the first page is read.
     progress: ReadingAnswer | None
-    #: Null: it has not come to its end.
+    #: Null until the assessment is complete.
     assessment: AssessmentResponse | None
 
 
@@ -176,7 +176,10 @@ class OrderedAssessmentAnswer(ApiResponse):
     subject=new_assessment,
 )
 async def order_assessment(call: ApiRequest[NoQuery, AssessmentOrder]) -> func.HttpResponse:
-    """Assess one environment in the background; who asks for what runs already gets that."""
+    """Start an assessment of one environment in the background.
+
+    If the same assessment is already in progress, return that one.
+    """
     body = call.body
     request = AssessmentRequest(
         policy=body.policy or "",
@@ -193,7 +196,7 @@ async def order_assessment(call: ApiRequest[NoQuery, AssessmentOrder]) -> func.H
 
 @endpoint(role=Role.READER, answer=OrderedAssessmentAnswer)
 async def show_ordered_assessment(call: ApiRequest[NoQuery, NoBody]) -> OrderedAssessmentAnswer:
-    """Return how far an assessment in the background is, and its answer at the end."""
+    """Return the progress of a background assessment, and its result when complete."""
     return _ordered(await orders.show_assessment(services(), call.id.lower()))
 
 
@@ -219,7 +222,10 @@ def _ordered(shown: orders.ShownAssessment) -> OrderedAssessmentAnswer:
     answer=AssessmentResponse,
 )
 async def show_assessment(call: ApiRequest[AssessmentQuery, NoBody]) -> AssessmentResponse:
-    """Assess one environment while the caller waits; of a large one some of it stays unknown."""
+    """Assess one environment and wait for the result.
+
+    In a large environment some facts stay unknown; an assessment in the background reads them.
+    """
     query = call.query
     found = await assess(
         services(),

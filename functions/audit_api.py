@@ -1,4 +1,4 @@
-"""HTTP: who ordered what, and what became of it."""
+"""API: the audit log."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from shared.use_cases.audit_log import show_audit
 
 
 class AuditEntryResponse(ApiResponse):
-    """One order."""
+    """One entry of the audit log: a request that changed something or was rejected."""
 
     id: str
     at: datetime
@@ -22,12 +22,12 @@ class AuditEntryResponse(ApiResponse):
     source: str
     action: str
     target: str
-    #: What was asked for, as JSON.
+    #: The request body, as JSON.
     asked: str
-    #: What it is about, as JSON, before and after; empty where nothing of it is kept.
+    #: The state of the target before and after, as JSON; empty if none is stored.
     before: str
     after: str
-    #: Status of the answer; null: the order was cut off, and nobody knows.
+    #: HTTP status of the response; null if the request was interrupted and its result is unknown.
     status: int | None
     reason: str
 
@@ -38,6 +38,6 @@ class AuditEntryResponse(ApiResponse):
     answer=PageResponse[AuditEntryResponse],
 )
 async def list_audit(call: ApiRequest[PagedQuery, NoBody]) -> PageResponse[AuditEntryResponse]:
-    """Return orders that were given over HTTP, the newest first, with what became of each."""
+    """Return the entries of the audit log, newest first."""
     found = await show_audit(services(), limit=call.query.limit, after=call.query.after)
     return PageResponse[AuditEntryResponse].model_validate(found)

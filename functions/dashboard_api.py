@@ -1,4 +1,4 @@
-"""HTTP: the dashboard. What waits for whom, remediations, plans and flows as pages for people."""
+"""API: the pages of the dashboard."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,9 +28,9 @@ from shared.use_cases.show_status import show_status
 
 
 class PageQuery(RequestModel):
-    """What an order that led back to a page has done."""
+    """The action that led to this page."""
 
-    #: Last part of the route, and how many jobs it set going.
+    #: Last part of the action's route.
     done: Literal["", "approve", "cancel", "retry", "roll-back", "waivers", "repairs"] = ""
     jobs: Annotated[int, Field(ge=0)] = 0
 
@@ -40,17 +40,17 @@ class ListPageQuery(PageQuery, PagedQuery):
 
 
 class RemediationPageQuery(PageQuery):
-    """Which flows to list."""
+    """Which flows to show."""
 
-    #: State, or action of the plan where there is no work yet.
+    #: A state, or a planned action for flows without a job.
     state: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,40}$")] = ""
-    #: Part of a title or an id.
+    #: Part of a flow's name or id.
     find: Annotated[str, StringConstraints(max_length=200)] = ""
-    #: How many of them come before the page.
+    #: Number of matching flows before this page.
     start: Annotated[int, Field(ge=0)] = 0
-    #: Read every flow, to say what an order to undo would do.
+    #: Read every flow, so that the consequences of a rollback can be shown.
     undo: bool = False
-    #: Name of a gap: read its firewall anew, and show what closes it for an environment.
+    #: Name of a firewall issue; read its firewall again and propose a fix for `environment`.
     repair: Text | None = None
     environment: EnvironmentId | None = None
 
@@ -60,14 +60,14 @@ class PlanPageQuery(PageQuery):
 
     environment: EnvironmentId | None = None
     only: Literal["", "awaiting", "changed"] | PlannedAction = ""
-    #: A page that brings its style with it, to be sent around.
+    #: Return a self-contained page without buttons, to save or send.
     file: bool = False
 
 
 class FlowPageQuery(PageQuery):
-    """What to read beside what is kept."""
+    """What to read in addition to the stored rows."""
 
-    #: Read both definitions from the platform.
+    #: Read both definitions from the platform and compare them.
     compare: bool = False
 
 
@@ -78,8 +78,8 @@ class FlowPageQuery(PageQuery):
     media_types=(HTML,),
 )
 async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
-    """Return what waits for a person, and how far the tenant is."""
-    return page(pages.overview_page(_view(call), await show_status(services())))
+    """Return the status page: actions required, environments and health."""
+    return page(pages.status_page(_view(call), await show_status(services())))
 
 
 @endpoint(
@@ -104,16 +104,16 @@ async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> fun
 async def show_remediation_page(
     call: ApiRequest[RemediationPageQuery, NoBody],
 ) -> func.HttpResponse:
-    """Return one remediation: how far it is, its flows, who calls whom, what happened."""
+    """Return the page of one remediation."""
     query = call.query
     identity, chosen = call.id.lower(), pages.FlowFilter(state=query.state, find=query.find)
     part = None if query.find or query.undo else await show_part(services(), identity)
     others = None
     if part:
         shown, found = part.shown, part.flows
-        skip, take = pages.place_among(found, chosen, query.start)
+        skip, take = pages.closed_flows_range(found, chosen, query.start)
         closed = await closed_flows(services(), part, query.state, skip, take)
-        others = pages.Others(counts=part.closed, on_page=closed)
+        others = pages.ClosedFlows(counts=part.closed, on_page=closed)
     else:
         shown = await show_remediation(services(), identity)
         found = tuple(await flows.show_flows(services(), shown))
@@ -121,7 +121,7 @@ async def show_remediation_page(
     if query.repair and query.environment:
         try:
             closed_by = await propose_fixes(services(), query.repair, query.environment)
-        except CmkflowError as err:  # the page has all else to show
+        except CmkflowError as err:  # the rest of the page is shown anyway
             closed_by = err
     text = pages.remediation_page(
         _view(call), shown, found, chosen, closed_by, start=query.start, others=others
@@ -136,7 +136,7 @@ async def show_remediation_page(
     media_types=(HTML,),
 )
 async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpResponse:
-    """Return what is planned for each flow: why, every write, every caller."""
+    """Return the plan page of a remediation."""
     query, identity = call.query, call.id.lower()
     plans = [
         plan
@@ -159,13 +159,13 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
     media_types=(HTML,),
 )
 async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpResponse:
-    """Return all that is kept of one flow; its definitions are compared if that is asked for."""
+    """Return the page of one flow; with `compare`, also read and compare its definitions."""
     detail = await flows.show_flow(services(), call.id.lower(), call.params["flow"])
     compared: flows.DefinitionComparison | CmkflowError | None = None
     if call.query.compare and detail.flow.job:
         try:
             compared = await flows.compare(services(), detail.flow.job)
-        except CmkflowError as err:  # the page has all else to show
+        except CmkflowError as err:  # the rest of the page is shown anyway
             compared = err
     return page(pages.flow_page(_view(call), detail, compared))
 
@@ -176,10 +176,13 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
     media_types=("text/css", "text/javascript", "image/svg+xml"),
 )
 async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
-    """Return the style sheet, the script or the icon; their names change with what is in them."""
+    """Return the style sheet, the script or the icon.
+
+    Their names contain a hash, so they never change.
+    """
     asset = assets().get(call.params["name"])
     if asset is None:
-        raise NotFound("There is no such file: load the page again.")
+        raise NotFound("This file is out of date. Reload the page.")
     kind, text = asset
     return func.HttpResponse(
         text,

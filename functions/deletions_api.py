@@ -1,4 +1,4 @@
-"""HTTP: order the dated delete of retired originals, see how far each is, and cancel it."""
+"""API: schedule, list and cancel deletions of retired originals."""
 
 from functions.deletion_models import (
     CancelDeletionsRequest,
@@ -30,7 +30,10 @@ from shared.use_cases.schedule_deletions import (
 
 @endpoint(role=Role.READER, answer=DeletionListResponse)
 async def list_deletions(call: ApiRequest[NoQuery, NoBody]) -> DeletionListResponse:
-    """Return the deletes, what may be ordered, and what is archived. Reads rows only."""
+    """Return the deletions, the originals that can be deleted, and the run archives.
+
+    Reads stored rows only.
+    """
     remediation_id = call.id.lower()
     found = await show_deletions(services(), remediation_id)
     archived = await show_run_archives(services(), remediation_id)
@@ -54,7 +57,7 @@ async def list_deletions(call: ApiRequest[NoQuery, NoBody]) -> DeletionListRespo
 async def schedule_deletions(
     call: ApiRequest[NoQuery, DeletionRequest],
 ) -> ItemListResponse[DeletionDetailResponse]:
-    """Schedule the delete of retired originals; whoever asks is its approver."""
+    """Schedule the deletion of retired originals. The requester is recorded as approver."""
     order = DeletionInput(
         on=call.body.moment, by=call.by, by_id=call.principal.id, flow_ids=call.body.flows
     )
@@ -72,6 +75,6 @@ async def schedule_deletions(
 async def cancel_deletions(
     call: ApiRequest[NoQuery, CancelDeletionsRequest],
 ) -> CancelDeletionsResponse:
-    """Keep originals: cancel their deletes."""
+    """Cancel scheduled deletions, so that the originals are kept."""
     count = await cancel(services(), call.id.lower(), call.body.flows, by=call.by)
     return CancelDeletionsResponse(cancelled=count)

@@ -1,4 +1,4 @@
-"""HTTP: whether this deployment can do its work."""
+"""API: check the deployment."""
 
 from functions.assessments_api import FindingResponse
 from functions.endpoints import ApiRequest, endpoint
@@ -13,7 +13,10 @@ from shared.use_cases.check_deployment import check_deployment as examine
 async def check_deployment(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[FindingResponse]:
-    """Return what each check of the deployment found; it asks every service, and writes nothing."""
+    """Check the deployment and return the findings.
+
+    Sends requests to every service and writes nothing.
+    """
     found = await examine(services())
     return ItemListResponse[FindingResponse](
         items=tuple(map(FindingResponse.model_validate, found))

@@ -1,4 +1,4 @@
-"""HTTP: environments and what the app may do in each."""
+"""API: environments and their settings."""
 
 from functions.endpoints import ApiRequest, endpoint
 from functions.environment_models import (
@@ -28,7 +28,7 @@ from shared.use_cases.audit_state import environment_state
 async def list_environments(
     call: ApiRequest[PagedQuery, NoBody],
 ) -> PageResponse[EnvironmentResponse]:
-    """Return the environments of the tenant with their settings, by id."""
+    """Return the environments of the tenant with their settings, ordered by id."""
     found = await environments.list_environments(services())
     ids = [one.environment.id for one in found]
     first, limit = call.query.begin(ids), call.query.limit
@@ -55,7 +55,7 @@ async def show_environment(call: ApiRequest[NoQuery, NoBody]) -> EnvironmentResp
 async def update_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
-    """Set settings of an environment; those that are left out stay."""
+    """Update settings of an environment; members that are missing keep their value."""
     found = await environments.change_environment(
         services(),
         environment_identifier(call.id),
@@ -70,7 +70,7 @@ async def update_environment_settings(
     answer=ItemListResponse[FlowNameResponse],
 )
 async def list_flows(call: ApiRequest[NoQuery, NoBody]) -> ItemListResponse[FlowNameResponse]:
-    """Return the flows of an environment by name: ids that orders take."""
+    """Return the flows of an environment with names and ids."""
     found = await name_flows.list_flows(services(), environment_identifier(call.id))
     return ItemListResponse[FlowNameResponse](
         items=tuple(map(FlowNameResponse.model_validate, found))
@@ -84,7 +84,7 @@ async def list_flows(call: ApiRequest[NoQuery, NoBody]) -> ItemListResponse[Flow
     subject=environment_state,
 )
 async def ignore_issue(call: ApiRequest[NoQuery, IgnoreIssueRequest]) -> IgnoreIssueResponse:
-    """Accept a firewall gap by name, and go on with the jobs that a gap blocks."""
+    """Ignore a firewall issue, and retry jobs of the environment blocked by firewall issues."""
     waiver = call.body
     retried = await environments.ignore_issue(
         services(), environment_identifier(call.id), waiver.gap, waiver.reason

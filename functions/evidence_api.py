@@ -1,4 +1,4 @@
-"""HTTP: the evidence of a remediation, as a file that can be checked and kept."""
+"""API: download the evidence for a remediation."""
 
 import azure.functions as func
 
@@ -21,7 +21,10 @@ ZIP = "application/zip"
     answer_headers=(DIGEST,),
 )
 async def show_evidence(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
-    """Return what was planned, approved, done and proven, as a zip. Reads rows and the archive."""
+    """Return the evidence file, a zip: plans, approvals, changes and verification results.
+
+    Reads stored rows and the archive.
+    """
     evidence = await evidence_of(services(), call.id.lower())
     name = f"evidence-{evidence.remediation.id}.zip"
     return download(await evidence_file(evidence), ZIP, name)

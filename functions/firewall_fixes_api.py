@@ -1,4 +1,4 @@
-"""HTTP: what closes the gaps of firewalls; make that change, and take it back."""
+"""API: propose, apply and revert firewall fixes."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -17,15 +17,15 @@ from shared.use_cases.manage_firewall_fixes import FirewallFixInput, FirewallFix
 
 
 class FirewallFixQuery(RequestModel):
-    """Which gaps are shown."""
+    """Which firewall issues to return."""
 
-    #: A gap's name, an Azure resource id, or the name of a resource.
+    #: Name of a firewall issue, Azure resource id, or name of a resource.
     resource: Text | None = None
     environment: Id | None = None
 
 
 class ApplyFixRequest(RequestModel):
-    """Which change is to be made."""
+    """Which firewall fix to apply."""
 
     resource: Text
     environment: Id | None = None
@@ -33,16 +33,16 @@ class ApplyFixRequest(RequestModel):
 
 
 class RevertFixRequest(RequestModel):
-    """Which change is to be taken back."""
+    """Which firewall fix to revert."""
 
     resource: Text
     by: Text | None = None
-    #: Although flows call through it.
+    #: Revert the fix although flows need it.
     even_in_use: Annotated[bool, Field(strict=True)] = False
 
 
 class FirewallFixResponse(ApiResponse):
-    """A gap, and the smallest change that closes it."""
+    """A firewall issue and its fix: the smallest change that allows the missing addresses."""
 
     gap: str
     kind: str
@@ -50,19 +50,19 @@ class FirewallFixResponse(ApiResponse):
     environment_ids: tuple[str, ...]
     missing_tags: tuple[str, ...]
     missing_prefixes: tuple[str, ...]
-    #: In words; empty, as the three texts, where `refusal` says why there is no change.
+    #: A sentence about the fix; empty if `refusal` says why there is no fix.
     summary: str
     azure_cli: str
     bicep: str
     terraform: str
     notes: tuple[str, ...]
     refusal: str
-    #: Whether the app can make it by itself.
+    #: Whether the app can apply the fix.
     is_applicable: bool
 
     @classmethod
     def of(cls, shown: FirewallFixView) -> Self:
-        """Return the answer about one gap."""
+        """Return the response for one firewall issue."""
         gap, repair = shown.gap, shown.repair
         return cls(
             gap=gap.name,
@@ -82,13 +82,13 @@ class FirewallFixResponse(ApiResponse):
 
 
 class AppliedFixResponse(ApiResponse):
-    """What the app has put into a firewall."""
+    """A fix that the app has applied to a firewall."""
 
     gap: str
     firewall: str
-    #: What holds the list that it stands in.
+    #: Azure resource id of the firewall or rule collection that was changed.
     resource_id: str
-    #: As JSON.
+    #: The added entries, each as JSON.
     entries: tuple[str, ...]
     state: FirewallFixState
     environment_ids: tuple[str, ...]
@@ -97,7 +97,7 @@ class AppliedFixResponse(ApiResponse):
 
     @classmethod
     def of(cls, record: FirewallFixRecord) -> Self:
-        """Return the answer about one record."""
+        """Return the response for one record."""
         return cls(
             gap=record.gap,
             firewall=record.firewall,
@@ -111,7 +111,7 @@ class AppliedFixResponse(ApiResponse):
 
 
 class FirewallFixListResponse(ItemListResponse[FirewallFixResponse]):
-    """What is to be done, and beside it what the app has done."""
+    """Proposed fixes, and fixes that the app has applied."""
 
     applied: tuple[AppliedFixResponse, ...]
 
@@ -124,7 +124,7 @@ class FirewallFixListResponse(ItemListResponse[FirewallFixResponse]):
 async def list_firewall_fixes(
     call: ApiRequest[FirewallFixQuery, NoBody],
 ) -> FirewallFixListResponse:
-    """Return what closes each gap, or those of one resource. Reads the firewalls anew."""
+    """Read the firewalls and return a fix for each issue, or for the issues of one resource."""
     query = call.query
     found = await manage_firewall_fixes.propose_fixes(services(), query.resource, query.environment)
     applied = await manage_firewall_fixes.list_repairs(services())
@@ -143,10 +143,12 @@ async def list_firewall_fixes(
 async def apply_firewall_fix(
     call: ApiRequest[NoQuery, ApplyFixRequest],
 ) -> ItemListResponse[AppliedFixResponse]:
-    """Make the change that closes the gaps of one resource."""
-    order = call.body
-    wish = FirewallFixInput(resource=order.resource, by=call.by, environment_id=order.environment)
-    return _records(await manage_firewall_fixes.apply_fix(services(), wish))
+    """Apply the fixes for the issues of one resource."""
+    body = call.body
+    fix_input = FirewallFixInput(
+        resource=body.resource, by=call.by, environment_id=body.environment
+    )
+    return _applied_fixes(await manage_firewall_fixes.apply_fix(services(), fix_input))
 
 
 @endpoint(
@@ -158,11 +160,11 @@ async def apply_firewall_fix(
 async def revert_firewall_fix(
     call: ApiRequest[NoQuery, RevertFixRequest],
 ) -> ItemListResponse[AppliedFixResponse]:
-    """Take back what the app put into one resource."""
-    order = call.body
-    wish = FirewallFixInput(resource=order.resource, by=call.by, even_in_use=order.even_in_use)
-    return _records(await manage_firewall_fixes.revert_fix(services(), wish))
+    """Revert the fixes that the app applied to one resource."""
+    body = call.body
+    fix_input = FirewallFixInput(resource=body.resource, by=call.by, even_in_use=body.even_in_use)
+    return _applied_fixes(await manage_firewall_fixes.revert_fix(services(), fix_input))
 
 
-def _records(found: list[FirewallFixRecord]) -> ItemListResponse[AppliedFixResponse]:
+def _applied_fixes(found: list[FirewallFixRecord]) -> ItemListResponse[AppliedFixResponse]:
     return ItemListResponse[AppliedFixResponse](items=tuple(map(AppliedFixResponse.of, found)))

@@ -1,4 +1,4 @@
-"""HTTP: whether the app can work, and what waits for a person."""
+"""API: the health of the app."""
 
 from datetime import datetime
 
@@ -11,74 +11,75 @@ from shared.use_cases.check_health import check_health
 
 
 class OutageResponse(ApiResponse):
-    """A service that gives no answer."""
+    """A service that does not answer."""
 
     service: str
     #: An environment's id or a host.
     place: str
     opened: datetime
     reason: str
-    #: When it is tried again.
+    #: Time of the next try.
     probe_at: datetime
 
 
 class RequestQueueResponse(ApiResponse):
-    """Who waits for calls of the flow service."""
+    """The jobs that wait for requests to the flow service."""
 
     waiting: int
-    #: As many as are allowed by now: it is learnt.
+    #: Requests per minute that are allowed now; the app adapts it to the service's answers.
     calls_per_minute: int
-    #: Calls of 24 hours that are left, but for a tenth; null: they are not counted.
+    #: Requests left of the last 24 hours, minus a reserve of 10 %; null if they are not counted.
     left_of_day: int | None
-    #: When the next of them may be made; null: nobody waits.
+    #: Time of the next allowed request; null if no job waits.
     next_at: datetime | None
 
 
 class FailingChannelResponse(ApiResponse):
-    """A channel that does not accept notifications, or cannot be used at all, and why."""
+    """A notification channel that rejects notifications or is not configured correctly."""
 
     channel: str
-    #: Names of its settings; empty: it has none.
+    #: Names of its settings; empty if it has none.
     settings: str
-    #: Those that it has not accepted, or that wait until it does.
+    #: Number of notifications that were rejected or wait for the channel.
     notifications: int
-    #: How often in a row it has not accepted one of them.
+    #: Number of consecutive rejections.
     tries: int
     error: str
     #: What to do.
     instruction: str
-    #: One of its settings cannot be used: it accepts nothing until that is corrected.
+    #: A setting is invalid, so no notification is sent until it is corrected.
     is_unusable: bool
 
 
 class HealthResponse(ApiResponse):
-    """Store and broker have answered; what they told."""
+    """The health of the app; returned if the store and the broker answer."""
 
     kill_switch_on: bool
-    #: Messages that nobody could read.
+    #: Number of poison messages.
     parked: int
-    #: Messages the broker gave up on, by queue.
+    #: Number of dead-lettered messages, by queue.
     dead_letters: dict[str, int]
-    #: Rows that need a person, of which people were told, by code.
+    #: Number of open alerts, by reason code.
     notices: dict[str, int]
-    #: Services that are out: jobs wait for them, and go on by themselves.
+    #: Services that do not answer. Jobs wait for them and continue automatically.
     outages: tuple[OutageResponse, ...]
-    #: Jobs that wait for calls of the flow service: they go on by themselves.
+    #: Jobs that wait for requests to the flow service. They continue automatically.
     calls: RequestQueueResponse
-    #: Plans that wait for an approval, and jobs that are blocked or failed.
+    #: Number of plans that await approval, and of jobs that are blocked or failed.
     plans_waiting: int
     stuck: int
-    #: Channels that do not accept notifications.
+    #: Channels that reject notifications.
     failing_channels: tuple[FailingChannelResponse, ...]
-    #: When the last daily sweep came to its end; null: none has yet.
+    #: Time at which the last daily check completed; null if none has.
     last_sweep: datetime | None
-    #: Rows that the timer `resend_overdue` should have looked at minutes ago: it stands still.
+    #: Number of rows that the timer should have processed minutes ago; above 0, the timer is not
+    #: running.
     unlooked: int
-    #: Overdue rows without a reminder: the timer does not look at them before the daily sweep.
+    #: Number of overdue rows without a wake-up; they wait until the daily check.
     without_wake_up: int
 
 
 @endpoint(role=Role.READER, answer=HealthResponse)
 async def show_health(_call: ApiRequest[NoQuery, NoBody]) -> HealthResponse:
-    """Return 200 if the store and the broker answer, 503 if not."""
+    """Return the health of the app; 503 if the store or the broker does not answer."""
     return HealthResponse.model_validate(await check_health(services()))

@@ -1,4 +1,4 @@
-"""HTTP: whether keys are fit to protect environments, before a policy is applied and after."""
+"""API: check keys before and after a policy is applied."""
 
 from pydantic import ConfigDict, model_validator
 
@@ -14,7 +14,7 @@ from shared.use_cases.check_keys import check_keys as check
 
 
 class KeyCheckRequest(RequestModel):
-    """Which key to check; none named: those of all watched policies."""
+    """Which key to check; by default, the keys of all watched policies."""
 
     model_config = ConfigDict(
         json_schema_extra={"dependentRequired": {"vault": ["key"], "key": ["vault"]}}
@@ -25,27 +25,27 @@ class KeyCheckRequest(RequestModel):
     key: Text | None = None
 
     @model_validator(mode="after")
-    def _both_or_neither(self) -> "KeyCheckRequest":
+    def _check_vault_and_key(self) -> "KeyCheckRequest":
         if (self.vault is None) != (self.key is None):
-            message = "Name the vault and the key, or neither."
+            message = "Give both the vault and the key, or neither."
             raise ValueError(message)
         return self
 
 
 class KeyCheckResponse(ApiResponse):
-    """What was found of the key of one policy, or of a key that no policy names."""
+    """The check of one key: of a policy's key, or of a key that no policy names."""
 
-    #: Empty: no policy names the key.
+    #: Empty if no policy names the key.
     policy_id: str
     policy_name: str
     vault_id: str
     key_name: str
-    #: Names of those on the policy.
+    #: Names of the environments of the policy.
     environments: tuple[str, ...]
-    #: The worst of the findings.
+    #: The highest level of the findings.
     level: FindingLevel
     findings: tuple[FindingResponse, ...]
-    #: Steps by which environments leave a policy that is pinned to a version of its key.
+    #: Steps by which environments leave a policy that is bound to one key version.
     swap_plan: tuple[str, ...]
 
 
@@ -58,9 +58,9 @@ class KeyCheckResponse(ApiResponse):
 async def check_keys(
     call: ApiRequest[NoQuery, KeyCheckRequest],
 ) -> ItemListResponse[KeyCheckResponse]:
-    """Check keys now. Nothing is written to them; what health tells of them is brought up to date.
+    """Check keys now and update the key alerts that the health reports.
 
-    404 for a strange vault.
+    Writes nothing to keys or vaults. Returns 404 for an unknown vault.
     """
     question = call.body
     found = await check(services(), vault=question.vault or "", key=question.key or "")

@@ -1,4 +1,4 @@
-"""HTTP: the switch that stops every write."""
+"""API: the kill switch, which stops every write of the app."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from shared.use_cases.set_kill_switch import set_kill_switch as set_switch
 
 
 class KillSwitchRequest(RequestModel):
-    """Turns the switch."""
+    """Turns the kill switch on or off."""
 
     on: bool
     by: Text | None = None
@@ -23,7 +23,7 @@ class KillSwitchRequest(RequestModel):
 
 
 class KillSwitchResponse(ApiResponse):
-    """The switch as it stands; `at` is None where nobody ever touched it."""
+    """The state of the kill switch; `at` is null if it was never used."""
 
     on: bool
     by: str = ""
@@ -33,7 +33,7 @@ class KillSwitchResponse(ApiResponse):
 
 @endpoint(role=Role.READER, answer=KillSwitchResponse)
 async def show_kill_switch(_call: ApiRequest[NoQuery, NoBody]) -> KillSwitchResponse:
-    """Return whether writes are stopped, by whom and why."""
+    """Return the state of the kill switch."""
     return _answer(await kill_switch(services()))
 
 
@@ -45,7 +45,7 @@ async def show_kill_switch(_call: ApiRequest[NoQuery, NoBody]) -> KillSwitchResp
     subject=read_kill_switch,
 )
 async def set_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillSwitchResponse:
-    """Stop every write, or allow them again."""
+    """Turn the kill switch on or off."""
     change = call.body
     flag = await set_switch(
         services(),

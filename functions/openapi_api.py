@@ -1,4 +1,4 @@
-"""HTTP: what the API is, for programs that read it."""
+"""API: the OpenAPI document of this API."""
 
 import json
 
@@ -9,14 +9,14 @@ from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
 from shared.domain.principal import Role
 
-#: Registered for it, as the version of its parameter: iana.org/assignments/media-types.
+#: Media type registered at iana.org/assignments/media-types.
 OPENAPI = "application/vnd.oai.openapi+json"
 
 
 @endpoint(role=Role.READER, answer=None, media_types=(OPENAPI,))
 async def show_openapi(_call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     """Return the OpenAPI document of this API."""
-    # The app starts without it: most instances are never asked.
+    # Imported here because most instances never need it, and it slows down the start.
     from functions.openapi import FUNCTION_KEY, SIGN_IN, openapi_document
 
     settings = services().settings

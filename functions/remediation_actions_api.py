@@ -1,4 +1,4 @@
-"""HTTP: what an administrator decides about a remediation: approve, cancel, retry, roll back."""
+"""API: approve, cancel, retry and roll back a remediation."""
 
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_headers import IF_MATCH
@@ -30,9 +30,9 @@ from shared.use_cases.show_remediation import show_plan
     subject=remediation_state,
 )
 async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> ApprovalAnswer:
-    """Approve plans of a remediation by the version that was shown.
+    """Approve plans of a remediation by their versions.
 
-    `If-Match` is the `ETag` of the whole plan as it was shown.
+    `If-Match` takes the `ETag` of the plan response that was shown.
     """
     body, identity = call.body, call.id.lower()
     if IF_MATCH in call.headers:
@@ -59,7 +59,7 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
     subject=remediation_state,
 )
 async def cancel_remediation(call: ApiRequest[NoQuery, CancelRequest]) -> RollbackResponse:
-    """Cancel what has not been done; what has begun is rolled back."""
+    """Cancel a remediation: flows that were started are rolled back, no others start."""
     done = await change_remediation.cancel(services(), call.id.lower(), replay=call.body.replay)
     return RollbackResponse.model_validate(done)
 
@@ -72,7 +72,7 @@ async def cancel_remediation(call: ApiRequest[NoQuery, CancelRequest]) -> Rollba
     subject=remediation_state,
 )
 async def retry_remediation(call: ApiRequest[NoQuery, RetryOrder]) -> RetryAnswer:
-    """Go on with blocked and failed jobs."""
+    """Retry blocked and failed jobs."""
     body = call.body
     done = await change_remediation.retry(
         services(),
@@ -92,7 +92,7 @@ async def retry_remediation(call: ApiRequest[NoQuery, RetryOrder]) -> RetryAnswe
     subject=remediation_state,
 )
 async def roll_back_remediation(call: ApiRequest[NoQuery, RollbackRequest]) -> RollbackResponse:
-    """Undo the jobs of some or all flows."""
+    """Roll back some or all flows of a remediation."""
     done = await change_remediation.roll_back(
         services(), call.id.lower(), call.body.flows, replay=call.body.replay
     )

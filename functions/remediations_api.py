@@ -1,4 +1,4 @@
-"""HTTP: start remediations, and see how far they are and what they plan."""
+"""API: start remediations, and read their progress and plans."""
 
 import uuid
 
@@ -43,26 +43,26 @@ _LONGEST_KEY = 200
 async def start_remediation(
     call: ApiRequest[NoQuery, StartRemediationRequest],
 ) -> func.HttpResponse:
-    """Start a remediation; the same Idempotency-Key starts the same one."""
-    order = call.body
+    """Start a remediation. Requests with the same Idempotency-Key start it once."""
+    body = call.body
     started = await start_manual_remediation(
         services(),
         Remediation(
             created=services().now,
-            mode=order.mode,
+            mode=body.mode,
             origin=StartSource.ORDER,
-            cause=_cause(call),
-            environment_ids=order.environments,
-            flow_ids=order.flows,
-            reconcile=order.reconcile,
+            cause=_idempotency_key(call),
+            environment_ids=body.environments,
+            flow_ids=body.flows,
+            reconcile=body.reconcile,
             ordered_by=call.principal.name,
             ordered_by_id=call.principal.id,
         ),
     )
-    flows = tuple(one.lower() for one in order.flows)
-    if flows != started.flow_ids:  # an earlier order under this key may have named titles
-        flows = await flow_ids_of(services(), started.environment_ids, order.flows)
-    _check_same(order, flows, started)
+    flows = tuple(one.lower() for one in body.flows)
+    if flows != started.flow_ids:  # an earlier request with this key may have given names
+        flows = await flow_ids_of(services(), started.environment_ids, body.flows)
+    _require_same_request(body, flows, started)
     location = f"/api/remediations/{started.id}"
     answer = RemediationResponse.model_validate(started)
     return ok(answer, status=202, headers={LOCATION: location})
@@ -86,7 +86,8 @@ async def list_remediations(call: ApiRequest[RemediationQuery, NoBody]) -> Remed
         )
 
     is_filtered = any((query.environment, query.mode, query.origin, query.state))
-    # One that is not in the state any more that is asked for still says where the next page begins.
+    # If the remediation named by `after` no longer matches the filter, the next page still starts
+    # behind it.
     found = await shown.list_remediations(
         services(), limit=query.limit, begin=query.begin, takes=takes if is_filtered else None
     )
@@ -116,7 +117,7 @@ async def show_remediation(
 async def show_plan(
     call: ApiRequest[PlanQuery, NoBody],
 ) -> ItemListResponse[PlanResponse] | func.HttpResponse:
-    """Return what is planned for each flow: why, every write, every caller. Browsers see a page."""
+    """Return the plan: each flow with its planned changes and callers. Browsers get a page."""
     query, identity = call.query, call.id.lower()
     plans = await shown.show_plan(services(), identity)
     found = [
@@ -129,28 +130,28 @@ async def show_plan(
     return plans_of(found)
 
 
-def _cause(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
-    """Return the order's id. The caller's own makes a repeated request harmless."""
+def _idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
+    """Return the idempotency key of the request, or a new one if it has none."""
     key = call.headers.get(IDEMPOTENCY_KEY)
     if key is None:
-        return f"{call.principal.name or 'order'} {uuid.uuid4()}"
+        return f"{call.principal.name or 'request'} {uuid.uuid4()}"
     key = key.strip()
     if not 0 < len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
-        text = f"1 to {_LONGEST_KEY} printable characters of ASCII."
+        text = f"Use 1 to {_LONGEST_KEY} printable ASCII characters."
         raise BadRequest(
-            "The header is not as it should be.", [FieldError(field=IDEMPOTENCY_KEY, message=text)]
+            "The request has an invalid header.", [FieldError(field=IDEMPOTENCY_KEY, message=text)]
         )
-    return redact(key)  # it is kept in rows
+    return redact(key)  # the key is stored in rows
 
 
-def _check_same(
-    order: StartRemediationRequest, flows: tuple[str, ...], started: Remediation
+def _require_same_request(
+    body: StartRemediationRequest, flows: tuple[str, ...], started: Remediation
 ) -> None:
-    """Refuse a key that started something else: nobody would notice otherwise."""
-    asked = (order.mode, order.environments, flows, order.reconcile)
+    """Raise unless the idempotency key was used for the same request before."""
+    asked = (body.mode, body.environments, flows, body.reconcile)
     there = (started.mode, started.environment_ids, started.flow_ids, started.reconcile)
     if asked != there:
         raise JobBlocked(
-            f"This {IDEMPOTENCY_KEY} has started remediation {started.id}, which is another one.",
+            f"This {IDEMPOTENCY_KEY} was used for a different request, which started {started.id}.",
             code=Reason.IDEMPOTENCY_KEY,
         )

@@ -1,4 +1,4 @@
-"""HTTP: archive the run summaries of a remediation's originals, and see what is archived."""
+"""API: archive the run history of a remediation's originals."""
 
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import NoBody, NoQuery
@@ -13,12 +13,12 @@ from shared.use_cases.audit_state import archives_state
 
 
 class RunArchiveListResponse(ApiResponse):
-    """The archives of a remediation."""
+    """The run archives of a remediation."""
 
     is_finished: bool
     archives: tuple[RunArchiveResponse, ...]
     ticket_windows: tuple[SupportWindowResponse, ...]
-    #: Wait so long before asking for more; 0: ask at once.
+    #: Seconds to wait before the next request; 0 for no wait.
     wait_seconds: float
 
 
@@ -27,7 +27,7 @@ class RunArchiveListResponse(ApiResponse):
     answer=RunArchiveListResponse,
 )
 async def list_run_archives(call: ApiRequest[NoQuery, NoBody]) -> RunArchiveListResponse:
-    """Return what is archived, and when the support's window closes. Reads rows only."""
+    """Return the run archives and the end of each support window. Reads stored rows only."""
     return _answer(await show_run_archives(services(), call.id.lower()))
 
 
@@ -38,7 +38,10 @@ async def list_run_archives(call: ApiRequest[NoQuery, NoBody]) -> RunArchiveList
     subject=archives_state,
 )
 async def archive_runs(call: ApiRequest[NoQuery, FlowSelection]) -> RunArchiveListResponse:
-    """Archive a few more parts; to be asked again until `is_finished`."""
+    """Archive some more parts of the run history.
+
+    Repeat the request until `is_finished` is true.
+    """
     return _answer(await archive(services(), call.id.lower(), call.body.flows))
 
 

@@ -1,4 +1,4 @@
-"""HTTP: how Microsoft's address ranges changed, and what that means here."""
+"""API: changes of Microsoft's service tag list, and what they affect."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from shared.use_cases.check_address_ranges import refresh_service_tag_list as re
 
 
 class AddressRangeChangeResponse(ApiResponse):
-    """What a tag has more and less in one region."""
+    """Address ranges added to and removed from a tag in one region."""
 
     tag: str
     region: str
@@ -24,9 +24,9 @@ class AddressRangeChangeResponse(ApiResponse):
 
 
 class AffectedFirewallResponse(ApiResponse):
-    """A firewall that does not let in what was added."""
+    """A firewall that does not allow the added addresses."""
 
-    #: What it is waived by.
+    #: Name of the firewall issue.
     gap: str
     name: str
     missing: tuple[str, ...]
@@ -40,17 +40,17 @@ class AffectedRemediationResponse(ApiResponse):
 
 
 class ServiceTagListVersionResponse(ApiResponse):
-    """One edition of Microsoft's list of service tags."""
+    """One version of Microsoft's service tag list."""
 
     change_number: int
-    #: The edition before; None: this was the first that was seen.
+    #: The version before; null for the first version that the app read.
     before: int | None
     seen: datetime
     looked: datetime
     changes: tuple[AddressRangeChangeResponse, ...]
     firewalls: tuple[AffectedFirewallResponse, ...]
     plans: tuple[AffectedRemediationResponse, ...]
-    #: Empty: nothing of it is open.
+    #: The reason code of an open firewall issue; empty if there is none.
     code: str
 
 
@@ -58,8 +58,8 @@ class ServiceTagListVersionResponse(ApiResponse):
 async def list_service_tag_list_versions(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
-    """Return the editions of the last ninety days, the newest first. Reads rows only."""
-    return _editions(await list_editions(services()))
+    """Return the versions of the last 90 days, newest first. Reads stored rows only."""
+    return _versions(await list_editions(services()))
 
 
 @endpoint(
@@ -70,11 +70,11 @@ async def list_service_tag_list_versions(
 async def refresh_service_tag_list(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
-    """Look at Microsoft's list at once, as the daily sweep does, and return the same."""
-    return _editions(await refresh(services()))
+    """Read Microsoft's list now, as the daily check does, and return the versions."""
+    return _versions(await refresh(services()))
 
 
-def _editions(
+def _versions(
     found: Sequence[ServiceTagListVersion],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
     items = tuple(ServiceTagListVersionResponse.model_validate(one) for one in found)

@@ -1,4 +1,4 @@
-"""HTTP: what is wrong, what waits for whom, and how far the tenant is, in one answer."""
+"""API: the status of the tenant."""
 
 from datetime import datetime
 
@@ -15,54 +15,54 @@ from shared.use_cases.show_status import show_status as shown
 
 
 class PendingActionResponse(ApiResponse):
-    """One cause that waits for a person, however many flows it holds up."""
+    """Things that only a person can do, with one reason, for any number of flows."""
 
     cause: PendingActionKind
-    #: In one line for people.
+    #: One line for people.
     title: str
-    #: The runbook has a row for it.
+    #: The reason code, which the runbook explains.
     code: str
     count: int
     environment_id: str
     environment_name: str
     remediation_id: str
-    #: Titles of the first of the flows.
+    #: Names of the first flows.
     flows: tuple[str, ...]
     reason: str
     instruction: str
-    #: What to call next.
+    #: The next command.
     command: str
     #: When it ends without anybody, for the worse.
     lapses: datetime | None
 
 
 class OngoingFlowsResponse(ApiResponse):
-    """Flows of an environment that go on without anybody, by how far they got."""
+    """Flows of an environment that the app continues, by step."""
 
     environment_id: str
     environment_name: str
     reached: str
     count: int
-    #: When the first and the last of them are looked at next.
+    #: Time of the first and of the last next check.
     first: datetime | None
     last: datetime | None
 
 
 class EnvironmentStatusResponse(ApiResponse):
-    """How far one environment is."""
+    """The status of one environment."""
 
     environment_id: str
     environment_name: str
     remediation_id: str
     state: str
-    #: By state, blocked ones first.
+    #: Number of flows by state, blocked states first.
     flows: dict[str, int]
-    #: Flows that stay on Microsoft's key as far as the work has come by now, by why.
+    #: Number of flows that are not migrated so far, by reason.
     left: dict[NotMigratedReason, int]
 
 
 class TenantStatusResponse(ApiResponse):
-    """What a person has to do first, then how far the tenant is."""
+    """The status of the tenant: actions required, environments, flows in progress, health."""
 
     waiting: tuple[PendingActionResponse, ...]
     environments: tuple[EnvironmentStatusResponse, ...]
@@ -75,5 +75,5 @@ class TenantStatusResponse(ApiResponse):
 
 @endpoint(role=Role.READER, answer=TenantStatusResponse)
 async def show_status(_call: ApiRequest[NoQuery, NoBody]) -> TenantStatusResponse:
-    """Return what waits for a person; 503 if the store or the broker does not answer."""
+    """Return the status of the tenant; 503 if the store or the broker does not answer."""
     return TenantStatusResponse.model_validate(await shown(services()))

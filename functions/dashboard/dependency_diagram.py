@@ -1,8 +1,8 @@
-"""A family of flows as a picture: who calls or runs whom, and what holds what up.
+"""Lay out a group of dependent flows as an SVG diagram: who calls whom, and who blocks whom.
 
-Callers stand above what they call. Rows come from the longest way down; within a row each stands
-as near as it can to what it is tied to (the barycentre rule of layered drawings), and a line that
-passes a row has a place of its own there.
+Callers are above what they call. A node's row follows from the longest path to it. Within a row,
+nodes are ordered by the barycentre method, so that few lines cross. A line that passes a row has a
+waypoint there.
 """
 
 from collections import defaultdict
@@ -14,38 +14,38 @@ NODE_WIDTH = 190
 NODE_HEIGHT = 44
 _GAP = 22
 _ROW = 92
-#: As wide a line is that passes a row.
+#: Width of a waypoint, where a line passes a row.
 _KNEE = 8
-#: Passes over all rows: more change next to nothing.
+#: Number of ordering passes; more passes change almost nothing.
 _PASSES = 4
-#: More in one row, and the row goes on below.
+#: Longer rows are broken into several.
 _MOST_IN_ROW = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagramNode:
-    """A flow, or a place that calls one."""
+    """A flow or another caller in a diagram."""
 
     id: str
     title: str
-    #: What is said below the title.
+    #: Text below the title.
     note: str
-    #: Class of the style sheet: who acts next.
+    #: CSS class that shows who acts next.
     look: str = ""
-    #: Address of its page; empty: a caller, which has none.
+    #: URL of the flow's page; empty for a caller that is not a flow of the plan.
     link: str = ""
-    #: It needs a person; it is over, and waits for nobody.
+    #: `is_stuck`: the flow requires an action. `is_over`: nothing more is done with it.
     is_stuck: bool = False
     is_over: bool = False
-    #: Its copy is proven: copies of those that call it can be written. And: it calls no more, so
-    #: that what it called can retire.
+    #: `is_proven`: the copy is verified, so copies of its callers can be written. `is_settled`: the
+    #: flow makes no more calls, so the flows that it called can retire.
     is_proven: bool = False
     is_settled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedNode:
-    """A node and where it stands; in pixels, from the top left."""
+    """A node with its position in pixels from the top left corner."""
 
     node: DiagramNode
     x: int
@@ -54,16 +54,16 @@ class PlacedNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagramEdge:
-    """From a caller to what it calls, as the path of an SVG."""
+    """A line from a caller to what it calls, as an SVG path."""
 
     path: str
-    #: One end needs a person, and the other waits for it.
+    #: One end requires an action, and the other end waits for it.
     holds: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DependencyDiagram:
-    """One family, drawn."""
+    """The diagram of one group of dependent flows."""
 
     title: str
     width: int
@@ -75,18 +75,19 @@ class DependencyDiagram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DependencyGroup:
-    """Ids of flows and callers that are tied to one another; by caller, what it calls."""
+    """Flows and callers that depend on one another: the ids that each of them calls."""
 
     calls: Mapping[str, Sequence[str]]
     needs_person: bool
 
 
-def families(
+def dependency_groups(
     known: Container[str], calls: Iterable[tuple[str, str]], stuck: Container[str]
 ) -> list[DependencyGroup]:
-    """Return the families of more than one member; those that need a person, then large ones.
+    """Return the groups with more than one member: those that require an action first, then by
+    size.
 
-    What is not `known` is left out; `stuck` are those that need a person.
+    Calls of ids that are not in `known` are ignored. `stuck` holds ids that require an action.
     """
     below = defaultdict[str, list[str]](list)
     tied = defaultdict[str, list[str]](list)
@@ -115,10 +116,10 @@ def families(
     return sorted(found, key=lambda one: (not one.needs_person, -len(one.calls)))
 
 
-def draw(family: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> DependencyDiagram:
-    """Return the picture of a family; a circle of calls is cut somewhere and drawn."""
-    rows = _rows(family.calls, nodes)
-    ways = _ways(family.calls, rows)
+def draw(group: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> DependencyDiagram:
+    """Return the diagram of a group of dependent flows; a call loop is broken at one edge."""
+    rows = _rows(group.calls, nodes)
+    ways = _ways(group.calls, rows)
     places, width, height = _places(_ordered(ways.values(), rows), nodes)
     lines = [
         DiagramEdge(
@@ -127,7 +128,7 @@ def draw(family: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> Dependenc
         )
         for (caller, called), way in ways.items()
     ]
-    flows = [nodes[one] for one in family.calls if nodes[one].link]
+    flows = [nodes[one] for one in group.calls if nodes[one].link]
     return DependencyDiagram(
         title=", ".join(node.title for node in flows[:3]) + (", …" if len(flows) > 3 else ""),
         width=width,
@@ -137,13 +138,13 @@ def draw(family: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> Dependenc
             for one, (middle, y) in places.items()
             if one in nodes
         ],
-        lines=sorted(lines, key=lambda line: line.holds),  # what holds up is drawn over the rest
-        needs_person=family.needs_person,
+        lines=sorted(lines, key=lambda line: line.holds),  # blocking lines are drawn on top
+        needs_person=group.needs_person,
     )
 
 
 def _holds(caller: DiagramNode, called: DiagramNode) -> bool:
-    """Say whether one of two waits for the other, which needs a person.
+    """Return whether one end requires an action and the other waits for it.
 
     Copies are made from the bottom up, and originals retire from the top down.
     """
@@ -155,7 +156,7 @@ def _holds(caller: DiagramNode, called: DiagramNode) -> bool:
 
 
 def _rows(calls: Mapping[str, Sequence[str]], nodes: Mapping[str, DiagramNode]) -> list[list[str]]:
-    """Put each below all that call it; in a circle, below those that were looked at before."""
+    """Return the nodes by row: each below all its callers, as far as no call loop prevents it."""
     callers: dict[str, int] = dict.fromkeys(calls, 0)
     for one in (called for below in calls.values() for called in below):
         callers[one] += 1
@@ -170,7 +171,7 @@ def _rows(calls: Mapping[str, Sequence[str]], nodes: Mapping[str, DiagramNode]) 
                 if called in left:
                     callers[called] -= 1
                     depth[called] = max(depth.get(called, 0), depth[one] + 1)
-    # A caller stands right above the first that it calls, not at the top of all.
+    # Move callers that are not flows from the top to the row above the first flow that they call.
     for one in calls:
         below = [depth[called] for called in calls[one] if depth[called] > depth[one]]
         if not nodes[one].link and below:
@@ -184,9 +185,9 @@ def _rows(calls: Mapping[str, Sequence[str]], nodes: Mapping[str, DiagramNode]) 
 def _ways(
     calls: Mapping[str, Sequence[str]], rows: list[list[str]]
 ) -> dict[tuple[str, str], list[str]]:
-    """Return by caller and called what a line goes through: in each row between, a knee of its own.
+    """Return the nodes and waypoints that each line passes, by caller and called id.
 
-    The knees are put into the rows, so that no line leads behind what stands there.
+    Waypoints are added to the rows, so that no line is hidden behind a node.
     """
     depth = {one: number for number, row in enumerate(rows) for one in row}
     ways = {}
@@ -201,7 +202,7 @@ def _ways(
 
 
 def _ordered(ways: Iterable[Sequence[str]], rows: list[list[str]]) -> list[list[str]]:
-    """Return each row in an order in which few lines cross."""
+    """Return the rows, each sorted so that few lines cross."""
     tied: dict[str, list[str]] = {one: [] for row in rows for one in row}
     for one, other in (pair for way in ways for pair in pairwise(way)):
         tied[one].append(other)
@@ -225,7 +226,7 @@ def _mean(tied: Sequence[str], place: Mapping[str, float], one: str) -> float:
 def _places(
     rows: list[list[str]], nodes: Container[str]
 ) -> tuple[dict[str, tuple[int, int]], int, int]:
-    """Return where the middle of each top edge is, and how wide and high all of it is."""
+    """Return the middle of each node's top edge, and the width and height of the diagram."""
     broad = [row[at : at + _MOST_IN_ROW] for row in rows for at in range(0, len(row), _MOST_IN_ROW)]
     wide = [[NODE_WIDTH if one in nodes else _KNEE for one in row] for row in broad]
     total = max(sum(row) + _GAP * (len(row) - 1) for row in wide)
@@ -239,10 +240,10 @@ def _places(
 
 
 def _path(points: Sequence[tuple[int, int]]) -> str:
-    """Return the line from the bottom of the first to the top of the last, straight past knees."""
+    """Return the SVG path from the bottom of the first point to the top of the last."""
     (x, top), *rest = points
     y = top + NODE_HEIGHT
-    if rest[-1][1] <= top:  # back up, or beside: a circle of calls
+    if rest[-1][1] <= top:  # the line goes up or sideways: a call loop
         y, rest = top, [(rest[-1][0], rest[-1][1] + NODE_HEIGHT)]
     path = f"M{x} {y}"
     for number, (next_x, next_y) in enumerate(rest):

@@ -1,4 +1,4 @@
-"""Which families of a remediation are drawn, from its flows and their known callers."""
+"""Select and draw the groups of dependent flows of a remediation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,22 +7,22 @@ from functions.dashboard.dependency_diagram import (
     NODE_HEIGHT,
     NODE_WIDTH,
     DiagramNode,
+    dependency_groups,
     draw,
-    families,
 )
 from functions.dashboard.display_state import FlowDisplayState
 from shared.domain.plans.plan_item import PlannedCaller
 from shared.use_cases.show_flow import FlowView
 
-#: Larger families are a tangle, and more of them nobody looks at: the list of flows says the same.
+#: Larger groups are not legible as a diagram, and more diagrams are not read.
 _MOST_IN_PICTURE = 60
 _MOST_PICTURES = 12
 
 
-def pictures(
+def draw_dependency_groups(
     remediation_id: str, found: Mapping[str, tuple[FlowView, FlowDisplayState]]
 ) -> dict[str, Any]:
-    """Return the pictures of families; `found` has each flow and how far it is, by its id."""
+    """Return the template values for the diagrams; `found` holds flow and display state by id."""
     callers: dict[str, PlannedCaller] = {}
     calls: list[tuple[str, str]] = []
     for one, (flow, _) in found.items():
@@ -34,23 +34,23 @@ def pictures(
             identity = f"{caller.kind} {caller.label}"
             callers[identity] = caller
             calls.append((identity, one))
-    if callers:  # a flow of the plan that is found as a caller stands there already
+    if callers:  # a caller that is a flow of the plan already has a node
         titles = {f"flow {flow.title}" for flow, _ in found.values()}
         twice = {one for one, caller in callers.items() if caller.label in titles}
         calls = [call for call in calls if call[0] not in twice]
     stuck = {one for one, (_, standing) in found.items() if standing.look == "person"}
     known = {*found, *callers} if callers else found
-    tied = families(known, calls, stuck)
+    tied = dependency_groups(known, calls, stuck)
     small = [one for one in tied if len(one.calls) <= _MOST_IN_PICTURE][:_MOST_PICTURES]
     nodes = {
         one: _caller_node(one, callers[one])
         if one in callers
         else _flow_node(remediation_id, *found[one])
-        for family in small
-        for one in family.calls
+        for group in small
+        for one in group.calls
     }
     return {
-        "pictures": [draw(family, nodes) for family in small],
+        "pictures": [draw(group, nodes) for group in small],
         "undrawn": len(tied) - len(small),
         "node_width": NODE_WIDTH,
         "node_height": NODE_HEIGHT,
@@ -72,6 +72,6 @@ def _flow_node(remediation_id: str, flow: FlowView, standing: FlowDisplayState) 
 
 
 def _caller_node(identity: str, caller: PlannedCaller) -> DiagramNode:
-    note = "by hand" if caller.manual else caller.kind.replace("_", " ")
+    note = "manual" if caller.manual else caller.kind.replace("_", " ")
     look = "wait" if caller.manual else ""
     return DiagramNode(id=identity, title=caller.label, note=note, look=look)

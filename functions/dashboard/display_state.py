@@ -1,4 +1,4 @@
-"""How what the rows say is shown: words, and a class of the style sheet that says who acts next."""
+"""Map the state of a job or a plan item to a text and a CSS class that shows who acts next."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,21 +15,21 @@ from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.reason import Reason
 from shared.use_cases.show_flow import FlowView
 
-#: In the order in which they are shown: who has to do something stands first.
+#: CSS classes in display order: what requires an action comes first.
 LOOKS = ("person", "wait", "work", "done", "over")
 _ALL: Mapping[str, StateProperties] = {
     **{str(state): facts for state, facts in REMEDIATION_STATES.items()},
     **{str(state): facts for state, facts in ENVIRONMENT_STATES.items()},
     **{str(state): facts for state, facts in FLOW_STATES.items()},
 }
-#: They wait, though nothing is blocked.
+#: States that wait without being blocked.
 _WAITS = {"waiting", "awaiting_approval", "waiting_for_migration", "quiet", "watched"}
 
 
 class FlowDisplayState(NamedTuple):
-    """How far one flow is, for people."""
+    """The state of one flow as the dashboard shows it."""
 
-    #: What a filter finds it by.
+    #: The value that the state filter compares.
     key: str
     words: str
     look: str
@@ -37,16 +37,16 @@ class FlowDisplayState(NamedTuple):
 
 
 def look_with(state: str, left: Mapping[str, int] | None = None) -> str:
-    """Return how a state looks. What has ended is not done while flows are `left`."""
+    """Return the CSS class of a state; a completed state with flows `left` is shown as waiting."""
     look = style_for_state(state)
     return "wait" if look == "done" and left else look
 
 
 @cache
 def style_for_state(state: str) -> str:
-    """Return how a state looks: that of a remediation, an environment's job or a flow's."""
+    """Return the CSS class of a remediation, environment job or flow job state."""
     facts = _ALL.get(state)
-    if facts is None:  # of a newer app
+    if facts is None:  # the state is unknown to this version of the app
         return "over"
     if facts.is_stuck:
         return "person"
@@ -58,14 +58,14 @@ def style_for_state(state: str) -> str:
 
 
 def display_state_for(flow: FlowView) -> FlowDisplayState:
-    """Return how far a flow is: by its job, else by what is planned for it."""
+    """Return the display state of a flow: from its job, or from its plan item if it has no job."""
     if flow.job and not flow.awaits_approval:
         return _of_job(flow.job)
     return _of_item(flow.item, awaits=flow.awaits_approval)
 
 
 def shares(looks: Iterable[str]) -> dict[str, int]:
-    """Return how many look so, in the order in which they are shown."""
+    """Return how often each CSS class occurs, in display order."""
     count = Counter(looks)
     return {look: count[look] for look in LOOKS if count[look]}
 
@@ -81,7 +81,7 @@ def _of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayState:
         return FlowDisplayState(key="unknown", words="unknown", look="over")
     words = ACTION_WORDS.get(item.action, item.action)
     if awaits:
-        return FlowDisplayState(key="awaiting", words=f"to approve: {words}", look="wait")
+        return FlowDisplayState(key="awaiting", words=f"awaits approval: {words}", look="wait")
     if item.needs_changes:
         return FlowDisplayState(
             key="needs_changes", words=words, look="person", reason=item.explanation

@@ -1,12 +1,12 @@
-// Keeps a page up to date: asks for it again, and puts in what has changed. Without it there is a
-// link that says Refresh.
+// Updates a page: requests it again and replaces the parts that changed. Without this script the
+// page shows a Refresh link.
 "use strict";
 
 const SHORTEST = 4000;
 const LONGEST = 60000;
 
-// Where nothing changes it is asked for more and more seldom, and never so often that it keeps the
-// app busy.
+// The interval grows while nothing changes, and is at least 20 times the response time, so that
+// open pages do not load the app.
 async function look(wait) {
   if (!document.hidden) {
     const began = performance.now();
@@ -18,21 +18,21 @@ async function look(wait) {
       wait = put(page) ? SHORTEST : Math.min(LONGEST, 1.5 * wait);
       say(`Live, ${new Date().toISOString().slice(11, 19)} UTC`);
     } catch {
-      say("No answer just now; trying again");
+      say("The app does not answer. Trying again…");
     }
     wait = Math.max(wait, 20 * (performance.now() - began));
   }
   setTimeout(look, wait, wait);
 }
 
-// The address without what is read from the platform: that was asked for once.
+// Return the URL without the parameters that make the app read from the platform.
 function rows() {
   const address = new URL(location.href);
   for (const name of ["compare", "repair"]) address.searchParams.delete(name);
   return address;
 }
 
-// What somebody reads or writes in stays as it is.
+// Replace changed parts, except those that have the focus or an open form.
 function put(page) {
   let changed = false;
   for (const part of document.querySelectorAll("[data-live]")) {
@@ -47,7 +47,7 @@ function put(page) {
   return changed;
 }
 
-// Whoever is not signed in sees what the page showed last, and is told so.
+// Offer to sign in again; the page keeps what it showed last.
 function ended() {
   const address = new URL(location.href);
   for (const name of ["code", "clientid"]) address.searchParams.delete(name);
@@ -58,7 +58,7 @@ function ended() {
   const line = document.getElementById("live");
   line.className = "said wait";
   line.setAttribute("role", "alert");
-  line.replaceChildren("Your session has ended: this page is no longer kept up to date. ", link);
+  line.replaceChildren("Your session has expired. This page is no longer updated. ", link);
 }
 
 function say(text) {

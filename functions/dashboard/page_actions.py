@@ -1,7 +1,7 @@
-"""What may be done from a page: said before it is done, and refused with the reason why.
+"""Build the actions that a page offers, each as a form with its consequences.
 
-Each is a form that is sent to the route of the API that does it, so roles, checks and the trail are
-those of the API. A script is not needed.
+A form posts to the API route of the action, so the API's roles, checks and audit log apply. No
+script is needed.
 """
 
 from collections import Counter
@@ -20,88 +20,95 @@ from shared.use_cases.change_remediation import dependent_groups
 from shared.use_cases.manage_firewall_fixes import FirewallFixView
 from shared.use_cases.show_remediation import PlanView, RemediationView
 
-#: Titles that are named; of the others it is said how many there are.
+#: Maximum number of flow names in a text; the remaining flows are counted.
 _NAMED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageAction:
-    """One thing that may be done."""
+    """An action that a page offers, or the reason why the reader may not use it."""
 
     title: str
-    #: Address of the route that does it, and what is sent: a name that ends in `[]` is a list.
+    #: URL of the API route, and the form fields; a field name that ends in `[]` is a list.
     action: str
     fields: tuple[tuple[str, str], ...] = ()
-    #: What it will do, a sentence each.
+    #: The consequences, one sentence each.
     does: tuple[str, ...]
-    #: What the order has to accept: name of the member, and what is accepted.
+    #: Field name and text of a confirmation that the reader must tick; empty for none.
     accepts: tuple[str, str] = ("", "")
-    #: What has to be written: name of the member, and what for.
+    #: Field name and label of a text that the reader must enter; empty for none.
     asks: tuple[str, str] = ("", "")
-    #: Why whoever looks may not; empty: they may.
+    #: Why the reader may not use this action; empty if they may.
     refusal: str = ""
     is_danger: bool = False
-    #: Nobody knows who it is: a name has to be given.
+    #: The request has only a function key, so the reader must enter a name.
     asks_name: bool = False
 
 
-def deeds_of_remediation(
+def remediation_actions(
     shown: RemediationView, principal: Principal, now: datetime, *, is_whole: bool = True
 ) -> list[PageAction]:
-    """Return what may be done with a remediation as a whole.
+    """Return the actions for a remediation.
 
-    Without `is_whole` not all of its jobs were read, and what would be undone cannot be said.
+    With `is_whole` False, not all jobs were read. Cancel and roll back are then omitted, because
+    their consequences are not known.
     """
     jobs, environments = shown.jobs, shown.environment_jobs
     identity, found = shown.remediation.id, []
-    stuck = [job for job in jobs if job.is_stuck]
+    blocked = [job for job in jobs if job.is_stuck]
     whole = [job for job in environments if job.is_stuck]
-    if stuck or whole:
-        does = [_goes_on(stuck)] if stuck else []
-        if looks := sum(job.is_paused for job in jobs) - len(stuck):
-            does.append(
-                f"{_flows(looks)} that wait look again at once, and wait on if they have to."
-            )
-        does += [f"The work in {job.environment_name} goes on at {_at(job)}." for job in whole]
-        found.append(_deed("retry", "Retry what is blocked", identity, principal, does=does))
+    if blocked or whole:
+        does = [_describe_retry(blocked)] if blocked else []
+        if looks := sum(job.is_paused for job in jobs) - len(blocked):
+            does.append(f"{_flows(looks)} that wait are checked again now.")
+        does += [f"{job.environment_name} continues at the step {_step_of(job)}." for job in whole]
+        found.append(_page_action("retry", "Retry blocked flows", identity, principal, does=does))
     if not is_whole:
         return found
     begins = any(job.may_begin_more for job in environments)
-    no_more = ("Nothing more of it begins, also what waits for approval.",) if begins else ()
-    all_begun = [job for job in jobs if _can_go_back(job)]
-    rest, open_ones = all_begun, [job for job in jobs if not job.is_done]
+    no_more = ("No further flows start, including those that await approval.",) if begins else ()
+    all_started = [job for job in jobs if _can_roll_back(job)]
+    rest, open_ones = all_started, [job for job in jobs if not job.is_done]
     if len(open_ones) < len(jobs):
-        rest = [job for job in dependent_groups(open_ones, jobs) if _can_go_back(job)]
-    undoes = _undoes(all_begun)
-    for what, title, undone, undoing in (
-        ("cancel", "Cancel the rest", rest, undoes if rest is all_begun else _undoes(rest)),
-        ("roll-back", "Roll all back", all_begun, undoes),
+        rest = [job for job in dependent_groups(open_ones, jobs) if _can_roll_back(job)]
+    rollback_effects = _describe_rollback(all_started)
+    for what, title, to_roll_back, effects in (
+        (
+            "cancel",
+            "Cancel",
+            rest,
+            rollback_effects if rest is all_started else _describe_rollback(rest),
+        ),
+        ("roll-back", "Roll back all flows", all_started, rollback_effects),
     ):
-        if undone or (begins and what == "cancel"):
-            does = [*no_more, *undoing]
-            found.append(_undo(what, title, identity, principal, does, undone, now))
+        if to_roll_back or (begins and what == "cancel"):
+            does = [*no_more, *effects]
+            found.append(
+                _rollback_action(what, title, identity, principal, does, to_roll_back, now)
+            )
     return found
 
 
-def deeds_of_flow(
+def flow_actions(
     job: FlowJob | None, family: Sequence[FlowJob], principal: Principal, now: datetime
 ) -> list[PageAction]:
-    """Return what may be done with one flow; `family` goes back with it."""
+    """Return the actions for one flow; `family` are the dependent flows that roll back with it."""
     if job is None:
         return []
     found, this = [], (("flows[]", job.original_id),)
     if job.is_paused:
-        does = [_goes_on([job])]
-        title = "Retry" if job.is_stuck else "Look again now"
-        retry = _deed("retry", title, job.remediation_id, principal, does=does, fields=this)
+        does = [_describe_retry([job])]
+        title = "Retry" if job.is_stuck else "Check now"
+        retry = _page_action("retry", title, job.remediation_id, principal, does=does, fields=this)
         found.append(retry)
-    if _can_go_back(job):
-        undone = [one for one in family if _can_go_back(one)]
+    if _can_roll_back(job):
+        to_roll_back = [one for one in family if _can_roll_back(one)]
+        count, does = len(to_roll_back), _describe_rollback(to_roll_back)
+        title = "Roll back" if count < 2 else f"Roll back {count} dependent flows"
         found.append(
-            _undo(
-                "roll-back",
-                "Roll back" if len(undone) < 2 else f"Roll back with its family of {len(undone)}",
-                job.remediation_id, principal, _undoes(undone), undone, now, fields=this,
+            _rollback_action(
+                "roll-back", title, job.remediation_id, principal, does, to_roll_back, now,
+                fields=this,
             )
         )  # fmt: skip
     return found
@@ -110,21 +117,21 @@ def deeds_of_flow(
 def approval(
     remediation_id: str, plan: PlanView, version: str, principal: Principal, refusal: str
 ) -> PageAction:
-    """Return the approval of a plan as it is shown; `refusal`: why nobody's role is enough."""
+    """Return the approval of a plan version; `refusal` says why the reader may not approve it."""
     awaiting = frozenset(plan.awaiting)
     items = [item for item in plan.items if item.workflow_id in awaiting]
     writes = sum(len(item.writes) for item in items)
     unknown = sum(bool(item.not_known) for item in items)
     does = [
-        f"The app makes the {writes} writes that are listed below, flow by flow.",
-        "Callers that it finds until the cut-over are updated too.",
-        f"A flow that changes meanwhile waits for another approval: this is of version {version}.",
+        f"The app makes the {writes} changes listed below.",
+        "Callers found before the cutover are updated too.",
+        f"You approve version {version}. A flow that changes later needs another approval.",
     ]
     if unknown:
-        does.append(f"Of {_flows(unknown)} something cannot be known before: that is accepted.")
-    return _deed(
+        does.append(f"{_flows(unknown)} have unknowns, which you accept.")
+    return _page_action(
         "approve",
-        f"Approve the work on {_flows(len(items))}",
+        f"Approve {_flows(len(items))}",
         remediation_id,
         principal,
         fields=(("versions[]", version),),
@@ -136,45 +143,45 @@ def approval(
 def ignore_action(
     job: EnvironmentJob, gap: FirewallIssueSummary, principal: Principal
 ) -> PageAction:
-    """Return the word that a firewall may stay as it is."""
+    """Return the action that ignores a firewall issue in an environment."""
     where = job.environment_name or job.environment_id
-    return _deed(
+    return _page_action(
         "waivers",
-        "Accept this gap",
+        "Ignore this firewall",
         job.environment_id,
         principal,
         path="environments/{id}/waivers",
         fields=(("gap", gap.name),),
-        asks=("reason", "Why it may stay; kept with your name"),
+        asks=("reason", "Justification (recorded with your name)"),
         does=[
-            f"{_flows(gap.flows)} in {where} go on though this firewall may keep the copies out.",
-            "Calls of the copies may fail there. What a gap blocks there is tried again at once.",
+            f"{_flows(gap.flows)} in {where} continue. This firewall may deny their calls.",
+            "Flows that a firewall issue blocks there are retried now.",
         ],
     )
 
 
 def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) -> PageAction | None:
-    """Return the change that closes a gap for an environment; None: only a person can make it."""
+    """Return the action that applies a firewall fix, or None if the app cannot apply it."""
     if shown.repair.opening is None:
         return None
     name, where = shown.gap.name, job.environment_name or job.environment_id
-    return _deed(
+    return _page_action(
         "repairs",
-        "Make this change",
+        "Apply fix",
         "",
         principal,
         path="network/repairs",
         fields=(("resource", name), ("environment", job.environment_id)),
         does=[
             f"The app will {shown.repair.summary}, for the flows of {where}.",
-            f"Nothing else of {shown.gap.firewall_name} changes, and it is read back.",
-            f"It is noted with your name; cmkflow network repair {name} --undo takes it out again.",
-            "Flows that are blocked by the gap go on when they are retried.",
+            f"Nothing else of {shown.gap.firewall_name} changes. The app reads the change back.",
+            f"The change is recorded with your name. Revert: cmkflow network repair {name} --undo",
+            "Retry the blocked flows afterwards.",
         ],
     )
 
 
-def _deed(
+def _page_action(
     what: str,
     title: str,
     identity: str,
@@ -190,7 +197,7 @@ def _deed(
     path = path or f"remediations/{{id}}/{what}"
     route = endpoint_of(ROUTES["POST", path])
     if not principal.may(route.role):
-        refusal = f"It needs the role {route.role}."
+        refusal = f"This action requires the role {route.role}."
     return PageAction(
         title=title,
         action=f"/api/{path.replace('{id}', identity)}",
@@ -204,7 +211,7 @@ def _deed(
     )
 
 
-def _undo(
+def _rollback_action(
     what: str,
     title: str,
     identity: str,
@@ -217,46 +224,45 @@ def _undo(
 ) -> PageAction:
     replays = find_replays(jobs)
     accepts = ("replay", describe_replays(replays, now)) if replays else ("", "")
-    return _deed(what, title, identity, principal, does=does, fields=fields, accepts=accepts)
+    return _page_action(what, title, identity, principal, does=does, fields=fields, accepts=accepts)
 
 
-def _can_go_back(job: FlowJob) -> bool:
-    """Say whether it is neither back nor on its way."""
+def _can_roll_back(job: FlowJob) -> bool:
+    """Return whether a job is not rolled back yet, and no action is requested for it."""
     return not (job.is_undone or job.is_rolling_back or job.requested)
 
 
-def _goes_on(jobs: Sequence[FlowJob]) -> str:
-    where = Counter(_at(job) for job in jobs)
+def _describe_retry(jobs: Sequence[FlowJob]) -> str:
+    where = Counter(_step_of(job) for job in jobs)
     at = ", ".join(f"{number} at {state}" for state, number in where.items())
     edited = [job for job in jobs if job.code in {Reason.CHANGED, Reason.COPY_EDITED}]
-    accepted = f" The edits of {_titles(edited)} are accepted as they are now." if edited else ""
-    return f"{_titles(jobs)} go on where they stopped ({at}).{accepted}"
+    accepted = f" The current edits of {_titles(edited)} are accepted." if edited else ""
+    return f"{_titles(jobs)}: retried from the step where they stopped ({at}).{accepted}"
 
 
-def _undoes(jobs: Sequence[FlowJob]) -> list[str]:
-    """Say what the way back does with these flows."""
-    begun = [job for job in jobs if job.facts.is_undoable]
-    fresh = len(jobs) - len(begun)
-    off = [job for job in begun if not job.has_original_back and job.original_was_on]
-    copies = [job for job in begun if job.pattern.has_copy]
+def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
+    """Return the consequences of a rollback of these jobs, one sentence each."""
+    started = [job for job in jobs if job.facts.is_undoable]
+    fresh = len(jobs) - len(started)
+    off = [job for job in started if not job.has_original_back and job.original_was_on]
+    copies = [job for job in started if job.pattern.has_copy]
     said = []
     if fresh:
-        said.append(f"{_flows(fresh)} that nothing was begun with: cancelled.")
+        said.append(f"{_flows(fresh)} not started: cancelled.")
     if off:
-        said.append(f"Originals that are turned on again: {_titles(off)}.")
+        said.append(f"Originals turned on again: {_titles(off)}.")
     if copies:
         said.append(
-            f"Callers that were changed point at their originals again, then the copies of "
-            f"{_titles(copies)} are turned off and left there."
+            f"Callers reverted to their originals, then copies turned off: {_titles(copies)}."
         )
-    if edited := [job for job in begun if not job.pattern.has_copy]:
-        said.append(f"Put back as they were, where that can be: {_titles(edited)}.")
-    if begun:
-        said.append("Deletes that are ordered of these originals are cancelled.")
+    if edited := [job for job in started if not job.pattern.has_copy]:
+        said.append(f"Changes reverted where possible: {_titles(edited)}.")
+    if started:
+        said.append("Scheduled deletions of these originals are cancelled.")
     return said
 
 
-def _at(job: FlowJob | EnvironmentJob) -> str:
+def _step_of(job: FlowJob | EnvironmentJob) -> str:
     return str(job.reached).replace("_", " ")
 
 

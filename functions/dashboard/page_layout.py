@@ -1,4 +1,4 @@
-"""What every page of the dashboard has: its frame, what it loads, who looks at it."""
+"""Render the layout that all pages share, and the pages for problems and expired sessions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,39 +23,39 @@ from shared.html_pages import rendered, style
 _FOLDER = Path(__file__).parent
 
 
-#: What is said after an order, by the last part of its route.
+#: Message after an action, by the last part of its route.
 _DONE = {
-    "approve": "Approved: {} of the plans. The work begins by itself.",
-    "cancel": "Cancelled: {} flows end or are rolled back.",
-    "retry": "Retried: {} go on.",
-    "roll-back": "Ordered: {} flows are rolled back.",
-    "waivers": "Accepted: {} flows that a gap blocked go on.",
-    "repairs": "Opened, and read back: {} firewalls. Now retry what the gap blocks.",
+    "approve": "Approved: {} plans. The work starts automatically.",
+    "cancel": "Cancelled. {} flows are cancelled or rolled back.",
+    "retry": "Retried: {} jobs.",
+    "roll-back": "Rollback started for {} flows.",
+    "waivers": "Firewall ignored. {} blocked flows continue.",
+    "repairs": "Fixed {} firewalls. Now retry the blocked flows.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageContext:
-    """Who looks, when, and what they have just done."""
+    """The reader, the current time, and the action that led to this page."""
 
     principal: Principal
     now: datetime
     done: str = ""
     jobs: int = 0
-    #: Why they cannot approve this plan, whatever their roles; empty: they can.
+    #: Why the reader may not approve this plan in spite of their roles; empty if they may.
     may_not_approve: str = ""
 
     @property
     def said(self) -> str:
-        """Return what their order did; empty: there was none."""
+        """Return the message about the action that led to this page, or an empty string."""
         if self.done == "retry" and not self.jobs:
-            return "Nothing was retried: no flow here is blocked, failed or waiting."
+            return "Nothing was retried. No flow is blocked, failed or waiting."
         return _DONE[self.done].format(self.jobs) if self.done else ""
 
 
 @cache
 def assets() -> dict[str, tuple[str, str]]:
-    """Return what pages load, by a name with its hash: media type and text."""
+    """Return media type and text of each asset, by a file name with a hash of the text."""
     files = (
         ("css", "text/css", style()),
         ("js", "text/javascript", (_FOLDER / "live.js").read_text()),
@@ -68,13 +68,13 @@ def assets() -> dict[str, tuple[str, str]]:
 
 
 def _needing(progress: RemediationProgress) -> int:
-    """Return how many jobs, plans and flows of a remediation need a person."""
+    """Return how many jobs, plans and flows of a remediation require an action."""
     asked = (NotMigratedReason.NEEDS_CHANGES, NotMigratedReason.AWAITING_APPROVAL)
     return progress.stuck + sum(progress.left.get(why, 0) for why in asked)
 
 
 def render_page(name: str, view: PageContext | None = None, **values: Any) -> str:
-    """Return a page by the name of its template; `view` None: nobody knows who looks."""
+    """Render the template `name`; `view` is None where the reader is not known."""
     css, js, icon = assets()
     common = {
         "css": css,
@@ -100,12 +100,12 @@ def session_page(
     shown: Mapping[str, Sequence[str]],
     login: str,
 ) -> str:
-    """Return the page that keeps a form which was sent after the session had ended."""
+    """Return the page that keeps a form that was posted after the session expired."""
     return render_page(
         "session", action=action, title=title, fields=fields, shown=shown, login=login
     )
 
 
 def problem_page(title: str, detail: str, instruction: str, *, back: str = "") -> str:
-    """Return the page that says why there is no other; `back`: the page that led here."""
+    """Return an error page; `back` is the URL of the page that the request came from."""
     return render_page("problem", title=title, detail=detail, instruction=instruction, back=back)

@@ -1,4 +1,4 @@
-"""What each page of the dashboard shows, from what the use cases return."""
+"""Build each page of the dashboard from the results of the use cases."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from heapq import nlargest
 from typing import Any
 
-from functions.dashboard.diagrams import pictures
+from functions.dashboard.diagrams import draw_dependency_groups
 from functions.dashboard.display_state import (
     LOOKS,
     FlowDisplayState,
@@ -18,13 +18,13 @@ from functions.dashboard.display_state import (
 from functions.dashboard.page_actions import (
     PageAction,
     approval,
-    deeds_of_flow,
-    deeds_of_remediation,
+    flow_actions,
     ignore_action,
+    remediation_actions,
     repair,
 )
 from functions.dashboard.page_layout import PageContext, render_page
-from functions.dashboard.table_rows import FlowTableRow, rows_of
+from functions.dashboard.table_rows import FlowTableRow, render_flow_rows
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.display_text import ACTION_WORDS, plan_sort_key
@@ -38,34 +38,34 @@ from shared.use_cases.show_flow import DefinitionComparison, FlowJobDetail, Flow
 from shared.use_cases.show_remediation import PlanView, RemediationView, RemediationViewList
 from shared.use_cases.show_status import TenantStatus
 
-#: Flows on one page of a remediation.
+#: Maximum number of flows on one page of a remediation.
 FLOWS_ON_PAGE = 100
-#: Lines of the timeline of a remediation; each flow has its own on its page.
+#: Maximum number of entries in the history of a remediation.
 _MOST_CHANGES = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFilter:
-    """Which flows of a remediation are listed."""
+    """Selects flows of a remediation by state and by text."""
 
     state: str = ""
     find: str = ""
 
     def of(self, lines: list[FlowTableRow]) -> list[FlowTableRow]:
-        """Return the flows that are listed."""
+        """Return the lines that match."""
         if not (self.state or self.find):
             return lines
         return [line for line in lines if self.takes(line)]
 
     def takes(self, line: FlowTableRow) -> bool:
-        """Say whether a flow is listed."""
+        """Return whether a line matches."""
         if self.state not in ("", line.standing.key):
             return False
         return not self.find or self.find.lower() in f"{line.title} {line.id}".lower()
 
 
-def overview_page(view: PageContext, attention: TenantStatus) -> str:
-    """Return the page of what waits for whom, and how far the tenant is."""
+def status_page(view: PageContext, attention: TenantStatus) -> str:
+    """Return the status page: actions required, environments, work in progress and health."""
     bars = {one.environment_id: _bar(_looks(one.flows)) for one in attention.environments}
     return render_page(
         "overview", view, attention=attention, bars=bars, whole=_bar(_looks(attention.flows))
@@ -78,18 +78,20 @@ def list_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Others:
-    """Closed flows that are not read, and those of them that are on the page."""
+class ClosedFlows:
+    """Closed flows of a remediation that were counted and not read."""
 
-    #: All of them by state.
+    #: Number of all such flows by state.
     counts: Mapping[str, int] = field(default_factory=dict)
     on_page: Sequence[FlowView] = ()
 
 
-def place_among(flows: Iterable[FlowView], chosen: FlowFilter, start: int) -> tuple[int, int]:
-    """Return how many closed flows to skip and to take for a page that begins at `start`.
+def closed_flows_range(
+    flows: Iterable[FlowView], chosen: FlowFilter, start: int
+) -> tuple[int, int]:
+    """Return how many closed flows to skip and to take for a page that starts at `start`.
 
-    The flows come first, as far as they are chosen.
+    Matching flows of `flows` come first, closed flows after them.
     """
     before = sum(
         chosen.takes(_line(flow.workflow_id, flow, display_state_for(flow), {})) for flow in flows
@@ -106,14 +108,14 @@ def remediation_page(
     closed_by: Sequence[FirewallFixView] | CmkflowError = (),
     *,
     start: int = 0,
-    others: Others | None = None,
+    others: ClosedFlows | None = None,
 ) -> str:
-    """Return the page of one remediation; `closed_by`: what closes a gap, if that is asked for.
+    """Return the page of one remediation.
 
-    `start`: how many of the chosen flows come before the page. `others`: closed flows beside
-    `flows`, which come after these; None: `flows` are all.
+    `closed_by`: proposed firewall fixes, or the error that occurred. `start`: number of matching
+    flows before this page. `others`: closed flows that come after `flows`; None if `flows` are all.
     """
-    rest = others or Others()
+    rest = others or ClosedFlows()
     names = {job.environment_id: _name_of(job) for job in shown.environment_jobs}
     found = {flow.workflow_id: (flow, display_state_for(flow)) for flow in flows}
     where = names if len(names) > 1 else {}
@@ -143,7 +145,7 @@ def remediation_page(
         here=here,
         counts=sorted(counts.items(), key=lambda one: LOOKS.index(one[0][1])),
         whole=_bar({look: looks[look] for look in LOOKS if looks[look]}),
-        rows=rows_of(on_page, here),
+        rows=render_flow_rows(on_page, here),
         total=counts.total(),
         begins=start,
         on_page=len(on_page),
@@ -153,7 +155,7 @@ def remediation_page(
         chosen=chosen,
         titles={flow.workflow_id: flow.title for flow in flows},
         changes=_timeline(known),
-        deeds=deeds_of_remediation(shown, view.principal, view.now, is_whole=others is None),
+        actions=remediation_actions(shown, view.principal, view.now, is_whole=others is None),
         waivers={
             (job.environment_id, gap.name): ignore_action(job, gap, view.principal)
             for job in shown.environment_jobs
@@ -161,7 +163,7 @@ def remediation_page(
         },
         repairs=_repairs(view, shown, closed_by),
         unread=str(closed_by) if isinstance(closed_by, CmkflowError) else "",
-        **pictures(shown.remediation.id, found | more),
+        **draw_dependency_groups(shown.remediation.id, found | more),
     )
 
 
@@ -187,16 +189,16 @@ def plan_page(
     only: str = "",
     is_file: bool = False,
 ) -> str:
-    """Return what is planned for each flow, with every write.
+    """Return the plan page with each flow and its planned changes.
 
-    `only`: flows of this action, or `awaiting` or `changed`. `is_file`: a page to
-    send around, which brings its style with it and has no buttons.
+    `only`: a planned action, `awaiting` or `changed`. `is_file`: return a self-contained page
+    without buttons.
     """
     items = [item for plan in plans for item in plan.items]
     shown = [_shown(view, remediation_id, plan, only) for plan in plans]
     chosen = {
         "": ("all", len(items)),
-        "awaiting": ("waits for approval", sum(len(one["awaiting"]) for one in shown)),
+        "awaiting": ("awaits approval", sum(len(one["awaiting"]) for one in shown)),
         "changed": ("changed", sum(bool(item.changed) for item in items)),
         **{action: (ACTION_WORDS[action], number) for action, number in _counts(items).items()},
     }
@@ -215,14 +217,13 @@ def plan_page(
 def flow_page(
     view: PageContext, detail: FlowJobDetail, compared: DefinitionComparison | CmkflowError | None
 ) -> str:
-    """Return the page of one flow."""
     return render_page(
         "flow",
         view,
         detail=detail,
         flow=detail.flow,
         standing=display_state_for(detail.flow),
-        deeds=deeds_of_flow(detail.flow.job, detail.family, view.principal, view.now),
+        actions=flow_actions(detail.flow.job, detail.family, view.principal, view.now),
         comparison=compared if isinstance(compared, DefinitionComparison) else None,
         calls=_calls(detail.flow.job),
         steps=_steps(detail.flow.job.history) if detail.flow.job else [],
@@ -238,7 +239,7 @@ def _looks(states: Mapping[str, int]) -> dict[str, int]:
 
 
 def _bar(looks: dict[str, int]) -> list[tuple[str, float, float]]:
-    """Return for each look where its part of a bar begins and how wide it is, in percent."""
+    """Return class, start and width of each segment of a bar, in percent."""
     total, at, parts = sum(looks.values()), 0.0, []
     for look, number in looks.items():
         width = 100 * number / total if total else 0
@@ -270,13 +271,13 @@ def _name_of(job: EnvironmentJob) -> str:
 
 
 def _timeline(shown: RemediationView) -> list[tuple[HistoryEntry, str, str]]:
-    """Return the last changes of all jobs, newest first: the change, whose, and the flow's id."""
+    """Return the last changes of all jobs, newest first: entry, name of the flow, workflow id."""
     changes = [(one, _name_of(job), "") for job in shown.environment_jobs for one in job.history]
-    # Of all others there is a later change.
+    # The job of any other entry has a later one, so its entries cannot be among the last.
     latest = nlargest(_MOST_CHANGES, (job for job in shown.jobs if job.history), key=_last)
     for job in latest:
         changes += [(one, job.display_name, job.original_id) for one in job.history]
-    changes.reverse()  # of what happened at once, what came last stands first
+    changes.reverse()  # of entries with the same time, the later one comes first
     return sorted(changes, key=lambda one: one[0].at, reverse=True)[:_MOST_CHANGES]
 
 
@@ -318,13 +319,13 @@ def _counts(items: Sequence[PlanItem]) -> dict[str, int]:
 
 
 def _calls(job: FlowJob | None) -> int:
-    """Return how many calls of the flow service its next delivery waits for."""
+    """Return the requests to the flow service that the next invocation of a job needs."""
     need = flow_job_demand(job) if job else None
     return need.calls if need else 0
 
 
 def _steps(changes: Sequence[HistoryEntry]) -> list[tuple[HistoryEntry, timedelta | None]]:
-    """Return the changes of a job, newest first, and how long each lasted; None: it still does."""
+    """Return the history, newest first, with the duration of each entry (None for the last)."""
     ends = [one.at for one in changes[1:]]
     lasted = [end - one.at for one, end in zip(changes, ends, strict=False)]
     return list(zip(changes, [*lasted, None], strict=False))[::-1]

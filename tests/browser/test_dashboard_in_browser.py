@@ -75,12 +75,12 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.open()
             await visit.check()
             await outside.apply_key(visit)
-            await visit.see("waits for approval")  # it comes by itself
+            await visit.see(re.compile("a?waits (for )?approval"))  # it comes by itself
             await visit.picture("dashboard-waits")
 
-            await visit.follow("Look at the plan and approve")
+            await visit.follow("Review the plan")
             await visit.check()
-            await visit.do("Approve the work", "writes that are listed below", "of version")
+            await visit.do("Approve ", "changes listed below", "approve version")
             await visit.see("Approved:", within="body")
 
             await visit.page.get_by_role("link", name="Remediation", exact=True).click()
@@ -89,21 +89,21 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await opened(visit)
 
             await visit.follow(BY_HAND)
-            await visit.see("To do:")
+            await visit.see("Fix:")
             await visit.picture("dashboard-flow")
             remediation = visit.page.url.split("/")[-3]
             job = await outside.job(visit, remediation)
             await outside.publish(OLD_APP, job["copy_id"])
-            await visit.do("Retry", f"{BY_HAND} go on where they stopped")
+            await visit.do("Retry", f"{BY_HAND}: retried from the step where they stopped")
             await visit.see("retired", within="#standing")
-            await visit.follow("Compare them now")
-            await visit.see("Nobody has edited it.")
+            await visit.follow("Compare now")
+            await visit.see("No differences.")
             async with visit.page.expect_response(re.compile("/flows/")) as live:
                 pass  # the page keeps itself up to date
             assert "compare" not in (await live.value).url
             await visit.check()
 
-            await visit.do("Roll back", "Originals that are turned on again")
+            await visit.do("Roll back", "Originals turned on again")
             await visit.see("Point it at the original again by hand, then retry.")
             await outside.publish(OLD_APP, job["original_id"])
             await visit.do("Retry")
@@ -131,7 +131,7 @@ async def watched(visit: Visit) -> None:
     await visit.check()
     await page.set_viewport_size({"width": 1100, "height": 720})
     await page.emulate_media(media="print")
-    assert not await page.locator(".deeds").is_visible()
+    assert not await page.locator(".actions").is_visible()
     await page.emulate_media(media="screen")
 
 
@@ -139,26 +139,26 @@ async def opened(visit: Visit) -> None:
     """Look at the change that closes a firewall's gap, and order it."""
     gap = visit.page.locator("#gaps article", has_text=RECEIPTS_GROUP)
     await gap.get_by_role("link", name="Show the change that closes it").click()
-    await visit.see("What closes the gap")
+    await visit.see("Firewall fix")
     await visit.check()
-    await visit.do("Make this change", "The app will let PowerPlatformPlex", "your name")
-    await visit.see("Opened, and read back: 1 firewalls.", within="body")
-    await visit.do("Retry what is blocked")
+    await visit.do("Apply fix", "The app will let PowerPlatformPlex", "your name")
+    await visit.see("Fixed 1 firewalls.", within="body")
+    await visit.do("Retry blocked flows")
 
 
 async def ended(visit: Visit, remediation: str) -> None:
     """The session ends: a live page says so, and a form is kept until it is sent again."""
     page = visit.page
     await visit.open(f"/remediations/{remediation}")
-    form = page.locator("#deeds details.deed", has_text="Roll all back")
+    form = page.locator("#actions details.action", has_text="Roll back all flows")
     await form.locator("summary").click()
     await accept_all(form)
     await page.context.clear_cookies()
-    await visit.see("Your session has ended", within="#live")
+    await visit.see("Your session has expired", within="#live")
     await visit.check()
 
     await form.get_by_role("button").click()
-    await visit.see("Nothing was done.")
+    await visit.see("Nothing was changed.")
     await visit.check()
     async with page.context.expect_page() as opened:
         await page.get_by_role("link", name="Sign in", exact=True).click()

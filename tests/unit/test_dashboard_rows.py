@@ -1,7 +1,7 @@
 """Rows of the dashboard's list of flows: they are markup that no template escapes."""
 
 from functions.dashboard.display_state import FlowDisplayState
-from functions.dashboard.table_rows import FlowTableRow, rows_of
+from functions.dashboard.table_rows import FlowTableRow, render_flow_rows
 
 HOSTILE = "<i>&\"'"
 ESCAPED = "&lt;i&gt;&amp;&quot;&#x27;"
@@ -12,7 +12,7 @@ def test_whatever_stands_in_a_row_is_escaped() -> None:
     standing = FlowDisplayState(key=HOSTILE, words=HOSTILE, look=HOSTILE, reason=HOSTILE)
     line = FlowTableRow(HOSTILE, HOSTILE, HOSTILE, standing, HOSTILE, 2)
 
-    found = rows_of([line], HOSTILE)
+    found = render_flow_rows([line], HOSTILE)
 
     assert HOSTILE not in found
     assert "<i>" not in found
@@ -29,7 +29,7 @@ def test_flows_that_stand_alike_have_rows_of_their_own() -> None:
     ]
     tag = '<td><span class="tag work">copying</span></td>'
 
-    assert rows_of(lines, "/r") == (
+    assert render_flow_rows(lines, "/r") == (
         f'<tr><td><a href="/r/flows/1">Orders</a></td>\n{tag}\n<td></td>\n<td></td></tr>\n'
         '<tr><td><a href="/r/flows/2">Bills</a> <span class="dim small">Sales</span></td>\n'
         f"{tag}\n<td></td>\n<td></td></tr>\n"

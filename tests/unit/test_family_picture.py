@@ -11,8 +11,8 @@ from functions.dashboard.dependency_diagram import (
     NODE_WIDTH,
     DependencyDiagram,
     DiagramNode,
+    dependency_groups,
     draw,
-    families,
 )
 
 
@@ -24,7 +24,7 @@ def flow(name: str, **facts: bool) -> DiagramNode:
 def picture(nodes: list[DiagramNode], calls: list[tuple[str, str]]) -> DependencyDiagram:
     """Draw the only family there is."""
     known = {node.id: node for node in nodes}
-    (family,) = families(known, calls, ())
+    (family,) = dependency_groups(known, calls, ())
     return draw(family, known)
 
 
@@ -88,7 +88,7 @@ def test_families_that_need_a_person_come_first_and_lone_flows_not_at_all() -> N
     """Then the larger ones."""
     calls = [("a", "b"), ("b", "c"), ("d", "e"), ("x", "y"), ("lone", "lone"), ("a", "gone")]
 
-    found = families({"lone", *"abcdexy"}, calls, {"y", "lone"})
+    found = dependency_groups({"lone", *"abcdexy"}, calls, {"y", "lone"})
 
     assert [sorted(one.calls) for one in found] == [["x", "y"], ["a", "b", "c"], ["d", "e"]]
     assert [one.needs_person for one in found] == [True, False, False]

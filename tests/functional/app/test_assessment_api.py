@@ -87,7 +87,7 @@ async def test_the_page_of_its_remediation_shows_the_progress_and_leads_to_the_a
     after = (await call(page, id=ordered["id"])).text
 
     live = before.partition('<div id="environments" data-live>')[2]
-    assert "Nothing is read yet." in live
+    assert "Not started yet." in live
     assert "1 flow read, 3 pages of lists." in after
     assert f'href="/api/assessments/{ordered["id"]}"' in after
     assert f"cmkflow assess --resume {ordered['id']}" in after

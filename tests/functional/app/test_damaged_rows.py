@@ -119,7 +119,7 @@ async def work_on(story: Story, flow: TwinFlow) -> None:
         await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
 
 
-async def rows_of(story: Story, table: Table[Any], kind: type) -> list[StoreRow]:
+async def render_flow_rows(story: Story, table: Table[Any], kind: type) -> list[StoreRow]:
     """Return a row of a table that is of the flow `Orders`, and the fence beside it.
 
     A row that the story does not have is made.
@@ -202,7 +202,7 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
     """Nothing raises, the other flow goes on, and people are told what to do with the row."""
     begun = await under_way()
     (kind,) = get_args(get_type_hints(Tables)[name])
-    rows = await rows_of(begun, getattr(begun.services.tables, name), kind)
+    rows = await render_flow_rows(begun, getattr(begun.services.tables, name), kind)
     jobs = await begun.jobs()
     ordered = await order_assessment(
         begun.services, jobs["Orders"].environment_id, AssessmentRequest(), ANNA

@@ -85,7 +85,7 @@ async def test_the_overview_begins_with_what_waits_and_leads_there(story: Story)
     page = await call(dashboard_api.show_status_page)
 
     assert page.status == 200
-    assert "<h1>1 thing waits for a person</h1>" in page.text
+    assert "<h1>1 action required</h1>" in page.text
     assert f'href="/api/dashboard/remediations/{story.remediation.id}/plan"' in page.text
     assert "Contoso" in page.text
 
@@ -131,8 +131,8 @@ async def test_a_plan_that_waits_is_listed_by_what_it_would_do(story: Story) -> 
     """Before there is any job."""
     page = await remediation(story)
 
-    assert ("Orders", "to approve: copy with its family") in lines(page)
-    assert "Look at the plan and approve" in page.text
+    assert ("Orders", "awaits approval: copy with its family") in lines(page)
+    assert "Review the plan" in page.text
 
 
 async def test_names_from_the_tenant_are_text(story: Story) -> None:
@@ -261,8 +261,8 @@ async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over
     await story.services.tables.flow_jobs.upsert(replace(job, cut_over_at=None))
     earlier = await flow(story, "<b>Invoices</b>")
 
-    assert "1 straggler" in after.text
-    assert "straggler" not in before.text + earlier.text
+    assert "1 pending caller" in after.text
+    assert "pending caller" not in before.text + earlier.text
 
 
 async def test_what_it_waits_for_calls_for_is_said(story: Story) -> None:
@@ -274,7 +274,7 @@ async def test_what_it_waits_for_calls_for_is_said(story: Story) -> None:
 
     page = await flow(story, "Orders")
 
-    assert f"for which it takes {need.calls} call" in page.text
+    assert f"It needs {need.calls} request" in page.text
 
 
 async def test_definitions_are_compared_where_that_is_asked_for_and_nowhere_else(
@@ -286,9 +286,9 @@ async def test_definitions_are_compared_where_that_is_asked_for_and_nowhere_else
     story.world.environments.clear()  # whoever asks the platform now gets no answer
     plain = await flow(story, "Close of day")
 
-    assert "Compare them now" in plain.text
+    assert "Compare now" in plain.text
     assert "/properties/definition/actions/Run_child_1" in compared.text
-    assert "Nobody has edited it." in compared.text
+    assert "No differences." in compared.text
     assert (await story.job("Orders")).copy_id not in compared.text
 
 
@@ -302,7 +302,7 @@ async def test_what_the_platform_refuses_to_tell_leaves_the_rest_of_the_page(
     page = await flow(story, "Orders", compare="true")
 
     assert page.status == 200
-    assert "They could not be read just now" in page.text
+    assert "The app could not read the definitions" in page.text
     assert "Close of day" in page.text
 
 

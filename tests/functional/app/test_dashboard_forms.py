@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 
 from functions import dashboard_api, environments_api, firewall_fixes_api, remediation_actions_api
-from functions.dashboard.page_actions import PageAction, deeds_of_flow, deeds_of_remediation, repair
+from functions.dashboard.page_actions import PageAction, flow_actions, remediation_actions, repair
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.pages import FlowFilter, remediation_page
 from functions.forms import FORM
@@ -83,7 +83,7 @@ async def block(story: Story, title: str) -> None:
 async def deeds(story: Story, principal: Principal = EVERYBODY) -> dict[str, PageAction]:
     """Return what may be done with the remediation, by the route."""
     shown = await show_remediation(story.services, story.remediation.id)
-    found = deeds_of_remediation(shown, principal, story.services.now)
+    found = remediation_actions(shown, principal, story.services.now)
     return {deed.action.rpartition("/")[2]: deed for deed in found}
 
 
@@ -119,7 +119,7 @@ async def test_a_plan_is_approved_by_the_form_of_its_page(story: Story) -> None:
         id=story.remediation.id,
         query={"done": "approve", "jobs": "1"},
     )
-    assert "Approved: 1 of the plans." in after.text
+    assert "Approved: 1 plans." in after.text
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ async def test_a_form_leads_back_to_pages_of_the_dashboard_only(story: Story, re
     assert path == "/api/dashboard"
     home = await call(dashboard_api.show_status_page, query=dict(parse_qsl(query)))
     assert home.status == 200
-    assert "Cancelled: 0 flows" in home.text  # nothing had begun
+    assert "Cancelled. 0 flows" in home.text  # nothing had begun
 
 
 async def test_a_form_leads_back_to_the_list_of_remediations(story: Story) -> None:
@@ -206,8 +206,8 @@ async def test_what_retry_says_is_what_it_does(story: Story) -> None:
     done = await send(story, remediation_actions_api.retry_remediation)
 
     assert retry.does == (
-        "Invoices go on where they stopped (1 at quiet).",
-        "3 flows that wait look again at once, and wait on if they have to.",
+        "Invoices: retried from the step where they stopped (1 at quiet).",
+        "3 flows that wait are checked again now.",
     )
     assert done.headers["Location"].endswith("?done=retry&jobs=4")
     assert (await story.job("Invoices")).state is FlowJobState.QUIET
@@ -218,11 +218,11 @@ async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(story:
     await work(story)
     jobs = await story.jobs()
     detail = await show_flow(story.services, story.remediation.id, jobs["Orders"].original_id)
-    found = deeds_of_flow(detail.flow.job, detail.family, EVERYBODY, story.services.now)
+    found = flow_actions(detail.flow.job, detail.family, EVERYBODY, story.services.now)
     [deed] = [deed for deed in found if deed.action.endswith("roll-back")]
-    assert deed.title == "Roll back with its family of 2"
-    assert deed.does[0] == "Originals that are turned on again: Close of day."
-    assert "copies of Close of day, Orders are turned off" in deed.does[1]
+    assert deed.title == "Roll back 2 dependent flows"
+    assert deed.does[0] == "Originals turned on again: Close of day."
+    assert "copies turned off: Close of day, Orders" in deed.does[1]
 
     [(_, orders)] = deed.fields
     done = await send(story, remediation_actions_api.roll_back_remediation, flows__=orders)
@@ -237,7 +237,7 @@ async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(story:
 async def test_what_is_rolled_back_by_order_is_what_the_page_counts(story: Story) -> None:
     """Cancel and roll back, before and after the work has begun, by the number of flows."""
     cancel = (await deeds(story))["cancel"]
-    assert cancel.does == ("Nothing more of it begins, also what waits for approval.",)
+    assert cancel.does == ("No further flows start, including those that await approval.",)
     assert "roll-back" not in await deeds(story)
     await work(story)
 
@@ -274,7 +274,7 @@ async def test_buttons_say_which_role_they_need(story: Story) -> None:
 
     found = await deeds(story, reader)
 
-    assert {deed.refusal for deed in found.values()} == {"It needs the role operator."}
+    assert {deed.refusal for deed in found.values()} == {"This action requires the role operator."}
     assert not any(deed.asks_name for deed in found.values())
 
 
@@ -346,7 +346,7 @@ async def test_a_change_that_only_a_person_can_make_has_no_button() -> None:
     """It is shown all the same."""
     _, _, shown = await held_up("storage_account")
 
-    assert "a person makes this change" in shown
+    assert "make this change yourself" in shown
     assert "az storage account network-rule add" in shown
     assert "/api/network/repairs" not in shown
 
@@ -361,7 +361,8 @@ async def test_a_gap_is_closed_by_approvers_only() -> None:
 
     deeds = [repair(shown, job, who) for who in (operator, EVERYBODY)]
 
-    assert [deed and deed.refusal for deed in deeds] == ["It needs the role approver.", ""]
+    refusals = [deed and deed.refusal for deed in deeds]
+    assert refusals == ["This action requires the role approver.", ""]
 
 
 async def test_a_gap_of_two_environments_is_accepted_for_each_by_itself() -> None:

@@ -243,7 +243,7 @@ async def test_before_anything_is_done_it_says_so(story: Story) -> None:
 
     found = files(await pack(story))
 
-    assert "No work was begun on any flow." in found["report.html"]
+    assert "No flow job was started." in found["report.html"]
     assert "flows.jsonl" not in found
     assert len(found["changes.csv"].splitlines()) == 1
 
