@@ -1,4 +1,4 @@
-"""What the API says about deletes of retired originals, and what may be ordered."""
+"""API models: deletions of retired originals."""
 
 from datetime import UTC, date, datetime, time
 from typing import Annotated
@@ -16,54 +16,54 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("a time that there is in UTC") from None
+        raise ValueError("Use a time that exists in UTC.") from None
 
 
 class DeletionRequest(FlowSelection):
-    """Approves the delete of retired originals."""
+    """Schedules the deletion of retired originals; the requester approves it."""
 
-    #: A day (its beginning in UTC), or a time with its zone.
+    #: A date (00:00 UTC on that day), or a time with a time zone.
     on: date | Annotated[AwareDatetime, AfterValidator(_in_utc)]
     by: Text | None = None
 
     @property
     def moment(self) -> datetime:
-        """Return when the delete may be made, in UTC."""
+        """Return the earliest time of the deletion, in UTC."""
         if isinstance(self.on, datetime):
             return self.on
         return datetime.combine(self.on, time.min, UTC)
 
 
 class CancelDeletionsRequest(FlowSelection):
-    """Cancels deletes that stand."""
+    """Cancels scheduled deletions."""
 
     by: Text | None = None
 
 
 class DeletionDetailResponse(DeletionResponse):
-    """The delete of one original, step by step."""
+    """The deletion of one original, with its history."""
 
     history: tuple[HistoryEntryResponse, ...]
 
 
 class DeletableOriginalResponse(ApiResponse):
-    """A retired original that stands, whether its delete is ordered or not."""
+    """A retired original that exists, whether its deletion is scheduled or not."""
 
     environment_id: str
     job_id: str
     original_id: str
     flow_name: str
     display_name: str
-    #: The first moment for which its delete may be ordered.
+    #: Earliest time for which its deletion can be scheduled.
     earliest: datetime
-    #: What a delete ends, a sentence each.
+    #: The consequences of the deletion, one sentence each.
     ends: tuple[str, ...]
-    #: Where its definition before the copy is archived.
+    #: Name in the archive of its definition before the copy was made.
     archive: str
 
 
 class DeletionListResponse(ApiResponse):
-    """The deletes of a remediation, what may be ordered, and what is archived."""
+    """The deletions of a remediation, the originals that can be deleted, and the run archives."""
 
     items: tuple[DeletionDetailResponse, ...]
     candidates: tuple[DeletableOriginalResponse, ...]
@@ -72,6 +72,6 @@ class DeletionListResponse(ApiResponse):
 
 
 class CancelDeletionsResponse(ApiResponse):
-    """How many deletes were cancelled."""
+    """The number of cancelled deletions."""
 
     cancelled: int

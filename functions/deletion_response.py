@@ -1,4 +1,4 @@
-"""The answer of the API about the deletion of one original."""
+"""API model: the deletion of one original."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from shared.domain.jobs.deletion_states import DeletionState
 
 
 class DeletionResponse(ApiResponse):
-    """The delete of one original."""
+    """The deletion of one original."""
 
     environment_id: str
     job_id: str
@@ -22,10 +22,11 @@ class DeletionResponse(ApiResponse):
     reason: str
     instruction: str
     code: str
-    #: Where its definition stands, as it was when it was deleted.
+    #: Name in the archive of its definition when it was deleted.
     definition: str
     deleted_at: datetime | None
     restorable_until: datetime | None
-    #: Whether the platform still lists it on Microsoft's key; null: not asked since.
+    #: Whether the platform's Microsoft-key list contains it after the deletion; null if not read
+    #: since.
     is_listed: bool | None
     notes: tuple[str, ...]

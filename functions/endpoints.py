@@ -1,9 +1,8 @@
-"""Declares what each route takes and answers, and who may call it.
+"""Declare the endpoints: parameters, responses and required role of each route.
 
-A handler is given a `ApiRequest` that was read and checked, and returns an `ApiResponse`; it sees
-no header. To the host every route is open, because it knows no roles: who calls is decided here,
-and a handler without a role cannot be declared. Which handler answers which route is in
-`functions/routes.py`.
+A handler receives a validated `ApiRequest` and returns an `ApiResponse`. The Functions host allows
+every request, because it has no roles; this module checks the role, and an endpoint without a role
+cannot be declared. `functions/routes.py` maps routes to handlers.
 """
 
 import inspect
@@ -48,9 +47,9 @@ from shared.log_fields import product_log
 from shared.use_cases.audit_log import (
     PendingAuditEntry,
     Subject,
-    note_order,
-    note_outcome,
-    note_refusal,
+    record_rejection,
+    record_request,
+    record_result,
 )
 
 log = product_log(__name__)
@@ -62,33 +61,33 @@ _FORBIDDEN = 403
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest[Q: RequestModel, B: RequestModel]:
-    """One request, read and checked."""
+    """A validated request."""
 
     principal: Principal
-    #: Values of the route's parameters; each is an id.
+    #: Values of the route parameters; each is an id.
     params: Mapping[str, str]
     query: Q
     body: B
-    #: Those headers that the route names, as far as they were sent.
+    #: The request headers that the endpoint declares, if they were sent.
     headers: Mapping[str, str]
-    #: Which of the route's media types the answer is to have.
+    #: The media type of the response, one of the endpoint's media types.
     media_type: str
 
     @property
     def id(self) -> str:
-        """Return the id in the route."""
+        """Return the route parameter `id`."""
         return self.params["id"]
 
     @property
     def by(self) -> str:
-        """Return the name of who decides; raises `BadRequest` where nobody is named."""
+        """Return the name of the requester; raise `BadRequest` if there is none."""
         if not self.principal.name:
-            problem = FieldError(field="by", message="Say who decides: nobody is signed in.")
-            raise BadRequest("Nobody is named.", [problem])
+            problem = FieldError(field="by", message="Give your name: you are not signed in.")
+            raise BadRequest("The request has no name.", [problem])
         return self.principal.name
 
     def check_seen(self, answer: ApiResponse) -> None:
-        """Raise `PreconditionFailed` if the request is about another state than this answer's."""
+        """Raise `PreconditionFailed` if `If-Match` differs from the ETag of `answer`."""
         wanted = self.headers.get(IF_MATCH)
         if wanted is not None and not fits(wanted, etag_of(answer)):
             raise PreconditionFailed
@@ -102,36 +101,36 @@ type Answering = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One route as it is declared: what an OpenAPI document says of it."""
+    """The declaration of one endpoint, from which the OpenAPI document is built."""
 
     name: str
     #: Docstring of the handler.
     description: str
     method: Method
-    #: Below `/api/`, with `{id}` and the like.
+    #: Relative to `/api/`, with parameters such as `{id}`.
     path: str
     role: Role
     query: type[RequestModel]
     body: type[RequestModel]
-    #: None: none of its media types is JSON.
+    #: None if no media type is JSON.
     answer: type[ApiResponse] | None
-    #: Of an answer that is not a problem.
+    #: Status of a successful response.
     status: int
-    #: The first is that of whoever accepts anything.
+    #: The first one is the default.
     media_types: tuple[str, ...]
-    #: Headers of a request that mean something to it, and those of its answer.
+    #: Request headers that the endpoint reads, and response headers that it sends.
     headers: tuple[str, ...]
     answer_headers: tuple[str, ...]
-    #: What an order changes, for the audit trail; None: nothing that is kept.
+    #: Reads the state that a request changes, for the audit log; None if none is stored.
     subject: Subject | None
 
     @property
     def has_etag(self) -> bool:
-        """Say whether its answer is what stands at its address."""
+        """Return whether the response has an ETag: JSON responses of GET and PUT do."""
         return self.answer is not None and self.method in ("GET", "PUT")
 
 
-#: What the modules that are imported have declared so far, and what answers there.
+#: Endpoints and request functions declared by the modules imported so far.
 _DECLARED: dict[Route, Endpoint] = {}
 _ANSWERING: dict[Route, Answering] = {}
 
@@ -140,7 +139,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
     *,
     role: Role,
     answer: type[ApiResponse] | None,
-    query: type[Q] = NoQuery,  # type: ignore[assignment]  # it is Q where Q is not told
+    query: type[Q] = NoQuery,  # type: ignore[assignment]  # Q defaults to NoQuery
     body: type[B] = NoBody,  # type: ignore[assignment]  # the same
     status: int = 200,
     media_types: tuple[str, ...] = (JSON,),
@@ -150,9 +149,9 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
 ) -> Callable[[Handler[Q, B]], Answering]:
     """Declare the handler of a route.
 
-    What it returns is answered with `status`, what it raises as a problem document; what is no GET
-    stands in the audit trail, with what became of its `subject`. Raises `ValueError` for a handler
-    without a role, and for one that no route names.
+    The result of the handler is sent with `status`, an exception as a problem document. Requests
+    other than GET are recorded in the audit log, with their `subject` before and after. Raises
+    `ValueError` for a handler without a role or without a route.
     """
 
     def declare(handler: Handler[Q, B]) -> Answering:
@@ -174,7 +173,7 @@ def endpoint[Q: RequestModel = NoQuery, B: RequestModel = NoBody](
         )
 
         async def answering(req: func.HttpRequest) -> func.HttpResponse:
-            answer = await _answering(declared, handler, req)
+            answer = await _handle(declared, handler, req)
             is_sent = route.method != "GET" and is_form(req)
             is_page = media_types[0] == HTML
             return for_browser(route.path, req, answer, is_page=is_page, is_sent=is_sent)
@@ -195,65 +194,65 @@ def _route_of(handler: Handler[Any, Any]) -> Route:
 
 
 def endpoint_of(route: Route) -> Endpoint:
-    """Return what a route declares; imports the module of its handler."""
+    """Return the endpoint of a route; imports the module of its handler."""
     if route not in _DECLARED:
         import_module(f"functions.{route.module}")
     return _DECLARED[route]
 
 
 def all_endpoints() -> dict[tuple[Method, str], Endpoint]:
-    """Return every route, by method and path; imports every handler."""
+    """Return all endpoints by method and path; imports every handler."""
     return {key: endpoint_of(route) for key, route in ROUTES.items()}
 
 
 async def answer_request(route: Route, req: func.HttpRequest) -> func.HttpResponse:
-    """Return the answer to a request for a route."""
+    """Return the response to a request for a route."""
     try:
         endpoint_of(route)
-    except Exception:  # a handler that cannot be imported fails its own routes only
+    except Exception:  # a handler that cannot be imported fails only its own routes
         instance = urlsplit(req.url).path
-        log.exception("defect while answering %s %s", req.method, instance)
+        log.exception("internal error: %s %s", req.method, instance)
         return defect(instance=instance)
     return await _ANSWERING[route](req)
 
 
-async def _answering(
+async def _handle(
     declared: Endpoint, handler: Callable[[Any], Awaitable[Any]], req: func.HttpRequest
 ) -> func.HttpResponse:
-    # Without the query: it may carry the function key.
+    # Without the query string, which may contain the function key.
     instance = urlsplit(req.url).path
-    order: PendingAuditEntry | None = None
+    audit_entry: PendingAuditEntry | None = None
     try:
         open_services = services()
         reason = ""
         try:
-            call = await _admitted(declared, req, instance)
+            call = await _authorize(declared, req, instance)
             if declared.method != "GET":
-                order = await _noted(declared, call, req, instance)
+                audit_entry = await _record_request(declared, call, req, instance)
             answer = await handler(call)
             is_made = isinstance(answer, func.HttpResponse)
-            response = answer if is_made else _answered(declared, req, answer)
+            response = answer if is_made else _json_response(declared, req, answer)
         except CmkflowError as err:
-            response = _unknown_browser(declared, req, err) or problem_of(
+            response = _sign_in_response(declared, req, err) or problem_of(
                 err, instance=instance, now=open_services.now
             )
             reason = str(err)
             extra = {"status": response.status_code}
             log.info("%s %s: %s", req.method, instance, err, extra=extra)
     except Exception:
-        log.exception("defect while answering %s %s", req.method, instance)
-        response, reason = defect(instance=instance), "a defect"
-    if order:
+        log.exception("internal error: %s %s", req.method, instance)
+        response, reason = defect(instance=instance), "internal error"
+    if audit_entry:
         made = response.headers.get(LOCATION, "").rpartition("/")[2]
         status = response.status_code
-        await note_outcome(services(), order, status=status, reason=reason, made=made)
+        await record_result(services(), audit_entry, status=status, reason=reason, made=made)
     return response
 
 
-def _unknown_browser(
+def _sign_in_response(
     declared: Endpoint, req: func.HttpRequest, err: CmkflowError
 ) -> func.HttpResponse | None:
-    """Return the answer to a browser that has to sign in first; None: to be answered as others."""
+    """Return the response that lets a browser sign in; None for other requests and errors."""
     if not isinstance(err, NotSignedIn) or not err.can_sign_in:
         return None
     if declared.method == "GET":
@@ -262,13 +261,13 @@ def _unknown_browser(
     return expired_form(req, declared.path, declared.body, err) if is_wanted else None
 
 
-async def _admitted(
+async def _authorize(
     declared: Endpoint, req: func.HttpRequest, target: str
 ) -> ApiRequest[RequestModel, RequestModel]:
-    """Return the request, read once it is known that who calls may do this.
+    """Authorize and read a request.
 
-    Raises `NotSignedIn`, `BadRequest`, and `Forbidden`, which stands in the audit trail where it is
-    known of whom: nobody else may write there.
+    Raises `NotSignedIn`, `BadRequest` and `Forbidden`. `Forbidden` is recorded in the audit log if
+    the principal is known; others must not be able to fill the log.
     """
     principal = await principal_of(req, services().settings, services().function_keys)
     try:
@@ -277,25 +276,25 @@ async def _admitted(
         return _read(declared, req, principal)
     except Forbidden as err:
         if principal.id:
-            entry = _entry(declared, principal, req, target)
-            await note_refusal(services(), replace(entry, status=_FORBIDDEN, reason=str(err)))
+            entry = _audit_entry(declared, principal, req, target)
+            await record_rejection(services(), replace(entry, status=_FORBIDDEN, reason=str(err)))
         raise
 
 
-async def _noted(
+async def _record_request(
     declared: Endpoint,
     call: ApiRequest[RequestModel, RequestModel],
     req: func.HttpRequest,
     target: str,
 ) -> PendingAuditEntry:
-    """Write down who orders what, before anything of it is done."""
-    entry = _entry(declared, call.principal, req, target)
+    """Record a request in the audit log before the handler runs."""
+    entry = _audit_entry(declared, call.principal, req, target)
     asked = redact(call.body.model_dump_json(exclude_unset=True))
     about = call.params.get("id", "")
-    return await note_order(services(), replace(entry, asked=asked), declared.subject, about)
+    return await record_request(services(), replace(entry, asked=asked), declared.subject, about)
 
 
-def _entry(
+def _audit_entry(
     declared: Endpoint, principal: Principal, req: func.HttpRequest, target: str
 ) -> AuditEntry:
     return AuditEntry(
@@ -311,7 +310,9 @@ def _entry(
     )
 
 
-def _answered(declared: Endpoint, req: func.HttpRequest, answer: ApiResponse) -> func.HttpResponse:
+def _json_response(
+    declared: Endpoint, req: func.HttpRequest, answer: ApiResponse
+) -> func.HttpResponse:
     if not declared.has_etag:
         return ok(answer, status=declared.status)
     etag = etag_of(answer)
@@ -324,9 +325,9 @@ def _answered(declared: Endpoint, req: func.HttpRequest, answer: ApiResponse) ->
 def _read(
     declared: Endpoint, req: func.HttpRequest, principal: Principal
 ) -> ApiRequest[RequestModel, RequestModel]:
-    """Return the request as the route declares it.
+    """Read and validate a request.
 
-    Raises `BadRequest`, and `Forbidden` for a form that is of no page of this app.
+    Raises `BadRequest`, and `Forbidden` for a form that is not from a page of this app.
     """
     params = read_params(req, re.findall(r"\{(\w+)", declared.path))
     query = read_query(req, declared.query)

@@ -1,4 +1,4 @@
-"""Runs one step of an environment job for each message of its queue."""
+"""Function: run one step of an environment job for each message of its queue."""
 
 import azure.functions as func
 
@@ -14,7 +14,7 @@ blueprint = func.Blueprint()
     cardinality="one",
 )
 async def run_environment_job(message: func.ServiceBusMessage) -> None:
-    """Look at an environment job's row and do what is due."""
+    """Run the step that is due for an environment job."""
     from functions.job_messages import run_job_from_message
     from shared.use_cases.run_environment_job import run_environment_job_step as run
 

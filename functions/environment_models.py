@@ -1,4 +1,4 @@
-"""What the API says about environments, and what may be said to it."""
+"""API models: environments and their settings."""
 
 from typing import Annotated, Any, Self
 
@@ -19,7 +19,7 @@ from shared.use_cases.change_environment import EnvironmentView
 
 
 def _whole(number: object) -> object:
-    """Take 5.0 for 5, as JSON does."""
+    """Convert 5.0 to 5; JSON does not distinguish them."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
@@ -28,7 +28,7 @@ _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 
 def _window(text: str) -> str:
     if not is_valid_window(text):
-        raise ValueError("a window is HH:MM-HH:MM in UTC with two different times, or empty")
+        raise ValueError("Use HH:MM-HH:MM in UTC with two different times, or an empty text.")
     return text
 
 
@@ -41,7 +41,7 @@ type Window = Annotated[
     Field(json_schema_extra={"pattern": rf"^({_TIME}-{_TIME})?$"}),
     AfterValidator(_window),
 ]
-#: Of a flow: its workflow id, its name in the flow service, or its title.
+#: A flow: its workflow id, its name in the flow service, or its display name.
 type FlowId = Text
 type ResourceId = Annotated[
     str,
@@ -53,65 +53,65 @@ type ResourceId = Annotated[
 
 
 class EnvironmentSettingsRequest(RequestModel):
-    """Settings of an environment; those that are left out stay as they are."""
+    """Settings of an environment; members that are missing keep their value."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     mode: ApprovalPolicy | None = None
-    #: Flows per remediation.
+    #: Maximum number of flows per remediation.
     limit: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_whole)] | None = None
-    #: Workflow ids, flow names or titles.
+    #: Workflow ids, flow names or display names.
     excluded_flows: frozenset[FlowId] | None = None
     first_wave: frozenset[FlowId] | None = None
     maintenance_window: Window | None = None
-    #: Ids of Azure resources that plans may open.
+    #: Ids of Azure resources that the app may change to fix firewall issues.
     repaired_resources: Annotated[frozenset[ResourceId], Field(max_length=200)] | None = None
-    #: Name of a gap → why it is accepted.
+    #: Name of an ignored firewall issue → justification.
     waived_gaps: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError(f"name at least one of {', '.join(sorted(type(self).model_fields))}")
+            raise ValueError(f"Give at least one of {', '.join(sorted(type(self).model_fields))}")
         return self
 
     def changes(self) -> dict[str, Any]:
-        """Return what was said, by field of the settings."""
+        """Return the members that the request contains, by field of the settings."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class IgnoreIssueRequest(RequestModel):
-    """Accepts one firewall gap."""
+    """Ignores one firewall issue."""
 
-    #: As a finding or a blocked job names it.
+    #: The issue's name, as a finding or a blocked job shows it.
     gap: Text
     reason: Text
 
 
 class IgnoreIssueResponse(ApiResponse):
-    """What a waiver did."""
+    """The result of ignoring a firewall issue."""
 
     gap: str
-    #: Jobs that go on.
+    #: Number of jobs that were retried.
     retried: int
 
 
 class FlowNameResponse(ApiResponse):
-    """A flow by the id that orders take."""
+    """A flow with its id and name."""
 
     id: str
     name: str
 
 
 class PolicyLinkResponse(ApiResponse):
-    """The encryption policy an environment names."""
+    """The enterprise policy of an environment."""
 
     policy_id: str
     status: str
 
 
 class EnvironmentSettingsResponse(ApiResponse):
-    """What an administrator decided for an environment."""
+    """The settings of an environment."""
 
     mode: ApprovalPolicy
     limit: int
@@ -133,13 +133,12 @@ class EnvironmentResponse(ApiResponse):
     is_managed: bool | None
     is_enabled: bool
     has_dataverse: bool
-    #: None: it is not under a customer-managed key.
+    #: Null if the environment is not on a customer-managed key.
     policy: PolicyLinkResponse | None
     settings: EnvironmentSettingsResponse
 
     @classmethod
     def of(cls, shown: EnvironmentView) -> Self:
-        """Return the answer about one environment."""
         environment, settings = shown.environment, shown.settings
         return cls(
             id=environment.id,

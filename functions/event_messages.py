@@ -1,4 +1,4 @@
-"""Reads a message of an event queue and hands each of its events to a use case."""
+"""Read the messages of event queues and pass each event to a use case."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import azure.functions as func
 
-from functions.message_handling import QueueInvocation, delivery_of, handle_message
+from functions.message_handling import QueueInvocation, handle_message, invocation_of
 from shared.bootstrap import services
 from shared.domain.events import Event, read_events
 from shared.errors import InvalidInput
@@ -18,10 +18,10 @@ type Reaction = Callable[[Services, Event], Awaitable[object]]
 async def handle_event_message(
     message: func.ServiceBusMessage, queue: str, react: Reaction
 ) -> None:
-    """React to every event of a message; each has a fate of its own."""
+    """Handle every event of a message; an event that fails does not affect the others."""
     open_services = services()
-    delivery = delivery_of(message, queue)
-    for one in _each(delivery):
+    invocation = invocation_of(message, queue)
+    for one in _each(invocation):
 
         async def act(one: QueueInvocation = one) -> object:
             (event,) = read_events(one.content)
@@ -30,16 +30,16 @@ async def handle_event_message(
         await handle_message(open_services, one, act)
 
 
-def _each(delivery: QueueInvocation) -> list[QueueInvocation]:
-    """Return the message as one for each event; one that cannot be read stays whole."""
+def _each(invocation: QueueInvocation) -> list[QueueInvocation]:
+    """Return one invocation for each event; a message that cannot be read stays whole."""
     try:
-        read_events(delivery.content)
+        read_events(invocation.content)
     except InvalidInput:
-        return [delivery]  # it is read again where that decides its fate
-    document = delivery.document
+        return [invocation]  # handle_message reads it again and moves it to the poison queue
+    document = invocation.document
     if not isinstance(document, list):
-        return [delivery]
+        return [invocation]
     return [
-        replace(delivery, first=f"{delivery.first}/{number}", content=json.dumps(item).encode())
+        replace(invocation, first=f"{invocation.first}/{number}", content=json.dumps(item).encode())
         for number, item in enumerate(document)
     ]

@@ -1,4 +1,4 @@
-"""Evidence as a file: rows become lines, tables and a page, and all of it a zip with a manifest."""
+"""Write the evidence file: JSON, CSV, an HTML report and a manifest, as a zip."""
 
 import asyncio
 from collections import Counter
@@ -24,7 +24,7 @@ from shared.errors import NotFound
 from shared.html_pages import rendered, style
 from shared.use_cases.collect_evidence import EvidenceReader, FlowEvidence
 
-#: Bytes of run summaries that a pack takes; what is more is named and stays in the archive.
+#: Maximum size of the run history in an evidence file, in bytes; the rest is listed as omitted.
 MOST_RUN_BYTES = 64 * 1024 * 1024
 
 _PAGE = Path(__file__).parent / "evidence.html.j2"
@@ -51,7 +51,7 @@ _CHANGE_COLUMNS = ("at", "kind", "place", "state", "old", "new", "before", "afte
 
 
 async def evidence_file(evidence: EvidenceReader) -> bytes:
-    """Return the zip; the same state makes the same bytes."""
+    """Return the zip; the same state always gives the same bytes."""
     with TemporaryDirectory() as folder:
         pack = EvidenceFile(Path(folder))
         return await _Writer(evidence, pack, room=MOST_RUN_BYTES).written()
@@ -59,15 +59,15 @@ async def evidence_file(evidence: EvidenceReader) -> bytes:
 
 @dataclass(slots=True)
 class _Writer:
-    """Writes one pack. Of each flow it keeps what the page's table shows."""
+    """Writes one evidence file. Keeps in memory only what the report's tables show."""
 
     evidence: EvidenceReader
     pack: EvidenceFile
-    #: Bytes of run summaries that still fit.
+    #: Bytes that are left for run history.
     room: int
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     changes: Counter[str] = field(default_factory=Counter)
-    #: Names in the archive of what is not in the pack, and why.
+    #: Names of archived files that are not included, and the reason.
     omitted: dict[str, str] = field(default_factory=dict)
 
     async def written(self) -> bytes:
@@ -105,7 +105,7 @@ class _Writer:
         for approved in job.approved_plans:
             name = f"{APPROVED_PLANS}{job.environment_id}/{approved.version}.json"
             try:
-                # As it is: its version is a hash of these bytes.
+                # Unchanged, because the version is a hash of these bytes.
                 self.pack.write(name, await self.evidence.approved_plan(job, approved))
             except NotFound as err:
                 self.omitted[name] = redact(str(err))
@@ -133,7 +133,7 @@ class _Writer:
     async def _write_runs(self, archive: RunArchive) -> None:
         for number, where in enumerate(archive.parts, start=1):
             if self.room <= 0:
-                self.omitted[where] = "more run summaries than a pack takes"
+                self.omitted[where] = "exceeds the size limit of run history in an evidence file"
                 continue
             try:
                 part = await self.evidence.run_part(archive, number)

@@ -1,4 +1,4 @@
-"""What a pack of evidence says: its JSON files, one object a line where a file ends in `.jsonl`."""
+"""Models of the JSON files in an evidence file; `.jsonl` files have one object per line."""
 
 from datetime import datetime
 
@@ -21,7 +21,7 @@ from shared.domain.plans.plan_item import NotMigratedReason
 
 
 class ApprovedPlanEvidence(ApiResponse):
-    """One approval; the plan stands in the pack under its version."""
+    """One approval; the approved plan is in the evidence file under its version."""
 
     version: str
     by: str
@@ -31,7 +31,7 @@ class ApprovedPlanEvidence(ApiResponse):
 
 
 class ExternalHostEvidence(ApiResponse):
-    """A host of others that flows call, and what its owner has to let in."""
+    """A called host behind a firewall that the app cannot read, and the addresses to allow."""
 
     host: str
     prefixes: tuple[str, ...]
@@ -39,14 +39,14 @@ class ExternalHostEvidence(ApiResponse):
 
 
 class EnvironmentEvidence(EnvironmentJobResponse):
-    """The work in one environment: its approvals and what was found about its network."""
+    """An environment job with its approvals and network findings."""
 
     approved_plans: tuple[ApprovedPlanEvidence, ...]
     external_targets: tuple[ExternalHostEvidence, ...]
 
 
 class BlockedCallEvidence(ApiResponse):
-    """A call of a copy that did not get through."""
+    """A call of a copy that a firewall denied."""
 
     environment_id: str
     host: str
@@ -61,7 +61,7 @@ class BlockedCallEvidence(ApiResponse):
 
 
 class AddedEntriesEvidence(ApiResponse):
-    """What the app put into one list of one resource."""
+    """The entries that the app added to one list of a resource."""
 
     resource_id: str
     part: str
@@ -69,7 +69,7 @@ class AddedEntriesEvidence(ApiResponse):
 
 
 class FirewallFixEvidence(ApiResponse):
-    """A change of a firewall, for the environments of this remediation and perhaps others."""
+    """A firewall fix for environments of this remediation, and perhaps for others."""
 
     gap: str
     kind: str
@@ -82,7 +82,7 @@ class FirewallFixEvidence(ApiResponse):
 
 
 class RemediationEvidence(ApiResponse):
-    """`remediation.json`: what was asked for, each environment, and the network."""
+    """`remediation.json`: the remediation, its environments, and the network."""
 
     remediation: RemediationResponse
     environment_jobs: tuple[EnvironmentEvidence, ...]
@@ -91,16 +91,16 @@ class RemediationEvidence(ApiResponse):
 
 
 class PlanItemEvidence(PlanItemResponse):
-    """A line of `plan.jsonl`: what became of one item of the plan."""
+    """A line of `plan.jsonl`: one plan item and its result."""
 
     environment_job_id: str
-    #: Number of the approval that decided on it; 0: none did.
+    #: Number of the approval that decided on the item; 0 if none did.
     decided: int
     left: NotMigratedReason | None
 
 
 class CallerLocation(ApiResponse):
-    """Where a caller stands."""
+    """The location of a caller."""
 
     kind: str
     label: str
@@ -108,14 +108,14 @@ class CallerLocation(ApiResponse):
 
 
 class CallerEvidence(ApiResponse):
-    """A known caller, and how far its change is."""
+    """A known caller and the state of its update."""
 
     caller: CallerLocation
     state: CallerState
 
 
 class ChangeRecordEvidence(ApiResponse):
-    """One change, with hashes of both sides."""
+    """One change, with hashes of the values before and after."""
 
     at: datetime | None
     kind: ChangeKind
@@ -128,7 +128,7 @@ class ChangeRecordEvidence(ApiResponse):
 
 
 class FlowJobEvidence(FlowJobResponse):
-    """The work on one original, with what proves it."""
+    """A flow job with the ids and digests that verify it."""
 
     policy_id: str
     original_digest: str
@@ -136,7 +136,8 @@ class FlowJobEvidence(FlowJobResponse):
     original_url_id: str
     copy_url_id: str
     copy_host: str
-    #: Whom the copy was shared with, and flows that the operator was ever made co-owner of.
+    #: Principals that the copy was shared with, and flows of which the service account was
+    #: co-owner.
     shared_with: tuple[str, ...]
     lent: tuple[str, ...]
 
@@ -145,10 +146,10 @@ class FlowEvidenceLine(ApiResponse):
     """A line of `flows.jsonl`."""
 
     job: FlowJobEvidence
-    #: When the copy was proven for the last time; null: not as far as the history goes back.
+    #: The last verification of the copy; null if it is older than the history.
     proof: HistoryEntryResponse | None
     callers: tuple[CallerEvidence, ...]
-    #: Those of them that do not name the copy.
+    #: Callers that do not yet name the copy.
     stragglers: tuple[CallerEvidence, ...]
     changes: tuple[ChangeRecordEvidence, ...]
     deletion: DeletionDetailResponse | None

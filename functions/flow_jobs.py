@@ -1,4 +1,4 @@
-"""Runs one step of a flow job for each message of its queue."""
+"""Function: run one step of a flow job for each message of its queue."""
 
 import azure.functions as func
 
@@ -11,7 +11,7 @@ blueprint = func.Blueprint()
     arg_name="message", queue_name=FLOW_JOBS, connection="ServiceBusConnection", cardinality="one"
 )
 async def run_flow_job(message: func.ServiceBusMessage) -> None:
-    """Look at a flow job's row and do what is due."""
+    """Run the step that is due for a flow job."""
     from functions.job_messages import run_job_from_message
     from shared.use_cases.run_flow_job import run_flow_job_step as run
 

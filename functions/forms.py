@@ -1,4 +1,4 @@
-"""Forms of the dashboard: read like any other body, answered by the page that they came from."""
+"""Read forms that the dashboard posts, and redirect to the page that they came from."""
 
 import json
 import re
@@ -13,27 +13,28 @@ from functions.principals import is_own_page
 from functions.problems import CHALLENGE, MEDIA_TYPE, Forbidden
 
 FORM = "application/x-www-form-urlencoded"
-#: Where a form came from, if nothing says it.
+#: The page to return to if the request does not name one.
 _HOME = "/api/dashboard"
 _KEPT = re.compile(r"/api/remediations/([A-Za-z0-9-]+)/[a-z-]+$")
 
 
 def is_form(req: func.HttpRequest) -> bool:
-    """Say whether a browser sends a form."""
+    """Return whether the request is a form of a browser."""
     kind: str = req.headers.get("Content-Type", "")
     return kind.partition(";")[0].strip().lower() == FORM
 
 
 def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
-    """Return a form as a body: a name that ends in `[]` is a list, what is empty is left out.
+    """Read a form as a request body.
 
-    Raises `BadRequest`, and `Forbidden` unless the form is of a page of the app: a browser sends
-    the cookie of whoever is signed in along with a form of any page.
+    Fields whose name ends in `[]` are lists; empty fields are ignored. Raises `BadRequest`, and
+    `Forbidden` unless the form comes from a page of this app, because a browser sends the session
+    cookie with a form of any site.
     """
     if not is_own_page(req):
         raise Forbidden(
-            "Nothing says that this form is of a page of the app.",
-            instruction="Open the dashboard, and give the order there.",
+            "This form did not come from a page of this app.",
+            instruction="Open the dashboard and repeat the action there.",
         )
     fields: dict[str, object] = {}
     lists: dict[str, list[str]] = {}
@@ -48,10 +49,10 @@ def read_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
 def for_browser(
     path: str, req: func.HttpRequest, answer: func.HttpResponse, *, is_page: bool, is_sent: bool
 ) -> func.HttpResponse:
-    """Return a page in place of JSON: what went wrong, or after a form the page it came from.
+    """Return an HTML page for a problem, and a redirect after a form; other responses unchanged.
 
-    `path` is that of the route; `is_sent` says that the request is a form, which no GET is. The
-    page says what was done, and to how many jobs.
+    `path` is the path of the route. `is_sent`: the request is a form and not a GET. The redirect
+    names the action and the number of jobs.
     """
     is_wanted = "text/html" in req.headers.get("Accept", "")
     if answer.mimetype == MEDIA_TYPE and is_wanted and (is_page or is_sent):
@@ -73,11 +74,11 @@ def _challenge(answer: func.HttpResponse) -> dict[str, str]:
 
 
 def _back(req: func.HttpRequest) -> str:
-    """Return the address of the page that led here, without its query: only of the dashboard.
+    """Return the path of the dashboard page that the request came from, without its query.
 
-    A form that was kept while its sender signed in comes from the address that it is sent to.
+    A form that was kept during a sign-in comes from the URL that it is posted to.
     """
-    # As it is: what is no address leads home.
+    # A Referer that is not a URL leads to the status page.
     there = req.headers.get("Referer", "").partition("://")[2].partition("?")[0]
     path = f"/{there.partition('/')[2]}"
     if kept := _KEPT.match(path):

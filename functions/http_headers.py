@@ -1,4 +1,4 @@
-"""Headers that mean something to a route, as its OpenAPI document tells them."""
+"""Names and descriptions of the HTTP headers that endpoints use."""
 
 from typing import Any
 
@@ -15,28 +15,36 @@ _TEXT = {"type": "string"}
 #: Description and schema by name.
 HEADERS: dict[str, dict[str, Any]] = {
     IDEMPOTENCY_KEY: {
-        "description": "The same key starts the same remediation.",
+        "description": "Requests with the same key start one remediation.",
         "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,198}[!-~])?$"},
     },
     IF_MATCH: {
-        "description": "ETag of the item that was seen: nothing is changed if it is another one.",
+        "description": (
+            "ETag of the item that you read. If the item has changed, the request changes nothing."
+        ),
         "schema": _TEXT,
     },
     IF_NONE_MATCH: {
-        "description": "ETag of the item that is known: 304 if it is the same.",
+        "description": (
+            "ETag of the item that you have. If the item has not changed, the response is 304."
+        ),
         "schema": _TEXT,
     },
-    ETAG: {"description": "Changes with the answer.", "schema": _TEXT},
-    LOCATION: {"description": "Where to see how far it is.", "schema": _TEXT},
-    RETRY_AFTER: {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+    ETAG: {"description": "Changes whenever the response changes.", "schema": _TEXT},
+    LOCATION: {"description": "URL that returns the progress.", "schema": _TEXT},
+    RETRY_AFTER: {
+        "description": "Seconds to wait before the next request.",
+        "schema": {"type": "integer"},
+    },
     DIGEST: {"description": "SHA-256 of the file (RFC 9530).", "schema": _TEXT},
 }
 
 
 def fits(header: str, etag: str, *, weakly: bool = False) -> bool:
-    """Say whether an `If-Match` or `If-None-Match` names this tag, or any.
+    """Return whether an `If-Match` or `If-None-Match` header matches an ETag.
 
-    `weakly`: also one that a proxy has marked as weak, when it packed the answer (RFC 9110, 13.1).
+    `weakly`: also match a tag that a proxy marked as weak when it compressed the response (RFC
+    9110, 13.1).
     """
     tags = [one.strip() for one in header.split(",")]
     if weakly:

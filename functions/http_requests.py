@@ -1,4 +1,4 @@
-"""Reads requests: bodies, queries and ids are checked here, before anything else sees them."""
+"""Read and validate requests: bodies, queries and route parameters."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Self
@@ -18,14 +18,14 @@ from functions.problems import BadRequest, FieldError, RequestTooLarge, Unsuppor
 from shared.domain.identifiers import IDENTIFIER, is_identifier
 from shared.domain.trigger_urls.trigger_url import redact
 
-#: No body of this API comes near it.
+#: Maximum size of a body, in bytes; valid bodies are much smaller.
 LARGEST_BODY = 256 * 1024
 _JSON = "application/json"
-#: Query parameters that carry the function key and its name (Azure Functions access keys).
+#: Query parameters with the function key and its name (Azure Functions access keys).
 KEY_PARAMETERS = frozenset({"code", "clientid"})
 
 type Id = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
-#: Kept in rows: a trigger URL that somebody pastes into a reason loses its signature here.
+#: A text that is stored; signatures of trigger URLs in it are redacted.
 type Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
@@ -35,7 +35,7 @@ type Text = Annotated[
 
 
 class RequestModel(BaseModel):
-    """What a request may say: nothing that is not named."""
+    """Base of request models; unknown members are rejected."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
@@ -45,20 +45,20 @@ class RequestModel(BaseModel):
     def _without_null(self) -> Self:
         nulls = [name for name in self.model_fields_set if getattr(self, name) is None]
         if nulls:
-            raise ValueError(f"{', '.join(sorted(nulls))}: leave it out instead of sending null")
+            raise ValueError(f"Omit {', '.join(sorted(nulls))} instead of sending null.")
         return self
 
 
 class NoQuery(RequestModel):
-    """No query parameter is known."""
+    """No query parameters."""
 
 
 class NoBody(RequestModel):
-    """No member of a body is known."""
+    """No body members."""
 
 
 def read_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
-    """Return the body; an empty one counts as `{}`.
+    """Read and validate a JSON body; an empty body counts as `{}`.
 
     Raises `BadRequest`, `RequestTooLarge`, `UnsupportedMediaType`.
     """
@@ -66,46 +66,46 @@ def read_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     media_type = req.headers.get("Content-Type", _JSON).partition(";")[0].strip().lower()
     if body and media_type != _JSON:
         raise UnsupportedMediaType(
-            "The body is no JSON, as its Content-Type says.",
-            instruction=f"Send it with the header Content-Type: {_JSON}.",
+            "The Content-Type of the body is not JSON.",
+            instruction=f"Send JSON with the header Content-Type: {_JSON}.",
         )
-    # As it is written: no text is taken for a number, no number for a switch.
+    # Strict: a string is not accepted as a number, nor a number as a Boolean.
     return checked("body", lambda: kind.model_validate_json(body or b"{}", strict=True))
 
 
 def read_query[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
-    """Return the query; raises `BadRequest`, also for a parameter that is not known."""
+    """Read and validate the query; raise `BadRequest`, also for unknown parameters."""
     params: Mapping[str, str] = req.params
     query = {name: value for name, value in params.items() if name.lower() not in KEY_PARAMETERS}
     return checked("query", lambda: kind.model_validate_strings(query))
 
 
 def body_of(req: func.HttpRequest) -> bytes:
-    """Return the body as it was sent; raises `RequestTooLarge`."""
+    """Return the raw body; raise `RequestTooLarge`."""
     body: bytes = req.get_body()
     if len(body) > LARGEST_BODY:
-        message = f"The body has more than {LARGEST_BODY} bytes."
-        raise RequestTooLarge(message, instruction="Send several requests.")
+        message = f"The body is larger than {LARGEST_BODY} bytes."
+        raise RequestTooLarge(message, instruction="Split it into several requests.")
     return body
 
 
 def checked[T](what: str, read: Callable[[], T]) -> T:
-    """Return what `read` does; raises `BadRequest` for what it finds wrong."""
+    """Return the result of `read`; raise `BadRequest` for its validation errors."""
     try:
         return read()
     except ValidationError as err:
-        message = f"The {what} is not as it should be."
+        message = f"The {what} is not valid."
         raise BadRequest(message, _errors(err)) from None
 
 
 def read_params(req: func.HttpRequest, names: Iterable[str]) -> dict[str, str]:
-    """Return the values of the route's parameters, all of them ids; raises `BadRequest`."""
+    """Return the route parameters, all of which are ids; raise `BadRequest`."""
     values = {name: str(req.route_params.get(name) or "") for name in names}
     wrong = [name for name, value in values.items() if not is_identifier(value)]
     if wrong:
-        text = "An id is 1 to 80 letters, digits and dashes."
+        text = "Use 1 to 80 letters, digits and dashes."
         errors = [FieldError(field=name, message=text) for name in wrong]
-        raise BadRequest("The id in the address is not one.", errors)
+        raise BadRequest("The id in the URL is not valid.", errors)
     return values
 
 

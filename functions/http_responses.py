@@ -1,4 +1,4 @@
-"""Answers requests: what a handler returns as JSON or as a page."""
+"""Build HTTP responses: JSON, files and HTML pages."""
 
 import base64
 import hashlib
@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.domain.trigger_urls.trigger_url import redact
 
-#: What `default-src` does not cover is named: no base, no frame around it. A page brings its style
-#: with it where it is to be sent around: by its hash.
+#: Directives that `default-src` does not cover are listed. A self-contained page allows its style
+#: by the style's hash.
 _POLICY = (
     "default-src 'none'; style-src {style}; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -18,31 +18,31 @@ _POLICY = (
 
 
 class ApiResponse(BaseModel):
-    """What an answer says, read from the product's own objects. Only what is named gets out."""
+    """Base of response models, read from domain objects; only declared members are sent."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True, defer_build=True)
 
 
 class ItemListResponse[T: ApiResponse](ApiResponse):
-    """A list, as an object so that more can be said beside it."""
+    """A list as an object, so that members can be added beside it."""
 
     items: tuple[T, ...]
 
 
 def json_of(answer: BaseModel) -> str:
-    """Return an answer as JSON. Trigger URLs in texts are redacted, should one have got there."""
+    """Return a response as JSON, with any trigger URLs redacted."""
     return redact(answer.model_dump_json())
 
 
 def etag_of(answer: BaseModel) -> str:
-    """Return the entity tag of an answer: it changes with anything that it says."""
+    """Return the ETag of a response, a hash of its JSON."""
     return f'"{hashlib.sha256(json_of(answer).encode()).hexdigest()[:32]}"'
 
 
 def ok(
     answer: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:
-    """Return an answer as JSON."""
+    """Return a JSON response."""
     return func.HttpResponse(
         json_of(answer),
         status_code=status,
@@ -52,7 +52,7 @@ def ok(
 
 
 def download(content: bytes, media_type: str, name: str) -> func.HttpResponse:
-    """Return a file, with the digest of it (RFC 9530) and a name for it."""
+    """Return a file as a download, with its digest (RFC 9530)."""
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
     return func.HttpResponse(
         content,
@@ -69,9 +69,9 @@ def download(content: bytes, media_type: str, name: str) -> func.HttpResponse:
 def page(
     text: str, *, style: str = "", status: int = 200, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:
-    """Return a page; what it loads comes from this app alone, and nothing stands in it but `style`.
+    """Return an HTML page that loads only assets of this app, and no inline content but `style`.
 
-    A form of it is sent with the page's origin, but no address of it goes to anybody else.
+    A form on it sends the page's origin. The page's URL is not sent to other sites.
     """
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return func.HttpResponse(

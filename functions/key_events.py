@@ -1,4 +1,4 @@
-"""Key Vault says that a key has a new version, nears its expiry or has expired."""
+"""Function: handle Key Vault events (new version, near expiry, expired) of a key."""
 
 import azure.functions as func
 
@@ -11,7 +11,7 @@ blueprint = func.Blueprint()
     arg_name="message", queue_name=KEY_EVENTS, connection="ServiceBusConnection", cardinality="one"
 )
 async def on_key_event(message: func.ServiceBusMessage) -> None:
-    """Verify the key, its policies and environments, and look for flows on Microsoft's key."""
+    """Check the key, its policies and environments, and search for flows on Microsoft's key."""
     from functions.event_messages import handle_event_message
     from shared.use_cases.react_to_key_event import react_to_key_event
 

@@ -1,18 +1,18 @@
-"""What becomes of a message: the one place where an error outside the jobs decides it.
+"""Handle a queue message, and decide what to do with it after an error.
 
-| outcome | the message |
+| result | the message |
 |---|---|
 | done, or nothing to do | completed |
-| `TransientError`, `Conflict` | completed; the same content is sent again with a back-off, then
-parked |
-| `ServiceUnavailable` | the same, but for days: an outage ends by itself |
-| `MustWait`, `ThrottledError`, `ServiceOutage` | completed; the same content comes at the time it
-named |
-| any other `CmkflowError` | completed; parked with the reason |
-| anything else: a defect | abandoned: the broker delivers again, and gives up after ten times |
+| `TransientError`, `Conflict` | completed; a copy is sent with a back-off, then moved to the poison
+queue |
+| `ServiceUnavailable` | the same, but for up to three days |
+| `MustWait`, `ThrottledError`, `ServiceOutage` | completed; a copy is sent for the time that the
+error names |
+| any other `CmkflowError` | completed; moved to the poison queue with the error's text |
+| any other exception | abandoned; the broker sends it again, at most ten times |
 
-A plain function can complete or abandon a message, nothing else, and an abandoned one comes back
-within a millisecond. Hence the copies: they wait (platform.md#abandoned-messages).
+An Azure Function can only complete or abandon a message, and an abandoned message returns within a
+millisecond. Therefore a copy is sent that waits (platform.md#abandoned-messages).
 """
 
 import hashlib
@@ -46,23 +46,22 @@ from shared.use_cases.quarantine_message import move_to_poison_queue
 
 log = product_log(__name__)
 
-#: Properties of a message that was sent again: the first message's id, how often it was sent
-#: again, how many of those were failures.
+#: Properties of a copy: id of the first message, number of copies so far, number of failures.
 FIRST = "first"
 AGAIN = "again"
 FAILURES = "failures"
 
 
-#: A message of which nothing but an outage is known is kept for so long.
+#: How long a message is retried during an outage.
 _LONGEST_OUTAGE = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueInvocation:
-    """One message, as far as its fate is concerned."""
+    """One queue message and its history of retries."""
 
     queue: str
-    #: Id of the message that was sent first.
+    #: Id of the first message, of which this is a copy.
     first: str
     again: int
     failures: int
@@ -70,7 +69,7 @@ class QueueInvocation:
 
     @property
     def document(self) -> object:
-        """Return the content as JSON; raises `InvalidInput`."""
+        """Return the content as parsed JSON; raise `InvalidInput`."""
         try:
             return json.loads(self.content.decode("utf-8-sig"))
         except (ValueError, RecursionError) as err:
@@ -78,8 +77,8 @@ class QueueInvocation:
             raise InvalidInput(message) from err
 
 
-def delivery_of(message: func.ServiceBusMessage, queue: str) -> QueueInvocation:
-    """Return what is to be known of a message."""
+def invocation_of(message: func.ServiceBusMessage, queue: str) -> QueueInvocation:
+    """Return the invocation for a message."""
     content = message.get_body()
     properties = message.application_properties or {}
     digest = hashlib.sha256(content).hexdigest()
@@ -93,27 +92,28 @@ def delivery_of(message: func.ServiceBusMessage, queue: str) -> QueueInvocation:
 
 
 async def handle_message(
-    services: Services, delivery: QueueInvocation, act: Callable[[], Awaitable[object]]
+    services: Services, invocation: QueueInvocation, act: Callable[[], Awaitable[object]]
 ) -> None:
-    """Do the work of a message and see to what becomes of it.
+    """Run `act` for a message, then complete the message, send a copy, or move it to the poison
+    queue.
 
-    Raises only for defects, and if nothing can be sent: then the broker keeps the message.
+    Raises after an internal error, or if nothing can be sent; the broker then keeps the message.
     """
     try:
         with without_secrets():
             result = await act()
     except (MustWait, PlatformMigrationInProgress, TransientError, Conflict) as err:
-        await _send_again(services, delivery, err)
+        await _send_again(services, invocation, err)
     except CmkflowError as err:
-        await _park(services, delivery, str(err))
+        await _move_to_poison_queue(services, invocation, str(err))
     else:
-        extra = {"queue": delivery.queue, "message_id": delivery.first}
-        log.info("message of %s: %s", delivery.queue, result, extra=extra)
+        extra = {"queue": invocation.queue, "message_id": invocation.first}
+        log.info("message of %s: %s", invocation.queue, result, extra=extra)
 
 
 @contextmanager
 def without_secrets() -> Iterator[None]:
-    """Let exceptions out, but none that tells a trigger URL: the host logs all of what it gets."""
+    """Redact trigger URLs in exceptions that leave the block; the host logs them in full."""
     try:
         yield
     except CmkflowError:
@@ -123,13 +123,13 @@ def without_secrets() -> Iterator[None]:
         safe = redact(stack)
         if safe == stack:
             raise
-        message = f"{type(err).__name__}, shown without secrets:\n{safe}"
+        message = f"{type(err).__name__}, redacted:\n{safe}"
         raise RuntimeError(message) from None
 
 
-async def _send_again(services: Services, delivery: QueueInvocation, err: CmkflowError) -> None:
+async def _send_again(services: Services, invocation: QueueInvocation, err: CmkflowError) -> None:
     settings, now = services.settings, services.now
-    failures = delivery.failures
+    failures = invocation.failures
     match err:
         case MustWait():
             due = max(err.until, now)
@@ -139,8 +139,8 @@ async def _send_again(services: Services, delivery: QueueInvocation, err: Cmkflo
             due = now + max(
                 err.retry_after or settings.backoff_initial_delay, settings.backoff_initial_delay
             )
-        case _ if failures >= settings.backoff_max_attempts + _patience(err, settings):
-            await _park(services, delivery, f"Tried {failures + 1} times: {err}")
+        case _ if failures >= settings.backoff_max_attempts + _extra_tries(err, settings):
+            await _move_to_poison_queue(services, invocation, f"Tried {failures + 1} times: {err}")
             return
         case _:
             failures += 1
@@ -151,48 +151,52 @@ async def _send_again(services: Services, delivery: QueueInvocation, err: Cmkflo
                 longest=settings.backoff_max_delay,
                 asked=asked,
             )
-    content = delivery.document
+    content = invocation.document
     if not isinstance(content, Mapping):
-        await _park(services, delivery, f"Not an object, so it cannot be sent again: {err}")
+        await _move_to_poison_queue(
+            services, invocation, f"The body is not an object, so it cannot be sent again: {err}"
+        )
         return
-    await services.messages.send(_copy(delivery, content, failures, due))
+    await services.messages.send(_copy(invocation, content, failures, due))
     log.warning(
-        "a message of %s is tried again at %s: %s",
-        delivery.queue,
+        "message of %s is retried at %s: %s",
+        invocation.queue,
         due.isoformat(),
         redact(str(err)),
-        extra={"queue": delivery.queue, "failures": failures},
+        extra={"queue": invocation.queue, "failures": failures},
     )
 
 
-def _patience(err: CmkflowError, settings: Settings) -> int:
-    """Return how many more tries an outage is worth: what is ours may be out as well."""
+def _extra_tries(err: CmkflowError, settings: Settings) -> int:
+    """Return the number of additional tries during an outage, which may last for days."""
     return (
         _LONGEST_OUTAGE // settings.backoff_max_delay if isinstance(err, ServiceUnavailable) else 0
     )
 
 
 def _copy(
-    delivery: QueueInvocation, content: Mapping[str, object], failures: int, due: datetime
+    invocation: QueueInvocation, content: Mapping[str, object], failures: int, due: datetime
 ) -> QueueMessage:
-    again = delivery.again + 1
-    # A redelivery of the same message sends the same id, which duplicate detection drops.
-    identity = hashlib.sha256(f"{delivery.queue}/{delivery.first}".encode()).hexdigest()[:40]
+    again = invocation.again + 1
+    # After a redelivery, the copy has the same id, so that duplicate detection drops it.
+    identity = hashlib.sha256(f"{invocation.queue}/{invocation.first}".encode()).hexdigest()[:40]
     return QueueMessage(
-        queue=delivery.queue,
+        queue=invocation.queue,
         message_id=f"again/{identity}/{again}",
         body=content,
         due=due,
-        properties={FIRST: delivery.first, AGAIN: str(again), FAILURES: str(failures)},
+        properties={FIRST: invocation.first, AGAIN: str(again), FAILURES: str(failures)},
     )
 
 
-async def _park(services: Services, delivery: QueueInvocation, reason: str) -> None:
+async def _move_to_poison_queue(
+    services: Services, invocation: QueueInvocation, reason: str
+) -> None:
     await move_to_poison_queue(
         services,
-        queue=delivery.queue,
-        message_id=delivery.first,
-        body=delivery.content,
+        queue=invocation.queue,
+        message_id=invocation.first,
+        body=invocation.content,
         reason=reason,
     )
 

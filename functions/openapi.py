@@ -1,4 +1,4 @@
-"""The OpenAPI document of the API, made of what the routes declare and of their models."""
+"""Build the OpenAPI document from the endpoints and their models."""
 
 import inspect
 import re
@@ -25,35 +25,37 @@ SCHEMES: Json = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "An access token of Entra for this app; browsers sign in.",
+        "description": (
+            "An Entra access token for this app. Browsers use the session cookie instead."
+        ),
     },
     FUNCTION_KEY: {"type": "apiKey", "in": "header", "name": "x-functions-key"},
 }
 _COMMENT = re.compile(r"((?:^ +#: .*\n)+) +(\w+):", re.MULTILINE)
 _PARAMETER = re.compile(r"\{(\w+)\}")
-#: Any may be answered to any request; the others only where they are named below.
+#: Problems that any request may get; others are added where they apply.
 _EVERYWHERE = (400, 401, 403, 422, 429, 500, 502, 503)
 
 
 @cache
 def openapi_document(schemes: frozenset[str]) -> Json:
-    """Return the document, with the ways to say who calls that count here, of `SCHEMES`."""
+    """Return the OpenAPI document with the given security schemes."""
     endpoints = sorted(all_endpoints().values(), key=lambda one: (one.path, one.method))
     schemas = _schemas(endpoints)
     paths: dict[str, Json] = {}
     for one in endpoints:
         paths.setdefault(f"/{one.path}", {})[one.method.lower()] = _operation(one, schemas)
     for one in endpoints:
-        schemas.pop(one.query.__name__, None)  # they are parameters
+        schemas.pop(one.query.__name__, None)  # query members are documented as parameters
     schemas.pop(NoBody.__name__, None)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "CMK flow remediation",
             "version": "1",
-            "description": "Everything an administrator does goes over this API. No answer holds "
-            "a trigger URL or a signature. Times are UTC. For an address or a method that is not "
-            "here the host answers 404 without a problem document.",
+            "description": "Start, approve and control remediations. No response contains a "
+            "trigger URL or a signature. Times are UTC. For an unknown path or method, the "
+            "Functions host returns 404 without a problem document.",
         },
         "servers": [{"url": "/api"}],
         "security": [{name: []} for name in sorted(schemes)],
@@ -107,7 +109,7 @@ def _query(one: Endpoint, schemas: Json) -> list[Json]:
 
 
 def _headers(one: Endpoint) -> list[Json]:
-    names = [*one.headers, IF_NONE_MATCH] if _may_be_known(one) else one.headers
+    names = [*one.headers, IF_NONE_MATCH] if _is_conditional(one) else one.headers
     return [{"name": name, "in": "header", "required": False, **HEADERS[name]} for name in names]
 
 
@@ -116,9 +118,13 @@ def _responses(one: Endpoint) -> Json:
     schemas = {JSON: _reference(one.answer)} if one.answer else {}
     content = {kind: {"schema": schemas.get(kind, {})} for kind in one.media_types}
     if one.answer and HTML in content:
-        del content[HTML]  # a page of its own
-        answers["302"] = {"description": "To its page.", "headers": {LOCATION: HEADERS[LOCATION]}}
-    answer: Json = {"description": "Done, or on its way.", "content": content}
+        del content[HTML]  # a page has its own URL
+        redirect = {
+            "description": "Redirect to the page.",
+            "headers": {LOCATION: HEADERS[LOCATION]},
+        }
+        answers["302"] = redirect
+    answer: Json = {"description": "The request was accepted or completed.", "content": content}
     names = [*one.answer_headers, ETAG] if one.has_etag else one.answer_headers
     if names:
         answer["headers"] = {name: HEADERS[name] for name in names}
@@ -129,8 +135,8 @@ def _responses(one: Endpoint) -> Json:
             if _PARAMETER.findall(other.path) == ["id"] and other.path.startswith(f"{one.path}/")
         }
     answers[str(one.status)] = answer
-    if _may_be_known(one):
-        answers["304"] = {"description": "It is as it was.", "headers": {ETAG: HEADERS[ETAG]}}
+    if _is_conditional(one):
+        answers["304"] = {"description": "Not modified.", "headers": {ETAG: HEADERS[ETAG]}}
     problems = {*_EVERYWHERE}
     if one.method != "GET" or "{" in one.path or one.query.model_fields:
         problems |= {404, 409}
@@ -143,12 +149,12 @@ def _responses(one: Endpoint) -> Json:
     }
 
 
-def _may_be_known(one: Endpoint) -> bool:
+def _is_conditional(one: Endpoint) -> bool:
     return one.has_etag and one.method == "GET"
 
 
 def _problem(status: int) -> Json:
-    """Return the response that problem documents of a status are."""
+    """Return the response object for all problems with a status."""
     kinds = _by_status()[status]
     response: Json = {
         "description": " Or: ".join(PROBLEMS[kind].title for kind in kinds),
@@ -167,12 +173,12 @@ def _by_status() -> dict[int, list[str]]:
 
 
 def _reference(kind: type[BaseModel]) -> Json:
-    name = re.sub(r"\W", "_", kind.__name__)  # as pydantic names it
+    name = re.sub(r"\W", "_", kind.__name__)  # the name that pydantic gives the schema
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _schemas(endpoints: Iterable[Endpoint]) -> Json:
-    """Return the schema of every model by its name, with what the source says of each member."""
+    """Return the JSON schema of each model by name, with comments in the source as descriptions."""
     models: dict[type[BaseModel], Mode] = {Problem: "serialization"}
     for one in endpoints:
         models |= {one.query: "validation", one.body: "validation"}
@@ -184,7 +190,7 @@ def _schemas(endpoints: Iterable[Endpoint]) -> Json:
     schemas: Json = document["$defs"]
     for kind, mode in models.items():
         if mode == "validation":
-            _refuse_null(schemas[kind.__name__])
+            _reject_null(schemas[kind.__name__])
     for kind in _with_parts(models):
         properties = schemas.get(kind.__name__, {}).get("properties", {})
         for name, comment in _comments(kind).items():
@@ -193,8 +199,8 @@ def _schemas(endpoints: Iterable[Endpoint]) -> Json:
     return schemas
 
 
-def _refuse_null(schema: Json) -> None:
-    """Say that a member which may be left out is never null, as requests read it."""
+def _reject_null(schema: Json) -> None:
+    """Remove null from the types of optional members, because requests reject null."""
     for member in schema.get("properties", {}).values():
         if "anyOf" in member:
             kinds = [one for one in member.pop("anyOf") if one != {"type": "null"}]
@@ -222,7 +228,7 @@ def _models_in(annotation: object) -> list[type[BaseModel]]:
 
 
 def _comments(kind: type[BaseModel]) -> dict[str, str]:
-    """Return what the source says of each member (`#:`), also of those that it inherits."""
+    """Return the `#:` comment of each member, including inherited members."""
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__):
         if one.__module__.startswith("functions.") and "[" not in one.__name__:

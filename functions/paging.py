@@ -1,4 +1,4 @@
-"""Lists that are answered page by page."""
+"""Request and response models of paged lists."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -11,18 +11,18 @@ from shared.errors import NotFound
 
 
 class PagedQuery(RequestModel):
-    """Which page of a list to show."""
+    """Which page of a list to return."""
 
     limit: Annotated[int, Field(ge=1, le=500)] = 50
-    #: `next` of the page before.
+    #: The value of `next` in the previous page.
     after: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{0,80}$")] = ""
 
     def begin(self, ids: Sequence[str]) -> int:
-        """Return where the page begins in the whole list; raises `NotFound`."""
+        """Return the index at which the page starts; raise `NotFound` if `after` is unknown."""
         if not self.after:
             return 0
         if self.after not in ids:
-            text = "There is no such page: give as `after` what `next` of the page before says."
+            text = "No such page. Set `after` to the value of `next` from the previous page."
             raise NotFound(text)
         return ids.index(self.after) + 1
 
@@ -30,5 +30,5 @@ class PagedQuery(RequestModel):
 class PageResponse[T: ApiResponse](ItemListResponse[T]):
     """One page of a list."""
 
-    #: `after` of the next page; empty: this is the last.
+    #: Value of `after` for the next page; empty on the last page.
     next: str

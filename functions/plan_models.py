@@ -1,4 +1,4 @@
-"""What the API says about plans, and how they are approved."""
+"""API models: plans and their approval."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -21,19 +21,20 @@ type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 
 
 class PlanQuery(RequestModel):
-    """Which plan to show, and how."""
+    """Which plan to return, and in which format."""
 
     environment: EnvironmentId | None = None
-    #: Left out: a page for whoever accepts `text/html`, as browsers do.
+    #: Default: HTML if the request accepts `text/html`, as browsers do.
     format: Literal["json", "html"] | None = None
 
 
 class ApproveRequest(RequestModel):
-    """Approves plans as they were shown."""
+    """Approves plans by their versions."""
 
-    #: Versions of plans; each is the plan of one environment.
+    #: Plan versions; each identifies the plan of one environment.
     versions: Some[PlanVersion]
-    #: Flows that are left as they are, with all that runs them, by workflow id, flow name or title.
+    #: Flows to exclude from the approval with all flows that run them: workflow ids, names or
+    #: display names.
     except_flows: Once[FlowId] = ()
     by: Text | None = None
 
@@ -46,7 +47,7 @@ class PlannedCallerResponse(ApiResponse):
 
     kind: str
     label: str
-    #: Why the app cannot change it; empty: it can.
+    #: Why the app cannot change the caller; empty if it can.
     manual: str
 
 
@@ -71,18 +72,19 @@ class PlanItemResponse(ApiResponse):
     notes: tuple[str, ...]
     not_known: tuple[str, ...]
     writes: tuple[str, ...]
-    #: What could be converted to a second version, whatever is done with the flow.
+    #: Conversions to a V2 trigger or action that are possible for the flow, independent of
+    #: `action`.
     edits: tuple[ConversionKind, ...]
-    #: The converted definition as a unified difference, or why there is none.
+    #: The conversion as a unified diff, or why none is possible.
     proposal: str
-    #: Of its definition: another one says that it was edited.
+    #: Digest of the definition; it changes when the flow is edited.
     digest: str
-    #: What has changed since it was approved.
+    #: What has changed since the approval.
     changed: tuple[str, ...]
 
 
 class TriggerHostFlowResponse(ApiResponse):
-    """A flow whose callers have to reach a host."""
+    """A flow whose callers must reach a trigger host."""
 
     workflow_id: str
     display_name: str
@@ -90,20 +92,20 @@ class TriggerHostFlowResponse(ApiResponse):
 
 
 class TriggerHostResponse(ApiResponse):
-    """A host that callers of copies have to reach, on TCP 443."""
+    """The host of trigger URLs of copies, which callers must reach on TCP 443."""
 
     host: str
-    #: False: no copy's URL has shown it yet; the environment's id tells it.
+    #: False if the host is derived from the environment id and not yet confirmed by a copy's URL.
     is_seen: bool
     flows: tuple[TriggerHostFlowResponse, ...]
 
 
 class ExternalHostResponse(ApiResponse):
-    """A host whose owner has to be asked to let flows in."""
+    """A host whose owner must allow the addresses of flows."""
 
     host: str
     prefixes: tuple[str, ...]
-    #: The first of the originals that call it, and how many there are in all.
+    #: Ids of the first originals that call the host; `flows` is the number of all.
     workflow_ids: tuple[str, ...]
     flows: int
 
@@ -114,16 +116,16 @@ class PlanResponse(ApiResponse):
     environment_job: Annotated[
         EnvironmentJobResponse, AfterValidator(EnvironmentJobResponse.without_history)
     ]
-    #: What an approval of this plan has to name; it changes with all that is shown.
+    #: The version to approve; it changes whenever the plan changes.
     version: str
-    #: Workflow ids of the flows that such an approval is about.
+    #: Workflow ids of the flows that await approval.
     awaiting: tuple[str, ...]
     items: tuple[PlanItemResponse, ...]
     outgoing: tuple[TriggerHostResponse, ...]
-    #: Hosts of others that the flows call.
+    #: Called hosts behind firewalls that the app cannot read.
     external_targets: tuple[ExternalHostResponse, ...]
 
 
 def plans_of(found: Iterable[PlanView]) -> ItemListResponse[PlanResponse]:
-    """Return what stands at the address of a remediation's plan."""
+    """Return the plan response of a remediation."""
     return ItemListResponse[PlanResponse](items=tuple(map(PlanResponse.model_validate, found)))

@@ -1,4 +1,4 @@
-"""An enterprise policy was written, or an environment's link to one has changed."""
+"""Function: handle events about enterprise policies and their links to environments."""
 
 import azure.functions as func
 
@@ -14,7 +14,7 @@ blueprint = func.Blueprint()
     cardinality="one",
 )
 async def on_policy_event(message: func.ServiceBusMessage) -> None:
-    """Start what the event calls for."""
+    """Start a remediation or update jobs, as the event requires."""
     from functions.event_messages import handle_event_message
     from shared.use_cases.react_to_policy_event import react_to_policy_event
 

@@ -1,4 +1,4 @@
-"""Says who calls the API: the only place that reads what the platform says of it."""
+"""Identify who sends a request. No other module reads the authentication headers."""
 
 import base64
 import json
@@ -14,9 +14,10 @@ from shared.ports import FunctionKeys
 from shared.settings import AccessSettings
 
 KEY_HEADER = "x-functions-key"
-#: Base64 of JSON: learn.microsoft.com/azure/app-service/configure-authentication-user-identities.
+#: Base64-encoded JSON, see
+#: learn.microsoft.com/azure/app-service/configure-authentication-user-identities.
 PRINCIPAL = "X-MS-CLIENT-PRINCIPAL"
-#: The names that App Service gives to claims of Entra's, and Entra's own.
+#: Claim types of App Service, and the original names of Entra.
 _ID = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
 _NAME = (
     "preferred_username",
@@ -33,11 +34,11 @@ _ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role
 async def principal_of(
     req: func.HttpRequest, settings: AccessSettings, keys: FunctionKeys
 ) -> Principal:
-    """Return who calls; raises `NotSignedIn`, and `TransientError` for a key that cannot be
-    checked.
+    """Return the principal of a request.
 
-    A header counts only where the platform signs in: elsewhere anybody can write it. If nobody is
-    signed in, a function key counts where it has roles.
+    Raises `NotSignedIn`, and `TransientError` if a function key cannot be checked. The header is
+    trusted only where App Service authentication sets it; otherwise anyone could send it. Without a
+    sign-in, a function key counts if roles are assigned to keys.
     """
     if settings.platform_signs_in and (encoded := req.headers.get(PRINCIPAL)):
         return _signed_in(encoded)
@@ -45,46 +46,47 @@ async def principal_of(
         if await keys.accepts(key):
             return Principal(roles=frozenset(settings.function_key_roles), kind=PrincipalKind.KEY)
         raise NotSignedIn(
-            "The function key is not one of this app.",
-            instruction="See which there are: az functionapp keys list. Or sign in: cmkflow login.",
+            "The function key is not valid for this app.",
+            instruction="List the keys: az functionapp keys list. Or sign in: cmkflow login.",
             can_sign_in=settings.platform_signs_in,
         )
     if settings.platform_signs_in:
-        raise _nobody(can_sign_in=True)
+        raise _not_signed_in(can_sign_in=True)
     if settings.function_key_roles:
         raise NotSignedIn(
             "The request has no function key.",
-            instruction=f"Send it as the header {KEY_HEADER}, or have App Service authentication "
-            "turned on (docs/deployment.md) and sign in.",
+            instruction=f"Send the key in the header {KEY_HEADER}, or turn App Service "
+            "authentication on (docs/deployment.md) and sign in.",
         )
     raise NotSignedIn(
-        "Nobody can sign in: the platform does not authenticate, and no function key counts.",
+        "Sign-in is not set up: App Service authentication is off and function keys have no role.",
         instruction="Turn App Service authentication on (docs/deployment.md), "
         "or set CMK_FUNCTION_KEY_ROLES.",
     )
 
 
 def check_role(principal: Principal, role: Role) -> None:
-    """Raise `Forbidden` where it has not the role."""
+    """Raise `Forbidden` unless the principal has the role."""
     if principal.may(role):
         return
     if principal.kind is PrincipalKind.KEY:
         raise Forbidden(
-            f"The function key has not the role {role}.",
+            f"The function key does not have the role {role}.",
             instruction=f"Sign in; or add {role} to CMK_FUNCTION_KEY_ROLES.",
         )
     roles = ", ".join(sorted(principal.roles))
     raise Forbidden(
-        f"{principal.name} has not the role {role}, but {roles or 'none'}.",
-        instruction=f"Have somebody assign the app role {role} (Entra, Enterprise applications, "
-        "Users and groups), then sign in again.",
+        f"{principal.name} does not have the role {role}. Roles: {roles or 'none'}.",
+        instruction=f"Ask an administrator to assign the app role {role} (Entra, Enterprise "
+        "applications, Users and groups), then sign in again.",
     )
 
 
 def is_own_page(req: func.HttpRequest) -> bool | None:
-    """Say whether a page of the app makes a browser ask; None: nothing says so, as with a program.
+    """Return whether a page of this app made the browser send the request, or None if unknown.
 
-    The browser says of which page (w3.org/TR/fetch-metadata); an older one names the origin alone.
+    Browsers report the site (w3.org/TR/fetch-metadata), older ones only the origin, programs
+    nothing.
     """
     site = req.headers.get("Sec-Fetch-Site", "")
     if site:
@@ -94,28 +96,28 @@ def is_own_page(req: func.HttpRequest) -> bool | None:
 
 
 def check_origin(req: func.HttpRequest) -> None:
-    """Raise `Forbidden` for a change that a page of another site makes a browser ask for.
+    """Raise `Forbidden` for a change that a page of another site requests.
 
-    The browser sends the cookie of the one who is signed in along.
+    The browser sends the session cookie with such a request.
     """
     if req.method != "GET" and is_own_page(req) is False:
         raise Forbidden(
-            "A page of another site asked for this change.",
-            instruction="Open the app's own pages in a tab of their own; see who sent you there.",
+            "This request came from a page of another site.",
+            instruction="Open the dashboard in a new tab and repeat the action there.",
         )
 
 
 def source_of(req: func.HttpRequest) -> str:
-    """Return where a request comes from: the address that the front end saw, and the program.
+    """Return the client address and user agent of a request, for the audit log.
 
-    The front end appends the address; what stands before it anybody may have written.
+    Only the last entry of the header is reliable: the front end appends it.
     """
     address = req.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
     return _text(" ".join(filter(None, (address, req.headers.get("User-Agent", "")))))
 
 
 def named(principal: Principal, body: RequestModel) -> Principal:
-    """Return the holder of a key with the name that they give themselves."""
+    """Return the principal with the name in `body.by`, if it is the holder of a function key."""
     name = getattr(body, "by", None)
     if principal.kind is not PrincipalKind.KEY or not name:
         return principal
@@ -128,10 +130,10 @@ def _signed_in(encoded: str) -> Principal:
         claims = [(str(one["typ"]), str(one["val"])) for one in document["claims"]]
         provider = document["auth_typ"]
     except (ValueError, KeyError, TypeError):
-        raise _nobody() from None
+        raise _not_signed_in() from None
     identity = _first(claims, _ID)
     if provider != "aad" or not identity:
-        raise _nobody()
+        raise _not_signed_in()
     name = _first(claims, _NAME)
     return Principal(
         name=_text(name or f"application {_first(claims, _APPLICATION) or identity}"),
@@ -142,24 +144,24 @@ def _signed_in(encoded: str) -> Principal:
 
 
 def _function_key(req: func.HttpRequest) -> str:
-    """Return the key where the Functions host looks for it: the header before the query."""
+    """Return the function key; the header takes precedence, as in the Functions host."""
     return str(req.headers.get(KEY_HEADER) or req.params.get("code") or "")
 
 
-def _nobody(*, can_sign_in: bool = False) -> NotSignedIn:
-    # Who is signed in as something that the app does not take would be sent to sign in for ever.
+def _not_signed_in(*, can_sign_in: bool = False) -> NotSignedIn:
+    # `can_sign_in` is False for identities that the app rejects; they would be redirected for ever.
     return NotSignedIn(
-        "Nobody is signed in.",
-        instruction="Sign in: cmkflow login; in a browser, open /.auth/login/aad.",
+        "You are not signed in.",
+        instruction="Sign in with cmkflow login, or open /.auth/login/aad in a browser.",
         can_sign_in=can_sign_in,
     )
 
 
 def _first(claims: list[tuple[str, str]], types: tuple[str, ...]) -> str:
-    """Return the value of the claim whose type is named first."""
+    """Return the value of the first claim type in `types` that is present."""
     return next((value for one in types for typ, value in claims if typ == one), "")
 
 
 def _text(value: str) -> str:
-    """Return what can be kept in a row: half a character fits into none."""
+    """Return a text that can be stored in a row, without unpaired surrogates."""
     return redact(value).strip()[:200].encode("utf-8", "replace").decode()

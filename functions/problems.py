@@ -1,4 +1,4 @@
-"""Errors as the HTTP API answers them: problem documents of RFC 9457."""
+"""Build HTTP error responses: problem documents (RFC 9457)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -32,32 +32,32 @@ from shared.reason import Reason
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = "WWW-Authenticate"
-#: Where an answer asks to try again and nobody named a time.
+#: Value of `Retry-After` if the error names no time.
 _RETRY_SECONDS = 10
 
 
 class FieldError(BaseModel):
-    """What is wrong with one member of a request."""
+    """An error in one member of a request."""
 
     model_config = ConfigDict(defer_build=True)
 
-    #: Where, such as `environments.0`; empty: the body as a whole.
+    #: Path of the member, such as `environments.0`; empty for the body as a whole.
     field: str
-    #: What is wrong and what is allowed. Never what was sent.
+    #: What is wrong and what is allowed. Never contains the value that was sent.
     message: str
 
 
 class BadRequest(InvalidInput):
-    """The request cannot be understood."""
+    """The request is not valid."""
 
     def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
-        """`errors` says what is wrong with which member."""
+        """`errors` lists the invalid members."""
         super().__init__(message)
         self.errors = tuple(errors)
 
 
 class SuggestedItem(BaseModel):
-    """A flow that may be meant."""
+    """A flow with a similar name."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -66,52 +66,52 @@ class SuggestedItem(BaseModel):
 
 
 class RequestRejected(CmkflowError):
-    """The request gets no further than to the door."""
+    """The request was rejected before its handler ran."""
 
-    #: One of `PROBLEMS`.
+    #: A key of `PROBLEMS`.
     kind: ClassVar[str]
 
-    #: What HTTP wants said besides.
+    #: Additional response headers.
     headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, message: str, *, instruction: str) -> None:
-        """`instruction` says how to get in."""
+        """`instruction` says how to correct the request."""
         super().__init__(message)
         self.instruction = instruction
 
 
 class NotSignedIn(RequestRejected):
-    """It is not known who calls."""
+    """The request is not authenticated."""
 
     kind = "not-signed-in"
     headers = {CHALLENGE: "Bearer"}  # noqa: RUF012  # a ClassVar above
 
     def __init__(self, message: str, *, instruction: str, can_sign_in: bool = False) -> None:
-        """`can_sign_in` says whether signing in would help whoever calls."""
+        """`can_sign_in` says whether the requester can solve the problem by signing in."""
         super().__init__(message, instruction=instruction)
         self.can_sign_in = can_sign_in
 
 
 class Forbidden(RequestRejected):
-    """It is known who calls, and they may not."""
+    """The principal may not send this request."""
 
     kind = "forbidden"
 
 
 class RequestTooLarge(RequestRejected):
-    """No body of this API is so large."""
+    """The body is too large."""
 
     kind = "too-large"
 
 
 class UnsupportedMediaType(RequestRejected):
-    """The body is of another kind than the route reads."""
+    """The media type of the body is not supported."""
 
     kind = "unsupported-media-type"
 
 
 class Problem(BaseModel):
-    """A problem document; `instruction` says what to do next."""
+    """A problem document (RFC 9457)."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -121,23 +121,23 @@ class Problem(BaseModel):
     detail: str
     instance: str
     instruction: str = ""
-    #: Groups reasons, as `code` of a job does.
+    #: The reason code, as in a job's `code`.
     code: str = ""
     errors: tuple[FieldError, ...] = ()
-    #: Flows that are like one that is named and not there, the closest first.
+    #: Flows with names similar to a name that was not found, best match first.
     candidates: tuple[SuggestedItem, ...] = ()
 
 
 _ID = (
-    "See which ids there are: cmkflow environment list, cmkflow remediation list, "
-    "cmkflow plan show REMEDIATION for flows."
+    "List the ids: cmkflow environment list, cmkflow remediation list, "
+    "or for flows cmkflow plan show REMEDIATION."
 )
-_FLOW = "See which flows there are: cmkflow environment flows ENVIRONMENT."
-_SEEN = "Read it again, look at what has changed, then send the change with its new ETag."
+_FLOW = "List the flows: cmkflow environment flows ENVIRONMENT."
+_SEEN = "Read the item again, check what has changed, then send the request with the new ETag."
 
 
 def problem_of(err: CmkflowError, *, instance: str, now: datetime) -> func.HttpResponse:
-    """Return the answer to a request that ended with this error."""
+    """Return the problem document for an error."""
     text = str(err)
     headers: dict[str, str] = {}
     match err:
@@ -156,7 +156,11 @@ def problem_of(err: CmkflowError, *, instance: str, now: datetime) -> func.HttpR
         case PreconditionFailed():
             problem = _problem("precondition-failed", text, _SEEN)
         case Conflict():
-            problem = _problem("conflict", text, "Read it again, then decide again.")
+            problem = _problem(
+                "conflict",
+                text,
+                "Read the item again, then repeat the request if it still applies.",
+            )
         case PlatformError():
             problem = _problem("refused", text, instruction_for(err.code), err.code)
         case MustWait() | PlatformMigrationInProgress() | TransientError():
@@ -181,36 +185,36 @@ def _not_found(err: NotFound) -> Problem:
 
 
 def defect(*, instance: str) -> func.HttpResponse:
-    """Return the answer to a request that met a defect; what it was stands in the log only."""
-    text = "Something went wrong that should not have."
-    problem = _problem("defect", text, "Look for the exception in the app's log.")
+    """Return the problem document for an internal error; details are only in the log."""
+    text = "The app met an internal error."
+    problem = _problem("defect", text, "Check the app's log for the exception.")
     return _answer(problem, instance, {})
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemKind:
-    """What all problems of a kind have."""
+    """Status and title of all problems of a kind."""
 
     status: int
     title: str
 
 
-#: By the last part of `type`.
+#: Kinds by the last part of `type`.
 PROBLEMS = {
-    "bad-request": ProblemKind(400, "The request cannot be understood"),
-    "not-signed-in": ProblemKind(401, "It is not known who calls"),
-    "forbidden": ProblemKind(403, "Whoever calls may not do this"),
-    "not-found": ProblemKind(404, "There is no such item"),
-    "blocked": ProblemKind(409, "A person has to do something first"),
-    "conflict": ProblemKind(409, "Somebody else changed the item"),
-    "precondition-failed": ProblemKind(412, "The item is not the one that was seen"),
+    "bad-request": ProblemKind(400, "The request is not valid"),
+    "not-signed-in": ProblemKind(401, "Not signed in"),
+    "forbidden": ProblemKind(403, "Not permitted"),
+    "not-found": ProblemKind(404, "Not found"),
+    "blocked": ProblemKind(409, "Action required first"),
+    "conflict": ProblemKind(409, "The item was changed by someone else"),
+    "precondition-failed": ProblemKind(412, "The item has changed since you read it"),
     "too-large": ProblemKind(413, "The body is too large"),
-    "unsupported-media-type": ProblemKind(415, "The body is of a kind that is not read"),
-    "unreadable-row": ProblemKind(422, "This version of the app cannot read a row"),
-    "throttled": ProblemKind(429, "There have been too many calls"),
-    "defect": ProblemKind(500, "A defect"),
-    "refused": ProblemKind(502, "The platform refused"),
-    "unavailable": ProblemKind(503, "This cannot be done now"),
+    "unsupported-media-type": ProblemKind(415, "The media type of the body is not supported"),
+    "unreadable-row": ProblemKind(422, "This version of the app cannot read a stored row"),
+    "throttled": ProblemKind(429, "Too many requests"),
+    "defect": ProblemKind(500, "Internal error"),
+    "refused": ProblemKind(502, "The platform rejected a request"),
+    "unavailable": ProblemKind(503, "Temporarily not available"),
 }
 
 
@@ -235,7 +239,7 @@ def _wait(err: MustWait | PlatformMigrationInProgress | TransientError, now: dat
 
 def _answer(problem: Problem, instance: str, headers: dict[str, str]) -> func.HttpResponse:
     problem.instance = instance
-    # All of it: an address or a member's name may be a trigger URL too.
+    # The whole document is redacted, because URLs and member names may contain a trigger URL too.
     body = redact(problem.model_dump_json(exclude_defaults=True))
     return func.HttpResponse(
         body, status_code=problem.status, mimetype=MEDIA_TYPE, headers=headers or None

@@ -1,4 +1,4 @@
-"""What the API says about remediations, and what may be said to it."""
+"""API models: remediations and their jobs."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -38,15 +38,15 @@ class StartRemediationRequest(RequestModel):
 
     mode: RemediationMode
     environments: Some[EnvironmentId]
-    #: Workflow ids, flow names or titles; left out: all that stay on Microsoft's key.
+    #: Workflow ids, flow names or display names; by default all flows on Microsoft's key.
     flows: Once[FlowId] = ()
-    #: Compare every flow with the flow service's list of all flows.
+    #: Compare Dataverse with the flow service's list of all flows.
     reconcile: bool = False
     by: Text | None = None
 
 
 class RemediationQuery(PagedQuery):
-    """Which remediations to list, newest first."""
+    """Which remediations to list."""
 
     environment: EnvironmentId | None = None
     mode: RemediationMode | None = None
@@ -55,14 +55,14 @@ class RemediationQuery(PagedQuery):
 
 
 class RemediationDetailQuery(RequestModel):
-    """What to add to an answer."""
+    """What to include in the response."""
 
-    #: Add the history of every job.
+    #: Include the history of every job.
     history: bool = False
 
 
 class FlowSelection(RequestModel):
-    """Flows that an order is about, by workflow id, flow name or title; left out: all."""
+    """Selects flows by workflow id, flow name or display name; by default all."""
 
     flows: Annotated[Once[FlowId], Field(json_schema_extra={"minItems": 1})] = ()
 
@@ -70,30 +70,30 @@ class FlowSelection(RequestModel):
     @classmethod
     def _not_empty(cls, flows: tuple[str, ...]) -> tuple[str, ...]:
         if not flows:
-            raise ValueError("name at least one flow, or leave it out: that means all of them")
+            raise ValueError("Name at least one flow, or omit the member to select all flows.")
         return flows
 
 
 class RetryOrder(FlowSelection):
-    """What to retry; left out: all that is blocked or failed."""
+    """Selects what to retry; by default all blocked and failed jobs."""
 
-    #: Only what has this code, such as `network_gap`.
+    #: Only jobs with this reason code, such as `network_gap`.
     code: Text | None = None
-    #: Only what is in this environment.
+    #: Only jobs in this environment.
     environment: EnvironmentId | None = None
 
 
 class CancelRequest(RequestModel):
-    """How to cancel."""
+    """Cancels a remediation."""
 
-    #: Accepts that polling originals which are turned on again replay their backlog.
+    #: Accept that polling originals that are turned on again process their backlog again.
     replay: bool = False
 
 
 class RollbackRequest(FlowSelection):
-    """What to undo, and how."""
+    """Rolls back flows."""
 
-    #: Accepts that polling originals which are turned on again replay their backlog.
+    #: Accept that polling originals that are turned on again process their backlog again.
     replay: bool = False
 
 
@@ -101,22 +101,22 @@ class RollbackRequest(FlowSelection):
 
 
 class HistoryEntryResponse(ApiResponse):
-    """One line of a history."""
+    """One entry of a job's history."""
 
     at: datetime
     state: str
     text: str
-    #: Calls of the platform that this step took; 0 as well where an earlier version did not count.
+    #: Requests to the platform in this step; also 0 if an earlier version did not count them.
     calls: int
 
 
 class JobResponse(ApiResponse):
-    """What jobs of both kinds have."""
+    """Members that jobs of both kinds have."""
 
     history: tuple[HistoryEntryResponse, ...]
 
     def without_history(self) -> Self:
-        """Return it shorter."""
+        """Return a copy without the history."""
         return self.model_copy(update={"history": ()})
 
 
@@ -131,7 +131,7 @@ class FlowJobResponse(JobResponse):
     category: str
     pattern: MigrationMethod
     state: FlowJobState
-    #: How far it got, whatever it waits for.
+    #: The step that the job has reached, whatever its state.
     reached: FlowJobState
     reason: str
     instruction: str
@@ -139,7 +139,7 @@ class FlowJobResponse(JobResponse):
     due: datetime | None
     requested: JobCommand | None
     copy_id: str
-    #: Where its definition before the copy is archived.
+    #: Name in the archive of the original's definition before the copy was made.
     archive: str
     children: tuple[str, ...]
     parents: tuple[str, ...]
@@ -150,16 +150,16 @@ class FlowJobResponse(JobResponse):
 
 
 class FirewallIssueResponse(ApiResponse):
-    """A firewall that does not yet admit the new outbound addresses."""
+    """A firewall that does not allow the new outbound addresses of flows."""
 
     name: str
     kind: str
     firewall: str
     missing: tuple[str, ...]
     instruction: str
-    #: What the app does to it by itself; empty: nothing.
+    #: The change that the app makes automatically; empty if none.
     repair: str
-    #: The first of the originals whose cut-over it blocks, and how many there are in all.
+    #: Ids of the first originals whose cutover is blocked; `flows` is the number of all.
     workflow_ids: tuple[str, ...]
     flows: int
 
@@ -180,9 +180,9 @@ class EnvironmentJobResponse(JobResponse):
     planned_at: datetime | None
     expires: datetime | None
     approved_by: str
-    #: The version that was approved last; empty: none.
+    #: The last approved version; empty if none.
     approved_version: str
-    #: Flows that wait for an approval.
+    #: Number of flows that await approval.
     awaiting: int
     counts: dict[str, int] | None
     findings: tuple[str, ...]
@@ -190,24 +190,24 @@ class EnvironmentJobResponse(JobResponse):
 
 
 class ProgressResponse(ApiResponse):
-    """What a progress bar needs."""
+    """Counts and state of a remediation."""
 
     state: RemediationState
     environments: dict[str, int]
     flows: dict[str, int]
     stuck: int
-    #: Flows that were on, of which neither original nor copy is.
+    #: Flows that were on and whose original and copy are now both off.
     neither_on: int
-    #: Flows that stay on Microsoft's key as far as it has come by now, by why.
+    #: Number of flows that are not migrated so far, by reason.
     left: dict[NotMigratedReason, int]
-    #: When the app continues; none: it does nothing by itself.
+    #: When the app continues; null if an action is required.
     next_due: datetime | None
-    #: When the first plan expires that awaits approval.
+    #: When the first plan that awaits approval expires.
     expires: datetime | None
 
 
 class UnreadableRowResponse(ApiResponse):
-    """A row that this version of the app cannot read."""
+    """A stored row that this version of the app cannot read."""
 
     #: Table, partition and key.
     row: tuple[str, str, str]
@@ -216,7 +216,7 @@ class UnreadableRowResponse(ApiResponse):
 
 
 class RemediationResponse(ApiResponse):
-    """What was asked for, and why."""
+    """A remediation as it was requested."""
 
     id: str
     mode: RemediationMode
@@ -226,25 +226,25 @@ class RemediationResponse(ApiResponse):
     environment_ids: tuple[str, ...]
     flow_ids: tuple[str, ...]
     reconcile: bool
-    #: Empty: an event, a timer, or nobody said who.
+    #: Empty if an event or a timer started it, or if the requester gave no name.
     ordered_by: str
 
 
 class RemediationSummaryResponse(ApiResponse):
-    """One remediation of a list; its progress counts environments only."""
+    """One remediation in a list; its progress counts only environments."""
 
     remediation: RemediationResponse
     progress: ProgressResponse
 
 
 class RemediationListResponse(PageResponse[RemediationSummaryResponse]):
-    """Remediations, and beside them what cannot be read."""
+    """A page of remediations, and the rows that cannot be read."""
 
     unreadable: tuple[UnreadableRowResponse, ...]
 
 
 class NeedsChangesAnswer(ApiResponse):
-    """A flow that a person has to change before the app can migrate it."""
+    """A flow whose maker must change it before the app can migrate it."""
 
     environment_id: str
     workflow_id: str
@@ -257,12 +257,12 @@ class NeedsChangesAnswer(ApiResponse):
 class RemediationDetailResponse(RemediationSummaryResponse):
     """A remediation with its jobs.
 
-    A flow that a later remediation has taken up is among the flows of that one.
+    A flow that a later remediation continues is listed in the later one.
     """
 
     environment_jobs: tuple[EnvironmentJobResponse, ...]
     jobs: tuple[FlowJobResponse, ...]
-    #: Flows without a job that a person has to change first.
+    #: Flows without a job that their makers must change first.
     needs_changes: tuple[NeedsChangesAnswer, ...]
     run_archives: tuple[RunArchiveResponse, ...]
     ticket_windows: tuple[SupportWindowResponse, ...]
@@ -270,43 +270,43 @@ class RemediationDetailResponse(RemediationSummaryResponse):
     unreadable: tuple[UnreadableRowResponse, ...]
 
     def without_history(self) -> Self:
-        """Return it shorter."""
+        """Return a copy without histories."""
         environment_jobs = tuple(job.without_history() for job in self.environment_jobs)
         jobs = tuple(job.without_history() for job in self.jobs)
         return self.model_copy(update={"environment_jobs": environment_jobs, "jobs": jobs})
 
 
 class ActionResponse(ApiResponse):
-    """What an order set going: so many jobs."""
+    """The number of jobs that an action started."""
 
     jobs: int
 
 
 class ApprovalAnswer(ActionResponse):
-    """What an approval, or another order, set going."""
+    """The result of an approval or another action."""
 
-    #: What the jobs are called.
+    #: Names of the affected environments or flows.
     titles: tuple[str, ...]
-    #: Nothing of it moves until that is off.
+    #: True if the kill switch is on, so that nothing is written until it is off.
     kill_switch_on: bool
 
 
 class FlowActionResponse(ApprovalAnswer):
-    """What an order over many rows set going, and what it could not read."""
+    """The result of an action on many jobs, and the rows that could not be read."""
 
     unreadable: tuple[UnreadableRowResponse, ...]
 
 
 class RetryAnswer(FlowActionResponse):
-    """What a retry set going."""
+    """The result of a retry."""
 
-    #: Why there was nothing to retry, and what to do; empty: there was something.
+    #: Why nothing could be retried, and what to do; empty if something was.
     reason: str
     instruction: str
 
 
 class BacklogReplayResponse(ApiResponse):
-    """A polling original that will process what has been pending since it was stopped."""
+    """A polling original that will process its backlog from the time it was turned off."""
 
     workflow_id: str
     display_name: str
@@ -314,6 +314,6 @@ class BacklogReplayResponse(ApiResponse):
 
 
 class RollbackResponse(FlowActionResponse):
-    """What an order to undo set going."""
+    """The result of a rollback or a cancel."""
 
     replays: tuple[BacklogReplayResponse, ...]

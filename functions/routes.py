@@ -1,7 +1,7 @@
-"""Every route of the API, and which module answers it.
+"""The routes of the API and the modules of their handlers.
 
-A module is imported with the first request for one of its routes: an instance that only works for
-queues and timers never pays for pages, models of answers and assessments.
+A module is imported by the first request for one of its routes, so that instances that only process
+queues and timers do not load it.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ type Method = Literal["GET", "POST", "PUT"]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route, and where its handler is."""
+    """A route and its handler."""
 
     method: Method
-    #: Below `/api/`, with `{id}` and the like.
+    #: Relative to `/api/`, with parameters such as `{id}`.
     path: str
-    #: Module of `functions/`.
+    #: A module of `functions/`.
     module: str
-    #: Name of the handler there, and of the function in the host.
+    #: Name of the handler, and of the function in the host.
     name: str
 
 
@@ -70,7 +70,7 @@ LISTED = (
     Route("GET", "remediations/{id}/run-archives", "run_archives_api", "list_run_archives"),
     Route("POST", "remediations/{id}/run-archives", "run_archives_api", "archive_runs"),
 )
-#: By method and path.
+#: Routes by method and path.
 ROUTES: dict[tuple[Method, str], Route] = {(route.method, route.path): route for route in LISTED}
 
 blueprint = func.Blueprint()
@@ -82,7 +82,7 @@ def _register(route: Route) -> None:
 
         return await answer_request(route, req)
 
-    # The worker names the function so, and reads the signature above.
+    # The worker takes the function's name from here, and reads its signature.
     answering.__name__ = route.name
     blueprint.route(route=route.path, methods=[route.method])(answering)
 

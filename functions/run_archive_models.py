@@ -1,4 +1,4 @@
-"""What the API says about the end of a remediation: run history, support's window, deletes."""
+"""API models: run archives and support windows."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from shared.domain.jobs.run_archive import RunArchiveState
 
 
 class RunArchiveResponse(ApiResponse):
-    """How far one original's archive is."""
+    """The run archive of one original."""
 
     environment_id: str
     job_id: str
@@ -16,13 +16,13 @@ class RunArchiveResponse(ApiResponse):
     state: RunArchiveState
     runs: int
     oldest: datetime | None
-    #: How much of the platform's 28 days is covered, from 0 to 1.
+    #: Share of the platform's 28 days of run history that is archived, from 0 to 1.
     share: float
     parts: tuple[str, ...]
 
 
 class SupportWindowResponse(ApiResponse):
-    """Until when Microsoft's support can get the history from before the key."""
+    """The time until which Microsoft's support can restore run history from before the key."""
 
     environment_id: str
     environment_name: str

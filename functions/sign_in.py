@@ -1,6 +1,6 @@
-"""Answers a browser that is not signed in: a page load is sent to sign in, a form is kept.
+"""Respond to browsers that are not signed in: redirect page loads, keep forms.
 
-App Service serves the addresses below `/.auth/` itself:
+App Service serves the URLs below `/.auth/`:
 learn.microsoft.com/azure/app-service/configure-authentication-customize-sign-in-out.
 """
 
@@ -19,15 +19,15 @@ _LOGIN = "/.auth/login/aad"
 
 
 def login_address(target: str) -> str:
-    """Return where a browser signs in; `target` is the path of this app that it returns to."""
+    """Return the sign-in URL; `target` is the path of this app to return to."""
     return f"{_LOGIN}?{urlencode({'post_login_redirect_uri': target})}"
 
 
 def is_page_load(req: func.HttpRequest) -> bool:
-    """Return whether a person opens an address in a browser, and no program sends this request.
+    """Return whether the request is a page load in a browser.
 
-    Browsers say so (w3.org/TR/fetch-metadata); an older one accepts HTML and sends no credentials
-    of its own but the cookie.
+    Browsers report it (w3.org/TR/fetch-metadata). Older browsers accept HTML and send no
+    credentials except the cookie.
     """
     mode: str = req.headers.get("Sec-Fetch-Mode", "")
     if mode:
@@ -37,10 +37,10 @@ def is_page_load(req: func.HttpRequest) -> bool:
 
 
 def redirect_to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
-    """Return the redirect to the sign-in page, which leads back to the address of the request."""
+    """Return the redirect to the sign-in page, which leads back to the requested URL."""
     address = urlsplit(req.url)
     kept = [one for one in parse_qsl(address.query) if one[0].lower() not in KEY_PARAMETERS]
-    # One slash: with two, the rest would be another host.
+    # Exactly one slash, because two would make the rest a host name.
     target = "/" + address.path.lstrip("/") + (f"?{urlencode(kept)}" if kept else "")
     headers = {"Location": login_address(target), "Cache-Control": "no-store"}
     return func.HttpResponse(status_code=302, headers=headers)
@@ -49,10 +49,10 @@ def redirect_to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
 def expired_form(
     req: func.HttpRequest, path: str, body: type[RequestModel], err: NotSignedIn
 ) -> func.HttpResponse | None:
-    """Return the page that keeps a form whose session has ended; None: nothing may be kept of it.
+    """Return the page that keeps a form whose session has expired, or None if nothing may be kept.
 
-    Nothing was done, and nothing is until a person sends the form from that page. A form of another
-    site's page is not kept: its button would carry out that site's request.
+    Nothing is changed until a person sends the form from that page. A form from another site is not
+    kept, because its button would send that site's request.
     """
     content: bytes = req.get_body()
     if not is_own_page(req) or len(content) > LARGEST_BODY:
@@ -75,7 +75,7 @@ def _title(path: str) -> str:
 
 
 def _shown(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the values that a form holds, by the names that people read."""
+    """Return the values of a form by readable field names."""
     shown: dict[str, list[str]] = {}
     for name, value in fields:
         shown.setdefault(name.removesuffix("[]").replace("_", " "), []).append(value)

@@ -1,7 +1,6 @@
-"""What happens by the clock. Schedules are settings (six fields, UTC); see docs/http-api.md.
+"""Functions that timers start. Schedules are settings (six fields, UTC); see docs/http-api.md.
 
-A run that fails is logged by the host and comes again with the next occurrence: each of the use
-cases finds what an earlier run has left.
+The host logs a failed run, and the next run continues its work.
 """
 
 from collections.abc import Iterator
@@ -24,58 +23,58 @@ blueprint = func.Blueprint()
     schedule="%CMK_POLICY_LINK_POLL_SCHEDULE%", arg_name="timer", run_on_startup=False
 )
 async def poll_environments(timer: func.TimerRequest) -> None:
-    """Publish an event for each environment whose link to a policy has changed."""
+    """Read the policy links and publish an event for each environment whose link has changed."""
     from shared.use_cases.poll_environments import poll_environments as poll
 
     with _services() as open_services:
         changed = await poll(open_services)
-    log.info("polled environments: %s changed", changed, extra={"past_due": timer.past_due})
+    log.info("policy links polled: %s changed", changed, extra={"past_due": timer.past_due})
 
 
 @blueprint.timer_trigger(
     schedule="%CMK_DAILY_CHECK_SCHEDULE%", arg_name="timer", run_on_startup=False
 )
 async def run_daily_check(timer: func.TimerRequest) -> None:
-    """Look at every environment under a policy, and at what got stuck."""
+    """Check every environment under a policy, and jobs that are blocked or overdue."""
     from shared.use_cases.run_daily_check import run_daily_check as check
 
     with _services() as open_services:
         result = await check(open_services, f"{open_services.now:%Y-%m-%d}")
-    log.info("swept: %s", result, extra={"past_due": timer.past_due})
+    log.info("daily check completed: %s", result, extra={"past_due": timer.past_due})
 
 
 @blueprint.timer_trigger(
     schedule="%CMK_DUE_MESSAGES_SCHEDULE%", arg_name="timer", run_on_startup=False
 )
 async def send_due_messages(timer: func.TimerRequest) -> None:
-    """Send the message of every row that should have moved."""
+    """Send the queue message of every row that is due."""
     from shared.use_cases.resend_overdue import resend_overdue as resend
 
     with _services() as open_services:
         sent = await resend(open_services)
-    log.info("sent overdue rows again: %s", sent, extra={"past_due": timer.past_due})
+    log.info("due messages sent: %s", sent, extra={"past_due": timer.past_due})
 
 
 @blueprint.timer_trigger(
     schedule="%CMK_DUE_MESSAGES_SCHEDULE%", arg_name="timer", run_on_startup=False
 )
 async def send_notifications(timer: func.TimerRequest) -> None:
-    """Tell people what waits for them, by every channel that is set up."""
+    """Send a notification about each action required to every configured channel."""
     from shared.use_cases.notify import notify
 
     with _services() as open_services:
-        told = await notify(open_services)
-    log.info("told people: %s", told, extra={"past_due": timer.past_due})
+        result = await notify(open_services)
+    log.info("notifications sent: %s", result, extra={"past_due": timer.past_due})
 
 
 @blueprint.timer_trigger(schedule="%CMK_DELETION_SCHEDULE%", arg_name="timer", run_on_startup=False)
 async def delete_originals(timer: func.TimerRequest) -> None:
-    """Go on with every delete of a retired original whose approved date has come."""
+    """Continue every deletion of a retired original whose date has come."""
     from shared.use_cases.delete_originals import delete_originals as delete
 
     with _services() as open_services:
         done = await delete(open_services)
-    log.info("looked at deletes: %s", done, extra={"past_due": timer.past_due})
+    log.info("deletions checked: %s", done, extra={"past_due": timer.past_due})
 
 
 @contextmanager

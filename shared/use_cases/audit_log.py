@@ -46,7 +46,7 @@ class PendingAuditEntry:
     before: State
 
 
-async def note_order(
+async def record_request(
     services: Services, entry: AuditEntry, subject: Subject | None, about: str
 ) -> PendingAuditEntry:
     """Write down an order before it is carried out; raises what the store raises."""
@@ -55,7 +55,7 @@ async def note_order(
     return PendingAuditEntry(entry=entry, subject=subject, about=about, before=before)
 
 
-async def note_outcome(
+async def record_result(
     services: Services, order: PendingAuditEntry, *, status: int, reason: str, made: str = ""
 ) -> None:
     """Write down what became of it, and of what it `made`, by id.
@@ -81,7 +81,7 @@ async def note_outcome(
         )
 
 
-async def note_refusal(services: Services, entry: AuditEntry) -> None:
+async def record_rejection(services: Services, entry: AuditEntry) -> None:
     """Write down that somebody may not call a route: once for each of them, each route and hour.
 
     So nobody fills the store who may do nothing. What fails here is logged: they are refused.

@@ -147,7 +147,7 @@ def test_a_line_of_a_library_raises_no_alert_by_its_text() -> None:
 
 def test_the_daily_sweep_keeps_its_alert_quiet_for_26_hours() -> None:
     """The alert looks for the words that the timer writes."""
-    (words,) = {"swept: "} & set(log_alerts()["no-sweep"].asks.split("'"))
+    (words,) = {"daily check completed: "} & set(log_alerts()["no-sweep"].asks.split("'"))
     with running("run_daily_check") as host:
         product_log("functions.timers").info("%s%s", words, "3 environments", extra={"past": False})
         (line,) = host.lines
@@ -190,5 +190,5 @@ def test_a_line_of_level_error_raises_an_alert() -> None:
         product_log("functions.endpoints").warning("a message is tried again")
         assert host.fired == set()
 
-        product_log("functions.endpoints").error("defect while answering")
+        product_log("functions.endpoints").error("internal error")
         assert host.fired == {"errors"}

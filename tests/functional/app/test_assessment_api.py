@@ -88,6 +88,6 @@ async def test_the_page_of_its_remediation_shows_the_progress_and_leads_to_the_a
 
     live = before.partition('<div id="environments" data-live>')[2]
     assert "Not started yet." in live
-    assert "1 flow read, 3 pages of lists." in after
+    assert "1 flow and 3 pages read." in after
     assert f'href="/api/assessments/{ordered["id"]}"' in after
     assert f"cmkflow assess --resume {ordered['id']}" in after

@@ -146,7 +146,7 @@ async def test_who_may_not_is_told_once_an_hour(story: Story) -> None:
     first = min(entries, key=lambda one: str(one["at"]))
     assert first["at"] == "2026-03-02T09:00:00Z"
     assert first["target"] == "/api/kill-switch"
-    assert "has not the role operator" in str(first["reason"])
+    assert "does not have the role operator" in str(first["reason"])
     assert (first["asked"], first["before"], first["after"]) == ("", "", "")
 
 
@@ -154,7 +154,7 @@ async def test_who_may_not_is_told_once_an_hour(story: Story) -> None:
     ("headers", "reason"),
     [
         ({"Sec-Fetch-Site": "cross-site"}, "another site"),
-        ({"Content-Type": "application/x-www-form-urlencoded"}, "a page of the app"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, "a page of this app"),
     ],
 )
 async def test_a_page_of_another_site_is_told(
@@ -289,7 +289,7 @@ async def test_a_defect_is_an_outcome_too(story: Story, monkeypatch: pytest.Monk
     await call(kill_switch_api.set_kill_switch, {"on": True, "reason": "odd"}, headers=ANNA)
 
     (entry,) = await trail()
-    assert (entry["status"], entry["reason"]) == (500, "a defect")
+    assert (entry["status"], entry["reason"]) == (500, "internal error")
 
 
 async def test_pages_have_every_order_once_the_newest_first(story: Story) -> None:

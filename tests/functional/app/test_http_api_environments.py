@@ -147,12 +147,12 @@ async def test_the_flows_of_an_environment_are_listed_by_name(story: Story) -> N
         ({"maintenance_window": "nine to five"}, "maintenance_window", "HH:MM-HH:MM"),
         ({"excluded_flows": [" "]}, "excluded_flows.0", "at least 1 character"),
         ({"modus": "auto"}, "modus", "Extra inputs are not permitted"),
-        ({"mode": None}, "", "leave it out"),
-        ({}, "", "name at least one of"),
+        ({"mode": None}, "", "Omit "),
+        ({}, "", "Give at least one of"),
         ([], "", "object"),
         (b"{", "", "JSON"),
         (b"\xff", "", "JSON"),
-        (b"", "", "name at least one of"),
+        (b"", "", "Give at least one of"),
     ],
 )
 async def test_a_bad_change_says_which_field_and_what_is_allowed(

@@ -229,7 +229,7 @@ async def test_a_page_after_what_is_not_there_is_refused(story: Story) -> None:
     reply = await call(remediations_api.list_remediations, query={"after": NOWHERE})
 
     assert reply.status == 404
-    assert "`next` of the page before" in reply.document["detail"]
+    assert "`next` from the previous page" in reply.document["detail"]
 
 
 @pytest.mark.parametrize(

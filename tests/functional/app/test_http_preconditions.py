@@ -67,7 +67,7 @@ async def test_a_change_of_what_somebody_else_changed_is_refused(story: Story) -
 
     assert refused.status == 412
     assert refused.document["type"].endswith("precondition-failed")
-    assert "Read it again" in refused.document["instruction"]
+    assert "Read the item again" in refused.document["instruction"]
     assert (await shown(story)).document["settings"]["limit"] == 7
     assert (await set_limit(story, 9, If_Match="*")).status == 200
 

@@ -120,7 +120,7 @@ def test_what_the_source_says_of_a_member_is_said_here() -> None:
     schemas = DOCUMENT["components"]["schemas"]
 
     assert (
-        "how far it got"
+        "the step that the job has reached"
         in schemas["FlowJobResponse"]["properties"]["reached"]["description"].lower()
     )
     flows = schemas["RollbackRequest"]["properties"]["replay"]["description"]

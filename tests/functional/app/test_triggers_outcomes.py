@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.message_handling import delivery_of, handle_message
+from functions.message_handling import invocation_of, handle_message
 from shared.bootstrap import provide
 from shared.errors import (
     Conflict,
@@ -55,7 +55,7 @@ async def deliver(story: Story, error: Exception, message: Delivered | None = No
         received = message_of(
             message.body, message_id=message.message_id, properties=message.properties
         )
-    await handle_message(story.services, delivery_of(received, KEY_EVENTS), failing(error))
+    await handle_message(story.services, invocation_of(received, KEY_EVENTS), failing(error))
 
 
 @pytest.mark.parametrize("error", [TransientError(), Conflict()], ids=["transient", "conflict"])
