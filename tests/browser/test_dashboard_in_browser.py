@@ -177,5 +177,5 @@ async def forged(visit: Visit) -> None:
         f'<form method="post" action="{visit.url}/api/remediations/any/cancel"><button>Win</button>'
     )
     await visit.page.get_by_role("button").click()
-    await visit.see("Nobody is signed in.")
+    await visit.see("You are not signed in.")
     assert not await visit.page.get_by_role("button").count()

@@ -124,7 +124,7 @@ def test_what_the_source_says_of_a_member_is_said_here() -> None:
         in schemas["FlowJobResponse"]["properties"]["reached"]["description"].lower()
     )
     flows = schemas["RollbackRequest"]["properties"]["replay"]["description"]
-    assert flows.startswith("Accepts that polling originals")
+    assert flows.startswith("Accept that polling originals")
 
 
 def test_no_two_routes_take_the_same_address() -> None:

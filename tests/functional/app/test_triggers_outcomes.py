@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.message_handling import invocation_of, handle_message
+from functions.message_handling import handle_message, invocation_of
 from shared.bootstrap import provide
 from shared.errors import (
     Conflict,
