@@ -29,6 +29,7 @@ from shared.domain.kill_switch import KillSwitch
 from shared.domain.leases import ResourceLease
 from shared.domain.network.blocked_call import BlockedCall
 from shared.domain.network.firewall_fix_record import FirewallFixRecord
+from shared.domain.network.resource_answer import ResourceAnswer
 from shared.domain.network.service_tag_list_version import ServiceTagListVersion
 from shared.domain.plans.discovery import DiscoveryPage
 from shared.domain.plans.job_index import IndexRow
@@ -65,6 +66,7 @@ _REMEDIES: Mapping[str, str] = {
     "service_accounts": _REBUILT,
     "shape_demands": _REBUILT,
     "shared_snapshots": _REBUILT,
+    "resource_answers": _REBUILT,
     "coming": _REBUILT,
     "timer_runs": _REBUILT,
     "daily_looks": _REBUILT,
@@ -122,6 +124,7 @@ class Tables:
     circuit_breakers: Table[CircuitBreaker] = field(init=False)
     service_tag_list_versions: Table[ServiceTagListVersion] = field(init=False)
     shared_snapshots: Table[SharedSnapshot] = field(init=False)
+    resource_answers: Table[ResourceAnswer] = field(init=False)
     service_accounts: Table[ServiceAccountRecord] = field(init=False)
     shape_demands: Table[ShapeDemand] = field(init=False)
     timer_runs: Table[TimerRun] = field(init=False)
@@ -286,6 +289,12 @@ class Tables:
             "notification_deliveries",
             NotificationDelivery,
             lambda item: ("delivery", f"{item.cause}-{item.channel}"),
+        )
+        table(
+            "resource_answers",
+            ResourceAnswer,
+            lambda row: (row.reading_id, f"{hash_key(row.request)}-{row.piece:04}"),
+            lambda row: {"read_at": sortable_time(row.read_at)},
         )
         table(
             "service_accounts", ServiceAccountRecord, lambda item: ("operator", item.environment_id)

@@ -22,6 +22,8 @@ class SharedSnapshot:
     reading_until: datetime | None = None
     #: When a reading of many pages began that has not come to its end; None: there is none.
     goes_on_since: datetime | None = None
+    #: Which reader reads anew, where more than one may continue the same reading.
+    reader: str = ""
 
     def is_since(self, began: datetime, ended: datetime | None = None) -> bool:
         """Return whether it was begun and, if that matters, ended at these moments or later."""

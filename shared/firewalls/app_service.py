@@ -4,7 +4,7 @@ See platform.md#firewall-resources.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.definitions.json_values import (
@@ -33,6 +33,7 @@ from shared.domain.network.firewall_fix_text import (
     terraform_part,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
+from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import Conflict, JobBlocked
 from shared.firewalls.below import with_what_is_below
@@ -69,7 +70,14 @@ class AppServices:
 
     async def read(self) -> list[Firewall]:
         """Return every app of the watched subscriptions, open ones too: they claim their hosts."""
+        return await self._read(await self._resources.list(RESOURCE_TYPE, API_VERSION))
+
+    async def read_before(self, hosts: Collection[str]) -> list[Firewall]:
+        """Return the apps that answer to any of these hosts."""
         sites = await self._resources.list(RESOURCE_TYPE, API_VERSION)
+        return await self._read(site for site in sites if _answers_to(site, hosts))
+
+    async def _read(self, sites: Iterable[Mapping[str, object]]) -> list[Firewall]:
         configured = await with_what_is_below(sites, self._config)
         return [read(*one) for one in configured for read in (read_site, read_scm_site)]
 
@@ -200,6 +208,11 @@ def read_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> F
     if properties.get("scmIpSecurityRestrictionsUseMain") or _is_closed(site, properties):
         return scm
     return _restricted(scm, properties, "scmIp")
+
+
+def _answers_to(site: Mapping[str, object], hosts: Collection[str]) -> bool:
+    claimed = ClaimedHosts([read_site(site, {}), read_scm_site(site, {})])
+    return any(host in claimed for host in hosts)
 
 
 def _restricted(firewall: Firewall, properties: Mapping[str, object], prefix: str) -> Firewall:

@@ -9,6 +9,7 @@ from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Orga
 from shared.ports.azure import (
     AppSettings,
     Keys,
+    PagedResourceReader,
     ResourceReader,
     ResourceWriter,
     Secret,
@@ -26,6 +27,7 @@ from shared.ports.kinds import (
     FoundInDefinitions,
     KeepsVersions,
     ReadOnSave,
+    ReadsByHost,
     WritesWholeResource,
 )
 from shared.ports.message_sender import MessageSender, QueueMessage
@@ -92,10 +94,12 @@ __all__ = [
     "NotificationChannel",
     "Operation",
     "Organization",
+    "PagedResourceReader",
     "PlatformPorts",
     "PrincipalDirectory",
     "QueueMessage",
     "ReadOnSave",
+    "ReadsByHost",
     "ReplaceRow",
     "RequestBudget",
     "ResourceReader",

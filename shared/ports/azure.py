@@ -8,6 +8,7 @@ from typing import Protocol
 
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.network.service_tags import ServiceTagList
+from shared.ports.power_platform import ResultPage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,3 +144,21 @@ class ResourceReader(Protocol):
 
         Follows `nextLink`; raises `NotFound`.
         """
+
+
+class PagedResourceReader(ResourceReader, Protocol):
+    """A `ResourceReader` whose lists can be read page by page.
+
+    A page that does not exist any more, because its cursor has expired, raises `NotFound`, or
+    `PlatformError` with status 400 or 410.
+    """
+
+    async def list_page(
+        self, resource_type: str, api_version: str, cursor: str = ""
+    ) -> ResultPage[Mapping[str, object]]:
+        """Return a page of what `list` returns, with one request."""
+
+    async def children_page(
+        self, resource_id: str, collection: str, api_version: str, cursor: str = ""
+    ) -> ResultPage[Mapping[str, object]]:
+        """Return a page of what `list_children` returns, with one request; raises `NotFound`."""

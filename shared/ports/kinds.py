@@ -1,6 +1,6 @@
 """Kinds that are one file each: places that hold trigger URLs, and firewalls."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
@@ -110,6 +110,14 @@ class FirewallKind(Protocol):
 
         By what stands there now. A gap of a firewall that is closed as a whole never comes here.
         """
+
+
+@runtime_checkable
+class ReadsByHost(Protocol):
+    """A `FirewallKind` of many resources, of which few stand before any one host."""
+
+    async def read_before(self, hosts: Collection[str]) -> list[Firewall]:
+        """Return the firewalls that stand before any of these hosts."""
 
 
 @runtime_checkable

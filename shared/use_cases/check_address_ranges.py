@@ -29,7 +29,7 @@ from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
 from shared.steps.flows.calling_flows import CallingFlows, calling_flows
-from shared.steps.flows.check_network import ANY_HOST, network_of, read_firewalls
+from shared.steps.flows.check_network import ANY_HOST, network_of, read_all_firewalls
 from shared.steps.write_permission import settings_of
 
 #: "Refresh at least every 90 days" (platform.md#tag-refresh); a new edition comes about every week.
@@ -38,6 +38,8 @@ OLD = timedelta(days=90)
 UNREAD = timedelta(days=7)
 #: A change that opens no gap is in health for the day until the next look, at least.
 SHOWN = timedelta(hours=20)
+#: A reading of the network that the look before could not complete is continued.
+_DAILY = timedelta(hours=48)
 
 
 async def check_address_ranges(services: Services, environments: Sequence[Environment]) -> None:
@@ -131,7 +133,7 @@ async def _with_effects(
 ) -> ServiceTagListVersion:
     """Return the edition with the firewalls that keep out what it added, and who calls them."""
     added, closed, flows = edition.added, dict[str, AffectedFirewall](), Counter[str]()
-    firewalls = await read_firewalls(services) if added else []
+    firewalls, _ = await read_all_firewalls(services, standstill=_DAILY) if added else ([], tags)
     for environment in in_use if added else ():
         network = network_of(services, environment, firewalls, tags)
         waived = (await settings_of(services, environment.id)).waived_gaps

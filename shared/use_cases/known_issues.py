@@ -14,7 +14,7 @@ from shared.errors import IssueNotFound
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.check_network import network_of, read_firewalls
+from shared.steps.flows.check_network import network_of, read_all_firewalls
 
 #: Why jobs stop until what they name is accepted, or settled.
 ACCEPTED_BY_NAME = (
@@ -39,8 +39,7 @@ async def require_known(
     left = [one for one in names if one not in told and not _is_said(one, said)]
     if not left:
         return
-    firewalls = await read_firewalls(services)
-    tags = await services.service_tags.get_list()
+    firewalls, tags = await read_all_firewalls(services)
     network = network_of(services, environment, firewalls, tags)
     known = {*told, *(gap.name for gap in network.lacking())}
     for name in left:

@@ -25,7 +25,7 @@ from shared.steps.flows.check_network import (
     ANY_HOST,
     NetworkView,
     network_of,
-    read_firewalls,
+    read_all_firewalls,
 )
 from shared.steps.flows.firewall_fixes import (
     FixAuthorization,
@@ -188,8 +188,7 @@ async def _surveys(services: Services, environment_id: str | None) -> list[_Surv
         if environment_id
         else [one for one in await services.environments.list() if one.policy is not None]
     )
-    firewalls = await read_firewalls(services)
-    tags = await services.service_tags.get_list()
+    firewalls, tags = await read_all_firewalls(services)
     found = []
     for one in environments:
         network = network_of(services, one, firewalls, tags)

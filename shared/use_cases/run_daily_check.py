@@ -21,6 +21,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.caller_index import index_urls_of_plans
 from shared.steps.flows.discovery_pages import forget_stale_discoveries
+from shared.steps.flows.network_snapshot import forget_stale_readings
 from shared.steps.retiring.check_notification_channels import channels_by
 from shared.steps.retiring.cutover_toggle import are_both_off
 from shared.steps.updating_callers.find_callers import forget_stale_searches
@@ -71,6 +72,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     """
     await check_rows(services)
     await forget_stale_discoveries(services)
+    await forget_stale_readings(services)
     await forget_stale_searches(services)
     await restore_wake_ups(services)
     async with one_row(services, (services.tables.timer_runs.name, "timer", COMPARED)):

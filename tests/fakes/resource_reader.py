@@ -4,10 +4,11 @@ import builtins
 from collections.abc import Mapping
 
 from shared.errors import NotFound
+from shared.ports import PagedResourceReader, ResultPage
 from tests.fakes.test_world import World
 
 
-class ResourceReaderTwin:
+class ResourceReaderTwin(PagedResourceReader):
     """The raw resources of a world."""
 
     def __init__(self, world: World) -> None:
@@ -42,3 +43,23 @@ class ResourceReaderTwin:
         await self.get(resource_id, api_version)
         start = f"{resource_id}/{collection}/".lower()
         return [one for path, one in self._world.resources.items() if path.startswith(start)]
+
+    async def list_page(
+        self, resource_type: str, api_version: str, cursor: str = ""
+    ) -> ResultPage[Mapping[str, object]]:
+        """Return a page of what `list` returns."""
+        return self._page(await self.list(resource_type, api_version), cursor)
+
+    async def children_page(
+        self, resource_id: str, collection: str, api_version: str, cursor: str = ""
+    ) -> ResultPage[Mapping[str, object]]:
+        """Return a page of what `list_children` returns; raises `NotFound`."""
+        return self._page(await self.list_children(resource_id, collection, api_version), cursor)
+
+    def _page(
+        self, found: builtins.list[Mapping[str, object]], cursor: str
+    ) -> ResultPage[Mapping[str, object]]:
+        first, size = int(cursor or 0), self._world.resource_page
+        end = first + size
+        following = str(end) if end < len(found) else ""
+        return ResultPage(items=tuple(found[first:end]), cursor=following)

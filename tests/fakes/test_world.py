@@ -77,6 +77,8 @@ class World:
         self.may_all: Mapping[str, object] = {"actions": ["*"], "dataActions": ["*"]}
         #: Raw Azure resources by lower-case id, and what lies below them by id and suffix.
         self.resources: dict[str, Mapping[str, object]] = {}
+        #: How many of them a page holds.
+        self.resource_page = 1000
         #: Lower-case tag → prefixes.
         self.service_tags: dict[str, list[str]] = {}
         self.service_tags_edition = 371

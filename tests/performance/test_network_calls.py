@@ -15,7 +15,8 @@ from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.network.network_check import FLOW_TAGS, NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.firewalls import firewall_kinds
-from shared.ports import ResourceReader, ServiceTags
+from shared.ports import PagedResourceReader, ResultPage, ServiceTags
+from shared.resumable_resources import ResumableResources
 from shared.settings import Settings
 from shared.steps.flows.check_network import required_gaps
 from tests.fakes.builder import Builder
@@ -35,10 +36,10 @@ MOST = {30: (0.95, 0.95), 100: (0.6, 0.3), 300: (0.6, 0.1)}
 
 
 @dataclass(slots=True)
-class Counted(ResourceReader, ServiceTags):
+class Counted(PagedResourceReader, ServiceTags):
     """Counts the calls of the reader and of the list of tags that it stands before."""
 
-    resources: ResourceReader
+    resources: PagedResourceReader
     tags: ServiceTags
     calls: int = 0
 
@@ -63,6 +64,20 @@ class Counted(ResourceReader, ServiceTags):
         self.calls += 1
         return await self.resources.list_children(resource_id, collection, api_version)
 
+    async def list_page(
+        self, resource_type: str, api_version: str, cursor: str = ""
+    ) -> ResultPage[Mapping[str, object]]:
+        """Count, and ask."""
+        self.calls += 1
+        return await self.resources.list_page(resource_type, api_version, cursor)
+
+    async def children_page(
+        self, resource_id: str, collection: str, api_version: str, cursor: str = ""
+    ) -> ResultPage[Mapping[str, object]]:
+        """Count, and ask."""
+        self.calls += 1
+        return await self.resources.children_page(resource_id, collection, api_version, cursor)
+
     async def get_list(self) -> ServiceTagList:
         """Count, and ask."""
         self.calls += 1
@@ -84,7 +99,9 @@ async def calls_of_proofs(flows: int, apart: timedelta) -> int:
     counted = Counted(twins.ports.resources, twins.ports.service_tags)
     for _ in range(flows):
         services = replace(
-            services_of(twins.ports), firewalls=firewall_kinds(counted), service_tags=counted
+            services_of(twins.ports),
+            firewalls=firewall_kinds(ResumableResources(counted)),
+            service_tags=counted,
         )
         environment = await services.environments.get(environment_id)
         assert await required_gaps(services, environment, [HOST], ()) == []

@@ -3,17 +3,18 @@
 import builtins
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest, read_object
 from shared.domain.definitions.json_values import as_mapping
 from shared.errors import NotFound, ProviderNotRegistered
-from shared.ports import ResourceReader, ResourceWriter
+from shared.ports import PagedResourceReader, ResourceWriter, ResultPage
 
 BASE = "https://management.azure.com"
 SCOPE = "https://management.azure.com/.default"
 
 
-class ResourceManager(ResourceReader, ResourceWriter):
+class ResourceManager(PagedResourceReader, ResourceWriter):
     """Both ports over the watched subscriptions; other adapters use it too."""
 
     def __init__(
@@ -52,6 +53,44 @@ class ResourceManager(ResourceReader, ResourceWriter):
         """Return all of a collection below a resource, by a filter; raises `NotFound`."""
         path = f"{resource_id}/{collection}"
         return [item async for item in self._items(path, api_version, where)]
+
+    async def list_page(
+        self, resource_type: str, api_version: str, cursor: str = ""
+    ) -> ResultPage[Mapping[str, object]]:
+        """Return a page of what `list` returns.
+
+        A cursor is the place of a subscription in `subscriptions`, and the URL of a page there.
+        """
+        place, _, url = cursor.partition(" ")
+        number = int(place or 0)
+        if number >= len(self.subscriptions):
+            return ResultPage(items=(), cursor="")
+        path = f"/subscriptions/{self.subscriptions[number]}/providers/{resource_type}"
+        try:
+            page = await self._page(path, api_version, url)
+        except ProviderNotRegistered:
+            page = ResultPage(items=(), cursor="")  # a provider that nobody uses there
+        if page.cursor:
+            return replace(page, cursor=f"{number} {page.cursor}")
+        has_more = number + 1 < len(self.subscriptions)
+        return replace(page, cursor=f"{number + 1} " if has_more else "")
+
+    async def children_page(
+        self, resource_id: str, collection: str, api_version: str, cursor: str = ""
+    ) -> ResultPage[Mapping[str, object]]:
+        """Return a page of what `list_children` returns; raises `NotFound`."""
+        return await self._page(f"{resource_id}/{collection}", api_version, cursor)
+
+    async def _page(
+        self, path: str, api_version: str, url: str
+    ) -> ResultPage[Mapping[str, object]]:
+        call = ServiceRequest(
+            method="GET",
+            url=url or BASE + path,
+            params={} if url else {"api-version": api_version},
+        )
+        items, following = await self._http.page(self._service, call)
+        return ResultPage(items=tuple(map(as_mapping, items)), cursor=following)
 
     async def put(
         self,

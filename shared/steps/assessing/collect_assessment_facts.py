@@ -101,7 +101,7 @@ async def _gaps(
             callers.setdefault(host, []).append(one.display_name)
     if not callers:
         return ()
-    network = await read_or_none(read_network(services, environment))
+    network = await read_or_none(read_network(services, environment, callers))
     if isinstance(network, NoAnswer):
         return network
     by_host = {host: sorted(callers[host]) for host in sorted(callers)}

@@ -161,7 +161,7 @@ async def _explained(
 ) -> tuple[str, str]:
     """Return which firewall lacks the addresses, read anew, and what to do."""
     try:
-        network = await read_network(services, environment)
+        network = await read_network(services, environment, [call.host])
     except CmkflowError as err:
         why = f"Which firewall keeps it out is not known: {redact(str(err))}"
         return why, "Look at the firewall before the host: `cmkflow network check`."

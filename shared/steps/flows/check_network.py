@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from shared.concurrency import read_each
 from shared.domain.environment import Environment
@@ -10,12 +11,18 @@ from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.network.snapshot import NetworkSnapshot, build_snapshot
-from shared.ports import FirewallKind
+from shared.errors import TransientError
+from shared.log_fields import product_log
+from shared.ports import FirewallKind, ReadsByHost
 from shared.services import Services
-from shared.steps.flows.network_snapshot import cache_network, cached_network
+from shared.steps.flows.network_snapshot import STANDSTILL, NetworkReading
+
+log = product_log(__name__)
 
 #: Stands for a host that only a run knows: the action's URI is an expression.
 ANY_HOST = "*"
+#: For how long an invocation reads firewalls that do not concern it, for those that follow.
+_REST_TAKES = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,23 +51,40 @@ class NetworkView:
         )
 
 
+async def read_all_firewalls(
+    services: Services, *, standstill: timedelta = STANDSTILL
+) -> tuple[list[Firewall], ServiceTagList]:
+    """Return every firewall of every kind, and the service tags, and keep both for the proofs.
+
+    `standstill`: for how long a reading may have stood still that is continued.
+    Raises `ThrottledError` when no request is left; what was read is kept for whoever reads next.
+    """
+    reading = NetworkReading(services, standstill)
+    async with reading.open():
+        firewalls = await read_firewalls(services)
+        tags = await services.service_tags.get_list()
+        await reading.store(build_snapshot(firewalls, tags))
+    return firewalls, tags
+
+
 async def read_firewalls(services: Services) -> list[Firewall]:
     """Return every firewall of every kind; the first that fails to read ends the others."""
-
-    async def read(kind: FirewallKind) -> list[Firewall]:
-        return await kind.read()
-
-    found = await read_each(services.firewalls.values(), read)
+    found = await read_each(services.firewalls.values(), _read_kind)
     return [firewall for kind in found for firewall in kind]
 
 
-async def read_network(services: Services, environment: Environment) -> NetworkView:
-    """Read every firewall once, and keep them for the proofs that follow."""
-    began = services.now
-    firewalls = await read_firewalls(services)
-    tags = await services.service_tags.get_list()
-    await cache_network(services, build_snapshot(firewalls, tags), began)
-    return network_of(services, environment, firewalls, tags)
+async def _read_kind(kind: FirewallKind) -> list[Firewall]:
+    return await kind.read()
+
+
+async def read_network(
+    services: Services, environment: Environment, hosts: Collection[str]
+) -> NetworkView:
+    """Return the network as it concerns flows that call these hosts; keep it for other proofs.
+
+    Raises `ThrottledError` when no request is left; what was read is kept for whoever reads next.
+    """
+    return await _read_network(NetworkReading(services), environment, hosts)
 
 
 async def required_gaps(
@@ -77,10 +101,47 @@ async def required_gaps(
     def lacking(network: NetworkView) -> list[FirewallIssue]:
         return [gap for gap in network.gaps(hosts) if gap.is_required and gap.name not in waived]
 
-    kept = await cached_network(services)
+    reading = NetworkReading(services)
+    kept = await reading.cached()
     if kept and not lacking(_kept_network_of(services, environment, kept)):
         return []
-    return lacking(await read_network(services, environment))
+    return lacking(await _read_network(reading, environment, hosts))
+
+
+async def _read_network(
+    reading: NetworkReading, environment: Environment, hosts: Collection[str]
+) -> NetworkView:
+    """Read what concerns these hosts; then the rest, which nobody has to wait for."""
+    services = reading.services
+
+    async def read(kind: FirewallKind) -> list[Firewall]:
+        if isinstance(kind, ReadsByHost) and ANY_HOST not in hosts:
+            return await kind.read_before(hosts)
+        return await kind.read()
+
+    async with reading.open():
+        found = await read_each(services.firewalls.values(), read)
+        tags = await services.service_tags.get_list()
+        try:
+            with reading.until(services.now + _REST_TAKES):
+                found = await _with_rest(services, found, hosts)
+        except TransientError as err:
+            log.info("the other firewalls are read later: %s", err)
+        else:
+            everything = [firewall for kind in found for firewall in kind]
+            await reading.store(build_snapshot(everything, tags))
+    firewalls = [firewall for kind in found for firewall in kind]
+    return network_of(services, environment, firewalls, tags)
+
+
+async def _with_rest(
+    services: Services, found: list[list[Firewall]], hosts: Collection[str]
+) -> list[list[Firewall]]:
+    """Return the firewalls of each kind; of those that were read by host, all of them."""
+    return [
+        await kind.read() if isinstance(kind, ReadsByHost) and ANY_HOST not in hosts else firewalls
+        for kind, firewalls in zip(services.firewalls.values(), found, strict=True)
+    ]
 
 
 def _kept_network_of(

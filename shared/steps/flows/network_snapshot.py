@@ -1,27 +1,172 @@
-"""The network as it was read last, kept for a while: many proofs ask the same of it."""
+"""The network as it was read last, kept for a while: many proofs ask the same of it.
 
-from datetime import datetime
+Azure may have more firewalls than one invocation has requests for. So a reading stores its answers
+until it is complete, and whoever reads next continues it. One reader at a time makes requests.
+"""
 
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from shared.domain.definitions.json_values import as_mapping
 from shared.domain.ids import hash_key
+from shared.domain.network.resource_answer import ResourceAnswer, joined_answers, split_answer
 from shared.domain.network.snapshot import SHAPE, NetworkSnapshot
+from shared.domain.trigger_urls.trigger_url import mask_signatures
+from shared.errors import CmkflowError, ThrottledError
+from shared.ports import Condition
+from shared.resumable_resources import resuming
+from shared.rows import sortable_time
 from shared.services import Services
-from shared.steps.flows.shared_snapshots import SharedSnapshotStore
+from shared.steps.flows.shared_snapshots import READING_TAKES, SharedSnapshotStore
+
+#: A reading that nobody continued for so long is begun anew: the network may be another by now.
+STANDSTILL = timedelta(minutes=30)
+#: Answers that are stored together, and how long one waits for others: a process that dies loses
+#: no more.
+BATCH = 50
+BATCH_DELAY = timedelta(seconds=10)
+#: For how long the answers of a reading that nobody completed are stored.
+_RETENTION = timedelta(days=3)
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 
-async def cached_network(services: Services) -> NetworkSnapshot | None:
-    """Return what was read lately, or what another delivery is reading; None: read it yourself."""
-    age = services.settings.network_snapshot_max_age
-    return await _reading(services).cached(services.now - age) if age else None
+@dataclass(slots=True)
+class NetworkReading:
+    """One reader of the network, and the answers that it and readers before it got."""
+
+    services: Services
+    standstill: timedelta = STANDSTILL
+    #: When the first answer of this reading was asked for.
+    began: datetime = field(init=False)
+    _snapshots: SharedSnapshotStore[NetworkSnapshot] = field(init=False)
+    _reading_id: str = field(init=False, default="")
+    _answers: dict[str, Mapping[str, object]] = field(init=False, default_factory=dict)
+    #: Rows that are not stored yet.
+    _new: list[ResourceAnswer] = field(init=False, default_factory=list)
+    _stored_at: datetime = field(init=False)
+    #: This reader may make requests; others use what is stored.
+    _has_turn: bool = field(init=False, default=False)
+    #: No request is made from then on.
+    _ends_at: datetime | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        settings = self.services.settings
+        identity = hash_key(SHAPE, settings.service_tags_file, *settings.subscription_ids)
+        self.began = self._stored_at = self.services.now
+        self._snapshots = SharedSnapshotStore(
+            services=self.services, topic="networks", id=identity, kind=NetworkSnapshot
+        )
+
+    async def cached(self) -> NetworkSnapshot | None:
+        """Return what was read lately, or what another invocation is reading; None: read it."""
+        age = self.services.settings.network_snapshot_max_age
+        if not age:
+            return None
+        # The age counts from its end: what took long to read would be too old at once.
+        return await self._snapshots.cached(_ANY_TIME, self.services.now - age)
+
+    async def store(self, snapshot: NetworkSnapshot) -> None:
+        """Keep a complete reading, unless what is kept is newer, or nothing can be kept."""
+        await self._snapshots.store(snapshot, self.began)
+        if self._reading_id:
+            await self.services.tables.resource_answers.clear(self._reading_id)
+        self._new = []
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """Read inside, with the answers that are stored; what is answered meanwhile is stored too.
+
+        Inside, a request raises `ThrottledError` while another reader makes requests.
+        """
+        self._has_turn = await self._open()
+        try:
+            with resuming(self):
+                yield
+            await self._store_answers()
+        except CmkflowError:
+            await self._store_answers()
+            raise
+        finally:
+            if self._has_turn:
+                await self._snapshots.stop()
+
+    @contextmanager
+    def until(self, moment: datetime) -> Iterator[None]:
+        """Make no request from a moment on: inside, `find` raises `ThrottledError` instead."""
+        self._ends_at = moment
+        try:
+            yield
+        finally:
+            self._ends_at = None
+
+    def find(self, request: str) -> Mapping[str, object] | None:
+        """Return the answer to a request; raises `ThrottledError` if it may not be made now."""
+        if (found := self._answers.get(request)) is not None:
+            return found
+        if not self._has_turn:
+            text = "Another invocation reads the network."
+            raise ThrottledError(text, retry_after=READING_TAKES)
+        if self._ends_at and self.services.now >= self._ends_at:
+            raise ThrottledError("The rest of the network is read later.")
+        return None
+
+    async def keep(self, request: str, answer: Mapping[str, object]) -> None:
+        """Store an answer, with others that come shortly after it."""
+        self._answers[request] = answer
+        now, text = self.services.now, mask_signatures(json.dumps(answer))
+        self._new += split_answer(self._reading_id, request, text, read_at=now)
+        if len(self._new) >= BATCH or now - self._stored_at >= BATCH_DELAY:
+            await self._store_answers()
+
+    async def forget(self, start: str) -> None:
+        """Remove the answers to requests that begin with `start`."""
+        await self._store_answers()
+        self._answers = {
+            request: answer
+            for request, answer in self._answers.items()
+            if not request.startswith(start)
+        }
+        table = self.services.tables.resource_answers
+        for row in await table.all(self._reading_id):
+            if row.request.startswith(start):
+                await table.store.write(table.removal(row))
+
+    async def _open(self) -> bool:
+        """Find the stored answers; returns whether this reader may make requests."""
+        last = await self._snapshots.claim()
+        has_turn = last is not None
+        last = last or await self._snapshots.last()
+        if last.goes_on_since:
+            reading_id = self._id_of(last.goes_on_since)
+            rows = await self.services.tables.resource_answers.all(reading_id)
+            newest = max((row.read_at for row in rows), default=last.goes_on_since)
+            if self.services.now - newest <= self.standstill:
+                self._reading_id, self.began = reading_id, last.goes_on_since
+                answers = joined_answers(rows).items()
+                self._answers = {one: as_mapping(json.loads(text)) for one, text in answers}
+                return has_turn
+        self._reading_id, self.began = self._id_of(self.services.now), self.services.now
+        return has_turn
+
+    def _id_of(self, began: datetime) -> str:
+        return f"{self._snapshots.id}-{began:%Y%m%dT%H%M%S%f}"
+
+    async def _store_answers(self) -> None:
+        if not self._new:
+            return
+        batch = list(self._new)
+        self._stored_at = self.services.now
+        # Who reads next looks for them there. A reader that was too slow makes no more requests.
+        if self._has_turn:
+            self._has_turn = await self._snapshots.claim(self.began) is not None
+        await self.services.tables.resource_answers.upsert(*batch)
+        self._new = self._new[len(batch) :]
 
 
-async def cache_network(services: Services, snapshot: NetworkSnapshot, began: datetime) -> None:
-    """Keep what was read from `began` on, unless what is kept is newer, or nothing can be kept."""
-    await _reading(services).store(snapshot, began)
-
-
-def _reading(services: Services) -> SharedSnapshotStore[NetworkSnapshot]:
-    settings = services.settings
-    identity = hash_key(SHAPE, settings.service_tags_file, *settings.subscription_ids)
-    return SharedSnapshotStore(
-        services=services, topic="networks", id=identity, kind=NetworkSnapshot
-    )
+async def forget_stale_readings(services: Services) -> None:
+    """Remove the answers of readings that nobody completed."""
+    before = sortable_time(services.now - _RETENTION)
+    await services.tables.resource_answers.clear(where=[Condition("read_at", "lt", before)])

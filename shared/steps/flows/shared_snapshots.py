@@ -5,7 +5,8 @@ there. A row says which is the last, and who reads anew. Without either it is re
 """
 
 import json
-from dataclasses import asdict, dataclass, is_dataclass, replace
+import uuid
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -30,6 +31,8 @@ class SharedSnapshotStore[T]:
     topic: str
     id: str
     kind: type[T]
+    #: Names this reader in the row.
+    reader: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     async def last(self) -> SharedSnapshot:
         """Return what is known of the last reading, and of one that is going on."""
@@ -49,7 +52,8 @@ class SharedSnapshotStore[T]:
             now = services.now
             if last and (last.is_since(since, ended) or last.is_being_read(now)):
                 return None
-            return replace(last or self._none, reading_until=now + READING_TAKES)
+            until = now + READING_TAKES
+            return replace(last or self._none, reading_until=until, reader=self.reader)
 
         while services.now < until:
             if await readings.change(self.topic, self.id, claimed):
@@ -61,6 +65,23 @@ class SharedSnapshotStore[T]:
                 break
             await services.clock.sleep(_PAUSE)
         return None
+
+    async def claim(self, began: datetime | None = None) -> SharedSnapshot | None:
+        """Take a reading over unless another reader has it; None: another has.
+
+        `began`: it has many pages, and this reader has read one of them.
+        """
+
+        def claimed(last: SharedSnapshot | None) -> SharedSnapshot | None:
+            now, row = self.services.now, last or self._none
+            if row.is_being_read(now) and row.reader != self.reader:
+                return None
+            since = began or row.goes_on_since
+            until = now + (PAGE_TAKES if since else READING_TAKES)
+            return replace(row, reading_until=until, reader=self.reader, goes_on_since=since)
+
+        kept = await self.services.tables.shared_snapshots.change(self.topic, self.id, claimed)
+        return kept.item if kept else None
 
     async def go_on(self, began: datetime) -> None:
         """Note that a reading of many pages goes on, and keep others waiting for a page longer."""

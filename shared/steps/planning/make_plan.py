@@ -91,7 +91,9 @@ async def network_findings(
             by_hosts.setdefault(item.http_hosts, []).append(item.workflow_id)
     if not by_hosts:
         return (), (), ()
-    network = await read_network(services, environment)
+    network = await read_network(
+        services, environment, {host for hosts in by_hosts for host in hosts}
+    )
     for hosts, flows in by_hosts.items():
         for gap in network.gaps(hosts):
             if not gap.is_required:

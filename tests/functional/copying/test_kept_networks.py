@@ -21,7 +21,7 @@ from shared.services import Services
 from shared.settings import Settings
 from shared.steps.flows import check_network
 from shared.steps.flows.check_network import read_firewalls, read_network, required_gaps
-from shared.steps.flows.network_snapshot import cache_network, cached_network
+from shared.steps.flows.network_snapshot import NetworkReading
 from shared.steps.flows.shared_snapshots import READING_TAKES
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_archive import MemoryArchive
@@ -257,7 +257,7 @@ async def test_who_died_while_reading_is_waited_for_half_a_minute() -> None:
     """Then the next one reads."""
     network = Network()
     began = network.services.now
-    assert await cached_network(network.services) is None
+    assert await NetworkReading(network.services).cached() is None
 
     assert await network.gaps() == []
 
@@ -344,7 +344,7 @@ async def test_a_plan_leaves_what_it_read_to_the_proofs() -> None:
     await network.gaps()
     environment = await network.services.environments.get(network.story.build.environment.id)
 
-    await read_network(network.services, environment)
+    await read_network(network.services, environment, [HOST])
     network.passes(AGE / 2)
     await network.gaps()
 
@@ -358,9 +358,11 @@ async def test_a_slow_reading_does_not_take_the_place_of_one_that_began_later() 
     network.passes(AGE / 2)
     services = network.services
     newer = NetworkSnapshot(firewalls=(), tags=())
-    await cache_network(services, newer, services.now)
+    await NetworkReading(services).store(newer)
 
     older = NetworkSnapshot(firewalls=tuple(network.firewalls.walls), tags=())
-    await cache_network(services, older, services.now - AGE / 4)
+    slow = NetworkReading(services)
+    slow.began = services.now - AGE / 4
+    await slow.store(older)
 
-    assert await cached_network(services) == newer
+    assert await NetworkReading(services).cached() == newer

@@ -9,7 +9,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.network.network_check import FLOW_TAGS
 from shared.domain.network.snapshot import build_snapshot
 from shared.steps.flows.check_network import read_firewalls, read_network
-from shared.steps.flows.network_snapshot import cached_network
+from shared.steps.flows.network_snapshot import NetworkReading
 from tests.functional.wire.test_ranges_on_the_wire import HOST, NORTH, WEST, let_in, prefixes_of
 from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
 from tests.functional.wire.wire_story import SHORT, WireStory, retired, wire_story
@@ -72,9 +72,9 @@ async def test_firewalls_of_every_kind_are_kept_as_they_were_read(
         for kind in FIREWALL_KINDS:
             case = firewall_case(kind)
             seed_azure(story.tenant, case.seed(case.sources(FLOW_TAGS, tags)))
-        await read_network(services, await services.environments.get(ENVIRONMENT))
+        await read_network(services, await services.environments.get(ENVIRONMENT), [HOST])
 
         firewalls = await read_firewalls(services)
 
         assert {one.kind for one in firewalls} == {*FIREWALL_KINDS}
-        assert await cached_network(services) == build_snapshot(firewalls, tags)
+        assert await NetworkReading(services).cached() == build_snapshot(firewalls, tags)

@@ -1,0 +1,256 @@
+"""Whatever the budget of requests, from one a minute on: the reading of a network ends."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from unittest.mock import patch
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from shared.errors import CmkflowError, NotFound, PlatformError, ServiceUnavailable, ThrottledError
+from shared.firewalls import firewall_kinds
+from shared.ports import PagedResourceReader, ResultPage
+from shared.resumable_resources import ResumableResources
+from shared.services import Services
+from shared.steps.flows import network_snapshot
+from shared.steps.flows.check_network import ANY_HOST, read_network, required_gaps
+from shared.steps.flows.network_snapshot import NetworkReading
+from tests.functional.scenarios.remediation_scenario import Story
+
+type Document = Mapping[str, object]
+
+SITES = "Microsoft.Web/sites"
+BATCH = 3
+
+
+class KilledError(BaseException):
+    """The process dies."""
+
+
+@dataclass(slots=True)
+class Rationed(PagedResourceReader):
+    """Apps, page by page, for so many requests an invocation; cursors expire, processes die."""
+
+    apps: int
+    page_size: int
+    #: Requests with a cursor, counted from 1, that are refused.
+    expires: frozenset[int] = frozenset()
+    #: Pages that are malformed the first time.
+    malformed: set[str] = field(default_factory=set)
+    #: Apps that are deleted between the list and their turn.
+    gone: frozenset[int] = frozenset()
+    left: int = 0
+    dies_in: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
+    _cursors: int = 0
+
+    async def list(self, resource_type: str, api_version: str) -> list[Document]:
+        """A reading asks for pages."""
+        raise NotImplementedError
+
+    async def list_children(
+        self, resource_id: str, collection: str, api_version: str
+    ) -> "list[Document]":  # type: ignore[valid-type]
+        """No kind but apps has resources here."""
+        raise NotImplementedError
+
+    async def children_page(
+        self, resource_id: str, collection: str, api_version: str, cursor: str = ""
+    ) -> ResultPage[Document]:
+        """No kind but apps has resources here."""
+        raise NotImplementedError
+
+    async def list_page(
+        self, resource_type: str, api_version: str, cursor: str = ""
+    ) -> ResultPage[Document]:
+        """Return a page."""
+        name = f"{resource_type} {cursor}"
+        self._take(name)
+        self._cursors += bool(cursor)
+        if cursor and self._cursors in self.expires:
+            self.asked.clear()
+            raise PlatformError("the cursor has expired", code="Expired", status=410)
+        if name in self.malformed:
+            self.malformed.remove(name)
+            self.asked[name] -= 1
+            raise ServiceUnavailable("the answer holds no list")
+        if resource_type != SITES:
+            return ResultPage(items=(), cursor="")
+        first = int(cursor or 0)
+        end = first + self.page_size
+        items = tuple(map(_site, range(first, min(end, self.apps))))
+        return ResultPage(items=items, cursor=str(end) if end < self.apps else "")
+
+    async def get(self, resource_id: str, api_version: str, suffix: str = "") -> Document:
+        """Return the configuration of an app."""
+        self._take(resource_id)
+        await asyncio.sleep(0)
+        if int(resource_id.rpartition("-")[2]) in self.gone:
+            raise NotFound("it was deleted")
+        return {"properties": {"ipSecurityRestrictions": []}}
+
+    def _take(self, name: str) -> None:
+        self.dies_in -= 1
+        if self.dies_in == 0:
+            raise KilledError
+        if self.left == 0:
+            raise ThrottledError("used up", retry_after=timedelta(minutes=1))
+        self.left -= 1
+        self.asked[name] += 1
+
+
+def _site(number: int) -> Document:
+    name = f"app-{number}"
+    host = f"{name}.contoso.example"
+    return {"id": f"/sites/{name}", "name": name, "properties": {"hostNames": [host]}}
+
+
+def _services(story: Story, azure: Rationed) -> Services:
+    story.renew()
+    return replace(
+        story.services,
+        firewalls=firewall_kinds(ResumableResources(azure)),
+        clock=story.world.clock,
+        archive=story.twins.archive,
+    )
+
+
+async def _is_complete(services: Services) -> bool:
+    return any(one.began for one in await services.tables.shared_snapshots.all("networks"))
+
+
+async def _read(story: Story, azure: Rationed, calls: int, host: str) -> bool:
+    """Let one invocation read; returns whether it has come to its end."""
+    services = _services(story, azure)
+    environment = await services.environments.get(story.build.environment.id)
+    azure.left = calls
+    try:
+        await read_network(services, environment, [host])
+    except CmkflowError:
+        return False
+    finally:
+        story.world.clock.advance(timedelta(minutes=1))
+    return await _is_complete(services)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    apps=st.integers(0, 20),
+    page_size=st.integers(1, 8),
+    calls=st.integers(1, 6),
+    expires=st.frozensets(st.integers(1, 10), max_size=2),
+    malformed=st.sets(st.sampled_from([f"{SITES} ", f"{SITES} 2", f"{SITES} 4"])),
+    gone=st.frozensets(st.integers(0, 19), max_size=3),
+    host=st.sampled_from([ANY_HOST, "app-3.contoso.example"]),
+)
+@example(
+    apps=20, page_size=1, calls=1, expires=frozenset(), malformed=set(), gone=frozenset(), host="*"
+)
+def test_a_reading_of_the_network_ends_and_makes_no_request_twice(
+    apps: int,
+    page_size: int,
+    calls: int,
+    expires: frozenset[int],
+    malformed: set[str],
+    gone: frozenset[int],
+    host: str,
+) -> None:
+    """But for the pages of a list whose cursor has expired."""
+
+    async def scenario() -> None:
+        story = Story()
+        story.build.link()
+        azure = Rationed(apps, page_size, expires, set(malformed), gone)
+        lists = len(firewall_kinds(azure)) + 20 + -(-apps // page_size)
+        most = len(malformed) + (lists * (1 + len(expires)) + apps + len(expires)) // calls + 2
+        for _ in range(most):
+            if await _read(story, azure, calls, host):
+                break
+        else:
+            raise AssertionError(azure.asked)
+        assert max(azure.asked.values()) == 1
+        snapshot = await NetworkReading(_services(story, azure)).cached()
+        assert snapshot
+        ids = {one.id for one in snapshot.firewalls if not one.id.endswith("#scm")}
+        assert ids == {f"/sites/app-{number}" for number in range(apps) if number not in gone}
+        assert await story.services.tables.resource_answers.all() == []
+
+    asyncio.run(scenario())
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    apps=st.integers(1, 20),
+    page_size=st.integers(1, 8),
+    deaths=st.lists(st.integers(BATCH + 1, 30), max_size=4),
+)
+def test_a_process_that_dies_costs_no_more_than_a_batch(
+    apps: int, page_size: int, deaths: list[int]
+) -> None:
+    """What was stored before is not read again. A dead reader is waited for."""
+
+    async def scenario() -> None:
+        story = Story()
+        story.build.link()
+        azure = Rationed(apps, page_size)
+        killed = 0
+        for dies_in in [*deaths, 0]:
+            azure.dies_in = dies_in
+            try:
+                assert await _read(story, azure, 1_000, ANY_HOST)
+                break
+            except KilledError:
+                killed += 1
+                story.world.clock.advance(timedelta(minutes=4))
+        again = sum(count - 1 for count in azure.asked.values() if count)
+        assert again <= killed * (BATCH + network_snapshot_width())
+
+    with patch.object(network_snapshot, "BATCH", BATCH):
+        asyncio.run(scenario())
+
+
+def network_snapshot_width() -> int:
+    """Return how many requests may be under way in a process that dies."""
+    from shared.concurrency import SIDE_BY_SIDE
+
+    return SIDE_BY_SIDE
+
+
+async def test_a_flow_does_not_wait_for_firewalls_that_do_not_concern_it() -> None:
+    """Its own app is read first; the verdict is there although 1,000 others are not read."""
+    story = Story()
+    story.build.link()
+    story.world.service_tags = {"PowerPlatformPlex.westeurope": ["20.1.0.0/24"]}
+    azure = Rationed(1_000, 500)
+    services = _services(story, azure)
+    environment = await services.environments.get(story.build.environment.id)
+    azure.left = 40
+
+    gaps = await required_gaps(services, environment, ["app-700.contoso.example"], [])
+
+    assert gaps == []
+    assert azure.asked["/sites/app-700"] == 1
+    assert sum(azure.asked.values()) == 40
+    assert not await _is_complete(services)
+
+
+async def test_one_reader_at_a_time_makes_requests() -> None:
+    """Another uses what is stored, and otherwise comes again later."""
+    story = Story()
+    story.build.link()
+    azure = Rationed(10, 5, left=1_000)
+    services = _services(story, azure)
+    environment = await services.environments.get(story.build.environment.id)
+    first = NetworkReading(services)
+    async with first.open():
+        try:
+            await read_network(services, environment, [ANY_HOST])
+            raise AssertionError("two read at once")
+        except ThrottledError:
+            pass
+    assert json.dumps(azure.asked) == "{}"
+    await read_network(services, environment, [ANY_HOST])
