@@ -181,6 +181,25 @@ async def test_what_lies_below_a_resource_is_listed(side: Side) -> None:
         )
 
 
+async def test_lists_are_read_page_by_page(side: Side) -> None:
+    """From an empty cursor to an empty one; of a resource that is gone there is no page."""
+    resources = side.ports.resources
+    sites: list[object] = []
+    cursor = ""
+    while True:
+        page = await resources.list_page("microsoft.web/SITES", API_VERSION, cursor)
+        sites += [site["name"] for site in page.items]
+        cursor = page.cursor
+        if not cursor:
+            break
+    rules = await resources.children_page(SQL_SERVER, "firewallRules", "2021-11-01")
+
+    assert sites == ["shop"]
+    assert ([rule["name"] for rule in rules.items], rules.cursor) == (["office"], "")
+    with pytest.raises(NotFound):
+        await resources.children_page(f"{SQL_SERVER}-gone", "firewallRules", "2021-11-01")
+
+
 async def test_what_the_app_may_do_in_a_resource_group_is_told(side: Side) -> None:
     """As patterns of actions, of which some may be taken out again."""
     group = resource_group(SITE_ID)
