@@ -59,7 +59,6 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     from shared.adapters.log_alerts import LogAlertSender
     from shared.callers import caller_kinds
     from shared.firewalls import firewall_kinds
-    from shared.resumable_resources import ResumableResources
     from shared.tables import Tables
 
     ground = build_ground(settings, closing)
@@ -76,6 +75,6 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         calls=outside.flow_budget,
         channels=build_channels(ground),
         callers=caller_kinds(ports, settings),
-        firewalls=firewall_kinds(ResumableResources(ports.resources)),
+        firewalls=firewall_kinds(ports.resources),
         **platform_ports(ports),
     )

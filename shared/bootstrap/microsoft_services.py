@@ -93,6 +93,7 @@ class MicrosoftServices:
         from shared.adapters.flow_service.placement import FlowServicePlacement
         from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
         from shared.adapters.power_apps.connections import PowerAppsConnections
+        from shared.resumable_resources import ResumableResources
 
         http, dataverse = self._ground.http, self.dataverse
         secrets = VaultSecrets(self.vaults, self.resources)
@@ -113,7 +114,7 @@ class MicrosoftServices:
             secrets=secrets,
             keys=VaultKeys(self.vaults, self.resources),
             service_tags=self._service_tags(),
-            resources=self.resources,
+            resources=ResumableResources(self.resources),
             resource_writer=self.resources,
             connections=PowerAppsConnections(http, self.power_platform),
             canvas_apps=PowerAppsCanvasApps(http, self.power_platform),

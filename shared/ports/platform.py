@@ -6,7 +6,7 @@ from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Orga
 from shared.ports.azure import (
     AppSettings,
     Keys,
-    PagedResourceReader,
+    ResourceReader,
     ResourceWriter,
     Secrets,
     ServiceTags,
@@ -55,7 +55,7 @@ class AssessmentPorts:
     machine_groups: MachineGroups
     organization: Organization
     #: Also for what examines the deployment.
-    resources: PagedResourceReader
+    resources: ResourceReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from tests.fakes.keys import FirewallsTwin, KeysTwin, ServiceTagsTwin
 from tests.fakes.memory_archive import MemoryArchive
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.messages import MessagesTwin
+from shared.resumable_resources import ResumableResources
 from tests.fakes.resource_reader import ResourceReaderTwin
 from tests.fakes.resource_writer import ResourceWriterTwin
 from tests.fakes.secrets import SecretsTwin
@@ -100,7 +101,7 @@ def twins_of(world: World, *, order: Random | None = None) -> Twins:
         secrets=SecretsTwin(world),
         keys=KeysTwin(world),
         service_tags=ServiceTagsTwin(world),
-        resources=ResourceReaderTwin(world),
+        resources=ResumableResources(ResourceReaderTwin(world)),
         resource_writer=ResourceWriterTwin(world),
         firewalls=FirewallsTwin(world),
         connections=ConnectionsTwin(world),

@@ -6,7 +6,6 @@ from shared.callers import caller_kinds
 from shared.domain.principal import Role
 from shared.firewalls import firewall_kinds
 from shared.ports import CallerKind, PlatformPorts
-from shared.resumable_resources import ResumableResources
 from shared.services import Services, platform_ports
 from shared.settings import Settings
 from shared.tables import Tables
@@ -50,7 +49,7 @@ def services_of(
         function_keys=OneFunctionKey(),
         callers=caller_kinds(ports, settings),
         firewalls=(
-            firewall_kinds(ResumableResources(ports.resources))
+            firewall_kinds(ports.resources)
             if has_azure_firewalls
             else {"any": ports.firewalls}
         ),

@@ -20,6 +20,7 @@ from shared.resumable_resources import ResumableResources
 from shared.settings import Settings
 from shared.steps.flows.check_network import required_gaps
 from tests.fakes.builder import Builder
+from tests.fakes.resource_reader import ResourceReaderTwin
 from tests.fakes.ports import twins_of
 from tests.fakes.services import services_of
 from tests.fakes.test_world import World
@@ -96,7 +97,7 @@ async def calls_of_proofs(flows: int, apart: timedelta) -> int:
         case = firewall_case(kind)
         resources = case.resources(case.sources(FLOW_TAGS, listed))
         world.resources |= {path.lower(): one for path, one in resources.items()}
-    counted = Counted(twins.ports.resources, twins.ports.service_tags)
+    counted = Counted(ResourceReaderTwin(world), twins.ports.service_tags)
     for _ in range(flows):
         services = replace(
             services_of(twins.ports),

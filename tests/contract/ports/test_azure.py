@@ -1,6 +1,7 @@
 """What both implementations of the ports onto Azure do."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.permissions import resource_group
 from shared.errors import AlreadyExists, Conflict, NotFound
+from shared.resumable_resources import resuming
 from tests.contract.adapter_world import SITE_ID, VAULT_URL
 from tests.contract.ports.described_tenant import SQL_SERVER
 from tests.contract.ports.sides import Side
@@ -181,23 +183,48 @@ async def test_what_lies_below_a_resource_is_listed(side: Side) -> None:
         )
 
 
-async def test_lists_are_read_page_by_page(side: Side) -> None:
-    """From an empty cursor to an empty one; of a resource that is gone there is no page."""
-    resources = side.ports.resources
-    sites: list[object] = []
-    cursor = ""
-    while True:
-        page = await resources.list_page("microsoft.web/SITES", API_VERSION, cursor)
-        sites += [site["name"] for site in page.items]
-        cursor = page.cursor
-        if not cursor:
-            break
-    rules = await resources.children_page(SQL_SERVER, "firewallRules", "2021-11-01")
+@dataclass(slots=True)
+class RememberedAnswers:
+    """Keeps the answers of a reading."""
 
-    assert sites == ["shop"]
-    assert ([rule["name"] for rule in rules.items], rules.cursor) == (["office"], "")
-    with pytest.raises(NotFound):
-        await resources.children_page(f"{SQL_SERVER}-gone", "firewallRules", "2021-11-01")
+    kept: dict[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def find(self, request: str) -> Mapping[str, object] | None:
+        """Return an answer."""
+        return self.kept.get(request)
+
+    async def keep(self, request: str, answer: Mapping[str, object]) -> None:
+        """Keep an answer."""
+        self.kept[request] = answer
+
+    async def forget(self, start: str) -> None:
+        """No cursor expires here."""
+        raise NotImplementedError
+
+
+async def test_a_reading_that_resumes_reads_the_same(side: Side) -> None:
+    """Page by page, and the second time from its answers; what is gone stays gone."""
+    resources, answers = side.ports.resources, RememberedAnswers()
+    gone = f"{SQL_SERVER}-gone"
+
+    async def read() -> list[object]:
+        sites = await resources.list("microsoft.web/SITES", API_VERSION)
+        web = await resources.get(SITE_ID, API_VERSION, "/config/web")
+        rules = await resources.list_children(SQL_SERVER, "firewallRules", "2021-11-01")
+        with pytest.raises(NotFound):
+            await resources.list_children(gone, "firewallRules", "2021-11-01")
+        with pytest.raises(NotFound):
+            await resources.get(gone, API_VERSION)
+        return [sites, web, rules]
+
+    whole = await read()
+    with resuming(answers):
+        resumed = await read()
+        requests = len(answers.kept)
+        again = await read()
+
+    assert resumed == again == whole
+    assert requests == len(answers.kept) >= 5
 
 
 async def test_what_the_app_may_do_in_a_resource_group_is_told(side: Side) -> None:
