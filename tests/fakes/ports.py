@@ -13,6 +13,7 @@ from shared.ports import (
     PlatformPorts,
     Store,
 )
+from shared.resumable_resources import ResumableResources
 from tests.fakes.alerts import NoticesTwin
 from tests.fakes.app_settings import AppSettingsTwin
 from tests.fakes.assessment import (
@@ -34,7 +35,6 @@ from tests.fakes.keys import FirewallsTwin, KeysTwin, ServiceTagsTwin
 from tests.fakes.memory_archive import MemoryArchive
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.messages import MessagesTwin
-from shared.resumable_resources import ResumableResources
 from tests.fakes.resource_reader import ResourceReaderTwin
 from tests.fakes.resource_writer import ResourceWriterTwin
 from tests.fakes.secrets import SecretsTwin

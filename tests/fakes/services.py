@@ -49,9 +49,7 @@ def services_of(
         function_keys=OneFunctionKey(),
         callers=caller_kinds(ports, settings),
         firewalls=(
-            firewall_kinds(ports.resources)
-            if has_azure_firewalls
-            else {"any": ports.firewalls}
+            firewall_kinds(ports.resources) if has_azure_firewalls else {"any": ports.firewalls}
         ),
         **platform_ports(ports),
     )

@@ -20,8 +20,8 @@ from shared.resumable_resources import ResumableResources
 from shared.settings import Settings
 from shared.steps.flows.check_network import required_gaps
 from tests.fakes.builder import Builder
-from tests.fakes.resource_reader import ResourceReaderTwin
 from tests.fakes.ports import twins_of
+from tests.fakes.resource_reader import ResourceReaderTwin
 from tests.fakes.services import services_of
 from tests.fakes.test_world import World
 from tests.kinds.case import HOST
