@@ -1,36 +1,36 @@
-"""Why a job waits, is blocked or failed: one code each, with what it means for whoever is asked.
+"""Define the reason codes: why a job waits, is blocked or failed, and what a person does about it.
 
-docs/runbook.md shows them as a table. What the platform refuses keeps the platform's own code:
-shared/domain/platform_errors.py.
+docs/runbook.md shows them as a table. An error answer of the platform keeps the platform's own
+code: see shared/domain/platform_errors.py.
 """
 
 from enum import Enum, StrEnum
 
 
 class ClearedBy(Enum):
-    """What ends a reason without a person who retries: it wakes every job that has it."""
+    """What clears a reason automatically, so that no person has to retry."""
 
-    RELATIVE = "relative"  #: another job came far enough
-    BATCH = "batch"  #: the first of the batch asked for all of it
-    MATE = "mate"  #: another job, which it waits for, has stopped
-    SETTING = "setting"  #: an administrator changes what it waited for
-    SWEEP = "sweep"  #: the daily look at what a person may have done since
+    RELATIVE = "relative"  #: a dependent job reached the step that this job waits for
+    BATCH = "batch"  #: the first job of the batch sent the request for all of them
+    MATE = "mate"  #: another job that this job waits for has stopped
+    SETTING = "setting"  #: an administrator changed the setting
+    SWEEP = "sweep"  #: the daily check found that a person has fixed it
 
 
 class Reason(StrEnum):
-    """The code of a reason: its name in rows, answers and the runbook."""
+    """A reason code, as stored in rows and shown in API responses and the runbook."""
 
-    #: What has happened: a sentence for the runbook.
+    #: What has happened, as one sentence for the runbook.
     meaning: str
-    #: What a person does about it; who raises it may say it more exactly.
+    #: What a person does about it. The code that raises the reason may give a more exact text.
     instruction: str
-    #: None: an order, or time.
+    #: None: only a retry or the passing of time clears it.
     ended_by: ClearedBy | None
 
     def __new__(
         cls, code: str, meaning: str, instruction: str, ended_by: ClearedBy | None = None
     ) -> "Reason":
-        """Return the member that is equal to its code."""
+        """Create the member; it compares equal to its code."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
@@ -40,7 +40,7 @@ class Reason(StrEnum):
 
     @classmethod
     def all_ended_by(cls, what: ClearedBy) -> tuple["Reason", ...]:
-        """Return the reasons that this ends."""
+        """Return the reasons that this event clears."""
         return tuple(reason for reason in cls if reason.ended_by is what)
 
     # -- the plan and its approval
@@ -362,7 +362,7 @@ class Reason(StrEnum):
         ),
     )
 
-    # -- callers and relatives
+    # -- callers and dependent flows
     OPERATOR_SIGN_IN = (
         "operator_sign_in",
         "The service account is not set up, or its sign-in has expired.",
@@ -461,13 +461,13 @@ class Reason(StrEnum):
     REPLAY = (
         "replay",
         (
-            "The rollback would turn on a polling original, which then processes again what its "
-            "copy has processed."
+            "The rollback would turn on a polling original, which then processes again the "
+            "events that its copy has processed."
         ),
-        "Roll back with `--replay-backlog` to accept that, or leave these flows out.",
+        "Add `--replay-backlog` to accept that, or roll back without these flows.",
     )
 
-    # -- the delete of an original
+    # -- the deletion of an original
     NOT_RETIRED = (
         "not_retired",
         "A deletion was requested for an original that is not retired.",
@@ -499,7 +499,7 @@ class Reason(StrEnum):
         "Restore the flow by the day that the message names, then retry.",
     )
 
-    # -- services, rows and what an administrator decides
+    # -- services, rows and settings
     KILL_SWITCH = (
         "kill_switch",
         "The kill switch is on: the app writes nothing.",
@@ -545,15 +545,15 @@ class Reason(StrEnum):
         "outage",
         "A service does not answer.",
         (
-            "Nothing: the jobs continue within twenty minutes of its return. Check Microsoft's "
-            "service health."
+            "Nothing: the jobs continue within twenty minutes after the service answers again. "
+            "Check Microsoft's service health."
         ),
     )
     STRAY_COPY = (
         "stray_copy",
         (
-            "A copy exists or was on although its job is rolled back or cancelled. The daily "
-            "check turns it off, unless the original is off."
+            "A copy exists, or was on, although its job is rolled back or cancelled. The daily "
+            "check turns the copy off, unless the original is off."
         ),
         (
             "Check whether original and copy have both run. If nobody needs the copy, delete it "
@@ -576,8 +576,8 @@ class Reason(StrEnum):
     NOT_LOOKED_AT = (
         "not_looked_at",
         (
-            "The daily check did not read whether some retired originals are on again. The next "
-            "one begins with them."
+            "The daily check could not check whether some retired originals are on again. The "
+            "next check starts with them."
         ),
         ("If it repeats, check the service, or raise `CMK_DATAVERSE_REQUESTS_PER_MINUTE`."),
     )
