@@ -1,4 +1,4 @@
-"""What a person is told of: something that does not go on by itself, and which row it is about."""
+"""Define the alert: a stored record that a person must act on a row."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +9,13 @@ type RowName = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One thing to tell; a row is told of once for each code, until that is settled."""
+    """An alert about one row. A row has at most one alert per code, until the reason is fixed."""
 
-    #: Has a line in docs/runbook.md.
+    #: Listed in docs/runbook.md.
     code: str
     row: RowName
-    #: Why, without secrets.
+    #: Why the alert was raised; holds no secret.
     cause: str
     at: datetime
-    #: What to do, where the code alone does not say it; it names the row.
+    #: What to do, where the code alone does not say it. Names the row.
     instruction: str = ""

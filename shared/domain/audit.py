@@ -1,51 +1,55 @@
-"""The audit trail: who ordered what, from where, and what became of it."""
+"""Define the audit log: who requested what, from where, and with which result."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.domain.principal import PrincipalKind
 
-#: Later than every moment, so that what is counted down from it sorts the newest first.
+#: Later than any time. Counting down from it sorts the newest entry first.
 _END = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One order over HTTP. It has two rows: one before anything is done, one with the outcome.
+    """A request over HTTP that changed something or was rejected.
 
-    Neither is ever replaced. An order whose second row is missing was cut off: whether it was done
-    is to be seen where it would show. A call that was refused at the door has one row.
+    An accepted request has two rows: one before the action, one with the result. Neither is ever
+    replaced. If the second row is missing, the request was interrupted, and only the affected
+    objects show whether it took effect. A request without the required role has one row.
     """
 
     id: str
     at: datetime
     who: str
-    #: Object id in Entra; empty: a function key's holder, who may write any name.
+    #: Object id in Entra; empty: a function key was used, and its holder can write any name into
+    #: `who`.
     who_id: str
     kind: PrincipalKind
-    #: Address and program that the order came from, as far as they are told.
+    #: Address and program of the client, as far as the request shows them.
     source: str
     #: The name of the route, such as `approve_remediation`.
     action: str
-    #: The address, such as `/api/remediations/…/approve`.
+    #: The path of the request, such as `/api/remediations/…/approve`.
     target: str
-    #: What was asked for, as JSON without secrets.
+    #: The content of the request, as JSON without secrets.
     asked: str
-    #: What it is about, as JSON, before and after; empty where nothing of it is kept.
+    #: The affected object as JSON, before and after the action; empty where there is no such
+    #: record.
     before: str = ""
     after: str = ""
-    #: Status of the answer; None: the row from before.
+    #: HTTP status of the response; None: the row written before the action.
     status: int | None = None
-    #: Why it was refused.
+    #: Why the request was rejected.
     reason: str = ""
-    #: Who called may not call this route at all: the first such call of the hour.
+    #: The principal lacks the role for this route: the first such request of an hour.
     is_refusal: bool = False
 
     @property
     def place(self) -> str:
-        """Return where it stands among all rows: the newest first, an outcome before its order.
+        """Return the row key, which sorts the newest entry first and a result before its request.
 
-        A refusal stands at the beginning of its hour: there is no second place for it.
+        A request without the required role is dated to the start of its hour, so that later ones in
+        that hour have the same key.
         """
         at = self.at.replace(minute=0, second=0, microsecond=0) if self.is_refusal else self.at
         left = int((_END - at).total_seconds() * 1_000_000)

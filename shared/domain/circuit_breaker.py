@@ -1,53 +1,55 @@
-"""When a service counts as out, and when it is asked again: one circuit a service and place.
+"""Decide when a service counts as down and when to try it again: one circuit breaker per service
+and place.
 
-A service is out when calls get no answer in a row, or when it fails on several things one after the
-other. A fault with one thing alone is that thing's own. Any answer closes the circuit.
+A service is down if several requests in a row get no answer, or if requests for several different
+targets fail in a row. An error with a single target concerns only that target. Any answer closes
+the circuit breaker.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-#: So many different things fail in a row: it is not for any one of them.
+#: This many different targets failed in a row: the fault is the service's.
 SEVERAL = 3
 #: Failures that are further apart than this are not in a row.
-_MEMORY = timedelta(minutes=30)
+_MAX_INTERVAL = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreaker:
-    """What has failed at one service since its last answer."""
+    """The failures of one service since its last answer."""
 
     service: str
-    #: An environment's id or a host; empty: the service has but one place.
+    #: An environment id or a host; empty: the service has only one place.
     place: str
-    #: Calls without an answer, in a row.
+    #: Requests without an answer, in a row.
     unanswered: int = 0
-    #: Different things that calls failed on, at most `SEVERAL`.
+    #: Different targets that requests failed for, at most `SEVERAL`.
     failing: tuple[str, ...] = ()
     last: datetime
-    #: What the service, or the lack of it, said first.
+    #: The first error of the service, or of the connection to it.
     reason: str
-    #: Since when the circuit is open; None: the service counts as well.
+    #: Since when the circuit breaker is open; None: it is closed.
     opened: datetime | None = None
-    #: When one call may try the service, and how long after that the next one.
+    #: When the next request may probe the service, and the delay until the probe after that.
     probe_at: datetime | None = None
     wait: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFailure:
-    """A call that failed in a way that a later one may not."""
+    """A request that failed with a transient error."""
 
-    #: What the call was about.
+    #: What the request was about, such as a flow.
     target: str
-    #: The service did not answer; otherwise it failed on this thing.
+    #: The service did not answer; otherwise it failed for this target.
     is_unanswered: bool
     at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreakerPolicy:
-    """How many calls without an answer open a circuit, and when an open one is tried."""
+    """After how many unanswered requests a circuit breaker opens, and when it probes."""
 
     unanswered: int
     first: timedelta
@@ -55,30 +57,30 @@ class CircuitBreakerPolicy:
 
 
 def record_failure(
-    circuit: CircuitBreaker, failure: RequestFailure, patience: CircuitBreakerPolicy
+    breaker: CircuitBreaker, failure: RequestFailure, policy: CircuitBreakerPolicy
 ) -> CircuitBreaker:
-    """Return the circuit with one more failure, open if that was one too many."""
-    if circuit.opened is not None:
-        return replace(circuit, last=failure.at)
-    if failure.at - circuit.last > _MEMORY:
-        circuit = replace(circuit, unanswered=0, failing=())
-    failing = dict.fromkeys((*circuit.failing, failure.target))
-    noted = replace(
-        circuit,
-        unanswered=circuit.unanswered + failure.is_unanswered,
+    """Return the circuit breaker with one more failure, opened if a limit is reached."""
+    if breaker.opened is not None:
+        return replace(breaker, last=failure.at)
+    if failure.at - breaker.last > _MAX_INTERVAL:
+        breaker = replace(breaker, unanswered=0, failing=())
+    failing = dict.fromkeys((*breaker.failing, failure.target))
+    updated = replace(
+        breaker,
+        unanswered=breaker.unanswered + failure.is_unanswered,
         failing=tuple(failing)[:SEVERAL],
         last=failure.at,
     )
-    if noted.unanswered < patience.unanswered and len(noted.failing) < SEVERAL:
-        return noted
+    if updated.unanswered < policy.unanswered and len(updated.failing) < SEVERAL:
+        return updated
     return replace(
-        noted, opened=failure.at, probe_at=failure.at + patience.first, wait=patience.first
+        updated, opened=failure.at, probe_at=failure.at + policy.first, wait=policy.first
     )
 
 
 def schedule_next_probe(
-    circuit: CircuitBreaker, now: datetime, patience: CircuitBreakerPolicy
+    breaker: CircuitBreaker, now: datetime, policy: CircuitBreakerPolicy
 ) -> CircuitBreaker:
-    """Return an open circuit whose service is being tried: the next try comes twice as late."""
-    wait = min(circuit.wait * 2, patience.longest)
-    return replace(circuit, wait=wait, probe_at=now + wait)
+    """Return an open circuit breaker after a probe, with its delay doubled."""
+    wait = min(breaker.wait * 2, policy.longest)
+    return replace(breaker, wait=wait, probe_at=now + wait)

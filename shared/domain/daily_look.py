@@ -1,4 +1,4 @@
-"""How far the daily sweep came with what it looks at in each environment, flow by flow."""
+"""Record how far the daily check of one environment is, flow by flow."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,31 +6,31 @@ from enum import StrEnum
 
 
 class Look(StrEnum):
-    """What the sweep looks for."""
+    """What the daily check searches for in an environment."""
 
     RETIRED = "retired"  #: retired originals that are on again
     UNDONE = "undone"  #: copies of cancelled and rolled-back jobs that are on
-    #: Retired originals without a row in Dataverse: only the flow service's list tells of them.
+    #: Retired originals without a row in Dataverse, which only the flow service's list shows.
     OUTSIDE = "outside"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyLook:
-    """How the last sweep ended with one look at one environment."""
+    """The result of the last daily check of one kind in one environment."""
 
     environment_id: str
     look: Look
-    #: Id of the job whose flow comes first the next time; empty: the first of all.
+    #: Id of the job whose flow the next check reads first; empty: the first job.
     first: str = ""
-    #: Where the flow service's list goes on the next time; empty: at its first page.
+    #: Where the next check continues in the flow service's list; empty: at the first page.
     cursor: str = ""
-    #: How many flows the last sweep did not look at.
+    #: How many flows the last check did not read.
     not_looked_at: int = 0
-    #: A `Reason`; empty: every flow was looked at.
+    #: The `Reason` for that; empty: every flow was read.
     code: str = ""
 
 
 def in_turn(job_ids: Iterable[str], first: str) -> list[str]:
-    """Return the ids in their order from `first` on, then those before it."""
+    """Return the sorted ids from `first` on, then those before it."""
     ordered = sorted(job_ids)
     return [one for one in ordered if one >= first] + [one for one in ordered if one < first]

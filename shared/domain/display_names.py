@@ -1,60 +1,63 @@
-"""Display names of originals and copies: what is put behind them, and how much Dataverse takes.
+"""Name copies and retired originals within the length that Dataverse accepts.
 
-A name that its suffix makes too long is shortened, never the suffix; the whole name is in the job's
-row. Real names have 255 characters, emoji, and marks of direction (platform.md#long-names).
+If the suffix makes a name too long, the name is shortened, never the suffix; the job's row keeps
+the full name. Real names have up to 255 characters, emoji, and direction marks
+(platform.md#long-names).
 """
 
 import unicodedata
 from collections.abc import Iterator
 
-#: `workflow.name` by Microsoft's table reference, which does not say in what it counts: UTF-16 code
-#: units, as SQL Server does, are the most that it can mean.
+#: Length of `workflow.name` in Microsoft's table reference, which names no unit. UTF-16 code units,
+#: as in SQL Server, are the strictest reading.
 LIMIT = 100
-#: What a copy is called until it takes the original's name.
+#: Suffix of a copy until it takes the original's name.
 COPY_SUFFIX = " (CMK)"
-#: What a retired original is called from then on.
+#: Suffix of a retired original.
 RETIRED_SUFFIX = " (retired, MMK)"
 _ELLIPSIS = "…"
 _JOINER = "\u200d"
-#: Marks that belong to the character before them: accents, variation selectors, joiners, direction.
+#: Unicode categories of marks that belong to the character before them: accents, variation
+#: selectors, joiners, direction marks.
 _CONTINUING = frozenset({"Mn", "Mc", "Me", "Cf"})
 
 
 def copy_name(title: str) -> str:
-    """Return what the copy of a flow with this name is called."""
+    """Return the name of the copy of a flow with this name."""
     return shortened(title, COPY_SUFFIX)
 
 
 def retired_name(title: str) -> str:
-    """Return what a retired original is called that had this name.
+    """Return the name of a retired original that had this name.
 
-    One that is longer than Dataverse takes now stays: it could not be given back.
+    A name that is longer than Dataverse accepts now stays unchanged, because it could not be
+    restored.
     """
-    return title if _units(title) > LIMIT else shortened(title, RETIRED_SUFFIX)
+    return title if _length(title) > LIMIT else shortened(title, RETIRED_SUFFIX)
 
 
 def shortened(title: str, suffix: str = "") -> str:
-    """Return the name with its suffix, in at most `LIMIT` units; no character is cut in two."""
-    if _units(title + suffix) <= LIMIT:
+    """Return the name with its suffix in at most `LIMIT` units, without splitting a character."""
+    if _length(title + suffix) <= LIMIT:
         return title + suffix
-    left = LIMIT - _units(_ELLIPSIS + suffix)
+    left = LIMIT - _length(_ELLIPSIS + suffix)
     kept = ""
     for character in _characters(title):
-        if _units(kept + character) > left:
+        if _length(kept + character) > left:
             break
         kept += character
     return kept.rstrip() + _ELLIPSIS + suffix
 
 
-def _units(text: str) -> int:
+def _length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _characters(text: str) -> Iterator[str]:
-    """Yield what a reader takes for one character, nearly as Unicode's annex 29 has it."""
+    """Yield the characters as a reader sees them, approximately as in Unicode annex 29."""
     character = ""
     for one in text:
-        if character and not _continues(character, one):
+        if character and not _belongs_to(character, one):
             yield character
             character = ""
         character += one
@@ -62,7 +65,7 @@ def _characters(text: str) -> Iterator[str]:
         yield character
 
 
-def _continues(character: str, one: str) -> bool:
+def _belongs_to(character: str, one: str) -> bool:
     if unicodedata.category(one) in _CONTINUING or character.endswith(_JOINER):
         return True
     is_skin_tone = "\U0001f3fb" <= one <= "\U0001f3ff"

@@ -1,4 +1,4 @@
-"""What the product knows of a Power Platform environment and its encryption policy."""
+"""Define a Power Platform environment, its policy link, and its settings."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class PolicyLinkStatus(StrEnum):
-    """How far an environment is linked to its encryption policy (platform.md#link-status)."""
+    """The status of the link between an environment and its policy (platform.md#link-status)."""
 
     LINKING = "Linking"
     LINKED = "Linked"
@@ -18,7 +18,7 @@ class PolicyLinkStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyLink:
-    """The encryption policy an environment names, and whether it is in force."""
+    """The enterprise policy that an environment is linked to, and the link's status."""
 
     #: Azure resource id of the enterprise policy, lower case.
     policy_id: str
@@ -29,58 +29,59 @@ class PolicyLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """One environment as the admin API describes it."""
+    """An environment as the admin API describes it."""
 
     id: str
     display_name: str
-    #: Geography, such as `europe`: what must equal the policy's location.
+    #: Geography, such as `europe`; the policy's location must be the same.
     geography: str
     #: Primary Azure region, such as `westeurope`.
     region: str
     #: `Production`, `Sandbox`, `Trial`, `Teams`, `Developer`, `Default`.
     sku: str
-    #: Whether it is a Managed Environment; None: the platform does not tell.
+    #: Whether it is a Managed Environment; None: the platform does not show it.
     is_managed: bool | None
     is_enabled: bool
-    #: None: the environment is not under a customer-managed key.
+    #: None: the environment has no customer-managed key.
     policy: PolicyLink | None
-    #: Base of the Dataverse Web API (`https://org1.api.crm4.dynamics.com`); None: no Dataverse.
+    #: Base URL of the Dataverse Web API (`https://org1.api.crm4.dynamics.com`); None: no Dataverse.
     dataverse_url: str | None
 
     @property
     def is_linked(self) -> bool:
-        """Say whether the customer-managed key is in force."""
+        """Return whether the customer-managed key is in effect."""
         return self.policy is not None and self.policy.status is PolicyLinkStatus.LINKED
 
 
-#: A migration takes up to four days (platform.md#migration-time). Flows that could move and have
-#: not by then were under the key before flows were covered, or something holds them.
+#: A platform migration takes up to four days (platform.md#migration-time). If movable flows remain
+#: after that, the key was applied before keys covered flows, or the migration is blocked.
 MIGRATION_LONGEST = timedelta(days=4)
 
 
 class ApprovalPolicy(StrEnum):
-    """What the app may do in an environment."""
+    """Whether the app may write in an environment, and whether a plan needs approval."""
 
-    ASSESS = "assess"  #: read only
-    APPROVE = "approve"  #: write what an administrator approved
-    AUTO = "auto"  #: write what the plan says
+    ASSESS = "assess"  #: read-only
+    APPROVE = "approve"  #: write after an approver approved the plan
+    AUTO = "auto"  #: write without approval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSettings:
-    """What an administrator decided for one environment."""
+    """What an administrator allows the app to do in one environment."""
 
     environment_id: str
     mode: ApprovalPolicy = ApprovalPolicy.ASSESS
-    #: Flows per remediation.
+    #: Flows per remediation, at most.
     limit: int = 100
-    #: Workflow ids or flow names that are never touched.
+    #: Workflow ids or flow names that the app never changes.
     excluded_flows: frozenset[str] = frozenset()
-    #: Workflow ids or flow names that go first; the rest waits until they are past their cut-over.
+    #: Workflow ids or flow names of the pilot flows; the other flows start after these work.
     first_wave: frozenset[str] = frozenset()
-    #: `HH:MM-HH:MM` in UTC; empty: any time.
+    #: `HH:MM-HH:MM` in UTC; empty: no restriction.
     maintenance_window: str = ""
-    #: Lower-case ids of Azure resources that a plan opens by itself, where they keep copies out.
+    #: Lower-case ids of the Azure resources whose firewalls a plan may change so that they allow
+    #: the copies.
     repaired_resources: frozenset[str] = frozenset()
-    #: Names of firewall gaps that an administrator accepts, and why.
+    #: Names of ignored firewall issues, each with the justification.
     waived_gaps: dict[str, str] = field(default_factory=dict)

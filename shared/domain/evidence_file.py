@@ -1,6 +1,6 @@
-"""A zip that can be checked: its manifest names every file with the SHA-256 of its bytes.
+"""Build and check an evidence file: a zip whose manifest lists every file with its SHA-256.
 
-The same files make the same bytes: they are sorted, and none has a time.
+The same content gives the same bytes: files are sorted and have a fixed time.
 """
 
 import csv
@@ -17,88 +17,91 @@ from typing import IO
 from shared.domain.spreadsheet_cell import spreadsheet_cell
 
 MANIFEST = "manifest.json"
-#: Plans as they were approved: the name of each is its version, which begins its SHA-256.
+#: Approved plans. The name of each is its plan version, the beginning of its SHA-256.
 APPROVED_PLANS = "approved-plans/"
-#: Hex digits of such a version.
+#: Hex digits of a plan version.
 _VERSION = 16
 _FORMAT = 1
-#: No time is told: this is the first that a zip can hold.
+#: The same for every file: the earliest time that a zip can store.
 _TIME = (1980, 1, 1, 0, 0, 0)
-#: Bytes of a file that are read at a time.
-_PIECE = 1024 * 1024
-#: Bytes of a manifest at most: it names a file in some 150 of them.
+#: Bytes that are read at a time.
+_CHUNK_SIZE = 1024 * 1024
+#: Largest manifest in bytes; one file takes about 150 of them.
 _LARGEST_MANIFEST = 64 * 1024 * 1024
-#: What a zip is that cannot be read: no zip, damaged, encrypted, or packed in another way.
+#: Errors of a file that is no zip, or is damaged, encrypted or compressed in another way.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 
 class EvidenceFile:
-    """Files on their way into a zip; they lie in a folder, not in memory."""
+    """Files to be zipped, kept in a folder instead of in memory."""
 
     def __init__(self, folder: Path) -> None:
-        """Use an empty folder, which whoever made it removes."""
+        """Use an empty folder, which the caller removes."""
         self._folder = folder
         self._files: dict[str, Path] = {}
 
     def write(self, name: str, content: bytes) -> None:
-        """Write on at the end of a file."""
+        """Append content to a file of the zip."""
         path = self._files.setdefault(name, self._folder / str(len(self._files)))
         with path.open("ab") as file:
             file.write(content)
 
     def write_row(self, name: str, cells: Iterable[object]) -> None:
-        """Write a line of a CSV file (RFC 4180); no cell is a formula to a spreadsheet."""
+        """Append a line to a CSV file (RFC 4180); no cell is read as a formula by spreadsheets."""
         texts = ("" if cell is None else str(cell) for cell in cells)
         line = io.StringIO()
         csv.writer(line).writerow(map(spreadsheet_cell, texts))
         self.write(name, line.getvalue().encode("utf-8", "replace"))
 
     def zipped(self, about: Mapping[str, object]) -> bytes:
-        """Return the zip; `about` stands in its manifest."""
+        """Return the zip; its manifest contains `about`."""
         files = {}
         for name, path in sorted(self._files.items()):
             with path.open("rb") as file:
-                digest, size = _measured(file)
+                digest, size = _hash_and_size(file)
             files[name] = {"sha256": digest, "bytes": size}
         manifest = {"format": _FORMAT, **about, "files": files}
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
             text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-            archive.writestr(_info(MANIFEST), text)
+            archive.writestr(_zip_info(MANIFEST), text)
             for name in files:
-                with self._files[name].open("rb") as file, archive.open(_info(name), "w") as member:
+                with (
+                    self._files[name].open("rb") as file,
+                    archive.open(_zip_info(name), "w") as member,
+                ):
                     shutil.copyfileobj(file, member)
         return target.getvalue()
 
 
 def find_manifest_differences(file: IO[bytes]) -> Iterator[str]:
-    """Yield what of a zip is not as its manifest says, in words; nothing: it is whole.
+    """Yield each difference between a zip and its manifest; none if it is complete.
 
-    Raises `ValueError` for what is no such zip.
+    Raises `ValueError` if the file is no evidence file.
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            yield from _differences(archive, _manifest_of(archive))
+            yield from _differences(archive, _read_manifest(archive))
     except (*_BROKEN, KeyError, TypeError, AttributeError, ValueError) as err:
-        raise ValueError(f"this is no pack of evidence: {err}") from err
+        raise ValueError(f"this is not an evidence file: {err}") from err
 
 
-def _manifest_of(archive: zipfile.ZipFile) -> Mapping[str, tuple[str, int]]:
+def _read_manifest(archive: zipfile.ZipFile) -> Mapping[str, tuple[str, int]]:
     if archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
-        raise ValueError("its manifest is too large to be one")
+        raise ValueError("its manifest is too large")
     files = json.loads(archive.read(MANIFEST))["files"]
     return {name: (one["sha256"], one["bytes"]) for name, one in files.items()}
 
 
 def _differences(archive: zipfile.ZipFile, named: Mapping[str, tuple[str, int]]) -> Iterator[str]:
     there = [info.filename for info in archive.infolist()]
-    yield from (f"{name} stands in it twice" for name in sorted({*there}) if there.count(name) > 1)
+    yield from (f"{name} is in it twice" for name in sorted({*there}) if there.count(name) > 1)
     yield from (f"{name} is missing" for name in sorted(named.keys() - {*there}))
     yield from (f"{name} is not in the manifest" for name in sorted({*there} - {MANIFEST, *named}))
     for name in sorted(named.keys() & {*there}):
         try:
             with archive.open(name) as member:
-                digest, size = _measured(member)
+                digest, size = _hash_and_size(member)
         except _BROKEN:
             yield f"{name} is damaged"
             continue
@@ -106,21 +109,21 @@ def _differences(archive: zipfile.ZipFile, named: Mapping[str, tuple[str, int]])
             yield f"{name} was changed: its SHA-256 is {digest}, not {named[name][0]}"
         version = name.removeprefix(APPROVED_PLANS).rpartition("/")[2].removesuffix(".json")
         if name.startswith(APPROVED_PLANS) and version != digest[:_VERSION]:
-            yield f"{name} is not the plan of that version"
+            yield f"{name} does not have the plan version in its name"
 
 
-def _measured(file: IO[bytes]) -> tuple[str, int]:
-    """Return the SHA-256 of a file and its length, read piece by piece."""
+def _hash_and_size(file: IO[bytes]) -> tuple[str, int]:
+    """Return the SHA-256 and the length of a file, read in parts."""
     digest, size = hashlib.sha256(), 0
-    while piece := file.read(_PIECE):
+    while piece := file.read(_CHUNK_SIZE):
         digest.update(piece)
         size += len(piece)
     return digest.hexdigest(), size
 
 
-def _info(name: str) -> zipfile.ZipInfo:
+def _zip_info(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, _TIME)
     info.compress_type = zipfile.ZIP_DEFLATED
-    info.create_system = 3  # whatever system it was made on
+    info.create_system = 3  # the same on every system
     info.external_attr = 0o600 << 16
     return info

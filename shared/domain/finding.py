@@ -1,4 +1,4 @@
-"""What a check found. What the platform does not show is `unknown`, never `ok`."""
+"""Define the finding of a check. What the platform does not show is `unknown`, never `ok`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class FindingLevel(StrEnum):
-    """How a check ended; `unknown` is no answer, and weighs more than a warning."""
+    """The result of a check. `unknown` means no answer and ranks above a warning."""
 
     OK = "ok"
     WARNING = "warning"
@@ -16,20 +16,22 @@ class FindingLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check found."""
+    """The result of one check."""
 
     level: FindingLevel
-    #: Names the check; the same in every assessment.
+    #: The check's code, the same in every assessment.
     code: str
     text: str
-    #: What to do next; empty when nothing is to be done.
+    #: What to do next; empty: nothing.
     instruction: str = ""
-    #: Environment, vault or key version that it is about; empty: the policy.
+    #: The environment, vault or key version that it is about; empty: the policy.
     subject: str = ""
 
 
 def highest_level(findings: Iterable[Finding]) -> FindingLevel:
-    """Return the level that weighs most: problem, unknown, warning, ok."""
+    """Return the highest level: problem, then unknown, warning, ok; `unknown` if there are no
+    findings.
+    """
     order = list(FindingLevel)
     return max(
         (finding.level for finding in findings), key=order.index, default=FindingLevel.UNKNOWN
@@ -37,28 +39,28 @@ def highest_level(findings: Iterable[Finding]) -> FindingLevel:
 
 
 def ok(code: str, text: str, subject: str = "") -> Finding:
-    """Return a finding that nothing is wrong."""
+    """Return a finding that the check passed."""
     return Finding(level=FindingLevel.OK, code=code, text=text, subject=subject)
 
 
 def warning(code: str, text: str, instruction: str, subject: str = "") -> Finding:
-    """Return a finding that something will or may go wrong."""
+    """Return a finding that something will or may stop working."""
     return Finding(
         level=FindingLevel.WARNING, code=code, text=text, instruction=instruction, subject=subject
     )
 
 
 def problem(code: str, text: str, instruction: str, subject: str = "") -> Finding:
-    """Return a finding that something is wrong."""
+    """Return a finding that something does not work."""
     return Finding(
         level=FindingLevel.PROBLEM, code=code, text=text, instruction=instruction, subject=subject
     )
 
 
 def unknown(
-    code: str, text: str, instruction: str = "Look at it in the portal.", subject: str = ""
+    code: str, text: str, instruction: str = "Check it in the portal.", subject: str = ""
 ) -> Finding:
-    """Return a finding that nobody could look."""
+    """Return a finding that the check got no answer."""
     return Finding(
         level=FindingLevel.UNKNOWN, code=code, text=text, instruction=instruction, subject=subject
     )

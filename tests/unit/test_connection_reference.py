@@ -68,7 +68,7 @@ def test_the_connection_of_whoever_runs_the_flow_is_not_taken_over() -> None:
     (found,) = parse_embedded_connections(client_data(mail=entry("invoker", name="mail-1")))
 
     assert found.connection_id == ""
-    assert found.label == "of whoever runs the flow (shared_office365)"
+    assert found.label == "of the user who runs the flow (shared_office365)"
 
 
 def test_an_entry_that_names_nothing_has_nothing_to_bind() -> None:

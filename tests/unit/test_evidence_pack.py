@@ -126,7 +126,7 @@ def test_what_stands_in_it_twice_is_found(tmp_path: Path, name: str) -> None:
     with zipfile.ZipFile(target, "a") as archive:
         archive.writestr(name, archive.read(name))
 
-    assert found(target.getvalue()) == [f"{name} stands in it twice"]
+    assert found(target.getvalue()) == [f"{name} is in it twice"]
 
 
 def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:

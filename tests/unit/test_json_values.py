@@ -43,5 +43,5 @@ def test_an_answer_has_whole_characters_and_a_bottom() -> None:
     body = rb'{"displayName": "Orders \ud83d"}'
 
     assert read_object(SERVICE, answer(body)) == {"displayName": "Orders �"}
-    with pytest.raises(InvalidInput, match="flow service: the JSON nests too deep"):
+    with pytest.raises(InvalidInput, match="flow service: the JSON nests too deeply"):
         read_object(SERVICE, answer(b'{"a":' * 9**6))

@@ -63,7 +63,7 @@ def test_what_nests_too_deep_to_be_changed_is_said() -> None:
         text.replace('"actions": {}', f'"actions": {deep}'), [ConversionKind.POWER_APPS_TRIGGER]
     )
 
-    assert shown.obstacles == ("Its actions nest too deep for the app to change any.",)
+    assert shown.obstacles == ("Its actions are nested too deeply for the app to change them.",)
 
 
 def test_both_edits_of_a_flow_are_proposed_together() -> None:

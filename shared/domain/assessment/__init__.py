@@ -1,1 +1,1 @@
-"""What a key means for an environment, before and after it."""
+"""Rules of the assessment: what a key does to an environment, before and after it is applied."""

@@ -1,6 +1,6 @@
-"""The assessment of one environment: what will happen under the key, and what to do about it.
+"""Define the assessment of one environment: what a key does to it, and what to do about it.
 
-Everything in it is for people, and without secrets.
+All of it is shown to people and holds no secret.
 """
 
 from dataclasses import dataclass
@@ -11,29 +11,30 @@ from shared.domain.finding import Finding
 
 
 class AssessmentPhase(StrEnum):
-    """Where the environment is on its way under the key."""
+    """How far the platform's migration of the environment is."""
 
     BEFORE = "before"  #: no policy is applied
-    MIGRATING = "migrating"  #: flows are being moved
-    AFTER = "after"  #: what moves by itself has moved
-    UNKNOWN = "unknown"  #: linked, but the platform's lists gave no answer
+    MIGRATING = "migrating"  #: the platform is moving flows to the key
+    AFTER = "after"  #: the platform has moved every flow that it moves
+    UNKNOWN = "unknown"  #: linked, but the platform's lists could not be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessedCaller:
-    """A place that calls a flow which stays on Microsoft's key."""
+    """A caller of a flow that stays on Microsoft's key."""
 
     kind: str
     label: str
-    #: Why the app cannot change it; empty: it can.
+    #: Why the app cannot change it; empty: the app can.
     manual: str = ""
-    #: It holds a URL on a host that flows have left: its calls fail, key or no key.
+    #: It holds a URL on a host that no longer serves flows, so its calls fail with or without a
+    #: key.
     is_broken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessedFlow:
-    """One flow that stays on Microsoft's key, or may."""
+    """A flow that stays, or may stay, on Microsoft's key."""
 
     workflow_id: str
     flow_name: str
@@ -46,33 +47,33 @@ class AssessedFlow:
     has_trigger_url: bool
     #: None: unknown.
     stays_on_mmk: bool | None
-    #: Whether the platform lists it among those that stay; None: it gave no list.
+    #: Whether the platform's list of flows that stay has it; None: the list could not be read.
     is_listed: bool | None
     reasons: tuple[str, ...]
     explanation: str
-    #: Titles from this flow's child down to a flow that stays for a reason of its own: the first
-    #: of `chains`.
+    #: Names of the flows from this flow's child down to a flow that has its own Microsoft-key
+    #: reason: the first of `chains`.
     held_back_by: tuple[str, ...]
-    #: Titles of all flows that it holds back in turn, however far up.
+    #: Names of all parent flows that stay on Microsoft's key because of this flow.
     holds_back: tuple[str, ...]
-    #: What to do, the recommended way first.
+    #: Recommendations, the preferred one first.
     advice: tuple[str, ...]
     callers: tuple[AssessedCaller, ...] = ()
-    #: Why callers may be missing from the list; empty: it is complete as far as the app can look.
+    #: Why the list of callers may be incomplete; empty: it has every caller that the app can find.
     callers_gap: str = ""
-    #: One way down, by title, to each flow below that stays for a reason of its own: all of them
-    #: have to be settled before this one can move. The nearest comes first.
+    #: One call path, by flow name, to each flow below this one that has its own Microsoft-key
+    #: reason. This flow can move only after all of them. The shortest path comes first.
     chains: tuple[tuple[str, ...], ...] = ()
-    #: Whom Dataverse shares it with: by name, with what they may do.
+    #: The users and teams with which Dataverse shares the flow, each with its rights.
     co_owners: tuple[str, ...] = ()
-    #: Why co-owners may be missing; empty: these are all.
-    co_owners_gap: str = "Co-owners were not asked for."
-    #: What is known of people who may only run it.
+    #: Why the list of co-owners may be incomplete; empty: it is complete.
+    co_owners_gap: str = "Co-owners were not read."
+    #: What is known about run-only users.
     run_only_users: str = ""
 
 
 class AssessmentTopic(StrEnum):
-    """What a section of the assessment is about; the order is the report's."""
+    """The topic of a section, in the order of the report."""
 
     ELIGIBILITY = "eligibility"
     KEY = "key"
@@ -98,28 +99,28 @@ class AssessmentSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffortEstimate:
-    """What a remediation is expected to take."""
+    """The expected effort of a remediation."""
 
-    #: Flows to be copied.
+    #: Flows to copy.
     copies: int
-    #: Places that the app will change, and those that a person has to.
+    #: Callers that the app changes, and callers that a person has to change.
     callers: int
     manual_callers: int
-    #: Calls to the flow service and to Dataverse.
+    #: Requests to the flow service, to Dataverse and to the callers' services.
     calls: int
-    #: Minutes of work at the app's budget of calls, waiting not counted.
+    #: Minutes of work within the app's request budget, without waiting times.
     minutes: int
-    #: Days that an original has to be quiet before it is retired.
+    #: Days without a call before an original is retired.
     quiet_days: int
-    #: Part of the tenant's daily request pool, 1.0 being all of it.
+    #: Fraction of the tenant's daily request limit; 1.0 is all of it.
     share_of_daily_pool: float
-    #: Why it may take more; empty: all that is known to stay is counted with all its callers.
+    #: Why the effort may be higher; empty: every flow that stays is counted, with all its callers.
     gap: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentAssessment:
-    """All that is to be known of one environment before or after a key is applied."""
+    """The assessment of one environment, before or after a key is applied."""
 
     environment_id: str
     display_name: str
@@ -130,5 +131,5 @@ class EnvironmentAssessment:
     flows: tuple[AssessedFlow, ...]
     sections: tuple[AssessmentSection, ...]
     effort: EffortEstimate
-    #: When the places that may call flows were searched; None: no flow stays, none was searched.
+    #: When callers were last searched; None: no flow stays, so no search was needed.
     callers_searched: datetime | None = None

@@ -1,4 +1,4 @@
-"""Canvas apps as callers of the flows that stay, from what an assessment reads of them anyway."""
+"""Add canvas apps as callers, from the apps that an assessment reads anyway."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,16 +7,22 @@ from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.snapshots import CanvasApp, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 
-_APPS = "An app is changed by its maker: no interface of the platform points it at another flow."
+_APPS = (
+    "Only the app's maker can change it: the platform has no API that makes an app call another "
+    "flow."
+)
 _RUN_BY_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_APPS_V2})
 
 
 def add_canvas_app_callers(
     flows: Sequence[AssessedFlow], apps: Sequence[CanvasApp] | NoAnswer
 ) -> list[AssessedFlow]:
-    """Return the flows with the apps that call them."""
+    """Return the flows with the canvas apps that call them added as callers.
+
+    If the apps could not be read, add the reason to each flow that apps can start.
+    """
     if isinstance(apps, NoAnswer):
-        why = f"Apps that call it are not known: {apps.why}."
+        why = f"The apps that call it could not be read: {apps.why}."
         return [
             replace(flow, callers_gap=f"{flow.callers_gap} {why}".strip())
             if flow.category in _RUN_BY_APPS

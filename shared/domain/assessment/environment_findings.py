@@ -1,6 +1,6 @@
-"""Whether a key can be applied, and what it means for firewalls, apps and solutions.
+"""Find out whether a key can be applied, and what it means for firewalls, apps and solutions.
 
-Where the platform gave no answer the finding is *unknown*, never *ok*. See
+If the platform did not answer, the finding is *unknown*, never *ok*. See
 platform.md#environment-requirements, #solution-by-default, #canvas-apps.
 """
 
@@ -22,44 +22,52 @@ from shared.domain.keys.environment_checks import (
 )
 from shared.domain.plans.flow_facts import FlowFacts
 
-#: Where trigger URLs lie (platform.md#url-shapes): no firewall of a customer's is before them.
+#: Hosts of trigger URLs (platform.md#url-shapes). No firewall of the customer protects them.
 _FLOW_HOSTS = (".api.powerplatform.com", ".logic.azure.com")
 _POWER_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_APPS_V2})
 
 
 def eligibility_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield whether a customer's key can be applied, or is being applied well."""
+    """Yield whether a customer-managed key can be applied, and the state of one that is applied."""
     environment = facts.environment
     yield managed_finding(environment)
     yield sku_finding(environment)
-    yield _geography(facts)
-    yield _limit(facts)
-    yield _link(facts)
+    yield _geography_finding(facts)
+    yield _environment_limit_finding(facts)
+    yield _policy_link_finding(facts)
 
 
-def _geography(facts: EnvironmentSnapshot) -> Finding:
+def _geography_finding(facts: EnvironmentSnapshot) -> Finding:
     environment, policy = facts.environment, facts.policy
     code = "environment_geography"
-    lies = f"{environment.display_name} lies in '{environment.geography}'"
+    location = f"{environment.display_name} is in '{environment.geography}'"
     match policy:
         case NoAnswer():
-            text = f"{lies}; the policies could not be read: {policy.why}"
-            remedy = "Give the app the role Reader where the policies are; then assess again."
+            text = f"{location}, but the policies could not be read: {policy.why}"
+            remedy = (
+                "Give the app the role Reader on the policies' resource groups, then assess again."
+            )
         case None if environment.policy:
-            text = f"{lies}; its policy is in none of the watched subscriptions."
-            remedy = "Add the policy's subscription to CMK_SUBSCRIPTION_IDS, or compare by hand."
+            text = f"{location}, but its policy is in none of the subscriptions that the app reads."
+            remedy = (
+                "Add the policy's subscription to CMK_SUBSCRIPTION_IDS, or compare the two "
+                "geographies yourself."
+            )
         case None:
-            text = f"{lies}; no policy was named."
-            remedy = "Name the policy to have its geography compared: both must be the same."
+            text = f"{location}, and no policy was named to compare it with."
+            remedy = (
+                "Name the policy with --policy: the policy and the environment must be in the "
+                "same geography."
+            )
         case _:
             return geography_finding(policy, environment)
     return unknown(code, text, remedy, environment.id)
 
 
-def _limit(facts: EnvironmentSnapshot) -> Finding:
+def _environment_limit_finding(facts: EnvironmentSnapshot) -> Finding:
     count = facts.keyed_environments + (facts.environment.policy is None)
     are = "environment of the tenant is" if count == 1 else "environments of the tenant are"
-    text = f"With this one, {count} {are} under customer-managed keys"
+    text = f"Including this one, {count} {are} on customer-managed keys"
     ticket = "Ask Microsoft's support to raise the limit before the next environment is added."
     if count > ENVIRONMENT_LIMIT:
         return problem("environment_limit", f"{text}: above {ENVIRONMENT_LIMIT}.", ticket)
@@ -69,7 +77,7 @@ def _limit(facts: EnvironmentSnapshot) -> Finding:
     return ok("environment_limit", limit)
 
 
-def _link(facts: EnvironmentSnapshot) -> Finding:
+def _policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
     code, link = "policy_link", facts.environment.policy
     if link is None:
         return ok(code, "No customer-managed key is applied yet.")
@@ -77,58 +85,72 @@ def _link(facts: EnvironmentSnapshot) -> Finding:
         return problem(
             code,
             "Applying the policy failed.",
-            "Add the environment to the policy again: it goes on where it stopped.",
+            "Add the environment to the policy again: the platform continues where it stopped.",
         )
     if link.status is not PolicyLinkStatus.LINKED:
-        text = f"The policy is {link.status}: flows cannot be created or changed meanwhile."
-        return warning(code, text, "Wait; it may take up to four days.")
+        text = (
+            f"The policy's status is {link.status}. Until it is linked, flows cannot be created "
+            "or changed."
+        )
+        return warning(code, text, "Wait. This may take up to four days.")
     phase = phase_for(facts)
     if phase is AssessmentPhase.UNKNOWN:
-        text = "The policy is in force. Whether flows have moved under it is not known."
+        text = "The policy is linked. The app could not read which flows have moved to the key."
         return unknown(code, text, "Assess again.")
     if phase is AssessmentPhase.AFTER:
-        return ok(code, "The policy is in force, and what moves by itself has moved.")
+        return ok(
+            code, ("The policy is linked, and the platform has moved every flow that it moves.")
+        )
     assert not isinstance(facts.reports, NoAnswer)
-    text = f"{facts.reports.movable} flows could move under the key by themselves and have not."
+    text = (
+        f"{facts.reports.movable} flows that the platform should move to the key are still on "
+        "Microsoft's key."
+    )
     since = facts.linked_since
     if since and facts.at - since > MIGRATION_LONGEST:
         return problem(
             code,
-            f"{text} The policy is in force since {since:%Y-%m-%d} at least: it was applied "
-            "before flows were covered, or the migration is stuck.",
-            "Ask Microsoft's support, in a ticket, to move the environment's flows under the key.",
+            f"{text} The policy has been linked since {since:%Y-%m-%d} or earlier: either it was "
+            "applied before keys covered flows, or the platform migration does not progress.",
+            (
+                "Open a support ticket with Microsoft to have the environment's flows moved to "
+                "the key."
+            ),
         )
     return warning(
         code,
-        f"{text} The migration goes on, or the policy was applied before flows were covered.",
-        "Wait up to four days. If they are still listed then, ask Microsoft's support in a ticket "
-        "to move the environment's flows.",
+        (
+            f"{text} The platform migration is in progress, or the policy was applied before keys "
+            "covered flows."
+        ),
+        "Wait up to four days. If they are still listed then, open a support ticket with "
+        "Microsoft to have the environment's flows moved.",
     )
 
 
 def key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield whether the key that protects the environment, or is to, can do so."""
+    """Yield whether the environment's key, applied or proposed, can protect it."""
     code = "key_checked"
     match facts.key:
         case NoAnswer():
-            text = f"The key could not be looked at: {facts.key.why}"
+            text = f"The key could not be read: {facts.key.why}"
             yield unknown(code, text, "Assess again.")
         case None:
             yield unknown(
                 code,
-                "There is no policy whose key could be looked at.",
-                "Name the policy that is to be applied (`--policy`); before there is one, the key"
-                " (`--vault VAULT --of-key KEY`).",
+                "No policy is known, so the app cannot check its key.",
+                "Name the policy that you want to apply (`--policy`). If there is none yet, name "
+                "the key (`--vault VAULT --of-key KEY`).",
             )
         case _:
             yield from readiness.key_findings(facts.key)
 
 
 def network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield the firewalls that have to let the new addresses in."""
+    """Yield the firewalls that have to allow the flows' new addresses."""
     code = "network"
     if isinstance(facts.flows, NoAnswer):
-        yield unknown(code, "Which hosts the flows call is not known.", "Assess again.")
+        yield unknown(code, "The hosts that the flows call could not be read.", "Assess again.")
         return
     hosts = {
         host
@@ -139,42 +161,46 @@ def network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     }
     if not hosts:
         yield (
-            ok(code, "No flow sends HTTP requests but to other flows.")
+            ok(code, "Flows send HTTP requests only to other flows.")
             if facts.has_all_flows
-            else unknown(code, "Not all flows could be read for the hosts that they call.")
+            else unknown(code, "The called hosts are incomplete: not all flows could be read.")
         )
         return
     names = ", ".join(sorted(hosts - {"*"})[:20])
-    more = " Some flows work out the host when they run." if "*" in hosts else ""
+    more = " Some flows compute the host at run time." if "*" in hosts else ""
     yield warning(
         code,
-        f"Calls to {names or 'hosts known only at run time'} come from new addresses under the "
-        f"key.{more}",
-        "Let the service tag PowerPlatformPlex in at every firewall before them, also at those "
-        "that this app cannot see.",
+        f"Calls to {names or 'hosts known only at run time'} come from new addresses once the key "
+        f"is applied.{more}",
+        "Allow the service tag PowerPlatformPlex in every firewall in front of these hosts, "
+        "including those that the app cannot read.",
     )
     if isinstance(facts.network_gaps, NoAnswer):
         text = f"The firewalls could not be read: {facts.network_gaps.why}"
-        yield unknown("firewall", text, "Give the app the role Reader on their subscriptions.")
+        yield unknown(
+            "firewall", text, ("Give the app the role Reader on the firewalls' subscriptions.")
+        )
         return
-    for gap in facts.network_gaps:
-        finding = problem if gap.is_certain else unknown
-        if not gap.is_required:
+    for issue in facts.network_gaps:
+        finding = problem if issue.is_certain else unknown
+        if not issue.is_required:
             finding = warning
-        yield finding("firewall", gap.text, gap.instruction, gap.name)
+        yield finding("firewall", issue.text, issue.instruction, issue.name)
 
 
 def canvas_app_findings(
     facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
-    """Yield the apps that call flows: no supported API points an app at another flow.
+    """Yield the canvas apps that call flows, which only their makers can change.
 
     See platform.md#canvas-apps.
     """
     code = "canvas_apps"
     if isinstance(facts.canvas_apps, NoAnswer):
         text = f"The canvas apps could not be read: {facts.canvas_apps.why}"
-        yield unknown(code, text, "Ask the makers which apps call a flow that stays.")
+        yield unknown(
+            code, text, ("Ask the makers which apps call a flow that stays on Microsoft's key.")
+        )
         return
     staying = {key: flow for flow in flows for key in (flow.workflow_id, flow.flow_name)}
     known = {} if isinstance(facts.flows, NoAnswer) else facts.flows
@@ -187,29 +213,44 @@ def canvas_app_findings(
             found = True
             yield problem(
                 code,
-                f"The app {app.display_name} calls {', '.join(sorted(called))}, which stays.",
-                "When the flow has its copy, open the app, add the copy, take the old one out and "
-                "publish: no interface of the platform does it. A flow that is added to a solution "
-                "before the key should keep its place in the app; after a change to the V2 trigger "
-                "open the app and refresh the flow.",
+                (
+                    f"The app {app.display_name} calls {', '.join(sorted(called))}, which stays "
+                    "on Microsoft's key."
+                ),
+                "When the flow has its copy, open the app, add the copy, remove the original and "
+                "publish; the platform has no API for this. If the flow is instead added to a "
+                "solution before the key is applied, the app should keep calling it. If its "
+                "trigger is changed to V2, open the app and refresh the flow.",
                 app.name,
             )
         if outside:
             found = True
             yield warning(
                 "app_flow_outside_solution",
-                f"The app {app.display_name} calls {', '.join(sorted(outside))}, in no solution.",
-                "Add the flow to a solution: under the key an app cannot be given flows without.",
+                (
+                    f"The app {app.display_name} calls {', '.join(sorted(outside))}, which is in "
+                    "no solution."
+                ),
+                (
+                    "Add the flow to a solution: once the key is applied, only flows in a "
+                    "solution can be added to an app."
+                ),
                 app.name,
             )
-        if gap := _gap(app, by_id):
+        if text := _unread_flows_text(app, by_id):
             found = True
-            yield unknown(code, gap, "Open the app and look which flows it calls.", app.name)
+            yield unknown(code, text, "Open the app and check which flows it calls.", app.name)
     if not found:
-        yield ok(code, f"{len(facts.canvas_apps)} canvas apps call flows; none calls one in doubt.")
+        yield ok(
+            code,
+            (
+                f"{len(facts.canvas_apps)} canvas apps call flows; none calls a flow that stays on "
+                "Microsoft's key."
+            ),
+        )
 
 
-def _gap(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> str:
+def _unread_flows_text(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> str:
     if app.gap or app.flow_ids & flows.keys():
         return app.gap
     return f"The app {app.display_name} uses flows, but which ones cannot be read from it."
@@ -221,7 +262,7 @@ def _outside_solution(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> set[str
 
 
 def solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield the setting that makes new flows solution flows, and Power Apps flows without one."""
+    """Yield whether new flows are created in solutions, and the Power Apps flows in no solution."""
     code, setting = "auto_solution", facts.creates_flows_in_solutions
     fix = (
         "Turn on 'Create new cloud flows in Dataverse solutions' in the environment's settings "
@@ -230,15 +271,18 @@ def solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     if isinstance(setting, NoAnswer):
         yield unknown(code, f"The setting for new flows could not be read: {setting.why}", fix)
     elif setting:
-        yield ok(code, "New flows are made in a solution.")
+        yield ok(code, "New flows are created in a solution.")
     else:
         yield warning(
             code,
-            "New flows are made outside solutions: under the key no app can be given such a flow.",
+            (
+                "New flows are created outside solutions. Once the key is applied, such a flow "
+                "cannot be added to an app."
+            ),
             fix,
         )
     if isinstance(facts.flows, NoAnswer):
-        text = f"Power Apps flows in no solution are not known: {facts.flows.why}"
+        text = f"The Power Apps flows in no solution could not be read: {facts.flows.why}"
         yield unknown("power_apps_flow_outside_solution", text, "Assess again.")
         return
     for flow in facts.flows.values():
@@ -248,6 +292,9 @@ def solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
             yield finding(
                 "power_apps_flow_outside_solution",
                 f"{flow.display_name} starts from Power Apps and is {what}.",
-                "Add it to a solution, or no further app can be given it under the key.",
+                (
+                    "Add it to a solution. Otherwise it cannot be added to another app once the "
+                    "key is applied."
+                ),
                 flow.workflow_id,
             )

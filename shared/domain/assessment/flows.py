@@ -1,8 +1,8 @@
-"""Which flows stay on Microsoft's key, what holds each back, and what to do first.
+"""Find the flows that stay on Microsoft's key, why each stays, and what to do first.
 
-The rule of the documents (microsoft_key_rule.py) and the platform's list
-(platform.md#microsoft-key-list) are put side by side: the list is the truth where it speaks, the
-rule tells why, and where they differ a person is told.
+Compares the rule of Microsoft's documents (microsoft_key_rule.py) with the platform's list
+(platform.md#microsoft-key-list). The list decides, the rule explains, and a finding reports where
+they differ.
 """
 
 from collections import deque
@@ -19,20 +19,20 @@ from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.domain.plans.microsoft_key_rule import MicrosoftKeyEvaluation, evaluate_flows
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 
-#: Their list is a maker's, without an administrator's variant; no document names an API
+#: Only makers can list run-only users; the platform has no documented API for it
 #: (platform.md#run-only-users).
 _RUN_ONLY_UNKNOWN = (
-    "Unknown: the platform has no interface that shows run-only users to an application. Look at "
-    "'Run only users' on the flow's page: a copy has none."
+    "Unknown: the platform has no API that shows run-only users to an application. Check 'Run "
+    "only users' on the flow's page: a copy has none."
 )
 _RUN_ONLY_UNLIKELY = (
-    "Unknown: the platform has no interface for it. Only flows that people start have any; this is "
-    "none of them."
+    "Unknown: the platform has no API for it. Only flows that people start have run-only users, "
+    "and this flow is not one of them."
 )
 
 
 def phase_for(facts: EnvironmentSnapshot) -> AssessmentPhase:
-    """Return where the environment is on its way under the key."""
+    """Return how far the platform's migration of the environment is."""
     if facts.environment.policy is None:
         return AssessmentPhase.BEFORE
     if not facts.environment.is_linked:
@@ -43,10 +43,12 @@ def phase_for(facts: EnvironmentSnapshot) -> AssessmentPhase:
 
 
 def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
-    """Return every flow that stays or may stay, those that certainly do first."""
+    """Return every flow that stays, or may stay, on Microsoft's key; those that certainly stay come
+    first.
+    """
     if isinstance(facts.flows, NoAnswer):
         return ()
-    answers = _answers(facts, facts.flows)
+    answers = _evaluations(facts, facts.flows)
     graph = _graph(facts.flows)
     is_before = phase_for(facts) is AssessmentPhase.BEFORE
     found = []
@@ -55,7 +57,9 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
         if answer.stays_on_mmk is False or _is_protected(facts, flow):
             continue
         summary = flow.summary
-        chains = [_titles(facts.flows, chain) for chain in _chains(flow, graph, answers)]
+        chains = [
+            _display_names(facts.flows, chain) for chain in _reason_paths(flow, graph, answers)
+        ]
         ancestors = graph.ancestors_of(flow.workflow_id) - {flow.workflow_id}
         found.append(
             AssessedFlow(
@@ -74,7 +78,7 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
                 explanation=answer.text,
                 held_back_by=chains[0] if chains else (),
                 chains=tuple(chains),
-                holds_back=_titles(facts.flows, sorted(ancestors)),
+                holds_back=_display_names(facts.flows, sorted(ancestors)),
                 run_only_users=_run_only_users(summary.category if summary else None),
                 advice=recommend(answer.reasons, is_before=is_before, is_managed=flow.is_managed),
             )
@@ -84,33 +88,37 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
 
 
 def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -> Iterator[Finding]:
-    """Yield what is to be said of the flows as a whole: counts, gaps, differences, circles."""
+    """Yield findings about all flows: counts, differences between sources, call loops, unreadable
+    flows.
+    """
     code = "flows_staying"
     if isinstance(facts.flows, NoAnswer):
         yield unknown(code, f"The flows could not be read: {facts.flows.why}", "Assess again.")
         for text in facts.differences:
-            yield warning(code, text, "Why is not known: its definition could not be read.")
+            yield warning(code, text, "The definition could not be read, so the reason is unknown.")
         return
     certain = sum(flow.stays_on_mmk is True for flow in flows)
     doubtful = len(flows) - certain
     total = f"of {len(facts.flows)} cloud flows"
     if certain:
-        text = f"{certain} {total} stay on the Microsoft-managed key."
-        yield warning(code, text, "See the list of flows for what to do with each.")
+        text = f"{certain} {total} stay on Microsoft's key."
+        yield warning(code, text, "The list of flows says what to do with each.")
     if doubtful:
-        text = f"Of {doubtful} {total} it is not known whether they stay."
-        yield unknown(code, text, "See the list of flows, and assess again after the key.")
+        text = f"{doubtful} {total} may stay on Microsoft's key."
+        yield unknown(
+            code, text, ("Read the list of flows, and assess again after the key is applied.")
+        )
     if not flows and facts.has_all_flows and not isinstance(facts.reports, NoAnswer):
-        yield ok(code, f"None {total} stays on the Microsoft-managed key.")
-    yield from _reconciliation(facts, facts.flows)
+        yield ok(code, f"None {total} stays on Microsoft's key.")
+    yield from _list_differences(facts, facts.flows)
     for cycle in _graph(facts.flows).call_loops:
-        names = ", ".join(_titles(facts.flows, cycle))
+        names = ", ".join(_display_names(facts.flows, cycle))
         yield problem(
             "flow_cycle",
-            f"These flows run one another in a circle: {names}.",
-            "Take one of the calls out before a copy is made.",
+            f"These flows run one another in a call loop: {names}.",
+            "Remove one of the calls before you start a remediation.",
         )
-    answers = _answers(facts, facts.flows)
+    answers = _evaluations(facts, facts.flows)
     for flow in facts.flows.values():
         if flow.summary is None and answers[flow.workflow_id].stays_on_mmk is not False:
             yield unknown(
@@ -124,74 +132,86 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
 def retired_url_findings(
     flows: Collection[AssessedFlow], places: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield who calls where flows do not answer any more: those of known flows, then the others."""
-    code, since = "retired_url", f"flows left {RETIRED_HOST} on 2025-11-30"
+    """Yield the callers of a host that no longer serves flows: first those of known flows, then the
+    others.
+    """
+    code, since = "retired_url", f"{RETIRED_HOST} stopped serving flows on 2025-11-30"
     broken = {one.label for flow in flows for one in flow.callers if one.is_broken}
     others = set(places) - broken
     if broken:
         yield problem(
             code,
-            f"Broken today, key or no key ({since}): {', '.join(sorted(broken))}.",
-            "Give each the flow's present URL now, or let a remediation point it at the copy.",
+            (
+                f"These calls fail today, with or without a key ({since}): "
+                f"{', '.join(sorted(broken))}."
+            ),
+            (
+                "Write the flow's current URL into each now, or let a remediation write the "
+                "copy's URL."
+            ),
         )
     if others:
         yield warning(
             code,
-            f"Broken today if it is a flow that they call ({since}; an Azure Logic App's URL looks "
-            f"the same, and works): {', '.join(sorted(others))}.",
-            "Look what each calls; give it the flow's present URL.",
+            f"These calls fail today if they call a flow ({since}). An Azure Logic App has the "
+            f"same kind of URL, and still works: {', '.join(sorted(others))}.",
+            "Check what each calls. If it is a flow, write the flow's current URL.",
         )
 
 
-def _reconciliation(
+def _list_differences(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts]
 ) -> Iterator[Finding]:
     code = "report_reconciled"
     if isinstance(facts.reports, NoAnswer):
         yield unknown(
             code,
-            f"The platform's list of flows that stay gave no answer: {facts.reports.why}",
-            "What is said of the flows comes from the documents' rule alone. Assess again.",
+            f"The platform's list of flows that stay could not be read: {facts.reports.why}",
+            "Until then, the findings follow Microsoft's documents alone. Assess again.",
         )
         return
     differences = list(facts.differences)
     if not facts.reports.is_joined:
-        differences.append("The list names flows that Dataverse does not have under these ids.")
-    by_rule = _by_rule(flows, listed=())
+        differences.append("The list has flow ids that Dataverse does not have.")
+    by_rule = _evaluate_by_rule(flows, listed=())
     for flow in flows.values():
         answer, listed = by_rule[flow.workflow_id], _is_listed(facts, flow)
         if listed and answer.stays_on_mmk is False:
             differences.append(
-                f"{flow.display_name} is listed as staying, but nothing in its definition says why."
+                f"The platform lists {flow.display_name} as a flow that stays, but its "
+                "definition shows no reason."
             )
         if listed is False and answer.stays_on_mmk and not _is_protected(facts, flow):
             differences.append(
-                f"{flow.display_name} should stay by the documents ({answer.reasons[0]}), but is "
-                "not listed."
+                f"By Microsoft's documents {flow.display_name} stays ({answer.reasons[0]}), but "
+                "the platform does not list it."
             )
     for text in differences:
-        yield warning(code, text, "Look at the flow; the platform's list decides.")
+        yield warning(code, text, "Check the flow. The platform's list decides.")
     if not differences:
-        yield ok(code, "The platform's list and the documents' rule name the same flows.")
+        yield ok(code, "The platform's list and Microsoft's documents name the same flows.")
 
 
-def _answers(
+def _evaluations(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts]
 ) -> dict[str, MicrosoftKeyEvaluation]:
     if isinstance(facts.reports, NoAnswer):
-        return _by_rule(flows, listed=())
-    answers = _by_rule(flows, listed=facts.reports.staying)
+        return _evaluate_by_rule(flows, listed=())
+    answers = _evaluate_by_rule(flows, listed=facts.reports.staying)
     for key in facts.reports.on_microsoft_key - facts.reports.staying:
         if key in flows and flows[key].summary is None:
             answers[key] = MicrosoftKeyEvaluation(
                 stays_on_mmk=False,
                 reasons=(),
-                text="The platform lists it as one that moves by itself; it was not read.",
+                text=(
+                    "The platform lists it as a flow that it moves to the key. The app did not "
+                    "read its definition."
+                ),
             )
     return answers
 
 
-def _by_rule(
+def _evaluate_by_rule(
     flows: Mapping[str, FlowFacts], *, listed: Collection[str]
 ) -> dict[str, MicrosoftKeyEvaluation]:
     summaries = {key: flow.summary for key, flow in flows.items() if flow.summary}
@@ -226,19 +246,23 @@ def _is_listed(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool | None:
 
 
 def _is_protected(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
-    """Only under a policy: before it, a flow that is missing from the list is a difference."""
+    """Return whether the platform has moved the flow to the key.
+
+    Without a policy the answer is always False: a flow that is not in the list is then a difference
+    to report.
+    """
     if isinstance(facts.reports, NoAnswer) or not facts.environment.is_linked:
         return False
     return facts.reports.is_joined and flow.workflow_id not in facts.reports.on_microsoft_key
 
 
-def _chains(
+def _reason_paths(
     flow: FlowFacts, graph: DependencyGraph, answers: Mapping[str, MicrosoftKeyEvaluation]
 ) -> list[tuple[str, ...]]:
-    """Return the shortest way by calls to each flow that stays for a reason of its own.
+    """Return the shortest call path to each flow that has its own Microsoft-key reason.
 
-    One that a child of its own holds back as well comes after those that nothing else does: while
-    it waits for them, it is not the end of the chain. Children that are not here come last.
+    Flows with only their own reason come first, then those that also stay because of a child, then
+    children that are not in the environment.
     """
     if MicrosoftKeyReason.PARENT_OF_MMK_FLOW not in answers[flow.workflow_id].reasons:
         return []
@@ -261,11 +285,14 @@ def _chains(
 
 
 def _run_only_users(category: TriggerCategory | None) -> str:
-    """Return what can be said of people who may only run a flow: the platform does not tell."""
+    """Return what is known about the flow's run-only users, which the platform does not show."""
     if category is None or category is TriggerCategory.UNKNOWN or category.can_have_run_only_users:
         return _RUN_ONLY_UNKNOWN
     return _RUN_ONLY_UNLIKELY
 
 
-def _titles(flows: Mapping[str, FlowFacts], ids: Collection[str]) -> tuple[str, ...]:
-    return tuple(flows[one].display_name if one in flows else f"{one} (not here)" for one in ids)
+def _display_names(flows: Mapping[str, FlowFacts], ids: Collection[str]) -> tuple[str, ...]:
+    return tuple(
+        flows[one].display_name if one in flows else (f"{one} (not in this environment)")
+        for one in ids
+    )

@@ -1,4 +1,4 @@
-"""Puts the assessment of one environment together from what was found."""
+"""Build the assessment of one environment from the facts that were read."""
 
 from collections.abc import Iterable, Sequence
 
@@ -36,9 +36,10 @@ def build_assessment(
     *,
     on_retired_host: Sequence[str] = (),
 ) -> EnvironmentAssessment:
-    """Return the assessment; `flows` are those that stay or may, with their callers.
+    """Return the assessment of an environment.
 
-    `on_retired_host`: labels of places with a URL where flows do not answer any more.
+    `flows` are those that stay or may stay, with their callers. `on_retired_host` are labels of
+    callers with a URL on a host that no longer serves flows.
     """
     topics: dict[AssessmentTopic, Iterable[Finding]] = {
         AssessmentTopic.ELIGIBILITY: eligibility_findings(facts),

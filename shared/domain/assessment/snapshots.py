@@ -1,6 +1,6 @@
-"""What an assessment is made of: what the platform told of one environment, and what it did not.
+"""Define the facts that an assessment uses: what the platform answered, and what it did not.
 
-A question without an answer is a `NoAnswer`, so that no rule can take silence for a good sign.
+A question without an answer is a `NoAnswer`, so that no rule takes a missing answer for a good one.
 """
 
 from collections.abc import Mapping
@@ -15,86 +15,91 @@ from shared.domain.plans.flow_facts import FlowFacts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoAnswer:
-    """The platform did not say."""
+    """A question that the platform did not answer."""
 
-    #: For people; without any secret.
+    #: Why, for people; holds no secret.
     why: str
-    #: The service has no time: it would say so of the next question too.
+    #: The service is too busy, so the next question would fail too.
     is_busy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """One connection of an environment (platform.md#connection-list)."""
+    """A connection of an environment (platform.md#connection-list)."""
 
     name: str
-    #: `shared_office365`.
+    #: For example `shared_office365`.
     connector: str
     display_name: str
-    #: Who made it, as the platform names them; empty: not shown.
+    #: Its creator, as the platform shows the name; empty: not shown.
     owner: str
-    #: Whether it signs in by OAuth, which the key covers; None: the connector does not tell.
+    #: Whether it signs in by OAuth, which the key covers; None: the connector does not show it.
     uses_oauth: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanvasApp:
-    """One canvas app that uses flows (platform.md#canvas-apps)."""
+    """A canvas app that uses flows (platform.md#canvas-apps)."""
 
     name: str
     display_name: str
     owner: str
-    #: Lower-case ids that stand where the app names its flows, among others.
+    #: Lower-case ids from the part of the app that names its flows; other ids may be among them.
     flow_ids: frozenset[str]
-    #: Why the ids may not be all; empty: they are.
+    #: Why the ids may be incomplete; empty: they are complete.
     gap: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicrosoftKeyLists:
-    """The platform's own two lists (platform.md#microsoft-key-list), by lower-case workflow id."""
+    """The platform's two Microsoft-key lists (platform.md#microsoft-key-list), by lower-case
+    workflow id.
+    """
 
     #: All flows on Microsoft's key.
     on_microsoft_key: frozenset[str]
-    #: Those of them that will stay there.
+    #: Those that the platform will not move.
     staying: frozenset[str]
-    #: How many are on it and could move.
+    #: How many flows the platform can still move.
     movable: int
-    #: Whether every listed flow is one of those that were read; else who is not listed may be.
+    #: Whether every listed flow was also read from Dataverse. If not, a flow that is not listed may
+    #: still stay.
     is_joined: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSnapshot:
-    """What is known of one environment."""
+    """The facts about one environment."""
 
     at: datetime
     environment: Environment
-    #: Every environment of the tenant that is under a customer-managed key.
+    #: The number of the tenant's environments on a customer-managed key.
     keyed_environments: int
-    #: The policy that is, or is to be, applied; None: none was named, or it lies elsewhere.
+    #: The policy that is applied or proposed; None: none was named, or its subscription is not
+    #: read.
     policy: EnterprisePolicy | NoAnswer | None
-    #: Its key; None: there is no policy whose key could be looked at.
+    #: The policy's key; None: there is no policy to read it from.
     key: KeySnapshot | NoAnswer | None
     #: By workflow id.
     flows: Mapping[str, FlowFacts] | NoAnswer
     reports: MicrosoftKeyLists | NoAnswer
-    #: Differences between the sources, in words.
+    #: Differences between the sources, one sentence each.
     differences: tuple[str, ...]
     connections: tuple[Connection, ...] | NoAnswer
     canvas_apps: tuple[CanvasApp, ...] | NoAnswer
-    #: Titles of hosted machine groups.
+    #: Names of the hosted machine groups.
     hosted_machine_groups: tuple[str, ...] | NoAnswer
-    #: `enableflowsinsolutionbydefault`.
+    #: The organization setting `enableflowsinsolutionbydefault`.
     creates_flows_in_solutions: bool | NoAnswer
-    #: Firewalls that would refuse the flows' calls from the new addresses, and hosts of others.
+    #: Firewalls that would deny the flows' new addresses, and hosts behind firewalls that the app
+    #: cannot read.
     network_gaps: tuple[FirewallIssue, ...] | NoAnswer
-    #: When the app first saw the environment linked; None: it has not, or does not know.
+    #: When the app first read the environment as linked; None: unknown.
     linked_since: datetime | None
 
     @property
     def has_all_flows(self) -> bool:
-        """Say whether what no flow shows may be called absent: every listed flow was read."""
+        """Return whether every listed flow was read, so that what no flow shows is absent."""
         if isinstance(self.flows, NoAnswer):
             return False
         return isinstance(self.reports, NoAnswer) or self.reports.is_joined

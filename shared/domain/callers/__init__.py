@@ -1,1 +1,1 @@
-"""Places that hold a trigger URL or a flow's id, and what was changed in them."""
+"""Callers: places that hold a trigger URL or a flow's id, and the app's changes of them."""

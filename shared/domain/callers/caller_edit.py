@@ -1,8 +1,8 @@
-"""Changes what a caller holds, and remembers how to put it back without keeping a secret.
+"""Replace trigger URLs and flow ids in a caller's text, and revert that without storing a secret.
 
-An edit is one place in a text: what stood there with each signature masked, and what stands there
-now. Undoing asks the platform for the signatures again; what somebody changed elsewhere in the
-text meanwhile stays.
+An edit describes one replaced reference: the old and the new text with each signature masked. To
+revert it, the app asks the platform for the signatures again. Other changes of the text in the
+meantime stay.
 """
 
 import json
@@ -43,23 +43,23 @@ __all__ = [
 
 #: The key under which an action names the child flow that it runs.
 CHILD_REFERENCE = "workflowReferenceName"
-#: Stands in every trigger URL (platform.md#url-shapes).
-_URL_WORD = "workflows"
-_MENTIONING = re.compile(rf"{CHILD_REFERENCE}|(?i:{_URL_WORD})")
-_MENTIONING_FLOWS = re.compile(CHILD_REFERENCE)
+#: Part of every trigger URL (platform.md#url-shapes).
+_URL_PART = "workflows"
+_REFERENCE_PATTERN = re.compile(rf"{CHILD_REFERENCE}|(?i:{_URL_PART})")
+_CHILD_REFERENCE_PATTERN = re.compile(CHILD_REFERENCE)
 
 
 class EditConflict(ValueError):
-    """A caller's text is not what it must be for the change: a person has to look."""
+    """The caller's text does not allow the change: a person has to check it."""
 
     def __init__(self, what: str) -> None:
-        """`what` says what does not fit; it never holds a signature."""
+        """`what` says what does not match; it never holds a signature."""
         super().__init__(what)
         self.what = what
 
 
 class FlowReferenceKind(StrEnum):
-    """What a text mentions."""
+    """The kind of a reference to a flow."""
 
     TRIGGER_URL = "trigger_url"
     CHILD_FLOW = "child_flow"
@@ -67,74 +67,76 @@ class FlowReferenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowReference:
-    """One trigger URL or child-flow id in a text; offsets count its characters."""
+    """A trigger URL or child flow id in a text; offsets count characters."""
 
     kind: FlowReferenceKind
-    #: 32 hex digits of a trigger URL, or a child's Dataverse id; lower case
+    #: 32 hex digits of a trigger URL, or the child flow's Dataverse id, in lower case.
     id: str
     start: int
     end: int
-    #: False where the caller's own system fills in a part: nothing can be put there
+    #: False if the caller's own system inserts a part of the URL, so that it cannot be replaced.
     is_replaceable: bool = True
-    #: True for a trigger URL on a host that flows have left
+    #: True for a trigger URL on a host that no longer serves flows.
     is_retired: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerEdit:
-    """One changed place, without any signature."""
+    """One replaced reference, without any signature."""
 
     kind: FlowReferenceKind
     is_json: bool
     old_id: str
     new_id: str
-    #: what stood there, each signature replaced by a marker with its SHA-256
+    #: The replaced text, with a marker and the SHA-256 in place of each signature.
     old: str
-    #: what stands there now, masked likewise
+    #: The new text, masked in the same way.
     new: str
-    #: which of the `count` places that read `new` after the change
+    #: Which of the `count` references that read `new` after the change this one is, from 0.
     ordinal: int
     count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewrittenText:
-    """A changed text and what was changed in it. `text` may hold signatures."""
+    """A changed text and its edits. `text` may hold signatures."""
 
     text: str = field(repr=False)
     edits: tuple[CallerEdit, ...]
-    #: trigger URL ids that were to go but cannot: the caller's own system fills in a part of them
+    #: Trigger URL ids that could not be replaced because the caller's own system inserts a part of
+    #: the URL.
     left: frozenset[str] = frozenset()
 
 
 def find_references(text: str, *, is_json: bool) -> tuple[FlowReference, ...]:
-    """Return every trigger URL of a text, and in JSON source every child-flow id, in order."""
-    return tuple(_json_mentions(text) if is_json else _url_mentions(text))
+    """Return every trigger URL of a text, and in JSON also every child flow id, in order."""
+    return tuple(_find_json_references(text) if is_json else _find_url_references(text))
 
 
 def contains_reference(
     text: str, *, is_json: bool, urls: Collection[str] = (), flow_ids: Collection[str] = ()
 ) -> bool:
-    """Say whether any of these trigger URL ids or child-flow ids still stands in the text."""
+    """Return whether the text holds any of these trigger URL ids or child flow ids."""
     wanted = {FlowReferenceKind.TRIGGER_URL: urls, FlowReferenceKind.CHILD_FLOW: flow_ids}
     return any(
-        mention.id in wanted[mention.kind] for mention in find_references(text, is_json=is_json)
+        reference.id in wanted[reference.kind]
+        for reference in find_references(text, is_json=is_json)
     )
 
 
 def text_between_references(text: str, *, is_json: bool) -> list[str]:
-    """Return what stands before, between and after the mentions: no change of ours touches it."""
-    return _around(text, find_references(text, is_json=is_json))
+    """Return the text before, between and after the references, which the app never changes."""
+    return _text_between(text, find_references(text, is_json=is_json))
 
 
 def replace_references(
     text: str, *, is_json: bool, urls: Mapping[str, str], flow_ids: Mapping[str, str]
 ) -> RewrittenText:
-    """Put new trigger URLs and child-flow ids where the old ones stand; all other bytes stay.
+    """Replace trigger URLs and child flow ids; leave all other bytes unchanged.
 
-    `urls` maps an original's 32-hex id to its copy's whole URL as the platform gave it, `flow_ids`
-    a child's Dataverse id to its copy's; both keys in lower case. Ids in a text that is not JSON
-    are left alone. Raises `EditConflict` when anything else would change or could not be undone.
+    `urls` maps an original's 32-hex trigger URL id to the whole URL of its copy. `flow_ids` maps a
+    child flow's Dataverse id to its copy's, and applies to JSON only. Both have lower-case keys.
+    Raises `EditConflict` if anything else would change, or if the change could not be reverted.
     """
     if is_json:
         new_text = replace_in_json(text, urls=urls, flow_ids=flow_ids)
@@ -144,9 +146,9 @@ def replace_references(
         find_references(text, is_json=is_json),
         find_references(new_text, is_json=is_json),
     )
-    if _around(text, before) != _around(new_text, after):
-        raise EditConflict("The change would touch more than trigger URLs and flow ids")
-    masked = [mask_signatures(new_text[mention.start : mention.end]) for mention in after]
+    if _text_between(text, before) != _text_between(new_text, after):
+        raise EditConflict("The change would affect more than trigger URLs and flow ids")
+    masked = [mask_signatures(new_text[reference.start : reference.end]) for reference in after]
     totals, seen = Counter(masked), Counter[str]()
     edits: list[CallerEdit] = []
     for old, new, new_masked in zip(before, after, masked, strict=True):
@@ -166,50 +168,57 @@ def replace_references(
             )
         seen[new_masked] += 1
     left = frozenset(
-        mention.id for mention in before if not mention.is_replaceable and mention.id in urls
+        reference.id
+        for reference in before
+        if not reference.is_replaceable and reference.id in urls
     )
     return RewrittenText(text=new_text, edits=tuple(edits), left=left)
 
 
 def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str, str]) -> str:
-    """Put back what stood at each edited place; an edit that is undone already stays so.
+    """Restore the replaced text of each edit; edits that are already reverted stay as they are.
 
-    `signatures` maps the SHA-256 of each original's signature to the signature, as the platform
-    gives it now. Raises `SignatureChanged` when one no longer fits, `EditConflict` when a place
-    has changed or cannot be told from another.
+    `signatures` maps the SHA-256 of each original signature to the signature that the platform
+    returns now. Raises `SignatureChanged` if a signature has changed, and `EditConflict` if a
+    reference was changed since or cannot be identified.
     """
     if not edits:
         return text
-    mentions = find_references(text, is_json=edits[0].is_json)
-    masked = [mask_signatures(text[mention.start : mention.end]) for mention in mentions]
+    references = find_references(text, is_json=edits[0].is_json)
+    masked = [mask_signatures(text[reference.start : reference.end]) for reference in references]
     restored: dict[int, str] = {}
-    undone = Counter(masked)
+    unchanged = Counter(masked)
     ours = Counter(edit.new for edit in edits)
     olds = {new: {edit.old for edit in edits if edit.new == new} for new in ours}
     for edit in edits:
-        standing = [index for index, found in enumerate(masked) if found == edit.new]
-        if len(standing) == edit.count:
-            restored[standing[edit.ordinal]] = unmask_signatures(edit.old, signatures)
-        elif standing and len(standing) < edit.count == ours[edit.new] and len(olds[edit.new]) == 1:
-            # Somebody put some of them back: each one that is left stands for the same.
-            restored |= dict.fromkeys(standing, unmask_signatures(edit.old, signatures))
-        elif undone[edit.old] and not standing:
-            undone[edit.old] -= 1
+        matches = [index for index, found in enumerate(masked) if found == edit.new]
+        if len(matches) == edit.count:
+            restored[matches[edit.ordinal]] = unmask_signatures(edit.old, signatures)
+        elif (
+            matches
+            and len(matches) < edit.count == ours[edit.new]
+            and len(olds[edit.new]) == 1
+        ):
+            # Somebody reverted some of these references. The others all have the same old text.
+            restored |= dict.fromkeys(matches, unmask_signatures(edit.old, signatures))
+        elif unchanged[edit.old] and not matches:
+            unchanged[edit.old] -= 1
         else:
-            raise EditConflict(_difference(edit, len(standing)))
+            raise EditConflict(_conflict_text(edit, len(matches)))
     pieces, position = [], 0
     for index in sorted(restored):
-        pieces += [text[position : mentions[index].start], restored[index]]
-        position = mentions[index].end
+        pieces += [text[position : references[index].start], restored[index]]
+        position = references[index].end
     return "".join([*pieces, text[position:]])
 
 
 def merge_edits(
     earlier: Sequence[CallerEdit], later: Sequence[CallerEdit]
 ) -> tuple[CallerEdit, ...]:
-    """Return all edits of a text that was rewritten, partly put back or added to, and rewritten.
+    """Return the edits of a text that was rewritten, partly reverted or extended, and rewritten
+    again.
 
-    `later` was made on the text as it stood then: it tells how often each new text stands there.
+    `later` was made on the latest text, so its counts are the current ones.
     """
     merged: list[CallerEdit] = []
     by_new: dict[str, dict[CallerEdit, None]] = {}
@@ -232,13 +241,13 @@ def edits_to_json(edits: Iterable[CallerEdit]) -> str:
 
 
 def edits_from_json(text: str) -> tuple[CallerEdit, ...]:
-    """Read what `edits_to_json` wrote."""
+    """Parse what `edits_to_json` returned."""
     return tuple(
         CallerEdit(**{**edit, "kind": FlowReferenceKind(edit["kind"])}) for edit in json.loads(text)
     )
 
 
-def _url_mentions(text: str) -> list[FlowReference]:
+def _find_url_references(text: str) -> list[FlowReference]:
     return [
         FlowReference(
             kind=FlowReferenceKind.TRIGGER_URL,
@@ -252,43 +261,45 @@ def _url_mentions(text: str) -> list[FlowReference]:
     ]
 
 
-def _json_mentions(text: str) -> list[FlowReference]:
-    mentions: list[FlowReference] = []
-    # Most definitions mention nobody: one cheap look saves the walk over their strings.
-    has_urls = _URL_WORD in text.lower()
+def _find_json_references(text: str) -> list[FlowReference]:
+    references: list[FlowReference] = []
+    # Most definitions hold no reference. This check avoids parsing their strings.
+    has_urls = _URL_PART in text.lower()
     if not has_urls and CHILD_REFERENCE not in text:
-        return mentions
-    for string in json_strings_around(text, _MENTIONING if has_urls else _MENTIONING_FLOWS):
+        return references
+    for string in json_strings_around(
+        text, _REFERENCE_PATTERN if has_urls else _CHILD_REFERENCE_PATTERN
+    ):
         if string.key == CHILD_REFERENCE:
             bare = string.value.strip("{}")
             first = string.value.find(bare)
             start, end = string.source_span(first, first + len(bare))
             kind = FlowReferenceKind.CHILD_FLOW
-            mentions.append(FlowReference(kind=kind, id=bare.lower(), start=start, end=end))
+            references.append(FlowReference(kind=kind, id=bare.lower(), start=start, end=end))
             continue
-        for found in _url_mentions(string.value):
+        for found in _find_url_references(string.value):
             start, end = string.source_span(found.start, found.end)
-            mentions.append(replace(found, start=start, end=end))
-    return mentions
+            references.append(replace(found, start=start, end=end))
+    return references
 
 
-def _around(text: str, mentions: Sequence[FlowReference]) -> list[str]:
-    """Return the text between the mentions."""
-    starts = [mention.start for mention in mentions]
-    ends = [mention.end for mention in mentions]
+def _text_between(text: str, references: Sequence[FlowReference]) -> list[str]:
+    """Return the text before, between and after the references."""
+    starts = [reference.start for reference in references]
+    ends = [reference.end for reference in references]
     return [text[end:start] for end, start in zip([0, *ends], [*starts, len(text)], strict=True)]
 
 
 def _reversibly_masked(raw: str) -> str:
     masked = mask_signatures(raw)
     if unmask_signatures(masked, signatures_in(raw)) != raw:
-        raise EditConflict("A signature is written in a way that could not be put back")
+        raise EditConflict("A signature is encoded in a way that could not be restored")
     return masked
 
 
-def _difference(edit: CallerEdit, standing: int) -> str:
+def _conflict_text(edit: CallerEdit, found_count: int) -> str:
     what = "trigger URL" if edit.kind is FlowReferenceKind.TRIGGER_URL else "child flow"
     return (
-        f"The {what} {edit.new_id} that replaced {edit.old_id} stands {standing} times as it was"
-        f" written, not {edit.count} times: somebody changed the place meanwhile"
+        f"The {what} {edit.new_id} that replaced {edit.old_id}  was written {edit.count} times "
+        f"and is there {found_count} times: somebody has changed the caller"
     )

@@ -1,4 +1,4 @@
-"""Small rows beside the jobs: callers and what was changed there, places, leases, switches."""
+"""Define the rows beside the jobs that record callers, their edits and their searches."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,69 +10,71 @@ from shared.domain.callers.caller import Caller
 from shared.domain.ids import hash_key
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 
-#: Nothing was changed at a caller.
+#: No edit was made at a caller.
 NO_EDITS = "[]"
 
 
 class CallerState(StrEnum):
-    """How far a caller's change is."""
+    """How far the change of a caller is."""
 
     FOUND = "found"
-    WRITING = "writing"  #: the change is noted and may or may not be there
+    WRITING = "writing"  #: the change is recorded and may already be written
     UPDATED = "updated"
-    UNNEEDED = "unneeded"  #: nothing of the original stood there any more
+    UNNEEDED = "unneeded"  #: it no longer held a reference to the original
     MANUAL = "manual"  #: only a person can change it
     REVERTED = "reverted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerRecord:
-    """A caller of one original, what was changed there, and how to put it back."""
+    """A caller of one original, with the edits that were made."""
 
     job_id: str
     id: str
     caller: Caller
     state: CallerState = CallerState.FOUND
-    #: As in `CallerEditIntent`; only in rows from before there were intents.
+    #: As in `CallerEditIntent`; only in rows from before intents were recorded.
     edits: str = NO_EDITS
 
     @property
     def is_straggler(self) -> bool:
-        """Say whether it does not name the copy: known, and not moved."""
+        """Return whether the caller is known but does not name the copy yet."""
         return self.state in {CallerState.FOUND, CallerState.WRITING, CallerState.MANUAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerEditIntent:
-    """A change of a caller, noted before it was made."""
+    """A caller edit, recorded before it is made."""
 
     job_id: str
     caller_id: str
-    #: Which delivery meant to make it, and its place among the intents of the job.
+    #: The fencing token of the invocation that recorded it, and its position among the intents of
+    #: the job.
     lease_number: int
     sequence: int
     #: Edits as JSON, with each signature replaced by its SHA-256 (caller_edit.py).
     edits: str
-    #: No earlier change stood there any more.
+    #: The caller held none of the job's earlier edits.
     is_first: bool
-    #: What stood around it where no ETag guards it, as far as this delivery had not noted it yet:
-    #: digests by address, empty for what is gone (unchanged_content.py).
+    #: Digests of the other values that the same write replaces, by address, where no ETag protects
+    #: them; only those that this invocation has not recorded yet. Empty for a value that is gone
+    #: (unchanged_content.py).
     around: Mapping[str, str] = field(default_factory=dict)
-    #: None: in a row from before this was kept.
+    #: None: in a row from before this field existed.
     noted: datetime | None = None
 
     @property
     def key(self) -> str:
-        """Return a key that sorts as the intents were noted."""
+        """Return a key that sorts in the order in which the intents were recorded."""
         return f"{self.caller_id}-{self.lease_number:010}-{self.sequence:06}"
 
 
 def active_edits(
     record: CallerRecord, intents: Iterable[CallerEditIntent]
 ) -> tuple[caller_edit.CallerEdit, ...]:
-    """Return all that was changed at a caller, or may have been, and still stands.
+    """Return all edits of a caller that were or may have been made and are not reverted.
 
-    `intents` are those of the caller, in order.
+    `intents` are those of this caller, in order.
     """
     edits = caller_edit.edits_from_json(record.edits)
     for intent in intents:
@@ -86,22 +88,23 @@ def active_edits(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerIndexEntry:
-    """A caller found by the last search, by what it holds, and by its resource."""
+    """A caller found by the last search, indexed by one reference or by its resource."""
 
-    #: A trigger URL's id, a flow's id, or `RETIRED_HOST`; or the key of a shared resource.
+    #: A trigger URL id, a flow id, or `RETIRED_HOST`; or the key of a shared resource.
     holds: str
     id: str
     caller: Caller
-    #: Which search found it: older ones may be gone.
+    #: When the search found it. Entries of older searches may no longer exist in the tenant.
     seen: datetime
 
 
 def index_entries_for(
     caller: Caller, seen: datetime, *, is_shared: bool = False
 ) -> list[CallerIndexEntry]:
-    """Return a caller once for each thing that it holds, and for its resource if that is shared.
+    """Return one index entry for each reference that a caller holds, and one for a shared resource.
 
-    `is_shared`: there may be other places in it; several flows may be called from one place too.
+    `is_shared`: the resource may contain other callers. A caller that holds several references is
+    also indexed by its resource.
     """
     held = sorted(caller.trigger_url_ids | caller.child_flow_ids)
     if is_shared or len(held) > 1:
@@ -114,7 +117,7 @@ def index_entries_for(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerSearchProgress:
-    """How far an environment job's search of one kind of caller is."""
+    """How far an environment job's search for one kind of caller is."""
 
     environment_job_id: str
     kind: str
@@ -122,28 +125,28 @@ class CallerSearchProgress:
     after: str = ""
     refused: tuple[str, ...] = ()
     is_done: bool = False
-    #: What was not searched, in words.
+    #: What was not searched, one sentence each.
     findings: tuple[str, ...] = ()
-    #: When this was written.
+    #: When this row was written.
     noted: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedCallerSearch:
-    """A search of one kind of caller that came to its end: later assessments may use its places."""
+    """A completed search for one kind of caller, whose results later assessments may use."""
 
     kind: str
-    #: Its places were seen from then on.
+    #: When the search started: its callers were found since then.
     began: datetime
-    #: Environments that it covers.
+    #: The environments that were searched.
     environment_ids: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coming:
-    """A flow job that was dispatched and is to move the callers of one trigger URL."""
+    """A started flow job that is to update the callers of one trigger URL."""
 
-    #: Empty: whose URLs callers hold was not known when it was dispatched.
+    #: Empty: the job's trigger URL was unknown when the job started.
     url_id: str
     environment_id: str
     job_id: str
@@ -151,13 +154,13 @@ class Coming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCallerWrite:
-    """A job that writes callers in one resource, or waits for another job that is to do so."""
+    """A job that writes callers in one resource, or that waits for another job."""
 
-    #: Or the id of the job that it waits for.
+    #: The resource, or the id of the job that this job waits for.
     resource_id: str
     environment_id: str
     job_id: str
-    #: By which ids its callers there hold its original.
+    #: The ids by which its callers in the resource refer to the original.
     holds: frozenset[str]
-    #: They were written. It may be to write there again.
+    #: The callers were written; the job may have to write there again.
     is_done: bool = False

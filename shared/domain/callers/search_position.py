@@ -1,4 +1,4 @@
-"""How far a search for callers got, so that a used-up budget of calls does not start it anew."""
+"""Record how far a caller search is, so that an interrupted search continues where it stopped."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -6,18 +6,21 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, kw_only=True)
 class CallerSearchPosition:
-    """The search of one kind. Places are taken in the order of their keys: one key tells all.
+    """The position of a search for one kind of caller.
 
-    A place that comes later with a smaller key is not seen, as in any search (docs/adr/0003).
+    Places are searched in the order of their keys, so that one key is the whole position. A place
+    that is created later with a smaller key is not found (docs/adr/0003).
     """
 
-    #: Key of the last place that was searched whole; empty: none was.
+    #: Key of the last place that was searched completely; empty: none.
     after: str = ""
-    #: Places that could not be searched, with the reason, in words.
+    #: Places that could not be searched, each with the reason.
     refused: list[str] = field(default_factory=list)
 
     def left[T](self, places: Iterable[T], key: Callable[[T], str]) -> Iterator[T]:
-        """Yield the places that were not searched; asking for the next one means: this is done."""
+        """Yield the places that are not searched yet; asking for the next one marks this one as
+        searched.
+        """
         for place in sorted(places, key=key):
             if key(place) > self.after:
                 yield place

@@ -1,7 +1,8 @@
-"""What a write without an ETag replaces besides what it changes: kept as digests, compared later.
+"""Detect values that a late write without an ETag set back, by comparing digests.
 
-Settings of an app are written as a whole: a delivery that was frozen before its write puts back
-what it had read of all of them. A secret is one value, and only the URL in it is ours.
+An app's settings are written as a whole, so an invocation that was suspended before its write sets
+every setting back to what it had read. A secret is one value, of which the app changes only the
+URL.
 """
 
 import hashlib
@@ -15,17 +16,17 @@ from shared.domain.callers.caller_records import CallerEditIntent
 
 
 def value_digest(*parts: str) -> str:
-    """Return the SHA-256 of a value with the place where it stands: equal values look unlike."""
+    """Return the SHA-256 of a value and its address: equal values at two addresses differ."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def surrounding_digest(place: str, text: str, *, is_json: bool) -> str:
-    """Return the digest of a caller's text without the URLs and ids in it, which move."""
+    """Return the digest of a caller's text without its trigger URLs and flow ids."""
     return value_digest(place, *text_between_references(text, is_json=is_json))
 
 
 def changed_digests(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    """Return what differs, as it is afterwards; empty for what is gone."""
+    """Return the digests that differ, with the new value; empty for what is gone."""
     return {
         place: after.get(place, "")
         for place in before.keys() | after.keys()
@@ -35,19 +36,20 @@ def changed_digests(before: Mapping[str, str], after: Mapping[str, str]) -> dict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnchangedContentDigests:
-    """What each delivery of a job read of one resource before it last wrote there, in order.
+    """What each invocation of a job read in one resource before its last write there, in order.
 
-    Digests by address, and by the caller's id what stands beside the URLs in its own value.
+    Digests by address. Under a caller's id: the digest of the caller's own value without its
+    references.
     """
 
     noted: tuple[Mapping[str, str], ...]
-    #: Ids of callers. An address that a delivery did not note was not there; of a caller it may
-    #: not have written this one.
+    #: Ids of callers. An address without a digest was absent when the invocation read the resource;
+    #: a caller without a digest may just not have been written by that invocation.
     caller_ids: frozenset[str]
 
     @classmethod
     def of(cls, intents: Iterable[CallerEditIntent]) -> Self:
-        """Fold the intents for the callers of one resource."""
+        """Combine the intents for the callers of one resource."""
         noted: dict[int, dict[str, str]] = defaultdict(dict)
         caller_ids = set[str]()
         for intent in sorted(intents, key=lambda one: (one.lease_number, one.sequence)):
@@ -57,10 +59,12 @@ class UnchangedContentDigests:
         return cls(noted=tuple(noted.values()), caller_ids=frozenset(caller_ids))
 
     def reverted(self, now: Mapping[str, str], versions: Mapping[str, Collection[str]]) -> set[str]:
-        """Return the places that read as a delivery had read them, and did not in between.
+        """Return the addresses whose current value an invocation read earlier, and that had another
+        value in between.
 
-        A later delivery has read something else there, or one of the latest `versions` none has
-        read. What no delivery had read was written by somebody who may have seen all of that.
+        The value in between was read by a later invocation, or is one of the latest `versions` that
+        no invocation had read. A value that no invocation had read was written by somebody who may
+        have read the latest ones, so it is not returned.
         """
         found = set[str]()
         for place in {place for noted in self.noted for place in noted}:

@@ -1,1 +1,1 @@
-"""Edits that spare a flow its copy: the V1 trigger and the V1 action in their second version."""
+"""Conversions of a V1 trigger or action to V2, so that a flow needs no copy."""

@@ -1,6 +1,7 @@
-"""What the conversions to a second version have in common.
+"""Define what all conversions to V2 have in common.
 
-A conversion is made whole or not at all: what cannot be converted surely is said in words.
+A definition is converted completely or not at all. Each part that cannot be converted safely is
+reported as an obstacle.
 """
 
 import json
@@ -12,41 +13,42 @@ from shared.domain.definitions.json_values import mapping_at, text_at
 
 
 class ConversionKind(StrEnum):
-    """What is converted."""
+    """The kind of conversion."""
 
-    #: Power Apps (V1) becomes Power Apps (V2)
+    #: Power Apps (V1) becomes Power Apps (V2).
     POWER_APPS_TRIGGER = "power_apps_trigger"
-    #: *List flows as Admin (V1)* becomes *List flows as Admin (V2)*
+    #: *List flows as Admin (V1)* becomes *List flows as Admin (V2)*.
     LIST_FLOWS_ACTION = "list_flows_action"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionResult:
-    """A definition with the second version in it, or what stands in the way."""
+    """A converted definition, or the obstacles to its conversion."""
 
-    #: JSON text; the one that was given where there is an obstacle
+    #: JSON text; the original text if there are obstacles.
     client_data: str = field(repr=False)
-    #: one sentence each, without values of the definition that could be secret
+    #: One sentence each, without values of the definition that could be secret.
     obstacles: tuple[str, ...] = ()
 
 
 def has_same_actions(a: str, b: str) -> bool:
-    """Return whether two flows have the same triggers and actions, however they name connections.
+    """Return whether two flows have the same triggers and actions, whatever they call their
+    connections.
 
-    Moving a flow into a solution may name its connections otherwise
-    (platform.md#move-into-solution), and nothing else.
+    When a flow is added to a solution, the platform may rename its connections and changes nothing
+    else (platform.md#move-into-solution).
     """
-    return _steps(a) == _steps(b)
+    return _triggers_and_actions(a) == _triggers_and_actions(b)
 
 
-def _steps(client_data: str) -> object:
+def _triggers_and_actions(client_data: str) -> object:
     document = json.loads(client_data.removeprefix("\ufeff"), object_hook=_without_connections)
     definition = mapping_at(document, *(definition_place(document) or ()))
     return [definition.get(name) for name in ("triggers", "actions")]
 
 
 def _without_connections(value: dict[str, object]) -> dict[str, object]:
-    """Take out of an object how it names connections; the decoder calls it from the inside out."""
+    """Remove the connection names from an object; the JSON decoder calls it for each object."""
     if host := mapping_at(value, "host"):
         value["host"] = text_at(host, "operationId")
         value.pop("authentication", None)

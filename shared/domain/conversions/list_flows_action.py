@@ -1,8 +1,7 @@
-"""Converts the action *List flows as Admin (V1)* into V2 where nothing misses what V2 leaves out.
+"""Convert the action *List flows as Admin (V1)* to V2 where nothing uses what V2 no longer returns.
 
 V2 returns `name` and four properties of each flow (platform.md#list-flows-as-admin); V1 returned
-all of it. So what becomes of the answer is followed through the flow: by expressions, loops,
-filters.
+all properties. The module follows the result through the flow's expressions, loops and filters.
 """
 
 import json
@@ -28,46 +27,47 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, texts_
 
 V2_OPERATION = "ListFlowsInEnvironment_V2"
 
-#: What V2 returns, as a shape: an object is a dict, a list is a list of one, None is a value that
-#: can be used in any way.
+#: The shape of what V2 returns: an object is a dict, a list is a list of one element, and None is a
+#: value that may be used in any way.
 type _Shape = list[Any] | dict[str, Any] | None
 _PROPERTIES: _Shape = dict.fromkeys(("displayName", "state", "createdTime", "lastModifiedTime"))
 _FLOWS: _Shape = [{"name": None, "properties": _PROPERTIES}]
 _BODY: _Shape = {"value": _FLOWS, "nextLink": None, "@odata.nextLink": None}
 _OUTPUTS: _Shape = {"body": _BODY, "headers": None, "statusCode": None}
-#: Not of the answer; of the answer, but not of V2's. Told apart by what they are, not by content.
+#: Sentinels, compared by identity: a value that does not come from the result; a part of V1's
+#: result that V2 does not return.
 _FOREIGN: _Shape = {}
 _MISSING: _Shape = {}
 
-#: An obstacle shows this much of an expression.
+#: An obstacle quotes at most this many characters of an expression.
 _LONGEST = 160
 
-#: Functions of a whole list that ask for nothing inside it.
+#: Functions of a whole list that read nothing inside it.
 _COUNTING = frozenset({"length", "empty"})
-#: Actions that do something to each item of a list, and where they name it.
+#: Actions that process each item of a list, and the input that names the list.
 _LISTS_OVER = {"Query": "from", "Select": "from", "Table": "from"}
 _NESTED = frozenset({"actions", "else", "cases", "default", "tools"})
 
 
 class _Result(NamedTuple):
-    """What `outputs()` and `body()` of an action return, as far as it comes from the answer."""
+    """What `outputs()` and `body()` of an action return, as far as it comes from the list of flows."""
 
     outputs: _Shape
     body: _Shape
 
 
-class _Flow(NamedTuple):
-    """Where the answer was found so far, by action in lower case."""
+class _Found(NamedTuple):
+    """The parts of a flow that hold the list so far, by action name in lower case."""
 
     results: dict[str, _Result]
-    #: item of a loop
+    #: The shape of a loop's item.
     items: dict[str, _Shape]
-    #: every loop, whatever it goes over
+    #: Every loop, whatever list it processes.
     loops: frozenset[str]
 
 
 def convert_list_flows(client_data: str) -> ConversionResult:
-    """Return the definition with V2 actions; one without a V1 action as it is."""
+    """Return the definition with V2 actions, unchanged if it has no V1 action."""
     document: dict[str, Any] = json.loads(client_data.removeprefix("\ufeff"))
     place = definition_place(document) or ()
     definition = mapping_at(document, *place)
@@ -76,17 +76,17 @@ def convert_list_flows(client_data: str) -> ConversionResult:
     lists = [step for step in steps if is_list_flows_as_admin_v1(step.raw, references)]
     if not lists:
         return ConversionResult(client_data=client_data)
-    obstacles = [found for step in lists for found in _strange(step)]
-    obstacles += _misses(definition, steps, lists)
+    obstacles = [found for step in lists for found in _action_obstacles(step)]
+    obstacles += _reader_obstacles(definition, steps, lists)
     if obstacles:
         return ConversionResult(client_data=client_data, obstacles=tuple(dict.fromkeys(obstacles)))
     for step in lists:
-        _swap(step)
+        _convert_action(step)
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return ConversionResult(client_data=text)
 
 
-def _swap(step: ActionNode) -> None:
+def _convert_action(step: ActionNode) -> None:
     raw: Any = step.raw
     if has_older_shape(raw):
         raw["type"], raw["inputs"] = NEWER_TYPE, newer_inputs(raw, V2_OPERATION)
@@ -96,59 +96,59 @@ def _swap(step: ActionNode) -> None:
         raw["metadata"]["flowSystemMetadata"]["swaggerOperationId"] = V2_OPERATION
 
 
-def _strange(step: ActionNode) -> Iterator[str]:
-    """Yield why an action cannot be converted whatever reads it."""
+def _action_obstacles(step: ActionNode) -> Iterator[str]:
+    """Yield the obstacles of an action that do not depend on its readers."""
     if has_older_shape(step.raw):
         if newer_inputs(step.raw, V2_OPERATION) is None:
             yield (
-                f"The action {step.name} has the older connector shape, and a path or members of "
-                "its own."
+                f"The action {step.name} has the older connector format, with a path or members "
+                "that the app does not know."
             )
     elif mapping_at(step.raw, "inputs", "parameters").keys() - {"environmentName"}:
-        yield f"The action {step.name} has parameters of its own."
+        yield f"The action {step.name} has additional parameters."
 
 
-def _misses(
+def _reader_obstacles(
     definition: Mapping[str, object], steps: list[ActionNode], lists: list[ActionNode]
 ) -> Iterator[str]:
-    """Yield the expressions that read what V2 does not return."""
-    flow = _followed(steps, lists)
+    """Yield an obstacle for each expression that reads what V2 does not return."""
+    flow = _follow_results(steps, lists)
     around = {name.lower() for step in lists for name in step.path.split("/")[:-1]}
     for step in steps:
         for text in _own_texts(step):
             for found in references_in(text):
-                if not _is_fine(found, text, step, flow):
-                    yield f"{step.name} reads what V2 leaves out: {found.text[:_LONGEST]}"
+                if not _is_supported(found, text, step, flow):
+                    yield f"{step.name} reads what V2 does not return: {found.text[:_LONGEST]}"
                 elif found.function == "result" and (found.argument or "").lower() in around:
-                    yield f"{step.name} reads all results around it: {found.text[:_LONGEST]}"
+                    yield f"{step.name} reads all results of its scope: {found.text[:_LONGEST]}"
     for text in texts_in(definition.get("outputs")):
         for found in references_in(text):
             if _shape_of(found, flow, _FOREIGN) is not _FOREIGN:
-                yield f"The flow's outputs hold the list: {found.text[:_LONGEST]}"
+                yield f"The flow's outputs contain the list: {found.text[:_LONGEST]}"
 
 
 def _own_texts(step: ActionNode) -> Iterator[str]:
-    """Yield the texts of an action, those of the actions inside it left out."""
+    """Yield the texts of an action, without those of the actions inside it."""
     for member, value in step.raw.items():
         if member not in _NESTED:
             yield from texts_in(value)
 
 
-def _followed(steps: list[ActionNode], lists: list[ActionNode]) -> _Flow:
-    """Follow the answer from action to action until nothing new is found."""
+def _follow_results(steps: list[ActionNode], lists: list[ActionNode]) -> _Found:
+    """Follow the list of flows from action to action until nothing new is found."""
     loops = frozenset(step.name.lower() for step in steps if step.type == "Foreach")
-    flow = _Flow({step.name.lower(): _Result(_OUTPUTS, _BODY) for step in lists}, {}, loops)
+    flow = _Found({step.name.lower(): _Result(_OUTPUTS, _BODY) for step in lists}, {}, loops)
     known = -1
     while known != len(flow.results) + len(flow.items):
         known = len(flow.results) + len(flow.items)
         for step in steps:
-            _follow(step, flow)
+            _record_result(step, flow)
     return flow
 
 
-def _follow(step: ActionNode, flow: _Flow) -> None:
-    """Note what an action makes of the answer."""
-    shape = _handed_shape(step, flow)
+def _record_result(step: ActionNode, flow: _Found) -> None:
+    """Record the result of an action that processes the list of flows."""
+    shape = _passed_shape(step, flow)
     if shape is _FOREIGN:
         return
     name = step.name.lower()
@@ -164,8 +164,8 @@ def _follow(step: ActionNode, flow: _Flow) -> None:
             flow.results[name] = _Result({"body": shape}, shape)
 
 
-def _handed_on(step: ActionNode) -> object:
-    """Return the value that an action takes as a whole, to give it on inside the flow."""
+def _passed_input(step: ActionNode) -> object:
+    """Return the input that an action takes as a whole and passes on inside the flow."""
     inputs = mapping_at(step.raw, "inputs")
     match step.type:
         case "Foreach":
@@ -179,35 +179,36 @@ def _handed_on(step: ActionNode) -> object:
     return None
 
 
-def _handed_shape(step: ActionNode, flow: _Flow) -> _Shape:
-    found = whole_reference(_handed_on(step))
-    shape = _shape_of(found, flow, _around(step, flow)) if found else _FOREIGN
+def _passed_shape(step: ActionNode, flow: _Found) -> _Shape:
+    found = whole_reference(_passed_input(step))
+    shape = _shape_of(found, flow, _enclosing_item_shape(step, flow)) if found else _FOREIGN
     if found is None or shape is _FOREIGN:
         return _FOREIGN
-    reached = _reach(shape, found.keys)
+    reached = _shape_at(shape, found.keys)
     return _FOREIGN if reached is _MISSING else reached
 
 
-def _is_fine(found: ExpressionReference, text: str, step: ActionNode, flow: _Flow) -> bool:
-    handed_on = _handed_on(step)
-    item = _around(step, flow) if text == handed_on else _own_item(step, flow)
+def _is_supported(found: ExpressionReference, text: str, step: ActionNode, flow: _Found) -> bool:
+    handed_on = _passed_input(step)
+    item = _enclosing_item_shape(step, flow) if text == handed_on else _item_shape(step, flow)
     shape = _shape_of(found, flow, item)
     if shape is _FOREIGN:
         return True
-    reached = _reach(shape, found.keys)
+    reached = _shape_at(shape, found.keys)
     if reached is None:
         return True
     if reached is _MISSING:
         return False
-    # The whole list or flow is used: fine where that is followed further, or only counted.
+    # The whole list or flow is used: allowed if its use is followed further, or if it is only
+    # counted.
     if isinstance(reached, list) and found.inside in _COUNTING:
         return True
     is_auto_table = step.type == "Table" and not mapping_at(step.raw, "inputs").get("columns")
     return text == handed_on and whole_reference(text) is not None and not is_auto_table
 
 
-def _shape_of(found: ExpressionReference, flow: _Flow, item: _Shape) -> _Shape:
-    """Return the shape of what a function returns; `item` is what `item()` means there."""
+def _shape_of(found: ExpressionReference, flow: _Found, item: _Shape) -> _Shape:
+    """Return the shape of what a function returns; `item` is the shape of `item()` at this point."""
     name = (found.argument or "").lower()
     match found.function:
         case "body" if name in flow.results:
@@ -224,21 +225,21 @@ def _shape_of(found: ExpressionReference, flow: _Flow, item: _Shape) -> _Shape:
     return _FOREIGN
 
 
-def _own_item(step: ActionNode, flow: _Flow) -> _Shape:
-    """Return the item that `item()` means inside an action: its own, or that of the loop around."""
+def _item_shape(step: ActionNode, flow: _Found) -> _Shape:
+    """Return the shape of `item()` inside an action: its own, or that of the enclosing loop."""
     if step.type in _LISTS_OVER:
         return flow.items.get(step.name.lower(), _FOREIGN)
-    return _around(step, flow)
+    return _enclosing_item_shape(step, flow)
 
 
-def _around(step: ActionNode, flow: _Flow) -> _Shape:
+def _enclosing_item_shape(step: ActionNode, flow: _Found) -> _Shape:
     around = [name.lower() for name in step.path.split("/")[:-1]]
     loop = next((name for name in reversed(around) if name in flow.loops), None)
     return flow.items.get(loop, _FOREIGN) if loop else _FOREIGN
 
 
-def _reach(shape: _Shape, keys: tuple[PathSegment, ...]) -> _Shape:
-    """Return the shape at the end of a path; `_MISSING` where V2 has nothing there."""
+def _shape_at(shape: _Shape, keys: tuple[PathSegment, ...]) -> _Shape:
+    """Return the shape at the end of a path; `_MISSING` if V2 does not return it."""
     for key in keys:
         if isinstance(shape, list):
             shape = shape[0] if key.is_index else _MISSING

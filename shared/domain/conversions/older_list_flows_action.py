@@ -1,9 +1,9 @@
-"""Writes *List flows as Admin* as an action of the newer shape where it has the older one.
+"""Write a *List flows as Admin* action of the older connector format in the newer one.
 
-The older shape (type `ApiConnection`) calls a path, and no source tells the path of V2. The newer
-one names operation and parameters, which are known (platform.md#list-flows-as-admin). Of the 89
-public definitions that hold the older shape, ten hold both side by side; the same flow of
-Microsoft's is public before and after its makers did this by hand.
+The older format (type `ApiConnection`) calls a path, and no source documents the path of V2. The
+newer one names operation and parameters, which are documented (platform.md#list-flows-as-admin). Of
+89 public definitions in the older format, ten contain both formats, and one flow of Microsoft's is
+public before and after its makers made the same change.
 """
 
 import re
@@ -22,20 +22,20 @@ _PATH = re.compile(
 )
 _ENCODING = "encodeuricomponent"
 _LITERAL = re.compile(r"'(?P<value>(?:[^'@]|'')*)'")
-#: Members whose meaning both shapes share, beside those that are rewritten.
+#: Members that mean the same in both formats; the other members are rewritten.
 _SHARED = frozenset({"authentication", "retryPolicy"})
 _REWRITTEN = frozenset({"host", "method", "path"})
 
 
 def has_older_shape(action: Mapping[str, object]) -> bool:
-    """Say whether an action of a connector names no operation, only a path."""
+    """Return whether a connector action names a path instead of an operation."""
     return text_at(mapping_at(action, "inputs", "host"), "operationId") is None
 
 
 def newer_inputs(action: Mapping[str, object], operation_id: str) -> dict[str, object] | None:
-    """Return the inputs of an action of the older shape in the newer one; None: not surely.
+    """Return the inputs of an action in the newer format; None if they cannot be converted safely.
 
-    The runtime encodes a parameter's value, so the encoding in the path is left out.
+    The runtime encodes a parameter's value, so the encoding in the path is removed.
     """
     inputs = mapping_at(action, "inputs")
     host = mapping_at(inputs, "host")
@@ -54,7 +54,7 @@ def newer_inputs(action: Mapping[str, object], operation_id: str) -> dict[str, o
 
 
 def _environment(path: str) -> str | None:
-    """Return the environment that a path names: text, or an expression over the whole of it."""
+    """Return the environment in a path: text, or one expression; None if it is neither."""
     found = _PATH.fullmatch(path)
     if found is None:
         return None

@@ -1,8 +1,9 @@
-"""Converts the trigger Power Apps (V1) into Power Apps (V2), and whatever reads its inputs.
+"""Convert the trigger Power Apps (V1) to Power Apps (V2), and every expression that reads its
+inputs.
 
 V1 names an input after the action that asked for it (`Name_Value`), V2 after its type (`text`,
 `text_1`); the name that people see becomes a title (platform.md#power-apps-triggers). V2 has
-another signature: whoever looks after the app has to take the flow out of it and add it again.
+another signature, so the app's maker has to remove the flow from the app and add it again.
 """
 
 import json
@@ -16,30 +17,31 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, text_a
 
 type _Json = dict[str, Any]
 
-#: JSON type of a V1 input → the V2 input's name, content hint and type. What is not here (files,
-#: objects, `any`) has no V2 input that surely means the same.
+#: JSON type of a V1 input → name, content hint and type of the V2 input. Types that are not listed
+#: (files, objects, `any`) have no V2 input that safely means the same.
 _INPUTS = {
     "string": ("text", "TEXT", "string"),
     "boolean": ("boolean", "BOOLEAN", "boolean"),
     "number": ("number", "NUMBER", "number"),
     "integer": ("number", "NUMBER", "number"),
 }
-#: Members of a V1 input that are understood; another one may change what is accepted.
+#: Members of a V1 input that the conversion knows. Any other member may restrict the accepted
+#: values.
 _UNDERSTOOD = frozenset({"type", "title", "description", "x-ms-powerflows-param-ispartial", "enum"})
 _SUFFIX = "_Value"
-#: What `trigger()` and `triggerOutputs()` hold beside the inputs: V2 has it too.
+#: What `trigger()` and `triggerOutputs()` return beside the inputs, in V2 too.
 _ABOUT_RUN = frozenset({"name", "startTime", "endTime", "status", "code"})
 _BESIDE_BODY = frozenset({"headers", "queries", "statusCode"})
-#: An obstacle shows this much of an expression.
+#: An obstacle quotes at most this many characters of an expression.
 _LONGEST = 160
 
 
 class _Obstacle(Exception):
-    """Something cannot be converted surely; the text says what."""
+    """A part cannot be converted safely; the text says which."""
 
 
 def convert_power_apps_trigger(client_data: str) -> ConversionResult:
-    """Return the definition with a V2 trigger; one without a V1 trigger as it is."""
+    """Return the definition with a V2 trigger, unchanged if it has no V1 trigger."""
     try:
         document: _Json = json.loads(client_data.removeprefix("\ufeff"))
         definition: Any = mapping_at(document, *(definition_place(document) or ()))
@@ -50,7 +52,9 @@ def convert_power_apps_trigger(client_data: str) -> ConversionResult:
         if len(every) != 1:
             raise _Obstacle("The flow has more than one trigger.")
         names = _convert_trigger(triggers[0])
-        definition.update(_rewritten(definition, lambda text: _rewrite(text, names)))
+        definition.update(
+            _rewrite_texts(definition, lambda text: _rewrite_expressions(text, names))
+        )
     except _Obstacle as obstacle:
         return ConversionResult(client_data=client_data, obstacles=(str(obstacle),))
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
@@ -63,7 +67,7 @@ def _is_v1(trigger: object) -> bool:
 
 
 def _convert_trigger(trigger: _Json) -> dict[str, str]:
-    """Convert the trigger in place; return the new name of each input."""
+    """Convert the trigger in place and return the new name of each input."""
     schema = mapping_at(trigger, "inputs", "schema")
     properties = mapping_at(schema, "properties")
     names: dict[str, str] = {}
@@ -103,9 +107,13 @@ def _convert_trigger(trigger: _Json) -> dict[str, str]:
 def _input(name: str, value: Mapping[str, object]) -> tuple[str, str, str]:
     kind = text_at(value, "type") or ""
     if kind not in _INPUTS:
-        raise _Obstacle(f"The input {name} is of the type {kind or 'unknown'}: V2 has none for it.")
+        raise _Obstacle(
+            f"The input {name} has the type {kind or 'unknown'}, which V2 does not support."
+        )
     if strange := sorted(value.keys() - _UNDERSTOOD):
-        raise _Obstacle(f"The input {name} is restricted in a way of its own: {strange[0]}.")
+        raise _Obstacle(
+            f"The input {name} has a restriction that the app does not know: {strange[0]}."
+        )
     return _INPUTS[kind]
 
 
@@ -113,75 +121,82 @@ def _title(name: str, value: Mapping[str, object]) -> str:
     return text_at(value, "title") or name.removesuffix(_SUFFIX) or name
 
 
-# --- expressions ---------------------------------------------------------------------------------
+# --- expressions ---------------------------------------------------------------------
 
 
-def _rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:
-    """Return a JSON value with every text rewritten; names of members have to stay as they are."""
+def _rewrite_texts(value: Any, rewrite: Callable[[str], str]) -> Any:
+    """Return a JSON value with every text rewritten; member names must not need a change."""
     if isinstance(value, str):
         return rewrite(value)
     if isinstance(value, list):
-        return [_rewritten(item, rewrite) for item in value]
+        return [_rewrite_texts(item, rewrite) for item in value]
     if isinstance(value, dict):
         for name in value:
             if rewrite(name) != name:
-                raise _Obstacle(f"A member's name is an expression over the trigger: {name}")
-        return {name: _rewritten(item, rewrite) for name, item in value.items()}
+                raise _Obstacle(
+                    f"The name of a member is an expression that reads the trigger: {name}"
+                )
+        return {name: _rewrite_texts(item, rewrite) for name, item in value.items()}
     return value
 
 
-def _rewrite(text: str, names: Mapping[str, str]) -> str:
-    edits = [edit for found in references_in(text) for edit in _edits(found, names)]
+def _rewrite_expressions(text: str, names: Mapping[str, str]) -> str:
+    edits = [edit for found in references_in(text) for edit in _find_edits(found, names)]
     for start, end, name in sorted(edits, reverse=True):
         text = text[:start] + name + text[end:]
     return text
 
 
-def _edits(found: ExpressionReference, names: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
-    """Yield what to put where, for one function; raises `_Obstacle` if that cannot be told."""
+def _find_edits(
+    found: ExpressionReference, names: Mapping[str, str]
+) -> Iterator[tuple[int, int, str]]:
+    """Yield the replacements for one function call.
+
+    Raises `_Obstacle` if they cannot be determined.
+    """
     if not found.function.startswith("trigger"):
         return
     keys, member = found.keys, ""
     if found.function == "trigger":
-        member, keys = _first(keys) or "", keys[1:]
+        member, keys = _first_name(keys) or "", keys[1:]
         if member in _ABOUT_RUN:
             return
     elif found.function == "triggerbody":
-        yield from _renamed(found, keys, names)
+        yield from _rename_input(found, keys, names)
         return
     if member not in {"", "outputs"} or found.function not in {"trigger", "triggeroutputs"}:
-        raise _whole(found)
-    first, slash, rest = (_first(keys) or "").partition("/")
+        raise _whole_trigger_read(found)
+    first, slash, rest = (_first_name(keys) or "").partition("/")
     if first in _BESIDE_BODY:
         return
     if first != "body":
-        raise _whole(found)
+        raise _whole_trigger_read(found)
     if not slash:
-        yield from _renamed(found, keys[1:], names)
+        yield from _rename_input(found, keys[1:], names)
     elif rest in names:
         yield keys[0].start, keys[0].end, f"body/{names[rest]}"
     else:
-        raise _undeclared(rest)
+        raise _undeclared_input(rest)
 
 
-def _renamed(
+def _rename_input(
     found: ExpressionReference, keys: tuple[PathSegment, ...], names: Mapping[str, str]
 ) -> Iterator[tuple[int, int, str]]:
-    name = _first(keys)
+    name = _first_name(keys)
     if name is None:
-        raise _whole(found)
+        raise _whole_trigger_read(found)
     if name not in names:
-        raise _undeclared(name)
+        raise _undeclared_input(name)
     yield keys[0].start, keys[0].end, names[name]
 
 
-def _first(keys: tuple[PathSegment, ...]) -> str | None:
+def _first_name(keys: tuple[PathSegment, ...]) -> str | None:
     return keys[0].name if keys else None
 
 
-def _whole(found: ExpressionReference) -> _Obstacle:
+def _whole_trigger_read(found: ExpressionReference) -> _Obstacle:
     return _Obstacle(f"An expression reads the trigger as a whole: {found.text[:_LONGEST]}")
 
 
-def _undeclared(name: str) -> _Obstacle:
+def _undeclared_input(name: str) -> _Obstacle:
     return _Obstacle(f"An expression reads {name}, which the trigger does not declare.")

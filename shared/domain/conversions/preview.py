@@ -1,7 +1,7 @@
-"""What of a flow can be done in its own definition before a copy is needed, for a plan to show.
+"""Convert a flow's own definition so that it needs no copy, and preview the change for a plan.
 
-The document's first choice for two categories is an edit: the Power Apps trigger and the action
-*List flows as Admin* have a second version that does not hold a flow back.
+For two Microsoft-key reasons Microsoft recommends an edit: the Power Apps trigger and the action
+*List flows as Admin* have a V2 that does not keep a flow on Microsoft's key.
 """
 
 import difflib
@@ -17,7 +17,8 @@ from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.trigger_urls.signatures import mask_signatures
 
-#: A plan shows this much of a difference; a row holds it together with everything else.
+#: A plan shows at most this many characters of a diff, which is stored in one row with everything
+#: else.
 LONGEST_DIFFERENCE = 16_000
 
 _CONVERTERS = {
@@ -30,7 +31,7 @@ _CONVERTERS = {
 class ConversionPreview:
     """What a plan shows of a conversion."""
 
-    #: unified difference of the two definitions, signatures masked; empty: see `obstacles`
+    #: Unified diff of the two definitions with masked signatures; empty if there are `obstacles`.
     difference: str = ""
     obstacles: tuple[str, ...] = ()
 
@@ -38,7 +39,7 @@ class ConversionPreview:
 def possible_edits(
     definition: FlowDefinition | DefinitionSummary, *, in_solution: bool
 ) -> tuple[ConversionKind, ...]:
-    """Return what of a flow keeps it on Microsoft's key and has a second version.
+    """Return the conversions that remove a reason why the flow stays on Microsoft's key.
 
     See platform.md#flows-that-stay.
     """
@@ -51,7 +52,7 @@ def possible_edits(
 
 
 def convert(client_data: str, edits: Collection[ConversionKind]) -> ConversionResult:
-    """Return the definition with these edits made; converting it again changes nothing."""
+    """Return the definition with these conversions; converting the result again changes nothing."""
     text, obstacles = client_data, list[str]()
     for edit, converter in _CONVERTERS.items():
         if edit in edits:
@@ -64,7 +65,7 @@ def convert(client_data: str, edits: Collection[ConversionKind]) -> ConversionRe
 
 
 def preview_conversion(client_data: str, edits: Collection[ConversionKind]) -> ConversionPreview:
-    """Return what a plan shows of these edits of a flow."""
+    """Return the diff or the obstacles of these conversions."""
     try:
         conversion = convert(client_data, edits)
         if conversion.obstacles:
@@ -72,12 +73,12 @@ def preview_conversion(client_data: str, edits: Collection[ConversionKind]) -> C
         return ConversionPreview(difference=unified_diff(client_data, conversion.client_data))
     except RecursionError:
         return ConversionPreview(
-            obstacles=("Its actions nest too deep for the app to change any.",)
+            obstacles=("Its actions are nested too deeply for the app to change them.",)
         )
 
 
 def unified_diff(old: str, new: str) -> str:
-    """Return two definitions' unified difference, signatures masked, cut where it is too long."""
+    """Return the unified diff of two definitions, with masked signatures, cut if it is too long."""
     lines = list(
         difflib.unified_diff(_lines(old), _lines(new), "as it is", "as proposed", lineterm="")
     )
@@ -86,7 +87,7 @@ def unified_diff(old: str, new: str) -> str:
         return text
     shown = text[:LONGEST_DIFFERENCE].rpartition("\n")[0]
     left = len(lines) - shown.count("\n") - 1
-    return f"{shown}\n… {left} more lines are left out: they are too many for a plan."
+    return f"{shown}\n… {left} more lines are not shown."
 
 
 def _lines(client_data: str) -> list[str]:

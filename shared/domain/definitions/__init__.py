@@ -1,1 +1,1 @@
-"""What a flow's definition says: triggers, actions, connections, and how two of them differ."""
+"""Parse a flow's definition: triggers, actions and connections, and compare two definitions."""

@@ -1,6 +1,6 @@
-"""Walks every action of a definition, however deep it sits.
+"""Walk all actions of a definition at any depth.
 
-Real definitions nest twelve levels: the walk keeps its own stack instead of recursing.
+Real definitions nest twelve levels, so the walk uses its own stack instead of recursion.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,21 +10,21 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, text_a
 
 
 class ActionNode(NamedTuple):
-    """One action and where it stands. A tuple: an environment has hundreds of thousands."""
+    """An action and its path. A tuple, because an environment has hundreds of thousands."""
 
     name: str
-    #: names from the top of the definition, with `else`, `case:<name>`, `default` between them
+    #: Names from the top of the definition, with `else`, `case:<name>` or `default` between them.
     path: str
     raw: Mapping[str, object]
 
     @property
     def type(self) -> str:
-        """The action's `type`, empty where the definition has none."""
+        """Return the action's `type`, or an empty text."""
         return text_at(self.raw, "type") or ""
 
 
 def walk_actions(definition: Mapping[str, object]) -> Iterator[ActionNode]:
-    """Yield every action in the order of the definition, a container before what it contains."""
+    """Yield every action in the order of the definition, each container before its actions."""
     stack: list[tuple[str, str, object]] = _entries("", definition.get("actions"))
     while stack:
         name, path, raw = stack.pop()
@@ -36,16 +36,16 @@ def walk_actions(definition: Mapping[str, object]) -> Iterator[ActionNode]:
                 stack.extend(_entries(prefix, actions))
 
 
-#: Members that hold more actions; most actions have none of them.
+#: Members that contain further actions. Most actions have none of them.
 _CONTAINING = frozenset({"actions", "else", "cases", "default", "tools"})
 
 
 def _branches(path: str, raw: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """Name the places where an action holds more actions.
+    """Yield the `actions` objects inside an action: of If, Switch, Scope, Foreach, Until and
+    agents.
 
-    `tools` is where an agent of Logic Apps keeps the actions that it may choose.
-
-    See platform.md#nested-actions: If, Switch, Scope, Foreach, Until.
+    `tools` holds the actions that an agent of Logic Apps may choose. See
+    platform.md#nested-actions.
     """
     yield path, raw.get("actions")
     yield f"{path}/else", mapping_at(raw, "else").get("actions")
@@ -57,7 +57,7 @@ def _branches(path: str, raw: Mapping[str, object]) -> Iterator[tuple[str, objec
 
 
 def _entries(prefix: str, actions: object) -> list[tuple[str, str, object]]:
-    """Return the entries of one `actions` object, last first: they go on a stack."""
+    """Return the entries of an `actions` object in reverse order, for a stack."""
     entries = [
         (name, f"{prefix}/{name}" if prefix else name, raw)
         for name, raw in as_mapping(actions).items()

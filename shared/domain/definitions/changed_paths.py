@@ -1,14 +1,16 @@
-"""Where two definitions differ: the places, never the values, for these may hold secrets."""
+"""Find where two definitions differ: the paths only, because values may be secret."""
 
 import json
 from collections.abc import Iterator
 
-#: More places than this help nobody.
+#: A longer list does not help a reader.
 MOST_PLACES = 12
 
 
 def changed_places(old: str, new: str) -> tuple[str, ...]:
-    """Return the paths of the members that differ, at most `MOST_PLACES`; empty: not JSON."""
+    """Return the paths of the members that differ, at most `MOST_PLACES`; none if a text is not
+    JSON.
+    """
     try:
         places = sorted(set(_differences(json.loads(old), json.loads(new), "")))
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""Tells whether a definition that was read back is the one that was written.
+"""Compare a definition that was read back with the one that was written.
 
-The platform adds members of its own when it saves a flow; a copy is not wrong because of them.
+The platform adds members when it saves a flow; those do not count as differences.
 """
 
 import hashlib
@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable
 from functools import lru_cache
 
-#: What the platform adds or rewrites on save, by the member that holds it. Nothing else is
-#: forgiven: a changed schema, authentication type or connection is a difference
+#: What the platform adds or rewrites on save, by the member that contains it. Everything else
+#: counts, such as a changed schema, authentication type or connection
 #: (platform.md#connector-shapes).
 _ADDED_METADATA = frozenset(
     {"operationMetadataId", "workflowEntityId", "processAdvisorMetadata", "flowChargedByPaygo"}
@@ -17,48 +17,52 @@ _ADDED_METADATA = frozenset(
 _ADDED_TO_DEFINITION = frozenset({"contentVersion", "$schema"})
 _ADDED_TO_DOCUMENT = frozenset({"schemaVersion", "statecode", "statuscode", "templateName"})
 _EMPTY_BY_DEFAULT = frozenset({"outputs", "metadata", "runAfter", "impersonation"})
-#: Members by which an object shows that there may be something to take out.
-_TOUCHED = _EMPTY_BY_DEFAULT | {"triggers"}
+#: Members that show that an object may need a change. Most objects have none of them.
+_NEEDS_CHANGE = _EMPTY_BY_DEFAULT | {"triggers"}
 
 
 def same_definition(a: str, b: str) -> bool:
     """Return whether two JSON texts describe the same flow.
 
-    Key order, whitespace and escapes do not count, nor does what the platform adds: ids in
-    `metadata`, `contentVersion` and `$schema` of the definition, `schemaVersion` and state beside
-    `properties`, the connection's name beside that of its connection reference, and empty
-    `outputs`, `metadata`, `runAfter`. Text that is not JSON, or nests without end, equals only
-    itself.
+    Ignores key order, whitespace and escapes, and what the platform adds: ids in `metadata`;
+    `contentVersion` and `$schema` of the definition; `schemaVersion` and state beside `properties`;
+    the connection's name beside that of its connection reference; and empty `outputs`, `metadata`
+    and `runAfter`. A text that is not JSON, or nests too deeply, equals only itself.
     """
     return a == b or canonical_definition(a) == canonical_definition(b)
 
 
-@lru_cache(maxsize=64)  # a delivery reads the same few texts several times
+@lru_cache(maxsize=64)  # an invocation reads the same few texts several times
 def definition_digest(text: str) -> str:
-    """Return a hash that two texts share exactly if `same_definition` holds for them."""
+    """Return a hash that two texts share exactly if they describe the same flow.
+
+    See `same_definition`.
+    """
     return DefinitionText(text).digest()
 
 
 def canonical_definition(text: str) -> str:
-    """Return one text for all that describe the same flow; what is no JSON stands for itself."""
+    """Return the same text for all texts that describe the same flow; one that is not JSON is
+    unchanged.
+    """
     return DefinitionText(text).canonical()
 
 
 class DefinitionText:
-    """A JSON text, decoded once, for its digest and for what else is to be read of it."""
+    """A JSON text that is decoded once and then used several times."""
 
     def __init__(self, text: str) -> None:
-        """Decode a text; one that is no JSON, or nests without end, is kept as it is."""
+        """Decode the text. One that is not JSON, or nests too deeply, is kept as text."""
         self._text = text
         self._definitions: list[dict[str, object]] = []
-        #: What it decodes to without the ids and empty members that the platform adds to actions;
-        #: None: it is no JSON object. It holds until `digest` or `canonical` is asked for.
+        #: The decoded object without the ids and empty members that the platform adds to actions;
+        #: None: the text is no JSON object. Valid until `digest` or `canonical` is called.
         self.document: dict[str, object] | None = None
         self._decoded: object = None
         self._is_json = True
         try:
             self._decoded = json.loads(
-                text, object_hook=self._without_additions, parse_float=_number
+                text, object_hook=self._without_additions, parse_float=_parse_number
             )
         except (ValueError, RecursionError):
             self._is_json = False
@@ -73,22 +77,24 @@ class DefinitionText:
         """Return the canonical text; see `canonical_definition`."""
         document, self.document = self._decoded, None
         for definition in self._definitions:
-            _drop(definition, _ADDED_TO_DEFINITION)
+            _remove_members(definition, _ADDED_TO_DEFINITION)
         if isinstance(document, dict) and "properties" in document:
-            _drop(document, _ADDED_TO_DOCUMENT)
-            _forget_names(document["properties"])
+            _remove_members(document, _ADDED_TO_DOCUMENT)
+            _remove_connection_names(document["properties"])
         try:
             return json.dumps(document, sort_keys=True) if self._is_json else self._text
         except (ValueError, RecursionError):
             return self._text
 
     def _without_additions(self, value: dict[str, object]) -> dict[str, object]:
-        """Take out of an object what the platform adds; the decoder goes from the inside out."""
-        if _TOUCHED.isdisjoint(value):
+        """Remove the platform's additions from an object; the JSON decoder calls it, inner objects
+        first.
+        """
+        if _NEEDS_CHANGE.isdisjoint(value):
             return value  # most objects: a definition has hundreds
         metadata = value.get("metadata")
         if isinstance(metadata, dict):
-            _drop(metadata, _ADDED_METADATA)
+            _remove_members(metadata, _ADDED_METADATA)
         if "triggers" in value and "actions" in value:
             self._definitions.append(value)
         for name in _EMPTY_BY_DEFAULT.intersection(value):
@@ -97,8 +103,8 @@ class DefinitionText:
         return value
 
 
-def _forget_names(properties: object) -> None:
-    """Leave out which connection a reference leads to now: it may stand beside the name.
+def _remove_connection_names(properties: object) -> None:
+    """Remove the connection's current name beside the name of its connection reference.
 
     See platform.md#client-data.
     """
@@ -109,12 +115,12 @@ def _forget_names(properties: object) -> None:
             connection.pop("name", None)
 
 
-def _drop(value: dict[str, object], names: Iterable[str]) -> None:
+def _remove_members(value: dict[str, object], names: Iterable[str]) -> None:
     for name in names:
         value.pop(name, None)
 
 
-def _number(text: str) -> int | float:
-    """JSON has one kind of number: `1.0` is 1."""
+def _parse_number(text: str) -> int | float:
+    """Return a number so that `1.0` equals `1`, as in JSON."""
     number = float(text)
     return int(number) if number.is_integer() else number

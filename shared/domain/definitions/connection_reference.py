@@ -1,9 +1,8 @@
-"""Connection references: how a flow in a solution names its connections.
+"""Read and write connection references, by which a flow in a solution names its connections.
 
-A flow outside a solution, and some in one, embed the connection itself. A copy is a solution flow:
-each embedded connection gets a connection reference, and the copy names that.
-
-See platform.md#client-data, #connection-references.
+A flow outside a solution, and sometimes one in a solution, embeds the connection itself. A copy is
+in a solution, so each embedded connection gets a connection reference that the copy uses. See
+platform.md#client-data, #connection-references.
 """
 
 import json
@@ -17,18 +16,18 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, text_a
 from shared.domain.ids import NAMESPACE
 
 _APIS = "/providers/Microsoft.PowerApps/apis/"
-#: Names of custom connectors end so: an escaped underscore and the connector's own hex id, of one
-#: part or of two with an escaped hyphen between them.
+#: Names of custom connectors end like this: an escaped underscore, then the connector's hex id in
+#: one part, or in two with an escaped hyphen between them.
 _CUSTOM = re.compile(r"-5f[0-9a-f]{12,}(-2d[0-9a-f]{12,})?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionReference:
-    """One row of the table `connectionreference`."""
+    """A row of the table `connectionreference`."""
 
     reference_id: str
     logical_name: str
-    #: `/providers/Microsoft.PowerApps/apis/shared_office365`.
+    #: For example `/providers/Microsoft.PowerApps/apis/shared_office365`.
     connector_id: str
     #: Name of the connection; empty: the reference is not bound to one.
     connection_id: str
@@ -38,22 +37,22 @@ class ConnectionReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionReferenceDraft:
-    """A connection reference to be created under an id of our choice."""
+    """A connection reference to create, under an id that the app chooses."""
 
     reference_id: str
     logical_name: str
     display_name: str
     description: str
     connector_id: str
-    #: Empty: whoever runs the flow brings the connection.
+    #: Empty: the user who runs the flow provides the connection.
     connection_id: str
-    #: Whom it is created for; empty: the app itself.
+    #: The owner to create it for; empty: the app.
     owner_id: str
-    #: True: `owner_id` is an Entra object id, not a `systemuserid`.
+    #: True: `owner_id` is an Entra object id instead of a `systemuserid`.
     owner_is_entra_id: bool = False
 
     def is_stored_as(self, row: ConnectionReference) -> bool:
-        """Say whether a row is what this draft makes."""
+        """Return whether a row is the stored form of this draft."""
         return row.logical_name.lower() == self.logical_name and is_bound_to(
             row, connector_id=self.connector_id, connection_id=self.connection_id
         )
@@ -63,31 +62,31 @@ class ConnectionReferenceDraft:
 class EmbeddedConnection:
     """A connection that a flow uses without a connection reference."""
 
-    #: Of the entry in `connectionReferences`.
+    #: The key of the entry in `connectionReferences`.
     key: str
-    #: `shared_office365`.
+    #: For example `shared_office365`.
     connector: str
-    #: Name of the connection; empty: whoever runs the flow brings it.
+    #: Name of the connection; empty: the user who runs the flow provides it.
     connection_id: str
-    #: Made in this tenant, not by Microsoft or a partner.
+    #: Whether the connector was made in this tenant, not by Microsoft or a partner.
     is_custom: bool
 
     @property
     def connector_id(self) -> str:
-        """Return the connector as `connectorid` names it."""
+        """Return the connector's id in the format of the column `connectorid`."""
         return _APIS + self.connector
 
     @property
     def label(self) -> str:
-        """Return what an administrator finds the connection by."""
-        return f"{self.connection_id or 'of whoever runs the flow'} ({self.connector})"
+        """Return a text by which an administrator finds the connection."""
+        return f"{self.connection_id or 'of the user who runs the flow'} ({self.connector})"
 
 
 def embedded_connections(references: Mapping[str, object]) -> tuple[EmbeddedConnection, ...]:
-    """Return the entries of `connectionReferences` that have no connection reference, in order.
+    """Return the entries of `connectionReferences` without a connection reference, in order.
 
-    An entry that names nothing at all (exports of old solutions hold such) is left out: there is
-    nothing to bind, and turning the flow on will say so.
+    Entries without any name, which exports of old solutions contain, are skipped: there is nothing
+    to bind, and the platform reports them when the flow is turned on.
     """
     found = []
     for key, value in references.items():
@@ -114,7 +113,7 @@ def embedded_connections(references: Mapping[str, object]) -> tuple[EmbeddedConn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionUse:
-    """How a flow names a connection that it brings itself; both empty: not at all."""
+    """How a flow names a connection that it needs; both names empty: not at all."""
 
     key: str
     logical_name: str
@@ -137,14 +136,14 @@ def connections_used(client_data: str) -> tuple[ConnectionUse, ...]:
 
 
 def parse_embedded_connections(client_data: str) -> tuple[EmbeddedConnection, ...]:
-    """Return the embedded connections of a definition; of what is none, nothing."""
+    """Return the embedded connections of a definition; none if the text has no definition."""
     return embedded_connections(_references(_decoded(client_data)))
 
 
 def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
-    """Return a definition whose entries use these connection references, given by entry key.
+    """Return a definition whose entries, given by key, use these connection references.
 
-    Nothing else changes; without any entry to change the text comes back byte for byte.
+    Nothing else changes. Without an entry to change, the text is returned byte for byte.
     """
     if not logical_names:
         return client_data
@@ -158,7 +157,7 @@ def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
 
 
 def is_bound_to(row: ConnectionReference, *, connector_id: str, connection_id: str) -> bool:
-    """Say whether a reference is bound to this connection of this connector."""
+    """Return whether a reference is bound to this connection of this connector."""
     connector = row.connector_id.rstrip("/").rpartition("/")[2]
     wanted = connector_id.rstrip("/").rpartition("/")[2]
     return (connector.lower(), row.connection_id.lower()) == (
@@ -170,7 +169,9 @@ def is_bound_to(row: ConnectionReference, *, connector_id: str, connection_id: s
 def reference_id(
     environment_id: str, original_id: str, policy_id: str, connection: EmbeddedConnection
 ) -> str:
-    """Return the id of the one reference that a copy under this policy has for a connection."""
+    """Derive the id of the connection reference that a copy under this policy has
+    for a connection.
+    """
     place = f"{environment_id}/{original_id}/{policy_id}"
     which = connection.connection_id or f"invoker/{connection.key}"
     name = f"reference/{place}/{connection.connector}/{which}"
@@ -178,9 +179,10 @@ def reference_id(
 
 
 def logical_name(connection: EmbeddedConnection, reference: str) -> str:
-    """Return the logical name of a reference that is made: a prefix, the connector, a part of id.
+    """Return the logical name of a new connection reference: a prefix, the connector and a part of
+    the id.
 
-    A name has a customization prefix and at most 200 characters
+    It needs a customization prefix and has at most 200 characters
     (platform.md#connection-references).
     """
     connector = re.sub(r"[^a-z0-9]", "", connection.connector.lower())[:60]
@@ -196,7 +198,7 @@ def _decoded(client_data: str) -> object:
 
 
 def _references(document: object) -> dict[str, dict[str, object]]:
-    """Return `connectionReferences`, the one that stands beside the definition."""
+    """Return the member `connectionReferences` beside the definition."""
     place = definition_place(as_mapping(document)) or ()
     found = mapping_at(as_mapping(document), *place[:-1], "connectionReferences")
     return {key: value for key, value in found.items() if isinstance(value, dict)}

@@ -1,10 +1,10 @@
-"""Writes connector operations the newer way, for a platform that refuses the older ones.
+"""Write connector operations in the newer format, for saves that reject the older ones.
 
-Exports of solutions and packages hold `host.connectionName` (or `host.connection.name` with an
-expression over `$connections`) beside `authentication: "@parameters('$authentication')"`. Some
-saves of solution flows demand `host.connectionReferenceName` and no `authentication` instead
-(platform.md#connector-shapes). Which do is not published: nothing is converted before it is
-refused.
+Exports of solutions and packages contain `host.connectionName` (or `host.connection.name` with an
+expression over `$connections`) and `authentication: "@parameters('$authentication')"`. Some saves
+of solution flows require `host.connectionReferenceName` without `authentication` instead
+(platform.md#connector-shapes). It is not documented which saves do, so nothing is converted before
+a save is rejected.
 """
 
 import json
@@ -16,25 +16,25 @@ from shared.domain.definitions.connector_operations import connection_key
 from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 
-#: Codes by which a save refuses the older shapes. They have other causes too: what converting does
-#: not change, or is refused again, is for a person.
+#: Error codes with which a save rejects the older formats. They have other causes too: a definition
+#: that the conversion does not change, or that is rejected again, needs a person.
 SHAPE_REFUSED = frozenset(
     {"WorkflowRunActionInputsInvalidProperty", "WorkflowRunActionInputsMissingProperty"}
 )
-#: What an export writes as `authentication`; the platform puts in its own at run time.
+#: The `authentication` in exports; the platform inserts its own at run time.
 _AUTHENTICATION = "@parameters('$authentication')"
-#: The header that brings the connections of whoever runs the flow.
+#: The header that carries the connections of the user who runs the flow.
 _INVOKERS_TOKENS = "X-MS-APIM-Tokens"
 
 
 def with_reference_hosts(client_data: str) -> str:
     """Return a definition whose connector operations name their connection reference.
 
-    Only `host` and `authentication` of connector operations change: `connectionReferenceName` is
-    added with the key in `connectionReferences`, the platform's own `authentication` goes. Triggers
-    and actions at any depth. A text with nothing to change comes back as it is, byte for byte, and
-    so does one that is no definition. An operation without an operation id (type `ApiConnection`)
-    stays one: its id cannot be told from its path.
+    Only `host` and `authentication` of connector operations change, at any depth: the key in
+    `connectionReferences` is added as `connectionReferenceName`, and the platform's own
+    `authentication` is removed. A text without anything to change, or that is no definition, is
+    returned byte for byte. An operation without an operation id (type `ApiConnection`) keeps its
+    type, because its id cannot be derived from its path.
     """
     try:
         document = json.loads(client_data)
@@ -48,28 +48,28 @@ def with_reference_hosts(client_data: str) -> str:
         *map(as_mapping, mapping_at(definition, "triggers").values()),
         *(step.raw for step in walk_actions(definition)),
     ]
-    changed = [_convert(step) for step in steps]
+    changed = [_convert_operation(step) for step in steps]
     return json.dumps(document, separators=(",", ":")) if any(changed) else client_data
 
 
-def _convert(step: Mapping[str, object]) -> bool:
-    """Change a connector operation in its place; say whether anything changed."""
+def _convert_operation(step: Mapping[str, object]) -> bool:
+    """Change a connector operation in place; return whether anything changed."""
     inputs = mapping_at(step, "inputs")
     host = mapping_at(inputs, "host")
     key = connection_key(host)
     if key is None or "referenceName" in mapping_at(host, "connection"):
-        return False  # no connector operation, or one of Logic Apps
+        return False  # no connector operation, or one of a Logic App
     changed = False
     if not text_at(host, "connectionReferenceName"):
         cast("dict[str, object]", host)["connectionReferenceName"] = key
         changed = True
-    if _is_the_platforms(inputs.get("authentication")):
+    if _is_platform_authentication(inputs.get("authentication")):
         del cast("dict[str, object]", inputs)["authentication"]
         changed = True
     return changed
 
 
-def _is_the_platforms(authentication: object) -> bool:
+def _is_platform_authentication(authentication: object) -> bool:
     if isinstance(authentication, str):
         return authentication == _AUTHENTICATION
     raw = as_mapping(authentication)

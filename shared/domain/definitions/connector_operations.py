@@ -1,7 +1,7 @@
-"""Which connector and which of its operations a trigger or an action uses.
+"""Find out which connector, and which of its operations, a trigger or an action uses.
 
-A definition says so in four ways, depending on its age and on who wrote it; every rule that asks
-for an operation asks here.
+A definition names them in four ways, depending on its age and author. All rules about operations
+use this module.
 """
 
 import re
@@ -16,7 +16,7 @@ _MANAGEMENT_CONNECTOR = "shared_flowmanagement"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectorOperation:
-    """A connector's name (`shared_teams`; Logic Apps: `office365`) and an operation id of it."""
+    """A connector's name (`shared_teams`; in Logic Apps `office365`) and the id of an operation."""
 
     connector: str | None
     operation_id: str | None
@@ -25,13 +25,15 @@ class ConnectorOperation:
 def operation_of(
     step: Mapping[str, object], connection_references: Mapping[str, object]
 ) -> ConnectorOperation:
-    """Return what a trigger or action calls; both fields None for one that uses no connector."""
+    """Return the connector operation of a trigger or action; both fields are None without a
+    connector.
+    """
     inputs = mapping_at(step, "inputs")
     host = mapping_at(inputs, "host")
     metadata = mapping_at(step, "metadata", "flowSystemMetadata")
     return ConnectorOperation(
         connector=_connector(host, connection_references),
-        # Older connector steps keep the operation id in their metadata only
+        # In older connector actions, only the metadata has the operation id
         # (platform.md#list-flows-as-admin).
         operation_id=text_at(host, "operationId")
         or text_at(inputs, "operationId")
@@ -51,13 +53,13 @@ def is_list_flows_as_admin_v1(
         return operation.operation_id == "ListFlowsInEnvironment"
     inputs = mapping_at(step, "inputs")
     is_read = (text_at(inputs, "method") or "get").lower() == "get"
-    # A nested expression of the path may hold slashes: what follows the environment decides.
+    # A nested expression in the path may contain slashes, so it is replaced first.
     path = re.sub(r"@\{[^}]*\}", "x", text_at(inputs, "path") or "")
     return is_read and bool(re.fullmatch(r"/scopes/admin/environments/[^/]+/flows/?", path))
 
 
 def connection_key(host: Mapping[str, object]) -> str | None:
-    """Return under which key of `connectionReferences` a host has its connection; None: none."""
+    """Return the key in `connectionReferences` of a host's connection; None if it has none."""
     name = (
         text_at(host, "connectionReferenceName")
         or text_at(host, "connectionName")
@@ -65,7 +67,7 @@ def connection_key(host: Mapping[str, object]) -> str | None:
     )
     if name is not None:
         return name
-    # Up to 2020 a step named its connection through a parameter (platform.md#connector-shapes).
+    # Until 2020, an action named its connection through a parameter (platform.md#connector-shapes).
     parameter = text_at(mapping_at(host, "connection"), "name") or ""
     found = _CONNECTIONS_PARAMETER.search(parameter)
     return found[1] if found else None
@@ -83,14 +85,14 @@ def _connector(
 
 
 def _referenced_connector(reference: Mapping[str, object]) -> str | None:
-    """Read the connector from an entry of `connectionReferences`: clientdata, flow, Logic App."""
+    """Return the connector of an entry of `connectionReferences`, in any of its three formats."""
     api = mapping_at(reference, "api")
     api_id = text_at(reference, "id") or text_at(api, "id")
     return text_at(api, "name") or (_last_segment(api_id) if api_id else None)
 
 
 def _without_suffix(name: str) -> str:
-    """`shared_commondataservice_4` → `shared_commondataservice`; Logic Apps add `-2`."""
+    """Return `shared_commondataservice` for `shared_commondataservice_4`; Logic Apps add `-2`."""
     return re.sub(r"[-_]\d+$", "", name)
 
 

@@ -1,6 +1,6 @@
-"""Reads a flow's definition: what starts it, which flows it calls, where it sends HTTP.
+"""Parse a flow's definition: its triggers, its child flows, and the hosts that it calls.
 
-Six formats hold one and the same workflow definition; everything after this module sees one.
+Six formats contain the same workflow definition; the rest of the app sees only one.
 """
 
 import json
@@ -32,41 +32,42 @@ __all__ = [
 ]
 
 
-#: Member of a child-flow action's host that holds the child's id (platform.md#child-flow-action).
+#: Member of a child flow action's host with the child's id (platform.md#child-flow-action).
 CHILD_REFERENCE = "workflowReferenceName"
 
 
 class DefinitionFormat(StrEnum):
-    """Where a definition was found; it decides what else can be known about the flow."""
+    """The format in which a definition was found."""
 
-    #: Dataverse `workflow.clientdata` (platform.md#client-data), also the files of a solution's
-    #: Workflows folder
+    #: Dataverse `workflow.clientdata` (platform.md#client-data), and the files in a solution's
+    #: Workflows folder.
     CLIENT_DATA = "clientdata"
-    #: `definition.json` of an exported package, and a flow as the Flow service returns it
-    #: (platform.md#flow-read)
+    #: `definition.json` of an exported package, and a flow as the flow service returns it
+    #: (platform.md#flow-read).
     FLOW = "flow"
-    #: Logic Apps: a workflow.json, a gallery template, a resource
+    #: Logic Apps: a workflow.json, a gallery template, or a resource.
     LOGIC_APP = "logic_app"
-    #: a workflow definition with nothing around it
+    #: A workflow definition with nothing around it.
     BARE = "bare"
 
 
 class UnreadableDefinition(InvalidInput):
-    """The text is no flow definition."""
+    """The text contains no flow definition."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"No flow definition can be read: {reason}")
+        super().__init__(f"The flow definition cannot be read: {reason}")
         self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One trigger of a definition."""
+    """A trigger of a definition."""
 
     name: str
     type: str
     kind: str | None
-    #: `shared_teams`, resolved through the connection references; None without a connector
+    #: For example `shared_teams`, resolved through the connection references; None without a
+    #: connector.
     connector: str | None
     operation_id: str | None
     category: TriggerCategory
@@ -82,15 +83,15 @@ class Trigger:
 class ChildFlowCall:
     """An action that runs another flow."""
 
-    #: the action's name, unique in its definition
+    #: The action's name, unique in its definition.
     action: str
-    #: the name with the containers around it
+    #: The name with the names of its containers.
     path: str
-    #: the child's Dataverse workflow id in lower case; a Logic App: the child's name
+    #: The child's Dataverse workflow id in lower case; in a Logic App the child's name.
     workflow_id: str
-    #: the reference exactly as the definition writes it
+    #: The reference exactly as written in the definition.
     raw_reference: str
-    #: False for a Logic App, whose children are named, not referenced
+    #: False for a Logic App, which calls children by name.
     by_reference: bool
 
 
@@ -101,71 +102,76 @@ class HttpAction:
     action: str
     path: str
     method: str
-    #: as written: may be an expression, may carry a signature, so never shown as it is
+    #: As written: it may be an expression or contain a signature, so never show it unmasked.
     uri: str = field(repr=False)
-    #: lower case; None where an expression decides it
+    #: In lower case; None if an expression computes it.
     host: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlowDefinition:
-    """A flow as its definition tells it. Parts are read when first asked for, then kept."""
+    """A parsed flow definition. Its parts are parsed on first use and cached."""
 
     format: DefinitionFormat
-    #: the flow's name where the format carries one
+    #: The flow's name, where the format has one.
     name: str | None = None
     definition: dict[str, object] = field(repr=False)
     connection_references: dict[str, object] = field(repr=False)
 
     @cached_property
     def triggers(self) -> tuple[Trigger, ...]:
-        """The triggers; a flow has exactly one, a template may have none."""
+        """Return the triggers; a flow has exactly one, a template may have none."""
         raw = mapping_at(self.definition, "triggers")
         return tuple(self._trigger(name, as_mapping(body)) for name, body in raw.items())
 
     @cached_property
     def child_calls(self) -> tuple[ChildFlowCall, ...]:
-        """Calls of other flows, in the definition's order."""
-        calls = (_child_call(step) for step in self._steps if step.type == "Workflow")
+        """Return the calls of child flows, in the definition's order."""
+        calls = (_parse_child_call(step) for step in self._steps if step.type == "Workflow")
         return tuple(call for call in calls if call)
 
     @cached_property
     def http_actions(self) -> tuple[HttpAction, ...]:
-        """HTTP actions, in the definition's order."""
-        return tuple(_http_action(step) for step in self._steps if step.type in _HTTP_TYPES)
+        """Return the HTTP actions, in the definition's order."""
+        return tuple(_parse_http_action(step) for step in self._steps if step.type in _HTTP_TYPES)
 
     @cached_property
     def uses_list_flows_as_admin_v1(self) -> bool:
-        """Whether an action keeps the flow on the MMK by itself (platform.md#flows-that-stay)."""
+        """Return whether an action keeps the flow on Microsoft's key
+        (platform.md#flows-that-stay).
+        """
         return any(
             is_list_flows_as_admin_v1(step.raw, self.connection_references) for step in self._steps
         )
 
     @cached_property
     def environment_variables(self) -> tuple[str, ...]:
-        """Schema names of the environment variables it reads (platform.md#variable-parameters)."""
+        """Return the schema names of the environment variables that it reads.
+
+        See platform.md#variable-parameters.
+        """
         parameters = mapping_at(self.definition, "parameters").values()
         names = (text_at(mapping_at(as_mapping(p), "metadata"), "schemaName") for p in parameters)
         return tuple(name for name in names if name)
 
     @property
     def category(self) -> TriggerCategory:
-        """The category of the first trigger."""
+        """Return the category of the first trigger."""
         return self.triggers[0].category if self.triggers else TriggerCategory.NONE
 
     @property
     def trigger_categories(self) -> tuple[TriggerCategory, ...]:
-        """The category of each trigger."""
+        """Return the category of each trigger."""
         return tuple(trigger.category for trigger in self.triggers)
 
     @property
     def is_self_starting(self) -> bool:
-        """Whether any trigger starts the flow with nobody calling it."""
+        """Return whether any trigger starts the flow without a caller."""
         return any(trigger.category.is_self_starting for trigger in self.triggers)
 
     @property
     def children(self) -> frozenset[str]:
-        """Workflow ids of the flows it calls, in lower case."""
+        """Return the workflow ids of the flows that it calls, in lower case."""
         return frozenset(call.workflow_id for call in self.child_calls if call.by_reference)
 
     @cached_property
@@ -200,21 +206,21 @@ _HTTP_TYPES = frozenset({"Http", "HttpWebhook"})
 
 
 def parse_client_data(text: str | Mapping[str, object]) -> FlowDefinition:
-    """Return the flow that a JSON text, or the object it decodes to, describes.
+    """Return the flow that a JSON text, or its decoded object, describes.
 
-    Takes Dataverse `clientdata` (platform.md#client-data), a package's `definition.json`, a flow of
-    the Flow service whole or its `properties` (platform.md#flow-read), a Logic Apps
-    `workflow.json`, and a bare definition. Raises `UnreadableDefinition` for anything else; its
-    reason never quotes the text.
+    Accepts Dataverse `clientdata` (platform.md#client-data), a package's `definition.json`, a flow
+    of the flow service or its `properties` (platform.md#flow-read), a Logic Apps `workflow.json`,
+    and a bare definition. Raises `UnreadableDefinition` for anything else; the error never quotes
+    the text.
     """
     document = _decode(text) if isinstance(text, str) else text
     place = definition_place(document)
     if place is None:
-        reason = "the JSON holds no workflow definition with triggers and actions"
+        reason = "the JSON has no workflow definition with triggers and actions"
         raise UnreadableDefinition(reason)
     holder = mapping_at(document, *place[:-1])
     return FlowDefinition(
-        format=_format(document, place),
+        format=_detect_format(document, place),
         name=text_at(holder, "displayName") if place else None,
         definition=dict(mapping_at(document, *place)),
         connection_references=dict(mapping_at(holder, "connectionReferences")) if place else {},
@@ -224,7 +230,9 @@ def parse_client_data(text: str | Mapping[str, object]) -> FlowDefinition:
 def parsed_or_problem(
     text: str | Mapping[str, object],
 ) -> tuple[FlowDefinition | None, str]:
-    """Return the flow that a JSON text, or what it decodes to, describes, or why none."""
+    """Return the flow that a JSON text or object describes, or else the reason why
+    there is none.
+    """
     try:
         return parse_client_data(text), ""
     except UnreadableDefinition as err:
@@ -232,10 +240,10 @@ def parsed_or_problem(
 
 
 def definition_place(document: Mapping[str, object]) -> tuple[str, ...] | None:
-    """Return the member names that lead to an object's workflow definition, None if it has none."""
+    """Return the member names that lead to the workflow definition; None if there is none."""
     for place in (("properties", "definition"), ("definition",), ()):
         found = mapping_at(document, *place)
-        # Both members are there in every definition that a designer ever saved.
+        # Every definition that a designer saved has both members.
         if isinstance(found.get("triggers"), Mapping) and isinstance(found.get("actions"), Mapping):
             return place
     return None
@@ -245,32 +253,32 @@ def _decode(text: str) -> Mapping[str, object]:
     try:
         document = decoded(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
-        # Not its message and not as a cause: it carries the whole text, signatures and all.
+        # Not as the cause: the original error carries the whole text, including signatures.
         raise UnreadableDefinition(f"the text is not JSON (line {error.lineno})") from None
     except ValueError:
-        raise UnreadableDefinition("the JSON has a number too long or nests too deep") from None
+        raise UnreadableDefinition("the JSON has too long a number or nests too deeply") from None
     if not isinstance(document, dict):
         raise UnreadableDefinition("the JSON is not an object")
     return document
 
 
-def _format(document: Mapping[str, object], place: tuple[str, ...]) -> DefinitionFormat:
+def _detect_format(document: Mapping[str, object], place: tuple[str, ...]) -> DefinitionFormat:
     if (text_at(document, "type") or "").lower().startswith("microsoft.logic/"):
         return DefinitionFormat.LOGIC_APP
     if text_at(document, "kind") in {"Stateful", "Stateless", "Agentic"}:
         return DefinitionFormat.LOGIC_APP
     if "schemaVersion" in document:
         return DefinitionFormat.CLIENT_DATA
-    if _reads_like_logic_app(document, place):
+    if _is_logic_app_code(document, place):
         return DefinitionFormat.LOGIC_APP
     return DefinitionFormat.FLOW if place else DefinitionFormat.BARE
 
 
-def _reads_like_logic_app(document: Mapping[str, object], place: tuple[str, ...]) -> bool:
-    """Say whether nothing around a saved definition, and nothing in it, is of a cloud flow.
+def _is_logic_app_code(document: Mapping[str, object], place: tuple[str, ...]) -> bool:
+    """Return whether neither the definition nor its container has a mark of a cloud flow.
 
-    A Logic App's code view names no product. Of 339 public files every cloud flow declares the
-    parameter `$authentication`, by which its connections are signed in to, and no Logic App does.
+    A Logic App's code view names no product. Of 339 public files, every cloud flow declares the
+    parameter `$authentication`, with which its connections sign in, and no Logic App does.
     """
     around = mapping_at(document, *place[:-1]) if place else {}
     if "type" in document or not around.keys().isdisjoint({"connectionReferences", "displayName"}):
@@ -279,7 +287,7 @@ def _reads_like_logic_app(document: Mapping[str, object], place: tuple[str, ...]
     return "$schema" in definition and "$authentication" not in mapping_at(definition, "parameters")
 
 
-def _child_call(step: ActionNode) -> ChildFlowCall | None:
+def _parse_child_call(step: ActionNode) -> ChildFlowCall | None:
     host = mapping_at(step.raw, "inputs", "host")
     reference = text_at(host, CHILD_REFERENCE)
     named = text_at(mapping_at(host, "workflow"), "id")
@@ -295,7 +303,7 @@ def _child_call(step: ActionNode) -> ChildFlowCall | None:
     )
 
 
-def _http_action(step: ActionNode) -> HttpAction:
+def _parse_http_action(step: ActionNode) -> HttpAction:
     inputs = mapping_at(step.raw, "inputs")
     request = inputs if step.type == "Http" else mapping_at(inputs, "subscribe")
     uri = text_at(request, "uri") or ""
@@ -309,7 +317,7 @@ def _http_action(step: ActionNode) -> HttpAction:
 
 
 def _literal_host(uri: str) -> str | None:
-    """Return the host where it is written out: `https://x.y/@{…}` has one, `@{…}/x` has none."""
+    """Return the host if it is literal: `https://x.y/@{…}` has one, `@{…}/x` has none."""
     if not uri.lower().startswith(("https://", "http://")):
         return None
     try:

@@ -1,7 +1,7 @@
-"""Finds the flows in a decoded JSON document, whatever holds them.
+"""Find the flows in a decoded JSON document of any shape.
 
-One file may be one flow, a page of a listing, rows of Dataverse whose `clientdata` is JSON inside
-JSON, or an Azure Resource Manager template with Logic Apps among other resources.
+A file may be one flow, a page of a listing, Dataverse rows whose `clientdata` is JSON inside JSON,
+or an Azure Resource Manager template with Logic Apps among other resources.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,20 +17,20 @@ from shared.domain.definitions.json_values import as_mapping, decoded, mapping_a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowInDocument:
-    """One flow of a document."""
+    """A flow in a document."""
 
-    #: where its definition stands, as a JSON path: `$.properties.definition`
+    #: JSON path of its definition, such as `$.properties.definition`.
     definition_pointer: str
-    #: in lower case; the Dataverse id where the document has it, else the Flow service's name
+    #: In lower case: the Dataverse id if the document has it, else the flow service's name.
     workflow_id: str | None
     name: str | None
     definition: FlowDefinition
-    #: the flow with what surrounds it; may hold signatures
+    #: The flow with its surrounding object; may hold signatures.
     resource: Mapping[str, object] = field(repr=False)
 
 
 def find_flows(document: object) -> Iterator[FlowInDocument]:
-    """Yield the flows of a document in order; nothing inside a flow is taken for another one."""
+    """Yield the flows of a document in order, without searching inside a flow."""
     stack: list[tuple[str, object]] = [("$", document)]
     while stack:
         pointer, value = stack.pop()
@@ -38,7 +38,7 @@ def find_flows(document: object) -> Iterator[FlowInDocument]:
             inner = [(i, item) for i, item in enumerate(value) if _may_hold_flows(item)]
             stack += [(f"{pointer}[{i}]", item) for i, item in inner[::-1]]
         elif isinstance(value, dict):
-            flow = _flow(pointer, value)
+            flow = _parse_flow(pointer, value)
             if flow:
                 yield flow
             else:
@@ -47,34 +47,36 @@ def find_flows(document: object) -> Iterator[FlowInDocument]:
 
 
 def _may_hold_flows(value: object) -> bool:
-    """Say whether to look inside: a file may hold millions of values that are no flows."""
+    """Return whether to search inside: a file may have millions of values that are no flows."""
     return isinstance(value, dict | list) and bool(value)
 
 
-def _flow(pointer: str, value: Mapping[str, object]) -> FlowInDocument | None:
+def _parse_flow(pointer: str, value: Mapping[str, object]) -> FlowInDocument | None:
     place = definition_place(value)
     if place is not None:
-        return _found(".".join([pointer, *place]), value, row={})
+        return _build_flow(".".join([pointer, *place]), value, row={})
     client_data = text_at(value, "clientdata")
     if client_data is None:
         return None
     try:
         inner = as_mapping(decoded(client_data))
     except ValueError:
-        # A desktop flow's row; a cloud flow's always is JSON (platform.md#client-data).
+        # The row of a desktop flow; a cloud flow's `clientdata` is always JSON
+        # (platform.md#client-data).
         return None
     place = definition_place(inner)
     if place is None:
         return None
-    return _found(".".join([pointer, "clientdata", *place]), inner, row=value)
+    return _build_flow(".".join([pointer, "clientdata", *place]), inner, row=value)
 
 
-def _found(
+def _build_flow(
     pointer: str, resource: Mapping[str, object], row: Mapping[str, object]
 ) -> FlowInDocument:
     definition = parse_client_data(resource)
     name = text_at(resource, "name")
-    # A Logic App's name is a name; a flow's is its id, and its title is the display name.
+    # The `name` of a Logic App is its name; that of a flow is its id, and people see the display
+    # name.
     is_flow = (
         (text_at(resource, "type") or "").lower().startswith(("microsoft.flow", "microsoft.p"))
     )

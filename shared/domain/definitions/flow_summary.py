@@ -1,6 +1,6 @@
-"""What a plan needs to know of a flow, without its definition.
+"""Summarize a flow's definition for a plan.
 
-A definition takes a hundred kilobytes decoded; an environment may hold ten thousand of them.
+A decoded definition takes a hundred kilobytes, and an environment may have ten thousand flows.
 """
 
 from dataclasses import dataclass
@@ -18,32 +18,32 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionSummary:
-    """A flow's definition in a few words."""
+    """The facts of a flow's definition that a plan needs."""
 
     format: DefinitionFormat
-    #: of the first trigger; empty: there is none
+    #: Name of the first trigger; empty: none.
     trigger_name: str
     trigger_categories: tuple[TriggerCategory, ...]
-    #: Dataverse ids of the flows it runs, in lower case
+    #: Dataverse ids of its child flows, in lower case.
     children: frozenset[str]
-    #: hosts that its HTTP actions call, sorted; `*` where an expression decides
+    #: Hosts that its HTTP actions call, sorted; `*` if an expression computes one.
     http_hosts: tuple[str, ...]
     uses_list_flows_as_admin_v1: bool
-    #: labels of the connections that it names without a connection reference
+    #: Labels of its connections without a connection reference.
     embedded_connections: tuple[str, ...] = ()
-    #: those of them that are of custom connectors
+    #: Those of them that use custom connectors.
     custom_connections: tuple[str, ...] = ()
 
     @property
     def category(self) -> TriggerCategory:
-        """The category of the first trigger."""
+        """Return the category of the first trigger."""
         return self.trigger_categories[0] if self.trigger_categories else TriggerCategory.NONE
 
 
 def read_summary(text: str) -> tuple[DefinitionSummary | None, str, str]:
-    """Return the summary of a flow's JSON text, why it has none, and the text's digest.
+    """Return the summary of a flow's JSON text, the reason why it has none, and the text's digest.
 
-    The text is decoded once, unless it is one that nobody saved by a designer.
+    The text is decoded once, except for texts with unpaired surrogates.
     """
     read = DefinitionText(text)
     plain = None if has_halves(text) else read.document
@@ -53,7 +53,7 @@ def read_summary(text: str) -> tuple[DefinitionSummary | None, str, str]:
 
 
 def summarise(definition: FlowDefinition) -> DefinitionSummary:
-    """Return what a plan needs of a definition."""
+    """Return the facts that a plan needs of a definition."""
     embedded = embedded_connections(definition.connection_references)
     return DefinitionSummary(
         format=definition.format,

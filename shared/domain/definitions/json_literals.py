@@ -1,7 +1,7 @@
-"""String literals of JSON source with the place of every character in them.
+"""Parse string literals of JSON source with the offset of every character.
 
-Decoding and encoding a document again would change bytes that nobody asked to change: its
-whitespace, its `\\u0026`, the spelling of its numbers.
+Decoding and re-encoding a document would change other bytes: whitespace, `\\u0026`, or the format
+of numbers.
 """
 
 import json
@@ -17,50 +17,51 @@ _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonString:
-    """One string that is a value."""
+    """A string value in JSON source."""
 
-    #: the name of the member it is the value of, None for an item of a list
+    #: The name of its member; None for an item of a list.
     key: str | None
     value: str
     _start: int
-    #: for each character of the value its offset in the source, and one for the end; None: 1 to 1
+    #: The source offset of each character of the value and of the end; None: the value has no
+    #: escapes.
     _offsets: tuple[int, ...] | None = field(repr=False)
-    #: how this literal spells the separators that it escapes
+    #: How this literal escapes each character that is not alphanumeric.
     _spelling: dict[str, str] = field(repr=False)
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return where a piece of the value stands in the source."""
+        """Return where a part of the value is in the source."""
         if self._offsets is None:
             return self._start + start, self._start + end
         return self._offsets[start], self._offsets[end]
 
     def encode(self, text: str) -> str:
-        """Return new text as this literal would spell it."""
+        """Return new text, escaped in the style of this literal."""
         return "".join(self._spelling.get(c) or json.dumps(c)[1:-1] for c in text)
 
 
 def json_strings_around(source: str, wanted: re.Pattern[str]) -> Iterator[JsonString]:
-    """Yield in order the string values that `wanted` is in, and those whose key it is in.
+    """Yield, in order, the string values that contain `wanted` and those whose key contains it.
 
-    Looks at the literals around matches instead of at all of them. `source` has to be JSON: there
-    every match is inside a literal. A value's `key` is given only where `wanted` is in it.
+    Parses only the literals around matches. `source` has to be JSON, so that every match is inside
+    a literal. `key` is set only if it contains `wanted`.
     """
     position = 0
     while found := wanted.search(source, position):
-        literal = _LITERAL.match(source, _opening(source, found.start()))
+        literal = _LITERAL.match(source, _literal_start(source, found.start()))
         if literal is None:
             return
         position = max(literal.end(), found.end())
         colon = _COLON.match(source, literal.end())
         if colon is None:
-            yield _string(literal, None)
+            yield _parse_literal(literal, None)
         elif value := _LITERAL.match(source, colon.end()):
             position = value.end()
-            yield _string(value, _string(literal, None).value)
+            yield _parse_literal(value, _parse_literal(literal, None).value)
 
 
-def _opening(source: str, inside: int) -> int:
-    """Return where the literal begins that a place is in: at a quote that nothing escapes."""
+def _literal_start(source: str, inside: int) -> int:
+    """Return the start of the literal around an offset: the last quote that is not escaped."""
     while (quote := source.rfind('"', 0, inside)) > 0:
         escape = quote
         while source[escape - 1] == "\\":
@@ -72,19 +73,19 @@ def _opening(source: str, inside: int) -> int:
 
 
 def json_strings(source: str) -> Iterator[JsonString]:
-    """Yield every string value in order, keys left out."""
+    """Yield every string value in order, without keys."""
     key: str | None = None
     key_end = -1
     for literal in _LITERAL.finditer(source):
         colon = _COLON.match(source, literal.end())
-        string = _string(literal, key if literal.start() == key_end else None)
+        string = _parse_literal(literal, key if literal.start() == key_end else None)
         if colon:
             key, key_end = string.value, colon.end()
         else:
             yield string
 
 
-def _string(literal: re.Match[str], key: str | None) -> JsonString:
+def _parse_literal(literal: re.Match[str], key: str | None) -> JsonString:
     body, start = literal["body"], literal.start("body")
     if "\\" not in body:
         return JsonString(key=key, value=body, _start=start, _offsets=None, _spelling={})
@@ -97,7 +98,7 @@ def _string(literal: re.Match[str], key: str | None) -> JsonString:
             value.append(raw)
             offsets.extend(range(at, at + len(raw)))
             continue
-        # A surrogate pair stays two characters: one offset each, and nobody encodes it again.
+        # A surrogate pair stays two characters with one offset each; it is never encoded again.
         character = (
             chr(int(raw[2:], 16)) if len(raw) == len("\\u0026") else _SHORT.get(raw[1], raw[1])
         )

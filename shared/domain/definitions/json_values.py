@@ -1,8 +1,8 @@
-"""Reads from JSON whose shape nobody promises.
+"""Read members of JSON of unknown shape.
 
-Definitions come from fifteen years of designers: a missing or oddly typed member must read as
-absent, not raise in the middle of ten thousand flows. `dict` is asked for, not `Mapping`: it is
-what `json` decodes to, and the test is five times as fast where it is made millions of times.
+Definitions were written by fifteen years of designers. A missing or oddly typed member counts as
+absent and must not raise among ten thousand flows. The functions check for `dict`, not `Mapping`:
+`json` decodes to it, and the check is five times as fast.
 """
 
 import json
@@ -10,23 +10,23 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-#: An escape by which half a character may stand: one of a pair of surrogates.
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+#: An escape that may be half of a character: one of a surrogate pair.
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _EMPTY: Mapping[str, object] = {}
 
 
 class JsonTooDeep(ValueError):
-    """JSON that nests too deep to be read, at any time."""
+    """The JSON nests too deeply to be read."""
 
     def __init__(self) -> None:
-        super().__init__("the JSON nests too deep")
+        super().__init__("the JSON nests too deeply")
 
 
 def decoded(text: str, *, strict: bool = True) -> object:
-    """Decode JSON; half a character, which no row and no answer can hold, becomes a `�`.
+    """Decode JSON and replace unpaired surrogates, which no row and no response can hold, by `�`.
 
-    Not `strict`: texts may hold line breaks as they are, as Resource Manager takes them. Raises
-    `JsonTooDeep`, and `ValueError` for what is no JSON: it may quote the text.
+    Not `strict`: strings may contain line breaks, as Resource Manager allows. Raises `JsonTooDeep`,
+    or `ValueError` if the text is not JSON; that error may quote the text.
     """
     try:
         document: object = json.loads(text, strict=strict)
@@ -39,17 +39,17 @@ def decoded(text: str, *, strict: bool = True) -> object:
 
 
 def has_halves(text: str) -> bool:
-    """Say whether half a character stands in a JSON text, which `decoded` replaces."""
-    return _HALF.search(text) is not None
+    """Return whether a JSON text may contain an unpaired surrogate, which `decoded` replaces."""
+    return _SURROGATE_ESCAPE.search(text) is not None
 
 
 def as_mapping(value: object) -> Mapping[str, object]:
-    """Return a JSON object as it is, anything else as an empty one."""
+    """Return a JSON object as it is, and an empty one for anything else."""
     return cast("Mapping[str, object]", value) if isinstance(value, dict) else _EMPTY
 
 
 def mapping_at(value: Mapping[str, object], *names: str) -> Mapping[str, object]:
-    """Return the object at a chain of member names, an empty one where the chain breaks."""
+    """Return the object at a chain of member names, or an empty one if a member is missing."""
     for name in names:
         member = value.get(name)
         if not isinstance(member, dict):
@@ -59,19 +59,19 @@ def mapping_at(value: Mapping[str, object], *names: str) -> Mapping[str, object]
 
 
 def text_at(value: Mapping[str, object], name: str) -> str | None:
-    """Return a member that is text and not empty, else None."""
+    """Return a member that is a non-empty text, else None."""
     member = value.get(name)
     return member if isinstance(member, str) and member else None
 
 
 def objects_at(value: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
-    """Return a member that is a list as objects; anything else as an empty one."""
+    """Return the items of a list member as objects; an empty list if there is no such list."""
     listed = value.get(name)
     return [as_mapping(item) for item in listed] if isinstance(listed, list) else []
 
 
 def texts_in(value: object) -> Iterator[str]:
-    """Yield every text that is a value anywhere inside, in order; member names are left out."""
+    """Yield every text value inside, in order, without member names."""
     stack = [value]
     while stack:
         value = stack.pop()

@@ -1,7 +1,7 @@
-"""Finds and restores connection references that a refused save removed from a definition.
+"""Find and restore connection references that the platform removed when it rejected a save.
 
-The platform may refuse to save a flow and empty its `connectionReferences` all the same, without
-changing the time of the last change (platform.md#rejected-saves).
+The platform may reject a save and still empty `connectionReferences`, without a new modification
+time (platform.md#rejected-saves).
 """
 
 import json
@@ -13,12 +13,12 @@ from shared.domain.definitions.connector_operations import connection_key
 from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at
 
-#: Entries of `connectionReferences` by their keys.
+#: Entries of `connectionReferences` by key.
 type References = Mapping[str, object]
 
 
 def unresolved_references(client_data: str) -> tuple[str, ...]:
-    """Return the keys that operations name and `connectionReferences` does not have, in order."""
+    """Return the keys that operations use but `connectionReferences` does not have, in order."""
     document = _decoded(client_data)
     known = _references_of(document)
     return tuple(dict.fromkeys(key for key in _keys_used(document) if key not in known))
@@ -27,8 +27,8 @@ def unresolved_references(client_data: str) -> tuple[str, ...]:
 def lost_references(before: str, now: str) -> References:
     """Return the entries that `before` has and `now` has lost.
 
-    An entry that a person removed is not lost: then no operation of `now` names it, and more than
-    the references differs.
+    An entry that a person removed does not count: no operation in `now` uses it, and other parts
+    differ too.
     """
     old, new = _decoded(before), _decoded(now)
     kept = _references_of(new)
@@ -40,9 +40,9 @@ def lost_references(before: str, now: str) -> References:
 
 
 def with_lost_references(before: str, now: str) -> str:
-    """Return `now` with the entries that it has lost; byte for byte the same if there are none.
+    """Return `now` with the lost entries restored; byte for byte the same if there are none.
 
-    If nothing else differs, it is `before`, byte for byte.
+    If nothing else differs, `before` is returned byte for byte.
     """
     lost, document = lost_references(before, now), _decoded(now)
     place = definition_place(document)
@@ -57,7 +57,7 @@ def with_lost_references(before: str, now: str) -> str:
 
 
 def named(references: References) -> str:
-    """Return the entries as a person finds them: each key with what it leads to."""
+    """Return the entries for people: each key with its connection reference or connection."""
     uses = {
         use.key: use.logical_name or use.connection_id
         for use in connections_used(json.dumps({"connectionReferences": references}))

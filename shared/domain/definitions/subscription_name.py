@@ -1,8 +1,8 @@
-"""Names of subscriptions in definitions: a trigger of Dataverse may carry its flow's own id.
+"""Rename Dataverse subscriptions in a definition whose name is the flow's own id.
 
-Dataverse keeps one registration of a webhook for each flow. Where the definition names it by the
-original's id, the copy's would have the same name: who comes on last would have it, and who goes
-off would take it away. Other names, such as that of a custom action, mean what is subscribed to.
+Dataverse keeps one webhook registration per name. If a copy kept the name with the original's id,
+the flow that is turned on last would take over the registration, and turning either off would
+remove it. Other names, such as that of a custom action, say what is subscribed to, so they stay.
 """
 
 import re
@@ -14,9 +14,9 @@ _NAME = "subscriptionRequest/name"
 
 
 def with_own_subscription(client_data: str, ids: Collection[str], own_id: str) -> str:
-    """Return a definition in which a subscription by one of these ids is named by `own_id`.
+    """Return a definition in which subscriptions named by one of these ids are named by `own_id`.
 
-    Nothing else changes; `ids` are in lower case.
+    Nothing else changes. `ids` are in lower case.
     """
     pieces, position = [], 0
     for string in json_strings_around(client_data, re.compile(re.escape(_NAME))):

@@ -1,8 +1,8 @@
-"""What starts a flow, and who notices when it moves: every trigger in one category.
+"""Classify triggers: each trigger belongs to one category.
 
-One value per row of docs/trigger-categories.md. `kind` decides; the trigger's name is `manual`
-nearly always and its `type` is `Request` for ten different things. docs/trigger-categories.md
-writes the map down for people.
+There is one value for each row of docs/trigger-categories.md, which describes the mapping for
+people. `kind` decides: the trigger's name is nearly always `manual`, and ten different triggers
+have the `type` `Request`.
 """
 
 from enum import StrEnum
@@ -11,42 +11,42 @@ _TEAMS_CONNECTOR = "shared_teams"
 
 
 class TriggerCategory(StrEnum):
-    """One kind of trigger, as far as a remediation has to tell them apart."""
+    """A category of triggers that a remediation treats alike."""
 
     HTTP = "http"
     TEAMS_WEBHOOK = "teams_webhook"
-    #: a message, the compose box or an adaptive card: Teams calls it on a user's behalf
+    #: A message, the compose box or an adaptive card: Teams starts the flow for a user.
     TEAMS_MESSAGE_ACTION = "teams_message_action"
-    #: Teams holds a subscription: keyword, mention, new message, chat, reaction
+    #: Teams has a subscription: keyword, mention, new message, chat, reaction.
     TEAMS_EVENT = "teams_event"
-    #: the flow service asks Teams, or Teams tells it of recordings and transcripts
+    #: The flow service polls Teams, or Teams notifies it of recordings and transcripts.
     TEAMS_POLLING = "teams_polling"
     POWER_APPS_V1 = "power_apps_v1"
     POWER_APPS_V2 = "power_apps_v2"
     POWER_PAGES = "power_pages"
     COPILOT_SKILLS = "copilot_skills"
-    #: Power Virtual Agents, and tools of Copilot Studio's agents
+    #: Power Virtual Agents, and tools of Copilot Studio agents.
     VIRTUAL_AGENT = "virtual_agent"
     BUTTON = "button"
-    #: a user picks the flow in another product, e.g. SharePoint *For a selected file*
+    #: A user selects the flow in another product, such as SharePoint *For a selected file*.
     CONNECTOR_REQUEST = "connector_request"
     RECURRENCE = "recurrence"
     CONNECTOR_POLLING = "connector_polling"
     CONNECTOR_WEBHOOK = "connector_webhook"
-    #: Logic Apps only: polls or subscribes by plain HTTP
+    #: Logic Apps only: polls or subscribes over plain HTTP.
     HTTP_POLLING = "http_polling"
     HTTP_WEBHOOK = "http_webhook"
-    #: Logic Apps Standard only: a connector that runs inside the host
+    #: Logic Apps Standard only: a connector that runs inside the host.
     SERVICE_PROVIDER = "service_provider"
-    #: Logic Apps only: batch receiver, API Management, Functions, agent conversations
+    #: Logic Apps only: batch receiver, API Management, Functions, agent conversations.
     LOGIC_APP_OTHER = "logic_app_other"
-    #: a definition without a trigger
+    #: A definition without a trigger.
     NONE = "none"
     UNKNOWN = "unknown"
 
     @property
     def has_callback_url(self) -> bool:
-        """Whether outside systems hold a URL that `listCallbackUrl` gives.
+        """Return whether other systems call it by a URL from `listCallbackUrl`.
 
         See platform.md#trigger-url-read.
         """
@@ -54,12 +54,14 @@ class TriggerCategory(StrEnum):
 
     @property
     def is_self_starting(self) -> bool:
-        """Whether it runs with nobody calling: original and copy on together would run twice."""
+        """Return whether the flow starts without a caller, so that original and copy would both
+        run.
+        """
         return self in _SELF_STARTING
 
     @property
     def replays_backlog(self) -> bool:
-        """Whether, turned on again, it processes what came while it was off.
+        """Return whether the flow, when turned on, processes the events that it missed while off.
 
         See platform.md#missed-events.
         """
@@ -67,12 +69,12 @@ class TriggerCategory(StrEnum):
 
     @property
     def is_called(self) -> bool:
-        """Whether a person, an app, a system or a parent flow invokes it."""
+        """Return whether a person, an app, a system or a parent flow starts it."""
         return self in _CALLED
 
     @property
     def can_have_run_only_users(self) -> bool:
-        """Whether people may be let run it who are not its owners: a list of its own.
+        """Return whether the flow can have run-only users, who run it without being owners.
 
         See platform.md#run-only-users.
         """
@@ -80,12 +82,12 @@ class TriggerCategory(StrEnum):
 
     @property
     def is_run_by_agents(self) -> bool:
-        """Whether agents of Copilot Studio run it, which hold its id."""
+        """Return whether Copilot Studio agents run it, which refer to it by id."""
         return self in _RUN_BY_AGENTS
 
     @property
     def is_teams(self) -> bool:
-        """Whether the Teams connector owns the trigger."""
+        """Return whether the trigger belongs to the Teams connector."""
         return self.value.startswith("teams_")
 
 
@@ -100,12 +102,12 @@ _SELF_STARTING = frozenset(
         TriggerCategory.HTTP_POLLING,
         TriggerCategory.HTTP_WEBHOOK,
         TriggerCategory.SERVICE_PROVIDER,
-        # What is not known may start itself: never run original and copy together on a guess.
+        # An unknown trigger may be self-starting: original and copy must not be on together.
         TriggerCategory.LOGIC_APP_OTHER,
         TriggerCategory.UNKNOWN,
     }
 )
-#: One of Microsoft's pages counts recurrences too, another says that missed ones are not made up.
+#: Of Microsoft's pages, one also lists recurrences, another says that missed ones do not run later.
 _REPLAYS_BACKLOG = frozenset(
     {
         TriggerCategory.TEAMS_POLLING,
@@ -128,7 +130,7 @@ _RUN_BY_PEOPLE = frozenset(
 _RUN_BY_AGENTS = frozenset({TriggerCategory.COPILOT_SKILLS, TriggerCategory.VIRTUAL_AGENT})
 _CALLED = frozenset(TriggerCategory) - _SELF_STARTING - {TriggerCategory.NONE}
 
-_BY_REQUEST_KIND = {
+_CATEGORY_BY_REQUEST_KIND = {
     "http": TriggerCategory.HTTP,
     "teamswebhook": TriggerCategory.TEAMS_WEBHOOK,
     "powerapp": TriggerCategory.POWER_APPS_V1,
@@ -138,7 +140,7 @@ _BY_REQUEST_KIND = {
     "virtualagent": TriggerCategory.VIRTUAL_AGENT,
     "button": TriggerCategory.BUTTON,
     "apiconnection": TriggerCategory.CONNECTOR_REQUEST,
-    # Logic Apps say nothing (an HTTP trigger), or name the gallery the trigger came from.
+    # In Logic Apps the kind is empty (an HTTP trigger) or the gallery that the trigger came from.
     "": TriggerCategory.HTTP,
     "geofence": TriggerCategory.CONNECTOR_REQUEST,
     "eventgrid": TriggerCategory.HTTP,
@@ -146,7 +148,7 @@ _BY_REQUEST_KIND = {
     "securitycenteralert": TriggerCategory.HTTP,
     "azuremonitoralert": TriggerCategory.HTTP,
 }
-_BY_TYPE = {
+_CATEGORY_BY_TYPE = {
     "recurrence": TriggerCategory.RECURRENCE,
     "slidingwindow": TriggerCategory.RECURRENCE,
     "apiconnection": TriggerCategory.CONNECTOR_POLLING,
@@ -164,7 +166,7 @@ _BY_TYPE = {
     "agent": TriggerCategory.LOGIC_APP_OTHER,
 }
 #: Operation ids of the Teams connector (platform.md#teams-triggers).
-_BY_TEAMS_OPERATION = {
+_CATEGORY_BY_TEAMS_OPERATION = {
     "teamsincomingwebhooktrigger": TriggerCategory.TEAMS_WEBHOOK,
     "onmessageselected": TriggerCategory.TEAMS_MESSAGE_ACTION,
     "onmessageselectedv2": TriggerCategory.TEAMS_MESSAGE_ACTION,
@@ -197,27 +199,27 @@ def classify_trigger(
     connector: str | None = None,
     operation_id: str | None = None,
 ) -> TriggerCategory:
-    """Return the category of a trigger; `UNKNOWN` where no row of docs/trigger-categories.md fits.
+    """Return the category of a trigger; `UNKNOWN` if no row of docs/trigger-categories.md matches.
 
-    `connector` and `operation_id` come resolved (`shared_teams`, `WebhookKeywordTrigger`): see
-    `connector_operations.operation_of`. An operation of a later version (`…V3`) is taken as the
-    one it replaces, and a Teams operation nobody has listed goes by the way it is started.
+    `connector` and `operation_id` are resolved names (`shared_teams`, `WebhookKeywordTrigger`): see
+    `connector_operations.operation_of`. A later version of an operation (`…V3`) counts as the
+    listed one. An unlisted Teams operation is classified by its type and kind.
     """
-    by_shape = _by_shape(type.lower(), (kind or "").lower())
+    by_shape = _classify_by_type(type.lower(), (kind or "").lower())
     if connector != _TEAMS_CONNECTOR:
         return by_shape
-    by_operation = _BY_TEAMS_OPERATION.get(_without_version(operation_id or ""))
+    by_operation = _CATEGORY_BY_TEAMS_OPERATION.get(_without_version(operation_id or ""))
     return by_operation or _TEAMS_FALLBACK.get(by_shape, by_shape)
 
 
-def _by_shape(type_: str, kind: str) -> TriggerCategory:
+def _classify_by_type(type_: str, kind: str) -> TriggerCategory:
     if type_ == "request":
-        return _BY_REQUEST_KIND.get(kind, TriggerCategory.UNKNOWN)
-    return _BY_TYPE.get(type_, TriggerCategory.UNKNOWN)
+        return _CATEGORY_BY_REQUEST_KIND.get(kind, TriggerCategory.UNKNOWN)
+    return _CATEGORY_BY_TYPE.get(type_, TriggerCategory.UNKNOWN)
 
 
 def _without_version(operation_id: str) -> str:
     name = operation_id.lower()
-    if name in _BY_TEAMS_OPERATION:
+    if name in _CATEGORY_BY_TEAMS_OPERATION:
         return name
     return name.rstrip("0123456789").removesuffix("v").removesuffix("_")

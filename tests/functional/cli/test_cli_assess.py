@@ -165,7 +165,7 @@ def assessment(**more: Any) -> dict[str, Any]:
         "minutes": 0,
         "quiet_days": 0,
         "share_of_daily_pool": 0.0,
-        "gap": "Not all flows could be read: it may take more.",
+        "gap": "Not all flows could be read, so the effort may be higher.",
     }
     return {
         "environment_id": "e",

@@ -126,7 +126,7 @@ def test_scopes_may_nest_as_deep_as_they_like(tmp_path: Path, depth: int, is_rea
     if is_read:
         assert flows["deep"]["http_actions"][0]["action"].count("/") == depth
     else:
-        assert "deep.json: the JSON nests too deep" in result.stderr
+        assert "deep.json: the JSON nests too deeply" in result.stderr
 
 
 def test_a_folder_that_cannot_be_looked_into_is_said(

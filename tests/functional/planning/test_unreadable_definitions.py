@@ -24,7 +24,7 @@ class Abyss:
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Answer what cannot be read."""
         if flow_name == self._flow_name:
-            raise InvalidInput("flow service: the JSON nests too deep")
+            raise InvalidInput("flow service: the JSON nests too deeply")
         return await self._reports.get_flow(environment_id, flow_name)
 
 
