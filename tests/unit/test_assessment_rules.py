@@ -133,7 +133,7 @@ def test_a_flow_that_is_listed_without_a_reason_is_named() -> None:
     told = by_code(flow_findings(there, [found]), "report_reconciled")
 
     assert found.reasons == ("unexplained",)
-    assert "Daily is listed" in told.text
+    assert "The platform lists Daily" in told.text
 
 
 def test_a_flow_that_should_stay_and_is_not_listed_is_named_before_the_key() -> None:
@@ -144,7 +144,7 @@ def test_a_flow_that_should_stay_and_is_not_listed_is_named_before_the_key() -> 
     told = by_code(flow_findings(facts(orders), [found]), "report_reconciled")
 
     assert found.is_listed is False
-    assert "should stay" in told.text
+    assert "stays (http_trigger)" in told.text
     assert assess_flows(facts(orders, status=PolicyLinkStatus.LINKED)) == ()
 
 
@@ -166,7 +166,7 @@ def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
     ("policy", "status", "text"),
     [
         (None, None, "no policy was named"),
-        (None, PolicyLinkStatus.LINKED, "none of the watched subscriptions"),
+        (None, PolicyLinkStatus.LINKED, "none of the subscriptions that the app reads"),
         (SILENT, PolicyLinkStatus.LINKED, "could not be read: no answer"),
     ],
 )
@@ -195,8 +195,12 @@ def test_every_flow_below_that_stays_is_the_end_of_a_chain() -> None:
     chains = {one.display_name: one.chains for one in assess_flows(there)}
 
     assert chains["Near"] == ()
-    assert chains["Middle"] == (("Far",), ("gone (not here)",))
-    assert chains["Top"] == (("Near",), ("Middle", "Far"), ("Middle", "gone (not here)"))
+    assert chains["Middle"] == (("Far",), ("gone (not in this environment)",))
+    assert chains["Top"] == (
+        ("Near",),
+        ("Middle", "Far"),
+        ("Middle", "gone (not in this environment)"),
+    )
 
 
 RATES = ProcessingRates(
@@ -225,7 +229,7 @@ def test_effort_says_why_it_may_be_more() -> None:
     doubtful = replace(known, callers_gap="Places were not searched.")
 
     assert estimate_effort([known], rates).gap == ""
-    assert "Of 1 flow" in estimate_effort([doubtful], rates).gap
+    assert "callers of 1 flow" in estimate_effort([doubtful], rates).gap
     assert "could be read" in estimate_effort([], rates, has_read_all=False).gap
 
 
@@ -251,7 +255,7 @@ def test_a_child_that_is_not_here_leaves_its_parent_in_doubt() -> None:
     (found,) = assess_flows(facts(flow("Parent", TriggerCategory.BUTTON, "elsewhere")))
 
     assert found.stays_on_mmk is None
-    assert found.held_back_by == ("elsewhere (not here)",)
+    assert found.held_back_by == ("elsewhere (not in this environment)",)
 
 
 def test_an_unreadable_definition_is_unknown_unless_it_is_listed() -> None:
@@ -329,7 +333,7 @@ def test_movable_flows_long_after_the_link_are_a_case_for_support(
 @pytest.mark.parametrize(
     ("days", "level", "text"),
     [
-        (None, FindingLevel.UNKNOWN, "neither is the last day"),
+        (None, FindingLevel.UNKNOWN, "so is the last day"),
         (10, FindingLevel.WARNING, "until 2026-03-21 at the latest"),
         (31, FindingLevel.PROBLEM, "ended about 2026-02-28"),
     ],
@@ -355,7 +359,7 @@ def test_there_is_advice_for_every_reason(reason: MicrosoftKeyReason, *, is_befo
     managed = recommend([reason], is_before=is_before, is_managed=True)
     assert advice
     assert managed[1:] == advice
-    assert "source environment" in managed[0]
+    assert "where the solution is developed" in managed[0]
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_an_undo_refuses_when_the_place_was_changed_meanwhile() -> None:
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
     meanwhile = done.text.replace("/orders", "/invoices")
 
-    with pytest.raises(EditConflict, match="changed the place") as conflict:
+    with pytest.raises(EditConflict, match="changed the caller") as conflict:
         revert_edits(meanwhile, done.edits, signatures_in(text))
 
     assert NEW_SIGNATURE not in conflict.value.what

@@ -115,7 +115,7 @@ def test_what_was_blocked_was_not_deleted() -> None:
         stop_with_reason(made, DeletionState.BLOCKED, "why", text, code="mode", now=NOW)
     )
 
-    assert row.instruction == "Allow it, then order the delete anew."
+    assert row.instruction == "Allow it, then schedule the deletion again."
     assert (row.restorable_until, row.due, row.is_open) == (None, None, False)
 
 

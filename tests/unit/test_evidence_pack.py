@@ -102,7 +102,7 @@ def test_a_plan_that_was_exchanged_with_its_manifest_is_found(tmp_path: Path) ->
 
     (difference,) = found(changed(packed(tmp_path / "a"), exchange))
 
-    assert difference == f"{APPROVED} is not the plan of that version"
+    assert difference == f"{APPROVED} does not have the plan version in its name"
 
 
 def test_a_plan_under_a_shorter_version_is_found(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_what_is_no_pack_is_told_as_such(content: bytes | None) -> None:
             archive.writestr("a", "b")
         content = target.getvalue()
 
-    with pytest.raises(ValueError, match="no pack of evidence"):
+    with pytest.raises(ValueError, match="not an evidence file"):
         found(content)
 
 
@@ -157,7 +157,7 @@ def test_a_manifest_that_is_none_is_told_as_such() -> None:
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
             archive.writestr(MANIFEST, text)
-        with pytest.raises(ValueError, match="no pack of evidence"):
+        with pytest.raises(ValueError, match="not an evidence file"):
             found(target.getvalue())
 
 

@@ -313,7 +313,7 @@ def test_a_pinned_policy_comes_with_the_steps_to_one_that_follows_its_key() -> N
     assert '"key": {"name": "pp-cmk"}' in steps[1]
     assert '"version"' not in steps[1]
     assert ["a (a)" in steps[4], "b (b)" in steps[5]] == [True, True]
-    assert "28 days" in steps[6]
+    assert "28 more days" in steps[6]
 
 
 def test_an_expired_version_that_is_pinned_is_not_helped_by_a_rotation() -> None:

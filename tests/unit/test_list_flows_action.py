@@ -210,7 +210,7 @@ def test_an_older_shape_that_holds_more_is_an_obstacle(older: Any) -> None:
     after = convert_list_flows(before)
 
     assert after.client_data == before
-    assert "older connector shape" in after.obstacles[0]
+    assert "older connector format" in after.obstacles[0]
 
 
 def test_a_parameter_of_its_own_is_an_obstacle() -> None:

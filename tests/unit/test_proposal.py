@@ -104,7 +104,7 @@ def test_a_long_difference_is_cut_and_says_so() -> None:
     )
 
     assert len(text) < LONGEST_DIFFERENCE + 100
-    assert "more lines are left out" in text.splitlines()[-1]
+    assert "more lines are not shown" in text.splitlines()[-1]
 
 
 @pytest.mark.corpus

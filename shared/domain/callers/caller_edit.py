@@ -194,11 +194,7 @@ def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str
         matches = [index for index, found in enumerate(masked) if found == edit.new]
         if len(matches) == edit.count:
             restored[matches[edit.ordinal]] = unmask_signatures(edit.old, signatures)
-        elif (
-            matches
-            and len(matches) < edit.count == ours[edit.new]
-            and len(olds[edit.new]) == 1
-        ):
+        elif matches and len(matches) < edit.count == ours[edit.new] and len(olds[edit.new]) == 1:
             # Somebody reverted some of these references. The others all have the same old text.
             restored |= dict.fromkeys(matches, unmask_signatures(edit.old, signatures))
         elif unchanged[edit.old] and not matches:
@@ -300,6 +296,6 @@ def _reversibly_masked(raw: str) -> str:
 def _conflict_text(edit: CallerEdit, found_count: int) -> str:
     what = "trigger URL" if edit.kind is FlowReferenceKind.TRIGGER_URL else "child flow"
     return (
-        f"The {what} {edit.new_id} that replaced {edit.old_id}  was written {edit.count} times "
+        f"The {what} {edit.new_id} that replaced {edit.old_id} was written {edit.count} times "
         f"and is there {found_count} times: somebody has changed the caller"
     )

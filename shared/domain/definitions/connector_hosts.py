@@ -16,8 +16,8 @@ from shared.domain.definitions.connector_operations import connection_key
 from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 
-#: Error codes with which a save rejects the older formats. They have other causes too: a definition
-#: that the conversion does not change, or that is rejected again, needs a person.
+#: Error codes with which a save rejects the older formats. They have other causes too. If the
+#: conversion changes nothing, or the save is rejected again, the job is blocked.
 SHAPE_REFUSED = frozenset(
     {"WorkflowRunActionInputsInvalidProperty", "WorkflowRunActionInputsMissingProperty"}
 )

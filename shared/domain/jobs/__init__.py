@@ -1,1 +1,1 @@
-"""The work on one original: its states, its relatives, its end."""
+"""Jobs: their rows, states and transitions, and the rules for dependent jobs."""

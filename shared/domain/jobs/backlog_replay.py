@@ -1,7 +1,7 @@
-"""What a rollback makes happen twice: a polling original that comes back replays its backlog.
+"""Find originals that would process events twice after a rollback.
 
-The platform then hands it everything that has been pending since it was stopped, although its copy
-handled that (platform.md#missed-events).
+When a polling original is turned on again, the platform gives it every event since it was turned
+off, although its copy has processed them (platform.md#missed-events).
 """
 
 from collections.abc import Iterable
@@ -15,22 +15,24 @@ from shared.domain.jobs.flow_job import FlowJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacklogReplay:
-    """One original that would replay its backlog."""
+    """An original that would process its backlog again."""
 
     workflow_id: str
     display_name: str
-    #: When it was stopped.
+    #: When it was turned off.
     since: datetime
 
     def text(self, now: datetime) -> str:
-        """Say since when, and how long that is, in whole hours from the second on."""
+        """Return the flow's name, since when it is off, and for how long (in hours from two hours
+        on).
+        """
         hours = (now - self.since).total_seconds() / 3600
         length = f"{hours:.0f} h" if hours >= 2 else f"{hours * 60:.0f} min"
         return f"{self.display_name} (since {self.since:%Y-%m-%d %H:%M} UTC, {length})"
 
 
 def find_replay(job: FlowJob) -> BacklogReplay | None:
-    """Return what turning the job's original on again would replay; None: nothing."""
+    """Return the replay that turning the job's original on would cause; None: no replay."""
     stopped = job.original_sent
     if job.has_original_back or not job.original_was_on:
         return None
@@ -44,14 +46,14 @@ def find_replay(job: FlowJob) -> BacklogReplay | None:
 
 
 def find_replays(jobs: Iterable[FlowJob]) -> tuple[BacklogReplay, ...]:
-    """Return what rolling these jobs back would replay."""
+    """Return the replays that rolling these jobs back would cause."""
     return tuple(replay for job in jobs if (replay := find_replay(job)))
 
 
 def describe_replays(replays: Iterable[BacklogReplay], now: datetime) -> str:
-    """Say which flows would replay what."""
+    """Return a sentence that names these flows and warns of the replay."""
     names = ", ".join(replay.text(now) for replay in replays)
     return (
-        "Turned on again, these originals process everything pending since they were stopped,"
-        f" although their copies handled it: {names}."
+        "When these originals are turned on again, they process all events since they were "
+        f"turned off, although their copies have processed them: {names}."
     )

@@ -1,7 +1,7 @@
-"""Every change that a flow job made or meant to make, as its rows tell, with hashes of both sides.
+"""List every change that a flow job made or intended to make, with hashes of both values.
 
-A definition's hash is its digest (comparison.py); that of a place at a caller is the SHA-256 of
-what stands there, the signature replaced by a hash of its own. None tells a secret.
+A definition's hash is its digest (comparison.py). The hash of a caller's reference is the SHA-256
+of its text, in which the signature is replaced by its own hash. No hash reveals a secret.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 class ChangeKind(StrEnum):
-    """What was done."""
+    """The kind of a change."""
 
     COPY_CREATED = "copy_created"
     CONVERTED = "converted"
@@ -35,19 +35,20 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRecord:
-    """One change at one place."""
+    """One change of one flow or caller."""
 
-    #: When it was noted; of a caller that is before it was made. None: it was not kept.
+    #: When it was recorded; a caller edit is recorded before it is made. None: not recorded.
     at: datetime | None
     kind: ChangeKind
     #: What was changed, for people.
     place: str
-    #: How it stands now: a caller's `CallerState`, or whether a read has shown it.
+    #: The current state: a caller's `CallerState`, or whether the change was read back.
     state: str
-    #: SHA-256 in hex; empty: nothing was there, or it is not known.
+    #: SHA-256 in hex; empty: there was no value, or it is unknown.
     before: str = ""
     after: str = ""
-    #: What a caller named and names: ids of trigger URLs or flows; of a turn whether it is on.
+    #: The ids of trigger URLs or flows that a caller named before and after; for turning a flow on
+    #: or off, the new state.
     old: str = ""
     new: str = ""
 
@@ -60,43 +61,43 @@ def list_change_records(
     *,
     converted: str = "",
 ) -> list[ChangeRecord]:
-    """Return the changes of one job in the order of time; first what has none.
+    """Return the changes of a job by time, first those without a time.
 
-    `intents` in the order of their keys. `converted` is the digest of the definition that an
-    original was changed to.
+    `intents` are sorted by key. `converted` is the digest of the definition to which an original
+    was changed.
     """
     records = {record.id: record for record in callers}
     changes = [
-        *_of_flows(job, converted),
-        *_of_callers(records, intents),
-        *_of_deletion(job, deletion),
+        *_flow_changes(job, converted),
+        *_caller_changes(records, intents),
+        *_deletion_changes(job, deletion),
     ]
     return sorted(changes, key=lambda one: one.at or _NO_TIME)
 
 
-def _of_flows(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
+def _flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
     title, copy_title = job.title_of(job.original_id), job.title_of(job.copy_id)
     if job.copy_digest:
         yield ChangeRecord(
-            at=_when(job, FlowJobState.COPIED),
+            at=_entered_at(job, FlowJobState.COPIED),
             kind=ChangeKind.COPY_CREATED,
             place=copy_title,
-            state="left, off" if job.copy_is_left else "read back",
+            state="kept, off" if job.copy_is_left else "read back",
             before=job.original_digest,
             after=job.copy_digest,
         )
-    prepared = _when(job, FlowJobState.PREPARED)
+    prepared = _entered_at(job, FlowJobState.PREPARED)
     if prepared and converted:
         yield ChangeRecord(
             at=prepared,
             kind=ChangeKind.CONVERTED,
             place=title,
-            state="written back" if job.is_undone else "read back",
+            state="reverted" if job.is_undone else "read back",
             before=job.original_digest,
             after=converted,
         )
     if job.asked_at:
-        state = "read back" if prepared else "asked for"
+        state = "read back" if prepared else "requested"
         yield ChangeRecord(
             at=job.asked_at, kind=ChangeKind.ADDED_TO_SOLUTION, place=title, state=state
         )
@@ -111,31 +112,31 @@ def _of_flows(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
             )
 
 
-def _when(job: FlowJob, state: FlowJobState) -> datetime | None:
-    """Return when the job came into a state for the last time, as far as its history goes back."""
+def _entered_at(job: FlowJob, state: FlowJobState) -> datetime | None:
+    """Return when the job last entered a state; None if its history does not go back that far."""
     return next((change.at for change in reversed(job.history) if change.state == state), None)
 
 
-def _of_callers(
+def _caller_changes(
     records: Mapping[str, CallerRecord], intents: Iterable[CallerEditIntent]
 ) -> Iterator[ChangeRecord]:
-    standing: dict[str, tuple[caller_edit.CallerEdit, ...]] = defaultdict(tuple)
+    active: dict[str, tuple[caller_edit.CallerEdit, ...]] = defaultdict(tuple)
     for intent in intents:
         record = records.get(intent.caller_id)
         place = record.caller.label if record else intent.caller_id
         state = str(record.state) if record else "unknown"
-        is_undo = intent.edits == NO_EDITS
-        edits = standing[intent.caller_id] if is_undo else caller_edit.edits_from_json(intent.edits)
-        if not is_undo:
-            before = () if intent.is_first else standing[intent.caller_id]
-            standing[intent.caller_id] = caller_edit.merge_edits(before, edits)
+        is_revert = intent.edits == NO_EDITS
+        edits = active[intent.caller_id] if is_revert else caller_edit.edits_from_json(intent.edits)
+        if not is_revert:
+            before = () if intent.is_first else active[intent.caller_id]
+            active[intent.caller_id] = caller_edit.merge_edits(before, edits)
         for edit in edits:
             old, new = (_hash(edit.old), edit.old_id), (_hash(edit.new), edit.new_id)
-            if is_undo:
+            if is_revert:
                 old, new = new, old
             yield ChangeRecord(
                 at=intent.noted,
-                kind=ChangeKind.CALLER_PUT_BACK if is_undo else ChangeKind.CALLER_UPDATED,
+                kind=ChangeKind.CALLER_PUT_BACK if is_revert else ChangeKind.CALLER_UPDATED,
                 place=place,
                 state=state,
                 before=old[0],
@@ -145,7 +146,7 @@ def _of_callers(
             )
 
 
-def _of_deletion(job: FlowJob, deletion: Deletion | None) -> Iterator[ChangeRecord]:
+def _deletion_changes(job: FlowJob, deletion: Deletion | None) -> Iterator[ChangeRecord]:
     if deletion and deletion.deleted_at:
         yield ChangeRecord(
             at=deletion.deleted_at,

@@ -1,9 +1,9 @@
-"""The dated, approved delete of a retired original: the row, its states, and what it ends.
+"""Define the scheduled, approved deletion of a retired original.
 
 scheduled → archiving → deleting → deleted, or blocked, or cancelled
 
-While originals are stopped but not deleted, the platform may still count them among the flows on
-Microsoft's key (platform.md#stopped-originals), and the warning in the admin center stays.
+Until originals are deleted, the platform may count them as flows on Microsoft's key
+(platform.md#stopped-originals), and the warning in the admin center remains.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ RECYCLE_BIN = timedelta(days=21)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion(DurableJob[DeletionState]):
-    """The row of one deletion; it stands beside the flow job of the same id."""
+    """The row of a deletion; it has the same id as its flow job."""
 
     states = DELETION_STATES
     blocked_state = DeletionState.BLOCKED
@@ -41,71 +41,74 @@ class Deletion(DurableJob[DeletionState]):
     #: False: it was in no solution, and the flow service can restore it.
     in_solution: bool
 
-    #: Not before this moment.
+    #: The earliest time of the deletion.
     on: datetime
     approved_by: str
     approved_at: datetime
-    #: The retirement that the approval is about: a later one needs another approval.
+    #: The retirement that was approved; a later one needs a new approval.
     retired_at: datetime | None
-    #: An edit made since the original was copied is no obstacle: it was approved in spite of it.
+    #: An edit of the original since it was copied does not block the deletion, because the approver
+    #: knew it.
     accepts_edits: bool = False
 
     state: DeletionState = DeletionState.SCHEDULED
     resume: DeletionState | None = None
-    #: Run summaries have to reach up to this moment.
+    #: The run archive has to cover all runs up to this time.
     archive_from: datetime | None = None
     #: When callers were last searched for this deletion.
     searched: datetime | None = None
-    #: Where its definition stands, as it was when it was deleted.
+    #: Where the definition is archived, as it was when the original was deleted.
     definition: str = ""
-    #: When the call was made; None: not by the app.
+    #: When the app sent the delete request; None: the app did not delete it.
     deleted_at: datetime | None = None
-    #: Whether the platform still lists it on Microsoft's key; None: not asked since.
+    #: Whether the platform still lists it on Microsoft's key; None: not checked yet.
     is_listed: bool | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def restorable_until(self) -> datetime | None:
-        """Return the end of the 21 days; None: the app has not deleted it."""
+        """Return the end of the 21 days in which it can be restored; None: the app has not deleted
+        it.
+        """
         return self.deleted_at + RECYCLE_BIN if self.deleted_at else None
 
     @property
     def facts(self) -> DeletionStateProperties:
-        """Return what is true in its state."""
+        """Return the properties of its state."""
         return DELETION_STATES[self.state]
 
     @property
     def is_open(self) -> bool:
-        """Say whether it goes on by itself."""
+        """Return whether the deletion continues without a person."""
         return self.facts.is_open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionApproval:
-    """Who approves a delete, when, and for which moment."""
+    """Who approved a deletion, when, and for which date."""
 
-    #: Not before this moment (UTC).
+    #: The earliest time of the deletion (UTC).
     on: datetime
     by: str
     at: datetime
 
 
 def retired_at(job: FlowJob) -> datetime | None:
-    """Return when the job was retired for the last time; None: it is not retired."""
+    """Return when the job was last retired; None: it is not retired."""
     if job.state is not FlowJobState.RETIRED:
         return None
     moment = None
     for change in reversed(job.history):
         if change.state != FlowJobState.RETIRED:
             break
-        moment = change.at  # the first of the last lines: notes stand after it
+        moment = change.at  # the oldest of the latest entries: notes follow it
     return moment
 
 
 def earliest_delete_at(job: FlowJob, *, delay: timedelta, quiet: timedelta) -> datetime | None:
-    """Return the first moment for which a delete may be ordered; None: not retired.
+    """Return the earliest time for which a deletion may be scheduled; None: not retired.
 
-    That is `delay` after the retirement, and never before another quiet period has passed.
+    This is `delay` after the retirement, but not before another no-call period has passed.
     """
     retired = retired_at(job)
     if retired is None:
@@ -114,9 +117,9 @@ def earliest_delete_at(job: FlowJob, *, delay: timedelta, quiet: timedelta) -> d
 
 
 def new_deletion(job: FlowJob, approval: DeletionApproval, earlier: Deletion | None) -> Deletion:
-    """Return a new deletion of a retired job's original; `earlier`: the row that it replaces.
+    """Return a new deletion of a retired job's original; `earlier` is the row that it replaces.
 
-    Approved once more after an edit had blocked it, it accepts that edit.
+    If an edit of the original blocked the earlier one, the new approval accepts that edit.
     """
     if earlier:
         check_transition(DELETION_STATES, earlier.state, DeletionState.SCHEDULED)
@@ -134,71 +137,80 @@ def new_deletion(job: FlowJob, approval: DeletionApproval, earlier: Deletion | N
         retired_at=retired_at(job),
         accepts_edits=earlier is not None and earlier.code == Reason.CHANGED,
         history=earlier.history if earlier else (),
-        # Whoever works on the earlier one may not write this one.
+        # An invocation that still holds the earlier row must not write this one.
         lease_number=earlier.lease_number + 1 if earlier else 0,
     )
     text = f"Approved by {approval.by}: not before {approval.on:%Y-%m-%d %H:%M} UTC."
-    return _changed(deletion, DeletionState.SCHEDULED, text, approval.at, due=approval.on)
+    return _move(deletion, DeletionState.SCHEDULED, text, approval.at, due=approval.on)
 
 
 def start_archiving(deletion: Deletion, *, now: datetime) -> Deletion:
-    """Return it at work: its date has come, or it has to be archived up to now again."""
-    text = "Its date has come: run summaries are archived."
+    """Return the deletion in state archiving, which covers runs up to now."""
+    text = "The date has come. The app archives the run summaries."
     state = DeletionState.ARCHIVING
-    return replace(_changed(deletion, state, text, now, due=now), archive_from=now)
+    return replace(_move(deletion, state, text, now, due=now), archive_from=now)
 
 
 def record_delete_intent(deletion: Deletion, *, now: datetime) -> Deletion:
-    """Return it with the intent to delete; a retry after a crash keeps the first moment."""
-    changed = _changed(deletion, DeletionState.DELETING, "Everything fits.", now, due=now)
+    """Return the deletion with the intent to delete; a retry after a crash keeps the first time."""
+    changed = _move(deletion, DeletionState.DELETING, "All checks passed.", now, due=now)
     return replace(changed, deleted_at=deletion.deleted_at or now)
 
 
 def return_to_checks(deletion: Deletion, *, now: datetime) -> Deletion:
-    """Return it back at the checks: the intent was noted, but the original is still there.
+    """Return the deletion to its checks: the intent was recorded, but the original still exists.
 
-    The moment of the intent stays: the platform may have taken the call and lag behind.
+    The time of the intent stays, because the platform may have accepted the request and be late to
+    show it.
     """
-    text = "The original is still there: everything is checked again."
-    return _changed(deletion, DeletionState.ARCHIVING, text, now, due=now)
+    text = "The original still exists. The app checks everything again."
+    return _move(deletion, DeletionState.ARCHIVING, text, now, due=now)
 
 
 def mark_deleted(deletion: Deletion, *, now: datetime) -> Deletion:
-    """Return it deleted; the platform's list is asked next."""
+    """Return the deletion as deleted; the platform's list is checked next."""
     text = "The original is deleted."
     if deletion.deleted_at is None:
-        text = "The original was gone already: somebody else has deleted it."
-    return _changed(deletion, DeletionState.DELETED, text, now, due=now)
+        text = "The original was already deleted by somebody else."
+    return _move(deletion, DeletionState.DELETED, text, now, due=now)
 
 
 def mark_blocked(deletion: Deletion) -> Deletion:
-    """Return one that stopped as a delete does: it is ordered anew, and nothing is deleted."""
-    instruction = deletion.instruction.replace("then retry", "then order the delete anew")
+    """Return a blocked deletion, whose fix says to schedule it again instead of a retry."""
+    instruction = deletion.instruction.replace("then retry", "then schedule the deletion again")
     return replace(deletion, instruction=instruction, deleted_at=None)
 
 
 def mark_cancelled(deletion: Deletion, text: str, *, now: datetime) -> Deletion:
-    """Return it cancelled: the original is kept."""
-    changed = _changed(deletion, DeletionState.CANCELLED, text, now, due=None)
+    """Return the deletion as cancelled; the original is kept."""
+    changed = _move(deletion, DeletionState.CANCELLED, text, now, due=None)
     return replace(changed, deleted_at=None)
 
 
-def _changed(
+def _move(
     deletion: Deletion, state: DeletionState, text: str, now: datetime, *, due: datetime | None
 ) -> Deletion:
-    """Say where it stands in its reason as well."""
+    """Return the deletion in a new state, with the text as its reason."""
     return replace(move_to_state(deletion, state, text, now=now), due=due, reason=text)
 
 
 def describe_consequences(job: FlowJob) -> tuple[str, ...]:
-    """Return what a delete of this job's original ends, a sentence each, for who approves it."""
-    url = "Its trigger URL stops for good: calls are refused as those of a deleted flow."
-    undo = "The app can restore it for 21 days; then a rollback is over for good."
+    """Return the consequences of deleting this job's original, one sentence each,
+    for the approver.
+    """
+    url = "Its trigger URL stops working permanently: calls are rejected."
+    restore = "The app can restore it for 21 days. After that, no rollback is possible."
     if job.in_solution:
-        undo = "Only a person can restore it, if at all (21 days): then a rollback is over."
+        restore = (
+            "Only a person may be able to restore it, within 21 days. After that, no rollback is "
+            "possible."
+        )
     return (
         *([url] if job.has_trigger_url else []),
-        "Its run history: what the platform still shows is archived first, as summaries.",
-        "A run that still goes would be ended: it is deleted only when none does.",
-        undo,
+        (
+            "Its run history is lost. Summaries of the runs that the platform still shows are "
+            "archived first."
+        ),
+        "It is deleted only when none of its runs is in progress.",
+        restore,
     )

@@ -1,4 +1,4 @@
-"""The states of the delete of a retired original: where each may go, and what is true in it."""
+"""Define the states of a deletion, their transitions and their properties."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ class DeletionState(StrEnum):
     """How far a deletion is."""
 
     SCHEDULED = "scheduled"
-    ARCHIVING = "archiving"  #: its date has come: run summaries are archived, then all is checked
-    DELETING = "deleting"  #: the call is noted and may or may not have been made
+    ARCHIVING = "archiving"  #: the date has come: runs are archived, then everything is checked
+    DELETING = "deleting"  #: the request is recorded and may have been sent
     DELETED = "deleted"
     BLOCKED = "blocked"
     CANCELLED = "cancelled"
@@ -20,14 +20,14 @@ class DeletionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionStateProperties(TransitionProperties[DeletionState]):
-    """What is true of a deletion in a state."""
+    """The properties of a deletion's state."""
 
-    #: The platform may have been asked to delete the original.
+    #: The app may have sent the delete request.
     may_be_gone: bool
 
     @property
     def can_be_kept(self) -> bool:
-        """Say whether a cancel spares the original."""
+        """Return whether a cancellation keeps the original."""
         return self.acts is not NextActor.NOBODY and not self.may_be_gone
 
 
@@ -42,7 +42,7 @@ DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
         acts=NextActor.APP, is_pause=False, is_goal=False, may_be_gone=False,
     ),
     DeletionState.ARCHIVING: DeletionStateProperties(
-        # Deleted at once: somebody else has done it. Scheduled: it was ordered for another date.
+        # To deleted: somebody else deleted the original. To scheduled: it got another date.
         next=_to(
             DeletionState.DELETING, DeletionState.DELETED, DeletionState.SCHEDULED,
             DeletionState.CANCELLED,
@@ -50,12 +50,12 @@ DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
         acts=NextActor.APP, is_pause=False, is_goal=False, may_be_gone=False,
     ),
     DeletionState.DELETING: DeletionStateProperties(
-        # Archiving: the original is still there, and all is checked again.
+        # To archiving: the original still exists, and everything is checked again.
         next=_to(DeletionState.DELETED, DeletionState.ARCHIVING, DeletionState.CANCELLED),
         acts=NextActor.APP, is_pause=False, is_goal=False, may_be_gone=True,
     ),
     DeletionState.DELETED: DeletionStateProperties(
-        # The app still asks whether the platform's list has lost it. Cancelled: it was restored.
+        # The app still checks whether the platform's list shows it. To cancelled: it was restored.
         next=_to(DeletionState.CANCELLED),
         acts=NextActor.APP, is_pause=False, is_goal=True, may_be_gone=True,
     ),

@@ -1,6 +1,6 @@
-"""A job's relatives: how they are named, and which has to go first.
+"""Name the jobs of dependent flows across environments, and decide which of them continues first.
 
-Calls by URL may go round in a circle.
+Calls by trigger URL may form a loop.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,12 +11,12 @@ from shared.reason import Reason
 
 
 def format_job_reference(job: FlowJob, environment_id: str) -> str:
-    """Return how a job of this environment names `job` among its relatives."""
+    """Return the name of `job` among the dependent jobs of a job in this environment."""
     return job.id if job.environment_id == environment_id else f"{job.environment_id}/{job.id}"
 
 
 def parse_job_reference(name: str, environment_id: str) -> tuple[str, str]:
-    """Return environment and id of what something in `environment_id` names so."""
+    """Return environment id and job id of a name used in `environment_id`."""
     home, _, identity = name.rpartition("/")
     return home or environment_id, identity
 
@@ -24,25 +24,25 @@ def parse_job_reference(name: str, environment_id: str) -> tuple[str, str]:
 def blocking_parent(
     job: FlowJob, ancestors: Mapping[str, FlowJob], is_settled: Callable[[FlowJob], bool]
 ) -> FlowJob | None:
-    """Return a parent that has to be settled before this job; None: it may go on.
+    """Return a parent that has to be settled before this job; None: the job may continue.
 
-    `ancestors` are all that reach the job by calls. Flows that call one another in a circle cannot
-    each wait for the other: one of them goes on when its parents in the circle wait for nothing
-    else, and nobody from outside of it calls into it any more.
+    `ancestors` are all jobs that reach this job by calls. Flows in a call loop cannot all wait for
+    one another: one of them continues when its parents in the loop wait for nothing else and no
+    flow outside the loop can still call into it.
     """
-    circle = {one for one in ancestors if job.id in all_ancestors(ancestors[one], ancestors)}
-    outside = [ancestors[one] for one in ancestors.keys() - circle]
-    is_left_alone = all(is_settled(one) for one in outside)
+    loop = {one for one in ancestors if job.id in all_ancestors(ancestors[one], ancestors)}
+    outside = [ancestors[one] for one in ancestors.keys() - loop]
+    is_loop_uncalled = all(is_settled(one) for one in outside)
     for parent in [ancestors[one] for one in job.parent_ids if one in ancestors]:
         waits_too = parent.state is FlowJobState.WAITING and parent.code == Reason.PARENT
-        in_circle = parent.id in circle and is_left_alone and waits_too
-        if not is_settled(parent) and not in_circle:
+        in_loop = parent.id in loop and is_loop_uncalled and waits_too
+        if not is_settled(parent) and not in_loop:
             return parent
     return None
 
 
 def all_ancestors(job: FlowJob, jobs: Mapping[str, FlowJob]) -> set[str]:
-    """Return the ids of all that reach this job by calls, as far as `jobs` knows them."""
+    """Return the ids of all jobs that reach this job by calls, as far as `jobs` contains them."""
     found: set[str] = set()
     waiting = list(job.parent_ids)
     while waiting:

@@ -1,4 +1,4 @@
-"""What the row of every durable job holds: how far it is, what it waits for, who works on it."""
+"""Define the fields that the row of every durable job has: state, reason, lease and history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,93 +8,96 @@ from typing import Any, ClassVar
 
 from shared.domain.jobs.state_machine import TransitionProperties
 
-#: How long a write whose answer was not heard may still come about. No source says.
+#: How long a write without an answer may still take effect. No source gives a limit.
 UNDER_WAY = timedelta(minutes=2)
-#: A row keeps this many of its latest changes.
+#: Number of history entries that a row keeps.
 HISTORY_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One line of a job's history."""
+    """An entry of a job's history."""
 
     at: datetime
     state: str
     text: str
-    #: Calls of the platform while it was the last line; 0 as well where nobody counted them.
+    #: Requests to the platform while this was the latest entry; 0 if they were not counted.
     calls: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DurableJob[S: StrEnum]:
-    """The part of a row that the engine reads and writes; each kind of job adds its own."""
+    """The part of a row that the job engine uses; each kind of job adds its own fields."""
 
-    #: Where each state leads to, and what is true in it.
+    #: The properties and transitions of each state.
     states: ClassVar[Mapping[Any, TransitionProperties[Any]]]
-    #: The state of a job that waits; None: it waits in the state it is in.
+    #: The state of a job that waits; None: it waits in its current state.
     waiting_state: ClassVar[StrEnum | None] = None
-    #: A person has to do something; and: trying again did not help.
+    #: The state of a blocked job, and the state after an internal error.
     blocked_state: ClassVar[StrEnum]
     failed_state: ClassVar[StrEnum]
 
     environment_id: str
     state: S
-    #: Where a waiting, blocked or failed job goes on.
+    #: The state in which a waiting, blocked or failed job continues.
     resume: S | None = None
     reason: str = ""
     instruction: str = ""
-    #: A `Reason`, or the code of what the platform refuses.
+    #: A `Reason`, or the platform's error code.
     code: str = ""
-    #: When to look again; None: not by itself.
+    #: When to run next; None: only when something wakes it.
     due: datetime | None = None
-    #: Counts the messages that were sent for this row; part of their ids.
+    #: How many messages were sent for this row; part of their ids.
     attempt: int = 0
-    #: Transient failures in a row.
+    #: Transient errors in a row.
     failures: int = 0
-    #: Deliveries in a row that ended in a defect, or that neither ended nor saved a change.
+    #: Invocations in a row that ended in an internal error, or that neither completed nor stored a
+    #: change.
     crashes: int = 0
-    #: Counts the deliveries that took the row: who has a lower number has lost it.
+    #: How many invocations have leased the row. One with a lower number has lost it.
     lease_number: int = 0
-    #: Until when a delivery holds the row; None: nobody does.
+    #: Until when an invocation has leased the row; None: none has.
     lease_until: datetime | None = None
-    #: Until when a delivery that did not end may still change something; None: all have ended.
+    #: Until when a write of an invocation that did not complete may still take effect; None: all
+    #: have completed.
     settles_at: datetime | None = None
-    #: When the lease ran out of the last delivery that did not end; None: all have ended.
+    #: When the lease of the last invocation that did not complete expired; None: all have
+    #: completed.
     unended_at: datetime | None = None
-    #: Somebody changed what this job waits for while it was being worked on.
+    #: While this job was being worked on, something that it waits for changed.
     woken: bool = False
     history: tuple[HistoryEntry, ...] = ()
 
     @property
     def is_finished(self) -> bool:
-        """Say whether nothing more happens by itself."""
+        """Return whether the job does not continue without a person."""
         return self.states[self.state].is_finished
 
     @property
     def is_stuck(self) -> bool:
-        """Say whether a person has to do something before it goes on."""
+        """Return whether a person has to act before the job continues."""
         return self.states[self.state].is_stuck
 
     @property
     def reached(self) -> S:
-        """Return how far the work got, whatever it waits for."""
+        """Return the step of the work, also while the job waits or is blocked."""
         return self.resume or self.state
 
     def is_held(self, now: datetime) -> bool:
-        """Say whether a delivery works on the row."""
+        """Return whether an invocation has leased the row."""
         return self.lease_until is not None and self.lease_until > now
 
     def is_unsettled(self, now: datetime) -> bool:
-        """Say whether a delivery that did not end may still change something."""
+        """Return whether a write of an invocation that did not complete may still take effect."""
         return self.settles_at is not None and self.settles_at > now
 
 
 def bump_fencing_token[J: DurableJob[Any]](job: J, *, settles_after: timedelta) -> J:
-    """Return the row held by nobody: whoever held it may not write it any more.
+    """Return the row without a lease, and with a new token that locks out its last holder.
 
-    If nobody gave it back, its last delivery may be frozen: it was alive before its lease ended,
-    and the host ends it in time; a write of it may come about later still. Nothing more comes of
-    it `settles_after` its lease.
+    If the lease was not released, the last invocation may be suspended: it ran before its lease
+    expired, and the host ends it in time, but one of its writes may still arrive. `settles_after`
+    the lease, none can.
     """
     lease_ended = job.lease_until
     if lease_ended is not None:
@@ -105,5 +108,5 @@ def bump_fencing_token[J: DurableJob[Any]](job: J, *, settles_after: timedelta) 
 
 
 def mark_write_in_flight[J: DurableJob[Any]](job: J, until: datetime) -> J:
-    """Return the row with a write that may come about until then."""
+    """Return the row with a write that may take effect until then."""
     return replace(job, settles_at=max(until, job.settles_at or until))

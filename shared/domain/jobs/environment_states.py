@@ -1,4 +1,4 @@
-"""The states of an environment job: where each may go, and what is true in it."""
+"""Define the states of an environment job, their transitions and their properties."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from shared.domain.jobs.state_machine import NextActor, TransitionProperties
 class EnvironmentJobState(StrEnum):
     """How far the work in one environment is."""
 
-    ASSESSING = "assessing"  #: an assessment that was ordered; nothing is planned
+    ASSESSING = "assessing"  #: an assessment was requested; nothing is planned
     WAITING_FOR_MIGRATION = "waiting_for_migration"
     DISCOVERING = "discovering"
     PLANNED = "planned"
     AWAITING_APPROVAL = "awaiting_approval"
-    APPROVED = "approved"  #: the tenant is compared with what was approved
+    APPROVED = "approved"  #: the app compares the tenant with the approved plan
     DISPATCHED = "dispatched"
     FINISHED = "finished"
     BLOCKED = "blocked"
@@ -26,11 +26,11 @@ class EnvironmentJobState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentStateProperties(TransitionProperties[EnvironmentJobState]):
-    """What is true of an environment job in a state."""
+    """The properties of an environment job's state."""
 
-    #: What its remediation is in through it.
+    #: The state of the remediation that has a job in this state.
     shows: RemediationState
-    #: Nobody has decided on its plan yet.
+    #: Its plan has no decision yet.
     is_undecided: bool
 
 

@@ -1,4 +1,4 @@
-"""A flow job: the work on one original. The row is the truth; a message only says "look at it"."""
+"""Define the flow job: the work on one original. A message only says which row to read."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,22 +18,22 @@ from shared.domain.jobs.unconfirmed_writes import FlowStateWrite, UnconfirmedWri
 
 
 class MigrationMethod(StrEnum):
-    """How an original gives way to its copy."""
+    """How an original is migrated."""
 
-    CALLED = "called"  #: both on until nobody calls the original
-    SWAP = "swap"  #: never both on: it starts by itself
+    CALLED = "called"  #: both are on until the original receives no calls
+    SWAP = "swap"  #: self-starting: never both on
     OFF = "off"  #: the original is off, and so is the copy
-    ADD_TO_SOLUTION = "add_to_solution"  #: no copy: it moves to the key by itself from a solution
-    EDIT = "edit"  #: no copy: its definition is changed to what moves by itself
+    ADD_TO_SOLUTION = "add_to_solution"  #: no copy: the platform moves flows in a solution
+    EDIT = "edit"  #: no copy: its definition is edited so that the platform moves it
 
     @property
     def has_copy(self) -> bool:
-        """Say whether a copy takes the original's place."""
+        """Return whether a copy takes the original's place."""
         return self not in {MigrationMethod.ADD_TO_SOLUTION, MigrationMethod.EDIT}
 
 
 class JobCommand(StrEnum):
-    """What an administrator asks of a running job."""
+    """A command of an administrator for a running job."""
 
     CANCEL = "cancel"
     ROLL_BACK = "roll_back"
@@ -50,17 +50,17 @@ class RollbackStage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverFailure:
-    """Why one flow could not take the other's place: told once the other is on again."""
+    """Why a cutover failed; reported when the other flow is on again."""
 
     reason: str
-    #: Empty, as the code: what stood in the way passes by itself.
+    #: Empty, as `code`: the cause is transient.
     instruction: str = ""
     code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowJob(DurableJob[FlowJobState]):
-    """The row of one original under one policy."""
+    """The job on one original under one policy."""
 
     states = FLOW_STATES
     waiting_state = FlowJobState.WAITING
@@ -68,12 +68,12 @@ class FlowJob(DurableJob[FlowJobState]):
     failed_state = FlowJobState.FAILED
 
     id: str
-    #: Azure resource id of the policy the environment had when the job was planned.
+    #: Azure resource id of the environment's policy when the job was planned.
     policy_id: str
     remediation_id: str
     environment_job_id: str
 
-    #: The original: its Dataverse id, its name in the flow service, its title.
+    #: The original's Dataverse id, its name in the flow service, and its display name.
     original_id: str
     flow_name: str
     display_name: str
@@ -81,19 +81,19 @@ class FlowJob(DurableJob[FlowJobState]):
     category: str
     trigger_name: str
     has_trigger_url: bool
-    #: False: it is in no solution, and only the flow service may change it.
+    #: False: it is in no solution, so that only the flow service can change it.
     in_solution: bool
     pattern: MigrationMethod
     #: Digest of the definition that was planned and, later, copied.
     original_digest: str
-    #: Hosts the flow's HTTP actions call; an expression counts as `*`.
+    #: Hosts that the flow's HTTP actions call; `*` for a host that an expression computes.
     http_hosts: tuple[str, ...] = ()
-    #: Jobs of the child flows it runs, and of the flows that run it or call its URL; those of
-    #: another environment as `environment/job`.
+    #: Jobs of its child flows, and of the flows that run it or call its URL; a job of another
+    #: environment as `environment/job`.
     children: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
-    #: Jobs that wait for the end of this one, and that it does not know as its children: it calls
-    #: their flows by URL.
+    #: Jobs that wait for this job to end and that are not its children: it calls their flows by
+    #: URL.
     waiters: tuple[str, ...] = ()
 
     state: FlowJobState = FlowJobState.PLANNED
@@ -103,125 +103,133 @@ class FlowJob(DurableJob[FlowJobState]):
     copy_id: str
     copy_flow_name: str = ""
     copy_digest: str = ""
-    #: The rollback has left it, off.
+    #: The rollback has kept the copy, turned off.
     copy_is_left: bool = False
     archive: str = ""
-    #: The copy's owner when it was made, named as the original's is: `systemuserid` or Entra id.
+    #: The owner with whom the copy was created, by `systemuserid` or Entra id as for the original.
     copy_owner: str = ""
-    #: Whom the copy was shared with, as texts name them: to see who was taken from the original.
+    #: Labels of the principals that the copy was shared with, to detect who was removed from the
+    #: original.
     shared_with: tuple[str, ...] = ()
     original_was_on: bool | None = None
     original_url_id: str = ""
     copy_url_id: str = ""
-    #: Host of the copy's trigger URL: what callers have to reach.
+    #: Host of the copy's trigger URL, which callers have to reach.
     copy_host: str = ""
-    #: SHA-256 of the original URL's signature, `none` if it has none; empty: not read yet.
+    #: SHA-256 of the signature in the original's URL, `none` if it has none; empty: not read yet.
     signature_hash: str = ""
-    #: Flows the operator was made co-owner of and has to leave; `environment/flow` elsewhere.
+    #: Flows with an active grant of the service account, to be revoked; `environment/flow` for
+    #: other environments.
     borrowed: tuple[str, ...] = ()
-    #: Every flow that it was ever made co-owner of, named likewise; of none it was one before.
+    #: Flows with a grant at any time, in the same format. The service account was co-owner of none
+    #: of them before.
     lent: tuple[str, ...] = ()
-    #: Those of them whose return nobody has seen yet, and when the last of them was returned.
+    #: Revoked grants whose removal was not read back yet, and when the last of them was revoked.
     returned: tuple[str, ...] = ()
     returned_at: datetime | None = None
-    #: Callers (jobs of parents, workflow ids) without a run from before the cut-over that goes on.
+    #: Callers (parent jobs, workflow ids) without a run in progress that started before the
+    #: cutover.
     drained: tuple[str, ...] = ()
-    #: When every known caller had the new URL.
+    #: When every known caller had the copy's URL.
     cut_over_at: datetime | None = None
     quiet_for: timedelta | None = None
-    #: How each of the two flows was last turned on or off by this job; None: not by this job.
+    #: The job's last write that turned the flow on or off; None: the job sent none.
     original_sent: FlowStateWrite | None = None
     copy_sent: FlowStateWrite | None = None
-    #: What else was sent in the present step, and is not seen yet.
+    #: Another write of the current step that was not read back yet.
     unseen: UnconfirmedWrite | None = None
-    #: For a swap: how long neither flow was on.
+    #: After a cutover: how long both flows were off.
     gap: timedelta | None = None
-    #: Since when neither of the two may be on; None: one of them is, or none has to be.
+    #: Since when both flows may be off; None: one of them is on, or none has to be.
     neither_since: datetime | None = None
-    #: Set: the way back has begun.
+    #: Set once the app is turning the other flow on again.
     failure: CutoverFailure | None = None
     rollback_stage: RollbackStage | None = None
-    #: Whoever ordered the rollback accepts that a polling original replays its backlog.
+    #: The person who asked for the rollback accepts the backlog replay of a polling original.
     may_replay: bool = False
-    #: For a pattern without a copy: what is converted.
+    #: For a method without a copy: what is converted.
     edits: tuple[ConversionKind, ...] = ()
-    #: When the platform was asked to put it, with its batch, into a solution.
+    #: When the app asked the platform to add it, with its batch, to a solution.
     asked_at: datetime | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def facts(self) -> FlowStateProperties:
-        """Return what is true where the work got to."""
+        """Return the properties of the step that the job has reached."""
         return FLOW_STATES[self.reached]
 
     @property
     def is_paused(self) -> bool:
-        """Say whether it waits, is blocked or failed: it goes on where it was."""
+        """Return whether it waits, is blocked or failed, and continues where it stopped."""
         return FLOW_STATES[self.state].is_pause
 
     @property
     def is_done(self) -> bool:
-        """Say whether it has come to the end that it was made for."""
+        """Return whether it has reached its goal."""
         return self.facts.is_goal
 
     @property
     def is_undone(self) -> bool:
-        """Say whether it was cancelled or rolled back."""
+        """Return whether it was cancelled or rolled back."""
         return self.facts.is_undone
 
     @property
     def has_loans(self) -> bool:
-        """Say whether the operator is co-owner of a flow for it, or may yet become one."""
+        """Return whether it has active grants, or a write that may still create one."""
         return bool(self.borrowed or (self.lent and self.settles_at))
 
     @property
     def has_loans_to_check(self) -> bool:
-        """Say whether it has loans, or returned some and has not seen yet that they are gone."""
+        """Return whether it has active grants, or revoked ones whose removal was
+        not read back yet.
+        """
         return self.has_loans or bool(self.returned)
 
     @property
     def names(self) -> frozenset[str]:
-        """Return what an administrator may name the original by, in small letters."""
+        """Return the ids by which an administrator may name the original, in lower case."""
         return frozenset({self.original_id.lower(), self.flow_name.lower()})
 
     def title_of(self, workflow_id: str) -> str:
-        """Return what texts call one of its two flows."""
+        """Return the name of one of its two flows for texts."""
         is_copy = workflow_id == self.copy_id
         return f"the copy of {self.display_name}" if is_copy else self.display_name
 
     @property
     def parent_ids(self) -> tuple[str, ...]:
-        """Return the bare ids of the parents, wherever they are."""
+        """Return the parents' job ids without their environments."""
         return tuple(parent.rpartition("/")[2] for parent in self.parents)
 
     @property
     def is_live(self) -> bool:
-        """Say whether it is being copied, or was: it is neither cancelled nor on its way back."""
+        """Return whether the flow is being or was migrated: neither cancelled nor rolled back."""
         return self.facts.is_live
 
     @property
     def can_be_planned_anew(self) -> bool:
-        """Say whether it does not stand in the way of another job for the same flow."""
+        """Return whether another job for the same flow may start."""
         return self.is_finished and self.facts.leaves_nothing
 
     @property
     def is_proven(self) -> bool:
-        """Say whether the copy has been proven and still stands."""
+        """Return whether the copy was verified and still exists."""
         return self.facts.is_proven
 
     @property
     def is_rolling_back(self) -> bool:
-        """Say whether it is on its way back, or stopped on it."""
+        """Return whether a rollback is in progress, waits, or is blocked."""
         return self.reached is FlowJobState.ROLLING_BACK
 
     @property
     def is_on_way_back(self) -> bool:
-        """Say whether neither flow may be on, and what stood on before is to be on again."""
+        """Return whether both flows may be off and the one that was on before must be turned on
+        again.
+        """
         return self.neither_since is not None and (self.failure is not None or self.is_rolling_back)
 
     @property
     def has_stopped_both(self) -> bool:
-        """Say whether of a pair that was on this job has started neither since it stopped one."""
+        """Return whether this job turned one flow of a pair off and has turned none on since."""
         sent = (self.original_sent, self.copy_sent)
         return (
             self.pattern is MigrationMethod.SWAP
@@ -232,16 +240,16 @@ class FlowJob(DurableJob[FlowJobState]):
 
     @property
     def has_original_back(self) -> bool:
-        """Say whether the original works as before: it was never stopped, or is on again."""
+        """Return whether the original works as before: never turned off, or on again."""
         if self.is_rolling_back:
             return self.rollback_stage not in {None, RollbackStage.ORIGINAL_ON}
         if self.requested and self.lease_until:
-            return False  # whoever has the row, or died with it, may just have stopped it
+            return False  # the invocation with the lease may have turned it off
         return self.facts.original is ExpectedFlowState.AS_IT_WAS
 
 
 def migration_method_for(category: TriggerCategory, *, is_on: bool) -> MigrationMethod:
-    """Return how an original of this category gives way to its copy."""
+    """Return the migration method for an original of this category."""
     if not is_on:
         return MigrationMethod.OFF
     return MigrationMethod.SWAP if category.is_self_starting else MigrationMethod.CALLED

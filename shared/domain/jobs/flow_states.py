@@ -1,10 +1,10 @@
-"""The states of a flow job: where each may go, and what is true in it.
+"""Define the states of a flow job, their transitions and their properties.
 
-Called flows      planned → copying → copied → proven → updating_callers → quiet → retired
-Self-starting     planned → copying → copied → proven → swapping → watched → retired
-Flows that are off planned → copying → copied → proven → quiet → retired
-Without a copy     planned → preparing → prepared (added to a solution, or edited)
-Any open state    → waiting | blocked | failed; what was begun → rolling_back → rolled_back
+Called: planned → copying → copied → proven → updating_callers → quiet → retired
+Self-starting: planned → copying → copied → proven → swapping → watched → retired
+Off: planned → copying → copied → proven → quiet → retired
+Without a copy: planned → preparing → prepared (added to a solution, or edited)
+Any open state: → waiting, blocked or failed; a started job → rolling_back → rolled_back
 """
 
 from collections.abc import Mapping
@@ -37,42 +37,42 @@ class FlowJobState(StrEnum):
 
 
 class ExpectedFlowState(StrEnum):
-    """What the state of a job says of its original, or of its copy."""
+    """The state that the original or the copy should have in a state of the job."""
 
-    NONE = "none"  #: there is none
-    AS_IT_WAS = "as_it_was"  #: on if the original was on when its job began
+    NONE = "none"  #: the flow does not exist
+    AS_IT_WAS = "as_it_was"  #: on if the original was on when its job started
     OFF = "off"
-    EITHER = "either"  #: it is being switched, or it depends on the pattern
+    EITHER = "either"  #: it is being changed, or it depends on the migration method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowStateProperties(TransitionProperties[FlowJobState]):
-    """What is true of a flow job in a state. A pause tells only who acts: ask `FlowJob.reached`."""
+    """The properties of a flow job's state. For a paused job, use those of `FlowJob.reached`."""
 
-    #: Where the work goes on if an edit of the original is accepted; None: where it is.
+    #: Where the job continues if an edit of the original is accepted; None: where it is.
     after_edit: FlowJobState | None
     original: ExpectedFlowState
     copy: ExpectedFlowState
-    #: The copy is proven and stands: parents may be written against it.
+    #: The copy is verified, so parents may be written to run it.
     is_proven: bool
-    #: It is to give way to its copy, or has: neither cancelled nor on its way back.
+    #: The flow is being or was migrated: neither cancelled nor rolled back.
     is_live: bool
-    #: Something was begun, so that to cancel it is to roll it back.
+    #: The job has started changes, so that cancelling it means rolling it back.
     is_undoable: bool
-    #: A job that ends here is not in the way of another for the same flow.
+    #: A job that ends here does not prevent another one for the same flow.
     leaves_nothing: bool
-    #: What is in the first wave has to get here before the rest begins.
+    #: A pilot flow has to get here before the other flows start.
     is_past_cut_over: bool
-    #: As far as its children are concerned, its original is off or a caller like any other.
+    #: For its children, its original is off or a caller like any other.
     is_settled: bool
 
     @property
     def is_copy_off(self) -> bool:
-        """Say whether the copy calls nobody: it is off, or there is none."""
+        """Return whether the copy calls no flow: it is off or does not exist."""
         return self.copy in {ExpectedFlowState.NONE, ExpectedFlowState.OFF}
 
     def leads_to(self, after: FlowJobState) -> bool:
-        """Say whether the work may go on to `after`."""
+        """Return whether the job may move to `after`."""
         return after in self.next or (self.is_undoable and after is FlowJobState.ROLLING_BACK)
 
 
@@ -185,7 +185,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
     FlowJobState.BLOCKED: _pause(NextActor.PERSON),
     FlowJobState.FAILED: _pause(NextActor.PERSON),
     FlowJobState.ROLLING_BACK: FlowStateProperties(
-        # Back to retired: the original was deleted, and nothing restores it any more.
+        # To retired: the original was deleted and can no longer be restored.
         next=_to(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), after_edit=None,
         acts=NextActor.APP, is_pause=False, is_goal=False,
         original=ExpectedFlowState.EITHER, copy=ExpectedFlowState.EITHER,

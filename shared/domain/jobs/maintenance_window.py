@@ -1,4 +1,4 @@
-"""When an environment's maintenance window is open."""
+"""Parse maintenance windows and compute when one opens."""
 
 import re
 from datetime import UTC, datetime, time, timedelta
@@ -7,7 +7,9 @@ _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
 def is_valid_window(text: str) -> bool:
-    """Say whether `text` reads as a window: empty, or `HH:MM-HH:MM` in UTC with two times."""
+    """Return whether `text` is a window: empty, or `HH:MM-HH:MM` in UTC with two
+    different times.
+    """
     return not text or (_WINDOW.fullmatch(text) is not None and text[:5] != text[6:])
 
 

@@ -1,4 +1,4 @@
-"""The states of a remediation. It goes where its jobs take it, and has no row for its state."""
+"""Define the states of a remediation. They follow from its jobs and are not stored."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,12 +7,12 @@ from shared.domain.jobs.state_machine import NextActor, StateProperties
 
 
 class RemediationState(StrEnum):
-    """How far a remediation is: of what its jobs show, what stands first here."""
+    """How far a remediation is: the first of these that one of its jobs shows."""
 
-    AWAITING_APPROVAL = "awaiting_approval"  #: at least one plan waits for an administrator
+    AWAITING_APPROVAL = "awaiting_approval"  #: at least one plan awaits approval
     RUNNING = "running"
     PLANNING = "planning"
-    STUCK = "stuck"  #: nothing goes on by itself, and a person has to do something
+    STUCK = "stuck"  #: nothing continues without a person
     FINISHED = "finished"
     CANCELLED = "cancelled"
 

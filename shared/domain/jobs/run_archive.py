@@ -1,7 +1,7 @@
-"""How far the run summaries of one original are archived.
+"""Record how far the run summaries of an original are archived.
 
-A copy begins with an empty run history, and the platform keeps an original's runs for 28 days: who
-needs them later has to keep them elsewhere (platform.md#earlier-runs, #run-retention).
+A copy starts with an empty run history, and the platform keeps an original's runs for 28 days only
+(platform.md#earlier-runs, #run-retention).
 """
 
 import json
@@ -12,48 +12,49 @@ from enum import StrEnum
 
 from shared.domain.flow import FlowRun
 
-#: Runs of one flow that are kept at most, the newest ones.
+#: Most runs of one flow that are archived, the newest ones.
 MOST_RUNS = 10_000
 #: How long the platform shows runs.
 RETENTION = timedelta(days=28)
-#: How long after the migration Microsoft's support can still get the older history
+#: How long after the migration Microsoft's support can restore older run history
 #: (platform.md#earlier-runs).
 TICKET_WINDOW = timedelta(days=30)
 
 
 class RunArchiveState(StrEnum):
-    """How far it is."""
+    """How far a run archive is."""
 
-    OPEN = "open"  #: older runs may be left
+    OPEN = "open"  #: older runs may be missing
     COMPLETE = "complete"
-    CAPPED = "capped"  #: there are more runs than are kept
-    GONE = "gone"  #: the original was deleted before all of it was archived
+    CAPPED = "capped"  #: there are more runs than are archived
+    GONE = "gone"  #: the original was deleted before all runs were archived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunArchive:
-    """The row of one original's archive; it stands beside the flow job of the same id."""
+    """The row of one original's run archive; it has the same id as the flow job."""
 
     environment_id: str
     job_id: str
     remediation_id: str
     flow_name: str
     display_name: str
-    #: Runs that began later are none of this archive's.
+    #: Runs that started later do not belong to this archive.
     began: datetime
     state: RunArchiveState = RunArchiveState.OPEN
     runs: int = 0
-    #: Where each part stands: JSON Lines, the newest run first.
+    #: Where each part is stored: JSON Lines, the newest run first.
     parts: tuple[str, ...] = ()
-    #: Start of the oldest run that is kept, and the runs that began at that very moment: together
-    #: they are where the next part goes on.
+    #: Start of the oldest archived run, and the runs that started at the same time. The next part
+    #: continues from there.
     oldest: datetime | None = None
     oldest_ids: tuple[str, ...] = ()
-    #: The platform's next page; empty: the next part is looked for by `oldest`.
+    #: The platform's cursor for the next page; empty: the next part is searched by `oldest`.
     cursor: str = ""
-    #: Earlier runs are in parts of an earlier archive of this flow; None: this is the first.
+    #: Start of the time that this archive covers, after an earlier archive of this flow; None: this
+    #: is the first.
     since: datetime | None = None
-    #: Runs of those earlier parts.
+    #: Runs in the earlier archive's parts.
     earlier_runs: int = 0
 
     @property
@@ -63,12 +64,12 @@ class RunArchive:
 
     @property
     def own_runs(self) -> int:
-        """Return the runs in parts of its own."""
+        """Return the number of runs in this archive's own parts."""
         return self.runs - self.earlier_runs
 
     @property
     def share(self) -> float:
-        """Return how much of the time that the platform remembers is covered, from 0 to 1."""
+        """Return how much of the covered time is archived, from 0 to 1."""
         if self.state is not RunArchiveState.OPEN:
             return 1.0
         if self.oldest is None:
@@ -77,12 +78,14 @@ class RunArchive:
 
 
 def part_name(archive: RunArchive, number: int) -> str:
-    """Return the name under which a part is archived; the first has number 1."""
+    """Return the name of a part in the archive; the first has number 1."""
     return f"runs/{archive.environment_id}/{archive.job_id}/{number:04}.jsonl"
 
 
 def with_part(archive: RunArchive, where: str, runs: list[FlowRun]) -> RunArchive:
-    """Return the archive with a part of `runs` (not empty, newest first) that stands at `where`."""
+    """Return the archive with a part of `runs` (not empty, newest first) that is
+    stored at `where`.
+    """
     oldest = runs[-1].started
     ids = {run.run_id for run in runs if run.started == oldest}
     if archive.oldest == oldest:
@@ -97,7 +100,7 @@ def with_part(archive: RunArchive, where: str, runs: list[FlowRun]) -> RunArchiv
 
 
 def continued(archive: RunArchive, *, now: datetime) -> RunArchive:
-    """Return a finished archive open again, for the runs that began after it."""
+    """Return a complete archive, open again for the runs that started after it."""
     return replace(
         archive,
         state=RunArchiveState.OPEN,
@@ -111,7 +114,7 @@ def continued(archive: RunArchive, *, now: datetime) -> RunArchive:
 
 
 def to_json_lines(runs: Iterable[FlowRun]) -> bytes:
-    """Return a part's content: of each run its id, its times (UTC) and its status, a line each."""
+    """Return a part's content, one line per run: its id, its times (UTC) and its status."""
     return b"".join(
         json.dumps(
             {
@@ -127,7 +130,7 @@ def to_json_lines(runs: Iterable[FlowRun]) -> bytes:
 
 
 def from_json_lines(part: bytes) -> list[FlowRun]:
-    """Return the runs of a part, without the ids of their trigger URLs, which are not kept."""
+    """Return the runs of a part, without trigger URL ids, which are not stored."""
     return [
         FlowRun(
             run_id=line["run"],

@@ -1,4 +1,4 @@
-"""How a durable job goes from state to state: what each change leaves in its row."""
+"""Move a durable job from state to state, and record each move in its row."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +12,10 @@ from shared.reason import Reason
 
 
 def move_to_state[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now: datetime) -> J:
-    """Return the job in its next state, due at once (finished states: never)."""
+    """Return the job in its next state, due now unless that state is final.
+
+    Raises `InvalidTransition` if the table of states does not allow the move.
+    """
     check_transition(job.states, job.reached, state)
     return replace(
         with_history(job, state, text, now=now),
@@ -28,14 +31,14 @@ def move_to_state[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now:
 
 
 def add_notes(job: FlowJob, *notes: str) -> FlowJob:
-    """Return the job with these notes after those that it has, each of them once."""
+    """Return the job with these notes appended, each note once."""
     return replace(job, notes=tuple(dict.fromkeys((*job.notes, *notes))))
 
 
 def wait_until[J: DurableJob[Any]](
     job: J, reason: str, *, until: datetime, now: datetime, code: Reason
 ) -> J:
-    """Return the job waiting for `until`, to go on where it is; an end stays one."""
+    """Return the job waiting until then, to continue where it is; a final state stays."""
     waits = job.waiting_state if job.states[job.reached].is_open else None
     state = waits or job.state
     same = bool(job.history) and job.history[-1].text == reason
@@ -68,20 +71,20 @@ def stop_with_reason[J: DurableJob[Any]](
 
 
 def resume[J: DurableJob[Any]](job: J, text: str, *, now: datetime) -> J:
-    """Return a blocked, failed or waiting job back where it was, due at once."""
+    """Return a blocked, failed or waiting job where it stopped, due now."""
     return move_to_state(job, job.reached, text, now=now)
 
 
 def with_history[J: DurableJob[Any]](job: J, state: str, text: str, *, now: datetime) -> J:
-    """Return the job with one more line of history; the oldest one makes room."""
+    """Return the job with one more history entry; the oldest is removed if there are too many."""
     line = HistoryEntry(at=now, state=state, text=text)
     return replace(job, history=(*job.history, line)[-HISTORY_LENGTH:])
 
 
 def with_request_count[J: DurableJob[Any]](job: J, before: J, calls: int) -> J:
-    """Return the job, which has gone on from `before`, with the calls that this took.
+    """Return the job, a successor of `before`, with the number of requests that this took.
 
-    They count for the line of history that was the last one before.
+    They are added to the history entry that was the latest in `before`.
     """
     if not before.history:
         return job

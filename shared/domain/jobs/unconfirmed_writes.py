@@ -1,4 +1,4 @@
-"""What a job has sent and not seen yet: a read may be older than a write.
+"""Track writes that a job has sent but not read back: a read may be older than a write.
 
 See platform.md#reads-lag.
 """
@@ -11,19 +11,20 @@ from shared.domain.flow import FlowState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowStateWrite:
-    """The last write of a job that turned one of its two flows on or off."""
+    """A job's last write that turned one of its two flows on or off."""
 
     state: FlowState
-    #: When it was first sent, and when last.
+    #: When it was first and last sent.
     first: datetime
     last: datetime
-    #: From then on a read of the state counts; before, it may be older than a write the other way.
+    #: From this time on a read of the state counts; an earlier one may be older than an opposite
+    #: write.
     counts_from: datetime
     #: A read that counts has shown it.
     is_seen: bool = False
 
     def counts(self, state: FlowState, now: datetime, lag: timedelta) -> bool:
-        """Say whether a read that shows `state` at this moment is not older than this write."""
+        """Return whether a read that shows `state` now is not older than this write."""
         if state is self.state:
             return self.is_seen or now >= self.counts_from
         return now >= self.last + lag
@@ -31,7 +32,7 @@ class FlowStateWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnconfirmedWrite:
-    """Something else that the platform accepted and does not show yet."""
+    """Another write that the platform accepted but does not show yet."""
 
     what: str
     since: datetime
@@ -45,7 +46,10 @@ def record_write(
     lag: timedelta,
     settles_at: datetime,
 ) -> FlowStateWrite:
-    """Return what is to be noted before a write; `settles_at`: until when others may come about."""
+    """Return the record to store before a write.
+
+    `settles_at`: until when earlier writes may take effect.
+    """
     if before is None or (before.state is state and before.is_seen):
         return FlowStateWrite(state=state, first=now, last=now, counts_from=now)
     if before.state is state:

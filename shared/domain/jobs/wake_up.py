@@ -1,4 +1,4 @@
-"""When the timer is to look at the row of a job."""
+"""Define the wake-up: the stored time at which the timer sends a message for a row."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,11 +8,11 @@ from shared.domain.alert import RowName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeUp:
-    """One of them; a row may have several."""
+    """A wake-up of a row; a row may have several."""
 
     at: datetime
     row: RowName
-    #: When somebody wrote it who was about to write the row.
+    #: When it was written, before the row itself was.
     written: datetime
     #: When the timer last sent a message because the row was overdue.
     sent: datetime | None = None

@@ -1,1 +1,1 @@
-"""Whether a key, its policy and its environments are fit."""
+"""Checks of a key, its vault, its policy and its environments."""

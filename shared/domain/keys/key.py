@@ -1,4 +1,4 @@
-"""Keys, vaults and enterprise policies as the readiness check reads them.
+"""Define keys, vaults and enterprise policies as the key check reads them.
 
 See platform.md#enterprise-policies, #vault-api.
 """
@@ -12,7 +12,7 @@ from shared.domain.environment import Environment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyVersion:
-    """One version of a key."""
+    """A version of a key."""
 
     name: str
     version: str
@@ -23,51 +23,51 @@ class KeyVersion:
     not_before: datetime | None
     expires: datetime | None
     created: datetime | None
-    #: What it may be used for (`wrapKey`), lower case; empty: not shown.
+    #: The allowed operations (`wrapKey`), in lower case; empty: not shown.
     operations: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyVault:
-    """A vault's protection, as the readiness check needs it."""
+    """A vault's protection settings."""
 
     #: Azure resource id, lower case.
     id: str
     url: str
     soft_delete: bool
     purge_protection: bool
-    #: Roles decide, not access policies.
+    #: Whether roles decide about access, instead of access policies.
     uses_rbac: bool
-    #: Principal id → key permissions, lower case; empty with RBAC.
+    #: Key permissions by principal id, in lower case; empty with RBAC.
     key_permissions: dict[str, frozenset[str]]
     #: `Enabled`, `Disabled`, `SecuredByPerimeter`.
     public_access: str
-    #: What its network rules do with whom none of them names: `Allow` or `Deny`.
+    #: The action of its network rules for addresses without a rule: `Allow` or `Deny`.
     default_action: str
-    #: Whether Microsoft's trusted services pass the network rules.
+    #: Whether Microsoft's trusted services bypass the network rules.
     lets_trusted_services_in: bool
 
     @property
     def name(self) -> str:
-        """Return what commands call it."""
+        """Return the vault's name."""
         return self.id.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleAssignment:
-    """A role that a principal has at a vault, above it or below."""
+    """A role assignment of a principal at a vault, above or below it."""
 
-    #: The GUID of the role's definition, lower case.
+    #: The GUID of the role definition, in lower case.
     role_id: str
     #: Azure resource id, lower case.
     scope: str
-    #: It holds under a condition.
+    #: Whether it has a condition.
     is_conditional: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnterprisePolicy:
-    """An encryption policy."""
+    """An enterprise policy for encryption."""
 
     #: Azure resource id, lower case.
     id: str
@@ -87,7 +87,7 @@ class EnterprisePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySnapshot:
-    """What was read of one key, of the policy that names it and of the environments."""
+    """The facts about one key, its policy and its environments."""
 
     at: datetime
     #: Azure resource id, lower case.
@@ -95,18 +95,18 @@ class KeySnapshot:
     key_name: str
     #: None: no policy names the key yet.
     policy: EnterprisePolicy | None = None
-    #: None: it cannot be read.
+    #: None: it could not be read.
     vault: KeyVault | None
-    #: Newest first; None: they cannot be read.
+    #: Newest first; None: they could not be read.
     versions: Sequence[KeyVersion] | None
-    #: Those of the policy's identity; None: they cannot be read, or were not asked for.
+    #: Role assignments of the policy's identity; None: they could not be read, or were not needed.
     roles: Sequence[RoleAssignment] | None = None
-    #: All of the tenant, since the limit counts all.
+    #: All environments of the tenant, because the limit counts all.
     environments: Sequence[Environment] = ()
 
     @property
     def on_policy(self) -> list[Environment]:
-        """Return the environments that name the policy, whatever the state of their link."""
+        """Return the environments with a link to the policy in any status."""
         policy_id = self.policy.id.lower() if self.policy else ""
         return [
             environment
@@ -116,6 +116,8 @@ class KeySnapshot:
 
     @property
     def stops(self) -> str:
-        """Return, for a text, which environments stop where the key cannot be used."""
+        """Return a sentence that names the environments that stop without the key;
+        empty if none.
+        """
         names = sorted(environment.display_name for environment in self.on_policy)
         return f" These environments stop: {', '.join(names)}." if names else ""

@@ -1,4 +1,4 @@
-"""A finding about a key that people are told of, for as long as it stands."""
+"""Define the alert about a key: a finding that people are notified of until it is fixed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,13 +8,13 @@ from shared.domain.finding import Finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyAlert:
-    """What is wrong, or may be, with the key of one policy."""
+    """A finding about the key of one policy."""
 
     #: Azure resource id, lower case.
     policy_id: str
     policy_name: str
     finding: Finding
-    #: When it was seen first.
+    #: When it was first found.
     since: datetime
-    #: What people are told it as; empty: not yet.
+    #: The reason code of the notification; empty: not sent yet.
     code: str

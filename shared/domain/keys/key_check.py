@@ -1,8 +1,9 @@
-"""Whether a customer-managed key can do its work: Microsoft's own pre-flight checks, and more.
+"""Check whether a customer-managed key works: Microsoft's own checks before a key is applied, and
+more.
 
-The checks are those of platform.md#key-requirements, #key-grants. Every one gives a finding, good
-ones too, so that a report can show what was looked at; what the platform does not show is `unknown`
-and for a person to look at.
+The checks are those of platform.md#key-requirements, #key-grants. Each gives a finding, also if it
+passed, so that a report shows all checks. What the platform does not show is `unknown`, and a
+person has to check it.
 """
 
 from collections.abc import Iterator
@@ -19,27 +20,27 @@ from shared.domain.keys.version_checks import version_findings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCheckResult:
-    """What was found of one key; of all its policies, if several name it, each has its own."""
+    """The result for one key and one of the policies that name it."""
 
     #: Both empty: no policy names the key yet.
     policy_id: str = ""
     policy_name: str = ""
     vault_id: str
     key_name: str
-    #: Names of those on the policy.
+    #: Names of the environments on the policy.
     environments: tuple[str, ...] = ()
     findings: tuple[Finding, ...]
-    #: How the environments leave a policy that is pinned to a version; empty: it is not.
+    #: How the environments leave a policy with a fixed key version; empty: it has none.
     swap_plan: tuple[str, ...] = ()
 
     @property
     def level(self) -> FindingLevel:
-        """Return the worst of the findings."""
+        """Return the highest level of the findings."""
         return highest_level(self.findings)
 
 
 def key_findings(facts: KeySnapshot) -> Iterator[Finding]:
-    """Yield a finding for every check of a key, its vault and the policy that names it."""
+    """Yield a finding for every check of a key, its vault and its policy."""
     if facts.policy:
         yield from policy_findings(facts.policy)
     yield from vault_findings(facts)
@@ -47,7 +48,7 @@ def key_findings(facts: KeySnapshot) -> Iterator[Finding]:
 
 
 def check_key(facts: KeySnapshot) -> KeyCheckResult:
-    """Return these, and a finding for every check of the environments on the policy."""
+    """Return the result of all checks, including those of the policy's environments."""
     policy = facts.policy
     return KeyCheckResult(
         policy_id=policy.id if policy else "",

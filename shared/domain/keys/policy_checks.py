@@ -1,4 +1,4 @@
-"""Whether an enterprise policy can use a key at all.
+"""Check whether an enterprise policy can use a key.
 
 See platform.md#enterprise-policies, #key-requirements.
 """
@@ -10,17 +10,20 @@ from shared.domain.keys.key import EnterprisePolicy
 
 
 def policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
-    """Yield a finding for every check of a policy itself."""
-    yield _state(policy)
-    yield _health(policy)
+    """Yield a finding for every check of the policy itself."""
+    yield _state_finding(policy)
+    yield _health_finding(policy)
     if policy.key_version is None:
         yield ok("key_pinned", "The policy follows the newest version of the key.")
     else:
         yield warning(
             "key_pinned",
-            f"The policy is pinned to version {policy.key_version}: a rotation changes nothing.",
-            "Create a policy without a version and swap the environments to it: `cmkflow keys"
-            " check` shows the steps.",
+            (
+                f"The policy has the fixed key version {policy.key_version}, so a rotation of the "
+                "key has no effect."
+            ),
+            "Create a policy without a key version and move the environments to it: `cmkflow "
+            "keys check` shows the steps.",
         )
     if policy.principal_id is None:
         yield problem(
@@ -32,7 +35,7 @@ def policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
         yield ok("policy_identity", "The policy has an identity.")
 
 
-def _state(policy: EnterprisePolicy) -> Finding:
+def _state_finding(policy: EnterprisePolicy) -> Finding:
     code = "policy_state"
     match policy.encryption_state:
         case "Enabled":
@@ -44,8 +47,8 @@ def _state(policy: EnterprisePolicy) -> Finding:
             return unknown(code, f"The policy's encryption state is '{state}'.")
 
 
-def _health(policy: EnterprisePolicy) -> Finding:
-    code, check = "policy_health", "Check the key, its vault and the grants below"
+def _health_finding(policy: EnterprisePolicy) -> Finding:
+    code, check = "policy_health", "Check the key, its vault and the permissions below"
     match policy.health:
         case "Healthy":
             return ok(code, "The policy is healthy.")

@@ -1,7 +1,8 @@
-"""How environments leave a policy that is pinned to a version of its key: in words, never done.
+"""Describe how environments leave a policy with a fixed key version. The app makes none of these
+changes.
 
-A policy that an environment is on cannot be changed (platform.md#policies-in-use), so that the way
-to the newest version is another policy for the same key, and a swap of each environment to it.
+A policy that is applied to an environment cannot be changed (platform.md#policies-in-use). To
+follow the newest version, each environment moves to another policy for the same key.
 """
 
 import json
@@ -13,7 +14,7 @@ _POLICIES_VERSION = "2020-10-30"
 
 
 def policy_replacement_steps(facts: KeySnapshot) -> tuple[str, ...]:
-    """Return the steps for a pinned policy, in their order; none for one that follows its key."""
+    """Return the steps in order; none for a policy that follows its key."""
     policy, vault = facts.policy, facts.vault
     if policy is None or policy.key_version is None:
         return ()
@@ -25,32 +26,33 @@ def policy_replacement_steps(facts: KeySnapshot) -> tuple[str, ...]:
         "identity": {"type": "SystemAssigned"},
         "properties": {"encryption": {"state": "Enabled", "keyVault": key_vault}},
     }
-    make = f"`az rest --method put --url \"{url}\" --body '{json.dumps(policy_body)}'`"
+    create = f"`az rest --method put --url \"{url}\" --body '{json.dumps(policy_body)}'`"
     grant = (
-        f"give it the role {ROLE} on {facts.vault_id}"
+        f"grant it the role {ROLE} on {facts.vault_id}"
         if vault is None or vault.uses_rbac
-        else f"give it get, wrapKey and unwrapKey in an access policy of {facts.vault_id}"
+        else f"grant it get, wrapKey and unwrapKey in an access policy of {facts.vault_id}"
     )
     names = [
         f"{environment.display_name} ({environment.id})"
         for environment in sorted(facts.on_policy, key=lambda one: one.display_name)
     ]
-    swaps = [
-        f"Add {name} to the new policy in the admin center (Policies, Customer-managed encryption"
-        f" keys), which takes it off {policy.name}; wait until its link is Linked, and try a flow."
+    moves = [
+        f"Add {name} to the new policy in the admin center (Policies, Customer-managed encryption "
+        f"keys), which removes it from {policy.name}. Wait until its link is Linked, then test a "
+        "flow."
         for name in names
     ]
     return (
         (
-            "Let no remediation of these environments be under way: `cmkflow remediation list`."
-            " What is planned for the old policy is not done under another."
+            "Make sure that no remediation of these environments is in progress: `cmkflow "
+            "remediation list`. A plan for the old policy is not carried out under another."
         ),
-        f"Make a policy without a version for the same key: {make}.",
-        f"Take `identity.principalId` from its answer and {grant}. Wait five minutes.",
-        "Check it: `cmkflow keys check` must find nothing wrong with the new policy.",
-        *(swaps or ["No environment is on the old policy: there is none to swap."]),
+        f"Create a policy without a key version for the same key: {create}.",
+        f"Take `identity.principalId` from the response and {grant}. Wait five minutes.",
+        "Run `cmkflow keys check`. It must find no problem with the new policy.",
+        *(moves or ["No environment is on the old policy, so there is none to move."]),
         (
-            f"Keep version {policy.key_version} enabled for 28 days more, and the old policy until"
-            " no environment names it; then delete the policy."
+            f"Keep version {policy.key_version} enabled for 28 more days. Keep the old policy "
+            "until no environment is linked to it, then delete it."
         ),
     )

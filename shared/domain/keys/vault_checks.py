@@ -1,10 +1,8 @@
-"""Whether a vault protects its keys, and lets the policy's identity use them.
+"""Check whether a vault protects its keys and lets the policy's identity use them.
 
-Microsoft's validator wants the role *Key Vault Crypto Service Encryption User* on the vault, or an
-access policy with get, wrapKey and unwrapKey. Roles that hold the same rights count too; a role
-whose rights are not known here does not settle anything.
-
-See platform.md#key-requirements, #key-grants.
+Microsoft requires the role *Key Vault Crypto Service Encryption User* on the vault, or an access
+policy with get, wrapKey and unwrapKey. Other built-in roles with these rights count too. Whether a
+role that is unknown here allows it is `unknown`. See platform.md#key-requirements, #key-grants.
 """
 
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from shared.domain.keys.key import KeySnapshot, KeyVault
 
 PERMISSIONS = frozenset({"get", "wrapkey", "unwrapkey"})
 ROLE = "Key Vault Crypto Service Encryption User"
-#: Azure's built-in roles that may read a key, wrap and unwrap with it.
+#: Azure's built-in roles that may read a key and wrap and unwrap with it.
 _ROLES_THAT_WRAP = {
     "e147488a-f6f5-4113-8e2d-b22465e65bf6",  # Key Vault Crypto Service Encryption User
     "12338af0-0e69-4776-bea7-57ae8d297424",  # Key Vault Crypto User
@@ -28,8 +26,8 @@ def vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
     vault = facts.vault
     if vault is None:
         instruction = (
-            f"Give the app the role Reader on {facts.vault_id}. If it was deleted, recover it at"
-            f" once (`az keyvault recover --name {facts.vault_id.rpartition('/')[2]}`)."
+            f"Give the app the role Reader on {facts.vault_id}. If the vault was deleted, recover "
+            f"it now (`az keyvault recover --name {facts.vault_id.rpartition('/')[2]}`)."
         )
         codes = ("vault_soft_delete", "vault_purge_protection", "vault_network", "key_grants")
         for code in codes:
@@ -38,8 +36,8 @@ def vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
     if facts.policy and vault.id.lower() != facts.policy.vault_id.lower():
         yield problem(
             "policy_vault",
-            f"The policy names another vault than the one examined: {facts.policy.vault_id}",
-            "Examine the vault that the policy names.",
+            f"The policy names another vault than the checked one: {facts.policy.vault_id}",
+            "Check the vault that the policy names.",
             vault.id,
         )
     for code, title, is_on in (
@@ -53,48 +51,50 @@ def vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
             yield problem(
                 code,
                 f"{title} is off.",
-                f"Turn it on; it cannot be turned off again (`az keyvault update --name"
-                f" {vault.name} --enable-{option} true`).",
+                f"Turn it on (`az keyvault update --name"
+                f" {vault.name} --enable-{option} true`). It cannot be turned off again.",
                 vault.id,
             )
-    yield _network(facts, vault)
-    yield _grants(facts, vault)
+    yield _network_finding(facts, vault)
+    yield _access_finding(facts, vault)
 
 
-def _network(facts: KeySnapshot, vault: KeyVault) -> Finding:
-    """Say whether the platform, which is a trusted service of Key Vault's, reaches it."""
+def _network_finding(facts: KeySnapshot, vault: KeyVault) -> Finding:
+    """Return whether the platform, a trusted service of Key Vault, can reach the vault."""
     code = "vault_network"
     if vault.public_access.lower() == "securedbyperimeter":
-        text = "A network security perimeter is before the vault, which is not read here."
-        instruction = "Check that the perimeter lets Microsoft's trusted services reach the vault."
+        text = (
+            "A network security perimeter protects the vault, and the app does not read perimeters."
+        )
+        instruction = "Check that the perimeter allows Microsoft's trusted services."
         return unknown(code, text, instruction, vault.id)
     is_closed = vault.public_access.lower() == "disabled" or vault.default_action.lower() == "deny"
     if not is_closed or vault.lets_trusted_services_in:
-        return ok(code, "The vault's network rules let the platform reach it.", vault.id)
+        return ok(code, "The vault's network rules allow the platform.", vault.id)
     return problem(
         code,
-        "The vault's network rules keep Microsoft's trusted services out, so the platform does not"
-        f" reach the key.{facts.stops}",
-        "Let trusted services in at once (`az keyvault update --name"
+        "The vault's network rules deny Microsoft's trusted services, so the platform cannot "
+        f"reach the key.{facts.stops}",
+        "Allow trusted services now (`az keyvault update --name"
         f" {vault.name} --bypass AzureServices`).",
         vault.id,
     )
 
 
-def _grants(facts: KeySnapshot, vault: KeyVault) -> Finding:
+def _access_finding(facts: KeySnapshot, vault: KeyVault) -> Finding:
     identity = facts.policy.principal_id if facts.policy else None
     if identity is None:
         return unknown(
             "key_grants",
-            "No identity of a policy is known whose access could be looked at.",
-            f"Give the identity of the policy that is to use the key the role {ROLE} on the vault,"
-            " and check again.",
+            "No policy is known, so the app cannot check the access of its identity.",
+            f"Grant the identity of the policy that is to use the key the role {ROLE} on the "
+            "vault, then check again.",
             vault.id,
         )
-    return (_by_roles if vault.uses_rbac else _by_access_policies)(facts, vault, identity)
+    return (_role_finding if vault.uses_rbac else _access_policy_finding)(facts, vault, identity)
 
 
-def _by_roles(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
+def _role_finding(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
     code = "key_grants"
     grant = (
         f"`az role assignment create --assignee-object-id {identity} --assignee-principal-type"
@@ -103,12 +103,12 @@ def _by_roles(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
     if facts.roles is None:
         return unknown(
             code,
-            "Roles decide who may use the key, and the app may not read them.",
+            "The vault uses role assignments, and the app may not read them.",
             f"Give the app the role Reader on the vault, or check that the policy's identity has"
             f" the role {ROLE}.",
             vault.id,
         )
-    # An assignment below the vault reaches the key only if it is the key's own.
+    # An assignment below the vault applies only if its scope is this key.
     own = f"{vault.id}/keys/{facts.key_name.lower()}"
     reaching = [
         one for one in facts.roles if not one.scope.startswith(f"{vault.id}/") or one.scope == own
@@ -117,22 +117,25 @@ def _by_roles(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
     if any(not one.is_conditional for one in wrapping):
         return ok(code, "The policy's identity has a role that may use the key.", vault.id)
     if reaching:
-        doubt = "under a condition only" if wrapping else "which may allow it or not"
+        doubt = "all with a condition" if wrapping else "which may or may not allow it"
         return unknown(
             code,
             f"The policy's identity has {len(reaching)} other role assignments, {doubt}.",
-            f"Give it the role {ROLE} ({grant}), or see that what it has is enough.",
+            f"Grant it the role {ROLE} ({grant}), or check that its roles suffice.",
             vault.id,
         )
     return problem(
         code,
         f"The policy's identity has no role that may use the key.{facts.stops}",
-        f"Give it the role {ROLE} on the vault ({grant}); it takes about five minutes.",
+        (
+            f"Grant it the role {ROLE} on the vault ({grant}). This takes about five minutes to "
+            "take effect."
+        ),
         vault.id,
     )
 
 
-def _by_access_policies(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
+def _access_policy_finding(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding:
     granted = vault.key_permissions.get(identity.lower(), frozenset())
     lacking = frozenset() if "all" in granted else PERMISSIONS - granted
     if not lacking:
