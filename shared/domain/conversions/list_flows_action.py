@@ -50,7 +50,7 @@ _NESTED = frozenset({"actions", "else", "cases", "default", "tools"})
 
 
 class _Result(NamedTuple):
-    """What `outputs()` and `body()` of an action return, as far as it comes from the list of flows."""
+    """What `outputs()` and `body()` of an action return, as far as it comes from the list."""
 
     outputs: _Shape
     body: _Shape
@@ -208,7 +208,7 @@ def _is_supported(found: ExpressionReference, text: str, step: ActionNode, flow:
 
 
 def _shape_of(found: ExpressionReference, flow: _Found, item: _Shape) -> _Shape:
-    """Return the shape of what a function returns; `item` is the shape of `item()` at this point."""
+    """Return the shape of what a function returns; `item` is the shape of `item()` there."""
     name = (found.argument or "").lower()
     match found.function:
         case "body" if name in flow.results:
