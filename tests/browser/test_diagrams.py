@@ -16,17 +16,25 @@ pytestmark = [
     ),
 ]
 ROOT = Path(__file__).parents[2]
-#: Pixels that a page has for a picture; mermaid writes in 14 pixels or more.
-README_WIDTH = 850
+#: Pixels that a page has for a picture. A wider one is shown smaller, and its text with it.
+PAGE_WIDTH = 850
+#: The smallest text that people read without effort, in pixels.
+SMALLEST_TEXT = 10
 DRAW = """async source => {
   mermaid.initialize({startOnLoad: false});
   try {
     const {svg} = await mermaid.render('drawn', source);
     document.body.innerHTML = svg;
     const drawn = document.querySelector('svg');
-    return {error: '', words: drawn.textContent, width: drawn.viewBox.baseVal.width};
+    const texts = [...drawn.querySelectorAll('text, foreignObject span, foreignObject p')];
+    return {
+      error: '',
+      words: drawn.textContent,
+      width: drawn.viewBox.baseVal.width,
+      text: Math.min(...texts.map(one => parseFloat(getComputedStyle(one).fontSize))),
+    };
   } catch (error) {
-    return {error: String(error.message || error), words: '', width: 0};
+    return {error: String(error.message || error), words: '', width: 0, text: 0};
   }
 }"""
 
@@ -41,7 +49,7 @@ def diagrams() -> list[tuple[str, str]]:
     ]
 
 
-async def test_every_diagram_of_the_documents_is_drawn() -> None:
+async def test_every_diagram_of_the_documents_is_drawn_and_can_be_read() -> None:
     """What mermaid cannot read is shown as an error in place of the picture."""
     drawn = diagrams()
     assert len(drawn) > 5
@@ -51,8 +59,9 @@ async def test_every_diagram_of_the_documents_is_drawn() -> None:
 
             assert result["error"] == "", (name, source)
             assert result["words"].strip(), (name, source)
-            # A page shows a wider picture smaller, and its text with it.
-            assert name != "README.md" or result["width"] <= README_WIDTH, source
+            assert name != "README.md" or result["width"] <= PAGE_WIDTH, source
+            shown = result["text"] * min(1, PAGE_WIDTH / result["width"])
+            assert shown >= SMALLEST_TEXT, (name, round(result["width"]), source)
 
 
 async def test_a_diagram_that_mermaid_cannot_read_is_found() -> None:

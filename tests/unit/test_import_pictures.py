@@ -1,4 +1,4 @@
-"""The pictures of docs/architecture.md: which folder imports which, held to the code itself."""
+"""docs/architecture.md shows which folder imports which, as the code does it."""
 
 from functools import cache
 from pathlib import Path
@@ -46,24 +46,49 @@ def reached_from(part: str, arrows: Arrows) -> set[str]:
     return found
 
 
-def picture_of(package: str) -> str:
-    """Return the arrows that no way over others makes superfluous, as Mermaid draws them."""
+def needed_arrows(package: str) -> list[tuple[str, str]]:
+    """Return the imports that do not follow from others, in order."""
     arrows = arrows_in(package)
-    needed = sorted(
+    return sorted(
         (source, target)
         for source, target in arrows
         if target not in reached_from(source, arrows - {(source, target)})
     )
-    alone = {part_of(one, package) for one in import_graph().find_children(package)}
-    alone -= {part for arrow in arrows for part in arrow}
-    lines = [*(f"{source} --> {target}" for source, target in needed), *sorted(alone)]
-    return "\n  ".join(["flowchart TD", *lines])
 
 
-DRAWN = ("shared", "shared.steps", "shared.domain", "local_cloud")
+def parts_alone(package: str) -> list[str]:
+    """Return the parts of a package that neither import another nor are imported, in order."""
+    parts = {part_of(one, package) for one in import_graph().find_children(package)}
+    return sorted(parts - {part for arrow in arrows_in(package) for part in arrow})
 
 
-@pytest.mark.parametrize("package", [*DRAWN, "local_cloud.tenant"])
+def picture_of(package: str) -> str:
+    """Return the imports of a small package, as Mermaid draws them."""
+    arrows = (f"{source} --> {target}" for source, target in needed_arrows(package))
+    lines = "\n  ".join(["flowchart TD", *arrows, *parts_alone(package)])
+    return f"```mermaid\n{lines}\n```"
+
+
+def table_of(package: str) -> str:
+    """Return the imports of a large package as a table: a picture would be too wide to read."""
+    targets: dict[str, list[str]] = {}
+    for source, target in needed_arrows(package):
+        targets.setdefault(source, []).append(f"`{target}`")
+    rows = [f"| `{source}` | {', '.join(names)} |" for source, names in targets.items()]
+    alone = ", ".join(f"`{part}`" for part in parts_alone(package))
+    after = [f"\nOn their own: {alone}."] if alone else []
+    return "\n".join(["| Part | Imports |", "|---|---|", *rows, *after])
+
+
+SHOWN = {
+    "shared": table_of,
+    "shared.steps": picture_of,
+    "shared.domain": table_of,
+    "local_cloud": picture_of,
+}
+
+
+@pytest.mark.parametrize("package", [*SHOWN, "local_cloud.tenant"])
 def test_no_folder_imports_one_that_imports_it(package: str) -> None:
     """Not over others either."""
     arrows = arrows_in(package)
@@ -72,7 +97,7 @@ def test_no_folder_imports_one_that_imports_it(package: str) -> None:
     assert [part for part, _ in sorted(arrows) if part in reached_from(part, arrows)] == []
 
 
-@pytest.mark.parametrize("package", DRAWN)
-def test_the_page_draws_the_imports_as_they_are(package: str) -> None:
-    """Copy the picture from the failure into the page, if the new arrow is meant."""
-    assert f"```mermaid\n{picture_of(package)}\n```" in PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("package", SHOWN)
+def test_the_page_shows_the_imports_as_they_are(package: str) -> None:
+    """If the new import is meant, copy the text from the failure into the page."""
+    assert SHOWN[package](package) in PAGE.read_text(encoding="utf-8")

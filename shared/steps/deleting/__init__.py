@@ -1,1 +1,1 @@
-"""From moved callers to a retired or deleted original, and back."""
+"""Archive the runs of a retired original and delete it."""

@@ -1,1 +1,1 @@
-"""From moved callers to a retired or deleted original, and back."""
+"""From updated callers to a retired original, or from a verified copy to a cutover."""

@@ -1,1 +1,1 @@
-"""From moved callers to a retired or deleted original, and back."""
+"""From any step of a flow job back to the original alone."""
