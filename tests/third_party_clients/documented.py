@@ -1,28 +1,78 @@
-"""The table of what works, in `docs/local-tenant.md`: written by the run, and held to it."""
+"""What third-party clients got from the local tenant: `answers.json`, and the page that counts it.
 
+A run compares its answers with the file, or with `OUTSIDERS_WRITE` writes the file and the page.
+"""
+
+import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-_PAGE = Path(__file__).parents[2] / "docs" / "local-tenant.md"
+ANSWERS = Path(__file__).with_name("answers.json")
+PAGE = Path(__file__).parents[2] / "docs" / "local-tenant.md"
+_TABLE = re.compile(r"^\| Client \| Version \|.*?\n(?=\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
-def hold_document_to(client: str, version: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Compare a client's section with what it did now; `OUTSIDERS_WRITE` writes it anew."""
-    section = _section(client, version, rows)
-    page = _PAGE.read_text()
-    heading = re.escape(f"## {client}\n")
-    written = re.search(rf"^{heading}.*?(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientAnswers:
+    """The calls of one client, with what the local tenant answered."""
+
+    version: str
+    calls: tuple[tuple[str, str], ...]
+
+    @property
+    def refusals(self) -> int:
+        """Return how many calls were made to be rejected."""
+        return sum(answer.startswith("refused") for _, answer in self.calls)
+
+
+def read_answers() -> dict[str, ClientAnswers]:
+    """Return the recorded answers by client."""
+    recorded = json.loads(ANSWERS.read_text())
+    return {
+        client: ClientAnswers(
+            version=one["version"], calls=tuple((call, answer) for call, answer in one["calls"])
+        )
+        for client, one in recorded.items()
+    }
+
+
+def compare_answers(client: str, version: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Compare a client's answers with the recorded ones; `OUTSIDERS_WRITE` records them."""
+    answers, now = read_answers(), ClientAnswers(version=version, calls=tuple(rows))
     if "OUTSIDERS_WRITE" in os.environ:
-        old = written[0] if written else ""
-        _PAGE.write_text(page.replace(old, section) if old else f"{page.rstrip()}\n\n{section}")
+        write_answers({**answers, client: now})
     else:
-        assert written, f"{_PAGE.name} has no section of {client}: make outsiders WRITE=1"
-        assert written[0].rstrip() == section.rstrip()
+        assert client in answers, f"no answers of {client}: make outsiders WRITE=1"
+        assert answers[client] == now
 
 
-def _section(client: str, version: str, rows: Sequence[tuple[str, str]]) -> str:
-    lines = [f"| `{call}` | {answer} |" for call, answer in rows]
-    head = [f"## {client}", f"{version}.", "", "| Call | Answer |", "|---|---|"]
-    return "\n".join([*head, *lines]) + "\n\n"
+def write_answers(answers: Mapping[str, ClientAnswers]) -> None:
+    """Write the recorded answers and the page's table."""
+    ANSWERS.write_text(
+        json.dumps(
+            {
+                client: {"version": one.version, "calls": one.calls}
+                for client, one in answers.items()
+            },
+            indent=1,
+            ensure_ascii=False,
+        )
+        + "\n"
+    )
+    PAGE.write_text(with_table(PAGE.read_text(), answers))
+
+
+def with_table(page: str, answers: Mapping[str, ClientAnswers]) -> str:
+    """Return the page with the table of these answers."""
+    lines = ["| Client | Version | Calls | Rejected, as the platform would |", "|---|---|---|---|"]
+    lines += [
+        f"| {client} | {one.version} | {len(one.calls)} | {one.refusals} |"
+        for client, one in answers.items()
+    ]
+    written, count = _TABLE.subn("\n".join(lines) + "\n", page)
+    if count != 1:
+        raise ValueError(f"{PAGE.name} has {count} tables of clients")
+    return written

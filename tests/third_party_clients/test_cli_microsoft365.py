@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.third_party_clients.documented import hold_document_to
+from tests.third_party_clients.documented import compare_answers
 from tests.third_party_clients.outsiders import (
     INSTALLED,
     Told,
@@ -251,4 +251,4 @@ async def test_every_command_of_the_table_works(subtests: pytest.Subtests) -> No
     assert inspected.code == 0, inspected.errors
     assert "Nightly" in inspected.output
     version = json.loads((MODULES / "@pnp" / "cli-microsoft365" / "package.json").read_text())
-    hold_document_to("CLI for Microsoft 365", f"`@pnp/cli-microsoft365` {version['version']}", rows)
+    compare_answers("CLI for Microsoft 365", f"`@pnp/cli-microsoft365` {version['version']}", rows)

@@ -1,17 +1,28 @@
-"""The table of what works for outsiders, where nobody has their clients."""
+"""What works for third-party clients, where nobody has them: the recorded answers and the page."""
 
-import re
-from pathlib import Path
+import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "local-tenant.md"
+from tests.third_party_clients.documented import PAGE, read_answers, with_table
 
 
-def test_every_client_has_a_table_in_which_no_call_fails() -> None:
-    """A run that failed may have written it."""
-    _, *sections = re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)
+def test_no_recorded_call_of_a_client_fails() -> None:
+    """A run that failed may have written them."""
+    answers = read_answers()
 
-    assert len(sections) == 6
-    for section in sections:
-        answers = re.findall(r"^\| `.+` \| (.+) \|$", section, re.MULTILINE)
-        assert len(answers) >= 8, section.splitlines()[0]
-        assert not [answer for answer in answers if answer.startswith("fails")]
+    assert len(answers) == 6
+    for client, one in answers.items():
+        assert len(one.calls) >= 8, client
+        assert not [call for call, answer in one.calls if answer.startswith("fails")]
+
+
+def test_the_page_counts_the_recorded_calls() -> None:
+    """`make outsiders WRITE=1` writes both."""
+    page = PAGE.read_text()
+
+    assert page == with_table(page, read_answers())
+
+
+def test_a_page_without_the_table_is_rejected() -> None:
+    """A table that is written nowhere would be missed by nobody."""
+    with pytest.raises(ValueError, match="0 tables"):
+        with_table("# Third-party clients\n", read_answers())

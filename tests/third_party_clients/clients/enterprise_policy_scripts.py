@@ -177,4 +177,4 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
 )
 
 if __name__ == "__main__":
-    tell_all(CALLS, "Their calls, played by a plain HTTP client: PowerShell is not here")
+    tell_all(CALLS, "their requests, without PowerShell")
