@@ -1,0 +1,194 @@
+"""Draw texts of the project at random, for a reader who marks how clear and how true they are.
+
+`python -m tests.reading_sample --seed 7` prints Markdown. The same seed and commit draw the same
+texts. docs/style.md says how to read them, and has the last result.
+"""
+
+import argparse
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+
+ROOT = Path(__file__).parents[1]
+CODE = ("function_app.py", "shared", "functions", "cmkflow", "local_cloud", "infra", "tests")
+PRODUCT = ("function_app.py", "shared", "functions", "cmkflow")
+#: Where texts are that people see on a screen.
+SCREENS = (
+    "functions/dashboard",
+    "shared/html_pages",
+    "shared/reason.py",
+    "shared/domain/plans/display_text.py",
+    "shared/domain/plans/pending_actions.py",
+    "cmkflow",
+)
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs", "local_cloud")
+#: How many of each a reader gets.
+COUNTS: Mapping[str, int] = {
+    "Docstrings": 50,
+    "Sentences of documents": 40,
+    "Texts on screen": 25,
+    "Names of functions": 40,
+}
+_SHORTEST_SENTENCE = 4
+_SHORTEST_TEXT = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Text:
+    """One text, and where it is: `shared/rows.py:12`."""
+
+    where: str
+    text: str
+
+
+def files(places: Sequence[str], pattern: str) -> list[Path]:
+    """Return the files of these names and folders, in order."""
+    found = [
+        path
+        for place in places
+        for path in ([ROOT / place] if (ROOT / place).is_file() else (ROOT / place).rglob("*"))
+    ]
+    return sorted(path for path in found if re.search(pattern, path.name) and path.is_file())
+
+
+@cache
+def population() -> dict[str, list[Text]]:
+    """Return every text that can be drawn, by its group."""
+    found = {
+        "Docstrings": _docstrings(),
+        "Sentences of documents": _sentences(),
+        "Texts on screen": _screen_texts(),
+        "Names of functions": _function_names(),
+    }
+    return {group: sorted(set(texts)) for group, texts in found.items()}
+
+
+def draw(seed: int) -> dict[str, list[Text]]:
+    """Return the sample of a seed."""
+    random = Random(seed)  # noqa: S311 - no secret
+    return {group: random.sample(texts, COUNTS[group]) for group, texts in population().items()}
+
+
+def markdown(sample: Mapping[str, Sequence[Text]], seed: int) -> str:
+    """Return a sample as tables with a column for each mark."""
+    lines = [f"# Reading sample {seed}"]
+    for group, texts in sample.items():
+        lines += [
+            "",
+            f"## {group}",
+            "",
+            "| | Where | Text | Clear | Right |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {number} | {one.where} | {_cell(one.text)} | | |"
+            for number, one in enumerate(texts, 1)
+        ]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "\\|")
+
+
+def _trees(places: Sequence[str]) -> Iterator[tuple[Path, ast.Module]]:
+    for path in files(places, r"\.py$"):
+        yield path, ast.parse(path.read_text())
+
+
+def _at(path: Path, line: int) -> str:
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
+def _docstrings() -> Iterator[Text]:
+    for path, tree in _trees(CODE):
+        for node in ast.walk(tree):
+            if isinstance(
+                node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+            ) and (docstring := ast.get_docstring(node)):
+                name = "" if isinstance(node, ast.Module) else f"`{node.name}`: "
+                yield Text(_at(path, getattr(node, "lineno", 1)), name + docstring)
+
+
+def _function_names() -> Iterator[Text]:
+    for path, tree in _trees(PRODUCT):
+        for node in ast.walk(tree):
+            if isinstance(
+                node, ast.FunctionDef | ast.AsyncFunctionDef
+            ) and not node.name.startswith("__"):
+                yield Text(_at(path, node.lineno), f"`{node.name}`")
+
+
+def _sentences() -> Iterator[Text]:
+    for path in files(DOCUMENTS, r"\.md$"):
+        text = re.sub(r"^```.*?^```", _blank, path.read_text(), flags=re.DOTALL | re.MULTILINE)
+        for paragraph in re.finditer(
+            r"^(?![#|<!]|Evidence:).+(?:\n(?![#|<!*\-0-9]| *[*\-] ).+)*", text, re.MULTILINE
+        ):
+            line = text.count("\n", 0, paragraph.start()) + 1
+            for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z*`\[])", paragraph[0]):
+                sentence = re.sub(r"^(?:[*-] |\d+\. )", "", sentence)
+                is_link = re.fullmatch(r"\[[^]]*\]\([^)]*\)", sentence)
+                if not is_link and len(sentence.split()) >= _SHORTEST_SENTENCE:
+                    yield Text(_at(path, line), sentence)
+
+
+def _blank(block: re.Match[str]) -> str:
+    return "\n" * block[0].count("\n")
+
+
+def _screen_texts() -> Iterator[Text]:
+    for path, tree in _trees(SCREENS):
+        parts = {
+            id(part)
+            for node in ast.walk(tree)
+            for part in (
+                [node.value]
+                if isinstance(node, ast.Expr)
+                else node.values
+                if isinstance(node, ast.JoinedStr)
+                else []
+            )
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in parts:
+                text = _literal(node)
+                if _is_prose(text):
+                    yield Text(_at(path, node.lineno), text)
+    for path in files(SCREENS, r"\.j2$"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            text = re.sub(r"\{%.*?%\}|</?[^>]*>", " ", line)
+            text = re.sub(r"&\w+;", " ", re.sub(r"\{\{.*?\}\}", "…", text)).strip()
+            if _is_prose(text) and "{" not in text:
+                yield Text(_at(path, number), text)
+
+
+def _literal(node: ast.Constant | ast.JoinedStr) -> str:
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    return "".join(
+        part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "…"
+        for part in node.values
+    )
+
+
+def _is_prose(text: str) -> bool:
+    """Return whether a literal reads as a sentence: words, and no markup or code."""
+    words = re.findall(r"[A-Za-z]{2,}", text)
+    return len(words) >= _SHORTEST_TEXT and bool(re.match(r"[A-Z…]", text)) and "<" not in text
+
+
+def main() -> None:
+    """Print the sample of the seed that the command line names."""
+    parser = argparse.ArgumentParser(description="Draw a reading sample.")
+    parser.add_argument("--seed", type=int, required=True)
+    seed = parser.parse_args().seed
+    print(markdown(draw(seed), seed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The reading sample draws from every kind of text, and draws the same again."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import reading_sample
+from tests.reading_sample import COUNTS, Text
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def population() -> dict[str, list[Text]]:
+    """Return every text that can be drawn."""
+    return reading_sample.population()
+
+
+def places(texts: list[Text]) -> set[str]:
+    """Return the files that texts are in."""
+    return {one.where.partition(":")[0] for one in texts}
+
+
+def test_sample_has_the_promised_number_of_each_group() -> None:
+    """And no text twice."""
+    sample = reading_sample.draw(7)
+
+    assert {group: len(texts) for group, texts in sample.items()} == COUNTS
+    assert all(len(set(texts)) == len(texts) for texts in sample.values())
+
+
+def test_sample_of_a_seed_is_reproducible() -> None:
+    """Another seed draws other texts."""
+    first = reading_sample.markdown(reading_sample.draw(7), 7)
+    reading_sample.population.cache_clear()
+
+    assert first == reading_sample.markdown(reading_sample.draw(7), 7)
+    assert reading_sample.draw(8) != reading_sample.draw(7)
+
+
+def test_docstrings_and_names_come_from_every_folder(population: dict[str, list[Text]]) -> None:
+    """Each folder of code, each package of the product."""
+    folders = {place.partition("/")[0] for place in places(population["Docstrings"])}
+    packages = {path.parent for path in (ROOT / "shared").rglob("*.py")}
+    names = {(ROOT / place).parent for place in places(population["Names of functions"])}
+
+    assert folders == {*reading_sample.CODE}
+    assert [one for one in packages if one not in names and len([*one.glob("*.py")]) > 1] == []
+
+
+def test_sentences_come_from_every_document(population: dict[str, list[Text]]) -> None:
+    """Each page that a reader can open."""
+    pages = {
+        str(path.relative_to(ROOT))
+        for path in reading_sample.files(reading_sample.DOCUMENTS, r"\.md$")
+    }
+
+    assert pages - places(population["Sentences of documents"]) == set()
+
+
+def test_screen_texts_come_from_pages_commands_and_reasons(
+    population: dict[str, list[Text]],
+) -> None:
+    """From Python and from templates."""
+    found = places(population["Texts on screen"])
+
+    assert "shared/reason.py" in found
+    assert any(re.fullmatch(r"functions/dashboard/\w+\.html\.j2", place) for place in found)
+    assert any(re.fullmatch(r"functions/dashboard/\w+\.py", place) for place in found)
+    assert any(place.startswith("cmkflow/") for place in found)
+
+
+def test_every_text_is_where_the_sample_says(population: dict[str, list[Text]]) -> None:
+    """A reader opens the file to decide whether the text is right."""
+    for one in population["Names of functions"]:
+        path, _, line = one.where.partition(":")
+        name = one.text.strip("`")
+        assert f"def {name}" in (ROOT / path).read_text().splitlines()[int(line) - 1], one
+
+
+def test_a_cell_ends_no_column() -> None:
+    """Text with a bar or over several lines stays in its cell."""
+    table = reading_sample.markdown({"Docstrings": [Text("a.py:1", "one | two\nthree")]}, 1)
+
+    assert "| one \\| two three |" in table
