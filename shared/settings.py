@@ -36,136 +36,160 @@ class AccessSettings(BaseSettings):
         env_prefix="CMK_", frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
-    #: Set by App Service where it signs callers in, and takes away what they say of themselves:
-    #: learn.microsoft.com/azure/app-service/reference-app-settings#authentication--authorization.
+    # learn.microsoft.com/azure/app-service/reference-app-settings#authentication--authorization
+    #: Set by App Service: `True` if App Service authentication is on. Only then does the app trust
+    #: what a request says of its sender.
     website_auth_enabled: str = Field("", validation_alias="WEBSITE_AUTH_ENABLED")
-    #: What whoever has the function key may do, separated by commas; empty: the key is no way in.
+    #: Roles of whoever has the function key: `reader`, `operator`, `approver`, separated by commas.
+    #: Empty: the key is not accepted.
     function_key_roles: Annotated[tuple[Role, ...], NoDecode, BeforeValidator(_split)] = ()
 
     @property
     def platform_signs_in(self) -> bool:
-        """Say whether the platform tells who calls: else anybody can write its headers."""
+        """Return whether App Service signs callers in. Otherwise anybody can write its headers."""
         return self.website_auth_enabled.lower() == "true"
 
 
 class Settings(AccessSettings):
     """Settings of the app; each is an application setting with the prefix `CMK_`."""
 
-    #: Tenant to work in.
+    #: The tenant to work in.
     tenant_id: str
-    #: Subscriptions whose policies, sites, vaults and firewalls are watched, separated by commas.
+    #: Subscriptions whose policies, apps, vaults and firewalls are watched, separated by commas.
+    #: Service tags are read in the first.
     subscription_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
-    #: Client id of a user-assigned identity; empty: the system-assigned one.
+    #: Client id of the app's user-assigned identity. Empty: the system-assigned identity.
     client_id: str = ""
 
-    #: Public client the operator signs in with (device code); empty: no operator.
+    #: Public client application that the service account signs in with. Empty: no trigger URL can
+    #: be read, and jobs of flows that have one are blocked (`operator_sign_in`).
     service_account_client_id: str = ""
-    #: Key Vault secret that holds the operator's token cache, as its URL.
+    #: URL of the Key Vault secret with the service account's token cache, without a version.
     service_account_token_cache_secret: str = ""
 
-    #: Service Bus namespace (`name.servicebus.windows.net`), reached with the app's identity.
+    #: Service Bus namespace (`NAME.servicebus.windows.net`), reached with the app's identity.
     service_bus_namespace: str = Field(
         "", validation_alias="ServiceBusConnection__fullyQualifiedNamespace"
     )
-    #: Service Bus connection string; used where no namespace is named.
+    #: Service Bus connection string, used if no namespace is named.
     service_bus_connection: str = Field("", validation_alias="ServiceBusConnection", repr=False)
 
-    #: Folder for state and archives where no storage account is named.
+    #: Folder for state (SQLite) and archives, used if no storage account is named.
     state_folder: Path = Path("var/state")
-    #: Storage account for state (tables) and archives (blobs).
+    #: Storage account for state (tables) and archives (blobs). Must be set in Azure.
     storage_account: str = ""
-    #: Key for archives in a folder (url-safe base64, 32 bytes); Azure encrypts blobs itself.
+    #: Key for archives in a folder: 32 bytes in URL-safe base64. Must be set if no storage account
+    #: is named.
     archive_key: str = Field("", repr=False)
 
-    #: Calls a minute to the flow service, to begin with (platform.md#flow-service-limits: 5 is
-    #: known to be safe).
+    # See platform.md#flow-service-limits.
+    #: Requests a minute to the flow service at the start, for all instances. The app raises and
+    #: lowers the rate.
     flow_service_requests_per_minute: Count = 5
-    #: As many are tried while it refuses none; none: four times those. The same number fixes them.
+    #: The highest rate. Empty: four times the rate at the start. The same number fixes the rate.
     flow_service_max_requests_per_minute: Count | None = None
-    #: Writes an hour to it; none: as many as it takes calls in an hour to begin with
-    #: (platform.md#flow-service-limits: 300).
+    # See platform.md#flow-service-limits.
+    #: Requests an hour to the flow service that are not `GET`. Empty: 60 times the rate at the
+    #: start. A tenth is kept for rollbacks and for revoking grants.
     flow_service_writes_per_hour: Count | None = None
-    #: Calls of it in 24 hours (platform.md#daily-requests: 40,000 for a user with a paid licence,
-    #: else 6,000).
+    # See platform.md#daily-requests.
+    #: Requests to the flow service in 24 hours; 6000 if the service account has only a Microsoft
+    #: 365 licence. A tenth is kept for rollbacks, cutovers and revoking grants.
     flow_service_requests_per_day: Count = 40_000
-    #: Calls a minute of them that a full reconciliation may take.
+    #: How many of these requests a full comparison may use.
     full_comparison_requests_per_minute: Count = 2
-    #: Calls a minute to each Dataverse environment (platform.md#dataverse-limits: 6,000 in 5
-    #: minutes).
+    # See platform.md#dataverse-limits.
+    #: Requests a minute to each Dataverse environment.
     dataverse_requests_per_minute: Count = 1000
-    #: Calls a minute to Azure Resource Manager.
+    #: Requests a minute to Azure Resource Manager.
     resource_manager_requests_per_minute: Count = 200
 
-    #: How long an original must be without a run before it is retired.
+    #: The shortest time that an original must receive no call before it is retired. If twice the
+    #: longest time between two calls of the last 28 days is longer, that time applies.
     no_call_period: Duration = timedelta(days=7)
-    #: How long apps may use the old value of a secret they refer to, and flows that of an
-    #: environment variable, after it was changed (platform.md#key-vault-references,
-    #: #stale-variables): part of being quiet.
+    # See platform.md#key-vault-references.
+    #: How long apps may use the old value of a secret. It counts into the no-call period of
+    #: originals whose URL was in a secret.
     secret_old_value_lifetime: Duration = timedelta(hours=24)
+    # See platform.md#stale-variables.
+    #: The same for flows and environment variables.
     variable_old_value_lifetime: Duration = timedelta(hours=1)
-    #: How long a retired original stands at least before it may be deleted, by an order of its own.
+    #: The shortest time between the retirement of an original and its deletion; never shorter than
+    #: the no-call period.
     deletion_delay: Duration = timedelta(days=7)
-    #: How long a swapped pair is watched before the original is retired.
+    #: How long a copy is monitored after a cutover before its original is retired.
     monitoring_period: Duration = timedelta(days=1)
-    #: How long after a key event the environments are checked again.
+    #: How long after a key event the environments of the key are checked again.
     key_recheck_delay: Duration = timedelta(hours=24)
-    #: How long to wait before asking again whether a migration has ended.
+    #: How often the app checks whether a platform migration is complete.
     platform_migration_poll_interval: Duration = timedelta(minutes=10)
-    #: How long a job that waits for another job, a window or a switch waits before it looks again.
+    #: How often a job that waits for a maintenance window, the kill switch or a flow run checks
+    #: again.
     wait_poll_interval: Duration = timedelta(minutes=5)
     #: How long a plan can be approved.
     approval_period: Duration = timedelta(days=7)
-    #: How long what nobody approved is kept after a later plan has replaced it.
+    #: How long a plan that a later plan has replaced is kept, if it started no flow job.
     plans_kept: Duration = timedelta(days=90)
-    #: First and longest wait after a transient failure, and how many in a row before the job is
-    #: blocked, or the message parked. A service that is out is waited for, and counts for nobody.
+    #: First delay after a temporary failure; each further delay is twice as long.
     backoff_initial_delay: Duration = timedelta(seconds=5)
+    #: Longest such delay.
     backoff_max_delay: Duration = timedelta(minutes=10)
+    #: Temporary failures in a row after which a job is blocked, or a message becomes a poison
+    #: message.
     backoff_max_attempts: Count = 8
-    #: So many calls in a row without an answer: the service is out.
+    #: Requests in a row without an answer after which a service counts as out. It is tried again
+    #: after `CMK_BACKOFF_MAX_DELAY` at the latest.
     circuit_breaker_threshold: Count = 5
-    #: So many deliveries in a row that end in a defect, or without a word: the job has failed.
+    #: Invocations in a row with an internal error, or without a stored result, after which a job
+    #: has failed.
     internal_error_max_attempts: Count = 5
-    #: For so long a delivery of a flow job begins one step after another.
+    #: How long one invocation continues a flow job, step by step. `PT0S`: one step each.
     invocation_time_limit: Duration = timedelta(minutes=4)
-    #: How long one delivery may hold a job's row, and a caller's resource.
+    #: How long one invocation may lease a job. After a crash, the job waits that long.
     job_lease_duration: Duration = timedelta(minutes=2)
+    #: How long one job may lease a caller that is written as a whole.
     resource_lease_duration: Duration = timedelta(seconds=90)
-    #: How long a job waits, once it has come to its callers, for others that have some in the same
-    #: app, secret or flow, so that all are written at once; zero: for nobody.
+    #: How long a job with a verified copy waits for other jobs with callers in the same app, secret
+    #: or flow, so that all are written together. `PT0S`: it does not wait.
     caller_batch_wait: Duration = timedelta(minutes=5)
-    #: How long after its lease a delivery that did not end may still change something: the
-    #: `functionTimeout` of host.json, and how long a write may be under way.
+    #: How long after its lease an invocation may still write: `functionTimeout` of host.json, and
+    #: two minutes for a write.
     in_flight_timeout: Duration = timedelta(minutes=12)
-    #: For how long after a write reads may still show what was before (platform.md#reads-lag).
+    # See platform.md#reads-lag.
+    #: How long after a write the platform may return older data.
     read_lag: Duration = timedelta(minutes=1)
-    #: How long a delivery itself waits for a read to show what it has written.
+    #: How long an invocation waits until it reads what it has written. Then the job waits
+    #: (`not_shown`).
     read_back_interval: Duration = timedelta(seconds=5)
-    #: How long the job waits for that, in all, before it is for a person.
+    #: How long the job waits for that in all, before it is blocked or, in a cutover, turns the
+    #: original on again.
     read_back_timeout: Duration = timedelta(minutes=5)
-    #: A row overdue by this much gets its message again.
+    #: A job that is overdue by this much gets its message again.
     overdue_delay: Duration = timedelta(minutes=1)
-    #: How old a reading of the firewalls and service tags may be that lets a copy be proven.
+    #: The largest age of a network snapshot that may verify a copy. `PT0S`: each verification reads
+    #: the firewalls.
     network_snapshot_max_age: Duration = timedelta(hours=4)
-    #: Microsoft's list of service tags as a file; empty: Azure's discovery API is asked.
+    #: Path of Microsoft's list of service tags, deployed with the app. Empty: the app asks Azure.
     service_tags_file: str = ""
-    #: Service tags that firewalls have to let in beside `PowerPlatformPlex`, separated by commas:
-    #: those that Microsoft's page on IP addresses asks for too (platform.md#three-tags).
+    # See platform.md#three-tags.
+    #: Service tags that firewalls must allow besides `PowerPlatformPlex`: `LogicApps`,
+    #: `PowerPlatformInfra`, or both with a comma.
     additional_required_tags: Annotated[
         tuple[Literal["LogicApps", "PowerPlatformInfra"], ...], NoDecode, BeforeValidator(_split)
     ] = ()
-    #: What blocks within this time of the first flow, for the same reason, is told with it.
+    #: Flows that are blocked for one reason within this time are reported together.
     notification_grouping_period: Duration = timedelta(minutes=5)
-    #: Endpoint of an Event Grid custom topic that takes CloudEvents; empty: none.
+    #: Endpoint of an Event Grid custom topic that takes CloudEvents, for notifications.
     event_grid_topic: str = ""
-    #: Address of a webhook, and the secret that signs for it (base64, `whsec_…`); empty: none.
+    #: Address of a webhook for notifications.
     webhook: str = Field("", repr=False)
+    #: Key that signs notifications to the webhook: `whsec_` and at least 24 bytes in base64.
     webhook_secret: str = Field("", repr=False)
-    #: Address of a webhook of the Workflows app in a channel of Teams; empty: none.
+    #: Address of a webhook of the Workflows app in a Teams channel, for notifications.
     teams_webhook: str = Field("", repr=False)
-    #: The app's own host, set by App Service: for links, and to check function keys.
+    #: Set by App Service: the app's host name, for links and to check function keys.
     website_host: str = Field("", validation_alias="WEBSITE_HOSTNAME")
-    #: Whoever ordered a remediation may approve it too.
+    #: Whether the person who started a remediation may approve its plans and deletions.
     allow_self_approval: bool = False
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
     on_original_edited: OnOriginalEdited = OnOriginalEdited.BLOCK

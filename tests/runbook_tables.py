@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shared.domain.platform_errors import OTHER, REFUSALS
 from shared.reason import Reason
+from tests import generated_tables
 
 PAGE = Path(__file__).parents[1] / "docs" / "runbook.md"
 #: The entry of the page that says all of a reason, so that it needs no row.
@@ -39,19 +40,12 @@ def with_tables(page: str) -> str:
     rest = set(Reason) - {reason for reasons in ENTRIES.values() for reason in reasons}
     waiting = {reason for reason in rest if reason.instruction.startswith(_NOTHING)}
     tables = {
-        "reasons with an entry": (_ENTRY, _entries(page)),
-        "reasons": (_ACT, _reasons(rest - waiting)),
-        "reasons without an action": (_WAIT, _reasons(waiting)),
-        "codes of the platform": (_ACT, _platform_codes()),
+        "reasons with an entry": (*_ENTRY, *_entries(page)),
+        "reasons": (*_ACT, *_reasons(rest - waiting)),
+        "reasons without an action": (*_WAIT, *_reasons(waiting)),
+        "codes of the platform": (*_ACT, *_platform_codes()),
     }
-    for name, (head, rows) in tables.items():
-        begin, end = f"<!-- {name}: python -m tests.runbook_tables -->\n", "<!-- end -->"
-        before, found, after = page.partition(begin)
-        if not found or end not in after:
-            raise ValueError(f"docs/runbook.md has no place for the {name}")
-        table = "\n".join((*head, *rows, ""))
-        page = before + begin + table + after[after.index(end) :]
-    return page
+    return generated_tables.with_tables(page, "tests.runbook_tables", tables)
 
 
 def _entries(page: str) -> Iterator[str]:
@@ -59,7 +53,7 @@ def _entries(page: str) -> Iterator[str]:
     by_anchor = {title.lower().replace(" ", "-"): title for title in titles}
     for anchor, reasons in ENTRIES.items():
         codes = ", ".join(f"`{reason}`" for reason in reasons)
-        yield f"| {codes} | [{by_anchor[anchor]}](#{anchor}) |"
+        yield f"| {codes} | [{by_anchor.get(anchor)}](#{anchor}) |"
 
 
 def _reasons(reasons: set[Reason]) -> Iterator[str]:

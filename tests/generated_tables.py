@@ -1,0 +1,16 @@
+"""Tables that the code writes into a document, each between two comments of the document."""
+
+from collections.abc import Iterable, Mapping
+
+_END = "<!-- end -->"
+
+
+def with_tables(text: str, module: str, tables: Mapping[str, Iterable[str]]) -> str:
+    """Return the text of a document with its tables, by name, as `python -m MODULE` writes them."""
+    for name, lines in tables.items():
+        begin = f"<!-- {name}: python -m {module} -->\n"
+        before, found, after = text.partition(begin)
+        if not found or _END not in after:
+            raise ValueError(f"the document has no place for the {name}")
+        text = before + begin + "\n".join((*lines, "")) + after[after.index(_END) :]
+    return text
