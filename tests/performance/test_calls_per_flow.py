@@ -63,11 +63,11 @@ def stories() -> dict[str, dict[str, Any]]:
     return {
         "one called flow, a caller": with_callers(tenant_seed(orders()), [ORDERS]),
         "the same with an HTTP action": with_callers(tenant_seed(calling), [ORDERS]),
-        "the same, where a share in Dataverse lends nothing": with_callers(
+        "the same without a Dataverse share": with_callers(
             tenant_seed(orders(), assumptions={"shares_let_people_ask": False}), [ORDERS]
         ),
         "one self-starting flow": tenant_seed(daily),
-        "a family of two called flows": tenant_seed(child, parent),
+        "two dependent called flows": tenant_seed(child, parent),
         f"each of {MANY} called flows, a caller each": many_flows(MANY),
     }
 
@@ -125,5 +125,5 @@ async def test_what_it_takes_by_hand_is_written_down(monkeypatch: pytest.MonkeyP
         async with by_hand() as hand:
             await hand.move(flow_ids(1)[0], site_of(0))
 
-    told = table()["one called flow, a caller, by hand"]
+    told = table()["one called flow, a caller, by a script"]
     assert told == by_service(tenant.calls.capabilities)
