@@ -142,8 +142,8 @@ class _Turn:
             await self.keep(rules.return_to_checks(deletion, now=services.now))
         if deletion.state is DeletionState.SCHEDULED:
             await check_write_allowed(services, job.environment_id)
-            await step.check_runs(work)
-            await self.keep(rules.start_archiving(deletion, now=services.now))
+            await step.check_runs(work, self._held)
+            await self.keep(rules.start_archiving(self.deletion, now=services.now))
         if not await self._archive_runs(job):
             text = "Run summaries are being archived."
             later = services.now + timedelta(seconds=1)
@@ -189,7 +189,7 @@ class _Turn:
         """Check everything, note the intent, delete and read back."""
         services, job = self._services, work.job
         archive = await services.tables.run_archives.get(job.environment_id, job.id)
-        original = await step.check_original(work, self.deletion, archive.item if archive else None)
+        original = await step.check_original(work, self._held, archive.item if archive else None)
         if original:
             where = await step.archive_definition(work, original)
 

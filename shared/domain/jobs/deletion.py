@@ -26,6 +26,20 @@ RECYCLE_BIN = timedelta(days=21)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunCheck:
+    """How far the runs of an original were searched for one that is in progress, newest first."""
+
+    since: datetime
+    #: When it began: runs that started later are not part of it.
+    began: datetime
+    #: The oldest run that was read started then; None: none was read.
+    oldest: datetime | None = None
+    #: The platform's next page.
+    cursor: str = ""
+    is_complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion(DurableJob[DeletionState]):
     """The row of a deletion; it has the same id as its flow job."""
 
@@ -55,6 +69,8 @@ class Deletion(DurableJob[DeletionState]):
     resume: DeletionState | None = None
     #: The run archive has to cover all runs up to this time.
     archive_from: datetime | None = None
+    #: None: its runs were not searched.
+    run_check: RunCheck | None = None
     #: When callers were last searched for this deletion.
     searched: datetime | None = None
     #: Where the definition is archived, as it was when the original was deleted.

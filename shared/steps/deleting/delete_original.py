@@ -3,23 +3,26 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.alerts import readable
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_edit import contains_reference
 from shared.domain.definitions.comparison import definition_digest
-from shared.domain.flow import RUN_HISTORY, FlowState
+from shared.domain.flow import RUN_HISTORY, FlowRun, FlowState
 from shared.domain.ids import hash_key
-from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.deletion import Deletion, RunCheck
 from shared.domain.jobs.dependent_jobs import all_ancestors
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.run_archive import RunArchive, RunArchiveState
-from shared.errors import Conflict, JobBlocked, MustWait, NotFound
+from shared.errors import Conflict, JobBlocked, MustWait, NotFound, PlatformError
 from shared.jobs.fenced_rows import FencedRows
+from shared.jobs.leased_job import LeasedJob
+from shared.ports import ResultPage
 from shared.reason import Reason
 from shared.rows import sortable_time
 from shared.services import Services
+from shared.steps.flows.discovery_pages import has_expired
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.key_report import key_report
 from shared.steps.flows.original import OriginalFlow, find_original, shown_original
@@ -38,6 +41,9 @@ from shared.steps.updating_callers.record_callers import (
     holds_original,
 )
 from shared.steps.write_permission import reject_excluded_flow
+
+#: Pages of runs that one invocation reads.
+_RUN_PAGES = 20
 
 
 async def search_callers(work: StepContext, deletion: Deletion) -> Deletion:
@@ -64,7 +70,7 @@ async def search_callers(work: StepContext, deletion: Deletion) -> Deletion:
 
 
 async def check_original(
-    work: StepContext, deletion: Deletion, archive: RunArchive | None
+    work: StepContext, held: LeasedJob[Deletion], archive: RunArchive | None
 ) -> OriginalFlow | None:
     """Return the original if everything fits for its delete, None if it is gone already.
 
@@ -80,9 +86,9 @@ async def check_original(
             instruction="See in Power Automate whether it has any, then order the delete anew.",
             code=Reason.ARCHIVE,
         )
-    await _check_original(work, deletion, original)
+    await _check_original(work, held.job, original)
     await _check_copy(work)
-    await check_runs(work, archive.began)
+    await check_runs(work, held, archive.began)
     await _check_parents(work)
     await _check_callers(work)
     return original
@@ -128,29 +134,62 @@ async def _check_copy(work: StepContext) -> None:
     )
 
 
-async def check_runs(work: StepContext, archived_to: datetime | None = None) -> None:
-    """A delete ends the runs that still go; raises `MustWait` while one does.
+async def check_runs(
+    work: StepContext, held: LeasedJob[Deletion], archived_to: datetime | None = None
+) -> None:
+    """A delete ends the runs that are in progress; raises `MustWait` while one is.
 
-    A run may begin although the flow is off: somebody resubmits an earlier one.
+    Where there are more runs than one page holds, the deletion notes each page before the next one
+    is read. What began meanwhile is read last. A run may begin although the flow is off: somebody
+    resubmits an earlier one.
 
     See platform.md#turning-off.
     """
-    job, services = work.job, work.services
-    since = services.now - RUN_HISTORY
+    services, now = work.services, work.services.now
+    check = held.job.run_check or RunCheck(since=now - RUN_HISTORY, began=now)
+    later = now + services.settings.wait_poll_interval
+    for _ in range(_RUN_PAGES):
+        if check.is_complete:
+            check = RunCheck(since=check.began, began=services.now)
+        is_first = check.oldest is None and not check.cursor
+        try:
+            page = await _run_page(work, check)
+        except NotFound:
+            return
+        if page is None:  # its cursor has expired
+            check = replace(check, cursor="")
+            continue
+        if any(run.is_going for run in page.items):
+            reason = "A run of the original is still going: a delete would end it."
+            raise MustWait(reason, until=later, code=Reason.RUNNING)
+        oldest = min((run.started for run in page.items), default=check.oldest)
+        check = replace(check, oldest=oldest, cursor=page.cursor, is_complete=not page.cursor)
+        is_done = is_first and check.is_complete
+        if not is_done:
+            await held.save(replace(held.job, run_check=check))
+        if archived_to and any(run.started > archived_to for run in page.items):
+            reason = "The original has run since its runs were archived."
+            raise MustWait(reason, until=later, code=Reason.RUNS)
+        if is_done:
+            return
+    reason = "The runs of the original are searched for one that is in progress."
+    raise MustWait(reason, until=services.now + timedelta(seconds=1), code=Reason.RUNNING)
+
+
+async def _run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowRun] | None:
+    """Return the next page of a search; None: its cursor has expired. Raises `NotFound`."""
     try:
-        runs = await services.flow_reports.runs(job.environment_id, job.flow_name, since=since)
-    except NotFound:
-        return
-    until = services.now + services.settings.wait_poll_interval
-    if any(run.is_going for run in runs):
-        raise MustWait(
-            "A run of the original is still going: a delete would end it.",
-            until=until,
-            code=Reason.RUNNING,
+        return await work.services.flow_reports.run_page(
+            work.job.environment_id,
+            work.job.flow_name,
+            check.cursor,
+            since=check.since,
+            until=check.oldest or check.began,
         )
-    if archived_to and any(run.started > archived_to for run in runs):
-        reason = "The original has run since its runs were archived."
-        raise MustWait(reason, until=until, code=Reason.RUNS)
+    except (NotFound, PlatformError) as err:
+        if has_expired(check.cursor, err):
+            return None
+        raise
 
 
 async def _check_parents(work: StepContext) -> None:

@@ -35,7 +35,7 @@ from tests.functional.scenarios.remediation_scenario import Story, edit
 
 RUNS = 130
 #: More calls than a delete of one original makes.
-CALLS = 80
+CALLS = 90
 
 
 def watched(story: Story) -> Story:
@@ -153,7 +153,7 @@ async def test_a_rollback_in_the_middle_of_the_checks_comes_first() -> None:
     async def roll_back() -> None:
         await change_remediation.roll_back(story.services, story.remediation.id)
 
-    disturb(story, "flow_reports", "runs", roll_back)
+    disturb(story, "flow_reports", "run_page", roll_back)
     await turns(story, story.make(story.twins.ports))
     await story.run(60 * DAY)
 

@@ -1,0 +1,74 @@
+"""Whatever the budget of requests, from one a minute on: a delete of a flow with many runs ends."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from shared.adapters.state.request_ledger import BudgetLimit
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.use_cases.delete_originals import delete_originals
+from tests.functional.deleting.deletion_story import (
+    DAY,
+    MINUTE,
+    Runs,
+    deletes,
+    deletions,
+    order,
+    original,
+    ran,
+    retired_story,
+)
+from tests.functional.scenarios.call_meter import Meter, put_on_budget
+from tests.property.test_lists_any_budget import MOST, Lists, expiries
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    runs=st.integers(0, MOST),
+    page=st.integers(1, MOST),
+    calls=st.integers(1, 6),
+    goes_on_for=st.sampled_from([None, 1, 8]),
+    expires=expiries,
+)
+@example(runs=MOST, page=1, calls=1, goes_on_for=8, expires=frozenset())
+def test_a_delete_waits_for_the_oldest_run_and_ends(
+    runs: int, page: int, calls: int, goes_on_for: int | None, expires: frozenset[int]
+) -> None:
+    """One that began long before the others may still be in progress.
+
+    The archive reads each page once, and so does the search for runs in progress.
+    """
+
+    async def scenario() -> None:
+        story = await retired_story()
+        orders = original(story, "Orders")
+        story.world.run_page = page
+        ran(story, orders, runs)
+        await order(story)
+        await story.run(DAY)
+        if goes_on_for is not None:
+            lasts = 12 * DAY + timedelta(hours=goes_on_for)
+            ran(story, orders, 1, Runs(name="long", ago=12 * DAY, lasts=lasts))
+        ends = story.world.clock.now() + timedelta(hours=goes_on_for or 0)
+        lists, meter = Lists(expires), Meter()
+        lists.put_before(story)
+        put_on_budget(story, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
+        story.renew()
+
+        for _ in range(40 * 60):
+            await story.driver.call(delete_originals)
+            if (await deletions(story))["Orders"].state is DeletionState.DELETED:
+                break
+            await story.run(MINUTE)
+
+        assert (await deletions(story))["Orders"].state is DeletionState.DELETED
+        assert deletes(story) == [orders.workflow_id]
+        assert story.world.clock.now() >= ends
+        pages = Counter((name, cursor) for name, cursor, size in lists.given if cursor and size)
+        again = [page for page, times in pages.items() if times > 1]
+        assert len(again) <= 1 + lists.expired  # the page of the run that is waited for
+
+    asyncio.run(scenario())
