@@ -38,7 +38,7 @@ class AssessmentQuery(RequestModel):
 
     #: Name or Azure resource id of the policy that will be applied.
     policy: Text | None = None
-    #: The vault of a key that no policy names yet, by name or Azure resource id; needs `key`.
+    #: Vault of one key, by name or Azure resource id; needs `key`. A policy need not name it.
     vault: Text | None = None
     key: Text | None = None
     #: `callers_searched` of an earlier assessment, whose caller search is reused.

@@ -20,7 +20,7 @@ class KeyCheckRequest(RequestModel):
         json_schema_extra={"dependentRequired": {"vault": ["key"], "key": ["vault"]}}
     )
 
-    #: Name or Azure resource id.
+    #: Vault of one key, by name or Azure resource id; needs `key`. A policy need not name it.
     vault: Text | None = None
     key: Text | None = None
 

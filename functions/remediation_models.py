@@ -279,6 +279,7 @@ class RemediationDetailResponse(RemediationSummaryResponse):
 class ActionResponse(ApiResponse):
     """The number of jobs that an action started."""
 
+    #: Number of jobs that start; for `approve`, of plans that are approved.
     jobs: int
 
 
@@ -294,14 +295,16 @@ class ApprovalAnswer(ActionResponse):
 class FlowActionResponse(ApprovalAnswer):
     """The result of an action on many jobs, and the rows that could not be read."""
 
+    #: Rows that this version of the app cannot read and did not change.
     unreadable: tuple[UnreadableRowResponse, ...]
 
 
 class RetryAnswer(FlowActionResponse):
     """The result of a retry."""
 
-    #: Why nothing could be retried, and what to do; empty if something was.
+    #: Why nothing could be retried; empty if something was.
     reason: str
+    #: What to do about that; empty if something was retried.
     instruction: str
 
 

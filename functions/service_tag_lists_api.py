@@ -58,7 +58,7 @@ class ServiceTagListVersionResponse(ApiResponse):
 async def list_service_tag_list_versions(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
-    """Return the versions of the last 90 days, newest first. Reads stored rows only."""
+    """Return the service tag list versions of the last 90 days. Reads stored rows only."""
     return _versions(await list_editions(services()))
 
 

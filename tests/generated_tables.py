@@ -1,6 +1,9 @@
 """Tables that the code writes into a document, each between two comments of the document."""
 
-from collections.abc import Iterable, Mapping
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 
 _END = "<!-- end -->"
 
@@ -14,3 +17,12 @@ def with_tables(text: str, module: str, tables: Mapping[str, Iterable[str]]) -> 
             raise ValueError(f"the document has no place for the {name}")
         text = before + begin + "\n".join((*lines, "")) + after[after.index(_END) :]
     return text
+
+
+def rows_of(kind: type[StrEnum]) -> Iterator[str]:
+    """Yield a table of the values of an enumeration, each with its comment (`#:`) in the code."""
+    comments = dict(re.findall(r"^    (\w+) = .+  #: (.+)$", inspect.getsource(kind), re.MULTILINE))
+    yield "| | |"
+    yield "|---|---|"
+    for one in kind:
+        yield f"| `{one}` | {comments[one.name]} |"

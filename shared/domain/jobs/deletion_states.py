@@ -10,12 +10,12 @@ from shared.domain.jobs.state_machine import NextActor, TransitionProperties
 class DeletionState(StrEnum):
     """How far a deletion is."""
 
-    SCHEDULED = "scheduled"
+    SCHEDULED = "scheduled"  #: the date has not come
     ARCHIVING = "archiving"  #: the date has come: runs are archived, then everything is checked
     DELETING = "deleting"  #: the request is recorded and may have been sent
-    DELETED = "deleted"
-    BLOCKED = "blocked"
-    CANCELLED = "cancelled"
+    DELETED = "deleted"  #: the original was deleted; `restorable_until` is 21 days later
+    BLOCKED = "blocked"  #: nothing was deleted: fix the reason, then schedule it again
+    CANCELLED = "cancelled"  #: the original is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,11 @@ class RemediationState(StrEnum):
     """How far a remediation is: the first of these that one of its jobs shows."""
 
     AWAITING_APPROVAL = "awaiting_approval"  #: at least one plan awaits approval
-    RUNNING = "running"
-    PLANNING = "planning"
+    RUNNING = "running"  #: the app works and no one has to act
+    PLANNING = "planning"  #: the app waits for the platform migration, or makes the plan
     STUCK = "stuck"  #: nothing continues without a person
-    FINISHED = "finished"
-    CANCELLED = "cancelled"
+    FINISHED = "finished"  #: the app has nothing more to do
+    CANCELLED = "cancelled"  #: it was cancelled; the app has nothing more to do
 
 
 REMEDIATION_STATES: Mapping[RemediationState, StateProperties] = {

@@ -49,18 +49,18 @@ class PlannedAction(StrEnum):
 class NotMigratedReason(StrEnum):
     """Why a flow is still on Microsoft's key."""
 
-    BLOCKED = "blocked"  #: its job continues only after a person has removed the cause
+    BLOCKED = "blocked"  #: its job continues only after a person has fixed the reason
     FAILED = "failed"  #: its job met an internal error
-    NEEDS_CHANGES = "needs_changes"  #: its maker has to change it before the app can migrate it
-    AWAITING_APPROVAL = "awaiting_approval"  #: nobody has approved its plan yet
+    NEEDS_CHANGES = "needs_changes"  #: it has no job: its maker has to change it first
+    AWAITING_APPROVAL = "awaiting_approval"  #: its plan awaits approval
     IN_PROGRESS = "in_progress"  #: the app works on it, or is about to
     UNDONE = "undone"  #: its job was cancelled or rolled back
-    LIMIT = "limit"  #: beyond what one remediation may begin in its environment
+    LIMIT = "limit"  #: over the flow limit of the remediation
     EXCLUDED = "excluded"  #: an administrator excluded it
-    LEFT_OUT = "left_out"  #: an approval left it out
-    UNAPPROVED = "unapproved"  #: nobody approved it in time
-    UNPREPARED = "unprepared"  #: nothing can be done for it before the key is applied
-    NOT_ASKED = "not_asked"  #: an assessment or a dry run: nothing was to be written
+    LEFT_OUT = "left_out"  #: the approver excluded it from the approval
+    UNAPPROVED = "unapproved"  #: its plan expired
+    UNPREPARED = "unprepared"  #: nothing can be done before the key is applied
+    NOT_ASKED = "not_asked"  #: the remediation was an assessment or a dry run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,9 @@ class RemediationMode(StrEnum):
     """What was asked for. What an environment allows may be less."""
 
     ASSESS = "assess"  #: find and report
-    DRY_RUN = "dry-run"  #: plan, and show every write
-    PREPARE = "prepare"  #: before a key is applied: do what spares a copy; else as `apply`
-    APPLY = "apply"  #: plan, ask where the environment says so, and do
+    DRY_RUN = "dry-run"  #: plan, and show every change
+    PREPARE = "prepare"  #: before a key is applied: change flows that then need no copy
+    APPLY = "apply"  #: plan, wait for approval if it is required, and migrate
 
     @property
     def writes(self) -> bool:
@@ -34,10 +34,10 @@ class RemediationMode(StrEnum):
 class StartSource(StrEnum):
     """Who started a remediation."""
 
-    KEY_EVENT = "key_event"
-    POLICY_EVENT = "policy_event"
-    SWEEP = "sweep"
-    ORDER = "order"
+    KEY_EVENT = "key_event"  #: an event of a key
+    POLICY_EVENT = "policy_event"  #: a policy was applied or changed
+    SWEEP = "sweep"  #: the daily check
+    ORDER = "order"  #: an API request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

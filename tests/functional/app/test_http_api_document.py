@@ -12,11 +12,18 @@ from functions.http_requests import RequestModel
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.remediation_states import RemediationState
+from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import RemediationMode, StartSource
+from tests import http_api_tables
 
 ENDPOINTS = all_endpoints()
 
 TEXT = (Path(__file__).parents[3] / "docs" / "http-api.md").read_text()
+
+
+def test_the_tables_are_what_the_code_says() -> None:
+    """`python -m tests.http_api_tables` writes them."""
+    assert http_api_tables.with_all_tables(TEXT) == TEXT
 
 
 def test_every_route_is_documented() -> None:
@@ -53,7 +60,15 @@ def test_a_decision_answers_with_the_members_that_are_documented(decision: str) 
 
 
 @pytest.mark.parametrize(
-    "kind", [ApprovalPolicy, RemediationMode, StartSource, RemediationState, DeletionState]
+    "kind",
+    [
+        ApprovalPolicy,
+        RemediationMode,
+        StartSource,
+        RemediationState,
+        NotMigratedReason,
+        DeletionState,
+    ],
 )
 def test_every_word_of_the_api_is_documented(kind: type[StrEnum]) -> None:
     """Whoever meets a state or a mode in an answer finds it here."""

@@ -1,0 +1,111 @@
+"""The tables of docs/http-api.md that the code knows: routes, members of requests, answers, errors.
+
+`python -m tests.http_api_tables` writes them.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from functions.endpoints import Endpoint, all_endpoints
+from functions.http_requests import RequestModel
+from functions.openapi import member_comments
+from functions.problems import PROBLEMS
+from shared.domain.environment import ApprovalPolicy
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.jobs.remediation_states import RemediationState
+from shared.domain.plans.plan_item import NotMigratedReason
+from shared.domain.plans.remediation import RemediationMode, StartSource
+from tests.generated_tables import rows_of, with_tables
+
+PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"
+ACTIONS = ("approve", "cancel", "retry", "roll-back")
+#: What the app's own forms add to the address of a page.
+_OF_PAGES = ("done", "jobs")
+
+
+def with_all_tables(text: str) -> str:
+    """Return the text of the page with its tables as the code has them."""
+    tables = {
+        "routes": _routes(),
+        "members": _members(),
+        "approval policies": rows_of(ApprovalPolicy),
+        "remediation modes": rows_of(RemediationMode),
+        "start sources": rows_of(StartSource),
+        "remediation states": rows_of(RemediationState),
+        "flows not migrated": rows_of(NotMigratedReason),
+        "deletion states": rows_of(DeletionState),
+        "answers of actions": _action_answers(),
+        "problems": _problems(),
+    }
+    return with_tables(text, "tests.http_api_tables", tables)
+
+
+def _routes() -> Iterator[str]:
+    yield "| Route | Role | Takes | What it does |"
+    yield "|---|---|---|---|"
+    for (method, path), one in all_endpoints().items():
+        summary = _summary(one)
+        yield f"| `{method} /api/{path}` | {one.role} | {_takes(one)} | {summary} |"
+
+
+def _summary(one: Endpoint) -> str:
+    """Return the first sentence of a route, and the rest of its first paragraph, on one line."""
+    text = " ".join(one.description.partition("\n\n")[0].split()).removeprefix("Return ")
+    return text[:1].upper() + text[1:]
+
+
+def _takes(one: Endpoint) -> str:
+    names = [*_names(one.query), *_names(one.body)]
+    needed = [f"`{name}`" for name, is_needed in names if is_needed]
+    others = [f"`{name}`" for name, is_needed in names if not is_needed]
+    optional = f"[{', '.join(others)}]" if others else ""
+    return " ".join(filter(None, (", ".join(needed), optional)))
+
+
+def _names(kind: type[RequestModel]) -> list[tuple[str, bool]]:
+    fields = kind.model_fields.items()
+    return [(name, one.is_required()) for name, one in fields if name not in _OF_PAGES]
+
+
+def _members() -> Iterator[str]:
+    yield "| Member | Meaning |"
+    yield "|---|---|"
+    ours = [one for one in all_endpoints().values() if not one.path.startswith("dashboard")]
+    kinds = [kind for one in ours for kind in (one.query, one.body)]
+    rows = {
+        (name, text)
+        for kind in kinds
+        for name, text in member_comments(kind).items()
+        if name not in _OF_PAGES
+    }
+    for name, text in sorted(rows):
+        yield f"| `{name}` | {text} |"
+
+
+def _action_answers() -> Iterator[str]:
+    yield "| Member | Answered by | Meaning |"
+    yield "|---|---|---|"
+    answers = {
+        action: all_endpoints()["POST", f"remediations/{{id}}/{action}"].answer
+        for action in ACTIONS
+    }
+    members: dict[str, list[str]] = {}
+    meaning: dict[str, str] = {}
+    for action, answer in answers.items():
+        assert answer, action
+        for name in answer.model_fields:
+            members.setdefault(name, []).append(f"`{action}`")
+        meaning |= member_comments(answer)
+    for name, actions in members.items():
+        yield f"| `{name}` | {', '.join(actions)} | {meaning.get(name, '')} |"
+
+
+def _problems() -> Iterator[str]:
+    yield "| Status | `type` ends in | Meaning |"
+    yield "|---|---|---|"
+    for kind, problem in PROBLEMS.items():
+        yield f"| {problem.status} | `{kind}` | {problem.title} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_all_tables(PAGE.read_text()))
