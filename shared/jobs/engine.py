@@ -6,7 +6,7 @@ be lost, doubled or late without harm; the timer that re-sends overdue rows cove
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from shared.domain.jobs.durable_job import (
     bump_fencing_token,
     mark_write_in_flight,
 )
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import resume
 from shared.domain.jobs.wake_up import WakeUp
 from shared.domain.request_demand import RequestDemand

@@ -1,10 +1,10 @@
 """What becomes of a row after an error: the one place where that is decided."""
 
-from dataclasses import replace
 from typing import Any
 
 from shared.domain.jobs.backoff import add_jitter, backoff_delay
 from shared.domain.jobs.durable_job import DurableJob
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import stop_with_reason, wait_until
 from shared.domain.platform_errors import instruction_for
 from shared.domain.trigger_urls.trigger_url import redact

@@ -1,10 +1,9 @@
 """The three kinds of durable job."""
 
-from dataclasses import replace
-
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.jobs.engine import JobKind
 from shared.jobs.request_demands import environment_job_demand, flow_job_demand

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from shared.domain.jobs.durable_job import DurableJob
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import with_request_count
 from shared.domain.request_demand import RequestDemand
 from shared.errors import CmkflowError, Conflict, LeaseLost

@@ -1,9 +1,8 @@
 """From the approval to the end: wait for it, compare with what was approved, dispatch, watch."""
 
-from dataclasses import replace
-
 from shared.domain.environment import Environment
 from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state, wait_until
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.engine import UNTIL_WOKEN

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from shared.alerts import tell
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.not_migrated import count_not_included, retired_originals
 from shared.domain.plans.plan_item import PlanItem

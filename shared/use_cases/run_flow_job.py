@@ -1,12 +1,12 @@
 """Run the steps of a flow job that are due, and tell those who may have waited for it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from shared.domain.environment import Environment
 from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import CutoverFailure, FlowJob, JobCommand, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state, wait_until
 from shared.errors import (
     CmkflowError,

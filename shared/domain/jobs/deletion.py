@@ -39,7 +39,7 @@ class RunCheck:
     is_complete: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Deletion(DurableJob[DeletionState]):
     """The row of a deletion; it has the same id as its flow job."""
 
@@ -99,7 +99,7 @@ class Deletion(DurableJob[DeletionState]):
         return self.facts.is_open
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DeletionApproval:
     """Who approved a deletion, when, and for which date."""
 

@@ -1,11 +1,12 @@
 """Define the fields that the row of every durable job has: state, reason, lease and history."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.state_machine import TransitionProperties
 
 #: How long a write without an answer may still take effect. No source gives a limit.
@@ -25,9 +26,12 @@ class HistoryEntry:
     calls: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DurableJob[S: StrEnum]:
-    """The part of a row that the job engine uses; each kind of job adds its own fields."""
+    """The part of a row that the job engine uses; each kind of job adds its own fields.
+
+    It has no slots, so that a changed row is a copy of a dictionary.
+    """
 
     #: The properties and transitions of each state.
     states: ClassVar[Mapping[Any, TransitionProperties[Any]]]
@@ -67,6 +71,18 @@ class DurableJob[S: StrEnum]:
     #: While this job was being worked on, something that it waits for changed.
     woken: bool = False
     history: tuple[HistoryEntry, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        """Keep `dataclass` from giving each kind of job a `__replace__` of its own."""
+        cls.__replace__ = DurableJob.__replace__  # type: ignore[method-assign]
+
+    def __replace__(self, **changes: Any) -> Self:
+        """Return a row with these fields changed; raises `TypeError` for a name of no field."""
+        if unknown := changes.keys() - self.__dict__.keys():
+            raise TypeError(f"{type(self).__name__} has no fields {sorted(unknown)}")
+        changed = object.__new__(type(self))
+        changed.__dict__.update(self.__dict__, **changes)
+        return changed
 
     @property
     def is_finished(self) -> bool:

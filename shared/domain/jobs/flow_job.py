@@ -58,7 +58,7 @@ class CutoverFailure:
     code: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FlowJob(DurableJob[FlowJobState]):
     """The job on one original under one policy."""
 

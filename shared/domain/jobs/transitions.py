@@ -1,12 +1,12 @@
 """Move a durable job from state to state, and record each move in its row."""
 
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from shared.domain.jobs.durable_job import HISTORY_LENGTH, DurableJob, HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.state_machine import check_transition
 from shared.reason import Reason
 

@@ -121,7 +121,7 @@ class ApprovedPlan:
     archive: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EnvironmentJob(DurableJob[EnvironmentJobState]):
     """The row of one environment in one remediation."""
 

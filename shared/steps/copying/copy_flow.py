@@ -1,7 +1,6 @@
 """Copy an original: archive it, create the copy once under an id of our choice, turn it on."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import replace
 from functools import partial
 
 from shared.domain.callers.caller_edit import replace_references
@@ -12,6 +11,7 @@ from shared.domain.display_names import copy_name
 from shared.domain.flow import FlowState, Workflow, WorkflowDraft, WorkflowUpdate
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import add_notes, move_to_state
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import JobBlocked, MustWait, NotFound

@@ -5,11 +5,12 @@ is not a co-owner of the original is left alone. Compared once when the copy is 
 when the original is retired, for sharing goes on during the quiet days.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowPermission
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import add_notes
 from shared.domain.sharing import (
     TEAMS,

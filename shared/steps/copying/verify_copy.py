@@ -1,6 +1,5 @@
 """Prove a copy before any caller moves to it."""
 
-from dataclasses import replace
 from functools import partial
 
 from shared.concurrency import run_concurrently
@@ -8,6 +7,7 @@ from shared.domain.definitions.comparison import definition_digest
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
 from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason

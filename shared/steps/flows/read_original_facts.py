@@ -1,7 +1,5 @@
 """Take an original as it is: what a plan would say of it now, and whether it was edited since."""
 
-from dataclasses import replace
-
 from shared.domain.definitions.changed_paths import changed_places
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
@@ -10,6 +8,7 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob, migration_method_for
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.replace_fields import replace
 from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason
 from shared.steps.flows.original import OriginalFlow

@@ -5,7 +5,6 @@ returns what that borrowed.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 
@@ -13,6 +12,7 @@ from shared.alerts import readable, tell
 from shared.domain.flow import FlowPermission
 from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.platform_errors import NO_CO_OWNER, find_error_code
 from shared.errors import NotFound, PlatformError, ServiceUnavailable

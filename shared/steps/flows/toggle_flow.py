@@ -5,13 +5,14 @@ be from before. So the row notes what is sent, before it is.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from shared.domain.display_names import shortened
 from shared.domain.flow import FlowState, Workflow, WorkflowUpdate
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import add_notes
 from shared.domain.jobs.unconfirmed_writes import FlowStateWrite, record_write
 from shared.domain.platform_errors import NO_USER_DETAILS, TOO_LONG, find_error_code

@@ -1,12 +1,11 @@
 """Retire an original: off, out of the way by name, its copy in its place."""
 
-from dataclasses import replace
-
 from shared.concurrency import run_concurrently
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.display_names import retired_name
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
 from shared.domain.sharing import DataverseUser
 from shared.settings import OnOriginalEdited

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -11,6 +10,7 @@ from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.jobs.dependent_jobs import format_job_reference
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
 from shared.errors import CmkflowError, ThrottledError
 from shared.steps.flows.lease_resource import LeasedResource, lease_resource, require_unleased

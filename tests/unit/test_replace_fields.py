@@ -1,0 +1,36 @@
+"""A changed row of a job is what `dataclasses.replace` makes of it."""
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.durable_job import DurableJob
+from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.replace_fields import replace
+from shared.domain.plans.remediation import EnvironmentJob
+from tests.unit.flow_rows import FLOW_JOB
+
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def test_changes_the_fields_it_names_and_no_other() -> None:
+    before = dataclasses.replace(FLOW_JOB)
+
+    changed = replace(FLOW_JOB, due=NOW, woken=True, notes=("a note",))
+
+    expected = dataclasses.replace(FLOW_JOB, due=NOW, woken=True, notes=("a note",))
+    assert changed == expected
+    assert changed != before == FLOW_JOB
+
+
+@pytest.mark.parametrize("kind", [FlowJob, EnvironmentJob, Deletion])
+def test_each_kind_of_job_is_changed_that_way(kind: type[DurableJob[Any]]) -> None:
+    assert kind.__replace__ is DurableJob.__replace__
+
+
+def test_refuses_a_name_of_no_field() -> None:
+    with pytest.raises(TypeError, match=r"FlowJob has no fields \['colour'\]"):
+        replace(FLOW_JOB, colour="red")  # type: ignore[call-arg]
