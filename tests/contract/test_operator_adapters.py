@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from msal import PublicClientApplication
 
 from shared.adapters.entra.identity import ServiceAccountCredential
 from shared.adapters.flow_service import service as flow_service
@@ -69,6 +70,38 @@ async def test_an_operator_who_signs_in_later_is_found(app: Adapters) -> None:
 
     assert (await waiting.get_token(flow_service.SCOPE)).token
     assert await waiting.object_id() == MAKER
+
+
+async def test_the_account_is_looked_for_once(
+    app: Adapters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every loan asks for the operator's id, and msal is asked in another thread."""
+    await app.sign_in()
+    credential = ServiceAccountCredential(OPERATOR, app.secrets)
+    looks = 0
+    look = PublicClientApplication.get_accounts
+
+    def counted(self: PublicClientApplication, username: str | None = None) -> object:
+        nonlocal looks
+        looks += 1
+        return look(self, username)
+
+    monkeypatch.setattr(PublicClientApplication, "get_accounts", counted)
+
+    assert [await credential.object_id() for _ in range(3)] == [MAKER] * 3
+    assert looks == 1
+
+
+async def test_an_account_that_signs_in_instead_is_the_one(app: Adapters) -> None:
+    """What is known of the account before ends with the next sign-in."""
+    await app.sign_in()
+    await app.flow_access.account_id()
+    credential = ServiceAccountCredential(OPERATOR, app.secrets)
+    credential._known = {"local_account_id": "another"}
+
+    await credential.sign_in(flow_service.SCOPE, lambda _: None)
+
+    assert await credential.object_id() == MAKER
 
 
 async def test_a_sign_in_that_was_revoked_blocks(app: Adapters) -> None:

@@ -76,6 +76,8 @@ class ServiceAccountCredential:
         self._vault_url, self._secret_name = _split(settings.cache_secret)
         self._cache = SerializableTokenCache()
         self._client: PublicClientApplication | None = None
+        #: The account in the cache, once it was looked for; it changes with the cache.
+        self._known: dict[str, Any] | None = None
         self._lock = asyncio.Lock()
 
     async def get_token(
@@ -130,6 +132,7 @@ class ServiceAccountCredential:
                 )
             show(flow["message"])
             found = await _in_thread(partial(client.acquire_token_by_device_flow, flow))
+            self._known = None
             if "access_token" not in found:
                 raise self._no_token(str(found.get("error")))
             await self._save()
@@ -162,9 +165,11 @@ class ServiceAccountCredential:
 
     async def _account(self) -> dict[str, Any] | None:
         """Return the account in the cache, the last one that signed in."""
-        client = await self._ready()
-        accounts = await _in_thread(client.get_accounts)
-        return accounts[-1] if accounts else None
+        if self._known is None:
+            client = await self._ready()
+            accounts = await _in_thread(client.get_accounts)
+            self._known = accounts[-1] if accounts else None
+        return self._known
 
     async def _ready(self) -> "PublicClientApplication":
         """Return msal's client; the first time it asks the sign-in service for its addresses."""
@@ -188,6 +193,7 @@ class ServiceAccountCredential:
         except NotFound:
             return
         self._cache.deserialize(secret.value)
+        self._known = None
 
     async def _save(self) -> None:
         """Write the cache back if it changed: msal got a new refresh token."""
