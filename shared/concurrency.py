@@ -2,7 +2,7 @@
 
 import asyncio
 from asyncio import TaskGroup
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -36,3 +36,14 @@ async def read_each[T, R](
     async with run_concurrently() as group:
         tasks = [group.create_task(read_one(thing)) for thing in things]
     return [task.result() for task in tasks]
+
+
+async def do_each[T](things: Sequence[T], do: Callable[[T], Coroutine[Any, Any, object]]) -> None:
+    """Do something to each thing, to some of them side by side; the first that fails is raised.
+
+    What others have begun may be done by then.
+    """
+    if len(things) == 1:
+        await do(things[0])
+    else:
+        await read_each(things, do)

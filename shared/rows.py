@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.concurrency import do_each
 from shared.domain.alert import RowName
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
@@ -31,6 +32,8 @@ BATCH_ROWS = 20
 BATCH_CHARACTERS = 1_000_000
 #: Rows that are removed in one batch: Tables allow as many.
 _REMOVED = 100
+#: Texts of a table whose items are remembered: many jobs read the same rows again and again.
+_REMEMBERED = 32
 #: Key of the row that holds no item but who may write its partition (jobs/fenced_rows.py).
 FENCE = "~fence"
 
@@ -73,6 +76,8 @@ class Table[T]:
         self._remedy = remedy
         self.store = store
         self._adapter: TypeAdapter[T] = type_adapter_for(cast("Any", kind))
+        #: By the text, whatever row it stands in: nobody changes an item, so readers may share it.
+        self._item_of = functools.lru_cache(_REMEMBERED)(self._validated)
         self._address = address
         self._columns = columns
         self._indexed = indexed
@@ -129,11 +134,15 @@ class Table[T]:
                 return await (self.replace(kept, item) if kept else self.insert(item))
 
     async def upsert(self, *items: T) -> None:
-        """Store items whatever is there, a batch a partition at a time."""
+        """Store items whatever is there; a partition takes one batch at a time."""
         if self._indexed is not _nothing:
             for item in items:
                 await self._indexed(None, item)
-        for batch in self.batches(*items):
+        by_partition = groupby(self.batches(*items), key=lambda batch: batch[0].row.partition)
+        await do_each([list(batches) for _, batches in by_partition], self._write_each)
+
+    async def _write_each(self, batches: Iterable[Sequence[UpsertRow]]) -> None:
+        for batch in batches:
             await self.store.write(*batch)
 
     def batches(self, *items: T) -> Iterator[list[UpsertRow]]:
@@ -254,13 +263,16 @@ class Table[T]:
         try:
             chunks = int(row.columns["chunks"])
             text = "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
-            item = self._adapter.validate_json(text)
+            item = self._item_of(text)
         except (KeyError, ValueError, OverflowError) as err:
             reason = _what_is_wrong(err)
             raise UnreadableRow(name, reason=reason, remedy=self._remedy) from None
         if self.name_of(item) != name:  # written back, it would take the place of another row
             raise UnreadableRow(name, reason="it names another row", remedy=self._remedy)
         return StoredItem(item, row.etag or "")
+
+    def _validated(self, text: str) -> T:
+        return self._adapter.validate_json(text)
 
     def readable(self, rows: Iterable[StoreRow]) -> Iterator[StoredItem[T]]:
         """Yield the items of rows; raises `UnreadableRow`, unless the table is rebuilt."""

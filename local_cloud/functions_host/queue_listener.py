@@ -3,7 +3,7 @@
 A listener works in lanes. A lane is one receiver that takes one message, runs the function and
 settles before it takes the next, so that nothing else ever waits on its connection: the SDK reads
 and writes under one lock, and a settlement beside a waiting receive would stand behind it. When
-every lane is at work, as many open as there are, up to the limit. The extension's processor needs
+every lane is at work, three more open for each, up to the limit. The extension's processor needs
 no ramp: it asks for as many messages as the limit allows over one connection.
 """
 
@@ -27,6 +27,8 @@ from local_cloud.functions_host.worker import Invocation, Worker
 _LOGGER = logging.getLogger("host.service_bus")
 #: Wait between tries to reach the broker.
 _RETRY = 1.0
+#: Lanes that open for each one that is open. Opening one takes up to half a second.
+_MORE = 3
 #: How long a message's return may take when the host stops in the middle of its work.
 _RELEASE = 2.0
 
@@ -82,11 +84,11 @@ class QueueListener:
             raise
 
     def _open_lanes(self) -> None:
-        """Double the lanes, within the limit, if none of them is waiting for a message."""
+        """Open three lanes for each, within the limit, if none of them waits for a message."""
         if self._waiting or self._is_stopping:
             return
         room = self._limits.concurrent_calls - len(self._lanes)
-        for _ in range(min(room, max(1, len(self._lanes)))):
+        for _ in range(min(room, max(1, _MORE * len(self._lanes)))):
             lane = asyncio.create_task(self._run_lane())
             self._lanes.add(lane)
             # From the start, so that only a burst that takes them all opens more.

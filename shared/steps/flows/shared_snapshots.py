@@ -20,7 +20,8 @@ from shared.services import Services
 READING_TAKES = timedelta(seconds=30)
 #: For so long who reads one of many pages: it waits for a call.
 PAGE_TAKES = timedelta(minutes=4)
-_PAUSE = timedelta(seconds=1)
+#: Whoever waits looks after the first, then after twice as long each time, up to the longest.
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=0.05), timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class SharedSnapshotStore[T]:
         nor for a reading that takes many pages. `ended`: its end may not be longer ago.
         """
         services, readings = self.services, self.services.tables.shared_snapshots
-        until = services.now + READING_TAKES
+        until, pause = services.now + READING_TAKES, _FIRST_PAUSE
 
         def claimed(last: SharedSnapshot | None) -> SharedSnapshot | None:
             now = services.now
@@ -63,7 +64,8 @@ class SharedSnapshotStore[T]:
                 return await self._unpacked(kept.item.name)
             if kept and kept.item.is_being_read(services.now + READING_TAKES):
                 break
-            await services.clock.sleep(_PAUSE)
+            await services.clock.sleep(min(pause, until - services.now))
+            pause = min(2 * pause, _LONGEST_PAUSE)
         return None
 
     async def claim(self, began: datetime | None = None) -> SharedSnapshot | None:

@@ -6,7 +6,9 @@ All rows stand before the first is announced: a job decides by the rows of its r
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
+from shared.concurrency import read_each
 from shared.domain.callers.caller_records import Coming
 from shared.domain.ids import derive_copy_id, derive_flow_job_id
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
@@ -28,7 +30,8 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
         for item in await planned_work(services, environment_job)
     ]
     await FLOW.schedule_wake_up(services, *(job for _, job in work))
-    new = [job for _, job in work if await _is_new(services, job)]
+    are_new = await read_each([job for _, job in work], partial(_is_new, services))
+    new = [job for (_, job), is_new in zip(work, are_new, strict=True) if is_new]
     # A batch at a time: to name each with its own row would cost a write more.
     await services.tables.job_index.upsert(*map(name_of_flow_job, new))
     await services.tables.coming.upsert(
@@ -39,9 +42,12 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
         )
     )
     named = {job.id for job in new}
-    return [
-        await _dispatch_one(services, item, job, is_named=job.id in named) for item, job in work
-    ]
+
+    async def dispatched(one: tuple[PlanItem, FlowJob]) -> FlowJob:
+        item, job = one
+        return await _dispatch_one(services, item, job, is_named=job.id in named)
+
+    return await read_each(work, dispatched)
 
 
 async def _is_new(services: Services, job: FlowJob) -> bool:
