@@ -22,6 +22,7 @@ from shared.adapters.entra.identity import (
 )
 from shared.adapters.flow_service import service as flow_service
 from shared.adapters.http.client import HttpClient
+from shared.adapters.http.transport import PlainTransport
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap.core_services import CoreServices
 from shared.bootstrap.microsoft_services import MicrosoftServices
@@ -91,7 +92,7 @@ class Adapters(PlatformPorts):
         await self.operator.sign_in(flow_service.SCOPE, lambda _: None)
 
 
-def trusting_transport(ca_file: str) -> AioHttpTransport:
+def trusting_transport(ca_file: str) -> PlainTransport:
     """Return the product's transport, with a trust that aiohttp would read when it is imported.
 
     By the connector, which keeps connections: `connection_verify` would make one for each call.
@@ -101,7 +102,7 @@ def trusting_transport(ca_file: str) -> AioHttpTransport:
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
     )
-    return AioHttpTransport(session=session)
+    return PlainTransport(AioHttpTransport(session=session))
 
 
 @asynccontextmanager

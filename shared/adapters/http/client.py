@@ -21,11 +21,7 @@ from urllib.parse import urlsplit
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline import AsyncPipeline
-from azure.core.pipeline.policies import (
-    AsyncHTTPPolicy,
-    SansIOHTTPPolicy,
-    UserAgentPolicy,
-)
+from azure.core.pipeline.policies import AsyncHTTPPolicy, SansIOHTTPPolicy
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
@@ -33,15 +29,15 @@ from shared.adapters.http.errors import FailedResponse, error_of
 from shared.adapters.http.policies import (
     IS_REPEATABLE,
     CircuitBreakerGate,
-    MachineProxy,
     NoCircuitBreakerGate,
     NotTaken,
     RequestCounting,
-    RequestId,
+    RequestHead,
     RequestLimiter,
     RetryOnce,
     TokenRenewal,
 )
+from shared.adapters.http.transport import IS_PLAIN, PlainTransport
 from shared.domain.definitions.json_values import JsonTooDeep, decoded
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
@@ -167,7 +163,8 @@ class HttpClient:
     ) -> ServiceResponse:
         is_cut = call.longest_answer is not None
         async with self.calling(service, call.url) as pipeline:
-            ran = await pipeline.run(request, stream=is_cut, **{IS_REPEATABLE: is_repeatable})
+            options = {IS_REPEATABLE: is_repeatable, IS_PLAIN: not is_cut}
+            ran = await pipeline.run(request, stream=is_cut, **options)
             response = ran.http_response
             body = await _beginning(response, call.longest_answer)
             if response.status_code >= 300:
@@ -283,9 +280,7 @@ class HttpClient:
     def _pipeline(self, service: HttpService) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
         if service not in self._pipelines:
             policies: list[_Policy] = [
-                RequestId(),
-                UserAgentPolicy(base_user_agent=_USER_AGENT),
-                MachineProxy(),
+                RequestHead(_USER_AGENT),
                 RetryOnce(self._transport.sleep),
                 *(policy() for policy in service.policies),
                 RequestCounting(service.name, service.budget, self.calls),
@@ -340,15 +335,14 @@ def is_within(url: str, domain: str) -> bool:
 
 
 def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
-    """Return a transport that takes certificates from the environment; `MachineProxy` the proxy.
+    """Return a transport that takes certificates from the environment; `RequestHead` the proxy.
 
     It imports aiohttp, which costs 80 ms, when the first transport is made.
     """
     from azure.core.pipeline.transport import AioHttpTransport
 
-    return cast(
-        "AsyncHttpTransport[HttpRequest, AsyncHttpResponse]",
-        AioHttpTransport(connection_timeout=10, read_timeout=_CALL_SECONDS, use_env_settings=False),
+    return PlainTransport(
+        AioHttpTransport(connection_timeout=10, read_timeout=_CALL_SECONDS, use_env_settings=False)
     )
 
 

@@ -99,7 +99,7 @@ class Deletion(DurableJob[DeletionState]):
         return self.facts.is_open
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionApproval:
     """Who approved a deletion, when, and for which date."""
 

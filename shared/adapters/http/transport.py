@@ -1,0 +1,98 @@
+"""The way of a call over the wire: azure-core's transport over aiohttp, and a short way past it.
+
+azure-core's response can be streamed, copied and read in the forms of three versions of its
+interface. `HttpClient` reads the status, the headers and the body, and is given no more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from azure.core.exceptions import (
+    ServiceRequestError,
+    ServiceRequestTimeoutError,
+    ServiceResponseError,
+    ServiceResponseTimeoutError,
+)
+from azure.core.pipeline.transport import AsyncHttpTransport
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+    from azure.core.pipeline.transport import AioHttpTransport
+
+#: Name of the pipeline option that takes the short way.
+IS_PLAIN = "is_plain"
+_CONNECT_SECONDS = 10.0
+#: Of a request without a body, to which aiohttp would add a type.
+_NO_TYPE = ("Content-Type",)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainResponse:
+    """A response of which everything has arrived."""
+
+    request: HttpRequest
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class PlainTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
+    """A transport that returns a `PlainResponse` where that is asked for."""
+
+    def __init__(self, transport: "AioHttpTransport") -> None:
+        """Use the connections of `transport`, which this object closes; it serves SDKs' clients."""
+        import aiohttp
+
+        self._aiohttp = aiohttp
+        self._transport = transport
+        # For the answer there is a limit already, that of the call (client.py).
+        self._timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS)
+
+    async def send(self, request: HttpRequest, *, is_plain: bool = False, **options: Any) -> Any:
+        """Send a request and return its response; raises what azure-core's transport raises."""
+        if not is_plain:
+            return await self._transport.send(request, **options)
+        aiohttp = self._aiohttp
+        await self._transport.open()
+        session = cast("ClientSession", self._transport.session)
+        try:
+            async with session.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=request.content,
+                timeout=self._timeout,
+                allow_redirects=False,
+                auto_decompress=True,
+                proxy=options.get("proxies", {}).get("https"),
+                skip_auto_headers=() if request.content else _NO_TYPE,
+            ) as answer:
+                content = await answer.read()
+        except aiohttp.ClientResponseError as err:
+            raise ServiceResponseError(err, error=err) from err
+        except aiohttp.ConnectionTimeoutError as err:
+            raise ServiceRequestTimeoutError(err, error=err) from err
+        except TimeoutError as err:
+            raise ServiceResponseTimeoutError(err, error=err) from err
+        except aiohttp.ClientError as err:
+            raise ServiceRequestError(err, error=err) from err
+        return PlainResponse(request, answer.status, answer.headers, content)
+
+    async def open(self) -> None:
+        """Open the connections."""
+        await self._transport.open()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        """Open the connections."""
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close all connections."""
+        await self.close()
