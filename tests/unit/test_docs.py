@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import subprocess
 import sys
 import tomllib
 from dataclasses import fields
@@ -185,6 +186,64 @@ def test_every_assumption_is_among_what_to_check() -> None:
     text = page("verify-on-a-real-tenant.md")
 
     assert [one.name for one in fields(Assumptions) if f"`{one.name}`" not in text] == []
+
+
+# --- names in code --------------------------------------------------------------------------------
+
+#: Names that documents show and the repository does not have: the platform's, and examples.
+NAMES_ELSEWHERE = {
+    *("OnGroupMembership", "PowerPages", "SlidingWindow", "TranscriptTrigger"),
+    *("AdminFlowEncryptedByMicrosoftKey", "ListCannotMigrateToCustomerManagedKey"),
+    *("ListResponse", "snake_case", "SettingsAnswer"),
+    *("test_it_goes_on_after_an_edit", "test_retry_of_edited_original_copies_it_again"),
+}
+TEXT_FILES = {".py", ".bicep", ".json", ".j2", ".toml", ".txt", ".sh", ".mjs", ".js", ".yaml", ""}
+_NAME = re.compile(r"\b(?:[a-z]+(?:_[a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}|[A-Z]+(?:_[A-Z0-9]+)+)\b")
+
+
+def names_in(text: str) -> set[str]:
+    """Return the names of code, with an underscore or a capital inside, that a document shows."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return {name for code in re.findall(r"`([^`\n]+)`", text) for name in _NAME.findall(code)}
+
+
+@pytest.fixture(scope="module")
+def names_of_the_repository() -> set[str]:
+    """Return every word of every file but documents, and the names of the files."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    paths = [ROOT / name for name in listed if Path(name).suffix in TEXT_FILES]
+    words = {path.stem for path in paths}
+    for path in paths:
+        if path.is_file() and path != Path(__file__):
+            words |= set(re.findall(r"\w+", path.read_text()))
+    return words
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in documented_commands.PAGES if "local_cloud" not in path.parts],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_every_name_in_code_that_a_document_shows_exists(
+    path: Path, names_of_the_repository: set[str]
+) -> None:
+    """What is renamed in code is renamed where it is explained."""
+    missing = names_in(path.read_text()) - names_of_the_repository - NAMES_ELSEWHERE
+
+    assert missing == set()
+
+
+def test_a_name_that_only_a_document_has_is_found() -> None:
+    """Words without an underscore or a capital inside are left to the reader."""
+    text = "`moving_parts`, `MovingParts.state`, `CMK_MOVING`, `word`\n```\n`in_a_block`\n```\n"
+
+    assert names_in(text) == {"moving_parts", "MovingParts", "CMK_MOVING"}
 
 
 # --- dependencies ---------------------------------------------------------------------------------
