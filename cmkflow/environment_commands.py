@@ -134,7 +134,7 @@ def waive_gap(
     """Accept a firewall gap by its name, and go on with the jobs that it blocks."""
     body = {"gap": gap, "reason": reason}
     return api.send(
-        ApiCall(method="POST", path=("environments", environment, "waivers"), body=body)
+        ApiCall(method="POST", path=("environments", environment, "ignored-issues"), body=body)
     )
 
 

@@ -16,7 +16,7 @@ from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm
 from cmkflow.timestamps import minute
 
-_PATH = ("network", "repairs")
+_PATH = ("network", "firewall-fixes")
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +56,7 @@ def repair(
         if not yes:
             confirm(f"Take what the app put into {resource} out again?")
         body = {"resource": resource, "by": by, "even_in_use": even_in_use}
-        return api.send(ApiCall(method="POST", path=(*_PATH, "undo"), body=body))
+        return api.send(ApiCall(method="POST", path=(*_PATH, "revert"), body=body))
     if not apply:
         return {**_as_object(api.send(shown)), "language": language}
     if not yes:

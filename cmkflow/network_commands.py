@@ -121,7 +121,10 @@ def show_changes(
 
     The app looks once a day; it keeps what it saw for ninety days.
     """
-    return api.send(ApiCall(method="POST" if look else "GET", path=("network", "ranges")))
+    lists = ("network", "service-tag-lists")
+    if look:
+        return api.send(ApiCall(method="POST", path=(*lists, "refresh")))
+    return api.send(ApiCall(method="GET", path=lists))
 
 
 @api_command(app, "outgoing", show=outgoing_text)

@@ -190,7 +190,7 @@ def roll_back_remediation(
     body: dict[str, object] = {"flows": flows} if flows else {}
     if replay:
         body["replay"] = True
-    return _decide(api, remediation, "roll-back", body or None)
+    return _decide(api, remediation, "rollback", body or None)
 
 
 def _ask(is_sure: bool, question: str) -> None:

@@ -27,11 +27,11 @@ def register(group: typer.Typer) -> None:
     @api_command(group, "status", show=status_text, watched=watched)
     def status(api: ApiClient) -> object:
         """Show what is wrong, what waits for you and how far the tenant is."""
-        return api.send(ApiCall(method="GET", path=("attention",)))
+        return api.send(ApiCall(method="GET", path=("status",)))
 
 
 def status_text(answer: Any) -> RenderableType:
-    """Return the answer of `GET /api/attention` for 80 columns, what a person has to do first."""
+    """Return the answer of `GET /api/status` for 80 columns, what a person has to do first."""
     return Group(
         *_waiting(answer["waiting"]),
         *_totals(answer),

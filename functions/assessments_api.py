@@ -18,7 +18,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.plans.discovery import DiscoverySource
 from shared.domain.principal import Role
-from shared.use_cases import order_assessment as orders
+from shared.use_cases import start_assessment as assessments
 from shared.use_cases.assess import assess
 from shared.use_cases.audit_state import new_assessment
 
@@ -188,8 +188,10 @@ async def order_assessment(call: ApiRequest[NoQuery, AssessmentOrder]) -> func.H
         callers_since=body.callers_since,
     )
     environment_id = environment_identifier(call.id)
-    started = await orders.order_assessment(services(), environment_id, request, call.principal)
-    shown = await orders.show_assessment(services(), started.id)
+    started = await assessments.start_assessment(
+        services(), environment_id, request, call.principal
+    )
+    shown = await assessments.show_assessment(services(), started.id)
     headers = {LOCATION: f"/api/assessments/{started.id}", RETRY_AFTER: str(_SECONDS)}
     return ok(_ordered(shown), status=202, headers=headers)
 
@@ -200,7 +202,7 @@ async def show_ordered_assessment(call: ApiRequest[NoQuery, NoBody]) -> OrderedA
     return _ordered(await orders.show_assessment(services(), call.id.lower()))
 
 
-def _ordered(shown: orders.ShownAssessment) -> OrderedAssessmentAnswer:
+def _ordered(shown: assessments.ShownAssessment) -> OrderedAssessmentAnswer:
     job = shown.job
     return OrderedAssessmentAnswer(
         id=shown.remediation.id,

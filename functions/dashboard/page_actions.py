@@ -150,7 +150,7 @@ def ignore_action(
         "Ignore this firewall",
         job.environment_id,
         principal,
-        path="environments/{id}/waivers",
+        path="environments/{id}/ignored-issues",
         fields=(("gap", gap.name),),
         asks=("reason", "Justification (recorded with your name)"),
         does=[
@@ -170,7 +170,7 @@ def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) ->
         "Apply fix",
         "",
         principal,
-        path="network/repairs",
+        path="network/firewall-fixes",
         fields=(("resource", name), ("environment", job.environment_id)),
         does=[
             f"The app will {shown.repair.summary}, for the flows of {where}.",
@@ -206,7 +206,7 @@ def _page_action(
         accepts=accepts,
         asks=asks,
         refusal=refusal,
-        is_danger=what in {"cancel", "roll-back"},
+        is_danger=what in {"cancel", "rollback"},
         asks_name=principal.kind is PrincipalKind.KEY and "by" in route.body.model_fields,
     )
 

@@ -47,7 +47,7 @@ class Firewalls:
             if _LABELS_GROUP in name.lower() and name not in self._waived:
                 self._waived.add(name)
                 reason = "Flows reach the printers over a private link."
-                where = f"environments/{OPERATIONS.id}/waivers"
+                where = f"environments/{OPERATIONS.id}/ignored-issues"
                 await stage.app.post(where, {"gap": name, "reason": reason})
                 stage.note(
                     f"The firewall {_LABELS_GROUP} does not let copies in. The gap is waived: "
@@ -56,7 +56,7 @@ class Firewalls:
 
     async def look(self) -> None:
         """Let the app see the list of service tags as it is before Microsoft changes it."""
-        await self._stage.app.post("network/ranges", {})
+        await self._stage.app.post("network/service-tag-lists/refresh", {})
 
     async def change_ranges(self) -> None:
         """Publish another edition: the app tells the difference, and what it opens."""
@@ -69,7 +69,7 @@ class Firewalls:
         number = int(before["changeNumber"]) + 1
         more = {"serviceTags": [changed], "serviceTagsChangeNumber": number}
         await stage.platform.control("POST", "/azure/seed", more)
-        edition = (await stage.app.post("network/ranges", {}))["items"][0]
+        edition = (await stage.app.post("network/service-tag-lists/refresh", {}))["items"][0]
         _require(edition, _NEW_RANGE, EDGE_FIREWALL)
         flows = sum(plan["flows"] for plan in edition["plans"])
         names = ", ".join(one["name"] for one in edition["firewalls"])
@@ -83,17 +83,17 @@ class Firewalls:
         """Show the smallest change of a firewall, and let the app make it."""
         stage = self._stage
         where = {"resource": resource, "environment": OPERATIONS.id}
-        shown = await stage.app.get("network/repairs", **where)
+        shown = await stage.app.get("network/firewall-fixes", **where)
         for item in shown["items"]:
             command = item["azure_cli"].partition(" \\\n")[0]
             stage.note(f"Repair of {item['firewall']}: {item['summary']} ({command} …).")
         order = {**where, "by": APPROVER}
         try:
-            made = (await stage.app.post("network/repairs", order))["items"]
+            made = (await stage.app.post("network/firewall-fixes", order))["items"]
         except AppRefusal as refusal:
             if refusal.problem.get("code") != _NOT_YET:
                 raise
-            made = (await stage.app.post("network/repairs", order))["items"]
+            made = (await stage.app.post("network/firewall-fixes", order))["items"]
         for one in made:
             stage.note(f"The app has opened {one['firewall']}, and read it back: {one['state']}.")
 

@@ -118,7 +118,7 @@ class DemoScenario:
         detail = await stage.until(
             lambda: stage.watcher.find("order", CUSTOMER_CARE.id), "the remediation by hand"
         )
-        where = f"remediations/{detail['remediation']['id']}/roll-back"
+        where = f"remediations/{detail['remediation']['id']}/rollback"
         await stage.app.post(where, {"flows": [_FEEDBACK]})
         stage.note("Somebody wants Take feedback back as it was: its rollback is ordered.")
         await stage.until(

@@ -30,7 +30,7 @@ from shared.use_cases.apply_plan import (
     expire,
     start_and_watch_flow_jobs,
 )
-from shared.use_cases.order_assessment import make_assessment
+from shared.use_cases.start_assessment import make_assessment
 
 type Step = Callable[[LeasedJob[EnvironmentJob]], Awaitable[EnvironmentJob]]
 

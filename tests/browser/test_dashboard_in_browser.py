@@ -167,7 +167,7 @@ async def ended(visit: Visit, remediation: str) -> None:
     await tab.wait_for_url(f"{visit.url}/api/dashboard")
     await tab.close()
     await page.get_by_role("button", name="Send again").click()
-    await page.wait_for_url(f"{visit.url}/api/dashboard/remediations/{remediation}?done=roll-back*")
+    await page.wait_for_url(f"{visit.url}/api/dashboard/remediations/{remediation}?done=rollback*")
 
 
 async def forged(visit: Visit) -> None:

@@ -18,7 +18,7 @@ from shared.ports import FlowReports, ResultPage
 from shared.use_cases.archive_runs import archive_runs
 from tests.fakes.ports import Ports
 from tests.fakes.tenant import TwinFlow, TwinRun
-from tests.functional.assessing.test_ordered_assessment import order, shown
+from tests.functional.assessing.test_background_assessment import order, shown
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 

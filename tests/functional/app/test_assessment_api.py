@@ -25,8 +25,8 @@ async def test_an_order_is_accepted_and_says_where_to_look_and_when(story: Story
     """202 with a location and `Retry-After`; the second order gets the one that runs."""
     there = story.build.environment.id
 
-    first = await call(assessments_api.order_assessment, {}, id=there.upper(), headers=ANNA)
-    second = await call(assessments_api.order_assessment, id=there, headers=ANNA)
+    first = await call(assessments_api.start_assessment, {}, id=there.upper(), headers=ANNA)
+    second = await call(assessments_api.start_assessment, id=there, headers=ANNA)
 
     assert first.status == second.status == 202
     assert first.headers["Location"] == f"/api/assessments/{first.document['id']}"
@@ -40,12 +40,12 @@ async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_sa
 ) -> None:
     """All but the moments of both."""
     there = story.build.environment.id
-    ordered = (await call(assessments_api.order_assessment, {}, id=there, headers=ANNA)).document
+    ordered = (await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)).document
     assert ordered["progress"] is None
 
     await story.run(timedelta(minutes=5))
 
-    shown = (await call(assessments_api.show_ordered_assessment, id=ordered["id"])).document
+    shown = (await call(assessments_api.show_assessment_by_id, id=ordered["id"])).document
     at_once = (await call(assessments_api.show_assessment, id=there)).document
     assert shown["state"] == "finished"
     assert (shown["progress"]["flows"], shown["progress"]["source"]) == (1, "dataverse")
@@ -68,7 +68,7 @@ async def test_what_cannot_be_assessed_is_refused(
     """Before anything is kept of it."""
     there = story.build.environment.id
 
-    refused = await call(assessments_api.order_assessment, body, id=there, headers=ANNA)
+    refused = await call(assessments_api.start_assessment, body, id=there, headers=ANNA)
 
     assert refused.status == status
     assert await story.services.tables.remediations.all() == []
@@ -79,7 +79,7 @@ async def test_the_page_of_its_remediation_shows_the_progress_and_leads_to_the_a
 ) -> None:
     """In a part that keeps itself up to date, and without a script after a reload."""
     there = story.build.environment.id
-    ordered = (await call(assessments_api.order_assessment, {}, id=there, headers=ANNA)).document
+    ordered = (await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)).document
     page = dashboard_api.show_remediation_page
 
     before = (await call(page, id=ordered["id"])).text

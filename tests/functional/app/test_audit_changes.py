@@ -85,13 +85,13 @@ async def test_a_change_of_a_firewall(story: Story) -> None:
 async def test_an_order_of_an_assessment(story: Story) -> None:
     """Which one it is, of which environment."""
     there = story.build.environment.id
-    await call(assessments_api.order_assessment, {}, id=there, headers=ANNA)
+    await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)
 
     before, after = await changed(story)
 
     assert before == {}
     assert after["environments"] == [there]
-    found = await call(assessments_api.show_ordered_assessment, id=after["assessment"])
+    found = await call(assessments_api.show_assessment_by_id, id=after["assessment"])
     assert found.document["state"] == "assessing"
 
 

@@ -155,7 +155,7 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
     order = {"mode": "apply", "environments": [environment], "by": planted("by")}
     key = {"Idempotency-Key": planted("key")[-200:]}
     waiver = {"gap": planted("gap"), "reason": planted("waiver")}
-    await client.send("POST", f"environments/{environment}/waivers", waiver)
+    await client.send("POST", f"environments/{environment}/ignored-issues", waiver)
     await client.send("POST", "keys/check", {"vault": planted("vault"), "key": planted("key")})
     await client.send("POST", "remediations", order, **key)
     (story.remediation,) = await story.services.tables.remediations.all()
@@ -182,7 +182,7 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
     await client.send("POST", f"{remediation}/deletions", deletion)
     await time(1)
     await client.send("POST", f"{remediation}/deletions/cancel", {"by": planted("keeper")})
-    await client.send("POST", f"{remediation}/roll-back", {"flows": ids[1:]})
+    await client.send("POST", f"{remediation}/rollback", {"flows": ids[1:]})
     await time(30)
 
     assert client.statuses[200] > 50

@@ -31,11 +31,11 @@ from shared.tables import Tables
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.notify import notify
-from shared.use_cases.order_assessment import order_assessment
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_status import TenantStatus, show_status
+from shared.use_cases.start_assessment import start_assessment
 from tests.fakes.tenant import TwinFlow
 from tests.functional.app.test_access import HANDLERS
 from tests.functional.app.test_notify import Heard, with_channels
@@ -204,7 +204,7 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
     (kind,) = get_args(get_type_hints(Tables)[name])
     rows = await render_flow_rows(begun, getattr(begun.services.tables, name), kind)
     jobs = await begun.jobs()
-    ordered = await order_assessment(
+    ordered = await start_assessment(
         begun.services, jobs["Orders"].environment_id, AssessmentRequest(), ANNA
     )
     addresses = {

@@ -255,12 +255,12 @@ async def test_what_an_order_has_to_accept_is_asked_before() -> None:
 
     asked = {what: deed.accepts for what, deed in (await deeds(story)).items()}
     without = await send(story, remediation_actions_api.roll_back_remediation)
-    name, text = asked["roll-back"]
+    name, text = asked["rollback"]
     accepted = await send(story, remediation_actions_api.roll_back_remediation, replay="true")
 
-    assert set(asked) == {"cancel", "roll-back"}
+    assert set(asked) == {"cancel", "rollback"}
     assert name == "replay"
-    assert asked["cancel"] == asked["roll-back"]
+    assert asked["cancel"] == asked["rollback"]
     assert "process everything pending" in text
     assert text in unescape(without.text)
     assert (without.status, accepted.status) == (409, 303)
@@ -302,7 +302,7 @@ async def held_up(kind: str) -> tuple[Story, str, str]:
     page = await call(dashboard_api.show_remediation_page, id=story.remediation.id)
     link = re.search(r'href="[^"]+\?(repair=[^"#]+)#repair"', page.text)
     assert link is not None
-    assert "network/repairs" not in page.text  # nothing is read from Azure unasked
+    assert "network/firewall-fixes" not in page.text  # nothing is read from Azure unasked
     asked = dict(parse_qsl(unescape(link[1])))
     assert asked == {"repair": name, "environment": story.build.environment.id}
     shown = await call(dashboard_api.show_remediation_page, id=story.remediation.id, query=asked)
@@ -312,7 +312,9 @@ async def held_up(kind: str) -> tuple[Story, str, str]:
 async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
     """What will be done is said before; then the firewall is open, and the page says so."""
     story, name, shown = await held_up(GROUP)
-    form = re.search(r'<form method="post" action="/api/network/repairs".*?</form>', shown, re.S)
+    form = re.search(
+        r'<form method="post" action="/api/network/firewall-fixes".*?</form>', shown, re.S
+    )
     assert form is not None
     assert f'name="resource" value="{name}"' in form[0]
     assert 'name="by"' in form[0]
@@ -336,10 +338,10 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
     )
 
     assert done.status == 303
-    assert done.headers["Location"].endswith(f"{story.remediation.id}?done=repairs&jobs=1")
+    assert done.headers["Location"].endswith(f"{story.remediation.id}?done=firewall-fixes&jobs=1")
     assert await lacking(story) == []
     assert "has no gap" in unescape(after.text)
-    assert "/api/network/repairs" not in after.text
+    assert "/api/network/firewall-fixes" not in after.text
 
 
 async def test_a_change_that_only_a_person_can_make_has_no_button() -> None:
@@ -348,7 +350,7 @@ async def test_a_change_that_only_a_person_can_make_has_no_button() -> None:
 
     assert "make this change yourself" in shown
     assert "az storage account network-rule add" in shown
-    assert "/api/network/repairs" not in shown
+    assert "/api/network/firewall-fixes" not in shown
 
 
 async def test_a_gap_is_closed_by_approvers_only() -> None:
@@ -376,5 +378,5 @@ async def test_a_gap_of_two_environments_is_accepted_for_each_by_itself() -> Non
     view = PageContext(principal=EVERYBODY, now=story.services.now)
     page = remediation_page(view, both, [], FlowFilter())
 
-    orders = re.findall(r'action="/api/environments/([^/]+)/waivers"', page)
+    orders = re.findall(r'action="/api/environments/([^/]+)/ignored-issues"', page)
     assert orders == [job.environment_id, "other"]

@@ -65,7 +65,7 @@ async def give(story: Story, what: str, flow: str) -> Reply:
 
 
 BEFORE = ["start", "approve", "exclude", "page", "retry"]
-AFTER = ["page", "delete", "keep", "archive", "retry", "roll-back"]
+AFTER = ["page", "delete", "keep", "archive", "retry", "rollback"]
 
 
 async def approved(story: Story) -> None:

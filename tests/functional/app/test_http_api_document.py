@@ -46,7 +46,7 @@ def test_every_member_of_a_request_is_documented(request_kind: type[RequestModel
     assert missing == []
 
 
-@pytest.mark.parametrize("decision", ["approve", "cancel", "retry", "roll-back"])
+@pytest.mark.parametrize("decision", ["approve", "cancel", "retry", "rollback"])
 def test_a_decision_answers_with_the_members_that_are_documented(decision: str) -> None:
     """With each of them, and with no other."""
     section = TEXT.partition("### Decisions")[2].partition("\n### ")[0]

@@ -238,7 +238,7 @@ async def test_not_every_form_is_kept(app: SignedApp) -> None:
         (fields, "flows[]=" + "a" * 262_144),
     ):
         async with app.session.post(
-            f"{app.url}/api/remediations/abc/roll-back", data=body, headers=SENT | headers
+            f"{app.url}/api/remediations/abc/rollback", data=body, headers=SENT | headers
         ) as reply:
             text = await reply.text()
             assert reply.status == 401
@@ -251,7 +251,7 @@ async def test_what_a_kept_form_says_is_text(app: SignedApp) -> None:
     url = f"https://p.logic.azure.com/workflows/{'a' * 32}/triggers/m/paths/invoke?sig={'s' * 43}"
     fields = {"reason": f'"><script>alert(1)</script> {url}', "gap": "a gap"}
     async with app.session.post(
-        f"{app.url}/api/environments/abc/waivers", data=urlencode(fields), headers=SENT
+        f"{app.url}/api/environments/abc/ignored-issues", data=urlencode(fields), headers=SENT
     ) as reply:
         text = await reply.text()
     assert reply.status == 401

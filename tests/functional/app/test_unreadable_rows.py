@@ -172,7 +172,7 @@ async def test_an_unreadable_row_is_shown_by_its_key(story: Story) -> None:
 ORDERS = {
     "cancel": remediation_actions_api.cancel_remediation,
     "retry": remediation_actions_api.retry_remediation,
-    "roll-back": remediation_actions_api.roll_back_remediation,
+    "rollback": remediation_actions_api.roll_back_remediation,
 }
 
 
@@ -202,7 +202,7 @@ async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
     assert f"The row {'/'.join(row)} cannot be read: state: enum" in told.stdout
 
 
-@pytest.mark.parametrize("order", ["retry", "roll-back"])
+@pytest.mark.parametrize("order", ["retry", "rollback"])
 async def test_an_order_for_a_flow_whose_row_cannot_be_read_says_so(
     story: Story, order: str
 ) -> None:

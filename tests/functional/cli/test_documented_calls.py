@@ -21,7 +21,7 @@ from shared.domain.evidence_file import EvidenceFile
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.use_cases.manage_firewall_fixes import FirewallFixInput, apply_fix
-from shared.use_cases.order_assessment import order_assessment
+from shared.use_cases.start_assessment import start_assessment
 from tests.command_tree import command_tree
 from tests.documented_commands import Command, documented_commands
 from tests.fakes import definition_builder as define
@@ -139,7 +139,7 @@ async def test_a_documented_command_succeeds(
             cli = await running.enter_async_context(served_app())
             if words[0] == "assess":  # it waits for the app's work
                 await running.enter_async_context(delivered(story.driver))
-                ordered = await order_assessment(
+                ordered = await start_assessment(
                     story.services, story.build.environment.id, AssessmentRequest(), _ANYBODY
                 )
                 words = [ordered.id if word == "ASSESSMENT" else word for word in words]

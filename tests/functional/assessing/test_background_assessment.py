@@ -20,7 +20,7 @@ from shared.ports import FlowPages, FlowReports, ResultPage, Workflows
 from shared.services import Services
 from shared.use_cases import change_remediation
 from shared.use_cases.assess import assess
-from shared.use_cases.order_assessment import ShownAssessment, order_assessment, show_assessment
+from shared.use_cases.start_assessment import ShownAssessment, show_assessment, start_assessment
 from tests.fakes.clock import ManualClock
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.driver import Driver
@@ -136,7 +136,7 @@ def story() -> Story:
 async def order(story: Story, request: AssessmentRequest = ONE) -> Remediation:
     """Order an assessment of the environment."""
     environment_id = story.build.environment.id
-    return await story.driver.call(lambda s: order_assessment(s, environment_id, request, ANNA))
+    return await story.driver.call(lambda s: start_assessment(s, environment_id, request, ANNA))
 
 
 async def shown(story: Story, started: Remediation) -> ShownAssessment:
@@ -375,7 +375,7 @@ async def test_it_may_be_cancelled(story: Story) -> None:
 async def test_what_cannot_be_assessed_is_refused_at_once(story: Story) -> None:
     """An unknown environment, an unknown policy, and the id of another kind of remediation."""
     with pytest.raises(NotFound):
-        await order_assessment(story.services, story.world.guid(), ONE, ANNA)
+        await start_assessment(story.services, story.world.guid(), ONE, ANNA)
     with pytest.raises(NotFound, match="policy"):
         await order(story, AssessmentRequest(policy="no-such-policy"))
     await story.opt_in()

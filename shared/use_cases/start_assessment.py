@@ -46,7 +46,7 @@ class ShownAssessment:
     answer: EnvironmentAssessment | None
 
 
-async def order_assessment(
+async def start_assessment(
     services: Services, environment_id: str, request: AssessmentRequest, principal: Principal
 ) -> Remediation:
     """Start an assessment, or return the one that runs of the same environment and request.
