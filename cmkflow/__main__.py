@@ -12,6 +12,7 @@ from cmkflow import (
     doctor_command,
     environment_commands,
     evidence_commands,
+    flow_commands,
     key_commands,
     kill_switch_commands,
     login_commands,
@@ -21,6 +22,7 @@ from cmkflow import (
     run_archive_commands,
     service_account_commands,
     status_command,
+    watch_command,
 )
 from cmkflow.inspect_command import inspect
 from cmkflow.terminal import echo
@@ -35,18 +37,22 @@ app = typer.Typer(
 app.command("inspect")(inspect)
 app.add_typer(remediation_commands.app, name="remediation")
 app.add_typer(plan_commands.app, name="plan")
+app.add_typer(flow_commands.app, name="flow")
+app.add_typer(assess.app, name="assess")
+app.add_typer(audit_commands.app, name="audit")
 app.add_typer(environment_commands.app, name="environment")
 app.add_typer(network_commands.app, name="network")
-app.add_typer(key_commands.app, name="keys")
+app.add_typer(key_commands.app, name="key")
 app.add_typer(evidence_commands.app, name="evidence")
 app.add_typer(kill_switch_commands.app, name="kill-switch")
-app.add_typer(service_account_commands.app, name="operator")
-app.add_typer(run_archive_commands.app, name="runs")
-app.add_typer(deletion_commands.app, name="originals")
-assess.register(app)
+app.add_typer(service_account_commands.app, name="service-account")
+app.add_typer(run_archive_commands.app, name="run-archive")
+app.add_typer(deletion_commands.app, name="deletion")
+plan_commands.register_approve(app)
+remediation_commands.register_actions(app)
+watch_command.register(app)
 kill_switch_commands.register_health(app)
 status_command.register(app)
-audit_commands.register(app)
 doctor_command.register(app)
 login_commands.register(app)
 

@@ -15,25 +15,18 @@ from cmkflow.pager import NoPager, print_text
 from cmkflow.terminal import echo, one_line
 from cmkflow.watching import WatchOptions, follow
 
-_WATCH = {
-    "watch": Annotated[
-        bool, typer.Option("--watch", help="Go on showing it; in a pipe, a line for each change.")
-    ]
-}
 _DEFAULTS = {
     "api": "",
     "function_key": "",
     "output": OutputFormat.TABLE,
-    "as_json": False,
     "no_pager": False,
     "query": None,
-    "watch": False,
 }
 
 type Show = Callable[[Any], RenderableType]
 
 
-def _options(key_option: str) -> dict[str, Any]:
+def _options() -> dict[str, Any]:
     return {
         "api": Annotated[
             str,
@@ -44,7 +37,7 @@ def _options(key_option: str) -> dict[str, Any]:
         "function_key": Annotated[
             str,
             typer.Option(
-                key_option,
+                "--function-key",
                 envvar="CMKFLOW_KEY",
                 help="Function key of the app.",
                 show_default=False,
@@ -54,7 +47,6 @@ def _options(key_option: str) -> dict[str, Any]:
             OutputFormat,
             typer.Option("--output", "-o", help="For programs: the API's answer, or its rows."),
         ],
-        "as_json": Annotated[bool, typer.Option("--json", help="The same as --output json.")],
         "no_pager": NoPager,
         "query": Annotated[
             str | None,
@@ -71,21 +63,21 @@ def api_command(
     name: str,
     *,
     show: Show,
-    key_option: str = "--key",
     watched: WatchOptions | None = None,
+    is_hidden: bool = False,
     ends: Callable[[Any], int] = lambda _: 0,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Register a function of `ApiClient` and other parameters that returns the API's answer.
 
     The options that say where the API is take the place of its first parameter. The answer is
     printed by `show`, or for programs; an `ApiError` becomes a text and an exit code.
-    `key_option` names the function key where `--key` is the command's own. `watched`: the command
-    has `--watch`. `ends` returns the exit code by the answer.
+    `watched`: the command shows the answer again and again until it ends, and returns no earlier.
+    `ends` returns the exit code by the answer.
     """
 
     def register(call: Callable[..., object]) -> Callable[..., object]:
         signature = inspect.signature(call, eval_str=True)
-        options = _options(key_option) | (_WATCH if watched else {})
+        options = _options()
 
         @functools.wraps(call)
         def command(
@@ -93,13 +85,11 @@ def api_command(
             api: str,
             function_key: str,
             output: OutputFormat,
-            as_json: bool,
             no_pager: bool,
             query: str | None,
-            watch: bool = False,
             **arguments: object,
         ) -> None:
-            if output is OutputFormat.TABLE and (as_json or query is not None):
+            if output is OutputFormat.TABLE and query is not None:
                 output = OutputFormat.JSON
             picked = None if query is None else JmesPathQuery(query)
             app = ApiClient(url=api, key=function_key)
@@ -109,7 +99,7 @@ def api_command(
 
             try:
                 given = with_ids(app, signature, arguments)
-                if watched and watch:
+                if watched:
                     shown = show if output is OutputFormat.TABLE else None
                     follow(lambda: call(app, **given), watched, shown, program)
                 answer = call(app, **given)
@@ -125,7 +115,7 @@ def api_command(
 
         # typer reads the signature: this is how it learns of the options.
         command.__signature__ = _with_options(signature, options)  # type: ignore[attr-defined]  # a function
-        group.command(name)(command)
+        group.command(name, hidden=is_hidden)(command)
         return call
 
     return register

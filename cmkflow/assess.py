@@ -1,4 +1,4 @@
-"""`cmkflow assess`: what a customer's key will do to environments, as a table, JSON or a page.
+"""`cmkflow assess show`: what a customer's key will do to environments, as a table, JSON or a page.
 
 Asks the app's API (docs/http-api.md); nothing is written to any environment. The app assesses in
 the background, so whoever stops waiting loses nothing.
@@ -23,76 +23,17 @@ from cmkflow.names import ENVIRONMENTS
 from cmkflow.run_archive_tables import number_of
 from cmkflow.terminal import echo
 
+app = typer.Typer(no_args_is_help=True, help="Assess what a customer-managed key does.")
+
+
+@app.callback()
+def describe() -> None:
+    """Assess what a customer-managed key does."""
+
+
 #: Between two looks: the first come soon, because a small environment takes seconds.
 LOOKS = (1.0, 2.0, 3.0, 5.0)
 _ENDED = frozenset({"finished", "blocked", "failed", "cancelled"})
-
-
-def register(group: typer.Typer) -> None:
-    """Add `assess` to the top of the command line."""
-
-    @api_command(group, "assess", show=_all_shown, ends=lambda answer: int(bool(answer["failed"])))
-    def assess(
-        api: ApiClient,
-        environments: Annotated[
-            list[str] | None,
-            typer.Option("--environment", help="An environment, by name or id; repeat it."),
-        ] = None,
-        every: Annotated[
-            bool, typer.Option("--all", help="Every environment of the tenant, one after another.")
-        ] = False,
-        policy: Annotated[
-            str, typer.Option("--policy", help="Name or Azure id of the policy to be applied.")
-        ] = "",
-        vault: Annotated[
-            str,
-            typer.Option("--vault", help="Vault of a key that no policy names yet; name --of-key."),
-        ] = "",
-        named_key: Annotated[str, typer.Option("--of-key", help="That key's name.")] = "",
-        html: Annotated[
-            Path | None,
-            typer.Option("--html", metavar="FILE", parser=named_file, help="Write a page to FILE."),
-        ] = None,
-        no_wait: Annotated[
-            bool, typer.Option("--no-wait", help="Order it, and say how to look at it later.")
-        ] = False,
-        resume: Annotated[
-            list[str] | None,
-            typer.Option("--resume", help="An assessment that was ordered, by its id; repeat it."),
-        ] = None,
-    ) -> object:
-        """Show what stays on Microsoft's key and what else to do, before or after a key is applied.
-
-        Reads only. The app assesses in the background: Ctrl-C stops the waiting, not the
-        assessment. Exits with 1 when an environment could not be assessed; the others are shown.
-        """
-        if sum((bool(environments), every, bool(resume))) != 1:
-            raise typer.BadParameter("Name --environment, or --all, or --resume.")
-        about = {"policy": policy or None, "vault": vault or None, "key": named_key or None}
-        found: list[Any] = []
-        ordered: list[Any] = []
-        failed: list[str] = []
-        every_id = [one.id for one in ENVIRONMENTS.listed(api, {})] if every else []
-        for name in resume or ENVIRONMENTS.ids(api, {}, environments or every_id):
-            try:
-                if resume:
-                    order = _shown_order(api, name)
-                else:
-                    order = _order(api, name, {**about, "callers_since": _search_in(found)})
-                if no_wait:
-                    ordered.append(order)
-                else:
-                    found.append(_awaited(api, order))
-            except ApiError as err:
-                echo(f"{name}: {err}", err=True)
-                failed.append(name)
-        answer: dict[str, object] = {"items": found, "failed": failed}
-        if no_wait:
-            answer["ordered"] = ordered
-        if html and not no_wait:
-            write_page(html, page_of(found))
-            answer["page"] = str(html)
-        return answer
 
 
 def _all_shown(answer: Any) -> RenderableType:
@@ -104,6 +45,70 @@ def _all_shown(answer: Any) -> RenderableType:
     if "page" in answer:
         return Text(f"Written to {answer['page']}.")
     return Group(*map(_shown, answer["items"]))
+
+
+@api_command(app, "show", show=_all_shown, ends=lambda answer: int(bool(answer["failed"])))
+def show_assessments(
+    api: ApiClient,
+    environments: Annotated[
+        list[str] | None,
+        typer.Option("--environment", help="An environment, by name or id; repeat it."),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every environment of the tenant, one after another.")
+    ] = False,
+    policy: Annotated[
+        str, typer.Option("--policy", help="Name or Azure id of the policy to be applied.")
+    ] = "",
+    vault: Annotated[
+        str,
+        typer.Option("--vault", help="Vault of a key that no policy names yet; name --key."),
+    ] = "",
+    named_key: Annotated[str, typer.Option("--key", help="That key's name.")] = "",
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", parser=named_file, help="Write a page to FILE."),
+    ] = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Order it, and say how to look at it later.")
+    ] = False,
+    resume: Annotated[
+        list[str] | None,
+        typer.Option("--resume", help="An assessment that was ordered, by its id; repeat it."),
+    ] = None,
+) -> object:
+    """Show what stays on Microsoft's key and what else to do, before or after a key is applied.
+
+    Reads only. The app assesses in the background: Ctrl-C stops the waiting, not the
+    assessment. Exits with 1 when an environment could not be assessed; the others are shown.
+    """
+    if sum((bool(environments), every, bool(resume))) != 1:
+        raise typer.BadParameter("Name --environment, or --all, or --resume.")
+    about = {"policy": policy or None, "vault": vault or None, "key": named_key or None}
+    found: list[Any] = []
+    ordered: list[Any] = []
+    failed: list[str] = []
+    every_id = [one.id for one in ENVIRONMENTS.listed(api, {})] if every else []
+    for name in resume or ENVIRONMENTS.ids(api, {}, environments or every_id):
+        try:
+            if resume:
+                order = _shown_order(api, name)
+            else:
+                order = _order(api, name, {**about, "callers_since": _search_in(found)})
+            if no_wait:
+                ordered.append(order)
+            else:
+                found.append(_awaited(api, order))
+        except ApiError as err:
+            echo(f"{name}: {err}", err=True)
+            failed.append(name)
+    answer: dict[str, object] = {"items": found, "failed": failed}
+    if no_wait:
+        answer["ordered"] = ordered
+    if html and not no_wait:
+        write_page(html, page_of(found))
+        answer["page"] = str(html)
+    return answer
 
 
 def _search_in(assessments: Sequence[Any]) -> str | None:
@@ -163,7 +168,7 @@ def _progress(order: Any) -> str:
 
 
 def _resume(order: Any) -> str:
-    return f"cmkflow assess --resume {order['id']}"
+    return f"cmkflow assess show --resume {order['id']}"
 
 
 def _shown(assessment: Any) -> RenderableType:

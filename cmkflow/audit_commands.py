@@ -1,4 +1,4 @@
-"""`cmkflow audit`: who ordered what, and what became of it."""
+"""`cmkflow audit list`: who ordered what, and what became of it."""
 
 from typing import Annotated, Any
 
@@ -9,19 +9,12 @@ from cmkflow.api_command import api_command
 from cmkflow.listing import After, Listing
 from cmkflow.timestamps import minute
 
+app = typer.Typer(no_args_is_help=True, help="Show the audit log.")
 
-def register(group: typer.Typer) -> None:
-    """Add `audit` to the top of the command line."""
 
-    @api_command(group, "audit", show=_trail)
-    def audit(
-        api: ApiClient,
-        limit: Annotated[int, typer.Option(min=1, max=500, help="So many at most.")] = 50,
-        after: After = None,
-    ) -> object:
-        """Show who ordered what, and what became of it, the newest first."""
-        query = {"limit": limit, "after": after}
-        return api.send(ApiCall(method="GET", path=("audit",), query=query))
+@app.callback()
+def describe() -> None:
+    """Show the audit log."""
 
 
 def _trail(answer: Any) -> Listing:
@@ -54,3 +47,14 @@ def _note(entry: Any) -> str:
     changed = f": {entry['before']} → {entry['after']}" if is_changed else ""
     why = f": {entry['reason']}" if entry["reason"] else ""
     return f"{entry['target']}{why}{changed}"
+
+
+@api_command(app, "list", show=_trail)
+def list_audit(
+    api: ApiClient,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="So many at most.")] = 50,
+    after: After = None,
+) -> object:
+    """Show who ordered what, and what became of it, the newest first."""
+    query = {"limit": limit, "after": after}
+    return api.send(ApiCall(method="GET", path=("audit",), query=query))

@@ -1,4 +1,6 @@
-"""What `cmkflow network targets` says of a host: a row, a line of CSV, an e-mail to its owner."""
+"""What `cmkflow network called-hosts` says of a host: a row, a line of CSV, an e-mail to its
+owner.
+"""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""`cmkflow originals`: delete retired originals on a date, or keep them."""
+"""`cmkflow deletion`: delete retired originals on a date, or keep them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
@@ -101,17 +101,18 @@ def _candidates(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iter
 
 
 @api_command(app, "list", show=_listed)
-def list_originals(api: ApiClient, remediation: RemediationId) -> object:
+def list_deletions(api: ApiClient, remediation: RemediationId) -> object:
     """Show deletes, originals that stand, what is archived, and the last day for a ticket."""
     return api.send(ApiCall(method="GET", path=("remediations", remediation, "deletions")))
 
 
-@api_command(app, "delete", show=lambda answer: deletion_table(answer["items"]))
-def delete_originals(
+@api_command(app, "schedule", show=lambda answer: deletion_table(answer["items"]))
+def schedule_deletions(
     api: ApiClient,
     remediation: RemediationId,
-    on: Annotated[
-        str, typer.Option("--on", help="YYYY-MM-DD (from its beginning, UTC), or a time with zone.")
+    date: Annotated[
+        str,
+        typer.Option("--date", help="YYYY-MM-DD (its start, UTC), or a time with a zone."),
     ],
     by: Name,
     flows: Flows = None,
@@ -128,17 +129,17 @@ def delete_originals(
         replaced = [one for one in shown["items"] if _has_date(one)]
         Terminal(stderr=True).print(Group(*_candidates(chosen, replaced)))
         names = ", ".join(one["display_name"] for one in chosen)
-        confirm(f"Delete {names} on {on}?")
-    body = {"on": on, "by": by, "flows": [one["original_id"] for one in chosen]}
+        confirm(f"Delete {names} on {date}?")
+    body = {"on": date, "by": by, "flows": [one["original_id"] for one in chosen]}
     return api.send(
         ApiCall(method="POST", path=("remediations", remediation, "deletions"), body=body)
     )
 
 
 @api_command(
-    app, "keep", show=lambda answer: counted(answer["cancelled"], "delete", "is cancelled")
+    app, "cancel", show=lambda answer: counted(answer["cancelled"], "delete", "is cancelled")
 )
-def keep_originals(
+def cancel_deletions(
     api: ApiClient, remediation: RemediationId, by: Name, flows: Flows = None
 ) -> object:
     """Cancel deletes that stand: the originals are kept."""
@@ -161,6 +162,6 @@ def _chosen(shown: Any, flows: list[str] | None) -> list[Any]:
     named = {name for one in chosen for name in (one["original_id"], one["flow_name"].lower())}
     if missing := sorted(wanted - named):
         raise ApiError(
-            f"Not retired, or deleted already: {', '.join(missing)}. See `cmkflow originals list`."
+            f"Not retired, or deleted already: {', '.join(missing)}. See `cmkflow deletion list`."
         )
     return chosen

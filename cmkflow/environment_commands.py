@@ -56,12 +56,6 @@ def _one(answer: Any) -> Listing:
     )
 
 
-def _flows(answer: Any) -> Listing:
-    ids = short_ids(one["id"] for one in answer["items"])
-    rows = [(one["name"], ShortId(one["id"], ids[one["id"]])) for one in answer["items"]]
-    return Listing(titles=("Flow", "Id"), rows=rows)
-
-
 @api_command(app, "list", show=_list)
 def list_environments(api: ApiClient) -> object:
     """Show every environment of the tenant and its mode."""
@@ -74,22 +68,18 @@ def show_environment(api: ApiClient, environment: EnvironmentId) -> object:
     return api.send(ApiCall(method="GET", path=("environments", environment)))
 
 
-@api_command(app, "flows", show=_flows)
-def list_flows(api: ApiClient, environment: EnvironmentId) -> object:
-    """Show the flows of an environment, by name and id."""
-    return api.send(ApiCall(method="GET", path=("environments", environment, "flows")))
-
-
 @api_command(app, "set", show=_one)
 def set_environment(
     api: ApiClient,
     environment: EnvironmentId,
-    mode: Annotated[
+    approval_policy: Annotated[
         str | None,
         typer.Option(help="assess: read only; approve: write what was approved; auto: the plan."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Flows for each remediation.")] = None,
-    window: Annotated[
+    max_flows: Annotated[
+        int | None, typer.Option(help="The most flows that one remediation migrates.")
+    ] = None,
+    maintenance_window: Annotated[
         str | None, typer.Option(help="HH:MM-HH:MM in UTC in which writes are made; '': always.")
     ] = None,
     exclude: Annotated[
@@ -97,12 +87,12 @@ def set_environment(
         typer.Option(help="Flow never to touch; repeat it. Replaces the list; '': none."),
         FLOWS_OF_ENVIRONMENTS,
     ] = None,
-    first: Annotated[
+    pilot: Annotated[
         list[str] | None,
         typer.Option(help="Flow that goes first; repeat it. Replaces the list; '': none."),
         FLOWS_OF_ENVIRONMENTS,
     ] = None,
-    repair: Annotated[
+    writable_firewall: Annotated[
         list[str] | None,
         typer.Option(
             help="Id of a firewall that plans may open; repeat it. Replaces the list; '': none."
@@ -111,12 +101,12 @@ def set_environment(
 ) -> object:
     """Set what the app may do; what is left out stays as it is."""
     said = {
-        "mode": mode,
-        "limit": limit,
-        "maintenance_window": window,
+        "mode": approval_policy,
+        "limit": max_flows,
+        "maintenance_window": maintenance_window,
         "excluded_flows": _ids(exclude),
-        "first_wave": _ids(first),
-        "repaired_resources": _ids(repair),
+        "first_wave": _ids(pilot),
+        "repaired_resources": _ids(writable_firewall),
     }
     body = {name: value for name, value in said.items() if value is not None}
     if not body:
@@ -124,15 +114,15 @@ def set_environment(
     return api.send(ApiCall(method="PUT", path=("environments", environment), body=body))
 
 
-@api_command(app, "waive", show=lambda answer: counted(answer["retried"], "job", "goes on"))
-def waive_gap(
+@api_command(app, "ignore", show=lambda answer: counted(answer["retried"], "job", "goes on"))
+def ignore_issue(
     api: ApiClient,
     environment: EnvironmentId,
-    gap: Annotated[str, typer.Argument(help="Its name, as the blocked job says it.")],
-    reason: Annotated[str, typer.Option(help="Why calls get through all the same.")],
+    issue: Annotated[str, typer.Argument(help="Its name, as the blocked job shows it.")],
+    justification: Annotated[str, typer.Option(help="Why calls of flows succeed anyway.")],
 ) -> object:
-    """Accept a firewall gap by its name, and go on with the jobs that it blocks."""
-    body = {"gap": gap, "reason": reason}
+    """Ignore a firewall issue, and retry the jobs that it blocks."""
+    body = {"gap": issue, "reason": justification}
     return api.send(
         ApiCall(method="POST", path=("environments", environment, "ignored-issues"), body=body)
     )

@@ -50,8 +50,8 @@ def export(
     return {"file": str(file), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-@app.command("verify")
-def verify(
+@app.command("check")
+def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", parser=named_file, help="Such a zip.")],
     no_pager: NoPager = False,
 ) -> None:

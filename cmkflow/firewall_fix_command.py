@@ -1,4 +1,4 @@
-"""`cmkflow network repair`: what closes a gap; make that change, or take it back."""
+"""`cmkflow network fix`: what closes a gap; make that change, or take it back."""
 
 from typing import Annotated, Any
 
@@ -21,10 +21,10 @@ _PATH = ("network", "firewall-fixes")
 
 def register(app: typer.Typer) -> None:
     """Add the command to its group."""
-    api_command(app, "repair", show=_shown)(repair)
+    api_command(app, "fix", show=_shown)(fix)
 
 
-def repair(
+def fix(
     api: ApiClient,
     by: Name,
     resource: Annotated[
@@ -33,29 +33,29 @@ def repair(
     ] = None,
     environment: InEnvironment = None,
     language: Annotated[
-        FixLanguage, typer.Option("--as", help="Language that the change is shown in.")
+        FixLanguage, typer.Option("--language", help="Language that the change is shown in.")
     ] = FixLanguage.AZURE_CLI,
     apply: Annotated[bool, typer.Option("--apply", help="Let the app make the change.")] = False,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Take out what the app put in, and nothing else.")
+    revert: Annotated[
+        bool, typer.Option("--revert", help="Revert the app's change, and nothing else.")
     ] = False,
-    even_in_use: Annotated[
-        bool, typer.Option("--even-in-use", help="With --undo: although flows call through it.")
+    force: Annotated[
+        bool, typer.Option("--force", help="With --revert: although flows call through it.")
     ] = False,
     yes: Yes = False,
 ) -> object:
     """Show the smallest change that closes a gap; with --apply the app makes it, once asked."""
-    if apply and undo:
-        raise ApiError("Say --apply or --undo, not both.")
-    if (apply or undo) and not resource:
+    if apply and revert:
+        raise ApiError("Name --apply or --revert, not both.")
+    if (apply or revert) and not resource:
         raise ApiError("Name the resource that is to be changed.")
     shown = ApiCall(
         method="GET", path=_PATH, query={"resource": resource, "environment": environment}
     )
-    if undo:
+    if revert:
         if not yes:
             confirm(f"Take what the app put into {resource} out again?")
-        body = {"resource": resource, "by": by, "even_in_use": even_in_use}
+        body = {"resource": resource, "by": by, "even_in_use": force}
         return api.send(ApiCall(method="POST", path=(*_PATH, "revert"), body=body))
     if not apply:
         return {**_as_object(api.send(shown)), "language": language}

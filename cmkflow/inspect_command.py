@@ -15,6 +15,7 @@ from cmkflow.flow_files import read_flow_files
 from cmkflow.flow_report import Inspection, inspect_flows
 from cmkflow.flow_table import flow_table, summary
 from cmkflow.named_files import named_file
+from cmkflow.output import LinesFormat, LinesOutput
 from cmkflow.pager import NoPager, print_text
 from cmkflow.terminal import echo
 
@@ -28,9 +29,7 @@ def inspect(
             help="Files or folders: .json definitions, .zip exports.",
         ),
     ],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line instead of a table.")
-    ] = False,
+    output: LinesOutput = LinesFormat.TABLE,
     no_pager: NoPager = False,
 ) -> None:
     """Show which flows stay on the Microsoft-managed key, and why.
@@ -43,7 +42,7 @@ def inspect(
     inspections = inspect_flows(found)
     problems = [file for file in found if file.problem]
     skipped = [file for file in found if file.skipped]
-    if as_json:
+    if output is LinesFormat.JSON:
         _print_json(inspections)
     else:
         told = summary(inspections, problems=len(problems), skipped=len(skipped))

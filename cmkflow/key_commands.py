@@ -1,4 +1,4 @@
-"""`cmkflow keys`: whether keys are fit to protect environments, before a policy and after."""
+"""`cmkflow key`: whether keys are fit to protect environments, before a policy and after."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -44,7 +44,7 @@ def _key_lines(one: Any) -> Iterator[RenderableType]:
     yield Text()
 
 
-@api_command(app, "check", show=_shown, key_option="--function-key")
+@api_command(app, "check", show=_shown)
 def check(
     api: ApiClient,
     vault: Annotated[

@@ -13,7 +13,7 @@ from cmkflow.timestamps import minute
 
 app = typer.Typer(no_args_is_help=True, help="Stop every write of the app, or allow them again.")
 
-Reason = Annotated[str, typer.Option(help="Why; whoever looks at the switch reads it.")]
+Justification = Annotated[str, typer.Option(help="Why; the kill switch shows it.")]
 
 
 def _switch(answer: Any) -> Text:
@@ -73,23 +73,23 @@ def show_kill_switch(api: ApiClient) -> object:
 
 
 @api_command(app, "on", show=_switch)
-def turn_on(api: ApiClient, reason: Reason, by: Name) -> object:
+def turn_on(api: ApiClient, justification: Justification, by: Name) -> object:
     """Stop every write. What is being written at this moment is finished."""
-    return _turn(api, is_on=True, reason=reason, by=by)
+    return _turn(api, is_on=True, reason=justification, by=by)
 
 
 @api_command(app, "off", show=_switch)
-def turn_off(api: ApiClient, reason: Reason, by: Name) -> object:
+def turn_off(api: ApiClient, justification: Justification, by: Name) -> object:
     """Allow writes again. Jobs that wait look again within five minutes
     (CMK_WAIT_POLL_INTERVAL).
     """
-    return _turn(api, is_on=False, reason=reason, by=by)
+    return _turn(api, is_on=False, reason=justification, by=by)
 
 
 def register_health(group: typer.Typer) -> None:
     """Add `health` to the top of the command line."""
 
-    @api_command(group, "health", show=_health)
+    @api_command(group, "health", show=_health, is_hidden=True)
     def health(api: ApiClient) -> object:
         """Show whether the app can work, and what waits for a person."""
         return api.send(ApiCall(method="GET", path=("health",)))

@@ -115,7 +115,7 @@ REMEDIATIONS = NameResolver(
 )
 FLOWS_OF_ENVIRONMENTS = NameResolver(
     noun="flow of that environment",
-    command="cmkflow environment flows",
+    command="cmkflow flow list",
     listed=_flows_of_environments,
 )
 FLOWS_OF_JOBS = NameResolver(
@@ -134,7 +134,7 @@ InEnvironment = Annotated[
 ]
 RemediationId = Annotated[
     str,
-    typer.Argument(metavar="REMEDIATION", help=f"{_BY} Its name is its --order."),
+    typer.Argument(metavar="REMEDIATION", help=f"{_BY} Its name is its --name."),
     REMEDIATIONS,
 ]
 Flows = Annotated[

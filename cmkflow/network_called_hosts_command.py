@@ -1,10 +1,11 @@
-"""`cmkflow network targets`: which hosts exported flows call, and whom to ask to let them in."""
+"""`cmkflow network called-hosts`: hosts that exported flows call, and whom to ask."""
 
 import asyncio
 import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,10 +24,19 @@ from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
 from shared.domain.network.called_hosts import targets
 
+
+class CalledHostFormat(StrEnum):
+    """What `--output` takes here."""
+
+    TABLE = "table"  #: text for people
+    JSON = "json"  #: one object a line
+    CSV = "csv"  #: for spreadsheets
+
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 
 
-def show_targets(
+def show_called_hosts(
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="PATH…", help="Exported flows, as `cmkflow inspect` reads them."),
@@ -37,16 +47,18 @@ def show_targets(
     region: Annotated[
         list[str], typer.Option(help="Azure region of the flows' geography; again for each.")
     ],
-    rules: Annotated[
+    firewalls: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="Exported firewalls and services; or a folder."),
     ] = None,
-    mail: Annotated[
+    email_folder: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write an e-mail to each external host's owner there."),
     ] = None,
-    as_table: Annotated[bool, typer.Option("--csv", help="A table for spreadsheets.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    output: Annotated[
+        CalledHostFormat,
+        typer.Option("--output", "-o", help="For programs: one JSON object a line, or a table."),
+    ] = CalledHostFormat.TABLE,
     no_pager: NoPager = False,
 ) -> None:
     """Show which hosts flows call, which exported resource answers there, and whom to ask.
@@ -56,17 +68,17 @@ def show_targets(
     files = list(read_flow_files(paths))
     tags = read_list(service_tags)
     answers = CalledHostReport(tags, [spelled(one, tags) for one in region])
-    firewalls = asyncio.run(read_firewalls(read_exported(rules or ())))
-    rows = [answers.row(one) for one in targets(_hosts_by_flow(files), firewalls)]
-    if as_json:
+    read = asyncio.run(read_firewalls(read_exported(firewalls or ())))
+    rows = [answers.row(one) for one in targets(_hosts_by_flow(files), read)]
+    if output is CalledHostFormat.JSON:
         for row in rows:
             echo(json.dumps(row))
-    elif as_table:
+    elif output is CalledHostFormat.CSV:
         echo(as_csv(rows).rstrip("\n"))
     else:
         print_text(_shown(rows), is_paged=not no_pager)
-    if mail:
-        _write_mails(mail, rows, answers)
+    if email_folder:
+        _write_mails(email_folder, rows, answers)
     problems = [file for file in files if file.problem]
     for file in problems:
         echo(f"{file.path}: {file.problem}", err=True)

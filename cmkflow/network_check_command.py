@@ -18,6 +18,7 @@ from cmkflow.exported_resources import read_exported
 from cmkflow.firewall_fix_text import FixLanguage, repair_text
 from cmkflow.listing import table
 from cmkflow.network_check import FirewallCheckRow, Question, check_network, is_gap
+from cmkflow.output import LinesFormat, LinesOutput
 from cmkflow.pager import NoPager, print_text
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
@@ -43,7 +44,7 @@ def check(
             help="Microsoft's list of service tags.",
         ),
     ],
-    rules: Annotated[
+    firewalls: Annotated[
         list[Path],
         typer.Option(
             metavar="FILE",
@@ -54,9 +55,7 @@ def check(
         list[str] | None,
         typer.Option(help="Azure region (WestEurope); left out: the tag as a whole."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line, of every resource.")
-    ] = False,
+    output: LinesOutput = LinesFormat.TABLE,
     also_required: Annotated[
         str,
         typer.Option(
@@ -65,9 +64,9 @@ def check(
             help="LogicApps, PowerPlatformInfra, or both with a comma: a gap without them, too.",
         ),
     ] = "",
-    repair: Annotated[
+    show_fix: Annotated[
         FixLanguage | None,
-        typer.Option(help="Write what closes each gap, too; with --json in every language."),
+        typer.Option(help="Add the fix of each firewall issue; with -o json in every language."),
     ] = None,
     fail_on: Annotated[
         FailOn | None,
@@ -86,13 +85,13 @@ def check(
         regions=[spelled(one, tags) for one in region or ()],
         also_required=_beside(also_required),
     )
-    exported = read_exported(rules)
-    rows = asyncio.run(check_network(exported, question, with_repairs=repair is not None))
-    if as_json:
+    exported = read_exported(firewalls)
+    rows = asyncio.run(check_network(exported, question, with_repairs=show_fix is not None))
+    if output is LinesFormat.JSON:
         for row in rows:
             echo(json.dumps(row, default=asdict))
     else:
-        _print(rows, repair, is_paged=not no_pager)
+        _print(rows, show_fix, is_paged=not no_pager)
     if fail_on:
         _fail_on_gaps(rows)
 
@@ -118,7 +117,7 @@ def _fail_on_gaps(rows: Sequence[FirewallCheckRow]) -> None:
     if gaps or unread:
         echo(f"{gaps} gap(s), {unread} file(s) that could not be read.", err=True)
     elif not any(row["verdict"] for row in rows):
-        echo("No firewall was found: check what --rules names.", err=True)
+        echo("No firewall was found: check what --firewalls names.", err=True)
     else:
         return
     raise typer.Exit(ExitCode.FOUND)

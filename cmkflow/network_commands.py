@@ -18,11 +18,12 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
-from cmkflow.firewall_fix_command import register as register_repair
+from cmkflow.firewall_fix_command import register as register_fix
 from cmkflow.listing import table
 from cmkflow.names import InEnvironment, RemediationId
-from cmkflow.network_called_hosts_command import show_targets
+from cmkflow.network_called_hosts_command import show_called_hosts
 from cmkflow.network_check_command import check
+from cmkflow.output import LinesFormat, LinesOutput
 from cmkflow.pager import NoPager, print_text
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import echo
@@ -37,8 +38,8 @@ from shared.domain.network.service_tags import (
 
 app = typer.Typer(no_args_is_help=True, help="Addresses that firewalls have to let in.")
 app.command("check")(check)
-app.command("targets")(show_targets)
-register_repair(app)
+app.command("called-hosts")(show_called_hosts)
+register_fix(app)
 
 
 @app.callback()
@@ -51,9 +52,7 @@ def show_difference(
     before: Annotated[Path, typer.Option("--from", metavar="FILE", help="The earlier list.")],
     after: Annotated[Path, typer.Option("--to", metavar="FILE", help="The later list.")],
     tag: Annotated[str, typer.Option(help="Service tag to compare.")] = PROTECTED_TAG,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line, of each region that changed.")
-    ] = False,
+    output: LinesOutput = LinesFormat.TABLE,
     no_pager: NoPager = False,
 ) -> None:
     """Show which prefixes of a service tag were added and removed between two lists, by region."""
@@ -63,7 +62,7 @@ def show_difference(
     except ValueError as err:
         echo(f"{before}, {after}: {err}", err=True)
         raise typer.Exit(1) from None
-    if as_json:
+    if output is LinesFormat.JSON:
         for one in found:
             echo(json.dumps(asdict(one)))
     else:
@@ -112,23 +111,25 @@ def _edition_lines(one: Any) -> Iterator[RenderableType]:
         yield Text(f"  flows of {plan['remediation_id']} that call through them: {plan['flows']}")
 
 
-@api_command(app, "changes", show=_editions)
-def show_changes(
+@api_command(app, "tag-changes", show=_editions)
+def show_tag_changes(
     api: ApiClient,
-    look: Annotated[bool, typer.Option("--look", help="Let the app look at the list now.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Let the app read the list now.")
+    ] = False,
 ) -> object:
     """Show how the ranges in use changed, which firewalls lack the new ones, and whom that touches.
 
     The app looks once a day; it keeps what it saw for ninety days.
     """
     lists = ("network", "service-tag-lists")
-    if look:
+    if refresh:
         return api.send(ApiCall(method="POST", path=(*lists, "refresh")))
     return api.send(ApiCall(method="GET", path=lists))
 
 
-@api_command(app, "outgoing", show=outgoing_text)
-def show_outgoing(
+@api_command(app, "trigger-hosts", show=outgoing_text)
+def show_trigger_hosts(
     api: ApiClient,
     remediation: RemediationId,
     environment: InEnvironment = None,

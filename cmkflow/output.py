@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -20,6 +20,18 @@ class OutputFormat(StrEnum):
     JSON = "json"  #: the API's answer
     TSV = "tsv"  #: values, a row a line, tabs between them
     CSV = "csv"  #: the same with names and quotes
+
+
+class LinesFormat(StrEnum):
+    """What `--output` takes of commands that work offline."""
+
+    TABLE = "table"  #: text for people
+    JSON = "json"  #: one object a line
+
+
+LinesOutput = Annotated[
+    LinesFormat, typer.Option("--output", "-o", help="For programs: one JSON object a line.")
+]
 
 
 class JmesPathQuery:

@@ -1,4 +1,4 @@
-"""`cmkflow plan`: show what a remediation will do, and approve it as it was shown."""
+"""`cmkflow plan show` and `cmkflow approve`: show plans, and approve them as they are shown."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,12 @@ from cmkflow.terminal import Terminal, confirm, echo, one_line
 from shared.domain.plans.plan_approval import add_parents
 from shared.domain.plans.plan_item import PlannedAction
 
-app = typer.Typer(no_args_is_help=True, help="Show plans, and approve them as they are shown.")
+app = typer.Typer(no_args_is_help=True, help="Show plans.")
+
+
+@app.callback()
+def describe() -> None:
+    """Show plans."""
 
 
 @api_command(app, "show", show=plan_blocks)
@@ -62,7 +67,6 @@ def _approved(answer: Any) -> Text:
     return Text("\n").join(lines)
 
 
-@api_command(app, "approve", show=_approved)
 def approve_plan(
     api: ApiClient,
     remediation: RemediationId,
@@ -94,6 +98,11 @@ def approve_plan(
     return api.send(
         ApiCall(method="POST", path=("remediations", remediation, "approve"), body=body)
     )
+
+
+def register_approve(group: typer.Typer) -> None:
+    """Add `approve` to the top of the command line."""
+    api_command(group, "approve", show=_approved)(approve_plan)
 
 
 def _call(remediation: str, environment: str | None) -> ApiCall:

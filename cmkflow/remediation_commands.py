@@ -1,4 +1,4 @@
-"""`cmkflow remediation`: start remediations, follow them, decide about them."""
+"""`cmkflow remediation`, `cmkflow retry` and `cmkflow rollback`: start and change remediations."""
 
 from typing import Annotated, Any
 
@@ -21,20 +21,16 @@ from cmkflow.remediation_tables import (
     remediation_detail,
     remediation_table,
     unreadable,
-    watched_lines,
 )
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import confirm
-from cmkflow.watching import WatchOptions
-from shared.domain.jobs.remediation_states import REMEDIATION_STATES
-from shared.domain.jobs.state_machine import NextActor
 
 app = typer.Typer(no_args_is_help=True, help="Start remediations, follow and decide them.")
 
 Replay = Annotated[
     bool,
     typer.Option(
-        "--replay-backlog",
+        "--accept-replay",
         help="Accept that polling flows process again what came since they were swapped.",
     ),
 ]
@@ -44,8 +40,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is
 def _started(answer: Any) -> Text:
     identity = answer["id"]
     return Text(
-        f"Remediation {identity} has started ({answer['mode']}).\n"
-        f"Follow it: cmkflow remediation show {identity}"
+        f"Remediation {identity} has started ({answer['mode']}).\nNext: cmkflow watch {identity}"
     )
 
 
@@ -80,22 +75,24 @@ def start_remediation(
         typer.Option("--flow", help="Flow, by name or id; repeat it. Left out: all that stay."),
         FLOWS_OF_ENVIRONMENTS,
     ] = None,
-    reconcile: Annotated[
+    compare_all_flows: Annotated[
         bool,
-        typer.Option("--reconcile", help="Compare all flows with the flow service's own list."),
+        typer.Option(
+            "--compare-all-flows", help="Compare with the flow service's list of all flows."
+        ),
     ] = False,
-    order: Annotated[
+    name: Annotated[
         str | None,
-        typer.Option(help="Your name for this order (Idempotency-Key): repeating it is harmless."),
+        typer.Option(help="Your name for it (Idempotency-Key). A name never starts two."),
     ] = None,
 ) -> object:
     """Start a remediation; a dry run unless --mode says otherwise."""
     body: dict[str, object] = {"mode": mode, "environments": environments, "by": by}
     if flows:
         body["flows"] = flows
-    if reconcile:
+    if compare_all_flows:
         body["reconcile"] = True
-    headers = {"Idempotency-Key": order} if order else {}
+    headers = {"Idempotency-Key": name} if name else {}
     return api.send(ApiCall(method="POST", path=("remediations",), body=body, headers=headers))
 
 
@@ -112,26 +109,16 @@ def list_remediations(
     return api.send(ApiCall(method="GET", path=("remediations",), query=query))
 
 
-def _end(answer: Any) -> int | None:
-    """Return how watching ends: done, or a person has to do something."""
-    facts = REMEDIATION_STATES.get(answer["progress"]["state"])
-    if facts is None or facts.acts is NextActor.APP:
-        return None
-    return ExitCode.NEEDS_A_PERSON if facts.acts is NextActor.PERSON else 0
-
-
-@api_command(
-    app, "show", show=remediation_detail, watched=WatchOptions(lines=watched_lines, end=_end)
-)
+@api_command(app, "show", show=remediation_detail)
 def show_remediation(
     api: ApiClient,
     remediation: RemediationId,
-    history: Annotated[
-        bool, typer.Option("--history", help="Add every step with its time and its calls.")
+    full: Annotated[
+        bool, typer.Option("--full", help="Add every step with its time and its calls.")
     ] = False,
 ) -> object:
     """Show how far a remediation is, and what each flow of it waits for."""
-    query = {"history": "true" if history else None}
+    query = {"history": "true" if full else None}
     return api.send(ApiCall(method="GET", path=("remediations", remediation), query=query))
 
 
@@ -153,12 +140,6 @@ def _retried(answer: Any) -> Text:
     return Text("\n").join([*lines, *unreadable(answer)])
 
 
-@api_command(
-    app,
-    "retry",
-    show=_retried,
-    ends=lambda answer: 0 if answer["jobs"] else ExitCode.NEEDS_A_PERSON,
-)
 def retry_remediation(
     api: ApiClient,
     remediation: RemediationId,
@@ -177,7 +158,6 @@ def retry_remediation(
     return _decide(api, remediation, "retry", body or None)
 
 
-@api_command(app, "roll-back", show=_steered)
 def roll_back_remediation(
     api: ApiClient,
     remediation: RemediationId,
@@ -191,6 +171,17 @@ def roll_back_remediation(
     if replay:
         body["replay"] = True
     return _decide(api, remediation, "rollback", body or None)
+
+
+def register_actions(group: typer.Typer) -> None:
+    """Add `retry` and `rollback` to the top of the command line."""
+    api_command(
+        group,
+        "retry",
+        show=_retried,
+        ends=lambda answer: 0 if answer["jobs"] else ExitCode.NEEDS_A_PERSON,
+    )(retry_remediation)
+    api_command(group, "rollback", show=_steered)(roll_back_remediation)
 
 
 def _ask(is_sure: bool, question: str) -> None:

@@ -186,9 +186,9 @@ def first_names(names: Sequence[str]) -> str:
 def _commands(remediation: str, progress: Any) -> Iterable[Text]:
     """Yield the commands that come next, for whoever was woken."""
     if progress["state"] == "awaiting_approval":
-        yield Text(f"Look at the plan and approve it:\n  cmkflow plan approve {remediation}")
+        yield Text(f"Look at the plan and approve it:\n  cmkflow approve {remediation}")
     if progress["stuck"]:
-        yield Text(f"When that is done:\n  cmkflow remediation retry {remediation}")
+        yield Text(f"When that is done:\n  cmkflow retry {remediation}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:

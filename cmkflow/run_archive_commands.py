@@ -1,4 +1,4 @@
-"""`cmkflow runs`: keep the run summaries of originals, which no copy takes over."""
+"""`cmkflow run-archive`: keep the run summaries of originals, which no copy takes over."""
 
 import time
 from typing import Annotated, Any
@@ -42,12 +42,12 @@ def list_archives(api: ApiClient, remediation: RemediationId) -> object:
     return api.send(ApiCall(method="GET", path=("remediations", remediation, "run-archives")))
 
 
-@api_command(app, "archive", show=archive_table)
-def archive(
+@api_command(app, "create", show=archive_table)
+def create_archives(
     api: ApiClient,
     remediation: RemediationId,
     flows: Flows = None,
-    pause: Annotated[
+    max_wait: Annotated[
         float, typer.Option(help="Seconds to wait at most where the platform wants a pause.")
     ] = 60.0,
 ) -> object:
@@ -72,4 +72,4 @@ def archive(
             )
             if answer["is_finished"]:
                 return answer
-            time.sleep(min(answer["wait_seconds"], pause))
+            time.sleep(min(answer["wait_seconds"], max_wait))

@@ -25,7 +25,7 @@ def finish_lines(answer: Any) -> Iterable[RenderableType]:
     definitions = sum(bool(job["archive"]) for job in answer["jobs"])
     yield Text(
         f"Archived: {number_of(definitions, 'definition')}, "
-        f"run summaries of {number_of(archived, 'original')} (cmkflow originals list says where)."
+        f"run summaries of {number_of(archived, 'original')} (cmkflow deletion list says where)."
     )
     yield from (Text(window_text(one)) for one in answer["ticket_windows"])
     counts = Counter(one["state"] for one in answer["deletions"])

@@ -1,4 +1,4 @@
-"""`cmkflow operator`: sign the operator in, whose account reads trigger URLs (docs/security.md)."""
+"""`cmkflow service-account`: sign in the account that reads trigger URLs (docs/security.md)."""
 
 import asyncio
 from typing import Annotated
@@ -29,7 +29,7 @@ def sign_in(
             show_default=False,
         ),
     ],
-    secret: Annotated[
+    token_cache_secret: Annotated[
         str,
         typer.Option(
             envvar="CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET",
@@ -57,7 +57,7 @@ def sign_in(
 
     identity = SecretWriterIdentity(is_managed=managed_identity, client_id=identity_client_id)
     order = ServiceAccountSignIn(
-        tenant_id=tenant, client_id=client_id, cache_secret=secret, identity=identity
+        tenant_id=tenant, client_id=client_id, cache_secret=token_cache_secret, identity=identity
     )
     try:
         asyncio.run(do(order, echo))

@@ -12,7 +12,6 @@ from cmkflow.api_command import api_command
 from cmkflow.listing import Listing
 from cmkflow.remediation_tables import unreadable
 from cmkflow.timestamps import until, when
-from cmkflow.watching import WatchOptions
 from shared.domain.plans.display_text import format_not_migrated
 
 #: In the order of the API: what cannot wait stands first.
@@ -22,9 +21,7 @@ _URGENT = {"neither_on"}
 def register(group: typer.Typer) -> None:
     """Add `status` to the top of the command line."""
 
-    watched = WatchOptions(lines=_lines, end=lambda _: None)
-
-    @api_command(group, "status", show=status_text, watched=watched)
+    @api_command(group, "status", show=status_text)
     def status(api: ApiClient) -> object:
         """Show what is wrong, what waits for you and how far the tenant is."""
         return api.send(ApiCall(method="GET", path=("status",)))
@@ -41,7 +38,7 @@ def status_text(answer: Any) -> RenderableType:
     )
 
 
-def _lines(answer: Any) -> dict[str, str]:
+def status_lines(answer: Any) -> dict[str, str]:
     """Return a line for each cause that waits, and each environment, as they change."""
     lines = {
         f"{one['environment_name'] or one['environment_id']}": f"{one['state']}: {_flows(one)}"

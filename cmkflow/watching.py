@@ -1,4 +1,4 @@
-"""`--watch`: shows an answer anew as it changes, until there is nothing to wait for."""
+"""`cmkflow watch`: shows an answer anew as it changes, until there is nothing to wait for."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -291,7 +291,7 @@ class Reason(StrEnum):
     REPAIR_IN_USE = (
         "repair_in_use",
         "Copies call through the firewall change that is to be reverted.",
-        "Roll back these remediations first; or add `--even-in-use`.",
+        "Roll back these remediations first; or add `--force`.",
     )
     UNKNOWN_GAP = (
         "unknown_gap",
@@ -597,7 +597,7 @@ class Reason(StrEnum):
     KEY_PROBLEM = (
         "key_problem",
         "A key does not work, or will stop working.",
-        "Do what the message says, then run `cmkflow keys check`.",
+        "Do what the message says, then run `cmkflow key check`.",
     )
     KEY_WARNING = (
         "key_warning",

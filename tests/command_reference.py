@@ -11,7 +11,7 @@ from tests.command_tree import command_tree, is_group
 
 PAGE = Path(__file__).parents[1] / "docs" / "command-reference.md"
 #: Of every command that talks to the app: told once.
-COMMON = ("api", "function_key", "output", "as_json", "query", "no_pager")
+COMMON = ("api", "function_key", "output", "query", "no_pager")
 _HEAD = """# Command reference
 
 What `--help` says of every command; `python -m tests.command_reference` writes this page.

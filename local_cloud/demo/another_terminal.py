@@ -27,8 +27,8 @@ That signs you in as admin@contoso.example. Nobody approves what they ordered th
 A browser chooses at {api}/api/dashboard who you are.
 Then assess the environment Operations, opt it in, and apply the key:
 
-  cmkflow assess --environment Operations --policy cmk-europe
-  cmkflow environment set Operations --mode approve
+  cmkflow assess show --environment Operations --policy cmk-europe
+  cmkflow environment set Operations --approval-policy approve
   python -m local_cloud link $OPERATIONS $POLICY
 
 Half a minute later a plan waits for you. docs/first-hour.md goes on from here.

@@ -112,7 +112,7 @@ def _check_replay(
     if found and not replay:
         raise JobBlocked(
             describe_replays(found, services.now),
-            instruction='Order it again with "replay": true (--replay-backlog) to accept that, or'
+            instruction='Order it again with "replay": true (--accept-replay) to accept that, or'
             " leave these flows out.",
             code=Reason.REPLAY,
         )

@@ -44,7 +44,7 @@ _REMEDIES: Mapping[str, str] = {
     "power_platform": IN_POWER_PLATFORM.remedy,
     "flow_service": IN_POWER_PLATFORM.remedy,
     "dataverse": IN_DATAVERSE.remedy,
-    "operator": "Sign the operator in: cmkflow operator sign-in.",
+    "operator": "Sign the operator in: cmkflow service-account sign-in.",
     "subscriptions": WATCHED.remedy,
     "keys": _READER,
     "service_tags": f"{_READER} Or set CMK_SERVICE_TAGS_FILE.",
@@ -212,7 +212,7 @@ async def _subscriptions(services: Services) -> list[Finding]:
 
 async def _keys(services: Services) -> list[Finding]:
     number = len(await services.keys.policies())
-    return [ok("keys", f"Encryption policies: {number}; cmkflow keys check has more.")]
+    return [ok("keys", f"Encryption policies: {number}; cmkflow key check has more.")]
 
 
 async def _service_tags(services: Services) -> list[Finding]:

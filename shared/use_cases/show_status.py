@@ -143,7 +143,7 @@ def _typed(services: Services, waiting: PendingAction) -> PendingAction:
     options = {
         "--tenant": settings.tenant_id,
         "--client-id": settings.service_account_client_id,
-        "--secret": settings.service_account_token_cache_secret,
+        "--token-cache-secret": settings.service_account_token_cache_secret,
     }
     words = [word for name, value in options.items() if value for word in (name, value)]
     return replace(waiting, command=shlex.join([*OPERATOR_SIGN_IN.split(), *words]))
@@ -194,7 +194,7 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
                 count=1,
                 reason="The kill switch is on: nothing is written.",
                 instruction="Turn it off once what it was turned on for is settled.",
-                command='cmkflow kill-switch off --reason "The cause is fixed."',
+                command='cmkflow kill-switch off --justification "The cause is fixed."',
             )
         )
     if health.without_wake_up:

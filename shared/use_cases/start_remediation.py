@@ -44,7 +44,8 @@ async def start_manual_remediation(services: Services, order: Remediation) -> Re
         if order.mode.writes and settings.mode is ApprovalPolicy.ASSESS:
             raise JobBlocked(
                 f"Environment {environment_id} is in mode assess: nothing may be written there.",
-                instruction=f"Opt it in (cmkflow environment set {environment_id} --mode approve), "
+                instruction="Opt it in (cmkflow environment set "
+                f"{environment_id} --approval-policy approve), "
                 "or ask for mode assess or dry-run.",
                 code=Reason.MODE,
             )

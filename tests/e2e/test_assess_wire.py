@@ -1,4 +1,4 @@
-"""`cmkflow assess` against the deployed app on the local cloud, before a key and after it."""
+"""`cmkflow assess show` against the deployed app on the local cloud, before a key and after it."""
 
 import asyncio
 import json
@@ -50,12 +50,12 @@ async def test_a_tenant_is_assessed_before_a_key_and_after_it_and_nothing_is_wri
     page = tmp_path / "assessment.html"
     async with Stack(options) as stack:
         app = await stack.start_app()
-        arguments = ("assess", "--environment", ENVIRONMENT, "--policy", "cmk-eu")
-        printed = await cmkflow(app.url, app.key, *arguments, "--json", "--html", str(page))
+        arguments = ("assess", "show", "--environment", ENVIRONMENT, "--policy", "cmk-eu")
+        printed = await cmkflow(app.url, app.key, *arguments, "-o", "json", "--html", str(page))
         async with aiohttp.ClientSession() as session:
             calls = await _calls(stack, session)
             await _apply_key(stack, session)
-        linked = json.loads(await cmkflow(app.url, app.key, *arguments, "--json"))["items"][0]
+        linked = json.loads(await cmkflow(app.url, app.key, *arguments, "-o", "json"))["items"][0]
         log = stack.log("app").read_text()
 
     (found,) = json.loads(printed)["items"]

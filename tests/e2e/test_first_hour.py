@@ -22,7 +22,7 @@ _LOOKS = (
     "cmkflow status",
     "cmkflow remediation show",
     "cmkflow plan show",
-    "cmkflow originals",
+    "cmkflow deletion list",
     "python -m local_cloud told",
 )
 _PATIENCE = 180

@@ -115,8 +115,8 @@ async def test_an_installed_command_line_does_its_work(installed: Installed) -> 
     inspected = await installed.run("inspect", "flow.json")
     # What signing in imports, up to the Azure CLI: there is none on this path.
     signed_in = await installed.run(
-        *("operator", "sign-in", "--tenant", "contoso", "--client-id", "operator"),
-        *("--secret", "https://operator.vault.azure.net/secrets/cache"),
+        *("service-account", "sign-in", "--tenant", "contoso", "--client-id", "operator"),
+        *("--token-cache-secret", "https://operator.vault.azure.net/secrets/cache"),
     )
     story = Story()
     story.build.http_flow("Orders")
@@ -128,7 +128,7 @@ async def test_an_installed_command_line_does_its_work(installed: Installed) -> 
             environ={"CMKFLOW_API": app.url, "CMKFLOW_KEY": KEY},
         )
         listed = await online.run("environment", "list")
-        page = await online.run("assess", "--all", "--html", "page.html")
+        page = await online.run("assess", "show", "--all", "--html", "page.html")
 
     assert len(helps) == len(command_tree())
     assert [said for said in helps if said[0] or "Usage:" not in said[1]] == []

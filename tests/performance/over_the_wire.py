@@ -164,7 +164,7 @@ async def _remediate(stack: Stack, app: App, logs: Sequence[Path]) -> None:
 
 
 async def _sign_in(stack: Stack) -> None:
-    await _run(stack, "-m", "cmkflow", "operator", "sign-in", "--managed-identity")
+    await _run(stack, "-m", "cmkflow", "service-account", "sign-in", "--managed-identity")
 
 
 async def _run(stack: Stack, *arguments: str) -> bytes:

@@ -26,7 +26,7 @@ BLOCKED = {
     "flows": ["Take orders", "Take returns"],
     "reason": "Its owner has left.",
     "instruction": "Name another owner.",
-    "command": "cmkflow remediation retry 00000000-0000-4000-8000-000000000002",
+    "command": "cmkflow retry 00000000-0000-4000-8000-000000000002",
     "lapses": None,
 }
 PLAN = BLOCKED | {"cause": "plan", "code": "", "flows": [], "lapses": LATER}

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from msal import PublicClientApplication
 
 _AUTHORITY = "https://login.microsoftonline.com"
-_SIGN_IN = "Sign the operator in again: `cmkflow operator sign-in`."
+_SIGN_IN = "Sign the operator in again: `cmkflow service-account sign-in`."
 _JSON = "application/json"
 #: OAuth errors that a person cannot mend and that pass (RFC 6749, section 4.1.2.1).
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})

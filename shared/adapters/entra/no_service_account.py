@@ -40,6 +40,6 @@ class NoServiceAccount:
             "definition that is kept from the app.",
             instruction="Set CMK_SERVICE_ACCOUNT_CLIENT_ID and "
             "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET, sign the "
-            "operator in (`cmkflow operator sign-in`), then retry.",
+            "operator in (`cmkflow service-account sign-in`), then retry.",
             code=Reason.OPERATOR_SIGN_IN,
         )

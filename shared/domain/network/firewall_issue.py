@@ -165,7 +165,7 @@ def issue_for_external_host(
         text=f"Nothing that this app reads answers for {host}, which"
         f" {', '.join(flows[:_FLOWS_SHOWN])}{more} call{'s' * (len(flows) == 1)}.",
         instruction=f"Ask its owner to let in inbound HTTPS from {', '.join(asked) or _NOT_KNOWN}:"
-        " `cmkflow network targets` writes the e-mail.",
+        " `cmkflow network called-hosts` writes the e-mail.",
     )
 
 

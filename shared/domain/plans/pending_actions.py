@@ -48,17 +48,17 @@ GO_ON_TRYING: Mapping[str, PendingActionKind] = {
 
 
 #: The options follow from the settings of the deployment.
-OPERATOR_SIGN_IN = "cmkflow operator sign-in"
+OPERATOR_SIGN_IN = "cmkflow service-account sign-in"
 
 
 #: The next command, where it is no retry and no look at health.
 _NEXT: Mapping[str, str] = {
     Reason.STRAGGLER: "cmkflow remediation show {}",
-    Reason.KEY_PROBLEM: "cmkflow keys check",
-    Reason.KEY_WARNING: "cmkflow keys check",
-    Reason.RANGES_CHANGED: "cmkflow network changes",
-    Reason.RANGES_OLD: "cmkflow network changes",
-    Reason.REPAIR_UNFINISHED: "cmkflow network repair",
+    Reason.KEY_PROBLEM: "cmkflow key check",
+    Reason.KEY_WARNING: "cmkflow key check",
+    Reason.RANGES_CHANGED: "cmkflow network tag-changes",
+    Reason.RANGES_OLD: "cmkflow network tag-changes",
+    Reason.REPAIR_UNFINISHED: "cmkflow network fix",
     Reason.OPERATOR_SIGN_IN: OPERATOR_SIGN_IN,
 }
 
@@ -251,7 +251,7 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
             count=one.awaiting,
             reason="Nothing is written before somebody has approved it.",
             instruction="Look at the plan, then approve the version that it shows.",
-            command=f"cmkflow plan approve {one.remediation_id}"
+            command=f"cmkflow approve {one.remediation_id}"
             + (f" --environment {one.environment_id}" if asked[one.remediation_id] > 1 else ""),
             lapses=one.expires,
         )

@@ -58,7 +58,7 @@ def with_network(
         text = f"{left} more firewalls do not admit the new addresses: jobs that meet one say so."
         findings = tuple(dict.fromkeys((*findings, text)))
     if (left := len(external) - MOST_GAPS) > 0:
-        text = f"The owners of {left} more hosts have to be asked: `cmkflow network targets`."
+        text = f"The owners of {left} more hosts have to be asked: `cmkflow network called-hosts`."
         findings = tuple(dict.fromkeys((*findings, text)))
     targets = tuple(
         replace(one, workflow_ids=one.workflow_ids[:MOST_FLOWS_OF_A_GAP])

@@ -53,7 +53,7 @@ async def check_refused_calls(work: StepContext) -> None:
             " through: " + " ".join(f"{call.text} [{call.name}]" for call in standing),
             instruction=" ".join(dict.fromkeys(call.instruction for call in standing))
             + " It goes on by itself when a later run has got through (the sweep looks); or accept"
-            " it by the name in brackets (cmkflow environment waive).",
+            " it by the name in brackets (cmkflow environment ignore).",
             code=Reason.CALL_REFUSED,
         )
 

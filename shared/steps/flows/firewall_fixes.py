@@ -59,7 +59,7 @@ async def apply_fix(
         raise JobBlocked(
             f"The app cannot open {gap.firewall_name} ({gap.name}): "
             f"{repair.refusal or '; '.join(repair.notes)}",
-            instruction="Make the change that `cmkflow network repair` shows, or another.",
+            instruction="Make the change that `cmkflow network fix` shows, or another.",
             code=Reason.REPAIR,
         )
     record = FirewallFixRecord(

@@ -62,7 +62,7 @@ async def check_restart_possible(
         f"{work.job.display_name} is not stopped, since it or its copy could not be started: "
         + " ".join(f"{one.text} [{one.name}]" for one in left),
         instruction=" ".join(one.remedy for one in left)
-        + " Then retry; or accept it by the name in brackets (cmkflow environment waive): once"
+        + " Then retry; or accept it by the name in brackets (cmkflow environment ignore): once"
         " stopped, it may then not be started again.",
         code=Reason.COULD_NOT_START,
     )

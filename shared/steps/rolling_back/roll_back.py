@@ -108,7 +108,7 @@ async def _accept_replay(work: StepContext) -> None:
     if job.requested and not job.may_replay:
         raise JobBlocked(
             describe_replays([replay], now),
-            instruction='Order the rollback again with "replay": true (--replay-backlog).',
+            instruction='Order the rollback again with "replay": true (--accept-replay).',
             code=Reason.REPLAY,
         )
     await work.save(add_notes(job, f"Replays what is pending: {replay.text(now)}."))

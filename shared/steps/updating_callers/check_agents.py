@@ -73,4 +73,6 @@ async def _said(work: StepContext) -> dict[str, str]:
 
 
 def _by(work: StepContext, name: str) -> str:
-    return f"cmkflow environment waive {work.job.environment_id} {name} --reason 'who says so'"
+    return (
+        f"cmkflow environment ignore {work.job.environment_id} {name} --justification 'who says so'"
+    )

@@ -90,4 +90,4 @@ async def test_the_page_of_its_remediation_shows_the_progress_and_leads_to_the_a
     assert "Not started yet." in live
     assert "1 flow and 3 pages read." in after
     assert f'href="/api/assessments/{ordered["id"]}"' in after
-    assert f"cmkflow assess --resume {ordered['id']}" in after
+    assert f"cmkflow assess show --resume {ordered['id']}" in after

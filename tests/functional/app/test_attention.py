@@ -85,7 +85,7 @@ async def test_a_plan_waits_with_its_version_of_the_next_command(story: Story) -
     (plan,) = (answer := await attention())["waiting"]
 
     assert (plan["cause"], plan["count"]) == ("plan", len(FLOWS))
-    assert plan["command"] == f"cmkflow plan approve {story.remediation.id}"
+    assert plan["command"] == f"cmkflow approve {story.remediation.id}"
     (job,) = await story.services.tables.environment_jobs.all(story.remediation.id)
     assert job.expires is not None
     assert plan["lapses"] == job.expires.isoformat().replace("+00:00", "Z")
@@ -108,7 +108,7 @@ async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(story: Story)
     assert blocked["instruction"] == "Name another owner."
     assert list(answer["flows"]) == ["blocked", "waiting"]
     assert answer["left"] == {"blocked": 2, "in_progress": 2}
-    command = f"cmkflow remediation retry {story.remediation.id} --code owner"
+    command = f"cmkflow retry {story.remediation.id} --code owner"
     assert blocked["command"] == command
     (quiet,) = answer["by_itself"]
     assert (quiet["reached"], quiet["count"]) == ("quiet", 2)
@@ -214,7 +214,7 @@ async def test_the_kill_switch_waits_for_a_person(story: Story) -> None:
     (switch,) = (await attention())["waiting"]
 
     assert switch["cause"] == "kill_switch"
-    assert switch["command"] == 'cmkflow kill-switch off --reason "The cause is fixed."'
+    assert switch["command"] == 'cmkflow kill-switch off --justification "The cause is fixed."'
 
 
 async def test_nothing_waits_where_nothing_was_ordered(story: Story) -> None:

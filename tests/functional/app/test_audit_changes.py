@@ -165,7 +165,7 @@ async def test_the_command_shows_what_is_no_more(story: Story) -> None:
     story.world.keys = gone
     await call(keys_api.check_keys, {}, headers=ANNA)
     async with served_app() as command_line:
-        shown = await command_line.run("audit", "--limit", "1")
+        shown = await command_line.run("audit", "list", "--limit", "1")
 
     assert shown.exit_code == 0, shown.output
     assert "problem" in shown.stdout

@@ -93,7 +93,7 @@ REMEDIES = {
     "environments": ("power_platform", "New-PowerAppManagementApp"),
     "flow_reports": ("flow_service", "New-PowerAppManagementApp"),
     "principals": ("dataverse", "System Administrator and Delegate"),
-    "flow_access": ("operator", "cmkflow operator sign-in"),
+    "flow_access": ("operator", "cmkflow service-account sign-in"),
     "keys": ("keys", "Key Vault Reader"),
     "service_tags": ("service_tags", "CMK_SERVICE_TAGS_FILE"),
     "messages": ("queues", "Azure Service Bus Data Owner"),
@@ -272,12 +272,12 @@ async def test_what_waits_in_queues_and_behind_the_switch_is_told(story: Story) 
 async def test_the_command_shows_the_worst_first_and_ends_so(
     story: Story, cli: CommandLine, error: Exception | None, code: int
 ) -> None:
-    """A script goes by the exit code; `--json` has the same one."""
+    """A script goes by the exit code; `-o json` has the same one."""
     if error:
         provide(replace(story.services, principals=Failing(error)))
 
     shown = await cli.run("doctor")
-    as_json = await cli.run("doctor", "--json")
+    as_json = await cli.run("doctor", "-o", "json")
 
     assert (shown.exit_code, as_json.exit_code) == (code, code)
     levels = [line.split("\t")[0] for line in shown.stdout.splitlines() if "\t" in line]

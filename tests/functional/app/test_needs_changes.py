@@ -162,7 +162,7 @@ async def test_a_retry_that_can_do_nothing_says_why(story: Story, *, named: bool
     """By a title or without one; the exit code says that a person has to act."""
     flows = ("--flow", CHANGE_FIRST[0]) if named else ()
     async with served_app() as cli:
-        done = await cli.run("remediation", "retry", story.remediation.id, *flows)
+        done = await cli.run("retry", story.remediation.id, *flows)
 
     assert done.exit_code == 4
     assert "Nothing was retried. No flow is blocked, failed or waiting: " in done.stdout

@@ -121,7 +121,7 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(story: Story) -> N
     await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
     await look(story, heard, after=timedelta(days=2))
 
-    assert first.waiting.command == f"cmkflow plan approve {story.remediation.id}"
+    assert first.waiting.command == f"cmkflow approve {story.remediation.id}"
     page = f"https://app.example/api/dashboard/remediations/{story.remediation.id}/plan"
     assert first.link == page
     assert heard.causes[:2] == [
@@ -412,7 +412,7 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(stor
 
     (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.NOTICE]
     assert told.code == Reason.OPERATOR_SIGN_IN
-    assert told.command == "cmkflow operator sign-in --tenant twins"
+    assert told.command == "cmkflow service-account sign-in --tenant twins"
     assert "Sign the operator in again" in told.reason
 
 
@@ -436,9 +436,13 @@ async def test_a_retired_original_that_is_on_again_is_told(story: Story) -> None
 @pytest.mark.parametrize(
     ("code", "title", "command"),
     [
-        ("key_problem", "A key cannot do its work, or will not be able to", "cmkflow keys check"),
-        ("key_warning", "Something may go wrong with a key", "cmkflow keys check"),
-        ("ranges_changed", "Microsoft's address ranges have changed", "cmkflow network changes"),
+        ("key_problem", "A key cannot do its work, or will not be able to", "cmkflow key check"),
+        ("key_warning", "Something may go wrong with a key", "cmkflow key check"),
+        (
+            "ranges_changed",
+            "Microsoft's address ranges have changed",
+            "cmkflow network tag-changes",
+        ),
         ("call_refused", "Calls of copies do not get through", "cmkflow health"),
         ("new_code", "Something needs a person", "cmkflow health"),
     ],
@@ -503,5 +507,5 @@ async def test_the_kill_switch_is_told(story: Story) -> None:
     (told,) = [one.waiting for one in heard.told]
     assert (told.cause, told.command) == (
         PendingActionKind.KILL_SWITCH,
-        'cmkflow kill-switch off --reason "The cause is fixed."',
+        'cmkflow kill-switch off --justification "The cause is fixed."',
     )

@@ -55,8 +55,8 @@ async def test_a_person_signs_in_orders_and_signs_out(run: Run, tmp_path: Path) 
     nobody = await run("health")
     login = await run("login", "--device-code")
     who = await run("whoami")
-    ordered = await run("kill-switch", "on", "--reason", "a drill", "--by", "somebody")
-    trail = await run("audit")
+    ordered = await run("kill-switch", "on", "--justification", "a drill", "--by", "somebody")
+    trail = await run("audit", "list")
     kept = [one for one in (tmp_path / "home").rglob("*") if one.is_file()]
     texts = [one.read_text() for one in kept]
     modes = {stat.S_IMODE(one.stat().st_mode) for one in kept if one.stat().st_size}
@@ -91,7 +91,7 @@ async def test_a_machine_signs_in_with_its_identity_and_keeps_no_token(
     login = await run("login", "--managed-identity")
     shown = await run("kill-switch", "show")
     refused = await run(
-        "environment", "set", "e0000000-0000-4000-8000-000000000001", "--mode", "auto"
+        "environment", "set", "e0000000-0000-4000-8000-000000000001", "--approval-policy", "auto"
     )
 
     assert login.exit_code == 0, login.output

@@ -42,7 +42,7 @@ async def pass_time(story: Story, time: timedelta) -> None:
 
 
 def document(result: Result) -> Any:
-    """Return what a command with `--json` printed."""
+    """Return what a command with `-o json` printed."""
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
@@ -50,8 +50,8 @@ def document(result: Result) -> Any:
 async def started(story: Story, cli: CommandLine) -> str:
     """Opt the environment in, order a remediation, let it plan; return its id."""
     environment = story.build.environment.id
-    await cli.run("environment", "set", environment, "--mode", "approve")
-    order = ("remediation", "start", environment, "--mode", "apply", "--json")
+    await cli.run("environment", "set", environment, "--approval-policy", "approve")
+    order = ("remediation", "start", environment, "--mode", "apply", "-o", "json")
     identity: str = document(await cli.run(*order))["id"]
     await pass_time(story, timedelta(minutes=30))
     return identity
@@ -63,9 +63,17 @@ async def test_an_environment_is_listed_shown_and_set(story: Story, cli: Command
     listed = await cli.run("environment", "list")
     (flow,) = story.build.environment.flows
     first = await cli.run(
-        "environment", "set", environment, "--mode", "approve", "--first", flow, "--limit", "7"
+        "environment",
+        "set",
+        environment,
+        "--approval-policy",
+        "approve",
+        "--pilot",
+        flow,
+        "--max-flows",
+        "7",
     )
-    second = await cli.run("environment", "set", environment, "--first", "", "--json")
+    second = await cli.run("environment", "set", environment, "--pilot", "", "-o", "json")
     shown = await cli.run("environment", "show", environment)
 
     assert listed.exit_code == first.exit_code == 0
@@ -86,15 +94,15 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
     outputs = [
         await cli.run("remediation", "list"),
         await cli.run("plan", "show", identity),
-        await cli.run("plan", "approve", identity, "--yes"),
+        await cli.run("approve", identity, "--yes"),
     ]
     await pass_time(story, timedelta(days=30))
     (job,) = (await story.jobs()).values()
     *earlier, last = job.history
     counted = replace(job, history=(*earlier, replace(last, calls=3)))
     await story.services.tables.flow_jobs.upsert(counted)
-    outputs.append(await cli.run("remediation", "show", identity, "--history"))
-    outputs.append(await cli.run("remediation", "roll-back", identity, "--yes"))
+    outputs.append(await cli.run("remediation", "show", identity, "--full"))
+    outputs.append(await cli.run("rollback", identity, "--yes"))
     await pass_time(story, timedelta(days=30))
     (job,) = (await story.jobs()).values()
 
@@ -120,14 +128,14 @@ async def test_ids_that_commands_take_are_shown_whole_with_the_next_command(
     listed = await cli.run("remediation", "list")
     waiting = await cli.run("remediation", "show", identity)
     plan = await cli.run("plan", "show", identity)
-    await cli.run("plan", "approve", identity, "--yes")
+    await cli.run("approve", identity, "--yes")
     await pass_time(story, timedelta(days=30))
     (job,) = (await story.jobs()).values()
     shown = await cli.run("remediation", "show", identity)
-    retired = await cli.run("originals", "list", identity)
+    retired = await cli.run("deletion", "list", identity)
 
     assert identity in listed.stdout
-    assert f"cmkflow plan approve {identity}" in " ".join(waiting.stdout.split())
+    assert f"cmkflow approve {identity}" in " ".join(waiting.stdout.split())
     for output in (plan, shown, retired):
         assert job.original_id in output.stdout
 
@@ -135,8 +143,8 @@ async def test_ids_that_commands_take_are_shown_whole_with_the_next_command(
 async def test_what_needs_a_person_is_told_with_its_code(story: Story, cli: CommandLine) -> None:
     """The code is what the runbook is sorted by; the command that comes after is there too."""
     identity = await started(story, cli)
-    await cli.run("plan", "approve", identity, "--yes")
-    await cli.run("environment", "set", story.build.environment.id, "--mode", "assess")
+    await cli.run("approve", identity, "--yes")
+    await cli.run("environment", "set", story.build.environment.id, "--approval-policy", "assess")
     await pass_time(story, timedelta(days=30))
     shown = await cli.run("remediation", "show", identity)
     listed = await cli.run("remediation", "list", "--state", "stuck")
@@ -145,7 +153,7 @@ async def test_what_needs_a_person_is_told_with_its_code(story: Story, cli: Comm
     assert "Orders: blocked (mode)" in text
     assert re.search(rf"{identity}\t.+\tstuck\t1\n", listed.stdout)
     assert "To do: " in text
-    assert f"cmkflow remediation retry {identity}" in text
+    assert f"cmkflow retry {identity}" in text
 
 
 async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
@@ -153,16 +161,16 @@ async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
 ) -> None:
     """Else somebody goes back to bed: the jobs are on their way, and nothing moves."""
     identity = await started(story, cli)
-    await cli.run("plan", "approve", identity, "--yes")
-    await cli.run("environment", "set", story.build.environment.id, "--mode", "assess")
+    await cli.run("approve", identity, "--yes")
+    await cli.run("environment", "set", story.build.environment.id, "--approval-policy", "assess")
     await pass_time(story, timedelta(days=1))
-    await cli.run("environment", "set", story.build.environment.id, "--mode", "approve")
-    await cli.run("kill-switch", "on", "--reason", "an audit")
-    retried = await cli.run("remediation", "retry", identity)
+    await cli.run("environment", "set", story.build.environment.id, "--approval-policy", "approve")
+    await cli.run("kill-switch", "on", "--justification", "an audit")
+    retried = await cli.run("retry", identity)
     await pass_time(story, timedelta(days=1))
     (held,) = (await story.jobs()).values()
-    await cli.run("kill-switch", "off", "--reason", "done")
-    rolled = await cli.run("remediation", "roll-back", identity, "--yes")
+    await cli.run("kill-switch", "off", "--justification", "done")
+    rolled = await cli.run("rollback", identity, "--yes")
 
     first, told = retried.stdout.splitlines()
     assert first == "1 job is on its way."
@@ -193,8 +201,8 @@ async def test_what_a_keys_holder_calls_themselves_is_nobodys_name(
     story: Story, cli: CommandLine
 ) -> None:
     """Whoever has the function key can write any name: the trail says that it was the key."""
-    await cli.run("kill-switch", "on", "--reason", "an audit")
-    shown = await cli.run("audit")
+    await cli.run("kill-switch", "on", "--justification", "an audit")
+    shown = await cli.run("audit", "list")
 
     assert "function key (admin@contoso.example)" in shown.stdout
 
@@ -222,8 +230,8 @@ async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
 async def test_one_order_is_one_remediation_however_often_it_is_given(
     story: Story, cli: CommandLine
 ) -> None:
-    """`--order` names it; the answer got lost, the command is run again."""
-    order = ("remediation", "start", story.build.environment.id, "--order", "change-7", "--json")
+    """`--name` names it; the answer got lost, the command is run again."""
+    order = ("remediation", "start", story.build.environment.id, "--name", "change-7", "-o", "json")
     first, again = await cli.run(*order), await cli.run(*order)
 
     assert document(first)["id"] == document(again)["id"]
@@ -234,10 +242,10 @@ async def test_a_job_is_retried_and_a_remediation_cancelled(story: Story, cli: C
     """Cancelling asks first, and does nothing if the answer is no."""
     identity = await started(story, cli)
     refused = await cli.run("remediation", "cancel", identity, answer="n\n")
-    retried = await cli.run("remediation", "retry", identity)
+    retried = await cli.run("retry", identity)
     cancelled = await cli.run("remediation", "cancel", identity, answer="y\n")
     await pass_time(story, timedelta(hours=1))
-    listed = document(await cli.run("remediation", "list", "--state", "cancelled", "--json"))
+    listed = document(await cli.run("remediation", "list", "--state", "cancelled", "-o", "json"))
 
     assert refused.exit_code == 1
     assert retried.exit_code == ExitCode.NEEDS_A_PERSON
@@ -252,10 +260,10 @@ async def test_a_job_is_retried_and_a_remediation_cancelled(story: Story, cli: C
 async def test_the_kill_switch_is_turned_and_shown(cli: CommandLine) -> None:
     """With who and why; health shows it too."""
     before = await cli.run("kill-switch", "show")
-    await cli.run("kill-switch", "on", "--reason", "change freeze")
+    await cli.run("kill-switch", "on", "--justification", "change freeze")
     during = await cli.run("kill-switch", "show")
     health = await cli.run("health")
-    after = await cli.run("kill-switch", "off", "--reason", "over")
+    after = await cli.run("kill-switch", "off", "--justification", "over")
 
     assert "nobody has ever touched it" in before.stdout
     assert "on: nothing is written" in during.stdout
@@ -268,8 +276,12 @@ async def test_the_kill_switch_is_turned_and_shown(cli: CommandLine) -> None:
 async def test_a_gap_is_waived(story: Story, cli: CommandLine) -> None:
     """By its name, with a reason; nothing waits for it here. A misspelled one is told the right."""
     environment, gap = story.build.environment.id, "service_tag:powerplatformplex"
-    wrong = await cli.run("environment", "waive", environment, gap[:-2], "--reason", "own proxy")
-    waived = await cli.run("environment", "waive", environment, gap, "--reason", "own proxy")
+    wrong = await cli.run(
+        "environment", "ignore", environment, gap[:-2], "--justification", "own proxy"
+    )
+    waived = await cli.run(
+        "environment", "ignore", environment, gap, "--justification", "own proxy"
+    )
     shown = await cli.run("environment", "show", environment)
 
     assert f"Did you mean {gap}?" in wrong.stderr
@@ -281,7 +293,10 @@ async def test_a_gap_is_waived(story: Story, cli: CommandLine) -> None:
     ("arguments", "said"),
     [
         (("environment", "show", NOWHERE), "There is no such item"),
-        (("environment", "set", "ENVIRONMENT", "--mode", "perhaps"), "mode: Input should be"),
+        (
+            ("environment", "set", "ENVIRONMENT", "--approval-policy", "perhaps"),
+            "mode: Input should be",
+        ),
         (("environment", "set", "ENVIRONMENT"), "name at least one of the options"),
         (("remediation", "start", "ENVIRONMENT", "--mode", "apply"), "(mode): "),
         (("remediation", "show", ""), "An id is 1 to 80 letters"),
@@ -293,7 +308,7 @@ async def test_a_refusal_says_what_and_what_next(
     """Problem documents become text on stderr; `test_cli_scripts.py` has the exit codes."""
     environment = story.build.environment.id
     result = await cli.run(
-        *(environment if one == "ENVIRONMENT" else one for one in arguments), "--json"
+        *(environment if one == "ENVIRONMENT" else one for one in arguments), "-o", "json"
     )
 
     assert (bool(result.exit_code), result.stdout) == (True, "")

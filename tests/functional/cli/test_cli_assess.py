@@ -1,4 +1,6 @@
-"""`cmkflow assess` in front of the app's own handlers: table, JSON, page, and what it refuses."""
+"""`cmkflow assess show` in front of the app's own handlers: table, JSON, page, and what it
+refuses.
+"""
 
 import json
 import re
@@ -44,7 +46,7 @@ async def test_the_table_names_flows_reasons_and_what_to_do(
     cli: CommandLine, build: Builder
 ) -> None:
     """Names from the tenant are shown as they are, never as markup."""
-    done = await cli.run("assess", "--environment", build.environment.id)
+    done = await cli.run("assess", "show", "--environment", build.environment.id)
 
     assert done.exit_code == 0, done.output
     for text in (NAME, "Nightly", "needs a copy with a new URL", "flows to copy"):
@@ -61,7 +63,7 @@ async def test_the_page_is_self_contained_escaped_and_without_secrets(
     """One file, no address outside, no script of a maker, no signature."""
     file = tmp_path / "assessment.html"
 
-    done = await cli.run("assess", "--all", "--html", str(file))
+    done = await cli.run("assess", "show", "--all", "--html", str(file))
 
     assert done.exit_code == 0, done.output
     page = file.read_text()
@@ -74,7 +76,7 @@ async def test_the_page_is_self_contained_escaped_and_without_secrets(
 
 async def test_json_is_one_document_of_all_environments(cli: CommandLine, build: Builder) -> None:
     """As the API answered, under `items`."""
-    done = await cli.run("assess", "--all", "--json")
+    done = await cli.run("assess", "show", "--all", "-o", "json")
 
     (item,) = json.loads(done.stdout)["items"]
     assert item["environment_id"] == build.environment.id
@@ -89,7 +91,7 @@ async def test_programs_take_what_they_want_of_it(
     name = build.environment.display_name
     asked = ("--query", "items[].{name: display_name, flows: length(flows)}", "-o", output)
 
-    done = await cli.run("assess", "--environment", name, *asked)
+    done = await cli.run("assess", "show", "--environment", name, *asked)
 
     told = {
         "json": json.dumps([{"name": name, "flows": 2}]),
@@ -104,7 +106,7 @@ async def test_an_environment_that_is_not_there_ends_with_1_and_the_others_are_s
 ) -> None:
     """One slip in a list does not hide the rest."""
     strange = "00000000-0000-4000-8000-00000000dead"
-    words = ("assess", "--environment", strange, "--environment", build.environment.id)
+    words = ("assess", "show", "--environment", strange, "--environment", build.environment.id)
     done = await cli.run(*words)
     program = await cli.run(*words, "--query", "failed")
 
@@ -117,8 +119,8 @@ async def test_an_environment_that_is_not_there_ends_with_1_and_the_others_are_s
 
 async def test_it_has_to_be_said_which_environments(cli: CommandLine) -> None:
     """Nothing, and both at once, are refused."""
-    assert (await cli.run("assess")).exit_code == 2
-    assert (await cli.run("assess", "--all", "--environment", "x")).exit_code == 2
+    assert (await cli.run("assess", "show")).exit_code == 2
+    assert (await cli.run("assess", "show", "--all", "--environment", "x")).exit_code == 2
 
 
 async def test_several_environments_are_searched_for_callers_once(
@@ -128,7 +130,7 @@ async def test_several_environments_are_searched_for_callers_once(
     other = Builder(build.world, name="Second")
     other.http_flow("Invoices")
 
-    done = await cli.run("assess", "--all", "--json")
+    done = await cli.run("assess", "show", "--all", "-o", "json")
 
     items = json.loads(done.stdout)["items"]
     assert len(items) == 2, done.output
@@ -265,12 +267,12 @@ def test_each_environment_has_its_answer_and_every_link_leads_somewhere() -> Non
 
 async def test_it_is_ordered_and_looked_at_later(cli: CommandLine, build: Builder) -> None:
     """Without waiting; and whoever orders it twice gets the one that runs."""
-    ordered = await cli.run("assess", "--environment", build.environment.id, "--no-wait")
+    ordered = await cli.run("assess", "show", "--environment", build.environment.id, "--no-wait")
     identity = ordered.output.split()[-1]
-    later = await cli.run("assess", "--resume", identity)
+    later = await cli.run("assess", "show", "--resume", identity)
 
     assert ordered.exit_code == 0, ordered.output
-    assert f"Look at it: cmkflow assess --resume {identity}" in ordered.output
+    assert f"Look at it: cmkflow assess show --resume {identity}" in ordered.output
     assert later.exit_code == 0, later.output
     assert NAME in later.output
 
@@ -285,9 +287,9 @@ async def test_who_stops_waiting_is_told_how_to_look_at_it_later(
 
     with monkeypatch.context() as patched:
         patched.setattr("cmkflow.assess.time.sleep", interrupted)
-        stopped = await cli.run("assess", "--environment", build.environment.id)
+        stopped = await cli.run("assess", "show", "--environment", build.environment.id)
     (hint,) = [line for line in stopped.stderr.splitlines() if "--resume" in line]
-    later = await cli.run("assess", "--resume", hint.split()[-1])
+    later = await cli.run("assess", "show", "--resume", hint.split()[-1])
 
     assert stopped.exit_code == 130
     assert "nothing is read yet" in stopped.stderr
@@ -298,14 +300,14 @@ async def test_an_assessment_that_ended_without_an_answer_says_why(
     cli: CommandLine, build: Builder
 ) -> None:
     """It was cancelled: exit code 1, as for any environment that could not be assessed."""
-    done = await cli.run("assess", "--environment", build.environment.id, "--no-wait")
+    done = await cli.run("assess", "show", "--environment", build.environment.id, "--no-wait")
     identity = done.output.split()[-1]
-    await cli.run("assess", "--resume", identity)
+    await cli.run("assess", "show", "--resume", identity)
     (job,) = await services().tables.environment_jobs.all(identity)
     cancelled = replace(job, state=EnvironmentJobState.CANCELLED, answer="")
     await services().tables.environment_jobs.upsert(cancelled)
 
-    done = await cli.run("assess", "--resume", identity)
+    done = await cli.run("assess", "show", "--resume", identity)
 
     assert done.exit_code == 1
     assert "The assessment is cancelled" in done.stderr

@@ -33,9 +33,9 @@ async def story() -> Story:
 async def test_every_command_takes_names(story: Story, cli: CommandLine) -> None:
     """Of all three kinds, in whatever case; what is ordered names ids."""
     name = story.build.environment.display_name.upper()
-    excluded = await cli.run("environment", "set", name, "--exclude", "returns", "--json")
+    excluded = await cli.run("environment", "set", name, "--exclude", "returns", "-o", "json")
     except_one = ("--except", "Returns", "--yes")
-    approved = await cli.run("plan", "approve", "change-4711", "--environment", name, *except_one)
+    approved = await cli.run("approve", "change-4711", "--environment", name, *except_one)
     await story.run(timedelta(hours=1))
     provide(story.services)
     again = await cli.run("remediation", "start", name, "--mode", "assess", "--flow", "Returns")
@@ -51,7 +51,7 @@ async def test_every_command_takes_names(story: Story, cli: CommandLine) -> None
 
 async def test_the_beginning_of_an_id_is_enough(story: Story, cli: CommandLine) -> None:
     """As tables print it."""
-    shown = await cli.run("remediation", "show", story.remediation.id[:8], "--json")
+    shown = await cli.run("remediation", "show", story.remediation.id[:8], "-o", "json")
 
     assert json.loads(shown.stdout)["remediation"]["id"] == story.remediation.id
 
@@ -63,8 +63,8 @@ async def test_every_page_of_a_list_is_read(
     monkeypatch.setattr(api_client, "_MOST", 1)
     others = [Builder(story.world, name=name).environment for name in ("Fabrikam", "Adatum")]
 
-    listed = await cli.run("environment", "list", "--json")
-    shown = [await cli.run("environment", "show", one.display_name, "--json") for one in others]
+    listed = await cli.run("environment", "list", "-o", "json")
+    shown = [await cli.run("environment", "show", one.display_name, "-o", "json") for one in others]
 
     ids = [one["id"] for one in json.loads(listed.stdout)["items"]]
     assert ids == sorted(story.world.environments)
@@ -90,9 +90,9 @@ async def test_a_name_of_several_is_asked_back(story: Story, cli: CommandLine) -
     "words",
     [
         ("remediation", "show", "change-4712"),
-        ("environment", "set", "ENVIRONMENT", "--first", "Retruns"),
+        ("environment", "set", "ENVIRONMENT", "--pilot", "Retruns"),
         ("remediation", "start", "ENVIRONMENT", "--flow", "Retruns"),
-        ("plan", "approve", "REMEDIATION", "--except", "Retruns", "--yes"),
+        ("approve", "REMEDIATION", "--except", "Retruns", "--yes"),
     ],
 )
 async def test_a_name_of_nobody_is_told_with_those_alike(
@@ -122,9 +122,9 @@ async def test_a_gap_that_is_none_is_told_with_those_alike(story: Story, cli: Co
         code=Reason.CALL_REFUSED,
     )
     await story.services.tables.blocked_calls.upsert(gap)
-    words = ("environment", "waive", "Contoso", gap.name.replace("erp", "epr"))
+    words = ("environment", "ignore", "Contoso", gap.name.replace("erp", "epr"))
 
-    result = await cli.run(*words, "--reason", "a slip")
+    result = await cli.run(*words, "--justification", "a slip")
 
     assert result.exit_code == 3
     assert f"Did you mean {gap.name}?" in result.stderr
@@ -163,7 +163,7 @@ async def test_a_name_in_the_same_case_goes_before_one_in_another(
     """As in the API."""
     environment = story.build.environment
     flow = story.build.http_flow("RETURNS")
-    words = ("environment", "set", environment.id, "--json", "--exclude")
+    words = ("environment", "set", environment.id, "-o", "json", "--exclude")
 
     exact = await cli.run(*words, "RETURNS")
     neither = await cli.run(*words, "returns")

@@ -32,7 +32,7 @@ async def test_evidence_is_written_and_verified(
     file = tmp_path / "evidence.zip"
 
     exported = await cli.run("evidence", "export", story.remediation.id, "-f", str(file))
-    verified = await cli.run("evidence", "verify", str(file), key="")
+    verified = await cli.run("evidence", "check", str(file), key="")
 
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert exported.exit_code == 0, exported.output
@@ -51,7 +51,7 @@ async def test_what_was_changed_is_named(story: Story, cli: CommandLine, tmp_pat
             target.writestr(name, content.replace(b"tests", b"other"))
         target.writestr("more.txt", b"")
 
-    verified = await cli.run("evidence", "verify", str(forged))
+    verified = await cli.run("evidence", "check", str(forged))
 
     assert verified.exit_code == 1
     (extra, *changed) = verified.stdout.splitlines()
@@ -68,7 +68,7 @@ async def test_what_is_no_evidence_is_told(
     if content is not None:
         file.write_bytes(content)
 
-    verified = await cli.run("evidence", "verify", str(file))
+    verified = await cli.run("evidence", "check", str(file))
 
     assert verified.exit_code == (2 if content is None else 1)
     assert "evidence.zip" in verified.stderr

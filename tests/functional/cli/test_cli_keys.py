@@ -1,4 +1,4 @@
-"""`cmkflow keys check`: what it prints of keys with and without a policy."""
+"""`cmkflow key check`: what it prints of keys with and without a policy."""
 
 import json
 from dataclasses import replace
@@ -27,7 +27,7 @@ async def story() -> Story:
 async def test_all_keys_are_shown_with_what_stops_and_the_steps(story: Story) -> None:
     """For people: the policy, its environments, each finding, and the way off a pinned policy."""
     async with served_app() as cli:
-        answer = await cli.run("keys", "check")
+        answer = await cli.run("key", "check")
 
     shown = " ".join(answer.output.split())
     assert answer.exit_code == 0
@@ -42,9 +42,9 @@ async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(story: Stor
     story.world.policies.clear()
     environment = story.build.environment
     environment.policy = None
-    asked = ("assess", "--environment", environment.id, "--json")
+    asked = ("assess", "show", "--environment", environment.id, "-o", "json")
     async with served_app() as cli, delivered(story.driver):
-        named = await cli.run(*asked, "--vault", "kv-cmk", "--of-key", KEY)
+        named = await cli.run(*asked, "--vault", "kv-cmk", "--key", KEY)
         half = await cli.run(*asked, "--vault", "kv-cmk")
 
     [found] = json.loads(named.stdout)["items"]
@@ -59,10 +59,10 @@ async def test_one_key_is_checked_before_there_is_a_policy(story: Story) -> None
     """For programs: the answer of the API; what belongs together is asked for together."""
     story.world.policies.clear()
     async with served_app() as cli:
-        answer = await cli.run("keys", "check", "--vault", "kv-cmk", "--key", KEY, "--json")
-        half = await cli.run("keys", "check", "--vault", "kv-cmk")
-        strange = await cli.run("keys", "check", "--vault", "kv2", "--key", KEY)
-        none = await cli.run("keys", "check")
+        answer = await cli.run("key", "check", "--vault", "kv-cmk", "--key", KEY, "-o", "json")
+        half = await cli.run("key", "check", "--vault", "kv-cmk")
+        strange = await cli.run("key", "check", "--vault", "kv2", "--key", KEY)
+        none = await cli.run("key", "check")
 
     [found] = json.loads(answer.stdout)["items"]
     assert (found["policy_id"], found["level"]) == ("", "problem")

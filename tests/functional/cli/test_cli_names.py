@@ -41,8 +41,8 @@ async def test_no_command_lets_a_name_steer_the_terminal(story: Story, cli: Comm
     remediation, environment = story.remediation.id, story.build.environment.id
     results = [
         await cli.run("plan", "show", remediation),
-        await cli.run("plan", "approve", remediation, answer="y\n"),
-        await cli.run("remediation", "show", remediation, "--history"),
+        await cli.run("approve", remediation, answer="y\n"),
+        await cli.run("remediation", "show", remediation, "--full"),
     ]
     async with delivered(story.driver):
         results.append(await cli.run("assess", "--environment", environment))
@@ -56,7 +56,7 @@ async def test_no_command_lets_a_name_steer_the_terminal(story: Story, cli: Comm
 
 async def test_json_has_the_name_as_it_is(story: Story, cli: CommandLine) -> None:
     """For programs: escaped, so that a terminal is not steered by it either."""
-    result = await cli.run("plan", "show", story.remediation.id, "--json")
+    result = await cli.run("plan", "show", story.remediation.id, "-o", "json")
 
     (plan,) = json.loads(result.stdout)["items"]
     assert plan["items"][0]["display_name"] == NAME

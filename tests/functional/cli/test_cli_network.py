@@ -51,7 +51,7 @@ def diff(*arguments: str) -> tuple[int, str, str]:
 
 def test_the_difference_of_two_lists_is_told_by_region(editions: tuple[str, ...]) -> None:
     """One object a line, for programs; a table with the numbers of both lists, for people."""
-    _, lines, _ = diff(*editions, "--tag", "PowerPlatformPlex", "--json")
+    _, lines, _ = diff(*editions, "--tag", "PowerPlatformPlex", "-o", "json")
     _, shown, _ = diff(*editions)
 
     assert [json.loads(line) for line in lines.splitlines()] == [
@@ -71,7 +71,7 @@ def test_equal_lists_differ_in_nothing(editions: tuple[str, ...]) -> None:
     _, before, _, _ = editions
     same = ("--from", before, "--to", before)
 
-    assert diff(*same, "--json") == (0, "", "")
+    assert diff(*same, "-o", "json") == (0, "", "")
     assert "nothing changed" in diff(*same)[1]
 
 
@@ -106,7 +106,7 @@ def test_a_tag_that_an_older_answer_of_the_api_lacks_is_added_as_it_is_published
     document = json.loads(newer.read_bytes())
     published = {one["name"]: one["properties"]["addressPrefixes"] for one in document["values"]}
 
-    _, output, _ = diff("--from", str(older), "--to", str(newer), "--json")
+    _, output, _ = diff("--from", str(older), "--to", str(newer), "-o", "json")
     added = {one["region"]: one["added"] for one in map(json.loads, output.splitlines())}
 
     assert added.pop("") == ["2603:1061:2004::/48"]  # wider than all of its regions
@@ -128,14 +128,14 @@ async def test_changes_that_the_app_saw_are_shown() -> None:
     await story.approve()
     provide(story.services)
     async with served_app() as cli:
-        none = await cli.run("network", "changes")
+        none = await cli.run("network", "tag-changes")
         await run_daily_check(story.services, "first")
-        first = await cli.run("network", "changes")
+        first = await cli.run("network", "tag-changes")
         story.world.service_tags[WEST] = ["10.0.0.0/24", "10.2.0.0/24"]
         story.world.service_tags_edition += 1
         story.world.clock.advance(timedelta(days=1))
-        shown = await cli.run("network", "changes", "--look")
-        again = await cli.run("network", "changes")
+        shown = await cli.run("network", "tag-changes", "--refresh")
+        again = await cli.run("network", "tag-changes")
 
     assert "No list was looked at yet" in none.stdout
     assert again.stdout == shown.stdout
@@ -174,11 +174,11 @@ async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
     story = await _guarded()
     provide(story.services)
     async with served_app() as cli:
-        commands = await cli.run("network", "repair")
-        bicep = await cli.run("network", "repair", "edge", "--as", "bicep")
-        told = await cli.run("network", "repair", "--json")
-        unknown = await cli.run("network", "repair", "egde")
-        narrow = await in_terminal(cli, "network", "repair", columns=30)
+        commands = await cli.run("network", "fix")
+        bicep = await cli.run("network", "fix", "edge", "--language", "bicep")
+        told = await cli.run("network", "fix", "-o", "json")
+        unknown = await cli.run("network", "fix", "egde")
+        narrow = await in_terminal(cli, "network", "fix", columns=30)
 
     assert f"# let {WEST} in on edge, each by a rule\naz network nsg rule create" in commands.stdout
     assert "  --priority 4096 \\\n" in commands.stdout
@@ -196,12 +196,12 @@ async def test_a_repair_is_made_when_it_is_meant_and_taken_back() -> None:
     story = await _guarded()
     provide(story.services)
     async with served_app() as cli:
-        refused = await cli.run("network", "repair", "edge", "--apply", answer="n\n")
+        refused = await cli.run("network", "fix", "edge", "--apply", answer="n\n")
         untouched = "cmk-" not in json.dumps([*story.world.resources.values()])
-        made = await cli.run("network", "repair", "edge", "--apply", answer="y\n")
-        after = await cli.run("network", "repair")
-        undone = await cli.run("network", "repair", "edge", "--undo", "--yes")
-        shown = json.loads((await cli.run("network", "repair", "--json")).stdout)
+        made = await cli.run("network", "fix", "edge", "--apply", answer="y\n")
+        after = await cli.run("network", "fix")
+        undone = await cli.run("network", "fix", "edge", "--revert", "--yes")
+        shown = json.loads((await cli.run("network", "fix", "-o", "json")).stdout)
 
     assert refused.exit_code == 1
     assert "az network nsg rule create" in refused.stderr
@@ -218,14 +218,14 @@ async def test_a_repair_is_made_when_it_is_meant_and_taken_back() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("edge", "--apply", "--undo"), "Say --apply or --undo, not both."),
+        (("edge", "--apply", "--revert"), "Say --apply or --revert, not both."),
         (("--apply",), "Name the resource that is to be changed."),
     ],
 )
 async def test_a_repair_wants_to_know_what_is_meant(options: tuple[str, ...], said: str) -> None:
     """Before anything is asked of the app."""
     async with served_app() as cli:
-        result = await cli.run("network", "repair", *options)
+        result = await cli.run("network", "fix", *options)
 
     assert result.exit_code == 1
     assert said in result.stderr

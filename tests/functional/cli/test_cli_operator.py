@@ -1,4 +1,6 @@
-"""`cmkflow operator sign-in` on the local tenant: the cache it keeps is the one the app reads."""
+"""`cmkflow service-account sign-in` on the local tenant: the cache it keeps is the one the app
+reads.
+"""
 
 import asyncio
 import os
@@ -17,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 async def sign_in(ca_file: str, *arguments: str) -> tuple[int | None, str]:
     """Run the command as a process and return its exit code and all it printed."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cmkflow", "operator", "sign-in"),
+        *(sys.executable, "-m", "cmkflow", "service-account", "sign-in"),
         *("--tenant", OPERATOR.tenant_id, "--client-id", OPERATOR.client_id, *arguments),
         cwd=ROOT,
         env={**os.environ, "SSL_CERT_FILE": ca_file, "CMK_CLIENT_ID": APP_CLIENT, "PATH": ""},
@@ -34,7 +36,10 @@ async def test_the_app_finds_the_operator_after_the_sign_in(
     """Device code, token cache in the vault, and the app's credential gets a token from it."""
     async with adapters(monkeypatch) as app:
         code, printed = await sign_in(
-            app.world.server.ca_file, "--secret", OPERATOR.cache_secret, "--managed-identity"
+            app.world.server.ca_file,
+            "--token-cache-secret",
+            OPERATOR.cache_secret,
+            "--managed-identity",
         )
         token = await app.operator.get_token(flow_service.SCOPE)
 
@@ -46,8 +51,12 @@ async def test_the_app_finds_the_operator_after_the_sign_in(
 async def test_without_a_signed_in_account_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody used `az login` here, and a secret must be named by its URL."""
     async with adapters(monkeypatch) as app:
-        no_account = await sign_in(app.world.server.ca_file, "--secret", OPERATOR.cache_secret)
-        no_secret = await sign_in(app.world.server.ca_file, "--secret", "operator-cache")
+        no_account = await sign_in(
+            app.world.server.ca_file, "--token-cache-secret", OPERATOR.cache_secret
+        )
+        no_secret = await sign_in(
+            app.world.server.ca_file, "--token-cache-secret", "operator-cache"
+        )
 
     assert no_account[0] == no_secret[0] == 1
     assert "Azure CLI" in no_account[1]

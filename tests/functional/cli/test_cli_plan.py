@@ -29,8 +29,8 @@ async def story() -> Story:
 
 
 async def version_of(story: Story, cli: CommandLine) -> str:
-    """Return the version that `plan show --json` tells."""
-    shown = await cli.run("plan", "show", story.remediation.id, "--json")
+    """Return the version that `plan show -o json` shows."""
+    shown = await cli.run("plan", "show", story.remediation.id, "-o", "json")
     (plan,) = json.loads(shown.stdout)["items"]
     return str(plan["version"])
 
@@ -59,9 +59,9 @@ async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
     story: Story, cli: CommandLine
 ) -> None:
     """A no approves nothing; a yes approves the version that was printed."""
-    refused = await cli.run("plan", "approve", story.remediation.id, answer="n\n")
+    refused = await cli.run("approve", story.remediation.id, answer="n\n")
     before = (await story.environment_job()).approved_version
-    approved = await cli.run("plan", "approve", story.remediation.id, "--json", answer="y\n")
+    approved = await cli.run("approve", story.remediation.id, "-o", "json", answer="y\n")
 
     job = await story.environment_job()
     assert refused.exit_code == 1
@@ -77,9 +77,9 @@ async def test_a_script_approves_a_version_or_what_is_there_now(
     story: Story, cli: CommandLine
 ) -> None:
     """A version that is not shown is refused with what to do; `--yes` says what it took."""
-    stale = await cli.run("plan", "approve", story.remediation.id, "--version", "0" * 16)
+    stale = await cli.run("approve", story.remediation.id, "--version", "0" * 16)
     version = await version_of(story, cli)
-    taken = await cli.run("plan", "approve", story.remediation.id, "--yes")
+    taken = await cli.run("approve", story.remediation.id, "--yes")
 
     assert stale.exit_code == 4
     assert "Look at the plan again" in stale.stderr
@@ -93,7 +93,7 @@ async def test_flows_are_left_out_of_an_approval(story: Story, cli: CommandLine)
     flow = (await story.plan())["Orders"].workflow_id
 
     await cli.run(
-        "plan", "approve", story.remediation.id, "--version", version, "--except", flow
+        "approve", story.remediation.id, "--version", version, "--except", flow
     )  # fmt: skip
     await pass_time(story, timedelta(hours=1))
 
@@ -110,7 +110,7 @@ async def test_it_is_asked_for_what_the_approval_is_about(cli: CommandLine) -> N
     await story.opt_in()
     await story.order()
     provide(story.services)
-    words = ("plan", "approve", story.remediation.id, "--except", "Orders")
+    words = ("approve", story.remediation.id, "--except", "Orders")
 
     asked = await cli.run(*words, answer="y\n")
     await pass_time(story, timedelta(hours=1))
@@ -126,14 +126,14 @@ async def test_what_changed_after_the_approval_is_shown_first(
     story: Story, cli: CommandLine
 ) -> None:
     """With what has changed; the approval of the rest names the new version."""
-    await cli.run("plan", "approve", story.remediation.id, "--yes")
+    await cli.run("approve", story.remediation.id, "--yes")
     edit(next(flow for flow in story.world.flows() if flow.name == "Orders"))
     await pass_time(story, timedelta(hours=1))
 
     shown = await cli.run("plan", "show", story.remediation.id)
-    again = await cli.run("plan", "approve", story.remediation.id, answer="y\n")
+    again = await cli.run("approve", story.remediation.id, answer="y\n")
     await pass_time(story, timedelta(days=30))
-    nothing = await cli.run("plan", "approve", story.remediation.id)
+    nothing = await cli.run("approve", story.remediation.id)
 
     assert "Changed since it was approved: its definition was edited" in shown.stdout
     assert shown.stdout.index("Orders  copy") < shown.stdout.index("Invoices</b>  copy")
@@ -147,7 +147,7 @@ async def test_a_plan_is_written_as_a_page(story: Story, cli: CommandLine, tmp_p
     """One file that loads nothing, with names as text and every write in it."""
     file = tmp_path / "plan.html"
     written = await cli.run("plan", "show", story.remediation.id, "--html", str(file))
-    shown = json.loads((await cli.run("plan", "show", story.remediation.id, "--json")).stdout)
+    shown = json.loads((await cli.run("plan", "show", story.remediation.id, "-o", "json")).stdout)
 
     page = file.read_text()
     assert (written.exit_code, written.stdout) == (0, "")
@@ -167,11 +167,11 @@ async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
     """Expected in the plan, then as the copies' URLs have them: never a URL."""
     identity = story.remediation.id
     planned = await cli.run("plan", "show", identity)
-    before = await cli.run("network", "outgoing", identity)
-    await cli.run("plan", "approve", identity, "--yes")
+    before = await cli.run("network", "trigger-hosts", identity)
+    await cli.run("approve", identity, "--yes")
     await pass_time(story, timedelta(hours=1))
-    after = await cli.run("network", "outgoing", identity)
-    answer = json.loads((await cli.run("network", "outgoing", identity, "--json")).stdout)
+    after = await cli.run("network", "trigger-hosts", identity)
+    answer = json.loads((await cli.run("network", "trigger-hosts", identity, "-o", "json")).stdout)
 
     [plan] = answer["items"]
     [outgoing] = plan["outgoing"]

@@ -45,11 +45,11 @@ async def test_a_named_flow_is_shown_approved_converted_and_put_back(
     started = await cli.run("remediation", "start", environment, *_MODE, "--flow", app.workflow_id)
     identity = await pass_time(story)
     shown = await cli.run("plan", "show", identity)
-    await cli.run("plan", "approve", identity, "--yes")
+    await cli.run("approve", identity, "--yes")
     await pass_time(story)
     done = await cli.run("remediation", "show", identity)
     kind = facts_of(app.client_data).trigger_kind
-    await cli.run("remediation", "roll-back", identity, "--yes")
+    await cli.run("rollback", identity, "--yes")
     await pass_time(story)
 
     assert "has started (prepare)" in started.stdout

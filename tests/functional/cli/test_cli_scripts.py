@@ -84,7 +84,7 @@ async def test_a_query_that_is_none_is_wrong_use(story: Story, cli: CommandLine)
         (("remediation", "show", NOWHERE), 3),
         (("remediation", "show", ""), 2),
         (("remediation", "nothing"), 2),
-        (("plan", "approve", "ID", "--version", "0" * 16), 4),
+        (("approve", "ID", "--version", "0" * 16), 4),
         (("remediation", "list"), 0),
     ],
 )

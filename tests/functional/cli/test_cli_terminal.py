@@ -71,9 +71,9 @@ async def test_every_answer_fits_the_terminal(story: Story, cli: CommandLine, co
         ("remediation", "list"),
         ("remediation", "show", identity[:8]),
         ("plan", "show", identity[:8]),
-        ("originals", "list", identity[:8]),
+        ("deletion", "list", identity[:8]),
         ("environment", "list"),
-        ("environment", "flows", environment.id[:8]),
+        ("flow", "list", environment.id[:8]),
         ("kill-switch", "show"),
     ]
 
@@ -85,8 +85,7 @@ async def test_every_answer_fits_the_terminal(story: Story, cli: CommandLine, co
         assert [line for line in lines if len(line) > columns] == []
     assert identity[:8] in screens["remediation", "list"].text
     assert all(
-        flow[:8] in screens["environment", "flows", environment.id[:8]].text
-        for flow in environment.flows
+        flow[:8] in screens["flow", "list", environment.id[:8]].text for flow in environment.flows
     )
 
 
@@ -107,7 +106,7 @@ async def test_a_flow_takes_two_lines_and_what_is_blocked_stands_first(
     assert "is in mode assess" in table[1]
     assert len(table) <= 2 * len(names)
     assert sum(line.startswith("  To do: ") for line in lines) == 1
-    assert f"  cmkflow remediation retry {story.remediation.id}" in lines
+    assert f"  cmkflow retry {story.remediation.id}" in lines
 
 
 async def test_a_pipe_has_a_line_a_row_and_whole_ids(story: Story, cli: CommandLine) -> None:
@@ -149,7 +148,7 @@ async def test_what_is_longer_than_the_terminal_goes_to_the_pager(
     low = await in_terminal(cli, *words, rows=10, PAGER=str(pager))
     high = await in_terminal(cli, *words, rows=200, PAGER=str(pager))
     told = await in_terminal(cli, *words, "--no-pager", rows=10, PAGER=str(pager))
-    program = await in_terminal(cli, *words, "--json", rows=10, PAGER=str(pager))
+    program = await in_terminal(cli, *words, "-o", "json", rows=10, PAGER=str(pager))
     missing = await in_terminal(cli, *words, rows=10, PAGER=str(tmp_path / "none"))
 
     assert all(line.startswith("|") for line in low.lines), low.text
@@ -178,7 +177,7 @@ async def test_offline_commands_use_the_pager_too(
         "inspect": ("inspect", str(tmp_path / "flows")),
         "network check": (
             *("network", "check", "--service-tags", str(new)),
-            *("--rules", str(tmp_path / "rules")),
+            *("--firewalls", str(tmp_path / "rules")),
         ),
         "network diff": ("network", "diff", "--from", str(old), "--to", str(new)),
     }[command]
@@ -224,7 +223,7 @@ async def watched(
         asyncio.run_coroutine_threadsafe(pass_time(), loop).result(60)
 
     monkeypatch.setattr(time, "sleep", sleep)
-    result = await cli.run(*words, "--watch")
+    result = await cli.run("watch", *words)
     return result.exit_code, [line.split("\t") for line in result.stdout.splitlines()]
 
 
@@ -232,9 +231,7 @@ async def test_watching_in_a_pipe_tells_each_change_and_ends(
     story: Story, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here with 4: two flows are done, and one waits for a person."""
-    words = ("remediation", "show", story.remediation.id)
-
-    code, lines = await watched(story, cli, monkeypatch, *words)
+    code, lines = await watched(story, cli, monkeypatch, story.remediation.id)
 
     of_flow = [what for _, name, what in lines if name.endswith(f" {LONG}")]
     assert code == 4
@@ -248,11 +245,11 @@ async def test_watching_in_a_pipe_tells_each_change_and_ends(
 
 async def test_watching_what_is_done_ends_with_0(story: Story, cli: CommandLine) -> None:
     """In a terminal it leaves the last picture."""
-    await cli.run("remediation", "roll-back", story.remediation.id, "--yes")
+    await cli.run("rollback", story.remediation.id, "--yes")
     await story.run(timedelta(days=30))
     provide(story.services)
 
-    screen = await in_terminal(cli, "remediation", "show", story.remediation.id, "--watch")
+    screen = await in_terminal(cli, "watch", story.remediation.id)
 
     assert screen.exit_code == 0, screen.text
     assert "rolled_back" in screen.text
@@ -260,7 +257,7 @@ async def test_watching_what_is_done_ends_with_0(story: Story, cli: CommandLine)
 
 async def test_watching_ends_when_it_is_interrupted(story: Story, cli: CommandLine) -> None:
     """With the exit code that says so, and no traceback."""
-    screen = await in_terminal(cli, "status", "--watch", interrupt_at="Ctrl-C ends it")
+    screen = await in_terminal(cli, "watch", interrupt_at="Ctrl-C ends it")
 
     assert screen.exit_code == 130
     assert "Traceback" not in screen.text

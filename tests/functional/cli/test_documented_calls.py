@@ -33,7 +33,7 @@ from tests.kinds.firewalls.network_security_group import security_group, securit
 #: `tests/e2e/test_first_hour.py` types all of this page.
 _FIRST_HOUR = "docs/first-hour.md"
 #: Sign people in at Entra: test_cli_operator.py and test_sign_in_command.py run them on the tenant.
-_ELSEWHERE = (("operator", "sign-in"), ("login",))
+_ELSEWHERE = (("service-account", "sign-in"), ("login",))
 #: The options of curl that the documents use.
 _CURL = ArgumentParser()
 _CURL.add_argument("-X", dest="method")

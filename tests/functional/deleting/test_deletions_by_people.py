@@ -133,13 +133,13 @@ async def test_a_delete_is_cancelled_over_http(story: Story) -> None:
 
 async def test_the_command_names_what_goes_and_asks(story: Story, cli: CommandLine) -> None:
     """What was not confirmed is not ordered; what was is exactly what was named."""
-    order = ("originals", "delete", story.remediation.id, "--on", day(story))
+    order = ("deletion", "schedule", story.remediation.id, "--date", day(story))
 
     refused = await cli.run(*order, answer="n\n")
     none = (await shown(story))["items"]
     agreed = await cli.run(*order, answer="y\n")
     await come(story)
-    listed = await cli.run("originals", "list", story.remediation.id)
+    listed = await cli.run("deletion", "list", story.remediation.id)
 
     assert (refused.exit_code, none) == (1, [])
     assert "Orders" in refused.stderr
@@ -154,12 +154,12 @@ async def test_the_command_names_what_goes_and_asks(story: Story, cli: CommandLi
 async def test_the_commands_keep_list_and_refuse(story: Story, cli: CommandLine) -> None:
     """Originals that stand are listed with their date, and the warning is explained."""
     identity, flow = story.remediation.id, original(story, "Orders").workflow_id
-    order = ("originals", "delete", identity, "--on", day(story), "--yes", "--flow")
+    order = ("deletion", "schedule", identity, "--date", day(story), "--yes", "--flow")
 
-    standing = await cli.run("originals", "list", identity)
+    standing = await cli.run("deletion", "list", identity)
     await cli.run(*order, flow)
     strange = await cli.run(*order, "nobody")
-    kept = await cli.run("originals", "keep", identity, "--flow", flow, "--json")
+    kept = await cli.run("deletion", "cancel", identity, "--flow", flow, "-o", "json")
     remediation = await cli.run("remediation", "show", identity)
 
     assert "not before" in standing.stdout
@@ -176,13 +176,13 @@ async def test_ordering_again_replaces_the_date_after_saying_so(
 ) -> None:
     """As over the API: of one that is named, and of all that stand if none is."""
     identity, flow = story.remediation.id, original(story, "Orders").workflow_id
-    order = ("originals", "delete", identity, "--on")
+    order = ("deletion", "schedule", identity, "--date")
     first = day(story)
     await cli.run(*order, first, "--flow", flow, "--yes")
 
     named = await cli.run(*order, day(story, 3), "--flow", flow, answer="y\n")
-    every = await cli.run(*order, day(story, 4), "--yes", "--json")
-    listed = await cli.run("originals", "list", identity)
+    every = await cli.run(*order, day(story, 4), "--yes", "-o", "json")
+    listed = await cli.run("deletion", "list", identity)
     await come(story, 5)
     rest = await cli.run(*order, day(story), "--yes")
 

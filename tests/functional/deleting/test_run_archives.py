@@ -197,11 +197,11 @@ async def test_a_flow_of_another_remediation_is_refused(story: Story) -> None:
 
 
 async def test_the_command_archives_all_and_shows_it(story: Story) -> None:
-    """`cmkflow runs archive` asks until it is done; `runs list` shows it again."""
+    """`cmkflow run-archive create` asks until it is done; `runs list` shows it again."""
     provide(story.services)
     async with served_app() as command_line:
-        done = await command_line.run("runs", "archive", story.remediation.id)
-        listed = await command_line.run("runs", "list", story.remediation.id, "--json")
+        done = await command_line.run("run-archive", "create", story.remediation.id)
+        listed = await command_line.run("run-archive", "list", story.remediation.id, "-o", "json")
 
     assert done.exit_code == 0, done.output
     assert str(RUNS) in done.stdout

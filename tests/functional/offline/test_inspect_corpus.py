@@ -43,7 +43,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def inspected() -> dict[tuple[str, str], dict[str, Any]]:
     """Everything the command says about the corpus, by path and definition."""
-    result = CliRunner().invoke(app, ["inspect", "--json", str(_corpus() / "flows")])
+    result = CliRunner().invoke(app, ["inspect", "-o", "json", str(_corpus() / "flows")])
     assert result.exit_code == 0, result.stderr
     flows = [json.loads(line) for line in result.stdout.splitlines()]
     return {

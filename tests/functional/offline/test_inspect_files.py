@@ -35,7 +35,7 @@ def _zip(**members: str | bytes) -> bytes:
 
 
 def _inspect(*arguments: object) -> tuple[int, list[dict[str, Any]], str]:
-    result = CliRunner().invoke(app, ["inspect", "--json", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["inspect", "-o", "json", *map(str, arguments)])
     return (
         result.exit_code,
         [json.loads(line) for line in result.stdout.splitlines()],

@@ -88,7 +88,7 @@ def test_a_name_that_is_not_utf8_is_shown_as_far_as_it_is(tmp_path: Path) -> Non
             file.write(text)
 
     result = inspect(tmp_path)
-    as_json = inspect(tmp_path, "--json")
+    as_json = inspect(tmp_path, "-o", "json")
 
     assert "Gr��e" in result.stdout
     assert "�.json: not JSON" in result.stderr
@@ -102,7 +102,7 @@ def test_half_a_character_in_a_name_breaks_nothing(tmp_path: Path) -> None:
     document["properties"]["displayName"] = "Orders \ud83d"
     (tmp_path / "flow.json").write_text(json.dumps(document))
 
-    result = inspect(tmp_path, "--json")
+    result = inspect(tmp_path, "-o", "json")
 
     flow = json.loads(result.stdout)
     assert (flow["name"], flow["http_actions"][0]["action"]) == ("Orders �", "Post�")
@@ -118,7 +118,7 @@ def test_scopes_may_nest_as_deep_as_they_like(tmp_path: Path, depth: int, is_rea
     (tmp_path / "deep.json").write_text(text)
     (tmp_path / "good.json").write_text(cloud_flow())
 
-    result = inspect(tmp_path, "--json")
+    result = inspect(tmp_path, "-o", "json")
 
     flows = {one["name"]: one for one in map(json.loads, result.stdout.splitlines())}
     assert ("deep" in flows, result.exit_code) == (is_read, int(not is_read))
@@ -172,7 +172,16 @@ def test_a_line_break_in_a_text_is_read(tmp_path: Path) -> None:
     assert "a.example" in result.stdout
 
 
-@pytest.mark.parametrize("option", [(), ("--json",)])
+@pytest.mark.parametrize(
+    "option",
+    [
+        (),
+        (
+            "-o",
+            "json",
+        ),
+    ],
+)
 def test_where_no_flow_is_that_is_said(tmp_path: Path, option: tuple[str, ...]) -> None:
     """Zero flows that stay would read as if all were well; a desktop flow is none that counts."""
     (tmp_path / "package.json").write_text('{"name": "x"}')

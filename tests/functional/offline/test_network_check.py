@@ -81,10 +81,10 @@ def write(file: Path, document: object) -> Path:
 
 def check(tags: Path, *rules: Path, regions: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """Return the rows of the command about the tag that is always required."""
-    named = [option for one in rules for option in ("--rules", str(one))]
+    named = [option for one in rules for option in ("--firewalls", str(one))]
     asked = [option for one in regions for option in ("--region", one)]
     result = CliRunner().invoke(
-        app, ["network", "check", "--json", "--service-tags", str(tags), *named, *asked]
+        app, ["network", "check", "-o", "json", "--service-tags", str(tags), *named, *asked]
     )
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in result.stdout.splitlines()]
@@ -147,7 +147,7 @@ def of_three_tags(tmp_path: Path) -> Path:
 
 def run(tags: Path, rules: Path, *options: str) -> Result:
     """Run the command."""
-    arguments = ("--service-tags", str(tags), "--rules", str(rules))
+    arguments = ("--service-tags", str(tags), "--firewalls", str(rules))
     return CliRunner().invoke(app, ["network", "check", *arguments, *options])
 
 
@@ -156,7 +156,7 @@ def test_all_three_tags_are_reported_and_one_is_required(tmp_path: Path) -> None
     rule = security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
     tags, file = of_three_tags(tmp_path), write(tmp_path / "edge.json", security_group(rule))
 
-    rows = [json.loads(line) for line in run(tags, file, "--json").stdout.splitlines()]
+    rows = [json.loads(line) for line in run(tags, file, "-o", "json").stdout.splitlines()]
     shown = run(tags, file, "--fail-on", "gap")
 
     assert [(row["tag"], row["required"], row["verdict"]) for row in rows] == [
@@ -175,7 +175,7 @@ def test_tags_that_the_app_requires_too_are_required_here(tmp_path: Path) -> Non
     tags, file = of_three_tags(tmp_path), write(tmp_path / "edge.json", security_group(rule))
     named = "LogicApps, PowerPlatformInfra"
 
-    told = run(tags, file, "--also-required", named, "--repair", "az", "--fail-on", "gap")
+    told = run(tags, file, "--also-required", named, "--show-fix", "az", "--fail-on", "gap")
     misspelled = run(tags, file, "--also-required", "LogicApp")
 
     assert told.exit_code == 6
@@ -204,7 +204,7 @@ def test_a_region_without_ipv4_prefixes_is_not_covered_by_a_list_of_ipv4(
 ) -> None:
     """Which addresses come from there is not known: only who lets everybody in lets them in."""
     file = write(tmp_path / "vault.json", key_vault.vault(**properties))
-    asked = ("--region", "SpainCentral", "--repair", "az", "--fail-on", "gap", "--json")
+    asked = ("--region", "SpainCentral", "--show-fix", "az", "--fail-on", "gap", "-o", "json")
 
     result = run(of_three_tags(tmp_path), file, *asked)
 
@@ -234,7 +234,7 @@ def test_an_unknown_region_is_refused_with_those_that_there_are(tmp_path: Path, 
 
     result = CliRunner().invoke(
         app,
-        ["network", "check", f"--service-tags={tags}", f"--rules={file}", "--region=WestEurop"],
+        ["network", "check", f"--service-tags={tags}", f"--firewalls={file}", "--region=WestEurop"],
     )
 
     assert result.exit_code == 1
@@ -461,7 +461,7 @@ def test_people_get_a_table_of_the_firewalls(tmp_path: Path, tags: Path) -> None
         write(tmp_path / "edge.json", security_group()),
         write(tmp_path / "t.json", machine),
     ]
-    named = [option for one in files for option in ("--rules", str(one))]
+    named = [option for one in files for option in ("--firewalls", str(one))]
 
     result = CliRunner().invoke(app, ["network", "check", "--service-tags", str(tags), *named])
 
@@ -476,10 +476,10 @@ def test_a_row_says_what_closes_the_gap_where_that_is_asked_for(tmp_path: Path, 
     """One repair for all regions that were asked about; what lets all of them in needs none."""
     rule = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex.WestEurope")
     file = write(tmp_path / "edge.json", security_group(rule))
-    wanted = ("--service-tags", str(tags), "--rules", str(file), "--repair", "az")
+    wanted = ("--service-tags", str(tags), "--firewalls", str(file), "--show-fix", "az")
     regions = ("--region", "WestEurope", "--region", "NorthEurope")
 
-    told = CliRunner().invoke(app, ["network", "check", "--json", *wanted, *regions])
+    told = CliRunner().invoke(app, ["network", "check", "-o", "json", *wanted, *regions])
     shown = CliRunner().invoke(app, ["network", "check", *wanted, *regions])
 
     listed = [json.loads(line) for line in told.stdout.splitlines()]
@@ -501,7 +501,7 @@ def test_a_gap_without_a_repair_says_why(
     """As a comment of the language, so that the text can be kept as it is."""
     vault = key_vault.vault(publicNetworkAccess="Disabled")
     file = write(tmp_path / "vault.json", vault)
-    wanted = ("--service-tags", str(tags), "--rules", str(file), "--repair", language)
+    wanted = ("--service-tags", str(tags), "--firewalls", str(file), "--show-fix", language)
 
     result = CliRunner().invoke(app, ["network", "check", *wanted])
 
@@ -514,9 +514,11 @@ def test_every_gap_of_a_real_file_has_a_repair_or_a_named_refusal() -> None:
     """In three languages that can be parsed, whatever names and expressions templates hold."""
     corpus = Path(os.environ["FLOW_CORPUS"])
     [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
-    arguments = ("--service-tags", str(tags), "--rules", str(corpus / "firewall"))
+    arguments = ("--service-tags", str(tags), "--firewalls", str(corpus / "firewall"))
 
-    result = CliRunner().invoke(app, ["network", "check", "--json", "--repair", "az", *arguments])
+    result = CliRunner().invoke(
+        app, ["network", "check", "-o", "json", "--show-fix", "az", *arguments]
+    )
 
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     lacking = [row for row in rows if row["required"] and row["missing"]]

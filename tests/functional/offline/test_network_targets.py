@@ -1,4 +1,6 @@
-"""`cmkflow network targets` says which hosts flows call, and asks the owners of those of others."""
+"""`cmkflow network called-hosts` says which hosts flows call, and asks the owners of those of
+others.
+"""
 
 import csv
 import io
@@ -47,16 +49,16 @@ def run(folder: Path, *options: str) -> Result:
     return CliRunner().invoke(
         app,
         [
-            *("network", "targets", str(folder / "flows"), "--region=westeurope"),
+            *("network", "called-hosts", str(folder / "flows"), "--region=westeurope"),
             *("--region=NorthEurope", f"--service-tags={folder / 'tags.json'}"),
-            *(f"--rules={folder / 'vault.json'}", *options),
+            *(f"--firewalls={folder / 'vault.json'}", *options),
         ],
     )
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     """Return the rows as JSON has them."""
-    return [json.loads(line) for line in run(folder, "--json").stdout.splitlines()]
+    return [json.loads(line) for line in run(folder, "-o", "json").stdout.splitlines()]
 
 
 def test_a_host_is_answered_by_a_resource_or_is_anothers(folder: Path) -> None:
@@ -91,7 +93,7 @@ def test_a_region_whose_addresses_are_not_known_makes_no_host_covered(folder: Pa
 
 def test_a_table_for_spreadsheets_holds_no_formula(folder: Path) -> None:
     """The name of a flow is anybody's text."""
-    found = list(csv.DictReader(io.StringIO(run(folder, "--csv").stdout)))
+    found = list(csv.DictReader(io.StringIO(run(folder, "-o", "csv").stdout)))
 
     assert [one["host"] for one in found] == [HOST, "partner.example", ""]
     assert found[1]["flows"] == "'=Invoices\nOrders"
@@ -100,7 +102,7 @@ def test_a_table_for_spreadsheets_holds_no_formula(folder: Path) -> None:
 
 def test_an_email_to_the_owner_can_be_sent_as_it_stands(folder: Path) -> None:
     """One for each external host: what, from where, until when; no name of a flow leaves."""
-    result = run(folder, "--mail", str(folder / "mails"))
+    result = run(folder, "--email-folder", str(folder / "mails"))
 
     [file] = (folder / "mails").iterdir()
     message = message_from_bytes(file.read_bytes(), policy=default)
@@ -130,7 +132,7 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
     """The others are shown all the same."""
     (folder / "flows" / "workflow.json").write_text("{")
 
-    result = run(folder, "--json")
+    result = run(folder, "-o", "json")
 
     assert result.exit_code == 1
     assert "workflow.json" in result.stderr

@@ -34,8 +34,10 @@ _DECLARED = re.compile(r'^(?:param|var|variable|output) "?(\w+)', re.MULTILINE)
 
 def repairs(tags: Path, rules: Path) -> list[dict[str, Any]]:
     """Return the repairs of the command, of gaps that have one."""
-    arguments = ("--service-tags", str(tags), "--rules", str(rules))
-    result = CliRunner().invoke(app, ["network", "check", "--json", "--repair", "az", *arguments])
+    arguments = ("--service-tags", str(tags), "--firewalls", str(rules))
+    result = CliRunner().invoke(
+        app, ["network", "check", "-o", "json", "--show-fix", "az", *arguments]
+    )
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     found = {row["resource"]: row["repair"] for row in rows if row.get("repair")}
     return [one for one in found.values() if not one["refusal"]]
@@ -194,9 +196,11 @@ def test_a_list_that_a_template_does_not_write_out_has_no_repair(
     """Which priorities are free, and what a list holds already, nobody can tell."""
     group = {"type": "Microsoft.Network/networkSecurityGroups", "name": "edge"}
     template = {"$schema": _SCHEMA, "resources": [{**group, "properties": properties}]}
-    arguments = ("--service-tags", str(tags), "--rules", str(written(tmp_path, template)))
+    arguments = ("--service-tags", str(tags), "--firewalls", str(written(tmp_path, template)))
 
-    result = CliRunner().invoke(app, ["network", "check", "--json", "--repair", "az", *arguments])
+    result = CliRunner().invoke(
+        app, ["network", "check", "-o", "json", "--show-fix", "az", *arguments]
+    )
 
     row = json.loads(result.stdout.splitlines()[0])
     refusal = "not_written_out: the template does not write out securityRules"
@@ -212,7 +216,7 @@ def test_rules_whose_order_a_template_leaves_open_have_no_repair(
     template = json.dumps(in_a_template(resources))
     opened = re.sub(r'"priority": \d+', '"priority": "[parameters(\'first\')]"', template, count=1)
     file = written(tmp_path, json.loads(opened))
-    arguments = ("--service-tags", str(tags), "--rules", str(file), "--repair", "az")
+    arguments = ("--service-tags", str(tags), "--firewalls", str(file), "--show-fix", "az")
 
     result = CliRunner().invoke(app, ["network", "check", *arguments])
 

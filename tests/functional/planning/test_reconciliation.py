@@ -78,7 +78,14 @@ async def test_it_is_ordered_over_http_and_by_the_command_line() -> None:
     started = await call(start_remediation, {**order, "reconcile": True}, headers=headers)
     other = await call(start_remediation, order, headers=headers)
     async with served_app() as cli:
-        words = ("remediation", "start", story.build.environment.id, "--reconcile", "--json")
+        words = (
+            "remediation",
+            "start",
+            story.build.environment.id,
+            "--compare-all-flows",
+            "-o",
+            "json",
+        )
         typed = json.loads((await cli.run(*words)).stdout)
 
     assert (started.status, started.document["reconcile"]) == (202, True)

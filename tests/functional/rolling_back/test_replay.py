@@ -49,7 +49,7 @@ async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: o
     await story.run(HOUR)
 
     assert caught.value.code == "replay"
-    assert "--replay-backlog" in caught.value.instruction
+    assert "--accept-replay" in caught.value.instruction
     assert not poll.is_on
     after = await story.jobs()
     assert {name: job.requested for name, job in after.items()} == dict.fromkeys(before)
@@ -132,14 +132,14 @@ async def test_the_command_line_names_the_flows_and_takes_the_word_for_it() -> N
     """Refused it says which option accepts; accepted it lists what is replayed."""
     story, _ = await swapped()
     provide(story.services)
-    order = ("remediation", "roll-back", story.remediation.id, "--yes")
+    order = ("rollback", story.remediation.id, "--yes")
 
     async with served_app() as cli:
         refused = await cli.run(*order)
-        accepted = await cli.run(*order, "--replay-backlog")
+        accepted = await cli.run(*order, "--accept-replay")
 
     assert refused.exit_code != 0
     assert "Poll (since" in refused.output
-    assert "--replay-backlog" in refused.output
+    assert "--accept-replay" in refused.output
     assert accepted.exit_code == 0
     assert "Poll replays what came since" in accepted.output

@@ -47,7 +47,7 @@ NOTIFICATION = Notification(
         flows=("Take orders", "Take returns"),
         reason="Its owner has left.",
         instruction="Name another owner.",
-        command="cmkflow remediation retry r-1",
+        command="cmkflow retry r-1",
     ),
     at=datetime(2026, 3, 2, 12, tzinfo=UTC),
     link="https://app.example/api/dashboard/remediations/r-1",

@@ -1,0 +1,58 @@
+"""`cmkflow watch`: show a remediation, or the whole tenant, again whenever it changes."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from cmkflow.api_client import ApiCall, ApiClient, ExitCode
+from cmkflow.api_command import api_command
+from cmkflow.names import REMEDIATIONS
+from cmkflow.remediation_tables import remediation_detail, watched_lines
+from cmkflow.status_command import status_lines, status_text
+from cmkflow.watching import WatchOptions
+from shared.domain.jobs.remediation_states import REMEDIATION_STATES
+from shared.domain.jobs.state_machine import NextActor
+
+
+def register(group: typer.Typer) -> None:
+    """Add `watch` to the top of the command line."""
+
+    @api_command(group, "watch", show=_shown, watched=WatchOptions(lines=_lines, end=_end))
+    def watch(
+        api: ApiClient,
+        remediation: Annotated[
+            str | None,
+            typer.Argument(help="Name or id, or the beginning of an id. Left out: the status."),
+            REMEDIATIONS,
+        ] = None,
+    ) -> object:
+        """Show a remediation until no work is in progress, or the status until Ctrl-C.
+
+        A terminal is redrawn every five seconds. A pipe gets a line for each change. Exits with 4
+        when an action is required.
+        """
+        path = ("remediations", remediation) if remediation else ("status",)
+        return api.send(ApiCall(method="GET", path=path))
+
+
+def _is_remediation(answer: Any) -> bool:
+    return "remediation" in answer
+
+
+def _shown(answer: Any) -> RenderableType:
+    return remediation_detail(answer) if _is_remediation(answer) else status_text(answer)
+
+
+def _lines(answer: Any) -> dict[str, str]:
+    return watched_lines(answer) if _is_remediation(answer) else status_lines(answer)
+
+
+def _end(answer: Any) -> int | None:
+    """Return the exit code once the app has no work in progress; None: it has."""
+    if not _is_remediation(answer):
+        return None
+    facts = REMEDIATION_STATES.get(answer["progress"]["state"])
+    if facts is None or facts.acts is NextActor.APP:
+        return None
+    return ExitCode.NEEDS_A_PERSON if facts.acts is NextActor.PERSON else 0
