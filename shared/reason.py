@@ -264,7 +264,7 @@ class Reason(StrEnum):
         "A firewall denies the copy's addresses, or may deny them.",
         (
             "Allow them for every named region, then retry; or ignore the issue (`cmkflow "
-            "environment waive`)."
+            "environment ignore`)."
         ),
         ClearedBy.SWEEP,
     )

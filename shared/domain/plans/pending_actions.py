@@ -212,7 +212,7 @@ def _instruction(code: str, group: Sequence[FlowJob]) -> str:
 
 def _retry(remediation_id: str, code: str, environment_id: str = "") -> str:
     """Return the command that retries what has this code, and nothing else."""
-    words = ["cmkflow", "remediation", "retry", remediation_id]
+    words = ["cmkflow", "retry", remediation_id]
     words += ["--code", code] if code else []
     words += ["--environment", environment_id] if environment_id else []
     return shlex.join(words)
