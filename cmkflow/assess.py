@@ -205,7 +205,7 @@ def _shown(assessment: Any) -> RenderableType:
 
 
 def _flow_row(flow: Any) -> tuple[str, ...]:
-    """Return the short of it; `--json` and `--html` have the rest."""
+    """Return the short of it; `-o json` and `--html` have the rest."""
     callers = [_caller(one) for one in flow["callers"]]
     more = ["perhaps more"] if flow["callers_gap"] else []
     doubt = "may stay: " if flow["stays_on_mmk"] is None else ""

@@ -27,7 +27,7 @@ class Inspection:
         return self.flow.definition
 
     def as_json(self) -> dict[str, object]:
-        """Return what `--json` prints for it."""
+        """Return what `-o json` prints for it."""
         stays = self.assessment.stays_on_mmk
         reasons = [reason.value for reason in self.assessment.reasons]
         return {

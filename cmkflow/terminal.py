@@ -2,7 +2,7 @@
 
 Names of flows, of files and of environments are anybody's text. An escape sequence in one could
 rewrite what stands above it, a bidirectional mark could turn an id round, and half a character
-ends the output with an error. `--json` has every text as it is, escaped.
+ends the output with an error. `-o json` has every text as it is, escaped.
 """
 
 from collections.abc import Iterable

@@ -175,7 +175,7 @@ class OrderedAssessmentAnswer(ApiResponse):
     answer_headers=(LOCATION, RETRY_AFTER),
     subject=new_assessment,
 )
-async def order_assessment(call: ApiRequest[NoQuery, AssessmentOrder]) -> func.HttpResponse:
+async def start_assessment(call: ApiRequest[NoQuery, AssessmentOrder]) -> func.HttpResponse:
     """Start an assessment of one environment in the background.
 
     If the same assessment is already in progress, return that one.
@@ -197,9 +197,9 @@ async def order_assessment(call: ApiRequest[NoQuery, AssessmentOrder]) -> func.H
 
 
 @endpoint(role=Role.READER, answer=OrderedAssessmentAnswer)
-async def show_ordered_assessment(call: ApiRequest[NoQuery, NoBody]) -> OrderedAssessmentAnswer:
+async def show_assessment_by_id(call: ApiRequest[NoQuery, NoBody]) -> OrderedAssessmentAnswer:
     """Return the progress of a background assessment, and its result when complete."""
-    return _ordered(await orders.show_assessment(services(), call.id.lower()))
+    return _ordered(await assessments.show_assessment(services(), call.id.lower()))
 
 
 def _ordered(shown: assessments.ShownAssessment) -> OrderedAssessmentAnswer:

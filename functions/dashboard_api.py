@@ -31,7 +31,9 @@ class PageQuery(RequestModel):
     """The action that led to this page."""
 
     #: Last part of the action's route.
-    done: Literal["", "approve", "cancel", "retry", "roll-back", "waivers", "repairs"] = ""
+    done: Literal[
+        "", "approve", "cancel", "retry", "rollback", "ignored-issues", "firewall-fixes"
+    ] = ""
     jobs: Annotated[int, Field(ge=0)] = 0
 
 

@@ -132,7 +132,7 @@ _ID = (
     "List the ids: cmkflow environment list, cmkflow remediation list, "
     "or for flows cmkflow plan show REMEDIATION."
 )
-_FLOW = "List the flows: cmkflow environment flows ENVIRONMENT."
+_FLOW = "List the flows: cmkflow flow list ENVIRONMENT."
 _SEEN = "Read the item again, check what has changed, then send the request with the new ETag."
 
 

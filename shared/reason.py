@@ -62,7 +62,7 @@ class Reason(StrEnum):
     MODE = (
         "mode",
         "The environment is read-only (mode `assess`).",
-        "Run `cmkflow environment set ENVIRONMENT --mode approve`, then retry.",
+        "Run `cmkflow environment set ENVIRONMENT --approval-policy approve`, then retry.",
     )
     MIGRATING = (
         "migrating",
@@ -207,7 +207,7 @@ class Reason(StrEnum):
             "turned off."
         ),
         (
-            "Fix what the message names, then retry. To ignore it, run `cmkflow environment waive"
+            "Fix what the message names, then retry. To ignore it, run `cmkflow environment ignore"
             " ENVIRONMENT NAME --reason TEXT` with the name in brackets; a rollback may then be "
             "impossible."
         ),
@@ -278,7 +278,7 @@ class Reason(StrEnum):
         "repair",
         ("The app cannot change the firewall as approved, or Azure did not keep the change."),
         (
-            "Make the change that `cmkflow network repair` shows, then retry. If Azure reverts "
+            "Make the change that `cmkflow network fix` shows, then retry. If Azure reverts "
             "it, see the resource's activity log."
         ),
         ClearedBy.SWEEP,
@@ -286,7 +286,7 @@ class Reason(StrEnum):
     REPAIR_UNFINISHED = (
         "repair_unfinished",
         "A firewall change began, and its result is unknown.",
-        ("Run the same command again: `cmkflow network repair RESOURCE --apply` or `--undo`."),
+        ("Run the same command again: `cmkflow network fix RESOURCE --apply` or `--revert`."),
     )
     REPAIR_IN_USE = (
         "repair_in_use",
@@ -366,7 +366,7 @@ class Reason(StrEnum):
     OPERATOR_SIGN_IN = (
         "operator_sign_in",
         "The service account is not set up, or its sign-in has expired.",
-        "Run `cmkflow operator sign-in`, then retry.",
+        "Run `cmkflow service-account sign-in`, then retry.",
     )
     CALLER = (
         "caller",
@@ -464,7 +464,7 @@ class Reason(StrEnum):
             "The rollback would turn on a polling original, which then processes again the "
             "events that its copy has processed."
         ),
-        "Add `--replay-backlog` to accept that, or roll back without these flows.",
+        "Add `--accept-replay` to accept that, or roll back without these flows.",
     )
 
     # -- the deletion of an original
@@ -504,7 +504,8 @@ class Reason(StrEnum):
         "kill_switch",
         "The kill switch is on: the app writes nothing.",
         (
-            "Turn the kill switch off when its cause is fixed: `cmkflow kill-switch off --reason "
+            "Turn the kill switch off when its cause is fixed: `cmkflow kill-switch off "
+            "--justification "
             "TEXT`."
         ),
     )
@@ -512,7 +513,8 @@ class Reason(StrEnum):
         "window",
         "The environment's maintenance window is closed.",
         (
-            "Nothing; or change the window: `cmkflow environment set ENVIRONMENT --window "
+            "Nothing; or change the window: `cmkflow environment set ENVIRONMENT "
+            "--maintenance-window "
             "22:00-04:00`."
         ),
         ClearedBy.SETTING,
@@ -584,7 +586,7 @@ class Reason(StrEnum):
     RANGES_CHANGED = (
         "ranges_changed",
         "Microsoft's address ranges changed, and firewalls deny the new ones.",
-        ("Open the firewalls that `cmkflow network changes` shows, or ignore each issue."),
+        ("Open the firewalls that `cmkflow network tag-changes` shows, or ignore each issue."),
     )
     RANGES_OLD = (
         "ranges_old",
@@ -602,7 +604,7 @@ class Reason(StrEnum):
     KEY_WARNING = (
         "key_warning",
         ("A key may stop working, or could not be checked."),
-        "Do what the message says, then run `cmkflow keys check`.",
+        "Do what the message says, then run `cmkflow key check`.",
     )
     UNREADABLE_ROW = (
         "unreadable_row",

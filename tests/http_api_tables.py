@@ -18,7 +18,7 @@ from shared.domain.plans.remediation import RemediationMode, StartSource
 from tests.generated_tables import rows_of, with_tables
 
 PAGE = Path(__file__).parents[1] / "docs" / "http-api.md"
-ACTIONS = ("approve", "cancel", "retry", "roll-back")
+ACTIONS = ("approve", "cancel", "retry", "rollback")
 #: What the app's own forms add to the address of a page.
 _OF_PAGES = ("done", "jobs")
 

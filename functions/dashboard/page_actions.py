@@ -79,7 +79,7 @@ def remediation_actions(
             rest,
             rollback_effects if rest is all_started else _describe_rollback(rest),
         ),
-        ("roll-back", "Roll back all flows", all_started, rollback_effects),
+        ("rollback", "Roll back all flows", all_started, rollback_effects),
     ):
         if to_roll_back or (begins and what == "cancel"):
             does = [*no_more, *effects]
@@ -107,7 +107,7 @@ def flow_actions(
         title = "Roll back" if count < 2 else f"Roll back {count} dependent flows"
         found.append(
             _rollback_action(
-                "roll-back", title, job.remediation_id, principal, does, to_roll_back, now,
+                "rollback", title, job.remediation_id, principal, does, to_roll_back, now,
                 fields=this,
             )
         )  # fmt: skip
@@ -146,7 +146,7 @@ def ignore_action(
     """Return the action that ignores a firewall issue in an environment."""
     where = job.environment_name or job.environment_id
     return _page_action(
-        "waivers",
+        "ignored-issues",
         "Ignore this firewall",
         job.environment_id,
         principal,
@@ -166,7 +166,7 @@ def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) ->
         return None
     name, where = shown.gap.name, job.environment_name or job.environment_id
     return _page_action(
-        "repairs",
+        "firewall-fixes",
         "Apply fix",
         "",
         principal,
@@ -175,7 +175,7 @@ def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) ->
         does=[
             f"The app will {shown.repair.summary}, for the flows of {where}.",
             f"Nothing else of {shown.gap.firewall_name} changes. The app reads the change back.",
-            f"The change is recorded with your name. Revert: cmkflow network repair {name} --undo",
+            f"The change is recorded with your name. Revert: cmkflow network fix {name} --revert",
             "Retry the blocked flows afterwards.",
         ],
     )

@@ -28,9 +28,9 @@ _DONE = {
     "approve": "Approved: {} plans. The work starts automatically.",
     "cancel": "Cancelled. {} flows are cancelled or rolled back.",
     "retry": "Retried: {} jobs.",
-    "roll-back": "Rollback started for {} flows.",
-    "waivers": "Firewall ignored. {} blocked flows continue.",
-    "repairs": "Fixed {} firewalls. Now retry the blocked flows.",
+    "rollback": "Rollback started for {} flows.",
+    "ignored-issues": "Firewall ignored. {} blocked flows continue.",
+    "firewall-fixes": "Fixed {} firewalls. Now retry the blocked flows.",
 }
 
 

@@ -222,7 +222,7 @@ def uses(story: Story) -> dict[str, Use]:
         "health": check_health,
         "status": show_status,
         "`GET /api/health`": lambda _: call(health_api.show_health),
-        "`GET /api/attention`": lambda _: call(status_api.show_status),
+        "`GET /api/status`": lambda _: call(status_api.show_status),
         "page: status": lambda _: call(dashboard_api.show_status_page),
         "page: a remediation": lambda _: call(dashboard_api.show_remediation_page, id=identity),
         "page: a remediation, one state": lambda _: call(

@@ -140,7 +140,7 @@ def key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
                 code,
                 "No policy is known, so the app cannot check its key.",
                 "Name the policy that you want to apply (`--policy`). If there is none yet, name "
-                "the key (`--vault VAULT --of-key KEY`).",
+                "the key (`--vault VAULT --key KEY`).",
             )
         case _:
             yield from readiness.key_findings(facts.key)

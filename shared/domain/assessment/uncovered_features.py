@@ -141,7 +141,8 @@ def run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
             code,
             f"{text} Microsoft's support can restore it until 30 days after the migration.",
             "Export what you need before, or plan a support ticket. After flows are copied, "
-            "`cmkflow runs archive REMEDIATION` stores a summary of each run of their originals.",
+            "`cmkflow run-archive create REMEDIATION` stores a summary of each run of their "
+            "originals.",
         )
         return
     if facts.linked_since is None:

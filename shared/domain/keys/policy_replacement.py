@@ -49,7 +49,7 @@ def policy_replacement_steps(facts: KeySnapshot) -> tuple[str, ...]:
         ),
         f"Create a policy without a key version for the same key: {create}.",
         f"Take `identity.principalId` from the response and {grant}. Wait five minutes.",
-        "Run `cmkflow keys check`. It must find no problem with the new policy.",
+        "Run `cmkflow key check`. It must find no problem with the new policy.",
         *(moves or ["No environment is on the old policy, so there is none to move."]),
         (
             f"Keep version {policy.key_version} enabled for 28 more days. Keep the old policy "

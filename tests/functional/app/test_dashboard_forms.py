@@ -219,7 +219,7 @@ async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(story:
     jobs = await story.jobs()
     detail = await show_flow(story.services, story.remediation.id, jobs["Orders"].original_id)
     found = flow_actions(detail.flow.job, detail.family, EVERYBODY, story.services.now)
-    [deed] = [deed for deed in found if deed.action.endswith("roll-back")]
+    [deed] = [deed for deed in found if deed.action.endswith("rollback")]
     assert deed.title == "Roll back 2 dependent flows"
     assert deed.does[0] == "Originals turned on again: Close of day."
     assert "copies turned off: Close of day, Orders" in deed.does[1]
@@ -238,7 +238,7 @@ async def test_what_is_rolled_back_by_order_is_what_the_page_counts(story: Story
     """Cancel and roll back, before and after the work has begun, by the number of flows."""
     cancel = (await deeds(story))["cancel"]
     assert cancel.does == ("No further flows start, including those that await approval.",)
-    assert "roll-back" not in await deeds(story)
+    assert "rollback" not in await deeds(story)
     await work(story)
 
     done = await send(story, remediation_actions_api.cancel_remediation, replay="true")
