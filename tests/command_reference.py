@@ -26,7 +26,7 @@ def reference() -> str:
     """Return the page."""
     commands = {words: one for words, one in sorted(command_tree().items()) if not is_group(one)}
     common = [one for one in commands["health",].params if one.name in COMMON]
-    sections = [_section(words, one) for words, one in commands.items() if not one.hidden]
+    sections = [_section(words, one) for words, one in commands.items()]
     return "\n".join((_HEAD + "\n".join(_rows(common)), *sections)) + "\n"
 
 
