@@ -17,9 +17,10 @@ from shared.domain.plans.flow_facts import FlowFacts
 
 #: Flows in one row: each takes up to two kilobytes, and a row holds a megabyte of UTF-16.
 FLOWS_IN_A_ROW = 100
-#: A discovery that began longer ago is begun anew: its pages would show no moment of the
-#: environment. A reconciliation of 100,000 flows, 50 a page, takes 17 hours at its own budget.
+#: A list whose last page is older is read again before a discovery ends.
 LONGEST = timedelta(hours=24)
+#: But not if reading these lists takes longer: a discovery with a small budget would never end.
+REFRESH_TAKES = LONGEST / 4
 #: One that stood still for so long was stopped by somebody, who may have changed things meanwhile.
 #: A process that died is followed when its lease of two minutes has passed.
 STANDSTILL = timedelta(minutes=30)
@@ -132,9 +133,22 @@ def position_of(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> Disc
 
 
 def is_stale(parts: Iterable[DiscoveryPage], now: datetime) -> bool:
-    """Say whether a discovery is too old to go on with it."""
+    """Return whether a discovery has stood still for too long to continue it."""
     times = [part.read for part in parts]
-    return bool(times) and (now - min(times) > LONGEST or now - max(times) > STANDSTILL)
+    return bool(times) and now - max(times) > STANDSTILL
+
+
+def outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[DiscoverySource]:
+    """Return the sources that are read again, since they were read whole too long ago.
+
+    Flows that were read one by one are not among them.
+    """
+    found: dict[DiscoverySource, timedelta] = {}
+    for source in set(DiscoverySource) - {DiscoverySource.ALONE}:
+        pages = whole_pages(parts, source)
+        if pages and not pages[-1].cursor and now - pages[-1].read > LONGEST:
+            found[source] = pages[-1].read - pages[0].read
+    return sorted(found) if sum(found.values(), timedelta()) <= REFRESH_TAKES else []
 
 
 def reported_in(

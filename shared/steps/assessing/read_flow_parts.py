@@ -128,7 +128,10 @@ async def _read_alone(
     parts: DiscoveryPages, environment: Environment, missing: Sequence[FlowListEntry]
 ) -> None:
     """Read listed flows that Dataverse does not have, and keep a row for each."""
-    for flow in missing[parts.at(DiscoverySource.ALONE).number :]:
+    read = reported_in(parts.parts, DiscoverySource.ALONE)
+    for flow in missing:
+        if flow.identity in read:
+            continue
         part = replace(parts.part(DiscoverySource.ALONE), reported=(flow,))
         try:
             facts = await read_alone(parts.services, environment, flow)

@@ -1,7 +1,6 @@
 """Keep what a discovery has read, page by page, so that it goes on where a process died."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import batched
@@ -15,6 +14,7 @@ from shared.domain.plans.discovery import (
     DiscoveryPosition,
     DiscoverySource,
     is_stale,
+    outdated_sources,
     position_of,
     whole_pages,
 )
@@ -50,7 +50,7 @@ class DiscoveryPages:
     _positions: dict[DiscoverySource, DiscoveryPosition] = field(default_factory=dict)
 
     async def open(self, *, keeps_flows: bool = False) -> None:
-        """See how far it got; what is too old to go on with is removed.
+        """Find how far it got. One that stood still is removed, and so is a list that is too old.
 
         `keeps_flows`: but not all flows of Dataverse, however old: they are compared by version.
         """
@@ -64,6 +64,9 @@ class DiscoveryPages:
             found = flows
         self.parts = [part for source in DiscoverySource for part in whole_pages(found, source)]
         self._positions = {source: position_of(found, source) for source in DiscoverySource}
+        for source in outdated_sources(self.parts, self.services.now):
+            if not (keeps_flows and source is DiscoverySource.DATAVERSE):
+                await self.restart(source)
 
     async def _found(self) -> list[DiscoveryPage]:
         """Return the rows; with one that cannot be read the list has a hole, and begins anew."""
@@ -166,9 +169,9 @@ async def forget_stale_discoveries(services: Services) -> None:
             waiting.add(found.row[2])  # perhaps it waits for its approval
         elif found.item.awaits_approval or found.item.state is _APPROVED:
             waiting.add(found.item.id)
-    table = services.tables.discovery_pages
-    where = [Condition("read_at", "lt", sortable_time(services.now - LONGEST))]
-    for removal in await table.removals(where=where):
-        if removal.row.partition not in waiting:
-            with suppress(NotFound):
-                await table.store.write(removal)
+    table, day = services.tables.discovery_pages, sortable_time(services.now - LONGEST)
+    old = await table.removals(where=[Condition("read_at", "lt", day)])
+    younger = Condition("read_at", "ge", day)
+    for partition in {one.row.partition for one in old} - waiting:
+        if not [row async for row in table.store.query(table.name, partition, where=[younger])]:
+            await table.clear(partition)

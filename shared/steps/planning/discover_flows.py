@@ -145,16 +145,23 @@ async def _read_workflows(
         await note_callers_in(services, environment, page.items)
         return page
 
+    known = known_in(parts.parts)
     if not parts.at(DiscoverySource.DATAVERSE).is_read:
         await parts.read(DiscoverySource.DATAVERSE, read, rows)
-    elif again:
-        changed, gone = await _changes(services, environment, known_in(parts.parts))
-        for ids in batched(changed, _READ_AGAIN, strict=False):
-            flows = await services.flow_pages.workflows_by_id(environment, ids)
-            await note_callers_in(services, environment, flows)
-            await parts.keep(rows(flows))
-        if gone:
-            await parts.keep([replace(empty, gone=gone)])
+        return
+    # Those of an earlier report that did not list them were read without what a plan shows.
+    shown = {one.workflow_id for part in parts.parts for one in part.held_back}
+    changed = [one for one in reported if one in known and one not in shown]
+    gone: tuple[str, ...] = ()
+    if again:
+        others, gone = await _changes(services, environment, known)
+        changed = list(dict.fromkeys([*changed, *others]))
+    for ids in batched(changed, _READ_AGAIN, strict=False):
+        flows = await services.flow_pages.workflows_by_id(environment, ids)
+        await note_callers_in(services, environment, flows)
+        await parts.keep(rows(flows))
+    if gone:
+        await parts.keep([replace(empty, gone=gone)])
 
 
 async def _changes(
@@ -180,8 +187,10 @@ async def _read_alone(
     """Read the reported flows that Dataverse does not have, a row for each."""
     known = known_in(parts.parts)
     reported = reported_in(parts.parts, DiscoverySource.REPORT)
-    missing = [flow for identity, flow in reported.items() if identity not in known]
-    for flow in missing[parts.at(DiscoverySource.ALONE).number :]:
+    read = set(reported_in(parts.parts, DiscoverySource.ALONE))
+    for identity, flow in reported.items():
+        if identity in known or identity in read:
+            continue
         try:
             detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
             shown: FlowServiceFlow | str = detail
@@ -193,8 +202,8 @@ async def _read_alone(
         except InvalidInput as err:
             held_back = (_not_shown(flow, str(err)),)
         children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
-        part = replace(parts.part(DiscoverySource.ALONE), held_back=held_back, children=children)
-        await parts.keep([part])
+        part = replace(parts.part(DiscoverySource.ALONE), reported=(flow,))
+        await parts.keep([replace(part, held_back=held_back, children=children)])
 
 
 async def _read_list(services: Services, environment: Environment, parts: DiscoveryPages) -> None:

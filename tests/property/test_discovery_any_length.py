@@ -1,0 +1,115 @@
+"""A discovery may take longer than its lists stay fresh: it ends, and keeps what it has read."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from shared.domain.plans import discovery
+from shared.errors import ServiceUnavailable, ThrottledError
+from shared.steps.planning.discover_flows import discover
+from shared.use_cases.run_daily_check import run_daily_check
+from tests.functional.planning.test_discovery_resumed import rows
+from tests.functional.scenarios.remediation_scenario import Story
+
+LONGEST = timedelta(hours=3)
+APART = timedelta(minutes=20)
+
+
+@dataclass(slots=True)
+class Rationed:
+    """Lists that may be asked so many times in an invocation; some pages are malformed once."""
+
+    malformed: set[int]
+    left: int = 0
+    asked: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def before(self, port: Any) -> Any:
+        """Stand before a port."""
+        return _Rationed(self, port)
+
+    def take(self, name: str, arguments: tuple[object, ...]) -> None:
+        """Count a request, or refuse it."""
+        if self.left == 0:
+            raise ThrottledError
+        self.left -= 1
+        if sum(self.asked.values()) in self.malformed:
+            self.malformed.remove(sum(self.asked.values()))
+            raise ServiceUnavailable("the answer holds no list")
+        self.asked[name, str(arguments[-1])] += 1
+
+
+class _Rationed:
+    def __init__(self, rationed: Rationed, port: Any) -> None:
+        self._rationed, self._port = rationed, port
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+
+        async def asked(*arguments: Any, **named: Any) -> Any:
+            self._rationed.take(name, arguments)
+            return await method(*arguments, **named)
+
+        return asked
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    flows=st.integers(1, 12),
+    page=st.integers(1, 12),
+    calls=st.integers(1, 4),
+    without_row=st.integers(0, 12),
+    malformed=st.sets(st.integers(0, 12), max_size=3),
+    reconcile=st.booleans(),
+)
+@example(flows=12, page=1, calls=1, without_row=12, malformed=set(), reconcile=True)
+def test_a_long_discovery_ends_and_finds_every_flow(
+    flows: int, page: int, calls: int, without_row: int, malformed: set[int], *, reconcile: bool
+) -> None:
+    """No flow is read alone twice, and no list more often than it has grown too old."""
+
+    async def scenario() -> None:
+        story, rationed = Story(), Rationed(set(malformed))
+        story.world.assumptions.my_flows_have_rows = False
+        for number in range(flows):
+            story.build.http_flow(f"Flow {number}").in_solution = number >= without_row
+        story.build.link()
+        story.world.report_page = page
+        environment = await story.services.environments.get(story.build.environment.id)
+        for turn in range(200):
+            services = replace(
+                story.services,
+                flow_reports=rationed.before(story.services.flow_reports),
+                flow_pages=rationed.before(story.services.flow_pages),
+            )
+            rationed.left = calls
+            try:
+                found = await discover(
+                    services, environment, rows(services, turn + 1), reconcile=reconcile
+                )
+                break
+            except ServiceUnavailable:
+                story.world.clock.advance(timedelta(minutes=1))
+            except ThrottledError:
+                story.world.clock.advance(APART)
+                if turn % 10 == 5:
+                    await run_daily_check(story.services, f"day {turn}")
+        else:
+            raise AssertionError(rationed.asked)
+
+        assert len(found.held_back) == flows
+        alone = [times for (name, _), times in rationed.asked.items() if name == "get_flow"]
+        assert all(times == 1 for times in alone)
+        hours = (turn * APART) / LONGEST
+        assert max(rationed.asked.values()) <= 1 + hours
+
+    with (
+        patch.object(discovery, "LONGEST", LONGEST),
+        patch.object(discovery, "REFRESH_TAKES", LONGEST / 4),
+    ):
+        asyncio.run(scenario())
