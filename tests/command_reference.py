@@ -3,49 +3,67 @@
 `python -m tests.command_reference` writes it.
 """
 
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from tests.command_tree import command_tree, is_group
 
 PAGE = Path(__file__).parents[1] / "docs" / "command-reference.md"
-#: Of every command that talks to the app: told once.
+#: Of every command that talks to the app: named once.
 COMMON = ("api", "function_key", "output", "query", "no_pager")
+#: What so many commands take with the same text is explained once.
+_SHARED = 3
 _HEAD = """# Command reference
 
-What `--help` says of every command; `python -m tests.command_reference` writes this page.
-[The command line](command-line.md) says how they are used, and what their exit codes mean.
+What `--help` says of every command; `python -m tests.command_reference` writes this page. See
+[the command line](command-line.md) for examples and exit codes.
 
 Every command that talks to the app takes these, and `--help` (`-h`):
 
 """
+_OF_MANY = "\n\nThese mean the same in every command whose line *Also* or title names them:\n\n"
 
 
 def reference() -> str:
     """Return the page."""
-    commands = {words: one for words, one in sorted(command_tree().items()) if not is_group(one)}
-    common = [one for one in commands["health",].params if one.name in COMMON]
-    sections = [_section(words, one) for words, one in commands.items()]
-    return "\n".join((_HEAD + "\n".join(_rows(common)), *sections)) + "\n"
+    commands = {
+        words: one
+        for words, one in sorted(command_tree().items())
+        if not is_group(one) and not one.hidden
+    }
+    common = [one for one in command_tree()["health",].params if one.name in COMMON]
+    count = Counter(_row(one) for command in commands.values() for one in _own(command))
+    shared = sorted(row for row, times in count.items() if times >= _SHARED)
+    sections = [_section(words, one, set(shared)) for words, one in commands.items()]
+    head = _HEAD + "\n".join(map(_row, common)) + _OF_MANY + "\n".join(shared)
+    return "\n".join((head, *sections)) + "\n"
 
 
-def _section(words: tuple[str, ...], command: Any) -> str:
-    arguments = [one for one in command.params if one.param_type_name == "argument"]
-    usage = " ".join(("cmkflow", *words, *(_metavar(one) for one in arguments)))
-    own = [one for one in command.params if one.name not in COMMON and not one.hidden]
-    rows = list(_rows(own))
-    return "\n".join(("", f"## {usage}", one_line(command.help), *([""] * bool(rows)), *rows))
+def _section(words: tuple[str, ...], command: Any, shared: set[str]) -> str:
+    usage = " ".join(
+        ("cmkflow", *words, *(_metavar(one) for one in command.params if _is_argument(one)))
+    )
+    own = _own(command)
+    also = [f"`{one.opts[0]}`" for one in own if _row(one) in shared and not _is_argument(one)]
+    text = one_line(command.help) + f" Also: {', '.join(also)}." * bool(also)
+    rows = [row for one in own if (row := _row(one)) not in shared]
+    return "\n".join(("", f"## {usage}", text, *([""] * bool(rows)), *rows))
 
 
-def _rows(parameters: list[Any]) -> Iterator[str]:
-    if parameters:
-        yield "| | |"
-        yield "|---|---|"
-    for one in parameters:
-        is_option = one.param_type_name == "option"
-        names = ", ".join(f"`{name}`" for name in one.opts) if is_option else f"`{_metavar(one)}`"
-        yield f"| {names} | {one_line(one.help or '')} |"
+def _own(command: Any) -> list[Any]:
+    return [one for one in command.params if one.name not in COMMON and not one.hidden]
+
+
+def _row(one: Any) -> str:
+    names = (
+        f"`{_metavar(one)}`" if _is_argument(one) else ", ".join(f"`{name}`" for name in one.opts)
+    )
+    return f"* {names}: {one_line(one.help or '')}"
+
+
+def _is_argument(one: Any) -> bool:
+    return bool(one.param_type_name == "argument")
 
 
 def _metavar(argument: Any) -> str:
