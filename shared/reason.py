@@ -207,9 +207,9 @@ class Reason(StrEnum):
             "turned off."
         ),
         (
-            "Fix what the message names, then retry. To ignore it, run `cmkflow environment ignore"
-            " ENVIRONMENT NAME --reason TEXT` with the name in brackets; a rollback may then be "
-            "impossible."
+            "Fix what the message names, then retry. To ignore it, run `cmkflow environment "
+            "ignore ENVIRONMENT NAME --justification TEXT` with the name in brackets; a rollback "
+            "may then be impossible."
         ),
     )
     AGENTS = (
@@ -220,7 +220,7 @@ class Reason(StrEnum):
         ),
         (
             "Have their makers choose the other flow and publish; then run `cmkflow environment "
-            "waive ENVIRONMENT NAME --reason TEXT` with the name in the message."
+            "ignore ENVIRONMENT NAME --justification TEXT` with the name in the message."
         ),
     )
     COPY = (

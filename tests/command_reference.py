@@ -27,11 +27,7 @@ _OF_MANY = "\n\nThese mean the same in every command whose line *Also* or title 
 
 def reference() -> str:
     """Return the page."""
-    commands = {
-        words: one
-        for words, one in sorted(command_tree().items())
-        if not is_group(one) and not one.hidden
-    }
+    commands = {words: one for words, one in sorted(command_tree().items()) if not is_group(one)}
     common = [one for one in command_tree()["health",].params if one.name in COMMON]
     count = Counter(_row(one) for command in commands.values() for one in _own(command))
     shared = sorted(row for row, times in count.items() if times >= _SHARED)
