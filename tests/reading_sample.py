@@ -33,6 +33,8 @@ COUNTS: Mapping[str, int] = {
     "Texts on screen": 25,
     "Names of functions": 40,
 }
+#: What the lines with the evidence of docs/platform.md begin with: sources, and no sentences.
+_EVIDENCE = "Documented|Client source|Recorded|Reported|Assumed"
 _SHORTEST_SENTENCE = 4
 _SHORTEST_TEXT = 3
 
@@ -127,7 +129,9 @@ def _sentences() -> Iterator[Text]:
     for path in files(DOCUMENTS, r"\.md$"):
         text = re.sub(r"^```.*?^```", _blank, path.read_text(), flags=re.DOTALL | re.MULTILINE)
         for paragraph in re.finditer(
-            r"^(?![#|<!]|Evidence:).+(?:\n(?![#|<!*\-0-9]| *[*\-] ).+)*", text, re.MULTILINE
+            rf"^(?![#|<!]|\*\*(?:{_EVIDENCE})\*\*).+(?:\n(?![#|<!*\-0-9]| *[*\-] ).+)*",
+            text,
+            re.MULTILINE,
         ):
             line = text.count("\n", 0, paragraph.start()) + 1
             for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z*`\[])", paragraph[0]):
