@@ -319,4 +319,5 @@ class BacklogReplayResponse(ApiResponse):
 class RollbackResponse(FlowActionResponse):
     """The result of a rollback or a cancel."""
 
+    #: Polling originals that process their backlog again.
     replays: tuple[BacklogReplayResponse, ...]
