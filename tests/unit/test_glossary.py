@@ -18,11 +18,10 @@ def table_rows(section: str) -> list[list[str]]:
     _, _, rest = text.partition(f"\n## {section}\n")
     lines = re.findall(r"^\| .+ \|$", rest.partition("\n## ")[0], re.MULTILINE)
     cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
-    return [row for row in cells if row[0] not in {"term", "avoid"}]
+    return [row for row in cells if row[0] != "term"]
 
 
 TERMS = table_rows("Terms")
-AVOIDED = table_rows("Words to avoid")
 NAMES = [name for _, code, _ in TERMS for name in re.findall(r"`([^`]+)`", code)]
 
 
@@ -68,14 +67,6 @@ def test_no_term_is_defined_twice() -> None:
     assert [term for term, count in counts.items() if count > 1] == []
 
 
-def test_no_word_to_avoid_is_listed_twice() -> None:
-    """Each has one replacement."""
-    counts = Counter(word for avoided, _ in AVOIDED for word in avoided.split(", "))
-
-    assert counts
-    assert [word for word, count in counts.items() if count > 1] == []
-
-
 def test_every_cell_of_names_holds_only_names() -> None:
     """A name outside backticks would be checked by no test."""
     assert NAMES
@@ -104,24 +95,6 @@ def avoided_pattern() -> re.Pattern[str]:
         if word != "order" and not re.search(r"[(…]", word)
     ]
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})(?:e?s|e?d|ing)?\b", re.IGNORECASE)
-
-
-def test_terms_and_meanings_hold_no_word_to_avoid() -> None:
-    """The glossary keeps its own rules."""
-    pattern = avoided_pattern()
-
-    assert [row for row in TERMS if pattern.search(f"{row[0]}. {row[2]}")] == []
-
-
-#: Pages that quote Microsoft, show what programs print, or are written by a program.
-QUOTING_PAGES = {
-    "docs/command-reference.md",
-    "docs/copies.md",
-    "docs/coverage.md",
-    "docs/first-hour.md",
-    "docs/glossary.md",
-    "docs/performance.md",
-}
 
 
 def prose_of(page: str) -> str:

@@ -1,0 +1,147 @@
+"""No word of the glossary's table *Words to avoid* is added, and their number only falls."""
+
+from collections import Counter
+
+import pytest
+
+from tests.words import Hit, all_hits, avoided_words, find_hits
+
+#: How many there still are. `python -m tests.words --lower` lowers them.
+CEILINGS = {
+    "shared": 2385,
+    "functions": 183,
+    "cmkflow": 244,
+    "docs": 245,
+    "infra": 48,
+    "local_cloud": 635,
+    "tests": 5736,
+    ".ci": 12,
+    ".": 32,
+}
+
+
+def allowed_below(ceiling: int) -> int:
+    """Return how far a number may fall before the ceiling has to be lowered."""
+    return max(20, ceiling // 20)
+
+
+@pytest.fixture(scope="module")
+def hits() -> list[Hit]:
+    """Return the hits of the whole repository."""
+    return list(all_hits())
+
+
+def test_words_to_avoid_of_each_folder_only_become_fewer(hits: list[Hit]) -> None:
+    """A higher number is a word that was added; a much lower one is a ceiling to be lowered."""
+    counts = Counter(hit.folder for hit in hits)
+
+    for folder, ceiling in {**dict.fromkeys(counts, 0), **CEILINGS}.items():
+        count = counts[folder]
+        assert count <= ceiling, (
+            f"{folder}: {count} words to avoid, {ceiling} allowed. "
+            f"`python -m tests.words {folder}` lists them."
+        )
+        assert ceiling - count <= allowed_below(ceiling), (
+            f"{folder}: {count} words to avoid are left. Lower the ceiling from {ceiling} to "
+            f"{count}: `python -m tests.words --lower`."
+        )
+
+
+def test_exceptions_have_a_reason_and_a_use(hits: list[Hit]) -> None:
+    """Whatever the ceilings are."""
+    assert [str(hit) for hit in hits if hit.pattern == "avoid-ok"] == []
+
+
+def test_table_of_words_is_read_whole() -> None:
+    """Each row has a pattern and a replacement."""
+    assert len(avoided_words()) == 58
+    assert all(word.instead for word in avoided_words())
+
+
+def found(path: str, text: str) -> list[str]:
+    """Return the words that are found, with their lines."""
+    return [f"{hit.line}: {hit.found}" for hit in find_hits(path, text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The app lends a share.\n",
+        "| a table | that lends |\n",
+        "`lends`\n",
+        "It gives\nback.\n",
+        "It\ngives back.\n",
+    ],
+)
+def test_word_in_a_document_is_found(text: str) -> None:
+    """Also in a table, in code, and as a phrase over the end of a line."""
+    assert len(found("docs/a.md", text)) == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "# It lends a share.\n",
+        "x = 1  # It gives\n# back.\n",
+        '"""It lends."""\n',
+        '"""It gives\nback."""\n',
+        'x = f"it {y} lends"\n',
+        'x = "lends_a_share"\n',
+        "def lends_a_share(): ...\n",
+        "class WhoLends: ...\n",
+        "def f(*, lends=1): ...\n",
+        "lends = 1\n",
+        "x.lends = 1\n",
+        "import a as lends\n",
+        "for lends in x: ...\n",
+    ],
+)
+def test_word_in_python_is_found(code: str) -> None:
+    """In comments, strings and names that the code declares."""
+    assert len(found("shared/a.py", code)) == 1
+
+
+def test_name_of_a_library_is_not_found() -> None:
+    """What the code only uses was named by others."""
+    assert found("shared/a.py", "from a import lends\n\nlends.loan(x)\n") == []
+
+
+def test_word_in_a_path_is_found() -> None:
+    """A file's name is a name, too."""
+    assert found("shared/lends_shares.py", "") == ["1: lends"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("shared/a.py", "lends = 1  # avoid-ok: Microsoft's name\n"),
+        ("shared/a.py", 'x = """One\nlends.\n"""  # avoid-ok: a quotation\n'),
+        ("docs/a.md", "It lends. <!-- avoid-ok: a quotation -->\n"),
+        ("infra/a.bicep", "param lends string // avoid-ok: Azure's name\n"),
+    ],
+)
+def test_exception_with_a_reason_allows_the_words_of_its_line(path: str, text: str) -> None:
+    """In the form of each language."""
+    assert found(path, text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["lends = 1  # avoid-ok\n", "lends = 1  # avoid-ok:\n", "x = 1  # avoid-ok: needed once\n"],
+)
+def test_exception_without_reason_or_use_is_found(text: str) -> None:
+    """It allows nothing by being there."""
+    assert found("shared/a.py", text) == ["1: avoid-ok"]
+
+
+def test_exception_is_for_its_own_line() -> None:
+    """The line below has none."""
+    text = "lends = 1  # avoid-ok: Microsoft's name\nloan = 1\n"
+
+    assert found("shared/a.py", text) == ["2: loan"]
+
+
+def test_pattern_is_not_for_the_files_that_its_row_names() -> None:
+    """AMQP calls a transfer a delivery."""
+    assert found("local_cloud/service_bus/amqp.py", "delivery = 1\n") == []
+    assert found("local_cloud/demo/amqp.py", "delivery = 1\n") == ["1: delivery"]
