@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.words import avoided_words
+
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("shared", "functions", "cmkflow")
 
@@ -82,19 +84,9 @@ def test_every_name_in_code_exists(declared: set[str]) -> None:
     assert missing == []
 
 
-def avoided_pattern() -> re.Pattern[str]:
-    """Return a pattern of the words to avoid.
-
-    Words with a condition, in brackets, and phrases with a gap are left to the reader; so is
-    "order", which is right for a sequence.
-    """
-    words = [
-        word
-        for avoided, _ in AVOIDED
-        for word in avoided.split(", ")
-        if word != "order" and not re.search(r"[(…]", word)
-    ]
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})(?:e?s|e?d|ing)?\b", re.IGNORECASE)
+def words_to_avoid(text: str) -> list[str]:
+    """Return what the patterns of the glossary find in a text."""
+    return [found[0] for word in avoided_words() for found in word.compiled.finditer(text)]
 
 
 def prose_of(page: str) -> str:
@@ -114,11 +106,11 @@ def prose_of(page: str) -> str:
 )
 def test_no_document_uses_a_word_to_avoid(path: Path) -> None:
     """A term that was replaced does not come back."""
-    assert avoided_pattern().findall(prose_of(path.read_text())) == []
+    assert words_to_avoid(prose_of(path.read_text())) == []
 
 
 def test_prose_is_what_no_code_and_no_quotation_says() -> None:
     """The test above reads sentences alone."""
     page = 'A twin. `twin` "the twin" [a](twin.md)\n```\ntwin\n```\n'
 
-    assert avoided_pattern().findall(prose_of(page)) == ["twin"]
+    assert words_to_avoid(prose_of(page)) == ["twin"]

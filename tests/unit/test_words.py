@@ -8,13 +8,13 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 2380,
-    "functions": 183,
+    "shared": 2365,
+    "functions": 181,
     "cmkflow": 244,
-    "docs": 243,
+    "docs": 240,
     "infra": 48,
-    "local_cloud": 635,
-    "tests": 5745,
+    "local_cloud": 627,
+    "tests": 5733,
     ".ci": 12,
     ".": 32,
 }
