@@ -85,6 +85,8 @@ class Workflow:
     modern_type: int | None = None
     #: When the row was last written, in whole seconds of Dataverse's clock; None: not returned.
     modified_at: datetime | None = None
+    #: `workflowidunique`: mostly its name in the flow service (platform.md#flow-name-changes).
+    unique_id: str = ""
 
     @property
     def known(self) -> "WorkflowSummary":

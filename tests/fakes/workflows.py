@@ -197,4 +197,5 @@ def _row(flow: TwinFlow) -> Workflow:
         etag=flow.etag,
         modern_type=flow.modern_type,
         modified_at=flow.modified_at or flow.created.replace(microsecond=0),
+        unique_id=flow.flow_name,
     )

@@ -65,7 +65,7 @@ def flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
     return {
         "@odata.etag": f'W/"{flow.version}"',
         "workflowid": flow.workflow_entity_id,
-        "workflowidunique": flow.workflow_entity_id,
+        "workflowidunique": flow.name,
         "name": flow.display_name,
         "description": flow.description,
         "category": 5,

@@ -28,7 +28,7 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 CLOUD_FLOWS = "category eq 5 and type eq 1"
 COLUMNS = (
     "workflowid,name,statecode,clientdata,_ownerid_value,ismanaged,description,modernflowtype,"
-    "modifiedon"
+    "modifiedon,workflowidunique"
 )
 #: What is known of a flow without its definition.
 LEAN_COLUMNS = "workflowid,name,statecode"
@@ -52,6 +52,7 @@ class WorkflowEntity(Wire):
     description: str | None = None
     modernflowtype: int | None = None
     modifiedon: AwareDatetime | None = None
+    workflowidunique: str | None = None
     etag: str = Field("", alias="@odata.etag")
 
     def to_domain(self) -> Workflow:
@@ -67,6 +68,7 @@ class WorkflowEntity(Wire):
             etag=self.etag,
             modern_type=self.modernflowtype,
             modified_at=self.modifiedon,
+            unique_id=(self.workflowidunique or "").lower(),
         )
 
 

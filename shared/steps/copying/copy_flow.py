@@ -101,7 +101,9 @@ async def create_copy(work: StepContext) -> FlowJob:
     # Off too: a delivery that died may have turned it on, then its original went off.
     is_on = work.job.pattern is MigrationMethod.CALLED
     row = await toggle_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)
-    name = await flow_name_of(services, environment.id, row.workflow_id, state=row.state)
+    name = await flow_name_of(
+        services, environment.id, row.workflow_id, state=row.state, unique_id=row.unique_id
+    )
     if name is None:
         what = f"The copy of {work.job.display_name} in the flow service"
         await wait_until_visible(work, what)

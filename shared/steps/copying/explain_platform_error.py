@@ -80,7 +80,9 @@ async def _suspension(work: StepContext, copy: Workflow) -> str:
         return ""
     services, environment_id = work.services, work.job.environment_id
     try:
-        name = await flow_name_of(services, environment_id, copy.workflow_id)
+        name = await flow_name_of(
+            services, environment_id, copy.workflow_id, unique_id=copy.unique_id
+        )
         if name is None:
             return ""
         return (await services.flow_reports.get_flow(environment_id, name)).suspension_reason

@@ -1,28 +1,90 @@
 """A flow's name in the flow service, by its Dataverse id: activation may have changed it."""
 
-from shared.domain.flow import FlowState
-from shared.errors import NotFound
+from collections.abc import Sequence
+from functools import partial
+
+from shared.domain.flow import FlowListEntry, FlowServiceFlow, FlowState
+from shared.domain.plans.discovery import DiscoveryPage, DiscoverySource, reported_in
+from shared.errors import LeaseLost, NotFound, ThrottledError
+from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
+from shared.steps.flows.discovery_pages import DiscoveryPages, rows_of_report
+
+_LIST = DiscoverySource.FLOW_SERVICE
 
 
 async def flow_name_of(
-    services: Services, environment_id: str, workflow_id: str, *, state: FlowState | None = None
+    services: Services,
+    environment_id: str,
+    workflow_id: str,
+    *,
+    state: FlowState | None = None,
+    unique_id: str = "",
 ) -> str | None:
     """Return the name; None if the flow service does not show such a flow (in `state`, if given).
 
-    Mostly the two ids are the same and one call tells; else the whole list is read. What was just
-    turned on has its name for sure where it is shown on: else the read is from before
-    (platform.md#reads-lag).
+    `unique_id`: of its row, where that was read; else it is read if it is needed.
+
+    Mostly one request tells, by either id of the row. What was just turned on has its name for
+    sure where it is shown on: else the read is from before (platform.md#reads-lag). Raises
+    `ThrottledError` when no request is left: the next call continues.
     """
-    reports = services.flow_reports
+    flow = await _find_flow(services, environment_id, workflow_id, workflow_id)
+    if flow is None:
+        unique_id = unique_id or await _unique_id_of(services, environment_id, workflow_id)
+        if unique_id not in {"", workflow_id}:
+            flow = await _find_flow(services, environment_id, unique_id, workflow_id)
+    if flow:
+        return flow.flow_name if state in {None, flow.state} else None
+    return await _search_list(services, environment_id, workflow_id, state)
+
+
+async def _unique_id_of(services: Services, environment_id: str, workflow_id: str) -> str:
+    """Return the other id of a row; empty: there is none."""
+    environment = await services.environments.get_cached(environment_id)
+    if environment.dataverse_url is None:
+        return ""
     try:
-        flow = await reports.get_flow(environment_id, workflow_id)
-        if flow.workflow_id in {None, workflow_id}:
-            return flow.flow_name if state in {None, flow.state} else None
+        return (await services.workflows.get(environment, workflow_id)).unique_id
     except NotFound:
-        pass  # it goes by another name: look for the one that belongs to this row
-    listed = await reports.list_flows(environment_id)
-    for item in listed:
-        if item.workflow_id == workflow_id and (None in {state, item.state} or state is item.state):
-            return item.flow_name
-    return None
+        return ""
+
+
+async def _find_flow(
+    services: Services, environment_id: str, flow_name: str, workflow_id: str
+) -> FlowServiceFlow | None:
+    """Return the flow of this name if it belongs to this row."""
+    try:
+        flow = await services.flow_reports.get_flow(environment_id, flow_name)
+    except NotFound:
+        return None
+    is_named_like_its_row = flow.workflow_id is None and flow_name == workflow_id
+    return flow if is_named_like_its_row or flow.workflow_id == workflow_id else None
+
+
+async def _search_list(
+    services: Services, environment_id: str, workflow_id: str, state: FlowState | None
+) -> str | None:
+    """Search the list of all flows page by page; how far it got is stored."""
+
+    def matching(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
+        found = [
+            flow
+            for flow in flows
+            if flow.workflow_id == workflow_id
+            and (None in {state, flow.state} or state is flow.state)
+        ]
+        return rows_of_report(parts.part(_LIST), found)
+
+    rows = FencedRows(services.tables.discovery_pages, f"{workflow_id}-name")
+    parts = DiscoveryPages(services, rows)
+    read = partial(services.flow_pages.flows, environment_id)
+    try:
+        await parts.open()
+        while not parts.at(_LIST).is_read and not reported_in(parts.parts, _LIST):
+            await parts.read_page(_LIST, read, matching)
+        found = reported_in(parts.parts, _LIST)
+        await parts.restart()
+    except LeaseLost:
+        raise ThrottledError("Another invocation searches the list of flows.") from None
+    return next((flow.flow_name for flow in found.values()), None)

@@ -1,0 +1,155 @@
+"""A flow's name is found with any budget, however many flows there are, each page read once."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from shared.domain.flow import FlowState
+from shared.errors import CmkflowError, PlatformError, ThrottledError
+from shared.services import Services
+from shared.steps.flows.flow_names import flow_name_of
+from tests.fakes.tenant import TwinFlow
+from tests.functional.scenarios.remediation_scenario import Story
+
+
+@dataclass(slots=True)
+class Rationed:
+    """The flow service for so many requests an invocation."""
+
+    expires: set[int] = field(default_factory=set)
+    left: int = 0
+    asked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _cursors: int = 0
+
+    def before(self, port: Any, *names: str) -> Any:
+        """Stand before the methods of these names of a port."""
+        return _Rationed(self, port, names)
+
+    def take(self, name: str, last: str) -> None:
+        """Count a request, or refuse it."""
+        if self.left == 0:
+            raise ThrottledError
+        self.left -= 1
+        if name == "flows" and last.isdigit():
+            self._cursors += 1
+            if self._cursors in self.expires:
+                self.asked = Counter({one: n for one, n in self.asked.items() if one[0] != "flows"})
+                raise PlatformError("the cursor has expired", code="Expired", status=400)
+        self.asked[name, last] += 1
+
+
+class _Rationed:
+    def __init__(self, rationed: Rationed, port: Any, names: tuple[str, ...]) -> None:
+        self._rationed, self._port, self._names = rationed, port, names
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+        if name not in self._names:
+            return method
+
+        async def asked(*arguments: Any) -> Any:
+            self._rationed.take(name, str(arguments[-1]))
+            return await method(*arguments)
+
+        return asked
+
+
+class _Unnamed:
+    """Dataverse without the second id of a row, or with another one."""
+
+    def __init__(self, workflows: Any, unique_id: str) -> None:
+        self._workflows, self._unique_id = workflows, unique_id
+
+    async def get(self, environment: Any, workflow_id: str) -> Any:
+        """Return a row."""
+        row = await self._workflows.get(environment, workflow_id)
+        return replace(row, unique_id=self._unique_id)
+
+
+def _services(story: Story, service: Rationed, unique_id: str | None = None) -> Services:
+    services = story.services
+    workflows: Any = services.workflows
+    if unique_id is not None:
+        workflows = _Unnamed(workflows, unique_id)
+    return replace(
+        services,
+        workflows=workflows,
+        flow_reports=service.before(services.flow_reports, "get_flow"),
+        flow_pages=service.before(services.flow_pages, "flows"),
+    )
+
+
+def _story(flows: int) -> tuple[Story, list[TwinFlow]]:
+    story = Story()
+    made = [story.build.http_flow(f"Flow {number}") for number in range(flows)]
+    story.build.link()
+    assert all(flow.flow_name != flow.workflow_id for flow in made)
+    return story, made
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    flows=st.integers(1, 12),
+    wanted=st.integers(0, 11),
+    page=st.integers(1, 12),
+    calls=st.integers(3, 6),
+    unique_id=st.sampled_from(["", "another"]),
+    expires=st.sets(st.integers(1, 8), max_size=2),
+)
+@example(flows=12, wanted=11, page=1, calls=3, unique_id="another", expires=set())
+def test_a_name_that_only_the_list_has_is_found(
+    flows: int, wanted: int, page: int, calls: int, unique_id: str, expires: set[int]
+) -> None:
+    """What was searched is not searched again, but where a cursor has expired."""
+
+    async def scenario() -> None:
+        story, made = _story(flows)
+        story.world.report_page = page
+        flow = made[wanted % flows]
+        service = Rationed(set(expires))
+        for _ in range(2 + (1 + len(expires)) * flows + len(expires)):
+            services = _services(story, service, unique_id)
+            service.left = calls
+            try:
+                name = await flow_name_of(services, flow.environment_id, flow.workflow_id)
+                break
+            except CmkflowError:
+                continue
+        else:
+            raise AssertionError(service.asked)
+        assert name == flow.flow_name
+        pages = [times for (one, _), times in service.asked.items() if one == "flows"]
+        assert all(times == 1 for times in pages)
+        assert await services.tables.discovery_pages.all() == []
+
+    asyncio.run(scenario())
+
+
+async def test_two_requests_tell_the_name_however_many_flows_there_are() -> None:
+    """Dataverse has it; the flow service is asked by that name. In another state it has none."""
+    story, made = _story(300)
+    flow, service = made[-1], Rationed(left=4)
+    services = _services(story, service)
+
+    name = await flow_name_of(services, flow.environment_id, flow.workflow_id)
+    other = await flow_name_of(
+        services, flow.environment_id, flow.workflow_id, state=FlowState.SUSPENDED
+    )
+
+    assert (name, other) == (flow.flow_name, None)
+    assert sum(service.asked.values()) == 4
+    assert all(one == "get_flow" for one, _ in service.asked)
+
+
+async def test_a_flow_that_is_nowhere_has_no_name() -> None:
+    """The list is read to its end; nothing stays behind."""
+    story, made = _story(3)
+    service = Rationed(left=100)
+    services = _services(story, service)
+
+    assert await flow_name_of(services, made[0].environment_id, "nobody") is None
+    assert await services.tables.discovery_pages.all() == []
