@@ -23,9 +23,9 @@ class ClientAnswers:
     calls: tuple[tuple[str, str], ...]
 
     @property
-    def refusals(self) -> int:
+    def rejections(self) -> int:
         """Return how many calls were made to be rejected."""
-        return sum(answer.startswith("refused") for _, answer in self.calls)
+        return sum(answer.startswith("rejected") for _, answer in self.calls)
 
 
 def read_answers() -> dict[str, ClientAnswers]:
@@ -69,7 +69,7 @@ def with_table(page: str, answers: Mapping[str, ClientAnswers]) -> str:
     """Return the page with the table of these answers."""
     lines = ["| Client | Version | Calls | Rejected, as the platform would |", "|---|---|---|---|"]
     lines += [
-        f"| {client} | {one.version} | {len(one.calls)} | {one.refusals} |"
+        f"| {client} | {one.version} | {len(one.calls)} | {one.rejections} |"
         for client, one in answers.items()
     ]
     written, count = _TABLE.subn("\n".join(lines) + "\n", page)

@@ -68,9 +68,9 @@ def done(told: Told) -> str:
     return "done"
 
 
-def refused(words: str) -> tuple[str, Callable[[Told], str]]:
+def rejected(words: str) -> tuple[str, Callable[[Told], str]]:
     """Return the answer of a command that has to fail with these words, and what shows it."""
-    answer = f"refused: {words} …"
+    answer = f"rejected: {words} …"
 
     def read(told: Told) -> str:
         assert told.code == 1
@@ -168,10 +168,10 @@ CALLS = (
     ),
     Call(f"flow get {FLOW} ORDERS", "Receive order", member("displayName")),
     Call(f"flow get {FLOW} ORDERS --asAdmin", "Request-Http", member("triggers")),
-    Call(f"flow get {FLOW} NOBODY --asAdmin", *refused("Could not find flow")),
-    Call(f"flow get {FLOW} NOBODY", *refused("does not have permission for connection")),
-    Call(f"flow get {FLOW} PRIVATE", *refused("does not have permission for connection")),
-    Call("flow list --environmentName NOBODY", *refused("Access to the environment")),
+    Call(f"flow get {FLOW} NOBODY --asAdmin", *rejected("Could not find flow")),
+    Call(f"flow get {FLOW} NOBODY", *rejected("does not have permission for connection")),
+    Call(f"flow get {FLOW} PRIVATE", *rejected("does not have permission for connection")),
+    Call("flow list --environmentName NOBODY", *rejected("Access to the environment")),
     Call(f"flow run list {RUN}", "Succeeded", statuses),
     Call(f"flow run list {RUN} --asAdmin", "Succeeded", statuses),
     Call(f"flow run list {RUN} --status Failed", "none", statuses),

@@ -21,7 +21,7 @@ CLIENTS = Path(__file__).with_name("clients")
 async def judge(
     client: str, python: Path, script: str, tests: pytest.Subtests, **environment: str
 ) -> None:
-    """Let a client make its calls: each works, or is refused in a document that it can read."""
+    """Let a client make its calls: each works, or is rejected with an error that it can read."""
     async with outsiders_world() as world:
         told = await world.run(python, CLIENTS / script, **environment)
         assert world.server.refused_hosts == []

@@ -79,7 +79,7 @@ def test_every_schedule_is_documented() -> None:
     ("package", "name"), [("shared.callers", "callers.md"), ("shared.firewalls", "network.md")]
 )
 def test_every_kind_is_documented(package: str, name: str) -> None:
-    """Callers and firewalls, each with a row of its own."""
+    """Callers and firewalls, each with its own row."""
     kinds = {kind.kind for kind in kinds_in(package)}
 
     assert kinds
@@ -119,7 +119,7 @@ def test_the_runbook_has_every_reason_and_code_of_the_platform_as_the_code_says(
 
 @pytest.mark.parametrize("anchor", runbook_tables.ENTRIES)
 def test_an_entry_of_the_runbook_names_its_reasons(anchor: str) -> None:
-    """Their texts stand in no table."""
+    """Their texts are in no table."""
     sections = re.split(r"^## (.+)$", page("runbook.md"), flags=re.MULTILINE)
     by_anchor = {
         title.lower().replace(" ", "-"): text
@@ -130,7 +130,7 @@ def test_an_entry_of_the_runbook_names_its_reasons(anchor: str) -> None:
     assert [one for one in reasons if f"`{one}`" not in by_anchor[anchor]] == []
 
 
-def test_a_page_without_a_place_for_a_table_is_refused() -> None:
+def test_a_page_without_a_place_for_a_table_is_rejected() -> None:
     """A table that is written nowhere would be missed by nobody."""
     with pytest.raises(ValueError, match="no place for the reasons"):
         runbook_tables.with_tables("# Operations")
@@ -144,7 +144,7 @@ def test_no_reason_breaks_the_table_of_the_runbook() -> None:
         assert reason.instruction.endswith((".", ")")), reason
 
 
-def test_every_refusal_without_a_published_code_is_among_what_to_check() -> None:
+def test_every_platform_error_without_a_published_code_is_among_what_to_check() -> None:
     """Each is a guess, whether of the code or of the words."""
     text = page("verify-on-a-real-tenant.md")
     guesses = {one.code for one in platform_errors.REFUSALS if not one.is_published}
@@ -195,7 +195,7 @@ NAMES_ELSEWHERE = {
     *("OnGroupMembership", "PowerPages", "SlidingWindow", "TranscriptTrigger"),
     *("AdminFlowEncryptedByMicrosoftKey", "ListCannotMigrateToCustomerManagedKey"),
     *("ListResponse", "snake_case", "SettingsAnswer", "PYTHON_THREADPOOL_THREAD_COUNT"),
-    *("test_it_goes_on_after_an_edit", "test_retry_of_edited_original_copies_it_again"),
+    *("test_it_works_after_an_edit", "test_retry_of_edited_original_copies_it_again"),
 }
 TEXT_FILES = {".py", ".bicep", ".json", ".j2", ".toml", ".txt", ".sh", ".mjs", ".js", ".yaml", ""}
 _NAME = re.compile(r"\b(?:[a-z]+(?:_[a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}|[A-Z]+(?:_[A-Z0-9]+)+)\b")

@@ -1,4 +1,4 @@
-"""What must stand nowhere in the repository: other machines, local modes, real signatures."""
+"""What must be nowhere in the repository: other machines, local modes, real signatures."""
 
 import re
 import subprocess

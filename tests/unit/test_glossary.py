@@ -125,6 +125,8 @@ def test_no_document_uses_a_word_to_avoid(path: Path) -> None:
 
 def test_prose_is_what_no_code_and_no_quotation_says() -> None:
     """The test above reads sentences alone."""
-    page = 'A twin. `twin` "the twin" [a](twin.md)\n```\ntwin\n```\n'
+    page = (
+        'A twin. `twin` "the twin" [a](twin.md)\n```\ntwin\n```\n'  # avoid-ok: the test needs a hit
+    )
 
-    assert words_to_avoid(prose_of(page)) == ["twin"]
+    assert words_to_avoid(prose_of(page)) == ["twin"]  # avoid-ok: the test needs a hit

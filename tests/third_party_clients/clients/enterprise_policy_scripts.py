@@ -105,7 +105,7 @@ def change(verb: str, policy: str) -> Callable[[], str]:
         path = f"/enterprisePolicies/Encryption/{verb}?&api-version=2019-10-01"
         status, headers, error = bap("POST", path, {"SystemId": system_id(policy)})
         if status != 202:
-            return f"refused: {status} {error['error']['code']}"
+            return f"rejected: {status} {error['error']['code']}"
         return f"202, {polled(headers['operation-location'], int(headers['Retry-After']))}"
 
     return ordered
@@ -126,7 +126,7 @@ def polled(location: str, interval: int) -> str:
 def remove_policy() -> str:
     """`RemoveEnterprisePolicy`, of a policy that an environment is on."""
     status, _, error = arm(POLICY, "2020-10-30-preview", "DELETE")
-    return f"refused: {status} {error['error']['code']}"
+    return f"rejected: {status} {error['error']['code']}"
 
 
 def validate_vault() -> str:

@@ -7,7 +7,7 @@ from importlib import metadata
 
 
 def tell_all(calls: Iterable[tuple[str, Callable[[], str]]], about: str) -> None:
-    """Make every call, and say what each showed, or what it was refused with."""
+    """Make every call, and say what each showed, or with which error it was rejected."""
     told = [(name, _answer(call)) for name, call in calls]
     json.dump({"about": about, "told": told}, sys.stdout)
 
@@ -20,12 +20,12 @@ def versions(*distributions: str) -> str:
 def _answer(call: Callable[[], str]) -> str:
     try:
         return call()
-    except Exception as error:  # noqa: BLE001  # whatever an SDK makes of a refusal is told
+    except Exception as error:  # noqa: BLE001  # whatever an SDK raises is reported
         status = getattr(error, "status_code", None) or getattr(error, "response_status_code", None)
         document = getattr(error, "error", None)
         code = getattr(document, "code", None) or getattr(error, "error_code", None)
         if status and code:
-            return f"refused: {status} {getattr(code, 'value', code)}"
+            return f"rejected: {status} {getattr(code, 'value', code)}"
         if status and type(error).__name__ == "APIError":
-            return f"refused: {status}"  # which this SDK reads no document of
+            return f"rejected: {status}"  # which this SDK reads no document of
         return f"fails: {type(error).__name__} {error}".splitlines()[0]
