@@ -40,8 +40,8 @@ class AccessSettings(BaseSettings):
     #: Set by App Service: `True` if App Service authentication is on. Only then does the app trust
     #: what a request says of its sender.
     website_auth_enabled: str = Field("", validation_alias="WEBSITE_AUTH_ENABLED")
-    #: Roles of whoever has the function key: `reader`, `operator`, `approver`, separated by commas.
-    #: Empty: the key is not accepted.
+    #: Roles of the function key: `reader`, `operator`, `approver`, separated by commas. Empty: the
+    #: key is not accepted.
     function_key_roles: Annotated[tuple[Role, ...], NoDecode, BeforeValidator(_split)] = ()
 
     @property
@@ -55,48 +55,46 @@ class Settings(AccessSettings):
 
     #: The tenant to work in.
     tenant_id: str
-    #: Subscriptions whose policies, apps, vaults and firewalls are watched, separated by commas.
-    #: Service tags are read in the first.
+    #: Subscriptions to watch, separated by commas. Service tags are read in the first.
     subscription_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
-    #: Client id of the app's user-assigned identity. Empty: the system-assigned identity.
+    #: Client id of the user-assigned identity. Empty: the system-assigned identity.
     client_id: str = ""
 
-    #: Public client application that the service account signs in with. Empty: no trigger URL can
-    #: be read, and jobs of flows that have one are blocked (`operator_sign_in`).
+    #: Public client that the service account signs in with. Empty: no trigger URL can be read, and
+    #: jobs that need one are blocked (`operator_sign_in`).
     service_account_client_id: str = ""
-    #: URL of the Key Vault secret with the service account's token cache, without a version.
+    #: URL, without a version, of the Key Vault secret with the service account's token cache.
     service_account_token_cache_secret: str = ""
 
     #: Service Bus namespace (`NAME.servicebus.windows.net`), reached with the app's identity.
     service_bus_namespace: str = Field(
         "", validation_alias="ServiceBusConnection__fullyQualifiedNamespace"
     )
-    #: Service Bus connection string, used if no namespace is named.
+    #: Connection string, used if no namespace is named.
     service_bus_connection: str = Field("", validation_alias="ServiceBusConnection", repr=False)
 
-    #: Folder for state (SQLite) and archives, used if no storage account is named.
+    #: Folder for state and archives, used if no storage account is named.
     state_folder: Path = Path("var/state")
-    #: Storage account for state (tables) and archives (blobs). Must be set in Azure.
+    #: Storage account for state and archives. Must be set in Azure.
     storage_account: str = ""
-    #: Key for archives in a folder: 32 bytes in URL-safe base64. Must be set if no storage account
-    #: is named.
+    #: Key for archives in a folder, which then must be set: 32 bytes in URL-safe base64.
     archive_key: str = Field("", repr=False)
 
     # See platform.md#flow-service-limits.
     #: Requests a minute to the flow service at the start, for all instances. The app raises and
     #: lowers the rate.
     flow_service_requests_per_minute: Count = 5
-    #: The highest rate. Empty: four times the rate at the start. The same number fixes the rate.
+    #: The highest rate. Empty: four times the rate at the start.
     flow_service_max_requests_per_minute: Count | None = None
     # See platform.md#flow-service-limits.
-    #: Requests an hour to the flow service that are not `GET`. Empty: 60 times the rate at the
-    #: start. A tenth is kept for rollbacks and for revoking grants.
+    #: Requests an hour that are not `GET`. Empty: 60 times the rate at the start. A tenth is kept
+    #: for rollbacks and for revoking grants.
     flow_service_writes_per_hour: Count | None = None
     # See platform.md#daily-requests.
-    #: Requests to the flow service in 24 hours; 6000 if the service account has only a Microsoft
-    #: 365 licence. A tenth is kept for rollbacks, cutovers and revoking grants.
+    #: Requests in 24 hours; 6000 if the service account has only a Microsoft 365 licence. A tenth
+    #: is kept for rollbacks, cutovers and revoking grants.
     flow_service_requests_per_day: Count = 40_000
-    #: How many of these requests a full comparison may use.
+    #: How many of these a full comparison may use.
     full_comparison_requests_per_minute: Count = 2
     # See platform.md#dataverse-limits.
     #: Requests a minute to each Dataverse environment.
@@ -108,18 +106,17 @@ class Settings(AccessSettings):
     #: longest time between two calls of the last 28 days is longer, that time applies.
     no_call_period: Duration = timedelta(days=7)
     # See platform.md#key-vault-references.
-    #: How long apps may use the old value of a secret. It counts into the no-call period of
-    #: originals whose URL was in a secret.
+    #: How long apps may use the old value of a secret: part of the no-call period of originals
+    #: whose URL was in a secret.
     secret_old_value_lifetime: Duration = timedelta(hours=24)
     # See platform.md#stale-variables.
     #: The same for flows and environment variables.
     variable_old_value_lifetime: Duration = timedelta(hours=1)
-    #: The shortest time between the retirement of an original and its deletion; never shorter than
-    #: the no-call period.
+    #: The shortest time between retirement and deletion; never shorter than the no-call period.
     deletion_delay: Duration = timedelta(days=7)
-    #: How long a copy is monitored after a cutover before its original is retired.
+    #: How long a copy is monitored after a cutover.
     monitoring_period: Duration = timedelta(days=1)
-    #: How long after a key event the environments of the key are checked again.
+    #: How long after a key event its environments are checked again.
     key_recheck_delay: Duration = timedelta(hours=24)
     #: How often the app checks whether a platform migration is complete.
     platform_migration_poll_interval: Duration = timedelta(minutes=10)
@@ -130,62 +127,60 @@ class Settings(AccessSettings):
     approval_period: Duration = timedelta(days=7)
     #: How long a plan that a later plan has replaced is kept, if it started no flow job.
     plans_kept: Duration = timedelta(days=90)
-    #: First delay after a temporary failure; each further delay is twice as long.
+    #: First delay after a temporary failure; each further delay doubles.
     backoff_initial_delay: Duration = timedelta(seconds=5)
     #: Longest such delay.
     backoff_max_delay: Duration = timedelta(minutes=10)
-    #: Temporary failures in a row after which a job is blocked, or a message becomes a poison
-    #: message.
+    #: Temporary failures in a row after which a job is blocked, or a message is a poison message.
     backoff_max_attempts: Count = 8
-    #: Requests in a row without an answer after which a service counts as out. It is tried again
+    #: Requests in a row without an answer after which a service counts as out, and is tried again
     #: after `CMK_BACKOFF_MAX_DELAY` at the latest.
     circuit_breaker_threshold: Count = 5
     #: Invocations in a row with an internal error, or without a stored result, after which a job
-    #: has failed.
+    #: fails.
     internal_error_max_attempts: Count = 5
-    #: How long one invocation continues a flow job, step by step. `PT0S`: one step each.
+    #: How long one invocation continues a flow job. `PT0S`: one step each.
     invocation_time_limit: Duration = timedelta(minutes=4)
-    #: How long one invocation may lease a job. After a crash, the job waits that long.
+    #: How long one invocation may lease a job, and how long the job waits after a crash.
     job_lease_duration: Duration = timedelta(minutes=2)
     #: How long one job may lease a caller that is written as a whole.
     resource_lease_duration: Duration = timedelta(seconds=90)
-    #: How long a job with a verified copy waits for other jobs with callers in the same app, secret
-    #: or flow, so that all are written together. `PT0S`: it does not wait.
+    #: How long a job waits for others with callers in the same app, secret or flow, so that all are
+    #: written together. `PT0S`: it does not wait.
     caller_batch_wait: Duration = timedelta(minutes=5)
-    #: How long after its lease an invocation may still write: `functionTimeout` of host.json, and
-    #: two minutes for a write.
+    #: How long after its lease an invocation may still write: `functionTimeout` of host.json and
+    #: two minutes.
     in_flight_timeout: Duration = timedelta(minutes=12)
     # See platform.md#reads-lag.
     #: How long after a write the platform may return older data.
     read_lag: Duration = timedelta(minutes=1)
-    #: How long an invocation waits until it reads what it has written. Then the job waits
-    #: (`not_shown`).
+    #: How long an invocation waits to read what it has written. Then the job waits (`not_shown`).
     read_back_interval: Duration = timedelta(seconds=5)
-    #: How long the job waits for that in all, before it is blocked or, in a cutover, turns the
-    #: original on again.
+    #: How long the job waits for that, before it is blocked or, in a cutover, turns the original on
+    #: again.
     read_back_timeout: Duration = timedelta(minutes=5)
-    #: A job that is overdue by this much gets its message again.
+    #: A job overdue by this much gets its message again.
     overdue_delay: Duration = timedelta(minutes=1)
-    #: The largest age of a network snapshot that may verify a copy. `PT0S`: each verification reads
-    #: the firewalls.
+    #: Largest age of a network snapshot that may verify a copy. `PT0S`: each verification reads the
+    #: firewalls.
     network_snapshot_max_age: Duration = timedelta(hours=4)
-    #: Path of Microsoft's list of service tags, deployed with the app. Empty: the app asks Azure.
+    #: Path of Microsoft's service tag list, deployed with the app. Empty: the app asks Azure.
     service_tags_file: str = ""
     # See platform.md#three-tags.
-    #: Service tags that firewalls must allow besides `PowerPlatformPlex`: `LogicApps`,
+    #: Tags that firewalls must allow besides `PowerPlatformPlex`: `LogicApps`,
     #: `PowerPlatformInfra`, or both with a comma.
     additional_required_tags: Annotated[
         tuple[Literal["LogicApps", "PowerPlatformInfra"], ...], NoDecode, BeforeValidator(_split)
     ] = ()
     #: Flows that are blocked for one reason within this time are reported together.
     notification_grouping_period: Duration = timedelta(minutes=5)
-    #: Endpoint of an Event Grid custom topic that takes CloudEvents, for notifications.
+    #: Endpoint of an Event Grid topic for CloudEvents, for notifications.
     event_grid_topic: str = ""
     #: Address of a webhook for notifications.
     webhook: str = Field("", repr=False)
-    #: Key that signs notifications to the webhook: `whsec_` and at least 24 bytes in base64.
+    #: Key that signs them: `whsec_` and at least 24 bytes in base64.
     webhook_secret: str = Field("", repr=False)
-    #: Address of a webhook of the Workflows app in a Teams channel, for notifications.
+    #: Address of a Workflows webhook in a Teams channel, for notifications.
     teams_webhook: str = Field("", repr=False)
     #: Set by App Service: the app's host name, for links and to check function keys.
     website_host: str = Field("", validation_alias="WEBSITE_HOSTNAME")
