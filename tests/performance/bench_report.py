@@ -21,8 +21,8 @@ _HAND_CALLS, _RATE = 9, 5
 
 _TITLES = {
     "calls": "Calls for each flow",
-    "wide": "How long so many flows take, budgets wide, 50 ms a call",
-    "default": "How long so many flows take at five calls a minute",
+    "wide": "Time by number of flows, wide budgets, 50 ms a request",
+    "default": "Time by number of flows at five requests a minute",
 }
 
 type Result = dict[str, Any]
@@ -83,7 +83,7 @@ def _report(document: Result, results: Results) -> Iterator[str]:
 
 def _wide_table(results: Results) -> Iterator[str]:
     yield (
-        "Over the wire, no budget in the way, no quiet days. The serial script moves 50 flows,"
+        "Over the wire, without budgets or a no-call period. The serial script moves 50 flows,"
         " which is scaled; the parallel script moves as many as the app, 8 at a time. CPU is of the"
         " app's processes; in brackets without the local Functions host, which runs in them. The"
         " tenant's CPU is apart. Load is the machine's before the run:"
@@ -215,17 +215,17 @@ _TARGETS: tuple[tuple[str, str, Callable[[Results], str]], ...] = (
         lambda r: _each(r.all("default"), lambda one: f"{sum(one['calls'].values()):.1f}"),
     ),
     (
-        "hours from the order to the end, quiet days apart, at five a minute",
+        "hours from the request to the end without the no-call period, at five a minute",
         "≤ 3 (100)",
         _default("hours", 1),
     ),
     (
-        "the same where the flow service refuses none",
+        "the same where the flow service rejects none",
         "",
         lambda r: _each(r.all("learnt"), lambda one: f"{one['hours']:.1f}"),
     ),
     (
-        "minutes from the approval to the first flow that is quiet",
+        "minutes from the approval to the first flow whose callers are updated",
         "≤ 10 (100)",
         _default("minutes_to_first_quiet"),
     ),
