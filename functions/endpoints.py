@@ -211,7 +211,7 @@ async def answer_request(route: Route, req: func.HttpRequest) -> func.HttpRespon
         endpoint_of(route)
     except Exception:  # a handler that cannot be imported fails only its own routes
         instance = urlsplit(req.url).path
-        log.exception("internal error: %s %s", req.method, instance)
+        log.exception("internal error", extra={"method": req.method, "path": instance})
         return defect(instance=instance)
     return await _ANSWERING[route](req)
 
@@ -237,10 +237,10 @@ async def _handle(
                 err, instance=instance, now=open_services.now
             )
             reason = str(err)
-            extra = {"status": response.status_code}
-            log.info("%s %s: %s", req.method, instance, err, extra=extra)
+            extra = {"method": req.method, "path": instance, "status": response.status_code}
+            log.info("request rejected", extra=extra | {"text": err})
     except Exception:
-        log.exception("internal error: %s %s", req.method, instance)
+        log.exception("internal error", extra={"method": req.method, "path": instance})
         response, reason = defect(instance=instance), "internal error"
     if audit_entry:
         made = response.headers.get(LOCATION, "").rpartition("/")[2]

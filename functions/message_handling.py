@@ -107,8 +107,8 @@ async def handle_message(
     except CmkflowError as err:
         await _move_to_poison_queue(services, invocation, str(err))
     else:
-        extra = {"queue": invocation.queue, "message_id": invocation.first}
-        log.info("message of %s: %s", invocation.queue, result, extra=extra)
+        extra = {"queue": invocation.queue, "message_id": invocation.first, "result": result}
+        log.info("message processed", extra=extra)
 
 
 @contextmanager
@@ -159,11 +159,13 @@ async def _send_again(services: Services, invocation: QueueInvocation, err: Cmkf
         return
     await services.messages.send(_copy(invocation, content, failures, due))
     log.warning(
-        "message of %s is retried at %s: %s",
-        invocation.queue,
-        due.isoformat(),
-        redact(str(err)),
-        extra={"queue": invocation.queue, "failures": failures},
+        "message retried",
+        extra={
+            "queue": invocation.queue,
+            "failures": failures,
+            "due": due.isoformat(),
+            "text": str(err),
+        },
     )
 
 

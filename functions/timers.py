@@ -28,7 +28,7 @@ async def poll_environments(timer: func.TimerRequest) -> None:
 
     with _services() as open_services:
         changed = await poll(open_services)
-    log.info("policy links polled: %s changed", changed, extra={"past_due": timer.past_due})
+    log.info("policy links polled", extra={"changed": changed, "past_due": timer.past_due})
 
 
 @blueprint.timer_trigger(
@@ -40,7 +40,7 @@ async def run_daily_check(timer: func.TimerRequest) -> None:
 
     with _services() as open_services:
         result = await check(open_services, f"{open_services.now:%Y-%m-%d}")
-    log.info("daily check completed: %s", result, extra={"past_due": timer.past_due})
+    log.info("daily check completed", extra={"result": result, "past_due": timer.past_due})
 
 
 @blueprint.timer_trigger(
@@ -52,7 +52,7 @@ async def send_due_messages(timer: func.TimerRequest) -> None:
 
     with _services() as open_services:
         sent = await resend(open_services)
-    log.info("due messages sent: %s", sent, extra={"past_due": timer.past_due})
+    log.info("due messages sent", extra={"count": sent, "past_due": timer.past_due})
 
 
 @blueprint.timer_trigger(
@@ -64,7 +64,7 @@ async def send_notifications(timer: func.TimerRequest) -> None:
 
     with _services() as open_services:
         result = await notify(open_services)
-    log.info("notifications sent: %s", result, extra={"past_due": timer.past_due})
+    log.info("notifications sent", extra={"result": result, "past_due": timer.past_due})
 
 
 @blueprint.timer_trigger(schedule="%CMK_DELETION_SCHEDULE%", arg_name="timer", run_on_startup=False)
@@ -74,7 +74,7 @@ async def delete_originals(timer: func.TimerRequest) -> None:
 
     with _services() as open_services:
         done = await delete(open_services)
-    log.info("deletions checked: %s", done, extra={"past_due": timer.past_due})
+    log.info("deletions checked", extra={"result": done, "past_due": timer.past_due})
 
 
 @contextmanager

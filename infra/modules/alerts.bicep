@@ -43,7 +43,7 @@ traces
 var sweeps = '''
 traces
 | where timestamp > ago(26h)
-| where message startswith 'daily check completed: '
+| where message startswith 'daily check completed'
 '''
 
 // Two failures since the last success, in two days, so that the daily sweep has two runs in it.

@@ -23,7 +23,7 @@ PEOPLE = {
 LOST_ANSWER: Json = {"route": "webhook.receive_webhook", "kind": "drop_after"}
 #: What everybody has to be told of in the story: its title begins so.
 _EXPECTED = ("A plan of ", r"\d flows? blocked in Operations", "The work in Operations has ended")
-_NOT_TAKEN = " did not take a notification: "
+_REJECTED = "notification rejected | "
 
 
 def receivers() -> Json:
@@ -89,10 +89,14 @@ def messages(told: Sequence[Json], log: str) -> list[ReceivedNotification]:
         if not one["refusal"]
     ]
     for line in log.splitlines():
-        if _NOT_TAKEN in line:
+        if _REJECTED in line:
             record = json.loads(line)
-            receiver, _, why = record["message"].partition(_NOT_TAKEN)
-            found.append(ReceivedNotification(at=record["time"][11:19], receiver=receiver, why=why))
+            fields = json.loads(record["message"].partition(_REJECTED)[2])
+            found.append(
+                ReceivedNotification(
+                    at=record["time"][11:19], receiver=fields["channel"], why=fields["text"]
+                )
+            )
     return sorted(found, key=lambda one: one.at)
 
 

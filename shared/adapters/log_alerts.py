@@ -13,9 +13,6 @@ class LogAlertSender:
         """Write the line."""
         row = "/".join(notice.row)
         log.error(
-            "a row needs a person: %s, %s: %s",
-            notice.code,
-            row,
-            notice.cause,
-            extra={"code": notice.code, "row": row},
+            "action required",
+            extra={"code": notice.code, "row": row, "text": notice.cause},
         )

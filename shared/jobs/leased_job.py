@@ -153,7 +153,7 @@ class LeasedJob[J: DurableJob[Any]]:
             except LeaseLost:
                 return  # the step sees it at its next write
             except CmkflowError as err:
-                log.warning("a lease was not renewed, which is tried again: %s", err)
+                log.warning("lease not renewed", extra={"text": err})
 
     def _log(self, before: J, after: J, *, has_ended: bool = False) -> None:
         if after.state is before.state and not has_ended:

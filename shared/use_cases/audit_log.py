@@ -76,7 +76,7 @@ async def record_result(
         await services.tables.audit_log.insert(entry)
     except CmkflowError:
         log.exception(
-            "the outcome of an order is not in the audit trail",
+            "audit result not written",
             extra={"order": order.entry.id, "status": status},
         )
 
@@ -92,7 +92,7 @@ async def record_rejection(services: Services, entry: AuditEntry) -> None:
         with suppress(AlreadyExists):
             await services.tables.audit_log.insert(refusal)
     except CmkflowError:
-        log.exception("a refusal is not in the audit trail", extra={"action": entry.action})
+        log.exception("audit entry not written", extra={"action": entry.action})
 
 
 async def show_audit(services: Services, *, limit: int, after: str = "") -> AuditPage:

@@ -92,7 +92,14 @@ async def delete_originals(services: Services) -> DeletionRunResult:
             deleted += after.state is DeletionState.DELETED is not before.state
             if after.state is DeletionState.BLOCKED is not before.state:
                 stuck += 1
-                log.error("the delete of %s is blocked: %s", after.display_name, after.reason)
+                log.error(
+                    "deletion blocked",
+                    extra={
+                        "flow": after.display_name,
+                        "code": after.code,
+                        "text": after.reason,
+                    },
+                )
     return DeletionRunResult(looked_at=looked_at, deleted=deleted, blocked=stuck)
 
 

@@ -194,7 +194,8 @@ class _Sending:
             self.rejected += 1
             self.is_out = isinstance(error, TransientError)
             text = redact(str(error))
-            log.warning("%s did not take a notification: %s", self.channel.name, text)
+            extra = {"channel": self.channel.name, "text": text}
+            log.warning("notification rejected", extra=extra)
             asked = error.retry_after if isinstance(error, TransientError) else None
             wait = services.settings.backoff_initial_delay
             after = [

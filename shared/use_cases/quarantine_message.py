@@ -35,4 +35,4 @@ async def move_to_poison_queue(
             },
         )
     )
-    log.warning("parked a message of %s: %s", queue, redact(reason), extra={"queue": queue})
+    log.warning("message moved to poison queue", extra={"queue": queue, "text": reason})

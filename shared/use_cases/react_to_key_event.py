@@ -87,5 +87,5 @@ def _is_on(environment: Environment, policy: EnterprisePolicy) -> bool:
 
 
 def _ignored(event: Event, why: str) -> str:
-    log.info("ignored event %s: %s", event.id, why, extra={"event": event.id})
+    log.info("event ignored", extra={"event": event.id, "text": why})
     return f"ignored: {why}"

@@ -43,7 +43,7 @@ async def _environment_changed(services: Services, event: Event) -> str:
     environment_id, status = _environment_id(event), event.text("linkStatus")
     if event.type == UNLINKED:
         # Its jobs notice by themselves: each step looks at the link first.
-        log.warning("environment %s is no longer under a policy: its jobs pause", environment_id)
+        log.warning("policy unlinked, jobs wait", extra={"environment": environment_id})
         return "its jobs pause"
     if status not in {
         PolicyLinkStatus.LINKED,
@@ -122,5 +122,5 @@ async def _vault_changed(services: Services, vault_id: str) -> str:
 
 
 def _ignored(event: Event, why: str) -> str:
-    log.info("ignored event %s: %s", event.id, why, extra={"event": event.id})
+    log.info("event ignored", extra={"event": event.id, "text": why})
     return f"ignored: {why}"

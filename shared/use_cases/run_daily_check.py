@@ -148,12 +148,14 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     )
     if result.parked or any(result.dead_letters.values()):
         log.error(
-            "%s messages are parked and %s dead: read them and the reason on each",
-            result.parked,
-            sum(result.dead_letters.values()),
+            "messages in the poison queue or dead-letter queues",
+            extra={
+                "poison": result.parked,
+                "dead": sum(result.dead_letters.values()),
+            },
         )
     for title in came_back:
-        log.error("the retired original %s is on again: turn it off, or roll its job back", title)
+        log.error("retired original is on", extra={"flow": title})
     run = TimerRun(timer=SWEEP, ended=services.now)
     await services.tables.timer_runs.upsert(run)
     if services.settings.service_account_client_id:
@@ -238,7 +240,7 @@ async def _retry_where_neither_is_on(
                 continue
             async with _told(services, f"whether {job.display_name} or its copy is on"):
                 if await are_both_off(services, environment, job):
-                    log.warning("%s and its copy are off: one is turned on", job.display_name)
+                    log.warning("original and copy are both off", extra={"flow": job.display_name})
                     await retry_job(services, job)
                     count += 1
     return count

@@ -40,5 +40,5 @@ async def set_kill_switch(
     except UnreadableRow:
         check(await kill_switch(services))
         await services.tables.kill_switch.upsert(flag)
-    log.warning("kill switch %s by %s: %s", "on" if is_on else "off", by, reason)
+    log.warning("kill switch changed", extra={"is_on": is_on, "by": by, "justification": reason})
     return flag

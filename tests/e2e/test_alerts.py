@@ -210,7 +210,7 @@ async def _given_up(cloud: Cloud) -> None:
         async with client.get_queue_sender("key-events") as sender:
             await sender.send_messages(ServiceBusMessage(b"no event"))
         await cloud.until(
-            lambda: any("parked a message of key-events" in one["message"] for one in cloud.lines)
+            lambda: any("message moved to poison queue" in one["message"] for one in cloud.lines)
         )
         assert parked.fires(await _count(client, parked.queue))
 

@@ -68,7 +68,7 @@ class RegionalHost(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         refused, host = request.http_request, _regional_host(response.http_response)
         if not host or host == urlsplit(refused.url).hostname:
             return response
-        _log.warning("call_repeated", extra={"host": host, "why": _NO_REGION.decode()})
+        _log.warning("request retried", extra={"host": host, "why": _NO_REGION.decode()})
         refused.url = urlsplit(refused.url)._replace(netloc=host).geturl()
         return await self.next.send(request)
 

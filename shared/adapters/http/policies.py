@@ -129,7 +129,7 @@ class RetryOnce(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
                 return response
             why = str(status)
         host = urlsplit(request.http_request.url).hostname
-        _log.warning("call_repeated", extra={"host": host, "why": why})
+        _log.warning("request retried", extra={"host": host, "why": why})
         await self._sleep(_PAUSE_SECONDS)
         return await self.next.send(request)
 

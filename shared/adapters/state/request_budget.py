@@ -203,4 +203,4 @@ class StoredRequestBudget(RequestBudget):
             async with self._lock:
                 await block.end()
         except CmkflowError as err:  # it lapses
-            _log.warning("calls were not given back: %s", err)
+            _log.warning("reservation not released", extra={"text": err})

@@ -112,7 +112,7 @@ async def test_a_key_that_is_rotated_disabled_and_expired_gives_each_finding_onc
             await keys.rotate_key(KEY)
             mended = await checked(story, "day-10")
 
-    told = [one for one in caplog.messages if "a row needs a person: key_" in one]
+    told = [one for one in caplog.messages if one.startswith('action required | {"code": "key_')]
     locked = ("key_problem", "policy_health")  # the tenant has locked its environments
     assert sound == rotated == mended == []
     assert early == ([locked, ("key_problem", "previous_versions")],) * 2

@@ -156,7 +156,7 @@ def test_a_demo_in_which_nobody_is_told_fails() -> None:
         json.dumps(
             {
                 "time": "2026-01-01T09:59:00+00:00",
-                "message": f"{one} did not take a notification: x",
+                "message": f"notification rejected | {json.dumps({'channel': one, 'text': 'x'})}",
             }
         )
         for one in PEOPLE
