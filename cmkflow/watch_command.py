@@ -32,7 +32,7 @@ def register(group: typer.Typer) -> None:
         A terminal is redrawn every five seconds. A pipe gets a line for each change. Exits with 4
         when an action is required.
         """
-        path = ("remediations", remediation) if remediation else ("status",)
+        path = ("status",) if remediation is None else ("remediations", remediation)
         return api.send(ApiCall(method="GET", path=path))
 
 

@@ -64,7 +64,7 @@ async def tell_unreadable(services: Services, row: UnreadableRow) -> None:
 async def forget_settled(services: Services) -> None:
     """Forget notices whose row is gone, or is no longer what was told of it."""
     notices = services.tables.alerts
-    async for kept in readable(services, notices.scan("notice")):
+    async for kept in readable(services, notices.scan("alert")):
         row = await services.tables.store.get(*kept.item.row)
         if kept.item.code in _NOT_ITS_OWN:
             lasts = row is not None and services.now - kept.item.at < _REPEATED

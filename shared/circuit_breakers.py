@@ -36,7 +36,7 @@ _FIRST_TRY = timedelta(seconds=30)
 
 async def open_circuits(tables: Tables) -> list[CircuitBreaker]:
     """Return what is known of the services that are out now."""
-    return [one for one in await tables.circuit_breakers.all("circuit") if one.opened]
+    return [one for one in await tables.circuit_breakers.all("circuit_breaker") if one.opened]
 
 
 class CircuitBreakers:
@@ -126,4 +126,4 @@ class CircuitBreakers:
 
 
 def _address(where: tuple[str, str]) -> tuple[str, str]:
-    return "circuit", hash_key(*where)
+    return "circuit_breaker", hash_key(*where)

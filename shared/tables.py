@@ -250,7 +250,7 @@ class Tables:
             lambda item: ("audit", item.place),
             lambda item: {"sort_key": item.place},
         )
-        table("kill_switch", KillSwitch, lambda item: ("flag", item.name))
+        table("kill_switch", KillSwitch, lambda item: ("kill_switch", item.name))
         table(
             "discovery_pages",
             DiscoveryPage,
@@ -268,27 +268,27 @@ class Tables:
                 "reason_code": item.code,
             },
         )
-        table("alerts", Alert, lambda item: ("notice", hash_key(item.code, *item.row)))
+        table("alerts", Alert, lambda item: ("alert", hash_key(item.code, *item.row)))
         table(
             "wake_ups",
             WakeUp,
-            lambda item: ("reminder", "~".join((sortable_time(item.at), *item.row))),
+            lambda item: ("wake_up", "~".join((sortable_time(item.at), *item.row))),
         )
         table(
             "circuit_breakers",
             CircuitBreaker,
-            lambda item: ("circuit", hash_key(item.service, item.place)),
+            lambda item: ("circuit_breaker", hash_key(item.service, item.place)),
         )
         table(
             "service_tag_list_versions",
             ServiceTagListVersion,
-            lambda item: ("edition", sortable_time(item.seen)),
+            lambda item: ("service_tag_list_version", sortable_time(item.seen)),
             lambda item: {"reason_code": item.code},
         )
         table(
             "notification_deliveries",
             NotificationDelivery,
-            lambda item: ("delivery", f"{item.cause}-{item.channel}"),
+            lambda item: ("notification_delivery", f"{item.cause}-{item.channel}"),
         )
         table(
             "resource_answers",
@@ -297,7 +297,9 @@ class Tables:
             lambda row: {"read_at": sortable_time(row.read_at)},
         )
         table(
-            "service_accounts", ServiceAccountRecord, lambda item: ("operator", item.environment_id)
+            "service_accounts",
+            ServiceAccountRecord,
+            lambda item: ("service_account", item.environment_id),
         )
         table("shape_demands", ShapeDemand, lambda item: ("shape", item.environment_id))
         table("shared_snapshots", SharedSnapshot, lambda item: (item.topic, item.id))
@@ -326,6 +328,6 @@ class Tables:
         table(
             "firewall_fixes",
             FirewallFixRecord,
-            lambda item: ("repair", item.id),
+            lambda item: ("firewall_fix", item.id),
             lambda item: {"reason_code": item.code},
         )

@@ -65,8 +65,8 @@ runs
 
 var groups = empty(actionGroupId) ? [] : [actionGroupId]
 
-resource parked 'Microsoft.Insights/metricAlerts@2026-01-01' = {
-  name: 'parked-messages-${token}'
+resource poison 'Microsoft.Insights/metricAlerts@2026-01-01' = {
+  name: 'poison-messages-${token}'
   location: 'global'
   tags: tags
   properties: {
@@ -80,10 +80,10 @@ resource parked 'Microsoft.Insights/metricAlerts@2026-01-01' = {
       'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
       allOf: [
         {
-          name: 'parked'
+          name: 'poison'
           criterionType: 'StaticThresholdCriterion'
           metricName: 'ActiveMessages'
-          dimensions: [{ name: 'EntityName', operator: 'Include', values: ['parked'] }]
+          dimensions: [{ name: 'EntityName', operator: 'Include', values: ['poison'] }]
           operator: 'GreaterThan'
           threshold: 0
           timeAggregation: 'Maximum'

@@ -21,7 +21,7 @@ var eventQueueNames = [
 var jobQueueNames = [
   'environment-jobs'
   'flow-jobs'
-  'parked'
+  'poison'
 ]
 var queueNames = concat(eventQueueNames, jobQueueNames)
 
@@ -62,7 +62,7 @@ resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Event Grid sends to the queues of events; it may announce no job and park nothing.
+// Event Grid sends to the queues of events; it may announce no job and move nothing to the poison queue.
 resource eventsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for name in eventQueueNames: {
     name: guid(namespace.id, name, eventsPrincipalId, dataSender)

@@ -66,7 +66,7 @@ async def send_due_messages(services: Services) -> DueScanResult:
     A row that cannot be read or worked on is told of, and holds up no other.
     """
     table = services.tables.wake_ups
-    found = table.scan("reminder", before=sortable_time(services.now))
+    found = table.scan("wake_up", before=sortable_time(services.now))
     due = [one async for row in found if (one := await _reminder(services, row))]
     looked = DueScanResult()
     moves = [await _look(services, reminder, looked) for reminder in due]
@@ -95,14 +95,14 @@ def _of_key(services: Services, found: UnreadableRow) -> WakeUp | None:
 async def count_overdue_rows(services: Services) -> int:
     """Return how many rows the timer should have looked at minutes ago."""
     late = sortable_time(services.now - SOON)
-    found = services.tables.wake_ups.scan("reminder", before=late)
+    found = services.tables.wake_ups.scan("wake_up", before=late)
     return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
 
 
 async def reminded_rows(services: Services) -> set[RowName]:
     """Return the names of the rows that the timer looks at, now or later."""
     reminded = set[RowName]()
-    async for one in services.tables.wake_ups.scan("reminder"):
+    async for one in services.tables.wake_ups.scan("wake_up"):
         reminder = _of_key(services, one) if isinstance(one, UnreadableRow) else one.item
         if reminder:
             reminded.add(reminder.row)
@@ -112,7 +112,7 @@ async def reminded_rows(services: Services) -> set[RowName]:
 async def restore_wake_ups(services: Services) -> None:
     """Write the reminders that are missing: rows of an earlier version have none."""
     table = services.tables.wake_ups
-    there = {one.item.row async for one in readable(services, table.scan("reminder"))}
+    there = {one.item.row async for one in readable(services, table.scan("wake_up"))}
     for kind in _kinds(services).values():
         rows = kind.table(services.tables)
         found = [one.item async for one in readable(services, rows.scan())]

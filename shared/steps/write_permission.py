@@ -25,7 +25,7 @@ async def kill_switch(services: Services) -> KillSwitch | None:
     One that cannot be read counts as on, turned by nobody.
     """
     try:
-        kept = await services.tables.kill_switch.get("flag", KILL_SWITCH)
+        kept = await services.tables.kill_switch.get("kill_switch", KILL_SWITCH)
     except UnreadableRow as err:
         at = datetime.fromtimestamp(0, UTC)
         return KillSwitch(name=KILL_SWITCH, is_on=True, by="", at=at, reason=f"{err}.")

@@ -79,7 +79,9 @@ async def list_editions(services: Services) -> list[ServiceTagListVersion]:
 
 
 async def _editions(services: Services) -> AsyncIterator[StoredItem[ServiceTagListVersion]]:
-    async for kept in readable(services, services.tables.service_tag_list_versions.scan("edition")):
+    async for kept in readable(
+        services, services.tables.service_tag_list_versions.scan("service_tag_list_version")
+    ):
         yield kept
 
 

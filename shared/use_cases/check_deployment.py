@@ -15,7 +15,7 @@ from shared.domain.plans.channel_settings import settings_of
 from shared.errors import CmkflowError, JobBlocked, NotFound, TransientError
 from shared.jobs.due_scan import count_overdue_rows
 from shared.ports import FirewallKind
-from shared.queues import PARKED
+from shared.queues import POISON
 from shared.services import Services
 from shared.steps.write_permission import kill_switch
 from shared.use_cases.check_health import failing_channels
@@ -135,7 +135,7 @@ async def _archive(services: Services) -> list[Finding]:
 async def _queues(services: Services) -> list[Finding]:
     return [
         one
-        for queue in (*QUEUES, PARKED)
+        for queue in (*QUEUES, POISON)
         for one in await _guarded("queues", _queue(services, queue), queue)
     ]
 
@@ -143,7 +143,7 @@ async def _queues(services: Services) -> list[Finding]:
 async def _queue(services: Services, queue: str) -> list[Finding]:
     waiting = await services.messages.count(queue)
     lost = await services.messages.count(queue, dead_letters=True)
-    lost += waiting if queue == PARKED else 0
+    lost += waiting if queue == POISON else 0
     if lost:
         text = f"Messages that nobody could handle: {lost}."
         return [warning("queues", text, "Read each, and the reason on it.", queue)]

@@ -14,7 +14,7 @@ from shared.domain.request_demand import RequestQueueStatus
 from shared.jobs.due_scan import count_overdue_rows, reminded_rows
 from shared.jobs.engine import SOON
 from shared.ports import UnusableChannel
-from shared.queues import PARKED
+from shared.queues import POISON
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import kill_switch
@@ -82,15 +82,15 @@ async def check_health(
     tables, reading = services.tables, reading or RowReader()
     switch = await kill_switch(services)
     parked, *dead = await asyncio.gather(
-        services.messages.count(PARKED),
+        services.messages.count(POISON),
         *(services.messages.count(queue, dead_letters=True) for queue in QUEUES),
     )
-    await reading.all(tables.kill_switch.scan("flag"))
-    await reading.all(tables.circuit_breakers.scan("circuit"))
+    await reading.all(tables.kill_switch.scan("kill_switch"))
+    await reading.all(tables.circuit_breakers.scan("circuit_breaker"))
     runs = {one.timer: one.ended for one in await reading.all(tables.timer_runs.scan("timer"))}
     environment_jobs, flow_jobs = known or await read_what_needs_people(services, reading)
     failing = await failing_channels(services, reading)
-    told = await reading.all(tables.alerts.scan("notice"))
+    told = await reading.all(tables.alerts.scan("alert"))
     told += _untold(services, told, reading)
     counts = Counter(one.code for one in told)
     return Health(
@@ -128,7 +128,9 @@ def _untold(services: Services, told: list[Alert], reading: RowReader) -> list[A
 
 async def failing_channels(services: Services, reading: RowReader) -> tuple[FailingChannel, ...]:
     """Return the channels that accept nothing, by name."""
-    deliveries = await reading.all(services.tables.notification_deliveries.scan("delivery"))
+    deliveries = await reading.all(
+        services.tables.notification_deliveries.scan("notification_delivery")
+    )
     unusable = {
         one.name: one.error for one in services.channels if isinstance(one, UnusableChannel)
     }

@@ -154,7 +154,7 @@ async def evidence_of(services: Services, remediation_id: str) -> EvidenceReader
     )
     environments = set(remediation.environment_ids)
     jobs = await reading.all(tables.environment_jobs.scan(remediation_id))
-    repairs = await reading.all(tables.firewall_fixes.scan("repair"))
+    repairs = await reading.all(tables.firewall_fixes.scan("firewall_fix"))
     refused: list[BlockedCall] = []
     for environment_id in remediation.environment_ids:
         refused += await reading.all(tables.blocked_calls.scan(environment_id))

@@ -76,7 +76,7 @@ async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
     async for call in readable(services, calls):
         yield call.item.name
     async for edition in readable(
-        services, services.tables.service_tag_list_versions.scan("edition")
+        services, services.tables.service_tag_list_versions.scan("service_tag_list_version")
     ):
         for firewall in edition.item.firewalls:
             yield firewall.gap

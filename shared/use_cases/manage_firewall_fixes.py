@@ -140,7 +140,7 @@ async def revert_fix(services: Services, wish: FirewallFixInput) -> list[Firewal
 
 async def list_repairs(services: Services) -> list[FirewallFixRecord]:
     """Return what the app has put into firewalls, the last first."""
-    rows = readable(services, services.tables.firewall_fixes.scan("repair"))
+    rows = readable(services, services.tables.firewall_fixes.scan("firewall_fix"))
     found = [kept.item async for kept in rows]
     return sorted(found, key=lambda one: one.at, reverse=True)
 
@@ -156,7 +156,7 @@ async def _under_way(services: Services, resource: str) -> list[FirewallFixRecor
 async def complete_or_report_unfinished_fixes(services: Services) -> None:
     """End each change that was begun an hour ago and can be seen by now; tell of the others."""
     table = services.tables.firewall_fixes
-    async for kept in readable(services, table.scan("repair")):
+    async for kept in readable(services, table.scan("firewall_fix")):
         record = kept.item
         if not record.code or services.now - record.at < _UNFINISHED:
             continue

@@ -74,7 +74,7 @@ async def notify(services: Services) -> int:
     # Before what waits: a cause that another look finds meanwhile is not taken for one that ended.
     known = {
         (kept.item.cause, kept.item.channel): kept
-        async for kept in readable(services, table.scan("delivery"))
+        async for kept in readable(services, table.scan("notification_delivery"))
     }
     waits = await read_pending_actions(services)
     causes = actions_to_notify(waits.waiting, waits.environment_jobs, waits.stuck, services.now)

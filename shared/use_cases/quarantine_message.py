@@ -6,7 +6,7 @@ from shared.domain.ids import hash_key
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.log_fields import product_log
 from shared.ports import QueueMessage
-from shared.queues import PARKED
+from shared.queues import POISON
 from shared.services import Services
 
 log = product_log(__name__)
@@ -18,13 +18,13 @@ LONGEST_BODY = 100_000
 async def move_to_poison_queue(
     services: Services, *, queue: str, message_id: str, body: bytes | str, reason: str
 ) -> None:
-    """Put the message into the queue `parked`, with where it came from and why it is there."""
+    """Put the message into the queue `poison`, with where it came from and why it is there."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
     await services.messages.send(
         QueueMessage(
-            queue=PARKED,
-            message_id=f"parked/{hash_key(queue, message_id or digest)}",
+            queue=POISON,
+            message_id=f"poison/{hash_key(queue, message_id or digest)}",
             body={
                 "queue": queue,
                 "message_id": message_id,

@@ -16,7 +16,7 @@ from shared.errors import CmkflowError, JobBlocked, UnreadableRow
 from shared.jobs.due_scan import restore_wake_ups
 from shared.log_fields import product_log
 from shared.ports import Condition
-from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, KEY_EVENTS, PARKED, POLICY_EVENTS
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, KEY_EVENTS, POISON, POLICY_EVENTS
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.caller_index import index_urls_of_plans
@@ -130,7 +130,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     await forget_other_looks(services, {one.id for one in linked}, {one.id for one in environments})
     result = DailyCheckResult(
         environments=len(linked),
-        parked=await services.messages.count(PARKED),
+        parked=await services.messages.count(POISON),
         dead_letters={
             queue: await services.messages.count(queue, dead_letters=True) for queue in QUEUES
         },

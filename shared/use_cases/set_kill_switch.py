@@ -36,7 +36,7 @@ async def set_kill_switch(
         return flag
 
     try:
-        await services.tables.kill_switch.change("flag", KILL_SWITCH, changed)
+        await services.tables.kill_switch.change("kill_switch", KILL_SWITCH, changed)
     except UnreadableRow:
         check(await kill_switch(services))
         await services.tables.kill_switch.upsert(flag)

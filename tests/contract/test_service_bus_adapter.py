@@ -16,7 +16,7 @@ from shared.ports import QueueMessage
 
 QUEUES = [
     QueueSettings(name=name, duplicate_detection_window=timedelta(minutes=10))
-    for name in ("flow-jobs", "parked")
+    for name in ("flow-jobs", "poison")
 ]
 
 
@@ -59,10 +59,10 @@ async def test_messages_arrive_with_id_body_and_properties(
     bus: LocalServiceBus, messages: ServiceBusMessages
 ) -> None:
     """As JSON, each in its queue."""
-    await messages.send(message(1), message(2, queue="parked"))
+    await messages.send(message(1), message(2, queue="poison"))
 
     [job] = await received(bus, "flow-jobs")
-    [parked] = await received(bus, "parked")
+    [parked] = await received(bus, "poison")
 
     assert job.message_id == "job-1/copying/1"
     assert parked.message_id == "job-1/copying/2"

@@ -203,7 +203,7 @@ async def _fails(cloud: Cloud) -> None:
 async def _given_up(cloud: Cloud) -> None:
     """What is no event is parked; what the broker gives up on lies in a dead-letter queue."""
     alerts = metric_alerts()
-    parked, dead = alerts["parked-messages"], alerts["dead-letters"]
+    parked, dead = alerts["poison-messages"], alerts["dead-letters"]
     client = ServiceBusClient.from_connection_string(cloud.stack.service_bus)
     async with client:
         assert not parked.fires(await _count(client, parked.queue))

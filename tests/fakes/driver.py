@@ -50,7 +50,7 @@ async def next_reminder(store: Store, now: datetime) -> datetime | None:
     async for row in store.query("requestbudgets"):
         if row.key != "leases":
             return now + MINUTE  # somebody stands in the line, and may be called up
-    async for row in store.query("wakeups", "reminder"):
+    async for row in store.query("wakeups", "wake_up"):
         return datetime.fromisoformat(row.key.partition("~")[0])
     return None
 

@@ -9,7 +9,7 @@ from random import Random
 
 from shared.errors import NotFound, PlatformError
 from shared.ports import Clock, QueueMessage
-from shared.queues import PARKED
+from shared.queues import POISON
 from shared.use_cases.run_daily_check import QUEUES
 from tests.fakes.crash import was_killed
 
@@ -62,7 +62,7 @@ class MessagesTwin:
         """Deliver in the order of sending, or in a random one drawn from `order`."""
         self._clock = clock
         self._order = order
-        self._queues = {name: _Queue() for name in (*QUEUES, PARKED)}
+        self._queues = {name: _Queue() for name in (*QUEUES, POISON)}
         #: Messages that were taken, duplicates not among them.
         self.sent = 0
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from functions import environment_jobs, flow_jobs, key_events, policy_events
 from shared.bootstrap import provide
-from shared.queues import PARKED
+from shared.queues import POISON
 from shared.use_cases.react_to_key_event import NEW_VERSION
 from shared.use_cases.react_to_policy_event import LINKED
 from shared.use_cases.resend_overdue import resend_overdue
@@ -108,7 +108,7 @@ def test_no_message_breaks_anything(messages: list[tuple[Trigger, bytes, str]]) 
         assert await story.services.tables.remediations.all() == []
         assert await story.services.tables.environment_jobs.all() == []
         assert story.twins.notices.told == []
-        for parked in story.twins.messages.waiting(PARKED):
+        for parked in story.twins.messages.waiting(POISON):
             assert parked.body["reason"]
 
     asyncio.run(deliver())

@@ -120,7 +120,7 @@ def _services(story: Story, azure: Rationed) -> Services:
 
 
 async def _is_complete(services: Services) -> bool:
-    return any(one.began for one in await services.tables.shared_snapshots.all("networks"))
+    return any(one.began for one in await services.tables.shared_snapshots.all("network-snapshots"))
 
 
 async def _read(story: Story, azure: Rationed, calls: int, host: str) -> bool:

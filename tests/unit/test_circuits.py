@@ -172,7 +172,7 @@ async def test_calls_at_the_same_moment_find_a_closed_circuit_closed(
     """Each reads the row while the other does."""
     await world.fail(world.one, 5)
     world.clock.advance(30 * SECOND)
-    await world.tables.circuit_breakers.clear("circuit")
+    await world.tables.circuit_breakers.clear("circuit_breaker")
     get = world.store.get
 
     async def slow(*name: str) -> StoreRow | None:

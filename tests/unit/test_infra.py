@@ -16,7 +16,7 @@ QUEUES = {
     queues.POLICY_EVENTS,
     queues.ENVIRONMENT_JOBS,
     queues.FLOW_JOBS,
-    queues.PARKED,
+    queues.POISON,
 }
 HOST = json.loads((ROOT / "host.json").read_text())
 

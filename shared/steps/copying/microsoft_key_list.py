@@ -110,4 +110,6 @@ def _shows(services: Services, job: FlowJob) -> datetime:
 
 def _reading(services: Services, job: FlowJob) -> SharedSnapshotStore[tuple[str, ...]]:
     home = job.environment_id
-    return SharedSnapshotStore(services=services, topic="keylists", id=home, kind=tuple[str, ...])
+    return SharedSnapshotStore(
+        services=services, topic="microsoft-key-lists", id=home, kind=tuple[str, ...]
+    )

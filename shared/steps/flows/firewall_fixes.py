@@ -207,7 +207,7 @@ def _left(there: ListEntries, add: Sequence[str], remove: Sequence[str]) -> List
 
 async def _with_earlier(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     """Return the record with what the app put into the same list before, and for whom."""
-    noted = await services.tables.firewall_fixes.get("repair", record.id)
+    noted = await services.tables.firewall_fixes.get("firewall_fix", record.id)
     if noted is None or noted.item.state is FirewallFixState.CLOSED:
         return record
     environments = (*noted.item.environment_ids, *record.environment_ids)

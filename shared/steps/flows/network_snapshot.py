@@ -57,7 +57,7 @@ class NetworkReading:
         identity = hash_key(SHAPE, settings.service_tags_file, *settings.subscription_ids)
         self.began = self._stored_at = self.services.now
         self._snapshots = SharedSnapshotStore(
-            services=self.services, topic="networks", id=identity, kind=NetworkSnapshot
+            services=self.services, topic="network-snapshots", id=identity, kind=NetworkSnapshot
         )
 
     async def cached(self) -> NetworkSnapshot | None:

@@ -115,7 +115,7 @@ def _workflow_id(work: StepContext, environment_id: str, flow_name: str) -> str:
 
 
 async def _kept(work: StepContext) -> ServiceAccountRecord | None:
-    kept = await work.services.tables.service_accounts.get("operator", work.environment.id)
+    kept = await work.services.tables.service_accounts.get("service_account", work.environment.id)
     return kept.item if kept else None
 
 

@@ -19,7 +19,7 @@ from shared.domain.network.network_check import TAGS_BESIDE
 from shared.errors import JobBlocked, ThrottledError
 from shared.kind_discovery import kinds_in
 from shared.ports import UnusableChannel
-from shared.queues import PARKED
+from shared.queues import POISON
 from shared.services import Services
 from shared.settings import OnOriginalEdited, Settings
 from tests.functional.scenarios.remediation_scenario import Story
@@ -240,7 +240,7 @@ async def test_a_loop_has_one_set_of_services() -> None:
     provide(mine)
 
     assert services() is mine
-    assert await services().messages.count(PARKED) == 0
+    assert await services().messages.count(POISON) == 0
 
 
 async def test_a_reconciliation_takes_no_more_than_its_share_of_the_flow_services_calls(

@@ -28,7 +28,7 @@ from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.notification import Notification
 from shared.logging_redaction import install_redaction
-from shared.queues import PARKED
+from shared.queues import POISON
 from shared.use_cases.notify import notify
 from tests.fakes import definition_builder as define
 from tests.fakes.driver import Driver
@@ -195,7 +195,7 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
         "state": "".join(
             path.read_bytes().decode("latin-1") for path in (tmp_path / "state").iterdir()
         ),
-        "parked": str(story.twins.messages.waiting(PARKED)),
+        "parked": str(story.twins.messages.waiting(POISON)),
         "notices": str(story.twins.notices),
     }
     assert HEX in places["state"]

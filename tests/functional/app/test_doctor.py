@@ -11,7 +11,7 @@ from shared.bootstrap import provide
 from shared.domain.permissions import resource_group
 from shared.errors import JobBlocked, NotFound, PlatformError, ServiceUnavailable
 from shared.ports import QueueMessage
-from shared.queues import PARKED
+from shared.queues import POISON
 from shared.reason import Reason
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.fault_injection import Failing
@@ -257,10 +257,10 @@ async def test_the_operators_sign_in_says_when_it_ends(story: Story, is_signed_o
 
 async def test_what_waits_in_queues_and_behind_the_switch_is_told(story: Story) -> None:
     """Each by what it is, with what to do."""
-    await story.services.messages.send(QueueMessage(queue=PARKED, message_id="x", body={}))
+    await story.services.messages.send(QueueMessage(queue=POISON, message_id="x", body={}))
     await set_kill_switch(story.services, is_on=True, by="admin", reason="an audit")
 
-    parked, switch = await of("queues", PARKED), await of("kill_switch")
+    parked, switch = await of("queues", POISON), await of("kill_switch")
 
     assert (parked["level"], switch["level"]) == ("warning", "warning")
     assert parked["text"].endswith(": 1.")

@@ -11,7 +11,7 @@ from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import ServiceUnavailable, ThrottledError
 from shared.ports import QueueMessage
-from shared.queues import PARKED
+from shared.queues import POISON
 from shared.steps.write_permission import settings_of
 from tests.fakes.builder import Builder
 from tests.fakes.fault_injection import Failing
@@ -364,7 +364,7 @@ async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(story
 
 async def test_health_counts_what_waits_for_a_person(story: Story) -> None:
     """A parked message and the kill switch show."""
-    await story.twins.messages.send(QueueMessage(queue=PARKED, message_id="p", body={}))
+    await story.twins.messages.send(QueueMessage(queue=POISON, message_id="p", body={}))
     await call(kill_switch_api.set_kill_switch, {"on": True, "by": "duty", "reason": "odd runs"})
 
     reply = await call(health_api.show_health)

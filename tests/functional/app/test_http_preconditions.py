@@ -118,7 +118,7 @@ async def test_the_kill_switch_is_turned_as_it_was_seen(story: Story) -> None:
     untouched = await call(kill_switch_api.show_kill_switch)
 
     stale = await call(kill_switch_api.set_kill_switch, order, headers={IF_MATCH: STALE})
-    flag = await story.services.tables.kill_switch.get("flag", KILL_SWITCH)
+    flag = await story.services.tables.kill_switch.get("kill_switch", KILL_SWITCH)
     first = await call(
         kill_switch_api.set_kill_switch, order, headers={IF_MATCH: untouched.headers[ETAG]}
     )

@@ -25,7 +25,7 @@ from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.plans.notification import MOST_IN_A_RUN, Notification
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.errors import ServiceUnavailable
-from shared.queues import PARKED
+from shared.queues import POISON
 from shared.reason import Reason
 from shared.steps.write_permission import KILL_SWITCH
 from shared.use_cases.notify import notify
@@ -170,7 +170,7 @@ async def messages(story: Story) -> None:
     counted = story.twins.messages.count
 
     async def count(queue: str, *, dead_letters: bool = False) -> int:
-        parked = queue == PARKED and not dead_letters
+        parked = queue == POISON and not dead_letters
         return await counted(queue, dead_letters=dead_letters) + parked
 
     story.twins.messages.count = count  # type: ignore[method-assign]
@@ -208,7 +208,7 @@ async def sweep(story: Story) -> None:
 async def wake_up(story: Story) -> None:
     """Let the reminders be gone, and the row of a plan be overdue."""
     await plan(story)
-    await story.services.tables.wake_ups.clear("reminder")
+    await story.services.tables.wake_ups.clear("wake_up")
     story.world.clock.advance(timedelta(days=8))
 
 

@@ -19,7 +19,7 @@ from shared.domain.plans.notification import GROWN_AFTER, REPEATED_AFTER, Notifi
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.errors import CmkflowError, ServiceUnavailable, ThrottledError
 from shared.ports import StoreRow
-from shared.queues import FLOW_JOBS, PARKED
+from shared.queues import FLOW_JOBS, POISON
 from shared.reason import Reason
 from shared.rows import StoredItem
 from shared.services import Services
@@ -214,7 +214,7 @@ async def test_what_is_settled_and_comes_back_is_told_anew(story: Story) -> None
     job = await story.job("Orders")
     await story.services.tables.flow_jobs.upsert(resume(job, "Retried.", now=story.services.now))
     await look(story, heard, after=timedelta(minutes=1))
-    assert await story.services.tables.notification_deliveries.all("delivery") == []
+    assert await story.services.tables.notification_deliveries.all("notification_delivery") == []
     await block(story, "Orders")
     await look(story, heard, after=timedelta(minutes=1))
     await look(story, heard, after=TOGETHER)
@@ -360,7 +360,7 @@ async def test_without_a_channel_nothing_is_read(story: Story) -> None:
     await story.order()
 
     assert await notify(replace(story.services, channels=())) == 0
-    assert await story.services.tables.notification_deliveries.all("delivery") == []
+    assert await story.services.tables.notification_deliveries.all("notification_delivery") == []
 
 
 async def test_who_is_still_called_at_the_old_url_is_told(story: Story) -> None:
@@ -472,7 +472,7 @@ async def test_messages_that_were_given_up_are_told(story: Story, is_dead: bool)
     counted = bus.count
 
     async def count(queue: str, *, dead_letters: bool = False) -> int:
-        given_up = queue == (FLOW_JOBS if is_dead else PARKED) and dead_letters is is_dead
+        given_up = queue == (FLOW_JOBS if is_dead else POISON) and dead_letters is is_dead
         return await counted(queue, dead_letters=dead_letters) + given_up
 
     bus.count = count  # type: ignore[method-assign]

@@ -18,7 +18,7 @@ from functions import (
 from functions.message_handling import FIRST
 from shared.bootstrap import provide
 from shared.logging_redaction import install_redaction
-from shared.queues import PARKED
+from shared.queues import POISON
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, message_of, signed_in
 from tests.functional.scenarios.remediation_scenario import Story
 
@@ -62,7 +62,7 @@ async def story() -> Story:
 def resting(story: Story) -> str:
     """Return all that is kept: rows with their keys, and parked messages."""
     rows = [f"{name} {row.columns}" for name, row in story.twins.store.rows.items()]
-    parked = map(str, story.twins.messages.waiting(PARKED))
+    parked = map(str, story.twins.messages.waiting(POISON))
     return "\n".join([*rows, *parked])
 
 
@@ -154,7 +154,7 @@ async def test_a_parked_message_keeps_no_signature(
     first = {FIRST: planted("first")}
     await key_events.on_key_event(message_of({"id": planted("event")}, properties=first))
 
-    parked = story.twins.messages.waiting(PARKED)
+    parked = story.twins.messages.waiting(POISON)
     assert len(parked) == 2
     assert all("sig:sha256" in str(one) for one in parked)
     assert CANARY not in resting(story)

@@ -10,7 +10,7 @@ from functions import environment_jobs, flow_jobs, key_events, policy_events, ti
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
-from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, PARKED, POLICY_EVENTS
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, POISON, POLICY_EVENTS
 from shared.use_cases.start_remediation import start_remediation
 from tests.functional.scenarios.app_calls import TRIGGERS, message_of
 from tests.functional.scenarios.remediation_scenario import Story
@@ -47,7 +47,7 @@ async def test_a_whole_remediation_runs_through_the_triggers(story: Story) -> No
 
     assert (await story.jobs())["Orders"].state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old_url
-    assert story.twins.messages.waiting(PARKED) == []
+    assert story.twins.messages.waiting(POISON) == []
 
 
 async def test_linking_an_environment_starts_a_remediation(story: Story) -> None:
@@ -95,7 +95,7 @@ async def test_an_event_of_no_concern_is_completed(story: Story) -> None:
     await key_events.on_key_event(message_of(event))
 
     assert await story.services.tables.remediations.all() == []
-    assert story.twins.messages.waiting(PARKED) == []
+    assert story.twins.messages.waiting(POISON) == []
 
 
 async def test_the_sweep_starts_one_remediation_a_day(story: Story) -> None:
@@ -147,10 +147,10 @@ async def test_overdue_rows_get_their_message_again(story: Story) -> None:
     ids=["bytes", "open", "list", "text", "one", "number", "slash", "empty", "deep"],
 )
 async def test_a_job_message_that_cannot_be_read_is_parked(story: Story, body: bytes) -> None:
-    """It is completed, and stands in `parked` with its body and a reason."""
+    """It is completed, and stands in `poison` with its body and a reason."""
     await flow_jobs.run_flow_job(message_of(body, message_id="m-7"))
 
-    (parked,) = story.twins.messages.waiting(PARKED)
+    (parked,) = story.twins.messages.waiting(POISON)
     assert parked.body["queue"] == FLOW_JOBS
     assert parked.body["message_id"] == "m-7"
     assert parked.body["reason"]
@@ -163,10 +163,10 @@ async def test_a_job_message_that_cannot_be_read_is_parked(story: Story, body: b
     ids=["text", "nothing", "no event", "list without type", "type is a number"],
 )
 async def test_an_event_that_cannot_be_read_is_parked(story: Story, body: bytes) -> None:
-    """It is completed, and stands in `parked` with its body and a reason."""
+    """It is completed, and stands in `poison` with its body and a reason."""
     await policy_events.on_policy_event(message_of(body))
 
-    (parked,) = story.twins.messages.waiting(PARKED)
+    (parked,) = story.twins.messages.waiting(POISON)
     assert parked.body["queue"] == POLICY_EVENTS
     assert parked.body["body"] == body.decode()
 
@@ -177,6 +177,6 @@ async def test_a_message_for_a_row_that_is_not_there_is_parked(story: Story) -> 
 
     await environment_jobs.run_environment_job(message_of(body))
 
-    (parked,) = story.twins.messages.waiting(PARKED)
+    (parked,) = story.twins.messages.waiting(POISON)
     assert "There is no environment job j-1" in str(parked.body["reason"])
     assert json.loads(str(parked.body["body"])) == body

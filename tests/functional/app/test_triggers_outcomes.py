@@ -17,7 +17,7 @@ from shared.errors import (
     ThrottledError,
     TransientError,
 )
-from shared.queues import KEY_EVENTS, PARKED
+from shared.queues import KEY_EVENTS, POISON
 from shared.reason import Reason
 from tests.fakes.messages import Delivered
 from tests.functional.scenarios.app_calls import message_of
@@ -75,7 +75,7 @@ async def test_a_passing_failure_is_tried_again_with_a_growing_wait(
 
     assert waits == [timedelta(seconds=seconds) for seconds in (5, 10, 20, 40, 80, 160, 320, 600)]
     assert len(story.twins.messages.waiting(KEY_EVENTS)) == 8
-    (parked,) = story.twins.messages.waiting(PARKED)
+    (parked,) = story.twins.messages.waiting(POISON)
     assert "Tried 9 times" in str(parked.body["reason"])
     assert parked.body["message_id"] == "m-1"
 
@@ -85,7 +85,7 @@ async def test_an_event_outlasts_an_outage_of_three_days(story: Story) -> None:
     start = story.world.clock.now()
     await deliver(story, ServiceUnavailable())
     tries = 0
-    while not story.twins.messages.waiting(PARKED):
+    while not story.twins.messages.waiting(POISON):
         tries += 1
         message = max(story.twins.messages.waiting(KEY_EVENTS), key=lambda one: one.due)
         story.world.clock.advance_to(message.due)
@@ -120,7 +120,7 @@ async def test_waiting_is_no_failure(story: Story, kind: str) -> None:
         message = max(messages, key=lambda one: int(one.properties["again"]))
 
     assert len(story.twins.messages.waiting(KEY_EVENTS)) == 20
-    assert story.twins.messages.waiting(PARKED) == []
+    assert story.twins.messages.waiting(POISON) == []
 
 
 async def test_a_redelivered_message_is_sent_again_once(story: Story) -> None:
@@ -144,7 +144,7 @@ async def test_what_no_repetition_changes_is_parked(story: Story, error: Excepti
     """The reason stands on the parked message, and the message is completed."""
     await deliver(story, error)
 
-    (parked,) = story.twins.messages.waiting(PARKED)
+    (parked,) = story.twins.messages.waiting(POISON)
     assert parked.body["reason"] == str(error)
     assert story.twins.messages.waiting(KEY_EVENTS) == []
 
@@ -155,7 +155,7 @@ async def test_a_defect_gives_the_message_back(story: Story) -> None:
         await deliver(story, ZeroDivisionError("a defect"))
 
     assert story.twins.messages.waiting(KEY_EVENTS) == []
-    assert story.twins.messages.waiting(PARKED) == []
+    assert story.twins.messages.waiting(POISON) == []
 
 
 async def test_a_defect_tells_the_host_no_trigger_url(story: Story) -> None:

@@ -23,7 +23,7 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.jobs.job_kinds import FLOW
 from shared.ports import QueueMessage, StoreRow, UpsertRow
-from shared.queues import FLOW_JOBS, PARKED
+from shared.queues import FLOW_JOBS, POISON
 from shared.reason import Reason
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import SWEEP, run_daily_check
@@ -86,7 +86,7 @@ async def test_an_event_of_no_environment_is_parked_and_starts_nothing(
 
     await policy_events.on_policy_event(message_of(event(environment_id)))
 
-    (parked,) = story.twins.messages.waiting(PARKED)
+    (parked,) = story.twins.messages.waiting(POISON)
     assert "environment" in str(parked.body["reason"])
     assert await story.services.tables.remediations.all() == []
     assert await resend_overdue(story.services) == 0
@@ -290,7 +290,7 @@ async def damage(story: Story, name: RowName, **columns: str) -> None:
 
 async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     """No flow is written; health, attention and the switch say so; turning it writes it anew."""
-    story, name = Story(mode=ApprovalPolicy.AUTO), ("killswitch", "flag", "kill-switch")
+    story, name = Story(mode=ApprovalPolicy.AUTO), ("killswitch", "kill_switch", "kill-switch")
     story.build.http_flow("Orders")
     await damage(story, name, data0="{garbage")
     await planned(story)
@@ -359,7 +359,7 @@ async def test_reminder_that_cannot_be_read_still_reminds(story: Story) -> None:
     sent = story.twins.messages.waiting(FLOW_JOBS)[before:]
     jobs = await story.jobs()
     assert {message.body["job"] for message in sent} == {job.id for job in jobs.values()}
-    assert [one async for one in story.services.tables.wake_ups.query("reminder")]
+    assert [one async for one in story.services.tables.wake_ups.query("wake_up")]
 
 
 async def test_sweep_corrects_search_columns_that_do_not_fit_their_row(story: Story) -> None:

@@ -14,21 +14,21 @@ from tests.functional.scenarios.remediation_scenario import Story
 
 #: Options for which an empty text means something, or as much as leaving them out.
 MAY_BE_EMPTY = {
-    ("environment set", "window"),
+    ("environment set", "maintenance_window"),
     ("environment set", "exclude"),
-    ("environment set", "first"),
-    ("audit", "after"),
+    ("environment set", "pilot"),
+    ("audit list", "after"),
     ("remediation list", "after"),
-    ("assess", "policy"),
+    ("assess show", "policy"),
 }
 #: What a parameter needs when another one is empty.
 EXAMPLES = {
     "environment": "e0000000-0000-4000-8000-000000000001",
     "environments": "e0000000-0000-4000-8000-000000000001",
     "code": "network_gap",
-    "gap": "app_service:x",
-    "reason": "because",
-    "on": "2026-12-01",
+    "issue": "app_service:x",
+    "justification": "because",
+    "date": "2026-12-01",
     "paths": "flow.json",
     "tenant": "e0000000-0000-4000-8000-000000000001",
     "client_id": "e0000000-0000-4000-8000-000000000001",
@@ -36,11 +36,11 @@ EXAMPLES = {
 
 
 def _texts() -> list[tuple[str, str]]:
-    """Return each command's parameters that take a value; `operator` needs Azure for its own."""
+    """Return each command's parameters that take a value; `service-account` needs Azure."""
     return [
         (" ".join(words), parameter.name)
         for words, command in sorted(command_tree().items())
-        if words and not is_group(command) and words[0] not in {"operator", "network"}
+        if words and not is_group(command) and words[0] not in {"service-account", "network"}
         for parameter in command.params
         if not getattr(parameter, "is_flag", False) and parameter.name not in {"api", "key"}
     ]
@@ -109,7 +109,7 @@ async def test_an_empty_text_is_told_and_does_nothing(
         assert _etags(story) == before
 
 
-@pytest.mark.parametrize("command", ["plan show REMEDIATION", "assess --all"])
+@pytest.mark.parametrize("command", ["plan show REMEDIATION", "assess show --all"])
 async def test_a_page_that_cannot_be_written_is_told(
     command: str, story: Story, cli: CommandLine, tmp_path: Path
 ) -> None:

@@ -47,7 +47,7 @@ async def quiet_story(flows: int = 1) -> Story:
 
 async def reminders(story: Story, job: FlowJob) -> list[WakeUp]:
     """Return what reminds the timer of a job."""
-    found = await story.services.tables.wake_ups.all("reminder")
+    found = await story.services.tables.wake_ups.all("wake_up")
     return [one for one in found if one.row[2] == job.id]
 
 
@@ -158,7 +158,7 @@ async def test_a_row_with_nothing_to_do_loses_its_reminders() -> None:
     await story.run(timedelta(days=9))
 
     assert [job.state for job in (await story.jobs()).values()] == [FlowJobState.RETIRED] * 2
-    assert await story.services.tables.wake_ups.all("reminder") == []
+    assert await story.services.tables.wake_ups.all("wake_up") == []
 
 
 async def test_reminders_of_one_row_become_one() -> None:
@@ -204,7 +204,7 @@ async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
 async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
     """Rows of an earlier version have no reminders."""
     story = await quiet_story(2)
-    await story.services.tables.wake_ups.clear("reminder")
+    await story.services.tables.wake_ups.clear("wake_up")
 
     await run_daily_check(story.services, "2026-03-03")
     await story.run(timedelta(days=8))
@@ -216,7 +216,7 @@ async def test_overdue_rows_without_a_reminder_are_counted() -> None:
     """Health and attention say so before the sweep; it writes the reminders anew."""
     story = await quiet_story(2)
     before = await check_health(story.services)
-    await story.services.tables.wake_ups.clear("reminder")
+    await story.services.tables.wake_ups.clear("wake_up")
     due = max(job.due or story.services.now for job in (await story.jobs()).values())
     early = await check_health(story.services)
     story.world.clock.advance_to(due + 10 * MINUTE)
@@ -239,7 +239,7 @@ async def test_two_timers_at_once_lose_no_reminder() -> None:
     story = await quiet_story()
     story.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
     table = story.services.tables.wake_ups
-    frozen = await table.all("reminder")
+    frozen = await table.all("wake_up")
     await send_due_messages(story.services)
     for reminder in frozen:  # as the other instance has read them
         await table.upsert(reminder)

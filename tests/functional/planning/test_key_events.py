@@ -12,7 +12,7 @@ from shared.bootstrap import provide
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion
 from shared.domain.plans.remediation import StartSource
 from shared.errors import PlatformError, ServiceUnavailable
-from shared.queues import KEY_EVENTS, PARKED
+from shared.queues import KEY_EVENTS, POISON
 from shared.use_cases.check_keys import check_keys
 from shared.use_cases.react_to_policy_event import LINKED
 from shared.use_cases.run_daily_check import run_daily_check
@@ -54,7 +54,7 @@ async def told(story: Story) -> list[tuple[str, str]]:
         story.services.tables.key_alerts.name_of(row): row.finding.code
         for row in await story.services.tables.key_alerts.all()
     }
-    notices = await story.services.tables.alerts.all("notice")
+    notices = await story.services.tables.alerts.all("alert")
     return sorted((one.code, rows[one.row]) for one in notices)
 
 
@@ -106,7 +106,7 @@ async def test_a_key_of_no_watched_policy_is_of_no_concern(story: Story) -> None
 
     assert await story.services.tables.remediations.all() == []
     assert story.twins.messages.waiting(KEY_EVENTS) == []
-    assert story.twins.messages.waiting(PARKED) == []
+    assert story.twins.messages.waiting(POISON) == []
 
 
 async def test_a_finding_is_told_once_and_ends_when_it_is_gone(story: Story) -> None:

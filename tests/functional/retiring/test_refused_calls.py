@@ -120,7 +120,7 @@ async def test_jobs_go_on_when_a_later_run_got_through(story: Story) -> None:
 
     assert waiting["Invoices"] == (FlowJobState.BLOCKED, "call_refused")
     assert {state for state, _ in (await states(story)).values()} == {FlowJobState.RETIRED}
-    assert await story.services.tables.alerts.all("notice") == []
+    assert await story.services.tables.alerts.all("alert") == []
 
 
 async def test_a_success_settles_nothing_while_a_gap_is_known(story: Story) -> None:
@@ -242,7 +242,7 @@ async def test_a_refused_call_stands_for_longer_than_runs_are_kept(story: Story)
     await forget_settled(story.services)
 
     stopped = await states(story)
-    notices = await story.services.tables.alerts.all("notice")
+    notices = await story.services.tables.alerts.all("alert")
     assert stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "call_refused")
     assert [one.code for one in notices] == ["call_refused"]
 

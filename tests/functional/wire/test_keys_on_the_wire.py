@@ -84,7 +84,7 @@ async def checked(story: WireStory, date: str) -> list[tuple[str, str]]:
     await forget_settled(story.services)
     tables = story.services.tables
     checks = {tables.key_alerts.name_of(row): row for row in await tables.key_alerts.all()}
-    notices = await tables.alerts.all("notice")
+    notices = await tables.alerts.all("alert")
     return sorted((one.code, checks[one.row].finding.code) for one in notices if one.row in checks)
 
 

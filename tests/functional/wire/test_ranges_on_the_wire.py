@@ -61,7 +61,7 @@ async def test_a_change_of_the_published_list_is_told(
         await swept(story, "day-2")
 
         [edition, first] = await list_editions(story.services)
-        [notice] = await story.services.tables.alerts.all("notice")
+        [notice] = await story.services.tables.alerts.all("alert")
 
     assert first.change_number == tags.change_number > 0
     assert edition.change_number == tags.change_number + 1

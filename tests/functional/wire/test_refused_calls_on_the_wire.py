@@ -44,7 +44,7 @@ async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
         story.tenant.calls.reset()
         await swept(story, "day-1")
         calls = dict(story.tenant.calls.routes)
-        [notice] = await story.services.tables.alerts.all("notice")
+        [notice] = await story.services.tables.alerts.all("alert")
         await story.run(SHORT * 24 * 20)
         stopped = await story.job()
         await let_new_addresses_in(story)

@@ -51,12 +51,12 @@ async def receive_from_a_subscription(client: ServiceBusClient) -> None:
 
 
 async def receive_a_session(client: ServiceBusClient) -> None:
-    async with client.get_queue_receiver("parked", session_id="1") as receiver:
+    async with client.get_queue_receiver("poison", session_id="1") as receiver:
         await receiver.receive_messages(1, max_wait_time=1)
 
 
 async def send_to_the_dead_letters(client: ServiceBusClient) -> None:
-    async with client.get_queue_sender("parked/$DeadLetterQueue") as sender:
+    async with client.get_queue_sender("poison/$DeadLetterQueue") as sender:
         await sender.send_messages(ServiceBusMessage("a"))
 
 

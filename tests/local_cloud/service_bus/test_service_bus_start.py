@@ -92,7 +92,7 @@ def test_a_client_of_another_protocol_is_turned_away(bus: LocalServiceBus, greet
         answer = stranger.makefile("rb").read()
 
     assert answer.startswith(b"AMQP") or answer == b""
-    assert bus.counts("parked").active == 0
+    assert bus.counts("poison").active == 0
 
 
 def test_one_database_has_one_broker(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_products_queues_are_as_the_design_says() -> None:
     queues = read_configuration(PRODUCT_QUEUES)
 
     names = [queue.name for queue in queues]
-    assert names == ["key-events", "policy-events", "environment-jobs", "flow-jobs", "parked"]
+    assert names == ["key-events", "policy-events", "environment-jobs", "flow-jobs", "poison"]
     assert {queue.duplicate_detection_window for queue in queues} == {timedelta(minutes=10)}
     assert {queue.max_delivery_count for queue in queues} == {10}
     assert {queue.lock_duration for queue in queues} == {timedelta(minutes=1)}
