@@ -8,7 +8,7 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 2364,
+    "shared": 2335,
     "functions": 181,
     "cmkflow": 244,
     "docs": 205,
