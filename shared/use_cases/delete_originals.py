@@ -95,7 +95,7 @@ async def delete_originals(services: Services) -> DeletionRunResult:
                 log.error(
                     "deletion blocked",
                     extra={
-                        "flow": after.display_name,
+                        "display_name": after.display_name,
                         "code": after.code,
                         "text": after.reason,
                     },

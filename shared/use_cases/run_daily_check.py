@@ -155,7 +155,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
             },
         )
     for title in came_back:
-        log.error("retired original is on", extra={"flow": title})
+        log.error("retired original is on", extra={"display_name": title})
     run = TimerRun(timer=SWEEP, ended=services.now)
     await services.tables.timer_runs.upsert(run)
     if services.settings.service_account_client_id:
@@ -240,7 +240,9 @@ async def _retry_where_neither_is_on(
                 continue
             async with _told(services, f"whether {job.display_name} or its copy is on"):
                 if await are_both_off(services, environment, job):
-                    log.warning("original and copy are both off", extra={"flow": job.display_name})
+                    log.warning(
+                        "original and copy are both off", extra={"display_name": job.display_name}
+                    )
                     await retry_job(services, job)
                     count += 1
     return count
