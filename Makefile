@@ -11,7 +11,7 @@ DEV := .venv/.dev
 #: Folder of exported flows for the demo, and `all` to have the platform hold every one of them back.
 FLOWS ?=
 HOLD ?=
-#: The platform of the demo: documented, or feared.
+#: The platform of the demo: documented, or adversarial.
 PROFILE ?= documented
 #: Arguments for pytest: two processes that take work from one another, or such as ARGS="-k traffic".
 ARGS ?= -n 2 --dist worksteal

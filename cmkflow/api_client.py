@@ -40,10 +40,10 @@ class ExitCode(IntEnum):
     """How a command ends, for scripts: docs/command-line.md."""
 
     ERROR = 1
-    WRONG_USE = 2
+    USAGE_ERROR = 2
     NOT_FOUND = 3
-    NEEDS_A_PERSON = 4  #: something has to be done first; the text says what
-    NO_ANSWER = 5
+    ACTION_REQUIRED = 4  #: something has to be done first; the text says what
+    SERVICE_UNAVAILABLE = 5
     FOUND = 6  #: what an option such as `--fail-on` names
     INTERRUPTED = 130
 
@@ -59,15 +59,15 @@ class ApiError(Exception):
 
 #: By the status of the answer.
 _EXIT_CODES = {
-    400: ExitCode.WRONG_USE,
-    403: ExitCode.NEEDS_A_PERSON,
+    400: ExitCode.USAGE_ERROR,
+    403: ExitCode.ACTION_REQUIRED,
     404: ExitCode.NOT_FOUND,
-    409: ExitCode.NEEDS_A_PERSON,
-    412: ExitCode.NEEDS_A_PERSON,
-    429: ExitCode.NO_ANSWER,
-    502: ExitCode.NO_ANSWER,
-    503: ExitCode.NO_ANSWER,
-    504: ExitCode.NO_ANSWER,
+    409: ExitCode.ACTION_REQUIRED,
+    412: ExitCode.ACTION_REQUIRED,
+    429: ExitCode.SERVICE_UNAVAILABLE,
+    502: ExitCode.SERVICE_UNAVAILABLE,
+    503: ExitCode.SERVICE_UNAVAILABLE,
+    504: ExitCode.SERVICE_UNAVAILABLE,
 }
 
 
@@ -141,12 +141,12 @@ class ApiClient:
                 raise _refusal(err) from None
         except (URLError, http.client.HTTPException, OSError) as err:
             text = self._unreachable(getattr(err, "reason", err))
-            raise ApiError(text, ExitCode.NO_ANSWER) from None
+            raise ApiError(text, ExitCode.SERVICE_UNAVAILABLE) from None
         except ValueError:  # it may quote the key
             raise ApiError(
                 "No call can carry CMKFLOW_API (--api) or CMKFLOW_KEY (--key) as it is: an address "
                 "or a key has no such characters.",
-                ExitCode.WRONG_USE,
+                ExitCode.USAGE_ERROR,
             ) from None
 
     @contextmanager
@@ -174,7 +174,7 @@ class ApiClient:
         # An empty id would lead to the list, and `..` elsewhere.
         if wrong := [part for part in call.path if not is_identifier(part)]:
             text = f"An id is 1 to 80 letters, digits and dashes, not {wrong[0]!r}."
-            raise ApiError(f"{text} {_IDS}", ExitCode.WRONG_USE)
+            raise ApiError(f"{text} {_IDS}", ExitCode.USAGE_ERROR)
         base = self.url.rstrip("/").removesuffix("/api")
         path = "/".join(call.path)
         query = urlencode({name: value for name, value in call.query.items() if value is not None})
@@ -195,7 +195,7 @@ class ApiClient:
         try:
             token = token_for(self.url)
         except SignInError as err:
-            raise ApiError(str(err), ExitCode.NEEDS_A_PERSON) from None
+            raise ApiError(str(err), ExitCode.ACTION_REQUIRED) from None
         key = {_KEY_HEADER: self.key} if self.key else {}
         return key | ({"Authorization": f"Bearer {token}"} if token else {})
 
@@ -210,13 +210,13 @@ class ApiClient:
             raise ApiError(
                 f"{self.url!r} is no address. Set CMKFLOW_API or --api to the app's, such as "
                 "https://APP.azurewebsites.net.",
-                ExitCode.WRONG_USE,
+                ExitCode.USAGE_ERROR,
             )
         if parts.scheme == "http" and not _is_loopback(host):
             raise ApiError(
                 f"Key or token would go to {host} for everybody between to read. Set CMKFLOW_API "
                 f"or --api to https://{parts.netloc}; http:// is for this machine alone.",
-                ExitCode.WRONG_USE,
+                ExitCode.USAGE_ERROR,
             )
 
     def _unreachable(self, reason: object) -> str:
@@ -247,7 +247,7 @@ class _NoRedirect(HTTPRedirectHandler):
 def _refusal(err: HTTPError) -> ApiError:
     there = err.headers.get("Location", "elsewhere")
     if err.code == 401 or (300 <= err.code < 400 and _SIGN_IN.search(there)):
-        return ApiError(_NOBODY, ExitCode.NEEDS_A_PERSON)
+        return ApiError(_NOBODY, ExitCode.ACTION_REQUIRED)
     if 300 <= err.code < 400:
         return ApiError(f"The app is not here but at {there}: set CMKFLOW_API or --api to that.")
     try:

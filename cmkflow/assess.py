@@ -141,7 +141,7 @@ def _awaited(api: ApiClient, order: Any) -> Any:
         raise
     if order["assessment"] is None:
         text = f"The assessment is {order['state']}: {order['reason']} {order['instruction']}"
-        raise ApiError(text.strip(), ExitCode.NEEDS_A_PERSON)
+        raise ApiError(text.strip(), ExitCode.ACTION_REQUIRED)
     return order["assessment"]
 
 
@@ -150,7 +150,7 @@ def _looked_at(api: ApiClient, order: Any) -> Any:
     try:
         return _shown_order(api, order["id"])
     except ApiError as err:
-        if err.exit_code is not ExitCode.NO_ANSWER:
+        if err.exit_code is not ExitCode.SERVICE_UNAVAILABLE:
             raise
         echo(str(err), err=True)
         return order

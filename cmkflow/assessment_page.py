@@ -23,7 +23,7 @@ _TOPICS = {
     "hosted_machines": "Hosted machine groups",
     "analytics": "Analytics and notifications",
     "run_history": "Run history",
-    "finish_line": "The finish line",
+    "portal_warning": "The finish line",
 }
 _PHASES = {
     "before": "no key is applied yet",
@@ -59,7 +59,7 @@ def _answer(assessment: Any) -> tuple[str, str]:
     """Return how it looks whether the key can be applied, and the answer in words."""
     rest = _rest(assessment)
     look = "warning" if rest else "ok"
-    if assessment["phase"] != "before":
+    if assessment["phase"] != "before_key":
         answer = _PHASES[assessment["phase"]].capitalize()
         return look, f"{answer}, but {rest}" if rest else answer
     deciding = [one for one in assessment["sections"] if one["topic"] in _DECIDING]

@@ -18,7 +18,7 @@ from shared.domain.network.verdict import Verdict, verdict_on
 from shared.domain.spreadsheet_cell import spreadsheet_cell
 
 #: The worst comes first.
-_WORST = (Verdict.NOT, Verdict.PARTLY, Verdict.CANNOT_BE_TOLD, Verdict.COVERED)
+_WORST = (Verdict.DENIED, Verdict.PARTLY_ALLOWED, Verdict.UNKNOWN, Verdict.ALLOWED)
 _LIST = "https://www.microsoft.com/download/details.aspx?id=56519"
 _MAIL = """\
 Hello,

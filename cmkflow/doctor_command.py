@@ -49,5 +49,5 @@ def _found(finding: Any) -> str:
 def _end(answer: Any) -> int:
     levels = {one["level"] for one in answer["items"]}
     if FindingLevel.PROBLEM in levels:
-        return ExitCode.NEEDS_A_PERSON
-    return ExitCode.NO_ANSWER if FindingLevel.UNKNOWN in levels else 0
+        return ExitCode.ACTION_REQUIRED
+    return ExitCode.SERVICE_UNAVAILABLE if FindingLevel.UNKNOWN in levels else 0

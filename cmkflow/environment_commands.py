@@ -74,7 +74,9 @@ def set_environment(
     environment: EnvironmentId,
     approval_policy: Annotated[
         str | None,
-        typer.Option(help="assess: read only; approve: write what was approved; auto: the plan."),
+        typer.Option(
+            help="read_only: no writes; required: write what was approved; automatic: the plan."
+        ),
     ] = None,
     max_flows: Annotated[
         int | None, typer.Option(help="The most flows that one remediation migrates.")

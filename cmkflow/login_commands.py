@@ -69,7 +69,7 @@ def login(
         raise typer.Exit(err.exit_code) from None
     except SignInError as err:
         echo(str(err), err=True)
-        raise typer.Exit(ExitCode.NEEDS_A_PERSON) from None
+        raise typer.Exit(ExitCode.ACTION_REQUIRED) from None
     echo(f"Signed in to {api} as {known.name}.")
 
 
@@ -79,7 +79,7 @@ def logout(api: Address) -> None:
         was_signed_in = sign_out(api)
     except SignInError as err:
         echo(str(err), err=True)
-        raise typer.Exit(ExitCode.NEEDS_A_PERSON) from None
+        raise typer.Exit(ExitCode.ACTION_REQUIRED) from None
     if was_signed_in:
         echo(f"Nobody is signed in to {api} any more.")
     else:
@@ -91,11 +91,11 @@ def whoami(api: Address) -> None:
     who = signed_in(api)
     if who is None:
         echo(f"Nobody is signed in to {api}. Sign in: cmkflow login.", err=True)
-        raise typer.Exit(ExitCode.NEEDS_A_PERSON)
+        raise typer.Exit(ExitCode.ACTION_REQUIRED)
     try:
         token = token_for(api) or ""
     except SignInError as err:
         echo(str(err), err=True)
-        raise typer.Exit(ExitCode.NEEDS_A_PERSON) from None
+        raise typer.Exit(ExitCode.ACTION_REQUIRED) from None
     roles = ", ".join(claims_of(token).get("roles", ())) or "none: have somebody assign one"
     echo(f"{who.name}\nTenant: {who.tenant_id}\nRoles: {roles}")

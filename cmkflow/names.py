@@ -52,7 +52,7 @@ class NameResolver:
         if found:
             lines = [f"  {one.id}  {one.name}" for one in found.values()]
             told = f"{text!r} is more than one {self.noun}; say which by its id:"
-            raise ApiError("\n".join([told, *lines]), ExitCode.WRONG_USE)
+            raise ApiError("\n".join([told, *lines]), ExitCode.USAGE_ERROR)
         hint = did_you_mean(find_similar(text, every)) or f"{self.command} says which there are."
         raise ApiError(f"No {self.noun} is called {text!r}. {hint}", ExitCode.NOT_FOUND)
 

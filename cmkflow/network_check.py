@@ -120,7 +120,7 @@ async def check_network(
 
 def is_gap(row: FirewallCheckRow) -> bool:
     """Say whether a required tag is kept out by a firewall, or may be."""
-    return row["required"] and row["verdict"] not in {None, Verdict.COVERED}
+    return row["required"] and row["verdict"] not in {None, Verdict.ALLOWED}
 
 
 async def _repair(
@@ -169,7 +169,7 @@ def _verdicts(
 
 def _unknown(name: str) -> TagVerdict:
     return TagVerdict(
-        verdict=Verdict.CANNOT_BE_TOLD,
+        verdict=Verdict.UNKNOWN,
         by_version={},
         missing=(),
         reason=f"unknown_tag: the list of service tags does not hold {name}",
@@ -196,9 +196,9 @@ def _others(
 
 def _unjudged(resource_type: str, read_types: Collection[str]) -> tuple[Verdict | None, str]:
     if resource_type in read_types:
-        return Verdict.CANNOT_BE_TOLD, "incomplete: what decides is not in the files"
+        return Verdict.UNKNOWN, "incomplete: what decides is not in the files"
     if resource_type in _UNREAD_FILTERS:
-        return Verdict.CANNOT_BE_TOLD, "not_read: check it by hand"
+        return Verdict.UNKNOWN, "not_read: check it by hand"
     if resource_type in _PARTS:
         return None, PART_OF_A_FIREWALL
     return None, "not_a_firewall"

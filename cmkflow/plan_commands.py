@@ -47,7 +47,7 @@ def show_plan(
     ] = None,
 ) -> object:
     """Show what is planned for each flow: why, its callers, every write in order."""
-    only = str(PlannedAction.BLOCKED) if needs_changes else None
+    only = str(PlannedAction.NEEDS_CHANGES) if needs_changes else None
     if html is None:
         answer = api.send(_call(remediation, environment))
         return _only(one_line(answer), only) if only else answer

@@ -13,7 +13,7 @@ from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS, pla
 
 #: There is no copy to point a caller at: nobody has to change one by hand.
 _KEEPS_CALLERS = "add_to_solution"
-_STYLES = {"blocked": "bold red", "adopt": "green", "leave": "dim"}
+_STYLES = {"needs_changes": "bold red", "continue_existing_job": "green", "no_change": "dim"}
 
 
 def plan_blocks(answer: Any) -> RenderableType:

@@ -66,10 +66,10 @@ def start_remediation(
     mode: Annotated[
         str,
         typer.Option(
-            help="assess: find and report; dry-run: show every write; prepare: before a key is "
+            help="assess: find and report; dry_run: show every write; prepare: before a key is "
             "applied, do what spares copies; apply: copy what stays."
         ),
-    ] = "dry-run",
+    ] = "dry_run",
     flows: Annotated[
         list[str] | None,
         typer.Option("--flow", help="Flow, by name or id; repeat it. Left out: all that stay."),
@@ -179,7 +179,7 @@ def register_actions(group: typer.Typer) -> None:
         group,
         "retry",
         show=_retried,
-        ends=lambda answer: 0 if answer["jobs"] else ExitCode.NEEDS_A_PERSON,
+        ends=lambda answer: 0 if answer["jobs"] else ExitCode.ACTION_REQUIRED,
     )(retry_remediation)
     api_command(group, "rollback", show=_steered)(roll_back_remediation)
 

@@ -62,7 +62,7 @@ def unreadable(answer: Any) -> Iterable[Text]:
 def _cause(remediation: Any) -> str:
     """Return the name of an order, else what set the app going: events have long ids."""
     cause, origin = str(remediation["cause"]), str(remediation["origin"])
-    return cause if origin == "order" else origin.replace("_", " ")
+    return cause if origin == "api_request" else origin.replace("_", " ")
 
 
 def remediation_detail(answer: Any) -> RenderableType:

@@ -15,7 +15,7 @@ from cmkflow.timestamps import until, when
 from shared.domain.plans.display_text import format_not_migrated
 
 #: In the order of the API: what cannot wait stands first.
-_URGENT = {"neither_on"}
+_URGENT = {"both_off"}
 
 
 def register(group: typer.Typer) -> None:

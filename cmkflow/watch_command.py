@@ -55,4 +55,4 @@ def _end(answer: Any) -> int | None:
     facts = REMEDIATION_STATES.get(answer["progress"]["state"])
     if facts is None or facts.acts is NextActor.APP:
         return None
-    return ExitCode.NEEDS_A_PERSON if facts.acts is NextActor.PERSON else 0
+    return ExitCode.ACTION_REQUIRED if facts.acts is NextActor.PERSON else 0

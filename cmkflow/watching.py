@@ -101,7 +101,7 @@ def _asked(ask: Callable[[], Any]) -> Any:
         try:
             return ask()
         except ApiError as err:
-            if err.exit_code is not ExitCode.NO_ANSWER:
+            if err.exit_code is not ExitCode.SERVICE_UNAVAILABLE:
                 raise
             echo(str(err), err=True)
             time.sleep(SECONDS)

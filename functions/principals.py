@@ -44,7 +44,9 @@ async def principal_of(
         return _signed_in(encoded)
     if settings.function_key_roles and (key := _function_key(req)):
         if await keys.accepts(key):
-            return Principal(roles=frozenset(settings.function_key_roles), kind=PrincipalKind.KEY)
+            return Principal(
+                roles=frozenset(settings.function_key_roles), kind=PrincipalKind.FUNCTION_KEY
+            )
         raise NotSignedIn(
             "The function key is not valid for this app.",
             instruction="List the keys: az functionapp keys list. Or sign in: cmkflow login.",
@@ -69,7 +71,7 @@ def check_role(principal: Principal, role: Role) -> None:
     """Raise `Forbidden` unless the principal has the role."""
     if principal.may(role):
         return
-    if principal.kind is PrincipalKind.KEY:
+    if principal.kind is PrincipalKind.FUNCTION_KEY:
         raise Forbidden(
             f"The function key does not have the role {role}.",
             instruction=f"Sign in; or add {role} to CMK_FUNCTION_KEY_ROLES.",
@@ -119,7 +121,7 @@ def source_of(req: func.HttpRequest) -> str:
 def named(principal: Principal, body: RequestModel) -> Principal:
     """Return the principal with the name in `body.by`, if it is the holder of a function key."""
     name = getattr(body, "by", None)
-    if principal.kind is not PrincipalKind.KEY or not name:
+    if principal.kind is not PrincipalKind.FUNCTION_KEY or not name:
         return principal
     return replace(principal, name=name)
 
@@ -139,7 +141,7 @@ def _signed_in(encoded: str) -> Principal:
         name=_text(name or f"application {_first(claims, _APPLICATION) or identity}"),
         id=_text(identity),
         roles=frozenset(Role(value) for typ, value in claims if typ in _ROLES and value in Role),
-        kind=PrincipalKind.PERSON if name else PrincipalKind.MACHINE,
+        kind=PrincipalKind.USER if name else PrincipalKind.APPLICATION,
     )
 
 

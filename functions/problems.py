@@ -175,7 +175,7 @@ def problem_of(err: CmkflowError, *, instance: str, now: datetime) -> func.HttpR
 
 def _not_found(err: NotFound) -> Problem:
     if isinstance(err, IssueNotFound):
-        return _problem("not-found", str(err), err.instruction, Reason.UNKNOWN_GAP)
+        return _problem("not-found", str(err), err.instruction, Reason.ISSUE_NOT_FOUND)
     if not isinstance(err, FlowNotFound):
         return _problem("not-found", str(err), _ID)
     alike = [NamedItem(id=one, name=name) for one, name in err.candidates.items()]

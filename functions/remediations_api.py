@@ -50,7 +50,7 @@ async def start_remediation(
         Remediation(
             created=services().now,
             mode=body.mode,
-            origin=StartSource.ORDER,
+            origin=StartSource.API_REQUEST,
             cause=_idempotency_key(call),
             environment_ids=body.environments,
             flow_ids=body.flows,
@@ -153,5 +153,5 @@ def _require_same_request(
     if asked != there:
         raise JobBlocked(
             f"This {IDEMPOTENCY_KEY} was used for a different request, which started {started.id}.",
-            code=Reason.IDEMPOTENCY_KEY,
+            code=Reason.IDEMPOTENCY_KEY_REUSED,
         )

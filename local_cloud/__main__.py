@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
             "--profile",
             choices=tuple(Profile),
             default=Profile.DOCUMENTED,
-            help="the platform as it is documented, or as it is feared",
+            help="the platform as it is documented, or an adversarial one",
         )
         command.add_argument("--flows", type=Path, action="append", help="exported flows to add")
         command.add_argument("--hold", choices=("all",), help="the platform holds back all those")

@@ -28,16 +28,16 @@ from shared.services import Services
 _REPEATED = timedelta(days=1)
 _NOT_ITS_OWN = {
     Reason.UNREADABLE_ROW,
-    Reason.CALL_BUDGET_RESET,
+    Reason.REQUEST_BUDGET_RESET,
     Reason.ROW_SKIPPED,
-    Reason.OUTAGE,
+    Reason.SERVICE_OUTAGE,
     Reason.THROTTLED,
-    Reason.OVERWRITTEN,
-    Reason.STRAY_COPY,
-    Reason.LOAN,
-    Reason.RANGES_OLD,
-    Reason.OPERATOR_SIGN_IN,
-    Reason.CAME_BACK,
+    Reason.STALE_WRITE,
+    Reason.ORPHANED_COPY,
+    Reason.GRANT_NOT_REVOKED,
+    Reason.ADDRESS_RANGES_OUTDATED,
+    Reason.SERVICE_ACCOUNT_SIGNED_OUT,
+    Reason.RETIRED_ORIGINAL_ON,
 }
 _SOURCE = Path(__file__).parent
 

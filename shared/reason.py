@@ -10,11 +10,13 @@ from enum import Enum, StrEnum
 class ClearedBy(Enum):
     """What clears a reason automatically, so that no person has to retry."""
 
-    RELATIVE = "relative"  #: a dependent job reached the step that this job waits for
-    BATCH = "batch"  #: the first job of the batch sent the request for all of them
-    MATE = "mate"  #: another job that this job waits for has stopped
-    SETTING = "setting"  #: an administrator changed the setting
-    SWEEP = "sweep"  #: the daily check found that a person has fixed it
+    DEPENDENT_FLOW = "dependent_flow"  #: a dependent job reached the step that this job waits for
+    SOLUTION_BATCH = (
+        "solution_batch"  #: the first job of the batch sent the request for all of them
+    )
+    OTHER_JOB = "other_job"  #: another job that this job waits for has stopped
+    SETTINGS_CHANGE = "settings_change"  #: an administrator changed the setting
+    DAILY_CHECK = "daily_check"  #: the daily check found that a person has fixed it
 
 
 class Reason(StrEnum):
@@ -44,106 +46,106 @@ class Reason(StrEnum):
         return tuple(reason for reason in cls if reason.ended_by is what)
 
     # -- the plan and its approval
-    ENVIRONMENT = (
-        "environment",
+    ENVIRONMENT_NOT_FOUND = (
+        "environment_not_found",
         "The environment does not exist, or the app cannot read it.",
         "Check the environment's id and the app's rights, then retry; or cancel the remediation.",
     )
-    NOT_LINKED = (
-        "not_linked",
+    KEY_NOT_APPLIED = (
+        "key_not_applied",
         "No enterprise policy is applied to the environment.",
-        "Apply a policy first. Until then, use the mode assess, dry-run or prepare.",
+        "Apply a policy first. Until then, use the mode assess, dry_run or prepare.",
     )
-    LINKED = (
-        "linked",
+    KEY_ALREADY_APPLIED = (
+        "key_already_applied",
         "A key was applied before every flow was prepared.",
         "Cancel the job, then start a remediation in mode `apply`.",
     )
-    MODE = (
-        "mode",
-        "The environment is read-only (mode `assess`).",
-        "Run `cmkflow environment set ENVIRONMENT --approval-policy approve`, then retry.",
+    ENVIRONMENT_READ_ONLY = (
+        "environment_read_only",
+        "The environment is read-only (mode `read_only`).",
+        "Run `cmkflow environment set ENVIRONMENT --approval-policy required`, then retry.",
     )
-    MIGRATING = (
-        "migrating",
+    PLATFORM_MIGRATION_RUNNING = (
+        "platform_migration_running",
         "The platform migration is in progress.",
         "Nothing: the job continues when the platform migration is complete.",
     )
-    MIGRATION = (
-        "migration",
+    PLATFORM_MIGRATION_STALLED = (
+        "platform_migration_stalled",
         "For four days, the platform has not moved flows that it should move to the key.",
         ("Open a ticket with Microsoft's support, or exclude the named flows; then retry."),
     )
-    CALLERS_NOT_SEARCHED = (
-        "callers_not_searched",
+    CALLER_SEARCH_INCOMPLETE = (
+        "caller_search_incomplete",
         "The app cannot read a vault, an app, an environment or a canvas app.",
         "Grant the right that the message names, then retry.",
     )
-    STALE = (
-        "stale",
+    PLAN_CHANGED = (
+        "plan_changed",
         "The plan has changed since this version was shown.",
         "Read the plan again, then approve its new version.",
     )
-    EXPIRED = (
-        "expired",
+    APPROVAL_EXPIRED = (
+        "approval_expired",
         "The plan is too old to be approved.",
         "Start a new remediation.",
     )
-    EXCLUDED = (
-        "excluded",
+    FLOW_EXCLUDED = (
+        "flow_excluded",
         ("The flow was excluded after it was planned, or after its deletion was scheduled."),
         "To continue, remove the flow from the excluded flows, then retry.",
     )
-    OWN_ORDER = (
-        "own_order",
+    SELF_APPROVAL_NOT_ALLOWED = (
+        "self_approval_not_allowed",
         "The person who started a remediation may not approve its plan or deletions.",
         "Ask another approver.",
     )
-    IDEMPOTENCY_KEY = (
-        "idempotency_key",
+    IDEMPOTENCY_KEY_REUSED = (
+        "idempotency_key_reused",
         "The same idempotency key has started another remediation.",
         "Use a new idempotency key for each new remediation.",
     )
 
     # -- the original and its copy
-    ORIGINAL = (
-        "original",
+    ORIGINAL_DELETED = (
+        "original_deleted",
         "The original was deleted.",
         "Restore it in Power Automate (21 days), then retry; or cancel the job.",
     )
-    GONE = (
-        "gone",
+    DEPENDENCY_DELETED = (
+        "dependency_deleted",
         "Something that the job needs was deleted.",
         "Restore what is missing, then retry; or cancel the job.",
     )
-    CHANGED = (
-        "changed",
+    ORIGINAL_EDITED = (
+        "original_edited",
         (
             "The original was edited after it was planned or copied, or a flow that it calls was "
             "rolled back."
         ),
         "Check the edit, then retry: the app copies the flow as it is now.",
     )
-    TRIGGER = (
-        "trigger",
+    TRIGGER_CHANGED = (
+        "trigger_changed",
         ("The original's trigger has changed since it was copied, or the app does not know it."),
         "Roll the job back, then start a new remediation for the flow.",
     )
-    DEFINITION = (
-        "definition",
+    DEFINITION_UNREADABLE = (
+        "definition_unreadable",
         "The app cannot read the original's definition.",
         "Save the flow once in Power Automate, then retry.",
     )
-    MANAGED = (
-        "managed",
+    MANAGED_SOLUTION = (
+        "managed_solution",
         "The flow is part of a managed solution.",
         (
             "Copy it where the solution is developed, release the solution, then start a new "
             "remediation."
         ),
     )
-    OWNER = (
-        "owner",
+    OWNER_UNAVAILABLE = (
+        "owner_unavailable",
         (
             "The copy cannot be created or turned on for its owner: the owner is disabled or is "
             "no user of the environment, or the app may not act for others."
@@ -153,55 +155,60 @@ class Reason(StrEnum):
             "then retry."
         ),
     )
-    CUSTOM_CONNECTOR = (
-        "custom_connector",
+    CUSTOM_CONNECTOR_REFERENCE_MISSING = (
+        "custom_connector_reference_missing",
         ("The flow embeds a connection of a custom connector that has no connection reference."),
         (
             "Create a connection reference in a solution that contains the custom connector, then "
             "retry."
         ),
     )
-    CONNECTION_REFERENCE = (
-        "connection_reference",
+    CONNECTION_REFERENCE_MISMATCH = (
+        "connection_reference_mismatch",
         "The connection reference that the app created for the copy uses another connection.",
         (
             "In Power Apps (Solutions, Default solution, Connection references), choose the named"
             " connection, or create another reference for it; then retry."
         ),
     )
-    SHARING = (
-        "sharing",
+    SHARING_REJECTED = (
+        "sharing_rejected",
         "The platform rejects or does not keep the copy's sharing.",
         (
             "Give the app's application user the role System Administrator, or share the copy "
             "yourself; then retry."
         ),
     )
-    SOLUTION = (
-        "solution",
+    SOLUTION_REJECTED = (
+        "solution_rejected",
         "The copy cannot be added to a solution of the original.",
         "Add the copy to the solution in Power Automate, then retry.",
     )
-    STATE = (
-        "state",
+    FLOW_STATE_NOT_CHANGED = (
+        "flow_state_not_changed",
         (
-            "A flow did not turn on or off although the platform accepted it (if it was the copy,"
-            " the original is on again); or nothing awaits approval."
+            "A flow is not on (or off) although the platform accepted the change; or its copy did "
+            "not come on within five minutes, so that the original is on again."
         ),
-        "Open the flow, read the flow checker, turn the flow on or off, then retry.",
+        "Open the flow, read the flow checker, turn the flow on (or off), then retry.",
     )
-    NAME = (
-        "name",
+    NOTHING_TO_APPROVE = (
+        "nothing_to_approve",
+        "No plan of the remediation awaits approval.",
+        "Check the state of the remediation: its plan may be in progress, approved or expired.",
+    )
+    FLOW_NAME_NOT_CHANGED = (
+        "flow_name_not_changed",
         "The platform accepted a flow's new name and did not keep it.",
         "Retry. If that fails, rename the flow in Power Automate, then retry.",
     )
-    NEITHER_ON = (
-        "neither_on",
+    BOTH_OFF = (
+        "both_off",
         "Original and copy are both off: the flow does not run.",
         "In Power Automate, as its owner, turn on the flow that the message names.",
     )
-    COULD_NOT_START = (
-        "could_not_start",
+    START_WOULD_FAIL = (
+        "start_would_fail",
         (
             "If the original were turned off, it or its copy could not be turned on. Nothing was "
             "turned off."
@@ -212,8 +219,8 @@ class Reason(StrEnum):
             "may then be impossible."
         ),
     )
-    AGENTS = (
-        "agents",
+    AGENTS_NOT_CONFIRMED = (
+        "agents_not_confirmed",
         (
             "Copilot Studio agents run the original (in a rollback: the copy), and the app cannot"
             " read which. Nothing was turned off."
@@ -223,8 +230,8 @@ class Reason(StrEnum):
             "ignore ENVIRONMENT NAME --justification TEXT` with the name in the message."
         ),
     )
-    COPY = (
-        "copy",
+    COPY_CHANGED = (
+        "copy_changed",
         "The copy was deleted, or edited before it was verified.",
         "Roll back or cancel, then start again; make an edit of the copy in the original too.",
     )
@@ -236,122 +243,122 @@ class Reason(StrEnum):
             "difference to the project."
         ),
     )
-    COPY_EDITED = (
-        "copy_edited",
+    ORIGINAL_AND_COPY_EDITED = (
+        "original_and_copy_edited",
         "Original and copy were both edited, and the app would overwrite the copy.",
         ("Make the copy's edit in the original too, then retry."),
     )
-    NOT_PROTECTED = (
-        "not_protected",
+    COPY_ON_MICROSOFT_KEY = (
+        "copy_on_microsoft_key",
         "The copy itself is on Microsoft's key.",
         (
             "When the admin center shows the platform migration as complete, retry. If the copy "
             "stays listed, open a support ticket."
         ),
     )
-    URL = (
-        "url",
+    TRIGGER_URL_NOT_NEW = (
+        "trigger_url_not_new",
         "The copy has the original's trigger URL.",
         "Open a support ticket: the platform did not create a separate flow.",
     )
-    URL_SHAPE = (
-        "url_shape",
+    TRIGGER_URL_FORMAT_UNKNOWN = (
+        "trigger_url_format_unknown",
         "The copy's trigger URL has a form that the app does not know.",
         "Report the URL, without its signature, to the project.",
     )
-    NETWORK_GAP = (
-        "network_gap",
+    FIREWALL_DENIES = (
+        "firewall_denies",
         "A firewall denies the copy's addresses, or may deny them.",
         (
             "Allow them for every named region, then retry; or ignore the issue (`cmkflow "
             "environment ignore`)."
         ),
-        ClearedBy.SWEEP,
+        ClearedBy.DAILY_CHECK,
     )
-    CALL_REFUSED = (
-        "call_refused",
+    OUTBOUND_CALL_BLOCKED = (
+        "outbound_call_blocked",
         ("A call of a copy was denied or timed out. No original that calls this host is retired."),
         "Allow the copy's addresses in the firewall that the message names.",
-        ClearedBy.SWEEP,
+        ClearedBy.DAILY_CHECK,
     )
-    REPAIR = (
-        "repair",
+    FIREWALL_FIX_FAILED = (
+        "firewall_fix_failed",
         ("The app cannot change the firewall as approved, or Azure did not keep the change."),
         (
             "Make the change that `cmkflow network fix` shows, then retry. If Azure reverts "
             "it, see the resource's activity log."
         ),
-        ClearedBy.SWEEP,
+        ClearedBy.DAILY_CHECK,
     )
-    REPAIR_UNFINISHED = (
-        "repair_unfinished",
+    FIREWALL_FIX_UNFINISHED = (
+        "firewall_fix_unfinished",
         "A firewall change began, and its result is unknown.",
         ("Run the same command again: `cmkflow network fix RESOURCE --apply` or `--revert`."),
     )
-    REPAIR_IN_USE = (
-        "repair_in_use",
+    FIREWALL_FIX_IN_USE = (
+        "firewall_fix_in_use",
         "Copies call through the firewall change that is to be reverted.",
         "Roll back these remediations first; or add `--force`.",
     )
-    UNKNOWN_GAP = (
-        "unknown_gap",
+    ISSUE_NOT_FOUND = (
+        "issue_not_found",
         "No firewall issue and no firewall has this name.",
         "Use a name from the answer.",
     )
-    NOT_SHOWN = (
-        "not_shown",
+    WRITE_NOT_VISIBLE = (
+        "write_not_visible",
         (
             "The platform accepted a change and does not show it. After `CMK_READ_BACK_TIMEOUT` "
             "(five minutes) the job is blocked."
         ),
         "Check in Power Automate whether the change was made, then retry.",
     )
-    FIRST_WAVE = (
-        "first_wave",
+    WAITING_FOR_PILOT_FLOWS = (
+        "waiting_for_pilot_flows",
         "The callers of the pilot flows are not updated yet.",
         "Nothing: the other flows start when the pilot flows work.",
     )
-    KEY_LIST = (
-        "key_list",
+    WAITING_FOR_MICROSOFT_KEY_LIST = (
+        "waiting_for_microsoft_key_list",
         ("The Microsoft-key list has not been read since the copy was created."),
         ("Nothing: the list is read after `CMK_READ_LAG`, then every `CMK_WAIT_POLL_INTERVAL`."),
     )
 
     # -- without a copy
-    BATCH = (
-        "batch",
+    WAITING_FOR_SOLUTION_BATCH = (
+        "waiting_for_solution_batch",
         "Flows that are added to a solution together with this one are not ready.",
         "Nothing: the job continues with them.",
-        ClearedBy.BATCH,
+        ClearedBy.SOLUTION_BATCH,
     )
-    NOT_IN_SOLUTION = (
-        "not_in_solution",
+    NOT_ADDED_TO_SOLUTION = (
+        "not_added_to_solution",
         "The platform accepted to add the flow to a solution and has not done so after an hour.",
         (
             "Add the flow in Power Automate (Solutions › Add existing › Automation › Cloud flow › "
             "Outside Dataverse), then retry."
         ),
     )
-    CONVERSION = (
-        "conversion",
+    CONVERSION_NOT_POSSIBLE = (
+        "conversion_not_possible",
         "After it was planned, the definition got a part that the app cannot convert safely.",
         "Change it to V2 in the designer, then retry; or cancel the job.",
     )
-    EDITED = (
-        "edited",
+    CONVERTED_FLOW_EDITED = (
+        "converted_flow_edited",
         "A converted definition was edited, so the app does not restore the earlier one.",
         "Restore the definition from the job's archive yourself, then retry.",
     )
-    EDIT_DIFFERS = (
-        "edit_differs",
+    CONVERSION_DIFFERS = (
+        "conversion_differs",
         "The platform stored the converted definition differently from what was sent.",
         (
             "Compare the definition with the archive, correct and save the flow, then retry; "
             "report the difference to the project."
         ),
     )
-    REFERENCES_LOST = (
-        "references_lost",
+    CONNECTION_REFERENCES_LOST = (
+        "connection_references_lost",
         (
             "A rejected save removed the flow's connection references, and the app could not "
             "restore them."
@@ -363,13 +370,13 @@ class Reason(StrEnum):
     )
 
     # -- callers and dependent flows
-    OPERATOR_SIGN_IN = (
-        "operator_sign_in",
+    SERVICE_ACCOUNT_SIGNED_OUT = (
+        "service_account_signed_out",
         "The service account is not set up, or its sign-in has expired.",
         "Run `cmkflow service-account sign-in`, then retry.",
     )
-    CALLER = (
-        "caller",
+    CALLER_WRITE_LOST = (
+        "caller_write_lost",
         "A caller does not keep what the app writes, or cannot be reverted.",
         ("Find what else writes it (a pipeline, App Configuration), change it there, then retry."),
     )
@@ -377,52 +384,52 @@ class Reason(StrEnum):
         "manual_caller",
         ("A manual caller still has the original's URL or id (in a rollback: the copy's)."),
         "Change it as the message says, then retry.",
-        ClearedBy.SWEEP,
+        ClearedBy.DAILY_CHECK,
     )
-    OWN_CHANNEL = (
-        "own_channel",
+    NOTIFICATION_CHANNEL_USES_FLOW = (
+        "notification_channel_uses_flow",
         (
             "A notification channel of this app posts to the flow that is to be turned off. "
             "Nothing was turned off."
         ),
         "Put the other flow's URL into the setting that the message names, deploy, then retry.",
-        ClearedBy.SWEEP,
+        ClearedBy.DAILY_CHECK,
     )
-    CHILD = (
-        "child",
+    CHILD_FLOW_NOT_READY = (
+        "child_flow_not_ready",
         "A child flow is not ready, or is blocked.",
         "If the child flow is blocked, fix its job; this job then continues.",
-        ClearedBy.RELATIVE,
+        ClearedBy.DEPENDENT_FLOW,
     )
-    PARENT = (
-        "parent",
+    PARENT_FLOW_NOT_READY = (
+        "parent_flow_not_ready",
         "A parent flow is not ready, or is blocked.",
         "If the parent flow is blocked, fix its job; this job then continues.",
-        ClearedBy.RELATIVE,
+        ClearedBy.DEPENDENT_FLOW,
     )
-    PLAN = (
-        "plan",
+    WAITING_FOR_OTHER_PLAN = (
+        "waiting_for_other_plan",
         "Another plan is about to copy a caller of this flow.",
         "Approve or cancel that plan.",
     )
-    RESOURCE = (
-        "resource",
+    WAITING_FOR_RESOURCE_LEASE = (
+        "waiting_for_resource_lease",
         "Another job writes the same app or secret.",
         "Nothing: the job continues when the other has written.",
     )
-    GATHERING = (
-        "gathering",
+    BATCHING_CALLER_WRITES = (
+        "batching_caller_writes",
         "Other flows have callers in the same app, secret or flow; the app writes them together.",
         ("Nothing: the job continues after `CMK_CALLER_BATCH_WAIT` at the latest."),
-        ClearedBy.MATE,
+        ClearedBy.OTHER_JOB,
     )
-    QUIET = (
-        "quiet",
+    NO_CALL_PERIOD = (
+        "no_call_period",
         "The original has received a call within the no-call period (`CMK_NO_CALL_PERIOD`).",
         "Nothing: the original is retired when no more calls arrive.",
     )
-    STRAGGLER = (
-        "straggler",
+    LATE_CALLER = (
+        "late_caller",
         (
             "An unknown caller still calls the original, an hour after all known callers were "
             "updated. No call is lost."
@@ -432,23 +439,23 @@ class Reason(StrEnum):
             "Give it the copy's URL."
         ),
     )
-    WATCHED = (
-        "watched",
+    MONITORING_PERIOD = (
+        "monitoring_period",
         "The app monitors the copy after a cutover.",
         "Nothing: the job continues after `CMK_MONITORING_PERIOD`.",
     )
-    RUNNING = (
-        "running",
+    FLOW_RUN_IN_PROGRESS = (
+        "flow_run_in_progress",
         "A flow run that began before the change is in progress.",
         "Nothing: the job continues when the run is complete.",
     )
-    UNDER_WAY = (
-        "under_way",
+    WRITE_IN_FLIGHT = (
+        "write_in_flight",
         "The last write of an earlier invocation may still arrive.",
         "Nothing: the job continues when the write can no longer arrive.",
     )
-    OVERWRITTEN = (
-        "overwritten",
+    STALE_WRITE = (
+        "stale_write",
         (
             "A delayed invocation wrote older values into an app's settings or a secret. The app "
             "restores trigger URLs; the message names the other values."
@@ -458,8 +465,8 @@ class Reason(StrEnum):
             "log (Update web app settings)."
         ),
     )
-    REPLAY = (
-        "replay",
+    BACKLOG_REPLAY = (
+        "backlog_replay",
         (
             "The rollback would turn on a polling original, which then processes again the "
             "events that its copy has processed."
@@ -468,40 +475,40 @@ class Reason(StrEnum):
     )
 
     # -- the deletion of an original
-    NOT_RETIRED = (
-        "not_retired",
+    ORIGINAL_NOT_RETIRED = (
+        "original_not_retired",
         "A deletion was requested for an original that is not retired.",
         "Wait until the original is retired.",
     )
-    TOO_EARLY = (
-        "too_early",
+    DELETION_DATE_TOO_EARLY = (
+        "deletion_date_too_early",
         "The date of the deletion is too early.",
         "Choose the date that the message names, or a later one.",
     )
-    RUNS = (
-        "runs",
+    ARCHIVING_FLOW_RUNS = (
+        "archiving_flow_runs",
         "The run summaries of the original are not archived yet.",
         "Nothing: the deletion continues when they are archived.",
     )
-    ARCHIVE = (
-        "archive",
+    ARCHIVE_FAILED = (
+        "archive_failed",
         "The archive does not return what was stored, or the original's runs cannot be read.",
         "Check the archive, then schedule the deletion again.",
     )
-    CAME_BACK = (
-        "came_back",
+    RETIRED_ORIGINAL_ON = (
+        "retired_original_on",
         "A retired original is on again: it and its copy may both run.",
         "Turn the original off, find out who turned it on, then schedule the deletion again.",
     )
-    DELETED = (
-        "deleted",
+    ORIGINAL_ALREADY_DELETED = (
+        "original_already_deleted",
         "The original was deleted, and its job is to be rolled back.",
         "Restore the flow by the day that the message names, then retry.",
     )
 
     # -- services, rows and settings
-    KILL_SWITCH = (
-        "kill_switch",
+    KILL_SWITCH_ON = (
+        "kill_switch_on",
         "The kill switch is on: the app writes nothing.",
         (
             "Turn the kill switch off when its cause is fixed: `cmkflow kill-switch off "
@@ -509,18 +516,18 @@ class Reason(StrEnum):
             "TEXT`."
         ),
     )
-    WINDOW = (
-        "window",
+    OUTSIDE_MAINTENANCE_WINDOW = (
+        "outside_maintenance_window",
         "The environment's maintenance window is closed.",
         (
             "Nothing; or change the window: `cmkflow environment set ENVIRONMENT "
             "--maintenance-window "
             "22:00-04:00`."
         ),
-        ClearedBy.SETTING,
+        ClearedBy.SETTINGS_CHANGE,
     )
-    FLOW_JOBS = (
-        "flow_jobs",
+    FLOW_JOBS_IN_PROGRESS = (
+        "flow_jobs_in_progress",
         "Flow jobs are in progress, or changed flows await approval.",
         "Approve the changed flows, if there are any.",
     )
@@ -529,30 +536,30 @@ class Reason(StrEnum):
         "The platform, or the app's request budget, allows no request at present.",
         "Nothing: the jobs continue when requests are left.",
     )
-    TRANSIENT = (
-        "transient",
+    RETRIES_EXHAUSTED = (
+        "retries_exhausted",
         "The service works, but every request for this flow failed.",
         "Check the flow in Power Automate, then retry.",
-        ClearedBy.SWEEP,
+        ClearedBy.DAILY_CHECK,
     )
-    DEFECT = (
-        "defect",
+    INTERNAL_ERROR = (
+        "internal_error",
         (
             "Five invocations in a row met an internal error. Nothing has changed since; in a "
             "cutover, the original is on again."
         ),
         "Report the message to the project; retry when the app is fixed.",
     )
-    OUTAGE = (
-        "outage",
+    SERVICE_OUTAGE = (
+        "service_outage",
         "A service does not answer.",
         (
             "Nothing: the jobs continue within twenty minutes after the service answers again. "
             "Check Microsoft's service health."
         ),
     )
-    STRAY_COPY = (
-        "stray_copy",
+    ORPHANED_COPY = (
+        "orphaned_copy",
         (
             "A copy exists, or was on, although its job is rolled back or cancelled. The daily "
             "check turns the copy off, unless the original is off."
@@ -562,34 +569,34 @@ class Reason(StrEnum):
             "in Power Automate."
         ),
     )
-    LOAN = (
-        "loan",
+    GRANT_NOT_REVOKED = (
+        "grant_not_revoked",
         "The service account is still co-owner of a flow that the app has read.",
         (
             "If the app does not remove it within the hour, remove it from the flow's owners in "
             "Power Automate."
         ),
     )
-    SERVICE_TAGS = (
-        "service_tags",
+    SERVICE_TAG_LIST_UNREADABLE = (
+        "service_tag_list_unreadable",
         "The file of `CMK_SERVICE_TAGS_FILE` is missing, or has no service tags.",
         ("Provide the file, or empty the setting so that the app asks Azure; then retry."),
     )
-    NOT_LOOKED_AT = (
-        "not_looked_at",
+    RETIRED_ORIGINALS_NOT_CHECKED = (
+        "retired_originals_not_checked",
         (
             "The daily check could not check whether some retired originals are on again. The "
             "next check starts with them."
         ),
         ("If it repeats, check the service, or raise `CMK_DATAVERSE_REQUESTS_PER_MINUTE`."),
     )
-    RANGES_CHANGED = (
-        "ranges_changed",
+    ADDRESS_RANGES_CHANGED = (
+        "address_ranges_changed",
         "Microsoft's address ranges changed, and firewalls deny the new ones.",
         ("Open the firewalls that `cmkflow network tag-changes` shows, or ignore each issue."),
     )
-    RANGES_OLD = (
-        "ranges_old",
+    ADDRESS_RANGES_OUTDATED = (
+        "address_ranges_outdated",
         ("The service tag list has not changed for ninety days, or could not be read for a week."),
         (
             "Replace the file of `CMK_SERVICE_TAGS_FILE`, or check the app's right to read "
@@ -611,8 +618,8 @@ class Reason(StrEnum):
         "This version of the app cannot read a row.",
         "Do what the message says with the row that it names.",
     )
-    CALL_BUDGET_RESET = (
-        "call_budget_reset",
+    REQUEST_BUDGET_RESET = (
+        "request_budget_reset",
         (
             "A row of the table `requestbudgets` was unreadable. The budget stopped for four "
             "minutes and began again."

@@ -61,7 +61,7 @@ class Settings(AccessSettings):
     client_id: str = ""
 
     #: Public client that the service account signs in with. Empty: no trigger URL can be read, and
-    #: jobs that need one are blocked (`operator_sign_in`).
+    #: jobs that need one are blocked (`service_account_signed_out`).
     service_account_client_id: str = ""
     #: URL, without a version, of the Key Vault secret with the service account's token cache.
     service_account_token_cache_secret: str = ""
@@ -154,7 +154,8 @@ class Settings(AccessSettings):
     # See platform.md#reads-lag.
     #: How long after a write the platform may return older data.
     read_lag: Duration = timedelta(minutes=1)
-    #: How long an invocation waits to read what it has written. Then the job waits (`not_shown`).
+    #: How long an invocation waits to read what it has written. Then the job waits
+    #: (`write_not_visible`).
     read_back_interval: Duration = timedelta(seconds=5)
     #: How long the job waits for that, before it is blocked or, in a cutover, turns the original on
     #: again.

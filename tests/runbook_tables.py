@@ -14,19 +14,19 @@ from tests import generated_tables
 PAGE = Path(__file__).parents[1] / "docs" / "runbook.md"
 #: The entry of the page that says all of a reason, so that it needs no row.
 ENTRIES = {
-    "original-and-copy-are-both-off": (Reason.NEITHER_ON,),
-    "a-plan-awaits-approval": (Reason.STALE,),
-    "a-firewall-denies-a-copy": (Reason.NETWORK_GAP, Reason.REPAIR),
-    "calls-of-a-copy-are-blocked": (Reason.CALL_REFUSED,),
-    "the-service-account-is-signed-out": (Reason.OPERATOR_SIGN_IN,),
+    "original-and-copy-are-both-off": (Reason.BOTH_OFF,),
+    "a-plan-awaits-approval": (Reason.PLAN_CHANGED,),
+    "a-firewall-denies-a-copy": (Reason.FIREWALL_DENIES, Reason.FIREWALL_FIX_FAILED),
+    "calls-of-a-copy-are-blocked": (Reason.OUTBOUND_CALL_BLOCKED,),
+    "the-service-account-is-signed-out": (Reason.SERVICE_ACCOUNT_SIGNED_OUT,),
     "a-key-expires": (Reason.KEY_PROBLEM, Reason.KEY_WARNING),
-    "a-remediation-does-not-move": (Reason.MIGRATION,),
-    "a-service-does-not-answer": (Reason.OUTAGE,),
+    "a-remediation-does-not-move": (Reason.PLATFORM_MIGRATION_STALLED,),
+    "a-service-does-not-answer": (Reason.SERVICE_OUTAGE,),
     "requests-are-used-up": (Reason.THROTTLED,),
     "an-unreadable-row": (Reason.UNREADABLE_ROW,),
-    "kill-switch": (Reason.KILL_SWITCH,),
-    "rollback": (Reason.REPLAY, Reason.CALLER, Reason.DELETED),
-    "delete-originals": (Reason.NOT_RETIRED, Reason.TOO_EARLY),
+    "kill-switch": (Reason.KILL_SWITCH_ON,),
+    "rollback": (Reason.BACKLOG_REPLAY, Reason.CALLER_WRITE_LOST, Reason.ORIGINAL_ALREADY_DELETED),
+    "delete-originals": (Reason.ORIGINAL_NOT_RETIRED, Reason.DELETION_DATE_TOO_EARLY),
 }
 _ACT = ("| code | What it means | What to do |", "|---|---|---|")
 _WAIT = ("| code | The job continues automatically, because |", "|---|---|")

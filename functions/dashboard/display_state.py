@@ -23,7 +23,13 @@ _ALL: Mapping[str, StateProperties] = {
     **{str(state): facts for state, facts in FLOW_STATES.items()},
 }
 #: States that wait without being blocked.
-_WAITS = {"waiting", "awaiting_approval", "waiting_for_migration", "quiet", "watched"}
+_WAITS = {
+    "waiting",
+    "awaiting_approval",
+    "waiting_for_platform_migration",
+    "checking_for_calls",
+    "monitoring",
+}
 
 
 class FlowDisplayState(NamedTuple):
@@ -54,7 +60,7 @@ def style_for_state(state: str) -> str:
         return "wait"
     if facts.is_goal:
         return "done"
-    return "over" if facts.acts is NextActor.NOBODY else "work"
+    return "over" if facts.acts is NextActor.NONE else "work"
 
 
 def display_state_for(flow: FlowView) -> FlowDisplayState:
@@ -71,7 +77,7 @@ def shares(looks: Iterable[str]) -> dict[str, int]:
 
 
 def _of_job(job: FlowJob) -> FlowDisplayState:
-    look = "person" if job.code == Reason.NEITHER_ON else style_for_state(job.state)
+    look = "person" if job.code == Reason.BOTH_OFF else style_for_state(job.state)
     words = _words(job.state, job.reached, job.requested)
     return FlowDisplayState(key=job.state, words=words, look=look, reason=job.reason)
 
@@ -86,7 +92,7 @@ def _of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayState:
         return FlowDisplayState(
             key="needs_changes", words=words, look="person", reason=item.explanation
         )
-    look = "over" if item.action is PlannedAction.LEAVE else "work"
+    look = "over" if item.action is PlannedAction.NO_CHANGE else "work"
     return FlowDisplayState(key=item.action, words=words, look=look, reason=item.explanation)
 
 

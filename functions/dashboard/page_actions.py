@@ -207,7 +207,7 @@ def _page_action(
         asks=asks,
         refusal=refusal,
         is_danger=what in {"cancel", "rollback"},
-        asks_name=principal.kind is PrincipalKind.KEY and "by" in route.body.model_fields,
+        asks_name=principal.kind is PrincipalKind.FUNCTION_KEY and "by" in route.body.model_fields,
     )
 
 
@@ -235,7 +235,9 @@ def _can_roll_back(job: FlowJob) -> bool:
 def _describe_retry(jobs: Sequence[FlowJob]) -> str:
     where = Counter(_step_of(job) for job in jobs)
     at = ", ".join(f"{number} at {state}" for state, number in where.items())
-    edited = [job for job in jobs if job.code in {Reason.CHANGED, Reason.COPY_EDITED}]
+    edited = [
+        job for job in jobs if job.code in {Reason.ORIGINAL_EDITED, Reason.ORIGINAL_AND_COPY_EDITED}
+    ]
     accepted = f" The current edits of {_titles(edited)} are accepted." if edited else ""
     return f"{_titles(jobs)}: retried from the step where they stopped ({at}).{accepted}"
 

@@ -19,24 +19,24 @@ union traces, exceptions
 
 // The host forwards a message and no fields. The app writes fields at the end of the message, as one
 // JSON object after ' | ', which no other text of a message can imitate: shared/log_fields.py.
-var neitherOn = '''
+var bothOff = '''
 traces
 | where severityLevel >= 3
 | extend fields = parse_json(extract(@' \| (\{.*\})', 1, message))
-| where tostring(fields.code) == 'neither_on'
+| where tostring(fields.code) == 'both_off'
 '''
 
 // A line for each cause, once a day: shared/adapters/channels/log.py.
 var plansWaiting = '''
 traces
 | extend fields = parse_json(extract(@' \| (\{.*\})', 1, message))
-| where tostring(fields.cause) in ('plan', 'lapsing')
+| where tostring(fields.cause) in ('plan_awaiting_approval', 'plan_expires_soon')
 '''
 
 var flowsBlocked = '''
 traces
 | extend fields = parse_json(extract(@' \| (\{.*\})', 1, message))
-| where tostring(fields.cause) in ('flow', 'environment')
+| where tostring(fields.cause) in ('flows_blocked', 'environment_blocked')
 '''
 
 // The sweep says how it ended; an app that does not run says nothing.
@@ -122,8 +122,8 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   }
 }
 
-resource neither 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: 'neither-on-${token}'
+resource bothOffAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: 'both-off-${token}'
   location: location
   tags: tags
   properties: {
@@ -136,7 +136,7 @@ resource neither 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
     criteria: {
       allOf: [
         {
-          query: neitherOn
+          query: bothOff
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: 0

@@ -28,7 +28,7 @@ A browser chooses at {api}/api/dashboard who you are.
 Then assess the environment Operations, opt it in, and apply the key:
 
   cmkflow assess show --environment Operations --policy cmk-europe
-  cmkflow environment set Operations --approval-policy approve
+  cmkflow environment set Operations --approval-policy required
   python -m local_cloud link $OPERATIONS $POLICY
 
 Half a minute later a plan waits for you. docs/first-hour.md goes on from here.

@@ -18,7 +18,7 @@ type Json = dict[str, Any]
 _COURIER = flow_id(CUSTOMER_CARE.name, "courier")
 #: Longer than any demo: the original is not retired before its run has ended.
 _LONG = 3_600
-REFUSED = "call_refused"
+REFUSED = "outbound_call_blocked"
 _RUNNING = "running"
 
 

@@ -16,9 +16,9 @@ from local_cloud.tenant.core.profiles import Profile
 #: everything keeps the demo's report.
 FOLDERS = {
     ("demo", Profile.DOCUMENTED): ROOT / "var" / "demo",
-    ("demo", Profile.FEARED): ROOT / "var" / "demo-feared",
+    ("demo", Profile.ADVERSARIAL): ROOT / "var" / "demo-adversarial",
     ("up", Profile.DOCUMENTED): ROOT / "var" / "up",
-    ("up", Profile.FEARED): ROOT / "var" / "up-feared",
+    ("up", Profile.ADVERSARIAL): ROOT / "var" / "up-adversarial",
 }
 
 

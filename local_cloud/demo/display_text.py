@@ -12,15 +12,15 @@ type Json = dict[str, Any]
 
 _ACTIONS: Mapping[str, str] = {
     PlannedAction.COPY: "to copy",
-    PlannedAction.COPY_WITH_FAMILY: "to copy with parents and children",
-    PlannedAction.SWAP: "to swap with a copy (self-starting)",
+    PlannedAction.COPY_WITH_DEPENDENT_FLOWS: "to copy with parents and children",
+    PlannedAction.CUT_OVER: "to swap with a copy (self-starting)",
     PlannedAction.COPY_OFF: "to copy switched off",
     PlannedAction.ADD_TO_SOLUTION: "to add to a solution",
     PlannedAction.CONVERT_TRIGGER: "to convert to the V2 trigger",
     PlannedAction.EDIT_ACTION: "to convert to List flows as Admin V2",
-    PlannedAction.ADOPT: "in hand already",
-    PlannedAction.LEAVE: "to leave as they are",
-    PlannedAction.BLOCKED: "for a person to settle first",
+    PlannedAction.CONTINUE_EXISTING_JOB: "in hand already",
+    PlannedAction.NO_CHANGE: "to leave as they are",
+    PlannedAction.NEEDS_CHANGES: "for a person to settle first",
 }
 _STATES: Mapping[str, str] = {
     FlowJobState.RETIRED: "copied and retired",

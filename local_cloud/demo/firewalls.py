@@ -21,7 +21,7 @@ _LABELS_GROUP = "nsg-labels"
 #: Of the region beside that of *Operations*: no flow calls from there while the demo runs.
 _TAG = "PowerPlatformPlex.NorthEurope"
 _NEW_RANGE = "20.105.64.0/26"
-_NOT_YET = "not_shown"
+_NOT_YET = "write_not_visible"
 
 
 class Firewalls:
@@ -37,7 +37,7 @@ class Firewalls:
         """Open two firewalls by the app, waive one gap by its name; a third one stays as it is."""
         stage = self._stage
         pricing = stage.job(OPERATIONS, _PRICING)
-        if pricing.get("code") == "network_gap" and not self._is_opened:
+        if pricing.get("code") == "firewall_denies" and not self._is_opened:
             self._is_opened = True
             for resource in (EDGE_FIREWALL, RECEIPTS_GROUP):
                 await self._repair(resource)

@@ -223,15 +223,16 @@ def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowResult:
 
 
 def _weight(item: Json) -> int:
-    """How much a plan's word on a flow says: work, then `blocked`, then `leave` and `adopt`."""
-    return 2 if PlannedAction(item["action"]).is_work else int(item["action"] == "blocked")
+    """How much a plan's word on a flow says: work, then `needs_changes`, then `no_change` and
+    `continue_existing_job`."""
+    return 2 if PlannedAction(item["action"]).is_work else int(item["action"] == "needs_changes")
 
 
 def _state(item: Json | None, job: Json | None, original: Json) -> str:
     if job:
         return str(job["state"])
     if item:
-        return "needs_person" if item["action"] == "blocked" else str(item["action"])
+        return "needs_person" if item["action"] == "needs_changes" else str(item["action"])
     return "moved" if original.get("isProtected") else "left"
 
 

@@ -284,7 +284,7 @@ def _deletions(remediations: list[Json]) -> list[Json]:
 
 def _gaps(remediations: list[Json], jobs: dict[tuple[str, str], Json]) -> list[Json]:
     """Each firewall gap that a plan named, and whether flows are still stopped by it."""
-    open_texts = [job["reason"] for job in jobs.values() if job["code"] == "network_gap"]
+    open_texts = [job["reason"] for job in jobs.values() if job["code"] == "firewall_denies"]
     found: dict[str, Json] = {}
     for detail in remediations:
         for job in detail["environment_jobs"]:

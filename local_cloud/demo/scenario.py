@@ -104,12 +104,12 @@ class DemoScenario:
         """A remediation started by hand, as a dry run first."""
         stage = self._stage
         stage.note("Customer care has been under the key for long. A dry run is ordered for it.")
-        await stage.planned(await stage.order("dry-run", CUSTOMER_CARE), CUSTOMER_CARE)
+        await stage.planned(await stage.order("dry_run", CUSTOMER_CARE), CUSTOMER_CARE)
         stage.note("The dry run shows every write that the real run would make. It made none.")
-        await stage.app.put(f"environments/{CUSTOMER_CARE.id}", {"mode": "auto"})
+        await stage.app.put(f"environments/{CUSTOMER_CARE.id}", {"mode": "automatic"})
         await self._refused_call.begin()
         await stage.order("apply", CUSTOMER_CARE)
-        stage.note("The real run is ordered, in mode auto: it asks nobody.")
+        stage.note("The real run is ordered, in mode automatic: it asks nobody.")
         await self._run("order", CUSTOMER_CARE)
 
     async def roll_back(self) -> None:
@@ -135,7 +135,7 @@ class DemoScenario:
         """Environments of exported flows, all at once and without asking."""
         stage = self._stage
         for environment in self._imported:
-            settings = {"mode": "auto", "limit": 10_000}
+            settings = {"mode": "automatic", "limit": 10_000}
             await stage.app.put(f"environments/{environment.id}", settings)
             await stage.platform.link(environment.id, POLICY_SYSTEM_ID)
         stage.note(f"{len(self._imported)} environments of exported flows are linked.")

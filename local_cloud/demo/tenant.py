@@ -82,7 +82,7 @@ def demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
             "link_retry_after": 1,
             "migration_seconds": 8,
         }
-        | (_FEARED_TIMES if profile is Profile.FEARED else {}),
+        | (_FEARED_TIMES if profile is Profile.ADVERSARIAL else {}),
         "budgets": {
             name: {"calls": CALLS_PER_MINUTE, "seconds": 60}
             for name in ("flow_service", "dataverse", "resource_manager")

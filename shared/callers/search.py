@@ -87,5 +87,5 @@ class UnreadableCallers:
             raise JobBlocked(
                 f"Not searched: {', '.join(self.search.refused)}",
                 instruction=f"{self.remedy} Then search again.",
-                code=Reason.CALLERS_NOT_SEARCHED,
+                code=Reason.CALLER_SEARCH_INCOMPLETE,
             )

@@ -9,7 +9,7 @@ class Look(StrEnum):
     """What the daily check searches for in an environment."""
 
     RETIRED = "retired"  #: retired originals that are on again
-    UNDONE = "undone"  #: copies of cancelled and rolled-back jobs that are on
+    WITHDRAWN = "withdrawn"  #: copies of cancelled and rolled-back jobs that are on
     #: Retired originals without a row in Dataverse, which only the flow service's list shows.
     OUTSIDE = "outside"
 

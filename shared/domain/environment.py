@@ -61,9 +61,9 @@ MIGRATION_LONGEST = timedelta(days=4)
 class ApprovalPolicy(StrEnum):
     """Whether the app may write in an environment, and whether a plan needs approval."""
 
-    ASSESS = "assess"  #: read-only
-    APPROVE = "approve"  #: write after an approver approved the plan
-    AUTO = "auto"  #: write without approval
+    READ_ONLY = "read_only"  #: read-only
+    REQUIRED = "required"  #: write after an approver approved the plan
+    AUTOMATIC = "automatic"  #: write without approval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class EnvironmentSettings:
     """What an administrator allows the app to do in one environment."""
 
     environment_id: str
-    mode: ApprovalPolicy = ApprovalPolicy.ASSESS
+    mode: ApprovalPolicy = ApprovalPolicy.READ_ONLY
     #: Flows per remediation, at most.
     limit: int = 100
     #: Workflow ids or flow names that the app never changes.

@@ -177,8 +177,8 @@ REFUSALS = (
     PlatformErrorCode(
         code=DEFINITION_NOT_SHOWN,
         means="the flow service does not show the definition to an administrator",
-        instruction="Sign the service account in and set the environment's mode to approve or "
-        "auto, or add the flow to a solution; then retry.",
+        instruction="Sign the service account in and set the environment's mode to required "
+        "or automatic, or add the flow to a solution; then retry.",
     ),
     PlatformErrorCode(
         code="EnvironmentAccessDenied",

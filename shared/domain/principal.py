@@ -15,9 +15,9 @@ class Role(StrEnum):
 class PrincipalKind(StrEnum):
     """Who it is that calls."""
 
-    PERSON = "person"
-    MACHINE = "machine"  #: an application or a managed identity
-    KEY = "key"  #: whoever has the function key: nobody knows who
+    USER = "user"
+    APPLICATION = "application"  #: an application or a managed identity
+    FUNCTION_KEY = "function_key"  #: whoever has the function key: nobody knows who
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,7 +162,7 @@ class AppServices:
             raise JobBlocked(
                 "It is the only restriction: a site without any may be open to all.",
                 instruction="Give it another one first, or remove this by hand.",
-                code=Reason.REPAIR,
+                code=Reason.FIREWALL_FIX_FAILED,
             )
         listed = [*kept, *map(json.loads, change.add)]
         body = {"properties": {opening.part: listed}}

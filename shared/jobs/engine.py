@@ -46,7 +46,7 @@ SOON = timedelta(minutes=5)
 UNTIL_WOKEN = timedelta(days=1)
 
 #: Reasons of which people are told at once: nothing else would let them look.
-_TOLD = {Reason.DEFECT, Reason.NEITHER_ON}
+_TOLD = {Reason.INTERNAL_ERROR, Reason.BOTH_OFF}
 
 _WITHOUT_A_WORD = (
     "One delivery after the other ended without a word: the process died, or the function took"

@@ -42,11 +42,13 @@ def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
             return stop_with_reason(job, blocked, text, remedy, code=err.code, now=now)
         case NotFound():
             remedy = "See whether the environment is well, then retry."
-            return stop_with_reason(job, blocked, text, remedy, code=Reason.GONE, now=now)
-        case InternalErrorRepeated():
-            remedy = Reason.DEFECT.instruction
             return stop_with_reason(
-                job, job.failed_state, text, remedy, code=Reason.DEFECT, now=now
+                job, blocked, text, remedy, code=Reason.DEPENDENCY_DELETED, now=now
+            )
+        case InternalErrorRepeated():
+            remedy = Reason.INTERNAL_ERROR.instruction
+            return stop_with_reason(
+                job, job.failed_state, text, remedy, code=Reason.INTERNAL_ERROR, now=now
             )
         case _:
             return _later(services, job, err, text)
@@ -67,14 +69,14 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
                 "The environment is being migrated.",
                 until=until,
                 now=now,
-                code=Reason.MIGRATING,
+                code=Reason.PLATFORM_MIGRATION_RUNNING,
             )
         case UnreadableRow():  # of another job: whoever can read it will be deployed
             until = now + settings.backoff_max_delay
             return wait_until(job, text, until=until, now=now, code=Reason.UNREADABLE_ROW)
         case ServiceOutage():  # not of this job: it waits, and all that wait come one by one
             wait = add_jitter(err.retry_after or settings.backoff_initial_delay, repr(job), share=1)
-            return wait_until(job, text, until=now + wait, now=now, code=Reason.OUTAGE)
+            return wait_until(job, text, until=now + wait, now=now, code=Reason.SERVICE_OUTAGE)
         case ThrottledError():
             wait = add_jitter(err.retry_after or settings.backoff_initial_delay, repr(job))
             return wait_until(job, text, until=now + wait, now=now, code=Reason.THROTTLED)
@@ -93,9 +95,9 @@ def _try_again[J: DurableJob[Any]](
         if isinstance(err, TokenRejected | RefusedForNow):
             remedy = instruction_for(err.code)
             return stop_with_reason(job, job.blocked_state, text, remedy, code=err.code, now=now)
-        remedy = Reason.TRANSIENT.instruction
+        remedy = Reason.RETRIES_EXHAUSTED.instruction
         return stop_with_reason(
-            job, job.blocked_state, text, remedy, code=Reason.TRANSIENT, now=now
+            job, job.blocked_state, text, remedy, code=Reason.RETRIES_EXHAUSTED, now=now
         )
     asked = err.retry_after if isinstance(err, TransientError) else None
     wait = backoff_delay(
@@ -105,6 +107,6 @@ def _try_again[J: DurableJob[Any]](
         asked=asked,
     )
     later = wait_until(
-        job, f"Tried again: {text}", until=now + wait, now=now, code=Reason.TRANSIENT
+        job, f"Tried again: {text}", until=now + wait, now=now, code=Reason.RETRIES_EXHAUSTED
     )
     return replace(later, failures=failures)

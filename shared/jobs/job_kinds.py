@@ -25,12 +25,12 @@ def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
 
 
 def _is_flow_watched(job: FlowJob) -> bool:
-    waits = job.code in Reason.all_ended_by(ClearedBy.RELATIVE)
+    waits = job.code in Reason.all_ended_by(ClearedBy.DEPENDENT_FLOW)
     return waits or (FLOW.is_over(job) and job.has_loans_to_check)
 
 
 def _is_environment_watched(job: EnvironmentJob) -> bool:
-    is_dispatched = job.state is EnvironmentJobState.DISPATCHED
+    is_dispatched = job.state is EnvironmentJobState.RUNNING_FLOW_JOBS
     return is_dispatched or (job.plans_no_more and job.has_loans_to_check)
 
 

@@ -16,17 +16,20 @@ from shared.domain.request_demand import RequestDemand
 #: tests/performance/test_calls_per_delivery.py. A copy waits for a list before it is proven; from
 #: then on a delivery goes on until the callers have moved. Where a share does not lend the operator
 #: a flow it takes six more, and waits for them. What is wrong here costs waiting, and no call.
-_FLOW_CALLS: Mapping[FlowJobState, int] = {FlowJobState.COPIED: 3, FlowJobState.QUIET: 2}
+_FLOW_CALLS: Mapping[FlowJobState, int] = {
+    FlowJobState.COPIED: 3,
+    FlowJobState.CHECKING_FOR_CALLS: 2,
+}
 _ROLLBACK_CALLS = 5
 #: Of a flow that starts by itself, or is off.
-_OTHER_CALLS: Mapping[FlowJobState, int] = {FlowJobState.COPIED: 0, FlowJobState.WATCHED: 0}
+_OTHER_CALLS: Mapping[FlowJobState, int] = {FlowJobState.COPIED: 0, FlowJobState.MONITORING: 0}
 #: Elsewhere.
 _FEW = 1
 #: Before it retires an original: one more where the copy calls hosts, whose runs are looked at.
-_RETIRING = frozenset({FlowJobState.QUIET, FlowJobState.WATCHED})
+_RETIRING = frozenset({FlowJobState.CHECKING_FOR_CALLS, FlowJobState.MONITORING})
 _ENVIRONMENT_CALLS: Mapping[EnvironmentJobState, int] = {
     EnvironmentJobState.ASSESSING: 1,
-    EnvironmentJobState.WAITING_FOR_MIGRATION: 2,
+    EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION: 2,
     EnvironmentJobState.DISCOVERING: 2,
     EnvironmentJobState.APPROVED: 2,
 }
@@ -41,7 +44,7 @@ def flow_job_demand(job: FlowJob) -> RequestDemand | None:
     So it is while neither flow of a pair may be on, and where an order ends what was not begun.
     """
     reached = job.reached
-    if job.neither_since or reached is FlowJobState.SWAPPING:
+    if job.neither_since or reached is FlowJobState.CUTTING_OVER:
         return _need(job.id, 0, _BACK)
     if job.is_rolling_back or job.requested:
         is_begun = job.is_rolling_back or job.facts.is_undoable
@@ -66,7 +69,7 @@ def _calls(job: FlowJob) -> int:
 
 
 def _calls_of(job: FlowJob) -> Mapping[FlowJobState, int]:
-    has_url = job.has_trigger_url and job.pattern is not MigrationMethod.OFF
+    has_url = job.has_trigger_url and job.pattern is not MigrationMethod.COPY_OFF
     return _FLOW_CALLS if has_url else _OTHER_CALLS
 
 

@@ -49,19 +49,19 @@ async def check_write_allowed(
         text = "The kill switch is on: nothing is written."
         if not switch.by:
             text = f"{switch.reason} It counts as on: nothing is written."
-        raise MustWait(text, until=until, code=Reason.KILL_SWITCH)
+        raise MustWait(text, until=until, code=Reason.KILL_SWITCH_ON)
     settings = settings or await settings_of(services, environment_id)
-    if settings.mode is ApprovalPolicy.ASSESS:
+    if settings.mode is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
-            f"Environment {environment_id} is in mode assess: nothing is written there.",
-            instruction="Set its mode to approve or auto, then retry.",
-            code=Reason.MODE,
+            f"Environment {environment_id} is in mode read_only: nothing is written there.",
+            instruction="Set its mode to required or automatic, then retry.",
+            code=Reason.ENVIRONMENT_READ_ONLY,
         )
     window = settings.maintenance_window
     opening = next_opening(window, services.now)
     if opening and not anytime:
         text = f"Outside the maintenance window {window} UTC."
-        raise MustWait(text, until=opening, code=Reason.WINDOW)
+        raise MustWait(text, until=opening, code=Reason.OUTSIDE_MAINTENANCE_WINDOW)
 
 
 async def reject_excluded_flow(services: Services, job: FlowJob) -> None:
@@ -70,7 +70,7 @@ async def reject_excluded_flow(services: Services, job: FlowJob) -> None:
     if job.names & settings.excluded_flows:
         raise JobBlocked(
             f"{job.display_name} is excluded: the app does not touch it.",
-            code=Reason.EXCLUDED,
+            code=Reason.FLOW_EXCLUDED,
         )
 
 
@@ -88,17 +88,17 @@ async def require_linked_environment(
         raise MustWait(
             "The environment is no longer linked to an encryption policy.",
             until=later,
-            code=Reason.NOT_LINKED,
+            code=Reason.KEY_NOT_APPLIED,
         )
     if policy_id and link.policy_id.lower() != policy_id.lower():
         raise MustWait(
             "The environment was moved to another encryption policy.",
             until=later,
-            code=Reason.NOT_LINKED,
+            code=Reason.KEY_NOT_APPLIED,
         )
     if not environment.is_linked:
         raise MustWait(
-            f"The environment's policy is {link.status}.", until=later, code=Reason.NOT_LINKED
+            f"The environment's policy is {link.status}.", until=later, code=Reason.KEY_NOT_APPLIED
         )
     return environment
 
@@ -117,7 +117,7 @@ async def require_environment_without_key(
             f"{environment.display_name} was linked to an encryption policy meanwhile.",
             instruction="Cancel this job; what stays on Microsoft's key is copied by a remediation "
             "in mode apply.",
-            code=Reason.LINKED,
+            code=Reason.KEY_ALREADY_APPLIED,
         )
     return environment
 
@@ -130,7 +130,7 @@ async def _existing(services: Services, environment_id: str, *, anew: bool = Fal
         raise JobBlocked(
             f"Environment {environment_id} is gone.",
             instruction="Nothing is left to do there: cancel the job.",
-            code=Reason.ENVIRONMENT,
+            code=Reason.ENVIRONMENT_NOT_FOUND,
         ) from err
 
 

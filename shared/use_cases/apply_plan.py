@@ -54,7 +54,7 @@ async def compare_with_approval(held: LeasedJob[EnvironmentJob]) -> EnvironmentJ
         return await_approval(services, job)
     text = f"{len(goes)} flows are as they were approved"
     text += f", {job.awaiting} have changed and wait for approval." if job.awaiting else "."
-    job = move_to_state(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+    job = move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
     return replace(job, is_dispatched=False)
 
 
@@ -84,7 +84,11 @@ async def start_and_watch_flow_jobs(held: LeasedJob[EnvironmentJob]) -> Environm
     if job.awaiting and job.expires:
         text = f"Waiting for approval since they changed: {job.awaiting}."
         return wait_until(
-            job, text, until=min(until, job.expires), now=services.now, code=Reason.FLOW_JOBS
+            job,
+            text,
+            until=min(until, job.expires),
+            now=services.now,
+            code=Reason.FLOW_JOBS_IN_PROGRESS,
         )
     if left:
         return wait_until(
@@ -92,10 +96,10 @@ async def start_and_watch_flow_jobs(held: LeasedJob[EnvironmentJob]) -> Environm
             "Its flow jobs go on.",
             until=until,
             now=services.now,
-            code=Reason.FLOW_JOBS,
+            code=Reason.FLOW_JOBS_IN_PROGRESS,
         )
     text = "Every flow job has ended."
-    return move_to_state(job, EnvironmentJobState.FINISHED, text, now=services.now)
+    return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
 
 
 async def _dispatch(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
@@ -105,7 +109,7 @@ async def _dispatch(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     text = f"{len(jobs)} flow jobs are on their way."
     job = replace(held.job, is_dispatched=True)
     job = await held.save(
-        move_to_state(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+        move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
     )
     await send_job_messages(services, jobs)
     return job

@@ -98,7 +98,7 @@ async def _waiting(services: Services, remediation_id: str) -> list[_Plan]:
         raise JobBlocked(
             "No plan of this remediation waits for approval.",
             instruction="Look at its state: it may be planning still, approved or expired.",
-            code=Reason.STATE,
+            code=Reason.NOTHING_TO_APPROVE,
         )
     return plans
 
@@ -111,7 +111,7 @@ def _named(waiting: Sequence[_Plan], versions: Sequence[str]) -> list[_Plan]:
         raise JobBlocked(
             f"No plan that waits for approval has version {', '.join(stale)}. "
             + " ".join(_news(version, plan) for version, plan in by_version.items()),
-            code=Reason.STALE,
+            code=Reason.PLAN_CHANGED,
         )
     return [by_version[version] for version in dict.fromkeys(versions)]
 
@@ -126,16 +126,16 @@ def _news(version: str, plan: _Plan) -> str:
 
 async def _check(services: Services, job: EnvironmentJob) -> None:
     settings = await settings_of(services, job.environment_id)
-    if settings.mode is ApprovalPolicy.ASSESS:
+    if settings.mode is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
-            f"Environment {job.environment_id} is in mode assess.",
-            instruction="Set its mode to approve or auto, then approve again.",
-            code=Reason.MODE,
+            f"Environment {job.environment_id} is in mode read_only.",
+            instruction="Set its mode to required or automatic, then approve again.",
+            code=Reason.ENVIRONMENT_READ_ONLY,
         )
     if job.expires and job.expires <= services.now:
         raise JobBlocked(
             f"The plan of environment {job.environment_id} has expired.",
-            code=Reason.EXPIRED,
+            code=Reason.APPROVAL_EXPIRED,
         )
 
 

@@ -46,7 +46,7 @@ class RunArchiveStatus:
     @property
     def is_finished(self) -> bool:
         """Say whether no archive is open."""
-        return all(archive.state is not RunArchiveState.OPEN for archive in self.archives)
+        return all(archive.state is not RunArchiveState.IN_PROGRESS for archive in self.archives)
 
 
 async def show_run_archives(services: Services, remediation_id: str) -> RunArchiveStatus:
@@ -83,7 +83,7 @@ async def _work(services: Services, remediation_id: str) -> timedelta | None:
     left = PARTS
     jobs = await services.tables.environment_jobs.all(remediation_id)
     for kept in await _kept(services, remediation_id, jobs):
-        while kept.item.state is RunArchiveState.OPEN:
+        while kept.item.state is RunArchiveState.IN_PROGRESS:
             if left == 0:
                 return None
             left -= 1

@@ -86,13 +86,15 @@ async def change_environment(
 
 async def _wake_for_window(services: Services, environment_id: str) -> None:
     """Have what waits for the window that was look at the one that is."""
-    where = [Condition("reason_code", "eq", Reason.WINDOW)]
+    where = [Condition("reason_code", "eq", Reason.OUTSIDE_MAINTENANCE_WINDOW)]
     tables = services.tables
     async for job in readable(services, tables.flow_jobs.scan(environment_id, where=where)):
-        await FLOW.wake_up(services, (environment_id, job.item.id), code=Reason.WINDOW)
+        await FLOW.wake_up(
+            services, (environment_id, job.item.id), code=Reason.OUTSIDE_MAINTENANCE_WINDOW
+        )
     async for deletion in readable(services, tables.deletions.scan(environment_id)):
         place = (environment_id, deletion.item.job_id)
-        await DELETION.wake_up(services, place, code=Reason.WINDOW)
+        await DELETION.wake_up(services, place, code=Reason.OUTSIDE_MAINTENANCE_WINDOW)
 
 
 async def ignore_issue(services: Services, environment_id: str, gap: str, reason: str) -> int:

@@ -114,7 +114,7 @@ def _check_replay(
             describe_replays(found, services.now),
             instruction='Order it again with "replay": true (--accept-replay) to accept that, or'
             " leave these flows out.",
-            code=Reason.REPLAY,
+            code=Reason.BACKLOG_REPLAY,
         )
     return found
 
@@ -206,9 +206,9 @@ async def retry_job(services: Services, job: FlowJob) -> None:
         if not job.is_paused:
             return None
         back = job.reached
-        if job.code == Reason.CHANGED:
+        if job.code == Reason.ORIGINAL_EDITED:
             job, back = replace(job, original_digest=""), job.facts.after_edit or back
-        if job.code == Reason.COPY_EDITED:
+        if job.code == Reason.ORIGINAL_AND_COPY_EDITED:
             job = replace(job, copy_digest="")
         return move_to_state(job, back, "Retried by order.", now=services.now)
 

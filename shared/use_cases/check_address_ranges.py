@@ -103,7 +103,7 @@ async def _note(
             found = changes_in_use(last.item.tags, tags, geographies)
         except ValueError as err:
             raise InvalidInput(f"Microsoft's list of service tags: {err}") from err
-        code = Reason.RANGES_CHANGED if found else ""
+        code = Reason.ADDRESS_RANGES_CHANGED if found else ""
         await table.insert(replace(now, before=last.item.change_number, changes=found, code=code))
 
 
@@ -124,7 +124,9 @@ async def _tell_or_settle(
 
 async def _tell_of_age(services: Services, edition: ServiceTagListVersion, why: str) -> None:
     row = services.tables.service_tag_list_versions.name_of(edition)
-    await tell(services, Reason.RANGES_OLD, row, f"Microsoft's list of service tags: {why}")
+    await tell(
+        services, Reason.ADDRESS_RANGES_OUTDATED, row, f"Microsoft's list of service tags: {why}"
+    )
 
 
 async def _with_effects(

@@ -58,7 +58,7 @@ async def _copies(services: Services, environment: Environment) -> list[FlowJob]
         async for kept in readable(services, services.tables.flow_jobs.scan(environment.id))
         if kept.item.http_hosts
         and kept.item.is_proven
-        and kept.item.pattern is not MigrationMethod.OFF
+        and kept.item.pattern is not MigrationMethod.COPY_OFF
         and kept.item.cut_over_at
     ]
 
@@ -91,7 +91,7 @@ async def _go_on(services: Services, environment: Environment) -> int:
         async for call in unresolved_blocked_calls(services, environment.id)
         if call.name not in waived
     }
-    where, count = [Condition("reason_code", "eq", Reason.CALL_REFUSED)], 0
+    where, count = [Condition("reason_code", "eq", Reason.OUTBOUND_CALL_BLOCKED)], 0
     async for kept in readable(
         services, services.tables.flow_jobs.scan(environment.id, where=where)
     ):

@@ -179,7 +179,7 @@ async def _power_platform(services: Services) -> list[Finding]:
 
 
 def _is_concerned(environment: Environment, settings: EnvironmentSettings | None) -> bool:
-    is_opted_in = settings is not None and settings.mode is not ApprovalPolicy.ASSESS
+    is_opted_in = settings is not None and settings.mode is not ApprovalPolicy.READ_ONLY
     return environment.policy is not None or is_opted_in
 
 

@@ -98,7 +98,7 @@ async def check_health(
         parked=parked,
         dead_letters=dict(zip(QUEUES, dead, strict=True)),
         told=tuple(told),
-        notices=dict(sorted(counts.items(), key=lambda one: (one[0] != Reason.NEITHER_ON, one[0]))),
+        notices=dict(sorted(counts.items(), key=lambda one: (one[0] != Reason.BOTH_OFF, one[0]))),
         outages=tuple(await open_circuits(services.tables)),
         calls=await services.calls.queue_status(),
         plans_waiting=sum(job.awaits_approval for job in environment_jobs),

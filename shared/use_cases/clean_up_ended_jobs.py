@@ -77,7 +77,7 @@ async def _return_loans_of_flows(services: Services, flows: Sequence[StoredItem[
                 JobBlocked,
                 PlatformError,
             ) as err:  # the operator stays a co-owner: not for the log only
-                await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
+                await tell(services, Reason.GRANT_NOT_REVOKED, table.name_of(job), redact(str(err)))
                 raise
 
 
@@ -98,7 +98,7 @@ async def _return_loans_of_plans(
             try:
                 await _return_loans_of_plan(held)
             except (JobBlocked, PlatformError) as err:
-                await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
+                await tell(services, Reason.GRANT_NOT_REVOKED, table.name_of(job), redact(str(err)))
                 raise
 
 
@@ -119,7 +119,7 @@ async def _return_loans_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
         await take_back_of_plan(held, flow_name)
     if kept:
         row = services.tables.environment_jobs.name_of(job)
-        await tell(services, Reason.LOAN, row, not_returned(kept))
+        await tell(services, Reason.GRANT_NOT_REVOKED, row, not_returned(kept))
     returned = tuple(flows) if is_checked else tuple(dict.fromkeys((*job.returned, *flows)))
     at = now if flows else None if is_checked else at
     job = replace(held.job, borrowed=(), settles_at=None, returned=returned, returned_at=at)
@@ -156,7 +156,7 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
             async with one_row(services, (table.name, environment.id, job_id)):
                 await _turn_off_stray(services, environment, job_id, known)
 
-    return await look_in_turn(services, environment, Look.UNDONE, copies, seen)
+    return await look_in_turn(services, environment, Look.WITHDRAWN, copies, seen)
 
 
 async def _turn_off_stray(
@@ -180,7 +180,7 @@ async def _turn_off_stray(
     is_all_there_is = is_on and not (original and original.is_on)
     if is_all_there_is:
         cause += " Its original is not on: the copy is left on."
-    await tell(services, Reason.STRAY_COPY, services.tables.flow_jobs.name_of(job), cause)
+    await tell(services, Reason.ORPHANED_COPY, services.tables.flow_jobs.name_of(job), cause)
     if not is_on or is_all_there_is:
         return
     async with held_ended(FLOW, services, kept) as held:

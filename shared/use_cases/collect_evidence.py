@@ -51,7 +51,7 @@ class FlowEvidence:
     def proof(self) -> HistoryEntry | None:
         """Return when the copy was proven for the last time, and how; None: not in its history."""
         history = reversed(self.job.history)
-        return next((one for one in history if one.state == FlowJobState.PROVEN), None)
+        return next((one for one in history if one.state == FlowJobState.VERIFIED), None)
 
     @property
     def stragglers(self) -> tuple[CallerRecord, ...]:
@@ -136,7 +136,7 @@ class EvidenceReader:
 
     async def _converted(self, job: FlowJob) -> str:
         """Return the digest of the definition that an original was changed to; empty: none was."""
-        if job.pattern is not MigrationMethod.EDIT or not job.archive:
+        if job.pattern is not MigrationMethod.EDIT_DEFINITION or not job.archive:
             return ""
         try:
             archived = await self.services.archive.get(archive_name(job))

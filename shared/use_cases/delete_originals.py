@@ -154,7 +154,9 @@ class _Turn:
         if not await self._archive_runs(job):
             text = "Run summaries are being archived."
             later = services.now + timedelta(seconds=1)
-            return wait_until(self.deletion, text, until=later, now=services.now, code=Reason.RUNS)
+            return wait_until(
+                self.deletion, text, until=later, now=services.now, code=Reason.ARCHIVING_FLOW_RUNS
+            )
         await self.keep(await step.search_callers(work, self.deletion))
         await FLOW.schedule_wake_up(
             services, job
@@ -180,13 +182,15 @@ class _Turn:
         kept = await table.get(job.environment_id, job.id)
         if kept is None:
             kept = await table.insert(new_run_archive(services, job, self.deletion.remediation_id))
-        if kept.item.state is RunArchiveState.GONE:  # of an original that was restored since
-            kept = await table.replace(kept, replace(kept.item, state=RunArchiveState.OPEN))
+        if (
+            kept.item.state is RunArchiveState.ORIGINAL_DELETED
+        ):  # of an original that was restored since
+            kept = await table.replace(kept, replace(kept.item, state=RunArchiveState.IN_PROGRESS))
         for _ in range(PARTS):
             archive = kept.item
-            if archive.state is RunArchiveState.OPEN:
+            if archive.state is RunArchiveState.IN_PROGRESS:
                 kept = await table.replace(kept, await archive_part(services, archive))
-            elif archive.state is RunArchiveState.GONE or archive.began >= wanted:
+            elif archive.state is RunArchiveState.ORIGINAL_DELETED or archive.began >= wanted:
                 return True
             else:
                 kept = await table.replace(kept, continued(archive, now=services.now))
@@ -209,7 +213,9 @@ class _Turn:
                 await work.save(job)
                 if work.job.requested:
                     raise MustWait(
-                        "Its job is rolled back.", until=services.now, code=Reason.NOT_RETIRED
+                        "Its job is rolled back.",
+                        until=services.now,
+                        code=Reason.ORIGINAL_NOT_RETIRED,
                     )
 
             await step.delete(work, original, permit)
@@ -263,6 +269,6 @@ def _outcome(services: Services, deletion: Deletion, err: Exception) -> Deletion
     after = apply_error(services, deletion, err)
     if after and after.state is DeletionState.BLOCKED:
         return rules.mark_blocked(after)
-    if after and isinstance(err, MustWait) and err.code == Reason.RUNS:
+    if after and isinstance(err, MustWait) and err.code == Reason.ARCHIVING_FLOW_RUNS:
         return replace(after, archive_from=now)
     return after

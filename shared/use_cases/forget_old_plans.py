@@ -86,7 +86,7 @@ async def _read(services: Services) -> _Found:
 def _is_ordered(remediations: Mapping[str, StoredItem[Remediation]], remediation_id: str) -> bool:
     """Return whether somebody ordered it; nobody knows where its row cannot be read."""
     kept = remediations.get(remediation_id)
-    return kept is None or kept.item.origin is StartSource.ORDER
+    return kept is None or kept.item.origin is StartSource.API_REQUEST
 
 
 def _is_summary_due(
@@ -136,6 +136,6 @@ async def _remove_remediations(services: Services, found: _Found) -> None:
     kept_for = max(services.settings.plans_kept, _WHOLE_FOR)
     for identity, kept in found.remediations.items():
         is_old = services.now - kept.item.created >= kept_for
-        if is_old and not found.count[identity] and kept.item.origin is not StartSource.ORDER:
+        if is_old and not found.count[identity] and kept.item.origin is not StartSource.API_REQUEST:
             with suppress(Conflict, NotFound):
                 await table.delete(kept)

@@ -18,11 +18,11 @@ from shared.steps.flows.check_network import network_of, read_all_firewalls
 
 #: Why jobs stop until what they name is accepted, or settled.
 ACCEPTED_BY_NAME = (
-    Reason.NETWORK_GAP,
-    Reason.REPAIR,
-    Reason.CALL_REFUSED,
-    Reason.COULD_NOT_START,
-    Reason.AGENTS,
+    Reason.FIREWALL_DENIES,
+    Reason.FIREWALL_FIX_FAILED,
+    Reason.OUTBOUND_CALL_BLOCKED,
+    Reason.START_WOULD_FAIL,
+    Reason.AGENTS_NOT_CONFIRMED,
 )
 
 
@@ -67,7 +67,7 @@ async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
     for job in jobs:
         for finding in job.network:
             yield finding.name
-        if job.id not in current and job.facts.acts is NextActor.NOBODY:
+        if job.id not in current and job.facts.acts is NextActor.NONE:
             continue
         async for item in readable(services, services.tables.plan_items.scan(job.id)):
             if TriggerCategory(item.item.category).is_run_by_agents:

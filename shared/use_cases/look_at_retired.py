@@ -48,7 +48,7 @@ async def look_at_retired(services: Services, environment: Environment) -> Retir
         look.on_again.append(original.title)
         row = (table.name, environment.id, original.job_id)
         text = f"{original.title} was retired, and is on again."
-        await tell(services, Reason.CAME_BACK, row, text)
+        await tell(services, Reason.RETIRED_ORIGINAL_ON, row, text)
 
     async def seen(job_id: str, known: WorkflowSummary | None) -> None:
         if known is None:

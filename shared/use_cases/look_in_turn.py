@@ -25,7 +25,7 @@ log = product_log(__name__)
 _AT_A_TIME = 1_000
 _WORDS = {
     Look.RETIRED: "retired originals",
-    Look.UNDONE: "copies of undone jobs",
+    Look.WITHDRAWN: "copies of undone jobs",
     Look.OUTSIDE: "retired originals without a row in Dataverse",
 }
 
@@ -90,7 +90,7 @@ async def note_look(
     error: CmkflowError | None = None,
 ) -> None:
     """Keep how a look ended; tell people how many of its flows were not looked at, and why."""
-    code = Reason.NOT_LOOKED_AT if not_looked_at else ""
+    code = Reason.RETIRED_ORIGINALS_NOT_CHECKED if not_looked_at else ""
     ended = DailyLook(
         environment_id=environment.id,
         look=look,
@@ -106,7 +106,12 @@ async def note_look(
             f"at: {redact(str(error))}."
         )
         log.warning("%s", text)
-        await tell(services, Reason.NOT_LOOKED_AT, services.tables.daily_looks.name_of(ended), text)
+        await tell(
+            services,
+            Reason.RETIRED_ORIGINALS_NOT_CHECKED,
+            services.tables.daily_looks.name_of(ended),
+            text,
+        )
 
 
 async def forget_other_looks(
@@ -115,7 +120,7 @@ async def forget_other_looks(
     """Remove what is kept of environments that are not looked at any more; given by their ids."""
     table = services.tables.daily_looks
     async for kept in readable(services, table.scan()):
-        still = every if kept.item.look is Look.UNDONE else linked
+        still = every if kept.item.look is Look.WITHDRAWN else linked
         if kept.item.environment_id not in still:
             with suppress(Conflict, NotFound):
                 await table.delete(kept)

@@ -121,7 +121,7 @@ async def revert_fix(services: Services, wish: FirewallFixInput) -> list[Firewal
     Raises `JobBlocked` where copies call through it, unless that is wanted all the same.
     """
     standing = [
-        one for one in await list_repairs(services) if one.state is not FirewallFixState.CLOSED
+        one for one in await list_repairs(services) if one.state is not FirewallFixState.REVERTED
     ]
     meant = [one for one in standing if wish.resource.lower() in _names(one)]
     if not meant:
@@ -129,7 +129,7 @@ async def revert_fix(services: Services, wish: FirewallFixInput) -> list[Firewal
         raise JobBlocked(
             f"The app has put nothing into {wish.resource}.",
             instruction=names,
-            code=Reason.UNKNOWN_GAP,
+            code=Reason.ISSUE_NOT_FOUND,
         )
     if not wish.even_in_use:
         await _refuse_in_use(services, meant)
@@ -205,12 +205,12 @@ def _meant(resource: str, surveys: Sequence[_Survey]) -> list[FirewallIssue]:
         names = {gap.name for gap in find_issues_by_name(resource, one_of_each, concerning)}
     except ValueError as err:
         said = "Give the whole name of a gap."
-        raise JobBlocked(str(err), instruction=said, code=Reason.UNKNOWN_GAP) from None
+        raise JobBlocked(str(err), instruction=said, code=Reason.ISSUE_NOT_FOUND) from None
     if not names:
         raise JobBlocked(
             f"{resource} has no gap that concerns flows under a customer-managed key.",
             instruction=describe_unknown_issue(resource, (gap.name for gap in lacking)),
-            code=Reason.UNKNOWN_GAP,
+            code=Reason.ISSUE_NOT_FOUND,
         )
     return [gap for gap in lacking if gap.name in names]
 
@@ -288,5 +288,5 @@ async def _refuse_in_use(services: Services, records: Sequence[FirewallFixRecord
         raise JobBlocked(
             f"Flows whose copies call from the new addresses go through it: {listed}.",
             instruction="Roll these back first; or say that it is to be closed all the same.",
-            code=Reason.REPAIR_IN_USE,
+            code=Reason.FIREWALL_FIX_IN_USE,
         )

@@ -104,7 +104,7 @@ async def _tell(
         identity: cause
         for identity, cause in causes.items()
         # One that is out cannot tell of itself.
-        if (cause.cause, cause.code) != (PendingActionKind.CHANNEL, channel.name)
+        if (cause.cause, cause.code) != (PendingActionKind.CHANNEL_FAILING, channel.name)
     }
     kept = await _deliveries(services, channel, told, known)
     wanted = to_send(told, {name: one.item for name, one in kept.items()}, services.now)
@@ -276,5 +276,8 @@ def _link(services: Services, cause: PendingAction) -> str:
     page = f"{address}/api/dashboard"
     if not cause.remediation_id:
         return f"{page}#{cause.id}"
-    is_plan = cause.cause in {PendingActionKind.PLAN, PendingActionKind.LAPSING}
+    is_plan = cause.cause in {
+        PendingActionKind.PLAN_AWAITING_APPROVAL,
+        PendingActionKind.PLAN_EXPIRES_SOON,
+    }
     return f"{page}/remediations/{cause.remediation_id}" + ("/plan" if is_plan else "")

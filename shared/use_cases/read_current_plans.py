@@ -36,7 +36,7 @@ async def _read_left(services: Services, job: EnvironmentJob, reading: RowReader
         if not expected:
             return []
         items: list[PlanItem] = []
-        for action in (PlannedAction.BLOCKED, PlannedAction.LEAVE):
+        for action in (PlannedAction.NEEDS_CHANGES, PlannedAction.NO_CHANGE):
             where = [Condition("action", "eq", action)]
             items += await RowReader().all(table.scan(job.id, where=where))
         if sum(count_not_included(job.mode, items).values()) >= expected:
@@ -52,7 +52,7 @@ async def read_needs_changes(
     if not expected or job.plan_kept is not PlanKept.WHOLE:
         return []
     table = services.tables.plan_items
-    where = [Condition("action", "eq", PlannedAction.BLOCKED)]
+    where = [Condition("action", "eq", PlannedAction.NEEDS_CHANGES)]
     items = await RowReader().all(table.scan(job.id, where=where))
     if len(items) < expected:  # rows of earlier versions have no such column
         items = await reading.all(table.scan(job.id))

@@ -74,7 +74,7 @@ def reject_self_approval(services: Services, remediation: Remediation, by_id: st
     if by_id and by_id == remediation.ordered_by_id and not services.settings.allow_self_approval:
         raise JobBlocked(
             f"{remediation.ordered_by} has ordered this remediation, and cannot approve it too.",
-            code=Reason.OWN_ORDER,
+            code=Reason.SELF_APPROVAL_NOT_ALLOWED,
         )
 
 

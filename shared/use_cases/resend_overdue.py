@@ -49,7 +49,10 @@ async def _tell_of_outages(services: Services) -> None:
         if circuit.opened and services.now - circuit.opened > LONG_OUTAGE:
             cause = f"{circuit.service} {circuit.place}: {circuit.reason}"
             await tell(
-                services, Reason.OUTAGE, services.tables.circuit_breakers.name_of(circuit), cause
+                services,
+                Reason.SERVICE_OUTAGE,
+                services.tables.circuit_breakers.name_of(circuit),
+                cause,
             )
 
 
@@ -62,8 +65,8 @@ async def _tell_of_line(services: Services, line: RequestQueueStatus) -> None:
     for row in line.removed:
         causes[line.row] = f"The row {'/'.join(row)} could not be read: it was removed."
     for row, cause in causes.items():
-        remedy = Reason.CALL_BUDGET_RESET.instruction
-        await tell(services, Reason.CALL_BUDGET_RESET, row, cause, remedy)
+        remedy = Reason.REQUEST_BUDGET_RESET.instruction
+        await tell(services, Reason.REQUEST_BUDGET_RESET, row, cause, remedy)
     if line.next_at and line.next_at - services.now > LONG_OUTAGE:
         until = f"{line.next_at:%Y-%m-%d %H:%M} UTC"
         why = "takes no call" if line.left_of_day != 0 else "has had its calls of 24 hours,"
@@ -85,7 +88,7 @@ async def _wake_settled(services: Services, jobs: Sequence[StoredItem[FlowJob]])
     count, table = 0, services.tables.flow_jobs
     for job in (kept.item for kept in jobs):
         async with one_row(services, table.name_of(job)):
-            if job.code in Reason.all_ended_by(ClearedBy.RELATIVE) and await _is_settled(
+            if job.code in Reason.all_ended_by(ClearedBy.DEPENDENT_FLOW) and await _is_settled(
                 services, job
             ):
                 await FLOW.wake_up(services, table.address(job), code=job.code, even_blocked=True)
@@ -95,17 +98,17 @@ async def _wake_settled(services: Services, jobs: Sequence[StoredItem[FlowJob]])
 
 def _is_stuck(job: FlowJob, other: FlowJob) -> bool:
     """Say whether a job waits for one that does not go on by itself: it has to be told so."""
-    return other.is_stuck and not (job.code == Reason.CHILD and other.is_proven)
+    return other.is_stuck and not (job.code == Reason.CHILD_FLOW_NOT_READY and other.is_proven)
 
 
 async def _is_settled(services: Services, job: FlowJob) -> bool:
-    related = job.children if job.code == Reason.CHILD else job.parents
+    related = job.children if job.code == Reason.CHILD_FLOW_NOT_READY else job.parents
     places = [parse_job_reference(name, job.environment_id) for name in related]
     rows = [await services.tables.flow_jobs.get(*place) for place in places]
     jobs = [kept.item for kept in rows if kept]
     if job.state is FlowJobState.WAITING and any(_is_stuck(job, other) for other in jobs):
         return True
-    if job.code == Reason.CHILD:
+    if job.code == Reason.CHILD_FLOW_NOT_READY:
         if job.is_rolling_back:
             return all(child.has_original_back for child in jobs)
         return all(child.is_proven for child in jobs)

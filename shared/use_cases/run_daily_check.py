@@ -91,7 +91,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
                 Remediation(
                     created=services.now,
                     mode=RemediationMode.APPLY,
-                    origin=StartSource.SWEEP,
+                    origin=StartSource.DAILY_CHECK,
                     cause=f"{date}/{environment.id}",
                     environment_ids=(environment.id,),
                 ),
@@ -139,9 +139,9 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         # A firewall may have been opened since; and what failed on one flow may have been an
         # outage: where that job was alone nobody could tell.
         retried=gone_on
-        + await _retry_stuck(services, _with_code(services, Reason.NETWORK_GAP))
-        + await _retry_stuck(services, _with_code(services, Reason.REPAIR))
-        + await _retry_stuck(services, _with_code(services, Reason.TRANSIENT))
+        + await _retry_stuck(services, _with_code(services, Reason.FIREWALL_DENIES))
+        + await _retry_stuck(services, _with_code(services, Reason.FIREWALL_FIX_FAILED))
+        + await _retry_stuck(services, _with_code(services, Reason.RETRIES_EXHAUSTED))
         + await _retry_changed_callers(services)
         + await _retry_stuck(services, _off_the_channels(services))
         + await _retry_where_neither_is_on(services, environments),
@@ -170,7 +170,9 @@ async def _keep_operator(services: Services, run: TimerRun) -> None:
         await services.flow_access.renew_sign_in()
     except JobBlocked as err:
         row = services.tables.timer_runs.name_of(run)
-        await tell(services, Reason.OPERATOR_SIGN_IN, row, redact(f"{err}. {err.instruction}"))
+        await tell(
+            services, Reason.SERVICE_ACCOUNT_SIGNED_OUT, row, redact(f"{err}. {err.instruction}")
+        )
 
 
 async def _undecided(services: Services) -> set[str]:
@@ -222,7 +224,7 @@ async def _retry_changed_callers(services: Services) -> int:
 
 async def _off_the_channels(services: Services) -> AsyncIterator[FlowJob]:
     """Yield the jobs that stopped for a setting of this app, which names another address by now."""
-    async for job in _with_code(services, Reason.OWN_CHANNEL):
+    async for job in _with_code(services, Reason.NOTIFICATION_CHANNEL_USES_FLOW):
         if not channels_by(services, job):
             yield job
 

@@ -76,7 +76,7 @@ async def _tell_came_back(held: LeasedJob[EnvironmentJob], item: PlanItem) -> No
     identity = derive_flow_job_id(job.environment_id, item.workflow_id, job.policy_id)
     text = f"{item.display_name} was retired, and is on again."
     row = (table.name, job.environment_id, identity)
-    await tell(held.services, Reason.CAME_BACK, row, text)
+    await tell(held.services, Reason.RETIRED_ORIGINAL_ON, row, text)
 
 
 async def _complete_plan(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
@@ -117,24 +117,24 @@ async def _planned(
     work = [item for item in items if item.action.has_job]
     if not job.mode.writes:
         text = "The plan is made; nothing was written."
-        return move_to_state(job, EnvironmentJobState.FINISHED, text, now=services.now)
+        return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
     if not work:
         text = "There is nothing to do."
-        return move_to_state(job, EnvironmentJobState.FINISHED, text, now=services.now)
+        return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
     mode = (await settings_of(services, job.environment_id)).mode
-    if mode is ApprovalPolicy.AUTO:
-        text = "The environment is in mode auto: no approval is needed."
-        job = replace(job, approved_by="mode auto")
-        return move_to_state(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+    if mode is ApprovalPolicy.AUTOMATIC:
+        text = "The environment is in mode automatic: no approval is needed."
+        job = replace(job, approved_by="mode automatic")
+        return move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
     return await_approval(services, replace(job, awaiting=len(work)))
 
 
 STEPS: dict[EnvironmentJobState, Step] = {
     EnvironmentJobState.ASSESSING: make_assessment,
-    EnvironmentJobState.WAITING_FOR_MIGRATION: wait_for_migration,
+    EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION: wait_for_migration,
     EnvironmentJobState.DISCOVERING: _discover,
     EnvironmentJobState.PLANNED: _complete_plan,
     EnvironmentJobState.AWAITING_APPROVAL: expire,
     EnvironmentJobState.APPROVED: compare_with_approval,
-    EnvironmentJobState.DISPATCHED: start_and_watch_flow_jobs,
+    EnvironmentJobState.RUNNING_FLOW_JOBS: start_and_watch_flow_jobs,
 }

@@ -52,7 +52,7 @@ async def _begin(work: StepContext) -> FlowJob:
 
 
 async def _after_proof(work: StepContext) -> FlowJob:
-    is_swap = work.job.pattern is MigrationMethod.SWAP
+    is_swap = work.job.pattern is MigrationMethod.CUT_OVER
     return await (cut_over.start_cutover(work) if is_swap else update_callers.begin(work))
 
 
@@ -73,11 +73,11 @@ STEPS: dict[FlowJobState, Step] = {
     FlowJobState.PREPARING: prepare_original.prepare,
     FlowJobState.COPYING: copy_flow.create_copy,
     FlowJobState.COPIED: verify_copy.verify_copy,
-    FlowJobState.PROVEN: _after_proof,
+    FlowJobState.VERIFIED: _after_proof,
     FlowJobState.UPDATING_CALLERS: update_callers.update,
-    FlowJobState.QUIET: retire_original.retire_when_quiet,
-    FlowJobState.SWAPPING: cut_over.cut_over,
-    FlowJobState.WATCHED: _after_watch,
+    FlowJobState.CHECKING_FOR_CALLS: retire_original.retire_when_quiet,
+    FlowJobState.CUTTING_OVER: cut_over.cut_over,
+    FlowJobState.MONITORING: _after_watch,
     FlowJobState.ROLLING_BACK: _undo,
 }
 
@@ -87,11 +87,11 @@ _IN_ORDER = (
     FlowJobState.PLANNED,
     FlowJobState.COPYING,
     FlowJobState.COPIED,
-    FlowJobState.PROVEN,
+    FlowJobState.VERIFIED,
     FlowJobState.UPDATING_CALLERS,
-    FlowJobState.SWAPPING,
-    FlowJobState.QUIET,
-    FlowJobState.WATCHED,
+    FlowJobState.CUTTING_OVER,
+    FlowJobState.CHECKING_FOR_CALLS,
+    FlowJobState.MONITORING,
 )
 
 
@@ -178,7 +178,7 @@ def _goes_on(before: FlowJob, after: FlowJob) -> bool:
 
 def _moves_others(job: FlowJob) -> bool:
     """Say whether the step that is due changes more than the copy: an order comes before it."""
-    return job.state in {FlowJobState.UPDATING_CALLERS, FlowJobState.SWAPPING}
+    return job.state in {FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER}
 
 
 async def _leave(held: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
@@ -287,7 +287,7 @@ def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exce
         job = replace(job, failure=_failure(after, err))
     is_accepted = isinstance(err, WriteNotVisible) and err.is_shown
     is_told = is_late or after.due is None or isinstance(err, PlatformMigrationInProgress)
-    if after.code == Reason.NEITHER_ON or is_accepted or not is_told:
+    if after.code == Reason.BOTH_OFF or is_accepted or not is_told:
         return replace(after, failure=job.failure) if after.due else after
     soon = now + next_poll_delay(services, since)
     instruction = f"Turn {job.display_name} on by hand in Power Automate. {after.instruction}"
@@ -297,7 +297,7 @@ def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exce
         f" {after.reason}",
         until=min(after.due or soon, soon),
         now=now,
-        code=Reason.NEITHER_ON,
+        code=Reason.BOTH_OFF,
     )
     return replace(later, instruction=instruction.strip(), failures=after.failures)
 
@@ -310,10 +310,16 @@ def _failure(after: FlowJob, err: Exception) -> CutoverFailure:
     reason = after.reason
     if after.due is None:
         return CutoverFailure(reason=reason, instruction=after.instruction, code=after.code)
-    if after.code in {Reason.OUTAGE, Reason.MIGRATING}:
+    if after.code in {Reason.SERVICE_OUTAGE, Reason.PLATFORM_MIGRATION_RUNNING}:
         return CutoverFailure(reason=reason)
-    code = Reason.NOT_SHOWN if isinstance(err, WriteNotVisible) else Reason.STATE
-    return CutoverFailure(reason=reason, instruction=Reason.NOT_SHOWN.instruction, code=code)
+    code = (
+        Reason.WRITE_NOT_VISIBLE
+        if isinstance(err, WriteNotVisible)
+        else Reason.FLOW_STATE_NOT_CHANGED
+    )
+    return CutoverFailure(
+        reason=reason, instruction=Reason.WRITE_NOT_VISIBLE.instruction, code=code
+    )
 
 
 async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> None:
@@ -322,12 +328,14 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
     if after.has_original_back and not before.has_original_back:
         for parent in after.parents:
             place = parse_job_reference(parent, after.environment_id)
-            await FLOW.wake_up(services, place, code=Reason.CHILD, even_blocked=True)
-    if after.code == Reason.PARENT != before.code:
+            await FLOW.wake_up(services, place, code=Reason.CHILD_FLOW_NOT_READY, even_blocked=True)
+    if after.code == Reason.PARENT_FLOW_NOT_READY != before.code:
         # Each of two that call one another waits for the other: neither saw the other wait.
         for parent in set(after.parents).intersection(after.waiters):
             await FLOW.wake_up(
-                services, parse_job_reference(parent, after.environment_id), code=Reason.PARENT
+                services,
+                parse_job_reference(parent, after.environment_id),
+                code=Reason.PARENT_FLOW_NOT_READY,
             )
     if (after.state, after.reached) == (before.state, before.reached):
         return
@@ -336,11 +344,15 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
     if is_proven or (after.is_finished and not after.is_proven):
         for parent in after.parents:
             place = parse_job_reference(parent, after.environment_id)
-            await FLOW.wake_up(services, place, code=Reason.CHILD, even_blocked=is_proven)
+            await FLOW.wake_up(
+                services, place, code=Reason.CHILD_FLOW_NOT_READY, even_blocked=is_proven
+            )
     if after.is_finished:
         for child in dict.fromkeys((*after.children, *after.waiters)):
             place = parse_job_reference(child, after.environment_id)
-            await FLOW.wake_up(services, place, code=Reason.PARENT, even_blocked=not after.is_stuck)
+            await FLOW.wake_up(
+                services, place, code=Reason.PARENT_FLOW_NOT_READY, even_blocked=not after.is_stuck
+            )
         await _tell_environment(services, after)
 
 

@@ -126,7 +126,7 @@ def _chosen(
         raise JobBlocked(
             "This remediation has no retired original that stands.",
             instruction="Wait until its jobs are retired.",
-            code=Reason.NOT_RETIRED,
+            code=Reason.ORIGINAL_NOT_RETIRED,
         )
     return chosen
 
@@ -148,27 +148,27 @@ async def _check(
         raise JobBlocked(
             f"{job.display_name} is not retired.",
             instruction="Only a retired original may be deleted: wait, or leave it out.",
-            code=Reason.NOT_RETIRED,
+            code=Reason.ORIGINAL_NOT_RETIRED,
         )
     if order.on < first or order.on <= services.now:
         soonest = max(first, services.now)
         raise JobBlocked(
             f"{job.display_name} may not be deleted on {order.on:%Y-%m-%d %H:%M} UTC.",
             instruction=f"Order it for a time after {soonest:%Y-%m-%d %H:%M} UTC.",
-            code=Reason.TOO_EARLY,
+            code=Reason.DELETION_DATE_TOO_EARLY,
         )
     if earlier and earlier.facts.may_be_gone:
         raise JobBlocked(
             f"{job.display_name} is {earlier.state} already.",
             instruction="Leave it out. Restored since? Delete it by hand.",
-            code=Reason.DELETED,
+            code=Reason.ORIGINAL_ALREADY_DELETED,
         )
     settings = await settings_of(services, job.environment_id)
-    if settings.mode is ApprovalPolicy.ASSESS:
+    if settings.mode is ApprovalPolicy.READ_ONLY:
         raise JobBlocked(
-            f"Environment {job.environment_id} is in mode assess: nothing is written there.",
-            instruction="Set its mode to approve or auto, then order it again.",
-            code=Reason.MODE,
+            f"Environment {job.environment_id} is in mode read_only: nothing is written there.",
+            instruction="Set its mode to required or automatic, then order it again.",
+            code=Reason.ENVIRONMENT_READ_ONLY,
         )
     await reject_excluded_flow(services, job)
 

@@ -78,7 +78,7 @@ async def _take_back_of_plan(services: Services, kept: StoredItem[EnvironmentJob
                 await take_back_of_plan(held, name)
         except (JobBlocked, PlatformError) as err:
             row = services.tables.environment_jobs.name_of(job)
-            await tell(services, Reason.LOAN, row, redact(str(err)))
+            await tell(services, Reason.GRANT_NOT_REVOKED, row, redact(str(err)))
             raise
 
 
@@ -98,5 +98,5 @@ async def _take_back(services: Services, kept: StoredItem[FlowJob]) -> None:
             PlatformError,
         ) as err:  # the operator stays a co-owner: not for the log only
             row = services.tables.flow_jobs.name_of(job)
-            await tell(services, Reason.LOAN, row, redact(str(err)))
+            await tell(services, Reason.GRANT_NOT_REVOKED, row, redact(str(err)))
             raise

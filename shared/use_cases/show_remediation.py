@@ -167,7 +167,7 @@ async def _ids_in_order(services: Services, known: KnownJobs) -> list[str]:
         (str(row.columns.get("created_at", "")), row.key)
         async for row in services.tables.store.query(table.name, "remediation")
     ]
-    urgent = {job.remediation_id for job in known.flow_jobs if job.code == Reason.NEITHER_ON}
+    urgent = {job.remediation_id for job in known.flow_jobs if job.code == Reason.BOTH_OFF}
     ids = [identity for _, identity in sorted(rows, reverse=True)]
     return sorted(ids, key=lambda identity: identity not in urgent)
 
@@ -244,7 +244,7 @@ def shown_with(
         remediation=remediation,
         environment_jobs=tuple(environment_jobs),
         # What cannot wait comes first, wherever it is shown.
-        jobs=tuple(sorted(jobs, key=lambda job: job.code != Reason.NEITHER_ON)),
+        jobs=tuple(sorted(jobs, key=lambda job: job.code != Reason.BOTH_OFF)),
         progress=compute_progress(environment_jobs, jobs, closed),
         unreadable=tuple(unreadable),
     )

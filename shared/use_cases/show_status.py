@@ -167,7 +167,7 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
     if messages := health.parked + sum(health.dead_letters.values()):
         found.append(
             PendingAction(
-                cause=PendingActionKind.MESSAGES,
+                cause=PendingActionKind.UNPROCESSED_MESSAGES,
                 count=messages,
                 reason=f"{health.parked} messages are parked; the broker gave up on the others.",
                 instruction="Read each and the reason on it (docs/runbook.md).",
@@ -176,7 +176,7 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
         )
     found += [
         PendingAction(
-            cause=PendingActionKind.CHANNEL,
+            cause=PendingActionKind.CHANNEL_FAILING,
             code=failing.channel,
             count=failing.notifications,
             reason=failing.error,
@@ -189,8 +189,8 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
     if health.kill_switch_on:
         found.append(
             PendingAction(
-                cause=PendingActionKind.KILL_SWITCH,
-                code=Reason.KILL_SWITCH,
+                cause=PendingActionKind.KILL_SWITCH_ON,
+                code=Reason.KILL_SWITCH_ON,
                 count=1,
                 reason="The kill switch is on: nothing is written.",
                 instruction="Turn it off once what it was turned on for is settled.",
@@ -212,7 +212,7 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
         last = "The last sweep ended" if health.last_sweep else "None has ended since the app began"
         found.append(
             PendingAction(
-                cause=PendingActionKind.SWEEP,
+                cause=PendingActionKind.DAILY_CHECK_MISSING,
                 count=1,
                 reason=f"{last} at {since:%Y-%m-%d %H:%M} UTC.",
                 instruction="See in the app's log why the timer run_daily_check did not end.",

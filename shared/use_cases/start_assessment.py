@@ -57,7 +57,7 @@ async def start_assessment(
     await named_policy(services, environment, request.policy)
     order = Remediation(
         mode=RemediationMode.ASSESS,
-        origin=StartSource.ORDER,
+        origin=StartSource.API_REQUEST,
         cause=f"assessment {uuid.uuid4()}",
         created=services.now,
         environment_ids=(environment_id,),
@@ -120,7 +120,7 @@ async def make_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         await held.save(replace(held.job, answer=name))
     await held.rows(services.tables.discovery_pages).clear()
     text = "The assessment is made; nothing was written."
-    return move_to_state(held.job, EnvironmentJobState.FINISHED, text, now=services.now)
+    return move_to_state(held.job, EnvironmentJobState.COMPLETED, text, now=services.now)
 
 
 async def _assess(

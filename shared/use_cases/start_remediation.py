@@ -24,7 +24,7 @@ from shared.steps.write_permission import settings_of
 from shared.use_cases.name_flows import require_flows
 
 _RECENT = timedelta(days=2)
-_FIRST = EnvironmentJobState.WAITING_FOR_MIGRATION
+_FIRST = EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
 
 
 async def start_manual_remediation(services: Services, order: Remediation) -> Remediation:
@@ -41,13 +41,13 @@ async def start_manual_remediation(services: Services, order: Remediation) -> Re
             message = f"There is no environment {environment_id}, or the app may not see it."
             raise NotFound(message) from err
         settings = await settings_of(services, environment_id)
-        if order.mode.writes and settings.mode is ApprovalPolicy.ASSESS:
+        if order.mode.writes and settings.mode is ApprovalPolicy.READ_ONLY:
             raise JobBlocked(
-                f"Environment {environment_id} is in mode assess: nothing may be written there.",
+                f"Environment {environment_id} is in mode read_only: nothing may be written there.",
                 instruction="Opt it in (cmkflow environment set "
-                f"{environment_id} --approval-policy approve), "
-                "or ask for mode assess or dry-run.",
-                code=Reason.MODE,
+                f"{environment_id} --approval-policy required), "
+                "or ask for mode assess or dry_run.",
+                code=Reason.ENVIRONMENT_READ_ONLY,
             )
     if order.flow_ids and not await services.tables.remediations.get("remediation", order.id):
         ids = await _ids_of(services, environments, order.flow_ids)
@@ -148,7 +148,7 @@ async def _start_environment(
     """Make one environment's job, whose reminder is written, and announce it."""
     job = _job(remediation, environment_id)
     settings = await settings_of(services, environment_id)
-    if job.mode.writes and settings.mode is ApprovalPolicy.ASSESS:
+    if job.mode.writes and settings.mode is ApprovalPolicy.READ_ONLY:
         job = replace(job, mode=RemediationMode.ASSESS)
     text = f"Started by {remediation.origin}: {remediation.cause}"
     job = move_to_state(job, job.state, text, now=services.now)

@@ -40,7 +40,7 @@ class Outside:
 
     async def apply_key(self, visit: Visit) -> None:
         """Opt the environment in, and link it."""
-        await visit.ask("PUT", f"environments/{OPERATIONS.id}", {"mode": "approve"})
+        await visit.ask("PUT", f"environments/{OPERATIONS.id}", {"mode": "required"})
         body = {"systemId": POLICY_SYSTEM_ID}
         async with self._session.post(f"{self._tenant}/link", json=body) as reply:
             assert reply.status < 300

@@ -47,7 +47,7 @@ def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
     """Return the card of a cause in which every name is hostile."""
     waiting = PendingAction(
         cause=cause,
-        code="owner",
+        code="owner_unavailable",
         count=2,
         environment_id="env",
         environment_name=NAME,

@@ -57,7 +57,7 @@ async def test_a_sign_in_is_renewed_by_using_it_and_its_end_is_told(app: Adapter
 
     with pytest.raises(JobBlocked) as caught:
         await next_process.renew_sign_in()
-    assert caught.value.code == "operator_sign_in"
+    assert caught.value.code == "service_account_signed_out"
 
 
 async def test_an_operator_who_signs_in_later_is_found(app: Adapters) -> None:

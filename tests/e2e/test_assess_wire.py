@@ -59,7 +59,7 @@ async def test_a_tenant_is_assessed_before_a_key_and_after_it_and_nothing_is_wri
         log = stack.log("app").read_text()
 
     (found,) = json.loads(printed)["items"]
-    assert found["phase"] == "before"
+    assert found["phase"] == "before_key"
     flows = {flow["workflow_id"]: flow for flow in found["flows"]}
     assert set(flows) == {HTTP_FLOW, PARENT_FLOW, TENANT_AUTH_FLOW}
     assert flows[HTTP_FLOW]["owner"] == "Maker"
@@ -74,7 +74,7 @@ async def test_a_tenant_is_assessed_before_a_key_and_after_it_and_nothing_is_wri
     assert levels["hosted_machine_groups"] == "warning"
     writes = ("patch_", "post_", "create_", "modify_", "start_", "stop_", "remove_", "delete_")
     assert [name for name in calls if any(word in name for word in writes)] == []
-    assert linked["phase"] == "after"
+    assert linked["phase"] == "after_key"
     assert {flow["workflow_id"] for flow in linked["flows"]} == set(flows)
     assert "order a remediation" in linked["flows"][0]["advice"][0]
     for text in (printed, page.read_text(), log):

@@ -80,7 +80,7 @@ async def test_a_dry_run_finds_the_flows_and_their_callers_and_tells_no_secret(
             client = Client(session, app.url)
             listed = await client.call("GET", "environments")
             health = await client.call("GET", "health")
-            order = {"mode": "dry-run", "environments": [ENVIRONMENT]}
+            order = {"mode": "dry_run", "environments": [ENVIRONMENT]}
             started = await client.call("POST", "remediations", order)
             ended = await client.ended(f"remediations/{started['id']}")
             plan = await client.call("GET", f"remediations/{started['id']}/plan")
@@ -88,7 +88,7 @@ async def test_a_dry_run_finds_the_flows_and_their_callers_and_tells_no_secret(
 
     assert ENVIRONMENT in [item["id"] for item in listed["items"]]
     assert health["parked"] == 0
-    assert ended["progress"]["state"] == "finished", ended
+    assert ended["progress"]["state"] == "completed", ended
     assert ended["environment_jobs"][0]["findings"] == []
     items = {item["workflow_id"]: item for item in plan["items"][0]["items"]}
     kinds = {caller["kind"] for caller in items[HTTP_FLOW]["callers"]}

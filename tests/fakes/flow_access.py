@@ -111,6 +111,6 @@ class FlowAccessTwin:
             raise JobBlocked(
                 "the operator is not signed in (invalid_grant)",
                 instruction="Sign the operator in again.",
-                code="operator_sign_in",
+                code="service_account_signed_out",
             )
         return self._world.clock.now()

@@ -140,7 +140,7 @@ class Grown:
 
 async def grown(flows: int, file: Path | None = None) -> Grown:
     """Return a tenant with so many retired flows; on SQLite where a file is given."""
-    story = Story(mode=ApprovalPolicy.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTOMATIC)
     story.build.http_flow("Orders")
     story.build.link()
     await story.opt_in()
@@ -197,7 +197,7 @@ async def _copy_many(story: Story, flows: int) -> None:
         old = Remediation(
             created=at,
             mode=RemediationMode.APPLY,
-            origin=StartSource.SWEEP,
+            origin=StartSource.DAILY_CHECK,
             cause=f"old {number}",
             environment_ids=(job.environment_id,),
         )
@@ -238,7 +238,7 @@ def linear_uses(story: Story, flows: int) -> dict[str, Use]:
         "page: the list of remediations": lambda _: call(dashboard_api.show_remediations_page),
         "`GET /api/remediations`": lambda _: call(remediations_api.list_remediations),
         "`GET /api/remediations`, filtered": lambda _: call(
-            remediations_api.list_remediations, query={"state": "stuck"}
+            remediations_api.list_remediations, query={"state": "blocked"}
         ),
         "page: a remediation, its last flows": lambda _: call(
             dashboard_api.show_remediation_page,

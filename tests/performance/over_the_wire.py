@@ -28,7 +28,7 @@ from tests.performance.many_flows import flow_ids, many_public_flows
 from tests.performance.remediation_figures import by_service
 
 #: What the log of the process says that comes to the end; asking the API would be work for it.
-_ENDS = (b"-> finished", b"-> blocked", b"-> failed")
+_ENDS = (b"-> completed", b"-> blocked", b"-> failed")
 _LONGEST_END = max(map(len, _ENDS))
 _LOOK_SECONDS = 0.05
 _M365_SCRIPT = ROOT / "tests" / "outsiders" / "cli_microsoft365.mjs"
@@ -104,7 +104,7 @@ async def by_the_app(run: Run) -> Took:
             for name in names:
                 await stack.start_app(name)
             app = App(session, lambda: stack.app)
-            await app.put(f"environments/{ENVIRONMENT}", {"mode": "auto", "limit": 10_000})
+            await app.put(f"environments/{ENVIRONMENT}", {"mode": "automatic", "limit": 10_000})
             await _reset_calls(stack, session)
             before = _Busy.now(stack, names)
             began = time.perf_counter()

@@ -251,14 +251,14 @@ class Moved:
         """Order a remediation of so many flows; go on until its plan waits for approval."""
         services, calls = self.story.services, self.story.tenant.calls
         settings = EnvironmentSettings(
-            environment_id=ENVIRONMENT, mode=ApprovalPolicy.APPROVE, limit=limit
+            environment_id=ENVIRONMENT, mode=ApprovalPolicy.REQUIRED, limit=limit
         )
         await services.tables.environment_settings.upsert(settings)
         calls.reset()
         order = Remediation(
             created=services.now,
             mode=RemediationMode.APPLY,
-            origin=StartSource.ORDER,
+            origin=StartSource.API_REQUEST,
             cause="figures",
             environment_ids=(ENVIRONMENT,),
         )

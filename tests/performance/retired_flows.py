@@ -98,7 +98,7 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
     ]
     async with moved_story(tenant_seed(*seeds)) as moved_time:
         services = moved_time.story.services
-        settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=ApprovalPolicy.AUTO)
+        settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=ApprovalPolicy.AUTOMATIC)
         await services.tables.environment_settings.upsert(settings)
         environment = await services.environments.get(ENVIRONMENT)
         assert environment.policy is not None
@@ -118,9 +118,9 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
                     trigger_name="manual",
                     has_trigger_url=True,
                     in_solution=True,
-                    pattern=MigrationMethod.CALLED,
+                    pattern=MigrationMethod.UPDATE_CALLERS,
                     original_digest="",
-                    state=FlowJobState.QUIET,
+                    state=FlowJobState.CHECKING_FOR_CALLS,
                     copy_id=derive_copy_id(ENVIRONMENT, one, policy),
                 ),
                 FlowJobState.RETIRED,

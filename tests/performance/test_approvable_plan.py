@@ -49,7 +49,7 @@ async def test_a_plan_of_ten_thousand_flows_is_approved_after_few_calls() -> Non
         items = await story.services.tables.plan_items.all(job.id)
         calls.reset()
         await approve_shown(story.services, story.remediation.id)
-        while (await story.environment_job()).state is not EnvironmentJobState.DISPATCHED:
+        while (await story.environment_job()).state is not EnvironmentJobState.RUNNING_FLOW_JOBS:
             if not await story.deliver():
                 story.tenant.clock.advance(MINUTE)  # until there are calls again
         comparing = by_service(calls.capabilities)

@@ -86,7 +86,7 @@ def table() -> dict[str, dict[str, int]]:
 async def counted(story: WireStory) -> dict[str, int]:
     """Return the calls from the approval to the end, by service; each flow is retired by then."""
     settings = EnvironmentSettings(
-        environment_id=ENVIRONMENT, mode=ApprovalPolicy.APPROVE, limit=PLENTY
+        environment_id=ENVIRONMENT, mode=ApprovalPolicy.REQUIRED, limit=PLENTY
     )
     await story.services.tables.environment_settings.upsert(settings)
     await story.order(run=SHORT)

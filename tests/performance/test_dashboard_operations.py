@@ -67,7 +67,7 @@ async def test_a_page_of_two_thousand_flows_takes_little_more_than_a_bare_table(
     shown, flows = await large_remediation()
     bare = tmp_path / "bare.html.j2"
     bare.write_text(BARE)
-    principal = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.PERSON)
+    principal = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
     view = PageContext(principal=principal, now=shown.remediation.created)
 
     def table() -> str:

@@ -55,7 +55,7 @@ class Noted(Store):
 
 async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
     """A thousand that are done, a thousand in their quiet days."""
-    story = Story(mode=ApprovalPolicy.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTOMATIC)
     story.build.http_flow("Orders")
     story.build.link()
     await story.opt_in()

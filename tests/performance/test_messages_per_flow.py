@@ -25,7 +25,7 @@ async def test_messages_grow_in_a_straight_line(
 ) -> None:
     """The environment job announces its flow jobs once, and is woken by few of their ends."""
     monkeypatch.setattr(driver, "MOST_AT_ONCE", 100 * flows)
-    story = Story(mode=ApprovalPolicy.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(flows):
         story.build.http_flow(f"Flow {number}")
     story.build.link()

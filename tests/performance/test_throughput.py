@@ -27,7 +27,7 @@ LIMIT = BudgetLimit(
 
 async def remediated(limit: BudgetLimit) -> tuple[Meter, Sequence[FlowJob]]:
     """Remediate forty flows within a budget; returns the calls made, and the jobs."""
-    meter, story = Meter(), Story(mode=ApprovalPolicy.AUTO)
+    meter, story = Meter(), Story(mode=ApprovalPolicy.AUTOMATIC)
     put_on_budget(story, limit, meter)
     for number in range(FLOWS):
         story.build.http_flow(f"Flow {number}")

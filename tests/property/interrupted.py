@@ -144,7 +144,7 @@ def prepared(
     name: str, strike: Strike, *, seed: int = 7, profile: Profile = Profile.DOCUMENTED
 ) -> Interrupted:
     """Build a tenant whose flows are prepared for a key."""
-    story = Story(mode=ApprovalPolicy.APPROVE, world=World(seed=seed), profile=profile)
+    story = Story(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     named = [flow.workflow_id for flow in PREPARED[name](story)]
     start = partial(story.order, PREPARE, *named)
     return Interrupted(_under(story, strike), start, FlowJobState.PREPARED, timedelta(hours=1))

@@ -61,7 +61,7 @@ def _of(*ingredients: str) -> tuple[Story, list[str]]:
 
 
 def _prepared(name: str) -> tuple[Story, list[str]]:
-    story = Story(mode=ApprovalPolicy.APPROVE, world=World(seed=7))
+    story = Story(mode=ApprovalPolicy.REQUIRED, world=World(seed=7))
     flows = PREPARED[name](story)
     return story, [flow.workflow_id for flow in flows]
 

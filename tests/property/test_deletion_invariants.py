@@ -154,7 +154,11 @@ async def ended_well(story: Story, *, is_undone: bool) -> None:
             assert (row.state, job.state) == (DeletionState.DELETED, FlowJobState.RETIRED), row
         if job.state is FlowJobState.RETIRED:
             copy = story.world.workflow(environment.id, job.copy_id)
-            assert copy.is_on is (job.pattern is not MigrationMethod.OFF), job
+            assert copy.is_on is (job.pattern is not MigrationMethod.COPY_OFF), job
         elif job.state is not FlowJobState.ROLLED_BACK:
             # Only a person can restore it, or what it calls, or what calls it.
-            assert job.code in {"deleted", "child", "parent"}, (job.state, job.code, job.reason)
+            assert job.code in {
+                "original_already_deleted",
+                "child_flow_not_ready",
+                "parent_flow_not_ready",
+            }, (job.state, job.code, job.reason)

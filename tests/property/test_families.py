@@ -95,7 +95,7 @@ def test_any_family_is_copied_bottom_up_and_retired_top_down(
     """Every flow that stays is planned once and retired, whatever runs what."""
 
     async def scenario() -> None:
-        story = Story(mode=ApprovalPolicy.APPROVE, profile=profile)
+        story = Story(mode=ApprovalPolicy.REQUIRED, profile=profile)
         build(story, family)
         if not family.staying:
             return
@@ -106,7 +106,7 @@ def test_any_family_is_copied_bottom_up_and_retired_top_down(
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         for parent, job in jobs.items():
             for child in family.graph.children_of(parent) & jobs.keys():
-                assert when(jobs[child], FlowJobState.PROVEN) <= when(job, FlowJobState.COPYING)
+                assert when(jobs[child], FlowJobState.VERIFIED) <= when(job, FlowJobState.COPYING)
                 assert when(job, FlowJobState.RETIRED) <= when(jobs[child], FlowJobState.RETIRED)
 
     asyncio.run(scenario())
@@ -133,7 +133,7 @@ def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
     low, high = data.draw(st.sampled_from(pairs))
 
     async def scenario() -> None:
-        story = Story(mode=ApprovalPolicy.APPROVE)
+        story = Story(mode=ApprovalPolicy.REQUIRED)
         flows = build(story, family)
         document = json.loads(flows[int(low)].client_data)
         actions = document["properties"]["definition"]["actions"]
@@ -149,7 +149,7 @@ def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
 
         plan, free = await story.plan(), family.staying - circle - above
         assert {title for title, item in plan.items() if item.action.is_work} == free
-        assert {plan[one].action for one in circle} <= {PlannedAction.BLOCKED}
+        assert {plan[one].action for one in circle} <= {PlannedAction.NEEDS_CHANGES}
         assert all(other in plan[one].explanation for one in circle for other in circle)
         if free:
             await story.approve()

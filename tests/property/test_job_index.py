@@ -72,7 +72,7 @@ async def settled(services: Services, story: Story) -> None:
 
 def new_story() -> Story:
     """Return a tenant of a few flows, not planned yet."""
-    story = Story(mode=ApprovalPolicy.APPROVE)
+    story = Story(mode=ApprovalPolicy.REQUIRED)
     for title in FLOWS:
         story.build.app_setting_caller(story.build.http_flow(title), site=title, setting="URL")
     story.build.link()

@@ -158,7 +158,7 @@ def test_archives_of_runs_end_and_read_no_run_twice(
 
         states = await _archive(story)
 
-        assert states == {RunArchiveState.COMPLETE}
+        assert states == {RunArchiveState.COMPLETED}
         contents = story.twins.archive.contents
         parts = [content for name, content in contents.items() if name.startswith("runs/")]
         kept = [json.loads(line)["run"] for part in parts for line in part.splitlines()]
@@ -198,7 +198,7 @@ def test_an_ordered_assessment_ends_and_reads_no_page_twice(
         await story.run(timedelta(hours=6))
 
         found = await shown(story, started)
-        assert found.job.state is EnvironmentJobState.FINISHED, found.job.reason
+        assert found.job.state is EnvironmentJobState.COMPLETED, found.job.reason
         assert found.answer is not None
         assert len(found.answer.flows) == flows
         whole = [str(first) if first else "" for first in range(0, max(flows, 1), page)]

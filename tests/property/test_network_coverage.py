@@ -214,9 +214,9 @@ def test_a_verdict_counts_addresses(
     assert (
         verdict
         is {
-            frozenset[RuleAction](): Verdict.COVERED,  # nothing is asked for
-            frozenset({RuleAction.ALLOW}): Verdict.COVERED,
-            frozenset({RuleAction.DENY}): Verdict.NOT,
-            frozenset(RuleAction): Verdict.PARTLY,
+            frozenset[RuleAction](): Verdict.ALLOWED,  # nothing is asked for
+            frozenset({RuleAction.ALLOW}): Verdict.ALLOWED,
+            frozenset({RuleAction.DENY}): Verdict.DENIED,
+            frozenset(RuleAction): Verdict.PARTLY_ALLOWED,
         }[frozenset(answers)]
     )

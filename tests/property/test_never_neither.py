@@ -46,10 +46,10 @@ async def struck(refused: str, lag: float, plan: Plan) -> Pair:
     assert world.violations == [], where
     job = await story.job("Keyword")
     if left_off(world, [pair.original.workflow_id]):
-        assert job.code == Reason.NEITHER_ON, (where, job.reason, job.history)
+        assert job.code == Reason.BOTH_OFF, (where, job.reason, job.history)
         assert original, where
         assert copy, where
-        assert Reason.NEITHER_ON in {one.code for one in story.twins.notices.told}, where
+        assert Reason.BOTH_OFF in {one.code for one in story.twins.notices.told}, where
         pair.refusals.clear()
         await story.run(timedelta(hours=1))
     else:

@@ -50,7 +50,7 @@ def play(interrupted: Interrupted, order: Order | None = None, after: int = 0) -
     ingredients=["family", "keyword"],
     seed=2523,
     pause=Strike(at=9, moment=Moment.AFTER, sleep=timedelta(seconds=330)),
-    profile=Profile.FEARED,
+    profile=Profile.ADVERSARIAL,
 )
 def test_a_paused_delivery_changes_nothing(
     ingredients: list[str], seed: int, pause: Strike, profile: Profile
@@ -108,7 +108,7 @@ def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
 
         await interrupted.unfold(change, after=after * MINUTE)
         told = [one.code for one in story.twins.notices.told]
-        assert secret.value.startswith("new ") or Reason.OVERWRITTEN in told
+        assert secret.value.startswith("new ") or Reason.STALE_WRITE in told
 
     asyncio.run(tell())
 
@@ -120,7 +120,7 @@ def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
     pause=Strike(at=1, moment=Moment.BEFORE, sleep=timedelta(seconds=90)),
     after=0,
     order=change_remediation.cancel,
-    profile=Profile.FEARED,
+    profile=Profile.ADVERSARIAL,
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(

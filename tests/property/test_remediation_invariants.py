@@ -139,7 +139,7 @@ def make_story(
     profile: Profile = Profile.DOCUMENTED,
 ) -> Story:
     """Build a tenant under a policy whose deliveries come in random order, some of them twice."""
-    story = Story(mode=ApprovalPolicy.APPROVE, world=World(seed=seed), profile=profile)
+    story = Story(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     for name in ingredients:
         INGREDIENTS[name](story.build)
     story.build.link()
@@ -231,7 +231,7 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
     plan=Plan(at=1, moment=Moment.BEFORE),
     hours=0,
     undo=change_remediation.roll_back,
-    profile=Profile.FEARED,  # renamed a moment ago, and reads show the name from before
+    profile=Profile.ADVERSARIAL,  # renamed a moment ago, and reads show the name from before
 )
 def test_an_order_to_undo_at_any_moment_brings_everything_back(
     ingredients: list[str], seed: int, plan: Plan, hours: int, undo: Undo, profile: Profile
@@ -277,7 +277,7 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
     at=1,
     moment=Moment.BEFORE,
     unsettled=0.0,
-    profile=Profile.FEARED,  # a list does not show yet a reference that the job has made
+    profile=Profile.ADVERSARIAL,  # a list does not show yet a reference that the job has made
 )
 @example(
     ingredients=["mail", "v1", "app_setting"],
@@ -285,7 +285,7 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
     at=1,
     moment=Moment.BEFORE,
     unsettled=0.0,
-    profile=Profile.FEARED,  # the plan has lent the flow, and it is listed so for a while
+    profile=Profile.ADVERSARIAL,  # the plan has lent the flow, and it is listed so for a while
 )
 def test_a_call_that_fails_changes_nothing_in_mode_auto(
     ingredients: list[str],
@@ -300,7 +300,7 @@ def test_a_call_that_fails_changes_nothing_in_mode_auto(
     async def scenario() -> None:
         plan = Plan(at=at, moment=moment, failure=lambda: ServiceUnavailable("no answer"))
         story = make_story(ingredients, seed, plan, unsettled, profile)
-        story.mode = ApprovalPolicy.AUTO
+        story.mode = ApprovalPolicy.AUTOMATIC
         await story.opt_in()
         await until_done(story, story.order)
         await settle(story)

@@ -28,8 +28,8 @@ NOTIFICATION = Notification(
     id="cause-20260101T000000-0",
     correlation="cause",
     waiting=PendingAction(
-        cause=PendingActionKind.FLOW,
-        code="owner",
+        cause=PendingActionKind.FLOWS_BLOCKED,
+        code="owner_unavailable",
         count=2,
         environment_id="env",
         environment_name="Finance “north”",
@@ -86,7 +86,7 @@ async def test_a_topic_gets_a_cloud_event() -> None:
     (document,) = json.loads(request.content)
     event: CloudEvent[Any] = CloudEvent.from_dict(document)
     assert event.specversion == "1.0"
-    assert (event.id, event.type) == (NOTIFICATION.id, "CmkFlow.Attention.Flow")
+    assert (event.id, event.type) == (NOTIFICATION.id, "CmkFlow.ActionRequired.FlowsBlocked")
     assert event.time == NOTIFICATION.at
     assert event.data is not None
     assert event.data["correlationId"] == "cause"

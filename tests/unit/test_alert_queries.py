@@ -25,7 +25,7 @@ from shared.logging_redaction import install_redaction
 from shared.reason import Reason
 from tests.telemetry import Telemetry, log_alerts
 
-FORGED = 'Orders | {"code": "neither_on", "cause": "plan"}\n'
+FORGED = 'Orders | {"code": "both_off", "cause": "plan_awaiting_approval"}\n'
 #: Raised while nothing at all is logged.
 SILENT = {"no-sweep"}
 
@@ -110,10 +110,10 @@ async def test_a_cause_raises_the_alert_that_is_for_it_and_no_other(
 ) -> None:
     """Whatever the environment is called, and however long the reason is."""
     wanted = {
-        PendingActionKind.PLAN: {"plan-waits"},
-        PendingActionKind.LAPSING: {"plan-waits"},
-        PendingActionKind.FLOW: {"flow-blocked"},
-        PendingActionKind.ENVIRONMENT: {"flow-blocked"},
+        PendingActionKind.PLAN_AWAITING_APPROVAL: {"plan-waits"},
+        PendingActionKind.PLAN_EXPIRES_SOON: {"plan-waits"},
+        PendingActionKind.FLOWS_BLOCKED: {"flow-blocked"},
+        PendingActionKind.ENVIRONMENT_BLOCKED: {"flow-blocked"},
     }
     with running("send_notifications") as host:
         await LogNotificationChannel().send(told(cause, reason=FORGED * 2_000))
@@ -124,8 +124,8 @@ async def test_a_cause_raises_the_alert_that_is_for_it_and_no_other(
 async def test_a_flow_of_which_neither_is_on_raises_its_alert() -> None:
     """The line is an error too; another notice is an error only."""
     for code, wanted in (
-        (Reason.NEITHER_ON, {"neither-on", "errors"}),
-        (Reason.DEFECT, {"errors"}),
+        (Reason.BOTH_OFF, {"both-off", "errors"}),
+        (Reason.INTERNAL_ERROR, {"errors"}),
     ):
         with running("run_flow_job") as host:
             row = ("flowjobs", "e", "j")

@@ -111,10 +111,10 @@ def by_code(findings: Iterable[Finding], code: str) -> Finding:
 @pytest.mark.parametrize(
     ("status", "lists", "phase"),
     [
-        (None, reports(), AssessmentPhase.BEFORE),
-        (PolicyLinkStatus.LINKING, reports(), AssessmentPhase.MIGRATING),
-        (PolicyLinkStatus.LINKED, reports("a", movable=2), AssessmentPhase.MIGRATING),
-        (PolicyLinkStatus.LINKED, reports("a"), AssessmentPhase.AFTER),
+        (None, reports(), AssessmentPhase.BEFORE_KEY),
+        (PolicyLinkStatus.LINKING, reports(), AssessmentPhase.PLATFORM_MIGRATION),
+        (PolicyLinkStatus.LINKED, reports("a", movable=2), AssessmentPhase.PLATFORM_MIGRATION),
+        (PolicyLinkStatus.LINKED, reports("a"), AssessmentPhase.AFTER_KEY),
         (PolicyLinkStatus.LINKED, SILENT, AssessmentPhase.UNKNOWN),
     ],
 )
@@ -132,7 +132,7 @@ def test_a_flow_that_is_listed_without_a_reason_is_named() -> None:
     (found,) = assess_flows(there)
     told = by_code(flow_findings(there, [found]), "report_reconciled")
 
-    assert found.reasons == ("unexplained",)
+    assert found.reasons == ("unknown",)
     assert "The platform lists Daily" in told.text
 
 

@@ -83,7 +83,9 @@ def test_an_approval_is_about_one_retirement() -> None:
     assert APPROVAL.by in deletion.history[-1].text
 
 
-@pytest.mark.parametrize(("code", "accepts"), [("changed", True), ("came_back", False)])
+@pytest.mark.parametrize(
+    ("code", "accepts"), [("original_edited", True), ("retired_original_on", False)]
+)
 def test_only_what_an_edit_has_blocked_accepts_edits_when_ordered_anew(
     code: str, *, accepts: bool
 ) -> None:
@@ -112,7 +114,9 @@ def test_what_was_blocked_was_not_deleted() -> None:
     made = record_delete_intent(start_archiving(deletion_of(), now=NOW), now=NOW)
     text = "Allow it, then retry."
     row = mark_blocked(
-        stop_with_reason(made, DeletionState.BLOCKED, "why", text, code="mode", now=NOW)
+        stop_with_reason(
+            made, DeletionState.BLOCKED, "why", text, code="environment_read_only", now=NOW
+        )
     )
 
     assert row.instruction == "Allow it, then schedule the deletion again."
@@ -129,11 +133,15 @@ def test_who_found_it_gone_does_not_claim_the_delete() -> None:
 
 def test_waiting_for_the_same_again_adds_no_line() -> None:
     """The history is for what changes; a failure that passes is forgotten with it."""
-    row = wait_until(deletion_of(), "A run goes.", until=NOW + DAY, now=NOW, code=Reason.RUNNING)
-    again = wait_until(row, "A run goes.", until=NOW + 2 * DAY, now=NOW, code=Reason.RUNS)
+    row = wait_until(
+        deletion_of(), "A run goes.", until=NOW + DAY, now=NOW, code=Reason.FLOW_RUN_IN_PROGRESS
+    )
+    again = wait_until(
+        row, "A run goes.", until=NOW + 2 * DAY, now=NOW, code=Reason.ARCHIVING_FLOW_RUNS
+    )
 
     assert again.history == row.history
-    assert (again.due, again.code) == (NOW + 2 * DAY, Reason.RUNS)
+    assert (again.due, again.code) == (NOW + 2 * DAY, Reason.ARCHIVING_FLOW_RUNS)
     assert mark_cancelled(again, "kept", now=NOW).due is None
 
 
@@ -156,7 +164,7 @@ def test_a_continued_archive_begins_where_the_first_ended() -> None:
         flow_name="f",
         display_name="d",
         began=NOW,
-        state=RunArchiveState.COMPLETE,
+        state=RunArchiveState.COMPLETED,
         runs=7,
         parts=("one",),
     )
@@ -165,5 +173,9 @@ def test_a_continued_archive_begins_where_the_first_ended() -> None:
 
     assert first.begins == NOW - 28 * DAY
     assert NOW < second.begins < NOW + timedelta(seconds=1)
-    assert (second.state, second.own_runs, second.parts) == (RunArchiveState.OPEN, 0, ("one",))
+    assert (second.state, second.own_runs, second.parts) == (
+        RunArchiveState.IN_PROGRESS,
+        0,
+        ("one",),
+    )
     assert second.share == 0

@@ -27,7 +27,7 @@ def report(*flows: str) -> DiscoveryPage:
         FlowListEntry(flow_name=one, display_name=one, workflow_id=one, state=FlowState.ON)
         for one in flows
     )
-    return part(DiscoverySource.REPORT, reported=tuple(reported))
+    return part(DiscoverySource.MICROSOFT_KEY_LIST, reported=tuple(reported))
 
 
 def known(*flows: str, etag: str = "1") -> tuple[WorkflowSummary, ...]:

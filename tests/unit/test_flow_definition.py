@@ -52,11 +52,11 @@ def client_data(**parts: Any) -> dict[str, Any]:
             {"type": "Microsoft.Logic/workflows", "properties": {"definition": definition()}},
             DefinitionFormat.LOGIC_APP,
         ),
-        (definition(), DefinitionFormat.BARE),
+        (definition(), DefinitionFormat.DEFINITION_ONLY),
         ({"definition": SAVED, "parameters": {}}, DefinitionFormat.LOGIC_APP),
         ({"properties": {"definition": SAVED, "state": "Enabled"}}, DefinitionFormat.LOGIC_APP),
         (SAVED, DefinitionFormat.LOGIC_APP),
-        ({**SAVED, "parameters": {"$authentication": {}}}, DefinitionFormat.BARE),
+        ({**SAVED, "parameters": {"$authentication": {}}}, DefinitionFormat.DEFINITION_ONLY),
         ({"connectionReferences": {}, "definition": SAVED}, DefinitionFormat.FLOW),
     ],
 )

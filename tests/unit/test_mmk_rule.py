@@ -39,7 +39,7 @@ def teams(operation: str) -> FlowDefinition:
         (flow("PowerAppV2"), False, False, []),
         (flow(calls=("c",)), True, False, []),
         (flow("VirtualAgent"), True, False, []),
-        (flow("NobodyKnows"), True, None, [MicrosoftKeyReason.UNEXPLAINED]),
+        (flow("NobodyKnows"), True, None, [MicrosoftKeyReason.UNKNOWN]),
     ],
 )
 def test_the_trigger_decides(
@@ -61,7 +61,7 @@ def test_a_parent_of_a_flow_that_stays_stays_too() -> None:
     parent = flow(calls=("c",))
 
     assert evaluate_flow(parent, in_solution=True, held_back_children={"c"}).reasons == (
-        MicrosoftKeyReason.PARENT_OF_MMK_FLOW,
+        MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW,
     )
     assert not evaluate_flow(parent, in_solution=True, held_back_children={"x"}).stays_on_mmk
 
@@ -86,7 +86,7 @@ def test_the_platforms_list_settles_every_doubt() -> None:
     assert listed == [
         (MicrosoftKeyReason.TEAMS_TRIGGER,),
         (MicrosoftKeyReason.POWER_APPS_V1_OUTSIDE_SOLUTION,),
-        (MicrosoftKeyReason.UNEXPLAINED,),
+        (MicrosoftKeyReason.UNKNOWN,),
     ]
 
 
@@ -128,5 +128,5 @@ def test_every_category_says_all_that_is_asked_of_it(reason: MicrosoftKeyReason)
 
     assert all((category.title, category.text, category.before, category.after))
     assert category.unprepared
-    if reason is not MicrosoftKeyReason.UNEXPLAINED:
-        assert category.holds.__name__ != MicrosoftKeyReason.UNEXPLAINED.category.holds.__name__
+    if reason is not MicrosoftKeyReason.UNKNOWN:
+        assert category.holds.__name__ != MicrosoftKeyReason.UNKNOWN.category.holds.__name__

@@ -28,12 +28,12 @@ def at(state: FlowJobState, **changes: object) -> FlowJob:
 def test_what_is_on_its_way_back_goes_first_and_what_is_not_begun_last() -> None:
     """In between, who is furthest along."""
     back = at(FlowJobState.ROLLING_BACK)
-    ordered = at(FlowJobState.QUIET, requested=JobCommand.ROLL_BACK)
+    ordered = at(FlowJobState.CHECKING_FOR_CALLS, requested=JobCommand.ROLL_BACK)
     line = [
         at(FlowJobState.PLANNED),
         at(FlowJobState.COPYING),
         at(FlowJobState.COPIED),
-        at(FlowJobState.QUIET),
+        at(FlowJobState.CHECKING_FOR_CALLS),
     ]
 
     ranks = [rank(job) for job in (*line, ordered)]
@@ -65,7 +65,7 @@ def test_a_family_stands_together() -> None:
 @pytest.mark.parametrize(
     "job",
     [
-        at(FlowJobState.SWAPPING, pattern=MigrationMethod.SWAP),
+        at(FlowJobState.CUTTING_OVER, pattern=MigrationMethod.CUT_OVER),
         at(FlowJobState.ROLLING_BACK, neither_since=NOW),
     ],
 )
@@ -88,7 +88,7 @@ def test_a_proof_takes_most_calls() -> None:
         state: flow_job_demand(at(state)) for state in (FlowJobState.PLANNED, FlowJobState.COPIED)
     }
     swapped = flow_job_demand(
-        at(FlowJobState.COPIED, has_trigger_url=False, pattern=MigrationMethod.SWAP)
+        at(FlowJobState.COPIED, has_trigger_url=False, pattern=MigrationMethod.CUT_OVER)
     )
 
     assert [need.calls for need in called.values() if need] == [1, 3]
@@ -102,4 +102,4 @@ def test_a_job_that_has_borrowed_goes_first() -> None:
 
     assert borrowed is not None
     assert borrowed.is_urgent
-    assert borrowed.rank < rank(at(FlowJobState.QUIET))
+    assert borrowed.rank < rank(at(FlowJobState.CHECKING_FOR_CALLS))

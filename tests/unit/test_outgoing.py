@@ -20,7 +20,7 @@ ITEM = PlanItem(
     trigger_name="manual",
     has_trigger_url=True,
     in_solution=True,
-    pattern=MigrationMethod.CALLED,
+    pattern=MigrationMethod.UPDATE_CALLERS,
     is_on=True,
     reasons=("http",),
     action=PlannedAction.COPY,
@@ -54,8 +54,8 @@ def test_a_host_is_expected_until_a_copys_url_shows_it() -> None:
     "item",
     [
         replace(ITEM, has_trigger_url=False),
-        replace(ITEM, action=PlannedAction.LEAVE),
-        replace(ITEM, action=PlannedAction.EDIT_ACTION, pattern=MigrationMethod.EDIT),
+        replace(ITEM, action=PlannedAction.NO_CHANGE),
+        replace(ITEM, action=PlannedAction.EDIT_ACTION, pattern=MigrationMethod.EDIT_DEFINITION),
     ],
 )
 def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:

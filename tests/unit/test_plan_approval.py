@@ -37,7 +37,7 @@ def item(workflow_id: str = "a", **more: Any) -> PlanItem:
         trigger_name="manual",
         has_trigger_url=True,
         in_solution=True,
-        pattern=MigrationMethod.CALLED,
+        pattern=MigrationMethod.UPDATE_CALLERS,
         is_on=True,
         reasons=("http_trigger",),
         action=PlannedAction.COPY,
@@ -66,9 +66,9 @@ def other(value: object) -> object:
         case bool():
             return not value
         case PlannedAction():
-            return PlannedAction.SWAP
+            return PlannedAction.CUT_OVER
         case MigrationMethod():
-            return MigrationMethod.OFF
+            return MigrationMethod.COPY_OFF
         case str():
             return f"{value}!"
         case int():
@@ -131,14 +131,14 @@ def test_every_action_has_its_words() -> None:
     ("changes", "said"),
     [
         ({}, ()),
-        ({"action": PlannedAction.ADOPT, "digest": "2"}, ()),
+        ({"action": PlannedAction.CONTINUE_EXISTING_JOB, "digest": "2"}, ()),
         ({"explanation": "In other words."}, ()),
         ({"callers": (), "writes": ()}, ()),
         ({"digest": "2"}, ("its definition was edited",)),
-        ({"is_on": False, "pattern": MigrationMethod.OFF}, ("it was turned off",)),
-        ({"pattern": MigrationMethod.SWAP}, ("it starts in another way",)),
+        ({"is_on": False, "pattern": MigrationMethod.COPY_OFF}, ("it was turned off",)),
+        ({"pattern": MigrationMethod.CUT_OVER}, ("it starts in another way",)),
         (
-            {"action": PlannedAction.BLOCKED, "writes": ()},
+            {"action": PlannedAction.NEEDS_CHANGES, "writes": ()},
             ("what is to be done: needs changes first, not copy",),
         ),
         ({"display_name": "Other"}, ("it was called Flow a",)),

@@ -6,12 +6,12 @@ from shared.domain.plans.display_text import plan_sort_key
 def test_what_changed_comes_first_then_what_needs_somebody_then_titles() -> None:
     """An action that only a newer app knows stands behind those that need somebody."""
     shown = [
-        ("Zebra", "leave", ("it was edited",)),
-        ("beta", "blocked", ()),
+        ("Zebra", "no_change", ("it was edited",)),
+        ("beta", "needs_changes", ()),
         ("Alpha", "of_a_newer_app", ()),
         ("alpha", "copy", ()),
         ("Beta", "copy", ()),
-        ("Alpha", "leave", ()),
+        ("Alpha", "no_change", ()),
     ]
 
     for items in (shown, shown[::-1]):

@@ -21,16 +21,16 @@ ENVIRONMENT_JOB = EnvironmentJob(
     ("environments", "flows", "state"),
     [
         ("", "", "planning"),
-        ("waiting_for_migration", "", "planning"),
+        ("waiting_for_platform_migration", "", "planning"),
         ("planned cancelled", "", "planning"),
-        ("awaiting_approval dispatched", "waiting", "awaiting_approval"),
-        ("dispatched", "blocked", "running"),
-        ("dispatched blocked", "quiet", "running"),
-        ("finished", "rolling_back", "running"),
-        ("finished", "retired failed", "stuck"),
-        ("finished blocked", "retired", "stuck"),
-        ("finished cancelled", "retired", "finished"),
-        ("finished", "", "finished"),
+        ("awaiting_approval running_flow_jobs", "waiting", "awaiting_approval"),
+        ("running_flow_jobs", "blocked", "in_progress"),
+        ("running_flow_jobs blocked", "checking_for_calls", "in_progress"),
+        ("completed", "rolling_back", "in_progress"),
+        ("completed", "retired failed", "blocked"),
+        ("completed blocked", "retired", "blocked"),
+        ("completed cancelled", "retired", "completed"),
+        ("completed", "", "completed"),
         ("cancelled", "", "cancelled"),
     ],
 )
@@ -46,18 +46,18 @@ def test_the_state_follows_from_the_jobs(environments: str, flows: str, state: s
 
 def test_jobs_are_counted_and_the_next_moment_named() -> None:
     """An environment job that only watches its flow jobs does not say when something happens."""
-    watching = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.DISPATCHED, due=NOW)
+    watching = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.RUNNING_FLOW_JOBS, due=NOW)
     blocked = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.BLOCKED)
     jobs = [
-        replace(FLOW_JOB, state=FlowJobState.QUIET, due=NOW + timedelta(days=2)),
-        replace(FLOW_JOB, state=FlowJobState.QUIET, due=NOW + timedelta(days=1)),
+        replace(FLOW_JOB, state=FlowJobState.CHECKING_FOR_CALLS, due=NOW + timedelta(days=2)),
+        replace(FLOW_JOB, state=FlowJobState.CHECKING_FOR_CALLS, due=NOW + timedelta(days=1)),
         replace(FLOW_JOB, state=FlowJobState.FAILED),
     ]
 
     progress = compute_progress([watching, blocked], jobs)
 
-    assert progress.environments == {"blocked": 1, "dispatched": 1}
-    assert progress.flows == {"failed": 1, "quiet": 2}
+    assert progress.environments == {"blocked": 1, "running_flow_jobs": 1}
+    assert progress.flows == {"failed": 1, "checking_for_calls": 2}
     assert progress.stuck == 2
     assert progress.next_due == NOW + timedelta(days=1)
     assert compute_progress([watching], []).next_due is None
@@ -77,14 +77,22 @@ def test_the_expiry_of_a_plan_is_no_next_step() -> None:
 
 def test_every_flow_on_the_key_of_microsoft_is_counted_once_by_why() -> None:
     """Flows in progress, those that are to begin, and those that need changes among them."""
-    counts = {"copy": 3, "swap": 1, "adopt": 2, "blocked": 5, "leave": 9}
-    planned = replace(ENVIRONMENT_JOB, counts=counts, left={"needs_changes": 5, "limit": 9})
+    counts = {
+        "copy": 3,
+        "cut_over": 1,
+        "continue_existing_job": 2,
+        "needs_changes": 5,
+        "no_change": 9,
+    }
+    planned = replace(
+        ENVIRONMENT_JOB, counts=counts, left={"needs_changes": 5, "over_flow_limit": 9}
+    )
     state = EnvironmentJobState.AWAITING_APPROVAL
     asked = replace(planned, state=state, awaiting=6)
     approved = replace(planned, state=EnvironmentJobState.APPROVED)
-    dispatched = replace(planned, state=EnvironmentJobState.DISPATCHED, is_dispatched=True)
+    dispatched = replace(planned, state=EnvironmentJobState.RUNNING_FLOW_JOBS, is_dispatched=True)
     states = (
-        FlowJobState.QUIET,
+        FlowJobState.CHECKING_FOR_CALLS,
         FlowJobState.WAITING,
         FlowJobState.BLOCKED,
         FlowJobState.FAILED,
@@ -95,24 +103,17 @@ def test_every_flow_on_the_key_of_microsoft_is_counted_once_by_why() -> None:
     assert compute_progress([asked], []).left == {
         "needs_changes": 5,
         "awaiting_approval": 4,
-        "limit": 9,
+        "over_flow_limit": 9,
     }
     assert compute_progress([approved], []).left == {
         "needs_changes": 5,
         "in_progress": 4,
-        "limit": 9,
+        "over_flow_limit": 9,
     }
     assert compute_progress([dispatched], jobs).left == {
         "blocked": 1,
         "failed": 1,
         "needs_changes": 5,
         "in_progress": 2,
-        "limit": 9,
+        "over_flow_limit": 9,
     }
-
-
-def test_a_row_of_an_earlier_version_calls_flows_that_need_changes_blocked() -> None:
-    """They are counted under their own name."""
-    older = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.FINISHED, left={"blocked": 2})
-
-    assert compute_progress([older], []).left == {"needs_changes": 2}

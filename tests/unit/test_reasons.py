@@ -73,13 +73,16 @@ def test_who_is_woken_by_its_reason_is_said_to_be() -> None:
     ended = {f"Reason.{reason.name}" for reason in Reason if reason.ended_by}
 
     assert {one for one in woken if one.startswith("Reason.")} == ended
-    assert Reason.all_ended_by(ClearedBy.RELATIVE) == (Reason.CHILD, Reason.PARENT)
+    assert Reason.all_ended_by(ClearedBy.DEPENDENT_FLOW) == (
+        Reason.CHILD_FLOW_NOT_READY,
+        Reason.PARENT_FLOW_NOT_READY,
+    )
 
 
 def test_a_reason_with_an_instruction_gives_it_unless_there_is_a_better_one() -> None:
     """Whoever knows more says more."""
-    standing = JobBlocked("why", code=Reason.TRIGGER)
-    better = JobBlocked("why", code=Reason.TRIGGER, instruction="Do this.")
+    standing = JobBlocked("why", code=Reason.TRIGGER_CHANGED)
+    better = JobBlocked("why", code=Reason.TRIGGER_CHANGED, instruction="Do this.")
 
-    assert standing.instruction == Reason.TRIGGER.instruction
+    assert standing.instruction == Reason.TRIGGER_CHANGED.instruction
     assert better.instruction == "Do this."

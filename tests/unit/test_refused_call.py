@@ -30,9 +30,12 @@ def run(minutes: int, status: str) -> FlowRun:
 @pytest.mark.parametrize(
     ("failed", "symptom"),
     [
-        (action(SENTENCE), BlockedCallSymptom.REFUSED),
-        (action(REFUSED), BlockedCallSymptom.REFUSED),
-        (action(SENTENCE.upper(), code="ServiceUnavailable"), BlockedCallSymptom.REFUSED),
+        (action(SENTENCE), BlockedCallSymptom.CONNECTION_REFUSED),
+        (action(REFUSED), BlockedCallSymptom.CONNECTION_REFUSED),
+        (
+            action(SENTENCE.upper(), code="ServiceUnavailable"),
+            BlockedCallSymptom.CONNECTION_REFUSED,
+        ),
         (action("", code="ActionTimedOut"), BlockedCallSymptom.TIMED_OUT),
         (action("A connection attempt failed because …"), BlockedCallSymptom.TIMED_OUT),
         (
@@ -60,7 +63,7 @@ def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> N
     after = symptoms_by_host(failed, actions, hosts, [later, failed, earlier])
 
     assert {host: symptom for host, (_, symptom) in before.items()} == {
-        "erp.example": BlockedCallSymptom.REFUSED,
+        "erp.example": BlockedCallSymptom.CONNECTION_REFUSED,
         "slow.example": BlockedCallSymptom.TIMED_OUT,
     }
     assert [*after] == ["erp.example"]

@@ -66,7 +66,7 @@ def test_what_a_table_says_of_a_state_fits_together(state: FlowJobState) -> None
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (FlowJobState.PLANNED, FlowJobState.PROVEN),  # what is not copied is not proven
+        (FlowJobState.PLANNED, FlowJobState.VERIFIED),  # what is not copied is not proven
         (FlowJobState.PLANNED, FlowJobState.ROLLING_BACK),  # nothing was begun
         (FlowJobState.UPDATING_CALLERS, FlowJobState.RETIRED),  # without a quiet period
         (FlowJobState.RETIRED, FlowJobState.BLOCKED),  # an end does not pause
@@ -84,8 +84,8 @@ def test_a_transition_that_is_not_in_the_table_raises(
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (FlowJobState.PROVEN, FlowJobState.SWAPPING),
-        (FlowJobState.PROVEN, FlowJobState.PROVEN),  # a retry goes on where it was
+        (FlowJobState.VERIFIED, FlowJobState.CUTTING_OVER),
+        (FlowJobState.VERIFIED, FlowJobState.VERIFIED),  # a retry goes on where it was
         (FlowJobState.ROLLING_BACK, FlowJobState.BLOCKED),
         (FlowJobState.RETIRED, FlowJobState.ROLLING_BACK),
     ],
@@ -101,7 +101,7 @@ RETIRED = replace(FLOW_JOB, state=FlowJobState.RETIRED)
 def test_an_end_that_cannot_be_left_yet_stays_one() -> None:
     """An order whose delivery met a busy service comes later; it did not begin the work anew."""
     soon = NOW + timedelta(minutes=1)
-    later = wait_until(RETIRED, "busy", until=soon, now=NOW, code=Reason.TRANSIENT)
+    later = wait_until(RETIRED, "busy", until=soon, now=NOW, code=Reason.RETRIES_EXHAUSTED)
 
     assert (later.state, later.resume, later.due) == (FlowJobState.RETIRED, None, soon)
 

@@ -16,9 +16,9 @@ SOON = (NOW + timedelta(minutes=30)).isoformat()
 LATER = (NOW + timedelta(days=6)).isoformat()
 HEALTH: dict[str, Any] = {}
 BLOCKED = {
-    "cause": "flow",
+    "cause": "flows_blocked",
     "title": "7 flows blocked in Finance and operations of the northern region (owner)",
-    "code": "owner",
+    "code": "owner_unavailable",
     "count": 7,
     "environment_id": "00000000-0000-4000-8000-000000000001",
     "environment_name": "Finance and operations of the northern region",
@@ -29,7 +29,7 @@ BLOCKED = {
     "command": "cmkflow retry 00000000-0000-4000-8000-000000000002",
     "lapses": None,
 }
-PLAN = BLOCKED | {"cause": "plan", "code": "", "flows": [], "lapses": LATER}
+PLAN = BLOCKED | {"cause": "plan_awaiting_approval", "code": "", "flows": [], "lapses": LATER}
 ANSWER = {
     "waiting": [BLOCKED, PLAN],
     "environments": [
@@ -37,13 +37,13 @@ ANSWER = {
             "environment_id": BLOCKED["environment_id"],
             "environment_name": BLOCKED["environment_name"],
             "remediation_id": BLOCKED["remediation_id"],
-            "state": "dispatched",
+            "state": "running_flow_jobs",
             "flows": {"blocked": 7, "waiting": 30, "retired": 1200},
-            "left": {"blocked": 7, "limit": 2},
+            "left": {"blocked": 7, "over_flow_limit": 2},
         }
     ],
     "flows": {"blocked": 7, "waiting": 30, "retired": 1200},
-    "left": {"blocked": 7, "limit": 2, "a_newer_reason": 1},
+    "left": {"blocked": 7, "over_flow_limit": 2, "a_newer_reason": 1},
     "by_itself": [
         {
             "environment_id": BLOCKED["environment_id"],

@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def plan(day: int, state: EnvironmentJobState = EnvironmentJobState.FINISHED) -> EnvironmentJob:
+def plan(day: int, state: EnvironmentJobState = EnvironmentJobState.COMPLETED) -> EnvironmentJob:
     """Return the job of a plan of the whole environment that was made, and ended, on a day."""
     at = FIRST + day * DAY
     return EnvironmentJob(
@@ -58,7 +58,7 @@ def test_a_plan_that_somebody_may_need_is_not(old: EnvironmentJob) -> None:
 
 def test_a_plan_whose_flow_jobs_stand_is_not() -> None:
     """Also where it made none of them, and only took them up."""
-    adopted = replace(OLD, is_dispatched=True, counts={"adopt": 1})
+    adopted = replace(OLD, is_dispatched=True, counts={"continue_existing_job": 1})
 
     assert superseded([adopted, NEW], {adopted.id}) == []
     assert superseded([adopted, NEW], ()) == [adopted]

@@ -8,15 +8,15 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 2335,
-    "functions": 181,
-    "cmkflow": 244,
-    "docs": 196,
-    "infra": 43,
-    "local_cloud": 570,
-    "tests": 5672,
-    ".ci": 12,
-    ".": 32,
+    "shared": 2256,
+    "functions": 179,
+    "cmkflow": 242,
+    "docs": 126,
+    "infra": 39,
+    "local_cloud": 558,
+    "tests": 5564,
+    ".ci": 7,
+    ".": 31,
 }
 
 

@@ -1,7 +1,8 @@
 """Two platforms to be played on: one as its documents have it, one as those fear it who use it.
 
 Each line is an assumption, with the fact that it comes from. Where sources
-disagree, `feared` takes the worse word. A seed names its profile; its own `assumptions` come after.
+disagree, `adversarial` takes the worse word. A seed names its profile; its own `assumptions`
+come after.
 """
 
 from collections.abc import Mapping
@@ -13,13 +14,13 @@ class Profile(StrEnum):
     """How hard the platform makes it."""
 
     DOCUMENTED = "documented"
-    FEARED = "feared"
+    ADVERSARIAL = "adversarial"
 
 
 #: What a profile assumes otherwise than `Assumptions` does by itself.
 PROFILES: Mapping[Profile, Mapping[str, Any]] = {
     Profile.DOCUMENTED: {},
-    Profile.FEARED: {
+    Profile.ADVERSARIAL: {
         # Microsoft's scripts know no `NotStarted` (platform.md#link-operation)
         "link_start_seconds": 5.0,
         "my_flows_have_rows": False,  # a row comes with the move (platform.md#rows-of-flows)

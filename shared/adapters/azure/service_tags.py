@@ -76,5 +76,5 @@ class DownloadedServiceTags(ServiceTags):
             why = err.strerror if isinstance(err, OSError) else err
             raise JobBlocked(
                 f"The list of service tags in {self._path} cannot be read: {why}.",
-                code=Reason.SERVICE_TAGS,
+                code=Reason.SERVICE_TAG_LIST_UNREADABLE,
             ) from err

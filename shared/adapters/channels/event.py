@@ -4,7 +4,7 @@ from typing import Any
 
 from shared.domain.plans.notification import Notification
 
-_TYPE = "CmkFlow.Attention"
+_TYPE = "CmkFlow.ActionRequired"
 _SOURCE = "/cmk-flow-remediation"
 #: Bytes that are read of a channel's answer: enough for the reason of a refusal.
 LONGEST_ANSWER = 16_384

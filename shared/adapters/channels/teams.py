@@ -50,7 +50,7 @@ def card(notification: Notification) -> dict[str, Any]:
         "Command": waiting.command,
         "Correlation": notification.correlation,
     }
-    colour = "Good" if waiting.cause is PendingActionKind.FINISHED else "Attention"
+    colour = "Good" if waiting.cause is PendingActionKind.REMEDIATION_COMPLETED else "Attention"
     content: dict[str, Any] = {
         "$schema": _SCHEMA,
         "type": "AdaptiveCard",

@@ -218,7 +218,7 @@ class ServiceAccountCredential:
         return JobBlocked(
             f"the operator is not signed in ({why})",
             instruction=_SIGN_IN,
-            code=Reason.OPERATOR_SIGN_IN,
+            code=Reason.SERVICE_ACCOUNT_SIGNED_OUT,
         )
 
 

@@ -41,5 +41,5 @@ class NoServiceAccount:
             instruction="Set CMK_SERVICE_ACCOUNT_CLIENT_ID and "
             "CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET, sign the "
             "operator in (`cmkflow service-account sign-in`), then retry.",
-            code=Reason.OPERATOR_SIGN_IN,
+            code=Reason.SERVICE_ACCOUNT_SIGNED_OUT,
         )

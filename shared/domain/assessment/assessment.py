@@ -13,9 +13,9 @@ from shared.domain.finding import Finding
 class AssessmentPhase(StrEnum):
     """How far the platform's migration of the environment is."""
 
-    BEFORE = "before"  #: no policy is applied
-    MIGRATING = "migrating"  #: the platform is moving flows to the key
-    AFTER = "after"  #: the platform has moved every flow that it moves
+    BEFORE_KEY = "before_key"  #: no policy is applied
+    PLATFORM_MIGRATION = "platform_migration"  #: the platform is moving flows to the key
+    AFTER_KEY = "after_key"  #: the platform has moved every flow that it moves
     UNKNOWN = "unknown"  #: linked, but the platform's lists could not be read
 
 
@@ -86,7 +86,7 @@ class AssessmentTopic(StrEnum):
     HOSTED_MACHINES = "hosted_machines"
     ANALYTICS = "analytics"
     RUN_HISTORY = "run_history"
-    FINISH_LINE = "finish_line"
+    PORTAL_WARNING = "portal_warning"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

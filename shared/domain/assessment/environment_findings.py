@@ -97,7 +97,7 @@ def _policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
     if phase is AssessmentPhase.UNKNOWN:
         text = "The policy is linked. The app could not read which flows have moved to the key."
         return unknown(code, text, "Assess again.")
-    if phase is AssessmentPhase.AFTER:
+    if phase is AssessmentPhase.AFTER_KEY:
         return ok(
             code, ("The policy is linked, and the platform has moved every flow that it moves.")
         )

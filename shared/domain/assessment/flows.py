@@ -34,12 +34,14 @@ _RUN_ONLY_UNLIKELY = (
 def phase_for(facts: EnvironmentSnapshot) -> AssessmentPhase:
     """Return how far the platform's migration of the environment is."""
     if facts.environment.policy is None:
-        return AssessmentPhase.BEFORE
+        return AssessmentPhase.BEFORE_KEY
     if not facts.environment.is_linked:
-        return AssessmentPhase.MIGRATING
+        return AssessmentPhase.PLATFORM_MIGRATION
     if isinstance(facts.reports, NoAnswer):
         return AssessmentPhase.UNKNOWN
-    return AssessmentPhase.MIGRATING if facts.reports.movable else AssessmentPhase.AFTER
+    return (
+        AssessmentPhase.PLATFORM_MIGRATION if facts.reports.movable else AssessmentPhase.AFTER_KEY
+    )
 
 
 def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
@@ -50,7 +52,7 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
         return ()
     answers = _evaluations(facts, facts.flows)
     graph = _graph(facts.flows)
-    is_before = phase_for(facts) is AssessmentPhase.BEFORE
+    is_before = phase_for(facts) is AssessmentPhase.BEFORE_KEY
     found = []
     for flow in facts.flows.values():
         answer = answers[flow.workflow_id]
@@ -225,7 +227,7 @@ def _evaluate_by_rule(
             is_listed = key in listed
             answers[key] = MicrosoftKeyEvaluation(
                 stays_on_mmk=True if is_listed else None,
-                reasons=(MicrosoftKeyReason.UNEXPLAINED,),
+                reasons=(MicrosoftKeyReason.UNKNOWN,),
                 text=f"Its definition cannot be read: {flow.problem}",
             )
     return answers
@@ -264,7 +266,7 @@ def _reason_paths(
     Flows with only their own reason come first, then those that also stay because of a child, then
     children that are not in the environment.
     """
-    if MicrosoftKeyReason.PARENT_OF_MMK_FLOW not in answers[flow.workflow_id].reasons:
+    if MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW not in answers[flow.workflow_id].reasons:
         return []
     ways: deque[tuple[str, ...]] = deque([(flow.workflow_id,)])
     seen = {flow.workflow_id}
@@ -274,8 +276,10 @@ def _reason_paths(
     while ways:
         way = ways.popleft()
         reasons = set(answers[way[-1]].reasons)
-        if len(way) > 1 and reasons - {MicrosoftKeyReason.PARENT_OF_MMK_FLOW}:
-            found = on_the_way if MicrosoftKeyReason.PARENT_OF_MMK_FLOW in reasons else last
+        if len(way) > 1 and reasons - {MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW}:
+            found = (
+                on_the_way if MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW in reasons else last
+            )
             found.append(way[1:])
         missing += [(*way[1:], one) for one in sorted(graph.missing.get(way[-1], ()))]
         for child in sorted(graph.children_of(way[-1]) - seen):

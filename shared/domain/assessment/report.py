@@ -56,7 +56,7 @@ def build_assessment(
         AssessmentTopic.HOSTED_MACHINES: hosted_machine_findings(facts),
         AssessmentTopic.ANALYTICS: analytics_findings(),
         AssessmentTopic.RUN_HISTORY: run_history_findings(facts),
-        AssessmentTopic.FINISH_LINE: finish_line_findings(facts, flows),
+        AssessmentTopic.PORTAL_WARNING: finish_line_findings(facts, flows),
     }
     return EnvironmentAssessment(
         environment_id=facts.environment.id,

@@ -136,7 +136,7 @@ def run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield that the run history is not migrated, and until when support can restore it."""
     code = "run_history"
     text = "The run history is not migrated when flows move to the key."
-    if phase_for(facts) is AssessmentPhase.BEFORE:
+    if phase_for(facts) is AssessmentPhase.BEFORE_KEY:
         yield warning(
             code,
             f"{text} Microsoft's support can restore it until 30 days after the migration.",
@@ -175,7 +175,7 @@ def finish_line_findings(
     facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
     """Yield the portal's warning that can remain after a remediation."""
-    code = "finish_line"
+    code = "portal_warning"
     if not flows:
         if facts.has_all_flows:
             yield ok(code, "No original remains on Microsoft's key.")

@@ -20,7 +20,7 @@ class CallerState(StrEnum):
     FOUND = "found"
     WRITING = "writing"  #: the change is recorded and may already be written
     UPDATED = "updated"
-    UNNEEDED = "unneeded"  #: it no longer held a reference to the original
+    NOT_NEEDED = "not_needed"  #: it no longer held a reference to the original
     MANUAL = "manual"  #: only a person can change it
     REVERTED = "reverted"
 

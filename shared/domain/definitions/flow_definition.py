@@ -48,7 +48,7 @@ class DefinitionFormat(StrEnum):
     #: Logic Apps: a workflow.json, a gallery template, or a resource.
     LOGIC_APP = "logic_app"
     #: A workflow definition with nothing around it.
-    BARE = "bare"
+    DEFINITION_ONLY = "definition_only"
 
 
 class UnreadableDefinition(InvalidInput):
@@ -271,7 +271,7 @@ def _detect_format(document: Mapping[str, object], place: tuple[str, ...]) -> De
         return DefinitionFormat.CLIENT_DATA
     if _is_logic_app_code(document, place):
         return DefinitionFormat.LOGIC_APP
-    return DefinitionFormat.FLOW if place else DefinitionFormat.BARE
+    return DefinitionFormat.FLOW if place else DefinitionFormat.DEFINITION_ONLY
 
 
 def _is_logic_app_code(document: Mapping[str, object], place: tuple[str, ...]) -> bool:

@@ -27,9 +27,9 @@ class ChangeKind(StrEnum):
     COPY_CREATED = "copy_created"
     CONVERTED = "converted"
     ADDED_TO_SOLUTION = "added_to_solution"
-    TURNED = "turned"
+    TURNED_ON_OR_OFF = "turned_on_or_off"
     CALLER_UPDATED = "caller_updated"
-    CALLER_PUT_BACK = "caller_put_back"
+    CALLER_REVERTED = "caller_reverted"
     ORIGINAL_DELETED = "original_deleted"
 
 
@@ -105,7 +105,7 @@ def _flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
         if sent:
             yield ChangeRecord(
                 at=sent.first,
-                kind=ChangeKind.TURNED,
+                kind=ChangeKind.TURNED_ON_OR_OFF,
                 place=place,
                 state="read back" if sent.is_seen else "sent",
                 new=sent.state,
@@ -136,7 +136,7 @@ def _caller_changes(
                 old, new = new, old
             yield ChangeRecord(
                 at=intent.noted,
-                kind=ChangeKind.CALLER_PUT_BACK if is_revert else ChangeKind.CALLER_UPDATED,
+                kind=ChangeKind.CALLER_REVERTED if is_revert else ChangeKind.CALLER_UPDATED,
                 place=place,
                 state=state,
                 before=old[0],

@@ -151,7 +151,7 @@ def new_deletion(job: FlowJob, approval: DeletionApproval, earlier: Deletion | N
         approved_by=approval.by,
         approved_at=approval.at,
         retired_at=retired_at(job),
-        accepts_edits=earlier is not None and earlier.code == Reason.CHANGED,
+        accepts_edits=earlier is not None and earlier.code == Reason.ORIGINAL_EDITED,
         history=earlier.history if earlier else (),
         # An invocation that still holds the earlier row must not write this one.
         lease_number=earlier.lease_number + 1 if earlier else 0,

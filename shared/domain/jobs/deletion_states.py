@@ -28,7 +28,7 @@ class DeletionStateProperties(TransitionProperties[DeletionState]):
     @property
     def can_be_kept(self) -> bool:
         """Return whether a cancellation keeps the original."""
-        return self.acts is not NextActor.NOBODY and not self.may_be_gone
+        return self.acts is not NextActor.NONE and not self.may_be_gone
 
 
 def _to(*states: DeletionState) -> frozenset[DeletionState]:
@@ -65,7 +65,7 @@ DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
     ),
     DeletionState.CANCELLED: DeletionStateProperties(
         next=_to(DeletionState.SCHEDULED),
-        acts=NextActor.NOBODY, is_pause=False, is_goal=False, may_be_gone=False,
+        acts=NextActor.NONE, is_pause=False, is_goal=False, may_be_gone=False,
     ),
 }
 # fmt: on

@@ -12,13 +12,13 @@ class EnvironmentJobState(StrEnum):
     """How far the work in one environment is."""
 
     ASSESSING = "assessing"  #: an assessment was requested; nothing is planned
-    WAITING_FOR_MIGRATION = "waiting_for_migration"
+    WAITING_FOR_PLATFORM_MIGRATION = "waiting_for_platform_migration"
     DISCOVERING = "discovering"
     PLANNED = "planned"
     AWAITING_APPROVAL = "awaiting_approval"
     APPROVED = "approved"  #: the app compares the tenant with the approved plan
-    DISPATCHED = "dispatched"
-    FINISHED = "finished"
+    RUNNING_FLOW_JOBS = "running_flow_jobs"
+    COMPLETED = "completed"
     BLOCKED = "blocked"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -44,7 +44,7 @@ def _pause() -> EnvironmentStateProperties:
         acts=NextActor.PERSON,
         is_pause=True,
         is_goal=False,
-        shows=RemediationState.STUCK,
+        shows=RemediationState.BLOCKED,
         is_undecided=False,
     )
 
@@ -52,11 +52,11 @@ def _pause() -> EnvironmentStateProperties:
 # fmt: off
 ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
     EnvironmentJobState.ASSESSING: EnvironmentStateProperties(
-        next=_to(EnvironmentJobState.FINISHED, EnvironmentJobState.CANCELLED),
+        next=_to(EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED),
         acts=NextActor.APP, is_pause=False, is_goal=False,
         shows=RemediationState.PLANNING, is_undecided=False,
     ),
-    EnvironmentJobState.WAITING_FOR_MIGRATION: EnvironmentStateProperties(
+    EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION: EnvironmentStateProperties(
         next=_to(EnvironmentJobState.DISCOVERING, EnvironmentJobState.CANCELLED),
         acts=NextActor.APP, is_pause=False, is_goal=False,
         shows=RemediationState.PLANNING, is_undecided=True,
@@ -68,8 +68,8 @@ ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
     ),
     EnvironmentJobState.PLANNED: EnvironmentStateProperties(
         next=_to(
-            EnvironmentJobState.AWAITING_APPROVAL, EnvironmentJobState.DISPATCHED,
-            EnvironmentJobState.FINISHED, EnvironmentJobState.CANCELLED,
+            EnvironmentJobState.AWAITING_APPROVAL, EnvironmentJobState.RUNNING_FLOW_JOBS,
+            EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED,
         ),
         acts=NextActor.APP, is_pause=False, is_goal=False,
         shows=RemediationState.PLANNING, is_undecided=True,
@@ -81,30 +81,30 @@ ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
     ),
     EnvironmentJobState.APPROVED: EnvironmentStateProperties(
         next=_to(
-            EnvironmentJobState.DISPATCHED, EnvironmentJobState.AWAITING_APPROVAL,
+            EnvironmentJobState.RUNNING_FLOW_JOBS, EnvironmentJobState.AWAITING_APPROVAL,
             EnvironmentJobState.CANCELLED,
         ),
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        shows=RemediationState.RUNNING, is_undecided=False,
+        shows=RemediationState.IN_PROGRESS, is_undecided=False,
     ),
-    EnvironmentJobState.DISPATCHED: EnvironmentStateProperties(
+    EnvironmentJobState.RUNNING_FLOW_JOBS: EnvironmentStateProperties(
         next=_to(
-            EnvironmentJobState.FINISHED, EnvironmentJobState.APPROVED,
+            EnvironmentJobState.COMPLETED, EnvironmentJobState.APPROVED,
             EnvironmentJobState.CANCELLED,
         ),
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        shows=RemediationState.RUNNING, is_undecided=False,
+        shows=RemediationState.IN_PROGRESS, is_undecided=False,
     ),
-    EnvironmentJobState.FINISHED: EnvironmentStateProperties(
+    EnvironmentJobState.COMPLETED: EnvironmentStateProperties(
         next=_to(),
-        acts=NextActor.NOBODY, is_pause=False, is_goal=True,
-        shows=RemediationState.FINISHED, is_undecided=False,
+        acts=NextActor.NONE, is_pause=False, is_goal=True,
+        shows=RemediationState.COMPLETED, is_undecided=False,
     ),
     EnvironmentJobState.BLOCKED: _pause(),
     EnvironmentJobState.FAILED: _pause(),
     EnvironmentJobState.CANCELLED: EnvironmentStateProperties(
         next=_to(),
-        acts=NextActor.NOBODY, is_pause=False, is_goal=False,
+        acts=NextActor.NONE, is_pause=False, is_goal=False,
         shows=RemediationState.CANCELLED, is_undecided=False,
     ),
 }

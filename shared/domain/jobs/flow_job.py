@@ -20,16 +20,18 @@ from shared.domain.jobs.unconfirmed_writes import FlowStateWrite, UnconfirmedWri
 class MigrationMethod(StrEnum):
     """How an original is migrated."""
 
-    CALLED = "called"  #: both are on until the original receives no calls
-    SWAP = "swap"  #: self-starting: never both on
-    OFF = "off"  #: the original is off, and so is the copy
+    UPDATE_CALLERS = "update_callers"  #: both are on until the original receives no calls
+    CUT_OVER = "cut_over"  #: self-starting: never both on
+    COPY_OFF = "copy_off"  #: the original is off, and so is the copy
     ADD_TO_SOLUTION = "add_to_solution"  #: no copy: the platform moves flows in a solution
-    EDIT = "edit"  #: no copy: its definition is edited so that the platform moves it
+    EDIT_DEFINITION = (
+        "edit_definition"  #: no copy: its definition is edited so that the platform moves it
+    )
 
     @property
     def has_copy(self) -> bool:
         """Return whether a copy takes the original's place."""
-        return self not in {MigrationMethod.ADD_TO_SOLUTION, MigrationMethod.EDIT}
+        return self not in {MigrationMethod.ADD_TO_SOLUTION, MigrationMethod.EDIT_DEFINITION}
 
 
 class JobCommand(StrEnum):
@@ -42,10 +44,10 @@ class JobCommand(StrEnum):
 class RollbackStage(StrEnum):
     """How far a rollback is."""
 
-    ORIGINAL_ON = "original_on"
-    CALLERS_BACK = "callers_back"
-    COPY_QUIET = "copy_quiet"
-    COPY_OFF = "copy_off"
+    TURN_ON_ORIGINAL = "turn_on_original"
+    REVERT_CALLERS = "revert_callers"
+    CHECK_COPY_FOR_CALLS = "check_copy_for_calls"
+    TURN_OFF_COPY = "turn_off_copy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +234,7 @@ class FlowJob(DurableJob[FlowJobState]):
         """Return whether this job turned one flow of a pair off and has turned none on since."""
         sent = (self.original_sent, self.copy_sent)
         return (
-            self.pattern is MigrationMethod.SWAP
+            self.pattern is MigrationMethod.CUT_OVER
             and bool(self.original_was_on)
             and self.original_sent is not None
             and all(one is None or one.state is FlowState.OFF for one in sent)
@@ -242,14 +244,14 @@ class FlowJob(DurableJob[FlowJobState]):
     def has_original_back(self) -> bool:
         """Return whether the original works as before: never turned off, or on again."""
         if self.is_rolling_back:
-            return self.rollback_stage not in {None, RollbackStage.ORIGINAL_ON}
+            return self.rollback_stage not in {None, RollbackStage.TURN_ON_ORIGINAL}
         if self.requested and self.lease_until:
             return False  # the invocation with the lease may have turned it off
-        return self.facts.original is ExpectedFlowState.AS_IT_WAS
+        return self.facts.original is ExpectedFlowState.UNCHANGED
 
 
 def migration_method_for(category: TriggerCategory, *, is_on: bool) -> MigrationMethod:
     """Return the migration method for an original of this category."""
     if not is_on:
-        return MigrationMethod.OFF
-    return MigrationMethod.SWAP if category.is_self_starting else MigrationMethod.CALLED
+        return MigrationMethod.COPY_OFF
+    return MigrationMethod.CUT_OVER if category.is_self_starting else MigrationMethod.UPDATE_CALLERS

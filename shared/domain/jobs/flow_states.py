@@ -22,11 +22,11 @@ class FlowJobState(StrEnum):
     PREPARED = "prepared"
     COPYING = "copying"
     COPIED = "copied"
-    PROVEN = "proven"
+    VERIFIED = "verified"
     UPDATING_CALLERS = "updating_callers"
-    QUIET = "quiet"
-    SWAPPING = "swapping"
-    WATCHED = "watched"
+    CHECKING_FOR_CALLS = "checking_for_calls"
+    CUTTING_OVER = "cutting_over"
+    MONITORING = "monitoring"
     RETIRED = "retired"
     WAITING = "waiting"
     BLOCKED = "blocked"
@@ -40,9 +40,9 @@ class ExpectedFlowState(StrEnum):
     """The state that the original or the copy should have in a state of the job."""
 
     NONE = "none"  #: the flow does not exist
-    AS_IT_WAS = "as_it_was"  #: on if the original was on when its job started
+    UNCHANGED = "unchanged"  #: on if the original was on when its job started
     OFF = "off"
-    EITHER = "either"  #: it is being changed, or it depends on the migration method
+    UNDETERMINED = "undetermined"  #: it is being changed, or it depends on the migration method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +87,8 @@ def _pause(acts: NextActor) -> FlowStateProperties:
         is_pause=True,
         is_goal=False,
         after_edit=None,
-        original=ExpectedFlowState.EITHER,
-        copy=ExpectedFlowState.EITHER,
+        original=ExpectedFlowState.UNDETERMINED,
+        copy=ExpectedFlowState.UNDETERMINED,
         is_proven=False,
         is_live=True,
         is_undoable=False,
@@ -104,80 +104,80 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         next=_to(FlowJobState.COPYING, FlowJobState.PREPARING, FlowJobState.CANCELLED),
         after_edit=None,
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.NONE,
+        original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
         is_proven=False, is_live=True, is_undoable=False, leaves_nothing=True,
         is_past_cut_over=False, is_settled=False,
     ),
     FlowJobState.PREPARING: FlowStateProperties(
         next=_to(FlowJobState.PREPARED, FlowJobState.PLANNED), after_edit=FlowJobState.PLANNED,
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.NONE,
+        original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
         is_proven=False, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
     FlowJobState.PREPARED: FlowStateProperties(
         next=_to(), after_edit=None,
-        acts=NextActor.NOBODY, is_pause=False, is_goal=True,
-        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.NONE,
+        acts=NextActor.NONE, is_pause=False, is_goal=True,
+        original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
         is_proven=False, is_live=True, is_undoable=True, leaves_nothing=True,
         is_past_cut_over=True, is_settled=False,
     ),
     FlowJobState.COPYING: FlowStateProperties(
         next=_to(FlowJobState.COPIED), after_edit=None,
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.EITHER,
+        original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
         is_proven=False, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
     FlowJobState.COPIED: FlowStateProperties(
-        next=_to(FlowJobState.PROVEN), after_edit=None,
+        next=_to(FlowJobState.VERIFIED), after_edit=None,
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.EITHER,
+        original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
         is_proven=False, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
-    FlowJobState.PROVEN: FlowStateProperties(
-        next=_to(FlowJobState.UPDATING_CALLERS, FlowJobState.SWAPPING, FlowJobState.QUIET,
-            FlowJobState.COPYING),
+    FlowJobState.VERIFIED: FlowStateProperties(
+        next=_to(FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER,
+            FlowJobState.CHECKING_FOR_CALLS, FlowJobState.COPYING),
         after_edit=FlowJobState.COPYING,
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.EITHER,
+        original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
     FlowJobState.UPDATING_CALLERS: FlowStateProperties(
-        next=_to(FlowJobState.QUIET), after_edit=None,
+        next=_to(FlowJobState.CHECKING_FOR_CALLS), after_edit=None,
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.AS_IT_WAS,
+        original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
-    FlowJobState.QUIET: FlowStateProperties(
+    FlowJobState.CHECKING_FOR_CALLS: FlowStateProperties(
         next=_to(FlowJobState.RETIRED, FlowJobState.UPDATING_CALLERS, FlowJobState.COPYING),
         after_edit=FlowJobState.COPYING,
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.AS_IT_WAS,
+        original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=True, is_settled=False,
     ),
-    FlowJobState.SWAPPING: FlowStateProperties(
-        next=_to(FlowJobState.WATCHED, FlowJobState.PROVEN), after_edit=None,
+    FlowJobState.CUTTING_OVER: FlowStateProperties(
+        next=_to(FlowJobState.MONITORING, FlowJobState.VERIFIED), after_edit=None,
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.EITHER, copy=ExpectedFlowState.EITHER,
+        original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
-    FlowJobState.WATCHED: FlowStateProperties(
+    FlowJobState.MONITORING: FlowStateProperties(
         next=_to(FlowJobState.RETIRED), after_edit=None,
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.OFF, copy=ExpectedFlowState.AS_IT_WAS,
+        original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=True, is_settled=False,
     ),
     FlowJobState.RETIRED: FlowStateProperties(
         next=_to(), after_edit=None,
-        acts=NextActor.NOBODY, is_pause=False, is_goal=True,
-        original=ExpectedFlowState.OFF, copy=ExpectedFlowState.AS_IT_WAS,
+        acts=NextActor.NONE, is_pause=False, is_goal=True,
+        original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
         is_past_cut_over=True, is_settled=True,
     ),
@@ -188,21 +188,21 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         # To retired: the original was deleted and can no longer be restored.
         next=_to(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), after_edit=None,
         acts=NextActor.APP, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.EITHER, copy=ExpectedFlowState.EITHER,
+        original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
         is_proven=False, is_live=False, is_undoable=False, leaves_nothing=False,
         is_past_cut_over=False, is_settled=False,
     ),
     FlowJobState.ROLLED_BACK: FlowStateProperties(
         next=_to(), after_edit=None,
-        acts=NextActor.NOBODY, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.OFF,
+        acts=NextActor.NONE, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.OFF,
         is_proven=False, is_live=False, is_undoable=False, leaves_nothing=True,
         is_past_cut_over=False, is_settled=True,
     ),
     FlowJobState.CANCELLED: FlowStateProperties(
         next=_to(), after_edit=None,
-        acts=NextActor.NOBODY, is_pause=False, is_goal=False,
-        original=ExpectedFlowState.AS_IT_WAS, copy=ExpectedFlowState.NONE,
+        acts=NextActor.NONE, is_pause=False, is_goal=False,
+        original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
         is_proven=False, is_live=False, is_undoable=False, leaves_nothing=True,
         is_past_cut_over=False, is_settled=True,
     ),

@@ -24,10 +24,10 @@ TICKET_WINDOW = timedelta(days=30)
 class RunArchiveState(StrEnum):
     """How far a run archive is."""
 
-    OPEN = "open"  #: older runs may be missing
-    COMPLETE = "complete"
-    CAPPED = "capped"  #: there are more runs than are archived
-    GONE = "gone"  #: the original was deleted before all runs were archived
+    IN_PROGRESS = "in_progress"  #: older runs may be missing
+    COMPLETED = "completed"
+    TRUNCATED = "truncated"  #: there are more runs than are archived
+    ORIGINAL_DELETED = "original_deleted"  #: the original was deleted before all runs were archived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class RunArchive:
     display_name: str
     #: Runs that started later do not belong to this archive.
     began: datetime
-    state: RunArchiveState = RunArchiveState.OPEN
+    state: RunArchiveState = RunArchiveState.IN_PROGRESS
     runs: int = 0
     #: Where each part is stored: JSON Lines, the newest run first.
     parts: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class RunArchive:
     @property
     def share(self) -> float:
         """Return how much of the covered time is archived, from 0 to 1."""
-        if self.state is not RunArchiveState.OPEN:
+        if self.state is not RunArchiveState.IN_PROGRESS:
             return 1.0
         if self.oldest is None:
             return 0.0
@@ -103,7 +103,7 @@ def continued(archive: RunArchive, *, now: datetime) -> RunArchive:
     """Return a complete archive, open again for the runs that started after it."""
     return replace(
         archive,
-        state=RunArchiveState.OPEN,
+        state=RunArchiveState.IN_PROGRESS,
         began=now,
         since=archive.began + timedelta(microseconds=1),
         earlier_runs=archive.runs,

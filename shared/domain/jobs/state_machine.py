@@ -10,7 +10,7 @@ class NextActor(StrEnum):
 
     APP = "app"
     PERSON = "person"
-    NOBODY = "nobody"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class StateProperties:
     @property
     def is_finished(self) -> bool:
         """Return whether it does not continue without a person."""
-        return self.is_stuck or self.acts is NextActor.NOBODY
+        return self.is_stuck or self.acts is NextActor.NONE
 
     @property
     def is_open(self) -> bool:
@@ -41,7 +41,7 @@ class StateProperties:
     @property
     def is_undone(self) -> bool:
         """Return whether it ended without reaching its goal: cancelled, or rolled back."""
-        return self.acts is NextActor.NOBODY and not self.is_goal
+        return self.acts is NextActor.NONE and not self.is_goal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ _TIMED_OUT_CODE = "actiontimedout"
 class BlockedCallSymptom(StrEnum):
     """How a call that is kept out looks."""
 
-    REFUSED = "refused"
+    CONNECTION_REFUSED = "connection_refused"
     TIMED_OUT = "timed_out"
 
 
@@ -62,7 +62,11 @@ class BlockedCall:
     @property
     def text(self) -> str:
         """Return what happened, for people."""
-        how = "was actively refused" if self.symptom is BlockedCallSymptom.REFUSED else "timed out"
+        how = (
+            "was actively refused"
+            if self.symptom is BlockedCallSymptom.CONNECTION_REFUSED
+            else "timed out"
+        )
         where = "a host that only the run knew" if self.host == "*" else self.host
         return (
             f"The call of {where} by '{self.action}' in the copy of {self.display_name} {how}"
@@ -74,7 +78,7 @@ def find_symptom(action: FailedAction) -> BlockedCallSymptom | None:
     """Return what a failed action shows of a firewall; None: it failed for another cause."""
     text = action.message.lower()
     if _REFUSED in text:
-        return BlockedCallSymptom.REFUSED
+        return BlockedCallSymptom.CONNECTION_REFUSED
     if action.code.lower() == _TIMED_OUT_CODE or any(one in text for one in _TIMED_OUT):
         return BlockedCallSymptom.TIMED_OUT
     return None
@@ -92,6 +96,6 @@ def symptoms_by_host(
     found = {}
     for action in actions:
         symptom = find_symptom(action) if action.name in hosts else None
-        if symptom is BlockedCallSymptom.REFUSED or (symptom and not got_through):
+        if symptom is BlockedCallSymptom.CONNECTION_REFUSED or (symptom and not got_through):
             found[hosts[action.name]] = (action, symptom)
     return found

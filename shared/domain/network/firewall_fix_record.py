@@ -12,15 +12,15 @@ from shared.reason import Reason
 class FirewallFixState(StrEnum):
     """How far a change of a firewall is."""
 
-    OPENING = "opening"  #: noted; made, or about to be
-    OPEN = "open"  #: read back
-    CLOSING = "closing"  #: to be taken back
-    CLOSED = "closed"  #: read back without it
+    APPLYING = "applying"  #: noted; made, or about to be
+    APPLIED = "applied"  #: read back
+    REVERTING = "reverting"  #: to be taken back
+    REVERTED = "reverted"  #: read back without it
 
     @property
     def is_under_way(self) -> bool:
         """Say whether somebody has to look whether it came to its end."""
-        return self in {FirewallFixState.OPENING, FirewallFixState.CLOSING}
+        return self in {FirewallFixState.APPLYING, FirewallFixState.REVERTING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,4 +51,4 @@ class FirewallFixRecord:
     @property
     def code(self) -> str:
         """Return why people are told of it, if it stands still; empty: it came to its end."""
-        return Reason.REPAIR_UNFINISHED if self.state.is_under_way else ""
+        return Reason.FIREWALL_FIX_UNFINISHED if self.state.is_under_way else ""

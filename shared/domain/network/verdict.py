@@ -11,10 +11,10 @@ from shared.domain.network.firewall_decision import DEFAULT_RULE, FirewallDecisi
 class Verdict(StrEnum):
     """Whether the addresses of a tag are let in."""
 
-    COVERED = "covered"
-    PARTLY = "partly"
-    NOT = "not"
-    CANNOT_BE_TOLD = "cannot_be_told"
+    ALLOWED = "allowed"
+    PARTLY_ALLOWED = "partly_allowed"
+    DENIED = "denied"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,9 @@ class TagVerdict:
 
 
 _REASONS_WITHOUT_ADDRESSES = {
-    Verdict.COVERED: None,
-    Verdict.NOT: f"refused_by: {DEFAULT_RULE}",
-    Verdict.CANNOT_BE_TOLD: "no_ipv4: the list of service tags has no IPv4 addresses of it",
+    Verdict.ALLOWED: None,
+    Verdict.DENIED: f"refused_by: {DEFAULT_RULE}",
+    Verdict.UNKNOWN: "no_ipv4: the list of service tags has no IPv4 addresses of it",
 }
 
 
@@ -66,16 +66,16 @@ def verdict_on(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
     """
     if admission.is_without_addresses(asked):
         if not IPV4 - admission.allowed:
-            return Verdict.COVERED
-        return Verdict.CANNOT_BE_TOLD if IPV4 - admission.denied else Verdict.NOT
+            return Verdict.ALLOWED
+        return Verdict.UNKNOWN if IPV4 - admission.denied else Verdict.DENIED
     asked = admission.counting(asked)
     if asked <= admission.allowed:
-        return Verdict.COVERED
+        return Verdict.ALLOWED
     if not asked & admission.denied:
-        return Verdict.CANNOT_BE_TOLD
+        return Verdict.UNKNOWN
     if asked & admission.allowed:
-        return Verdict.PARTLY
-    return Verdict.CANNOT_BE_TOLD if asked & admission.doubtful else Verdict.NOT
+        return Verdict.PARTLY_ALLOWED
+    return Verdict.UNKNOWN if asked & admission.doubtful else Verdict.DENIED
 
 
 def _reason(admission: FirewallDecision, missing: AddressRanges) -> str | None:

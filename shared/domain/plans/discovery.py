@@ -30,12 +30,16 @@ _NO_CHILDREN: frozenset[str] = frozenset()
 class DiscoverySource(StrEnum):
     """Where a discovery reads flows, in the order in which it does."""
 
-    REPORT = "report"  #: the flow service's list of flows that stay on Microsoft's key
-    LEFT = "left"  #: of its list of all flows on Microsoft's key those that the migration will move
+    MICROSOFT_KEY_LIST = (
+        "microsoft_key_list"  #: the flow service's list of flows that stay on Microsoft's key
+    )
+    MOVABLE = (
+        "movable"  #: of its list of all flows on Microsoft's key those that the migration will move
+    )
     MICROSOFT_KEY = "microsoft_key"  #: its list of all flows on that key; only to assess
     DATAVERSE = "dataverse"
-    ALONE = "alone"  #: one flow of the report that Dataverse does not have
-    FLOW_SERVICE = "flow_service"  #: every flow by the flow service; only to reconcile
+    SINGLE_FLOW = "single_flow"  #: one flow of the report that Dataverse does not have
+    ALL_FLOWS_LIST = "all_flows_list"  #: every flow by the flow service; only to reconcile
 
 
 #: Problem of a flow whose definition the platform keeps from the app
@@ -144,7 +148,7 @@ def outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[Disc
     Flows that were read one by one are not among them.
     """
     found: dict[DiscoverySource, timedelta] = {}
-    for source in set(DiscoverySource) - {DiscoverySource.ALONE}:
+    for source in set(DiscoverySource) - {DiscoverySource.SINGLE_FLOW}:
         pages = whole_pages(parts, source)
         if pages and not pages[-1].cursor and now - pages[-1].read > LONGEST:
             found[source] = pages[-1].read - pages[0].read
@@ -171,8 +175,8 @@ def known_in(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
 
 def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
     """Put together what all sources told; there is at least the report."""
-    alone = whole_pages(parts, DiscoverySource.ALONE)
-    known, reported = known_in(parts), reported_in(parts, DiscoverySource.REPORT)
+    alone = whole_pages(parts, DiscoverySource.SINGLE_FLOW)
+    known, reported = known_in(parts), reported_in(parts, DiscoverySource.MICROSOFT_KEY_LIST)
     children: dict[str, frozenset[str]] = {}
     held_back: dict[str, FlowOnMicrosoftKey] = {}
     for part in [*whole_pages(parts, DiscoverySource.DATAVERSE), *alone]:
@@ -185,8 +189,8 @@ def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
     for part in alone:
         for one in part.held_back:
             children.setdefault(one.workflow_id, _NO_CHILDREN)
-    listed = reported_in(parts, DiscoverySource.FLOW_SERVICE)
-    has_listed = position_of(parts, DiscoverySource.FLOW_SERVICE).is_read
+    listed = reported_in(parts, DiscoverySource.ALL_FLOWS_LIST)
+    has_listed = position_of(parts, DiscoverySource.ALL_FLOWS_LIST).is_read
     return DiscoveryResult(
         begun=min(part.read for part in parts),
         held_back=tuple(one for flow, one in held_back.items() if flow in reported),

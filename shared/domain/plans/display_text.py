@@ -6,22 +6,22 @@ from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
 
 #: In the order in which a plan is shown: what needs somebody first, what is left alone last.
 ACTION_WORDS: dict[str, str] = {
-    PlannedAction.BLOCKED: "needs changes first",
+    PlannedAction.NEEDS_CHANGES: "needs changes first",
     PlannedAction.COPY: "copy",
-    PlannedAction.COPY_WITH_FAMILY: "copy with its family",
-    PlannedAction.SWAP: "swap for its copy",
+    PlannedAction.COPY_WITH_DEPENDENT_FLOWS: "copy with its family",
+    PlannedAction.CUT_OVER: "swap for its copy",
     PlannedAction.COPY_OFF: "copy that stays off",
     PlannedAction.ADD_TO_SOLUTION: "add to a solution",
     PlannedAction.CONVERT_TRIGGER: "convert its trigger",
     PlannedAction.EDIT_ACTION: "edit its action",
-    PlannedAction.ADOPT: "its job goes on",
-    PlannedAction.LEAVE: "leave as it is",
+    PlannedAction.CONTINUE_EXISTING_JOB: "its job goes on",
+    PlannedAction.NO_CHANGE: "leave as it is",
 }
 #: What an item's difference of definitions is, where the flow is converted or a person may do it.
 CONVERSION_WORDS: Mapping[str, str] = {
     PlannedAction.CONVERT_TRIGGER: "What changes in the definition",
     PlannedAction.EDIT_ACTION: "What changes in the definition",
-    PlannedAction.BLOCKED: "What could be changed in the definition",
+    PlannedAction.NEEDS_CHANGES: "What could be changed in the definition",
 }
 #: Why a flow stays, and what to do about it.
 LEFT_WORDS: Mapping[str, tuple[str, str]] = {
@@ -33,27 +33,34 @@ LEFT_WORDS: Mapping[str, tuple[str, str]] = {
     ),
     NotMigratedReason.AWAITING_APPROVAL: ("awaiting approval", "look at the plan, then approve it"),
     NotMigratedReason.IN_PROGRESS: ("in progress", ""),
-    NotMigratedReason.UNDONE: (
-        "cancelled or rolled back",
-        "order it again by name (--flow) to begin anew",
+    NotMigratedReason.CANCELLED: (
+        "cancelled",
+        "start a new remediation that names it (--flow)",
     ),
-    NotMigratedReason.LIMIT: (
+    NotMigratedReason.ROLLED_BACK: (
+        "rolled back",
+        "start a new remediation that names it (--flow)",
+    ),
+    NotMigratedReason.OVER_FLOW_LIMIT: (
         "beyond the limit",
         "order the next remediation, or raise the limit first",
     ),
     NotMigratedReason.EXCLUDED: ("excluded", "take it out of the excluded flows, then order again"),
-    NotMigratedReason.LEFT_OUT: ("left out of the approval", "order again and approve it"),
-    NotMigratedReason.UNAPPROVED: ("not approved in time", "order again and approve it"),
-    NotMigratedReason.UNPREPARED: ("to be copied once the key is applied", "apply the key"),
-    NotMigratedReason.NOT_ASKED: ("only looked at", "order it with --mode apply"),
+    NotMigratedReason.EXCLUDED_FROM_APPROVAL: (
+        "left out of the approval",
+        "order again and approve it",
+    ),
+    NotMigratedReason.APPROVAL_EXPIRED: ("not approved in time", "order again and approve it"),
+    NotMigratedReason.KEY_NOT_APPLIED: ("to be copied once the key is applied", "apply the key"),
+    NotMigratedReason.DRY_RUN: ("only looked at", "order it with --mode apply"),
 }
 _RANKS = {action: rank for rank, action in enumerate(ACTION_WORDS)}
 
 
 def format_state(state: str, left: Mapping[str, int]) -> str:
-    """Return the state of a remediation: `finished` alone means that every flow is migrated."""
+    """Return the state of a remediation: `completed` alone means that every flow is migrated."""
     number = sum(left.values())
-    return f"{state}, {number} not migrated" if state == "finished" and number else state
+    return f"{state}, {number} not migrated" if state == "completed" and number else state
 
 
 def format_not_migrated(left: Mapping[str, int]) -> list[str]:

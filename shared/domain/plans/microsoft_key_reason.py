@@ -220,6 +220,6 @@ class MicrosoftKeyReason(StrEnum):
         _POWER_APPS_V1_OUTSIDE_SOLUTION,
     )
     LIST_FLOWS_AS_ADMIN_V1 = "list_flows_as_admin_v1", _LIST_FLOWS_AS_ADMIN_V1
-    PARENT_OF_MMK_FLOW = "parent_of_mmk_flow", _PARENT_OF_MMK_FLOW
+    PARENT_OF_MICROSOFT_KEY_FLOW = "parent_of_microsoft_key_flow", _PARENT_OF_MMK_FLOW
     #: the platform lists the flow and the definition does not say why
-    UNEXPLAINED = "unexplained", _UNEXPLAINED
+    UNKNOWN = "unknown", _UNEXPLAINED

@@ -70,7 +70,7 @@ def explain_listed(
     """
     if assessment.stays_on_mmk:
         return assessment
-    reasons = list(assessment.reasons) or [MicrosoftKeyReason.UNEXPLAINED]
+    reasons = list(assessment.reasons) or [MicrosoftKeyReason.UNKNOWN]
     if not assessment.reasons and definition.category.is_teams:
         reasons = [MicrosoftKeyReason.TEAMS_TRIGGER]
     return _stays(reasons)

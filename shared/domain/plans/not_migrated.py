@@ -1,4 +1,4 @@
-"""Which flows a remediation leaves on Microsoft's key, and why: `finished` alone would hide it."""
+"""Which flows a remediation leaves on Microsoft's key, and why: `completed` alone would hide it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,22 +41,21 @@ def count_not_migrated(
     count: Counter[NotMigratedReason] = Counter()
     for environment_job in environment_jobs:
         for why, number in (environment_job.left or {}).items():
-            # Rows of earlier versions have `blocked` for flows that need changes.
-            is_older = why == NotMigratedReason.BLOCKED
-            count[NotMigratedReason.NEEDS_CHANGES if is_older else NotMigratedReason(why)] += number
+            count[NotMigratedReason(why)] += number
         if environment_job.state is EnvironmentJobState.CANCELLED:
-            count[NotMigratedReason.UNAPPROVED] += environment_job.awaiting
+            count[NotMigratedReason.APPROVAL_EXPIRED] += environment_job.awaiting
         count[_why_not_begun(environment_job)] += _not_begun(environment_job)
     count.update(found for job in jobs if (found := _why_of_job(job)))
     for states in closed:
-        undone = [state for state in states if FLOW_STATES[FlowJobState(state)].is_undone]
-        count[NotMigratedReason.UNDONE] += sum(states[state] for state in undone)
+        for state, number in states.items():
+            if FLOW_STATES[FlowJobState(state)].is_undone:
+                count[NotMigratedReason(state)] += number
     return {why: count[why] for why in NotMigratedReason if count[why]}
 
 
 def _not_begun(job: EnvironmentJob) -> int:
     """Return how many flows of a plan are to get a job and have none yet."""
-    if job.facts.acts is NextActor.NOBODY or not job.mode.writes:
+    if job.facts.acts is NextActor.NONE or not job.mode.writes:
         return 0
     if job.is_dispatched:
         return job.awaiting
@@ -78,7 +77,7 @@ def _why_not_begun(job: EnvironmentJob) -> NotMigratedReason:
 def _why(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:
     if item.needs_changes:
         return NotMigratedReason.NEEDS_CHANGES
-    return NotMigratedReason.NOT_ASKED if item.action.is_work and not mode.writes else item.left
+    return NotMigratedReason.DRY_RUN if item.action.is_work and not mode.writes else item.left
 
 
 def _why_of_job(job: FlowJob) -> NotMigratedReason | None:
@@ -90,4 +89,4 @@ def _why_of_job(job: FlowJob) -> NotMigratedReason | None:
         )
     if not job.is_finished:
         return NotMigratedReason.IN_PROGRESS
-    return NotMigratedReason.UNDONE if job.is_undone else None
+    return NotMigratedReason(job.state) if job.is_undone else None

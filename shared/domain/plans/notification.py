@@ -22,7 +22,7 @@ _LAPSES_SOON = timedelta(days=1)
 #: For how long after its end an environment's work is told of: a channel may be out meanwhile.
 ENDED_LATELY = timedelta(days=7)
 #: What comes by flows, one after the other, and is told together.
-_BY_FLOWS = frozenset({PendingActionKind.FLOW, PendingActionKind.STRAGGLER})
+_BY_FLOWS = frozenset({PendingActionKind.FLOWS_BLOCKED, PendingActionKind.LATE_CALLER})
 #: Characters of a text that is told, and of a name: a message of Teams may have 28 KB in all.
 _LONGEST_TEXT = 2_000
 _LONGEST_NAME = 200
@@ -79,7 +79,7 @@ class NotificationDelivery:
 
         So are flows that need changes, until there are more of them.
         """
-        if self.told and cause.cause is PendingActionKind.FINISHED:
+        if self.told and cause.cause is PendingActionKind.REMEDIATION_COMPLETED:
             return False
         has_grown = not self.failures and cause.count > self.told_of
         is_grown = has_grown and self.told_at is not None and now - self.told_at >= GROWN_AFTER
@@ -172,7 +172,7 @@ def actions_to_notify(
     """Return by its id each cause that people are told of."""
     blocked = Counter(job.environment_job_id for job in stuck)
     told = [
-        replace(one, cause=PendingActionKind.LAPSING) if _lapses_soon(one, now) else one
+        replace(one, cause=PendingActionKind.PLAN_EXPIRES_SOON) if _lapses_soon(one, now) else one
         for one in waiting
     ]
     told += [_ended(job, blocked[job.id]) for job in environment_jobs if _ended_lately(job, now)]
@@ -253,11 +253,11 @@ def _cut(text: str, most: int) -> str:
 
 def _lapses_soon(one: PendingAction, now: datetime) -> bool:
     is_near = one.lapses is not None and one.lapses - now <= _LAPSES_SOON
-    return is_near and one.cause is PendingActionKind.PLAN
+    return is_near and one.cause is PendingActionKind.PLAN_AWAITING_APPROVAL
 
 
 def _ended_lately(job: EnvironmentJob, now: datetime) -> bool:
-    is_over = job.state in {EnvironmentJobState.FINISHED, EnvironmentJobState.CANCELLED}
+    is_over = job.state in {EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED}
     if not (is_over and job.mode.writes and job.history):
         return False
     return now - job.history[-1].at < ENDED_LATELY and _had_work(job)
@@ -271,7 +271,7 @@ def _had_work(job: EnvironmentJob) -> bool:
 def _ended(job: EnvironmentJob, blocked: int) -> PendingAction:
     left = sum((job.left or {}).values()) + blocked
     return PendingAction(
-        cause=PendingActionKind.FINISHED,
+        cause=PendingActionKind.REMEDIATION_COMPLETED,
         count=left,
         environment_id=job.environment_id,
         environment_name=job.environment_name,

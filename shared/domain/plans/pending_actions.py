@@ -22,28 +22,30 @@ NAMED = 5
 class PendingActionKind(StrEnum):
     """What makes something wait for a person; what cannot wait stands first."""
 
-    NEITHER_ON = "neither_on"
-    KILL_SWITCH = "kill_switch"  #: it stops every write
-    FLOW = "flow"  #: flows that are blocked or failed
-    ENVIRONMENT = "environment"  #: an environment whose work is blocked or failed
-    PLAN = "plan"  #: a plan that nobody has approved yet
-    STRAGGLER = "straggler"  #: somebody still calls originals whose callers have moved
+    BOTH_OFF = "both_off"
+    KILL_SWITCH_ON = "kill_switch_on"  #: it stops every write
+    FLOWS_BLOCKED = "flows_blocked"  #: flows that are blocked or failed
+    ENVIRONMENT_BLOCKED = "environment_blocked"  #: an environment whose work is blocked or failed
+    PLAN_AWAITING_APPROVAL = "plan_awaiting_approval"  #: a plan that nobody has approved yet
+    LATE_CALLER = "late_caller"  #: somebody still calls originals whose callers have moved
     NEEDS_CHANGES = "needs_changes"  #: flows that a person has to change before a new remediation
-    NOTICE = "notice"  #: rows that people were told of
-    MESSAGES = "messages"  #: parked, or given up by the broker
-    CHANNEL = "channel"  #: notifications that a channel has not taken
+    ALERT = "alert"  #: rows that people were told of
+    UNPROCESSED_MESSAGES = "unprocessed_messages"  #: parked, or given up by the broker
+    CHANNEL_FAILING = "channel_failing"  #: notifications that a channel has not taken
     WAKE_UP = "wake_up"  #: overdue rows that the timer does not look at
-    SWEEP = "sweep"  #: the daily look has not come to its end
+    DAILY_CHECK_MISSING = "daily_check_missing"  #: the daily look has not come to its end
     # What people are told of, and what is no item of its own to whoever looks:
-    LAPSING = "lapsing"  #: a plan that nobody has approved, a day before it lapses
-    FINISHED = "finished"  #: an environment's work has ended
+    PLAN_EXPIRES_SOON = (
+        "plan_expires_soon"  #: a plan that nobody has approved, a day before it lapses
+    )
+    REMEDIATION_COMPLETED = "remediation_completed"  #: an environment's work has ended
     DIGEST = "digest"  #: more causes at once than are sent one by one
 
 
 #: With these codes a job goes on trying by itself, and needs a person all the same.
 GO_ON_TRYING: Mapping[str, PendingActionKind] = {
-    Reason.NEITHER_ON: PendingActionKind.NEITHER_ON,
-    Reason.STRAGGLER: PendingActionKind.STRAGGLER,
+    Reason.BOTH_OFF: PendingActionKind.BOTH_OFF,
+    Reason.LATE_CALLER: PendingActionKind.LATE_CALLER,
 }
 
 
@@ -53,31 +55,33 @@ OPERATOR_SIGN_IN = "cmkflow service-account sign-in"
 
 #: The next command, where it is no retry and no look at health.
 _NEXT: Mapping[str, str] = {
-    Reason.STRAGGLER: "cmkflow remediation show {}",
+    Reason.LATE_CALLER: "cmkflow remediation show {}",
     Reason.KEY_PROBLEM: "cmkflow key check",
     Reason.KEY_WARNING: "cmkflow key check",
-    Reason.RANGES_CHANGED: "cmkflow network tag-changes",
-    Reason.RANGES_OLD: "cmkflow network tag-changes",
-    Reason.REPAIR_UNFINISHED: "cmkflow network fix",
-    Reason.OPERATOR_SIGN_IN: OPERATOR_SIGN_IN,
+    Reason.ADDRESS_RANGES_CHANGED: "cmkflow network tag-changes",
+    Reason.ADDRESS_RANGES_OUTDATED: "cmkflow network tag-changes",
+    Reason.FIREWALL_FIX_UNFINISHED: "cmkflow network fix",
+    Reason.SERVICE_ACCOUNT_SIGNED_OUT: OPERATOR_SIGN_IN,
 }
 
 
 _TITLES: Mapping[PendingActionKind, str] = {
-    PendingActionKind.NEITHER_ON: "NEITHER IS ON: {flows}{at}",
-    PendingActionKind.FLOW: "{flows} {state}{at} ({code})",
-    PendingActionKind.ENVIRONMENT: "The work{at} {has_stopped} ({code})",
-    PendingActionKind.PLAN: "A plan of {flows}{at} waits for approval",
-    PendingActionKind.STRAGGLER: "{flows} still called at the old URL{at}",
+    PendingActionKind.BOTH_OFF: "NEITHER IS ON: {flows}{at}",
+    PendingActionKind.FLOWS_BLOCKED: "{flows} {state}{at} ({code})",
+    PendingActionKind.ENVIRONMENT_BLOCKED: "The work{at} {has_stopped} ({code})",
+    PendingActionKind.PLAN_AWAITING_APPROVAL: "A plan of {flows}{at} waits for approval",
+    PendingActionKind.LATE_CALLER: "{flows} still called at the old URL{at}",
     PendingActionKind.NEEDS_CHANGES: "{flows} {needs} changes first{at}",
-    PendingActionKind.NOTICE: "{notice} ({code}): {rows}",
-    PendingActionKind.MESSAGES: "{messages} given up",
-    PendingActionKind.CHANNEL: "The notification channel {code} accepts nothing ({count} waiting)",
-    PendingActionKind.KILL_SWITCH: "The kill switch is on",
+    PendingActionKind.ALERT: "{notice} ({code}): {rows}",
+    PendingActionKind.UNPROCESSED_MESSAGES: "{messages} given up",
+    PendingActionKind.CHANNEL_FAILING: (
+        "The notification channel {code} accepts nothing ({count} waiting)"
+    ),
+    PendingActionKind.KILL_SWITCH_ON: "The kill switch is on",
     PendingActionKind.WAKE_UP: "{rows} overdue, without a wake-up",
-    PendingActionKind.SWEEP: "The daily sweep is missing",
-    PendingActionKind.LAPSING: "A plan of {flows}{at} lapses within a day",
-    PendingActionKind.FINISHED: "The work{at} has ended, {flows} left",
+    PendingActionKind.DAILY_CHECK_MISSING: "The daily sweep is missing",
+    PendingActionKind.PLAN_EXPIRES_SOON: "A plan of {flows}{at} lapses within a day",
+    PendingActionKind.REMEDIATION_COMPLETED: "The work{at} has ended, {flows} left",
     PendingActionKind.DIGEST: "{count} more causes need a person",
 }
 
@@ -86,21 +90,21 @@ _TITLES: Mapping[PendingActionKind, str] = {
 _NOTICES: Mapping[str, str] = {
     Reason.KEY_PROBLEM: "A key cannot do its work, or will not be able to",
     Reason.KEY_WARNING: "Something may go wrong with a key",
-    Reason.RANGES_CHANGED: "Microsoft's address ranges have changed",
-    Reason.RANGES_OLD: "Microsoft's address ranges are not looked at",
-    Reason.CALL_REFUSED: "Calls of copies do not get through",
-    Reason.REPAIR_UNFINISHED: "A change of a firewall was begun and not ended",
-    Reason.OPERATOR_SIGN_IN: "The operator is not signed in any more",
-    Reason.CAME_BACK: "Retired originals are on again",
-    Reason.NOT_LOOKED_AT: "The daily sweep did not look at some flows",
+    Reason.ADDRESS_RANGES_CHANGED: "Microsoft's address ranges have changed",
+    Reason.ADDRESS_RANGES_OUTDATED: "Microsoft's address ranges are not looked at",
+    Reason.OUTBOUND_CALL_BLOCKED: "Calls of copies do not get through",
+    Reason.FIREWALL_FIX_UNFINISHED: "A change of a firewall was begun and not ended",
+    Reason.SERVICE_ACCOUNT_SIGNED_OUT: "The operator is not signed in any more",
+    Reason.RETIRED_ORIGINAL_ON: "Retired originals are on again",
+    Reason.RETIRED_ORIGINALS_NOT_CHECKED: "The daily sweep did not look at some flows",
     Reason.UNREADABLE_ROW: "Rows cannot be read by this version of the app",
-    Reason.CALL_BUDGET_RESET: "A call budget was reset",
-    Reason.DEFECT: "Jobs have failed",
-    Reason.OUTAGE: "A service gives no answer",
+    Reason.REQUEST_BUDGET_RESET: "A call budget was reset",
+    Reason.INTERNAL_ERROR: "Jobs have failed",
+    Reason.SERVICE_OUTAGE: "A service gives no answer",
     Reason.THROTTLED: "The flow service refuses calls for long",
-    Reason.OVERWRITTEN: "Older values were put back at a caller",
-    Reason.STRAY_COPY: "Copies of jobs that are undone",
-    Reason.LOAN: "The operator is still co-owner of a flow",
+    Reason.STALE_WRITE: "Older values were put back at a caller",
+    Reason.ORPHANED_COPY: "Copies of jobs that are undone",
+    Reason.GRANT_NOT_REVOKED: "The operator is still co-owner of a flow",
     Reason.ROW_SKIPPED: "A timer stumbles over rows",
 }
 
@@ -142,9 +146,9 @@ class PendingAction:
         where = self.environment_name or self.environment_id
         at = f" in {where}" if where else ""
         words = _TITLES[self.cause]
-        if self.cause is PendingActionKind.CHANNEL and not self.count:
+        if self.cause is PendingActionKind.CHANNEL_FAILING and not self.count:
             words = "The notification channel {code} accepts nothing"
-        if self.cause is PendingActionKind.FINISHED and not self.count:
+        if self.cause is PendingActionKind.REMEDIATION_COMPLETED and not self.count:
             words = "The work{at} has ended, nothing of it is left"
         return words.format(
             at=at,
@@ -175,7 +179,7 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
         group.sort(key=lambda job: job.display_name)
         waiting.append(
             PendingAction(
-                cause=GO_ON_TRYING.get(code, PendingActionKind.FLOW),
+                cause=GO_ON_TRYING.get(code, PendingActionKind.FLOWS_BLOCKED),
                 code=code,
                 count=len(group),
                 environment_id=environment_id,
@@ -201,8 +205,8 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
 
 def _instruction(code: str, group: Sequence[FlowJob]) -> str:
     """Return what to do for these flows; whoever does it for the first has not done it for all."""
-    if code == Reason.STRAGGLER:
-        return Reason.STRAGGLER.instruction
+    if code == Reason.LATE_CALLER:
+        return Reason.LATE_CALLER.instruction
     first = group[0]
     if all(job.instruction == first.instruction for job in group):
         return first.instruction
@@ -222,11 +226,11 @@ def pending_alerts(notices: Iterable[Alert]) -> list[PendingAction]:
     """Return what people were told of rows, once for each code, but what flows tell themselves."""
     groups: dict[str, list[Alert]] = defaultdict(list)
     for notice in notices:
-        if notice.code != Reason.NEITHER_ON:
+        if notice.code != Reason.BOTH_OFF:
             groups[notice.code].append(notice)
     return [
         PendingAction(
-            cause=PendingActionKind.NOTICE,
+            cause=PendingActionKind.ALERT,
             code=code,
             count=len(group),
             reason=" ".join(sorted({one.cause for one in group})[:NAMED]),
@@ -247,7 +251,7 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
     plans = [
         _about(
             one,
-            cause=PendingActionKind.PLAN,
+            cause=PendingActionKind.PLAN_AWAITING_APPROVAL,
             count=one.awaiting,
             reason="Nothing is written before somebody has approved it.",
             instruction="Look at the plan, then approve the version that it shows.",
@@ -261,7 +265,7 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
     return plans + [
         _about(
             one,
-            cause=PendingActionKind.ENVIRONMENT,
+            cause=PendingActionKind.ENVIRONMENT_BLOCKED,
             code=one.code,
             instruction=one.instruction,
             command=_retry(

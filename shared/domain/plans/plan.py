@@ -113,7 +113,7 @@ def _item(
 ) -> PlanItem:
     flow, definition = candidate.flow, candidate.flow.definition
     category = definition.category if definition else TriggerCategory.UNKNOWN
-    reasons: tuple[MicrosoftKeyReason, ...] = (MicrosoftKeyReason.UNEXPLAINED,)
+    reasons: tuple[MicrosoftKeyReason, ...] = (MicrosoftKeyReason.UNKNOWN,)
     explanation = flow.problem
     if definition:
         assessment = explain_listed(
@@ -171,29 +171,37 @@ def _with_action(
         return _leave(item, f"Its copy is in place and the original is retired.{back}")
     if job and job.is_undone and not named:
         why = f"Its job was {job.state}; name the flow to start again."
-        return _leave(item, why, NotMigratedReason.UNDONE)
+        return _leave(item, why, NotMigratedReason(job.state))
     if job and not job.can_be_planned_anew:
         pattern = item.pattern if job.pattern.has_copy else job.pattern
         return replace(
-            item, action=PlannedAction.ADOPT, pattern=pattern, explanation="Its job goes on."
+            item,
+            action=PlannedAction.CONTINUE_EXISTING_JOB,
+            pattern=pattern,
+            explanation="Its job goes on.",
         )
     refusal = _refusal(request, candidate, in_cycle, by_id)
     if refusal:
         explanation, instruction = refusal
         return replace(
-            item, action=PlannedAction.BLOCKED, explanation=explanation, instruction=instruction
+            item,
+            action=PlannedAction.NEEDS_CHANGES,
+            explanation=explanation,
+            instruction=instruction,
         )
     if request.is_preparation:
         return plan_preparation(item, is_named=named)
     if ConversionKind.LIST_FLOWS_ACTION in item.edits:
         only_action = replace(item, edits=(ConversionKind.LIST_FLOWS_ACTION,))
         return plan_edit(only_action) if named else require_explicit_selection(item)
-    if item.pattern is MigrationMethod.OFF:
+    if item.pattern is MigrationMethod.COPY_OFF:
         return replace(item, action=PlannedAction.COPY_OFF)
-    if item.pattern is MigrationMethod.SWAP:
-        return replace(item, action=PlannedAction.SWAP)
+    if item.pattern is MigrationMethod.CUT_OVER:
+        return replace(item, action=PlannedAction.CUT_OVER)
     family = item.children or item.parents
-    return replace(item, action=PlannedAction.COPY_WITH_FAMILY if family else PlannedAction.COPY)
+    return replace(
+        item, action=PlannedAction.COPY_WITH_DEPENDENT_FLOWS if family else PlannedAction.COPY
+    )
 
 
 def _refusal(
@@ -259,12 +267,12 @@ def _blocked_by_child(
         planned = items.get(child)
         job = by_id[child].job
         goes = planned is not None and (
-            planned.action.is_copy or planned.action is PlannedAction.ADOPT
+            planned.action.is_copy or planned.action is PlannedAction.CONTINUE_EXISTING_JOB
         )
         if not goes and not (job and job.is_proven):
             return replace(
                 item,
-                action=PlannedAction.BLOCKED,
+                action=PlannedAction.NEEDS_CHANGES,
                 explanation=f"Its child flow {by_id[child].flow.display_name} is not copied.",
                 instruction=f"Settle {by_id[child].flow.display_name} first, then run again.",
             )
@@ -284,13 +292,13 @@ def _limited(
             if count > request.limit or graph.descendants_of(workflow_id) & left:
                 left.add(workflow_id)
                 why = f"Beyond the limit of {request.limit} flows a remediation."
-                item = _leave(item, why, NotMigratedReason.LIMIT)
+                item = _leave(item, why, NotMigratedReason.OVER_FLOW_LIMIT)
         result.append(item)
     return result
 
 
 def _leave(item: PlanItem, why: str, left: NotMigratedReason | None = None) -> PlanItem:
-    return replace(item, action=PlannedAction.LEAVE, explanation=why, left=left)
+    return replace(item, action=PlannedAction.NO_CHANGE, explanation=why, left=left)
 
 
 def _is_named(request: PlanRequest, candidate: PlanCandidate) -> bool:

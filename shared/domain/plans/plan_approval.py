@@ -61,7 +61,7 @@ def changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
 
     A caller that is gone and a job that goes on by another approval ask for less.
     """
-    if now.action is PlannedAction.ADOPT:
+    if now.action is PlannedAction.CONTINUE_EXISTING_JOB:
         return ()
     found = []
     if now.action is not approved.action:
@@ -128,7 +128,7 @@ def exclude_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the items whose change nobody approved in time, left as they are."""
     text = "It had changed since it was approved, and nobody approved the change in time."
     changed = [item for item in items if item.changed and item.action.has_job]
-    return [_left(item, text, NotMigratedReason.UNAPPROVED) for item in changed]
+    return [_left(item, text, NotMigratedReason.APPROVAL_EXPIRED) for item in changed]
 
 
 def _concerns(item: PlanItem, decision: ApprovalDecision) -> bool:
@@ -140,7 +140,7 @@ def _decided(item: PlanItem, now: PlanItem | None, decision: ApprovalDecision) -
     if now is None:
         return _left(item, "It is gone: deleted, or moved under the key by itself.", None)
     changed = changes_since(item, now)
-    if changed or now.action is PlannedAction.ADOPT:
+    if changed or now.action is PlannedAction.CONTINUE_EXISTING_JOB:
         return replace(now, decided=decision.number, changed=changed)
     return item
 
@@ -149,10 +149,12 @@ def _left_out(item: PlanItem, below: Sequence[str], decision: ApprovalDecision) 
     item = replace(item, decided=decision.number)
     if _names(item) & decision.left_out:
         return _left(
-            item, f"{decision.by} left it out of the approval.", NotMigratedReason.LEFT_OUT
+            item,
+            f"{decision.by} left it out of the approval.",
+            NotMigratedReason.EXCLUDED_FROM_APPROVAL,
         )
     why = f"It runs {', '.join(below)}, which the approval left out."
-    return _left(item, why, NotMigratedReason.LEFT_OUT)
+    return _left(item, why, NotMigratedReason.EXCLUDED_FROM_APPROVAL)
 
 
 def _hold_parents(
@@ -172,7 +174,7 @@ def _hold_parents(
 
 
 def _left(item: PlanItem, why: str, left: NotMigratedReason | None) -> PlanItem:
-    leave = PlannedAction.LEAVE
+    leave = PlannedAction.NO_CHANGE
     return replace(item, action=leave, explanation=why, left=left, writes=(), changed=())
 
 

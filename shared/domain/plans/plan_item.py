@@ -11,15 +11,15 @@ class PlannedAction(StrEnum):
     """What the plan does with one flow."""
 
     COPY = "copy"
-    COPY_WITH_FAMILY = "copy_with_family"
-    SWAP = "swap"
+    COPY_WITH_DEPENDENT_FLOWS = "copy_with_dependent_flows"
+    CUT_OVER = "cut_over"
     COPY_OFF = "copy_off"
     ADD_TO_SOLUTION = "add_to_solution"  #: then it moves to the key by itself
     CONVERT_TRIGGER = "convert_trigger"  #: Power Apps (V1) to V2
     EDIT_ACTION = "edit_action"  #: List flows as Admin (V1) to V2
-    ADOPT = "adopt"  #: an open job does it already
-    LEAVE = "leave"  #: nothing is done; the reason says why
-    BLOCKED = "blocked"  #: a person has to do something first
+    CONTINUE_EXISTING_JOB = "continue_existing_job"  #: an open job does it already
+    NO_CHANGE = "no_change"  #: nothing is done; the reason says why
+    NEEDS_CHANGES = "needs_changes"  #: a person has to do something first
 
     @property
     def is_work(self) -> bool:
@@ -35,15 +35,15 @@ class PlannedAction(StrEnum):
         """Say whether a copy takes the original's place."""
         return self in {
             PlannedAction.COPY,
-            PlannedAction.COPY_WITH_FAMILY,
-            PlannedAction.SWAP,
+            PlannedAction.COPY_WITH_DEPENDENT_FLOWS,
+            PlannedAction.CUT_OVER,
             PlannedAction.COPY_OFF,
         }
 
     @property
     def has_job(self) -> bool:
         """Say whether a flow job stands for it, a new one or one that goes on."""
-        return self.is_work or self is PlannedAction.ADOPT
+        return self.is_work or self is PlannedAction.CONTINUE_EXISTING_JOB
 
 
 class NotMigratedReason(StrEnum):
@@ -54,13 +54,14 @@ class NotMigratedReason(StrEnum):
     NEEDS_CHANGES = "needs_changes"  #: it has no job: its maker has to change it first
     AWAITING_APPROVAL = "awaiting_approval"  #: its plan awaits approval
     IN_PROGRESS = "in_progress"  #: the app works on it, or is about to
-    UNDONE = "undone"  #: its job was cancelled or rolled back
-    LIMIT = "limit"  #: over the flow limit of the remediation
+    CANCELLED = "cancelled"  #: its job was cancelled
+    ROLLED_BACK = "rolled_back"  #: its job was rolled back
+    OVER_FLOW_LIMIT = "over_flow_limit"  #: over the flow limit of the remediation
     EXCLUDED = "excluded"  #: an administrator excluded it
-    LEFT_OUT = "left_out"  #: the approver excluded it from the approval
-    UNAPPROVED = "unapproved"  #: its plan expired
-    UNPREPARED = "unprepared"  #: nothing can be done before the key is applied
-    NOT_ASKED = "not_asked"  #: the remediation was an assessment or a dry run
+    EXCLUDED_FROM_APPROVAL = "excluded_from_approval"  #: the approver excluded it from the approval
+    APPROVAL_EXPIRED = "approval_expired"  #: its plan expired
+    KEY_NOT_APPLIED = "key_not_applied"  #: nothing can be done before the key is applied
+    DRY_RUN = "dry_run"  #: the remediation was an assessment or a dry run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +129,12 @@ class PlanItem:
     @property
     def needs_changes(self) -> bool:
         """Say whether a person has to change the flow before the app can migrate it."""
-        return self.action is PlannedAction.BLOCKED
+        return self.action is PlannedAction.NEEDS_CHANGES
 
     @property
     def is_retired(self) -> bool:
         """Return whether a fresh plan leaves the flow since its copy has taken its place."""
-        return self.action is PlannedAction.LEAVE and self.left is None
+        return self.action is PlannedAction.NO_CHANGE and self.left is None
 
     @property
     def awaits_approval(self) -> bool:

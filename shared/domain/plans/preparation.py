@@ -31,7 +31,10 @@ def plan_preparation(item: PlanItem, *, is_named: bool) -> PlanItem:
     why = next(reason for reason in MicrosoftKeyReason if reason in item.reasons)
     unprepared = why.category.unprepared
     return replace(
-        item, action=PlannedAction.LEAVE, explanation=unprepared, left=NotMigratedReason.UNPREPARED
+        item,
+        action=PlannedAction.NO_CHANGE,
+        explanation=unprepared,
+        left=NotMigratedReason.KEY_NOT_APPLIED,
     )
 
 
@@ -41,7 +44,9 @@ def plan_edit(item: PlanItem) -> PlanItem:
     action = PlannedAction.CONVERT_TRIGGER if is_trigger else PlannedAction.EDIT_ACTION
     instruction = RECONNECT_APPS if is_trigger else ""
     return _alone(
-        replace(item, action=action, pattern=MigrationMethod.EDIT, instruction=instruction)
+        replace(
+            item, action=action, pattern=MigrationMethod.EDIT_DEFINITION, instruction=instruction
+        )
     )
 
 
@@ -49,7 +54,7 @@ def require_explicit_selection(item: PlanItem) -> PlanItem:
     """Return the item blocked until somebody asks for the edit of its action by name."""
     return replace(
         item,
-        action=PlannedAction.BLOCKED,
+        action=PlannedAction.NEEDS_CHANGES,
         instruction=(
             "Look at the proposal; then order the same again for this flow by its id, to have the "
             f"app make that change (--flow {item.workflow_id}), or make it yourself."
@@ -73,7 +78,7 @@ def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
         )
     return replace(
         item,
-        action=PlannedAction.BLOCKED,
+        action=PlannedAction.NEEDS_CHANGES,
         explanation=text.replace("\n", " "),
         instruction=instruction,
     )

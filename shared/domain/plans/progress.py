@@ -36,7 +36,7 @@ class RemediationProgress:
     @property
     def states(self) -> frozenset[RemediationState]:
         """Return what a search finds it under: while some goes on, some may be stuck."""
-        stuck = {RemediationState.STUCK} if self.stuck else set()
+        stuck = {RemediationState.BLOCKED} if self.stuck else set()
         return frozenset({self.state, *stuck})
 
 
@@ -53,7 +53,7 @@ def compute_progress(
     for states in closed:
         flows.update(states)
     # A dispatched environment job only watches its flow jobs, and a plan only expires.
-    only_watch = {EnvironmentJobState.DISPATCHED, EnvironmentJobState.AWAITING_APPROVAL}
+    only_watch = {EnvironmentJobState.RUNNING_FLOW_JOBS, EnvironmentJobState.AWAITING_APPROVAL}
     planning = [job.due for job in environment_jobs if job.state not in only_watch]
     dues = [due for due in (*planning, *(job.due for job in jobs)) if due]
     expiries = [job.expires for job in environment_jobs if job.awaits_approval and job.expires]
@@ -63,7 +63,7 @@ def compute_progress(
         environments=dict(sorted(Counter(str(job.state) for job in environment_jobs).items())),
         flows=dict(sorted(flows.items())),
         stuck=stuck,
-        neither_on=sum(job.code == Reason.NEITHER_ON for job in jobs),
+        neither_on=sum(job.code == Reason.BOTH_OFF for job in jobs),
         left={
             str(why): number
             for why, number in count_not_migrated(environment_jobs, jobs, closed).items()
@@ -78,8 +78,8 @@ def _state(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJob]) 
     if any(job.awaits_approval for job in environment_jobs):
         shown.add(RemediationState.AWAITING_APPROVAL)
     if any(not job.is_finished for job in jobs):
-        shown.add(RemediationState.RUNNING)
+        shown.add(RemediationState.IN_PROGRESS)
     if any(job.is_stuck for job in jobs):
-        shown.add(RemediationState.STUCK)
+        shown.add(RemediationState.BLOCKED)
     order = list(RemediationState)
     return min(shown, key=order.index, default=RemediationState.PLANNING)

@@ -21,7 +21,7 @@ class RemediationMode(StrEnum):
     """What was asked for. What an environment allows may be less."""
 
     ASSESS = "assess"  #: find and report
-    DRY_RUN = "dry-run"  #: plan, and show every change
+    DRY_RUN = "dry_run"  #: plan, and show every change
     PREPARE = "prepare"  #: before a key is applied: change flows that then need no copy
     APPLY = "apply"  #: plan, wait for approval if it is required, and migrate
 
@@ -36,8 +36,8 @@ class StartSource(StrEnum):
 
     KEY_EVENT = "key_event"  #: an event of a key
     POLICY_EVENT = "policy_event"  #: a policy was applied or changed
-    SWEEP = "sweep"  #: the daily check
-    ORDER = "order"  #: an API request
+    DAILY_CHECK = "daily_check"  #: the daily check
+    API_REQUEST = "api_request"  #: an API request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     assessment: AssessmentRequest | None = None
     policy_id: str = ""
 
-    state: EnvironmentJobState = EnvironmentJobState.WAITING_FOR_MIGRATION
+    state: EnvironmentJobState = EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
     resume: EnvironmentJobState | None = None
 
     #: How far an assessment has read; None: it has read nothing yet.
@@ -183,7 +183,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     @property
     def ended_at(self) -> datetime | None:
         """Return when it ended; None: it has not, or a person may let it go on."""
-        is_over = self.facts.acts is NextActor.NOBODY
+        is_over = self.facts.acts is NextActor.NONE
         return self.history[-1].at if is_over and self.history else None
 
     @property
@@ -204,21 +204,24 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     @property
     def plans_no_more(self) -> bool:
         """Say whether it reads no definition unless somebody approves, orders or retries."""
-        return self.state is EnvironmentJobState.DISPATCHED or self.facts.acts is not NextActor.APP
+        return (
+            self.state is EnvironmentJobState.RUNNING_FLOW_JOBS
+            or self.facts.acts is not NextActor.APP
+        )
 
     @property
     def awaits_approval(self) -> bool:
         """Say whether there is something to approve, be it the rest of a plan under way."""
-        if self.state is EnvironmentJobState.DISPATCHED:
+        if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
             return self.is_dispatched and self.awaiting > 0
         return self.state is EnvironmentJobState.AWAITING_APPROVAL
 
     @property
     def may_begin_more(self) -> bool:
         """Say whether flow jobs may still be made of its plan."""
-        if self.state is EnvironmentJobState.DISPATCHED:
+        if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
             return not self.is_dispatched or self.awaits_approval
-        return self.facts.acts is not NextActor.NOBODY
+        return self.facts.acts is not NextActor.NONE
 
 
 def environment_job_id(remediation_id: str, environment_id: str) -> str:

@@ -47,7 +47,7 @@ async def read_flow_parts(
     parts = _parts_of(held)
     await parts.open()
     everything = await _listed(parts, environment, DiscoverySource.MICROSOFT_KEY)
-    staying = await _listed(parts, environment, DiscoverySource.REPORT)
+    staying = await _listed(parts, environment, DiscoverySource.MICROSOFT_KEY_LIST)
     read = await _rows(parts, environment)
     if isinstance(staying, NoAnswer) or isinstance(read, NoAnswer):
         return joined(everything, staying, read, {}, {})
@@ -56,7 +56,7 @@ async def read_flow_parts(
     await _read_alone(parts, environment, missing[:MOST_ALONE])
     unread = {flow.identity: not_read(_TOO_MANY) for flow in missing[MOST_ALONE:]}
     found: dict[str, FlowFacts] = {}
-    for part in whole_pages(parts.parts, DiscoverySource.ALONE):
+    for part in whole_pages(parts.parts, DiscoverySource.SINGLE_FLOW):
         (flow,) = part.reported
         if part.facts:
             (found[flow.identity],) = part.facts
@@ -94,7 +94,7 @@ async def _listed(
     parts: DiscoveryPages, environment: Environment, source: DiscoverySource
 ) -> Sequence[FlowListEntry] | NoAnswer:
     report = parts.services.flow_reports.microsoft_key_flows
-    staying = source is DiscoverySource.REPORT
+    staying = source is DiscoverySource.MICROSOFT_KEY_LIST
     read = partial(report, environment.id, cannot_migrate_only=staying)
 
     def rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
@@ -128,11 +128,11 @@ async def _read_alone(
     parts: DiscoveryPages, environment: Environment, missing: Sequence[FlowListEntry]
 ) -> None:
     """Read listed flows that Dataverse does not have, and keep a row for each."""
-    read = reported_in(parts.parts, DiscoverySource.ALONE)
+    read = reported_in(parts.parts, DiscoverySource.SINGLE_FLOW)
     for flow in missing:
         if flow.identity in read:
             continue
-        part = replace(parts.part(DiscoverySource.ALONE), reported=(flow,))
+        part = replace(parts.part(DiscoverySource.SINGLE_FLOW), reported=(flow,))
         try:
             facts = await read_alone(parts.services, environment, flow)
             part = replace(part, facts=(facts,))

@@ -82,5 +82,5 @@ def _blocked(reason: str, solution: Solution) -> JobBlocked:
         instruction=f"Add the copy to the solution {solution.title} by hand (Solutions → Add "
         "existing → Automation → Cloud flow), or give the app's application user the role System "
         "Administrator; then retry.",
-        code=Reason.SOLUTION,
+        code=Reason.SOLUTION_REJECTED,
     )

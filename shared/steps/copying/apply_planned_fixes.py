@@ -18,7 +18,7 @@ async def apply_planned_fixes(work: StepContext, gaps: Sequence[FirewallIssue]) 
     shown = {finding.name for finding in plan.network if finding.repair} if plan else set()
     meant = [gap for gap in gaps if gap.name in shown]
     order = FixAuthorization(
-        by=(plan and plan.approved_by) or "mode auto",
+        by=(plan and plan.approved_by) or "mode automatic",
         environment_ids=(job.environment_id,),
         holder=work,
         permit=work.check_write_allowed,

@@ -84,7 +84,7 @@ async def _make(
             "no connection reference leads to it.",
             instruction="Add the custom connector to a solution and make a connection reference "
             f"for the connection {connection.label} there; then retry: it is found and used.",
-            code=Reason.CUSTOM_CONNECTOR,
+            code=Reason.CUSTOM_CONNECTOR_REFERENCE_MISSING,
         )
     identity = _reference_id(job, connection)
     draft = ConnectionReferenceDraft(
@@ -105,7 +105,7 @@ async def _make(
         not_kept=lambda row: JobBlocked(
             f"The connection reference {row.logical_name if row else ''} was made for the "
             f"connection {connection.label}, but does not lead to it.",
-            code=Reason.CONNECTION_REFERENCE,
+            code=Reason.CONNECTION_REFERENCE_MISMATCH,
         ),
     )
     row = await apply(work, made, seen=None)

@@ -51,7 +51,7 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
         raise JobBlocked(
             f"{job.display_name} is part of a managed solution.",
             instruction="Copy it in the source environment, release the solution, then run again.",
-            code=Reason.MANAGED,
+            code=Reason.MANAGED_SOLUTION,
         )
     job = await record_original(work, original)
     if await is_cancelled(work):
@@ -65,12 +65,12 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
             raise JobBlocked(
                 f"The child flow {child.display_name} is {child.state}: {child.reason}",
                 instruction=f"Settle the job of {child.display_name} first; this one then goes on.",
-                code=Reason.CHILD,
+                code=Reason.CHILD_FLOW_NOT_READY,
             )
         raise MustWait(
             f"The copy of the child flow {child.display_name} is to come.",
             until=work.services.now + UNTIL_WOKEN,
-            code=Reason.CHILD,
+            code=Reason.CHILD_FLOW_NOT_READY,
         )
     await work.check_write_allowed()
     return move_to_state(
@@ -99,7 +99,7 @@ async def create_copy(work: StepContext) -> FlowJob:
     await place_copy(work, belonging)
     work.remember(await share_copy(work, original, belonging))
     # Off too: a delivery that died may have turned it on, then its original went off.
-    is_on = work.job.pattern is MigrationMethod.CALLED
+    is_on = work.job.pattern is MigrationMethod.UPDATE_CALLERS
     row = await toggle_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)
     name = await flow_name_of(
         services, environment.id, row.workflow_id, state=row.state, unique_id=row.unique_id
@@ -109,7 +109,7 @@ async def create_copy(work: StepContext) -> FlowJob:
         await wait_until_visible(work, what)
         raise JobBlocked(
             f"The flow service does not show the copy of {work.job.display_name}.",
-            code=Reason.NOT_SHOWN,
+            code=Reason.WRITE_NOT_VISIBLE,
         )
     digest = definition_digest(row.client_data)
     job = replace(work.job, copy_flow_name=name, copy_digest=digest)
@@ -130,7 +130,7 @@ async def copied_definition(work: StepContext, client_data: str) -> str:
         for child in await work.related(job.children)
         if child.is_proven
     }
-    if job.pattern is not MigrationMethod.CALLED:
+    if job.pattern is not MigrationMethod.UPDATE_CALLERS:
         flow_ids[job.original_id] = job.copy_id
     urls: dict[str, str] = {}
     for url_id in sorted({match.url.workflow_id for match in find_trigger_urls(client_data)}):
@@ -216,7 +216,7 @@ def _check_unedited(work: StepContext, row: Workflow, intended: str) -> None:
         return
     raise JobBlocked(
         f"The copy of {job.display_name} was edited, and is to be written again from the original.",
-        code=Reason.COPY_EDITED,
+        code=Reason.ORIGINAL_AND_COPY_EDITED,
     )
 
 
@@ -274,7 +274,7 @@ async def _wait_for_first_wave(work: StepContext) -> None:
             raise MustWait(
                 f"The first wave goes first: {name} is {state}.",
                 until=until,
-                code=Reason.FIRST_WAVE,
+                code=Reason.WAITING_FOR_PILOT_FLOWS,
             )
 
 

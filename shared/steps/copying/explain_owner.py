@@ -61,4 +61,4 @@ async def _owner(work: StepContext, original: OriginalFlow) -> DataverseUser | N
 
 
 def _blocked(reason: str, instruction: str) -> JobBlocked:
-    return JobBlocked(reason, instruction=instruction, code=Reason.OWNER)
+    return JobBlocked(reason, instruction=instruction, code=Reason.OWNER_UNAVAILABLE)

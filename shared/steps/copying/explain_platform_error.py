@@ -42,7 +42,7 @@ async def _gone(work: StepContext, err: NotFound) -> JobBlocked:
             return gone
     return JobBlocked(
         f"{work.job.display_name}: {redact(str(err))}",
-        code=Reason.GONE,
+        code=Reason.DEPENDENCY_DELETED,
     )
 
 
@@ -67,7 +67,7 @@ async def explain_state(work: StepContext, copy: Workflow, wanted: FlowState) ->
         f"{text}.",
         instruction="Open the copy in Power Automate, read the flow checker's message, mend it "
         f"and turn the flow {wanted}; then retry.",
-        code=Reason.STATE,
+        code=Reason.FLOW_STATE_NOT_CHANGED,
     )
 
 

@@ -43,7 +43,7 @@ def wait_until_shown(services: Services, job: FlowJob) -> None:
 def _wait(services: Services, until: datetime) -> None:
     if services.now < until:
         text = "The list of flows on Microsoft's key is read once the copy would be on it."
-        raise MustWait(text, until=until, code=Reason.KEY_LIST)
+        raise MustWait(text, until=until, code=Reason.WAITING_FOR_MICROSOFT_KEY_LIST)
 
 
 async def _next(services: Services, last: SharedSnapshot) -> datetime:

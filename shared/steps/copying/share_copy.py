@@ -74,7 +74,7 @@ async def share_copy(
             f"The platform accepted to share the copy of {work.job.display_name} with "
             f"{len(shares())} co-owners of the original, but not all of them have it.",
             instruction="Share the copy in Power Automate as the original is shared, then retry.",
-            code=Reason.SHARING,
+            code=Reason.SHARING_REJECTED,
         ),
     )
     await apply(work, shared)
@@ -202,7 +202,7 @@ def _giving(
             instruction="Give the app's application user the role System Administrator (or the "
             "privilege prvShareWorkflow), or share the copy by hand as the original is shared; "
             "then retry.",
-            code=Reason.SHARING,
+            code=Reason.SHARING_REJECTED,
         )
 
     return Write(

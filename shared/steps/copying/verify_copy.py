@@ -39,12 +39,12 @@ async def verify_copy(work: StepContext) -> FlowJob:
     await _check_key(work)
     await _check_network(work)
     text = "The copy is proven: read back equal, under the key, its network open."
-    return move_to_state(work.job, FlowJobState.PROVEN, text, now=work.services.now)
+    return move_to_state(work.job, FlowJobState.VERIFIED, text, now=work.services.now)
 
 
 async def _check_copy(work: StepContext) -> None:
     job = work.job
-    expected = FlowState.ON if job.pattern is MigrationMethod.CALLED else FlowState.OFF
+    expected = FlowState.ON if job.pattern is MigrationMethod.UPDATE_CALLERS else FlowState.OFF
     read = partial(work.services.workflows.get, work.environment, job.copy_id)
     try:
         row = await read_back(
@@ -59,20 +59,20 @@ async def _check_copy(work: StepContext) -> None:
         raise JobBlocked(
             f"The copy of {job.display_name} was deleted.",
             instruction="Cancel this job and start a new remediation for the flow.",
-            code=Reason.COPY,
+            code=Reason.COPY_CHANGED,
         ) from err
     if definition_digest(row.client_data) != job.copy_digest:
         raise JobBlocked(
             f"The copy of {job.display_name} was edited before it was proven.",
             instruction="Keep the edit and make it in the original too, or roll this job back; "
             "then start a new remediation for the flow.",
-            code=Reason.COPY,
+            code=Reason.COPY_CHANGED,
         )
     if row.state is not expected:
         raise JobBlocked(
             f"The copy of {job.display_name} is {row.state}, not {expected}.",
             instruction=f"Turn the copy {expected} in Power Automate, then retry.",
-            code=Reason.STATE,
+            code=Reason.FLOW_STATE_NOT_CHANGED,
         )
 
 
@@ -81,7 +81,7 @@ async def _check_key(work: StepContext) -> None:
     if await is_on_microsofts_key(work):
         raise JobBlocked(
             f"The copy of {work.job.display_name} is itself on Microsoft's key.",
-            code=Reason.NOT_PROTECTED,
+            code=Reason.COPY_ON_MICROSOFT_KEY,
         )
 
 
@@ -99,7 +99,7 @@ async def _check_network(work: StepContext) -> None:
             f"The copy of {job.display_name} would be refused by: {names}",
             instruction=" ".join(gap.instruction for gap in open_gaps)
             + " Then retry; or waive the gap by its name.",
-            code=Reason.NETWORK_GAP,
+            code=Reason.FIREWALL_DENIES,
         )
 
 
@@ -116,7 +116,7 @@ async def _share_to_come(work: StepContext) -> ServiceAccountShare | None:
 
 
 def _has_url(job: FlowJob) -> bool:
-    return job.has_trigger_url and job.pattern is not MigrationMethod.OFF
+    return job.has_trigger_url and job.pattern is not MigrationMethod.COPY_OFF
 
 
 async def _read_urls(work: StepContext) -> None:
@@ -145,5 +145,5 @@ async def _read_urls(work: StepContext) -> None:
     if work.job.original_url_id == work.job.copy_url_id:
         raise JobBlocked(
             f"The platform gives the copy of {job.display_name} the original's trigger URL.",
-            code=Reason.URL,
+            code=Reason.TRIGGER_URL_NOT_NEW,
         )

@@ -34,7 +34,7 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
         if has_expired(archive.cursor, err):
             return replace(archive, cursor="")
         if isinstance(err, NotFound):
-            return replace(archive, state=RunArchiveState.GONE)
+            return replace(archive, state=RunArchiveState.ORIGINAL_DELETED)
         raise
     new = [run for run in page.items if run.run_id not in archive.oldest_ids]
     part = new[: MOST_RUNS - archive.own_runs]
@@ -46,10 +46,10 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
         if [run.run_id for run in kept] != [run.run_id for run in part]:
             return replace(archive, cursor="")  # it ends elsewhere than this page does
     if len(part) < len(new):
-        return replace(archive, state=RunArchiveState.CAPPED, cursor="")
+        return replace(archive, state=RunArchiveState.TRUNCATED, cursor="")
     if page.cursor:
         return replace(archive, cursor=page.cursor)
     # What an earlier archive of this flow left out stays left out.
     is_capped = archive.earlier_runs >= MOST_RUNS
-    end = RunArchiveState.CAPPED if is_capped else RunArchiveState.COMPLETE
+    end = RunArchiveState.TRUNCATED if is_capped else RunArchiveState.COMPLETED
     return replace(archive, state=end, cursor="")

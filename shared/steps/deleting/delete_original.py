@@ -80,11 +80,14 @@ async def check_original(
     await revoke_all_grants(work)
     if original is None:
         return None
-    if archive is None or archive.state not in {RunArchiveState.COMPLETE, RunArchiveState.CAPPED}:
+    if archive is None or archive.state not in {
+        RunArchiveState.COMPLETED,
+        RunArchiveState.TRUNCATED,
+    }:
         raise JobBlocked(
             f"The platform shows {work.job.display_name}, but not its runs.",
             instruction="See in Power Automate whether it has any, then order the delete anew.",
-            code=Reason.ARCHIVE,
+            code=Reason.ARCHIVE_FAILED,
         )
     await _check_original(work, held.job, original)
     await _check_copy(work)
@@ -100,13 +103,13 @@ async def _check_original(work: StepContext, deletion: Deletion, original: Origi
     if original.state is not FlowState.OFF:
         raise JobBlocked(
             f"The retired original {job.display_name} is on again.",
-            code=Reason.CAME_BACK,
+            code=Reason.RETIRED_ORIGINAL_ON,
         )
     if original.is_managed:
         raise JobBlocked(
             f"{job.display_name} is part of a managed solution.",
             instruction="Delete it where the solution is made, and release that.",
-            code=Reason.MANAGED,
+            code=Reason.MANAGED_SOLUTION,
         )
     is_as_copied = job.original_digest in {"", definition_digest(original.client_data)}
     if not is_as_copied and not deletion.accepts_edits:
@@ -114,7 +117,7 @@ async def _check_original(work: StepContext, deletion: Deletion, original: Origi
             f"{job.display_name} was edited after it was copied.",
             instruction="Make the edit in the copy too if it is wanted. Ordering the delete anew "
             f"accepts it: the flow is archived and deleted as it is then. Archive: {job.archive}",
-            code=Reason.CHANGED,
+            code=Reason.ORIGINAL_EDITED,
         )
 
 
@@ -125,12 +128,14 @@ async def _check_copy(work: StepContext) -> None:
         state = (await work.services.workflows.get(work.environment, job.copy_id)).state
     except NotFound:
         state = None
-    if state is FlowState.ON or (state is FlowState.OFF and job.pattern is MigrationMethod.OFF):
+    if state is FlowState.ON or (
+        state is FlowState.OFF and job.pattern is MigrationMethod.COPY_OFF
+    ):
         return
     raise JobBlocked(
         f"The copy of {job.display_name} is {state or 'gone'}: nothing would do its work.",
         instruction="Turn the copy on, or roll the job back. Not needed any more: delete both.",
-        code=Reason.COPY,
+        code=Reason.COPY_CHANGED,
     )
 
 
@@ -161,7 +166,7 @@ async def check_runs(
             continue
         if any(run.is_going for run in page.items):
             reason = "A run of the original is still going: a delete would end it."
-            raise MustWait(reason, until=later, code=Reason.RUNNING)
+            raise MustWait(reason, until=later, code=Reason.FLOW_RUN_IN_PROGRESS)
         oldest = min((run.started for run in page.items), default=check.oldest)
         check = replace(check, oldest=oldest, cursor=page.cursor, is_complete=not page.cursor)
         is_done = is_first and check.is_complete
@@ -169,11 +174,13 @@ async def check_runs(
             await held.save(replace(held.job, run_check=check))
         if archived_to and any(run.started > archived_to for run in page.items):
             reason = "The original has run since its runs were archived."
-            raise MustWait(reason, until=later, code=Reason.RUNS)
+            raise MustWait(reason, until=later, code=Reason.ARCHIVING_FLOW_RUNS)
         if is_done:
             return
     reason = "The runs of the original are searched for one that is in progress."
-    raise MustWait(reason, until=services.now + timedelta(seconds=1), code=Reason.RUNNING)
+    raise MustWait(
+        reason, until=services.now + timedelta(seconds=1), code=Reason.FLOW_RUN_IN_PROGRESS
+    )
 
 
 async def _run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowRun] | None:
@@ -223,13 +230,15 @@ async def _wait_for(work: StepContext, parent: FlowJob) -> None:
         raise JobBlocked(
             f"The original of {parent.display_name} still calls this one.",
             instruction=f"Order the delete of {parent.display_name} too, then this one anew.",
-            code=Reason.PARENT,
+            code=Reason.PARENT_FLOW_NOT_READY,
         )
     in_circle = job.id in all_ancestors(parent, await work.ancestors())
-    if in_circle and kept.item.code == Reason.PARENT:
+    if in_circle and kept.item.code == Reason.PARENT_FLOW_NOT_READY:
         return
     until = max(services.now + services.settings.wait_poll_interval, kept.item.on)
-    raise MustWait(f"{parent.display_name} is deleted first.", until=until, code=Reason.PARENT)
+    raise MustWait(
+        f"{parent.display_name} is deleted first.", until=until, code=Reason.PARENT_FLOW_NOT_READY
+    )
 
 
 async def _check_callers(work: StepContext) -> None:
@@ -281,7 +290,7 @@ async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
         raise JobBlocked(
             f"The archive does not give back the definition of {work.job.display_name}.",
             instruction=f"See what became of {where}, then order the delete anew.",
-            code=Reason.ARCHIVE,
+            code=Reason.ARCHIVE_FAILED,
         )
     return where
 
@@ -311,7 +320,9 @@ async def delete(
     if await find_original(services, work.environment, job):
         reason = "The platform accepted the delete, but the flow is still there."
         raise MustWait(
-            reason, until=services.now + services.settings.wait_poll_interval, code=Reason.NOT_SHOWN
+            reason,
+            until=services.now + services.settings.wait_poll_interval,
+            code=Reason.WRITE_NOT_VISIBLE,
         )
 
 

@@ -54,7 +54,7 @@ async def check_refused_calls(work: StepContext) -> None:
             instruction=" ".join(dict.fromkeys(call.instruction for call in standing))
             + " It goes on by itself when a later run has got through (the sweep looks); or accept"
             " it by the name in brackets (cmkflow environment ignore).",
-            code=Reason.CALL_REFUSED,
+            code=Reason.OUTBOUND_CALL_BLOCKED,
         )
 
 
@@ -114,7 +114,7 @@ async def _refused_in(
                 run_id=run.run_id,
                 at=run.started,
                 symptom=symptom,
-                code=Reason.CALL_REFUSED,
+                code=Reason.OUTBOUND_CALL_BLOCKED,
             )
     return found
 

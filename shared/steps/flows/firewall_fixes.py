@@ -60,14 +60,14 @@ async def apply_fix(
             f"The app cannot open {gap.firewall_name} ({gap.name}): "
             f"{repair.refusal or '; '.join(repair.notes)}",
             instruction="Make the change that `cmkflow network fix` shows, or another.",
-            code=Reason.REPAIR,
+            code=Reason.FIREWALL_FIX_FAILED,
         )
     record = FirewallFixRecord(
         gap=gap.name,
         kind=gap.kind,
         firewall=gap.firewall_name,
         opening=replace(repair.opening, entries=()),
-        state=FirewallFixState.OPENING,
+        state=FirewallFixState.APPLYING,
         environment_ids=order.environment_ids,
         by=order.by,
         at=services.now,
@@ -82,7 +82,7 @@ async def revert_fix(
 
     A firewall that is gone has nothing to be taken out of.
     """
-    record = replace(record, state=FirewallFixState.CLOSING, by=order.by, at=services.now)
+    record = replace(record, state=FirewallFixState.REVERTING, by=order.by, at=services.now)
     try:
         return await _changed(services, record, order, remove=record.opening.entries)
     except NotFound:
@@ -96,11 +96,11 @@ async def complete_if_visible(services: Services, record: FirewallFixRecord) -> 
     """
     kind = services.firewalls[record.kind]
     assert isinstance(kind, AppliesFixes)
-    entries, is_opening = record.opening.entries, record.state is FirewallFixState.OPENING
+    entries, is_opening = record.opening.entries, record.state is FirewallFixState.APPLYING
     try:
         there = await kind.read_list(record.opening)
     except NotFound:
-        return await _keep(services, replace(record, state=FirewallFixState.CLOSED))
+        return await _keep(services, replace(record, state=FirewallFixState.REVERTED))
     if _left(there, entries if is_opening else (), () if is_opening else entries):
         return record
     return await _end(services, record)
@@ -138,7 +138,7 @@ async def _changed(
     raise MustWait(
         f"Somebody else is changing {record.firewall}.",
         until=services.now + services.settings.backoff_initial_delay,
-        code=Reason.RESOURCE,
+        code=Reason.WAITING_FOR_RESOURCE_LEASE,
     )
 
 
@@ -158,8 +158,8 @@ async def _not_kept(
     """
     there = tuple(one for one in record.opening.entries if one in change.there.texts)
     state = record.state
-    if state is FirewallFixState.OPENING:
-        state = FirewallFixState.OPEN if there else FirewallFixState.CLOSED
+    if state is FirewallFixState.APPLYING:
+        state = FirewallFixState.APPLIED if there else FirewallFixState.REVERTED
     opening = replace(record.opening, entries=there)
     await _keep(services, replace(record, opening=opening, state=state, unseen_since=None))
     missing = [f"add {one}" for one in change.add] + [f"remove {one}" for one in change.remove]
@@ -168,7 +168,7 @@ async def _not_kept(
         instruction=f"Find out in the activity log of {record.opening.resource_id} what reverts "
         "changes there, such as a deployment or a policy. Stop it, or make the change there; then "
         "retry.",
-        code=Reason.REPAIR,
+        code=Reason.FIREWALL_FIX_FAILED,
     )
 
 
@@ -208,7 +208,7 @@ def _left(there: ListEntries, add: Sequence[str], remove: Sequence[str]) -> List
 async def _with_earlier(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
     """Return the record with what the app put into the same list before, and for whom."""
     noted = await services.tables.firewall_fixes.get("firewall_fix", record.id)
-    if noted is None or noted.item.state is FirewallFixState.CLOSED:
+    if noted is None or noted.item.state is FirewallFixState.REVERTED:
         return record
     environments = (*noted.item.environment_ids, *record.environment_ids)
     since = noted.item.unseen_since if noted.item.state is record.state else None
@@ -232,6 +232,6 @@ async def _keep(services: Services, record: FirewallFixRecord) -> FirewallFixRec
 
 
 _ENDS = {
-    FirewallFixState.OPENING: FirewallFixState.OPEN,
-    FirewallFixState.CLOSING: FirewallFixState.CLOSED,
+    FirewallFixState.APPLYING: FirewallFixState.APPLIED,
+    FirewallFixState.REVERTING: FirewallFixState.REVERTED,
 }

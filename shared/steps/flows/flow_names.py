@@ -10,7 +10,7 @@ from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
 from shared.steps.flows.discovery_pages import DiscoveryPages, rows_of_report
 
-_LIST = DiscoverySource.FLOW_SERVICE
+_LIST = DiscoverySource.ALL_FLOWS_LIST
 
 
 async def flow_name_of(

@@ -76,14 +76,16 @@ async def key_report(
     try:
         await parts.open()
         if first and not parts.parts:
-            rows = rows_of_report(parts.part(DiscoverySource.REPORT, read=began), first.items)
+            rows = rows_of_report(
+                parts.part(DiscoverySource.MICROSOFT_KEY_LIST, read=began), first.items
+            )
             await parts.keep(rows, cursor=first.cursor)
             await advanced(began)
         await _read_on(parts, read, advanced, patience)
     except LeaseLost:
         text = "Another reader has taken over this list of flows on Microsoft's key."
         raise ThrottledError(text, retry_after=_UNTOLD_WAIT) from None
-    flows = reported_in(parts.parts, DiscoverySource.REPORT).values()
+    flows = reported_in(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST).values()
     yield KeyReport(flows=tuple(flows), began=_began(parts.parts))
     with suppress(LeaseLost):
         await parts.restart()
@@ -98,11 +100,11 @@ async def _read_on(
     """Read the pages that are left."""
 
     def rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
-        return rows_of_report(parts.part(DiscoverySource.REPORT), flows)
+        return rows_of_report(parts.part(DiscoverySource.MICROSOFT_KEY_LIST), flows)
 
-    while not parts.at(DiscoverySource.REPORT).is_read:
+    while not parts.at(DiscoverySource.MICROSOFT_KEY_LIST).is_read:
         try:
-            await parts.read_page(DiscoverySource.REPORT, read, rows)
+            await parts.read_page(DiscoverySource.MICROSOFT_KEY_LIST, read, rows)
         except ThrottledError as err:
             wait = err.retry_after or _UNTOLD_WAIT
             patience -= wait
@@ -110,7 +112,7 @@ async def _read_on(
                 raise
             await parts.services.clock.sleep(wait)
             continue
-        if not parts.at(DiscoverySource.REPORT).is_read:
+        if not parts.at(DiscoverySource.MICROSOFT_KEY_LIST).is_read:
             await advanced(_began(parts.parts))
 
 

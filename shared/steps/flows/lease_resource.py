@@ -128,4 +128,8 @@ def _taken(holder: LeaseHolder, kept: StoredItem[ResourceLease] | None) -> MustW
     """Look again soon: a write takes a moment, and the lease only ends where its holder died."""
     soon = holder.services.now + holder.services.settings.backoff_initial_delay
     until = min(kept.item.until, soon) if kept else holder.services.now
-    return MustWait("Another job is writing the same resource.", until=until, code=Reason.RESOURCE)
+    return MustWait(
+        "Another job is writing the same resource.",
+        until=until,
+        code=Reason.WAITING_FOR_RESOURCE_LEASE,
+    )

@@ -58,7 +58,7 @@ async def read_original(work: StepContext) -> OriginalFlow:
     if found is None:
         raise JobBlocked(
             f"The original {work.job.display_name} is gone.",
-            code=Reason.ORIGINAL,
+            code=Reason.ORIGINAL_DELETED,
         )
     return found
 
@@ -101,7 +101,7 @@ async def find_original(
         return None
     except InvalidInput as err:
         text = f"The definition of {job.display_name} cannot be read: {err}."
-        raise JobBlocked(text, code=Reason.DEFINITION) from err
+        raise JobBlocked(text, code=Reason.DEFINITION_UNREADABLE) from err
     return OriginalFlow(
         workflow_id=job.original_id,
         name=flow.display_name,

@@ -40,7 +40,7 @@ class PlansInProgress:
                 raise MustWait(
                     f"A plan of its environment is about to copy the {caller.label}.",
                     until=until,
-                    code=Reason.PLAN,
+                    code=Reason.WAITING_FOR_OTHER_PLAN,
                 )
 
 
@@ -55,7 +55,7 @@ async def open_plans(services: Services) -> PlansInProgress:
     where = [Condition("next_check_at", "lt", _NEVER)]
     async for kept in readable(services, services.tables.environment_jobs.scan(where=where)):
         job = kept.item
-        is_to_come = job.state is not EnvironmentJobState.WAITING_FOR_MIGRATION
+        is_to_come = job.state is not EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
         has_begun = job.is_dispatched and job.state is not EnvironmentJobState.APPROVED
         if (
             job.mode is RemediationMode.APPLY
@@ -75,4 +75,6 @@ async def is_cancelled(work: StepContext) -> bool:
     if kept.item.state is EnvironmentJobState.CANCELLED:
         return True
     until = work.services.now + work.services.settings.backoff_initial_delay
-    raise MustWait("The rest of the plan is being dispatched.", until=until, code=Reason.PLAN)
+    raise MustWait(
+        "The rest of the plan is being dispatched.", until=until, code=Reason.WAITING_FOR_OTHER_PLAN
+    )

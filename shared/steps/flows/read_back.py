@@ -28,7 +28,9 @@ class WriteNotVisible(MustWait):
         #: Reads show it, and may have done so before it was sent.
         self.is_shown = until is not None
         until = until or services.now + next_poll_delay(services, since)
-        super().__init__(f"{what}: accepted, not seen yet.", until=until, code=Reason.NOT_SHOWN)
+        super().__init__(
+            f"{what}: accepted, not seen yet.", until=until, code=Reason.WRITE_NOT_VISIBLE
+        )
 
 
 async def read_back[T](

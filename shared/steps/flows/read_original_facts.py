@@ -46,12 +46,12 @@ async def check_unchanged(work: StepContext, original: OriginalFlow) -> None:
     if job.archive:
         when, places = "copied", await _places(work, original)
     remedy = "Compare it with the archived definition, then retry: it is copied as it is now."
-    if job.reached is FlowJobState.WATCHED:
+    if job.reached is FlowJobState.MONITORING:
         remedy = "The copy runs, not the original: make the edit in the copy too, then retry."
     raise JobBlocked(
         f"{job.display_name} was edited after it was {when}.{places}",
         instruction=f"{remedy} Archive: {job.archive}" if job.archive else remedy,
-        code=Reason.CHANGED,
+        code=Reason.ORIGINAL_EDITED,
     )
 
 
@@ -62,14 +62,14 @@ async def _with_edit(work: StepContext, original: OriginalFlow) -> FlowJob:
     except UnreadableDefinition as err:
         raise JobBlocked(
             f"The definition of {job.display_name} cannot be read: {err.reason}.",
-            code=Reason.DEFINITION,
+            code=Reason.DEFINITION_UNREADABLE,
         ) from err
     is_another = summary.category is not TriggerCategory(job.category)
     if is_another and (job.copy_flow_name or summary.category is TriggerCategory.UNKNOWN):
         when = "copied" if job.copy_flow_name else "planned"
         raise JobBlocked(
             f"{job.display_name} was given another trigger after it was {when}.",
-            code=Reason.TRIGGER,
+            code=Reason.TRIGGER_CHANGED,
         )
     return replace(
         job,

@@ -33,7 +33,7 @@ def parsed(url: str, title: str) -> TriggerUrl:
     if found is None:
         raise JobBlocked(
             f"The platform gave a trigger URL of an unknown shape for {title}.",
-            code=Reason.URL_SHAPE,
+            code=Reason.TRIGGER_URL_FORMAT_UNKNOWN,
         )
     return found
 

@@ -33,13 +33,13 @@ def require_healthy_copy(work: StepContext, copy: Workflow | None) -> Workflow:
             f"{prefix}The copy of {job.display_name} was deleted.",
             instruction="Roll this job back, so that every caller calls the original; then start "
             "a new remediation for the flow.",
-            code=Reason.NEITHER_ON if is_alone else Reason.COPY,
+            code=Reason.BOTH_OFF if is_alone else Reason.COPY_CHANGED,
         )
-    if job.pattern is not MigrationMethod.OFF and copy.state is not FlowState.ON:
+    if job.pattern is not MigrationMethod.COPY_OFF and copy.state is not FlowState.ON:
         raise JobBlocked(
             f"{prefix}The copy of {job.display_name} is {copy.state}: nothing may rely on it.",
             instruction="Find out who or what turned the copy off, turn it on in Power Automate, "
             "then retry; or roll this job back.",
-            code=Reason.NEITHER_ON if is_alone else Reason.STATE,
+            code=Reason.BOTH_OFF if is_alone else Reason.FLOW_STATE_NOT_CHANGED,
         )
     return copy

@@ -239,7 +239,7 @@ async def check_returned(work: StepContext) -> None:
     work.remember(replace(work.job, returned=tuple(kept), returned_at=at))
     if kept:
         row = services.tables.flow_jobs.name_of(work.job)
-        await tell(services, Reason.LOAN, row, not_returned(kept))
+        await tell(services, Reason.GRANT_NOT_REVOKED, row, not_returned(kept))
 
 
 def not_returned(flows: Sequence[str]) -> str:

@@ -111,7 +111,7 @@ def check_is_turned_by_others(work: StepContext, title: str, sent: FlowStateWrit
     until = sent.last + work.services.settings.read_back_timeout
     if work.services.now < until:
         text = f"{title} reads as it was before it was turned {sent.state}."
-        raise MustWait(text, until=until, code=Reason.NOT_SHOWN)
+        raise MustWait(text, until=until, code=Reason.WRITE_NOT_VISIBLE)
 
 
 async def _send[F: (Workflow, OriginalFlow)](
@@ -201,7 +201,7 @@ def original_switch(work: StepContext, name: str | None = None) -> FlowToggle[Or
         return JobBlocked(
             f"The platform accepted to turn {job.display_name} {state}, but it is not.",
             instruction=f"Turn the flow {state} in Power Automate, then retry.",
-            code=Reason.STATE,
+            code=Reason.FLOW_STATE_NOT_CHANGED,
         )
 
     async def read() -> OriginalFlow:
@@ -239,7 +239,7 @@ def _starting_as_operator(work: StepContext, refusal: PlatformError) -> Write | 
             ask = partial(access.start, job.environment_id, job.flow_name)
             await call_as_co_owner(work, job.flow_name, ask)
         except JobBlocked as err:
-            if err.code == Reason.OPERATOR_SIGN_IN:
+            if err.code == Reason.SERVICE_ACCOUNT_SIGNED_OUT:
                 raise refusal from err
             raise
 
@@ -290,7 +290,7 @@ async def rename(
     if not is_given(now):
         raise JobBlocked(
             f"The platform accepted the name {name} for the flow {now.name}, and did not keep it.",
-            code=Reason.NAME,
+            code=Reason.FLOW_NAME_NOT_CHANGED,
         )
 
 

@@ -103,5 +103,5 @@ async def _explain_owner(work: StepContext, flow: Owned) -> JobBlocked | None:
         instruction="Bring the owner back; or make original and copy another user's who may use "
         "their connections (Power Automate → the flow → Details → Primary owner); or have the "
         "connections shared with the app ('Can use'). Then retry.",
-        code=Reason.OWNER,
+        code=Reason.OWNER_UNAVAILABLE,
     )

@@ -156,5 +156,5 @@ def _references_lost(flow: SavedFlow, lost: References, why: str, more: str = ""
         f"{named(lost)}. They could not be restored: {why}",
         instruction=f"Open the {flow.title} in Power Automate, choose a connection again for each "
         f"of these: {named(lost)}. Save it, then retry. {more}".strip(),
-        code=Reason.REFERENCES_LOST,
+        code=Reason.CONNECTION_REFERENCES_LOST,
     )

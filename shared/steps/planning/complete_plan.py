@@ -224,18 +224,18 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
     elif item.co_owners:
         many = "s" if item.co_owners > 1 else ""
         writes.append(f"share the copy with {item.co_owners} co-owner{many} of {title}")
-    if item.has_trigger_url and item.pattern is MigrationMethod.CALLED:
+    if item.has_trigger_url and item.pattern is MigrationMethod.UPDATE_CALLERS:
         writes += [
             f"make the operator co-owner of {title} and of its copy to read their URLs",
             "take the operator's co-ownership of both back, each time they were read",
         ]
-    if item.pattern is MigrationMethod.CALLED:
+    if item.pattern is MigrationMethod.UPDATE_CALLERS:
         writes.append("turn the copy on")
         writes += [f"update {caller.label}" for caller in item.callers if not caller.manual]
         writes.append("update callers that are found until then")
-    if item.pattern is MigrationMethod.SWAP:
+    if item.pattern is MigrationMethod.CUT_OVER:
         writes += [f"turn {title} off", "turn the copy on"]
-    if item.pattern is MigrationMethod.CALLED:
+    if item.pattern is MigrationMethod.UPDATE_CALLERS:
         writes.append(f"turn {title} off once it has been quiet")
     if item.in_solution and retired_name(title) != title:
         writes.append(f"rename {title} to {retired_name(title)}")

@@ -62,7 +62,9 @@ async def still_to_move(
     await parts.open()
     await _read_report(services, environment_id, parts)
     excluded = (await settings_of(services, environment_id)).excluded_flows
-    not_waited_for = {flow.flow_name for flow in _reported(parts, DiscoverySource.REPORT)}
+    not_waited_for = {
+        flow.flow_name for flow in _reported(parts, DiscoverySource.MICROSOFT_KEY_LIST)
+    }
 
     def left(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         waited_for = [
@@ -71,18 +73,18 @@ async def still_to_move(
             if flow.flow_name not in not_waited_for
             and not {flow.flow_name.lower(), (flow.workflow_id or "").lower()} & excluded
         ]
-        return rows_of_report(parts.part(DiscoverySource.LEFT), waited_for)
+        return rows_of_report(parts.part(DiscoverySource.MOVABLE), waited_for)
 
     read = partial(
         services.flow_reports.microsoft_key_flows, environment_id, cannot_migrate_only=False
     )
-    while not parts.at(DiscoverySource.LEFT).is_read:
-        await parts.read_page(DiscoverySource.LEFT, read, left)
-        if _reported(parts, DiscoverySource.LEFT) and not all_of_them:
+    while not parts.at(DiscoverySource.MOVABLE).is_read:
+        await parts.read_page(DiscoverySource.MOVABLE, read, left)
+        if _reported(parts, DiscoverySource.MOVABLE) and not all_of_them:
             break
-    found = _reported(parts, DiscoverySource.LEFT)
+    found = _reported(parts, DiscoverySource.MOVABLE)
     # The next look begins anew, a discovery goes on with what stays.
-    await parts.restart(None if found else DiscoverySource.LEFT)
+    await parts.restart(None if found else DiscoverySource.MOVABLE)
     return found
 
 
@@ -119,9 +121,9 @@ async def discover(
 async def _read_report(services: Services, environment_id: str, parts: DiscoveryPages) -> None:
     report = services.flow_reports.microsoft_key_flows
     await parts.read(
-        DiscoverySource.REPORT,
+        DiscoverySource.MICROSOFT_KEY_LIST,
         partial(report, environment_id, cannot_migrate_only=True),
-        lambda flows: rows_of_report(parts.part(DiscoverySource.REPORT), flows),
+        lambda flows: rows_of_report(parts.part(DiscoverySource.MICROSOFT_KEY_LIST), flows),
     )
 
 
@@ -132,7 +134,7 @@ def _reported(parts: DiscoveryPages, source: DiscoverySource) -> list[FlowListEn
 async def _read_workflows(
     services: Services, environment: Environment, parts: DiscoveryPages, *, again: bool
 ) -> None:
-    reported = reported_in(parts.parts, DiscoverySource.REPORT)
+    reported = reported_in(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
     empty = parts.part(DiscoverySource.DATAVERSE)
 
     def rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
@@ -186,8 +188,8 @@ async def _read_alone(
 ) -> None:
     """Read the reported flows that Dataverse does not have, a row for each."""
     known = known_in(parts.parts)
-    reported = reported_in(parts.parts, DiscoverySource.REPORT)
-    read = set(reported_in(parts.parts, DiscoverySource.ALONE))
+    reported = reported_in(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
+    read = set(reported_in(parts.parts, DiscoverySource.SINGLE_FLOW))
     for identity, flow in reported.items():
         if identity in known or identity in read:
             continue
@@ -202,15 +204,15 @@ async def _read_alone(
         except InvalidInput as err:
             held_back = (_not_shown(flow, str(err)),)
         children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
-        part = replace(parts.part(DiscoverySource.ALONE), reported=(flow,))
+        part = replace(parts.part(DiscoverySource.SINGLE_FLOW), reported=(flow,))
         await parts.keep([replace(part, held_back=held_back, children=children)])
 
 
 async def _read_list(services: Services, environment: Environment, parts: DiscoveryPages) -> None:
     await parts.read(
-        DiscoverySource.FLOW_SERVICE,
+        DiscoverySource.ALL_FLOWS_LIST,
         partial(services.flow_pages.flows, environment.id),
-        lambda flows: rows_of_report(parts.part(DiscoverySource.FLOW_SERVICE), flows),
+        lambda flows: rows_of_report(parts.part(DiscoverySource.ALL_FLOWS_LIST), flows),
     )
 
 

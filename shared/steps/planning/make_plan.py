@@ -86,7 +86,7 @@ async def network_findings(
     found: dict[str, FirewallIssueSummary] = {}
     by_hosts: dict[tuple[str, ...], list[str]] = {}
     for item in items:
-        is_copied = item.action.is_copy or item.action is PlannedAction.ADOPT
+        is_copied = item.action.is_copy or item.action is PlannedAction.CONTINUE_EXISTING_JOB
         if item.http_hosts and is_copied and item.pattern.has_copy:
             by_hosts.setdefault(item.http_hosts, []).append(item.workflow_id)
     if not by_hosts:

@@ -50,5 +50,5 @@ async def environment_of(services: Services, job: EnvironmentJob) -> Environment
         raise JobBlocked(
             f"There is no environment {job.environment_id}.",
             instruction="Check the id; the app may also lack the right to see it.",
-            code=Reason.ENVIRONMENT,
+            code=Reason.ENVIRONMENT_NOT_FOUND,
         ) from err

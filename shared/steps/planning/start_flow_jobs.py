@@ -38,7 +38,7 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
         *(
             Coming(url_id=job.original_url_id, environment_id=job.environment_id, job_id=job.id)
             for _, job in work
-            if job.has_trigger_url and job.pattern is MigrationMethod.CALLED
+            if job.has_trigger_url and job.pattern is MigrationMethod.UPDATE_CALLERS
         )
     )
     named = {job.id for job in new}
@@ -109,7 +109,7 @@ def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) 
     if job.environment_job_id == planned.environment_job_id:
         return None  # this dispatch was here before
     # Another remediation may have made the job since the plan was compared.
-    if item.action is not PlannedAction.ADOPT and job.can_be_planned_anew:
+    if item.action is not PlannedAction.CONTINUE_EXISTING_JOB and job.can_be_planned_anew:
         again = replace(
             planned,
             attempt=job.attempt + 1,

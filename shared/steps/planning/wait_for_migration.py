@@ -41,13 +41,13 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
             f"{environment.display_name} is linked to an encryption policy: it is too late to "
             "prepare it.",
             instruction="Start a remediation in mode apply: what stays is copied.",
-            code=Reason.LINKED,
+            code=Reason.KEY_ALREADY_APPLIED,
         )
     if job.mode is RemediationMode.APPLY:
         if link is None:
             raise JobBlocked(
                 f"{environment.display_name} is not linked to an encryption policy.",
-                code=Reason.NOT_LINKED,
+                code=Reason.KEY_NOT_APPLIED,
             )
         until = services.now + services.settings.platform_migration_poll_interval
         if not environment.is_linked:
@@ -56,7 +56,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
                 f"The policy is {link.status}.",
                 until=until,
                 now=services.now,
-                code=Reason.MIGRATING,
+                code=Reason.PLATFORM_MIGRATION_RUNNING,
             )
         left = await still_to_move(
             services,
@@ -80,7 +80,9 @@ def _migrating(
         text = "The environment's flows are still being moved under the key."
         until = services.now + services.settings.platform_migration_poll_interval
         job = replace(job, migrating_since=job.migrating_since or services.now)
-        return wait_until(job, text, until=until, now=services.now, code=Reason.MIGRATING)
+        return wait_until(
+            job, text, until=until, now=services.now, code=Reason.PLATFORM_MIGRATION_RUNNING
+        )
     names = ", ".join(f"{flow.display_name} ({flow.flow_name})" for flow in left[:_NAMED])
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     return stop_with_reason(
@@ -90,7 +92,7 @@ def _migrating(
         f"{names}{more}.",
         "Ask Microsoft's support, in a ticket, to move them, then retry. To go on with the other "
         "flows meanwhile, exclude these in the environment's settings, then retry.",
-        code=Reason.MIGRATION,
+        code=Reason.PLATFORM_MIGRATION_STALLED,
         now=services.now,
     )
 

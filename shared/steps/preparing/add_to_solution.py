@@ -54,7 +54,7 @@ async def solution_id(work: StepContext) -> str | None:
     except NotFound as err:
         raise JobBlocked(
             f"The original {job.display_name} is gone.",
-            code=Reason.ORIGINAL,
+            code=Reason.ORIGINAL_DELETED,
         ) from err
     return (flow.workflow_id or job.original_id) if flow.in_solution else None
 
@@ -71,7 +71,9 @@ async def _ask(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
     for job in jobs:
         if job.id != work.job.id:
             place = (job.environment_id, job.id)
-            await FLOW.wake_up(work.services, place, code=Reason.BATCH, even_blocked=True)
+            await FLOW.wake_up(
+                work.services, place, code=Reason.WAITING_FOR_SOLUTION_BATCH, even_blocked=True
+            )
 
 
 async def _batch(work: StepContext) -> tuple[FlowJob, ...]:
@@ -94,10 +96,10 @@ async def _give_up(work: StepContext) -> NoReturn:
     job = await work.save(replace(work.job, asked_at=None))  # a retry asks again
     raise JobBlocked(
         f"The platform accepted to add {job.display_name} to a solution, but it is in none.",
-        code=Reason.NOT_IN_SOLUTION,
+        code=Reason.NOT_ADDED_TO_SOLUTION,
     )
 
 
 def _wait(work: StepContext, reason: str) -> MustWait:
     until = work.services.now + work.services.settings.wait_poll_interval
-    return MustWait(reason, until=until, code=Reason.BATCH)
+    return MustWait(reason, until=until, code=Reason.WAITING_FOR_SOLUTION_BATCH)

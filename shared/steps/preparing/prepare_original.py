@@ -42,7 +42,7 @@ async def begin(work: StepContext) -> FlowJob:
         text = "The remediation was cancelled while its plan was being dispatched."
         return move_to_state(work.job, FlowJobState.CANCELLED, text, now=work.services.now)
     await reject_excluded_flow(work.services, work.job)
-    if work.job.pattern is MigrationMethod.EDIT:
+    if work.job.pattern is MigrationMethod.EDIT_DEFINITION:
         original = await read_original(work)
         text = await keep_references(
             work, work.job.environment_id, original.workflow_id, original.client_data
@@ -60,7 +60,7 @@ async def prepare(work: StepContext) -> FlowJob:
     job = work.job
     workflow_id = job.original_id if job.in_solution else await add_to_solution(work)
     text = "It is in a solution: it moves to the customer's key by itself."
-    if job.pattern is MigrationMethod.EDIT:
+    if job.pattern is MigrationMethod.EDIT_DEFINITION:
         await _convert(work, workflow_id)
         text = "Its definition is changed to V2, which does not hold it back."
     return move_to_state(work.job, FlowJobState.PREPARED, text, now=work.services.now)
@@ -74,7 +74,7 @@ async def undo(work: StepContext) -> FlowJob:
     if not job.in_solution:
         workflow_id = await solution_id(work)
         text = f"{text} {STAYS_IN_SOLUTION}" if workflow_id else text
-    if job.pattern is MigrationMethod.EDIT and workflow_id:
+    if job.pattern is MigrationMethod.EDIT_DEFINITION and workflow_id:
         await _write_back(work, workflow_id)
     job = replace(work.job, requested=None, asked_at=None)
     return move_to_state(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
@@ -95,7 +95,7 @@ async def _convert(work: StepContext, workflow_id: str) -> None:
     if conversion.obstacles:
         raise JobBlocked(
             f"{work.job.display_name} cannot be converted surely. {' '.join(conversion.obstacles)}",
-            code=Reason.CONVERSION,
+            code=Reason.CONVERSION_NOT_POSSIBLE,
         )
     await _write(work, row, conversion.client_data, before=before)
 
@@ -114,7 +114,7 @@ async def _write_back(work: StepContext, workflow_id: str) -> None:
             f"{work.job.display_name} was edited after it was converted to V2.",
             instruction="Put back by hand what is to be put back, then retry. "
             f"The definition as it was: {work.job.archive}",
-            code=Reason.EDITED,
+            code=Reason.CONVERTED_FLOW_EDITED,
         )
     await _write(work, row, archived, before=before)
 
@@ -169,13 +169,13 @@ async def _write(work: StepContext, row: Workflow, client_data: str, *, before: 
                 f"The platform stored {job.display_name} differently from what was sent.",
                 instruction="Compare the flow with its archived definition in Power Automate, save "
                 f"it as it should be, then retry. Archive: {work.job.archive}",
-                code=Reason.EDIT_DIFFERS,
+                code=Reason.CONVERSION_DIFFERS,
             )
         return JobBlocked(
             f"{job.display_name} was {row.state}; since its definition was changed, it is "
             f"{now.state}.",
             instruction=f"Turn the flow {row.state} in Power Automate, then retry.",
-            code=Reason.STATE,
+            code=Reason.FLOW_STATE_NOT_CHANGED,
         )
 
     title = f"The definition of {job.display_name}"
@@ -193,5 +193,5 @@ def _refuse_edited(work: StepContext) -> NoReturn:
     raise JobBlocked(
         f"{work.job.display_name} was edited after it was planned.",
         instruction="Look at the edit, then retry: the definition is converted as it is now.",
-        code=Reason.CHANGED,
+        code=Reason.ORIGINAL_EDITED,
     )

@@ -34,7 +34,7 @@ async def wait_for_no_calls(work: StepContext) -> None:
 
     Raises `MustWait` with the time to look again, or `JobBlocked` if a parent cannot retire.
     """
-    if work.job.pattern is not MigrationMethod.OFF:
+    if work.job.pattern is not MigrationMethod.COPY_OFF:
         await _rewire_copies_of_parents(work)
         await _wait_until_quiet(work)
     await _wait_for_parents(work)
@@ -53,7 +53,9 @@ async def _wait_until_quiet(work: StepContext) -> None:
     )
     if any(run.is_going for run in runs):
         raise MustWait(
-            "A run of the original is still going.", until=_soon(services), code=Reason.RUNNING
+            "A run of the original is still going.",
+            until=_soon(services),
+            code=Reason.FLOW_RUN_IN_PROGRESS,
         )
     last = max([cut_over, *(run.started for run in runs)])
     if last + period > services.now:
@@ -63,7 +65,7 @@ async def _wait_until_quiet(work: StepContext) -> None:
         raise MustWait(
             f"The original has to be quiet for {format_duration(period)}.{called}",
             until=last + period,
-            code=Reason.STRAGGLER if last > followed else Reason.QUIET,
+            code=Reason.LATE_CALLER if last > followed else Reason.NO_CALL_PERIOD,
         )
 
 
@@ -75,7 +77,7 @@ async def _wait_for_parents(work: StepContext) -> None:
         raise JobBlocked(
             f"{parent.display_name} still calls this original and is {parent.state}.",
             instruction=f"Settle the job of {parent.display_name}; this one then goes on.",
-            code=Reason.PARENT,
+            code=Reason.PARENT_FLOW_NOT_READY,
         )
     await wait_for_end(work, parent, f"{parent.display_name} retires first.")
 
@@ -161,7 +163,7 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
         name = flow.flow_name or await flow_name_of(services, home, flow.id)
         if name and await _has_run_from_before(services, replace(flow, flow_name=name)):
             reason = "A run of a caller from before its change is going."
-            raise MustWait(reason, until=_soon(services), code=Reason.RUNNING)
+            raise MustWait(reason, until=_soon(services), code=Reason.FLOW_RUN_IN_PROGRESS)
         work.remember(replace(work.job, drained=(*work.job.drained, flow.id)))
 
 

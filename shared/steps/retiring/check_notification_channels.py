@@ -20,7 +20,7 @@ def check_own_channels(work: StepContext) -> None:
             " people would not be told any more.",
             instruction=f"Put the address of the {other} there and deploy it, then retry; the daily"
             " sweep looks as well.",
-            code=Reason.OWN_CHANNEL,
+            code=Reason.NOTIFICATION_CHANNEL_USES_FLOW,
         )
 
 

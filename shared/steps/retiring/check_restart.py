@@ -64,7 +64,7 @@ async def check_restart_possible(
         instruction=" ".join(one.remedy for one in left)
         + " Then retry; or accept it by the name in brackets (cmkflow environment ignore): once"
         " stopped, it may then not be started again.",
-        code=Reason.COULD_NOT_START,
+        code=Reason.START_WOULD_FAIL,
     )
 
 

@@ -21,14 +21,14 @@ async def start_cutover(work: StepContext) -> FlowJob:
         return _back_on(work)
     await check_unchanged(work, original)
     if not original.is_on:
-        job = replace(work.job, pattern=MigrationMethod.OFF, original_was_on=False)
+        job = replace(work.job, pattern=MigrationMethod.COPY_OFF, original_was_on=False)
         text = "The original was turned off meanwhile: its copy stays off."
-        return move_to_state(job, FlowJobState.QUIET, text, now=work.services.now)
+        return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, text, now=work.services.now)
     await work.check_write_allowed()
     copy = await work.services.workflows.get(work.environment, work.job.copy_id)
     await check_restart_possible(work, original, copy)
     text = "The original goes off, then the copy comes on."
-    return move_to_state(work.job, FlowJobState.SWAPPING, text, now=work.services.now)
+    return move_to_state(work.job, FlowJobState.CUTTING_OVER, text, now=work.services.now)
 
 
 def _back_on(work: StepContext) -> FlowJob:
@@ -36,7 +36,7 @@ def _back_on(work: StepContext) -> FlowJob:
     text = "The original is off, and it was this job that stopped it: it comes on again."
     now = work.services.now
     job = replace(work.job, neither_since=now, failure=CutoverFailure(reason=text))
-    return move_to_state(job, FlowJobState.SWAPPING, text, now=now)
+    return move_to_state(job, FlowJobState.CUTTING_OVER, text, now=now)
 
 
 async def cut_over(work: StepContext) -> FlowJob:
@@ -47,7 +47,7 @@ async def cut_over(work: StepContext) -> FlowJob:
     now = work.services.now
     job = replace(work.job, gap=now - began, cut_over_at=now)
     text = f"The copy is on. Neither flow was on for {now - began}."
-    return move_to_state(job, FlowJobState.WATCHED, text, now=now)
+    return move_to_state(job, FlowJobState.MONITORING, text, now=now)
 
 
 async def _given_up(work: StepContext) -> FlowJob:
@@ -55,7 +55,7 @@ async def _given_up(work: StepContext) -> FlowJob:
     failure = work.job.failure or CutoverFailure(reason="")
     text = f"The swap failed, and the original is on again: {failure.reason}"
     job = move_to_state(
-        replace(work.job, failure=None), FlowJobState.PROVEN, text, now=work.services.now
+        replace(work.job, failure=None), FlowJobState.VERIFIED, text, now=work.services.now
     )
     if not failure.code:
         return job
@@ -69,5 +69,7 @@ async def wait_for_monitoring_period(work: StepContext) -> None:
     until = began + work.services.settings.monitoring_period
     if until > work.services.now:
         raise MustWait(
-            "The copy is watched before the original is retired.", until=until, code=Reason.WATCHED
+            "The copy is watched before the original is retired.",
+            until=until,
+            code=Reason.MONITORING_PERIOD,
         )

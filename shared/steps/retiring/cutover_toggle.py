@@ -162,7 +162,7 @@ async def _back(work: StepContext, *, first: CutoverSide, second: CutoverSide) -
             await one.turn_on()
         except (PermanentError, NotFound) as err:
             refusals.append(await _explained(work, err))
-            if refusals[-1].code == Reason.STATE:
+            if refusals[-1].code == Reason.FLOW_STATE_NOT_CHANGED:
                 break  # it was accepted, and may come on yet: never both
         else:
             return await _end(work, is_done=one is second)
@@ -183,7 +183,7 @@ def _neither(
     return MustWait(
         f"NEITHER IS ON since {since:%Y-%m-%d %H:%M} UTC: {first.title}, {second.title}. {why}",
         until=services.now + next_poll_delay(services, since),
-        code=Reason.NEITHER_ON,
+        code=Reason.BOTH_OFF,
         instruction=" ".join([f"Turn {first.title} on by hand.", refusals[0].instruction]),
     )
 
@@ -202,4 +202,4 @@ async def _explained(work: StepContext, err: PermanentError | NotFound) -> JobBl
         return await explain_refusal(work, err)
     if isinstance(err, JobBlocked):
         return err
-    return JobBlocked(str(err), code=Reason.DEFECT)
+    return JobBlocked(str(err), code=Reason.INTERNAL_ERROR)

@@ -26,10 +26,10 @@ from shared.steps.updating_callers.record_callers import callers_left
 
 async def retire_when_quiet(work: StepContext) -> FlowJob:
     """Retire a called original once it is quiet and still reads as it was copied."""
-    if work.job.pattern is not MigrationMethod.OFF:
+    if work.job.pattern is not MigrationMethod.COPY_OFF:
         check_own_channels(work)  # before anything else: by it the original is never quiet
     await wait_for_no_calls(work)
-    if work.job.pattern is not MigrationMethod.OFF and await callers_left(work):
+    if work.job.pattern is not MigrationMethod.COPY_OFF and await callers_left(work):
         text = "A caller holds the original again, or was found since: it is updated first."
         return move_to_state(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
     await check_agents(work)
@@ -44,15 +44,15 @@ async def retire(work: StepContext) -> FlowJob:
         found = reads.create_task(find_copy(work))
         owner = reads.create_task(_probable_owner(work))
     original, belonging = looked.result()
-    if original.is_on and job.pattern is MigrationMethod.OFF:
+    if original.is_on and job.pattern is MigrationMethod.COPY_OFF:
         return _again(work, "The original was turned on meanwhile: so is its copy.")
     drifted = job.original_digest not in {"", definition_digest(original.client_data)}
-    if drifted and job.pattern is not MigrationMethod.SWAP and _copies_again(work):
+    if drifted and job.pattern is not MigrationMethod.CUT_OVER and _copies_again(work):
         work.remember(replace(work.job, original_digest=""))
         return _again(work, "The original was edited after it was copied: it is copied again.")
     await check_unchanged(work, original)
     copy = require_healthy_copy(work, found.result())
-    if job.pattern is not MigrationMethod.OFF:
+    if job.pattern is not MigrationMethod.COPY_OFF:
         await check_refused_calls(work)
     if original.is_on:
         await check_restart_possible(work, original, owner=owner.result())
@@ -75,7 +75,7 @@ async def _probable_owner(work: StepContext) -> DataverseUser | None:
     It is read with the rest: whose it is now that tells.
     """
     job = work.job
-    if not job.in_solution or job.pattern is not MigrationMethod.CALLED:
+    if not job.in_solution or job.pattern is not MigrationMethod.UPDATE_CALLERS:
         return None
     return await work.services.principals.user(work.environment, job.copy_owner)
 

@@ -30,4 +30,4 @@ async def wait_for_end(work: StepContext, parent: FlowJob, text: str) -> NoRetur
 
     await FLOW.change(services, (parent.environment_id, parent.id), noted)
     until = services.now if has_ended else services.now + UNTIL_WOKEN
-    raise MustWait(text, until=until, code=Reason.PARENT)
+    raise MustWait(text, until=until, code=Reason.PARENT_FLOW_NOT_READY)

@@ -41,7 +41,7 @@ async def callers_moved_again(work: StepContext) -> FlowJob | None:
 def _mended(work: StepContext, found: list[str]) -> FlowJob | None:
     if not found:
         return None
-    job = replace(work.job, rollback_stage=RollbackStage.ORIGINAL_ON)
+    job = replace(work.job, rollback_stage=RollbackStage.TURN_ON_ORIGINAL)
     text = f"Changed by a delivery that had not ended, and put back again: {', '.join(found)}."
     return move_to_state(job, FlowJobState.ROLLING_BACK, text, now=work.services.now)
 
@@ -56,7 +56,7 @@ async def wait_and_revoke(work: StepContext) -> bool:
         return False
     if work.job.is_unsettled(work.services.now):
         text = "A delivery of this job did not end: what it may still write is waited for."
-        raise MustWait(text, until=settles_at, code=Reason.UNDER_WAY)
+        raise MustWait(text, until=settles_at, code=Reason.WRITE_IN_FLIGHT)
     for name in work.job.lent:
         await revoke_grant(work, name)
     # Several may have been frozen, each soon after the one before.

@@ -40,7 +40,7 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
         f" {work.services.now:%Y-%m-%d %H:%M} UTC: {', '.join(found)}."
     )
     await tell(
-        work.services, Reason.OVERWRITTEN, work.services.tables.flow_jobs.name_of(work.job), cause
+        work.services, Reason.STALE_WRITE, work.services.tables.flow_jobs.name_of(work.job), cause
     )
     await work.save(add_notes(work.job, cause))
 

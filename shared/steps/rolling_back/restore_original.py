@@ -28,7 +28,7 @@ async def restore_original(work: StepContext) -> FlowJob | None:
     if job.settles_at and job.is_unsettled(services.now):
         # A delete may be on its way, and one by the flow service names no version.
         text = "A delete of the original may be under way."
-        raise MustWait(text, until=job.settles_at, code=Reason.UNDER_WAY)
+        raise MustWait(text, until=job.settles_at, code=Reason.WRITE_IN_FLIGHT)
     if await find_original(services, work.environment, job):
         await _note(work, kept)
         return None
@@ -52,7 +52,9 @@ async def restore_original(work: StepContext) -> FlowJob | None:
             return None
         reason = "The platform accepted to restore the original, but it is not there yet."
         raise MustWait(
-            reason, until=services.now + services.settings.wait_poll_interval, code=Reason.NOT_SHOWN
+            reason,
+            until=services.now + services.settings.wait_poll_interval,
+            code=Reason.WRITE_NOT_VISIBLE,
         )
     raise _by_hand(job, kept.item)
 
@@ -70,5 +72,5 @@ def _by_hand(job: FlowJob, deletion: Deletion) -> JobBlocked:
         f"The original {job.display_name} was deleted, as {deletion.approved_by} had approved.",
         instruction=f"Restore flow {job.flow_name} in Power Automate, or by POST …/restore of the "
         f"flow service, {last}; then retry. The copy works meanwhile.",
-        code=Reason.DELETED,
+        code=Reason.ORIGINAL_ALREADY_DELETED,
     )

@@ -32,7 +32,7 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
     changed = [record for record in await work.callers.all() if log.edits(record)]
     signatures: dict[str, str] | None = None
     for record in changed:
-        if record.state not in {CallerState.REVERTED, CallerState.UNNEEDED}:
+        if record.state not in {CallerState.REVERTED, CallerState.NOT_NEEDED}:
             if signatures is None:
                 await require_unleased(work, record.caller.resource)
                 signatures = await original_signatures(work) if work.job.has_trigger_url else {}
@@ -74,7 +74,7 @@ async def _revert(
                 raise JobBlocked(
                     f"{caller.label} cannot be put back by itself: {err}",
                     instruction="Put the original's trigger URL back by hand, then retry.",
-                    code=Reason.CALLER,
+                    code=Reason.CALLER_WRITE_LOST,
                 ) from err
             if value.around is not None:
                 await permit_caller(work, caller)
@@ -91,7 +91,7 @@ async def _revert(
     raise JobBlocked(
         f"{record.caller.label} does not keep its old value: something else writes it.",
         instruction="Find out what writes this value, put the original's URL back, then retry.",
-        code=Reason.CALLER,
+        code=Reason.CALLER_WRITE_LOST,
     )
 
 
@@ -110,7 +110,7 @@ async def _check_not_copied(work: StepContext, record: CallerRecord) -> None:
         raise JobBlocked(
             f"The {record.caller.label} was copied after it was pointed at this copy.",
             instruction=f"Roll {other.display_name} back; this one then goes on.",
-            code=Reason.PARENT,
+            code=Reason.PARENT_FLOW_NOT_READY,
         )
 
 

@@ -34,17 +34,19 @@ from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.check_agents import check_agents_back, forget_agents
 
 #: From these an original is retired, and renamed.
-_MAY_RENAME = frozenset({FlowJobState.QUIET, FlowJobState.WATCHED, FlowJobState.RETIRED})
+_MAY_RENAME = frozenset(
+    {FlowJobState.CHECKING_FOR_CALLS, FlowJobState.MONITORING, FlowJobState.RETIRED}
+)
 
 
 async def roll_back(work: StepContext) -> FlowJob:
     """Do the next stage of the rollback; repeated until the job is rolled back."""
     stages = {
         None: _original_on,
-        RollbackStage.ORIGINAL_ON: _original_on,
-        RollbackStage.CALLERS_BACK: _callers_back,
-        RollbackStage.COPY_QUIET: _copy_quiet,
-        RollbackStage.COPY_OFF: _copy_off,
+        RollbackStage.TURN_ON_ORIGINAL: _original_on,
+        RollbackStage.REVERT_CALLERS: _callers_back,
+        RollbackStage.CHECK_COPY_FOR_CALLS: _copy_quiet,
+        RollbackStage.TURN_OFF_COPY: _copy_off,
     }
     return await stages[work.job.rollback_stage](work)
 
@@ -60,7 +62,7 @@ async def _original_on(work: StepContext) -> FlowJob:
     job = work.job
     await wait_for_called_by_url(work, in_circle=False)
     await _accept_replay(work)
-    if job.pattern is MigrationMethod.SWAP:
+    if job.pattern is MigrationMethod.CUT_OVER:
         await _swap_back(work)
     elif job.original_was_on:
         await toggle_original(work, on=True)
@@ -71,7 +73,7 @@ async def _original_on(work: StepContext) -> FlowJob:
             is_renamed = any(change.state in _MAY_RENAME for change in job.history)
             anew = is_renamed and retired_name(title) != title
             await rename(work, job.original_id, title, seen=original, anew=anew)
-    return _next(work, RollbackStage.CALLERS_BACK, "The original is as it was.")
+    return _next(work, RollbackStage.REVERT_CALLERS, "The original is as it was.")
 
 
 async def _swap_back(work: StepContext) -> None:
@@ -109,7 +111,7 @@ async def _accept_replay(work: StepContext) -> None:
         raise JobBlocked(
             describe_replays([replay], now),
             instruction='Order the rollback again with "replay": true (--accept-replay).',
-            code=Reason.REPLAY,
+            code=Reason.BACKLOG_REPLAY,
         )
     await work.save(add_notes(job, f"Replays what is pending: {replay.text(now)}."))
 
@@ -125,19 +127,19 @@ async def _callers_back(work: StepContext) -> FlowJob:
         stale = max((services.callers[kind].staleness for kind in kinds), default=timedelta(0))
         job = replace(work.job, cut_over_at=services.now, quiet_for=stale or None, drained=())
         await work.save(job)
-    return _next(work, RollbackStage.COPY_QUIET, "Every caller is as it was.")
+    return _next(work, RollbackStage.CHECK_COPY_FOR_CALLS, "Every caller is as it was.")
 
 
 async def _copy_quiet(work: StepContext) -> FlowJob:
     """Wait until the copy is not called any more, as for an original before it is retired."""
     job = work.job
-    is_called = job.pattern is MigrationMethod.CALLED and bool(job.copy_flow_name)
+    is_called = job.pattern is MigrationMethod.UPDATE_CALLERS and bool(job.copy_flow_name)
     if is_called:
         check_own_channels(work)
         try:
             await _wait_until_copy_is_quiet(work)
         except MustWait as err:
-            is_late = err.code == Reason.QUIET and _should_be_quiet(work)
+            is_late = err.code == Reason.NO_CALL_PERIOD and _should_be_quiet(work)
             if is_late and (mended := await callers_moved_again(work)):
                 return mended
             raise
@@ -146,7 +148,7 @@ async def _copy_quiet(work: StepContext) -> FlowJob:
     await wait_for_parents(work)
     if is_called:
         await _wait_for_runs_of_callers(work)
-    return _next(work, RollbackStage.COPY_OFF, "Nobody calls the copy any more.")
+    return _next(work, RollbackStage.TURN_OFF_COPY, "Nobody calls the copy any more.")
 
 
 def _should_be_quiet(work: StepContext) -> bool:
@@ -165,14 +167,18 @@ async def _wait_until_copy_is_quiet(work: StepContext) -> None:
         return
     if any(run.is_going for run in runs):
         until = services.now + services.settings.wait_poll_interval
-        raise MustWait("A run of the copy is still going.", until=until, code=Reason.RUNNING)
+        raise MustWait(
+            "A run of the copy is still going.", until=until, code=Reason.FLOW_RUN_IN_PROGRESS
+        )
     last = [run.started for run in runs] + ([job.cut_over_at] if job.cut_over_at else [])
     if not last:
         return  # nobody was ever told of it
     until = max(last) + max(services.settings.no_call_period, job.quiet_for or timedelta(0))
     if until > services.now:
         raise MustWait(
-            "The copy has to be quiet before it is turned off.", until=until, code=Reason.QUIET
+            "The copy has to be quiet before it is turned off.",
+            until=until,
+            code=Reason.NO_CALL_PERIOD,
         )
 
 

@@ -38,17 +38,17 @@ def _check_not_stuck(relative: FlowJob, *, code: str) -> None:
 
 
 def _wait_for(work: StepContext, child: FlowJob) -> NoReturn:
-    _check_not_stuck(child, code=Reason.CHILD)
+    _check_not_stuck(child, code=Reason.CHILD_FLOW_NOT_READY)
     if child.is_rolling_back or child.requested:
         raise MustWait(
             f"The original of {child.display_name} comes back first.",
             until=work.services.now + UNTIL_WOKEN,
-            code=Reason.CHILD,
+            code=Reason.CHILD_FLOW_NOT_READY,
         )
     raise JobBlocked(
         f"The original of {child.display_name}, which it calls, is not on.",
         instruction=f"Roll {child.display_name} back too (or the whole remediation).",
-        code=Reason.CHILD,
+        code=Reason.CHILD_FLOW_NOT_READY,
     )
 
 
@@ -92,13 +92,13 @@ async def wait_for_parents(work: StepContext) -> None:
     parent = blocking_parent(work.job, await work.ancestors(), _calls_no_more)
     if parent is None:
         return
-    _check_not_stuck(parent, code=Reason.PARENT)
+    _check_not_stuck(parent, code=Reason.PARENT_FLOW_NOT_READY)
     if parent.is_rolling_back or parent.requested:
         await wait_for_end(work, parent, f"{parent.display_name} is rolled back first.")
     raise JobBlocked(
         f"The copy of {parent.display_name} calls this copy.",
         instruction=f"Roll {parent.display_name} back too (or the whole remediation).",
-        code=Reason.PARENT,
+        code=Reason.PARENT_FLOW_NOT_READY,
     )
 
 

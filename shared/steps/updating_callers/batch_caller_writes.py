@@ -27,17 +27,17 @@ from shared.steps.updating_callers.record_callers import flow_ids_of
 from shared.steps.write_permission import require_linked_environment
 
 _ON_THEIR_WAY = frozenset(
-    {FlowJobState.PLANNED, FlowJobState.COPYING, FlowJobState.COPIED, FlowJobState.PROVEN}
+    {FlowJobState.PLANNED, FlowJobState.COPYING, FlowJobState.COPIED, FlowJobState.VERIFIED}
 )
 #: What a job may wait for that has its callers written by another one meanwhile.
 _MAY_WAIT_FOR = frozenset(
     {
         "",
-        Reason.GATHERING,
-        Reason.RESOURCE,
+        Reason.BATCHING_CALLER_WRITES,
+        Reason.WAITING_FOR_RESOURCE_LEASE,
         Reason.THROTTLED,
-        Reason.KILL_SWITCH,
-        Reason.WINDOW,
+        Reason.KILL_SWITCH_ON,
+        Reason.OUTSIDE_MAINTENANCE_WINDOW,
     }
 )
 
@@ -79,7 +79,7 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
                 f"{other.display_name} is on its way, and may have callers in the same place"
                 f" ({caller.label}): they are written at once.",
                 until=until,
-                code=Reason.GATHERING,
+                code=Reason.BATCHING_CALLER_WRITES,
             )
     return True
 
@@ -118,12 +118,15 @@ async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) ->
     if has_come or not _is_before_callers(before):
         return
     # What every job waits for, whatever becomes of it: to ask each time costs more than it gains.
-    if _comes_by(after, until) or after.code in {Reason.THROTTLED, Reason.KEY_LIST}:
+    if _comes_by(after, until) or after.code in {
+        Reason.THROTTLED,
+        Reason.WAITING_FOR_MICROSOFT_KEY_LIST,
+    }:
         return
     moves = services.tables.pending_caller_writes
     async for waits in readable(services, moves.scan(after.id)):
         place = (waits.item.environment_id, waits.item.job_id)
-        await FLOW.wake_up(services, place, code=Reason.GATHERING)
+        await FLOW.wake_up(services, place, code=Reason.BATCHING_CALLER_WRITES)
         with suppress(Conflict, NotFound):
             await moves.delete(waits)
 
@@ -140,7 +143,7 @@ def pending_write_for(job: FlowJob, resource: str, *, is_done: bool = False) -> 
 
 
 def _is_before_callers(job: FlowJob) -> bool:
-    return job.reached in _ON_THEIR_WAY and job.pattern is MigrationMethod.CALLED
+    return job.reached in _ON_THEIR_WAY and job.pattern is MigrationMethod.UPDATE_CALLERS
 
 
 def _comes_by(job: FlowJob, until: datetime) -> bool:
@@ -152,7 +155,7 @@ def _comes_by(job: FlowJob, until: datetime) -> bool:
         _is_before_callers(job)
         and not job.is_finished
         and job.requested is None
-        and job.code != Reason.FIRST_WAVE
+        and job.code != Reason.WAITING_FOR_PILOT_FLOWS
         and job.due is not None
         and job.due < until
     )

@@ -26,7 +26,7 @@ async def check_agents(work: StepContext) -> None:
         raise JobBlocked(
             f"Agents of Copilot Studio may still run {work.job.display_name}.",
             instruction=f"{BY_THEIR_MAKERS} Then say so: {_by(work, name)}.",
-            code=Reason.AGENTS,
+            code=Reason.AGENTS_NOT_CONFIRMED,
         )
 
 
@@ -41,7 +41,7 @@ async def check_agents_back(work: StepContext) -> None:
             f"Agents of Copilot Studio run the copy of {work.job.display_name}.",
             instruction="Their makers choose the original in them again, and publish them. Then say"
             f" so: {_by(work, name)}.",
-            code=Reason.AGENTS,
+            code=Reason.AGENTS_NOT_CONFIRMED,
         )
 
 
@@ -65,7 +65,10 @@ async def forget_agents(work: StepContext) -> None:
 
 
 def _is_run_by_agents(job: FlowJob) -> bool:
-    return job.pattern is MigrationMethod.CALLED and TriggerCategory(job.category).is_run_by_agents
+    return (
+        job.pattern is MigrationMethod.UPDATE_CALLERS
+        and TriggerCategory(job.category).is_run_by_agents
+    )
 
 
 async def _said(work: StepContext) -> dict[str, str]:

@@ -181,7 +181,7 @@ async def _save_readers(
         f"The {caller.label} has its new value, but these flows still use the old one, because "
         f"Power Automate does not keep their save: {names}.",
         instruction="Open each of these flows in Power Automate and save it. Then retry.",
-        code=Reason.CALLER,
+        code=Reason.CALLER_WRITE_LOST,
     )
 
 

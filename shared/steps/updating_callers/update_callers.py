@@ -33,9 +33,9 @@ from shared.steps.write_permission import reject_excluded_flow
 async def begin(work: StepContext) -> FlowJob:
     """Note every known caller, so that what is done to each can be undone."""
     job = work.job
-    if job.pattern is MigrationMethod.OFF:
+    if job.pattern is MigrationMethod.COPY_OFF:
         text = "The original is off: its callers are listed, not changed."
-        return move_to_state(job, FlowJobState.QUIET, text, now=work.services.now)
+        return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, text, now=work.services.now)
     records = await record_callers(work)
     text = f"{len(records)} callers are to be updated."
     return move_to_state(work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now)
@@ -143,7 +143,7 @@ async def _updated(work: StepContext) -> FlowJob:
     updated = "Every known caller holds the new URL; now the original has to fall quiet."
     if by_hand:
         updated = f"{len(by_hand)} callers are for a person; every other one holds the new URL."
-    return move_to_state(job, FlowJobState.QUIET, updated, now=services.now)
+    return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, updated, now=services.now)
 
 
 async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
@@ -160,7 +160,7 @@ async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
         return False
     name = format_job_reference(other, work.job.environment_id)
     await work.save(replace(work.job, parents=tuple(sorted({*work.job.parents, name}))))
-    await work.callers.upsert(replace(record, state=CallerState.UNNEEDED))
+    await work.callers.upsert(replace(record, state=CallerState.NOT_NEEDED))
     return True
 
 

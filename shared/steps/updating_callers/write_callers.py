@@ -57,7 +57,7 @@ class CallerWriter:
         for record in self.records:
             value = standing.get(record.caller.address)
             if value is None:
-                kept.append(replace(record, state=CallerState.UNNEEDED))
+                kept.append(replace(record, state=CallerState.NOT_NEEDED))
                 continue
             text = texts[record.caller.address]
             record, texts[record.caller.address] = await self._rewrite(record, value, text)
@@ -94,7 +94,7 @@ class CallerWriter:
         if rewritten.left:
             record = replace(record, caller=replace(record.caller, manual=FILLED_IN))
             return replace(record, state=CallerState.MANUAL), text
-        return replace(record, state=CallerState.UNNEEDED), text
+        return replace(record, state=CallerState.NOT_NEEDED), text
 
     async def is_free(self) -> bool:
         """Say whether its row is held and nobody has ordered anything else of it."""
@@ -158,7 +158,7 @@ async def write_callers(
     raise JobBlocked(
         f"{labels(values)} does not keep the new URL: something else writes it.",
         instruction="Find out what resets this value and change it there, then retry.",
-        code=Reason.CALLER,
+        code=Reason.CALLER_WRITE_LOST,
     )
 
 

@@ -78,7 +78,7 @@ async def half_started(story: Story) -> Remediation:
     """Store the row of a remediation without any of its environment jobs."""
     row = Remediation(
         mode=RemediationMode.APPLY,
-        origin=StartSource.SWEEP,
+        origin=StartSource.DAILY_CHECK,
         cause="a day",
         created=story.world.clock.now(),
         environment_ids=(story.build.environment.id,),
@@ -172,7 +172,7 @@ async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
     for build in story.builders:
         build.http_flow("Orders")
     story.prepare()
-    await story.opt_in_both(ApprovalPolicy.APPROVE)
+    await story.opt_in_both(ApprovalPolicy.REQUIRED)
     await story.order_of(*story.builders)
     plans = await show_plan(story.services, story.remediation.id)
     versions = tuple(plan.version for plan in plans)
@@ -242,7 +242,7 @@ async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> Non
     told = story.twins.notices.told
     assert [(one.code, one.row[2]) for one in told] == [
         (Reason.ROW_SKIPPED, ids[0]),
-        (Reason.DEFECT, ids[0]),
+        (Reason.INTERNAL_ERROR, ids[0]),
     ]
     assert all("ZeroDivisionError" in one.cause for one in told)
     states = {row.job_id: row.state for row in (await deletions(story)).values()}

@@ -59,7 +59,9 @@ async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() 
     await story.approve(run=timedelta(0))
     await story.until("Orders", FlowJobState.COPIED)
     await story.services.tables.environment_settings.upsert(
-        EnvironmentSettings(environment_id=story.build.environment.id, mode=ApprovalPolicy.ASSESS)
+        EnvironmentSettings(
+            environment_id=story.build.environment.id, mode=ApprovalPolicy.READ_ONLY
+        )
     )
     writes = len(story.world.writes)
 
@@ -69,7 +71,7 @@ async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() 
     await story.opt_in()
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "mode")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "environment_read_only")
     assert written == []
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
@@ -131,7 +133,7 @@ async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> N
     closes = (now + 2 * HOUR).strftime("%H:%M")
     await planned(story, maintenance_window=f"{now:%H:%M}-{closes}")
     await story.approve(run=timedelta(0))
-    await story.until("Keyword", FlowJobState.SWAPPING)
+    await story.until("Keyword", FlowJobState.CUTTING_OVER)
 
     async def the_window_closes() -> None:
         if not keyword.is_on:
@@ -142,7 +144,7 @@ async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> N
 
     job = await story.job("Keyword")
     assert job.state is FlowJobState.WAITING, (job.reason, job.history)
-    assert job.resume is FlowJobState.WATCHED, (job.reason, job.history)
+    assert job.resume is FlowJobState.MONITORING, (job.reason, job.history)
     assert story.world.workflow(keyword.environment_id, job.copy_id).is_on
 
 
@@ -158,7 +160,7 @@ async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> No
 
     await story.until("Rest", FlowJobState.COPYING)
 
-    assert (await story.job("Canary")).reached is FlowJobState.QUIET
+    assert (await story.job("Canary")).reached is FlowJobState.CHECKING_FOR_CALLS
     assert rest.is_on
     assert "invoke" in site.settings["FLOW_URL"]
 
@@ -178,7 +180,7 @@ async def test_a_flow_that_is_excluded_before_its_turn_is_not_begun(name: str) -
     await story.run(timedelta(days=60))
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "excluded")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "flow_excluded")
     assert story.world.writes == []
 
 
@@ -190,7 +192,7 @@ async def test_a_flow_is_excluded_by_its_flow_name_too() -> None:
 
     await planned(story, excluded_flows=frozenset({orders.flow_name}))
 
-    assert (await story.plan())["Orders"].action is PlannedAction.LEAVE
+    assert (await story.plan())["Orders"].action is PlannedAction.NO_CHANGE
 
 
 async def test_a_first_wave_takes_its_children_along() -> None:
@@ -222,7 +224,7 @@ async def test_an_open_gap_blocks_until_it_is_closed_and_the_job_retried() -> No
     story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "network_gap")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "firewall_denies")
     assert "erp" in blocked.reason
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
@@ -249,7 +251,7 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
     await story.run(timedelta(days=60))
 
     assert misspelled.value.instruction == f"Did you mean {gap.name}?"
-    assert still.code == "network_gap"
+    assert still.code == "firewall_denies"
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
@@ -327,7 +329,7 @@ async def test_a_tag_that_a_setting_requires_holds_up_the_flow() -> None:
     story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex", "PowerPlatformInfra"))]
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "network_gap")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "firewall_denies")
     assert "PowerPlatformInfra.westeurope" in blocked.instruction
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
 

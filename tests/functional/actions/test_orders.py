@@ -27,11 +27,11 @@ ENDED = {FlowJobState.CANCELLED, FlowJobState.ROLLED_BACK}
 STAGES = [
     FlowJobState.COPYING,
     FlowJobState.COPIED,
-    FlowJobState.PROVEN,
+    FlowJobState.VERIFIED,
     FlowJobState.UPDATING_CALLERS,
-    FlowJobState.QUIET,
-    FlowJobState.SWAPPING,
-    FlowJobState.WATCHED,
+    FlowJobState.CHECKING_FOR_CALLS,
+    FlowJobState.CUTTING_OVER,
+    FlowJobState.MONITORING,
 ]
 
 
@@ -66,7 +66,7 @@ async def planned(story: Story, **settings: object) -> None:
 async def test_a_cancel_at_any_stage_brings_everything_back(stage: FlowJobState) -> None:
     """Whatever was done by then is undone, and the job ends."""
     story = Story()
-    swaps = stage in {FlowJobState.SWAPPING, FlowJobState.WATCHED}
+    swaps = stage in {FlowJobState.CUTTING_OVER, FlowJobState.MONITORING}
     title = "Keyword" if swaps else "Orders"
     flow = story.build.keyword_flow(title) if swaps else story.build.http_flow(title)
     if not swaps:
@@ -93,7 +93,7 @@ async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end(
     story.build.http_flow("Orders")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.QUIET)
+    await story.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
 
     async def order() -> None:
         await change_remediation.roll_back(story.services, story.remediation.id)
@@ -193,20 +193,22 @@ async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands()
 
 
 async def test_an_approval_is_for_all_environments_or_for_none() -> None:
-    """One environment in mode assess: the other's plan still waits after the refusal."""
+    """One environment in mode read_only: the other's plan still waits after the refusal."""
     story = TwoEnvironments()
     for build in story.builders:
         build.http_flow("Orders")
     story.prepare()
-    await story.opt_in_both(ApprovalPolicy.APPROVE)
+    await story.opt_in_both(ApprovalPolicy.REQUIRED)
     await story.order_of(*story.builders)
     tables = story.services.tables
     for build in story.builders:
-        row = EnvironmentSettings(environment_id=build.environment.id, mode=ApprovalPolicy.ASSESS)
+        row = EnvironmentSettings(
+            environment_id=build.environment.id, mode=ApprovalPolicy.READ_ONLY
+        )
         await tables.environment_settings.upsert(row)
         with pytest.raises(JobBlocked):
             await approve_shown(story.services, story.remediation.id)
-        await story.opt_in_both(ApprovalPolicy.APPROVE)
+        await story.opt_in_both(ApprovalPolicy.REQUIRED)
 
     jobs = await tables.environment_jobs.all(story.remediation.id)
 
@@ -226,5 +228,5 @@ async def test_a_plan_expires_and_cannot_be_approved_afterwards() -> None:
         await approve_shown(story.services, story.remediation.id)
     await story.run(HOUR)
 
-    assert refusal.value.code == "expired"
+    assert refusal.value.code == "approval_expired"
     assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED

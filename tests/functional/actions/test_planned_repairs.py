@@ -44,7 +44,7 @@ async def test_a_plan_says_what_it_opens_and_does_it_when_a_proof_needs_it(kind:
     [record] = await list_repairs(story.services)
     assert finding.repair.startswith("let ")
     assert planned == before
-    assert (record.state, record.by) == (FirewallFixState.OPEN, "tests")
+    assert (record.state, record.by) == (FirewallFixState.APPLIED, "tests")
     assert record.gap == finding.name
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
@@ -72,7 +72,7 @@ async def test_without_leave_a_plan_opens_nothing() -> None:
     await story.approve()
 
     assert finding.repair == ""
-    assert (await story.job("Orders")).code == Reason.NETWORK_GAP
+    assert (await story.job("Orders")).code == Reason.FIREWALL_DENIES
     assert story.azure == before
 
 
@@ -86,7 +86,7 @@ async def test_leave_that_is_given_after_the_approval_was_not_approved() -> None
 
     await story.approve()
 
-    assert (await story.job("Orders")).code == Reason.NETWORK_GAP
+    assert (await story.job("Orders")).code == Reason.FIREWALL_DENIES
     assert story.azure == before
 
 
@@ -149,8 +149,8 @@ async def test_a_process_that_dies_after_the_write_is_followed_by_one_that_finds
 
     [record] = await list_repairs(story.services)
     assert plan.has_struck
-    assert Reason.REPAIR_UNFINISHED not in {one.code for one in story.twins.notices.told}
-    assert record.state is FirewallFixState.OPEN
+    assert Reason.FIREWALL_FIX_UNFINISHED not in {one.code for one in story.twins.notices.told}
+    assert record.state is FirewallFixState.APPLIED
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
 
@@ -171,7 +171,7 @@ async def test_what_the_app_cannot_open_is_said_in_the_plan_and_holds_the_flow_u
 
     assert finding.repair == ""
     assert "priority_taken" in finding.instruction
-    assert (await story.job("Orders")).code == Reason.NETWORK_GAP
+    assert (await story.job("Orders")).code == Reason.FIREWALL_DENIES
     assert story.azure == before
 
 
@@ -191,11 +191,11 @@ async def test_a_rollback_leaves_it_open() -> None:
 async def test_in_mode_auto_leave_is_enough() -> None:
     """Nobody is asked: that is what the mode means."""
     story = await opted_in()
-    settings = {"mode": ApprovalPolicy.AUTO}
+    settings = {"mode": ApprovalPolicy.AUTOMATIC}
     await change_environment(story.services, story.build.environment.id, settings)
 
     await story.order(run=timedelta(days=60))
 
     [record] = await list_repairs(story.services)
-    assert record.by == "mode auto"
+    assert record.by == "mode automatic"
     assert (await story.job("Orders")).state is FlowJobState.RETIRED

@@ -32,7 +32,7 @@ async def test_a_called_flow_gives_way_to_its_copy_without_a_lost_call(profile: 
     assert story.world.traffic.lost == []
     for text in (site.settings["FLOW_URL"], secret.value, caller.client_data):
         assert old_url not in text
-    assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
+    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
 @on_both_platforms
@@ -45,7 +45,7 @@ async def test_a_self_starting_flow_is_swapped(profile: Profile) -> None:
     await story.opt_in()
 
     await story.order()
-    assert (await story.plan())["Keyword"].action is PlannedAction.SWAP
+    assert (await story.plan())["Keyword"].action is PlannedAction.CUT_OVER
     await story.approve()
 
     job = (await story.jobs())["Keyword"]
@@ -119,7 +119,7 @@ async def test_an_environment_without_dataverse_is_told_in_the_plan() -> None:
     await story.order()
 
     item = (await story.plan())["Orders"]
-    assert item.action is PlannedAction.BLOCKED
+    assert item.action is PlannedAction.NEEDS_CHANGES
     assert "no Dataverse" in item.explanation
     assert "Add a Dataverse database" in item.instruction
     assert await story.jobs() == {}

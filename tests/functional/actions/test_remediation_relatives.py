@@ -34,7 +34,7 @@ async def test_a_parent_that_waits_for_a_child_learns_that_it_is_stuck() -> None
     jobs = await story.jobs()
     assert jobs["Child"].state is FlowJobState.BLOCKED, jobs["Child"].history
     assert jobs["Parent"].state is FlowJobState.BLOCKED, jobs["Parent"].history
-    assert jobs["Parent"].code == "child"
+    assert jobs["Parent"].code == "child_flow_not_ready"
     assert "Child" in jobs["Parent"].instruction
 
 
@@ -46,7 +46,9 @@ async def test_the_same_solution_in_another_environment_is_left_alone() -> None:
     call = define.child_flow_action(child.workflow_id)
     twin = neighbour.flow("Parent", define.request_trigger("Button"), {"Run": call}, is_on=False)
     before = twin.client_data
-    own = EnvironmentSettings(environment_id=neighbour.environment.id, mode=ApprovalPolicy.AUTO)
+    own = EnvironmentSettings(
+        environment_id=neighbour.environment.id, mode=ApprovalPolicy.AUTOMATIC
+    )
     await story.services.tables.environment_settings.upsert(own)
     story.build.link()
     await story.opt_in()
@@ -69,7 +71,7 @@ async def test_a_child_stays_on_while_a_run_of_its_stopped_parent_goes_on() -> N
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Nightly", FlowJobState.SWAPPING)
+    await story.until("Nightly", FlowJobState.CUTTING_OVER)
     assert (await story.job("Child")).cut_over_at is not None
     story.world.clock.advance(timedelta(minutes=1))
     now, long = story.world.clock.now(), timedelta(days=20)

@@ -72,7 +72,7 @@ class Guarded(Story):
         return json.dumps(shown, sort_keys=True)
 
 
-async def guarded(kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.APPROVE) -> Guarded:
+async def guarded(kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Guarded:
     """Return the story of a kind."""
     story = Guarded(has_azure_firewalls=True, mode=mode)
     story.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
@@ -118,10 +118,10 @@ async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
 
     assert left == []
     assert changed != before
-    assert (opened.state, opened.by) == (FirewallFixState.OPEN, "ops")
+    assert (opened.state, opened.by) == (FirewallFixState.APPLIED, "ops")
     assert shown.repair.opening is not None
     assert opened.opening.entries == shown.repair.opening.entries
-    assert closed.state is FirewallFixState.CLOSED
+    assert closed.state is FirewallFixState.REVERTED
     assert story.azure == before
     assert await list_repairs(story.services) == [closed]
 
@@ -136,7 +136,7 @@ async def test_an_order_that_comes_twice_changes_nothing_the_second_time(kind: s
     with pytest.raises(JobBlocked, match="has no gap") as refused:
         await apply_fix(story.services, wish(kind))
 
-    assert refused.value.code == Reason.UNKNOWN_GAP
+    assert refused.value.code == Reason.ISSUE_NOT_FOUND
     assert story.azure == changed
 
 
@@ -190,13 +190,13 @@ async def test_whoever_dies_over_it_is_followed_by_who_asks_again(
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_no_write_without_leave(kind: str) -> None:
-    """The kill switch, mode assess and a maintenance window stop it, both ways."""
-    story = await guarded(kind, mode=ApprovalPolicy.ASSESS)
+    """The kill switch, mode read_only and a maintenance window stop it, both ways."""
+    story = await guarded(kind, mode=ApprovalPolicy.READ_ONLY)
     before = story.azure
 
     with pytest.raises(JobBlocked) as by_mode:
         await apply_fix(story.services, wish(kind))
-    story.mode = ApprovalPolicy.APPROVE
+    story.mode = ApprovalPolicy.REQUIRED
     await story.opt_in(maintenance_window="00:00-00:01")
     story.world.clock.advance_to(story.world.clock.now().replace(hour=12))
     with pytest.raises(MustWait) as by_window:
@@ -213,9 +213,9 @@ async def test_no_write_without_leave(kind: str) -> None:
     with pytest.raises(MustWait):
         await revert_fix(story.services, wish(kind))
 
-    assert by_mode.value.code == Reason.MODE
-    assert by_window.value.code == Reason.WINDOW
-    assert by_switch.value.code == Reason.KILL_SWITCH
+    assert by_mode.value.code == Reason.ENVIRONMENT_READ_ONLY
+    assert by_window.value.code == Reason.OUTSIDE_MAINTENANCE_WINDOW
+    assert by_switch.value.code == Reason.KILL_SWITCH_ON
     assert untouched == before
     assert story.azure == opened
 
@@ -299,7 +299,7 @@ async def test_a_change_that_the_platform_refuses_is_told_in_its_words() -> None
         await apply_fix(services, wish("network_security_group"))
 
     [record] = await list_repairs(story.services)
-    assert record.state is FirewallFixState.OPENING
+    assert record.state is FirewallFixState.APPLYING
     assert story.azure == before
 
 
@@ -314,7 +314,7 @@ async def test_two_orders_at_once_do_not_write_beside_each_other() -> None:
         async def put(self, *arguments: Any, **named: Any) -> None:
             with pytest.raises(MustWait) as second:
                 await apply_fix(story.services, wish("network_security_group"))
-            assert second.value.code == Reason.RESOURCE
+            assert second.value.code == Reason.WAITING_FOR_RESOURCE_LEASE
             await story.twins.ports.resource_writer.put(*arguments, **named)
 
     services = replace(striking(story, first), resource_writer=Midway())
@@ -331,7 +331,7 @@ async def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
     for use_case in (apply_fix, revert_fix):
         with pytest.raises(JobBlocked) as refused:
             await use_case(story.services, FirewallFixInput(resource="egde", by="ops"))
-        assert refused.value.code == Reason.UNKNOWN_GAP
+        assert refused.value.code == Reason.ISSUE_NOT_FOUND
     with pytest.raises(JobBlocked) as asked:
         await propose_fixes(story.services, "network_security_group:/subscriptions/s/nothing")
 
@@ -385,10 +385,10 @@ async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
     after_rollback = story.azure
     [closed] = await revert_fix(story.services, wish("network_security_group"))
 
-    assert in_use.value.code == Reason.REPAIR_IN_USE
+    assert in_use.value.code == Reason.FIREWALL_FIX_IN_USE
     assert f"1 of {story.remediation.id}" in in_use.value.reason
     assert after_rollback == opened
-    assert closed.state is FirewallFixState.CLOSED
+    assert closed.state is FirewallFixState.REVERTED
 
 
 async def test_in_use_it_is_closed_when_that_is_wanted_all_the_same() -> None:
@@ -443,7 +443,7 @@ async def test_a_firewall_that_is_gone_has_nothing_to_be_taken_out_of() -> None:
 
     [closed] = await revert_fix(story.services, wish("azure_firewall"))
 
-    assert closed.state is FirewallFixState.CLOSED
+    assert closed.state is FirewallFixState.REVERTED
 
 
 @pytest.mark.parametrize("kind", APPLIED)
@@ -468,7 +468,7 @@ async def test_a_change_whose_answer_was_lost_is_ended_by_the_same_order(kind: s
 
     [ended] = await apply_fix(story.services, wish(kind))
 
-    assert (begun.state, ended.state) == (FirewallFixState.OPENING, FirewallFixState.OPEN)
+    assert (begun.state, ended.state) == (FirewallFixState.APPLYING, FirewallFixState.APPLIED)
     assert await list_repairs(story.services) == [ended]
 
 
@@ -490,14 +490,14 @@ async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> No
     story.world.clock.advance(timedelta(hours=2))
     await story.driver.call(lambda s: run_daily_check(s, "later"))
 
-    assert Reason.REPAIR_UNFINISHED not in soon
-    [told] = [one for one in story.twins.notices.told if one.code == Reason.REPAIR_UNFINISHED]
+    assert Reason.FIREWALL_FIX_UNFINISHED not in soon
+    [told] = [one for one in story.twins.notices.told if one.code == Reason.FIREWALL_FIX_UNFINISHED]
     assert "edge" in told.cause
     [record] = await list_repairs(story.services)
     assert isinstance(record, FirewallFixRecord)
     await apply_fix(story.services, wish("network_security_group"))
     [ended] = await list_repairs(story.services)
-    assert (ended.state, ended.code) == (FirewallFixState.OPEN, "")
+    assert (ended.state, ended.code) == (FirewallFixState.APPLIED, "")
 
 
 class Forgetful:
@@ -532,16 +532,16 @@ async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kin
     blocked = await refused_in_the_end(services, apply_fix, kind)
 
     [record] = await list_repairs(story.services)
-    assert blocked.code == Reason.REPAIR
+    assert blocked.code == Reason.FIREWALL_FIX_FAILED
     assert shown.repair.opening is not None
     assert all(entry in blocked.reason for entry in shown.repair.opening.entries)
     assert "activity log" in blocked.instruction
-    assert (record.state, record.opening.entries) == (FirewallFixState.CLOSED, ())
+    assert (record.state, record.opening.entries) == (FirewallFixState.REVERTED, ())
     with pytest.raises(JobBlocked) as nothing_to_undo:
         await revert_fix(story.services, wish(kind))
-    assert nothing_to_undo.value.code == Reason.UNKNOWN_GAP
+    assert nothing_to_undo.value.code == Reason.ISSUE_NOT_FOUND
     [opened] = await apply_fix(story.services, wish(kind))
-    assert opened.state is FirewallFixState.OPEN
+    assert opened.state is FirewallFixState.APPLIED
 
 
 @pytest.mark.parametrize("kind", APPLIED)
@@ -555,8 +555,8 @@ async def test_a_closing_that_azure_does_not_keep_leaves_the_entries_on_record(k
     blocked = await refused_in_the_end(services, revert_fix, kind)
 
     [record] = await list_repairs(story.services)
-    assert blocked.code == Reason.REPAIR
+    assert blocked.code == Reason.FIREWALL_FIX_FAILED
     assert record.opening.entries == opened.opening.entries
-    assert record.code == Reason.REPAIR_UNFINISHED
+    assert record.code == Reason.FIREWALL_FIX_UNFINISHED
     await revert_fix(story.services, wish(kind))
     assert story.azure == before

@@ -114,7 +114,11 @@ async def attempt(use_case: Any, services: Any, kind: str) -> None:
     try:
         await use_case(services, wish(kind))
     except (JobBlocked, MustWait) as refused:
-        if refused.code not in {Reason.UNKNOWN_GAP, Reason.NOT_SHOWN, Reason.REPAIR}:
+        if refused.code not in {
+            Reason.ISSUE_NOT_FOUND,
+            Reason.WRITE_NOT_VISIBLE,
+            Reason.FIREWALL_FIX_FAILED,
+        }:
             raise
 
 

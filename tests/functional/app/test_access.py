@@ -327,7 +327,7 @@ async def test_nobody_approves_their_own_order() -> None:
         remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(BERT)
     )
 
-    assert (own.status, own.document["code"]) == (409, "own_order")
+    assert (own.status, own.document["code"]) == (409, "self_approval_not_allowed")
     assert ANNA in own.document["detail"]
     assert other.status == 202
     (job,) = await story.services.tables.environment_jobs.all(identity)
@@ -346,7 +346,7 @@ async def test_nobody_orders_the_delete_of_originals_of_their_own_order() -> Non
         headers=signed_in(ANNA),
     )
 
-    assert (reply.status, reply.document["code"]) == (409, "own_order")
+    assert (reply.status, reply.document["code"]) == (409, "self_approval_not_allowed")
 
 
 async def test_a_setting_lets_one_administrator_do_both() -> None:

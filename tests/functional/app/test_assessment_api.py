@@ -47,7 +47,7 @@ async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_sa
 
     shown = (await call(assessments_api.show_assessment_by_id, id=ordered["id"])).document
     at_once = (await call(assessments_api.show_assessment, id=there)).document
-    assert shown["state"] == "finished"
+    assert shown["state"] == "completed"
     assert (shown["progress"]["flows"], shown["progress"]["source"]) == (1, "dataverse")
     times = {"at": "", "callers_searched": ""}
     assert shown["assessment"] | times == at_once | times

@@ -42,7 +42,7 @@ async def attention() -> Any:
 
 async def stuck_remediations() -> list[str]:
     """Return the ids of a list of what is stuck."""
-    reply = await call(remediations_api.list_remediations, query={"state": "stuck"})
+    reply = await call(remediations_api.list_remediations, query={"state": "blocked"})
     return [item["remediation"]["id"] for item in reply.document["items"]]
 
 
@@ -50,7 +50,7 @@ async def decide(story: Story, **settings: Any) -> None:
     """Set what an administrator decided for the environment."""
     environment = story.build.environment.id
     decided = EnvironmentSettings(
-        environment_id=environment, mode=ApprovalPolicy.APPROVE, **settings
+        environment_id=environment, mode=ApprovalPolicy.REQUIRED, **settings
     )
     await story.services.tables.environment_settings.upsert(decided)
 
@@ -65,7 +65,7 @@ async def block(story: Story, *titles: str, instruction: str = "Name another own
                 FlowJobState.BLOCKED,
                 "Its owner has left.",
                 instruction,
-                code="owner",
+                code="owner_unavailable",
                 now=story.services.now,
             )
             await story.services.tables.flow_jobs.upsert(blocked)
@@ -84,7 +84,7 @@ async def test_a_plan_waits_with_its_version_of_the_next_command(story: Story) -
 
     (plan,) = (answer := await attention())["waiting"]
 
-    assert (plan["cause"], plan["count"]) == ("plan", len(FLOWS))
+    assert (plan["cause"], plan["count"]) == ("plan_awaiting_approval", len(FLOWS))
     assert plan["command"] == f"cmkflow approve {story.remediation.id}"
     (job,) = await story.services.tables.environment_jobs.all(story.remediation.id)
     assert job.expires is not None
@@ -103,7 +103,11 @@ async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(story: Story)
     answer = await attention()
 
     (blocked,) = answer["waiting"]
-    assert (blocked["cause"], blocked["code"], blocked["count"]) == ("flow", "owner", 2)
+    assert (blocked["cause"], blocked["code"], blocked["count"]) == (
+        "flows_blocked",
+        "owner_unavailable",
+        2,
+    )
     assert blocked["flows"] == ["Orders", "Stock"]
     assert blocked["instruction"] == "Name another owner."
     assert list(answer["flows"]) == ["blocked", "waiting"]
@@ -111,7 +115,7 @@ async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(story: Story)
     command = f"cmkflow retry {story.remediation.id} --code owner"
     assert blocked["command"] == command
     (quiet,) = answer["by_itself"]
-    assert (quiet["reached"], quiet["count"]) == ("quiet", 2)
+    assert (quiet["reached"], quiet["count"]) == ("checking_for_calls", 2)
     assert quiet["first"] is not None
     assert answer["health"]["stuck"] == 2
     # It still runs, and whoever looks for what is stuck finds it all the same.
@@ -155,8 +159,8 @@ async def test_finished_says_what_is_left_and_why(story: Story) -> None:
     (listed,) = (await call(remediations_api.list_remediations)).document["items"]
 
     progress = shown.document["progress"]
-    assert progress["state"] == "finished"
-    assert progress["left"] == {"limit": 1, "excluded": 1, "left_out": 1}
+    assert progress["state"] == "completed"
+    assert progress["left"] == {"over_flow_limit": 1, "excluded": 1, "excluded_from_approval": 1}
     assert listed["progress"]["left"] == progress["left"]
     assert (await attention())["left"] == progress["left"]
 
@@ -176,20 +180,20 @@ async def test_a_flow_that_was_rolled_back_is_left(story: Story) -> None:
 
     states = {job.state for job in (await story.jobs()).values()}
     assert states == {FlowJobState.RETIRED, FlowJobState.ROLLED_BACK}
-    assert (await attention())["left"] == {"undone": 1}
+    assert (await attention())["left"] == {"cancelled": 1}
 
 
 async def test_an_assessment_leaves_what_it_found(story: Story) -> None:
-    """`finished` says that nothing was to be written."""
+    """`completed` says that nothing was to be written."""
     await decide(story)
-    order = {"mode": "dry-run", "environments": [story.build.environment.id]}
+    order = {"mode": "dry_run", "environments": [story.build.environment.id]}
     started = await call(remediations_api.start_remediation, order)
     await run(story, timedelta(minutes=30))
 
     shown = await call(remediations_api.show_remediation, id=started.document["id"])
 
-    assert shown.document["progress"]["state"] == "finished"
-    assert shown.document["progress"]["left"] == {"not_asked": len(FLOWS)}
+    assert shown.document["progress"]["state"] == "completed"
+    assert shown.document["progress"]["left"] == {"dry_run": len(FLOWS)}
 
 
 async def test_a_sweep_that_is_missing_is_noticed(story: Story) -> None:
@@ -201,8 +205,8 @@ async def test_a_sweep_that_is_missing_is_noticed(story: Story) -> None:
     await run_daily_check(story.services, "2026-01-02")
     after = [one["cause"] for one in (await attention())["waiting"]]
 
-    assert "sweep" in before
-    assert "sweep" not in after
+    assert "daily_check_missing" in before
+    assert "daily_check_missing" not in after
     assert (await call(health_api.show_health)).document["last_sweep"] is not None
 
 
@@ -213,7 +217,7 @@ async def test_the_kill_switch_waits_for_a_person(story: Story) -> None:
 
     (switch,) = (await attention())["waiting"]
 
-    assert switch["cause"] == "kill_switch"
+    assert switch["cause"] == "kill_switch_on"
     assert switch["command"] == 'cmkflow kill-switch off --justification "The cause is fixed."'
 
 

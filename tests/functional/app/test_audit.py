@@ -59,18 +59,18 @@ async def test_a_change_is_told_with_all_that_there_is_to_know(story: Story) -> 
     """Of the settings those that changed, as they were and as they are."""
     source = {"X-Forwarded-For": "forged, 203.0.113.9:4711", "User-Agent": "cmkflow/1"}
 
-    await put(story, {"mode": "approve", "limit": 7}, **source)
+    await put(story, {"mode": "required", "limit": 7}, **source)
 
     (entry,) = await trail()
     assert entry["who"] == "anna@contoso.example"
-    assert (entry["who_id"], entry["kind"]) == ("id-anna@contoso.example", "person")
+    assert (entry["who_id"], entry["kind"]) == ("id-anna@contoso.example", "user")
     assert entry["at"] == story.services.now.isoformat().replace("+00:00", "Z")
     assert entry["source"] == "203.0.113.9:4711 cmkflow/1"
     assert entry["action"] == "update_environment_settings"
     assert entry["target"] == f"/api/environments/{story.build.environment.id}"
-    assert json.loads(str(entry["asked"])) == {"mode": "approve", "limit": 7}
-    assert json.loads(str(entry["before"])) == {"mode": "assess", "limit": 100}
-    assert json.loads(str(entry["after"])) == {"mode": "approve", "limit": 7}
+    assert json.loads(str(entry["asked"])) == {"mode": "required", "limit": 7}
+    assert json.loads(str(entry["before"])) == {"mode": "read_only", "limit": 100}
+    assert json.loads(str(entry["after"])) == {"mode": "required", "limit": 7}
     assert (entry["status"], entry["reason"]) == (200, "")
 
 
@@ -78,15 +78,15 @@ async def test_what_changed_is_told_however_the_id_is_written(story: Story) -> N
     """The platform takes it in capital letters too: that hides nothing."""
     done = await call(
         environments_api.update_environment_settings,
-        {"mode": "approve"},
+        {"mode": "required"},
         id=story.build.environment.id.upper(),
         headers=ANNA,
     )
 
     (entry,) = await trail()
     assert done.status == 200
-    assert json.loads(str(entry["before"])) == {"mode": "assess"}
-    assert json.loads(str(entry["after"])) == {"mode": "approve"}
+    assert json.loads(str(entry["before"])) == {"mode": "read_only"}
+    assert json.loads(str(entry["after"])) == {"mode": "required"}
 
 
 async def test_a_refused_order_is_told_with_why(story: Story) -> None:
@@ -97,7 +97,7 @@ async def test_a_refused_order_is_told_with_why(story: Story) -> None:
 
     (entry,) = await trail()
     assert (entry["action"], entry["status"]) == ("start_remediation", 409)
-    assert "mode assess" in str(entry["reason"])
+    assert "mode read_only" in str(entry["reason"])
     assert (entry["before"], entry["after"]) == ("", "")
 
 
@@ -231,10 +231,10 @@ async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
     monkeypatch.setattr(services.tables.audit_log, "insert", refuse)
     provide(services)
 
-    reply = await put(story, {"mode": "auto"})
+    reply = await put(story, {"mode": "automatic"})
 
     assert reply.status == 503
-    assert (await settings_of(story.services, story.build.environment.id)).mode == "assess"
+    assert (await settings_of(story.services, story.build.environment.id)).mode == "read_only"
 
 
 async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
@@ -254,7 +254,7 @@ async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
 
     monkeypatch.setattr(services.tables.audit_log, "insert", once)
 
-    reply = await put(story, {"mode": "approve"})
+    reply = await put(story, {"mode": "required"})
 
     assert reply.status == 200
     (entry,) = await trail()

@@ -76,10 +76,10 @@ async def test_a_change_of_a_firewall(story: Story) -> None:
     assert before == {}
     ((where, opened),) = after.items()
     assert "networksecuritygroups/edge" in where.lower()
-    assert (opened["state"], opened["environments"]) == ("open", [story.build.environment.id])
+    assert (opened["state"], opened["environments"]) == ("applied", [story.build.environment.id])
     assert WEST in "".join(opened["entries"])
     assert open_again == after
-    assert closed[where]["state"] == "closed"
+    assert closed[where]["state"] == "reverted"
 
 
 async def test_an_order_of_an_assessment(story: Story) -> None:
@@ -122,7 +122,7 @@ async def test_an_archive_of_runs(story: Story) -> None:
     before, after = await changed(story)
     assert before == {}
     (archive,) = after.values()
-    assert (archive["of"], archive["state"]) == ("Orders", "complete")
+    assert (archive["of"], archive["state"]) == ("Orders", "completed")
 
 
 async def test_a_look_at_the_ranges(story: Story) -> None:
@@ -138,13 +138,13 @@ async def test_a_look_at_the_ranges(story: Story) -> None:
 
     before, after = await changed(story)
     assert str(number) not in before
-    assert after[str(number)]["code"] == "ranges_changed"
+    assert after[str(number)]["code"] == "address_ranges_changed"
 
 
 async def test_a_new_remediation(story: Story) -> None:
     """There was none; sent again it is the one that stands, by when it was created."""
     environment = story.build.environment.id
-    order = {"mode": "dry-run", "environments": [environment]}
+    order = {"mode": "dry_run", "environments": [environment]}
     headers = ANNA | {"Idempotency-Key": "change-4711"}
 
     made = await call(remediations_api.start_remediation, order, headers=headers)
@@ -154,7 +154,7 @@ async def test_a_new_remediation(story: Story) -> None:
     before, after = first
     assert before == {}
     assert after["remediation"] == made.document["id"]
-    assert (after["mode"], after["environments"]) == ("dry-run", [environment])
+    assert (after["mode"], after["environments"]) == ("dry_run", [environment])
     assert await changed(story) == first
 
 

@@ -68,7 +68,7 @@ async def block(story: Story, title: str) -> None:
     job = await story.job(title)
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
-        code="owner", now=story.services.now,
+        code="owner_unavailable", now=story.services.now,
     )  # fmt: skip
     await story.services.tables.flow_jobs.upsert(blocked)
 
@@ -102,7 +102,7 @@ async def test_a_remediation_lists_blocked_flows_first_and_filters_by_its_addres
     found = lines(await remediation(story, find="close"))
 
     assert len(everything) == 3
-    assert everything[0] == ("Orders", "blocked at quiet") == blocked[0]
+    assert everything[0] == ("Orders", "blocked at checking for calls") == blocked[0]
     assert len(blocked) == 1
     assert [title for title, _ in found] == ["Close of day"]
 

@@ -27,7 +27,7 @@ from tests.functional.scenarios.remediation_scenario import Story, approve_shown
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 BROWSER = {"Accept": "text/html,*/*;q=0.8", "Host": "app.example"}
-EVERYBODY = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.PERSON)
+EVERYBODY = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def block(story: Story, title: str) -> None:
     """Let a person be needed for a flow."""
     blocked = stop_with_reason(
         await story.job(title), FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
-        code="owner", now=story.services.now,
+        code="owner_unavailable", now=story.services.now,
     )  # fmt: skip
     await story.services.tables.flow_jobs.upsert(blocked)
 
@@ -206,11 +206,11 @@ async def test_what_retry_says_is_what_it_does(story: Story) -> None:
     done = await send(story, remediation_actions_api.retry_remediation)
 
     assert retry.does == (
-        "Invoices: retried from the step where they stopped (1 at quiet).",
+        "Invoices: retried from the step where they stopped (1 at checking for calls).",
         "3 flows that wait are checked again now.",
     )
     assert done.headers["Location"].endswith("?done=retry&jobs=4")
-    assert (await story.job("Invoices")).state is FlowJobState.QUIET
+    assert (await story.job("Invoices")).state is FlowJobState.CHECKING_FOR_CALLS
 
 
 async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(story: Story) -> None:
@@ -270,7 +270,7 @@ async def test_buttons_say_which_role_they_need(story: Story) -> None:
     """Whoever only reads sees what may be done, and why not by them; the API refuses it too."""
     await work(story)
     await block(story, "Invoices")
-    reader = Principal(name="r", roles=frozenset({Role.READER}), kind=PrincipalKind.PERSON)
+    reader = Principal(name="r", roles=frozenset({Role.READER}), kind=PrincipalKind.USER)
 
     found = await deeds(story, reader)
 
@@ -358,7 +358,7 @@ async def test_a_gap_is_closed_by_approvers_only() -> None:
     story = await guarded(GROUP)
     await story.order()
     job = await story.environment_job()
-    operator = Principal(name="o", roles=frozenset({Role.OPERATOR}), kind=PrincipalKind.PERSON)
+    operator = Principal(name="o", roles=frozenset({Role.OPERATOR}), kind=PrincipalKind.USER)
     [shown] = await propose_fixes(story.services)
 
     deeds = [repair(shown, job, who) for who in (operator, EVERYBODY)]

@@ -128,7 +128,9 @@ async def test_what_fails_is_told_with_what_to_do_and_ends_no_other_check(
 
 async def test_what_knows_better_says_it_itself(story: Story) -> None:
     """An operator that is not set up names the settings."""
-    error = JobBlocked("No operator.", instruction="Do that.", code=Reason.OPERATOR_SIGN_IN)
+    error = JobBlocked(
+        "No operator.", instruction="Do that.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT
+    )
     provide(replace(story.services, flow_access=Failing(error)))
 
     found = await of("operator")

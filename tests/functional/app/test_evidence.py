@@ -110,7 +110,7 @@ async def test_a_pack_has_every_change_with_hashes_of_both_sides(story: Story) -
     assert caller["state"] == CallerState.UPDATED
     assert flows["Orders"]["proof"]["text"].startswith("The copy is proven")
     assert flows["Orders"]["stragglers"] == []
-    turned = [one for one in flows["Orders"]["changes"] if one["kind"] == "turned"]
+    turned = [one for one in flows["Orders"]["changes"] if one["kind"] == "turned_on_or_off"]
     assert [(one["place"], one["new"]) for one in turned][-1] == ("Orders", "off")
 
 
@@ -164,7 +164,7 @@ async def test_what_was_undone_stands_beside_what_was_done(story: Story) -> None
 
     there, back = (
         next(one for one in line["changes"] if one["kind"] == kind)
-        for kind in ("caller_updated", "caller_put_back")
+        for kind in ("caller_updated", "caller_reverted")
     )
     assert (back["before"], back["after"]) == (there["after"], there["before"])
     assert back["state"] == CallerState.REVERTED
@@ -268,7 +268,7 @@ async def test_orders_about_it_are_in_it_and_no_others(story: Story) -> None:
 
 async def test_the_order_that_began_it_is_in_it(story: Story) -> None:
     """It was written down a moment before there was anything that it could be about."""
-    order = {"mode": "dry-run", "environments": [story.build.environment.id]}
+    order = {"mode": "dry_run", "environments": [story.build.environment.id]}
     provide(story.services)
     made = await call(remediations_api.start_remediation, order)
     table = story.services.tables.remediations

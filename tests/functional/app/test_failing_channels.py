@@ -146,7 +146,7 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
     waiting = [
         one
         for one in (await read_pending_actions(services)).waiting
-        if one.cause is PendingActionKind.CHANNEL
+        if one.cause is PendingActionKind.CHANNEL_FAILING
     ]
     examined = [one for one in await check_deployment(services) if one.subject == name]
 
@@ -157,7 +157,7 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
     assert failing.error.startswith(f"CMK_{setting.upper()} is ")
     assert [(one.code, one.reason) for one in waiting] == [(name, failing.error)]
     assert [(one.level, one.text) for one in examined] == [("problem", failing.error)]
-    assert [one.waiting.cause for one in other.accepted] == [PendingActionKind.CHANNEL]
+    assert [one.waiting.cause for one in other.accepted] == [PendingActionKind.CHANNEL_FAILING]
     for text in (failing.instruction, waiting[0].instruction, examined[0].instruction):
         assert text == failing.instruction
         assert text.endswith(".")
@@ -298,9 +298,9 @@ async def test_a_thousand_causes_at_once_become_a_digest(story: Story) -> None:
             told.waiting for told in one.accepted if told.waiting.cause is PendingActionKind.DIGEST
         ]
         assert len(one.accepted) <= MOST_IN_A_RUN
-        assert kinds[PendingActionKind.PLAN] == 1  # the alerts look for each kind
+        assert kinds[PendingActionKind.PLAN_AWAITING_APPROVAL] == 1  # the alerts look for each kind
         assert digest.count + len(one.accepted) - 1 == 1_001
-        assert "of notice" in digest.reason
+        assert "of alert" in digest.reason
         assert digest.command == "cmkflow status"
 
 

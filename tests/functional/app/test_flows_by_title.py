@@ -41,7 +41,7 @@ async def give(story: Story, what: str, flow: str) -> Reply:
     version = plans.document["items"][0]["version"]
     match what:
         case "start":
-            body: dict[str, Any] = {"mode": "dry-run", "environments": [environment], **flows}
+            body: dict[str, Any] = {"mode": "dry_run", "environments": [environment], **flows}
             return await call(remediations_api.start_remediation, body)
         case "approve":
             body = {"versions": [version], "by": "admin", "except_flows": [flow]}
@@ -126,7 +126,7 @@ async def test_rows_and_answers_have_the_id(story: Story) -> None:
 async def test_the_same_key_with_the_same_title_is_the_same_order(story: Story) -> None:
     """Another title under it is refused."""
     environment = story.build.environment.id
-    body = {"mode": "dry-run", "environments": [environment], "flows": ["Returns"]}
+    body = {"mode": "dry_run", "environments": [environment], "flows": ["Returns"]}
     headers = {"Idempotency-Key": "monday"}
     story.build.http_flow("Stock")
 
@@ -176,7 +176,7 @@ async def test_a_title_that_a_flow_without_a_row_has_too_is_refused_with_both(
 async def test_a_flow_that_is_named_twice_is_ordered_once(story: Story) -> None:
     """By its title and its id; the same key with either is the same order."""
     (returns,) = ids_of(story, "Returns")
-    body = {"mode": "dry-run", "environments": [story.build.environment.id]}
+    body = {"mode": "dry_run", "environments": [story.build.environment.id]}
     headers = {"Idempotency-Key": "tuesday"}
 
     replies = [

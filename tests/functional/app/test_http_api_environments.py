@@ -47,7 +47,7 @@ async def test_every_environment_is_listed_and_read_only_at_first(story: Story) 
     assert item["id"] == story.build.environment.id
     assert item["policy"] == {"policy_id": link.policy_id, "status": "Linked"}
     assert item["settings"] == {
-        "mode": "assess",
+        "mode": "read_only",
         "limit": 100,
         "excluded_flows": [],
         "first_wave": [],
@@ -79,13 +79,13 @@ async def test_what_is_left_out_of_a_change_stays(story: Story) -> None:
     orders, returns = (story.build.http_flow(name) for name in ("Orders", "Returns"))
     excluded = [orders.workflow_id.upper()]
     await put(story, {"excluded_flows": excluded, "maintenance_window": "22:00-04:00"})
-    reply = await put(story, {"mode": "approve", "limit": 5, "first_wave": [returns.flow_name]})
+    reply = await put(story, {"mode": "required", "limit": 5, "first_wave": [returns.flow_name]})
     odd = await put(story, {"repaired_resources": ["nsg-erp"]})
 
     shown = await call(environments_api.show_environment, id=story.build.environment.id)
     assert reply.document == shown.document
     assert shown.document["settings"] == {
-        "mode": "approve",
+        "mode": "required",
         "limit": 5,
         "excluded_flows": [orders.workflow_id],
         "first_wave": [returns.flow_name],
@@ -146,7 +146,7 @@ async def test_the_flows_of_an_environment_are_listed_by_name(story: Story) -> N
         ({"limit": "many"}, "limit", "integer"),
         ({"maintenance_window": "nine to five"}, "maintenance_window", "HH:MM-HH:MM"),
         ({"excluded_flows": [" "]}, "excluded_flows.0", "at least 1 character"),
-        ({"modus": "auto"}, "modus", "Extra inputs are not permitted"),
+        ({"modus": "automatic"}, "modus", "Extra inputs are not permitted"),
         ({"mode": None}, "", "Omit "),
         ({}, "", "Give at least one of"),
         ([], "", "object"),
@@ -191,7 +191,9 @@ async def test_an_id_that_is_none_is_refused(story: Story, bad: str) -> None:
 async def test_an_unknown_environment_is_not_found(story: Story) -> None:
     """Reading and changing it are both answered 404."""
     shown = await call(environments_api.show_environment, id=NOWHERE)
-    changed = await call(environments_api.update_environment_settings, {"mode": "auto"}, id=NOWHERE)
+    changed = await call(
+        environments_api.update_environment_settings, {"mode": "automatic"}, id=NOWHERE
+    )
 
     assert (shown.status, changed.status) == (404, 404)
     assert shown.document["instruction"]
@@ -269,11 +271,11 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) ->
         kept.item,
         state=FlowJobState.BLOCKED,
         resume=FlowJobState.COPIED,
-        code="network_gap",
+        code="firewall_denies",
         reason="would be refused by: network_security_group:/subscriptions/s/nsg",
         due=None,
     )
-    other = replace(blocked, id="other", code="changed")
+    other = replace(blocked, id="other", code="original_edited")
     await table.upsert(blocked, other)
 
     reply = await call(
@@ -311,7 +313,7 @@ async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
     await call(kill_switch_api.set_kill_switch, {"on": True, "by": url, "reason": url})
     await call(
         remediations_api.start_remediation,
-        {"mode": "assess", "environments": [environment]},
+        {"mode": "read_only", "environments": [environment]},
         headers={"Idempotency-Key": f"change?sig={secret}"},
     )
 

@@ -79,14 +79,14 @@ async def test_a_remediation_is_started_planned_approved_and_followed(story: Sto
     assert approved.document == {"jobs": 1, "titles": ["Contoso"], "kill_switch_on": False}
     assert planned["progress"]["next_due"] is None
     assert planned["progress"]["expires"] == planned["environment_jobs"][0]["expires"]
-    assert running["progress"]["state"] == "running"
+    assert running["progress"]["state"] == "in_progress"
     assert running["progress"]["flows"] == {"waiting": 1}
     assert running["progress"]["next_due"] == running["jobs"][0]["due"]
-    assert running["jobs"][0]["reached"] == "quiet"
+    assert running["jobs"][0]["reached"] == "checking_for_calls"
     assert running["jobs"][0]["history"] == []
     assert ended["progress"] == {
-        "state": "finished",
-        "environments": {"finished": 1},
+        "state": "completed",
+        "environments": {"completed": 1},
         "flows": {"retired": 1},
         "stuck": 0,
         "neither_on": 0,
@@ -111,7 +111,7 @@ async def test_the_same_key_starts_the_same_remediation(story: Story) -> None:
 
     assert first.document["id"] == again.document["id"] != new.document["id"]
     assert other.status == 409
-    assert other.document["code"] == "idempotency_key"
+    assert other.document["code"] == "idempotency_key_reused"
     assert len((await call(remediations_api.list_remediations)).document["items"]) == 2
 
 
@@ -163,14 +163,14 @@ async def test_an_order_for_an_unknown_environment_is_not_found(story: Story) ->
 
 async def test_an_environment_that_was_not_opted_in_is_not_written(story: Story) -> None:
     """Apply is refused there with what to do; a dry run is not."""
-    story.mode = ApprovalPolicy.ASSESS
+    story.mode = ApprovalPolicy.READ_ONLY
     await story.opt_in()
 
     refused = await start(story)
-    allowed = await start(story, mode="dry-run")
+    allowed = await start(story, mode="dry_run")
 
     assert refused.status == 409
-    assert refused.document["code"] == "mode"
+    assert refused.document["code"] == "environment_read_only"
     assert "cmkflow environment set" in refused.document["instruction"]
     assert allowed.status == 202
 
@@ -178,7 +178,7 @@ async def test_an_environment_that_was_not_opted_in_is_not_written(story: Story)
 async def test_remediations_are_listed_newest_first_and_filtered(story: Story) -> None:
     """Limit, mode, environment, origin and state narrow the list."""
     await start(story, mode="assess", key="first")
-    await start(story, mode="dry-run", key="second")
+    await start(story, mode="dry_run", key="second")
 
     async def ids(**query: str) -> list[str]:
         reply = await call(remediations_api.list_remediations, query=query)
@@ -189,14 +189,14 @@ async def test_remediations_are_listed_newest_first_and_filtered(story: Story) -
     assert await ids(mode="assess") == ["first"]
     assert await ids(environment=story.build.environment.id.upper()) == ["second", "first"]
     assert await ids(environment=NOWHERE) == []
-    assert await ids(origin="sweep") == []
-    assert await ids(state="finished") == ["second", "first"]
+    assert await ids(origin="daily_check") == []
+    assert await ids(state="completed") == ["second", "first"]
 
 
 async def test_remediations_are_listed_page_by_page(story: Story) -> None:
     """Each once; the last page says that it is one."""
     for key in ("first", "second", "third"):
-        await start(story, mode="dry-run", key=key)
+        await start(story, mode="dry_run", key=key)
     seen, after = [], ""
     for _ in range(3):
         reply = await call(remediations_api.list_remediations, query={"limit": "1", "after": after})
@@ -224,7 +224,7 @@ async def test_a_list_goes_on_where_it_was_though_that_has_changed(story: Story)
 
 async def test_a_page_after_what_is_not_there_is_refused(story: Story) -> None:
     """It must not look as if there were nothing more."""
-    await start(story, mode="dry-run", key="only")
+    await start(story, mode="dry_run", key="only")
 
     reply = await call(remediations_api.list_remediations, query={"after": NOWHERE})
 
@@ -269,7 +269,7 @@ async def test_approving_twice_is_refused_with_a_reason(story: Story) -> None:
     reply = await approve(identity, by="b")
 
     assert reply.status == 409
-    assert reply.document["code"] == "state"
+    assert reply.document["code"] == "nothing_to_approve"
 
 
 async def test_cancelling_ends_a_plan_that_waits(story: Story) -> None:
@@ -292,7 +292,7 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
         EnvironmentJobState.BLOCKED,
         "No.",
         "Do this.",
-        code="mode",
+        code="environment_read_only",
         now=story.services.now,
     )
     await table.replace(kept, blocked)
@@ -301,9 +301,9 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
     reply = await call(remediation_actions_api.retry_remediation, id=started.document["id"])
     after = await shown(started)
 
-    assert stuck["progress"]["state"] == "stuck"
+    assert stuck["progress"]["state"] == "blocked"
     assert stuck["environment_jobs"][0]["instruction"] == "Do this."
-    assert stuck["environment_jobs"][0]["code"] == "mode"
+    assert stuck["environment_jobs"][0]["code"] == "environment_read_only"
     assert reply.document == {
         "jobs": 1,
         "titles": ["Contoso"],
@@ -407,7 +407,7 @@ async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(story: Story)
     empty = await call(order, {"by": "a", "versions": []}, id=identity)
     wrong = await call(order, {"by": "a", "versions": ["LATEST"]}, id=identity)
 
-    assert (stale.status, stale.document["code"]) == (409, "stale")
+    assert (stale.status, stale.document["code"]) == (409, "plan_changed")
     assert "Look at the plan again" in stale.document["instruction"]
     assert {none.status, empty.status, wrong.status} == {400}
 

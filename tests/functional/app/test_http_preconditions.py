@@ -203,6 +203,6 @@ async def test_a_plan_is_approved_as_it_was_seen(story: Story) -> None:
         return reply.status, reply.document.get("code") or ""
 
     assert await approved(STALE, order) == (412, "")
-    assert await approved("*", order | {"versions": ["0" * 16]}) == (409, "stale")
+    assert await approved("*", order | {"versions": ["0" * 16]}) == (409, "plan_changed")
     assert await approved(plan.headers[ETAG], order) == (202, "")
     assert await approved(plan.headers[ETAG], order) == (412, "")  # it does not wait any more

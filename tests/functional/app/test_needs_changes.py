@@ -172,7 +172,7 @@ async def test_a_retry_that_can_do_nothing_says_why(story: Story, *, named: bool
 
 async def test_a_retry_by_code_leaves_what_has_another(story: Story) -> None:
     """The answer says that nothing has the code."""
-    body = {"code": "network_gap"}
+    body = {"code": "firewall_denies"}
     reply = await call(remediation_actions_api.retry_remediation, body, id=story.remediation.id)
 
     assert (reply.status, reply.document["jobs"]) == (202, 0)

@@ -43,13 +43,13 @@ HOST = "erp.contoso.example"
 SHARED = Path(__file__).parents[3] / "shared"
 #: Codes that stand in the row that people are told of, so that no call names them.
 CARRIED = {
-    Reason.CALL_REFUSED,
-    Reason.DEFECT,
+    Reason.OUTBOUND_CALL_BLOCKED,
+    Reason.INTERNAL_ERROR,
     Reason.KEY_PROBLEM,
     Reason.KEY_WARNING,
-    Reason.NEITHER_ON,
-    Reason.RANGES_CHANGED,
-    Reason.REPAIR_UNFINISHED,
+    Reason.BOTH_OFF,
+    Reason.ADDRESS_RANGES_CHANGED,
+    Reason.FIREWALL_FIX_UNFINISHED,
 }
 
 type Arrange = Callable[[Story], Awaitable[None]]
@@ -119,7 +119,7 @@ async def gap(story: Story) -> None:
     ]
     await story.order()
     await story.approve(run=timedelta(hours=1))
-    assert (await story.job("Orders")).code == Reason.NETWORK_GAP
+    assert (await story.job("Orders")).code == Reason.FIREWALL_DENIES
 
 
 async def environment(story: Story) -> None:
@@ -128,7 +128,12 @@ async def environment(story: Story) -> None:
     (job,) = await story.services.tables.environment_jobs.all()
     why, now = f"Why: {SIGNED}", story.services.now
     blocked = stop_with_reason(
-        job, EnvironmentJobState.BLOCKED, why, "Do it.", code=Reason.MIGRATION, now=now
+        job,
+        EnvironmentJobState.BLOCKED,
+        why,
+        "Do it.",
+        code=Reason.PLATFORM_MIGRATION_STALLED,
+        now=now,
     )
     await story.services.tables.environment_jobs.upsert(blocked)
 
@@ -159,7 +164,7 @@ async def finished(story: Story) -> None:
     await story.approve(run=timedelta(hours=1))
     for _ in range(40):
         (job,) = await story.services.tables.environment_jobs.all()
-        if job.state is EnvironmentJobState.FINISHED:
+        if job.state is EnvironmentJobState.COMPLETED:
             return
         await story.run(timedelta(hours=12))
     pytest.fail("the work has no end")
@@ -220,44 +225,48 @@ def noticed() -> list[str]:
 
 
 CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
-    (PendingActionKind.NEITHER_ON, Reason.NEITHER_ON): flow_with(Reason.NEITHER_ON),
-    (PendingActionKind.FLOW, Reason.NETWORK_GAP): gap,
-    (PendingActionKind.FLOW, Reason.OWNER): flow_with(Reason.OWNER, FlowJobState.BLOCKED),
-    (PendingActionKind.FLOW, Reason.DEFECT): flow_with(Reason.DEFECT, FlowJobState.FAILED),
-    (PendingActionKind.ENVIRONMENT, Reason.MIGRATION): environment,
-    (PendingActionKind.PLAN, ""): plan,
-    (PendingActionKind.STRAGGLER, Reason.STRAGGLER): flow_with(Reason.STRAGGLER),
+    (PendingActionKind.BOTH_OFF, Reason.BOTH_OFF): flow_with(Reason.BOTH_OFF),
+    (PendingActionKind.FLOWS_BLOCKED, Reason.FIREWALL_DENIES): gap,
+    (PendingActionKind.FLOWS_BLOCKED, Reason.OWNER_UNAVAILABLE): flow_with(
+        Reason.OWNER_UNAVAILABLE, FlowJobState.BLOCKED
+    ),
+    (PendingActionKind.FLOWS_BLOCKED, Reason.INTERNAL_ERROR): flow_with(
+        Reason.INTERNAL_ERROR, FlowJobState.FAILED
+    ),
+    (PendingActionKind.ENVIRONMENT_BLOCKED, Reason.PLATFORM_MIGRATION_STALLED): environment,
+    (PendingActionKind.PLAN_AWAITING_APPROVAL, ""): plan,
+    (PendingActionKind.LATE_CALLER, Reason.LATE_CALLER): flow_with(Reason.LATE_CALLER),
     (PendingActionKind.NEEDS_CHANGES, ""): needs_changes,
     **{
-        (PendingActionKind.NOTICE, code): notice_with(code)
+        (PendingActionKind.ALERT, code): notice_with(code)
         for code in noticed()
-        if code != Reason.NEITHER_ON  # its flow tells it
+        if code != Reason.BOTH_OFF  # its flow tells it
     },
-    (PendingActionKind.MESSAGES, ""): messages,
-    (PendingActionKind.CHANNEL, "out"): channel,
-    (PendingActionKind.KILL_SWITCH, Reason.KILL_SWITCH): kill_switch,
+    (PendingActionKind.UNPROCESSED_MESSAGES, ""): messages,
+    (PendingActionKind.CHANNEL_FAILING, "out"): channel,
+    (PendingActionKind.KILL_SWITCH_ON, Reason.KILL_SWITCH_ON): kill_switch,
     (PendingActionKind.WAKE_UP, ""): wake_up,
-    (PendingActionKind.SWEEP, ""): sweep,
-    (PendingActionKind.LAPSING, ""): lapsing,
-    (PendingActionKind.FINISHED, ""): finished,
+    (PendingActionKind.DAILY_CHECK_MISSING, ""): sweep,
+    (PendingActionKind.PLAN_EXPIRES_SOON, ""): lapsing,
+    (PendingActionKind.REMEDIATION_COMPLETED, ""): finished,
     (PendingActionKind.DIGEST, ""): digest,
 }
 #: These are about an environment.
 THERE = (
-    PendingActionKind.NEITHER_ON,
-    PendingActionKind.FLOW,
-    PendingActionKind.ENVIRONMENT,
-    PendingActionKind.PLAN,
-    PendingActionKind.STRAGGLER,
+    PendingActionKind.BOTH_OFF,
+    PendingActionKind.FLOWS_BLOCKED,
+    PendingActionKind.ENVIRONMENT_BLOCKED,
+    PendingActionKind.PLAN_AWAITING_APPROVAL,
+    PendingActionKind.LATE_CALLER,
     PendingActionKind.NEEDS_CHANGES,
 )
-THERE_TOO = (PendingActionKind.LAPSING, PendingActionKind.FINISHED)
+THERE_TOO = (PendingActionKind.PLAN_EXPIRES_SOON, PendingActionKind.REMEDIATION_COMPLETED)
 
 
 @pytest.fixture
 async def story() -> Story:
     """A tenant of one linked environment with two flows, opted in."""
-    story = Story(mode=ApprovalPolicy.APPROVE)
+    story = Story(mode=ApprovalPolicy.REQUIRED)
     story.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
     story.build.http_flow("Stock")
     story.build.link()
@@ -342,7 +351,9 @@ async def test_every_command_that_is_told_can_be_typed_as_it_stands(
     words = shlex.split(one.waiting.command)[1:]
     provide(story.services)
 
-    if code == Reason.OPERATOR_SIGN_IN:  # test_cli_operator.py signs in, on the local tenant
+    if (
+        code == Reason.SERVICE_ACCOUNT_SIGNED_OUT
+    ):  # test_cli_operator.py signs in, on the local tenant
         command_tree()[tuple(words[:2])].make_context("sign-in", words[2:])
         return
     async with served_app() as command_line:

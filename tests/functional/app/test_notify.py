@@ -94,7 +94,7 @@ async def block(story: Story, *titles: str) -> None:
             FlowJobState.BLOCKED,
             f"{title} {SIGNED}",
             "Name another owner.",
-            code="owner",
+            code="owner_unavailable",
             now=story.services.now,
         )
         await story.services.tables.flow_jobs.upsert(blocked)
@@ -125,10 +125,10 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(story: Story) -> N
     page = f"https://app.example/api/dashboard/remediations/{story.remediation.id}/plan"
     assert first.link == page
     assert heard.causes[:2] == [
-        PendingActionKind.PLAN,
-        PendingActionKind.LAPSING,
+        PendingActionKind.PLAN_AWAITING_APPROVAL,
+        PendingActionKind.PLAN_EXPIRES_SOON,
     ]  # not both at once on its last day
-    assert heard.causes.count(PendingActionKind.LAPSING) == 1
+    assert heard.causes.count(PendingActionKind.PLAN_EXPIRES_SOON) == 1
     assert len({one.id for one in heard.told}) == len(heard.told)
 
 
@@ -190,7 +190,7 @@ async def test_a_channel_that_is_out_is_asked_once_a_look(story: Story) -> None:
     job = await story.job("Stock")
     now = story.services.now
     failed = stop_with_reason(
-        job, FlowJobState.FAILED, "Why.", "Report it.", code="defect", now=now
+        job, FlowJobState.FAILED, "Why.", "Report it.", code="internal_error", now=now
     )
     await story.services.tables.flow_jobs.upsert(failed)
     await look(story, busy)
@@ -201,7 +201,7 @@ async def test_a_channel_that_is_out_is_asked_once_a_look(story: Story) -> None:
         await look(story, busy, after=timedelta(minutes=10))
 
     assert tries == 1  # it asked for nine minutes, and the other cause waits with the first
-    assert busy.causes == [PendingActionKind.FLOW, PendingActionKind.FLOW]
+    assert busy.causes == [PendingActionKind.FLOWS_BLOCKED, PendingActionKind.FLOWS_BLOCKED]
 
 
 async def test_what_is_settled_and_comes_back_is_told_anew(story: Story) -> None:
@@ -219,7 +219,7 @@ async def test_what_is_settled_and_comes_back_is_told_anew(story: Story) -> None
     await look(story, heard, after=timedelta(minutes=1))
     await look(story, heard, after=TOGETHER)
 
-    assert heard.causes == [PendingActionKind.FLOW, PendingActionKind.FLOW]
+    assert heard.causes == [PendingActionKind.FLOWS_BLOCKED, PendingActionKind.FLOWS_BLOCKED]
 
 
 async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(story: Story) -> None:
@@ -228,7 +228,9 @@ async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(story: Story)
     await story.order()
 
     await look(story, heard, out)
-    assert heard.causes == [PendingActionKind.PLAN]  # one try that failed is no news
+    assert heard.causes == [
+        PendingActionKind.PLAN_AWAITING_APPROVAL
+    ]  # one try that failed is no news
     for _ in range(3):
         await look(story, heard, out, after=timedelta(minutes=1))
     (failing,) = (await check_health(story.services)).failing_channels
@@ -238,8 +240,11 @@ async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(story: Story)
 
     assert (failing.channel, failing.notifications) == ("out", 1)
     assert "canary" not in failing.error
-    assert heard.causes == [PendingActionKind.PLAN, PendingActionKind.CHANNEL]
-    assert out.causes == [PendingActionKind.PLAN]
+    assert heard.causes == [
+        PendingActionKind.PLAN_AWAITING_APPROVAL,
+        PendingActionKind.CHANNEL_FAILING,
+    ]
+    assert out.causes == [PendingActionKind.PLAN_AWAITING_APPROVAL]
     assert (await check_health(story.services)).failing_channels == ()
 
 
@@ -272,7 +277,7 @@ async def test_two_looks_at_once_tell_it_once(story: Story) -> None:
     told = await notify(services)
 
     assert told == 0
-    assert heard.causes == [PendingActionKind.PLAN]
+    assert heard.causes == [PendingActionKind.PLAN_AWAITING_APPROVAL]
 
 
 async def test_a_cause_that_another_look_finds_first_is_told_once(story: Story) -> None:
@@ -297,7 +302,7 @@ async def test_a_cause_that_another_look_finds_first_is_told_once(story: Story) 
     await look(story, heard, after=timedelta(minutes=1))
 
     assert scans > 2
-    assert heard.causes == [PendingActionKind.NOTICE]
+    assert heard.causes == [PendingActionKind.ALERT]
 
 
 async def test_who_was_out_when_the_work_ended_is_told_days_later(story: Story) -> None:
@@ -307,7 +312,7 @@ async def test_who_was_out_when_the_work_ended_is_told_days_later(story: Story) 
     for _ in range(20):
         await story.run(timedelta(hours=12))
         await look(story, heard, out)
-        ended = PendingActionKind.FINISHED in heard.causes
+        ended = PendingActionKind.REMEDIATION_COMPLETED in heard.causes
         if ended:
             break
     await look(story, heard, out, after=timedelta(days=3))
@@ -315,8 +320,8 @@ async def test_who_was_out_when_the_work_ended_is_told_days_later(story: Story) 
     for _ in range(6):
         await look(story, heard, out, after=timedelta(hours=25))
 
-    assert heard.causes.count(PendingActionKind.FINISHED) == 1
-    assert out.causes.count(PendingActionKind.FINISHED) == 1
+    assert heard.causes.count(PendingActionKind.REMEDIATION_COMPLETED) == 1
+    assert out.causes.count(PendingActionKind.REMEDIATION_COMPLETED) == 1
 
 
 async def test_a_long_text_is_told_in_short(story: Story) -> None:
@@ -346,7 +351,9 @@ async def test_the_end_is_told_with_what_is_left(story: Story) -> None:
         await story.run(timedelta(hours=12))
         await look(story, heard)
 
-    (ended,) = [one for one in heard.told if one.waiting.cause is PendingActionKind.FINISHED]
+    (ended,) = [
+        one for one in heard.told if one.waiting.cause is PendingActionKind.REMEDIATION_COMPLETED
+    ]
     assert (
         ended.waiting.title
         == f"The work in {story.build.environment.display_name} has ended, 1 flow left"
@@ -356,7 +363,7 @@ async def test_the_end_is_told_with_what_is_left(story: Story) -> None:
 
 async def test_without_a_channel_nothing_is_read(story: Story) -> None:
     """The store is not asked for what nobody is told."""
-    assert story.mode is ApprovalPolicy.APPROVE
+    assert story.mode is ApprovalPolicy.REQUIRED
     await story.order()
 
     assert await notify(replace(story.services, channels=())) == 0
@@ -379,14 +386,14 @@ async def test_who_is_still_called_at_the_old_url_is_told(story: Story) -> None:
     await story.run(timedelta(days=6, hours=12))
     await look(story, heard)
     await look(story, heard, after=TOGETHER)
-    assert PendingActionKind.STRAGGLER not in heard.causes
+    assert PendingActionKind.LATE_CALLER not in heard.causes
     called(timedelta(days=1))
     await story.run(timedelta(hours=12))
     await look(story, heard)
-    assert PendingActionKind.STRAGGLER not in heard.causes  # others may follow
+    assert PendingActionKind.LATE_CALLER not in heard.causes  # others may follow
     await look(story, heard, after=TOGETHER)
     (told,) = [
-        one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.STRAGGLER
+        one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.LATE_CALLER
     ]
     await story.run(timedelta(days=10))
 
@@ -404,14 +411,14 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(stor
     settings = story.settings.model_copy(update={"service_account_client_id": "operator"})
     await run_daily_check(replace(story.services, settings=settings), "2026-01-01")
     await look(story, heard)
-    assert PendingActionKind.NOTICE not in heard.causes
+    assert PendingActionKind.ALERT not in heard.causes
 
     story.world.is_operator_signed_out = True
     await run_daily_check(replace(story.services, settings=settings), "2026-01-02")
     await look(story, heard)
 
-    (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.NOTICE]
-    assert told.code == Reason.OPERATOR_SIGN_IN
+    (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.ALERT]
+    assert told.code == Reason.SERVICE_ACCOUNT_SIGNED_OUT
     assert told.command == "cmkflow service-account sign-in --tenant twins"
     assert "Sign the operator in again" in told.reason
 
@@ -428,7 +435,7 @@ async def test_a_retired_original_that_is_on_again_is_told(story: Story) -> None
     await run_daily_check(story.services, "2026-01-20")
     await look(story, heard)
 
-    (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.NOTICE]
+    (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.ALERT]
     assert told.title == "Retired originals are on again (came_back): 1 row"
     assert told.reason.endswith("was retired, and is on again.")
 
@@ -439,11 +446,11 @@ async def test_a_retired_original_that_is_on_again_is_told(story: Story) -> None
         ("key_problem", "A key cannot do its work, or will not be able to", "cmkflow key check"),
         ("key_warning", "Something may go wrong with a key", "cmkflow key check"),
         (
-            "ranges_changed",
+            "address_ranges_changed",
             "Microsoft's address ranges have changed",
             "cmkflow network tag-changes",
         ),
-        ("call_refused", "Calls of copies do not get through", "cmkflow health"),
+        ("outbound_call_blocked", "Calls of copies do not get through", "cmkflow health"),
         ("new_code", "Something needs a person", "cmkflow health"),
     ],
 )
@@ -479,7 +486,10 @@ async def test_messages_that_were_given_up_are_told(story: Story, is_dead: bool)
     await look(story, heard)
 
     (told,) = [one.waiting for one in heard.told]
-    assert (told.cause, told.title) == (PendingActionKind.MESSAGES, "1 message given up")
+    assert (told.cause, told.title) == (
+        PendingActionKind.UNPROCESSED_MESSAGES,
+        "1 message given up",
+    )
 
 
 @pytest.mark.parametrize("has_swept", [False, True])
@@ -490,10 +500,14 @@ async def test_a_missing_sweep_is_told_after_26_hours(story: Story, has_swept: b
     if has_swept:
         await run_daily_check(story.services, "2026-01-01")
     await look(story, heard, after=timedelta(hours=25, minutes=59))
-    assert PendingActionKind.SWEEP not in heard.causes
+    assert PendingActionKind.DAILY_CHECK_MISSING not in heard.causes
     await look(story, heard, after=timedelta(minutes=2))
 
-    (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.SWEEP]
+    (told,) = [
+        one.waiting
+        for one in heard.told
+        if one.waiting.cause is PendingActionKind.DAILY_CHECK_MISSING
+    ]
     assert told.reason.startswith("The last sweep" if has_swept else "None has ended")
 
 
@@ -506,6 +520,6 @@ async def test_the_kill_switch_is_told(story: Story) -> None:
 
     (told,) = [one.waiting for one in heard.told]
     assert (told.cause, told.command) == (
-        PendingActionKind.KILL_SWITCH,
+        PendingActionKind.KILL_SWITCH_ON,
         'cmkflow kill-switch off --justification "The cause is fixed."',
     )

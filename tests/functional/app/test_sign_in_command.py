@@ -63,7 +63,7 @@ async def test_a_person_signs_in_orders_and_signs_out(run: Run, tmp_path: Path) 
     logout = await run("logout")
     after = await run("health")
 
-    assert (nobody.exit_code, after.exit_code) == (ExitCode.NEEDS_A_PERSON,) * 2
+    assert (nobody.exit_code, after.exit_code) == (ExitCode.ACTION_REQUIRED,) * 2
     assert "cmkflow login" in nobody.output
     assert login.exit_code == 0, login.output
     assert "microsoft.com/devicelogin" in login.output
@@ -91,13 +91,17 @@ async def test_a_machine_signs_in_with_its_identity_and_keeps_no_token(
     login = await run("login", "--managed-identity")
     shown = await run("kill-switch", "show")
     refused = await run(
-        "environment", "set", "e0000000-0000-4000-8000-000000000001", "--approval-policy", "auto"
+        "environment",
+        "set",
+        "e0000000-0000-4000-8000-000000000001",
+        "--approval-policy",
+        "automatic",
     )
 
     assert login.exit_code == 0, login.output
     assert "as application" in login.output
     assert shown.exit_code == 0, shown.output
-    assert refused.exit_code == ExitCode.NEEDS_A_PERSON
+    assert refused.exit_code == ExitCode.ACTION_REQUIRED
     assert "role approver" in refused.output
     kept = [one.read_text() for one in (tmp_path / "home").rglob("*") if one.is_file()]
     assert not any("eyJ" in text for text in kept)
@@ -109,7 +113,7 @@ async def test_a_token_goes_to_the_app_that_it_is_for_and_to_no_other(run: Run) 
 
     other = await run("whoami", CMKFLOW_API="https://another.example")
 
-    assert other.exit_code == ExitCode.NEEDS_A_PERSON
+    assert other.exit_code == ExitCode.ACTION_REQUIRED
     assert "Nobody is signed in" in other.output
 
 
@@ -117,15 +121,15 @@ async def test_an_identity_that_is_not_there_is_told(run: Run) -> None:
     """Nothing is kept of it."""
     login = await run("login", "--managed-identity", IDENTITY_ENDPOINT="http://127.0.0.1:9/token")
 
-    assert login.exit_code == ExitCode.NEEDS_A_PERSON
-    assert (await run("whoami")).exit_code == ExitCode.NEEDS_A_PERSON
+    assert login.exit_code == ExitCode.ACTION_REQUIRED
+    assert (await run("whoami")).exit_code == ExitCode.ACTION_REQUIRED
 
 
 async def test_nobody_signs_in_over_an_open_line(run: Run) -> None:
     """A token must not be kept for an address where everybody on the way reads it."""
     login = await run("login", "--device-code", CMKFLOW_API="http://app.example")
 
-    assert login.exit_code == ExitCode.WRONG_USE
+    assert login.exit_code == ExitCode.USAGE_ERROR
 
 
 def test_no_command_wants_a_function_key() -> None:

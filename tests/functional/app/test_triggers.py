@@ -108,7 +108,7 @@ async def test_the_sweep_starts_one_remediation_a_day(story: Story) -> None:
     await timers.run_daily_check(_Tick())
 
     origins = [item.origin for item in await story.services.tables.remediations.all()]
-    assert origins == [StartSource.SWEEP, StartSource.SWEEP]
+    assert origins == [StartSource.DAILY_CHECK, StartSource.DAILY_CHECK]
 
 
 async def test_overdue_rows_get_their_message_again(story: Story) -> None:
@@ -117,7 +117,7 @@ async def test_overdue_rows_get_their_message_again(story: Story) -> None:
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.ASSESS,
-        origin=StartSource.ORDER,
+        origin=StartSource.API_REQUEST,
         cause="order",
         environment_ids=(story.build.environment.id,),
     )

@@ -108,7 +108,7 @@ async def test_waiting_is_no_failure(story: Story, kind: str) -> None:
     """However often it happens, the message is not parked."""
     later = story.world.clock.now() + timedelta(hours=1)
     error = (
-        MustWait("not yet", until=later, code=Reason.QUIET)
+        MustWait("not yet", until=later, code=Reason.NO_CALL_PERIOD)
         if kind == "waiting"
         else ThrottledError()
     )
@@ -134,7 +134,9 @@ async def test_a_redelivered_message_is_sent_again_once(story: Story) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        JobBlocked("a person has to act", code=Reason.MODE, instruction="Do this."),
+        JobBlocked(
+            "a person has to act", code=Reason.ENVIRONMENT_READ_ONLY, instruction="Do this."
+        ),
         PlatformError("no", code="Forbidden", status=403),
         NotFound("nothing there"),
     ],

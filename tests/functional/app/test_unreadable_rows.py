@@ -35,7 +35,7 @@ from tests.functional.scenarios.remediation_scenario import Story, planned
 @pytest.fixture
 async def story() -> Story:
     """A remediation of two flows that are overdue: nothing has looked at them for an hour."""
-    story = Story(mode=ApprovalPolicy.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTOMATIC)
     story.build.http_flow("Orders")
     story.build.http_flow("Invoices")
     await planned(story)
@@ -290,7 +290,7 @@ async def damage(story: Story, name: RowName, **columns: str) -> None:
 
 async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     """No flow is written; health, attention and the switch say so; turning it writes it anew."""
-    story, name = Story(mode=ApprovalPolicy.AUTO), ("killswitch", "kill_switch", "kill-switch")
+    story, name = Story(mode=ApprovalPolicy.AUTOMATIC), ("killswitch", "kill_switch", "kill-switch")
     story.build.http_flow("Orders")
     await damage(story, name, data0="{garbage")
     await planned(story)
@@ -300,7 +300,7 @@ async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     attention = (await call(status_api.show_status)).document
     shown = (await call(kill_switch_api.show_kill_switch)).document
 
-    assert {job.code for job in jobs.values()} == {Reason.KILL_SWITCH}
+    assert {job.code for job in jobs.values()} == {Reason.KILL_SWITCH_ON}
     assert all("/".join(name) in job.reason for job in jobs.values())
     assert health["kill_switch_on"]
     assert shown["on"]
@@ -313,7 +313,9 @@ async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     assert (await call(kill_switch_api.set_kill_switch, change)).status == 200
     await story.run(timedelta(hours=1))
 
-    assert {job.reached for job in (await story.jobs()).values()} == {FlowJobState.QUIET}
+    assert {job.reached for job in (await story.jobs()).values()} == {
+        FlowJobState.CHECKING_FOR_CALLS
+    }
     assert not (await call(health_api.show_health)).document["kill_switch_on"]
 
 

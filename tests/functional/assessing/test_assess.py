@@ -30,7 +30,7 @@ async def test_before_a_policy_every_category_is_named_with_what_to_do(tenant: A
 
     await tenant.assess()
 
-    assert tenant.found.phase is AssessmentPhase.BEFORE
+    assert tenant.found.phase is AssessmentPhase.BEFORE_KEY
     assert tenant.found.flow_count == 5
     assert {name: flow.reasons for name, flow in tenant.flows.items()} == {
         "Orders": ("http_trigger",),
@@ -111,10 +111,13 @@ async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Ass
 
     await tenant.assess()
 
-    assert tenant.found.phase is AssessmentPhase.AFTER
+    assert tenant.found.phase is AssessmentPhase.AFTER_KEY
     assert set(tenant.flows) == {"Orders"}
     assert tenant.flows["Orders"].advice[0].startswith("Copy it")
-    assert tenant.finding(AssessmentTopic.FINISH_LINE, "finish_line").level is FindingLevel.WARNING
+    assert (
+        tenant.finding(AssessmentTopic.PORTAL_WARNING, "portal_warning").level
+        is FindingLevel.WARNING
+    )
 
 
 async def test_movable_flows_of_a_linked_environment_point_to_the_ticket(tenant: Assessed) -> None:
@@ -124,7 +127,7 @@ async def test_movable_flows_of_a_linked_environment_point_to_the_ticket(tenant:
 
     await tenant.assess()
 
-    assert tenant.found.phase is AssessmentPhase.MIGRATING
+    assert tenant.found.phase is AssessmentPhase.PLATFORM_MIGRATION
     finding = tenant.finding(AssessmentTopic.ELIGIBILITY, "policy_link")
     assert finding.level is FindingLevel.WARNING
     assert "ticket" in finding.instruction

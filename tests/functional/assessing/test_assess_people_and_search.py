@@ -255,13 +255,13 @@ async def test_flows_that_could_not_be_read_leave_nothing_ok(build: Builder) -> 
     assert "may take more" in found.effort.gap
     for topic in (
         AssessmentTopic.FLOWS,
-        AssessmentTopic.FINISH_LINE,
+        AssessmentTopic.PORTAL_WARNING,
         AssessmentTopic.SOLUTIONS,
         AssessmentTopic.NETWORK,
         AssessmentTopic.COPILOT,
     ):
         assert FindingLevel.UNKNOWN in levels(found, topic), topic
-    assert FindingLevel.OK not in levels(found, AssessmentTopic.FINISH_LINE) | levels(
+    assert FindingLevel.OK not in levels(found, AssessmentTopic.PORTAL_WARNING) | levels(
         found, AssessmentTopic.FLOWS
     )
 

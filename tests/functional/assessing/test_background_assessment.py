@@ -30,7 +30,7 @@ from tests.functional.scenarios.remediation_scenario import Story
 from tests.performance.test_idle_minute import Noted
 
 ONE = AssessmentRequest()
-ANNA = Principal(name="anna", roles=frozenset(Role), kind=PrincipalKind.PERSON)
+ANNA = Principal(name="anna", roles=frozenset(Role), kind=PrincipalKind.USER)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -163,7 +163,7 @@ async def test_it_says_what_an_assessment_at_once_says_and_writes_nothing(story:
     await story.run(HOUR)
 
     found = await shown(story, started)
-    assert found.job.state is EnvironmentJobState.FINISHED
+    assert found.job.state is EnvironmentJobState.COMPLETED
     assert told(found.answer) == await at_once(story)
     assert [flow.display_name for flow in told(found.answer).flows] == ["Orders"]
     assert found.job.assessed is not None
@@ -279,7 +279,7 @@ async def test_a_process_may_die_at_any_call(story: Story) -> None:
             assert told(found.answer) == expected, (at, moment)
             assert await story.services.tables.discovery_pages.all(found.job.id) == []
     jobs = await story.services.tables.environment_jobs.all()
-    assert {job.state for job in jobs} == {EnvironmentJobState.FINISHED}
+    assert {job.state for job in jobs} == {EnvironmentJobState.COMPLETED}
 
 
 async def test_who_asks_for_what_runs_gets_that(story: Story) -> None:

@@ -46,25 +46,25 @@ async def test_ipv6_is_not_asked_of_what_has_no_ipv6_address() -> None:
     """No rule of these could let it in, and no call comes by it."""
     found = judged(await read("key_vault", key_vault.vault([{"value": RANGES[0]}])), WEST, TAGS)
 
-    assert (found.verdict, found.by_version) == ("covered", {"ipv4": Verdict.COVERED})
+    assert (found.verdict, found.by_version) == ("allowed", {"ipv4": Verdict.ALLOWED})
 
 
 @pytest.mark.parametrize(
     ("vault", "expected"),
     [
-        (key_vault.vault(), "not"),
-        (key_vault.vault([{"value": HALF}]), "partly"),
-        (key_vault.vault([{"value": "20.61.88.128/25"}]), "covered"),
-        (key_vault.vault(default="Allow"), "covered"),
-        (key_vault.vault(networkAcls=None), "covered"),
-        (key_vault.vault(default="Allow", publicNetworkAccess="Disabled"), "not"),
-        (key_vault.vault(publicNetworkAccess="enabled"), "not"),
-        (key_vault.vault(publicNetworkAccess="SecuredByPerimeter"), "cannot_be_told"),
-        (key_vault.vault(default="[parameters('action')]"), "cannot_be_told"),
-        (key_vault.vault([{"value": "[parameters('address')]"}]), "cannot_be_told"),
+        (key_vault.vault(), "denied"),
+        (key_vault.vault([{"value": HALF}]), "partly_allowed"),
+        (key_vault.vault([{"value": "20.61.88.128/25"}]), "allowed"),
+        (key_vault.vault(default="Allow"), "allowed"),
+        (key_vault.vault(networkAcls=None), "allowed"),
+        (key_vault.vault(default="Allow", publicNetworkAccess="Disabled"), "denied"),
+        (key_vault.vault(publicNetworkAccess="enabled"), "denied"),
+        (key_vault.vault(publicNetworkAccess="SecuredByPerimeter"), "unknown"),
+        (key_vault.vault(default="[parameters('action')]"), "unknown"),
+        (key_vault.vault([{"value": "[parameters('address')]"}]), "unknown"),
         (
             key_vault.vault(networkAcls={"defaultAction": "Deny", "ipRules": "[variables('r')]"}),
-            "cannot_be_told",
+            "unknown",
         ),
     ],
 )
@@ -85,22 +85,22 @@ async def test_rules_of_a_storage_account_do_not_reach_callers_of_its_region() -
 
     found = judged(own, WEST, TAGS)
     assert (found.verdict, found.reason) == (
-        "cannot_be_told",
+        "unknown",
         "depends_on: rules do not reach callers in westeurope",
     )
-    assert [verdict(one) for one in (other, closed)] == ["covered", "not"]
+    assert [verdict(one) for one in (other, closed)] == ["covered", "denied"]
     assert other.hosts == {HOST, "t.example"}
 
 
 @pytest.mark.parametrize(
     ("account", "expected"),
     [
-        (cosmos_account.account(), "covered"),
-        (cosmos_account.account(HALF), "partly"),
-        (cosmos_account.account(isVirtualNetworkFilterEnabled=True), "not"),
-        (cosmos_account.account(ALL_OF_AZURE), "covered"),
-        (cosmos_account.account(publicNetworkAccess="Disabled"), "not"),
-        (cosmos_account.account(ipRules="[parameters('rules')]"), "cannot_be_told"),
+        (cosmos_account.account(), "allowed"),
+        (cosmos_account.account(HALF), "partly_allowed"),
+        (cosmos_account.account(isVirtualNetworkFilterEnabled=True), "denied"),
+        (cosmos_account.account(ALL_OF_AZURE), "allowed"),
+        (cosmos_account.account(publicNetworkAccess="Disabled"), "denied"),
+        (cosmos_account.account(ipRules="[parameters('rules')]"), "unknown"),
     ],
 )
 async def test_a_cosmos_account_is_closed_by_its_first_rule(account: Json, expected: str) -> None:
@@ -121,10 +121,10 @@ async def test_a_cosmos_account_is_closed_by_its_first_rule(account: Json, expec
 async def test_a_namespace_is_closed_by_its_first_rule(kind: str, build: ModuleType) -> None:
     """A default action without a rule keeps nobody out, Microsoft says: a doubt."""
     case: Mapping[str, Json] = {
-        "not": build.rule_set("203.0.113.1"),
-        "partly": build.rule_set(HALF),
+        "denied": build.rule_set("203.0.113.1"),
+        "partly_allowed": build.rule_set(HALF),
         "covered": build.rule_set(default="Allow"),
-        "cannot_be_told": build.rule_set(),
+        "unknown": build.rule_set(),
     }
     networks = build.rule_set(virtualNetworkRules=[{}])
     off = build.rule_set(RANGES[0], publicNetworkAccess="Disabled")
@@ -133,7 +133,10 @@ async def test_a_namespace_is_closed_by_its_first_rule(kind: str, build: ModuleT
     assert {word: verdict(await read(kind, namespace, one)) for word, one in case.items()} == {
         word: word for word in case
     }
-    assert [verdict(await read(kind, namespace, one)) for one in (networks, off)] == ["not", "not"]
+    assert [verdict(await read(kind, namespace, one)) for one in (networks, off)] == [
+        "denied",
+        "denied",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -151,13 +154,11 @@ async def test_a_database_server_keeps_out_others_than_its_ranges(
     found = judged(await read(kind, server(), part), WEST, TAGS)
 
     assert found.missing == ("20.61.88.128/31",)
-    assert verdict(await read(kind, server())) == "not"
-    assert verdict(await read(kind, server(), azure)) == "covered"
-    assert verdict(await read(kind, server(publicNetworkAccess="Disabled"), azure)) == "not"
-    assert verdict(await read(kind, perimeter, azure)) == "cannot_be_told"
-    assert verdict(await read(kind, server(), rule("?", "[first()]", "20.0.0.1"))) == (
-        "cannot_be_told"
-    )
+    assert verdict(await read(kind, server())) == "denied"
+    assert verdict(await read(kind, server(), azure)) == "allowed"
+    assert verdict(await read(kind, server(publicNetworkAccess="Disabled"), azure)) == "denied"
+    assert verdict(await read(kind, perimeter, azure)) == "unknown"
+    assert verdict(await read(kind, server(), rule("?", "[first()]", "20.0.0.1"))) == ("unknown")
 
 
 async def test_a_single_postgresql_server_is_read_too() -> None:
@@ -171,4 +172,4 @@ async def test_a_flexible_server_has_its_access_elsewhere() -> None:
     """Among its network's properties."""
     off = postgresql_server.server(network={"publicNetworkAccess": "Disabled"})
 
-    assert verdict(await read("postgresql_server", off)) == "not"
+    assert verdict(await read("postgresql_server", off)) == "denied"

@@ -54,13 +54,17 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
         "environment", asked.environment_id
     )
 
-    assert item.action is PlannedAction.COPY_WITH_FAMILY
+    assert item.action is PlannedAction.COPY_WITH_DEPENDENT_FLOWS
     assert [one.kind for one in item.callers if one.manual] == ["agent"]
-    assert (asked.state, asked.code, both) == (FlowJobState.BLOCKED, "agents", (True, True))
+    assert (asked.state, asked.code, both) == (
+        FlowJobState.BLOCKED,
+        "agents_not_confirmed",
+        (True, True),
+    )
     assert f"agents:{original.workflow_id}" in asked.instruction
-    assert again.code == "agents"
+    assert again.code == "agents_not_confirmed"
     assert retired.state is FlowJobState.RETIRED, retired.reason
-    assert (back.code, both_again) == ("agents", (True, True))
+    assert (back.code, both_again) == ("agents_not_confirmed", (True, True))
     assert (await story.job("Book")).state is FlowJobState.ROLLED_BACK
     assert not copy.is_on
     assert settings

@@ -95,7 +95,7 @@ async def test_a_caller_whose_plan_waits_for_approval_is_not_rewired_meanwhile()
     story, orders, shop = ready()
     before = shop.client_data
     await story.opt_in_both()
-    row = EnvironmentSettings(environment_id=shop.environment_id, mode=ApprovalPolicy.APPROVE)
+    row = EnvironmentSettings(environment_id=shop.environment_id, mode=ApprovalPolicy.REQUIRED)
     await story.services.tables.environment_settings.upsert(row)
 
     await story.order_of(story.build, story.other)
@@ -185,7 +185,9 @@ async def test_the_called_one_does_not_go_back_before_the_copy_that_calls_its_co
     assert_whole(story)
 
 
-@pytest.mark.parametrize(("first", "code"), [("Shop", "parent"), ("Orders", "child")])
+@pytest.mark.parametrize(
+    ("first", "code"), [("Shop", "parent_flow_not_ready"), ("Orders", "child_flow_not_ready")]
+)
 async def test_a_rollback_that_the_other_environment_blocks_waits_for_an_order(
     first: str, code: str
 ) -> None:
@@ -204,7 +206,9 @@ async def test_a_rollback_that_the_other_environment_blocks_waits_for_an_order(
     await story.run(LONG)
     await assert_retired(story)
 
-    await story.roll_back(run=timedelta(hours=1) if code == "child" else timedelta(days=15))
+    await story.roll_back(
+        run=timedelta(hours=1) if code == "child_flow_not_ready" else timedelta(days=15)
+    )
     blocked = (await story.everywhere())[last]
     await story.run(timedelta(days=1))
     later = (await story.everywhere())[last]
@@ -249,7 +253,7 @@ async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_re
     """Who noted it died before the call, and an administrator has decided otherwise since."""
     story, orders, _ = ready()
     here, settings = story.build.environment.id, story.services.tables.environment_settings
-    await settings.upsert(EnvironmentSettings(environment_id=here, mode=ApprovalPolicy.AUTO))
+    await settings.upsert(EnvironmentSettings(environment_id=here, mode=ApprovalPolicy.AUTOMATIC))
     await story.order_of(story.build, cause="first", run=DAY)
     await story.opt_in_both()
     plan = kill_after(story, "FlowAccessTwin.grant")
@@ -257,13 +261,13 @@ async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_re
     await story.order_of(story.other, cause="then", run=timedelta(0))
     while not plan.has_struck:
         await story.run(timedelta(seconds=30))
-    await settings.upsert(EnvironmentSettings(environment_id=here, mode=ApprovalPolicy.ASSESS))
+    await settings.upsert(EnvironmentSettings(environment_id=here, mode=ApprovalPolicy.READ_ONLY))
     before = len(story.world.writes)
 
     await story.run(DAY)
 
     job = (await story.everywhere())["Shop"]
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "mode")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "environment_read_only")
     assert [one for one in story.world.writes[before:] if one.environment_id == here] == []
     await story.opt_in_both()
     await change_remediation.retry(story.services, story.remediation.id)

@@ -56,7 +56,7 @@ async def test_a_save_that_the_platform_drops_blocks_the_job_and_names_the_flow(
     await story.approve(run=HOUR)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CALLER)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CALLER_WRITE_LOST)
     assert job.reason.endswith(f"does not keep their save: {user.name}.")
     assert "save it" in job.instruction
 
@@ -78,7 +78,7 @@ async def test_a_save_that_no_read_shows_yet_is_waited_for(lag: str) -> None:
     await story.approve(run=12 * HOUR)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.QUIET), job.reason
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
     assert saves.count <= 2
     assert story.build.url_of(story.world.workflow(user.environment_id, job.copy_id)) in (
         user.variables.values()
@@ -101,7 +101,7 @@ async def test_a_flow_that_a_person_saved_after_the_write_is_not_saved_again() -
     await change_remediation.retry(story.services, story.remediation.id)
     await story.run(HOUR)
 
-    assert (await story.job("Orders")).code == Reason.QUIET
+    assert (await story.job("Orders")).code == Reason.NO_CALL_PERIOD
     assert saves.count == tried + 1  # the person's
 
 
@@ -111,9 +111,9 @@ async def test_a_flow_that_is_deleted_after_its_save_holds_nobody_up() -> None:
     saves.drops = True
     await planned(story)
     await story.approve(run=timedelta(minutes=1))
-    assert (await story.job("Orders")).code == Reason.NOT_SHOWN
+    assert (await story.job("Orders")).code == Reason.WRITE_NOT_VISIBLE
     user.is_deleted = True
 
     await story.run(HOUR)
 
-    assert (await story.job("Orders")).code == Reason.QUIET
+    assert (await story.job("Orders")).code == Reason.NO_CALL_PERIOD

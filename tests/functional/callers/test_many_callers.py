@@ -58,12 +58,12 @@ async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> No
     job = await story.job("Orders")
 
     await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
-    while (await story.job("Orders")).rollback_stage is not RollbackStage.CALLERS_BACK:
+    while (await story.job("Orders")).rollback_stage is not RollbackStage.REVERT_CALLERS:
         await run_flow_job_step(story.services, job.environment_id, job.id)
     await deliver_twice(story, await story.job("Orders"))
     await story.run(timedelta(days=30))
 
-    assert job.reached is FlowJobState.QUIET
+    assert job.reached is FlowJobState.CHECKING_FOR_CALLS
     assert all(one != other for one, other in zip(moved, before, strict=True))
     assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert [dict(site.settings) for site in sites] == before

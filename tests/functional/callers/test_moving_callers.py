@@ -123,7 +123,7 @@ async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person()
     await story.approve()
     blocked = await story.job("Orders")
     untouched = caller.client_data == before
-    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTO)
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTOMATIC)
     await story.services.tables.environment_settings.upsert(row)
     await story.retry()
 
@@ -142,19 +142,19 @@ async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_
     orders = story.build.http_flow("Orders")
     other = Builder(story.world, name="Other")
     caller = other.flow_caller(orders, name="Elsewhere")
-    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTO)
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTOMATIC)
     await story.services.tables.environment_settings.upsert(row)
     before = caller.client_data
     await planned(story)
     await story.approve()
     moved = caller.client_data
-    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.ASSESS)
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.READ_ONLY)
     await story.services.tables.environment_settings.upsert(row)
 
     await story.roll_back()
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "mode")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "environment_read_only")
     assert moved != before
     assert caller.client_data == moved
 
@@ -267,7 +267,7 @@ async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_m
 
     assert waiting.state is FlowJobState.WAITING
     assert written == []  # the operator is made no co-owner to read a URL that has to wait
-    assert (await story.job("Orders")).reached is FlowJobState.QUIET
+    assert (await story.job("Orders")).reached is FlowJobState.CHECKING_FOR_CALLS
     assert site.settings["FLOW_URL"] != story.build.url_of(orders)
     assert_nothing_lost(story)
 

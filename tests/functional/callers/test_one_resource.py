@@ -73,7 +73,7 @@ async def test_an_app_that_calls_many_flows_restarts_once() -> None:
     moving = (site.restarts, moved(before, site), await states(story))
     await story.run(60 * DAY)
 
-    assert moving == (1, {*before}, {FlowJobState.QUIET})
+    assert moving == (1, {*before}, {FlowJobState.CHECKING_FOR_CALLS})
     assert await states(story) == {FlowJobState.RETIRED}
     assert signatures_in_store(story.world, story.twins.store) == []
     assert_nothing_lost(story)
@@ -83,7 +83,7 @@ async def test_an_app_that_calls_many_flows_restarts_once() -> None:
 LEAVES = {
     "blocks": PlatformError("No.", code="x", status=400),
     "fails": InternalErrorRepeated("A defect of ours."),
-    "sleeps for long": MustWait("Not now.", until=START + 9 * DAY, code=Reason.OUTAGE),
+    "sleeps for long": MustWait("Not now.", until=START + 9 * DAY, code=Reason.SERVICE_OUTAGE),
     "is ordered back": None,
 }
 
@@ -101,7 +101,10 @@ async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
     await story.approve(run=4 * MINUTE)
     jobs = await story.jobs()
     waiting = {(jobs[flow.name].reached, jobs[flow.name].code) for flow in flows[:-1]}
-    assert (waiting, site.restarts) == ({(FlowJobState.UPDATING_CALLERS, Reason.GATHERING)}, 0)
+    assert (waiting, site.restarts) == (
+        {(FlowJobState.UPDATING_CALLERS, Reason.BATCHING_CALLER_WRITES)},
+        0,
+    )
 
     if failure := LEAVES[how]:
         late.fails(failure, flows[-1])
@@ -110,7 +113,9 @@ async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
     await story.run(5 * MINUTE)
 
     assert site.restarts == 1
-    assert [job.reached for job in (await story.jobs()).values()].count(FlowJobState.QUIET) == 3
+    assert [job.reached for job in (await story.jobs()).values()].count(
+        FlowJobState.CHECKING_FOR_CALLS
+    ) == 3
 
 
 async def test_it_does_so_where_no_run_tells_whose_urls_it_holds() -> None:
@@ -222,7 +227,7 @@ async def gathering(story: Story, count: int = 3) -> tuple[TwinSite, list[TwinFl
     late = Late(story, NOT_YET, flows[-1])
     await story.approve(run=2 * MINUTE)
     codes = Counter(job.code for job in (await story.jobs()).values())
-    assert codes == {Reason.GATHERING: count - 1, Reason.THROTTLED: 1}
+    assert codes == {Reason.BATCHING_CALLER_WRITES: count - 1, Reason.THROTTLED: 1}
     return site, flows, late
 
 
@@ -300,7 +305,7 @@ async def exclude(story: Story, flow: TwinFlow) -> None:
     """Let an administrator exclude a flow."""
     settings = EnvironmentSettings(
         environment_id=story.build.environment.id,
-        mode=ApprovalPolicy.APPROVE,
+        mode=ApprovalPolicy.REQUIRED,
         excluded_flows=frozenset({flow.workflow_id}),
     )
     await story.services.tables.environment_settings.upsert(settings)
@@ -317,7 +322,7 @@ async def test_a_flow_that_is_excluded_while_it_waits_takes_no_part() -> None:
     await story.run(DAY)
 
     assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
-    assert (await story.job("Flow 0")).code == Reason.EXCLUDED
+    assert (await story.job("Flow 0")).code == Reason.FLOW_EXCLUDED
 
 
 async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
@@ -332,7 +337,7 @@ async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
     await story.run(DAY)
 
     assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
-    assert (await story.job("Flow 0")).code == Reason.STATE
+    assert (await story.job("Flow 0")).code == Reason.FLOW_STATE_NOT_CHANGED
 
 
 async def test_a_row_that_cannot_be_read_holds_up_no_other() -> None:
@@ -415,7 +420,7 @@ async def test_the_kill_switch_stops_the_write_for_all(is_later: bool) -> None:
     await story.run(DAY)
 
     assert stopped == (0, {FlowJobState.UPDATING_CALLERS})
-    assert (site.restarts, await states(story)) == (1, {FlowJobState.QUIET})
+    assert (site.restarts, await states(story)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
 
 
 async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
@@ -450,7 +455,7 @@ async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "written"),
-    [(ApprovalPolicy.AUTO, {"HERE", "THERE"}), (ApprovalPolicy.ASSESS, {"HERE"})],
+    [(ApprovalPolicy.AUTOMATIC, {"HERE", "THERE"}), (ApprovalPolicy.READ_ONLY, {"HERE"})],
 )
 async def test_flows_of_two_environments_move_together(
     mode: ApprovalPolicy, written: set[str]
@@ -469,7 +474,7 @@ async def test_flows_of_two_environments_move_together(
     await story.order_of(*story.builders, run=MINUTE)
     late.comes(there)
     await story.run(MINUTE)
-    assert (await story.everywhere())["There"].code == Reason.GATHERING
+    assert (await story.everywhere())["There"].code == Reason.BATCHING_CALLER_WRITES
     row = EnvironmentSettings(environment_id=story.other.environment.id, mode=mode)
     await story.services.tables.environment_settings.upsert(row)
 
@@ -492,7 +497,7 @@ async def test_two_that_come_at_the_same_moment_write_once() -> None:
         return services_of(story.twins.ports.under(Plan()), settings=story.settings)
 
     for place in places:
-        await FLOW.wake_up(story.services, place, code=Reason.GATHERING)
+        await FLOW.wake_up(story.services, place, code=Reason.BATCHING_CALLER_WRITES)
     await asyncio.gather(*(run_flow_job_step(services(), *place) for place in places))
 
     assert site.restarts == 1

@@ -112,12 +112,15 @@ async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_chang
         await story.driver.call(lambda services: retry(services, story.remediation.id))
     await story.run(timedelta(days=30))
 
-    assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.OWN_CHANNEL)
+    assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.NOTIFICATION_CHANNEL_USES_FLOW)
     assert "setting CMK_TEAMS_WEBHOOK of this app" in held.reason
     assert "sig=" not in held.reason + held.instruction
     assert still.state is FlowJobState.BLOCKED
     assert was_on is FlowState.ON
-    assert (waits.cause, waits.code) == (PendingActionKind.FLOW, Reason.OWN_CHANNEL)
+    assert (waits.cause, waits.code) == (
+        PendingActionKind.FLOWS_BLOCKED,
+        Reason.NOTIFICATION_CHANNEL_USES_FLOW,
+    )
     assert (await story.job("Post to a channel")).state is FlowJobState.RETIRED
 
 
@@ -136,7 +139,7 @@ async def test_a_rollback_keeps_the_copy_on_while_a_channel_posts_to_it() -> Non
     await story.driver.call(lambda services: run_daily_check(services, "after"))
     await story.run(timedelta(days=30))
 
-    assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.OWN_CHANNEL)
+    assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.NOTIFICATION_CHANNEL_USES_FLOW)
     assert "address of the original" in held.instruction
     assert channel.state is FlowState.ON
     assert (await story.job("Post to a channel")).state is FlowJobState.ROLLED_BACK

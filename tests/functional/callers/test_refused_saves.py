@@ -79,7 +79,7 @@ async def test_a_flow_is_saved_in_the_shape_that_the_platform_demands(make: Any)
     await moved(story)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.QUIET), job.reason
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
     assert references_of(flow) == before
     assert AUTHENTICATION not in flow.client_data.replace("\\u0027", "'")
     assert_nothing_lost(story)
@@ -100,7 +100,7 @@ async def test_a_flow_is_converted_first_where_that_is_known_to_be_demanded(make
 
     await moved(story)
 
-    assert (await story.job("Orders")).code == Reason.QUIET
+    assert (await story.job("Orders")).code == Reason.NO_CALL_PERIOD
     assert flow.references_wiped == 0
 
 
@@ -141,7 +141,7 @@ async def test_what_cannot_be_restored_is_named(make: Any) -> None:
     await moved(story)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.REFERENCES_LOST)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
     assert "shared_office365 (mail-1)" in job.reason
     assert f"Open the flow {flow.name}" in job.instruction
     assert references_of(flow) == {}
@@ -157,7 +157,7 @@ async def test_what_a_dead_delivery_left_removed_is_restored_later(make: Any) ->
     await moved(story)
 
     assert left == []
-    assert (await story.job("Orders")).code == Reason.QUIET
+    assert (await story.job("Orders")).code == Reason.NO_CALL_PERIOD
     assert references_of(flow) == before
     assert_nothing_lost(story)
 
@@ -171,7 +171,7 @@ async def test_a_refusal_that_passes_is_waited_for(make: Any) -> None:
     await moved(story)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.QUIET), job.reason
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
     assert references_of(flow) == before
     assert_nothing_lost(story)
 
@@ -198,7 +198,7 @@ async def test_a_reference_that_nobody_sent_has_an_instruction(make: Any) -> Non
     await moved(story)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.REFERENCES_LOST)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
     assert "only a new flow helps" in job.instruction
 
 
@@ -211,7 +211,7 @@ async def test_a_caller_is_saved_for_its_owner() -> None:
 
     await story.approve(run=HOUR)
 
-    assert (await story.job("Orders")).code == Reason.QUIET
+    assert (await story.job("Orders")).code == Reason.NO_CALL_PERIOD
     assert flow.references_wiped == 0
 
 
@@ -229,7 +229,7 @@ async def test_a_flow_that_was_saved_a_moment_ago_takes_the_new_value_over(lag: 
     await story.run(12 * HOUR)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.QUIET), job.reason
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
     copy = story.world.workflow(job.environment_id, job.copy_id)
     runs = len(copy.runs)
     story.world.traffic.beat(story.world)

@@ -50,7 +50,7 @@ def document(result: Result) -> Any:
 async def started(story: Story, cli: CommandLine) -> str:
     """Opt the environment in, order a remediation, let it plan; return its id."""
     environment = story.build.environment.id
-    await cli.run("environment", "set", environment, "--approval-policy", "approve")
+    await cli.run("environment", "set", environment, "--approval-policy", "required")
     order = ("remediation", "start", environment, "--mode", "apply", "-o", "json")
     identity: str = document(await cli.run(*order))["id"]
     await pass_time(story, timedelta(minutes=30))
@@ -78,10 +78,10 @@ async def test_an_environment_is_listed_shown_and_set(story: Story, cli: Command
 
     assert listed.exit_code == first.exit_code == 0
     assert environment in listed.stdout
-    assert "assess" in listed.stdout
+    assert "read_only" in listed.stdout
     assert flow in first.stdout
     settings = document(second)["settings"]
-    assert (settings["mode"], settings["limit"], settings["first_wave"]) == ("approve", 7, [])
+    assert (settings["mode"], settings["limit"], settings["first_wave"]) == ("required", 7, [])
     assert "7 flows for each remediation" in shown.stdout
 
 
@@ -144,10 +144,12 @@ async def test_what_needs_a_person_is_told_with_its_code(story: Story, cli: Comm
     """The code is what the runbook is sorted by; the command that comes after is there too."""
     identity = await started(story, cli)
     await cli.run("approve", identity, "--yes")
-    await cli.run("environment", "set", story.build.environment.id, "--approval-policy", "assess")
+    await cli.run(
+        "environment", "set", story.build.environment.id, "--approval-policy", "read_only"
+    )
     await pass_time(story, timedelta(days=30))
     shown = await cli.run("remediation", "show", identity)
-    listed = await cli.run("remediation", "list", "--state", "stuck")
+    listed = await cli.run("remediation", "list", "--state", "blocked")
 
     text = " ".join(shown.stdout.split())
     assert "Orders: blocked (mode)" in text
@@ -162,9 +164,11 @@ async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
     """Else somebody goes back to bed: the jobs are on their way, and nothing moves."""
     identity = await started(story, cli)
     await cli.run("approve", identity, "--yes")
-    await cli.run("environment", "set", story.build.environment.id, "--approval-policy", "assess")
+    await cli.run(
+        "environment", "set", story.build.environment.id, "--approval-policy", "read_only"
+    )
     await pass_time(story, timedelta(days=1))
-    await cli.run("environment", "set", story.build.environment.id, "--approval-policy", "approve")
+    await cli.run("environment", "set", story.build.environment.id, "--approval-policy", "required")
     await cli.run("kill-switch", "on", "--justification", "an audit")
     retried = await cli.run("retry", identity)
     await pass_time(story, timedelta(days=1))
@@ -177,7 +181,7 @@ async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
     assert told == (
         "The kill switch is on: nothing moves of Orders until it is off (cmkflow kill-switch off)."
     )
-    assert (held.state, held.code) == (FlowJobState.WAITING, "kill_switch")
+    assert (held.state, held.code) == (FlowJobState.WAITING, "kill_switch_on")
     assert rolled.stdout == "1 job is on its way.\n"
 
 
@@ -214,7 +218,7 @@ async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.APPLY,
-        origin=StartSource.SWEEP,
+        origin=StartSource.DAILY_CHECK,
         cause="2026-03-02",
         environment_ids=(story.build.environment.id,),
     )
@@ -235,7 +239,7 @@ async def test_one_order_is_one_remediation_however_often_it_is_given(
     first, again = await cli.run(*order), await cli.run(*order)
 
     assert document(first)["id"] == document(again)["id"]
-    assert document(first)["mode"] == "dry-run"
+    assert document(first)["mode"] == "dry_run"
 
 
 async def test_a_job_is_retried_and_a_remediation_cancelled(story: Story, cli: CommandLine) -> None:
@@ -248,7 +252,7 @@ async def test_a_job_is_retried_and_a_remediation_cancelled(story: Story, cli: C
     listed = document(await cli.run("remediation", "list", "--state", "cancelled", "-o", "json"))
 
     assert refused.exit_code == 1
-    assert retried.exit_code == ExitCode.NEEDS_A_PERSON
+    assert retried.exit_code == ExitCode.ACTION_REQUIRED
     assert "Nothing was retried. No flow is blocked, failed or waiting: 1 not started." in (
         retried.stdout
     )

@@ -173,7 +173,7 @@ def assessment(**more: Any) -> dict[str, Any]:
         "environment_id": "e",
         "display_name": "Silent",
         "at": "2026-03-02T09:00:00Z",
-        "phase": "before",
+        "phase": "before_key",
         "flow_count": None,
         "flows": [],
         "sections": [],
@@ -241,7 +241,7 @@ def test_a_yes_says_what_the_key_leaves() -> None:
     flows = [FLOW | {"stays_on_mmk": True}] * 32 + [FLOW | {"stays_on_mmk": None}]
 
     before = page_of([assessment(sections=sections, flows=flows, flow_count=41)])
-    after = page_of([assessment(phase="after", sections=[], flows=flows[:1], flow_count=41)])
+    after = page_of([assessment(phase="after_key", sections=[], flows=flows[:1], flow_count=41)])
 
     assert (
         '<p class="answer warning">Yes, but 32 flows stay on Microsoft&#39;s key, '
@@ -257,7 +257,7 @@ def test_each_environment_has_its_answer_and_every_link_leads_somewhere() -> Non
     finding = {"level": "problem", "text": "t", "instruction": ""}
     sections = [{"topic": "key", "findings": [finding]}]
 
-    page = page_of([assessment(sections=sections), assessment(phase="after", display_name="B")])
+    page = page_of([assessment(sections=sections), assessment(phase="after_key", display_name="B")])
 
     assert page.index("No: fix 1 problem") < page.index("The key is applied") < page.index("<h2")
     fragments = set(re.findall(r'href="#([^"]+)"', page))

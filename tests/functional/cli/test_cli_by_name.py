@@ -118,8 +118,8 @@ async def test_a_gap_that_is_none_is_told_with_those_alike(story: Story, cli: Co
         action="Call",
         run_id="run",
         at=story.services.now,
-        symptom=BlockedCallSymptom.REFUSED,
-        code=Reason.CALL_REFUSED,
+        symptom=BlockedCallSymptom.CONNECTION_REFUSED,
+        code=Reason.OUTBOUND_CALL_BLOCKED,
     )
     await story.services.tables.blocked_calls.upsert(gap)
     words = ("environment", "ignore", "Contoso", gap.name.replace("erp", "epr"))

@@ -185,7 +185,7 @@ async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
     assert "resource edge 'Microsoft.Network/networkSecurityGroups@" in bicep.stdout
     [item] = json.loads(told.stdout)["items"]
     assert (item["firewall"], item["is_applicable"], item["refusal"]) == ("edge", True, "")
-    assert unknown.exit_code == ExitCode.NEEDS_A_PERSON
+    assert unknown.exit_code == ExitCode.ACTION_REQUIRED
     assert "egde has no gap" in unknown.stderr
     # A line that was broken would be a command of its own.
     assert narrow.lines == commands.stdout.splitlines()
@@ -207,11 +207,11 @@ async def test_a_repair_is_made_when_it_is_meant_and_taken_back() -> None:
     assert "az network nsg rule create" in refused.stderr
     assert untouched
     assert "edge" in made.stdout
-    assert "open" in made.stdout
+    assert "applied" in made.stdout
     assert "admin@contoso.example" in made.stdout
     assert "No gap holds up a flow." in after.stdout
-    assert "closed" in undone.stdout
-    assert [one["state"] for one in shown["applied"]] == ["closed"]
+    assert "reverted" in undone.stdout
+    assert [one["state"] for one in shown["applied"]] == ["reverted"]
     assert len(shown["items"]) == 1
 
 

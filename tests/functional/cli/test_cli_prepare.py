@@ -84,7 +84,7 @@ async def test_an_environment_of_mode_assess_is_refused_with_the_command(
     story: Story, cli: CommandLine
 ) -> None:
     """Nothing is written where nobody has opted in."""
-    story.mode = ApprovalPolicy.ASSESS
+    story.mode = ApprovalPolicy.READ_ONLY
     await story.opt_in()
 
     refused = await cli.run("remediation", "start", story.build.environment.id, *_MODE)

@@ -52,7 +52,7 @@ async def test_rows_have_names_in_csv(story: Story, cli: CommandLine) -> None:
 
     (row,) = csv.DictReader(io.StringIO(result.stdout))
     assert row["id"] == story.build.environment.id
-    assert json.loads(row["settings"])["mode"] == "approve"
+    assert json.loads(row["settings"])["mode"] == "required"
 
 
 async def test_no_name_is_a_formula_in_csv(story: Story, cli: CommandLine) -> None:

@@ -25,7 +25,7 @@ MAY_BE_EMPTY = {
 EXAMPLES = {
     "environment": "e0000000-0000-4000-8000-000000000001",
     "environments": "e0000000-0000-4000-8000-000000000001",
-    "code": "network_gap",
+    "code": "firewall_denies",
     "issue": "app_service:x",
     "justification": "because",
     "date": "2026-12-01",

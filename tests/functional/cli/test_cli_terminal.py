@@ -33,10 +33,10 @@ async def story() -> Story:
     await story.opt_in()
     await story.order(cause="change-4711")
     await story.approve(run=timedelta(0))
-    story.mode = ApprovalPolicy.ASSESS
+    story.mode = ApprovalPolicy.READ_ONLY
     await story.opt_in()
     await story.run(timedelta(hours=1))
-    story.mode = ApprovalPolicy.APPROVE
+    story.mode = ApprovalPolicy.REQUIRED
     await story.opt_in()
     goes_on = tuple(one.workflow_id for one in flows[:2])
     await change_remediation.retry(story.services, story.remediation.id, goes_on)
@@ -103,7 +103,7 @@ async def test_a_flow_takes_two_lines_and_what_is_blocked_stands_first(
     assert names[:2] == ["Orders", story.build.environment.display_name]
     assert {one[:7] for one in names[2:]} == {"Invoice", LONG[:7]}
     assert any(one.endswith("…") for one in names) == (columns == 80)
-    assert "is in mode assess" in table[1]
+    assert "is in mode read_only" in table[1]
     assert len(table) <= 2 * len(names)
     assert sum(line.startswith("  To do: ") for line in lines) == 1
     assert f"  cmkflow retry {story.remediation.id}" in lines
@@ -117,7 +117,7 @@ async def test_a_pipe_has_a_line_a_row_and_whole_ids(story: Story, cli: CommandL
     rows = [line.split("\t") for line in shown.stdout.splitlines() if line.count("\t") == 5]
     assert rows[0] == ["Environment / flow", "Id", "State", "Reached", "Next", "Why"]
     job = (await story.jobs())[LONG]
-    assert [LONG, job.original_id, "waiting", "quiet"] in [row[:4] for row in rows]
+    assert [LONG, job.original_id, "waiting", "checking_for_calls"] in [row[:4] for row in rows]
     assert listed.stdout.splitlines()[1].split("\t")[0] == story.remediation.id
     assert "\x1b" not in shown.stdout + listed.stdout
 

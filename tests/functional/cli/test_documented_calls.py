@@ -41,7 +41,7 @@ _CURL.add_argument("-H", dest="header", action="append")
 _CURL.add_argument("--json")
 _CURL.add_argument("url")
 
-_ANYBODY = Principal(name="tests", roles=frozenset(Role), kind=PrincipalKind.PERSON)
+_ANYBODY = Principal(name="tests", roles=frozenset(Role), kind=PrincipalKind.USER)
 
 #: A firewall that lacks the new addresses, and names that stand for its gap, or another.
 _RULE = security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
@@ -100,7 +100,7 @@ def _filled_in(words: tuple[str, ...], story: Story) -> list[str]:
         "FLOW": flow,
         "REMEDIATION": story.remediation.id,
         "DATE": f"{story.world.clock.now() + timedelta(days=10):%Y-%m-%d}",
-        "MODE": "approve",
+        "MODE": "required",
         "PATH": "flow.json",
         "FILE": "evidence.zip",
         "NAME": _GAP if "waive" in words else _NAME,

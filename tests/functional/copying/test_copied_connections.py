@@ -158,7 +158,7 @@ async def test_no_reference_is_made_where_the_owner_cannot_be_acted_for(
 
     job = await approved(story)
 
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "owner")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "owner_unavailable")
     assert "Contoso maker" in job.reason
     assert story.world.writes == []
 
@@ -215,7 +215,7 @@ async def test_a_custom_connector_needs_a_reference_that_somebody_made() -> None
     (finding,) = (await story.environment_job()).findings
     assert finding.startswith("Orders embeds the connection mail-1")
     assert not any("connection reference" in text for text in (await story.plan())["Orders"].writes)
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "custom_connector")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "custom_connector_reference_missing")
     assert "mail-1" in job.instruction
 
     reference(story, "new_mail")
@@ -241,7 +241,7 @@ async def test_a_reference_of_ours_that_was_bound_elsewhere_blocks() -> None:
     await story.approve(run=HOUR)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "connection_reference")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "connection_reference_mismatch")
 
 
 @pytest.mark.parametrize("moment", list(Moment))

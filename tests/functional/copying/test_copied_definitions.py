@@ -158,7 +158,7 @@ async def test_a_later_delivery_takes_up_the_converted_copy() -> None:
     assert kept is not None
 
     await story.services.tables.flow_jobs.replace(kept, replace(job, state=FlowJobState.COPYING))
-    await story.until("Orders", FlowJobState.PROVEN)
+    await story.until("Orders", FlowJobState.VERIFIED)
 
     assert story.world.workflow(job.environment_id, job.copy_id).version == version
 

@@ -149,7 +149,7 @@ async def test_other_rights_on_the_copy_are_replaced() -> None:
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.QUIET)
+    await story.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     story.build.share(original, reader, "CanEdit")
 
     await story.run(timedelta(days=60))
@@ -164,7 +164,7 @@ async def test_who_joins_in_the_quiet_days_is_added_when_the_original_retires() 
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.QUIET)
+    await story.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     late = story.world.add_user("Late")
     left = next(who for who in original.shares if who.table == USERS)
     del original.shares[left]
@@ -193,7 +193,7 @@ async def test_who_is_given_the_original_in_the_quiet_days_keeps_the_flow(
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.QUIET)
+    await story.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     heir = story.world.add_user("Heir")
     original.owner_id = heir.user_id
 

@@ -26,7 +26,7 @@ async def test_a_note_goes_when_what_it_names_is_settled() -> None:
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    job = await story.until("App flow", FlowJobState.QUIET)
+    job = await story.until("App flow", FlowJobState.CHECKING_FOR_CALLS)
     assert [note for note in job.notes if late.entra_id in note]
     story.world.users[late.user_id] = late
 
@@ -44,7 +44,7 @@ async def test_an_original_stays_on_while_its_copy_cannot_be_shared() -> None:
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.QUIET)
+    await story.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     story.build.share(original, story.world.add_user("Late"))
     story.world.may_share = False
 
@@ -54,7 +54,7 @@ async def test_an_original_stays_on_while_its_copy_cannot_be_shared() -> None:
     story.world.may_share = True
     await story.retry()
 
-    assert (blocked.state, blocked.code, was_on) == (FlowJobState.BLOCKED, "sharing", True)
+    assert (blocked.state, blocked.code, was_on) == (FlowJobState.BLOCKED, "sharing_rejected", True)
     job = await story.job("Orders")
     assert job.state is FlowJobState.RETIRED
     assert len(copy_of(story, job).shares) == 3
@@ -105,7 +105,7 @@ async def test_a_refusal_to_share_says_what_to_do_and_a_retry_goes_on() -> None:
     await story.order()
     await story.approve()
     blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "sharing")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "sharing_rejected")
     assert "System Administrator" in blocked.instruction
     assert not copy_of(story, blocked).is_on
 
@@ -125,7 +125,7 @@ async def test_a_solution_that_refuses_the_copy_blocks_with_its_name() -> None:
     await story.order()
     await story.approve()
     blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "solution")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "solution_rejected")
     assert "OrdersSolution title" in blocked.instruction
 
     solution_named(story, "OrdersSolution").flows.add(blocked.copy_id)
@@ -158,7 +158,7 @@ async def test_an_owner_that_cannot_be_acted_for_blocks_with_who_and_what_to_do(
     await story.order()
     await story.approve()
     blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "owner")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "owner_unavailable")
     assert says in blocked.reason
     assert remedy in blocked.instruction
     assert not [flow for flow in story.world.flows() if flow.made_by_app]
@@ -202,7 +202,7 @@ async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
     story = await story_killed_before_activation(is_disabled=is_disabled)
     await story.run(timedelta(days=60))
     blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "owner")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "owner_unavailable")
     assert "The owner of the copy of Orders" in blocked.reason
     assert says in blocked.reason
     assert "Primary owner" in blocked.instruction
@@ -214,7 +214,7 @@ async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
         story.world.users[story.build.owner.user_id] = story.build.owner
     await story.retry()
     if is_disabled:  # the original runs on; that the app could start it again nobody knows
-        assert (await story.job("Orders")).code == Reason.COULD_NOT_START
+        assert (await story.job("Orders")).code == Reason.START_WOULD_FAIL
         name = f"owner:{story.build.owner.user_id}"
         await ignore_issue(
             story.services, story.build.environment.id, name, "connections are shared"

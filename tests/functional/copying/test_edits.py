@@ -27,7 +27,7 @@ async def test_an_edit_between_dispatch_and_copy_blocks_until_it_is_accepted() -
     blocked = await story.job("Orders")
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "changed")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
     job = await story.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
     assert "Extra" in story.world.workflow(orders.environment_id, job.copy_id).client_data
@@ -61,7 +61,7 @@ async def test_an_edit_after_the_copy_blocks_the_retirement_and_names_the_places
     was_on = orders.is_on
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "changed")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
     assert "/properties/definition/actions/Extra" in blocked.reason
     assert was_on
     job = await story.job("Orders")
@@ -137,7 +137,7 @@ async def test_an_edit_of_the_copy_is_not_undone_unasked(choice: OnOriginalEdite
     text = copy.client_data
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "copy_edited")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_and_copy_edited")
     assert "mended" in text
     job = await story.job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
@@ -152,7 +152,7 @@ async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -
     await planned(story)
     watch(story.world)
     await story.approve(run=timedelta(0))
-    await story.until("Keyword", FlowJobState.PROVEN)
+    await story.until("Keyword", FlowJobState.VERIFIED)
     edit(keyword)
 
     await story.run(HOUR)
@@ -160,7 +160,7 @@ async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -
     was_on = keyword.is_on
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "changed")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
     assert was_on
     job = await story.job("Keyword")
     assert job.state is FlowJobState.RETIRED, job.history
@@ -180,7 +180,7 @@ async def test_an_edit_of_a_swapped_original_is_for_a_person() -> None:
     blocked = await story.job("Keyword")
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "changed")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
     assert "in the copy too" in blocked.instruction
     assert (await story.job("Keyword")).state is FlowJobState.RETIRED
 
@@ -199,5 +199,5 @@ async def test_a_copy_that_is_edited_before_it_is_proven_is_for_a_person() -> No
     await story.run(timedelta(days=1))
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "copy")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "copy_changed")
     assert site.settings["FLOW_URL"] == old_url

@@ -53,7 +53,7 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
     text = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
     assert plan.action is PlannedAction.COPY
     assert "circle" not in plan.explanation
-    assert "parent_of_mmk_flow" not in plan.reasons
+    assert "parent_of_microsoft_key_flow" not in plan.reasons
     assert job.state is FlowJobState.RETIRED, job.reason
     assert job.children == ()
     assert not any(mark in json.dumps(text) for mark in marks[0])

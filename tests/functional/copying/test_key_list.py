@@ -104,7 +104,7 @@ async def test_copies_that_were_made_together_are_proven_by_one_list() -> None:
     await story.run(timedelta(seconds=1))
 
     assert early == (0, {FlowJobState.COPIED})
-    assert (lists.reads, await states(story)) == (1, {FlowJobState.QUIET})
+    assert (lists.reads, await states(story)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
 
 
 async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None:
@@ -121,9 +121,9 @@ async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None
     lists.unprotected = frozenset()
     await story.retry(run=timedelta(minutes=10))
 
-    assert (stuck.state, stuck.code) == (FlowJobState.BLOCKED, Reason.NOT_PROTECTED)
-    assert other.reached is FlowJobState.QUIET
-    assert (await story.job("Flow 0")).reached is FlowJobState.QUIET
+    assert (stuck.state, stuck.code) == (FlowJobState.BLOCKED, Reason.COPY_ON_MICROSOFT_KEY)
+    assert other.reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (await story.job("Flow 0")).reached is FlowJobState.CHECKING_FOR_CALLS
 
 
 async def test_a_younger_copy_waits_for_the_next_list() -> None:
@@ -139,8 +139,8 @@ async def test_a_younger_copy_waits_for_the_next_list() -> None:
     await story.run(timedelta(seconds=1))
 
     assert children[0] == between == 1
-    assert FlowJobState.QUIET in children[1]
-    assert (lists.reads, await states(story)) == (2, {FlowJobState.QUIET})
+    assert FlowJobState.CHECKING_FOR_CALLS in children[1]
+    assert (lists.reads, await states(story)) == (2, {FlowJobState.CHECKING_FOR_CALLS})
 
 
 async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
@@ -161,7 +161,7 @@ async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
     between = [*asked.needs]
     await story.run(timedelta(seconds=1))
 
-    assert await states(story) == {FlowJobState.QUIET}
+    assert await states(story) == {FlowJobState.CHECKING_FOR_CALLS}
     assert (between, len(asked.needs)) == ([], 3)
 
 
@@ -175,4 +175,4 @@ async def test_where_calls_are_few_a_list_is_read_as_soon_as_nobody_else_would_u
 
     await story.run(2.5 * story.settings.read_lag)
 
-    assert (lists.reads, await states(story)) == (2, {FlowJobState.QUIET})
+    assert (lists.reads, await states(story)) == (2, {FlowJobState.CHECKING_FOR_CALLS})

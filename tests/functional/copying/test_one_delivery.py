@@ -91,7 +91,7 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
     await story.run(story.settings.read_lag)
 
     job = await story.job("Orders")
-    assert job.reached is FlowJobState.QUIET
+    assert job.reached is FlowJobState.CHECKING_FOR_CALLS
     assert job.borrowed == ()
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())
     assert [one for one in access.calls if one != "account_id"] == calls
@@ -110,7 +110,7 @@ async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
     await story.order(cause="order-2")
     await story.approve(run=timedelta(hours=1))
 
-    assert (await story.job("Invoices")).reached is FlowJobState.QUIET
+    assert (await story.job("Invoices")).reached is FlowJobState.CHECKING_FOR_CALLS
     assert [one for one in access.calls if one != "account_id"] == ["trigger_url"] * 2
 
 
@@ -153,7 +153,7 @@ async def test_a_parent_goes_on_when_its_child_is_proven_in_passing() -> None:
     await story.approve(run=timedelta(minutes=10))
 
     jobs = await story.jobs()
-    assert {job.reached for job in jobs.values()} == {FlowJobState.QUIET}
+    assert {job.reached for job in jobs.values()} == {FlowJobState.CHECKING_FOR_CALLS}
 
 
 async def test_the_operator_stays_the_owner_of_a_copy() -> None:

@@ -11,7 +11,7 @@ from tests.fakes.invariants import pairs_on_together
 from tests.functional.scenarios.remediation_scenario import Story, kill_after, planned
 
 
-@pytest.mark.parametrize("reached", [FlowJobState.COPYING, FlowJobState.PROVEN])
+@pytest.mark.parametrize("reached", [FlowJobState.COPYING, FlowJobState.VERIFIED])
 async def test_an_original_that_is_turned_on_meanwhile_is_not_cut_off(
     reached: FlowJobState,
 ) -> None:
@@ -29,7 +29,9 @@ async def test_an_original_that_is_turned_on_meanwhile_is_not_cut_off(
     story.world.traffic.beat(story.world)
 
     job = await story.job("Form")
-    assert (job.state, job.pattern) == (FlowJobState.RETIRED, MigrationMethod.CALLED), job.history
+    assert (job.state, job.pattern) == (FlowJobState.RETIRED, MigrationMethod.UPDATE_CALLERS), (
+        job.history
+    )
     assert story.world.traffic.lost == []
 
 
@@ -52,7 +54,7 @@ async def test_an_original_that_goes_off_while_its_copy_comes_on_takes_the_copy_
 
     job = await story.job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
-    assert job.pattern is MigrationMethod.OFF
+    assert job.pattern is MigrationMethod.COPY_OFF
     assert not copy.is_on
 
 
@@ -62,13 +64,13 @@ async def test_a_self_starting_flow_that_is_turned_off_before_the_swap_stays_off
     keyword = story.build.keyword_flow("Keyword")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Keyword", FlowJobState.PROVEN)
+    await story.until("Keyword", FlowJobState.VERIFIED)
     turn_off(story.world, keyword)
 
     await story.run(timedelta(days=60))
 
     job = await story.job("Keyword")
-    assert (job.state, job.pattern) == (FlowJobState.RETIRED, MigrationMethod.OFF), job.history
+    assert (job.state, job.pattern) == (FlowJobState.RETIRED, MigrationMethod.COPY_OFF), job.history
     assert not story.world.workflow(keyword.environment_id, job.copy_id).is_on
     assert pairs_on_together(story.world) == []
 
@@ -86,7 +88,7 @@ async def test_a_copy_that_is_deleted_before_it_is_proven_is_for_a_person() -> N
     blocked = await story.job("Orders")
     await story.roll_back()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "copy")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "copy_changed")
     assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
 
 
@@ -110,7 +112,7 @@ async def test_no_caller_is_pointed_at_a_copy_that_is_off_or_gone(*, is_deleted:
     blocked = await story.job("Orders")
     assert (blocked.state, blocked.code) == (
         FlowJobState.BLOCKED,
-        "copy" if is_deleted else "state",
+        "copy_changed" if is_deleted else "flow_state_not_changed",
     )
     assert story.world.traffic.lost == []
 
@@ -134,7 +136,7 @@ async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
     story.build.app_setting_caller(orders)
     await planned(story)
     await story.approve(run=timedelta(0))
-    job = await story.until("Orders", FlowJobState.QUIET)
+    job = await story.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     copy = story.world.workflow(orders.environment_id, job.copy_id)
     if is_deleted:
         delete(story.world, copy)
@@ -146,7 +148,7 @@ async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
     blocked = await story.job("Orders")
     assert (blocked.state, blocked.code) == (
         FlowJobState.BLOCKED,
-        "copy" if is_deleted else "state",
+        "copy_changed" if is_deleted else "flow_state_not_changed",
     )
     assert (orders.is_on, orders.name) == (True, "Orders")
 
@@ -168,7 +170,7 @@ async def test_a_self_starting_original_stays_on_whose_copy_is_deleted_before_th
     keyword = story.build.keyword_flow("Keyword")
     await planned(story)
     await story.approve(run=timedelta(0))
-    job = await story.until("Keyword", FlowJobState.SWAPPING)
+    job = await story.until("Keyword", FlowJobState.CUTTING_OVER)
     if was_stopped:
         plan = kill_after(story, "WorkflowsTwin.update")
         await story.run(timedelta(0))

@@ -183,7 +183,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
 
     assert not is_lent(story.world, copy)
     job = await story.job("Orders")
-    assert (job.state, job.code, job.has_loans) == (FlowJobState.BLOCKED, "copy", False)
+    assert (job.state, job.code, job.has_loans) == (FlowJobState.BLOCKED, "copy_changed", False)
 
 
 @by_either_service
@@ -196,14 +196,14 @@ async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_hear
 
     await story.run(timedelta(minutes=8))
     job = await story.job("Orders")
-    assert (job.reached, job.borrowed) == (FlowJobState.QUIET, ())
+    assert (job.reached, job.borrowed) == (FlowJobState.CHECKING_FOR_CALLS, ())
     await story.run(timedelta(minutes=2))
     assert is_lent(story.world, copy)
     await story.run(timedelta(hours=1))
 
     assert not any(is_lent(story.world, flow) for flow in (orders, copy))
     job = await story.job("Orders")
-    assert (job.code, job.has_loans) == (Reason.QUIET, False)
+    assert (job.code, job.has_loans) == (Reason.NO_CALL_PERIOD, False)
     await story.run(timedelta(days=8))
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
@@ -217,7 +217,7 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
     await story.order()
     await story.approve(run=timedelta(hours=1))
     job = await story.job("Orders")
-    assert (job.reached, job.code) == (FlowJobState.QUIET, Reason.QUIET)
+    assert (job.reached, job.code) == (FlowJobState.CHECKING_FOR_CALLS, Reason.NO_CALL_PERIOD)
     lent = (orders.flow_name,)
     orders.co_owners[story.world.operator.entra_id] = "CanEdit"
 
@@ -233,7 +233,7 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
 
     assert not is_lent(story.world, orders)
     job = await story.job("Orders")
-    assert (job.code, job.borrowed) == (Reason.QUIET, ())
+    assert (job.code, job.borrowed) == (Reason.NO_CALL_PERIOD, ())
     await story.run(timedelta(days=8))
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
@@ -254,7 +254,9 @@ async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
     job = await story.job("Orders")
     assert job.has_loans
     row = story.services.tables.flow_jobs.name_of(job)
-    assert {(one.code, one.row) for one in story.twins.notices.told} == {(Reason.LOAN, row)}
+    assert {(one.code, one.row) for one in story.twins.notices.told} == {
+        (Reason.GRANT_NOT_REVOKED, row)
+    }
 
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
@@ -399,7 +401,7 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
     assert kept
     blocked = move_to_state(job, FlowJobState.BLOCKED, "mended since", now=story.services.now)
     lent = (orders.flow_name,)
-    code = Reason.CHILD
+    code = Reason.CHILD_FLOW_NOT_READY
     blocked = replace(blocked, resume=job.state, code=code, borrowed=lent, lent=lent)
     kept = await table.replace(kept, blocked)
     access: Any = OrderAtReturn(story.twins.ports.flow_access, lambda: go_on(story, blocked))
@@ -498,7 +500,7 @@ async def test_a_return_that_is_accepted_and_not_kept_is_reported_and_made_again
     job = await story.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.reason
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())
-    assert [one.code for one in story.twins.notices.told] == [Reason.LOAN]
+    assert [one.code for one in story.twins.notices.told] == [Reason.GRANT_NOT_REVOKED]
     assert (job.returned, job.returned_at) == ((), None)
 
 

@@ -87,7 +87,7 @@ async def test_only_a_retired_original_can_be_ordered() -> None:
     with pytest.raises(NotFound):
         await order(story, "nobody")
 
-    assert (none.value.code, named.value.code) == ("not_retired", "not_retired")
+    assert (none.value.code, named.value.code) == ("original_not_retired", "original_not_retired")
 
 
 async def test_a_date_that_is_too_early_is_refused_with_the_first_that_is_not() -> None:
@@ -109,7 +109,10 @@ async def test_a_date_that_is_too_early_is_refused_with_the_first_that_is_not() 
 
     assert candidate.earliest == job.history[-1].at + 7 * DAY
     assert f"{candidate.earliest:%Y-%m-%d}" in early.value.instruction
-    assert (early.value.code, past.value.code) == ("too_early", "too_early")
+    assert (early.value.code, past.value.code) == (
+        "deletion_date_too_early",
+        "deletion_date_too_early",
+    )
 
 
 async def test_an_order_is_for_all_that_are_named_or_for_none() -> None:
@@ -121,7 +124,7 @@ async def test_an_order_is_for_all_that_are_named_or_for_none() -> None:
     with pytest.raises(JobBlocked) as refusal:
         await order(story)
 
-    assert refusal.value.code == "excluded"
+    assert refusal.value.code == "flow_excluded"
     assert await deletions(story) == {}
 
 
@@ -130,7 +133,7 @@ async def test_in_mode_assess_nothing_is_ordered_or_deleted() -> None:
     story = await retired_story()
     await order(story)
     settings = EnvironmentSettings(
-        environment_id=story.build.environment.id, mode=ApprovalPolicy.ASSESS
+        environment_id=story.build.environment.id, mode=ApprovalPolicy.READ_ONLY
     )
     await story.services.tables.environment_settings.upsert(settings)
 
@@ -138,8 +141,8 @@ async def test_in_mode_assess_nothing_is_ordered_or_deleted() -> None:
         await order(story)
     await at_its_date(story)
 
-    assert refusal.value.code == "mode"
-    assert (await deletions(story))["Orders"].code == "mode"
+    assert refusal.value.code == "environment_read_only"
+    assert (await deletions(story))["Orders"].code == "environment_read_only"
     assert deletes(story) == []
 
 
@@ -154,7 +157,10 @@ async def test_what_is_deleted_cannot_be_ordered_again() -> None:
     with pytest.raises(JobBlocked) as rest:
         await order(story)
 
-    assert (named.value.code, rest.value.code) == ("deleted", "not_retired")
+    assert (named.value.code, rest.value.code) == (
+        "original_already_deleted",
+        "original_not_retired",
+    )
 
 
 async def test_what_may_be_ordered_says_what_it_ends() -> None:
@@ -205,7 +211,7 @@ async def test_an_archive_made_earlier_is_continued() -> None:
     await at_its_date(story)
 
     (archive,) = await story.services.tables.run_archives.all(orders.environment_id)
-    assert (archive.state, archive.runs, len(archive.parts)) == (RunArchiveState.COMPLETE, 5, 2)
+    assert (archive.state, archive.runs, len(archive.parts)) == (RunArchiveState.COMPLETED, 5, 2)
     assert sorted(kept_runs(story)) == [
         "late-00000",
         "late-00001",

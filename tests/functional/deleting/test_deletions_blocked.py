@@ -49,7 +49,7 @@ async def test_an_original_that_is_on_again_is_not_deleted() -> None:
     await order(story)
     orders.state = FlowState.ON
 
-    await blocked_at_its_date(story, "came_back")
+    await blocked_at_its_date(story, "retired_original_on")
     orders.state = FlowState.OFF
     await ordered_anew(story)
 
@@ -63,7 +63,7 @@ async def test_an_edit_since_the_copy_is_accepted_by_a_new_order_and_archived() 
     await order(story)
     _edit(orders)
 
-    await blocked_at_its_date(story, "changed")
+    await blocked_at_its_date(story, "original_edited")
     await ordered_anew(story)
 
     assert orders.is_deleted
@@ -87,7 +87,7 @@ async def test_without_a_copy_that_works_nothing_is_deleted(what: str) -> None:
     await order(story)
     copy.state, copy.is_deleted = FlowState.OFF, what == "gone"
 
-    row = await blocked_at_its_date(story, "copy")
+    row = await blocked_at_its_date(story, "copy_changed")
 
     assert what in row.reason
 
@@ -154,7 +154,7 @@ async def test_an_original_of_a_managed_solution_is_left_to_where_it_is_made() -
     await order(story)
     original(story, "Orders").is_managed = True
 
-    await blocked_at_its_date(story, "managed")
+    await blocked_at_its_date(story, "managed_solution")
 
 
 async def test_an_original_that_was_excluded_since_the_order_is_not_touched() -> None:
@@ -163,7 +163,7 @@ async def test_an_original_that_was_excluded_since_the_order_is_not_touched() ->
     await order(story)
     await story.opt_in(excluded_flows=frozenset({original(story, "Orders").workflow_id}))
 
-    await blocked_at_its_date(story, "excluded")
+    await blocked_at_its_date(story, "flow_excluded")
 
 
 async def test_an_archive_that_does_not_give_the_definition_back_stops_the_delete() -> None:
@@ -173,7 +173,7 @@ async def test_an_archive_that_does_not_give_the_definition_back_stops_the_delet
     job = await story.job("Orders")
     story.twins.archive.contents[job.archive.removeprefix("memory:")] = b"{}"
 
-    await blocked_at_its_date(story, "archive")
+    await blocked_at_its_date(story, "archive_failed")
 
 
 async def test_an_original_that_somebody_else_deleted_is_noted_as_gone() -> None:
@@ -212,7 +212,7 @@ async def test_a_child_alone_is_blocked_by_the_original_that_runs_it() -> None:
     child = original(story, "Billing child")
     await order(story, child.workflow_id)
 
-    row = await blocked_at_its_date(story, "parent")
+    row = await blocked_at_its_date(story, "parent_flow_not_ready")
 
     assert "Billing parent" in row.instruction
 

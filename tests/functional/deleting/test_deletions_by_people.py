@@ -70,7 +70,7 @@ async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(story: Story)
     assert ordered["on"] == f"{body['on']}T00:00:00Z"
     assert [one["state"] for one in answer["items"]] == ["deleted"]
     assert [one["display_name"] for one in answer["candidates"]] == ["Bills"]
-    assert answer["run_archives"][0]["state"] == "complete"
+    assert answer["run_archives"][0]["state"] == "completed"
     assert answer["ticket_windows"][0]["closes"]
     assert [one["state"] for one in detail["deletions"]] == ["deleted"]
     assert all(job["archive"] for job in detail["jobs"])
@@ -113,7 +113,7 @@ async def test_nobody_and_too_early_are_refused(story: Story) -> None:
     )
 
     assert (nobody.status, early.status, strange.status) == (400, 409, 404)
-    assert early.document["code"] == "too_early"
+    assert early.document["code"] == "deletion_date_too_early"
 
 
 async def test_a_delete_is_cancelled_over_http(story: Story) -> None:

@@ -212,7 +212,7 @@ async def test_an_edit_while_a_flow_outside_solutions_is_archived_is_not_deleted
 
     row = (await deletions(story))["Button"]
     assert first.state is DeletionState.DELETING
-    assert (row.state, row.code) == (DeletionState.BLOCKED, Reason.CHANGED)
+    assert (row.state, row.code) == (DeletionState.BLOCKED, Reason.ORIGINAL_EDITED)
     assert deletes(story) == []
 
 
@@ -282,7 +282,7 @@ async def test_a_deleted_flow_of_a_solution_is_restored_by_a_person() -> None:
     orders.is_deleted, orders.deleted_at = False, None
     await story.retry()
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "deleted")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_already_deleted")
     assert f"{until:%Y-%m-%d}" in blocked.instruction
     assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
@@ -378,6 +378,6 @@ async def test_a_family_that_is_half_deleted_goes_back_when_a_person_has_restore
     await story.driver.call(lambda s: change_remediation.retry(s, story.remediation.id))
     await story.run(60 * DAY)
 
-    assert (child.state, child.code, in_vain) == (FlowJobState.BLOCKED, "parent", 0)
+    assert (child.state, child.code, in_vain) == (FlowJobState.BLOCKED, "parent_flow_not_ready", 0)
     jobs = await story.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, jobs

@@ -74,10 +74,10 @@ async def test_every_run_is_kept_once_in_parts(story: Story) -> None:
     """450 runs, some of them begun at the same moment: each page of 50 is a part."""
     archives = {one.display_name: one for one in await _archive_all(story)}
 
-    assert archives["Orders"].state is RunArchiveState.COMPLETE
+    assert archives["Orders"].state is RunArchiveState.COMPLETED
     assert archives["Orders"].runs == RUNS
     assert len(archives["Orders"].parts) == 9
-    assert (archives["Idle"].state, archives["Idle"].runs) == (RunArchiveState.COMPLETE, 0)
+    assert (archives["Idle"].state, archives["Idle"].runs) == (RunArchiveState.COMPLETED, 0)
     kept = _kept_runs(story)
     assert len(kept) == len(set(kept)) == RUNS
 
@@ -148,7 +148,7 @@ async def test_only_the_newest_runs_are_kept_where_there_are_too_many(
 
     archives = {one.display_name: one for one in await _archive_all(story)}
 
-    assert archives["Orders"].state is RunArchiveState.CAPPED
+    assert archives["Orders"].state is RunArchiveState.TRUNCATED
     assert archives["Orders"].runs == 210
     assert _kept_runs(story)[0] == "run-00000"
 

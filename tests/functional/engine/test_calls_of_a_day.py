@@ -102,7 +102,7 @@ async def on_a_day_that_is_over(state: FlowJobState) -> Story:
 
 async def test_an_undo_does_not_wait_for_the_next_day() -> None:
     """It takes its calls out of those that are kept for it."""
-    story = await on_a_day_that_is_over(FlowJobState.WATCHED)
+    story = await on_a_day_that_is_over(FlowJobState.MONITORING)
 
     await story.roll_back(run=HOUR / 6)
 
@@ -111,8 +111,8 @@ async def test_an_undo_does_not_wait_for_the_next_day() -> None:
 
 async def test_a_swap_under_way_does_not_wait_for_the_next_day() -> None:
     """Nobody waits for a day while neither flow may be on."""
-    story = await on_a_day_that_is_over(FlowJobState.SWAPPING)
+    story = await on_a_day_that_is_over(FlowJobState.CUTTING_OVER)
 
     await story.run(HOUR / 12)
 
-    assert (await story.job("Mail")).reached is FlowJobState.WATCHED
+    assert (await story.job("Mail")).reached is FlowJobState.MONITORING

@@ -71,8 +71,8 @@ async def run(story: Story, time: timedelta) -> None:
 
 @pytest.fixture
 async def story() -> Story:
-    """A called flow and a self-starting one, in mode auto; nothing is ordered yet."""
-    story = Story(mode=ApprovalPolicy.AUTO)
+    """A called flow and a self-starting one, in mode automatic; nothing is ordered yet."""
+    story = Story(mode=ApprovalPolicy.AUTOMATIC)
     story.build.app_setting_caller(story.build.http_flow("Orders"))
     story.build.keyword_flow("Keyword")
     story.driver.use_cases = dict(TRIGGERS)
@@ -89,14 +89,14 @@ async def test_a_defect_in_a_step_ends_as_failed_with_its_place(story: Story) ->
     await run(story, timedelta(days=30))
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.FAILED, "defect")
+    assert (job.state, job.code) == (FlowJobState.FAILED, "internal_error")
     assert job.reason.startswith("Orders: ZeroDivisionError at ")
     assert "secret" not in str(job)
     assert raising.raised == TRIES
     assert (await story.job("Keyword")).state is FlowJobState.RETIRED
     assert story.twins.messages.dead_letters(FLOW_JOBS) == []
     (told,) = story.twins.notices.told
-    assert (told.code, told.row[2], told.cause) == (Reason.DEFECT, job.id, job.reason)
+    assert (told.code, told.row[2], told.cause) == (Reason.INTERNAL_ERROR, job.id, job.reason)
 
 
 async def test_a_failed_job_counts_in_health_until_it_is_retried(story: Story) -> None:
@@ -113,7 +113,7 @@ async def test_a_failed_job_counts_in_health_until_it_is_retried(story: Story) -
     after = (await call(health_api.show_health)).document["notices"]
     await run(story, timedelta(days=30))
 
-    assert before == {Reason.DEFECT: 1}
+    assert before == {Reason.INTERNAL_ERROR: 1}
     assert after == {}
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
@@ -132,7 +132,7 @@ async def test_a_defect_while_an_environment_is_read_ends_its_job(story: Story) 
     job = await story.environment_job()
     assert (job.state, job.code, raising.raised) == (
         EnvironmentJobState.FAILED,
-        Reason.DEFECT,
+        Reason.INTERNAL_ERROR,
         TRIES,
     )
     assert story.twins.messages.dead_letters(ENVIRONMENT_JOBS) == []
@@ -157,7 +157,7 @@ async def test_a_defect_in_mid_swap_brings_the_original_back(story: Story) -> No
     await run(story, timedelta(days=30))
 
     job = await story.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.DEFECT)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.INTERNAL_ERROR)
     assert "ZeroDivisionError at" in job.reason
     assert flows["Keyword"].state is FlowState.ON
 
@@ -205,7 +205,7 @@ async def test_deaths_between_the_pages_of_a_discovery_are_no_defect(story: Stor
 
     await run(story, timedelta(hours=1))
 
-    assert (await story.environment_job()).state is EnvironmentJobState.DISPATCHED
+    assert (await story.environment_job()).state is EnvironmentJobState.RUNNING_FLOW_JOBS
     assert next(calls) > 2 * TRIES
     assert story.twins.notices.told == []
 
@@ -215,7 +215,7 @@ async def start(story: Story) -> None:
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.APPLY,
-        origin=StartSource.ORDER,
+        origin=StartSource.API_REQUEST,
         cause="order-1",
         environment_ids=(story.build.environment.id,),
     )

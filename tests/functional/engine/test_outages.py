@@ -62,8 +62,8 @@ def services_of_the_platform() -> list[str]:
 
 
 async def begun_story(called: int = 2, self_starting: int = 2) -> tuple[Story, Outage]:
-    """Return a tenant in mode auto, of which a remediation is ordered and not begun."""
-    story = Story(mode=ApprovalPolicy.AUTO)
+    """Return a tenant in mode automatic, of which a remediation is ordered and not begun."""
+    story = Story(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(called):
         flow = story.build.http_flow(f"Called {number}")
         story.build.app_setting_caller(flow, site=f"site-{number}", setting="URL")
@@ -77,7 +77,7 @@ async def begun_story(called: int = 2, self_starting: int = 2) -> tuple[Story, O
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.APPLY,
-        origin=StartSource.ORDER,
+        origin=StartSource.API_REQUEST,
         cause="order-1",
         environment_ids=(story.build.environment.id,),
     )
@@ -91,7 +91,7 @@ async def ends_well(story: Story) -> None:
     states = {title: (job.state, job.reason) for title, job in (await story.jobs()).items()}
     assert len(states) == len(list(story.world.flows())) // 2
     assert {state for state, _ in states.values()} == {FlowJobState.RETIRED}, states
-    assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
+    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
     assert story.world.traffic.lost == []
     assert await story.services.tables.circuit_breakers.all() == []
 
@@ -154,8 +154,8 @@ async def test_all_wait_for_a_service_that_is_out_and_few_ask_it() -> None:
     health = (await call(health_api.show_health)).document
 
     assert {one["service"] for one in health["outages"]} <= {"workflows", "flow_reports"}
-    assert health["notices"] == {Reason.OUTAGE: len(health["outages"])}
-    assert all(one.code == Reason.OUTAGE for one in story.twins.notices.told)
+    assert health["notices"] == {Reason.SERVICE_OUTAGE: len(health["outages"])}
+    assert all(one.code == Reason.SERVICE_OUTAGE for one in story.twins.notices.told)
     assert max(outage.calls_out.values()) < 160
 
     await ends_well(story)
@@ -172,7 +172,10 @@ async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
     await story.run(timedelta(days=30))
 
     jobs = await story.jobs()
-    assert (jobs["Called 0"].state, jobs["Called 0"].code) == (FlowJobState.BLOCKED, "transient")
+    assert (jobs["Called 0"].state, jobs["Called 0"].code) == (
+        FlowJobState.BLOCKED,
+        "retries_exhausted",
+    )
     assert {jobs[name].state for name in ("Called 1", "Called 2")} == {FlowJobState.RETIRED}
     assert not any("is out" in line.text for job in jobs.values() for line in job.history)
 
@@ -199,8 +202,8 @@ async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() 
     late = await run_daily_check(story.services, "tomorrow")
     await story.run(timedelta(days=30))
 
-    assert (waiting.state, waiting.code) == (FlowJobState.WAITING, "transient")
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "transient")
+    assert (waiting.state, waiting.code) == (FlowJobState.WAITING, "retries_exhausted")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "retries_exhausted")
     assert (early.retried, late.retried) == (0, 1)
     assert (await story.job("Called 0")).state is FlowJobState.RETIRED
 

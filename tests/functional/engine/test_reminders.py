@@ -35,13 +35,13 @@ SOON_AFTER = timedelta(minutes=8)
 
 async def quiet_story(flows: int = 1) -> Story:
     """Return a story whose originals have to be quiet for some days more."""
-    story = Story(mode=ApprovalPolicy.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(flows):
         story.build.http_flow(f"Flow {number}")
     story.build.link()
     await story.opt_in()
     await story.order(run=timedelta(hours=1))
-    assert {job.code for job in (await story.jobs()).values()} == {"quiet"}
+    assert {job.code for job in (await story.jobs()).values()} == {"no_call_period"}
     return story
 
 
@@ -117,7 +117,7 @@ async def test_a_start_goes_on_wherever_its_process_dies(call: int, moment: Mome
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.APPLY,
-        origin=StartSource.ORDER,
+        origin=StartSource.API_REQUEST,
         cause="both",
         environment_ids=tuple(build.environment.id for build in story.builders),
     )
@@ -130,7 +130,7 @@ async def test_a_start_goes_on_wherever_its_process_dies(call: int, moment: Mome
     await story.run(SOON_AFTER)
 
     jobs = await story.services.tables.environment_jobs.all()
-    finished = [(one, EnvironmentJobState.FINISHED) for one in order.environment_ids] * len(rows)
+    finished = [(one, EnvironmentJobState.COMPLETED) for one in order.environment_ids] * len(rows)
     assert {(job.environment_id, job.state) for job in jobs} == set(finished)
 
 

@@ -131,7 +131,7 @@ async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> No
     jobs = await story.jobs()
     assert last.due is not None
     assert last.due > story.services.now
-    assert jobs[last.display_name].reached is FlowJobState.QUIET
+    assert jobs[last.display_name].reached is FlowJobState.CHECKING_FOR_CALLS
     assert {jobs[job.display_name].state for job in others} == {FlowJobState.CANCELLED}
     assert (
         await StoredRequestBudget(story.twins.store, story.world.clock, LIMIT).queue_status()
@@ -164,12 +164,12 @@ async def test_a_swap_under_way_is_made_when_the_writes_of_the_hour_are_used_up(
     outside_solutions(story, "Mail")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Mail", FlowJobState.SWAPPING)
+    await story.until("Mail", FlowJobState.CUTTING_OVER)
     await with_an_hours_writes_made(story)
 
     await story.run(HOUR / 12)
 
-    assert (await story.job("Mail")).reached is FlowJobState.WATCHED
+    assert (await story.job("Mail")).reached is FlowJobState.MONITORING
 
 
 async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
@@ -179,7 +179,7 @@ async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None
     outside_solutions(story, "Mail")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Mail", FlowJobState.WATCHED)
+    await story.until("Mail", FlowJobState.MONITORING)
     await with_an_hours_writes_made(story)
 
     await story.roll_back(run=HOUR / 6)
@@ -203,8 +203,8 @@ async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
     health = await check_health(services)
     (waiting,) = (await show_status(services)).waiting
 
-    assert health.notices == {Reason.CALL_BUDGET_RESET: 1}
+    assert health.notices == {Reason.REQUEST_BUDGET_RESET: 1}
     assert [told.row for told in story.twins.notices.told] == [name]
     assert "/".join(name) in waiting.reason
-    assert waiting.instruction == Reason.CALL_BUDGET_RESET.instruction
-    assert (await story.job("Orders")).reached is FlowJobState.QUIET
+    assert waiting.instruction == Reason.REQUEST_BUDGET_RESET.instruction
+    assert (await story.job("Orders")).reached is FlowJobState.CHECKING_FOR_CALLS

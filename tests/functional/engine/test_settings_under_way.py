@@ -64,7 +64,7 @@ async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
     async def create_and_take_back(*arguments: object) -> None:
         await create(*arguments)  # type: ignore[arg-type]  # whatever it was given
         await story.services.tables.environment_settings.upsert(
-            EnvironmentSettings(environment_id=environment, mode=ApprovalPolicy.ASSESS)
+            EnvironmentSettings(environment_id=environment, mode=ApprovalPolicy.READ_ONLY)
         )
         story.world.clock.advance(LATELY + SECOND)
 
@@ -74,6 +74,6 @@ async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
 
     job = await story.job("Orders")
     assert job.is_stuck
-    assert job.code == Reason.MODE
+    assert job.code == Reason.ENVIRONMENT_READ_ONLY
     copy = story.build.environment.flows[job.copy_id]
     assert not copy.is_on

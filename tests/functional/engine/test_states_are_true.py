@@ -17,9 +17,9 @@ def is_so(standing: ExpectedFlowState, flow: TwinFlow | None, *, was_on: bool) -
             return flow is None
         case ExpectedFlowState.OFF:
             return not is_on
-        case ExpectedFlowState.AS_IT_WAS:
+        case ExpectedFlowState.UNCHANGED:
             return is_on == was_on
-        case ExpectedFlowState.EITHER:
+        case ExpectedFlowState.UNDETERMINED:
             return True
 
 

@@ -85,7 +85,7 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(story: Story)
     story.world.firewalls = [erp("PowerPlatformPlex")]
     closed = await told(story, date="last")
 
-    assert notice.code == Reason.RANGES_CHANGED
+    assert notice.code == Reason.ADDRESS_RANGES_CHANGED
     for said in ("371 to 372", f"{WEST} 20.9.0.0/24", f"{WEST} 20.1.1.0/24", "erp"):
         assert said in notice.cause
     assert edition.changes == (
@@ -101,7 +101,7 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(story: Story)
     )
     assert edition.plans == (AffectedRemediation(remediation_id=story.remediation.id, flows=1),)
     assert story.remediation.id in notice.cause
-    assert shown == {Reason.RANGES_CHANGED: 1}
+    assert shown == {Reason.ADDRESS_RANGES_CHANGED: 1}
     assert (again, closed) == ([], [])
     assert await in_health(story) == {}
 
@@ -215,7 +215,7 @@ async def test_a_list_that_is_not_read_for_a_week_is_told(story: Story, is_broke
     await run_daily_check(services, "day-8")
 
     [notice] = notices.told
-    assert notice.code == Reason.RANGES_OLD
+    assert notice.code == Reason.ADDRESS_RANGES_OUTDATED
     assert "could not be read" in notice.cause
 
 
@@ -225,7 +225,7 @@ async def test_a_list_that_nobody_refreshes_is_told(story: Story) -> None:
 
     [notice] = await told(story, after=2 * DAY, date="later")
 
-    assert (notice.code, "number 371" in notice.cause) == (Reason.RANGES_OLD, True)
+    assert (notice.code, "number 371" in notice.cause) == (Reason.ADDRESS_RANGES_OUTDATED, True)
     publish(story, {WEST: ["20.1.0.0/23"]})
     assert await told(story, date="last") == []
     assert await in_health(story) == {}

@@ -118,7 +118,7 @@ _BY_RULE: dict[str, set[bool | str]] = {
 }
 #: The labels apply the rule of 2024, which did not know this action yet
 #: (platform.md#flows-that-stay).
-_SINCE_2025 = {"list_flows_as_admin_v1", "parent_of_mmk_flow"}
+_SINCE_2025 = {"list_flows_as_admin_v1", "parent_of_microsoft_key_flow"}
 
 
 def test_the_documented_rule_agrees(

@@ -126,7 +126,7 @@ def test_a_parent_follows_its_child_across_files(tmp_path: Path) -> None:
 
     assert {flow["name"]: flow["reason"] for flow in flows} == {
         "Child": "http_trigger",
-        "Parent": "parent_of_mmk_flow",
+        "Parent": "parent_of_microsoft_key_flow",
     }
 
 

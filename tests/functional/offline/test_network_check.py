@@ -23,28 +23,28 @@ WEST = ["20.61.88.128/26", "172.199.132.0/22", "2603:1061:2004:7800::/56"]
 NORTH = ["4.207.189.192/26"]
 #: Kind, verdict and reason of the resources in the real files, for the whole `PowerPlatformPlex`.
 _COUNTS = {
-    ("app_service", "covered", ""): 4,
-    ("azure_firewall", "cannot_be_told", "depends_on"): 4,
-    ("azure_firewall", "covered", ""): 1,
-    ("azure_firewall", "not", "refused_by"): 2,
-    ("cosmos_account", "not", "refused_by"): 1,
-    ("key_vault", "covered", ""): 1,
-    ("network_security_group", "covered", ""): 2,
-    ("network_security_group", "not", "refused_by"): 8,
-    ("postgresql_server", "covered", ""): 1,
-    ("storage_account", "cannot_be_told", "depends_on"): 2,
-    ("storage_account", "covered", ""): 1,
-    ("storage_account", "not", "refused_by"): 1,
-    ("microsoft.cdn/profiles", "cannot_be_told", "not_read"): 1,
-    ("microsoft.cdn/profiles/securitypolicies", "cannot_be_told", "not_read"): 1,
-    ("microsoft.network/applicationgateways", "cannot_be_told", "not_read"): 2,
+    ("app_service", "allowed", ""): 4,
+    ("azure_firewall", "unknown", "depends_on"): 4,
+    ("azure_firewall", "allowed", ""): 1,
+    ("azure_firewall", "denied", "refused_by"): 2,
+    ("cosmos_account", "denied", "refused_by"): 1,
+    ("key_vault", "allowed", ""): 1,
+    ("network_security_group", "allowed", ""): 2,
+    ("network_security_group", "denied", "refused_by"): 8,
+    ("postgresql_server", "allowed", ""): 1,
+    ("storage_account", "unknown", "depends_on"): 2,
+    ("storage_account", "allowed", ""): 1,
+    ("storage_account", "denied", "refused_by"): 1,
+    ("microsoft.cdn/profiles", "unknown", "not_read"): 1,
+    ("microsoft.cdn/profiles/securitypolicies", "unknown", "not_read"): 1,
+    ("microsoft.network/applicationgateways", "unknown", "not_read"): 2,
     (
         "microsoft.network/applicationgatewaywebapplicationfirewallpolicies",
-        "cannot_be_told",
+        "unknown",
         "not_read",
     ): 2,
-    ("microsoft.network/frontdoors", "cannot_be_told", "not_read"): 1,
-    ("microsoft.network/frontdoorwebapplicationfirewallpolicies", "cannot_be_told", "not_read"): 2,
+    ("microsoft.network/frontdoors", "unknown", "not_read"): 1,
+    ("microsoft.network/frontdoorwebapplicationfirewallpolicies", "unknown", "not_read"): 2,
     ("file", "–", "no_resource"): 6,
     ("file", "–", "not_json"): 1,
 }
@@ -107,11 +107,11 @@ def test_a_row_says_what_is_let_in_and_what_is_missing(tmp_path: Path, tags: Pat
     assert [*west] == KEYS
     assert west["resource"] == security_group()["id"]
     assert (west["kind"], west["tag"]) == ("network_security_group", "PowerPlatformPlex")
-    assert (west["region"], west["verdict"]) == ("WestEurope", "partly")
-    assert west["covered"] == {"ipv4": "covered", "ipv6": "not"}
+    assert (west["region"], west["verdict"]) == ("WestEurope", "partly_allowed")
+    assert west["covered"] == {"ipv4": "allowed", "ipv6": "denied"}
     assert west["missing"] == [WEST[2]]
     assert west["reason"] == "refused_by: DenyAllInBound"
-    assert (north["region"], north["covered"]) == ("NorthEurope", {"ipv4": "partly"})
+    assert (north["region"], north["covered"]) == ("NorthEurope", {"ipv4": "partly_allowed"})
     assert north["missing"] == ["4.207.189.224/27"]
 
 
@@ -123,9 +123,9 @@ def test_without_a_region_the_tag_is_asked_about_as_a_whole(tmp_path: Path, tags
     [all_of_it] = check(tags, write(tmp_path / "whole.json", security_group(whole)))
     [west_only] = check(tags, write(tmp_path / "part.json", security_group(part)))
 
-    assert (all_of_it["region"], all_of_it["verdict"]) == (None, "covered")
+    assert (all_of_it["region"], all_of_it["verdict"]) == (None, "allowed")
     assert (all_of_it["missing"], all_of_it["reason"]) == ([], None)
-    assert (west_only["verdict"], west_only["missing"]) == ("partly", NORTH)
+    assert (west_only["verdict"], west_only["missing"]) == ("partly_allowed", NORTH)
 
 
 def of_three_tags(tmp_path: Path) -> Path:
@@ -160,9 +160,9 @@ def test_all_three_tags_are_reported_and_one_is_required(tmp_path: Path) -> None
     shown = run(tags, file, "--fail-on", "gap")
 
     assert [(row["tag"], row["required"], row["verdict"]) for row in rows] == [
-        ("PowerPlatformPlex", True, "covered"),
-        ("LogicApps", False, "not"),
-        ("PowerPlatformInfra", False, "not"),
+        ("PowerPlatformPlex", True, "allowed"),
+        ("LogicApps", False, "denied"),
+        ("PowerPlatformInfra", False, "denied"),
     ]
     assert "PowerPlatformPlex (required): 1 covered.\n" in shown.stdout
     assert "LogicApps (reported only): 1 not.\n" in shown.stdout
@@ -188,14 +188,14 @@ def test_tags_that_the_app_requires_too_are_required_here(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("properties", "verdict", "refusal"),
     [
-        ({"publicNetworkAccess": "Disabled"}, "not", "closed: "),
-        ({"networkAcls": {"defaultAction": "Deny"}}, "not", "no_ipv4: "),
+        ({"publicNetworkAccess": "Disabled"}, "denied", "closed: "),
+        ({"networkAcls": {"defaultAction": "Deny"}}, "denied", "no_ipv4: "),
         (
             {"networkAcls": {"defaultAction": "Deny", "ipRules": [{"value": "198.51.100.7"}]}},
-            "cannot_be_told",
+            "unknown",
             "no_ipv4: ",
         ),
-        ({"networkAcls": {"defaultAction": "Allow"}}, "covered", None),
+        ({"networkAcls": {"defaultAction": "Allow"}}, "allowed", None),
     ],
     ids=("closed", "refuses everybody", "lets somebody in", "open"),
 )
@@ -266,7 +266,7 @@ def test_a_template_is_read_as_it_deploys(tmp_path: Path, tags: Path) -> None:
     assert group["resource"].endswith(
         "t.json!/providers/Microsoft.Network/networkSecurityGroups/edge-nsg"
     )
-    assert group["verdict"] == "covered"
+    assert group["verdict"] == "allowed"
     assert (rule["verdict"], rule["reason"]) == (None, "part_of_a_firewall")
 
 
@@ -300,7 +300,7 @@ def test_what_only_a_deployment_decides_cannot_be_told(
     [row] = check(tags, write(tmp_path / "t.json", document))
 
     assert row["resource"].endswith("/edge")
-    assert (row["verdict"], row["reason"]) == ("cannot_be_told", "depends_on: flows")
+    assert (row["verdict"], row["reason"]) == ("unknown", "depends_on: flows")
     assert row["missing"]
 
 
@@ -319,7 +319,7 @@ def test_rules_that_are_not_written_out_cannot_be_told(
 
     [row] = check(tags, write(tmp_path / "t.json", template({**group, "properties": properties})))
 
-    assert (row["verdict"], row["reason"]) == ("cannot_be_told", "depends_on: securityRules")
+    assert (row["verdict"], row["reason"]) == ("unknown", "depends_on: securityRules")
 
 
 def test_a_template_may_hold_line_breaks_in_its_texts(tmp_path: Path, tags: Path) -> None:
@@ -330,7 +330,7 @@ def test_a_template_may_hold_line_breaks_in_its_texts(tmp_path: Path, tags: Path
 
     [row] = check(tags, file)
 
-    assert row["verdict"] == "covered"
+    assert row["verdict"] == "allowed"
 
 
 def test_a_nested_deployment_is_read_too(tmp_path: Path, tags: Path) -> None:
@@ -347,7 +347,7 @@ def test_a_nested_deployment_is_read_too(tmp_path: Path, tags: Path) -> None:
     rows = check(tags, write(tmp_path / "t.json", outer))
 
     assert [(row["kind"], row["verdict"]) for row in rows] == [
-        ("network_security_group", "not"),
+        ("network_security_group", "denied"),
         ("Microsoft.Resources/deployments", None),
     ]
 
@@ -371,14 +371,14 @@ def test_an_answer_of_azures_that_shows_no_restrictions_proves_nothing(
 
     [row] = alone
     assert (row["verdict"], row["reason"]) == (
-        "cannot_be_told",
+        "unknown",
         "incomplete: what decides is not in the files",
     )
     assert [(row["resource"].rpartition("#")[2], row["verdict"]) for row in both[:2]] == [
-        (listed["id"], "covered"),
-        ("scm", "covered"),
+        (listed["id"], "allowed"),
+        ("scm", "allowed"),
     ]
-    assert [row["verdict"] for row in deployed] == ["covered", "covered"]
+    assert [row["verdict"] for row in deployed] == ["allowed", "allowed"]
 
 
 def flattened(resource: dict[str, Any]) -> dict[str, Any]:
@@ -397,7 +397,7 @@ def test_a_group_as_the_command_line_of_azure_prints_it_is_read(tmp_path: Path, 
 
     [row] = check(tags, write(tmp_path / "nsg.json", flattened(group)))
 
-    assert (row["kind"], row["verdict"]) == ("network_security_group", "covered")
+    assert (row["kind"], row["verdict"]) == ("network_security_group", "allowed")
 
 
 def test_what_another_tool_printed_of_a_service_cannot_be_told(tmp_path: Path, tags: Path) -> None:
@@ -407,7 +407,7 @@ def test_what_another_tool_printed_of_a_service_cannot_be_told(tmp_path: Path, t
 
     [row] = check(tags, write(tmp_path / "vault.json", printed))
 
-    assert (row["verdict"], row["reason"].partition(":")[0]) == ("cannot_be_told", "no_properties")
+    assert (row["verdict"], row["reason"].partition(":")[0]) == ("unknown", "no_properties")
 
 
 @pytest.mark.parametrize(
@@ -429,7 +429,7 @@ def test_a_file_without_a_resource_has_a_row_with_a_reason(
 
     group, row = check(tags, file, write(tmp_path / "edge.json", security_group()))
 
-    assert group["verdict"] == "not"
+    assert group["verdict"] == "denied"
     assert (row["resource"], row["kind"], row["verdict"]) == (str(file), "file", None)
     assert row["reason"].startswith(reason)
 
@@ -450,7 +450,7 @@ def test_what_no_kind_reads_is_not_called_open(tmp_path: Path, tags: Path) -> No
 
     door, machine = check(tags, write(tmp_path / "t.json", document))
 
-    assert (door["verdict"], door["reason"]) == ("cannot_be_told", "not_read: check it by hand")
+    assert (door["verdict"], door["reason"]) == ("unknown", "not_read: check it by hand")
     assert (machine["verdict"], machine["reason"]) == (None, "not_a_firewall")
 
 

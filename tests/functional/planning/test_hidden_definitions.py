@@ -28,7 +28,7 @@ from tests.functional.scenarios.remediation_scenario import Story, edit, kill_af
 HOUR = timedelta(hours=1)
 
 
-def hidden_story(mode: ApprovalPolicy = ApprovalPolicy.APPROVE) -> tuple[Story, TwinFlow]:
+def hidden_story(mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> tuple[Story, TwinFlow]:
     """Return a tenant with one such flow, which stays on Microsoft's key."""
     story = Story(mode=mode)
     assumptions = story.world.assumptions
@@ -66,7 +66,7 @@ async def test_what_writes_nothing_does_not_know_it(mode: RemediationMode) -> No
     await story.order(mode)
 
     item = (await story.plan())["Hidden"]
-    assert (item.action, item.category) == (PlannedAction.BLOCKED, "unknown")
+    assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
     assert f"mode {mode} writes nothing" in item.explanation
     assert "operator" in item.instruction
     assert story.world.writes == []
@@ -106,7 +106,7 @@ class NoOperator:
 
     async def definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
         """Say so."""
-        raise JobBlocked("No operator is set up.", code=Reason.OPERATOR_SIGN_IN)
+        raise JobBlocked("No operator is set up.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT)
 
 
 async def test_without_an_operator_it_is_unknown_and_told() -> None:
@@ -118,7 +118,7 @@ async def test_without_an_operator_it_is_unknown_and_told() -> None:
     await story.order()
 
     item = (await story.plan())["Hidden"]
-    assert (item.action, item.category) == (PlannedAction.BLOCKED, "unknown")
+    assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
     assert "No operator is set up" in item.explanation
 
 
@@ -154,7 +154,7 @@ async def test_a_migration_is_waited_for(call: str) -> None:
 
     await story.order(run=timedelta(minutes=1))
 
-    assert (await story.environment_job()).code == Reason.MIGRATING
+    assert (await story.environment_job()).code == Reason.PLATFORM_MIGRATION_RUNNING
     await story.run(timedelta(hours=2))
     assert (await story.plan())["Hidden"].category == "http"
     assert flow.co_owners == {}
@@ -202,7 +202,7 @@ async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> Non
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(hours=1))
-    assert (await story.job("Hidden")).reached is FlowJobState.QUIET
+    assert (await story.job("Hidden")).reached is FlowJobState.CHECKING_FOR_CALLS
     edit(flow)
     unnoted: list[object] = []
 
@@ -224,7 +224,7 @@ async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
     *, is_approved: bool
 ) -> None:
     """It waits for its approval, or for its flows, for days; nobody plans in that time."""
-    story, flow = hidden_story(ApprovalPolicy.AUTO if is_approved else ApprovalPolicy.APPROVE)
+    story, flow = hidden_story(ApprovalPolicy.AUTOMATIC if is_approved else ApprovalPolicy.REQUIRED)
     await story.opt_in()
     pause = PauseBefore(
         call="FlowAccessTwin.grant",
@@ -237,7 +237,7 @@ async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
     await story.order(run=timedelta(minutes=8))
     planned = await story.environment_job()
     assert (pause.is_asleep, planned.lent) == (True, (flow.flow_name,))
-    assert planned.state == ("dispatched" if is_approved else "awaiting_approval")
+    assert planned.state == ("running_flow_jobs" if is_approved else "awaiting_approval")
     await story.run(timedelta(minutes=2))
     assert flow.co_owners
     await story.run(timedelta(hours=2))
@@ -265,4 +265,4 @@ async def test_operator_that_a_plan_was_given_late_is_taken_off_the_flow() -> No
     await story.driver.call(lambda s: run_daily_check(s, "today"))
 
     assert flow.co_owners == {}
-    assert Reason.LOAN not in [told.code for told in story.twins.notices.told]
+    assert Reason.GRANT_NOT_REVOKED not in [told.code for told in story.twins.notices.told]

@@ -28,7 +28,7 @@ async def test_a_migration_is_waited_for_as_long_as_it_may_take() -> None:
     story, _ = await story_that_stands_still()
     await story.run(4 * DAY - timedelta(hours=2))
     waiting = await story.environment_job()
-    assert waiting.state is EnvironmentJobState.WAITING_FOR_MIGRATION
+    assert waiting.state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
     assert waiting.due is not None
 
     story.build.migrate()
@@ -56,7 +56,7 @@ async def test_a_migration_that_stands_still_blocks_with_the_flows_and_what_to_d
     story.build.migrate()
     await story.run(DAY)
 
-    assert waiting.state is EnvironmentJobState.WAITING_FOR_MIGRATION
+    assert waiting.state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
     assert (await story.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
 
 

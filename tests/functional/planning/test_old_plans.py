@@ -38,7 +38,7 @@ class KilledError(BaseException):
 
 async def quiet(*, plans_kept: timedelta = 10 * DAY) -> Story:
     """Return a story with a retired original, and a flow that nobody changes for the app."""
-    story = Story(mode=ApprovalPolicy.AUTO, settings=twin_settings(plans_kept=plans_kept))
+    story = Story(mode=ApprovalPolicy.AUTOMATIC, settings=twin_settings(plans_kept=plans_kept))
     story.build.flow("Orders", define.http_trigger(), {})
     story.build.flow("Managed", define.http_trigger(), {}).is_managed = True
     story.build.link()
@@ -88,7 +88,7 @@ async def test_a_retired_original_has_no_line_in_later_plans() -> None:
     items = await story.services.tables.plan_items.all(job.id)
     assert [item.display_name for item in items] == ["Managed"]
     assert any("1 retired original is not listed" in finding for finding in job.findings)
-    assert job.counts == {"blocked": 1}
+    assert job.counts == {"needs_changes": 1}
 
     original = (await story.job("Orders")).original_id
     await story.order(RemediationMode.DRY_RUN, original, cause="named")
@@ -108,7 +108,10 @@ async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
 
     (notice,) = await story.services.tables.alerts.all()
     job = await story.job("Orders")
-    assert (notice.code, notice.row) == ("came_back", ("flowjobs", job.environment_id, job.id))
+    assert (notice.code, notice.row) == (
+        "retired_original_on",
+        ("flowjobs", job.environment_id, job.id),
+    )
     assert original in {item.workflow_id for item in (await story.plan()).values()}
 
 
@@ -296,7 +299,7 @@ async def queries_of_a_plan(past: int) -> int:
     for number in range(past):
         order = Remediation(
             mode=RemediationMode.APPLY,
-            origin=StartSource.SWEEP,
+            origin=StartSource.DAILY_CHECK,
             cause=f"past-{number}",
             created=story.services.now - number * DAY,
             environment_ids=(job.environment_id,),
@@ -320,5 +323,5 @@ async def queries_of_a_plan(past: int) -> int:
         patch.setattr(MemoryStore, "query", counted_query)
         patch.setattr(MemoryStore, "get", counted_get)
         await story.order(RemediationMode.DRY_RUN, cause="next", run=timedelta(seconds=30))
-    assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
+    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
     return asked.total()

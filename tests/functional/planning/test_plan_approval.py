@@ -43,7 +43,7 @@ async def test_a_version_that_is_not_the_plans_is_refused() -> None:
     with pytest.raises(JobBlocked) as refusal:
         await approve_version(story, "0" * 16)
 
-    assert refusal.value.code == "stale"
+    assert refusal.value.code == "plan_changed"
     assert version in refusal.value.reason
     assert (await story.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
 
@@ -61,7 +61,7 @@ async def test_a_version_is_stale_once_the_plan_has_changed_and_the_refusal_says
     with pytest.raises(JobBlocked) as refusal:
         await approve_version(story, version)
 
-    assert refusal.value.code == "stale"
+    assert refusal.value.code == "plan_changed"
     assert "Orders: its definition was edited" in refusal.value.reason
     assert story.world.writes == []
 
@@ -84,7 +84,7 @@ async def test_one_environment_is_approved_at_a_time() -> None:
     for build in story.builders:
         build.http_flow("Orders")
     story.prepare()
-    await story.opt_in_both(ApprovalPolicy.APPROVE)
+    await story.opt_in_both(ApprovalPolicy.REQUIRED)
     await story.order_of(*story.builders)
     ids = [build.environment.id for build in story.builders]
     plans = {
@@ -99,7 +99,7 @@ async def test_one_environment_is_approved_at_a_time() -> None:
     states = {job.environment_id: job.state for job in jobs}
     assert states == {
         ids[0]: EnvironmentJobState.AWAITING_APPROVAL,
-        ids[1]: EnvironmentJobState.DISPATCHED,
+        ids[1]: EnvironmentJobState.RUNNING_FLOW_JOBS,
     }
 
 
@@ -124,7 +124,7 @@ async def test_two_remediations_that_are_approved_together_share_one_job() -> No
         for identity in (first.id, story.remediation.id)
         for one in await story.services.tables.environment_jobs.all(identity)
     }
-    assert states == {EnvironmentJobState.FINISHED}
+    assert states == {EnvironmentJobState.COMPLETED}
 
 
 # --- exceptions -----------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ async def test_an_excepted_flow_is_left_with_all_that_runs_it() -> None:
     assert set(await story.jobs()) == {"Orders"}
     plan = await story.plan()
     assert {plan[flow.name].action for flow in (child, parent, grandparent)} == {
-        PlannedAction.LEAVE
+        PlannedAction.NO_CHANGE
     }
     assert plan[child.name].explanation == "tests left it out of the approval."
     assert plan[parent.name].explanation == "It runs Billing child, which the approval left out."

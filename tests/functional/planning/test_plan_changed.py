@@ -34,7 +34,7 @@ async def test_an_edit_after_the_approval_holds_that_flow_and_its_parents_only()
     await story.approve()
 
     assert set(held) == {"Orders"}
-    assert (job.state, job.awaiting) == (EnvironmentJobState.DISPATCHED, 3)
+    assert (job.state, job.awaiting) == (EnvironmentJobState.RUNNING_FLOW_JOBS, 3)
     assert progress.state == "awaiting_approval"
     assert plan["Billing child"].changed == ("its definition was edited",)
     assert plan["Billing parent"].changed == ("it runs Billing child, which has changed",)
@@ -42,7 +42,7 @@ async def test_an_edit_after_the_approval_holds_that_flow_and_its_parents_only()
     jobs = await story.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, jobs
     assert len(jobs) == 4
-    assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
+    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
 async def test_jobs_under_way_are_not_begun_again_by_a_second_approval() -> None:
@@ -59,9 +59,9 @@ async def test_jobs_under_way_are_not_begun_again_by_a_second_approval() -> None
     await story.approve(run=HOUR)
 
     after = await story.job("Orders")
-    assert before.reached is after.reached is FlowJobState.QUIET
+    assert before.reached is after.reached is FlowJobState.CHECKING_FOR_CALLS
     assert [line.state for line in after.history].count("planned") == 1
-    assert (await story.job("Invoices")).reached is FlowJobState.QUIET
+    assert (await story.job("Invoices")).reached is FlowJobState.CHECKING_FOR_CALLS
 
 
 async def test_a_new_caller_after_the_approval_holds_the_flow() -> None:
@@ -153,9 +153,9 @@ async def test_a_flow_that_is_gone_is_left_and_says_so() -> None:
     await story.approve()
 
     item = (await story.plan())["Orders"]
-    assert (item.action, item.explanation.split(":")[0]) == (PlannedAction.LEAVE, "It is gone")
+    assert (item.action, item.explanation.split(":")[0]) == (PlannedAction.NO_CHANGE, "It is gone")
     assert set(await story.jobs()) == {"Invoices"}
-    assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
+    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
 async def test_a_flow_that_is_new_is_not_added() -> None:
@@ -205,10 +205,10 @@ async def test_a_change_that_nobody_approves_in_time_is_left() -> None:
     await story.run(timedelta(days=60))
 
     item = (await story.plan())["Orders"]
-    assert item.action is PlannedAction.LEAVE
+    assert item.action is PlannedAction.NO_CHANGE
     assert "nobody approved the change in time" in item.explanation
     assert set(await story.jobs()) == {"Invoices"}
-    assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
+    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
 async def test_a_cancel_ends_what_waits_for_another_approval_too() -> None:
@@ -229,7 +229,7 @@ async def test_a_cancel_ends_what_waits_for_another_approval_too() -> None:
     assert progress.state == "cancelled"
     with pytest.raises(JobBlocked) as refusal:
         await approve_shown(story.services, story.remediation.id)
-    assert refusal.value.code == "state"
+    assert refusal.value.code == "nothing_to_approve"
 
 
 # --- killed at any call ---------------------------------------------------------------------------
@@ -262,6 +262,6 @@ async def test_killed_at_any_call_the_same_flows_are_held_and_dispatched(moment:
         items, job = await story.plan(), await story.environment_job()
         changed = {title for title, item in items.items() if item.changed}
         assert changed == {"Child", "Parent"}, (at, items)
-        assert items["Left"].action is PlannedAction.LEAVE
+        assert items["Left"].action is PlannedAction.NO_CHANGE
         assert set(await story.jobs()) == {"Orders"}, at
-        assert (job.state, job.awaiting) == (EnvironmentJobState.DISPATCHED, 2), at
+        assert (job.state, job.awaiting) == (EnvironmentJobState.RUNNING_FLOW_JOBS, 2), at

@@ -19,7 +19,7 @@ async def _findings(story: Story, *, reconcile: bool) -> str:
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.ASSESS,
-        origin=StartSource.ORDER,
+        origin=StartSource.API_REQUEST,
         cause=f"order-{reconcile}",
         environment_ids=(story.build.environment.id,),
         reconcile=reconcile,
@@ -27,7 +27,7 @@ async def _findings(story: Story, *, reconcile: bool) -> str:
     started = await start_manual_remediation(story.services, order)
     await story.run(story.settings.platform_migration_poll_interval)
     (job,) = await story.services.tables.environment_jobs.all(started.id)
-    assert job.state == "finished"
+    assert job.state == "completed"
     assert job.reconcile is reconcile
     return "\n".join(job.findings)
 
@@ -54,13 +54,13 @@ async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
     """The list's small budget is not spent by timers."""
     story = _story()
     settings = EnvironmentSettings(
-        environment_id=story.build.environment.id, mode=ApprovalPolicy.ASSESS
+        environment_id=story.build.environment.id, mode=ApprovalPolicy.READ_ONLY
     )
     await story.services.tables.environment_settings.upsert(settings)
     order = Remediation(
         created=story.services.now,
         mode=RemediationMode.ASSESS,
-        origin=StartSource.SWEEP,
+        origin=StartSource.DAILY_CHECK,
         cause="2026-03-02",
         environment_ids=(story.build.environment.id,),
     )
@@ -89,5 +89,5 @@ async def test_it_is_ordered_over_http_and_by_the_command_line() -> None:
         typed = json.loads((await cli.run(*words)).stdout)
 
     assert (started.status, started.document["reconcile"]) == (202, True)
-    assert (other.status, other.document["code"]) == (409, "idempotency_key")
+    assert (other.status, other.document["code"]) == (409, "idempotency_key_reused")
     assert typed["reconcile"] is True

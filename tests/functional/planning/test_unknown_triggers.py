@@ -33,10 +33,10 @@ async def test_nobody_swaps_it_before_a_person_has_named_it() -> None:
     named = (await story.plan())["Riddle"]
     await story.approve()
 
-    assert (unnamed.action, unnamed.category) == (PlannedAction.BLOCKED, "unknown")
+    assert (unnamed.action, unnamed.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
     assert "none that the app knows" in unnamed.explanation
     assert f"--flow {flow.workflow_id}" in unnamed.instruction
-    assert (named.action, named.pattern) == (PlannedAction.SWAP, MigrationMethod.SWAP)
+    assert (named.action, named.pattern) == (PlannedAction.CUT_OVER, MigrationMethod.CUT_OVER)
     assert (await story.job("Riddle")).state is FlowJobState.RETIRED
 
 
@@ -46,7 +46,7 @@ async def test_a_flow_that_is_off_waits_for_a_person_too() -> None:
     turn_off(story.world, riddle(story))
     await planned(story)
 
-    assert (await story.plan())["Riddle"].action is PlannedAction.BLOCKED
+    assert (await story.plan())["Riddle"].action is PlannedAction.NEEDS_CHANGES
 
 
 async def test_a_trigger_that_becomes_unknown_stops_the_job() -> None:
@@ -63,8 +63,8 @@ async def test_a_trigger_that_becomes_unknown_stops_the_job() -> None:
 
     await story.retry()
 
-    assert (blocked.code, blocked.category) == ("changed", "http")
-    assert (await story.job("Orders")).code == "trigger"
+    assert (blocked.code, blocked.category) == ("original_edited", "http")
+    assert (await story.job("Orders")).code == "trigger_changed"
 
 
 async def test_an_assessment_does_not_know_whether_it_moves() -> None:

@@ -43,6 +43,9 @@ async def test_one_that_nests_too_deep_stops_no_other() -> None:
 
     plan = await story.plan()
     assert plan["Orders"].action is PlannedAction.COPY
-    assert (plan["Abyss"].action, plan["Abyss"].category) == (PlannedAction.BLOCKED, "unknown")
+    assert (plan["Abyss"].action, plan["Abyss"].category) == (
+        PlannedAction.NEEDS_CHANGES,
+        "unknown",
+    )
     assert "nests too deep" in plan["Abyss"].explanation
     assert (await story.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL

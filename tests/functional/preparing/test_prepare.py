@@ -30,9 +30,9 @@ async def test_every_category_gets_what_can_be_done_before_the_key() -> None:
     plan = await story.plan()
     assert {name: item.action for name, item in plan.items()} == {
         "App": PlannedAction.ADD_TO_SOLUTION,
-        "Orders": PlannedAction.LEAVE,
-        "Keyword": PlannedAction.LEAVE,
-        "Admin": PlannedAction.BLOCKED,
+        "Orders": PlannedAction.NO_CHANGE,
+        "Keyword": PlannedAction.NO_CHANGE,
+        "Admin": PlannedAction.NEEDS_CHANGES,
     }
     assert "after the key is applied" in plan["Orders"].explanation
     assert f"--flow {plan['Admin'].workflow_id}" in plan["Admin"].instruction
@@ -56,7 +56,7 @@ async def test_an_approved_flow_is_added_to_a_solution_and_moves_by_itself() -> 
     assert app.in_solution
     assert differences(before, story.world) == []
     assert await listed(story) == set()
-    assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
+    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
 async def test_forty_five_flows_take_three_calls() -> None:
@@ -90,14 +90,14 @@ async def test_a_linked_environment_is_not_prepared() -> None:
 
 async def test_an_environment_that_was_not_opted_in_is_not_prepared() -> None:
     """Mode assess means read only, whatever is asked for."""
-    story = Story(mode=ApprovalPolicy.ASSESS)
+    story = Story(mode=ApprovalPolicy.READ_ONLY)
     story.build.power_apps_v1_flow("App")
     await story.opt_in()
 
     with pytest.raises(JobBlocked) as refused:
         await story.order(PREPARE)
 
-    assert refused.value.code == "mode"
+    assert refused.value.code == "environment_read_only"
     assert story.world.writes == []
 
 
@@ -125,7 +125,7 @@ async def test_parents_wait_for_the_flows_that_they_run() -> None:
 
     await story.approve(run=HOUR)
 
-    assert plan["Parent"].action is PlannedAction.LEAVE
+    assert plan["Parent"].action is PlannedAction.NO_CHANGE
     assert await listed(story) == set()
 
 
@@ -142,6 +142,6 @@ async def test_managed_and_excluded_flows_are_left_and_the_limit_holds() -> None
     await story.order(PREPARE)
 
     actions = {name: item.action for name, item in (await story.plan()).items()}
-    assert actions["Managed"] is PlannedAction.BLOCKED
-    assert actions["Excluded"] is PlannedAction.LEAVE
+    assert actions["Managed"] is PlannedAction.NEEDS_CHANGES
+    assert actions["Excluded"] is PlannedAction.NO_CHANGE
     assert list(actions.values()).count(PlannedAction.ADD_TO_SOLUTION) == 2

@@ -32,7 +32,9 @@ async def test_a_trigger_is_converted_where_its_flow_is_named() -> None:
     assert "add it again" in plan["App"].instruction
     assert len(plan["App"].writes) == 2
     job = await story.job("App")
-    assert (job.state, job.pattern) == (FlowJobState.PREPARED, MigrationMethod.EDIT), job.history
+    assert (job.state, job.pattern) == (FlowJobState.PREPARED, MigrationMethod.EDIT_DEFINITION), (
+        job.history
+    )
     assert job.edits == (ConversionKind.POWER_APPS_TRIGGER,)
     assert facts_of(app.client_data).trigger_kind == "PowerAppV2"
     assert "triggerBody()?['text']" in app.client_data
@@ -76,7 +78,7 @@ async def test_what_cannot_be_converted_surely_is_blocked_with_the_expression() 
     await story.order(PREPARE, admin.workflow_id)
 
     item = (await story.plan())["Admin"]
-    assert item.action is PlannedAction.BLOCKED
+    assert item.action is PlannedAction.NEEDS_CHANGES
     assert "properties/creator" in item.explanation
     assert "properties/creator" in item.proposal
     assert story.world.writes == []
@@ -95,7 +97,7 @@ async def test_list_flows_is_edited_under_a_key_too_where_it_is_named() -> None:
     named = (await story.plan())["Admin"]
     await story.approve(run=HOUR)
 
-    assert unnamed.action is PlannedAction.BLOCKED
+    assert unnamed.action is PlannedAction.NEEDS_CHANGES
     assert named.action is PlannedAction.EDIT_ACTION
     assert (await story.job("Admin")).state is FlowJobState.PREPARED
     assert await listed(story) == set()
@@ -118,7 +120,7 @@ async def test_a_flow_with_both_gets_both_edits_or_none() -> None:
     await story.order(PREPARE, app.workflow_id, cause="named")
     await story.approve(run=HOUR)
 
-    assert unnamed.action is PlannedAction.BLOCKED
+    assert unnamed.action is PlannedAction.NEEDS_CHANGES
     assert (await story.job("Both")).state is FlowJobState.PREPARED
     assert await listed(story) == set()
 

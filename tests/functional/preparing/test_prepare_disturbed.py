@@ -35,7 +35,7 @@ async def test_an_edit_after_the_plan_blocks_until_it_is_accepted() -> None:
     blocked = await story.job("Admin")
     await story.retry(run=HOUR)
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "changed")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
     assert (await story.job("Admin")).state is FlowJobState.PREPARED
     assert "Extra" in admin.client_data
     assert "ListFlowsInEnvironment_V2" in admin.client_data
@@ -99,7 +99,7 @@ async def test_a_flow_that_goes_before_its_batch_is_asked_for_holds_up_no_other(
 
     ends = {name: (job.state, job.code) for name, job in (await story.jobs()).items()}
     assert ends["A"][0] == ends["C"][0] == FlowJobState.PREPARED
-    assert ends["B"] == (FlowJobState.BLOCKED, "original")
+    assert ends["B"] == (FlowJobState.BLOCKED, "original_deleted")
     assert [len(names.split(",")) for names in asked(story)] == [2]
 
 
@@ -119,14 +119,14 @@ async def test_a_flow_that_never_arrives_in_a_solution_is_blocked() -> None:
     blocked = await story.job("App")
     await story.retry(run=HOUR)
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "not_in_solution")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "not_added_to_solution")
     assert (await story.job("App")).state is FlowJobState.PREPARED
     assert len(asked(story)) == 2
 
 
 async def test_messages_that_come_twice_and_in_any_order_change_nothing() -> None:
     """No batch is asked for twice, and every definition is written once."""
-    story = Story(mode=ApprovalPolicy.AUTO)
+    story = Story(mode=ApprovalPolicy.AUTOMATIC)
     named = [input_flow(story, f"App {number}") for number in range(30)]
     await story.opt_in()
     story.driver.unsettled = 0.4

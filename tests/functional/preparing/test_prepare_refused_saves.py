@@ -24,7 +24,7 @@ async def prepared_story(
     *, is_outside: bool, wipes: int, error: BaseException | None = None
 ) -> tuple[Story, TwinFlow, str]:
     """Prepare one flow whose first saves are refused; `is_outside`: it is in no solution yet."""
-    story = Story(mode=ApprovalPolicy.APPROVE)
+    story = Story(mode=ApprovalPolicy.REQUIRED)
     (flow,) = PREPARED["action"](story)
     if is_outside:
         flow.in_solution, flow.flow_name = False, flow.workflow_id
@@ -71,7 +71,7 @@ async def test_what_stays_lost_is_restored_from_the_archive_by_a_retry(*, is_out
     """The job does not take the damaged definition for the original one."""
     story, flow, _ = await prepared_story(is_outside=is_outside, wipes=3)
     (job,) = (await story.jobs()).values()
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.REFERENCES_LOST)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
     assert "shared_flowmanagement" in job.reason
     assert references_of(flow) == {}
 
@@ -100,7 +100,7 @@ async def test_an_undo_right_after_a_refused_save_restores_the_definition(
     order: Callable[[Services, str], Awaitable[object]],
 ) -> None:
     """Byte for byte: the refusal passes, and nothing was converted when the undo was ordered."""
-    story = Story(mode=ApprovalPolicy.APPROVE)
+    story = Story(mode=ApprovalPolicy.REQUIRED)
     (flow,) = PREPARED["action"](story)
     story.world.assumptions.refused_saves_wipe_references = True
     story.world.assumptions.unpublished_row_seconds = 60

@@ -111,7 +111,7 @@ async def test_an_edit_after_the_conversion_is_a_conflict_for_a_person() -> None
     await story.roll_back(run=HOUR)
 
     job = await story.job("Admin")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, "edited")
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, "converted_flow_edited")
     assert job.archive in job.instruction
     assert "Extra" in admin.client_data
 

@@ -54,7 +54,7 @@ async def test_a_name_that_is_not_kept_is_for_a_person() -> None:
     story, left = await renamed_story(times=99)
 
     job = await story.job("Orders")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.NAME)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.FLOW_NAME_NOT_CHANGED)
     assert_nothing_lost(story)
 
     left.clear()

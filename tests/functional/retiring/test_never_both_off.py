@@ -50,7 +50,7 @@ async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
     await pair.run(10 * SECOND)
 
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NOT_SHOWN)
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.WRITE_NOT_VISIBLE)
     assert job.reason == "Keyword turned off: accepted, not seen yet."
 
 
@@ -65,7 +65,7 @@ async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: f
     job = await pair.story.job("Keyword")
     assert (job.state, job.reached, job.code) == (
         FlowJobState.BLOCKED,
-        FlowJobState.PROVEN,
+        FlowJobState.VERIFIED,
         "MissingAdequateQuotaPolicy",
     )
     assert pair.on == (True, False)
@@ -105,7 +105,7 @@ async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_tol
     job = await copy_refused.story.job("Keyword")
     assert (job.state, job.code, copy_refused.on) == (FlowJobState.BLOCKED, code, (True, False))
     told = both_refused.story.twins.notices.told
-    assert [one.code for one in told] == [Reason.NEITHER_ON]
+    assert [one.code for one in told] == [Reason.BOTH_OFF]
     assert code in told[0].cause
 
 
@@ -134,7 +134,7 @@ async def test_a_copy_that_never_sticks_is_for_a_person_and_the_original_is_on()
     await pair.run(DAY)
 
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.STATE)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.FLOW_STATE_NOT_CHANGED)
     assert pair.on == (True, False)
 
 
@@ -147,19 +147,19 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     await pair.run(timedelta(seconds=3 * lag) + MINUTE)
 
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NEITHER_ON)
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.BOTH_OFF)
     assert job.reason.startswith("NEITHER IS ON since ")
     assert "Keyword, the copy of Keyword" in job.reason
     assert job.instruction.startswith("Turn Keyword on by hand")
     assert "licence" in job.instruction
-    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
-    assert (await check_health(pair.story.services)).notices == {Reason.NEITHER_ON: 1}
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.BOTH_OFF]
+    assert (await check_health(pair.story.services)).notices == {Reason.BOTH_OFF: 1}
     first = (await read_pending_actions(pair.story.services)).waiting[0]
-    assert (first.cause, first.flows) == (PendingActionKind.NEITHER_ON, ("Keyword",))
+    assert (first.cause, first.flows) == (PendingActionKind.BOTH_OFF, ("Keyword",))
 
     await pair.run(3 * DAY)
-    assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
-    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+    assert (await pair.story.job("Keyword")).code == Reason.BOTH_OFF
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.BOTH_OFF]
 
     pair.refusals.clear()
     await pair.run(15 * MINUTE)
@@ -167,7 +167,7 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
     assert [one.cause for one in (await read_pending_actions(pair.story.services)).waiting] == [
-        PendingActionKind.FLOW
+        PendingActionKind.FLOWS_BLOCKED
     ]
     await resend_overdue(pair.story.services)
     assert (await check_health(pair.story.services)).notices == {}
@@ -180,16 +180,16 @@ async def test_it_is_the_first_line_of_every_list() -> None:
     await pair.run(DAY)
     services, table = pair.story.services, pair.story.services.tables.flow_jobs
     job = await pair.story.job("Keyword")
-    other = replace(job, id="0", display_name="Another", code=Reason.DEFECT, due=None)
+    other = replace(job, id="0", display_name="Another", code=Reason.INTERNAL_ERROR, due=None)
     await table.upsert(other)
-    await tell(services, Reason.DEFECT, table.name_of(other), "for the order only")
+    await tell(services, Reason.INTERNAL_ERROR, table.name_of(other), "for the order only")
 
     shown = await show_remediation(services, pair.story.remediation.id)
     health = await check_health(services)
 
     assert [one.display_name for one in shown.jobs] == ["Keyword", "Another"]
     assert shown.progress.neither_on == 1
-    assert list(health.notices) == [Reason.NEITHER_ON, Reason.DEFECT]
+    assert list(health.notices) == [Reason.BOTH_OFF, Reason.INTERNAL_ERROR]
 
 
 async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> None:
@@ -201,9 +201,9 @@ async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> Non
     await pair.run(timedelta(days=10))
 
     job = await pair.story.job("Keyword")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.NEITHER_ON)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.BOTH_OFF)
     assert "roll this job back" in job.instruction
-    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.BOTH_OFF]
 
     await pair.story.roll_back()
     assert pair.on == (True, False)
@@ -251,7 +251,7 @@ async def test_a_person_who_turns_the_copy_on_has_swapped_them() -> None:
 
 async def forbid_writes(pair: Pair) -> None:
     """Set the environment's mode back."""
-    pair.story.mode = ApprovalPolicy.ASSESS
+    pair.story.mode = ApprovalPolicy.READ_ONLY
     await pair.story.opt_in()
 
 
@@ -273,7 +273,7 @@ async def test_what_stops_writes_in_mid_swap_does_not_stop_the_way_back(stop: An
     assert pair.on == (True, False)
     job = await pair.story.job("Keyword")
     assert job.state in {FlowJobState.WAITING, FlowJobState.BLOCKED}
-    assert job.code in {Reason.KILL_SWITCH, Reason.MODE, Reason.NOT_LINKED}
+    assert job.code in {Reason.KILL_SWITCH_ON, Reason.ENVIRONMENT_READ_ONLY, Reason.KEY_NOT_APPLIED}
     assert pair.switched(pair.copy) == []
 
 
@@ -285,7 +285,7 @@ async def test_a_migration_in_mid_swap_is_told_at_once_and_the_original_comes_on
 
     await pair.run(MINUTE)
     assert pair.on == (False, False)
-    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.BOTH_OFF]
     pair.story.build.environment.is_migrating = False
     pair.refuse(pair.copy)
     await pair.run(DAY)
@@ -302,7 +302,7 @@ async def test_a_service_that_is_out_in_mid_swap_is_told_after_minutes() -> None
     early = list(pair.story.twins.notices.told)
     await pair.run(timedelta(hours=6))
     assert early == []
-    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.BOTH_OFF]
     pair.refusals.clear()
     await pair.run(timedelta(hours=1))
 
@@ -370,6 +370,6 @@ async def test_a_migration_that_began_before_the_stop_stops_nothing() -> None:
 
     await pair.run(timedelta(hours=1))
 
-    assert (await pair.story.job("Keyword")).code == Reason.MIGRATING
+    assert (await pair.story.job("Keyword")).code == Reason.PLATFORM_MIGRATION_RUNNING
     assert pair.on == (True, False)
     assert pair.story.twins.notices.told == []

@@ -72,8 +72,8 @@ async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
     await run_daily_check(pair.story.services, "2026-03-04")
     await pair.run(MINUTE)
 
-    assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
-    assert [one.code for one in pair.story.twins.notices.told[told:]] == [Reason.NEITHER_ON]
+    assert (await pair.story.job("Keyword")).code == Reason.BOTH_OFF
+    assert [one.code for one in pair.story.twins.notices.told[told:]] == [Reason.BOTH_OFF]
     pair.refusals.clear()
     await pair.run(15 * MINUTE)
     assert any(pair.on)
@@ -100,7 +100,7 @@ async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_p
     pair = await believed_too_early()
 
     await pair.story.retry(run=DAY)
-    assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
+    assert (await pair.story.job("Keyword")).code == Reason.BOTH_OFF
     pair.refusals = {pair.copy.workflow_id: pair.refusals[pair.copy.workflow_id]}
     await pair.run(DAY)
 
@@ -111,8 +111,8 @@ async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_p
 @pytest.mark.parametrize(
     ("assumptions", "error", "code"),
     [
-        ({}, TransientError("503"), Reason.STATE),
-        ({"read_lag_seconds": (240.0, 240.0)}, None, Reason.NOT_SHOWN),
+        ({}, TransientError("503"), Reason.FLOW_STATE_NOT_CHANGED),
+        ({"read_lag_seconds": (240.0, 240.0)}, None, Reason.WRITE_NOT_VISIBLE),
     ],
     ids=["the copy alone gets no answer", "reads lag too long"],
 )

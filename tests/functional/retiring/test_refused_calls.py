@@ -97,13 +97,15 @@ async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(sto
     await swept(story, days=20)
     stopped = await states(story)
 
-    assert stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "call_refused")
+    assert (
+        stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
+    )
     assert stopped["Labels"][0] is FlowJobState.RETIRED
     reason = (await story.job("Invoices")).reason
     assert f"The call of {HOST} by 'Call' in the copy of Orders was actively refused" in reason
     assert "erp refuses addresses of PowerPlatformPlex.WestEurope" in reason
     assert f"[refused_call:{HOST}]" in reason
-    assert [one.code for one in story.twins.notices.told].count("call_refused") == 1
+    assert [one.code for one in story.twins.notices.told].count("outbound_call_blocked") == 1
 
 
 async def test_jobs_go_on_when_a_later_run_got_through(story: Story) -> None:
@@ -118,7 +120,7 @@ async def test_jobs_go_on_when_a_later_run_got_through(story: Story) -> None:
     await swept(story, days=2)
     await forget_settled(story.services)
 
-    assert waiting["Invoices"] == (FlowJobState.BLOCKED, "call_refused")
+    assert waiting["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
     assert {state for state, _ in (await states(story)).values()} == {FlowJobState.RETIRED}
     assert await story.services.tables.alerts.all("alert") == []
 
@@ -139,7 +141,7 @@ async def test_a_success_settles_nothing_while_a_gap_is_known(story: Story) -> N
     count = await ignore_issue(story.services, environment, f"refused_call:{HOST}", "by the proxy")
     await story.run(timedelta(days=1))
 
-    assert still["Orders"] == still["Invoices"] == (FlowJobState.BLOCKED, "call_refused")
+    assert still["Orders"] == still["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
     assert count == 2
     assert {state for state, _ in (await states(story)).values()} == {FlowJobState.RETIRED}
 
@@ -170,7 +172,7 @@ async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
     first, second = sorted(days[:2])
     assert (first, second) == (["Invoices", "Labels"], ["Labels", "Orders"])
     assert sorted(days[2:]) == [["Invoices", "Labels"], ["Invoices", "Labels", "Orders"]]
-    assert [one.code for one in story.twins.notices.told] == ["call_refused"]
+    assert [one.code for one in story.twins.notices.told] == ["outbound_call_blocked"]
 
 
 @pytest.mark.parametrize("later", [True, False])
@@ -184,7 +186,7 @@ async def test_a_time_out_counts_unless_a_later_run_got_through(story: Story, la
 
     await story.run(timedelta(days=20))
 
-    blocked = (FlowJobState.BLOCKED, "call_refused")
+    blocked = (FlowJobState.BLOCKED, "outbound_call_blocked")
     assert ((await states(story))["Orders"] == blocked) is not later
     if not later:
         reason = (await story.job("Orders")).reason
@@ -243,8 +245,10 @@ async def test_a_refused_call_stands_for_longer_than_runs_are_kept(story: Story)
 
     stopped = await states(story)
     notices = await story.services.tables.alerts.all("alert")
-    assert stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "call_refused")
-    assert [one.code for one in notices] == ["call_refused"]
+    assert (
+        stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
+    )
+    assert [one.code for one in notices] == ["outbound_call_blocked"]
 
 
 async def test_who_died_before_telling_tells_at_the_next_look(
@@ -267,4 +271,4 @@ async def test_who_died_before_telling_tells_at_the_next_look(
     await run_daily_check(story.services, "goes on")
 
     assert [one.host for one in noted] == [HOST]
-    assert [one.code for one in story.twins.notices.told] == ["call_refused"]
+    assert [one.code for one in story.twins.notices.told] == ["outbound_call_blocked"]

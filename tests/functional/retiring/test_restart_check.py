@@ -121,13 +121,13 @@ async def test_a_swap_that_a_look_foretells_to_fail_never_begins(cause: Cause) -
     """The original is not stopped for a moment, and the row says what to do, by its name."""
     story = Story()
     flow = self_starting(story, cause)
-    await about_to(story, FlowJobState.PROVEN)
+    await about_to(story, FlowJobState.VERIFIED)
     name = cause(story, flow)
 
     await story.run(DAY)
 
     job = await story.job("Flow")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.COULD_NOT_START), job.reason
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL), job.reason
     assert f"[{name}]" in job.reason
     assert job.instruction
     switches = [one.state for one in story.world.switches if one.workflow_id == flow.workflow_id]
@@ -138,13 +138,13 @@ async def test_a_licence_that_has_lapsed_may_be_accepted_by_name() -> None:
     """A person chose: the swap begins, is refused, and the app goes on trying to start either."""
     story = Story()
     flow = self_starting(story, let_licence_lapse)
-    await about_to(story, FlowJobState.PROVEN)
+    await about_to(story, FlowJobState.VERIFIED)
     name = let_licence_lapse(story, flow)
     await story.run(DAY)
 
     await ignore_issue(story.services, flow.environment_id, name, "a licence is on its way")
     await story.run(DAY)
-    assert (await story.job("Flow")).code == Reason.NEITHER_ON
+    assert (await story.job("Flow")).code == Reason.BOTH_OFF
 
     story.build.owner.has_premium = True
     await story.run(DAY)
@@ -155,12 +155,12 @@ async def test_a_called_original_is_not_retired_whose_licence_has_lapsed() -> No
     """It runs on, and could not be turned on again: a rollback would be an empty promise."""
     story = Story()
     orders = story.build.http_flow("Flow")
-    await about_to(story, FlowJobState.QUIET)
+    await about_to(story, FlowJobState.CHECKING_FOR_CALLS)
     story.build.owner.has_premium = False
 
     await story.run(timedelta(days=60))
     job = await story.job("Flow")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.COULD_NOT_START)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL)
     assert (orders.is_on, orders.name) == (True, "Flow")
 
     await ignore_issue(
@@ -174,13 +174,13 @@ async def test_a_copy_is_not_stopped_for_an_original_that_could_not_start() -> N
     """The rollback of a swap looks too, before it begins."""
     story = Story()
     flow = self_starting(story, let_licence_lapse)
-    await about_to(story, FlowJobState.WATCHED)
+    await about_to(story, FlowJobState.MONITORING)
     story.build.owner.has_premium = False
 
     await story.roll_back(replay=True)
 
     job = await story.job("Flow")
-    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.COULD_NOT_START)
+    assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL)
     assert story.world.workflow(flow.environment_id, job.copy_id).is_on
     assert not flow.is_on
 
@@ -189,11 +189,11 @@ async def test_what_the_app_is_not_shown_stops_nothing() -> None:
     """No list of connections, no word on a licence: the plan has said that it is not known."""
     story = Story()
     self_starting(story, let_licence_lapse)
-    await about_to(story, FlowJobState.PROVEN)
+    await about_to(story, FlowJobState.VERIFIED)
     story.build.environment.connections.clear()
     story.world.tells_licences = False
 
-    await story.until("Flow", FlowJobState.SWAPPING)
+    await story.until("Flow", FlowJobState.CUTTING_OVER)
 
 
 async def test_the_plan_says_what_no_look_can_tell() -> None:

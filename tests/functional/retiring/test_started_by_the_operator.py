@@ -63,6 +63,6 @@ async def test_without_an_operator_its_owner_is_asked_to() -> None:
     await pair.run(MINUTE)
 
     job = await pair.story.job("Keyword")
-    assert job.code == Reason.NEITHER_ON
+    assert job.code == Reason.BOTH_OFF
     assert "MissingUserDetails" in job.reason
     assert "Have the flow's owner turn it on once" in job.instruction

@@ -262,7 +262,7 @@ async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> N
 
     assert (first, copy.state) == (FlowState.OFF, FlowState.OFF)
     (told,) = story.twins.notices.told
-    assert (told.code, told.row[2]) == ("stray_copy", job.id)
+    assert (told.code, told.row[2]) == ("orphaned_copy", job.id)
     assert "The job of Orders: rolled_back." in told.cause
     after = await story.job("Orders")
     assert (after.state, after.lease_until) == (FlowJobState.ROLLED_BACK, None)
@@ -319,7 +319,7 @@ async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
     assert (after.state, copy.state) == (FlowJobState.ROLLED_BACK, FlowState.OFF)
     assert after.history[-1].text.endswith("there is no copy." if is_late else "the copy is off.")
     told = [(one.code, copy.workflow_id in one.cause) for one in story.twins.notices.told]
-    assert told == [("stray_copy", True)] * is_late
+    assert told == [("orphaned_copy", True)] * is_late
 
 
 async def test_a_copy_that_no_job_wants_stays_on_while_nothing_may_be_written() -> None:
@@ -332,7 +332,7 @@ async def test_a_copy_that_no_job_wants_stays_on_while_nothing_may_be_written() 
     await run_daily_check(story.services, "today")
 
     meanwhile = copy.state
-    assert [one.code for one in story.twins.notices.told] == ["stray_copy"]
+    assert [one.code for one in story.twins.notices.told] == ["orphaned_copy"]
     await set_kill_switch(story.services, is_on=False, by="tests", reason="")
     await run_daily_check(story.services, "tomorrow")
     assert (meanwhile, copy.state) == (FlowState.ON, FlowState.OFF)

@@ -60,7 +60,7 @@ async def test_a_write_that_comes_about_after_its_caller_was_put_back_is_put_bac
     await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
     await story.run(timedelta(seconds=20))
     job = await story.job("Orders")
-    assert job.rollback_stage in {RollbackStage.COPY_QUIET, RollbackStage.COPY_OFF}
+    assert job.rollback_stage in {RollbackStage.CHECK_COPY_FOR_CALLS, RollbackStage.TURN_OFF_COPY}
 
     assert late.wanted is not None
     site.settings = late.wanted[1]
@@ -81,7 +81,7 @@ async def test_a_rollback_waits_for_no_delivery_that_has_ended() -> None:
     story.build.keyword_flow("Keyword")
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Keyword", FlowJobState.WATCHED)
+    await story.until("Keyword", FlowJobState.MONITORING)
 
     await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
     await story.run(2 * story.settings.read_lag)

@@ -38,7 +38,7 @@ def change_password(story: Story, secret: TwinSecret, password: str = "new") -> 
 
 def told(story: Story) -> list[str]:
     """Return what people were told was overwritten."""
-    return [one.cause for one in story.twins.notices.told if one.code == Reason.OVERWRITTEN]
+    return [one.cause for one in story.twins.notices.told if one.code == Reason.STALE_WRITE]
 
 
 @pytest.mark.parametrize("ordered", [0 * MINUTE, 10 * MINUTE])
@@ -78,7 +78,7 @@ async def test_they_are_told_of_without_a_rollback_too() -> None:
 
     site.settings = {**site.settings, "TIMEOUT": "30"}
     await story.run(timedelta(hours=12))
-    assert (await check_health(story.services)).notices == {Reason.OVERWRITTEN: 1}
+    assert (await check_health(story.services)).notices == {Reason.STALE_WRITE: 1}
     await story.run(timedelta(days=30))
 
     assert (await check_health(story.services)).notices == {}

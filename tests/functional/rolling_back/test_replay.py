@@ -48,7 +48,7 @@ async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: o
         await undo(story.services, story.remediation.id)  # type: ignore[operator]  # one of two
     await story.run(HOUR)
 
-    assert caught.value.code == "replay"
+    assert caught.value.code == "backlog_replay"
     assert "--accept-replay" in caught.value.instruction
     assert not poll.is_on
     after = await story.jobs()
@@ -84,7 +84,7 @@ async def test_over_http_the_refusal_is_a_conflict_and_the_answer_lists_the_repl
         remediation_actions_api.roll_back_remediation, {"replay": True}, id=identity
     )
 
-    assert (refused.status, refused.document["code"]) == (409, "replay")
+    assert (refused.status, refused.document["code"]) == (409, "backlog_replay")
     assert "Poll (since" in refused.document["detail"]
     assert accepted.status == 202
     assert [one["workflow_id"] for one in accepted.document["replays"]] == [poll.workflow_id]
@@ -96,7 +96,7 @@ async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() 
     poll = polling_parent(story)
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Poll", FlowJobState.SWAPPING)
+    await story.until("Poll", FlowJobState.CUTTING_OVER)
 
     async def order() -> None:
         await change_remediation.roll_back(story.services, story.remediation.id)
@@ -108,7 +108,7 @@ async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() 
     await change_remediation.roll_back(story.services, story.remediation.id, replay=True)
     await story.run(timedelta(days=60))
 
-    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "replay")
+    assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "backlog_replay")
     assert not was_on
     assert (await story.job("Poll")).state is FlowJobState.ROLLED_BACK
     assert poll.is_on

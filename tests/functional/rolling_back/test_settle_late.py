@@ -31,7 +31,7 @@ async def test_operator_that_was_given_a_flow_late_is_taken_off_it(number: int) 
     await story.driver.call(lambda s: run_daily_check(s, "today"))
 
     assert lent(story) == []
-    assert Reason.LOAN not in [told.code for told in story.twins.notices.told]
+    assert Reason.GRANT_NOT_REVOKED not in [told.code for told in story.twins.notices.told]
 
 
 async def test_job_that_was_made_late_is_cancelled() -> None:

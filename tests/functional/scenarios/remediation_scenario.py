@@ -53,7 +53,7 @@ class _ReachedError(Exception):
 class Story:
     """A tenant of one environment, its traffic, and the app that works on it."""
 
-    mode: ApprovalPolicy = ApprovalPolicy.APPROVE
+    mode: ApprovalPolicy = ApprovalPolicy.REQUIRED
     world: World = field(default_factory=World)
     #: The platform from the moment on in which the app is let in.
     profile: Profile = Profile.DOCUMENTED
@@ -109,7 +109,7 @@ class Story:
         order = Remediation(
             created=self.services.now,
             mode=mode,
-            origin=StartSource.ORDER,
+            origin=StartSource.API_REQUEST,
             cause=cause,
             environment_ids=(self.build.environment.id,),
             flow_ids=flow_ids,

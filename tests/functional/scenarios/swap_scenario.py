@@ -80,7 +80,7 @@ async def about_to_swap(*, is_outside: bool = False, **assumptions: object) -> P
     story.around = lambda ports: replace(ports, workflows=pair)
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Keyword", FlowJobState.SWAPPING)
+    await story.until("Keyword", FlowJobState.CUTTING_OVER)
     return pair
 
 

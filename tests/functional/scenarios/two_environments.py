@@ -35,7 +35,7 @@ class TwoEnvironments(Story):
         """What makes the flows of each environment."""
         return self.build, self.other
 
-    async def opt_in_both(self, mode: ApprovalPolicy = ApprovalPolicy.AUTO) -> None:
+    async def opt_in_both(self, mode: ApprovalPolicy = ApprovalPolicy.AUTOMATIC) -> None:
         """Set the mode of both environments."""
         for build in self.builders:
             row = EnvironmentSettings(environment_id=build.environment.id, mode=mode)
@@ -48,7 +48,7 @@ class TwoEnvironments(Story):
         order = Remediation(
             created=self.services.now,
             mode=RemediationMode.APPLY,
-            origin=StartSource.ORDER,
+            origin=StartSource.API_REQUEST,
             cause=cause,
             environment_ids=tuple(build.environment.id for build in builds),
         )

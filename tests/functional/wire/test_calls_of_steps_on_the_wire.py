@@ -35,5 +35,5 @@ async def test_the_steps_of_all_jobs_took_every_call(
         lines = [line for job in (environment_job, *jobs.values()) for line in job.history]
         assert sum(line.calls for line in lines) == calls_of(story.tenant)
         took = {line.state: line.calls for line in jobs[DAY].history}
-        assert took["copying"] > 0 < took["swapping"]
+        assert took["copying"] > 0 < took["cutting_over"]
         assert took["retired"] == 0

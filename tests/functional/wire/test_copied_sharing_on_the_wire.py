@@ -76,7 +76,10 @@ async def test_a_flow_outside_solutions_keeps_its_sharing(
 
 @pytest.mark.parametrize(
     ("route", "code"),
-    [("dataverse.grant_access", "sharing"), ("dataverse.add_solution_component", "solution")],
+    [
+        ("dataverse.grant_access", "sharing_rejected"),
+        ("dataverse.add_solution_component", "solution_rejected"),
+    ],
 )
 async def test_a_refusal_blocks_and_a_retry_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str, code: str
@@ -107,7 +110,7 @@ async def test_a_disabled_owner_blocks_before_anything_is_written(
     async with wire_story(monkeypatch, tmp_path, shared_orders(members=members)) as story:
         await story.order()
         job = await story.job()
-        assert (job.state, job.code) == (FlowJobState.BLOCKED, "owner")
+        assert (job.state, job.code) == (FlowJobState.BLOCKED, "owner_unavailable")
         assert "Maker, is disabled" in job.reason
         assert [flow.workflow_entity_id for flow in story.environment.order] == [ORDERS]
 

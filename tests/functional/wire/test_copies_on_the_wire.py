@@ -109,7 +109,7 @@ async def test_a_flow_that_the_flow_service_shows_in_another_shape_is_copied(
     """No save takes what is read there; outside solutions nothing else can be read."""
     seed = described(
         settled_orders(inSolution=in_solution),
-        profile=Profile.FEARED,
+        profile=Profile.ADVERSARIAL,
         flow_service_shows_runtime_shape=True,
     )
     async with wire_story(monkeypatch, tmp_path, seed) as story:

@@ -145,17 +145,17 @@ async def check_environment(story: WireStory, environment: SimulatedEnvironment)
     """Check each plan item against what became of it; returns the items."""
     rows = await story.services.tables.environment_jobs.all(story.remediation.id)
     (row,) = [one for one in rows if one.environment_id == environment.id]
-    assert row.state is EnvironmentJobState.FINISHED
+    assert row.state is EnvironmentJobState.COMPLETED
     items = await story.services.tables.plan_items.all(row.id)
     jobs = await story.jobs(environment.id)
     for item in items:
-        if item.action is PlannedAction.BLOCKED:
+        if item.action is PlannedAction.NEEDS_CHANGES:
             assert item.instruction
             assert item.workflow_id not in jobs
         else:
             assert item.action.is_work
-            swaps = item.action is PlannedAction.SWAP
-            assert swaps is (jobs[item.workflow_id].pattern is MigrationMethod.SWAP)
+            swaps = item.action is PlannedAction.CUT_OVER
+            assert swaps is (jobs[item.workflow_id].pattern is MigrationMethod.CUT_OVER)
             check_end(environment, jobs[item.workflow_id], originals_of(jobs))
     return items
 
@@ -195,4 +195,4 @@ async def test_every_public_flow_comes_to_its_planned_end(
         assert len(planned) == len(seeded)
         for environment in story.platform.environments.values():
             check_originals(environment, await story.jobs(environment.id), seeded)
-        assert {item.action for item in planned} > {PlannedAction.COPY, PlannedAction.SWAP}
+        assert {item.action for item in planned} > {PlannedAction.COPY, PlannedAction.CUT_OVER}

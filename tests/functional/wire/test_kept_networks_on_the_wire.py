@@ -40,7 +40,9 @@ async def test_flows_are_proven_by_what_their_plan_has_read(
 
         await story.order(run=SHORT)
 
-        assert {job.reached for job in (await story.jobs()).values()} == {FlowJobState.QUIET}
+        assert {job.reached for job in (await story.jobs()).values()} == {
+            FlowJobState.CHECKING_FOR_CALLS
+        }
         assert story.tenant.calls.routes[LIST_TAGS] == 1
         assert story.tenant.calls.routes["resource_manager.list_network_security_groups"] == 1
 
@@ -57,7 +59,7 @@ async def test_a_firewall_that_was_opened_lets_the_retry_through_at_once(
 
         await story.retry()
 
-        assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "network_gap")
+        assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "firewall_denies")
         assert "orders-api" in blocked.reason
         await retired(story)
 

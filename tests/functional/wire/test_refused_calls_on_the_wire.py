@@ -51,13 +51,13 @@ async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
         await copy_called(story)
         await swept(story, "day-30")
 
-        assert proven is FlowJobState.QUIET
+        assert proven is FlowJobState.CHECKING_FOR_CALLS
         assert "target machine actively refused it" in error
         assert calls["flow_service.admin_get_run"] == 1
-        assert notice.code == "call_refused"
+        assert notice.code == "outbound_call_blocked"
         assert f"The call of {HOST} by 'Call' in the copy of Take orders was actively refused" in (
             notice.cause
         )
         assert "orders-api refuses addresses of PowerPlatformPlex" in notice.cause
-        assert (stopped.state, stopped.code) == (FlowJobState.BLOCKED, "call_refused")
+        assert (stopped.state, stopped.code) == (FlowJobState.BLOCKED, "outbound_call_blocked")
         await retired(story)

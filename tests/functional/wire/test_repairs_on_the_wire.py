@@ -170,7 +170,7 @@ async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
         closed = await network.ip_groups.get(RESOURCE_GROUP, "flows")
         group_after = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
 
-    assert blocked.code == "network_gap"
+    assert blocked.code == "firewall_denies"
     assert {one.gap.resource_name for one in shown} == {"edge", "nsg-erp"}
     assert opened.ip_addresses is not None
     assert opened.ip_addresses[:2] == TODAY

@@ -46,7 +46,7 @@ async def moved(story: WireStory) -> None:
     before = json.loads(story.flow(CALLER).client_data)["properties"]["connectionReferences"]
     await story.order(run=SHORT)
     (job,) = (await story.jobs()).values()
-    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.QUIET), job.reason
+    assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
     after = json.loads(story.flow(CALLER).client_data)["properties"]["connectionReferences"]
     assert after == before
     assert story.flow(CALLER).references_wiped == 1

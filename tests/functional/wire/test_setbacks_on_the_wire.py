@@ -79,7 +79,7 @@ async def test_activations_that_go_on_doing_nothing_are_told(
         story.assumptions.activations_that_do_not_stick = 0
 
         job = await story.job()
-        assert (job.state, job.code) == (FlowJobState.BLOCKED, "state")
+        assert (job.state, job.code) == (FlowJobState.BLOCKED, "flow_state_not_changed")
         assert "Take orders on, but it is off" in job.reason
         assert "turn the flow on; then retry" in job.instruction
         await story.retry()
@@ -145,7 +145,7 @@ async def test_an_original_that_was_deleted_can_be_restored(
         await story.run(timedelta(days=9))
 
         job = await story.job()
-        assert (job.state, job.code) == (FlowJobState.BLOCKED, "original")
+        assert (job.state, job.code) == (FlowJobState.BLOCKED, "original_deleted")
         assert job.reason == "The original Take orders is gone."
         assert "Restore it in Power Automate (21 days)" in job.instruction
         story.environment.restore_flow(original)
@@ -200,7 +200,7 @@ async def test_a_flow_that_nobody_is_shown_holds_back_no_other(
 
         items = await story.services.tables.plan_items.all((await story.environment_job()).id)
         (item,) = [one for one in items if one.workflow_id == CHILD]
-        assert (item.action, item.category) == (PlannedAction.BLOCKED, "unknown")
+        assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
         assert item.instruction == instruction_for("DefinitionNotShown")
         assert "nor by the operator" in item.explanation
         assert ORDERS in await story.jobs()
@@ -215,7 +215,9 @@ async def test_a_migration_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_pa
         async with story.session.post(control, json={"systemId": POLICY_ID}) as answer:
             assert answer.status < 300
         await story.order(run=timedelta(days=2))
-        assert (await story.environment_job()).state is EnvironmentJobState.WAITING_FOR_MIGRATION
+        assert (
+            await story.environment_job()
+        ).state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
         assert await story.jobs() == {}
 
         await story.run(timedelta(days=40))

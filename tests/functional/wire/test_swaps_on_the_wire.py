@@ -53,4 +53,4 @@ async def test_a_swap_in_an_environment_that_was_just_unlinked_turns_the_origina
         job = await story.job()
         assert story.flow().state == SimulatedFlowState.STARTED
         assert story.flow(job.copy_id).state == SimulatedFlowState.STOPPED
-        assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NOT_LINKED)
+        assert (job.state, job.code) == (FlowJobState.WAITING, Reason.KEY_NOT_APPLIED)

@@ -135,7 +135,7 @@ class WireStory:
         order = Remediation(
             created=self.services.now,
             mode=mode,
-            origin=StartSource.ORDER,
+            origin=StartSource.API_REQUEST,
             cause="order-1",
             environment_ids=tuple(self.platform.environments),
             flow_ids=flow_ids,
@@ -230,7 +230,7 @@ async def wire_story(
     budgets: Mapping[str, int] = WIDE,
     transport: Callable[[TenantServer], Any] = lambda server: trusting_transport(server.ca_file),
 ) -> AsyncIterator[WireStory]:
-    """Serve a tenant and give the app's services on it, the operator signed in, mode auto.
+    """Serve a tenant and give the app's services on it, the operator signed in, mode automatic.
 
     `transport` makes what the app's calls go out by.
     """
@@ -288,7 +288,9 @@ async def _sign_in(services: Services) -> None:
 
 async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
     for identity in environment_ids:
-        row = EnvironmentSettings(environment_id=identity, mode=ApprovalPolicy.AUTO, limit=PLENTY)
+        row = EnvironmentSettings(
+            environment_id=identity, mode=ApprovalPolicy.AUTOMATIC, limit=PLENTY
+        )
         await services.tables.environment_settings.upsert(row)
 
 

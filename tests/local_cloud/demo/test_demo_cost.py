@@ -48,7 +48,7 @@ def documented(tmp_path: Path) -> dict[str, Any]:
 
 def test_the_feared_platform_is_told_beside_the_documented_one(documented: dict[str, Any]) -> None:
     """Waits, calls and time of the same story."""
-    told = printed(report(Profile.FEARED, waits=5, documented=documented))
+    told = printed(report(Profile.ADVERSARIAL, waits=5, documented=documented))
 
     assert told == (
         "Platform as feared 5 waits, 50 platform calls, 5.0 s "
@@ -62,6 +62,6 @@ def test_another_story_is_no_measure(documented: dict[str, Any], tmp_path: Path)
     missing = read_documented(tmp_path / "nowhere")
 
     for beside in (other, missing):
-        told = printed(report(Profile.FEARED, waits=5, documented=beside))
+        told = printed(report(Profile.ADVERSARIAL, waits=5, documented=beside))
         assert "3 waits" not in told
         assert "5 waits" in told

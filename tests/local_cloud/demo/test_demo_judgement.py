@@ -30,7 +30,9 @@ RETIRED = FlowResult(
     environment="Operations",
     title="Take orders",
 )
-BLOCKED = replace(RETIRED, state="blocked", code="mode", instruction="Do this.", copy="none")
+BLOCKED = replace(
+    RETIRED, state="blocked", code="environment_read_only", instruction="Do this.", copy="none"
+)
 
 
 def test_the_table_of_ends_knows_every_flow_of_the_demo() -> None:

@@ -22,7 +22,7 @@ class CountingTenant:
 
 def test_a_plan_is_told_in_words_and_in_the_order_of_its_work() -> None:
     """Only the first number names the flows; what has no words keeps its own name."""
-    counts = {"blocked": 4, "copy": 1, "swap": 0, "leave": 2, "new_action": 3}
+    counts = {"needs_changes": 4, "copy": 1, "cut_over": 0, "no_change": 2, "new_action": 3}
 
     told = plan_in_words(counts)
 
@@ -37,7 +37,7 @@ def test_a_plan_is_told_in_words_and_in_the_order_of_its_work() -> None:
 
 def test_an_assessment_counts_each_flow_that_stays_once() -> None:
     """A flow with a reason of its own is not counted with the parents."""
-    reasons = [["parent_of_mmk_flow", "http_trigger"], ["list_flows_as_admin_v1"]]
+    reasons = [["parent_of_microsoft_key_flow", "http_trigger"], ["list_flows_as_admin_v1"]]
     flows = [{"stays_on_mmk": True, "reasons": each} for each in reasons]
     moving = {"stays_on_mmk": False, "reasons": []}
 

@@ -172,11 +172,13 @@ def test_what_cannot_be_meant_is_refused(change: dict[str, Any]) -> None:
 def test_a_seed_names_its_profile_and_its_own_assumptions_win() -> None:
     """Feared is harder than documented in each of its lines; what it does not name stays."""
     documented, _ = grow(description() | {"assumptions": {}})
-    feared, _ = grow(description() | {"assumptions": {}, "profile": "feared"})
-    eased, _ = grow(description() | {"assumptions": EASED, "profile": "feared"})
+    feared, _ = grow(description() | {"assumptions": {}, "profile": "adversarial"})
+    eased, _ = grow(description() | {"assumptions": EASED, "profile": "adversarial"})
 
-    assumed = {name: getattr(assumptions_of(feared), name) for name in PROFILES[Profile.FEARED]}
-    assert assumed == {**PROFILES[Profile.FEARED], "global_flow_host_refuses": {"europe"}}
+    assumed = {
+        name: getattr(assumptions_of(feared), name) for name in PROFILES[Profile.ADVERSARIAL]
+    }
+    assert assumed == {**PROFILES[Profile.ADVERSARIAL], "global_flow_host_refuses": {"europe"}}
     assert assumptions_of(documented) == Assumptions()
     assert all(getattr(Assumptions(), name) != value for name, value in assumed.items())
     assert assumptions_of(eased).my_flows_have_rows
