@@ -7,9 +7,12 @@ gap is. What it does not find, the plan says: data policies, whom a connection i
 what licence connectors want beside HTTP.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
 
+from shared.concurrency import run_concurrently
 from shared.domain.definitions.connection_reference import ConnectionReference, connections_used
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -19,8 +22,7 @@ from shared.errors import JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
 from shared.steps.flows.original import OriginalFlow
 from shared.steps.flows.read_back import read_back
-from shared.steps.step_context import StepContext
-from shared.steps.write_permission import settings_of
+from shared.steps.step_context import LATELY, StepContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,18 @@ class StartIssue:
     name: str
     text: str
     remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Connections:
+    """What is wrong with each connection of an environment, as it was asked for."""
+
+    asked: datetime
+    errors: Mapping[str, str]
+
+    def all_work(self, connections: Iterable[str]) -> bool:
+        """Return whether these connections were there, without an error."""
+        return not any(self.errors.get(one.lower(), "it is gone") for one in connections if one)
 
 
 async def check_restart_possible(
@@ -45,16 +59,20 @@ async def check_restart_possible(
     to be settled, or waived by its name.
     """
     flows = [original.client_data, *([copy.client_data] if copy else [])]
-    waived = (await settings_of(work.services, work.job.environment_id)).waived_gaps
+    waived = (await work.read_settings()).waived_gaps
+    async with run_concurrently() as looks:
+        issues = [
+            looks.create_task(_all(one))
+            for one in (
+                _of_owner(work, original, owner),
+                _of_connections(work, flows),
+                _of_children(work, original, copy),
+                _of_licence(work),
+            )
+        ]
     found: dict[str, StartIssue] = {}
-    for looks in (
-        _of_owner(work, original, owner),
-        _of_connections(work, flows),
-        _of_children(work, original, copy),
-        _of_licence(work),
-    ):
-        async for one in looks:
-            found.setdefault(one.name, one)
+    for one in chain.from_iterable(task.result() for task in issues):
+        found.setdefault(one.name, one)
     left = [one for name, one in found.items() if name not in waived]
     if not left:
         return
@@ -66,6 +84,10 @@ async def check_restart_possible(
         " stopped, it may then not be started again.",
         code=Reason.START_WOULD_FAIL,
     )
+
+
+async def _all(issues: AsyncIterator[StartIssue]) -> list[StartIssue]:
+    return [one async for one in issues]
 
 
 async def _of_owner(
@@ -94,7 +116,7 @@ async def _of_connections(work: StepContext, flows: Iterable[str]) -> AsyncItera
     rows = await _references(work, named) if named else []
     bound = {row.logical_name.lower(): row.connection_id for row in rows}
     connections = {use: bound.get(use.logical_name.lower(), use.connection_id) for use in uses}
-    errors = await _errors(work) if any(connections.values()) else {}
+    errors = await _errors(work, connections.values()) if any(connections.values()) else {}
     for use, connection in sorted(connections.items(), key=lambda item: item[0].key):
         if not connection:
             name = use.logical_name or use.key
@@ -127,12 +149,25 @@ async def _references(work: StepContext, named: Collection[str]) -> Sequence[Con
     )
 
 
-async def _errors(work: StepContext) -> dict[str, str]:
-    """Return what is wrong with each connection; none: the app is not shown any."""
+async def _errors(work: StepContext, connections: Iterable[str]) -> Mapping[str, str]:
+    """Return what is wrong with each connection of the environment; none: the app is shown none.
+
+    The list is as long as the environment has connections. One that a job of this process has read
+    within ten seconds will do if it shows these connections without an error.
+    """
+    services, home = work.services, work.environment.id
+    asked = services.now
+    match services.memory.find(("connections", home), home):
+        case _Connections() as known if asked - known.asked <= LATELY and known.all_work(
+            connections
+        ):
+            return known.errors
     try:
-        return await work.services.assessment.connections.errors(work.environment.id)
+        errors = await services.assessment.connections.errors(home)
     except (NotFound, PlatformError):
         return {}
+    services.memory.keep(("connections", home), home, _Connections(asked=asked, errors=errors))
+    return errors
 
 
 async def _of_children(

@@ -14,6 +14,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from shared.use_cases.change_environment import ignore_issue
 from tests.fakes import definition_builder as define
+from tests.fakes.assessment import ConnectionsTwin
 from tests.fakes.flow_service import delete, turn_off
 from tests.fakes.tenant import TwinFlow
 from tests.functional.scenarios.remediation_scenario import Story
@@ -183,6 +184,34 @@ async def test_a_copy_is_not_stopped_for_an_original_that_could_not_start() -> N
     assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.START_WOULD_FAIL)
     assert story.world.workflow(flow.environment_id, job.copy_id).is_on
     assert not flow.is_on
+
+
+async def test_one_list_of_connections_serves_several_flows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It holds every connection of the environment, and is the same for all of its flows."""
+    story = Story()
+    names = [f"Flow {number}" for number in range(4)]
+    for name in names:
+        story.build.keyword_flow(name)
+    lists = 0
+    listed = ConnectionsTwin.errors
+
+    async def counted(twin: ConnectionsTwin, environment_id: str) -> dict[str, str]:
+        nonlocal lists
+        lists += 1
+        return await listed(twin, environment_id)
+
+    monkeypatch.setattr(ConnectionsTwin, "errors", counted)
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in(waived_gaps={"service_tag:powerplatformplex": "not in this tenant"})
+    await story.order()
+    await story.approve(run=DAY)
+
+    states = {(await story.job(name)).reached for name in names}
+    assert states == {FlowJobState.WATCHED}
+    assert 1 <= lists < len(names)
 
 
 async def test_what_the_app_is_not_shown_stops_nothing() -> None:
