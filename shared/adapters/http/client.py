@@ -12,7 +12,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, cast
@@ -162,13 +162,19 @@ class HttpClient:
         is_repeatable: bool,
     ) -> ServiceResponse:
         is_cut = call.longest_answer is not None
-        async with self.calling(service, call.url) as pipeline:
-            options = {IS_REPEATABLE: is_repeatable, IS_PLAIN: not is_cut}
-            ran = await pipeline.run(request, stream=is_cut, **options)
-            response = ran.http_response
-            body = await _beginning(response, call.longest_answer)
-            if response.status_code >= 300:
-                raise await self._error_of(service, response, body)
+        options = {IS_REPEATABLE: is_repeatable, IS_PLAIN: not is_cut}
+        pipeline = self._pipeline(service)
+        # As `calling` does, without its generator, which takes as long as the pipeline.
+        async with self._circuit(service, call.url):
+            try:
+                async with asyncio.timeout(_CALL_SECONDS):
+                    ran = await pipeline.run(request, stream=is_cut, **options)
+                    response = ran.http_response
+                    body = await _beginning(response, call.longest_answer)
+                    if response.status_code >= 300:
+                        raise await self._error_of(service, response, body)
+            except (TimeoutError, AzureError) as err:
+                raise await self._meaning(service, err) from None
         return ServiceResponse(status=response.status_code, headers=response.headers, body=body)
 
     @asynccontextmanager
@@ -180,19 +186,28 @@ class HttpClient:
         An SDK's client that runs on this pipeline thus raises what `send` raises. Without a call,
         raises `ServiceOutage` while the service is.
         """
-        parts = urlsplit(url)
-        found = _ENVIRONMENT.search(parts.path)
-        place = found[1].lower() if found else parts.hostname or ""
-        async with self._circuits.calling(service.name, place, parts.path):
+        async with self._circuit(service, url):
             try:
                 async with asyncio.timeout(_CALL_SECONDS):
                     yield self._pipeline(service)
-            except TimeoutError:
-                raise ServiceUnavailable(f"{service.name}: no answer in time") from None
-            except HttpResponseError as err:
-                raise await self._refused(service, err) from None
-            except AzureError as err:  # no connection, or none that lasted; its text names the host
-                raise ServiceUnavailable(redact(f"{service.name}: {err.message}")) from None
+            except (TimeoutError, AzureError) as err:
+                raise await self._meaning(service, err) from None
+
+    def _circuit(self, service: HttpService, url: str) -> AbstractAsyncContextManager[None]:
+        parts = urlsplit(url)
+        found = _ENVIRONMENT.search(parts.path)
+        place = found[1].lower() if found else parts.hostname or ""
+        return self._circuits.calling(service.name, place, parts.path)
+
+    async def _meaning(self, service: HttpService, err: TimeoutError | AzureError) -> CmkflowError:
+        """Return what it means that a call ended without an answer to read."""
+        match err:
+            case TimeoutError():
+                return ServiceUnavailable(f"{service.name}: no answer in time")
+            case HttpResponseError():
+                return await self._refused(service, err)
+            case AzureError():  # no connection, or none that lasted; its text names the host
+                return ServiceUnavailable(redact(f"{service.name}: {err.message}"))
 
     async def _refused(self, service: HttpService, err: HttpResponseError) -> CmkflowError:
         """Return what an error of an SDK's client, or of a credential, means."""
