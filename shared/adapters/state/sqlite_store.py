@@ -5,14 +5,15 @@ writes, `BEGIN IMMEDIATE` makes a check and its write one step, and `synchronous
 intent that was written before a power cut.
 
 A write waits for the disk, so it runs on the thread pool; what comes meanwhile is written by one
-transaction after it, and shares its wait. A read takes less time than the way to another thread.
+transaction after it, and shares its wait, which takes more processor time than several writes. A
+read takes less time than the way to another thread.
 """
 
 import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,9 @@ from shared.ports import (
 
 _PAGE = 500  # rows a query reads in one go
 _BUSY = 10.0  # seconds to wait for another process's write
+#: Seconds for which the writes of several tasks gather: a wait for the disk costs as much processor
+#: time as ten writes.
+_GATHERING = 0.01
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entity (
     tbl TEXT NOT NULL, partition TEXT NOT NULL, key TEXT NOT NULL,
@@ -47,12 +51,15 @@ _ORDER = f" ORDER BY partition, key LIMIT {_PAGE}"
 _SQL = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
+type _Outcome = list[StoreRow] | CmkflowError
+
+
 @dataclass(slots=True, eq=False)
 class _Write:
-    """What one caller wants written, and what became of it: None until that is on the disk."""
+    """What one caller wants written, and what becomes of it once that is on the disk."""
 
     operations: Sequence[Operation]
-    outcome: list[StoreRow] | CmkflowError | None = None
+    done: asyncio.Future[_Outcome]
 
 
 class SqliteStore(Store):
@@ -64,7 +71,8 @@ class SqliteStore(Store):
         self._database, self._reader = _open(file, _BUSY), _open(file, 0)
         self._lock = threading.Lock()
         self._waiting: list[_Write] = []
-        self._turn = asyncio.Lock()
+        #: Writes all that wait, one transaction after another, until nobody does.
+        self._writer: asyncio.Task[None] | None = None
         with _translated():
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
@@ -85,16 +93,33 @@ class SqliteStore(Store):
     async def write(self, *operations: Operation) -> list[StoreRow]:
         """Do all operations, or none; see the port."""
         check_batch(operations)
-        mine = _Write(operations)
+        loop = asyncio.get_running_loop()
+        mine = _Write(operations, loop.create_future())
         self._waiting.append(mine)
-        async with self._turn:  # whoever has it writes for all that wait
-            if mine.outcome is None:  # also where whoever had it was cancelled
-                writes, self._waiting = [mine, *self._waiting], []
-                await asyncio.to_thread(self._commit, dict.fromkeys(writes))
-        if isinstance(mine.outcome, CmkflowError):
-            raise mine.outcome
-        assert mine.outcome is not None
-        return mine.outcome
+        if self._writer is None or self._writer.done():
+            self._writer = loop.create_task(self._write_waiting())
+        outcome = await mine.done
+        if isinstance(outcome, CmkflowError):
+            raise outcome
+        return outcome
+
+    async def _write_waiting(self) -> None:
+        """Write until nobody waits; where several write they are given a moment to come together.
+
+        Whoever writes one row after another, alone, waits for the disk only.
+        """
+        while self._waiting:
+            writes, self._waiting = self._waiting, []
+            try:
+                outcomes = await asyncio.to_thread(self._commit, writes)
+            except BaseException as err:
+                for write in writes:
+                    _settle(write.done, err)
+                raise
+            for write, outcome in zip(writes, outcomes, strict=True):
+                _settle(write.done, outcome)
+            if len(writes) > 1 or self._waiting:
+                await asyncio.sleep(_GATHERING)
 
     async def query(
         self,
@@ -128,24 +153,21 @@ class SqliteStore(Store):
         with self._lock, _translated():
             return _rows(self._database, sql, values)
 
-    def _commit(self, writes: Iterable[_Write]) -> None:
+    def _commit(self, writes: Sequence[_Write]) -> list[_Outcome]:
         """Do all in one transaction, each as a whole or not at all."""
         with self._lock:
-            open_writes = [write for write in writes if write.outcome is None]
-            outcomes: list[list[StoreRow] | CmkflowError]
             try:
                 self._database.execute("BEGIN IMMEDIATE")
-                outcomes = [self._outcome(write.operations) for write in open_writes]
+                outcomes = [self._outcome(write.operations) for write in writes]
                 self._database.execute("COMMIT")
             except sqlite3.OperationalError as err:
-                outcomes = [_unavailable(err)] * len(open_writes)
+                return [_unavailable(err)] * len(writes)
             finally:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
-            for write, outcome in zip(open_writes, outcomes, strict=True):
-                write.outcome = outcome
+            return outcomes
 
-    def _outcome(self, operations: Sequence[Operation]) -> list[StoreRow] | CmkflowError:
+    def _outcome(self, operations: Sequence[Operation]) -> _Outcome:
         self._database.execute("SAVEPOINT one")
         try:
             rows = [self._do(operation) for operation in operations]
@@ -173,6 +195,19 @@ class SqliteStore(Store):
             "INSERT OR REPLACE INTO entity VALUES (?, ?, ?, ?, ?)", (*where, stored.etag, columns)
         )
         return stored
+
+
+def _settle(done: asyncio.Future[_Outcome], outcome: _Outcome | BaseException) -> None:
+    """Tell whoever waits what became of a write, unless nobody waits any more."""
+    if done.done():
+        return
+    match outcome:
+        case CmkflowError() | list():
+            done.set_result(outcome)
+        case asyncio.CancelledError():
+            done.cancel()
+        case _:
+            done.set_exception(outcome)
 
 
 def _open(file: Path, timeout: float) -> sqlite3.Connection:
