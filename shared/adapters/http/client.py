@@ -165,7 +165,7 @@ class HttpClient:
         options = {IS_REPEATABLE: is_repeatable, IS_PLAIN: not is_cut}
         pipeline = self._pipeline(service)
         # As `calling` does, without its generator, which takes as long as the pipeline.
-        async with self._circuit(service, call.url):
+        async with self._circuit_breaker(service, call.url):
             try:
                 async with asyncio.timeout(_CALL_SECONDS):
                     ran = await pipeline.run(request, stream=is_cut, **options)
@@ -186,14 +186,14 @@ class HttpClient:
         An SDK's client that runs on this pipeline thus raises what `send` raises. Without a call,
         raises `ServiceOutage` while the service is.
         """
-        async with self._circuit(service, url):
+        async with self._circuit_breaker(service, url):
             try:
                 async with asyncio.timeout(_CALL_SECONDS):
                     yield self._pipeline(service)
             except (TimeoutError, AzureError) as err:
                 raise await self._meaning(service, err) from None
 
-    def _circuit(self, service: HttpService, url: str) -> AbstractAsyncContextManager[None]:
+    def _circuit_breaker(self, service: HttpService, url: str) -> AbstractAsyncContextManager[None]:
         parts = urlsplit(url)
         found = _ENVIRONMENT.search(parts.path)
         place = found[1].lower() if found else parts.hostname or ""

@@ -56,7 +56,7 @@ type _Outcome = list[StoreRow] | CmkflowError
 
 @dataclass(slots=True, eq=False)
 class _Write:
-    """What one caller wants written, and what becomes of it once that is on the disk."""
+    """The operations of one caller, and their outcome, which is set once they are on the disk."""
 
     operations: Sequence[Operation]
     done: asyncio.Future[_Outcome]
@@ -71,7 +71,7 @@ class SqliteStore(Store):
         self._database, self._reader = _open(file, _BUSY), _open(file, 0)
         self._lock = threading.Lock()
         self._waiting: list[_Write] = []
-        #: Writes all that wait, one transaction after another, until nobody does.
+        #: Commits the waiting writes; it ends when none is left.
         self._writer: asyncio.Task[None] | None = None
         with _translated():
             self._database.execute("PRAGMA journal_mode=WAL")
@@ -104,9 +104,9 @@ class SqliteStore(Store):
         return outcome
 
     async def _write_waiting(self) -> None:
-        """Write until nobody waits; where several write they are given a moment to come together.
+        """Commit all waiting writes until none is left; after a shared commit, let more gather.
 
-        Whoever writes one row after another, alone, waits for the disk only.
+        A task that writes alone, one row after another, waits for the disk only.
         """
         while self._waiting:
             writes, self._waiting = self._waiting, []
@@ -198,7 +198,7 @@ class SqliteStore(Store):
 
 
 def _settle(done: asyncio.Future[_Outcome], outcome: _Outcome | BaseException) -> None:
-    """Tell whoever waits what became of a write, unless nobody waits any more."""
+    """Give the caller the outcome of its write, unless the caller was cancelled."""
     if done.done():
         return
     match outcome:
