@@ -54,29 +54,29 @@ async def test_a_packed_body_is_unpacked() -> None:
     assert (response.status_code, response.content) == (200, b'{"n": 1}')
 
 
-async def test_a_refusal_and_a_redirection_are_answers() -> None:
-    refused = await _sent(lambda _: _answer(b"no", "Retry-After: 7", status="429 Slow down"))
+async def test_an_error_status_and_a_redirection_are_answers() -> None:
+    throttled = await _sent(lambda _: _answer(b"no", "Retry-After: 7", status="429 Slow down"))
     led = await _sent(lambda _: _answer(b"", "Location: http://127.0.0.1:1/", status="302 Found"))
 
-    assert (refused.status_code, refused.headers["retry-after"]) == (429, "7")
+    assert (throttled.status_code, throttled.headers["retry-after"]) == (429, "7")
     assert led.status_code == 302
 
 
 async def test_a_request_without_a_body_names_no_type() -> None:
-    """aiohttp would add a type of its own, as azure-core keeps it from doing."""
+    """aiohttp would add a type, as azure-core prevents."""
     heads: list[bytes] = []
 
-    def noted(head: bytes) -> bytes:
+    def record(head: bytes) -> bytes:
         heads.append(head.lower())
         return _answer(b"")
 
-    await _sent(noted)
-    await _sent(noted, json={"a": 1})
+    await _sent(record)
+    await _sent(record, json={"a": 1})
 
     assert [b"content-type" in head for head in heads] == [False, True]
 
 
 @pytest.mark.parametrize("answer", [b"", _answer(b"half", length=400)])
-async def test_an_answer_that_breaks_off_is_told_as_azure_core_tells_it(answer: bytes) -> None:
+async def test_an_answer_that_breaks_off_raises_the_error_of_azure_core(answer: bytes) -> None:
     with pytest.raises(ServiceRequestError):
         await _sent(lambda _: answer)

@@ -210,7 +210,7 @@ async def test_one_list_of_connections_serves_several_flows(
     await story.approve(run=DAY)
 
     states = {(await story.job(name)).reached for name in names}
-    assert states == {FlowJobState.WATCHED}
+    assert states == {FlowJobState.MONITORING}
     assert 1 <= lists < len(names)
 
 
