@@ -103,7 +103,7 @@ def _filled_in(words: tuple[str, ...], story: Story) -> list[str]:
         "MODE": "required",
         "PATH": "flow.json",
         "FILE": "evidence.zip",
-        "NAME": _GAP if "waive" in words else _NAME,
+        "NAME": _GAP if "ignore" in words else _NAME,
         **dict.fromkeys(("RESOURCE", "GROUP", "FIREWALL"), _NAME),
         **dict.fromkeys(_GAPS, _GAP),
     }
