@@ -67,7 +67,7 @@ def _became(deletion: Any) -> str:
 def _has_date(deletion: Any) -> bool:
     """Say whether a new order gives it another date."""
     facts = DELETION_STATES[deletion["state"]]
-    return facts.can_be_kept and not facts.is_stuck
+    return facts.can_be_cancelled and not facts.needs_action
 
 
 def _listed(answer: Any) -> RenderableType:

@@ -20,11 +20,11 @@ from shared.domain.jobs.state_machine import NextActor, StateProperties
 
 
 def _style(facts: StateProperties) -> str:
-    if facts.acts is NextActor.PERSON:
-        return "bold red" if facts.is_stuck else "bold yellow"
-    if facts.is_pause:
+    if facts.next_actor is NextActor.PERSON:
+        return "bold red" if facts.needs_action else "bold yellow"
+    if facts.resumes_later:
         return "yellow"
-    return "green" if facts.is_goal else ""
+    return "green" if facts.is_success else ""
 
 
 _STYLES = {

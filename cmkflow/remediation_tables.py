@@ -128,7 +128,7 @@ def _jobs(jobs: Sequence[Any], mode: str) -> Listing:
 def _urgency(job: Any) -> tuple[bool, bool, bool]:
     """Return where it stands: what needs a person first, then environments, what is done last."""
     facts = FLOW_STATES.get(job["state"])
-    return not job["instruction"], "original_id" in job, bool(facts and facts.is_goal)
+    return not job["instruction"], "original_id" in job, bool(facts and facts.is_success)
 
 
 def _neither(number: int, where: str) -> str:

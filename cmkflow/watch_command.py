@@ -53,6 +53,6 @@ def _end(answer: Any) -> int | None:
     if not _is_remediation(answer):
         return None
     facts = REMEDIATION_STATES.get(answer["progress"]["state"])
-    if facts is None or facts.acts is NextActor.APP:
+    if facts is None or facts.next_actor is NextActor.APP:
         return None
-    return ExitCode.ACTION_REQUIRED if facts.acts is NextActor.PERSON else 0
+    return ExitCode.ACTION_REQUIRED if facts.next_actor is NextActor.PERSON else 0

@@ -59,7 +59,7 @@ async def schedule_deletions(
 ) -> ItemListResponse[DeletionDetailResponse]:
     """Schedule the deletion of retired originals. The requester is recorded as approver."""
     order = DeletionInput(
-        on=call.body.moment, by=call.by, by_id=call.principal.id, flow_ids=call.body.flows
+        on=call.body.moment, by=call.by, approved_by_id=call.principal.id, flow_ids=call.body.flows
     )
     scheduled = await schedule(services(), call.id.lower(), order)
     items = tuple(DeletionDetailResponse.model_validate(one) for one in scheduled)

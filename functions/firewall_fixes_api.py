@@ -63,7 +63,7 @@ class FirewallFixResponse(ApiResponse):
     @classmethod
     def of(cls, shown: FirewallFixView) -> Self:
         """Return the response for one firewall issue."""
-        gap, repair = shown.gap, shown.repair
+        gap, repair = shown.gap, shown.fix
         return cls(
             gap=gap.name,
             kind=gap.kind,

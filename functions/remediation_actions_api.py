@@ -41,7 +41,7 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
         versions=body.versions,
         except_flows=body.except_flows,
         by=call.by,
-        by_id=call.principal.id,
+        approved_by_id=call.principal.id,
     )
     approved = await approve(services(), identity, approval)
     return ApprovalAnswer(

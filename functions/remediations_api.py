@@ -56,7 +56,7 @@ async def start_remediation(
             flow_ids=body.flows,
             reconcile=body.reconcile,
             ordered_by=call.principal.name,
-            ordered_by_id=call.principal.id,
+            started_by_id=call.principal.id,
         ),
     )
     flows = tuple(one.lower() for one in body.flows)

@@ -52,5 +52,5 @@ def _answer(found: RunArchiveStatus) -> RunArchiveListResponse:
         ticket_windows=tuple(
             SupportWindowResponse.model_validate(one) for one in found.ticket_windows
         ),
-        wait_seconds=found.wait.total_seconds() if found.wait else 0,
+        wait_seconds=found.retry_after.total_seconds() if found.retry_after else 0,
     )

@@ -46,12 +46,14 @@ async def tell(
     services: Services, code: str, row: RowName, cause: str, instruction: str = ""
 ) -> None:
     """Tell that a row needs a person, unless that was told and is not settled."""
-    notice = Alert(code=code, row=row, cause=cause, at=services.now, instruction=instruction)
+    notice = Alert(
+        code=code, row=row, message=cause, raised_at=services.now, instruction=instruction
+    )
     notices = services.tables.alerts
     _, *address = notices.name_of(notice)
     if await notices.get(*address):
         return
-    await services.notices.send(notice)
+    await services.alerts.send(notice)
     with suppress(AlreadyExists):
         await notices.insert(notice)
 
@@ -67,7 +69,7 @@ async def forget_settled(services: Services) -> None:
     async for kept in readable(services, notices.scan("alert")):
         row = await services.tables.store.get(*kept.item.row)
         if kept.item.code in _NOT_ITS_OWN:
-            lasts = row is not None and services.now - kept.item.at < _REPEATED
+            lasts = row is not None and services.now - kept.item.raised_at < _REPEATED
         else:
             lasts = row is not None and row.columns.get("reason_code") == kept.item.code
         if not lasts:

@@ -46,9 +46,9 @@ class CircuitBreakers:
         self._table = tables.circuit_breakers
         self._clock = clock
         self._patience = CircuitBreakerPolicy(
-            unanswered=settings.circuit_breaker_threshold,
-            first=_FIRST_TRY,
-            longest=settings.backoff_max_delay,
+            unanswered_limit=settings.circuit_breaker_threshold,
+            first_interval=_FIRST_TRY,
+            longest_interval=settings.backoff_max_delay,
         )
         #: What this process has met, by service and place.
         self._met: dict[tuple[str, str], StoredItem[CircuitBreaker]] = {}
@@ -101,7 +101,7 @@ class CircuitBreakers:
         now = self._clock.now()
         failure = RequestFailure(target=hash_key(target), is_unanswered=not err.of_object, at=now)
         unknown = CircuitBreaker(
-            service=where[0], place=where[1], last=now, reason=redact(str(err))
+            service=where[0], place=where[1], last_failure_at=now, reason=redact(str(err))
         )
 
         def worse(circuit: CircuitBreaker | None) -> CircuitBreaker:
@@ -122,7 +122,7 @@ class CircuitBreakers:
     def _out(self, circuit: CircuitBreaker) -> ServiceOutage:
         assert circuit.probe_at is not None
         name = f"{circuit.service} ({circuit.place})" if circuit.place else circuit.service
-        wait = max(circuit.probe_at - self._clock.now(), self._patience.first)
+        wait = max(circuit.probe_at - self._clock.now(), self._patience.first_interval)
         return ServiceOutage(f"{name} is out: {circuit.reason}", retry_after=wait)
 
 

@@ -41,7 +41,7 @@ async def index_environment_job(
     index: Table[IndexRow], before: EnvironmentJob | None, after: EnvironmentJob
 ) -> None:
     """Have the index name an environment job that is about to be written in place of `before`."""
-    if before is None or (before.is_finished and not after.is_finished):
+    if before is None or (before.is_inactive and not after.is_inactive):
         await index.upsert(name_of_environment_job(after))
 
 

@@ -27,7 +27,7 @@ class Reason(StrEnum):
     #: What a person does about it. The code that raises the reason may give a more exact text.
     instruction: str
     #: None: only a retry or the passing of time clears it.
-    ended_by: ClearedBy | None
+    cleared_by: ClearedBy | None
 
     def __new__(
         cls, code: str, meaning: str, instruction: str, ended_by: ClearedBy | None = None
@@ -37,13 +37,13 @@ class Reason(StrEnum):
         member._value_ = code
         member.meaning = meaning
         member.instruction = instruction
-        member.ended_by = ended_by
+        member.cleared_by = ended_by
         return member
 
     @classmethod
-    def all_ended_by(cls, what: ClearedBy) -> tuple["Reason", ...]:
+    def all_cleared_by(cls, what: ClearedBy) -> tuple["Reason", ...]:
         """Return the reasons that this event clears."""
-        return tuple(reason for reason in cls if reason.ended_by is what)
+        return tuple(reason for reason in cls if reason.cleared_by is what)
 
     # -- the plan and its approval
     ENVIRONMENT_NOT_FOUND = (

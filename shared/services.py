@@ -33,10 +33,10 @@ class Services(StepPorts):
     tables: Tables
     archive: Archive
     messages: MessageSender
-    notices: AlertSender
+    alerts: AlertSender
     function_keys: FunctionKeys
     #: Of the flow service, which takes the fewest calls.
-    calls: RequestBudget
+    request_budget: RequestBudget
     #: Ways to tell people; none is set up: they look for themselves.
     channels: tuple[NotificationChannel, ...] = ()
     #: By the name of the kind.

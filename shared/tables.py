@@ -212,13 +212,13 @@ class Tables:
         )
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
         table("caller_edit_intents", CallerEditIntent, lambda item: (item.job_id, item.key))
-        table("caller_index", CallerIndexEntry, lambda item: (item.holds, item.id))
+        table("caller_index", CallerIndexEntry, lambda item: (item.held_id, item.id))
         table("known_urls", KnownUrl, lambda item: (item.environment_id, item.workflow_id))
         table(
             "caller_searches",
             CallerSearchProgress,
             lambda item: (item.environment_job_id, item.kind),
-            lambda item: {"updated_at": sortable_time(item.noted)},
+            lambda item: {"updated_at": sortable_time(item.updated_at)},
         )
         table(
             "completed_caller_searches", CompletedCallerSearch, lambda item: ("search", item.kind)
@@ -247,15 +247,15 @@ class Tables:
         table(
             "audit_log",
             AuditEntry,
-            lambda item: ("audit", item.place),
-            lambda item: {"sort_key": item.place},
+            lambda item: ("audit", item.sort_key),
+            lambda item: {"sort_key": item.sort_key},
         )
         table("kill_switch", KillSwitch, lambda item: ("kill_switch", item.name))
         table(
             "discovery_pages",
             DiscoveryPage,
-            lambda part: (part.environment_job_id, f"{part.source}-{part.number:06}"),
-            lambda part: {"source": part.source, "read_at": sortable_time(part.read)},
+            lambda part: (part.environment_job_id, f"{part.source}-{part.sequence:06}"),
+            lambda part: {"source": part.source, "read_at": sortable_time(part.read_at)},
         )
         table("run_archives", RunArchive, lambda item: (item.environment_id, item.job_id))
         table(
@@ -272,7 +272,7 @@ class Tables:
         table(
             "wake_ups",
             WakeUp,
-            lambda item: ("wake_up", "~".join((sortable_time(item.at), *item.row))),
+            lambda item: ("wake_up", "~".join((sortable_time(item.wake_at), *item.row))),
         )
         table(
             "circuit_breakers",
@@ -288,7 +288,7 @@ class Tables:
         table(
             "notification_deliveries",
             NotificationDelivery,
-            lambda item: ("notification_delivery", f"{item.cause}-{item.channel}"),
+            lambda item: ("notification_delivery", f"{item.pending_action_id}-{item.channel}"),
         )
         table(
             "resource_answers",

@@ -66,8 +66,8 @@ def _reasons(reasons: set[Reason]) -> Iterator[str]:
 def _platform_codes() -> Iterator[str]:
     for one in REFUSALS:
         codes = ", ".join(f"`{code}`" for code in one.codes)
-        yield f"| {codes} | {one.means} | {_fix(one.instruction)} |"
-    means = OTHER.means.removeprefix("any other code: ")
+        yield f"| {codes} | {one.meaning} | {_fix(one.instruction)} |"
+    means = OTHER.meaning.removeprefix("any other code: ")
     yield f"| any other | {means} | {_fix(OTHER.instruction)} |"
 
 

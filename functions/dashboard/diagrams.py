@@ -66,8 +66,8 @@ def _flow_node(remediation_id: str, flow: FlowView, standing: FlowDisplayState) 
         link=f"/api/dashboard/remediations/{remediation_id}/flows/{flow.workflow_id}",
         is_stuck=standing.look == "person",
         is_over=standing.look in {"done", "over"},
-        is_proven=flow.job is not None and flow.job.is_proven,
-        is_settled=flow.job is not None and flow.job.facts.is_settled,
+        is_proven=flow.job is not None and flow.job.is_verified,
+        is_settled=flow.job is not None and flow.job.state_properties.releases_children,
     )
 
 

@@ -54,13 +54,13 @@ def style_for_state(state: str) -> str:
     facts = _ALL.get(state)
     if facts is None:  # the state is unknown to this version of the app
         return "over"
-    if facts.is_stuck:
+    if facts.needs_action:
         return "person"
     if state in _WAITS:
         return "wait"
-    if facts.is_goal:
+    if facts.is_success:
         return "done"
-    return "over" if facts.acts is NextActor.NONE else "work"
+    return "over" if facts.next_actor is NextActor.NONE else "work"
 
 
 def display_state_for(flow: FlowView) -> FlowDisplayState:
@@ -99,7 +99,7 @@ def _of_item(item: PlanItem | None, *, awaits: bool) -> FlowDisplayState:
 @cache
 def _words(state: FlowJobState, reached: FlowJobState, requested: JobCommand | None) -> str:
     words = state.replace("_", " ")
-    if FLOW_STATES[state].is_pause:
+    if FLOW_STATES[state].resumes_later:
         words += f" at {reached.replace('_', ' ')}"
     if state is FlowJobState.WAITING and requested:
         words += f", to {requested.replace('_', ' ')}"

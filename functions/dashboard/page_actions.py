@@ -55,20 +55,20 @@ def remediation_actions(
     """
     jobs, environments = shown.jobs, shown.environment_jobs
     identity, found = shown.remediation.id, []
-    blocked = [job for job in jobs if job.is_stuck]
-    whole = [job for job in environments if job.is_stuck]
+    blocked = [job for job in jobs if job.needs_action]
+    whole = [job for job in environments if job.needs_action]
     if blocked or whole:
         does = [_describe_retry(blocked)] if blocked else []
-        if looks := sum(job.is_paused for job in jobs) - len(blocked):
+        if looks := sum(job.is_interrupted for job in jobs) - len(blocked):
             does.append(f"{_flows(looks)} that wait are checked again now.")
         does += [f"{job.environment_name} continues at the step {_step_of(job)}." for job in whole]
         found.append(_page_action("retry", "Retry blocked flows", identity, principal, does=does))
     if not is_whole:
         return found
-    begins = any(job.may_begin_more for job in environments)
+    begins = any(job.can_start_more_flows for job in environments)
     no_more = ("No further flows start, including those that await approval.",) if begins else ()
     all_started = [job for job in jobs if _can_roll_back(job)]
-    rest, open_ones = all_started, [job for job in jobs if not job.is_done]
+    rest, open_ones = all_started, [job for job in jobs if not job.has_succeeded]
     if len(open_ones) < len(jobs):
         rest = [job for job in dependent_groups(open_ones, jobs) if _can_roll_back(job)]
     rollback_effects = _describe_rollback(all_started)
@@ -96,9 +96,9 @@ def flow_actions(
     if job is None:
         return []
     found, this = [], (("flows[]", job.original_id),)
-    if job.is_paused:
+    if job.is_interrupted:
         does = [_describe_retry([job])]
-        title = "Retry" if job.is_stuck else "Check now"
+        title = "Retry" if job.needs_action else "Check now"
         retry = _page_action("retry", title, job.remediation_id, principal, does=does, fields=this)
         found.append(retry)
     if _can_roll_back(job):
@@ -162,7 +162,7 @@ def ignore_action(
 
 def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) -> PageAction | None:
     """Return the action that applies a firewall fix, or None if the app cannot apply it."""
-    if shown.repair.opening is None:
+    if shown.fix.opening is None:
         return None
     name, where = shown.gap.name, job.environment_name or job.environment_id
     return _page_action(
@@ -173,7 +173,7 @@ def repair(shown: FirewallFixView, job: EnvironmentJob, principal: Principal) ->
         path="network/firewall-fixes",
         fields=(("resource", name), ("environment", job.environment_id)),
         does=[
-            f"The app will {shown.repair.summary}, for the flows of {where}.",
+            f"The app will {shown.fix.summary}, for the flows of {where}.",
             f"Nothing else of {shown.gap.firewall_name} changes. The app reads the change back.",
             f"The change is recorded with your name. Revert: cmkflow network fix {name} --revert",
             "Retry the blocked flows afterwards.",
@@ -229,7 +229,7 @@ def _rollback_action(
 
 def _can_roll_back(job: FlowJob) -> bool:
     """Return whether a job is not rolled back yet, and no action is requested for it."""
-    return not (job.is_undone or job.is_rolling_back or job.requested)
+    return not (job.is_withdrawn or job.is_rolling_back or job.requested)
 
 
 def _describe_retry(jobs: Sequence[FlowJob]) -> str:
@@ -244,9 +244,9 @@ def _describe_retry(jobs: Sequence[FlowJob]) -> str:
 
 def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
     """Return the consequences of a rollback of these jobs, one sentence each."""
-    started = [job for job in jobs if job.facts.is_undoable]
+    started = [job for job in jobs if job.state_properties.can_roll_back]
     fresh = len(jobs) - len(started)
-    off = [job for job in started if not job.has_original_back and job.original_was_on]
+    off = [job for job in started if not job.has_original_restored and job.original_was_on]
     copies = [job for job in started if job.pattern.has_copy]
     said = []
     if fresh:

@@ -223,7 +223,7 @@ def flow_page(
         detail=detail,
         flow=detail.flow,
         standing=display_state_for(detail.flow),
-        actions=flow_actions(detail.flow.job, detail.family, view.principal, view.now),
+        actions=flow_actions(detail.flow.job, detail.dependent_flows, view.principal, view.now),
         comparison=compared if isinstance(compared, DefinitionComparison) else None,
         calls=_calls(detail.flow.job),
         steps=_steps(detail.flow.job.history) if detail.flow.job else [],

@@ -44,7 +44,7 @@ async def _carry_out(
 
     def is_over() -> bool:
         job = stage.watcher.environment_job(identity, OPERATIONS.id)
-        return ENVIRONMENT_STATES[job["state"]].is_goal
+        return ENVIRONMENT_STATES[job["state"]].is_success
 
     await stage.until(is_over, "the end of the preparation of Operations")
     titles = [

@@ -21,7 +21,7 @@ type Json = dict[str, Any]
 _WORKFLOW_ID = re.compile(r"/workflows/([0-9a-f]{32})/")
 _COPIED = {action for action in PlannedAction if action.is_copy}
 #: A flow that ended so asks nobody for anything.
-_DONE = {"moved", *(state for state, facts in FLOW_STATES.items() if facts.is_goal)}
+_DONE = {"moved", *(state for state, facts in FLOW_STATES.items() if facts.is_success)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -209,10 +209,10 @@ class DemoScenario:
 
     def _is_over(self, identity: str, environment: NamedEnvironment) -> bool:
         state = self._stage.watcher.environment_job(identity, environment.id)["state"]
-        if not ENVIRONMENT_STATES[state].is_finished:
+        if not ENVIRONMENT_STATES[state].is_inactive:
             return False
         jobs = self._stage.jobs(environment)
         return all(
-            FLOW_STATES[job["state"]].is_finished and job["code"] not in {_BY_HAND, REFUSED}
+            FLOW_STATES[job["state"]].is_inactive and job["code"] not in {_BY_HAND, REFUSED}
             for job in jobs
         )

@@ -82,7 +82,7 @@ class ScenarioContext:
 
         def planned() -> Json | None:
             job = self.watcher.environment_job(identity, environment.id)
-            shows = ENVIRONMENT_STATES[job["state"]].shows
+            shows = ENVIRONMENT_STATES[job["state"]].remediation_state
             return None if shows is RemediationState.PLANNING else job
 
         job = await self.until(planned, f"the plan for {environment.title}")

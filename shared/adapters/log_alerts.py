@@ -14,5 +14,5 @@ class LogAlertSender:
         row = "/".join(notice.row)
         log.error(
             "action required",
-            extra={"code": notice.code, "row": row, "text": notice.cause},
+            extra={"code": notice.code, "row": row, "text": notice.message},
         )

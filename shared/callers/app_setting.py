@@ -29,7 +29,7 @@ _SECRET_URI = re.compile(
 )
 #: What lets the app in: infra/modules/caller-group.bicep.
 _NEEDS = RequiredPermissions(
-    remedy="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
+    fix="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
     resource_type="Microsoft.Web/sites",
     api_version="2024-11-01",
     actions=(
@@ -70,10 +70,10 @@ class AppSettingCallers:
     kind = "app_setting"
     is_json = False
     #: A write restarts the app.
-    staleness = timedelta(0)
-    stays_home = False
-    assessed_apart = False
-    needs = _NEEDS
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions = _NEEDS
 
     def __init__(self, app_settings: AppSettings, secrets: Secrets) -> None:
         """`secrets` tells what a reference that is pinned to a version holds."""
@@ -90,7 +90,7 @@ class AppSettingCallers:
         A reference that follows its secret is no caller: the secret is.
         """
         search = search or CallerSearchPosition()
-        refusals = UnreadableCallers(search, self.needs.remedy)
+        refusals = UnreadableCallers(search, self.required_permissions.fix)
         watched: _Watched | None = None
         sites = await self._settings.sites()
         readings = left_with_readings(search, sites, _site_id, self._read_site)
@@ -221,7 +221,7 @@ def _place(site: Site, name: str, reference: SecretReference | None) -> Caller:
         kind=AppSettingCallers.kind,
         address=f"{site.id}|{name}",
         label=f"setting {name} of the app {site.name}",
-        resource=f"app_setting/{site.id}".lower(),
+        resource_id=f"app_setting/{site.id}".lower(),
         manual=(
             "It is pinned to one version of a Key Vault secret: refer to the secret without a"
             " version, or to the version that has the new URL."
@@ -239,7 +239,9 @@ def _values(settings: Mapping[str, str], callers: Sequence[Caller]) -> dict[str,
     }
     etag = value_digest(json.dumps(around, sort_keys=True))
     return {
-        caller.address: CallerContent(text=settings[_name_of(caller)], etag=etag, around=around)
+        caller.address: CallerContent(
+            text=settings[_name_of(caller)], etag=etag, surrounding_digests=around
+        )
         for caller in callers
         if _name_of(caller) in settings
     }

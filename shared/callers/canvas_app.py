@@ -34,10 +34,10 @@ class CanvasAppCallers:
     kind = KIND
     #: What an app holds is told in the words in which a flow's definition calls a child flow.
     is_json = True
-    staleness = timedelta(0)
-    stays_home = True
-    assessed_apart = True
-    needs = IN_POWER_PLATFORM
+    old_value_lifetime = timedelta(0)
+    is_environment_only = True
+    is_assessed_separately = True
+    required_permissions = IN_POWER_PLATFORM
 
     def __init__(self, canvas_apps: CanvasApps) -> None:
         """`canvas_apps` are read in an administrator's view."""
@@ -50,8 +50,8 @@ class CanvasAppCallers:
     ) -> AsyncIterator[Caller]:
         """Yield every app that uses any flow."""
         search = search or CallerSearchPosition()
-        refusals = UnreadableCallers(search, self.needs.remedy)
-        for environment in search.left(environments, environment_id):
+        refusals = UnreadableCallers(search, self.required_permissions.fix)
+        for environment in search.remaining(environments, environment_id):
             try:
                 apps = await self._apps.list_with_flows(environment.id)
             except PlatformError as err:
@@ -96,7 +96,7 @@ def _caller(home: str, app: CanvasApp) -> Caller:
         kind=KIND,
         address=f"{home}/{app.name}",
         label=f"canvas app {app.display_name}{owner}",
-        resource=f"{KIND}/{home}/{app.name}",
+        resource_id=f"{KIND}/{home}/{app.name}",
         environment_id=home,
         child_flow_ids=app.flow_ids,
         manual=BY_ITS_MAKER,

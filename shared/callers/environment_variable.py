@@ -35,9 +35,9 @@ class EnvironmentVariableCallers:
 
     kind = "environment_variable"
     is_json = False
-    stays_home = False
-    assessed_apart = False
-    needs = IN_DATAVERSE
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions = IN_DATAVERSE
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class EnvironmentVariableCallers:
         settings: Settings,
     ) -> None:
         """`workflows` tells who reads a variable; `environments` tells where Dataverse is."""
-        self.staleness = settings.variable_old_value_lifetime
+        self.old_value_lifetime = settings.variable_old_value_lifetime
         self._variables = environment_variables
         self._workflows = workflows
         self._environments = environments
@@ -59,8 +59,8 @@ class EnvironmentVariableCallers:
     ) -> AsyncIterator[Caller]:
         """Yield every value and default with a trigger URL in it."""
         search = search or CallerSearchPosition()
-        refusals = UnreadableCallers(search, self.needs.remedy)
-        for environment in search.left(environments, environment_id):
+        refusals = UnreadableCallers(search, self.required_permissions.fix)
+        for environment in search.remaining(environments, environment_id):
             if environment.dataverse_url is None:
                 continue
             try:
@@ -146,7 +146,7 @@ def _callers(
             kind=EnvironmentVariableCallers.kind,
             address=f"{environment.id}/{part}/{variable.definition_id}",
             label=f"{part} of the environment variable {variable.schema_name}",
-            resource=f"environment_variable/{environment.id}/{variable.definition_id}",
+            resource_id=f"environment_variable/{environment.id}/{variable.definition_id}",
             environment_id=environment.id,
             manual=_reason(managed),
         )

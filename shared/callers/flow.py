@@ -24,10 +24,10 @@ class FlowCallers:
 
     kind = "flow"
     is_json = True
-    staleness = timedelta(0)
-    stays_home = False
-    assessed_apart = False
-    needs = IN_DATAVERSE
+    old_value_lifetime = timedelta(0)
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions = IN_DATAVERSE
 
     def __init__(self, workflows: Workflows, environments: Environments) -> None:
         """`environments` tells where an environment's Dataverse is."""
@@ -41,8 +41,8 @@ class FlowCallers:
     ) -> AsyncIterator[Caller]:
         """Yield every cloud flow with a trigger URL or a child flow in it."""
         search = search or CallerSearchPosition()
-        refusals = UnreadableCallers(search, self.needs.remedy)
-        for environment in search.left(environments, environment_id):
+        refusals = UnreadableCallers(search, self.required_permissions.fix)
+        for environment in search.remaining(environments, environment_id):
             if environment.dataverse_url is None:
                 continue
             try:

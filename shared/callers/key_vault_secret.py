@@ -18,7 +18,7 @@ from shared.settings import Settings
 
 #: What lets the app in: infra/modules/caller-group.bicep, or the vault's access policies.
 _NEEDS = RequiredPermissions(
-    remedy="Add the vault's resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again,"
+    fix="Add the vault's resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again,"
     " or give the app Get, List and Set on secrets where the vault has access policies.",
     resource_type="Microsoft.KeyVault/vaults",
     api_version="2026-02-01",
@@ -38,9 +38,9 @@ class KeyVaultSecretCallers:
 
     kind = "key_vault_secret"
     is_json = False
-    stays_home = False
-    assessed_apart = False
-    needs = _NEEDS
+    is_environment_only = False
+    is_assessed_separately = False
+    required_permissions = _NEEDS
 
     def __init__(self, secrets: Secrets, settings: Settings) -> None:
         """`secrets` are those of the watched vaults.
@@ -48,7 +48,7 @@ class KeyVaultSecretCallers:
         Any app, watched or not, may read a secret through a reference: hence the `staleness`.
         """
         self._secrets = secrets
-        self.staleness = settings.secret_old_value_lifetime
+        self.old_value_lifetime = settings.secret_old_value_lifetime
 
     async def find(
         self,
@@ -57,7 +57,7 @@ class KeyVaultSecretCallers:
     ) -> AsyncIterator[Caller]:
         """Yield every secret whose current version has a trigger URL in it."""
         search = search or CallerSearchPosition()
-        refusals = UnreadableCallers(search, self.needs.remedy)
+        refusals = UnreadableCallers(search, self.required_permissions.fix)
         secrets: list[tuple[str, str]] = []
         async for vault_url in self._secrets.vaults():
             try:
@@ -81,7 +81,7 @@ class KeyVaultSecretCallers:
     async def read(self, caller: Caller) -> CallerContent:
         """Return the current version; raises `NotFound`."""
         secret = await self._secrets.read(*_place(caller))
-        return CallerContent(text=secret.value, etag=secret.version, around={})
+        return CallerContent(text=secret.value, etag=secret.version, surrounding_digests={})
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Add a version if the current one is still `value.etag`; raises `Conflict`."""
@@ -102,7 +102,7 @@ def _caller(vault_url: str, name: str) -> Caller:
         kind=KeyVaultSecretCallers.kind,
         address=f"{vault_url}|{name}",
         label=f"secret {name} in {vault_url} (apps that refer to it follow within 24 h)",
-        resource=f"key_vault_secret/{vault_url}|{name}".lower(),
+        resource_id=f"key_vault_secret/{vault_url}|{name}".lower(),
     )
 
 

@@ -27,10 +27,12 @@ async def left_with_readings[T, R](
     A reading raises what `read` does when it is awaited. Close the generator: those that nobody
     waits for are given up.
     """
-    following = iter(sorted((place for place in places if key(place) > search.after), key=key))
+    following = iter(
+        sorted((place for place in places if key(place) > search.continue_after), key=key)
+    )
     readings: deque[asyncio.Task[R]] = deque()
     try:
-        for place in search.left(places, key):
+        for place in search.remaining(places, key):
             missing = SIDE_BY_SIDE - len(readings)
             readings += [asyncio.create_task(read(one)) for one in islice(following, missing)]
             yield place, readings.popleft()
@@ -78,14 +80,14 @@ class UnreadableCallers:
 
     def note(self, text: str) -> None:
         """Note what was not searched, in words; a place that is searched again tells it once."""
-        if text not in self.search.refused:
-            self.search.refused.append(text)
+        if text not in self.search.unreadable:
+            self.search.unreadable.append(text)
 
     def tell(self) -> None:
         """Raise `JobBlocked` if anything was refused: the search is not complete."""
-        if self.search.refused:
+        if self.search.unreadable:
             raise JobBlocked(
-                f"Not searched: {', '.join(self.search.refused)}",
+                f"Not searched: {', '.join(self.search.unreadable)}",
                 instruction=f"{self.remedy} Then search again.",
                 code=Reason.CALLER_SEARCH_INCOMPLETE,
             )

@@ -15,7 +15,7 @@ class Alert:
     code: str
     row: RowName
     #: Why the alert was raised; holds no secret.
-    cause: str
-    at: datetime
+    message: str
+    raised_at: datetime
     #: What to do, where the code alone does not say it. Names the row.
     instruction: str = ""

@@ -42,15 +42,15 @@ class AuditEntry:
     #: Why the request was rejected.
     reason: str = ""
     #: The principal lacks the role for this route: the first such request of an hour.
-    is_refusal: bool = False
+    is_rejection: bool = False
 
     @property
-    def place(self) -> str:
+    def sort_key(self) -> str:
         """Return the row key, which sorts the newest entry first and a result before its request.
 
         A request without the required role is dated to the start of its hour, so that later ones in
         that hour have the same key.
         """
-        at = self.at.replace(minute=0, second=0, microsecond=0) if self.is_refusal else self.at
+        at = self.at.replace(minute=0, second=0, microsecond=0) if self.is_rejection else self.at
         left = int((_END - at).total_seconds() * 1_000_000)
         return f"{left:020}-{self.id}-{int(self.status is None)}"

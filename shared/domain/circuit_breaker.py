@@ -23,17 +23,17 @@ class CircuitBreaker:
     #: An environment id or a host; empty: the service has only one place.
     place: str
     #: Requests without an answer, in a row.
-    unanswered: int = 0
+    unanswered_count: int = 0
     #: Different targets that requests failed for, at most `SEVERAL`.
-    failing: tuple[str, ...] = ()
-    last: datetime
+    failing_targets: tuple[str, ...] = ()
+    last_failure_at: datetime
     #: The first error of the service, or of the connection to it.
     reason: str
     #: Since when the circuit breaker is open; None: it is closed.
     opened: datetime | None = None
     #: When the next request may probe the service, and the delay until the probe after that.
     probe_at: datetime | None = None
-    wait: timedelta = timedelta(0)
+    probe_interval: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,9 @@ class RequestFailure:
 class CircuitBreakerPolicy:
     """After how many unanswered requests a circuit breaker opens, and when it probes."""
 
-    unanswered: int
-    first: timedelta
-    longest: timedelta
+    unanswered_limit: int
+    first_interval: timedelta
+    longest_interval: timedelta
 
 
 def record_failure(
@@ -61,20 +61,26 @@ def record_failure(
 ) -> CircuitBreaker:
     """Return the circuit breaker with one more failure, opened if a limit is reached."""
     if breaker.opened is not None:
-        return replace(breaker, last=failure.at)
-    if failure.at - breaker.last > _MAX_INTERVAL:
-        breaker = replace(breaker, unanswered=0, failing=())
-    failing = dict.fromkeys((*breaker.failing, failure.target))
+        return replace(breaker, last_failure_at=failure.at)
+    if failure.at - breaker.last_failure_at > _MAX_INTERVAL:
+        breaker = replace(breaker, unanswered_count=0, failing_targets=())
+    failing = dict.fromkeys((*breaker.failing_targets, failure.target))
     updated = replace(
         breaker,
-        unanswered=breaker.unanswered + failure.is_unanswered,
-        failing=tuple(failing)[:SEVERAL],
-        last=failure.at,
+        unanswered_count=breaker.unanswered_count + failure.is_unanswered,
+        failing_targets=tuple(failing)[:SEVERAL],
+        last_failure_at=failure.at,
     )
-    if updated.unanswered < policy.unanswered and len(updated.failing) < SEVERAL:
+    if (
+        updated.unanswered_count < policy.unanswered_limit
+        and len(updated.failing_targets) < SEVERAL
+    ):
         return updated
     return replace(
-        updated, opened=failure.at, probe_at=failure.at + policy.first, wait=policy.first
+        updated,
+        opened=failure.at,
+        probe_at=failure.at + policy.first_interval,
+        probe_interval=policy.first_interval,
     )
 
 
@@ -82,5 +88,5 @@ def schedule_next_probe(
     breaker: CircuitBreaker, now: datetime, policy: CircuitBreakerPolicy
 ) -> CircuitBreaker:
     """Return an open circuit breaker after a probe, with its delay doubled."""
-    wait = min(breaker.wait * 2, policy.longest)
-    return replace(breaker, wait=wait, probe_at=now + wait)
+    wait = min(breaker.probe_interval * 2, policy.longest_interval)
+    return replace(breaker, probe_interval=wait, probe_at=now + wait)

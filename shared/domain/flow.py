@@ -89,7 +89,7 @@ class Workflow:
     unique_id: str = ""
 
     @property
-    def known(self) -> "WorkflowSummary":
+    def summary(self) -> "WorkflowSummary":
         """Return the row without its definition."""
         return WorkflowSummary(
             workflow_id=self.workflow_id.lower(),
@@ -142,16 +142,16 @@ class FlowRun:
     """A run of a flow (platform.md#flow-runs)."""
 
     run_id: str
-    started: datetime
-    ended: datetime | None
+    started_at: datetime
+    ended_at: datetime | None
     status: str
     #: 32-hex id of the trigger URL, from the run's content links; None: not shown.
     trigger_url_id: str | None
 
     @property
-    def is_going(self) -> bool:
+    def is_running(self) -> bool:
         """Return whether the run is in progress."""
-        return self.ended is None
+        return self.ended_at is None
 
     @property
     def has_succeeded(self) -> bool:

@@ -10,4 +10,4 @@ class ResourceLease:
 
     id: str
     holder: str
-    until: datetime
+    leased_until: datetime

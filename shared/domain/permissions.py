@@ -19,7 +19,7 @@ class RequiredPermissions:
     """What a capability needs, and what gives it."""
 
     #: What to do where it is missing.
-    remedy: str
+    fix: str
     #: Azure's resources that it is about, and the version that lists them; empty: none of Azure.
     resource_type: str = ""
     api_version: str = ""
@@ -38,16 +38,16 @@ class RolePermissions:
 
 
 IN_DATAVERSE = RequiredPermissions(
-    remedy="Add the app to the environment as an application user with the security roles System "
+    fix="Add the app to the environment as an application user with the security roles System "
     "Administrator and Delegate."
 )
 #: Who lacks a role there is no co-owner of a flow, and reads no trigger URL.
 OPERATOR_IN_DATAVERSE = RequiredPermissions(
-    remedy="Add the operator to the environment as a user with the security role Environment Maker."
+    fix="Add the operator to the environment as a user with the security role Environment Maker."
 )
 #: Reader, and Key Vault Reader, of a subscription: infra/modules/watched-subscription.bicep.
 WATCHED = RequiredPermissions(
-    remedy="Give the identity Reader and Key Vault Reader on the subscription, or take it out of "
+    fix="Give the identity Reader and Key Vault Reader on the subscription, or take it out of "
     "CMK_SUBSCRIPTION_IDS.",
     actions=(
         "Microsoft.Web/sites/read",
@@ -61,7 +61,7 @@ WATCHED = RequiredPermissions(
 #: What lets the app open firewalls there: infra/modules/firewall-group.bicep.
 FIREWALL_GROUP = "Add its resource group to CMK_FIREWALL_RESOURCE_GROUP_IDS and deploy again."
 IN_POWER_PLATFORM = RequiredPermissions(
-    remedy="Register the app as an administrator of Power Platform: New-PowerAppManagementApp "
+    fix="Register the app as an administrator of Power Platform: New-PowerAppManagementApp "
     "-ApplicationId CLIENT_ID."
 )
 

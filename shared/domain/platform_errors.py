@@ -40,12 +40,12 @@ class PlatformErrorCode:
     #: Other codes for the same, such as reasons why the platform suspends a flow
     #: (platform.md#suspension-reasons).
     aliases: tuple[str, ...] = ()
-    means: str
+    meaning: str
     instruction: str
     #: Words of the message, for services that give another code, or none.
-    words: str = ""
+    message_patterns: str = ""
     #: False: no source publishes the code; docs/verify-on-a-real-tenant.md has a line for it.
-    is_published: bool = True
+    is_documented: bool = True
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -57,186 +57,187 @@ REFUSALS = (
     PlatformErrorCode(
         code="MissingAdequateQuotaPolicy",
         aliases=("MissingPremiumLicense",),
-        means="the owner has no licence for a premium trigger or action",
+        meaning="the owner has no licence for a premium trigger or action",
         instruction="Assign the owner a Power Automate Premium licence, or the flow a Process "
         "licence; then retry.",
     ),
     PlatformErrorCode(
         code=NO_USER_DETAILS,
         aliases=("BapListServicePlansFailed",),
-        means="the app turned the flow on as itself, and an application has no licence",
+        meaning="the app turned the flow on as itself, and an application has no licence",
         instruction="Have the flow's owner turn it on once in Power Automate, then retry.",
     ),
     PlatformErrorCode(
         code="NonCompliantServicePrincipalFlow",
-        means="a flow that an application owns has no licence",
+        meaning="a flow that an application owns has no licence",
         instruction="Assign the flow a Process licence, then retry.",
     ),
     PlatformErrorCode(
         code=CONNECTION_REFUSED,
-        means="neither the flow's owner nor the app may use a connection of the flow",
+        meaning="neither the flow's owner nor the app may use a connection of the flow",
         instruction="Have the connection's owner share it ('Can use') with the flow's owner or "
         "the app, or turn the copy on once; then retry.",
-        words="cannot be used to activate this flow",
+        message_patterns="cannot be used to activate this flow",
     ),
     PlatformErrorCode(
         code=NO_CO_OWNER,
-        means="the service account may not read the flow's URL although it is a co-owner",
+        meaning="the service account may not read the flow's URL although it is a co-owner",
         instruction="Check that the service account has a licence and is a user of the "
         "environment, then retry.",
-        words="under Api 'shared_logicflows'",
-        is_published=False,
+        message_patterns="under Api 'shared_logicflows'",
+        is_documented=False,
     ),
     PlatformErrorCode(
         code=PERMISSION_DOWNGRADE,
-        means="an account that is to get a role on the flow has more rights already",
+        meaning="an account that is to get a role on the flow has more rights already",
         instruction="Retry. If it is rejected again, remove that account's role in Power "
         "Automate (Share), then retry.",
     ),
     PlatformErrorCode(
         code="XrmConnectionReferenceMissingConnection",
-        means="a connection reference of the flow has no connection",
+        meaning="a connection reference of the flow has no connection",
         instruction="Choose a connection for the reference in Power Automate (Solutions, "
         "Connection references), then retry.",
     ),
     PlatformErrorCode(
         code="XrmEnvironmentVariableAttributeNotFound",
-        means="an environment variable that the flow reads has no value",
+        meaning="an environment variable that the flow reads has no value",
         instruction="Give the environment variable a value, then retry.",
     ),
     PlatformErrorCode(
         code="DlpViolation",
         aliases=("CompanyDlpViolation", "ApiPolicyEndpointViolation"),
-        means="a data policy forbids a connector of the flow, an address, or a combination",
+        meaning="a data policy forbids a connector of the flow, an address, or a combination",
         instruction="Change the data policy, exempt the environment, or change the flow; then "
         "retry.",
-        words=r"admin data policy|admin API policies",
+        message_patterns=r"admin data policy|admin API policies",
     ),
     PlatformErrorCode(
         code="ListCallbackUrlOperationBlocked",
-        means="the platform gives no URL for this trigger",
+        meaning="the platform gives no URL for this trigger",
         instruction="Roll this job back, have the callers call a flow with an HTTP trigger, and "
         "exclude this flow.",
     ),
     PlatformErrorCode(
         code="WorkflowTriggerIsNotEnabled",
-        means="the flow is off, or was never on, so its trigger has no URL",
+        meaning="the flow is off, or was never on, so its trigger has no URL",
         instruction="Turn the flow on in Power Automate, then retry.",
     ),
     PlatformErrorCode(
         code="FlowCountLimitExceeded",
-        means="the owner has the largest number of flows outside solutions (600)",
+        meaning="the owner has the largest number of flows outside solutions (600)",
         instruction="Move flows of the owner into a solution, or delete some; then retry.",
-        words=r"limit of \d+ flows|(maximum|allowed) number of flows",
-        is_published=False,
+        message_patterns=r"limit of \d+ flows|(maximum|allowed) number of flows",
+        is_documented=False,
     ),
     PlatformErrorCode(
         code="ChildFlowNeverPublished",
-        means="a child flow was never on, or was deleted",
+        meaning="a child flow was never on, or was deleted",
         instruction="Turn the child flow on once (if it was copied: its copy), or remove the "
         "call from the original; then retry.",
     ),
     PlatformErrorCode(
         code="CannotStartUnpublishedSolutionFlow",
-        means="a solution flow was never published",
+        meaning="a solution flow was never published",
         instruction="Turn the flow on in its solution, or publish all customizations; then retry.",
     ),
     PlatformErrorCode(
         code="ChildFlowUnsupportedForInvokerConnections",
-        means="a child flow uses the connections of whoever runs it",
+        meaning="a child flow uses the connections of whoever runs it",
         instruction="In the child flow's run-only settings choose 'Use this connection' for each "
         "connection, then retry.",
     ),
     PlatformErrorCode(
         code="WorkflowRunActionInputsMissingProperty",
         aliases=("WorkflowRunActionInputsInvalidProperty",),
-        means="the platform rejects an action in the older and in the newer connector shape",
+        meaning="the platform rejects an action in the older and in the newer connector shape",
         instruction="Correct the action that the message names in the designer, save the "
         "original, then retry.",
     ),
     PlatformErrorCode(
         code=REFERENCE_NOT_FOUND,
-        means="an operation names a connection reference that the platform does not find",
+        meaning="an operation names a connection reference that the platform does not find",
         instruction="Choose the flow's connections again in Power Automate, then retry. If it "
         "still cannot be saved, export it, delete it and import it; then retry.",
-        is_published=False,
+        is_documented=False,
     ),
     PlatformErrorCode(
         code=NOT_PUBLISHED,
-        means="the platform does not save the flow now: its active row is not published",
+        meaning="the platform does not save the flow now: its active row is not published",
         instruction="Turn the flow off and on in Power Automate, or publish all customizations "
         "of its solution; then retry.",
     ),
     PlatformErrorCode(
         code="InvalidTemplate",
         aliases=("InvalidOpenApiFlow",),
-        means="the platform does not accept this definition any longer",
+        meaning="the platform does not accept this definition any longer",
         instruction="Correct in the designer what the original's flow checker shows, save it, "
         "then retry.",
     ),
     PlatformErrorCode(
         code=DEFINITION_NOT_SHOWN,
-        means="the flow service does not show the definition to an administrator",
+        meaning="the flow service does not show the definition to an administrator",
         instruction="Sign the service account in and set the environment's mode to required "
         "or automatic, or add the flow to a solution; then retry.",
     ),
     PlatformErrorCode(
         code="EnvironmentAccessDenied",
-        means="the app may not administer the environment's flows",
+        meaning="the app may not administer the environment's flows",
         instruction="Register the app with New-PowerAppManagementApp, then retry.",
     ),
     PlatformErrorCode(
         code="UserMissingRequiredPermission",
-        means="the app is not registered as an administrator of Power Platform",
+        meaning="the app is not registered as an administrator of Power Platform",
         instruction="Register the app with New-PowerAppManagementApp, then retry.",
     ),
     PlatformErrorCode(
         code=TOO_LONG,
-        means="a text is too long for the Dataverse column that the message names",
+        meaning="a text is too long for the Dataverse column that the message names",
         instruction="Give the original a shorter name, then retry.",
     ),
     PlatformErrorCode(
         code="MacroRegionDerivationFailed",
-        means="the flow service cannot find the region of the environment",
+        meaning="the flow service cannot find the region of the environment",
         instruction="Report the message and the environment's `runtimeEndpoints` (admin API) to "
         "the project, then retry.",
     ),
     PlatformErrorCode(
         code="InsufficientCdsPermissions",
-        means="the service account or the app has no security role in the environment",
+        meaning="the service account or the app has no security role in the environment",
         instruction="Give the service account the role Environment Maker and the app System "
         "Administrator, then retry.",
     ),
     PlatformErrorCode(
         code="0x80072560",
-        means="the app or the flow's owner is no user of the environment",
+        meaning="the app or the flow's owner is no user of the environment",
         instruction="Add the app as an application user with the role System Administrator, or "
         "give the flow an owner who is a user; then retry.",
     ),
     PlatformErrorCode(
         code="0x80040220",
-        means="the app or the flow's owner lacks the Dataverse privilege that the message names",
+        meaning="the app or the flow's owner lacks the Dataverse privilege that the message names",
         instruction="Give the app the role System Administrator and the owner Environment "
         "Maker, then retry.",
     ),
     PlatformErrorCode(
         code="ApplicationTokenNotSupported",
-        means="only a person may do this, not an application",
+        meaning="only a person may do this, not an application",
         instruction="Report the operation to the project. Until then, a person makes this copy.",
-        words=r"not (available|supported|allowed) (to|for) (application|service principal)",
-        is_published=False,
+        message_patterns=r"not (available|supported|allowed) "
+        r"(to|for) (application|service principal)",
+        is_documented=False,
     ),
     PlatformErrorCode(
         code="AuthenticationFailed",
         aliases=("InvalidAuthenticationToken", "ExpiredAuthenticationToken", "Http401"),
-        means="a service does not accept the app's access token, or there is none",
+        meaning="a service does not accept the app's access token, or there is none",
         instruction="Check that the app's managed identity exists and is the one in "
         "CMK_CLIENT_ID, then retry.",
     ),
 )
 OTHER = PlatformErrorCode(
     code="other",
-    means="any other code: the platform's message says what it rejects",
+    meaning="any other code: the platform's message says what it rejects",
     instruction="Fix what the message names in the flow, its connections or the app's rights; "
     "then retry.",
 )
@@ -263,7 +264,11 @@ def find_error_code(code: str, message: str = "") -> PlatformErrorCode:
     for word in _WORD.findall(message):
         if word in _BY_CODE and word not in _VAGUE:
             return _BY_CODE[word]
-    by_words = (one for one in REFUSALS if one.words and re.search(one.words, message, re.I))
+    by_words = (
+        one
+        for one in REFUSALS
+        if one.message_patterns and re.search(one.message_patterns, message, re.I)
+    )
     return next(by_words, _BY_CODE.get(code, OTHER))
 
 

@@ -12,10 +12,10 @@ class PolicyLinkRecord:
     policy_id: str
     status: str
     #: When it was first seen under this policy.
-    observed: datetime
+    first_seen_at: datetime
     #: When it was first seen with this status, and what it was before.
-    changed: datetime | None = None
+    status_changed_at: datetime | None = None
     previous_policy_id: str = ""
     previous_status: str = ""
     #: Whether the event of this change was sent.
-    is_told: bool = True
+    is_event_sent: bool = True

@@ -9,22 +9,22 @@ class RequestDemand:
     """The calls of one delivery, and its place among those that wait."""
 
     #: Whose they are: the id of a job.
-    whose: str
+    job_id: str
     #: As many as are expected; what was too many is given back, what is missing is waited for.
     calls: int
     #: Those of its later deliveries, which come before whoever goes after it.
-    later: int = 0
+    later_requests: int = 0
     #: The smaller goes first. Letters, digits and `-`.
-    rank: str
+    priority: str
     #: It may use what is kept for undo, swaps and the return of rights.
     is_urgent: bool = False
     #: The row that says what it waits for, and is due when it is to come: table, partition and key.
     row: tuple[str, str, str] = ("", "", "")
 
     @property
-    def place(self) -> str:
+    def queue_position(self) -> str:
         """Return its place in the line: whose comes first goes first."""
-        return f"{self.rank}-{self.whose}"
+        return f"{self.priority}-{self.job_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,9 @@ class QueuedJob:
     """Somebody in the line who was told to come later than when there will be calls."""
 
     row: tuple[str, str, str]
-    place: str
+    queue_position: str
     #: When there will be calls.
-    comes: datetime
+    requests_available_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class RequestQueueStatus:
     #: When the next call may be made of those that wait; None: nobody waits.
     next_at: datetime | None = None
     #: When all that wait have had theirs; None: calls are plenty, and nobody stands in a line.
-    idle_at: datetime | None = None
+    empty_at: datetime | None = None
     #: Rows of budgets that could not be read, and were reset within a day.
     reset: tuple[tuple[str, str, str], ...] = ()
     #: Places in the line that could not be read, and were removed just now.

@@ -10,9 +10,9 @@ class ServiceAccountRecord:
 
     environment_id: str
     #: Its Entra object id: another account is another row.
-    entra_id: str
+    object_id: str
     #: Its `systemuserid`; empty: it is no user of this environment.
     user_id: str
     #: Whether a share with it lets it ask for trigger URLs (platform.md#share-effect).
-    may_ask: bool
-    seen: datetime
+    can_read_trigger_urls: bool
+    checked_at: datetime

@@ -13,24 +13,24 @@ class SharedSnapshot:
     #: Of what it is asked, and in which shape it is kept.
     id: str
     #: When its reading began; None: there is none yet.
-    began: datetime | None = None
+    read_at: datetime | None = None
     #: Its name in the archive.
-    name: str = ""
+    archive_name: str = ""
     #: How long that reading took.
     took: timedelta = timedelta(0)
     #: Until when a delivery that reads anew may be waited for.
-    reading_until: datetime | None = None
+    refresh_expected_until: datetime | None = None
     #: When a reading of many pages began that has not come to its end; None: there is none.
     goes_on_since: datetime | None = None
     #: Which reader reads anew, where more than one may continue the same reading.
     reader: str = ""
 
-    def is_since(self, began: datetime, ended: datetime | None = None) -> bool:
+    def is_newer_than(self, began: datetime, ended: datetime | None = None) -> bool:
         """Return whether it was begun and, if that matters, ended at these moments or later."""
-        if self.began is None or self.began < began:
+        if self.read_at is None or self.read_at < began:
             return False
-        return ended is None or self.began + self.took >= ended
+        return ended is None or self.read_at + self.took >= ended
 
-    def is_being_read(self, now: datetime) -> bool:
+    def is_refreshing(self, now: datetime) -> bool:
         """Say whether somebody reads anew, and has not died over it as far as anybody knows."""
-        return self.reading_until is not None and self.reading_until > now
+        return self.refresh_expected_until is not None and self.refresh_expected_until > now

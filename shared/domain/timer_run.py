@@ -9,4 +9,4 @@ class TimerRun:
     """The last run of a timer that came to its end."""
 
     timer: str
-    ended: datetime
+    completed_at: datetime

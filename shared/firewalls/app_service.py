@@ -58,8 +58,8 @@ class AppServices:
 
     kind = "app_service"
     resource_type = RESOURCE_TYPE
-    needs = RequiredPermissions(
-        remedy=FIREWALL_GROUP,
+    required_permissions = RequiredPermissions(
+        fix=FIREWALL_GROUP,
         resource_type="Microsoft.Web/sites",
         actions=("Microsoft.Web/sites/config/write",),
     )
@@ -155,7 +155,7 @@ class AppServices:
         `JobBlocked` where nothing would be left: without a restriction a site is open to all.
         """
         there = await self._restrictions(opening)
-        if json.dumps(there, sort_keys=True) != change.there.etag:
+        if json.dumps(there, sort_keys=True) != change.present.etag:
             raise Conflict(f"{opening.part} of {opening.resource_id} has changed")
         kept = [one for one in there if _entry(one) not in change.remove]
         if not kept and not change.add:
@@ -191,7 +191,7 @@ def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firew
         default=RuleAction.DENY,
     )
     if _is_closed(site, properties):
-        return replace(whole, is_closed=True)
+        return replace(whole, denies_all_public_access=True)
     return _restricted(whole, properties, "ip")
 
 
@@ -244,7 +244,7 @@ def _rules(rules: list[Mapping[str, object]]) -> Iterator[FirewallRule]:
         is_proxy = (text_at(rule, "tag") or "").lower() == "xffproxy"
         yield FirewallRule(
             name=_title(rule),
-            access=RuleAction.ALLOW if is_allow else RuleAction.DENY,
+            action=RuleAction.ALLOW if is_allow else RuleAction.DENY,
             sources=_sources(text_at(rule, "ipAddress") or ""),
             is_certain=not narrows and not is_proxy and not isinstance(rule.get("priority"), str),
         )

@@ -62,8 +62,8 @@ class AzureFirewalls:
 
     kind = "azure_firewall"
     resource_type = "Microsoft.Network/azureFirewalls"
-    needs = RequiredPermissions(
-        remedy=FIREWALL_GROUP,
+    required_permissions = RequiredPermissions(
+        fix=FIREWALL_GROUP,
         resource_type="Microsoft.Network/ipGroups",
         actions=("Microsoft.Network/ipGroups/write",),
     )
@@ -98,7 +98,7 @@ class AzureFirewalls:
     ) -> Sequence[str]:
         """Replace an IP group, which has no smaller write, if it has the ETag that was read."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
-        if _version(group) != change.there.etag:
+        if _version(group) != change.present.etag:
             raise Conflict(f"{opening.resource_id} has changed")
         kept = [one for one in _addresses(group) if json.dumps(one) not in change.remove]
         body = {
@@ -152,8 +152,8 @@ class AzureFirewalls:
             rules=tuple(rules.unread),
             default=RuleAction.DENY,
             is_ipv4_only=True,
-            opened_by=OPENED_BY,
-            guards=tuple(_guarded(_private_address(resource), around.route_tables)),
+            how_to_open=OPENED_BY,
+            protects=tuple(_guarded(_private_address(resource), around.route_tables)),
         )
         return split_by_target(whole, rules.nat, rules.network, around.hosts)
 

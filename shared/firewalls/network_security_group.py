@@ -63,8 +63,8 @@ class NetworkSecurityGroups:
 
     kind = "network_security_group"
     resource_type = RESOURCE_TYPE
-    needs = RequiredPermissions(
-        remedy=FIREWALL_GROUP,
+    required_permissions = RequiredPermissions(
+        fix=FIREWALL_GROUP,
         resource_type="Microsoft.Network/networkSecurityGroups",
         actions=(
             "Microsoft.Network/networkSecurityGroups/securityRules/write",
@@ -140,7 +140,7 @@ class NetworkSecurityGroups:
         again right before.
         """
         group = await self._resources.get(opening.resource_id, API_VERSION)
-        if _entries(group) != change.there:
+        if _entries(group) != change.present:
             raise Conflict(f"{opening.resource_id} has changed")
         place = f"{opening.resource_id}/securityRules"
         for rule in map(as_mapping, map(json.loads, change.remove)):
@@ -292,7 +292,7 @@ def _rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
     # so a rule whose source is one has no source here and matches nothing.
     return FirewallRule(
         name=text_at(rule, "name") or "",
-        access=RuleAction.ALLOW if access == "allow" else RuleAction.DENY,
+        action=RuleAction.ALLOW if access == "allow" else RuleAction.DENY,
         sources=tuple(_both(properties, "sourceAddressPrefix", "sourceAddressPrefixes")),
         is_certain=is_whole
         and (not source_ports or "*" in source_ports)

@@ -109,7 +109,7 @@ def read_account(account: Mapping[str, object]) -> Firewall:
         return firewall
     own = FirewallRule(
         name=f"rules do not reach callers in {region}",
-        access=RuleAction.DENY,
+        action=RuleAction.DENY,
         sources=(f"{AZURE}.{region}",),
         is_certain=False,
     )

@@ -51,13 +51,13 @@ class DueScanResult:
     overdue: int = 0
     #: Rows that are watched, and are not due.
     flows: list[StoredItem[FlowJob]] = field(default_factory=list)
-    plans: list[StoredItem[EnvironmentJob]] = field(default_factory=list)
+    expiring_plans: list[StoredItem[EnvironmentJob]] = field(default_factory=list)
     #: Ids of remediations, of which whoever started them may have died before the last job.
-    unstarted: set[str] = field(default_factory=set)
+    unstarted_remediations: set[str] = field(default_factory=set)
 
     def add(self, kept: StoredItem[Any]) -> None:
         """Take a watched row."""
-        (self.flows if isinstance(kept.item, FlowJob) else self.plans).append(kept)
+        (self.flows if isinstance(kept.item, FlowJob) else self.expiring_plans).append(kept)
 
 
 async def send_due_messages(services: Services) -> DueScanResult:
@@ -88,7 +88,7 @@ def _of_key(services: Services, found: UnreadableRow) -> WakeUp | None:
     with suppress(ValueError):
         table, partition, key = row
         name = (table, partition, key)
-        return WakeUp(at=datetime.fromisoformat(at), row=name, written=services.now)
+        return WakeUp(wake_at=datetime.fromisoformat(at), row=name, written_at=services.now)
     return None
 
 
@@ -136,7 +136,7 @@ async def promote_waiters(services: Services) -> RequestQueueStatus:
             return await _comes(services, kinds[table], (place[0], place[1]), turn)
         return True
 
-    return await services.calls.promote_waiters(come)
+    return await services.request_budget.promote_waiters(come)
 
 
 async def _comes[J: DurableJob[Any]](
@@ -147,11 +147,13 @@ async def _comes[J: DurableJob[Any]](
 
     def called(job: J) -> J | None:
         nonlocal waits
-        need = None if kind.is_over(job) else kind.needs(job)
-        waits = job.due is not None and need is not None and need.place == turn.place
-        sleeps = waits and job.code == Reason.THROTTLED and not job.is_held(services.now)
-        is_late = job.due is not None and job.due > turn.comes
-        return replace(job, due=turn.comes) if sleeps and is_late else None
+        need = None if kind.is_ended(job) else kind.request_demand(job)
+        waits = (
+            job.due is not None and need is not None and need.queue_position == turn.queue_position
+        )
+        sleeps = waits and job.code == Reason.THROTTLED and not job.is_leased(services.now)
+        is_late = job.due is not None and job.due > turn.requests_available_at
+        return replace(job, due=turn.requests_available_at) if sleeps and is_late else None
 
     await kind.order(services, place, called)
     return waits
@@ -169,18 +171,18 @@ async def _look(services: Services, reminder: WakeUp, looked: DueScanResult) -> 
         kept = await kind.table(services.tables).get(*place)
         if kept is None:
             if kind is ENVIRONMENT:
-                looked.unstarted.add(place[0])
+                looked.unstarted_remediations.add(place[0])
             return _later(services, reminder, due=None)
         return await _looked(services, kind, reminder, kept, looked)
-    return _Move(old=reminder, new=replace(reminder, at=services.now + SOON))
+    return _Move(old=reminder, new=replace(reminder, wake_at=services.now + SOON))
 
 
 def _later(services: Services, reminder: WakeUp, *, due: datetime | None) -> _Move:
     """Look at a row again when it is due soon; before that if it may have been about to change."""
-    settled = reminder.written + services.settings.in_flight_timeout
+    settled = reminder.written_at + services.settings.in_flight_timeout
     if services.now < settled and (due is None or settled < due - SOON):
-        return _Move(old=reminder, new=replace(reminder, at=settled))
-    return _Move(old=reminder, new=replace(reminder, at=due - SOON) if due else None)
+        return _Move(old=reminder, new=replace(reminder, wake_at=settled))
+    return _Move(old=reminder, new=replace(reminder, wake_at=due - SOON) if due else None)
 
 
 def _watched_after(job: DurableJob[Any], now: datetime) -> timedelta:
@@ -200,32 +202,32 @@ async def _looked[J: DurableJob[Any]](
     now, settings, job, due = services.now, services.settings, kept.item, kept.item.due
 
     def again(at: datetime) -> _Move:
-        return _Move(old=reminder, new=replace(reminder, at=at))
+        return _Move(old=reminder, new=replace(reminder, wake_at=at))
 
-    if job.lease_until and job.is_held(now):
-        return again(job.lease_until + settings.overdue_delay)
+    if job.leased_until and job.is_leased(now):
+        return again(job.leased_until + settings.overdue_delay)
     if due is None or due > now + SOON:
         later = _later(services, reminder, due=due)
         if not kind.is_watched(job):
             return later
         looked.add(kept)
         at = now + _watched_after(job, now)
-        return again(min(at, later.new.at) if later.new else at)
+        return again(min(at, later.new.wake_at) if later.new else at)
     if now < due + settings.overdue_delay:
         await kind.send(services, job)
         return again(due + settings.overdue_delay)
 
-    if reminder.sent and now - reminder.sent < reminder.sent - due:
+    if reminder.message_sent_at and now - reminder.message_sent_at < reminder.message_sent_at - due:
         return again(now + SOON)  # it may be the queue that is long: rarer and rarer
 
     def overdue(job: J) -> J | None:
-        return job if job.due and not job.is_held(services.now) else None
+        return job if job.due and not job.is_leased(services.now) else None
 
     # A new attempt: the old message's id may be used up.
     sent = await kind.order(services, (reminder.row[1], reminder.row[2]), overdue)
     looked.overdue += sent is not None
     # A delivery after this may leave a row that is due later than soon, and has no message then.
-    new = replace(reminder, at=now + SOON - settings.overdue_delay, sent=now)
+    new = replace(reminder, wake_at=now + SOON - settings.overdue_delay, message_sent_at=now)
     return _Move(old=reminder, new=new)
 
 
@@ -233,7 +235,7 @@ async def _write(services: Services, moves: Sequence[_Move]) -> None:
     """Write the new reminders and remove the old ones, all at once."""
     table = services.tables.wake_ups
     # Several of one row become one: the last to be written.
-    last = sorted((one.new for one in moves if one.new), key=lambda one: one.written)
+    last = sorted((one.new for one in moves if one.new), key=lambda one: one.written_at)
     new = {table.address(one): one for one in last}
     operations: list[Operation] = [one for batch in table.batches(*new.values()) for one in batch]
     operations += [table.removal(move.old) for move in moves]

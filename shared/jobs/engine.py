@@ -94,16 +94,19 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 message = f"There is no {self.title} {place[1]} in {self.partition} {place[0]}."
                 raise NotFound(message)
             before = kept.item
-            if self.is_over(before):
+            if self.is_ended(before):
                 return before, before
-            if before.is_held(services.now) or (before.due or services.now) > services.now + EARLY:
+            if (
+                before.is_leased(services.now)
+                or (before.due or services.now) > services.now + EARLY
+            ):
                 await self.send(services, before)
                 return before, before
             async with AsyncExitStack() as turn:
                 try:
                     await waits(services, before)
                     need = self._needs(services, before)
-                    await turn.enter_async_context(services.calls.reserve(need))
+                    await turn.enter_async_context(services.request_budget.reserve(need))
                 except (MustWait, ThrottledError) as err:  # nothing was begun
                     asleep = await self._asleep(services, kept, outcome(services, before, err))
                     if asleep is None:
@@ -121,13 +124,13 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             return before, after
 
     def _needs(self, services: Services, job: J) -> RequestDemand | None:
-        need = self.needs(job)
+        need = self.request_demand(job)
         return replace(need, row=self.table(services.tables).name_of(job)) if need else None
 
     async def _asleep(self, services: Services, kept: StoredItem[J], job: J | None) -> J | None:
         """Write when a row is to be looked at again, and announce it; None: somebody was faster."""
         assert job is not None  # to wait is no defect
-        job = replace(job, attempt=job.attempt + 1, woken=False)
+        job = replace(job, message_number=job.message_number + 1, is_woken=False)
         try:
             await self.table(services.tables).replace(kept, job)
         except Conflict:
@@ -141,7 +144,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         """Do one step and write its outcome; the lease ends with it."""
         before, services = held.job, held.services
         try:
-            if before.crashes > services.settings.internal_error_max_attempts:
+            if before.consecutive_crashes > services.settings.internal_error_max_attempts:
                 raise InternalErrorRepeated(_WITHOUT_A_WORD)
             async with held.renewed():
                 with counted_in(held.calls):
@@ -149,7 +152,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         except LeaseLost:
             raise
         except Exception as err:  # noqa: BLE001 -- the edge of a delivery
-            job = await self._after(held, err, outcome, crashes=before.crashes)
+            job = await self._after(held, err, outcome, crashes=before.consecutive_crashes)
         done = await held.end(job)
         if done.code in _TOLD:
             await tell(services, done.code, self.table(services.tables).name_of(done), done.reason)
@@ -175,7 +178,9 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         """Take the row for one delivery; raises `Conflict` if somebody was faster."""
         until = services.now + services.settings.job_lease_duration
         job = bump_fencing_token(kept.item, settles_after=services.settings.in_flight_timeout)
-        job = replace(job, lease_until=until, woken=False, crashes=job.crashes + 1)
+        job = replace(
+            job, leased_until=until, is_woken=False, consecutive_crashes=job.consecutive_crashes + 1
+        )
         return LeasedJob(self, services, await self.table(services.tables).replace(kept, job))
 
     async def order(
@@ -195,7 +200,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             new = ordered(job) if job else None
             if new is None:
                 return None
-            new = replace(new, attempt=new.attempt + 1)
+            new = replace(new, message_number=new.message_number + 1)
             bound = services.settings.in_flight_timeout
             return bump_fencing_token(new, settles_after=bound) if takes_over else new
 
@@ -221,21 +226,21 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         def awake(job: J | None) -> J | None:
             if job is None:
                 return None
-            if job.is_held(services.now) and not job.is_stuck:
-                return replace(job, woken=True)
+            if job.is_leased(services.now) and not job.needs_action:
+                return replace(job, is_woken=True)
             if code is not None and job.code != code:
                 return None
             if job.due is not None:
-                return replace(job, due=services.now, attempt=job.attempt + 1)
+                return replace(job, due=services.now, message_number=job.message_number + 1)
             if not even_blocked:
                 return None
             back = resume(job, "What it waited for has happened.", now=services.now)
             # Whoever holds a row that stands still returns its loans, as the next step would.
             back = bump_fencing_token(back, settles_after=services.settings.in_flight_timeout)
-            return replace(back, attempt=job.attempt + 1)
+            return replace(back, message_number=job.message_number + 1)
 
         kept = await self.change(services, place, awake)
-        if kept and not kept.item.is_held(services.now):
+        if kept and not kept.item.is_leased(services.now):
             await self.send(services, kept.item)
 
     async def change(
@@ -259,7 +264,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             now, name_of = services.now, self.table(services.tables).name_of
             at = now + services.settings.overdue_delay
             await services.tables.wake_ups.upsert(
-                *(WakeUp(at=at, row=name_of(job), written=now) for job in jobs)
+                *(WakeUp(wake_at=at, row=name_of(job), written_at=now) for job in jobs)
             )
 
     async def send(self, services: Services, *jobs: J) -> None:
@@ -272,13 +277,13 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             await services.messages.send(*messages)
 
     def _message(self, services: Services, job: J) -> QueueMessage | None:
-        held = job.is_held(services.now)
-        due = job.lease_until if held else job.due
+        held = job.is_leased(services.now)
+        due = job.leased_until if held else job.due
         if due is None or due > services.now + SOON or not self.queue:
             return None
         partition, key = self.table(services.tables).address(job)
         # Not the id of the message that found the row held: it would be dropped as a duplicate.
-        step = f"held/{job.lease_number}" if held else f"{job.state}/{job.attempt}"
+        step = f"held/{job.fencing_token}" if held else f"{job.state}/{job.message_number}"
         return QueueMessage(
             queue=self.queue,
             message_id=f"{key}/{step}",

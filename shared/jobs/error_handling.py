@@ -61,7 +61,7 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
         case MustWait():
             later = wait_until(job, err.reason, until=max(err.until, now), now=now, code=err.code)
             # Its calls were answered.
-            return replace(later, failures=0, instruction=err.instruction)
+            return replace(later, consecutive_failures=0, instruction=err.instruction)
         case PlatformMigrationInProgress():
             until = now + settings.platform_migration_poll_interval
             return wait_until(
@@ -90,7 +90,7 @@ def _try_again[J: DurableJob[Any]](
     services: Services, job: J, err: TransientError | Conflict, text: str
 ) -> J:
     now, settings = services.now, services.settings
-    failures = job.failures + 1
+    failures = job.consecutive_failures + 1
     if failures > settings.backoff_max_attempts:
         if isinstance(err, TokenRejected | RefusedForNow):
             remedy = instruction_for(err.code)
@@ -109,4 +109,4 @@ def _try_again[J: DurableJob[Any]](
     later = wait_until(
         job, f"Tried again: {text}", until=now + wait, now=now, code=Reason.RETRIES_EXHAUSTED
     )
-    return replace(later, failures=failures)
+    return replace(later, consecutive_failures=failures)

@@ -13,25 +13,25 @@ from shared.reason import ClearedBy, Reason
 
 def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
     """Keep an order that is not carried out yet, who waits, and which remediation took it up."""
-    is_given_up = fresh.is_rolling_back and job.is_done and job.requested is None
+    is_given_up = fresh.is_rolling_back and job.has_succeeded and job.requested is None
     return replace(
         job,
-        requested=None if job.is_undone or is_given_up else fresh.requested,
-        may_replay=fresh.may_replay,
-        waiters=fresh.waiters,
+        requested=None if job.is_withdrawn or is_given_up else fresh.requested,
+        accepts_replay=fresh.accepts_replay,
+        waiting_job_ids=fresh.waiting_job_ids,
         remediation_id=fresh.remediation_id,
         environment_job_id=fresh.environment_job_id,
     )
 
 
 def _is_flow_watched(job: FlowJob) -> bool:
-    waits = job.code in Reason.all_ended_by(ClearedBy.DEPENDENT_FLOW)
-    return waits or (FLOW.is_over(job) and job.has_loans_to_check)
+    waits = job.code in Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW)
+    return waits or (FLOW.is_ended(job) and job.has_loans_to_check)
 
 
 def _is_environment_watched(job: EnvironmentJob) -> bool:
     is_dispatched = job.state is EnvironmentJobState.RUNNING_FLOW_JOBS
-    return is_dispatched or (job.plans_no_more and job.has_loans_to_check)
+    return is_dispatched or (job.has_stopped_planning and job.has_loans_to_check)
 
 
 FLOW: JobKind[FlowJob] = JobKind(
@@ -39,9 +39,9 @@ FLOW: JobKind[FlowJob] = JobKind(
     table=lambda tables: tables.flow_jobs,
     queue=FLOW_JOBS,
     partition="environment",
-    needs=flow_job_demand,
-    is_over=lambda job: job.is_finished and job.requested is None,
-    with_what_came=_with_orders,
+    request_demand=flow_job_demand,
+    is_ended=lambda job: job.is_inactive and job.requested is None,
+    merge_concurrent=_with_orders,
     is_watched=_is_flow_watched,
 )
 ENVIRONMENT: JobKind[EnvironmentJob] = JobKind(
@@ -49,7 +49,7 @@ ENVIRONMENT: JobKind[EnvironmentJob] = JobKind(
     table=lambda tables: tables.environment_jobs,
     queue=ENVIRONMENT_JOBS,
     partition="remediation",
-    needs=environment_job_demand,
+    request_demand=environment_job_demand,
     is_watched=_is_environment_watched,
 )
 DELETION: JobKind[Deletion] = JobKind(

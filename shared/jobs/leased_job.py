@@ -34,11 +34,11 @@ class JobRowKind[J: DurableJob[Any]]:
     title: str
     table: Callable[[Tables], Table[J]]
     #: Says whether a delivery has nothing to do.
-    is_over: Callable[[J], bool] = lambda job: job.is_finished
+    is_ended: Callable[[J], bool] = lambda job: job.is_inactive
     #: Says which calls of the flow service the next delivery takes; none: it may begin at once.
-    needs: Callable[[J], RequestDemand | None] = lambda _: None
+    request_demand: Callable[[J], RequestDemand | None] = lambda _: None
     #: Takes over what others may write into a row that is held, besides a wake-up, from the second.
-    with_what_came: Callable[[J, J], J] = _nothing_more
+    merge_concurrent: Callable[[J, J], J] = _nothing_more
 
 
 class LeasedJob[J: DurableJob[Any]]:
@@ -91,14 +91,15 @@ class LeasedJob[J: DurableJob[Any]]:
         before = self.job
         # Also what a renewal has brought since `job` was read.
         after = await self._write(
-            lambda: self._kind.with_what_came(replace(job, crashes=0), self.job), self._leased
+            lambda: self._kind.merge_concurrent(replace(job, consecutive_crashes=0), self.job),
+            self._leased,
         )
         self._log(before, after)
         return after
 
     async def record_progress(self) -> None:
         """Note that the step has got further, where deliveries before this one have died."""
-        if self.job.crashes > 1:
+        if self.job.consecutive_crashes > 1:
             await self.save(self.job)
 
     async def renew(self) -> None:
@@ -107,20 +108,25 @@ class LeasedJob[J: DurableJob[Any]]:
 
     async def require_lease(self, needs: timedelta) -> None:
         """Return if a write that may take as long as `needs` may begin; raises `LeaseLost`."""
-        if not self.job.is_held(self.services.now + needs):
+        if not self.job.is_leased(self.services.now + needs):
             await self.renew()
 
     async def end(self, job: J, *, crashes: int = 0) -> J:
         """Write the outcome of a step; the lease ends with it. Raises `LeaseLost`."""
 
         def ended(job: J) -> J:
-            job = replace(job, lease_until=None, attempt=job.attempt + 1, crashes=crashes)
-            if job.woken and not self._kind.is_over(job):
-                return replace(job, woken=False, due=self.services.now)
+            job = replace(
+                job,
+                leased_until=None,
+                message_number=job.message_number + 1,
+                consecutive_crashes=crashes,
+            )
+            if job.is_woken and not self._kind.is_ended(job):
+                return replace(job, is_woken=False, due=self.services.now)
             return job
 
         before = self.job
-        after = await self._write(lambda: self._kind.with_what_came(job, self.job), ended)
+        after = await self._write(lambda: self._kind.merge_concurrent(job, self.job), ended)
         self._log(before, after, has_ended=True)
         return after
 
@@ -131,8 +137,8 @@ class LeasedJob[J: DurableJob[Any]]:
             self._fenced[table.name] = FencedRows(
                 table,
                 identity,
-                self.job.lease_number,
-                is_alone=self.job.settles_at is None,
+                self.job.fencing_token,
+                is_alone=self.job.in_flight_until is None,
             )
         return self._fenced[table.name]
 
@@ -170,16 +176,16 @@ class LeasedJob[J: DurableJob[Any]]:
 
     def _leased(self, job: J) -> J:
         return replace(
-            job, lease_until=self.services.now + self.services.settings.job_lease_duration
+            job, leased_until=self.services.now + self.services.settings.job_lease_duration
         )
 
     def _known(self, job: J, row: J) -> J:
         """Return what is known, with what the row says of its lease and of what came."""
         return replace(
-            self._kind.with_what_came(job, row),
-            lease_until=row.lease_until,
-            woken=row.woken,
-            attempt=row.attempt,
+            self._kind.merge_concurrent(job, row),
+            leased_until=row.leased_until,
+            is_woken=row.is_woken,
+            message_number=row.message_number,
         )
 
     async def _write(self, what: Callable[[], J], last: Callable[[J], J]) -> J:
@@ -188,12 +194,12 @@ class LeasedJob[J: DurableJob[Any]]:
             job = with_request_count(what(), before.item, made - self._told)
 
             def signed(job: J, by: J) -> J:
-                return last(replace(job, woken=by.woken, attempt=by.attempt))
+                return last(replace(job, is_woken=by.is_woken, message_number=by.message_number))
 
             def merged(fresh: J | None) -> J:
-                if fresh is None or fresh.lease_number != self.job.lease_number:
+                if fresh is None or fresh.fencing_token != self.job.fencing_token:
                     raise LeaseLost
-                return signed(self._kind.with_what_came(job, fresh), fresh)
+                return signed(self._kind.merge_concurrent(job, fresh), fresh)
 
             try:
                 kept = await self._table.replace(before, signed(job, before.item))

@@ -44,16 +44,16 @@ def flow_job_demand(job: FlowJob) -> RequestDemand | None:
     So it is while neither flow of a pair may be on, and where an order ends what was not begun.
     """
     reached = job.reached
-    if job.neither_since or reached is FlowJobState.CUTTING_OVER:
+    if job.both_off_since or reached is FlowJobState.CUTTING_OVER:
         return _need(job.id, 0, _BACK)
     if job.is_rolling_back or job.requested:
-        is_begun = job.is_rolling_back or job.facts.is_undoable
+        is_begun = job.is_rolling_back or job.state_properties.can_roll_back
         return _need(job.id, _ROLLBACK_CALLS, _BACK) if is_begun else None
     if reached is FlowJobState.PLANNED:
         family = min(job.parents, default=job.id).rpartition("/")[2]
         need = _need(job.id, _calls(job), f"{_NEW}-{family}")
-        return replace(need, later=_calls_of(job)[FlowJobState.COPIED])
-    if job.borrowed:  # what was lent is returned first
+        return replace(need, later_requests=_calls_of(job)[FlowJobState.COPIED])
+    if job.active_grants:  # what was lent is returned first
         return _need(job.id, _calls(job), _BACK)
     return _need(job.id, _calls(job), f"{_BEGUN}-{_DEPTHS[reached]}")
 
@@ -74,4 +74,4 @@ def _calls_of(job: FlowJob) -> Mapping[FlowJobState, int]:
 
 
 def _need(whose: str, calls: int, rank: str) -> RequestDemand:
-    return RequestDemand(whose=whose, calls=calls, rank=rank, is_urgent=rank == _BACK)
+    return RequestDemand(job_id=whose, calls=calls, priority=rank, is_urgent=rank == _BACK)

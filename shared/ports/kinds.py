@@ -24,13 +24,13 @@ class CallerKind(Protocol):
     #: Whether a value is JSON source (URLs and ids stand inside its string literals).
     is_json: bool
     #: How long after a write the old value may still be in use.
-    staleness: timedelta
+    old_value_lifetime: timedelta
     #: Whether such a place can only call flows of its own environment.
-    stays_home: bool
+    is_environment_only: bool
     #: What the app's identity has to be allowed to find such places and write there.
-    needs: RequiredPermissions
+    required_permissions: RequiredPermissions
     #: Whether an assessment reads such places by itself: its search for callers leaves them out.
-    assessed_apart: bool
+    is_assessed_separately: bool
 
     def find(
         self, environments: Sequence[Environment], search: CallerSearchPosition | None = None
@@ -125,7 +125,7 @@ class AppliesFixes(Protocol):
     """A `FirewallKind` whose repairs the app can make by itself, and take back."""
 
     #: What the app's identity has to be allowed for that; to read, it is Reader.
-    needs: RequiredPermissions
+    required_permissions: RequiredPermissions
 
     async def read_list(self, opening: AddedEntries) -> ListEntries:
         """Return what stands in the list of an opening now; raises `NotFound`."""

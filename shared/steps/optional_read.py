@@ -40,12 +40,12 @@ async def read_or_none[T](question: Awaitable[T], *, seconds: float | None = Non
     except CmkflowError as err:
         return no_answer(err)
     except TimeoutError:
-        return NoAnswer(why=f"no answer within {seconds:.0f} seconds", is_busy=True)
+        return NoAnswer(message=f"no answer within {seconds:.0f} seconds", is_throttled=True)
 
 
 def no_answer(err: CmkflowError) -> NoAnswer:
     """Return an error as what it is to somebody who goes on without the answer."""
-    return NoAnswer(why=redact(str(err)), is_busy=isinstance(err, ThrottledError))
+    return NoAnswer(message=redact(str(err)), is_throttled=isinstance(err, ThrottledError))
 
 
 async def read_or_none_with_retry[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer:

@@ -45,7 +45,7 @@ class StepContext:
     @property
     def holder(self) -> str:
         """Name the delivery, as a holder of resources: another of its job may be beside it."""
-        return f"{self.job.id}/{self.job.lease_number}"
+        return f"{self.job.id}/{self.job.fencing_token}"
 
     @property
     def writes_anew(self) -> bool:
@@ -54,7 +54,7 @@ class StepContext:
         In a rollback beside a delivery that did not end: the row which that one has read, and may
         be about to write, is old then.
         """
-        return self.job.is_rolling_back and self.job.is_unsettled(self.services.now)
+        return self.job.is_rolling_back and self.job.has_write_in_flight(self.services.now)
 
     async def save(self, job: FlowJob) -> FlowJob:
         """Write the row; raises `LeaseLost` (see `LeasedJob.save`)."""
@@ -89,8 +89,8 @@ class StepContext:
         await self.save(intended(self.job))
 
     async def _permit(self, *, anytime: bool = False) -> None:
-        if not self.job.is_on_way_back:
-            anytime = anytime or self.job.neither_since is not None
+        if not self.job.is_turning_back_on:
+            anytime = anytime or self.job.both_off_since is not None
             settings = await self.read_settings()
             await write_permission.check_write_allowed(
                 self.services, self.job.environment_id, anytime=anytime, settings=settings

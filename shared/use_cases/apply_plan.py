@@ -55,7 +55,7 @@ async def compare_with_approval(held: LeasedJob[EnvironmentJob]) -> EnvironmentJ
     text = f"{len(goes)} flows are as they were approved"
     text += f", {job.awaiting} have changed and wait for approval." if job.awaiting else "."
     job = move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
-    return replace(job, is_dispatched=False)
+    return replace(job, has_started_flow_jobs=False)
 
 
 async def _as_planned(services: Services, job: EnvironmentJob) -> Environment:
@@ -74,12 +74,12 @@ async def _as_planned(services: Services, job: EnvironmentJob) -> Environment:
 async def start_and_watch_flow_jobs(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Make the flow jobs, then wait for their end, and for the approval of what has changed."""
     services = held.services
-    job = held.job if held.job.is_dispatched else await _dispatch(held)
+    job = held.job if held.job.has_started_flow_jobs else await _dispatch(held)
     if job.awaiting and job.expires and job.expires <= services.now:
         job = await leave_unapproved(held)
     left = await open_jobs(services, job)
     # Any is as likely to be the last, for ids are hashes: n of them wake this job about ln n times.
-    job = replace(job, last_job=left[-1].id if left else "")
+    job = replace(job, watched_job_id=left[-1].id if left else "")
     until = services.now + UNTIL_WOKEN
     if job.awaiting and job.expires:
         text = f"Waiting for approval since they changed: {job.awaiting}."
@@ -107,7 +107,7 @@ async def _dispatch(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     services = held.services
     jobs = await start_flow_jobs(services, held.job)
     text = f"{len(jobs)} flow jobs are on their way."
-    job = replace(held.job, is_dispatched=True)
+    job = replace(held.job, has_started_flow_jobs=True)
     job = await held.save(
         move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
     )

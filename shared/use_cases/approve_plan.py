@@ -29,7 +29,7 @@ class ApprovalInput:
     versions: tuple[str, ...]
     by: str
     #: Object id in Entra; empty: it is not known who it is.
-    by_id: str = ""
+    approved_by_id: str = ""
     #: Workflow ids or flow names that are left as they are, with all that runs them.
     except_flows: tuple[str, ...] = ()
 
@@ -67,7 +67,7 @@ async def approve(
     Raises `JobBlocked` (code `state`: nothing waits; `stale`: a plan is another one by now; `mode`,
     `expired`, `own_order`), `NotFound` for a remediation or an excepted flow that is not there.
     """
-    reject_self_approval(services, await find(services, remediation_id), approval.by_id)
+    reject_self_approval(services, await find(services, remediation_id), approval.approved_by_id)
     approval = await _with_ids(services, remediation_id, approval)
     while True:
         noted = await _noted(services, remediation_id, approval)
@@ -179,10 +179,10 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
         approved_by=approval.by,
         approved_version=version,
         approved_plans=(*plan.job.approved_plans, approved),
-        approvals=plan.job.approvals + 1,
+        approval_count=plan.job.approval_count + 1,
         left_out=left_out,
         awaiting=0,
-        attempt=plan.job.attempt + 1,
+        message_number=plan.job.message_number + 1,
     )
     job = bump_fencing_token(job, settles_after=services.settings.in_flight_timeout)
     await ENVIRONMENT.schedule_wake_up(services, job)

@@ -41,7 +41,7 @@ class RunArchiveStatus:
     archives: tuple[RunArchive, ...]
     ticket_windows: tuple[SupportWindow, ...]
     #: How long to wait before the next turn; None: no need to.
-    wait: timedelta | None = None
+    retry_after: timedelta | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -75,7 +75,9 @@ async def archive_runs(
             )
     wait = await _work(services, remediation_id)
     shown = await show_run_archives(services, remediation_id)
-    return RunArchiveStatus(archives=shown.archives, ticket_windows=shown.ticket_windows, wait=wait)
+    return RunArchiveStatus(
+        archives=shown.archives, ticket_windows=shown.ticket_windows, retry_after=wait
+    )
 
 
 async def _work(services: Services, remediation_id: str) -> timedelta | None:
@@ -116,7 +118,7 @@ def new_run_archive(services: Services, job: FlowJob, remediation_id: str) -> Ru
         remediation_id=remediation_id,
         flow_name=job.flow_name,
         display_name=job.display_name,
-        began=services.now,
+        started_at=services.now,
     )
 
 

@@ -61,9 +61,9 @@ async def assess(
     facts = await collect(services, question, read(services, environment))
     settings = services.settings
     rates = ProcessingRates(
-        flow_service_calls_per_minute=settings.flow_service_requests_per_minute,
-        flow_service_calls_per_day=settings.flow_service_requests_per_day,
-        quiet_period=settings.no_call_period,
+        flow_service_requests_per_minute=settings.flow_service_requests_per_minute,
+        flow_service_requests_per_day=settings.flow_service_requests_per_day,
+        no_call_period=settings.no_call_period,
     )
     flows: list[AssessedFlow] = [*assess_flows(facts)]
     if not flows:

@@ -42,7 +42,7 @@ class PendingAuditEntry:
     entry: AuditEntry
     subject: Subject | None
     #: The id that it names.
-    about: str
+    subject_id: str
     before: State
 
 
@@ -52,7 +52,7 @@ async def record_request(
     """Write down an order before it is carried out; raises what the store raises."""
     before = await _state(services, subject, about)
     await services.tables.audit_log.insert(replace(entry, asked=_short(entry.asked)))
-    return PendingAuditEntry(entry=entry, subject=subject, about=about, before=before)
+    return PendingAuditEntry(entry=entry, subject=subject, subject_id=about, before=before)
 
 
 async def record_result(
@@ -63,7 +63,7 @@ async def record_result(
     It has been carried out by now: what fails here is logged.
     """
     try:
-        after = await _state(services, order.subject, made or order.about)
+        after = await _state(services, order.subject, made or order.subject_id)
         changed = [one for one in {**order.before, **after} if _differs(one, order.before, after)]
         entry = replace(
             order.entry,
@@ -87,7 +87,7 @@ async def record_rejection(services: Services, entry: AuditEntry) -> None:
     So nobody fills the store who may do nothing. What fails here is logged: they are refused.
     """
     name = f"{entry.who_id}/{entry.action}/{entry.at:%Y-%m-%dT%H}"
-    refusal = replace(entry, id=str(uuid5(NAMESPACE, f"refusal/{name}")), is_refusal=True)
+    refusal = replace(entry, id=str(uuid5(NAMESPACE, f"refusal/{name}")), is_rejection=True)
     try:
         with suppress(AlreadyExists):
             await services.tables.audit_log.insert(refusal)
@@ -101,12 +101,12 @@ async def show_audit(services: Services, *, limit: int, after: str = "") -> Audi
     last = ""
     async for entry in _rows(services, after):
         if items and items[-1].id == entry.id:
-            last = entry.place  # the order itself, whose outcome stands before it
+            last = entry.sort_key  # the order itself, whose outcome stands before it
             continue
         if len(items) == limit:
             return AuditPage(items=tuple(items), next=last)
         items.append(entry)
-        last = entry.place
+        last = entry.sort_key
     return AuditPage(items=tuple(items), next="")
 
 

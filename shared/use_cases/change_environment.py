@@ -118,7 +118,7 @@ async def ignore_issue(services: Services, environment_id: str, gap: str, reason
                 environment.id, where=[Condition("reason_code", "eq", code)]
             ),
         )
-        if kept.item.is_stuck
+        if kept.item.needs_action
     ]
     for job in blocked:
         await retry_job(services, job)

@@ -83,7 +83,7 @@ async def roll_back(
 
 async def _unfinished(services: Services, remediation_id: str, reading: RowReader) -> list[FlowJob]:
     jobs = await jobs_of(services, remediation_id, reading)
-    return dependent_groups([job for job in jobs if not job.is_done], jobs)
+    return dependent_groups([job for job in jobs if not job.has_succeeded], jobs)
 
 
 async def _family(
@@ -126,7 +126,7 @@ async def _begin_no_more(services: Services, remediation_id: str, reading: RowRe
     """
 
     def cancelled(job: EnvironmentJob) -> EnvironmentJob | None:
-        if job.may_begin_more:
+        if job.can_start_more_flows:
             text = "Cancelled by order."
             return move_to_state(job, EnvironmentJobState.CANCELLED, text, now=services.now)
         return None
@@ -151,7 +151,7 @@ async def retry(
     """
 
     def retried_anew(job: EnvironmentJob) -> EnvironmentJob | None:
-        return resume(job, "Retried by order.", now=services.now) if job.is_stuck else None
+        return resume(job, "Retried by order.", now=services.now) if job.needs_action else None
 
     def is_meant(job: FlowJob | EnvironmentJob) -> bool:
         return code in ("", job.code) and environment_id in ("", job.environment_id)
@@ -172,7 +172,7 @@ async def retry(
             if is_meant(one) and await _change(services, one, retried_anew):
                 titles.append(one.environment_name or one.environment_id)
     for job in jobs:
-        if job.is_paused and is_meant(job):
+        if job.is_interrupted and is_meant(job):
             await retry_job(services, job)
             titles.append(job.display_name)
     why = ("", "") if titles else nothing_to_retry(remediation_id, found, code)
@@ -203,11 +203,14 @@ async def retry_job(services: Services, job: FlowJob) -> None:
     """Go on with one job. An edit that blocked it is accepted: the original is copied as it is."""
 
     def anew(job: FlowJob) -> FlowJob | None:
-        if not job.is_paused:
+        if not job.is_interrupted:
             return None
         back = job.reached
         if job.code == Reason.ORIGINAL_EDITED:
-            job, back = replace(job, original_digest=""), job.facts.after_edit or back
+            job, back = (
+                replace(job, original_digest=""),
+                job.state_properties.resume_state_after_edit or back,
+            )
         if job.code == Reason.ORIGINAL_AND_COPY_EDITED:
             job = replace(job, copy_digest="")
         return move_to_state(job, back, "Retried by order.", now=services.now)
@@ -260,15 +263,15 @@ async def _undo(
 
 async def _order_one(services: Services, job: FlowJob, order: JobCommand, *, replay: bool) -> bool:
     def ordered(job: FlowJob) -> FlowJob | None:
-        if job.is_undone:
+        if job.is_withdrawn:
             return None
         return replace(
             job,
             requested=order,
-            may_replay=replay,
+            accepts_replay=replay,
             due=services.now,
             # Whoever holds the row may be about to set a time that is days away.
-            woken=job.woken or job.is_held(services.now),
+            is_woken=job.is_woken or job.is_leased(services.now),
         )
 
     await cancel_if_allowed(services, job, "Cancelled: the job is rolled back.")

@@ -57,7 +57,7 @@ async def _copies(services: Services, environment: Environment) -> list[FlowJob]
         kept.item
         async for kept in readable(services, services.tables.flow_jobs.scan(environment.id))
         if kept.item.http_hosts
-        and kept.item.is_proven
+        and kept.item.is_verified
         and kept.item.pattern is not MigrationMethod.COPY_OFF
         and kept.item.cut_over_at
     ]
@@ -95,7 +95,7 @@ async def _go_on(services: Services, environment: Environment) -> int:
     async for kept in readable(
         services, services.tables.flow_jobs.scan(environment.id, where=where)
     ):
-        if kept.item.is_stuck and not standing & {*kept.item.http_hosts}:
+        if kept.item.needs_action and not standing & {*kept.item.http_hosts}:
             await retry_job(services, kept.item)
             count += 1
     return count

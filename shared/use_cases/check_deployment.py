@@ -41,11 +41,11 @@ _REMEDIES: Mapping[str, str] = {
     "queues": f"{_IDENTITY}makes the queues and gives Azure Service Bus Data Owner.",
     "timers": "See in the app's log whether its timers run.",
     "channels": "Set the channel up again (docs/notifications.md).",
-    "power_platform": IN_POWER_PLATFORM.remedy,
-    "flow_service": IN_POWER_PLATFORM.remedy,
-    "dataverse": IN_DATAVERSE.remedy,
+    "power_platform": IN_POWER_PLATFORM.fix,
+    "flow_service": IN_POWER_PLATFORM.fix,
+    "dataverse": IN_DATAVERSE.fix,
     "operator": "Sign the operator in: cmkflow service-account sign-in.",
-    "subscriptions": WATCHED.remedy,
+    "subscriptions": WATCHED.fix,
     "keys": _READER,
     "service_tags": f"{_READER} Or set CMK_SERVICE_TAGS_FILE.",
     "callers": _READER,
@@ -158,8 +158,8 @@ async def _timers(services: Services) -> list[Finding]:
     if swept is None:
         text = "The daily sweep has not come to an end yet."
         return [warning("timers", text, "Look again a day after the deployment.")]
-    ended = f"The last sweep ended at {swept.item.ended:%Y-%m-%d %H:%M} UTC."
-    if services.now - swept.item.ended > SWEEP_IS_MISSING:
+    ended = f"The last sweep ended at {swept.item.completed_at:%Y-%m-%d %H:%M} UTC."
+    if services.now - swept.item.completed_at > SWEEP_IS_MISSING:
         return [problem("timers", ended, _REMEDIES["timers"])]
     return [ok("timers", ended)]
 
@@ -225,9 +225,11 @@ async def _callers(services: Services) -> list[Finding]:
     return [
         one
         for kind in services.callers.values()
-        if kind.needs.resource_type
+        if kind.required_permissions.resource_type
         for one in await _guarded(
-            "callers", check_caller_kind_permissions(services, kind.kind, kind.needs), kind.kind
+            "callers",
+            check_caller_kind_permissions(services, kind.kind, kind.required_permissions),
+            kind.kind,
         )
     ]
 

@@ -52,7 +52,7 @@ class Health:
     #: Rows that need a person, of which people were told, by code.
     notices: dict[str, int]
     #: The same; for a row that was just found to be unreadable, there is no row of a notice yet.
-    told: tuple[Alert, ...]
+    alerts: tuple[Alert, ...]
     #: Services that are out: jobs wait for them, and go on by themselves.
     outages: tuple[CircuitBreaker, ...]
     #: Jobs that wait for calls of the flow service: they go on by themselves.
@@ -87,7 +87,9 @@ async def check_health(
     )
     await reading.all(tables.kill_switch.scan("kill_switch"))
     await reading.all(tables.circuit_breakers.scan("circuit_breaker"))
-    runs = {one.timer: one.ended for one in await reading.all(tables.timer_runs.scan("timer"))}
+    runs = {
+        one.timer: one.completed_at for one in await reading.all(tables.timer_runs.scan("timer"))
+    }
     environment_jobs, flow_jobs = known or await read_what_needs_people(services, reading)
     failing = await failing_channels(services, reading)
     told = await reading.all(tables.alerts.scan("alert"))
@@ -97,12 +99,12 @@ async def check_health(
         kill_switch_on=switch is not None and switch.is_on,
         parked=parked,
         dead_letters=dict(zip(QUEUES, dead, strict=True)),
-        told=tuple(told),
+        alerts=tuple(told),
         notices=dict(sorted(counts.items(), key=lambda one: (one[0] != Reason.BOTH_OFF, one[0]))),
         outages=tuple(await open_circuits(services.tables)),
-        calls=await services.calls.queue_status(),
+        calls=await services.request_budget.queue_status(),
         plans_waiting=sum(job.awaits_approval for job in environment_jobs),
-        stuck=sum(job.is_stuck for job in (*flow_jobs, *environment_jobs)),
+        stuck=sum(job.needs_action for job in (*flow_jobs, *environment_jobs)),
         failing_channels=failing,
         last_sweep=runs.get(SWEEP),
         unlooked=await count_overdue_rows(services),
@@ -121,7 +123,13 @@ def _untold(services: Services, told: list[Alert], reading: RowReader) -> list[A
     code, known = Reason.UNREADABLE_ROW, {one.row for one in told}
     found = {row.row: row for row in reading.unreadable if row.row not in known}
     return [
-        Alert(code=code, row=name, cause=str(row), at=services.now, instruction=row.instruction)
+        Alert(
+            code=code,
+            row=name,
+            message=str(row),
+            raised_at=services.now,
+            instruction=row.instruction,
+        )
         for name, row in found.items()
     ]
 
@@ -144,7 +152,7 @@ async def failing_channels(services: Services, reading: RowReader) -> tuple[Fail
                 channel=channel,
                 settings=settings,
                 notifications=sum(_waits(one, services.now) for one in mine),
-                tries=max((one.failures for one in mine), default=0),
+                tries=max((one.consecutive_failures for one in mine), default=0),
                 error=wrong.reason if wrong else last[channel].error,
                 instruction=wrong.instruction if wrong else _repair(settings),
                 is_unusable=wrong is not None,
@@ -154,7 +162,9 @@ async def failing_channels(services: Services, reading: RowReader) -> tuple[Fail
 
 
 def _waits(delivery: NotificationDelivery, now: datetime) -> bool:
-    return delivery.failures > 0 or (not delivery.told and delivery.due <= now)
+    return delivery.consecutive_failures > 0 or (
+        not delivery.sent_count and delivery.next_attempt_at <= now
+    )
 
 
 def _repair(settings: str) -> str:

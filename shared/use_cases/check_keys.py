@@ -141,7 +141,7 @@ async def _note(
             policy_id=policy_id.lower(),
             policy_name=name,
             finding=finding,
-            since=services.now,
+            first_seen_at=services.now,
             code=Reason.KEY_PROBLEM if is_problem else Reason.KEY_WARNING,
         )
         await table.change(*table.address(row), partial(_standing, row))
@@ -159,7 +159,7 @@ def _identity(finding: Finding) -> tuple[str, str, str]:
 def _standing(new: KeyAlert, old: KeyAlert | None) -> KeyAlert | None:
     if old is None:
         return new
-    row = replace(new, since=old.since)
+    row = replace(new, first_seen_at=old.first_seen_at)
     return None if row == old else row
 
 
@@ -172,15 +172,15 @@ async def _note_unchecked(
         policy_id=policy_id.lower(),
         policy_name=name,
         finding=unknown("key_checked", text, "Read the reason; the next sweep looks again."),
-        since=services.now,
+        first_seen_at=services.now,
         code="",
     )
     table = services.tables.key_alerts
 
     def later(old: KeyAlert | None) -> KeyAlert | None:
-        since = old.since if old else services.now
+        since = old.first_seen_at if old else services.now
         is_long = services.now - since >= UNCHECKED
-        return replace(row, since=since, code=Reason.KEY_WARNING if is_long else "")
+        return replace(row, first_seen_at=since, code=Reason.KEY_WARNING if is_long else "")
 
     kept = await table.change(*table.address(row), later)
     if kept and kept.item.code:

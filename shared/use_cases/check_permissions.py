@@ -50,12 +50,12 @@ async def check_caller_kind_permissions(
         return [ok("callers", "None of this kind is in the watched subscriptions.", kind)]
     if partial := [name for name, one in given.items() if one is PermissionLevel.PARTIAL]:
         text = f"Some of what it takes is allowed, and some is not: {', '.join(partial)}."
-        return [problem("callers", text, needs.remedy, kind)]
+        return [problem("callers", text, needs.fix, kind)]
     full = [name for name, one in given.items() if one is PermissionLevel.FULL]
     text = f"Searched and updated in {len(full)} of {len(given)} resource groups."
     if others := sorted(given.keys() - set(full)):
         text += f" Not in: {', '.join(others)}."
-    return [ok("callers", text, kind) if full else warning("callers", text, needs.remedy, kind)]
+    return [ok("callers", text, kind) if full else warning("callers", text, needs.fix, kind)]
 
 
 async def check_subscription_permissions(services: Services, subscription_id: str) -> list[Finding]:
@@ -67,7 +67,7 @@ async def check_subscription_permissions(services: Services, subscription_id: st
         text = "The app may read it, and the metadata of its keys."
         return [ok("subscriptions", text, subscription_id)]
     text = "The app may not read all of it: Reader or Key Vault Reader is missing."
-    return [problem("subscriptions", text, WATCHED.remedy, subscription_id)]
+    return [problem("subscriptions", text, WATCHED.fix, subscription_id)]
 
 
 async def check_dataverse_roles(services: Services, environment: Environment) -> list[Finding]:
@@ -81,7 +81,7 @@ async def check_dataverse_roles(services: Services, environment: Environment) ->
     ]
     if lacking:
         text = f"The app is a user there, and lacks {', '.join(lacking)}."
-        found.append(problem("dataverse", text, IN_DATAVERSE.remedy, name))
+        found.append(problem("dataverse", text, IN_DATAVERSE.fix, name))
     else:
         text = "The app is a user there, administers flows, and may act for their owners."
         found.append(ok("dataverse", text, name))
@@ -105,7 +105,7 @@ async def _operator(services: Services, environment: Environment, operator_id: s
         if reach:
             return ok("operator", "The operator is a user there, and has a role.", name)
         why = f"has no role there that gives {_TO_READ}"
-    remedy = OPERATOR_IN_DATAVERSE.remedy
+    remedy = OPERATOR_IN_DATAVERSE.fix
     return problem("operator", f"The operator {why}: it could read no trigger URL.", remedy, name)
 
 
@@ -121,16 +121,16 @@ async def check_fix_permissions(services: Services) -> list[Finding]:
     for resource in sorted(opened):
         name = resource.rpartition("/")[2]
         for kind in kinds:
-            if f"/{kind.needs.resource_type}/".lower() not in resource:
+            if f"/{kind.required_permissions.resource_type}/".lower() not in resource:
                 continue
             given = check_permissions(
-                kind.needs, await _permissions(services, resource_group(resource))
+                kind.required_permissions, await _permissions(services, resource_group(resource))
             )
             if given is PermissionLevel.FULL:
                 found.append(ok("repairs", "The app may open it.", name))
             else:
                 text = "Plans may open it, and the app is not allowed to."
-                found.append(problem("repairs", text, kind.needs.remedy, name))
+                found.append(problem("repairs", text, kind.required_permissions.fix, name))
     return found or [ok("repairs", "No plan opens a firewall by itself.")]
 
 

@@ -56,7 +56,7 @@ async def revoke_leftover_grants(
 
     Each flow is looked at once more when nothing can come of a frozen delivery any more.
     """
-    async with services.calls.reserve(None):
+    async with services.request_budget.reserve(None):
         await _return_loans_of_plans(services, plans)
         await _return_loans_of_flows(services, flows)
 
@@ -65,7 +65,11 @@ async def _return_loans_of_flows(services: Services, flows: Sequence[StoredItem[
     table = services.tables.flow_jobs
     for kept in flows:
         job = kept.item
-        if not job.has_loans_to_check or is_busy(services, job) or job.is_unsettled(services.now):
+        if (
+            not job.has_loans_to_check
+            or is_busy(services, job)
+            or job.has_write_in_flight(services.now)
+        ):
             continue
         async with one_row(services, table.name_of(job)), held_ended(FLOW, services, kept) as held:
             work = StepContext(held, await services.environments.get(job.environment_id))
@@ -88,8 +92,8 @@ async def _return_loans_of_plans(
     table = services.tables.environment_jobs
     for kept in plans:
         job = kept.item
-        rests = job.plans_no_more and not job.is_held(services.now)
-        if not job.has_loans_to_check or not rests or job.is_unsettled(services.now):
+        rests = job.has_stopped_planning and not job.is_leased(services.now)
+        if not job.has_loans_to_check or not rests or job.has_write_in_flight(services.now):
             continue
         async with (
             one_row(services, table.name_of(job)),
@@ -113,7 +117,7 @@ async def _return_loans_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
             for name in job.returned
             if await is_still_co_owner(services, job.environment_id, name)
         ]
-    loans = (*job.borrowed, *job.lent) if job.has_loans else ()
+    loans = (*job.active_grants, *job.lent) if job.has_grants else ()
     flows = dict.fromkeys((*loans, *kept))
     for flow_name in flows:
         await take_back_of_plan(held, flow_name)
@@ -122,7 +126,9 @@ async def _return_loans_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
         await tell(services, Reason.GRANT_NOT_REVOKED, row, not_returned(kept))
     returned = tuple(flows) if is_checked else tuple(dict.fromkeys((*job.returned, *flows)))
     at = now if flows else None if is_checked else at
-    job = replace(held.job, borrowed=(), settles_at=None, returned=returned, returned_at=at)
+    job = replace(
+        held.job, active_grants=(), in_flight_until=None, returned=returned, returned_at=at
+    )
     await held.save(job)
 
 
@@ -145,7 +151,7 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
     table, copies = services.tables.flow_jobs, dict[str, str]()
     if environment.dataverse_url is None:
         return 0
-    for state in (state for state, facts in FLOW_STATES.items() if facts.is_undone):
+    for state in (state for state, facts in FLOW_STATES.items() if facts.is_withdrawn):
         where = [Condition("state", "eq", state)]
         async for kept in readable(services, table.scan(environment.id, where=where)):
             if kept.item.pattern.has_copy:
@@ -164,14 +170,14 @@ async def _turn_off_stray(
 ) -> None:
     """Act on a copy that stands; what the list showed of it may be old."""
     kept = await services.tables.flow_jobs.get(environment.id, job_id)
-    if kept is None or not kept.item.is_undone or is_busy(services, kept.item):
+    if kept is None or not kept.item.is_withdrawn or is_busy(services, kept.item):
         return
     job, is_on = kept.item, known.state is FlowState.ON
-    if job.copy_is_left and not is_on:
+    if job.copy_kept_off and not is_on:
         return
     copy = await _copy(services, environment, job)
     is_on = copy is not None and copy.state is FlowState.ON
-    if copy is None or (job.copy_is_left and not is_on):
+    if copy is None or (job.copy_kept_off and not is_on):
         return
     found = "was on" if is_on else "lies there, off: nothing needs it, it may be deleted"
     cause = f"{copy.name} ({copy.workflow_id}) {found}. The job of {job.display_name}: {job.state}."
@@ -197,7 +203,7 @@ async def _copy(services: Services, environment: Environment, job: FlowJob) -> W
 
 def is_busy(services: Services, job: FlowJob) -> bool:
     """Say whether a delivery works on it, or is to."""
-    return not FLOW.is_over(job) or job.is_held(services.now)
+    return not FLOW.is_ended(job) or job.is_leased(services.now)
 
 
 @asynccontextmanager

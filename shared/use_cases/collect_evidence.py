@@ -56,7 +56,7 @@ class FlowEvidence:
     @property
     def stragglers(self) -> tuple[CallerRecord, ...]:
         """Return the known callers that do not name the copy."""
-        return tuple(one for one in self.callers if one.is_straggler)
+        return tuple(one for one in self.callers if one.is_pending)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +142,7 @@ class EvidenceReader:
             archived = await self.services.archive.get(archive_name(job))
         except NotFound:
             return ""
-        return definition_digest(convert(archived.decode(), job.edits).client_data)
+        return definition_digest(convert(archived.decode(), job.conversions).client_data)
 
 
 async def evidence_of(services: Services, remediation_id: str) -> EvidenceReader:

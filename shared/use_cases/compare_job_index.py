@@ -79,7 +79,7 @@ async def compare_job_index(services: Services) -> None:
             # Written meanwhile: what was counted is right if it ever was.
             is_whole = is_whole and environment_id in counts
     if is_whole:
-        await services.tables.timer_runs.upsert(TimerRun(timer=COMPARED, ended=services.now))
+        await services.tables.timer_runs.upsert(TimerRun(timer=COMPARED, completed_at=services.now))
 
 
 async def _read_flow_jobs(services: Services) -> dict[str, _FlowJobs]:

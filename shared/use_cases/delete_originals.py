@@ -52,7 +52,7 @@ _LISTED_AGAIN = timedelta(days=1)
 class DeletionRunResult:
     """What a round did."""
 
-    looked_at: int
+    checked: int
     deleted: int
     blocked: int
 
@@ -100,7 +100,7 @@ async def delete_originals(services: Services) -> DeletionRunResult:
                         "text": after.reason,
                     },
                 )
-    return DeletionRunResult(looked_at=looked_at, deleted=deleted, blocked=stuck)
+    return DeletionRunResult(checked=looked_at, deleted=deleted, blocked=stuck)
 
 
 async def _turn(held: LeasedJob[Deletion], *, listed: _Listed) -> Deletion:
@@ -137,7 +137,7 @@ class _Turn:
         if kept is None:
             return self._cancelled("Its flow job is gone.")
         job = kept.item
-        if job.is_held(services.now):
+        if job.is_leased(services.now):
             return deletion  # looked at again in the next round
         if deletion.state is DeletionState.DELETED:
             return await self._report(kept)
@@ -178,7 +178,7 @@ class _Turn:
     async def _archive_runs(self, job: FlowJob) -> bool:
         """Archive a few more parts of the run summaries; says whether this has come to an end."""
         services, table = self._services, self._services.tables.run_archives
-        wanted = self.deletion.archive_from or services.now
+        wanted = self.deletion.archive_runs_from or services.now
         kept = await table.get(job.environment_id, job.id)
         if kept is None:
             kept = await table.insert(new_run_archive(services, job, self.deletion.remediation_id))
@@ -190,7 +190,7 @@ class _Turn:
             archive = kept.item
             if archive.state is RunArchiveState.IN_PROGRESS:
                 kept = await table.replace(kept, await archive_part(services, archive))
-            elif archive.state is RunArchiveState.ORIGINAL_DELETED or archive.began >= wanted:
+            elif archive.state is RunArchiveState.ORIGINAL_DELETED or archive.started_at >= wanted:
                 return True
             else:
                 kept = await table.replace(kept, continued(archive, now=services.now))
@@ -226,14 +226,14 @@ class _Turn:
         services, deletion, job = self._services, self.deletion, kept.item
         # With the lease of a look that died after the delete.
         tells = _told(job, deletion)
-        if job.lease_until:
+        if job.leased_until:
             tells = bump_fencing_token(tells, settles_after=services.settings.in_flight_timeout)
         if tells != job and rules.retired_at(job) == deletion.retired_at:
             await services.tables.flow_jobs.replace(kept, tells)
         is_listed, until = await self._listed.has(job), deletion.restorable_until
         asks_again = is_listed and until is not None and services.now < until
         again = services.now + _LISTED_AGAIN if asks_again else None
-        return replace(deletion, is_listed=is_listed, due=again, failures=0)
+        return replace(deletion, is_listed=is_listed, due=again, consecutive_failures=0)
 
     def _cancelled(self, text: str) -> Deletion:
         return rules.mark_cancelled(self.deletion, text, now=self._services.now)
@@ -270,5 +270,5 @@ def _outcome(services: Services, deletion: Deletion, err: Exception) -> Deletion
     if after and after.state is DeletionState.BLOCKED:
         return rules.mark_blocked(after)
     if after and isinstance(err, MustWait) and err.code == Reason.ARCHIVING_FLOW_RUNS:
-        return replace(after, archive_from=now)
+        return replace(after, archive_runs_from=now)
     return after

@@ -33,7 +33,7 @@ async def cancel_if_allowed(services: Services, job: FlowJob, text: str) -> bool
     """
 
     def ordered(deletion: Deletion) -> Deletion | None:
-        if not deletion.facts.can_be_kept:
+        if not deletion.state_properties.can_be_cancelled:
             return None
         return mark_cancelled(deletion, text, now=services.now)
 

@@ -67,7 +67,7 @@ async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
     for job in jobs:
         for finding in job.network:
             yield finding.name
-        if job.id not in current and job.facts.acts is NextActor.NONE:
+        if job.id not in current and job.state_properties.next_actor is NextActor.NONE:
             continue
         async for item in readable(services, services.tables.plan_items.scan(job.id)):
             if TriggerCategory(item.item.category).is_run_by_agents:

@@ -49,7 +49,7 @@ class FirewallFixView:
     """A gap, and what closes it."""
 
     gap: FirewallIssue
-    repair: FirewallFix
+    fix: FirewallFix
     environment_ids: tuple[str, ...]
 
 
@@ -91,7 +91,7 @@ async def propose_fixes(
     else:
         found = _meant(resource, surveys)
     return [
-        FirewallFixView(gap=gap, repair=await _repair(services, gap), environment_ids=ids)
+        FirewallFixView(gap=gap, fix=await _repair(services, gap), environment_ids=ids)
         for gap, ids in _together(found, surveys)
     ]
 

@@ -69,15 +69,19 @@ async def notify(services: Services) -> int:
     if not services.channels:
         return 0
     with suppress(AlreadyExists):
-        await services.tables.timer_runs.insert(TimerRun(timer=FIRST_LOOK, ended=services.now))
+        await services.tables.timer_runs.insert(
+            TimerRun(timer=FIRST_LOOK, completed_at=services.now)
+        )
     table = services.tables.notification_deliveries
     # Before what waits: a cause that another look finds meanwhile is not taken for one that ended.
     known = {
-        (kept.item.cause, kept.item.channel): kept
+        (kept.item.pending_action_id, kept.item.channel): kept
         async for kept in readable(services, table.scan("notification_delivery"))
     }
     waits = await read_pending_actions(services)
-    causes = actions_to_notify(waits.waiting, waits.environment_jobs, waits.stuck, services.now)
+    causes = actions_to_notify(
+        waits.items, waits.environment_jobs, waits.blocked_jobs, services.now
+    )
     # Side by side: one that is slow delays no other.
     told = await asyncio.gather(
         *(_tell(services, channel, causes, known) for channel in services.channels)
@@ -138,7 +142,7 @@ async def _deliveries(
     ]
     for kept in await _side_by_side(_first(services, one) for one in new):
         if kept:
-            found[kept.item.cause] = kept
+            found[kept.item.pending_action_id] = kept
     return found
 
 
@@ -250,9 +254,9 @@ def _notification(
         identity = f"digest-{hash_key(*sorted(names))}"
     return Notification(
         id=identity,
-        correlation=cause.id,
-        waiting=shorten(_without_urls(cause)),
-        at=services.now,
+        correlation_id=cause.id,
+        pending_action=shorten(_without_urls(cause)),
+        created_at=services.now,
         link=_link(services, cause),
     )
 

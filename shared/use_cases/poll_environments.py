@@ -30,7 +30,7 @@ async def _poll(services: Services, environment: Environment) -> int:
     table, changed = services.tables.policy_links, 0
     kept = await table.get("link", environment.id)
     then = kept.item if kept else None
-    if then and not then.is_told:
+    if then and not then.is_event_sent:
         then = await _tell(services, then)
         changed += 1
     if _now(environment) != ((then.policy_id, then.status) if then else ("", "")):
@@ -55,17 +55,17 @@ def _changed(
         environment_id=environment.id,
         policy_id=policy,
         status=status,
-        observed=then.observed if then and same else services.now,
-        changed=services.now,
+        first_seen_at=then.first_seen_at if then and same else services.now,
+        status_changed_at=services.now,
         previous_policy_id=then.policy_id if then else "",
         previous_status=then.status if then else "",
-        is_told=False,
+        is_event_sent=False,
     )
 
 
 async def _tell(services: Services, record: PolicyLinkRecord) -> PolicyLinkRecord:
     await services.messages.send(_event(record))
-    told = replace(record, is_told=True)
+    told = replace(record, is_event_sent=True)
     await services.tables.policy_links.upsert(told)
     return told
 
@@ -76,9 +76,9 @@ def _event(record: PolicyLinkRecord) -> QueueMessage:
         kind = UNLINKED
     else:
         kind = STATUS_CHANGED if record.previous_policy_id == record.policy_id else LINKED
-    since = sortable_time(record.observed)
+    since = sortable_time(record.first_seen_at)
     policy = record.policy_id.rsplit("/", 1)[-1]
-    at = sortable_time(record.changed or record.observed)
+    at = sortable_time(record.status_changed_at or record.first_seen_at)
     change = (record.previous_status, record.status, at)
     identity = "/".join((record.environment_id, policy, *change))
     return QueueMessage(

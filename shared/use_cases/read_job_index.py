@@ -158,7 +158,7 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
 
 async def _is_trusted(services: Services) -> bool:
     run = await services.tables.timer_runs.get("timer", COMPARED)
-    return run is not None and services.now - run.item.ended < _TRUSTED_FOR
+    return run is not None and services.now - run.item.completed_at < _TRUSTED_FOR
 
 
 async def _read_names(

@@ -71,7 +71,7 @@ def reject_self_approval(services: Services, remediation: Remediation, by_id: st
 
     Who has no id cannot be told from others: whoever holds the function key.
     """
-    if by_id and by_id == remediation.ordered_by_id and not services.settings.allow_self_approval:
+    if by_id and by_id == remediation.started_by_id and not services.settings.allow_self_approval:
         raise JobBlocked(
             f"{remediation.ordered_by} has ordered this remediation, and cannot approve it too.",
             code=Reason.SELF_APPROVAL_NOT_ALLOWED,

@@ -32,13 +32,13 @@ async def resend_overdue(services: Services) -> int:
     await _tell_of_outages(services)
     await _tell_of_line(services, await promote_waiters(services))
     looked = await send_due_messages(services)
-    for plan in looked.plans:
+    for plan in looked.expiring_plans:
         async with one_row(services, services.tables.environment_jobs.name_of(plan.item)):
             await _wake_idle(services, plan.item)
-    count = looked.overdue + await create_missing_jobs(services, looked.unstarted)
+    count = looked.overdue + await create_missing_jobs(services, looked.unstarted_remediations)
     count += await _wake_settled(services, looked.flows)
     await revoke_leftover_grants(
-        services, looked.plans, looked.flows
+        services, looked.expiring_plans, looked.flows
     )  # last: it may wait for calls, or be refused some
     return count
 
@@ -76,11 +76,11 @@ async def _tell_of_line(services: Services, line: RequestQueueStatus) -> None:
 
 async def _wake_idle(services: Services, job: EnvironmentJob) -> None:
     """Wake one whose flow jobs may all have ended: the one that it waits for has."""
-    if not job.is_dispatched or job.awaits_approval or job.is_held(services.now):
+    if not job.has_started_flow_jobs or job.awaits_approval or job.is_leased(services.now):
         return
-    last = job.last_job
+    last = job.watched_job_id
     kept = await services.tables.flow_jobs.get(job.environment_id, last) if last else None
-    if kept is None or kept.item.is_finished or kept.item.environment_job_id != job.id:
+    if kept is None or kept.item.is_inactive or kept.item.environment_job_id != job.id:
         await ENVIRONMENT.wake_up(services, (job.remediation_id, job.id))
 
 
@@ -88,7 +88,7 @@ async def _wake_settled(services: Services, jobs: Sequence[StoredItem[FlowJob]])
     count, table = 0, services.tables.flow_jobs
     for job in (kept.item for kept in jobs):
         async with one_row(services, table.name_of(job)):
-            if job.code in Reason.all_ended_by(ClearedBy.DEPENDENT_FLOW) and await _is_settled(
+            if job.code in Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW) and await _is_settled(
                 services, job
             ):
                 await FLOW.wake_up(services, table.address(job), code=job.code, even_blocked=True)
@@ -98,7 +98,9 @@ async def _wake_settled(services: Services, jobs: Sequence[StoredItem[FlowJob]])
 
 def _is_stuck(job: FlowJob, other: FlowJob) -> bool:
     """Say whether a job waits for one that does not go on by itself: it has to be told so."""
-    return other.is_stuck and not (job.code == Reason.CHILD_FLOW_NOT_READY and other.is_proven)
+    return other.needs_action and not (
+        job.code == Reason.CHILD_FLOW_NOT_READY and other.is_verified
+    )
 
 
 async def _is_settled(services: Services, job: FlowJob) -> bool:
@@ -110,8 +112,8 @@ async def _is_settled(services: Services, job: FlowJob) -> bool:
         return True
     if job.code == Reason.CHILD_FLOW_NOT_READY:
         if job.is_rolling_back:
-            return all(child.has_original_back for child in jobs)
-        return all(child.is_proven for child in jobs)
+            return all(child.has_original_restored for child in jobs)
+        return all(child.is_verified for child in jobs)
     if job.is_rolling_back:
-        return all(parent.facts.is_copy_off for parent in jobs)
-    return all(parent.facts.is_settled for parent in jobs)
+        return all(parent.state_properties.is_copy_off for parent in jobs)
+    return all(parent.state_properties.releases_children for parent in jobs)

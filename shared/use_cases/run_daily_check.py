@@ -57,7 +57,7 @@ class DailyCheckResult:
     parked: int
     dead_letters: dict[str, int]
     #: Titles of retired originals that are on again.
-    came_back: tuple[str, ...]
+    retired_originals_on: tuple[str, ...]
     #: Flows of which nobody knows today whether they are on: they come first the next time.
     not_looked_at: int
     retried: int
@@ -134,7 +134,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         dead_letters={
             queue: await services.messages.count(queue, dead_letters=True) for queue in QUEUES
         },
-        came_back=tuple(came_back),
+        retired_originals_on=tuple(came_back),
         not_looked_at=not_looked_at,
         # A firewall may have been opened since; and what failed on one flow may have been an
         # outage: where that job was alone nobody could tell.
@@ -156,7 +156,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         )
     for title in came_back:
         log.error("retired original is on", extra={"display_name": title})
-    run = TimerRun(timer=SWEEP, ended=services.now)
+    run = TimerRun(timer=SWEEP, completed_at=services.now)
     await services.tables.timer_runs.upsert(run)
     if services.settings.service_account_client_id:
         async with _told(services, "whether the operator is signed in"):
@@ -184,7 +184,7 @@ async def _undecided(services: Services) -> set[str]:
     return {
         kept.item.environment_id
         for state, facts in ENVIRONMENT_STATES.items()
-        if facts.is_undecided
+        if facts.awaits_decision
         async for kept in readable(services, table.scan(where=[Condition("state", "eq", state)]))
         if kept.item.mode is RemediationMode.APPLY and not kept.item.flow_ids
     }
@@ -204,7 +204,7 @@ async def _told(services: Services, what: str) -> AsyncGenerator[None]:
 async def _retry_stuck(services: Services, jobs: AsyncIterator[FlowJob]) -> int:
     count = 0
     async for job in jobs:
-        if job.is_stuck:
+        if job.needs_action:
             async with _told(services, f"whether {job.display_name} can go on"):
                 await retry_job(services, job)
                 count += 1
@@ -238,7 +238,7 @@ async def _retry_where_neither_is_on(
         where = [Condition("state", "eq", state)]
         async for kept in readable(services, services.tables.flow_jobs.scan(where=where)):
             job, environment = kept.item, by_id.get(kept.item.environment_id)
-            if environment is None or not job.is_stuck or job.neither_since:
+            if environment is None or not job.needs_action or job.both_off_since:
                 continue
             async with _told(services, f"whether {job.display_name} or its copy is on"):
                 if await are_both_off(services, environment, job):

@@ -96,7 +96,7 @@ async def _complete_plan(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     )
     unclaimed = await find_unmatched_callers(services, urls, items)
     findings = fitting_findings((*job.findings, *unclaimed))
-    job = replace(job, findings=findings, unclaimed_urls=urls.shown)
+    job = replace(job, findings=findings, unmatched_trigger_urls=urls.shown)
     job = with_network(job, *await network_findings(services, environment, items))
     job = replace(
         job,

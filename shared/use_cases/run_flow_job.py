@@ -118,7 +118,7 @@ async def _waits(services: Services, job: FlowJob) -> None:
 
     Who stands in the line for calls has waited for it, and stays there.
     """
-    is_proof = job.reached is FlowJobState.COPIED and not job.requested and not job.has_loans
+    is_proof = job.reached is FlowJobState.COPIED and not job.requested and not job.has_grants
     if is_proof and job.code != Reason.THROTTLED:
         await wait_for_key_list(services, job)
 
@@ -130,14 +130,14 @@ async def _step(held: LeasedJob[FlowJob]) -> FlowJob:
     """
     services = held.services
     job = _obey(held.job, services)
-    if job.is_finished:
+    if job.is_inactive:
         return await _leave(held, job)
     work = StepContext(held, await _environment_of(held, job))
     try:
-        is_settled = job.settles_at is not None and job.settles_at <= services.now
-        if is_settled and not job.is_rolling_back and job.neither_since is None:
+        is_settled = job.in_flight_until is not None and job.in_flight_until <= services.now
+        if is_settled and not job.is_rolling_back and job.both_off_since is None:
             await wait_and_revoke(work)
-        if job.neither_since is None:
+        if job.both_off_since is None:
             await check_returned(work)
         until = services.now + services.settings.invocation_time_limit
         job = await _one(work)
@@ -162,10 +162,10 @@ async def _one(work: StepContext) -> FlowJob:
     now = work.job
     return replace(
         job,
-        borrowed=now.borrowed,
+        active_grants=now.active_grants,
         returned=now.returned,
         returned_at=now.returned_at,
-        unseen=None,
+        unconfirmed_write=None,
     )
 
 
@@ -190,7 +190,7 @@ async def _leave(held: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
         )
         await wait_and_revoke(work)
         await revoke_all_grants(work)
-    return replace(job, borrowed=(), settles_at=None)
+    return replace(job, active_grants=(), in_flight_until=None)
 
 
 async def _environment_of(held: LeasedJob[FlowJob], job: FlowJob) -> Environment:
@@ -199,11 +199,11 @@ async def _environment_of(held: LeasedJob[FlowJob], job: FlowJob) -> Environment
         try:
             return await require_linked_environment(services, job.environment_id, job.policy_id)
         except MustWait as err:
-            if job.neither_since is None:
+            if job.both_off_since is None:
                 raise
             # What was on comes back on wherever the environment goes.
-            if not job.is_rolling_back and job.failure is None:
-                await held.save(replace(job, failure=CutoverFailure(reason=err.reason)))
+            if not job.is_rolling_back and job.cutover_failure is None:
+                await held.save(replace(job, cutover_failure=CutoverFailure(reason=err.reason)))
             return await services.environments.get(job.environment_id)
     return await require_environment_without_key(
         services, job.environment_id, even_linked=job.is_rolling_back
@@ -228,16 +228,18 @@ async def _step_back(work: StepContext, err: CmkflowError) -> CmkflowError:
 def _begun(job: FlowJob, services: Services) -> FlowJob:
     """Return the row of a delivery that begins: what has ended has no step to wait for."""
     obedient = _obey(job, services)
-    return job if obedient.is_finished else obedient
+    return job if obedient.is_inactive else obedient
 
 
 def _obey(job: FlowJob, services: Services) -> FlowJob:
     """Turn an administrator's order into the state that carries it out."""
     if job.requested is None or job.is_rolling_back:
         # What people were told of stands until one of the two flows is on.
-        code = job.code if job.neither_since else ""
-        return replace(job, state=job.reached, resume=None, reason="", instruction="", code=code)
-    if not job.facts.is_undoable:
+        code = job.code if job.both_off_since else ""
+        return replace(
+            job, state=job.reached, resume_state=None, reason="", instruction="", code=code
+        )
+    if not job.state_properties.can_roll_back:
         return move_to_state(
             job, FlowJobState.CANCELLED, "Cancelled before it began.", now=services.now
         )
@@ -247,7 +249,7 @@ def _obey(job: FlowJob, services: Services) -> FlowJob:
         else "Cancelled: rolled back."
     )
     return move_to_state(
-        replace(job, failure=None), FlowJobState.ROLLING_BACK, text, now=services.now
+        replace(job, cutover_failure=None), FlowJobState.ROLLING_BACK, text, now=services.now
     )
 
 
@@ -256,7 +258,7 @@ def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None
     after = apply_error(services, job, err)
     if after is None:
         return None
-    if job.neither_since:
+    if job.both_off_since:
         return _until_one_is_on(services, job, after, err)
     if after.due is not None:
         return _no_later_than_loans(services, after)
@@ -272,23 +274,23 @@ def _no_later_than_loans(services: Services, job: FlowJob) -> FlowJob:
     can come of that. (A rollback looks for it at its end.)
     """
     now, looks = services.now, [job.due] if job.due else []
-    if job.borrowed:
+    if job.active_grants:
         looks.append(now + services.settings.backoff_max_delay)
-    if job.lent and job.settles_at and job.settles_at > now and not job.is_rolling_back:
-        looks.append(job.settles_at)
+    if job.lent and job.in_flight_until and job.in_flight_until > now and not job.is_rolling_back:
+        looks.append(job.in_flight_until)
     return replace(job, due=min(looks))
 
 
 def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exception) -> FlowJob:
     """Return the row of a pair of which one has to come on, and tell where that takes long."""
-    since, now = job.neither_since or services.now, services.now
+    since, now = job.both_off_since or services.now, services.now
     is_late = now - since >= services.settings.read_back_timeout
-    if job.failure is None and not job.is_rolling_back and (after.due is None or is_late):
-        job = replace(job, failure=_failure(after, err))
+    if job.cutover_failure is None and not job.is_rolling_back and (after.due is None or is_late):
+        job = replace(job, cutover_failure=_failure(after, err))
     is_accepted = isinstance(err, WriteNotVisible) and err.is_shown
     is_told = is_late or after.due is None or isinstance(err, PlatformMigrationInProgress)
     if after.code == Reason.BOTH_OFF or is_accepted or not is_told:
-        return replace(after, failure=job.failure) if after.due else after
+        return replace(after, cutover_failure=job.cutover_failure) if after.due else after
     soon = now + next_poll_delay(services, since)
     instruction = f"Turn {job.display_name} on by hand in Power Automate. {after.instruction}"
     later = wait_until(
@@ -299,7 +301,9 @@ def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exce
         now=now,
         code=Reason.BOTH_OFF,
     )
-    return replace(later, instruction=instruction.strip(), failures=after.failures)
+    return replace(
+        later, instruction=instruction.strip(), consecutive_failures=after.consecutive_failures
+    )
 
 
 def _failure(after: FlowJob, err: Exception) -> CutoverFailure:
@@ -325,13 +329,13 @@ def _failure(after: FlowJob, err: Exception) -> CutoverFailure:
 async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> None:
     """Wake the jobs that may have waited for this one."""
     await wake_who_waits(services, before, after)
-    if after.has_original_back and not before.has_original_back:
+    if after.has_original_restored and not before.has_original_restored:
         for parent in after.parents:
             place = parse_job_reference(parent, after.environment_id)
             await FLOW.wake_up(services, place, code=Reason.CHILD_FLOW_NOT_READY, even_blocked=True)
     if after.code == Reason.PARENT_FLOW_NOT_READY != before.code:
         # Each of two that call one another waits for the other: neither saw the other wait.
-        for parent in set(after.parents).intersection(after.waiters):
+        for parent in set(after.parents).intersection(after.waiting_job_ids):
             await FLOW.wake_up(
                 services,
                 parse_job_reference(parent, after.environment_id),
@@ -340,18 +344,21 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
     if (after.state, after.reached) == (before.state, before.reached):
         return
     # A job that is stuck is told of too: whoever waits for it has to say so instead of waiting on.
-    is_proven = after.is_proven and not before.is_proven
-    if is_proven or (after.is_finished and not after.is_proven):
+    is_proven = after.is_verified and not before.is_verified
+    if is_proven or (after.is_inactive and not after.is_verified):
         for parent in after.parents:
             place = parse_job_reference(parent, after.environment_id)
             await FLOW.wake_up(
                 services, place, code=Reason.CHILD_FLOW_NOT_READY, even_blocked=is_proven
             )
-    if after.is_finished:
-        for child in dict.fromkeys((*after.children, *after.waiters)):
+    if after.is_inactive:
+        for child in dict.fromkeys((*after.children, *after.waiting_job_ids)):
             place = parse_job_reference(child, after.environment_id)
             await FLOW.wake_up(
-                services, place, code=Reason.PARENT_FLOW_NOT_READY, even_blocked=not after.is_stuck
+                services,
+                place,
+                code=Reason.PARENT_FLOW_NOT_READY,
+                even_blocked=not after.needs_action,
             )
         await _tell_environment(services, after)
 
@@ -361,5 +368,5 @@ async def _tell_environment(services: Services, job: FlowJob) -> None:
     place = (job.remediation_id, job.environment_job_id)
     kept = await services.tables.environment_jobs.get(*place)
     # One that is held is choosing the job that it waits for at this moment.
-    if kept and (kept.item.is_held(services.now) or kept.item.last_job in {"", job.id}):
+    if kept and (kept.item.is_leased(services.now) or kept.item.watched_job_id in {"", job.id}):
         await ENVIRONMENT.wake_up(services, place)

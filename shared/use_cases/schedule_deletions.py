@@ -37,7 +37,7 @@ class DeletionInput:
     on: datetime
     by: str
     #: Object id in Entra; empty: it is not known who it is.
-    by_id: str = ""
+    approved_by_id: str = ""
     #: Workflow ids or flow names; empty: every retired original that is not deleted yet.
     flow_ids: tuple[str, ...] = ()
 
@@ -86,7 +86,7 @@ async def schedule_deletions(
 
     Raises `NotFound`, and `JobBlocked` for what cannot be deleted then.
     """
-    reject_self_approval(services, await find(services, remediation_id), order.by_id)
+    reject_self_approval(services, await find(services, remediation_id), order.approved_by_id)
     jobs = await jobs_of(services, remediation_id)
     earlier = await deletions_of(services, jobs)
     chosen = _chosen(jobs, earlier, order.flow_ids)
@@ -136,7 +136,8 @@ def _standing(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[FlowJob
     return [
         job
         for job in jobs
-        if retired_at(job) and not (job.id in earlier and earlier[job.id].facts.may_be_gone)
+        if retired_at(job)
+        and not (job.id in earlier and earlier[job.id].state_properties.may_be_deleted)
     ]
 
 
@@ -157,7 +158,7 @@ async def _check(
             instruction=f"Order it for a time after {soonest:%Y-%m-%d %H:%M} UTC.",
             code=Reason.DELETION_DATE_TOO_EARLY,
         )
-    if earlier and earlier.facts.may_be_gone:
+    if earlier and earlier.state_properties.may_be_deleted:
         raise JobBlocked(
             f"{job.display_name} is {earlier.state} already.",
             instruction="Leave it out. Restored since? Delete it by hand.",
@@ -179,7 +180,7 @@ async def _schedule(services: Services, job: FlowJob, order: DeletionInput) -> D
 
     def scheduled(earlier: Deletion | None) -> Deletion:
         nonlocal new
-        if earlier and earlier.facts.may_be_gone:
+        if earlier and earlier.state_properties.may_be_deleted:
             message = f"{job.display_name} is {earlier.state} already."
             raise Conflict(message)
         new = new_deletion(

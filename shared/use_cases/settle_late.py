@@ -36,7 +36,7 @@ async def settle_late(services: Services) -> None:
     async for kept in readable(services, environment_jobs.scan()):
         if _has_ended(kept.item):
             ended.add(environment_jobs.address(kept.item))
-    async with services.calls.reserve(None):
+    async with services.request_budget.reserve(None):
         async for plan in readable(services, environment_jobs.scan()):
             async with one_row(services, environment_jobs.name_of(plan.item)):
                 await _take_back_of_plan(services, plan)
@@ -48,13 +48,13 @@ async def settle_late(services: Services) -> None:
 
 
 def _has_ended(job: EnvironmentJob) -> bool:
-    return job.is_finished and not job.is_stuck and not job.may_begin_more
+    return job.is_inactive and not job.needs_action and not job.can_start_more_flows
 
 
 async def _cancel_orphan(services: Services, job: FlowJob) -> None:
     """Cancel a job that has not begun, and whose remediation has ended."""
     has_begun = job.reached is not FlowJobState.PLANNED
-    if has_begun or job.is_finished or job.requested or job.is_held(services.now):
+    if has_begun or job.is_inactive or job.requested or job.is_leased(services.now):
         return
     log.warning("a job without a remediation is cancelled: %s", job.display_name)
     await cancel_job(services, job)
@@ -69,8 +69,8 @@ def _was_left_lately(services: Services, job: FlowJob | EnvironmentJob) -> bool:
 async def _take_back_of_plan(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
     """Take the operator off each flow that a plan made it a co-owner of to read the definition."""
     job = kept.item
-    rests = job.plans_no_more and not job.is_held(services.now)
-    if not _was_left_lately(services, job) or not job.lent or job.has_loans or not rests:
+    rests = job.has_stopped_planning and not job.is_leased(services.now)
+    if not _was_left_lately(services, job) or not job.lent or job.has_grants or not rests:
         return
     async with held_ended(ENVIRONMENT, services, kept) as held:
         try:
@@ -86,7 +86,7 @@ async def _take_back(services: Services, kept: StoredItem[FlowJob]) -> None:
     """Look once more at what an ended job ever lent the operator."""
     job = kept.item
     may_wake = _was_left_lately(services, job)
-    if not may_wake or not job.lent or job.has_loans or is_busy(services, job):
+    if not may_wake or not job.lent or job.has_grants or is_busy(services, job):
         return
     environment = await services.environments.get(job.environment_id)
     async with held_ended(FLOW, services, kept) as held:

@@ -74,7 +74,7 @@ class FlowJobDetail:
     flow: FlowView
     callers: tuple[CallerView, ...]
     #: Jobs of the flows that are rolled back with it, its own among them.
-    family: tuple[FlowJob, ...]
+    dependent_flows: tuple[FlowJob, ...]
     #: Titles of the flows that it runs, and of those that run it, by workflow id.
     children: dict[str, str]
     parents: dict[str, str]
@@ -94,9 +94,9 @@ class DefinitionComparison:
     original: FlowState | None
     copy: FlowState | None
     #: Where the copy differs from the original as it was copied: what was written on purpose.
-    written: tuple[str, ...]
+    written_definition: tuple[str, ...]
     #: Where the original differs from what was archived: somebody edited it since.
-    edited: tuple[str, ...]
+    original_edited: tuple[str, ...]
     is_archived: bool
 
 
@@ -151,7 +151,7 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
         remediation=remediation,
         flow=FlowView(environment_job=environment_job, item=item, job=job),
         callers=await _callers(services, job, reading) if job else (),
-        family=await _family(services, job, reading) if job else (),
+        dependent_flows=await _family(services, job, reading) if job else (),
         children=await _titles(services, environment_job, item.children if item else ()),
         parents=await _titles(services, environment_job, item.parents if item else ()),
         deletion=deletion.item if deletion else None,
@@ -187,8 +187,8 @@ async def compare(services: Services, job: FlowJob) -> DefinitionComparison:
     return DefinitionComparison(
         original=original.state if original else None,
         copy=copy.state if copy else None,
-        written=_places(archived, copy.client_data) if copy and archived else (),
-        edited=_places(archived, original.client_data) if original and archived else (),
+        written_definition=_places(archived, copy.client_data) if copy and archived else (),
+        original_edited=_places(archived, original.client_data) if original and archived else (),
         is_archived=bool(archived),
     )
 

@@ -23,7 +23,7 @@ from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
 from shared.use_cases.read_remediation_rows import RowReader, find
 
 #: States of a flow job that has come to what it was begun for.
-_GOALS = tuple(state for state, facts in FLOW_STATES.items() if facts.is_goal)
+_GOALS = tuple(state for state, facts in FLOW_STATES.items() if facts.is_success)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

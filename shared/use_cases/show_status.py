@@ -67,11 +67,11 @@ class PendingActions:
     """What waits for a person, and what was read to know it."""
 
     #: The most urgent first.
-    waiting: tuple[PendingAction, ...]
+    items: tuple[PendingAction, ...]
     environment_jobs: Sequence[EnvironmentJob]
     #: The current plan of each environment that has one.
     plans: Mapping[str, CurrentPlan]
-    stuck: Sequence[FlowJob]
+    blocked_jobs: Sequence[FlowJob]
     health: Health
     #: Rows that this version of the app cannot read.
     unreadable: Sequence[UnreadableRow]
@@ -91,14 +91,14 @@ async def read_pending_actions(services: Services) -> PendingActions:
         *pending_flow_actions(flow_jobs, _names(environment_jobs)),
         *pending_environment_actions(environment_jobs),
         *waiting_changes(plans.values()),
-        *pending_alerts(health.told),
+        *pending_alerts(health.alerts),
         *_of_the_app(services, health, await _since(services, health)),
     ]
     return PendingActions(
-        waiting=tuple(_typed(services, one) for one in most_urgent_first(waiting)),
+        items=tuple(_typed(services, one) for one in most_urgent_first(waiting)),
         environment_jobs=environment_jobs,
         plans=plans,
-        stuck=[job for job in flow_jobs if job.is_stuck],
+        blocked_jobs=[job for job in flow_jobs if job.needs_action],
         health=health,
         unreadable=reading.unreadable,
     )
@@ -123,7 +123,7 @@ async def show_status(services: Services) -> TenantStatus:
     for one in environments:
         left.update(one.left)
     return TenantStatus(
-        waiting=waits.waiting,
+        waiting=waits.items,
         environments=tuple(environments),
         flows=by_state(known.flow_jobs, *known.closed.values()),
         left={why: left[why] for why in NotMigratedReason if left[why]},
@@ -158,7 +158,7 @@ async def _since(services: Services, health: Health) -> datetime | None:
     if health.last_sweep:
         return health.last_sweep
     first = await services.tables.timer_runs.get("timer", FIRST_LOOK)
-    return first.item.ended if first else None
+    return first.item.completed_at if first else None
 
 
 def _of_the_app(services: Services, health: Health, since: datetime | None) -> list[PendingAction]:

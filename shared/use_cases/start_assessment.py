@@ -63,7 +63,7 @@ async def start_assessment(
         environment_ids=(environment_id,),
         assessment=request,
         ordered_by=principal.name,
-        ordered_by_id=principal.id,
+        started_by_id=principal.id,
     )
     # The row names the order before it starts: of two who ask at once, both start the same one.
     cause = await _running(services, order, f"{environment_id}-{request.digest}")
@@ -75,9 +75,9 @@ async def _running(services: Services, order: Remediation, key: str) -> str:
     readings = services.tables.shared_snapshots
     while True:
         kept = await readings.get(_TOPIC, key)
-        if kept and not await _is_over(services, replace(order, cause=kept.item.name)):
-            return kept.item.name
-        row = SharedSnapshot(topic=_TOPIC, id=key, name=order.cause)
+        if kept and not await _is_over(services, replace(order, cause=kept.item.archive_name)):
+            return kept.item.archive_name
+        row = SharedSnapshot(topic=_TOPIC, id=key, archive_name=order.cause)
         with suppress(Conflict, AlreadyExists):
             await (readings.replace(kept, row) if kept else readings.insert(row))
 
@@ -86,7 +86,7 @@ async def _is_over(services: Services, order: Remediation) -> bool:
     (environment_id,) = order.environment_ids
     place = (order.id, environment_job_id(order.id, environment_id))
     kept = await services.tables.environment_jobs.get(*place)
-    return kept is not None and kept.item.is_finished
+    return kept is not None and kept.item.is_inactive
 
 
 async def show_assessment(services: Services, remediation_id: str) -> ShownAssessment:

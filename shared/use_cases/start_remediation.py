@@ -157,5 +157,5 @@ async def _start_environment(
     except AlreadyExists:
         kept = await services.tables.environment_jobs.get(job.remediation_id, job.id)
         job = kept.item if kept else job
-    if not job.is_finished:
+    if not job.is_inactive:
         await ENVIRONMENT.send(services, job)

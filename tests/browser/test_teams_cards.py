@@ -59,7 +59,9 @@ def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
         lapses=datetime(2026, 1, 8, tzinfo=UTC),
     )
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    return card(Notification(id="1", correlation="c-1", waiting=waiting, at=at, link=link))
+    return card(
+        Notification(id="1", correlation_id="c-1", pending_action=waiting, created_at=at, link=link)
+    )
 
 
 async def test_every_card_is_valid_and_shows_names_as_they_are() -> None:

@@ -69,7 +69,7 @@ async def test_the_keys_of_a_closed_vault_are_read_all_the_same(
     through_resource_manager = await app.keys.key_versions(vault, "pp-cmk")
 
     assert through_resource_manager == seen
-    assert [one.expires is None for one in seen] == [True, False]
+    assert [one.expires_at is None for one in seen] == [True, False]
     assert (seen[0].size, "unwrapkey" in seen[0].operations) == (2048, True)
     with pytest.raises(NotFound):
         await app.keys.key_versions(vault, "no-such-key")

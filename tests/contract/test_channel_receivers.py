@@ -66,7 +66,7 @@ async def receiving() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
 async def send(channel: SignedWebhook, url: str) -> None:
     """Send a fresh notification to an address."""
     http, service = channel._http, channel._service
-    fresh = replace(NOTIFICATION, at=datetime.now(UTC))
+    fresh = replace(NOTIFICATION, created_at=datetime.now(UTC))
     await SignedWebhook(http, service, url, KEY).send(fresh)
 
 

@@ -10,7 +10,7 @@ from shared.ports import Store, UpsertRow
 from shared.tables import Tables
 from tests.contract.test_store import store as store
 
-CALLER = Caller(kind="flow", address="a", label="flow A", resource="a")
+CALLER = Caller(kind="flow", address="a", label="flow A", resource_id="a")
 
 
 def rows(store: Store, number: int | None) -> FencedRows[CallerRecord]:

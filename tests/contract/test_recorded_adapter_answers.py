@@ -86,7 +86,7 @@ def test_every_recorded_run_reads() -> None:
     """With the id of the trigger URL, where the run shows its content."""
     runs: list[FlowRun] = [run.to_domain() for run in read_all(RunEntity, RUNS, 5)]
 
-    assert all(run.started.tzinfo for run in runs)
+    assert all(run.started_at.tzinfo for run in runs)
     assert any(run.trigger_url_id for run in runs)
 
 

@@ -37,7 +37,7 @@ def refusing_firewall(world: World, flow: TwinFlow, host: str) -> str | None:
 def _lets_in(world: World, firewall: Firewall, address: IPv4Network | IPv6Network) -> bool:
     for rule in firewall.rules:
         if any(_covers(world, source.lower(), address) for source in rule.sources):
-            return rule.access is RuleAction.ALLOW
+            return rule.action is RuleAction.ALLOW
     return firewall.default is RuleAction.ALLOW
 
 

@@ -29,7 +29,7 @@ class FlowPagesTwin:
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """Return cloud flows as Dataverse has them, without their definitions."""
-        return self._page([one.known async for one in self._workflows.list(environment)], cursor)
+        return self._page([one.summary async for one in self._workflows.list(environment)], cursor)
 
     async def workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]

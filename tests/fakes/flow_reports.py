@@ -112,7 +112,7 @@ class FlowReportsTwin:
         moment = datetime.fromisoformat(listed_until)
         runs = self._runs(environment_id, flow_name, since, moment)
         page = page_of(self._world, runs, place, self._world.run_page)
-        items = tuple(run for run in page.items if run.started <= until)
+        items = tuple(run for run in page.items if run.started_at <= until)
         return ResultPage(items=items, cursor=page.cursor and f"{page.cursor}~{listed_until}")
 
     def _runs(
@@ -123,7 +123,7 @@ class FlowReportsTwin:
         if flow.protected_since:
             kept = [run for run in kept if run.started >= flow.protected_since]
         shown = [self._run(run) for run in kept if since <= run.started <= until]
-        return sorted(shown, key=lambda run: run.started, reverse=True)
+        return sorted(shown, key=lambda run: run.started_at, reverse=True)
 
     async def failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
@@ -155,8 +155,8 @@ class FlowReportsTwin:
         ended = "Failed" if run.failed else "Succeeded"
         return FlowRun(
             run_id=run.run_id,
-            started=run.started,
-            ended=run.ends if has_ended else None,
+            started_at=run.started,
+            ended_at=run.ends if has_ended else None,
             status=ended if has_ended else "Running",
             trigger_url_id=run.trigger_url_id,
         )

@@ -44,8 +44,8 @@ def services_of(
         tables=Tables(ports.store),
         archive=ports.archive,
         messages=ports.messages,
-        notices=ports.notices,
-        calls=PlentyOfCalls(),
+        alerts=ports.notices,
+        request_budget=PlentyOfCalls(),
         function_keys=OneFunctionKey(),
         callers=caller_kinds(ports, settings),
         firewalls=(

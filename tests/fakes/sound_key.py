@@ -44,8 +44,8 @@ def put_sound_key(world: World, policy_id: str, system_id: str) -> None:
         key_type="RSA",
         size=2048,
         is_enabled=True,
-        not_before=None,
-        expires=None,
+        valid_from=None,
+        expires_at=None,
         created=world.clock.now(),
         operations=frozenset({"wrapkey", "unwrapkey"}),
     )

@@ -49,7 +49,7 @@ class WorkflowsTwin:
     ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return each flow as lists show it, which may be later than its row shows it."""
         try:
-            rows = {row.workflow_id: row.known async for row in self.list(environment)}
+            rows = {row.workflow_id: row.summary async for row in self.list(environment)}
         except CmkflowError as err:
             return dict.fromkeys(workflow_ids, err)
         return {

@@ -89,7 +89,7 @@ class Ours:
 
 
 def _firewall(rules: Sequence[str]) -> Firewall:
-    rule = FirewallRule(name="flows", access=RuleAction.ALLOW, sources=tuple(rules))
+    rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=tuple(rules))
     return Firewall(
         kind="any",
         id="/one",

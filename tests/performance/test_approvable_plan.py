@@ -55,7 +55,7 @@ async def test_a_plan_of_ten_thousand_flows_is_approved_after_few_calls() -> Non
         comparing = by_service(calls.capabilities)
 
     assert job.awaiting == len(items) == HELD_BACK
-    assert {(item.co_owners, item.solutions) for item in items} == {(0, ("Orders",))}
+    assert {(item.co_owner_count, item.solutions) for item in items} == {(0, ("Orders",))}
     assert plan.plan_calls["flow_service"] <= MOST_FLOW_SERVICE_CALLS, plan
     assert sum(plan.plan_calls.values()) - for_each_app <= MOST_CALLS, plan
     assert plan.minutes_to_plan <= LONGEST_MINUTES, plan

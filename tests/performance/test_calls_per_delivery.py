@@ -53,7 +53,7 @@ async def deliveries(description: dict[str, Any]) -> list[tuple[int, int]]:
         story = moved.story
         plan = await moved.plan()
         counted = Deliveries(story.tenant.calls)
-        story.services = replace(story.services, calls=counted)
+        story.services = replace(story.services, request_budget=counted)
         await moved.carry_out(plan)
         return counted.took
 

@@ -62,13 +62,13 @@ async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
     await story.order(run=timedelta(hours=2))
     job, tables = await story.job("Orders"), story.services.tables
     assert job.due is not None
-    done = replace(job, state=FlowJobState.RETIRED, resume=None, code="", due=None)
+    done = replace(job, state=FlowJobState.RETIRED, resume_state=None, code="", due=None)
     await tables.flow_jobs.upsert(*(replace(done, id=f"done-{n:04}") for n in range(FINISHED)))
     sleeping = [replace(job, id=f"sleeping-{n:04}") for n in range(SLEEPING)]
     await tables.flow_jobs.upsert(*sleeping)
     now, at = story.services.now, job.due - SOON
     await tables.wake_ups.upsert(
-        *(WakeUp(at=at, row=tables.flow_jobs.name_of(one), written=now) for one in sleeping)
+        *(WakeUp(wake_at=at, row=tables.flow_jobs.name_of(one), written_at=now) for one in sleeping)
     )
 
     reads = []

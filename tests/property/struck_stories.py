@@ -137,7 +137,7 @@ async def _lend_for_the_plan(story: Story) -> None:
     (flow,) = (one for one in story.world.flows() if not one.made_by_app)
     flow.co_owners[story.world.operator.entra_id] = "CanEdit"
     lent = (flow.flow_name,)
-    await table.replace(kept, replace(kept.item, borrowed=lent, lent=lent))
+    await table.replace(kept, replace(kept.item, active_grants=lent, lent=lent))
 
 
 async def _delete(striker: Striker) -> None:

@@ -93,7 +93,9 @@ class Instances:
                 return
             rank = "0" if step.is_urgent else "1"
             whose = str(len(following))
-            need = RequestDemand(whose=whose, calls=step.needs, rank=rank, is_urgent=step.is_urgent)
+            need = RequestDemand(
+                job_id=whose, calls=step.needs, priority=rank, is_urgent=step.is_urgent
+            )
             async with budget.reserve(need):
                 for number in range(step.uses):
                     if number == 1 and following:  # somebody else, meanwhile

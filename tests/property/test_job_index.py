@@ -84,7 +84,7 @@ async def blocked_now(services: Services, job: FlowJob) -> None:
     """Let a job come to something that only a person can change."""
 
     def stuck(job: FlowJob) -> FlowJob | None:
-        if job.is_finished:
+        if job.is_inactive:
             return None
         told = stop_with_reason(
             job, FlowJobState.BLOCKED, "No.", "Do it.", code="no", now=services.now
@@ -110,7 +110,7 @@ async def one_deed(story: Story, draw: random.Random, number: int) -> None:
             await story.retry(run=timedelta(0))
         case "block":
             job = draw.choice([*(await story.jobs()).values()] or [None])
-            if job and not job.is_finished:
+            if job and not job.is_inactive:
                 await story.driver.call(lambda s: blocked_now(s, job))
         case "compare":
             await story.driver.call(compare_job_index)
@@ -143,7 +143,7 @@ async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
             story.renew()
         await story.run(timedelta(minutes=draw.randint(1, 90)))
         # The index is trusted, though nothing has corrected it.
-        run = TimerRun(timer=COMPARED, ended=story.services.now)
+        run = TimerRun(timer=COMPARED, completed_at=story.services.now)
         await story.services.tables.timer_runs.upsert(run)
         await check(story)
 

@@ -125,7 +125,7 @@ async def _archive(story: Story) -> set[RunArchiveState]:
         if found.is_finished:
             return {one.state for one in found.archives}
         assert story.world.clock.now() < until, found
-        await story.run(found.wait or timedelta(0))
+        await story.run(found.retry_after or timedelta(0))
 
 
 @LISTS

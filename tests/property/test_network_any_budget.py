@@ -120,7 +120,9 @@ def _services(story: Story, azure: Rationed) -> Services:
 
 
 async def _is_complete(services: Services) -> bool:
-    return any(one.began for one in await services.tables.shared_snapshots.all("network-snapshots"))
+    return any(
+        one.read_at for one in await services.tables.shared_snapshots.all("network-snapshots")
+    )
 
 
 async def _read(story: Story, azure: Rationed, calls: int, host: str) -> bool:

@@ -54,7 +54,7 @@ WALLS = st.builds(
         st.builds(
             FirewallRule,
             name=st.just("rule"),
-            access=st.sampled_from(RuleAction),
+            action=st.sampled_from(RuleAction),
             sources=st.tuples(SOURCES),
             is_certain=st.booleans(),
         ),
@@ -137,7 +137,7 @@ def firewalls(draw: st.DrawFn) -> Firewall:
     rule = st.builds(
         FirewallRule,
         name=st.just("rule"),
-        access=st.sampled_from(RuleAction),
+        action=st.sampled_from(RuleAction),
         sources=st.lists(SOURCES, min_size=1, max_size=3).map(tuple),
     )
     return Firewall(
@@ -169,7 +169,7 @@ def _decide(firewall: Firewall, tag: list[str], address: str) -> RuleAction:
     for rule in firewall.rules:
         for source in rule.sources:
             if source == "*" or holds(meanings.get(source.lower(), [source]), address):
-                return rule.access
+                return rule.action
     return firewall.default
 
 
@@ -179,7 +179,7 @@ def test_an_uncertain_rule_never_makes_anything_covered(
 ) -> None:
     """A rule that cannot be read may open a doubt; it cannot remove a gap."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
-    unread = FirewallRule(name="?", access=RuleAction.ALLOW, sources=("[parameters('allowed')]",))
+    unread = FirewallRule(name="?", action=RuleAction.ALLOW, sources=("[parameters('allowed')]",))
     rules = (*firewall.rules[:position], unread, *firewall.rules[position:])
     doubted = Firewall(
         kind=firewall.kind,

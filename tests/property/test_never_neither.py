@@ -53,7 +53,7 @@ async def struck(refused: str, lag: float, plan: Plan) -> Pair:
         pair.refusals.clear()
         await story.run(timedelta(hours=1))
     else:
-        assert job.neither_since is None, (where, job.reason, job.history)
+        assert job.both_off_since is None, (where, job.reason, job.history)
     assert left_off(world, [pair.original.workflow_id]) == [], where
     assert world.violations == [], where
     return pair

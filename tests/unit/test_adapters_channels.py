@@ -26,8 +26,8 @@ ADDRESS = "https://prod-1.westeurope.logic.azure.com/workflows/1/triggers/manual
 SIGNED = f"{ADDRESS}?api-version=2016-06-01&sig=canary-canary-canary-canary-canary-canary-1"
 NOTIFICATION = Notification(
     id="cause-20260101T000000-0",
-    correlation="cause",
-    waiting=PendingAction(
+    correlation_id="cause",
+    pending_action=PendingAction(
         cause=PendingActionKind.FLOWS_BLOCKED,
         code="owner_unavailable",
         count=2,
@@ -39,7 +39,7 @@ NOTIFICATION = Notification(
         instruction="Name another owner.",
         command="cmkflow retry r-1",
     ),
-    at=datetime(2026, 3, 2, 12, tzinfo=UTC),
+    created_at=datetime(2026, 3, 2, 12, tzinfo=UTC),
     link="https://app.example/api/dashboard/remediations/r-1/plan",
 )
 
@@ -60,7 +60,9 @@ async def test_a_webhook_is_signed_as_its_standard_says() -> None:
     http, network = sender(Scripted(status=204))
     channel = SignedWebhook(http, open_service("Webhook"), "https://hook.example/in", KEY)
 
-    await channel.send(replace(NOTIFICATION, at=datetime.now(UTC)))  # the library wants it fresh
+    await channel.send(
+        replace(NOTIFICATION, created_at=datetime.now(UTC))
+    )  # the library wants it fresh
 
     (request,) = network.requests
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -87,7 +89,7 @@ async def test_a_topic_gets_a_cloud_event() -> None:
     event: CloudEvent[Any] = CloudEvent.from_dict(document)
     assert event.specversion == "1.0"
     assert (event.id, event.type) == (NOTIFICATION.id, "CmkFlow.ActionRequired.FlowsBlocked")
-    assert event.time == NOTIFICATION.at
+    assert event.time == NOTIFICATION.created_at
     assert event.data is not None
     assert event.data["correlationId"] == "cause"
     assert event.data["link"] == NOTIFICATION.link
@@ -106,7 +108,7 @@ async def test_teams_gets_a_card(link: str) -> None:
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     assert (card["type"], card["version"]) == ("AdaptiveCard", "1.4")
     lines = ["".join(run["text"] for run in one["inlines"]) for one in card["body"]]
-    assert lines[0] == NOTIFICATION.waiting.title
+    assert lines[0] == NOTIFICATION.pending_action.title
     assert "To do: Name another owner." in lines
     assert not any(line.startswith("Lapses") for line in lines)
     assert [action["url"] for action in card.get("actions", ())] == (
@@ -117,9 +119,11 @@ async def test_teams_gets_a_card(link: str) -> None:
 def test_no_name_is_a_link_in_a_card() -> None:
     """Cards read Markdown in blocks and facts, and a flow may be called whatever anybody likes."""
     name = "[Approve now](https://evil.example) **at once**"
-    waiting = replace(NOTIFICATION.waiting, environment_name=name, flows=(name,), reason=name)
+    waiting = replace(
+        NOTIFICATION.pending_action, environment_name=name, flows=(name,), reason=name
+    )
 
-    content = teams.card(replace(NOTIFICATION, waiting=waiting))
+    content = teams.card(replace(NOTIFICATION, pending_action=waiting))
 
     kinds = {(one["type"], run["type"]) for one in content["body"] for run in one["inlines"]}
     assert kinds == {("RichTextBlock", "TextRun")}

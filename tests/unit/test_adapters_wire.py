@@ -161,10 +161,10 @@ def test_a_run_that_goes_on_has_no_end_and_may_show_no_content() -> None:
 
     going, over = (read_wire(RunEntity, item).to_domain() for item in (running, ended))
 
-    assert going.is_going
+    assert going.is_running
     assert going.trigger_url_id is None
     assert over.trigger_url_id == HEX
-    assert over.ended is not None
+    assert over.ended_at is not None
     assert "sig" not in repr(over)
 
 

@@ -101,7 +101,9 @@ def told(cause: PendingActionKind, **more: Any) -> Notification:
         command="",
         **more,
     )
-    return Notification(id="1", correlation="1", waiting=waiting, at=ago(), link="")
+    return Notification(
+        id="1", correlation_id="1", pending_action=waiting, created_at=ago(), link=""
+    )
 
 
 @pytest.mark.parametrize("cause", PendingActionKind)
@@ -129,7 +131,9 @@ async def test_a_flow_of_which_neither_is_on_raises_its_alert() -> None:
     ):
         with running("run_flow_job") as host:
             row = ("flowjobs", "e", "j")
-            await LogAlertSender().send(Alert(code=code, row=row, cause=FORGED * 2_000, at=ago()))
+            await LogAlertSender().send(
+                Alert(code=code, row=row, message=FORGED * 2_000, raised_at=ago())
+            )
 
             assert host.fired == wanted
 

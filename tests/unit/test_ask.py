@@ -22,8 +22,8 @@ async def test_a_refusal_is_no_answer_and_shows_no_signature() -> None:
     answer = await read_or_none(_raise(PlatformError(f"no: {url}", code="Forbidden", status=403)))
 
     assert isinstance(answer, NoAnswer)
-    assert "Forbidden" in answer.why
-    assert "a" * 43 not in answer.why
+    assert "Forbidden" in answer.message
+    assert "a" * 43 not in answer.message
 
 
 async def test_silence_is_no_answer() -> None:

@@ -33,7 +33,7 @@ from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
-SILENT = NoAnswer(why="no answer")
+SILENT = NoAnswer(message="no answer")
 
 
 def flow(name: str, category: TriggerCategory, *children: str, **more: Any) -> FlowFacts:
@@ -63,7 +63,7 @@ def reports(*staying: str, movable: int = 0, is_joined: bool = True) -> Microsof
     """Return lists on which these flows stay."""
     ids = frozenset(staying)
     return MicrosoftKeyLists(
-        on_microsoft_key=ids, staying=ids, movable=movable, is_joined=is_joined
+        on_microsoft_key=ids, not_movable=ids, movable=movable, is_matched=is_joined
     )
 
 
@@ -84,20 +84,20 @@ def facts(
         dataverse_url="https://contoso.api.crm4.dynamics.com",
     )
     plain = EnvironmentSnapshot(
-        at=NOW,
+        read_at=NOW,
         environment=environment,
         keyed_environments=1,
         policy=None,
         key=None,
         flows={one.workflow_id: one for one in flows},
-        reports=reports(),
+        microsoft_key_lists=reports(),
         differences=(),
         connections=(),
         canvas_apps=(),
         hosted_machine_groups=(),
         creates_flows_in_solutions=True,
-        network_gaps=(),
-        linked_since=None,
+        firewall_issues=(),
+        linked_at=None,
     )
     return replace(plain, **more)
 
@@ -122,12 +122,12 @@ def test_the_phase_comes_from_the_link_and_the_lists(
     status: PolicyLinkStatus | None, lists: MicrosoftKeyLists | NoAnswer, phase: AssessmentPhase
 ) -> None:
     """Linked is not the end of a migration, and silence is not either."""
-    assert phase_for(facts(status=status, reports=lists)) is phase
+    assert phase_for(facts(status=status, microsoft_key_lists=lists)) is phase
 
 
 def test_a_flow_that_is_listed_without_a_reason_is_named() -> None:
     """The list decides; the difference is told."""
-    there = facts(flow("Daily", TriggerCategory.RECURRENCE), reports=reports("daily"))
+    there = facts(flow("Daily", TriggerCategory.RECURRENCE), microsoft_key_lists=reports("daily"))
 
     (found,) = assess_flows(there)
     told = by_code(flow_findings(there, [found]), "report_reconciled")
@@ -154,7 +154,7 @@ def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
         flow("Child", TriggerCategory.HTTP),
         flow("Middle", TriggerCategory.HTTP, "child"),
         flow("Top", TriggerCategory.RECURRENCE, "middle"),
-        reports=reports("child", "middle", "top"),
+        microsoft_key_lists=reports("child", "middle", "top"),
     )
 
     ways = {one.display_name: one.held_back_by for one in assess_flows(there)}
@@ -189,7 +189,7 @@ def test_every_flow_below_that_stays_is_the_end_of_a_chain() -> None:
         flow("Far", TriggerCategory.TEAMS_WEBHOOK),
         flow("Middle", TriggerCategory.RECURRENCE, "far", "gone"),
         flow("Top", TriggerCategory.RECURRENCE, "near", "middle"),
-        reports=reports("near", "far", "middle", "top"),
+        microsoft_key_lists=reports("near", "far", "middle", "top"),
     )
 
     chains = {one.display_name: one.chains for one in assess_flows(there)}
@@ -204,17 +204,17 @@ def test_every_flow_below_that_stays_is_the_end_of_a_chain() -> None:
 
 
 RATES = ProcessingRates(
-    flow_service_calls_per_minute=5,
-    flow_service_calls_per_day=40_000,
-    quiet_period=timedelta(days=7),
+    flow_service_requests_per_minute=5,
+    flow_service_requests_per_day=40_000,
+    no_call_period=timedelta(days=7),
 )
 
 
 def test_work_of_more_calls_than_a_day_has_takes_days() -> None:
     """Nine tenths of the day's calls are for work; a slow minute still counts."""
-    there = facts(flow("Orders", TriggerCategory.HTTP), reports=reports("orders"))
+    there = facts(flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=reports("orders"))
     (known,) = assess_flows(there)
-    few = replace(RATES, flow_service_calls_per_minute=100, flow_service_calls_per_day=1_300)
+    few = replace(RATES, flow_service_requests_per_minute=100, flow_service_requests_per_day=1_300)
 
     assert estimate_effort([known] * 90, few).minutes == 24 * 60
     assert estimate_effort([known] * 91, few).minutes == 24 * 60 + 1
@@ -224,7 +224,7 @@ def test_work_of_more_calls_than_a_day_has_takes_days() -> None:
 def test_effort_says_why_it_may_be_more() -> None:
     """A flow whose callers are not all known, or flows that nobody could read."""
     rates = RATES
-    there = facts(flow("Orders", TriggerCategory.HTTP), reports=reports("orders"))
+    there = facts(flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=reports("orders"))
     (known,) = assess_flows(there)
     doubtful = replace(known, callers_gap="Places were not searched.")
 
@@ -238,7 +238,7 @@ def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
     there = facts(
         flow("One", TriggerCategory.HTTP, "two"),
         flow("Two", TriggerCategory.HTTP, "one"),
-        reports=reports("one", "two"),
+        microsoft_key_lists=reports("one", "two"),
     )
 
     found = assess_flows(there)
@@ -263,7 +263,7 @@ def test_an_unreadable_definition_is_unknown_unless_it_is_listed() -> None:
     broken = flow("Broken", TriggerCategory.HTTP, summary=None, problem="no JSON")
 
     (open_,) = assess_flows(facts(broken))
-    (listed,) = assess_flows(facts(broken, reports=reports("broken")))
+    (listed,) = assess_flows(facts(broken, microsoft_key_lists=reports("broken")))
 
     assert open_.stays_on_mmk is None
     assert listed.stays_on_mmk is True
@@ -271,7 +271,7 @@ def test_an_unreadable_definition_is_unknown_unless_it_is_listed() -> None:
 
 def test_what_was_not_read_is_never_called_absent() -> None:
     """Neither Copilot skills nor HTTP calls, if a listed flow is not among those read."""
-    there = facts(reports=reports("strange", is_joined=False))
+    there = facts(microsoft_key_lists=reports("strange", is_joined=False))
 
     levels = {one.level for one in [*copilot_findings(there), *network_findings(there)]}
     unread = facts(flows=SILENT, differences=("Orders is listed as staying.",))
@@ -308,7 +308,7 @@ def test_a_gap_weighs_what_it_holds_up(
     orders = flow("Orders", TriggerCategory.HTTP)
     assert orders.summary is not None
     calling = replace(orders, summary=replace(orders.summary, http_hosts=("erp.contoso.example",)))
-    there = facts(calling, network_gaps=(gap,))
+    there = facts(calling, firewall_issues=(gap,))
 
     assert by_code(network_findings(there), "firewall").level is level
 
@@ -322,7 +322,9 @@ def test_movable_flows_long_after_the_link_are_a_case_for_support(
 ) -> None:
     """A migration takes four days at most; who does not know the day waits first."""
     since = None if days is None else NOW - timedelta(days=days)
-    there = facts(status=PolicyLinkStatus.LINKED, reports=reports(movable=1), linked_since=since)
+    there = facts(
+        status=PolicyLinkStatus.LINKED, microsoft_key_lists=reports(movable=1), linked_at=since
+    )
 
     found = by_code(eligibility_findings(there), "policy_link")
 
@@ -344,7 +346,7 @@ def test_the_ticket_for_run_history_has_a_last_day(
     """Thirty days after the key, and unknown where the app did not see it applied."""
     since = None if days is None else NOW - timedelta(days=days)
 
-    (found,) = run_history_findings(facts(status=PolicyLinkStatus.LINKED, linked_since=since))
+    (found,) = run_history_findings(facts(status=PolicyLinkStatus.LINKED, linked_at=since))
 
     assert found.level is level
     assert text in found.text
@@ -396,14 +398,14 @@ def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
         flow("Orders", TriggerCategory.HTTP),
         flow("Bills", TriggerCategory.HTTP),
         flow("Bought", TriggerCategory.HTTP, is_managed=True),
-        reports=reports("orders", "bills", "bought"),
+        microsoft_key_lists=reports("orders", "bills", "bought"),
     )
     callers = (
         AssessedCaller(kind="app_setting", label="URL of shop"),
         AssessedCaller(kind="canvas_app", label="app Shop", manual="by its maker"),
     )
     flows: list[AssessedFlow] = [replace(one, callers=callers) for one in assess_flows(there)]
-    rates = replace(RATES, flow_service_calls_per_minute=4)
+    rates = replace(RATES, flow_service_requests_per_minute=4)
 
     effort = estimate_effort(flows, rates)
 

@@ -66,7 +66,7 @@ class Instances:
 
 def need(whose: str, calls: int = 3, rank: str = "1") -> RequestDemand:
     """Return what a job needs."""
-    return RequestDemand(whose=whose, calls=calls, rank=rank)
+    return RequestDemand(job_id=whose, calls=calls, priority=rank)
 
 
 async def test_who_is_refused_is_told_when_to_come_and_is_let_in_then() -> None:
@@ -253,7 +253,7 @@ async def asks_of_each(jobs: int) -> float:
         whose = min(due, key=lambda one: due[one])
         here.clock.advance_to(due[whose])
         asked += 1
-        new = RequestDemand(whose=whose, calls=1, later=8, rank="3")
+        new = RequestDemand(job_id=whose, calls=1, later_requests=8, priority="3")
         try:
             async with here.budgets[0].reserve(new):
                 await here.use(here.budgets[0], 1)
@@ -279,7 +279,11 @@ async def a_long_line(here: Instances) -> None:
     await here.come(one, need("first", CALLS))
     for number in range(270):
         new = RequestDemand(
-            whose=f"{number:04}", calls=1, later=8, rank="3", row=("flowjobs", "here", "a")
+            job_id=f"{number:04}",
+            calls=1,
+            later_requests=8,
+            priority="3",
+            row=("flowjobs", "here", "a"),
         )
         await here.told(other, new)
 
@@ -299,28 +303,28 @@ async def test_those_are_called_up_whose_turn_comes_within_two_minutes() -> None
     await here.budgets[1].promote_waiters(come)
 
     assert called == first
-    assert [turn.place for turn in first] == [f"3-{number:04}" for number in range(5, 20)]
+    assert [turn.queue_position for turn in first] == [f"3-{number:04}" for number in range(5, 20)]
     assert {turn.row for turn in first} == {("flowjobs", "here", "a")}
-    assert all(turn.comes <= here.clock.now() + 2 * MINUTE for turn in first)
+    assert all(turn.requests_available_at <= here.clock.now() + 2 * MINUTE for turn in first)
 
 
 async def test_the_last_of_a_long_line_is_called_up_when_those_before_it_give_up() -> None:
     """By their number it would have slept for seven hours; their places are struck out."""
     here, called = Instances(), list[str]()
     await a_long_line(here)
-    last = RequestDemand(whose="last", calls=1, later=8, rank="3")
+    last = RequestDemand(job_id="last", calls=1, later_requests=8, priority="3")
     comes = await here.told(here.budgets[0], last)
 
     async def come(turn: QueuedJob) -> bool:
-        called.append(turn.place)
-        return turn.place == last.place
+        called.append(turn.queue_position)
+        return turn.queue_position == last.queue_position
 
     here.clock.advance(MINUTE * 4)
     await here.budgets[0].promote_waiters(come)
 
     assert comes - here.made[0] > timedelta(hours=7)
-    assert called[-1] == last.place
-    assert await here.places() == [last.place]
+    assert called[-1] == last.queue_position
+    assert await here.places() == [last.queue_position]
     async with here.budgets[1].reserve(last):
         pass
 
@@ -332,8 +336,8 @@ async def test_who_comes_by_itself_while_it_is_called_up_leaves_no_place_behind(
     one, other = here.budgets
 
     async def come(turn: QueuedJob) -> bool:
-        if turn.place == "3-0005":
-            async with other.reserve(RequestDemand(whose="0005", calls=1, rank="3")):
+        if turn.queue_position == "3-0005":
+            async with other.reserve(RequestDemand(job_id="0005", calls=1, priority="3")):
                 await here.use(other, 1)
         return True
 

@@ -57,7 +57,7 @@ def test_a_text_without_the_original_is_not_edited() -> None:
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
-    assert (done.text, done.edits, done.left) == (text, (), frozenset())
+    assert (done.text, done.edits, done.not_replaced) == (text, (), frozenset())
 
 
 def test_a_child_flow_is_replaced_only_where_it_is_called() -> None:
@@ -77,7 +77,7 @@ def test_a_url_whose_signature_the_caller_fills_in_is_left_and_named() -> None:
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
     assert done.text == text
-    assert done.left == {OLD_ID}
+    assert done.not_replaced == {OLD_ID}
     assert contains_reference(done.text, is_json=False, urls={OLD_ID})
 
 
@@ -195,6 +195,6 @@ def test_every_real_file_is_rewritten_and_put_back(folder: str) -> None:
         edited += len(done.edits)
 
         left = find_references(done.text, is_json=is_json)
-        assert {one.id for one in left} <= {NEW_ID, CHILD_COPY} | done.left, path.name
+        assert {one.id for one in left} <= {NEW_ID, CHILD_COPY} | done.not_replaced, path.name
         assert revert_edits(done.text, done.edits, signatures_in(text)) == text, path.name
     assert edited

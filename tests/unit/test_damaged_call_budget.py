@@ -20,7 +20,7 @@ SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days
 LIMIT = BudgetLimit(name="flow-service", calls=5, most=5, writes_an_hour=300, calls_a_day=40_000)
 ROW = ("requestbudgets", "flow-service", "leases")
 PLACE = ("requestbudgets", "flow-service", "0-z")
-NEED = RequestDemand(whose="a", calls=3, rank="1", row=("flowjobs", "environment", "a"))
+NEED = RequestDemand(job_id="a", calls=3, priority="1", row=("flowjobs", "environment", "a"))
 
 type Damage = Callable[[Scalar], Scalar | None]
 

@@ -69,7 +69,7 @@ def test_the_longest_of_delay_and_quiet_periods_counts(
     delay: int, quiet: int, own: int, days: int
 ) -> None:
     """The setting, the quiet period, and that of the job's own callers."""
-    job = replace(job_of(), quiet_for=own * DAY or None)
+    job = replace(job_of(), no_call_period=own * DAY or None)
 
     assert earliest_delete_at(job, delay=delay * DAY, quiet=quiet * DAY) == NOW + days * DAY
 
@@ -96,7 +96,7 @@ def test_only_what_an_edit_has_blocked_accepts_edits_when_ordered_anew(
 
     again = new_deletion(job_of(), APPROVAL, earlier)
 
-    assert again.accepts_edits is accepts
+    assert again.accepts_original_edits is accepts
     assert again.history[: len(earlier.history)] == earlier.history
 
 
@@ -163,7 +163,7 @@ def test_a_continued_archive_begins_where_the_first_ended() -> None:
         remediation_id="r",
         flow_name="f",
         display_name="d",
-        began=NOW,
+        started_at=NOW,
         state=RunArchiveState.COMPLETED,
         runs=7,
         parts=("one",),

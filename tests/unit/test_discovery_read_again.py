@@ -17,7 +17,12 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 def part(source: DiscoverySource, number: int = 0, **more: Any) -> DiscoveryPage:
     """Return a whole page."""
     return DiscoveryPage(
-        environment_job_id="job", source=source, number=number, read=NOW, ends_page=True, **more
+        environment_job_id="job",
+        source=source,
+        sequence=number,
+        read_at=NOW,
+        ends_page=True,
+        **more,
     )
 
 
@@ -47,15 +52,15 @@ def held_back(flow: str, digest: str = "first") -> FlowOnMicrosoftKey:
         is_managed=False,
         in_solution=True,
         definition=None,
-        problem="",
+        unreadable_reason="",
         digest=digest,
     )
 
 
 FIRST = part(
     DiscoverySource.DATAVERSE,
-    known=known("a", "b", "c"),
-    held_back=(held_back("a"), held_back("b")),
+    workflows=known("a", "b", "c"),
+    flows_on_microsoft_key=(held_back("a"), held_back("b")),
     children={"a": frozenset({"c"}), "b": frozenset({"c"})},
 )
 
@@ -65,23 +70,26 @@ def test_a_flow_that_was_read_again_is_as_it_was_read_last() -> None:
     again = part(
         DiscoverySource.DATAVERSE,
         1,
-        known=known("a", etag="2"),
-        held_back=(held_back("a", "second"),),
+        workflows=known("a", etag="2"),
+        flows_on_microsoft_key=(held_back("a", "second"),),
     )
 
     found = combine_pages([report("a", "b"), FIRST, again])
 
-    assert {one.workflow_id: one.digest for one in found.held_back} == {"a": "second", "b": "first"}
+    assert {one.workflow_id: one.digest for one in found.flows_on_microsoft_key} == {
+        "a": "second",
+        "b": "first",
+    }
     assert found.children == {"a": frozenset(), "b": frozenset({"c"}), "c": frozenset()}
 
 
 def test_a_flow_that_is_gone_runs_nothing_and_is_not_held_back() -> None:
     """The report may still name it: that is told as a difference."""
     found = combine_pages(
-        [report("a", "b"), FIRST, part(DiscoverySource.DATAVERSE, 1, gone=("b",))]
+        [report("a", "b"), FIRST, part(DiscoverySource.DATAVERSE, 1, deleted=("b",))]
     )
 
-    assert [one.workflow_id for one in found.held_back] == ["a"]
+    assert [one.workflow_id for one in found.flows_on_microsoft_key] == ["a"]
     assert "b" not in found.children
     assert any("in no source" in finding for finding in found.findings)
 
@@ -90,5 +98,5 @@ def test_only_what_the_report_names_is_held_back() -> None:
     """What was held back when it was read may have moved since."""
     found = combine_pages([report("b"), FIRST])
 
-    assert [one.workflow_id for one in found.held_back] == ["b"]
+    assert [one.workflow_id for one in found.flows_on_microsoft_key] == ["b"]
     assert found.children["a"] == {"c"}

@@ -11,7 +11,7 @@ from shared.domain.permissions import (
 )
 
 NEEDS = RequiredPermissions(
-    remedy="",
+    fix="",
     actions=("Microsoft.Web/sites/read", "Microsoft.Web/sites/config/write"),
     data_actions=("Microsoft.Web/sites/values/read/action",),
 )
@@ -47,7 +47,7 @@ def test_roles_add_up_and_what_one_leaves_out_another_gives(
 
 def test_a_pattern_stands_for_itself_but_for_its_stars() -> None:
     """A dot is a dot."""
-    needs = RequiredPermissions(remedy="", actions=("MicrosoftXWeb/sites/write",))
+    needs = RequiredPermissions(fix="", actions=("MicrosoftXWeb/sites/write",))
 
     assert (
         check_permissions(needs, [RolePermissions(actions=("Microsoft.Web/*",))])

@@ -94,7 +94,7 @@ def not_granted(kinds: Iterable[Any], permissions: list[RolePermissions]) -> lis
     return [
         one.kind
         for one in kinds
-        if (needs := getattr(one, "needs", None))
+        if (needs := getattr(one, "required_permissions", None))
         and check_permissions(needs, permissions) is not PermissionLevel.FULL
     ]
 
@@ -111,8 +111,8 @@ def test_a_kind_that_needs_more_is_found_by_its_name(package: str) -> None:
 
     class NamedValue:
         kind = "named_value"
-        needs = RequiredPermissions(
-            remedy="", actions=("Microsoft.ApiManagement/service/namedValues/write",)
+        required_permissions = RequiredPermissions(
+            fix="", actions=("Microsoft.ApiManagement/service/namedValues/write",)
         )
 
     kinds = [*kinds_in(package), NamedValue]
@@ -123,7 +123,11 @@ def test_a_kind_that_needs_more_is_found_by_its_name(package: str) -> None:
 @pytest.mark.parametrize("package", GROUPS)
 def test_the_template_grants_nothing_that_no_kind_needs(package: str) -> None:
     """A kind that is removed takes its rights with it."""
-    needs = [one.needs for one in kinds_in(package) if getattr(one, "needs", None)]
+    needs = [
+        one.required_permissions
+        for one in kinds_in(package)
+        if getattr(one, "required_permissions", None)
+    ]
     permissions = [
         permission
         for role in custom_roles(GROUPS[package])

@@ -53,8 +53,8 @@ KEY = KeyVersion(
     key_type="RSA",
     size=2048,
     is_enabled=True,
-    not_before=None,
-    expires=None,
+    valid_from=None,
+    expires_at=None,
     created=NOW - 100 * DAY,
     operations=frozenset({"wrapkey", "unwrapkey", "sign"}),
 )
@@ -74,7 +74,7 @@ ENVIRONMENT = Environment(
 def readiness(**changes: object) -> KeyCheckResult:
     """Look at a sound key, save for what a test names."""
     facts = KeySnapshot(
-        at=NOW,
+        read_at=NOW,
         vault_id=POLICY.vault_id,
         key_name=POLICY.key_name,
         policy=POLICY,
@@ -187,9 +187,9 @@ def _environment(**changes: object) -> Callable[[], tuple[Finding, ...]]:
             FindingLevel.PROBLEM,
         ),
         (_key(is_enabled=False), "key_enabled", FindingLevel.PROBLEM),
-        (_key(not_before=NOW + DAY), "key_validity", FindingLevel.PROBLEM),
-        (_key(expires=NOW), "key_validity", FindingLevel.PROBLEM),
-        (_key(expires=NOW + 29 * DAY), "key_validity", FindingLevel.WARNING),
+        (_key(valid_from=NOW + DAY), "key_validity", FindingLevel.PROBLEM),
+        (_key(expires_at=NOW), "key_validity", FindingLevel.PROBLEM),
+        (_key(expires_at=NOW + 29 * DAY), "key_validity", FindingLevel.WARNING),
         (_key(key_type="EC", size=None), "key_type", FindingLevel.PROBLEM),
         (_key(size=4096), "key_type", FindingLevel.PROBLEM),
         (_key(size=None), "key_type", FindingLevel.UNKNOWN),
@@ -219,8 +219,8 @@ def test_one_fault_gives_one_finding_that_says_what_to_do(
     "case",
     [
         _key(key_type="RSA-HSM", size=3072),
-        _key(expires=NOW + 31 * DAY),
-        _key(not_before=NOW),
+        _key(expires_at=NOW + 31 * DAY),
+        _key(valid_from=NOW),
         _vault(key_permissions={"principal": frozenset({"all"})}),
         _vault(public_access="Disabled", default_action="Deny"),
         _vault(lets_trusted_services_in=False),
@@ -264,7 +264,7 @@ def test_a_key_without_versions_is_a_problem() -> None:
     ("changes", "command"),
     [
         ({"versions": [replace(KEY, is_enabled=False)]}, "set-attributes --vault-name kv1"),
-        ({"versions": [replace(KEY, expires=NOW)]}, "az keyvault key rotate --vault-name kv1"),
+        ({"versions": [replace(KEY, expires_at=NOW)]}, "az keyvault key rotate --vault-name kv1"),
         ({"versions": []}, "az keyvault key recover --vault-name kv1 --name pp-cmk"),
         ({"vault": replace(VAULT, key_permissions={})}, "set-policy --name kv1 --object-id princi"),
         ({"vault": ROLE_VAULT, "roles": ()}, "az role assignment create --assignee-object-id pri"),
@@ -322,7 +322,7 @@ def test_an_expired_version_that_is_pinned_is_not_helped_by_a_rotation() -> None
 
     [found] = [
         one
-        for one in assess(policy=pinned, versions=[replace(KEY, expires=NOW)])
+        for one in assess(policy=pinned, versions=[replace(KEY, expires_at=NOW)])
         if one.code == "key_validity"
     ]
 
@@ -332,7 +332,7 @@ def test_an_expired_version_that_is_pinned_is_not_helped_by_a_rotation() -> None
 
 def test_a_pinned_version_is_the_one_that_is_judged() -> None:
     """A sound newest version does not help a policy that names an old one."""
-    old = replace(KEY, version="v0", expires=NOW - DAY)
+    old = replace(KEY, version="v0", expires_at=NOW - DAY)
 
     levels = others(assess(policy=replace(POLICY, key_version="v0"), versions=[KEY, old]))
 

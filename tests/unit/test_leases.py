@@ -20,8 +20,8 @@ def job_of(lease_until: datetime | None) -> EnvironmentJob:
         remediation_id="remediation",
         environment_id="environment",
         mode=RemediationMode.APPLY,
-        lease_number=4,
-        lease_until=lease_until,
+        fencing_token=4,
+        leased_until=lease_until,
     )
 
 
@@ -37,19 +37,19 @@ def test_a_lease_that_was_not_given_back_leaves_the_row_unsettled() -> None:
     """It counts from the end of the lease: the delivery was alive before that."""
     row = bump_fencing_token(job_of(NOW), settles_after=SETTLES_AFTER)
 
-    assert (row.lease_number, row.lease_until) == (5, None)
-    assert row.settles_at == NOW + SETTLES_AFTER
-    assert row.is_unsettled(NOW + SETTLES_AFTER - timedelta(seconds=1))
-    assert not row.is_unsettled(NOW + SETTLES_AFTER)
+    assert (row.fencing_token, row.leased_until) == (5, None)
+    assert row.in_flight_until == NOW + SETTLES_AFTER
+    assert row.has_write_in_flight(NOW + SETTLES_AFTER - timedelta(seconds=1))
+    assert not row.has_write_in_flight(NOW + SETTLES_AFTER)
 
 
 def test_a_lease_that_was_given_back_leaves_nothing_to_wait_for() -> None:
     """Its delivery has ended."""
-    assert bump_fencing_token(job_of(None), settles_after=SETTLES_AFTER).settles_at is None
+    assert bump_fencing_token(job_of(None), settles_after=SETTLES_AFTER).in_flight_until is None
 
 
 def test_what_is_open_for_longer_counts() -> None:
     """A write under way does not shorten what a frozen delivery has left."""
     row = mark_write_in_flight(mark_write_in_flight(job_of(None), NOW + UNDER_WAY), NOW)
 
-    assert row.settles_at == NOW + UNDER_WAY
+    assert row.in_flight_until == NOW + UNDER_WAY

@@ -17,7 +17,7 @@ def rank(job: FlowJob) -> str:
     """Return where a job stands in the line."""
     need = flow_job_demand(job)
     assert need is not None
-    return f"{need.rank}-{need.whose}"
+    return f"{need.priority}-{need.job_id}"
 
 
 def at(state: FlowJobState, **changes: object) -> FlowJob:
@@ -44,7 +44,7 @@ def test_what_is_on_its_way_back_goes_first_and_what_is_not_begun_last() -> None
 
 def test_a_job_that_waits_stands_where_it_got_to() -> None:
     """Its state says only that it waits."""
-    waits = at(FlowJobState.WAITING, resume=FlowJobState.COPIED)
+    waits = at(FlowJobState.WAITING, resume_state=FlowJobState.COPIED)
 
     assert flow_job_demand(waits) == flow_job_demand(at(FlowJobState.COPIED))
 
@@ -66,7 +66,7 @@ def test_a_family_stands_together() -> None:
     "job",
     [
         at(FlowJobState.CUTTING_OVER, pattern=MigrationMethod.CUT_OVER),
-        at(FlowJobState.ROLLING_BACK, neither_since=NOW),
+        at(FlowJobState.ROLLING_BACK, both_off_since=NOW),
     ],
 )
 def test_what_may_have_neither_flow_on_waits_for_nobody(job: FlowJob) -> None:
@@ -98,8 +98,8 @@ def test_a_proof_takes_most_calls() -> None:
 
 def test_a_job_that_has_borrowed_goes_first() -> None:
     """The operator's co-ownership is returned before anything else is called."""
-    borrowed = flow_job_demand(at(FlowJobState.COPIED, borrowed=("flow",)))
+    borrowed = flow_job_demand(at(FlowJobState.COPIED, active_grants=("flow",)))
 
     assert borrowed is not None
     assert borrowed.is_urgent
-    assert borrowed.rank < rank(at(FlowJobState.CHECKING_FOR_CALLS))
+    assert borrowed.priority < rank(at(FlowJobState.CHECKING_FOR_CALLS))

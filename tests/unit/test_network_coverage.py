@@ -31,7 +31,7 @@ def rule(
     *sources: str, access: RuleAction = RuleAction.ALLOW, certain: bool = True
 ) -> FirewallRule:
     """Return a rule about these sources, named after the first."""
-    return FirewallRule(name=sources[0], access=access, sources=sources, is_certain=certain)
+    return FirewallRule(name=sources[0], action=access, sources=sources, is_certain=certain)
 
 
 def group(*rules: FirewallRule, hosts: str = "", default: RuleAction = RuleAction.DENY) -> Firewall:

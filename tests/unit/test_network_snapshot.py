@@ -30,11 +30,11 @@ def firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
         id="/firewalls/erp",
         name="erp",
         hosts=frozenset({HOST, "b.contoso.example", "a.contoso.example"}),
-        rules=(FirewallRule(name="flows", access=RuleAction.ALLOW, sources=sources),),
+        rules=(FirewallRule(name="flows", action=RuleAction.ALLOW, sources=sources),),
         default=RuleAction.DENY,
-        beyond=beyond,
+        behind=beyond,
         is_ipv4_only=True,
-        guards=("subnet",),
+        protects=("subnet",),
     )
 
 

@@ -84,7 +84,7 @@ def other(value: object) -> object:
         field.name
         for field in fields(PlanItem)
         if field.name
-        not in {"environment_job_id", "is_complete", "left", "url_id", "was_looked_at"}
+        not in {"environment_job_id", "is_complete", "left", "trigger_url_id", "was_run_checked"}
     ],
 )
 def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
@@ -114,7 +114,7 @@ def test_a_version_changes_with_what_is_shown_beside_the_items(
 
 def test_a_version_does_not_change_with_how_far_the_job_is() -> None:
     """Its state, its lease, when it is due: nobody approves these."""
-    leased = replace(JOB, lease_number=3, attempt=7, reason="Tried again.")
+    leased = replace(JOB, fencing_token=3, message_number=7, reason="Tried again.")
 
     assert plan_version(JOB, [item()]) == plan_version(leased, [item()])
 

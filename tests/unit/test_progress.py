@@ -90,7 +90,9 @@ def test_every_flow_on_the_key_of_microsoft_is_counted_once_by_why() -> None:
     state = EnvironmentJobState.AWAITING_APPROVAL
     asked = replace(planned, state=state, awaiting=6)
     approved = replace(planned, state=EnvironmentJobState.APPROVED)
-    dispatched = replace(planned, state=EnvironmentJobState.RUNNING_FLOW_JOBS, is_dispatched=True)
+    dispatched = replace(
+        planned, state=EnvironmentJobState.RUNNING_FLOW_JOBS, has_started_flow_jobs=True
+    )
     states = (
         FlowJobState.CHECKING_FOR_CALLS,
         FlowJobState.WAITING,

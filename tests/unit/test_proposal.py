@@ -36,8 +36,8 @@ def test_a_proposal_shows_old_and_new_without_signatures() -> None:
 
     shown = preview_conversion(text, [ConversionKind.POWER_APPS_TRIGGER])
 
-    assert '-      "kind": "PowerApp",' in shown.difference
-    assert '+      "kind": "PowerAppV2",' in shown.difference
+    assert '-      "kind": "PowerApp",' in shown.diff
+    assert '+      "kind": "PowerAppV2",' in shown.diff
     assert _SIGNATURE not in str(shown)
 
 
@@ -49,7 +49,7 @@ def test_a_proposal_that_cannot_be_made_says_why_instead() -> None:
 
     shown = preview_conversion(text, [ConversionKind.POWER_APPS_TRIGGER])
 
-    assert (shown.difference, len(shown.obstacles)) == ("", 1)
+    assert (shown.diff, len(shown.obstacles)) == ("", 1)
 
 
 def test_what_nests_too_deep_to_be_changed_is_said() -> None:
@@ -74,7 +74,7 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
     edits = possible_edits(parse_client_data(text), in_solution=False)
 
     assert edits == (ConversionKind.POWER_APPS_TRIGGER, ConversionKind.LIST_FLOWS_ACTION)
-    shown = preview_conversion(text, edits).difference
+    shown = preview_conversion(text, edits).diff
     assert "PowerAppV2" in shown
     assert "ListFlowsInEnvironment_V2" in shown
     both = parse_client_data(convert(text, edits).client_data)

@@ -66,7 +66,7 @@ async def test_a_search_that_stops_goes_on_with_the_place_that_was_due() -> None
     search, reader = CallerSearchPosition(), Reader()
 
     first = await found(search, reader, stop_at="app-05")
-    assert search.after == "app-04"
+    assert search.continue_after == "app-04"
     assert reader.under_way == 0
     assert len(reader.asked) < 5 + SIDE_BY_SIDE + 1
 

@@ -70,10 +70,10 @@ def test_who_is_woken_by_its_reason_is_said_to_be() -> None:
         if function.endswith((".wake_up", "_with_code", "Condition"))
         for node in (*call.args, *(one.value for one in call.keywords))
     }
-    ended = {f"Reason.{reason.name}" for reason in Reason if reason.ended_by}
+    ended = {f"Reason.{reason.name}" for reason in Reason if reason.cleared_by}
 
     assert {one for one in woken if one.startswith("Reason.")} == ended
-    assert Reason.all_ended_by(ClearedBy.DEPENDENT_FLOW) == (
+    assert Reason.all_cleared_by(ClearedBy.DEPENDENT_FLOW) == (
         Reason.CHILD_FLOW_NOT_READY,
         Reason.PARENT_FLOW_NOT_READY,
     )

@@ -24,7 +24,7 @@ def action(message: str, *, code: str = "BadRequest", name: str = "Call") -> Fai
 def run(minutes: int, status: str) -> FlowRun:
     """Return a run that began so many minutes from now."""
     began = NOW + timedelta(minutes=minutes)
-    return FlowRun(run_id="r", started=began, ended=began, status=status, trigger_url_id=None)
+    return FlowRun(run_id="r", started_at=began, ended_at=began, status=status, trigger_url_id=None)
 
 
 @pytest.mark.parametrize(

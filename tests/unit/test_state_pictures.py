@@ -51,7 +51,7 @@ def test_a_picture_shows_the_transitions_of_its_table(
     section = PAGE.partition(f"## {title}\n")[2]
     picture = section.partition("```mermaid\nstateDiagram-v2\n")[2].partition("```")[0]
     drawn = {(states(before), states(after)) for before, after in edges_in(picture)}
-    pauses = {state for state in states if table[state].is_pause}
+    pauses = {state for state in states if table[state].resumes_later}
 
     for before, after in drawn:
         check_transition(table, before, after)

@@ -47,7 +47,7 @@ def test_there_is_a_step_for_each_open_state_and_no_other(
     table = TABLES[states]
 
     assert steps.keys() == {
-        one for one in table if not (table[one].is_finished or table[one].is_pause)
+        one for one in table if not (table[one].is_inactive or table[one].resumes_later)
     }
 
 
@@ -56,11 +56,11 @@ def test_what_a_table_says_of_a_state_fits_together(state: FlowJobState) -> None
     """An end leads nowhere by itself; an accepted edit goes where the work may go."""
     facts = FLOW_STATES[state]
 
-    assert not (facts.next and facts.is_finished)
-    assert facts.after_edit is None or facts.after_edit in facts.next
-    assert facts.is_pause or facts.next or facts.is_finished
-    assert facts.is_live or not facts.is_proven
-    assert not (facts.is_proven and facts.copy is ExpectedFlowState.NONE)
+    assert not (facts.next and facts.is_inactive)
+    assert facts.resume_state_after_edit is None or facts.resume_state_after_edit in facts.next
+    assert facts.resumes_later or facts.next or facts.is_inactive
+    assert facts.is_proceeding or not facts.is_verified
+    assert not (facts.is_verified and facts.copy is ExpectedFlowState.NONE)
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_an_end_that_cannot_be_left_yet_stays_one() -> None:
     soon = NOW + timedelta(minutes=1)
     later = wait_until(RETIRED, "busy", until=soon, now=NOW, code=Reason.RETRIES_EXHAUSTED)
 
-    assert (later.state, later.resume, later.due) == (FlowJobState.RETIRED, None, soon)
+    assert (later.state, later.resume_state, later.due) == (FlowJobState.RETIRED, None, soon)
 
 
 @pytest.mark.parametrize("state", [FlowJobState.PREPARING, FlowJobState.PREPARED])
 def test_a_flow_that_was_changed_in_place_has_no_copy_that_calls(state: FlowJobState) -> None:
     """Nothing of it stands in the way of a child's rollback."""
-    assert replace(RETIRED, state=state).facts.is_copy_off
+    assert replace(RETIRED, state=state).state_properties.is_copy_off
 
 
 def with_lines(job: FlowJob, *texts: str) -> FlowJob:

@@ -41,8 +41,8 @@ def test_an_older_plan_of_the_environment_is_superseded() -> None:
 @pytest.mark.parametrize(
     "old",
     [
-        replace(OLD, approvals=1),
-        replace(OLD, is_dispatched=True, counts={"copy": 1}),
+        replace(OLD, approval_count=1),
+        replace(OLD, has_started_flow_jobs=True, counts={"copy": 1}),
         plan(1, EnvironmentJobState.AWAITING_APPROVAL),
         plan(1, EnvironmentJobState.BLOCKED),
         plan(1, EnvironmentJobState.FAILED),
@@ -58,7 +58,7 @@ def test_a_plan_that_somebody_may_need_is_not(old: EnvironmentJob) -> None:
 
 def test_a_plan_whose_flow_jobs_stand_is_not() -> None:
     """Also where it made none of them, and only took them up."""
-    adopted = replace(OLD, is_dispatched=True, counts={"continue_existing_job": 1})
+    adopted = replace(OLD, has_started_flow_jobs=True, counts={"continue_existing_job": 1})
 
     assert superseded([adopted, NEW], {adopted.id}) == []
     assert superseded([adopted, NEW], ()) == [adopted]

@@ -21,11 +21,11 @@ def intent(lease: int, sequence: int, around: Mapping[str, str]) -> CallerEditIn
     return CallerEditIntent(
         job_id="job",
         caller_id=f"caller-{sequence}",
-        lease_number=lease,
+        fencing_token=lease,
         sequence=sequence,
         edits="[]",
-        is_first=False,
-        around=around,
+        is_first_edit=False,
+        surrounding_digests=around,
     )
 
 
@@ -33,7 +33,7 @@ def test_what_reads_as_before_the_later_delivery_was_put_back() -> None:
     """Changed, added and taken away; not what somebody has changed once more."""
     first = {"changed": "1", "gone": "1", "again": "1", "same": "1"}
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
-    noted = UnchangedContentDigests.of([intent(2, 0, later), intent(1, 0, first)])
+    noted = UnchangedContentDigests.at([intent(2, 0, later), intent(1, 0, first)])
 
     assert noted.reverted({**first, "again": "3"}, {}) == {"changed", "gone", "added"}
     assert noted.reverted(later, {}) == set()
@@ -45,7 +45,7 @@ def test_what_a_delivery_did_not_note_again_is_as_it_noted_it() -> None:
     then = {"one": "2"}
     news = changed_digests(first, then)
     overtaken = [intent(1, 7, news), intent(1, 3, first)]
-    noted = UnchangedContentDigests.of([*overtaken, intent(2, 8, {"one": "3", "two": "1"})])
+    noted = UnchangedContentDigests.at([*overtaken, intent(2, 8, {"one": "3", "two": "1"})])
 
     assert news == {"one": "2", "two": ""}
     assert noted.reverted({"one": "2"}, {}) == {"one", "two"}
@@ -54,7 +54,7 @@ def test_what_a_delivery_did_not_note_again_is_as_it_noted_it() -> None:
 def test_what_a_delivery_read_after_it_was_put_back_was_put_back_all_the_same() -> None:
     """A rollback that comes after the frozen delivery woke reads what that one wrote."""
     read = [intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "2"}), intent(3, 2, {"one": "1"})]
-    noted = UnchangedContentDigests.of(read)
+    noted = UnchangedContentDigests.at(read)
 
     assert noted.reverted({"one": "1"}, {}) == {"one"}
     assert noted.reverted({"one": "3"}, {}) == set()
@@ -62,7 +62,7 @@ def test_what_a_delivery_read_after_it_was_put_back_was_put_back_all_the_same() 
 
 def test_a_version_that_no_delivery_has_read_was_replaced() -> None:
     """If what stands there now is not somebody else's: they may have read it."""
-    noted = UnchangedContentDigests.of([intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "1"})])
+    noted = UnchangedContentDigests.at([intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "1"})])
 
     assert noted.reverted({"one": "1"}, {"one": ["1", "2", "1"]}) == {"one"}
     assert noted.reverted({"one": "1"}, {"one": ["1", "1"]}) == set()
@@ -71,7 +71,7 @@ def test_a_version_that_no_delivery_has_read_was_replaced() -> None:
 
 def test_a_caller_that_a_delivery_did_not_write_is_not_gone() -> None:
     """An address that it did not read is."""
-    noted = UnchangedContentDigests.of(
+    noted = UnchangedContentDigests.at(
         [intent(1, 0, {"caller-0": "1", "one": "1"}), intent(2, 1, {"x": "1"})]
     )
 
@@ -80,8 +80,8 @@ def test_a_caller_that_a_delivery_did_not_write_is_not_gone() -> None:
 
 def test_nothing_is_known_of_a_delivery_that_nobody_overtook() -> None:
     """Nor of rows from before anything was noted."""
-    alone = UnchangedContentDigests.of([intent(1, 0, {"one": "1"})])
-    before = UnchangedContentDigests.of([intent(1, 0, {}), intent(2, 1, {})])
+    alone = UnchangedContentDigests.at([intent(1, 0, {"one": "1"})])
+    before = UnchangedContentDigests.at([intent(1, 0, {}), intent(2, 1, {})])
 
     assert alone.reverted({"one": "2"}, {}) == set()
     assert before.reverted({"one": "2"}, {}) == set()

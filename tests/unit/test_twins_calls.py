@@ -146,7 +146,7 @@ def test_a_protected_flow_calls_from_other_addresses(builder: Builder) -> None:
         "logicapps.westeurope": ["13.69.64.0/24"],
         "powerplatformplex.westeurope": ["20.61.88.128/26"],
     }
-    rule = FirewallRule(name="flows", access=RuleAction.ALLOW, sources=("LogicApps.WestEurope",))
+    rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps.WestEurope",))
     firewall = Firewall(
         kind="network_security_group",
         id="/nsg",
@@ -178,6 +178,6 @@ async def test_going_runs_have_no_end(builder: Builder) -> None:
     builder.world.clock.advance(flow.run_duration)
     [ended] = await reports.runs(flow.environment_id, flow.flow_name, since=began)
 
-    assert (going.is_going, going.status) == (True, "Running")
-    assert (ended.is_going, ended.status) == (False, "Succeeded")
+    assert (going.is_running, going.status) == (True, "Running")
+    assert (ended.is_running, ended.status) == (False, "Succeeded")
     assert flow.state is FlowState.ON

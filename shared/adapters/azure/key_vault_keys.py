@@ -112,8 +112,8 @@ class KeyVersionEntity(Wire):
             key_type=key.kty,
             size=key.key_size,
             is_enabled=key.attributes.enabled,
-            not_before=_moment(key.attributes.nbf),
-            expires=_moment(key.attributes.exp),
+            valid_from=_moment(key.attributes.nbf),
+            expires_at=_moment(key.attributes.exp),
             created=_moment(key.attributes.created),
             operations=frozenset(one.lower() for one in key.key_ops),
         )
@@ -280,8 +280,8 @@ def _key(found: "KeyVaultKey") -> KeyVersion:
         key_type=str(getattr(found.key_type, "value", found.key_type)),
         size=int.from_bytes(modulus).bit_length() if modulus else None,
         is_enabled=properties.enabled is not False,
-        not_before=properties.not_before,
-        expires=properties.expires_on,
+        valid_from=properties.not_before,
+        expires_at=properties.expires_on,
         created=properties.created_on,
         operations=frozenset(
             str(getattr(one, "value", one)).lower() for one in found.key_operations or ()

@@ -12,14 +12,14 @@ LONGEST_ANSWER = 16_384
 
 def cloud_event(notification: Notification) -> dict[str, Any]:
     """Return it with all that a receiver needs, and nothing that it may not see."""
-    waiting = notification.waiting
+    waiting = notification.pending_action
     return {
         "specversion": "1.0",
         "id": notification.id,
         "source": _SOURCE,
         "type": f"{_TYPE}.{waiting.cause.title().replace('_', '')}",
         "subject": waiting.environment_id or waiting.cause,
-        "time": notification.at.isoformat(),
+        "time": notification.created_at.isoformat(),
         "datacontenttype": "application/json",
         "data": {
             "title": waiting.title,
@@ -35,6 +35,6 @@ def cloud_event(notification: Notification) -> dict[str, Any]:
             "command": waiting.command,
             "lapses": waiting.lapses.isoformat() if waiting.lapses else None,
             "link": notification.link,
-            "correlationId": notification.correlation,
+            "correlationId": notification.correlation_id,
         },
     }

@@ -13,7 +13,7 @@ class LogNotificationChannel:
 
     async def send(self, notification: Notification) -> None:
         """Write the line."""
-        waiting = notification.waiting
+        waiting = notification.pending_action
         log.warning(
             "%s. %s %s",
             waiting.title,
@@ -25,6 +25,6 @@ class LogNotificationChannel:
                 "count": waiting.count,
                 "environment": waiting.environment_id,
                 "remediation": waiting.remediation_id,
-                "correlation": notification.correlation,
+                "correlation": notification.correlation_id,
             },
         )

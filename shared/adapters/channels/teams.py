@@ -40,7 +40,7 @@ def card(notification: Notification) -> dict[str, Any]:
     Names are anybody's text: runs of text, other than blocks and facts, are not read as Markdown,
     so none of them is a link. (Escapes are not understood by every client of Teams.)
     """
-    waiting = notification.waiting
+    waiting = notification.pending_action
     facts = {
         "Environment": waiting.environment_name or waiting.environment_id,
         "Flows": ", ".join(waiting.flows),
@@ -48,7 +48,7 @@ def card(notification: Notification) -> dict[str, Any]:
         "To do": waiting.instruction,
         "Lapses": f"{waiting.lapses:%Y-%m-%d %H:%M} UTC" if waiting.lapses else "",
         "Command": waiting.command,
-        "Correlation": notification.correlation,
+        "Correlation": notification.correlation_id,
     }
     colour = "Good" if waiting.cause is PendingActionKind.REMEDIATION_COMPLETED else "Attention"
     content: dict[str, Any] = {

@@ -25,7 +25,7 @@ class SignedWebhook:
     async def send(self, notification: Notification) -> None:
         """Post it as a CloudEvent."""
         content = json.dumps(cloud_event(notification)).encode()
-        timestamp = f"{notification.at.timestamp():.0f}"
+        timestamp = f"{notification.created_at.timestamp():.0f}"
         signed = b".".join((notification.id.encode(), timestamp.encode(), content))
         digest = hmac.new(self._key, signed, hashlib.sha256).digest()
         headers = {

@@ -170,7 +170,7 @@ def _known(
     try:
         if isinstance(answer, CmkflowError):
             raise answer
-        known = [read_wire(WorkflowEntity, row).to_domain().known for row in answer]
+        known = [read_wire(WorkflowEntity, row).to_domain().summary for row in answer]
     except CmkflowError as err:
         return dict.fromkeys(ids, err)
     by_id = {one.workflow_id: one for one in known}

@@ -126,7 +126,7 @@ class FlowServiceReports(FlowReports):
             async for item in items:
                 run = read_wire(RunEntity, item).to_domain()
                 # The platform gives the newest first; its filter is a request, not a promise.
-                if run.started < since:
+                if run.started_at < since:
                     break
                 runs.append(run)
                 if len(runs) == limit:  # before the next item, which may take a call
@@ -147,8 +147,8 @@ class FlowServiceReports(FlowReports):
         rows, following = await self._service.page(environment_id, call, cursor)
         runs = [read_wire(RunEntity, row).to_domain() for row in rows]
         # As in `runs`: what follows a run that is too old is too old as well.
-        goes_on = all(run.started >= since for run in runs)
-        items = tuple(run for run in runs if since <= run.started <= until)
+        goes_on = all(run.started_at >= since for run in runs)
+        items = tuple(run for run in runs if since <= run.started_at <= until)
         return ResultPage(items=items, cursor=following if goes_on else "")
 
     async def failed_actions(

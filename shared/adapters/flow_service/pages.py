@@ -53,7 +53,7 @@ class ServiceFlowPages(FlowPages):
         rows, following = await self._dataverse.page(
             environment, TABLE, params, cursor, size=_LEAN_PAGE
         )
-        flows = (read_wire(WorkflowEntity, row).to_domain().known for row in rows)
+        flows = (read_wire(WorkflowEntity, row).to_domain().summary for row in rows)
         return ResultPage(items=tuple(flows), cursor=following)
 
     async def workflows_by_id(

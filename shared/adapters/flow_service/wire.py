@@ -145,8 +145,8 @@ class RunEntity(Wire):
         hexes = [match[1].lower() for match in found if match]
         return FlowRun(
             run_id=self.name,
-            started=_utc(properties.start_time),
-            ended=_utc(properties.end_time) if properties.end_time else None,
+            started_at=_utc(properties.start_time),
+            ended_at=_utc(properties.end_time) if properties.end_time else None,
             status=properties.status,
             trigger_url_id=hexes[0] if hexes else None,
         )

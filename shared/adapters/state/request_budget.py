@@ -135,7 +135,9 @@ class StoredRequestBudget(RequestBudget):
                 operations.append(one.removal)
                 continue
             if one.comes > comes + AGAIN:
-                if not await come(QueuedJob(row=one.row, place=one.key, comes=comes)):
+                if not await come(
+                    QueuedJob(row=one.row, queue_position=one.key, requests_available_at=comes)
+                ):
                     operations.append(one.removal)
                     continue
                 operations.append(one.called(comes))
@@ -168,7 +170,7 @@ class StoredRequestBudget(RequestBudget):
             calls_per_minute=ledger.calls,
             left_of_day=ledger.left_of_day,
             next_at=ledger.free_at(1, is_urgent=False) if line else None,
-            idle_at=ledger.free_at(ahead + 1, is_urgent=False) if self._slice.size == 1 else None,
+            empty_at=ledger.free_at(ahead + 1, is_urgent=False) if self._slice.size == 1 else None,
         )
 
     def _block(self) -> ReservedRequests | None:

@@ -57,7 +57,7 @@ class RequestQueueEntry:
     @classmethod
     def told(cls, place: StoreRow, need: RequestDemand, comes: datetime, calls: int) -> UpsertRow:
         """Return the place of somebody who was told to come."""
-        stored = _Stored(comes=comes, calls=calls, later=need.later, row=need.row)
+        stored = _Stored(comes=comes, calls=calls, later=need.later_requests, row=need.row)
         return UpsertRow(replace(place, columns=_columns(stored)))
 
     @property

@@ -46,8 +46,8 @@ class ReservedRequests:
     async def begin(cls, row: BudgetState, need: RequestDemand) -> Self:
         """Return the block of a delivery that may begin; raises `MustWait`."""
         block, place = (
-            cls(row=row, whose=need.whose),
-            row.place(need.place),
+            cls(row=row, whose=need.job_id),
+            row.place(need.queue_position),
         )
 
         def begin(

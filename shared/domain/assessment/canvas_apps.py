@@ -22,7 +22,7 @@ def add_canvas_app_callers(
     If the apps could not be read, add the reason to each flow that apps can start.
     """
     if isinstance(apps, NoAnswer):
-        why = f"The apps that call it could not be read: {apps.why}."
+        why = f"The apps that call it could not be read: {apps.message}."
         return [
             replace(flow, callers_gap=f"{flow.callers_gap} {why}".strip())
             if flow.category in _RUN_BY_APPS

@@ -43,7 +43,7 @@ def _geography_finding(facts: EnvironmentSnapshot) -> Finding:
     location = f"{environment.display_name} is in '{environment.geography}'"
     match policy:
         case NoAnswer():
-            text = f"{location}, but the policies could not be read: {policy.why}"
+            text = f"{location}, but the policies could not be read: {policy.message}"
             remedy = (
                 "Give the app the role Reader on the policies' resource groups, then assess again."
             )
@@ -101,13 +101,13 @@ def _policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
         return ok(
             code, ("The policy is linked, and the platform has moved every flow that it moves.")
         )
-    assert not isinstance(facts.reports, NoAnswer)
+    assert not isinstance(facts.microsoft_key_lists, NoAnswer)
     text = (
-        f"{facts.reports.movable} flows that the platform should move to the key are still on "
-        "Microsoft's key."
+        f"{facts.microsoft_key_lists.movable} flows that the platform should move to the key "
+        "are still on Microsoft's key."
     )
-    since = facts.linked_since
-    if since and facts.at - since > MIGRATION_LONGEST:
+    since = facts.linked_at
+    if since and facts.read_at - since > MIGRATION_LONGEST:
         return problem(
             code,
             f"{text} The policy has been linked since {since:%Y-%m-%d} or earlier: either it was "
@@ -133,7 +133,7 @@ def key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     code = "key_checked"
     match facts.key:
         case NoAnswer():
-            text = f"The key could not be read: {facts.key.why}"
+            text = f"The key could not be read: {facts.key.message}"
             yield unknown(code, text, "Assess again.")
         case None:
             yield unknown(
@@ -175,13 +175,13 @@ def network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
         "Allow the service tag PowerPlatformPlex in every firewall in front of these hosts, "
         "including those that the app cannot read.",
     )
-    if isinstance(facts.network_gaps, NoAnswer):
-        text = f"The firewalls could not be read: {facts.network_gaps.why}"
+    if isinstance(facts.firewall_issues, NoAnswer):
+        text = f"The firewalls could not be read: {facts.firewall_issues.message}"
         yield unknown(
             "firewall", text, ("Give the app the role Reader on the firewalls' subscriptions.")
         )
         return
-    for issue in facts.network_gaps:
+    for issue in facts.firewall_issues:
         finding = problem if issue.is_certain else unknown
         if not issue.is_required:
             finding = warning
@@ -197,7 +197,7 @@ def canvas_app_findings(
     """
     code = "canvas_apps"
     if isinstance(facts.canvas_apps, NoAnswer):
-        text = f"The canvas apps could not be read: {facts.canvas_apps.why}"
+        text = f"The canvas apps could not be read: {facts.canvas_apps.message}"
         yield unknown(
             code, text, ("Ask the makers which apps call a flow that stays on Microsoft's key.")
         )
@@ -269,7 +269,7 @@ def solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
         "(organization.enableflowsinsolutionbydefault = true)."
     )
     if isinstance(setting, NoAnswer):
-        yield unknown(code, f"The setting for new flows could not be read: {setting.why}", fix)
+        yield unknown(code, f"The setting for new flows could not be read: {setting.message}", fix)
     elif setting:
         yield ok(code, "New flows are created in a solution.")
     else:
@@ -282,7 +282,7 @@ def solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
             fix,
         )
     if isinstance(facts.flows, NoAnswer):
-        text = f"The Power Apps flows in no solution could not be read: {facts.flows.why}"
+        text = f"The Power Apps flows in no solution could not be read: {facts.flows.message}"
         yield unknown("power_apps_flow_outside_solution", text, "Assess again.")
         return
     for flow in facts.flows.values():

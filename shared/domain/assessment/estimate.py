@@ -28,9 +28,9 @@ DAILY_POOL = 25_000
 class ProcessingRates:
     """The settings that limit how fast the app works."""
 
-    flow_service_calls_per_minute: int
-    flow_service_calls_per_day: int
-    quiet_period: timedelta
+    flow_service_requests_per_minute: int
+    flow_service_requests_per_day: int
+    no_call_period: timedelta
 
 
 def estimate_effort(
@@ -53,7 +53,7 @@ def estimate_effort(
         manual_callers=manual,
         calls=calls,
         minutes=_minutes(flow_service, rates),
-        quiet_days=math.ceil(rates.quiet_period / timedelta(days=1)) if copied else 0,
+        quiet_days=math.ceil(rates.no_call_period / timedelta(days=1)) if copied else 0,
         share_of_daily_pool=round(calls / DAILY_POOL, 4),
         gap=_incomplete_reason(copied, has_read_all=has_read_all),
     )
@@ -63,9 +63,9 @@ def _minutes(calls: int, rates: ProcessingRates) -> int:
     """Return the minutes for this many requests, at the limit per minute or per day, whichever is
     longer.
     """
-    days, rest = divmod(calls, rates.flow_service_calls_per_day * 9 // 10 or 1)
-    by_minute = calls / rates.flow_service_calls_per_minute
-    by_day = days * 24 * 60 + rest / rates.flow_service_calls_per_minute
+    days, rest = divmod(calls, rates.flow_service_requests_per_day * 9 // 10 or 1)
+    by_minute = calls / rates.flow_service_requests_per_minute
+    by_day = days * 24 * 60 + rest / rates.flow_service_requests_per_minute
     return math.ceil(max(by_minute, by_day))
 
 

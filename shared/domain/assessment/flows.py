@@ -37,10 +37,12 @@ def phase_for(facts: EnvironmentSnapshot) -> AssessmentPhase:
         return AssessmentPhase.BEFORE_KEY
     if not facts.environment.is_linked:
         return AssessmentPhase.PLATFORM_MIGRATION
-    if isinstance(facts.reports, NoAnswer):
+    if isinstance(facts.microsoft_key_lists, NoAnswer):
         return AssessmentPhase.UNKNOWN
     return (
-        AssessmentPhase.PLATFORM_MIGRATION if facts.reports.movable else AssessmentPhase.AFTER_KEY
+        AssessmentPhase.PLATFORM_MIGRATION
+        if facts.microsoft_key_lists.movable
+        else AssessmentPhase.AFTER_KEY
     )
 
 
@@ -95,7 +97,7 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
     """
     code = "flows_staying"
     if isinstance(facts.flows, NoAnswer):
-        yield unknown(code, f"The flows could not be read: {facts.flows.why}", "Assess again.")
+        yield unknown(code, f"The flows could not be read: {facts.flows.message}", "Assess again.")
         for text in facts.differences:
             yield warning(code, text, "The definition could not be read, so the reason is unknown.")
         return
@@ -110,7 +112,7 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
         yield unknown(
             code, text, ("Read the list of flows, and assess again after the key is applied.")
         )
-    if not flows and facts.has_all_flows and not isinstance(facts.reports, NoAnswer):
+    if not flows and facts.has_all_flows and not isinstance(facts.microsoft_key_lists, NoAnswer):
         yield ok(code, f"None {total} stays on Microsoft's key.")
     yield from _list_differences(facts, facts.flows)
     for cycle in _graph(facts.flows).call_loops:
@@ -165,15 +167,16 @@ def _list_differences(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts]
 ) -> Iterator[Finding]:
     code = "report_reconciled"
-    if isinstance(facts.reports, NoAnswer):
+    if isinstance(facts.microsoft_key_lists, NoAnswer):
         yield unknown(
             code,
-            f"The platform's list of flows that stay could not be read: {facts.reports.why}",
+            f"The platform's list of flows that stay could not be read: "
+            f"{facts.microsoft_key_lists.message}",
             "Until then, the findings follow Microsoft's documents alone. Assess again.",
         )
         return
     differences = list(facts.differences)
-    if not facts.reports.is_joined:
+    if not facts.microsoft_key_lists.is_matched:
         differences.append("The list has flow ids that Dataverse does not have.")
     by_rule = _evaluate_by_rule(flows, listed=())
     for flow in flows.values():
@@ -197,10 +200,10 @@ def _list_differences(
 def _evaluations(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts]
 ) -> dict[str, MicrosoftKeyEvaluation]:
-    if isinstance(facts.reports, NoAnswer):
+    if isinstance(facts.microsoft_key_lists, NoAnswer):
         return _evaluate_by_rule(flows, listed=())
-    answers = _evaluate_by_rule(flows, listed=facts.reports.staying)
-    for key in facts.reports.on_microsoft_key - facts.reports.staying:
+    answers = _evaluate_by_rule(flows, listed=facts.microsoft_key_lists.not_movable)
+    for key in facts.microsoft_key_lists.on_microsoft_key - facts.microsoft_key_lists.not_movable:
         if key in flows and flows[key].summary is None:
             answers[key] = MicrosoftKeyEvaluation(
                 stays_on_mmk=False,
@@ -240,11 +243,11 @@ def _graph(flows: Mapping[str, FlowFacts]) -> DependencyGraph:
 
 
 def _is_listed(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool | None:
-    if isinstance(facts.reports, NoAnswer):
+    if isinstance(facts.microsoft_key_lists, NoAnswer):
         return None
-    if flow.workflow_id in facts.reports.staying:
+    if flow.workflow_id in facts.microsoft_key_lists.not_movable:
         return True
-    return False if facts.reports.is_joined else None
+    return False if facts.microsoft_key_lists.is_matched else None
 
 
 def _is_protected(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
@@ -253,9 +256,12 @@ def _is_protected(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
     Without a policy the answer is always False: a flow that is not in the list is then a difference
     to report.
     """
-    if isinstance(facts.reports, NoAnswer) or not facts.environment.is_linked:
+    if isinstance(facts.microsoft_key_lists, NoAnswer) or not facts.environment.is_linked:
         return False
-    return facts.reports.is_joined and flow.workflow_id not in facts.reports.on_microsoft_key
+    return (
+        facts.microsoft_key_lists.is_matched
+        and flow.workflow_id not in facts.microsoft_key_lists.on_microsoft_key
+    )
 
 
 def _reason_paths(

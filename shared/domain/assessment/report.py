@@ -61,7 +61,7 @@ def build_assessment(
     return EnvironmentAssessment(
         environment_id=facts.environment.id,
         display_name=facts.environment.display_name,
-        at=facts.at,
+        at=facts.read_at,
         phase=phase_for(facts),
         flow_count=None if isinstance(facts.flows, NoAnswer) else len(facts.flows),
         flows=tuple(flows),

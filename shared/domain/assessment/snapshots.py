@@ -18,9 +18,9 @@ class NoAnswer:
     """A question that the platform did not answer."""
 
     #: Why, for people; holds no secret.
-    why: str
+    message: str
     #: The service is too busy, so the next question would fail too.
-    is_busy: bool = False
+    is_throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +59,19 @@ class MicrosoftKeyLists:
     #: All flows on Microsoft's key.
     on_microsoft_key: frozenset[str]
     #: Those that the platform will not move.
-    staying: frozenset[str]
+    not_movable: frozenset[str]
     #: How many flows the platform can still move.
     movable: int
     #: Whether every listed flow was also read from Dataverse. If not, a flow that is not listed may
     #: still stay.
-    is_joined: bool
+    is_matched: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSnapshot:
     """The facts about one environment."""
 
-    at: datetime
+    read_at: datetime
     environment: Environment
     #: The number of the tenant's environments on a customer-managed key.
     keyed_environments: int
@@ -82,7 +82,7 @@ class EnvironmentSnapshot:
     key: KeySnapshot | NoAnswer | None
     #: By workflow id.
     flows: Mapping[str, FlowFacts] | NoAnswer
-    reports: MicrosoftKeyLists | NoAnswer
+    microsoft_key_lists: MicrosoftKeyLists | NoAnswer
     #: Differences between the sources, one sentence each.
     differences: tuple[str, ...]
     connections: tuple[Connection, ...] | NoAnswer
@@ -93,13 +93,13 @@ class EnvironmentSnapshot:
     creates_flows_in_solutions: bool | NoAnswer
     #: Firewalls that would deny the flows' new addresses, and hosts behind firewalls that the app
     #: cannot read.
-    network_gaps: tuple[FirewallIssue, ...] | NoAnswer
+    firewall_issues: tuple[FirewallIssue, ...] | NoAnswer
     #: When the app first read the environment as linked; None: unknown.
-    linked_since: datetime | None
+    linked_at: datetime | None
 
     @property
     def has_all_flows(self) -> bool:
         """Return whether every listed flow was read, so that what no flow shows is absent."""
         if isinstance(self.flows, NoAnswer):
             return False
-        return isinstance(self.reports, NoAnswer) or self.reports.is_joined
+        return isinstance(self.microsoft_key_lists, NoAnswer) or self.microsoft_key_lists.is_matched

@@ -33,7 +33,7 @@ def connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """
     code = "connections"
     if isinstance(facts.connections, NoAnswer):
-        text = f"The connections could not be read: {facts.connections.why}"
+        text = f"The connections could not be read: {facts.connections.message}"
         yield unknown(code, text, "Check the connections in the Power Automate portal.")
         return
     if not facts.connections:
@@ -104,7 +104,7 @@ def hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     """Yield the hosted machine groups, which have to be provisioned again with the key."""
     code, groups = "hosted_machine_groups", facts.hosted_machine_groups
     if isinstance(groups, NoAnswer):
-        text = f"Hosted machine groups could not be read: {groups.why}"
+        text = f"Hosted machine groups could not be read: {groups.message}"
         yield unknown(code, text, "Check Monitor > Machines in the Power Automate portal.")
         return
     for name in groups:
@@ -145,7 +145,7 @@ def run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
             "originals.",
         )
         return
-    if facts.linked_since is None:
+    if facts.linked_at is None:
         yield unknown(
             code,
             (
@@ -156,8 +156,8 @@ def run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
         )
         return
     # The app may have been deployed after the key was applied, so this is the latest possible day.
-    last = facts.linked_since + TICKET_WINDOW
-    if facts.at > last:
+    last = facts.linked_at + TICKET_WINDOW
+    if facts.read_at > last:
         yield problem(
             code,
             f"{text} The 30 days for a support ticket ended about {last:%Y-%m-%d}.",

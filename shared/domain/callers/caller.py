@@ -18,7 +18,7 @@ class Caller:
     #: For people: what it is and where; holds no secret.
     label: str
     #: The resource that is written as a whole. Only one job at a time may write it.
-    resource: str
+    resource_id: str
     #: The environment that contains the place; None: outside Power Platform.
     environment_id: str | None = None
     #: Dataverse id where the place is a flow.
@@ -42,7 +42,7 @@ class CallerContent:
     etag: str = ""
     #: By address, a digest of every value that the same write replaces. None: the write replaces
     #: nothing else, or the platform's ETag rejects a write that is based on older values.
-    around: Mapping[str, str] | None = None
+    surrounding_digests: Mapping[str, str] | None = None
     #: The owner's id in Dataverse, where the value is the definition of a flow.
     owner_id: str = ""
     #: The user on whose behalf such a definition is saved; None: as the app.
@@ -59,7 +59,7 @@ def flow_caller(environment_id: str, workflow_id: str, name: str) -> Caller:
         kind="flow",
         address=f"{environment_id}/{workflow_id}",
         label=f"flow {name}",
-        resource=f"flow/{environment_id}/{workflow_id}",
+        resource_id=f"flow/{environment_id}/{workflow_id}",
         environment_id=environment_id,
         workflow_id=workflow_id,
     )

@@ -93,8 +93,8 @@ class CallerEdit:
     #: The new text, masked in the same way.
     new: str
     #: Which of the `count` references that read `new` after the change this one is, from 0.
-    ordinal: int
-    count: int
+    position: int
+    occurrences: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class RewrittenText:
     edits: tuple[CallerEdit, ...]
     #: Trigger URL ids that could not be replaced because the caller's own system inserts a part of
     #: the URL.
-    left: frozenset[str] = frozenset()
+    not_replaced: frozenset[str] = frozenset()
 
 
 def find_references(text: str, *, is_json: bool) -> tuple[FlowReference, ...]:
@@ -162,8 +162,8 @@ def replace_references(
                     new_id=new.id,
                     old=_reversibly_masked(raw),
                     new=new_masked,
-                    ordinal=seen[new_masked],
-                    count=totals[new_masked],
+                    position=seen[new_masked],
+                    occurrences=totals[new_masked],
                 )
             )
         seen[new_masked] += 1
@@ -172,7 +172,7 @@ def replace_references(
         for reference in before
         if not reference.is_replaceable and reference.id in urls
     )
-    return RewrittenText(text=new_text, edits=tuple(edits), left=left)
+    return RewrittenText(text=new_text, edits=tuple(edits), not_replaced=left)
 
 
 def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str, str]) -> str:
@@ -192,9 +192,13 @@ def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str
     olds = {new: {edit.old for edit in edits if edit.new == new} for new in ours}
     for edit in edits:
         matches = [index for index, found in enumerate(masked) if found == edit.new]
-        if len(matches) == edit.count:
-            restored[matches[edit.ordinal]] = unmask_signatures(edit.old, signatures)
-        elif matches and len(matches) < edit.count == ours[edit.new] and len(olds[edit.new]) == 1:
+        if len(matches) == edit.occurrences:
+            restored[matches[edit.position]] = unmask_signatures(edit.old, signatures)
+        elif (
+            matches
+            and len(matches) < edit.occurrences == ours[edit.new]
+            and len(olds[edit.new]) == 1
+        ):
             # Somebody reverted some of these references. The others all have the same old text.
             restored |= dict.fromkeys(matches, unmask_signatures(edit.old, signatures))
         elif unchanged[edit.old] and not matches:
@@ -220,12 +224,12 @@ def merge_edits(
     by_new: dict[str, dict[CallerEdit, None]] = {}
     for edit in (*earlier, *later):
         by_new.setdefault(edit.new, {})[edit] = None
-    counts = {edit.new: edit.count for edit in (*earlier, *later)}
+    counts = {edit.new: edit.occurrences for edit in (*earlier, *later)}
     for new, edits in by_new.items():
         count = counts[new]
         if len({edit.old for edit in edits}) == 1 and len(edits) >= count:
             same = next(iter(edits))
-            merged += [replace(same, ordinal=number, count=count) for number in range(count)]
+            merged += [replace(same, position=number, occurrences=count) for number in range(count)]
         else:
             merged += edits
     return tuple(merged)
@@ -296,6 +300,6 @@ def _reversibly_masked(raw: str) -> str:
 def _conflict_text(edit: CallerEdit, found_count: int) -> str:
     what = "trigger URL" if edit.kind is FlowReferenceKind.TRIGGER_URL else "child flow"
     return (
-        f"The {what} {edit.new_id} that replaced {edit.old_id} was written {edit.count} times "
-        f"and is there {found_count} times: somebody has changed the caller"
+        f"The {what} {edit.new_id} that replaced {edit.old_id} was written {edit.occurrences} "
+        f"times and is there {found_count} times: somebody has changed the caller"
     )

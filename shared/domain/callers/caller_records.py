@@ -37,7 +37,7 @@ class CallerRecord:
     edits: str = NO_EDITS
 
     @property
-    def is_straggler(self) -> bool:
+    def is_pending(self) -> bool:
         """Return whether the caller is known but does not name the copy yet."""
         return self.state in {CallerState.FOUND, CallerState.WRITING, CallerState.MANUAL}
 
@@ -50,23 +50,23 @@ class CallerEditIntent:
     caller_id: str
     #: The fencing token of the invocation that recorded it, and its position among the intents of
     #: the job.
-    lease_number: int
+    fencing_token: int
     sequence: int
     #: Edits as JSON, with each signature replaced by its SHA-256 (caller_edit.py).
     edits: str
     #: The caller held none of the job's earlier edits.
-    is_first: bool
+    is_first_edit: bool
     #: Digests of the other values that the same write replaces, by address, where no ETag protects
     #: them; only those that this invocation has not recorded yet. Empty for a value that is gone
     #: (unchanged_content.py).
-    around: Mapping[str, str] = field(default_factory=dict)
+    surrounding_digests: Mapping[str, str] = field(default_factory=dict)
     #: None: in a row from before this field existed.
-    noted: datetime | None = None
+    noted_at: datetime | None = None
 
     @property
     def key(self) -> str:
         """Return a key that sorts in the order in which the intents were recorded."""
-        return f"{self.caller_id}-{self.lease_number:010}-{self.sequence:06}"
+        return f"{self.caller_id}-{self.fencing_token:010}-{self.sequence:06}"
 
 
 def active_edits(
@@ -81,7 +81,7 @@ def active_edits(
         if intent.edits == NO_EDITS:
             continue
         edits = caller_edit.merge_edits(
-            () if intent.is_first else edits, caller_edit.edits_from_json(intent.edits)
+            () if intent.is_first_edit else edits, caller_edit.edits_from_json(intent.edits)
         )
     return edits
 
@@ -91,11 +91,11 @@ class CallerIndexEntry:
     """A caller found by the last search, indexed by one reference or by its resource."""
 
     #: A trigger URL id, a flow id, or `RETIRED_HOST`; or the key of a shared resource.
-    holds: str
+    held_id: str
     id: str
     caller: Caller
     #: When the search found it. Entries of older searches may no longer exist in the tenant.
-    seen: datetime
+    found_at: datetime
 
 
 def index_entries_for(
@@ -108,11 +108,13 @@ def index_entries_for(
     """
     held = sorted(caller.trigger_url_ids | caller.child_flow_ids)
     if is_shared or len(held) > 1:
-        held.append(hash_key(caller.resource))
+        held.append(hash_key(caller.resource_id))
     if caller.retired_url_ids:
         held.append(RETIRED_HOST)
     identity = hash_key(caller.kind, caller.address)
-    return [CallerIndexEntry(holds=holds, id=identity, caller=caller, seen=seen) for holds in held]
+    return [
+        CallerIndexEntry(held_id=holds, id=identity, caller=caller, found_at=seen) for holds in held
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +124,13 @@ class CallerSearchProgress:
     environment_job_id: str
     kind: str
     #: As in `CallerSearchPosition`.
-    after: str = ""
-    refused: tuple[str, ...] = ()
+    continue_after: str = ""
+    unreadable: tuple[str, ...] = ()
     is_done: bool = False
     #: What was not searched, one sentence each.
     findings: tuple[str, ...] = ()
     #: When this row was written.
-    noted: datetime | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,7 @@ class CompletedCallerSearch:
 
     kind: str
     #: When the search started: its callers were found since then.
-    began: datetime
+    started_at: datetime
     #: The environments that were searched.
     environment_ids: frozenset[str]
 
@@ -161,6 +163,6 @@ class PendingCallerWrite:
     environment_id: str
     job_id: str
     #: The ids by which its callers in the resource refer to the original.
-    holds: frozenset[str]
+    held_ids: frozenset[str]
     #: The callers were written; the job may have to write there again.
-    is_done: bool = False
+    is_written: bool = False

@@ -13,15 +13,15 @@ class CallerSearchPosition:
     """
 
     #: Key of the last place that was searched completely; empty: none.
-    after: str = ""
+    continue_after: str = ""
     #: Places that could not be searched, each with the reason.
-    refused: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
-    def left[T](self, places: Iterable[T], key: Callable[[T], str]) -> Iterator[T]:
+    def remaining[T](self, places: Iterable[T], key: Callable[[T], str]) -> Iterator[T]:
         """Yield the places that are not searched yet; asking for the next one marks this one as
         searched.
         """
         for place in sorted(places, key=key):
-            if key(place) > self.after:
+            if key(place) > self.continue_after:
                 yield place
-                self.after = key(place)
+                self.continue_after = key(place)

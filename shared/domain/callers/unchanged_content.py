@@ -42,21 +42,21 @@ class UnchangedContentDigests:
     references.
     """
 
-    noted: tuple[Mapping[str, str], ...]
+    digests: tuple[Mapping[str, str], ...]
     #: Ids of callers. An address without a digest was absent when the invocation read the resource;
     #: a caller without a digest may just not have been written by that invocation.
     caller_ids: frozenset[str]
 
     @classmethod
-    def of(cls, intents: Iterable[CallerEditIntent]) -> Self:
+    def at(cls, intents: Iterable[CallerEditIntent]) -> Self:
         """Combine the intents for the callers of one resource."""
         noted: dict[int, dict[str, str]] = defaultdict(dict)
         caller_ids = set[str]()
-        for intent in sorted(intents, key=lambda one: (one.lease_number, one.sequence)):
-            if intent.around:
-                noted[intent.lease_number].update(intent.around)
+        for intent in sorted(intents, key=lambda one: (one.fencing_token, one.sequence)):
+            if intent.surrounding_digests:
+                noted[intent.fencing_token].update(intent.surrounding_digests)
                 caller_ids.add(intent.caller_id)
-        return cls(noted=tuple(noted.values()), caller_ids=frozenset(caller_ids))
+        return cls(digests=tuple(noted.values()), caller_ids=frozenset(caller_ids))
 
     def reverted(self, now: Mapping[str, str], versions: Mapping[str, Collection[str]]) -> set[str]:
         """Return the addresses whose current value an invocation read earlier, and that had another
@@ -67,10 +67,10 @@ class UnchangedContentDigests:
         have read the latest ones, so it is not returned.
         """
         found = set[str]()
-        for place in {place for noted in self.noted for place in noted}:
+        for place in {place for noted in self.digests for place in noted}:
             read = [
                 noted.get(place, "")
-                for noted in self.noted
+                for noted in self.digests
                 if place in noted or place not in self.caller_ids
             ]
             value = now.get(place, "")

@@ -32,7 +32,7 @@ class ConversionPreview:
     """What a plan shows of a conversion."""
 
     #: Unified diff of the two definitions with masked signatures; empty if there are `obstacles`.
-    difference: str = ""
+    diff: str = ""
     obstacles: tuple[str, ...] = ()
 
 
@@ -70,7 +70,7 @@ def preview_conversion(client_data: str, edits: Collection[ConversionKind]) -> C
         conversion = convert(client_data, edits)
         if conversion.obstacles:
             return ConversionPreview(obstacles=conversion.obstacles)
-        return ConversionPreview(difference=unified_diff(client_data, conversion.client_data))
+        return ConversionPreview(diff=unified_diff(client_data, conversion.client_data))
     except RecursionError:
         return ConversionPreview(
             obstacles=("Its actions are nested too deeply for the app to change them.",)

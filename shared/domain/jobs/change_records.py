@@ -82,7 +82,7 @@ def _flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
             at=_entered_at(job, FlowJobState.COPIED),
             kind=ChangeKind.COPY_CREATED,
             place=copy_title,
-            state="kept, off" if job.copy_is_left else "read back",
+            state="kept, off" if job.copy_kept_off else "read back",
             before=job.original_digest,
             after=job.copy_digest,
         )
@@ -92,19 +92,22 @@ def _flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
             at=prepared,
             kind=ChangeKind.CONVERTED,
             place=title,
-            state="reverted" if job.is_undone else "read back",
+            state="reverted" if job.is_withdrawn else "read back",
             before=job.original_digest,
             after=converted,
         )
-    if job.asked_at:
+    if job.solution_requested_at:
         state = "read back" if prepared else "requested"
         yield ChangeRecord(
-            at=job.asked_at, kind=ChangeKind.ADDED_TO_SOLUTION, place=title, state=state
+            at=job.solution_requested_at,
+            kind=ChangeKind.ADDED_TO_SOLUTION,
+            place=title,
+            state=state,
         )
-    for place, sent in ((title, job.original_sent), (copy_title, job.copy_sent)):
+    for place, sent in ((title, job.original_write), (copy_title, job.copy_write)):
         if sent:
             yield ChangeRecord(
-                at=sent.first,
+                at=sent.first_sent_at,
                 kind=ChangeKind.TURNED_ON_OR_OFF,
                 place=place,
                 state="read back" if sent.is_seen else "sent",
@@ -128,14 +131,14 @@ def _caller_changes(
         is_revert = intent.edits == NO_EDITS
         edits = active[intent.caller_id] if is_revert else caller_edit.edits_from_json(intent.edits)
         if not is_revert:
-            before = () if intent.is_first else active[intent.caller_id]
+            before = () if intent.is_first_edit else active[intent.caller_id]
             active[intent.caller_id] = caller_edit.merge_edits(before, edits)
         for edit in edits:
             old, new = (_hash(edit.old), edit.old_id), (_hash(edit.new), edit.new_id)
             if is_revert:
                 old, new = new, old
             yield ChangeRecord(
-                at=intent.noted,
+                at=intent.noted_at,
                 kind=ChangeKind.CALLER_REVERTED if is_revert else ChangeKind.CALLER_UPDATED,
                 place=place,
                 state=state,

@@ -63,16 +63,16 @@ class Deletion(DurableJob[DeletionState]):
     retired_at: datetime | None
     #: An edit of the original since it was copied does not block the deletion, because the approver
     #: knew it.
-    accepts_edits: bool = False
+    accepts_original_edits: bool = False
 
     state: DeletionState = DeletionState.SCHEDULED
-    resume: DeletionState | None = None
+    resume_state: DeletionState | None = None
     #: The run archive has to cover all runs up to this time.
-    archive_from: datetime | None = None
+    archive_runs_from: datetime | None = None
     #: None: its runs were not searched.
     run_check: RunCheck | None = None
     #: When callers were last searched for this deletion.
-    searched: datetime | None = None
+    callers_searched_at: datetime | None = None
     #: Where the definition is archived, as it was when the original was deleted.
     definition: str = ""
     #: When the app sent the delete request; None: the app did not delete it.
@@ -89,14 +89,14 @@ class Deletion(DurableJob[DeletionState]):
         return self.deleted_at + RECYCLE_BIN if self.deleted_at else None
 
     @property
-    def facts(self) -> DeletionStateProperties:
+    def state_properties(self) -> DeletionStateProperties:
         """Return the properties of its state."""
         return DELETION_STATES[self.state]
 
     @property
     def is_open(self) -> bool:
         """Return whether the deletion continues without a person."""
-        return self.facts.is_open
+        return self.state_properties.is_active
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ def earliest_delete_at(job: FlowJob, *, delay: timedelta, quiet: timedelta) -> d
     retired = retired_at(job)
     if retired is None:
         return None
-    return retired + max(delay, quiet, job.quiet_for or timedelta(0))
+    return retired + max(delay, quiet, job.no_call_period or timedelta(0))
 
 
 def new_deletion(job: FlowJob, approval: DeletionApproval, earlier: Deletion | None) -> Deletion:
@@ -151,10 +151,10 @@ def new_deletion(job: FlowJob, approval: DeletionApproval, earlier: Deletion | N
         approved_by=approval.by,
         approved_at=approval.at,
         retired_at=retired_at(job),
-        accepts_edits=earlier is not None and earlier.code == Reason.ORIGINAL_EDITED,
+        accepts_original_edits=earlier is not None and earlier.code == Reason.ORIGINAL_EDITED,
         history=earlier.history if earlier else (),
         # An invocation that still holds the earlier row must not write this one.
-        lease_number=earlier.lease_number + 1 if earlier else 0,
+        fencing_token=earlier.fencing_token + 1 if earlier else 0,
     )
     text = f"Approved by {approval.by}: not before {approval.on:%Y-%m-%d %H:%M} UTC."
     return _move(deletion, DeletionState.SCHEDULED, text, approval.at, due=approval.on)
@@ -164,7 +164,7 @@ def start_archiving(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return the deletion in state archiving, which covers runs up to now."""
     text = "The date has come. The app archives the run summaries."
     state = DeletionState.ARCHIVING
-    return replace(_move(deletion, state, text, now, due=now), archive_from=now)
+    return replace(_move(deletion, state, text, now, due=now), archive_runs_from=now)
 
 
 def record_delete_intent(deletion: Deletion, *, now: datetime) -> Deletion:

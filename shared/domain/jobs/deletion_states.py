@@ -23,12 +23,12 @@ class DeletionStateProperties(TransitionProperties[DeletionState]):
     """The properties of a deletion's state."""
 
     #: The app may have sent the delete request.
-    may_be_gone: bool
+    may_be_deleted: bool
 
     @property
-    def can_be_kept(self) -> bool:
+    def can_be_cancelled(self) -> bool:
         """Return whether a cancellation keeps the original."""
-        return self.acts is not NextActor.NONE and not self.may_be_gone
+        return self.next_actor is not NextActor.NONE and not self.may_be_deleted
 
 
 def _to(*states: DeletionState) -> frozenset[DeletionState]:
@@ -39,7 +39,7 @@ def _to(*states: DeletionState) -> frozenset[DeletionState]:
 DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
     DeletionState.SCHEDULED: DeletionStateProperties(
         next=_to(DeletionState.ARCHIVING, DeletionState.CANCELLED),
-        acts=NextActor.APP, is_pause=False, is_goal=False, may_be_gone=False,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False, may_be_deleted=False,
     ),
     DeletionState.ARCHIVING: DeletionStateProperties(
         # To deleted: somebody else deleted the original. To scheduled: it got another date.
@@ -47,25 +47,25 @@ DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
             DeletionState.DELETING, DeletionState.DELETED, DeletionState.SCHEDULED,
             DeletionState.CANCELLED,
         ),
-        acts=NextActor.APP, is_pause=False, is_goal=False, may_be_gone=False,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False, may_be_deleted=False,
     ),
     DeletionState.DELETING: DeletionStateProperties(
         # To archiving: the original still exists, and everything is checked again.
         next=_to(DeletionState.DELETED, DeletionState.ARCHIVING, DeletionState.CANCELLED),
-        acts=NextActor.APP, is_pause=False, is_goal=False, may_be_gone=True,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False, may_be_deleted=True,
     ),
     DeletionState.DELETED: DeletionStateProperties(
         # The app still checks whether the platform's list shows it. To cancelled: it was restored.
         next=_to(DeletionState.CANCELLED),
-        acts=NextActor.APP, is_pause=False, is_goal=True, may_be_gone=True,
+        next_actor=NextActor.APP, resumes_later=False, is_success=True, may_be_deleted=True,
     ),
     DeletionState.BLOCKED: DeletionStateProperties(
         next=_to(DeletionState.SCHEDULED, DeletionState.CANCELLED),
-        acts=NextActor.PERSON, is_pause=True, is_goal=False, may_be_gone=False,
+        next_actor=NextActor.PERSON, resumes_later=True, is_success=False, may_be_deleted=False,
     ),
     DeletionState.CANCELLED: DeletionStateProperties(
         next=_to(DeletionState.SCHEDULED),
-        acts=NextActor.NONE, is_pause=False, is_goal=False, may_be_gone=False,
+        next_actor=NextActor.NONE, resumes_later=False, is_success=False, may_be_deleted=False,
     ),
 }
 # fmt: on

@@ -44,7 +44,7 @@ class DurableJob[S: StrEnum]:
     environment_id: str
     state: S
     #: The state in which a waiting, blocked or failed job continues.
-    resume: S | None = None
+    resume_state: S | None = None
     reason: str = ""
     instruction: str = ""
     #: A `Reason`, or the platform's error code.
@@ -52,24 +52,24 @@ class DurableJob[S: StrEnum]:
     #: When to run next; None: only when something wakes it.
     due: datetime | None = None
     #: How many messages were sent for this row; part of their ids.
-    attempt: int = 0
+    message_number: int = 0
     #: Transient errors in a row.
-    failures: int = 0
+    consecutive_failures: int = 0
     #: Invocations in a row that ended in an internal error, or that neither completed nor stored a
     #: change.
-    crashes: int = 0
+    consecutive_crashes: int = 0
     #: How many invocations have leased the row. One with a lower number has lost it.
-    lease_number: int = 0
+    fencing_token: int = 0
     #: Until when an invocation has leased the row; None: none has.
-    lease_until: datetime | None = None
+    leased_until: datetime | None = None
     #: Until when a write of an invocation that did not complete may still take effect; None: all
     #: have completed.
-    settles_at: datetime | None = None
+    in_flight_until: datetime | None = None
     #: When the lease of the last invocation that did not complete expired; None: all have
     #: completed.
     unended_at: datetime | None = None
     #: While this job was being worked on, something that it waits for changed.
-    woken: bool = False
+    is_woken: bool = False
     history: tuple[HistoryEntry, ...] = ()
 
     def __init_subclass__(cls) -> None:
@@ -85,27 +85,27 @@ class DurableJob[S: StrEnum]:
         return changed
 
     @property
-    def is_finished(self) -> bool:
+    def is_inactive(self) -> bool:
         """Return whether the job does not continue without a person."""
-        return self.states[self.state].is_finished
+        return self.states[self.state].is_inactive
 
     @property
-    def is_stuck(self) -> bool:
+    def needs_action(self) -> bool:
         """Return whether a person has to act before the job continues."""
-        return self.states[self.state].is_stuck
+        return self.states[self.state].needs_action
 
     @property
     def reached(self) -> S:
         """Return the step of the work, also while the job waits or is blocked."""
-        return self.resume or self.state
+        return self.resume_state or self.state
 
-    def is_held(self, now: datetime) -> bool:
+    def is_leased(self, now: datetime) -> bool:
         """Return whether an invocation has leased the row."""
-        return self.lease_until is not None and self.lease_until > now
+        return self.leased_until is not None and self.leased_until > now
 
-    def is_unsettled(self, now: datetime) -> bool:
+    def has_write_in_flight(self, now: datetime) -> bool:
         """Return whether a write of an invocation that did not complete may still take effect."""
-        return self.settles_at is not None and self.settles_at > now
+        return self.in_flight_until is not None and self.in_flight_until > now
 
 
 def bump_fencing_token[J: DurableJob[Any]](job: J, *, settles_after: timedelta) -> J:
@@ -115,14 +115,14 @@ def bump_fencing_token[J: DurableJob[Any]](job: J, *, settles_after: timedelta) 
     expired, and the host ends it in time, but one of its writes may still arrive. `settles_after`
     the lease, none can.
     """
-    lease_ended = job.lease_until
+    lease_ended = job.leased_until
     if lease_ended is not None:
         job = replace(
             mark_write_in_flight(job, lease_ended + settles_after), unended_at=lease_ended
         )
-    return replace(job, lease_number=job.lease_number + 1, lease_until=None)
+    return replace(job, fencing_token=job.fencing_token + 1, leased_until=None)
 
 
 def mark_write_in_flight[J: DurableJob[Any]](job: J, until: datetime) -> J:
     """Return the row with a write that may take effect until then."""
-    return replace(job, settles_at=max(until, job.settles_at or until))
+    return replace(job, in_flight_until=max(until, job.in_flight_until or until))

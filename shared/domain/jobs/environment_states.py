@@ -29,9 +29,9 @@ class EnvironmentStateProperties(TransitionProperties[EnvironmentJobState]):
     """The properties of an environment job's state."""
 
     #: The state of the remediation that has a job in this state.
-    shows: RemediationState
+    remediation_state: RemediationState
     #: Its plan has no decision yet.
-    is_undecided: bool
+    awaits_decision: bool
 
 
 def _to(*states: EnvironmentJobState) -> frozenset[EnvironmentJobState]:
@@ -41,11 +41,11 @@ def _to(*states: EnvironmentJobState) -> frozenset[EnvironmentJobState]:
 def _pause() -> EnvironmentStateProperties:
     return EnvironmentStateProperties(
         next=_to(),
-        acts=NextActor.PERSON,
-        is_pause=True,
-        is_goal=False,
-        shows=RemediationState.BLOCKED,
-        is_undecided=False,
+        next_actor=NextActor.PERSON,
+        resumes_later=True,
+        is_success=False,
+        remediation_state=RemediationState.BLOCKED,
+        awaits_decision=False,
     )
 
 
@@ -53,59 +53,59 @@ def _pause() -> EnvironmentStateProperties:
 ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
     EnvironmentJobState.ASSESSING: EnvironmentStateProperties(
         next=_to(EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED),
-        acts=NextActor.APP, is_pause=False, is_goal=False,
-        shows=RemediationState.PLANNING, is_undecided=False,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
+        remediation_state=RemediationState.PLANNING, awaits_decision=False,
     ),
     EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION: EnvironmentStateProperties(
         next=_to(EnvironmentJobState.DISCOVERING, EnvironmentJobState.CANCELLED),
-        acts=NextActor.APP, is_pause=False, is_goal=False,
-        shows=RemediationState.PLANNING, is_undecided=True,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
+        remediation_state=RemediationState.PLANNING, awaits_decision=True,
     ),
     EnvironmentJobState.DISCOVERING: EnvironmentStateProperties(
         next=_to(EnvironmentJobState.PLANNED, EnvironmentJobState.CANCELLED),
-        acts=NextActor.APP, is_pause=False, is_goal=False,
-        shows=RemediationState.PLANNING, is_undecided=True,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
+        remediation_state=RemediationState.PLANNING, awaits_decision=True,
     ),
     EnvironmentJobState.PLANNED: EnvironmentStateProperties(
         next=_to(
             EnvironmentJobState.AWAITING_APPROVAL, EnvironmentJobState.RUNNING_FLOW_JOBS,
             EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED,
         ),
-        acts=NextActor.APP, is_pause=False, is_goal=False,
-        shows=RemediationState.PLANNING, is_undecided=True,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
+        remediation_state=RemediationState.PLANNING, awaits_decision=True,
     ),
     EnvironmentJobState.AWAITING_APPROVAL: EnvironmentStateProperties(
         next=_to(EnvironmentJobState.APPROVED, EnvironmentJobState.CANCELLED),
-        acts=NextActor.PERSON, is_pause=False, is_goal=False,
-        shows=RemediationState.AWAITING_APPROVAL, is_undecided=True,
+        next_actor=NextActor.PERSON, resumes_later=False, is_success=False,
+        remediation_state=RemediationState.AWAITING_APPROVAL, awaits_decision=True,
     ),
     EnvironmentJobState.APPROVED: EnvironmentStateProperties(
         next=_to(
             EnvironmentJobState.RUNNING_FLOW_JOBS, EnvironmentJobState.AWAITING_APPROVAL,
             EnvironmentJobState.CANCELLED,
         ),
-        acts=NextActor.APP, is_pause=False, is_goal=False,
-        shows=RemediationState.IN_PROGRESS, is_undecided=False,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
+        remediation_state=RemediationState.IN_PROGRESS, awaits_decision=False,
     ),
     EnvironmentJobState.RUNNING_FLOW_JOBS: EnvironmentStateProperties(
         next=_to(
             EnvironmentJobState.COMPLETED, EnvironmentJobState.APPROVED,
             EnvironmentJobState.CANCELLED,
         ),
-        acts=NextActor.APP, is_pause=False, is_goal=False,
-        shows=RemediationState.IN_PROGRESS, is_undecided=False,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
+        remediation_state=RemediationState.IN_PROGRESS, awaits_decision=False,
     ),
     EnvironmentJobState.COMPLETED: EnvironmentStateProperties(
         next=_to(),
-        acts=NextActor.NONE, is_pause=False, is_goal=True,
-        shows=RemediationState.COMPLETED, is_undecided=False,
+        next_actor=NextActor.NONE, resumes_later=False, is_success=True,
+        remediation_state=RemediationState.COMPLETED, awaits_decision=False,
     ),
     EnvironmentJobState.BLOCKED: _pause(),
     EnvironmentJobState.FAILED: _pause(),
     EnvironmentJobState.CANCELLED: EnvironmentStateProperties(
         next=_to(),
-        acts=NextActor.NONE, is_pause=False, is_goal=False,
-        shows=RemediationState.CANCELLED, is_undecided=False,
+        next_actor=NextActor.NONE, resumes_later=False, is_success=False,
+        remediation_state=RemediationState.CANCELLED, awaits_decision=False,
     ),
 }
 # fmt: on

@@ -96,20 +96,20 @@ class FlowJob(DurableJob[FlowJobState]):
     parents: tuple[str, ...] = ()
     #: Jobs that wait for this job to end and that are not its children: it calls their flows by
     #: URL.
-    waiters: tuple[str, ...] = ()
+    waiting_job_ids: tuple[str, ...] = ()
 
     state: FlowJobState = FlowJobState.PLANNED
-    resume: FlowJobState | None = None
+    resume_state: FlowJobState | None = None
     requested: JobCommand | None = None
 
     copy_id: str
     copy_flow_name: str = ""
     copy_digest: str = ""
     #: The rollback has kept the copy, turned off.
-    copy_is_left: bool = False
+    copy_kept_off: bool = False
     archive: str = ""
     #: The owner with whom the copy was created, by `systemuserid` or Entra id as for the original.
-    copy_owner: str = ""
+    copy_owner_id: str = ""
     #: Labels of the principals that the copy was shared with, to detect who was removed from the
     #: original.
     shared_with: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ class FlowJob(DurableJob[FlowJobState]):
     signature_hash: str = ""
     #: Flows with an active grant of the service account, to be revoked; `environment/flow` for
     #: other environments.
-    borrowed: tuple[str, ...] = ()
+    active_grants: tuple[str, ...] = ()
     #: Flows with a grant at any time, in the same format. The service account was co-owner of none
     #: of them before.
     lent: tuple[str, ...] = ()
@@ -131,61 +131,61 @@ class FlowJob(DurableJob[FlowJobState]):
     returned_at: datetime | None = None
     #: Callers (parent jobs, workflow ids) without a run in progress that started before the
     #: cutover.
-    drained: tuple[str, ...] = ()
+    drained_callers: tuple[str, ...] = ()
     #: When every known caller had the copy's URL.
     cut_over_at: datetime | None = None
-    quiet_for: timedelta | None = None
+    no_call_period: timedelta | None = None
     #: The job's last write that turned the flow on or off; None: the job sent none.
-    original_sent: FlowStateWrite | None = None
-    copy_sent: FlowStateWrite | None = None
+    original_write: FlowStateWrite | None = None
+    copy_write: FlowStateWrite | None = None
     #: Another write of the current step that was not read back yet.
-    unseen: UnconfirmedWrite | None = None
+    unconfirmed_write: UnconfirmedWrite | None = None
     #: After a cutover: how long both flows were off.
-    gap: timedelta | None = None
+    both_off_duration: timedelta | None = None
     #: Since when both flows may be off; None: one of them is on, or none has to be.
-    neither_since: datetime | None = None
+    both_off_since: datetime | None = None
     #: Set once the app is turning the other flow on again.
-    failure: CutoverFailure | None = None
+    cutover_failure: CutoverFailure | None = None
     rollback_stage: RollbackStage | None = None
     #: The person who asked for the rollback accepts the backlog replay of a polling original.
-    may_replay: bool = False
+    accepts_replay: bool = False
     #: For a method without a copy: what is converted.
-    edits: tuple[ConversionKind, ...] = ()
+    conversions: tuple[ConversionKind, ...] = ()
     #: When the app asked the platform to add it, with its batch, to a solution.
-    asked_at: datetime | None = None
+    solution_requested_at: datetime | None = None
     notes: tuple[str, ...] = ()
 
     @property
-    def facts(self) -> FlowStateProperties:
+    def state_properties(self) -> FlowStateProperties:
         """Return the properties of the step that the job has reached."""
         return FLOW_STATES[self.reached]
 
     @property
-    def is_paused(self) -> bool:
+    def is_interrupted(self) -> bool:
         """Return whether it waits, is blocked or failed, and continues where it stopped."""
-        return FLOW_STATES[self.state].is_pause
+        return FLOW_STATES[self.state].resumes_later
 
     @property
-    def is_done(self) -> bool:
+    def has_succeeded(self) -> bool:
         """Return whether it has reached its goal."""
-        return self.facts.is_goal
+        return self.state_properties.is_success
 
     @property
-    def is_undone(self) -> bool:
+    def is_withdrawn(self) -> bool:
         """Return whether it was cancelled or rolled back."""
-        return self.facts.is_undone
+        return self.state_properties.is_withdrawn
 
     @property
-    def has_loans(self) -> bool:
+    def has_grants(self) -> bool:
         """Return whether it has active grants, or a write that may still create one."""
-        return bool(self.borrowed or (self.lent and self.settles_at))
+        return bool(self.active_grants or (self.lent and self.in_flight_until))
 
     @property
     def has_loans_to_check(self) -> bool:
         """Return whether it has active grants, or revoked ones whose removal was
         not read back yet.
         """
-        return self.has_loans or bool(self.returned)
+        return self.has_grants or bool(self.returned)
 
     @property
     def names(self) -> frozenset[str]:
@@ -205,17 +205,17 @@ class FlowJob(DurableJob[FlowJobState]):
     @property
     def is_live(self) -> bool:
         """Return whether the flow is being or was migrated: neither cancelled nor rolled back."""
-        return self.facts.is_live
+        return self.state_properties.is_proceeding
 
     @property
-    def can_be_planned_anew(self) -> bool:
+    def allows_new_job(self) -> bool:
         """Return whether another job for the same flow may start."""
-        return self.is_finished and self.facts.leaves_nothing
+        return self.is_inactive and self.state_properties.allows_new_job
 
     @property
-    def is_proven(self) -> bool:
+    def is_verified(self) -> bool:
         """Return whether the copy was verified and still exists."""
-        return self.facts.is_proven
+        return self.state_properties.is_verified
 
     @property
     def is_rolling_back(self) -> bool:
@@ -223,31 +223,33 @@ class FlowJob(DurableJob[FlowJobState]):
         return self.reached is FlowJobState.ROLLING_BACK
 
     @property
-    def is_on_way_back(self) -> bool:
+    def is_turning_back_on(self) -> bool:
         """Return whether both flows may be off and the one that was on before must be turned on
         again.
         """
-        return self.neither_since is not None and (self.failure is not None or self.is_rolling_back)
+        return self.both_off_since is not None and (
+            self.cutover_failure is not None or self.is_rolling_back
+        )
 
     @property
-    def has_stopped_both(self) -> bool:
+    def has_turned_both_off(self) -> bool:
         """Return whether this job turned one flow of a pair off and has turned none on since."""
-        sent = (self.original_sent, self.copy_sent)
+        sent = (self.original_write, self.copy_write)
         return (
             self.pattern is MigrationMethod.CUT_OVER
             and bool(self.original_was_on)
-            and self.original_sent is not None
+            and self.original_write is not None
             and all(one is None or one.state is FlowState.OFF for one in sent)
         )
 
     @property
-    def has_original_back(self) -> bool:
+    def has_original_restored(self) -> bool:
         """Return whether the original works as before: never turned off, or on again."""
         if self.is_rolling_back:
             return self.rollback_stage not in {None, RollbackStage.TURN_ON_ORIGINAL}
-        if self.requested and self.lease_until:
+        if self.requested and self.leased_until:
             return False  # the invocation with the lease may have turned it off
-        return self.facts.original is ExpectedFlowState.UNCHANGED
+        return self.state_properties.original is ExpectedFlowState.UNCHANGED
 
 
 def migration_method_for(category: TriggerCategory, *, is_on: bool) -> MigrationMethod:

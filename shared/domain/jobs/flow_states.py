@@ -50,21 +50,21 @@ class FlowStateProperties(TransitionProperties[FlowJobState]):
     """The properties of a flow job's state. For a paused job, use those of `FlowJob.reached`."""
 
     #: Where the job continues if an edit of the original is accepted; None: where it is.
-    after_edit: FlowJobState | None
+    resume_state_after_edit: FlowJobState | None
     original: ExpectedFlowState
     copy: ExpectedFlowState
     #: The copy is verified, so parents may be written to run it.
-    is_proven: bool
+    is_verified: bool
     #: The flow is being or was migrated: neither cancelled nor rolled back.
-    is_live: bool
+    is_proceeding: bool
     #: The job has started changes, so that cancelling it means rolling it back.
-    is_undoable: bool
+    can_roll_back: bool
     #: A job that ends here does not prevent another one for the same flow.
-    leaves_nothing: bool
+    allows_new_job: bool
     #: A pilot flow has to get here before the other flows start.
-    is_past_cut_over: bool
+    is_past_cutover: bool
     #: For its children, its original is off or a caller like any other.
-    is_settled: bool
+    releases_children: bool
 
     @property
     def is_copy_off(self) -> bool:
@@ -73,7 +73,7 @@ class FlowStateProperties(TransitionProperties[FlowJobState]):
 
     def leads_to(self, after: FlowJobState) -> bool:
         """Return whether the job may move to `after`."""
-        return after in self.next or (self.is_undoable and after is FlowJobState.ROLLING_BACK)
+        return after in self.next or (self.can_roll_back and after is FlowJobState.ROLLING_BACK)
 
 
 def _to(*states: FlowJobState) -> frozenset[FlowJobState]:
@@ -83,18 +83,18 @@ def _to(*states: FlowJobState) -> frozenset[FlowJobState]:
 def _pause(acts: NextActor) -> FlowStateProperties:
     return FlowStateProperties(
         next=_to(),
-        acts=acts,
-        is_pause=True,
-        is_goal=False,
-        after_edit=None,
+        next_actor=acts,
+        resumes_later=True,
+        is_success=False,
+        resume_state_after_edit=None,
         original=ExpectedFlowState.UNDETERMINED,
         copy=ExpectedFlowState.UNDETERMINED,
-        is_proven=False,
-        is_live=True,
-        is_undoable=False,
-        leaves_nothing=False,
-        is_past_cut_over=False,
-        is_settled=False,
+        is_verified=False,
+        is_proceeding=True,
+        can_roll_back=False,
+        allows_new_job=False,
+        is_past_cutover=False,
+        releases_children=False,
     )
 
 
@@ -102,109 +102,110 @@ def _pause(acts: NextActor) -> FlowStateProperties:
 FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
     FlowJobState.PLANNED: FlowStateProperties(
         next=_to(FlowJobState.COPYING, FlowJobState.PREPARING, FlowJobState.CANCELLED),
-        after_edit=None,
-        acts=NextActor.APP, is_pause=False, is_goal=False,
+        resume_state_after_edit=None,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
-        is_proven=False, is_live=True, is_undoable=False, leaves_nothing=True,
-        is_past_cut_over=False, is_settled=False,
+        is_verified=False, is_proceeding=True, can_roll_back=False, allows_new_job=True,
+        is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.PREPARING: FlowStateProperties(
-        next=_to(FlowJobState.PREPARED, FlowJobState.PLANNED), after_edit=FlowJobState.PLANNED,
-        acts=NextActor.APP, is_pause=False, is_goal=False,
+        next=_to(FlowJobState.PREPARED, FlowJobState.PLANNED),
+        resume_state_after_edit=FlowJobState.PLANNED,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
-        is_proven=False, is_live=True, is_undoable=True, leaves_nothing=False,
-        is_past_cut_over=False, is_settled=False,
+        is_verified=False, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.PREPARED: FlowStateProperties(
-        next=_to(), after_edit=None,
-        acts=NextActor.NONE, is_pause=False, is_goal=True,
+        next=_to(), resume_state_after_edit=None,
+        next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
-        is_proven=False, is_live=True, is_undoable=True, leaves_nothing=True,
-        is_past_cut_over=True, is_settled=False,
+        is_verified=False, is_proceeding=True, can_roll_back=True, allows_new_job=True,
+        is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.COPYING: FlowStateProperties(
-        next=_to(FlowJobState.COPIED), after_edit=None,
-        acts=NextActor.APP, is_pause=False, is_goal=False,
+        next=_to(FlowJobState.COPIED), resume_state_after_edit=None,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
-        is_proven=False, is_live=True, is_undoable=True, leaves_nothing=False,
-        is_past_cut_over=False, is_settled=False,
+        is_verified=False, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.COPIED: FlowStateProperties(
-        next=_to(FlowJobState.VERIFIED), after_edit=None,
-        acts=NextActor.APP, is_pause=False, is_goal=False,
+        next=_to(FlowJobState.VERIFIED), resume_state_after_edit=None,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
-        is_proven=False, is_live=True, is_undoable=True, leaves_nothing=False,
-        is_past_cut_over=False, is_settled=False,
+        is_verified=False, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.VERIFIED: FlowStateProperties(
         next=_to(FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER,
             FlowJobState.CHECKING_FOR_CALLS, FlowJobState.COPYING),
-        after_edit=FlowJobState.COPYING,
-        acts=NextActor.APP, is_pause=False, is_goal=False,
+        resume_state_after_edit=FlowJobState.COPYING,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
-        is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
-        is_past_cut_over=False, is_settled=False,
+        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.UPDATING_CALLERS: FlowStateProperties(
-        next=_to(FlowJobState.CHECKING_FOR_CALLS), after_edit=None,
-        acts=NextActor.APP, is_pause=False, is_goal=False,
+        next=_to(FlowJobState.CHECKING_FOR_CALLS), resume_state_after_edit=None,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
-        is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
-        is_past_cut_over=False, is_settled=False,
+        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.CHECKING_FOR_CALLS: FlowStateProperties(
         next=_to(FlowJobState.RETIRED, FlowJobState.UPDATING_CALLERS, FlowJobState.COPYING),
-        after_edit=FlowJobState.COPYING,
-        acts=NextActor.APP, is_pause=False, is_goal=False,
+        resume_state_after_edit=FlowJobState.COPYING,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
-        is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
-        is_past_cut_over=True, is_settled=False,
+        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.CUTTING_OVER: FlowStateProperties(
-        next=_to(FlowJobState.MONITORING, FlowJobState.VERIFIED), after_edit=None,
-        acts=NextActor.APP, is_pause=False, is_goal=False,
+        next=_to(FlowJobState.MONITORING, FlowJobState.VERIFIED), resume_state_after_edit=None,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
-        is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
-        is_past_cut_over=False, is_settled=False,
+        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.MONITORING: FlowStateProperties(
-        next=_to(FlowJobState.RETIRED), after_edit=None,
-        acts=NextActor.APP, is_pause=False, is_goal=False,
+        next=_to(FlowJobState.RETIRED), resume_state_after_edit=None,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
-        is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
-        is_past_cut_over=True, is_settled=False,
+        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.RETIRED: FlowStateProperties(
-        next=_to(), after_edit=None,
-        acts=NextActor.NONE, is_pause=False, is_goal=True,
+        next=_to(), resume_state_after_edit=None,
+        next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
-        is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,
-        is_past_cut_over=True, is_settled=True,
+        is_verified=True, is_proceeding=True, can_roll_back=True, allows_new_job=False,
+        is_past_cutover=True, releases_children=True,
     ),
     FlowJobState.WAITING: _pause(NextActor.APP),
     FlowJobState.BLOCKED: _pause(NextActor.PERSON),
     FlowJobState.FAILED: _pause(NextActor.PERSON),
     FlowJobState.ROLLING_BACK: FlowStateProperties(
         # To retired: the original was deleted and can no longer be restored.
-        next=_to(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), after_edit=None,
-        acts=NextActor.APP, is_pause=False, is_goal=False,
+        next=_to(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), resume_state_after_edit=None,
+        next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
-        is_proven=False, is_live=False, is_undoable=False, leaves_nothing=False,
-        is_past_cut_over=False, is_settled=False,
+        is_verified=False, is_proceeding=False, can_roll_back=False, allows_new_job=False,
+        is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.ROLLED_BACK: FlowStateProperties(
-        next=_to(), after_edit=None,
-        acts=NextActor.NONE, is_pause=False, is_goal=False,
+        next=_to(), resume_state_after_edit=None,
+        next_actor=NextActor.NONE, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.OFF,
-        is_proven=False, is_live=False, is_undoable=False, leaves_nothing=True,
-        is_past_cut_over=False, is_settled=True,
+        is_verified=False, is_proceeding=False, can_roll_back=False, allows_new_job=True,
+        is_past_cutover=False, releases_children=True,
     ),
     FlowJobState.CANCELLED: FlowStateProperties(
-        next=_to(), after_edit=None,
-        acts=NextActor.NONE, is_pause=False, is_goal=False,
+        next=_to(), resume_state_after_edit=None,
+        next_actor=NextActor.NONE, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
-        is_proven=False, is_live=False, is_undoable=False, leaves_nothing=True,
-        is_past_cut_over=False, is_settled=True,
+        is_verified=False, is_proceeding=False, can_roll_back=False, allows_new_job=True,
+        is_past_cutover=False, releases_children=True,
     ),
 }
 # fmt: on

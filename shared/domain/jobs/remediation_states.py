@@ -19,13 +19,21 @@ class RemediationState(StrEnum):
 
 REMEDIATION_STATES: Mapping[RemediationState, StateProperties] = {
     RemediationState.AWAITING_APPROVAL: StateProperties(
-        acts=NextActor.PERSON, is_pause=False, is_goal=False
+        next_actor=NextActor.PERSON, resumes_later=False, is_success=False
     ),
     RemediationState.IN_PROGRESS: StateProperties(
-        acts=NextActor.APP, is_pause=False, is_goal=False
+        next_actor=NextActor.APP, resumes_later=False, is_success=False
     ),
-    RemediationState.PLANNING: StateProperties(acts=NextActor.APP, is_pause=False, is_goal=False),
-    RemediationState.BLOCKED: StateProperties(acts=NextActor.PERSON, is_pause=True, is_goal=False),
-    RemediationState.COMPLETED: StateProperties(acts=NextActor.NONE, is_pause=False, is_goal=True),
-    RemediationState.CANCELLED: StateProperties(acts=NextActor.NONE, is_pause=False, is_goal=False),
+    RemediationState.PLANNING: StateProperties(
+        next_actor=NextActor.APP, resumes_later=False, is_success=False
+    ),
+    RemediationState.BLOCKED: StateProperties(
+        next_actor=NextActor.PERSON, resumes_later=True, is_success=False
+    ),
+    RemediationState.COMPLETED: StateProperties(
+        next_actor=NextActor.NONE, resumes_later=False, is_success=True
+    ),
+    RemediationState.CANCELLED: StateProperties(
+        next_actor=NextActor.NONE, resumes_later=False, is_success=False
+    ),
 }

@@ -40,7 +40,7 @@ class RunArchive:
     flow_name: str
     display_name: str
     #: Runs that started later do not belong to this archive.
-    began: datetime
+    started_at: datetime
     state: RunArchiveState = RunArchiveState.IN_PROGRESS
     runs: int = 0
     #: Where each part is stored: JSON Lines, the newest run first.
@@ -48,24 +48,24 @@ class RunArchive:
     #: Start of the oldest archived run, and the runs that started at the same time. The next part
     #: continues from there.
     oldest: datetime | None = None
-    oldest_ids: tuple[str, ...] = ()
+    oldest_run_ids: tuple[str, ...] = ()
     #: The platform's cursor for the next page; empty: the next part is searched by `oldest`.
     cursor: str = ""
     #: Start of the time that this archive covers, after an earlier archive of this flow; None: this
     #: is the first.
-    since: datetime | None = None
+    runs_since: datetime | None = None
     #: Runs in the earlier archive's parts.
-    earlier_runs: int = 0
+    earlier_run_count: int = 0
 
     @property
     def begins(self) -> datetime:
         """Return the start of the time that this archive covers."""
-        return self.since or self.began - RETENTION
+        return self.runs_since or self.started_at - RETENTION
 
     @property
     def own_runs(self) -> int:
         """Return the number of runs in this archive's own parts."""
-        return self.runs - self.earlier_runs
+        return self.runs - self.earlier_run_count
 
     @property
     def share(self) -> float:
@@ -74,7 +74,7 @@ class RunArchive:
             return 1.0
         if self.oldest is None:
             return 0.0
-        return min((self.began - self.oldest) / (self.began - self.begins), 1.0)
+        return min((self.started_at - self.oldest) / (self.started_at - self.begins), 1.0)
 
 
 def part_name(archive: RunArchive, number: int) -> str:
@@ -86,16 +86,16 @@ def with_part(archive: RunArchive, where: str, runs: list[FlowRun]) -> RunArchiv
     """Return the archive with a part of `runs` (not empty, newest first) that is
     stored at `where`.
     """
-    oldest = runs[-1].started
-    ids = {run.run_id for run in runs if run.started == oldest}
+    oldest = runs[-1].started_at
+    ids = {run.run_id for run in runs if run.started_at == oldest}
     if archive.oldest == oldest:
-        ids |= set(archive.oldest_ids)
+        ids |= set(archive.oldest_run_ids)
     return replace(
         archive,
         runs=archive.runs + len(runs),
         parts=(*archive.parts, where),
         oldest=oldest,
-        oldest_ids=tuple(sorted(ids)),
+        oldest_run_ids=tuple(sorted(ids)),
     )
 
 
@@ -104,11 +104,11 @@ def continued(archive: RunArchive, *, now: datetime) -> RunArchive:
     return replace(
         archive,
         state=RunArchiveState.IN_PROGRESS,
-        began=now,
-        since=archive.began + timedelta(microseconds=1),
-        earlier_runs=archive.runs,
+        started_at=now,
+        runs_since=archive.started_at + timedelta(microseconds=1),
+        earlier_run_count=archive.runs,
         oldest=None,
-        oldest_ids=(),
+        oldest_run_ids=(),
         cursor="",
     )
 
@@ -119,8 +119,8 @@ def to_json_lines(runs: Iterable[FlowRun]) -> bytes:
         json.dumps(
             {
                 "run": run.run_id,
-                "started": run.started.isoformat(),
-                "ended": run.ended.isoformat() if run.ended else None,
+                "started": run.started_at.isoformat(),
+                "ended": run.ended_at.isoformat() if run.ended_at else None,
                 "status": run.status,
             }
         ).encode()
@@ -134,8 +134,8 @@ def from_json_lines(part: bytes) -> list[FlowRun]:
     return [
         FlowRun(
             run_id=line["run"],
-            started=datetime.fromisoformat(line["started"]),
-            ended=datetime.fromisoformat(line["ended"]) if line["ended"] else None,
+            started_at=datetime.fromisoformat(line["started"]),
+            ended_at=datetime.fromisoformat(line["ended"]) if line["ended"] else None,
             status=line["status"],
             trigger_url_id=None,
         )

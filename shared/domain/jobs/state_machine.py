@@ -17,31 +17,31 @@ class NextActor(StrEnum):
 class StateProperties:
     """The properties of a state. None has a default, so a missing one is a type error."""
 
-    acts: NextActor
+    next_actor: NextActor
     #: The job continues where it was, once the reason is gone.
-    is_pause: bool
+    resumes_later: bool
     #: The job's goal is reached.
-    is_goal: bool
+    is_success: bool
 
     @property
-    def is_stuck(self) -> bool:
+    def needs_action(self) -> bool:
         """Return whether it continues only after a person has acted and retried."""
-        return self.is_pause and self.acts is NextActor.PERSON
+        return self.resumes_later and self.next_actor is NextActor.PERSON
 
     @property
-    def is_finished(self) -> bool:
+    def is_inactive(self) -> bool:
         """Return whether it does not continue without a person."""
-        return self.is_stuck or self.acts is NextActor.NONE
+        return self.needs_action or self.next_actor is NextActor.NONE
 
     @property
-    def is_open(self) -> bool:
+    def is_active(self) -> bool:
         """Return whether it continues towards its goal without a person."""
-        return not (self.is_finished or self.is_goal)
+        return not (self.is_inactive or self.is_success)
 
     @property
-    def is_undone(self) -> bool:
+    def is_withdrawn(self) -> bool:
         """Return whether it ended without reaching its goal: cancelled, or rolled back."""
-        return self.acts is NextActor.NONE and not self.is_goal
+        return self.next_actor is NextActor.NONE and not self.is_success
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,6 @@ def check_transition[S: StrEnum](
 ) -> None:
     """Raise `InvalidTransition` unless a job that reached `before` may be in `after` next."""
     facts = table[before]
-    pauses = table[after].is_pause and facts.is_open
+    pauses = table[after].resumes_later and facts.is_active
     if not (after is before or pauses or facts.leads_to(after)):
         raise InvalidTransition(before, after)

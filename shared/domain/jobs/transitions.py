@@ -20,13 +20,13 @@ def move_to_state[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now:
     return replace(
         with_history(job, state, text, now=now),
         state=state,
-        resume=None,
+        resume_state=None,
         reason="",
         instruction="",
         code="",
-        failures=0,
-        crashes=0,
-        due=None if job.states[state].is_finished else now,
+        consecutive_failures=0,
+        consecutive_crashes=0,
+        due=None if job.states[state].is_inactive else now,
     )
 
 
@@ -39,13 +39,13 @@ def wait_until[J: DurableJob[Any]](
     job: J, reason: str, *, until: datetime, now: datetime, code: Reason
 ) -> J:
     """Return the job waiting until then, to continue where it is; a final state stays."""
-    waits = job.waiting_state if job.states[job.reached].is_open else None
+    waits = job.waiting_state if job.states[job.reached].is_active else None
     state = waits or job.state
     same = bool(job.history) and job.history[-1].text == reason
     return replace(
         job if same else with_history(job, state, reason, now=now),
         state=state,
-        resume=job.reached if waits else None,
+        resume_state=job.reached if waits else None,
         reason=reason,
         instruction="",
         code=code,
@@ -61,12 +61,12 @@ def stop_with_reason[J: DurableJob[Any]](
     return replace(
         with_history(job, state, reason, now=now),
         state=state,
-        resume=job.reached,
+        resume_state=job.reached,
         reason=reason,
         instruction=instruction,
         code=code,
         due=None,
-        failures=0,
+        consecutive_failures=0,
     )
 
 

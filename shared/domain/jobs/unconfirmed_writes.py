@@ -15,27 +15,27 @@ class FlowStateWrite:
 
     state: FlowState
     #: When it was first and last sent.
-    first: datetime
-    last: datetime
+    first_sent_at: datetime
+    last_sent_at: datetime
     #: From this time on a read of the state counts; an earlier one may be older than an opposite
     #: write.
-    counts_from: datetime
+    reads_valid_from: datetime
     #: A read that counts has shown it.
     is_seen: bool = False
 
-    def counts(self, state: FlowState, now: datetime, lag: timedelta) -> bool:
+    def confirms(self, state: FlowState, now: datetime, lag: timedelta) -> bool:
         """Return whether a read that shows `state` now is not older than this write."""
         if state is self.state:
-            return self.is_seen or now >= self.counts_from
-        return now >= self.last + lag
+            return self.is_seen or now >= self.reads_valid_from
+        return now >= self.last_sent_at + lag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnconfirmedWrite:
     """Another write that the platform accepted but does not show yet."""
 
-    what: str
-    since: datetime
+    description: str
+    sent_at: datetime
 
 
 def record_write(
@@ -51,9 +51,13 @@ def record_write(
     `settles_at`: until when earlier writes may take effect.
     """
     if before is None or (before.state is state and before.is_seen):
-        return FlowStateWrite(state=state, first=now, last=now, counts_from=now)
+        return FlowStateWrite(
+            state=state, first_sent_at=now, last_sent_at=now, reads_valid_from=now
+        )
     if before.state is state:
-        return replace(before, last=now)
-    is_old = now >= max(before.last + lag, settles_at)
+        return replace(before, last_sent_at=now)
+    is_old = now >= max(before.last_sent_at + lag, settles_at)
     counts_from = now if is_old else max(now + lag, settles_at)
-    return FlowStateWrite(state=state, first=now, last=now, counts_from=counts_from)
+    return FlowStateWrite(
+        state=state, first_sent_at=now, last_sent_at=now, reads_valid_from=counts_from
+    )

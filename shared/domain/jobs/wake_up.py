@@ -10,9 +10,9 @@ from shared.domain.alert import RowName
 class WakeUp:
     """A wake-up of a row; a row may have several."""
 
-    at: datetime
+    wake_at: datetime
     row: RowName
     #: When it was written, before the row itself was.
-    written: datetime
+    written_at: datetime
     #: When the timer last sent a message because the row was overdue.
-    sent: datetime | None = None
+    message_sent_at: datetime | None = None

@@ -19,7 +19,7 @@ _UNSUPPORTED_SKUS = frozenset({"trial", "subscriptionbasedtrial", "teams"})
 def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield a finding for every check of the policy's environments."""
     assert facts.policy
-    for environment in facts.on_policy:
+    for environment in facts.environments_on_policy:
         yield geography_finding(facts.policy, environment)
         yield managed_finding(environment)
         yield sku_finding(environment)

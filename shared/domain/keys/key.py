@@ -20,8 +20,8 @@ class KeyVersion:
     #: Bits; None: not an RSA key, or not shown.
     size: int | None
     is_enabled: bool
-    not_before: datetime | None
-    expires: datetime | None
+    valid_from: datetime | None
+    expires_at: datetime | None
     created: datetime | None
     #: The allowed operations (`wrapKey`), in lower case; empty: not shown.
     operations: frozenset[str]
@@ -89,7 +89,7 @@ class EnterprisePolicy:
 class KeySnapshot:
     """The facts about one key, its policy and its environments."""
 
-    at: datetime
+    read_at: datetime
     #: Azure resource id, lower case.
     vault_id: str
     key_name: str
@@ -105,7 +105,7 @@ class KeySnapshot:
     environments: Sequence[Environment] = ()
 
     @property
-    def on_policy(self) -> list[Environment]:
+    def environments_on_policy(self) -> list[Environment]:
         """Return the environments with a link to the policy in any status."""
         policy_id = self.policy.id.lower() if self.policy else ""
         return [
@@ -115,9 +115,9 @@ class KeySnapshot:
         ]
 
     @property
-    def stops(self) -> str:
+    def stopped_environments(self) -> str:
         """Return a sentence that names the environments that stop without the key;
         empty if none.
         """
-        names = sorted(environment.display_name for environment in self.on_policy)
+        names = sorted(environment.display_name for environment in self.environments_on_policy)
         return f" These environments stop: {', '.join(names)}." if names else ""

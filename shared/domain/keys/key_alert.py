@@ -15,6 +15,6 @@ class KeyAlert:
     policy_name: str
     finding: Finding
     #: When it was first found.
-    since: datetime
+    first_seen_at: datetime
     #: The reason code of the notification; empty: not sent yet.
     code: str

@@ -55,7 +55,7 @@ def check_key(facts: KeySnapshot) -> KeyCheckResult:
         policy_name=policy.name if policy else "",
         vault_id=facts.vault_id,
         key_name=facts.key_name,
-        environments=tuple(sorted(one.display_name for one in facts.on_policy)),
+        environments=tuple(sorted(one.display_name for one in facts.environments_on_policy)),
         findings=(*key_findings(facts), *(assess_environments(facts) if policy else ())),
         swap_plan=policy_replacement_steps(facts),
     )

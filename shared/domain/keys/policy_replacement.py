@@ -34,7 +34,7 @@ def policy_replacement_steps(facts: KeySnapshot) -> tuple[str, ...]:
     )
     names = [
         f"{environment.display_name} ({environment.id})"
-        for environment in sorted(facts.on_policy, key=lambda one: one.display_name)
+        for environment in sorted(facts.environments_on_policy, key=lambda one: one.display_name)
     ]
     moves = [
         f"Add {name} to the new policy in the admin center (Policies, Customer-managed encryption "

@@ -74,7 +74,7 @@ def _network_finding(facts: KeySnapshot, vault: KeyVault) -> Finding:
     return problem(
         code,
         "The vault's network rules deny Microsoft's trusted services, so the platform cannot "
-        f"reach the key.{facts.stops}",
+        f"reach the key.{facts.stopped_environments}",
         "Allow trusted services now (`az keyvault update --name"
         f" {vault.name} --bypass AzureServices`).",
         vault.id,
@@ -126,7 +126,7 @@ def _role_finding(facts: KeySnapshot, vault: KeyVault, identity: str) -> Finding
         )
     return problem(
         code,
-        f"The policy's identity has no role that may use the key.{facts.stops}",
+        f"The policy's identity has no role that may use the key.{facts.stopped_environments}",
         (
             f"Grant it the role {ROLE} on the vault ({grant}). This takes about five minutes to "
             "take effect."
@@ -142,7 +142,8 @@ def _access_policy_finding(facts: KeySnapshot, vault: KeyVault, identity: str) -
         return ok("key_grants", "The policy's identity may use the key.", vault.id)
     return problem(
         "key_grants",
-        f"The policy's identity lacks key permissions: {', '.join(sorted(lacking))}.{facts.stops}",
+        f"The policy's identity lacks key permissions: {', '.join(sorted(lacking))}."
+        f"{facts.stopped_environments}",
         f"Add them to its access policy (`az keyvault set-policy --name {vault.name} --object-id"
         f" {identity} --key-permissions get wrapKey unwrapKey`).",
         vault.id,

@@ -34,7 +34,7 @@ def version_findings(facts: KeySnapshot) -> Iterator[Finding]:
         what = f"version {pinned} of the key" if pinned else "the key"
         yield problem(
             "key_enabled",
-            f"There is no {what} {facts.key_name}.{facts.stops}",
+            f"There is no {what} {facts.key_name}.{facts.stopped_environments}",
             f"If it was deleted, recover it now ({_az_command(facts, 'recover')}), or its "
             "environments are locked.",
             facts.key_name,
@@ -44,7 +44,7 @@ def version_findings(facts: KeySnapshot) -> Iterator[Finding]:
     yield _validity_finding(facts, used)
     yield _type_finding(used)
     yield _operations_finding(facts, used)
-    yield from _previous_version_findings(facts.versions, facts.at)
+    yield from _previous_version_findings(facts.versions, facts.read_at)
 
 
 def _az_command(facts: KeySnapshot, command: str, options: str = "") -> str:
@@ -59,7 +59,7 @@ def _enabled_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
     command = _az_command(facts, "set-attributes", f" --version {key.version} --enabled true")
     return problem(
         "key_enabled",
-        f"The key is disabled.{facts.stops}",
+        f"The key is disabled.{facts.stopped_environments}",
         f"Enable it now ({command}), or all environments on it are locked.",
         key.version,
     )
@@ -67,21 +67,25 @@ def _enabled_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
 
 def _validity_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
     code = "key_validity"
-    if key.not_before and key.not_before > facts.at:
-        text = f"The key is not valid before {key.not_before:%Y-%m-%d %H:%M} UTC.{facts.stops}"
+    if key.valid_from and key.valid_from > facts.read_at:
+        since = f"{key.valid_from:%Y-%m-%d %H:%M} UTC"
+        text = f"The key is not valid before {since}.{facts.stopped_environments}"
         return problem(code, text, "Set an earlier activation date.", key.version)
-    if key.expires is None:
+    if key.expires_at is None:
         return ok(code, "The key does not expire.", key.version)
-    when = f"{key.expires:%Y-%m-%d %H:%M} UTC"
+    when = f"{key.expires_at:%Y-%m-%d %H:%M} UTC"
     later = _az_command(facts, "set-attributes", f" --version {key.version} --expires DATE")
     is_pinned = facts.policy is not None and facts.policy.key_version is not None
     rotate = "" if is_pinned else f"Rotate the key ({_az_command(facts, 'rotate')}), or s"
     renew = f"{rotate or 'S'}et a later expiry date ({later})"
-    if key.expires <= facts.at:
+    if key.expires_at <= facts.read_at:
         return problem(
-            code, f"The key expired at {when}.{facts.stops}", f"{renew} now.", key.version
+            code,
+            f"The key expired at {when}.{facts.stopped_environments}",
+            f"{renew} now.",
+            key.version,
         )
-    if key.expires - facts.at <= EXPIRY_WARNING:
+    if key.expires_at - facts.read_at <= EXPIRY_WARNING:
         instruction = f"{renew}, before its environments are locked."
         return warning(code, f"The key expires at {when}.", instruction, key.version)
     return ok(code, f"The key is valid until {when}.", key.version)
@@ -109,7 +113,9 @@ def _operations_finding(facts: KeySnapshot, key: KeyVersion) -> Finding:
         command = _az_command(
             facts, "set-attributes", (f" --version {key.version} --ops wrapKey unwrapKey")
         )
-        text = f"The key may not be used for {', '.join(sorted(lacking))}.{facts.stops}"
+        text = (
+            f"The key may not be used for {', '.join(sorted(lacking))}.{facts.stopped_environments}"
+        )
         return problem(code, text, f"Allow it ({command}).", key.version)
     return ok(code, "The key may wrap and unwrap keys.", key.version)
 

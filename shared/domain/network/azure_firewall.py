@@ -144,7 +144,7 @@ def _rules(
 
 def _rule(rule: TrafficRule, answer: bool | None) -> FirewallRule:
     return FirewallRule(
-        name=rule.name, access=rule.access, sources=rule.sources, is_certain=answer is True
+        name=rule.name, action=rule.access, sources=rule.sources, is_certain=answer is True
     )
 
 

@@ -92,7 +92,7 @@ def symptoms_by_host(
     `hosts` are those of the copy's HTTP actions, by action. A time-out after which the copy has
     succeeded was no firewall's: that would drop the later call too.
     """
-    got_through = any(one.started > run.started and one.has_succeeded for one in runs)
+    got_through = any(one.started_at > run.started_at and one.has_succeeded for one in runs)
     found = {}
     for action in actions:
         symptom = find_symptom(action) if action.name in hosts else None

@@ -22,7 +22,7 @@ class FirewallRule:
     """One rule, in the order in which the firewall applies it."""
 
     name: str
-    access: RuleAction
+    action: RuleAction
     #: Address prefixes (`20.61.88.128/26`), service tags (`PowerPlatformPlex.WestEurope`), `*`.
     sources: tuple[str, ...]
     #: False: it matches only part of a source's traffic (a destination, source ports, headers),
@@ -46,21 +46,21 @@ class Firewall:
     #: What happens to a source that no rule matches.
     default: RuleAction
     #: What has to let a source in too: rules that come after these, on the same way.
-    beyond: "Firewall | None" = None
+    behind: "Firewall | None" = None
     #: True: what it stands before has no IPv6 address, so that nothing of IPv6 can be missing.
     is_ipv4_only: bool = False
     #: How addresses are let in where no rule can name a service tag; empty: by the tag.
-    opened_by: str = ""
+    how_to_open: str = ""
     #: Subnets that send their packets through it.
-    guards: tuple[str, ...] = ()
+    protects: tuple[str, ...] = ()
     #: Public access is off as a whole: no rule lets anybody in.
-    is_closed: bool = False
+    denies_all_public_access: bool = False
 
 
 def unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
     """Return rules for a list of rules that is not written out: it may let in or refuse anybody."""
     allow, deny = (
-        FirewallRule(name=name, access=access, sources=(str(text),)) for access in RuleAction
+        FirewallRule(name=name, action=access, sources=(str(text),)) for access in RuleAction
     )
     return allow, deny
 

@@ -112,8 +112,8 @@ class RuleSources:
 def evaluate_rules(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
     """Walk the rules of a firewall; what they let in has to pass those beyond it too."""
     found = _walk(firewall, sources)
-    if firewall.beyond is not None:
-        found = _both(found, evaluate_rules(firewall.beyond, sources))
+    if firewall.behind is not None:
+        found = _both(found, evaluate_rules(firewall.behind, sources))
     return replace(found, is_ipv4_only=firewall.is_ipv4_only)
 
 
@@ -133,7 +133,7 @@ def _walk(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
     allowed = denied = doubtful = maybe_allowed = maybe_denied = NOWHERE
     denied_by: list[tuple[str, AddressRanges]] = []
     doubted_for: list[tuple[str, AddressRanges]] = []
-    default = FirewallRule(name=DEFAULT_RULE, access=firewall.default, sources=("*",))
+    default = FirewallRule(name=DEFAULT_RULE, action=firewall.default, sources=("*",))
     for rule in (*firewall.rules, default):
         for matched, is_certain in _matches(rule, sources):
             matched &= undecided
@@ -141,13 +141,13 @@ def _walk(firewall: Firewall, sources: RuleSources) -> FirewallDecision:
                 continue
             if not is_certain:
                 doubted_for.append((rule.name, matched))
-                if rule.access is RuleAction.ALLOW:
+                if rule.action is RuleAction.ALLOW:
                     maybe_allowed |= matched
                 else:
                     maybe_denied |= matched
                 continue
             undecided -= matched
-            if rule.access is RuleAction.ALLOW:
+            if rule.action is RuleAction.ALLOW:
                 doubtful |= matched & maybe_denied
                 allowed |= matched - maybe_denied
             else:

@@ -36,7 +36,7 @@ class ListEntries:
 class ListUpdate:
     """Entries to be put into a list, or taken out of it."""
 
-    there: ListEntries
+    present: ListEntries
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
 
@@ -73,7 +73,7 @@ def no_fix(gap: FirewallIssue, reason: str) -> FirewallFix:
 
 def no_fix_public_access_off(gap: FirewallIssue) -> FirewallFix | None:
     """Return the refusal of a gap that no rule closes."""
-    if gap.is_closed:
+    if gap.denies_all_public_access:
         name = gap.firewall_name
         return no_fix(gap, f"closed: public access to {name} is off, whatever the rules")
     if not gap.missing_prefixes:

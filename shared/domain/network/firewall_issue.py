@@ -43,7 +43,7 @@ class FirewallIssue:
     #: Rules that refuse what is missing, or leave it open; the default among them.
     rules: tuple[str, ...] = ()
     #: Public access is off as a whole: no rule opens it.
-    is_closed: bool = False
+    denies_all_public_access: bool = False
 
     @property
     def resource_id(self) -> str:
@@ -107,7 +107,7 @@ def find_firewall_issue(
         text=" ".join(texts),
         instruction=" ".join(instructions) + ("" if is_required else _NOT_REQUIRED),
         rules=refusing + doubting,
-        is_closed=firewall.is_closed,
+        denies_all_public_access=firewall.denies_all_public_access,
     )
 
 
@@ -119,7 +119,7 @@ def _unlisted(firewall: Firewall, tags: Sequence[str]) -> str:
 
 
 def _refusal(firewall: Firewall, tags: Sequence[str], rules: Sequence[str]) -> str:
-    guarded = f" It guards {', '.join(firewall.guards)}." if firewall.guards else ""
+    guarded = f" It guards {', '.join(firewall.protects)}." if firewall.protects else ""
     return (
         f"{firewall.name} refuses addresses of {', '.join(tags)} (by {', '.join(rules)}).{guarded}"
     )
@@ -145,7 +145,7 @@ def _instruction(
         f" (missing: {shown}{more})."
     )
     only_v6 = "Only IPv6 is missing: it matters where the target has an IPv6 address."
-    return " ".join(filter(None, (allow, firewall.opened_by, only_v6 if missing <= IPV6 else "")))
+    return " ".join(filter(None, (allow, firewall.how_to_open, only_v6 if missing <= IPV6 else "")))
 
 
 def issue_for_external_host(

@@ -41,7 +41,7 @@ def firewall_from_filters(open_one: Firewall, policies: Iterable[IpFilterPolicy]
     chain: Firewall | None = None
     for policy in policies:
         for rules, default in policy.filters:
-            chain = replace(open_one, rules=rules, default=default, beyond=chain)
+            chain = replace(open_one, rules=rules, default=default, behind=chain)
     return chain or open_one
 
 
@@ -67,7 +67,7 @@ def _filter(
     is_allow = action == "allow"
     rule = FirewallRule(
         name=title,
-        access=RuleAction.ALLOW if is_allow else RuleAction.DENY,
+        action=RuleAction.ALLOW if is_allow else RuleAction.DENY,
         sources=sources,
         is_certain=is_certain,
     )
@@ -75,7 +75,7 @@ def _filter(
         return (rule,), RuleAction.DENY if is_allow else RuleAction.ALLOW
     # Under a condition it may keep out all others, and need not.
     listed = replace(rule, is_certain=True)
-    others = replace(rule, access=RuleAction.DENY, sources=("*",))
+    others = replace(rule, action=RuleAction.DENY, sources=("*",))
     return (listed, others), RuleAction.ALLOW
 
 

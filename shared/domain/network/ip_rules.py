@@ -37,7 +37,7 @@ def service(kind: str, resource: Document, urls: Iterable[object], opened_by: st
         rules=(),
         default=RuleAction.ALLOW,
         is_ipv4_only=True,
-        opened_by=opened_by,
+        how_to_open=opened_by,
     )
 
 
@@ -48,7 +48,7 @@ def restricted(open_one: Firewall, access: object, default: object, rules: objec
     with its address under one of several names. What is not written is as Azure makes it: open.
     """
     if _is(access, "disabled"):
-        return replace(open_one, default=RuleAction.DENY, is_closed=True)
+        return replace(open_one, default=RuleAction.DENY, denies_all_public_access=True)
     if not (access is None or _is(access, "enabled")):
         return replace(open_one, rules=unread_rules("publicNetworkAccess", access))
     if default is None or _is(default, "allow"):
@@ -63,7 +63,7 @@ def restricted(open_one: Firewall, access: object, default: object, rules: objec
 
 def allow(name: str, *sources: str) -> FirewallRule:
     """Return a rule that lets addresses in."""
-    return FirewallRule(name=name, access=RuleAction.ALLOW, sources=sources)
+    return FirewallRule(name=name, action=RuleAction.ALLOW, sources=sources)
 
 
 def namespace(kind: str, resource: Document, rule_set: Document) -> Firewall:

@@ -156,7 +156,7 @@ def _called(regions: Iterable[Iterable[str]]) -> set[str]:
 
 def _rules_of(firewall: Firewall) -> _Rules:
     """Return what an admission is made of."""
-    beyond = _rules_of(firewall.beyond) if firewall.beyond else ()
+    beyond = _rules_of(firewall.behind) if firewall.behind else ()
     return (firewall.rules, firewall.default, firewall.is_ipv4_only, beyond)
 
 
@@ -166,7 +166,7 @@ def _walk(
     names_them = any(
         source.strip().lower() in called
         for rule in firewall.rules
-        if rule.access is RuleAction.ALLOW
+        if rule.action is RuleAction.ALLOW
         for source in rule.sources
     )
     lets_in = bool(admission.allowed & admission.counting(of_flows))

@@ -44,4 +44,4 @@ def _sources(firewall: Firewall | None) -> Iterator[str]:
     while firewall is not None:
         for rule in firewall.rules:
             yield from rule.sources
-        firewall = firewall.beyond
+        firewall = firewall.behind

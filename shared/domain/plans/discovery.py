@@ -59,7 +59,7 @@ class FlowOnMicrosoftKey:
     in_solution: bool
     #: None: the definition cannot be read; `problem` says why.
     definition: DefinitionSummary | None
-    problem: str
+    unreadable_reason: str
     digest: str
     #: What a conversion would change, of a flow that was read by itself; else the plan reads it.
     proposal: ConversionPreview | None = None
@@ -73,19 +73,19 @@ class DiscoveryPage:
     environment_job_id: str
     source: DiscoverySource
     #: Counts the parts of a source from 0.
-    number: int
-    read: datetime
+    sequence: int
+    read_at: datetime
     #: False: more rows of the same page follow. A page without its last row is read again.
     ends_page: bool
     #: Where the source goes on after this page, in the platform's own words; empty: it ends here.
     cursor: str = ""
     reported: tuple[FlowListEntry, ...] = ()
-    known: tuple[WorkflowSummary, ...] = ()
-    held_back: tuple[FlowOnMicrosoftKey, ...] = ()
+    workflows: tuple[WorkflowSummary, ...] = ()
+    flows_on_microsoft_key: tuple[FlowOnMicrosoftKey, ...] = ()
     #: Child flows that a flow of the page runs, by Dataverse id; those that run none are left out.
     children: Mapping[str, frozenset[str]] = field(default_factory=dict)
     #: Flows of earlier pages that are gone, by Dataverse id.
-    gone: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
     #: What an assessment keeps of each flow, in place of `held_back`.
     facts: tuple[FlowFacts, ...] = ()
     #: Why the one flow of `reported` could not be read by itself; only to assess.
@@ -107,8 +107,8 @@ class DiscoveryResult:
     """What was found in one environment."""
 
     #: When the first of it was read.
-    begun: datetime
-    held_back: tuple[FlowOnMicrosoftKey, ...]
+    started_at: datetime
+    flows_on_microsoft_key: tuple[FlowOnMicrosoftKey, ...]
     #: Child flows that each flow of the environment runs, by Dataverse id.
     children: Mapping[str, frozenset[str]]
     #: Differences between the sources.
@@ -121,8 +121,8 @@ def whole_pages(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> list
 
     So is what follows a part that is gone: the sweep may have taken it for too old meanwhile.
     """
-    ours = sorted((one for one in parts if one.source is source), key=lambda one: one.number)
-    ours = [part for place, part in enumerate(ours) if part.number == place]
+    ours = sorted((one for one in parts if one.source is source), key=lambda one: one.sequence)
+    ours = [part for place, part in enumerate(ours) if part.sequence == place]
     ends = [place for place, part in enumerate(ours) if part.ends_page]
     return ours[: ends[-1] + 1] if ends else []
 
@@ -133,12 +133,12 @@ def position_of(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> Disc
     if not read:
         return DiscoveryPosition()
     last = read[-1]
-    return DiscoveryPosition(number=last.number + 1, cursor=last.cursor, is_read=not last.cursor)
+    return DiscoveryPosition(number=last.sequence + 1, cursor=last.cursor, is_read=not last.cursor)
 
 
 def is_stale(parts: Iterable[DiscoveryPage], now: datetime) -> bool:
     """Return whether a discovery has stood still for too long to continue it."""
-    times = [part.read for part in parts]
+    times = [part.read_at for part in parts]
     return bool(times) and now - max(times) > STANDSTILL
 
 
@@ -150,8 +150,8 @@ def outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[Disc
     found: dict[DiscoverySource, timedelta] = {}
     for source in set(DiscoverySource) - {DiscoverySource.SINGLE_FLOW}:
         pages = whole_pages(parts, source)
-        if pages and not pages[-1].cursor and now - pages[-1].read > LONGEST:
-            found[source] = pages[-1].read - pages[0].read
+        if pages and not pages[-1].cursor and now - pages[-1].read_at > LONGEST:
+            found[source] = pages[-1].read_at - pages[0].read_at
     return sorted(found) if sum(found.values(), timedelta()) <= REFRESH_TAKES else []
 
 
@@ -167,8 +167,8 @@ def known_in(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
     """Return the flows that Dataverse has, by their id; what was read later counts."""
     known: dict[str, WorkflowSummary] = {}
     for part in whole_pages(parts, DiscoverySource.DATAVERSE):
-        known |= {flow.workflow_id: flow for flow in part.known}
-        for flow in part.gone:
+        known |= {flow.workflow_id: flow for flow in part.workflows}
+        for flow in part.deleted:
             known.pop(flow, None)
     return known
 
@@ -180,26 +180,28 @@ def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
     children: dict[str, frozenset[str]] = {}
     held_back: dict[str, FlowOnMicrosoftKey] = {}
     for part in [*whole_pages(parts, DiscoverySource.DATAVERSE), *alone]:
-        for flow in (*(one.workflow_id for one in part.known), *part.gone):
+        for flow in (*(one.workflow_id for one in part.workflows), *part.deleted):
             children.pop(flow, None)  # what was read later counts
             held_back.pop(flow, None)
-        children |= {one.workflow_id: _NO_CHILDREN for one in part.known}
+        children |= {one.workflow_id: _NO_CHILDREN for one in part.workflows}
         children |= part.children
-        held_back |= {one.workflow_id: one for one in part.held_back}
+        held_back |= {one.workflow_id: one for one in part.flows_on_microsoft_key}
     for part in alone:
-        for one in part.held_back:
+        for one in part.flows_on_microsoft_key:
             children.setdefault(one.workflow_id, _NO_CHILDREN)
     listed = reported_in(parts, DiscoverySource.ALL_FLOWS_LIST)
     has_listed = position_of(parts, DiscoverySource.ALL_FLOWS_LIST).is_read
     return DiscoveryResult(
-        begun=min(part.read for part in parts),
-        held_back=tuple(one for flow, one in held_back.items() if flow in reported),
+        started_at=min(part.read_at for part in parts),
+        flows_on_microsoft_key=tuple(one for flow, one in held_back.items() if flow in reported),
         children=children,
         findings=differences(
             known,
             FlowServiceListing(
                 reported=reported,
-                alone=frozenset(flow.workflow_id for part in alone for flow in part.held_back),
+                alone=frozenset(
+                    flow.workflow_id for part in alone for flow in part.flows_on_microsoft_key
+                ),
                 everything=listed if has_listed else None,
             ),
         ),

@@ -84,7 +84,7 @@ def _left(
     planned = plan.environment_jobs if plan else ()
     ids = {one.id for one in planned}
     # The current plan has counted what the jobs of earlier ones left undone.
-    counted = [job for job in jobs if not job.is_undone or job.environment_job_id in ids]
+    counted = [job for job in jobs if not job.is_withdrawn or job.environment_job_id in ids]
     return count_not_migrated(planned, counted, [closed.get(one, {}) for one in ids])
 
 
@@ -95,7 +95,8 @@ def by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
         for state, number in states.items():
             count[FlowJobState(state)] += number
     order = sorted(
-        count, key=lambda state: (not FLOW_STATES[state].is_stuck, FLOW_STATES[state].is_finished)
+        count,
+        key=lambda state: (not FLOW_STATES[state].needs_action, FLOW_STATES[state].is_inactive),
     )
     return {str(state): count[state] for state in order}
 
@@ -104,7 +105,7 @@ def ongoing_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Ong
     """Return the flows that go on without anybody; what is looked at first stands first."""
     groups: dict[tuple[str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:
-        if not job.is_finished:
+        if not job.is_inactive:
             groups[job.environment_id, str(job.reached)].append(job)
     found = [
         OngoingFlows(

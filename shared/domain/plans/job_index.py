@@ -78,12 +78,12 @@ def name_of_environment_job(job: EnvironmentJob) -> IndexRow:
 
 def needs_person(job: FlowJob) -> bool:
     """Return whether a person is told of a flow job."""
-    return job.is_stuck or job.code in GO_ON_TRYING
+    return job.needs_action or job.code in GO_ON_TRYING
 
 
 def is_closed(job: FlowJob) -> bool:
     """Return whether nothing more happens with a flow job unless somebody orders it."""
-    is_over = FLOW_STATES[job.state].acts is NextActor.NONE and job.requested is None
+    is_over = FLOW_STATES[job.state].next_actor is NextActor.NONE and job.requested is None
     return is_over and job.due is None and not (job.has_loans_to_check or needs_person(job))
 
 
@@ -146,7 +146,7 @@ def newest_first(
 
 
 def _is_history(job: EnvironmentJob, now: datetime) -> bool:
-    is_over = job.facts.acts is NextActor.NONE and not job.has_loans_to_check
+    is_over = job.state_properties.next_actor is NextActor.NONE and not job.has_loans_to_check
     return is_over and bool(job.history) and now - job.history[-1].at > ENDED_LATELY
 
 

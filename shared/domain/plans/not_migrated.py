@@ -48,16 +48,16 @@ def count_not_migrated(
     count.update(found for job in jobs if (found := _why_of_job(job)))
     for states in closed:
         for state, number in states.items():
-            if FLOW_STATES[FlowJobState(state)].is_undone:
+            if FLOW_STATES[FlowJobState(state)].is_withdrawn:
                 count[NotMigratedReason(state)] += number
     return {why: count[why] for why in NotMigratedReason if count[why]}
 
 
 def _not_begun(job: EnvironmentJob) -> int:
     """Return how many flows of a plan are to get a job and have none yet."""
-    if job.facts.acts is NextActor.NONE or not job.mode.writes:
+    if job.state_properties.next_actor is NextActor.NONE or not job.mode.writes:
         return 0
-    if job.is_dispatched:
+    if job.has_started_flow_jobs:
         return job.awaiting
     return sum((job.counts or {}).get(action, 0) for action in PlannedAction if action.is_work)
 
@@ -65,7 +65,7 @@ def _not_begun(job: EnvironmentJob) -> int:
 def _why_not_begun(job: EnvironmentJob) -> NotMigratedReason:
     if job.awaits_approval:
         return NotMigratedReason.AWAITING_APPROVAL
-    if job.is_stuck:
+    if job.needs_action:
         return (
             NotMigratedReason.FAILED
             if job.state is EnvironmentJobState.FAILED
@@ -81,12 +81,12 @@ def _why(mode: RemediationMode, item: PlanItem) -> NotMigratedReason | None:
 
 
 def _why_of_job(job: FlowJob) -> NotMigratedReason | None:
-    if job.is_stuck:
+    if job.needs_action:
         return (
             NotMigratedReason.FAILED
             if job.state is FlowJobState.FAILED
             else NotMigratedReason.BLOCKED
         )
-    if not job.is_finished:
+    if not job.is_inactive:
         return NotMigratedReason.IN_PROGRESS
-    return NotMigratedReason(job.state) if job.is_undone else None
+    return NotMigratedReason(job.state) if job.is_withdrawn else None

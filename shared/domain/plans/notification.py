@@ -39,9 +39,9 @@ class Notification:
     #: The same however often one delivery is tried: receivers tell repetitions by it.
     id: str
     #: What it is about, the same as long as that lasts: receivers group by it.
-    correlation: str
-    waiting: PendingAction
-    at: datetime
+    correlation_id: str
+    pending_action: PendingAction
+    created_at: datetime
     #: Page of the app that shows more; empty: the app does not know its own address.
     link: str
 
@@ -50,17 +50,17 @@ class Notification:
 class NotificationDelivery:
     """How far one channel is with one cause; the row is forgotten with the cause."""
 
-    cause: str
+    pending_action_id: str
     channel: str
-    first_seen: datetime
+    first_seen_at: datetime
     #: When it is sent, tried or told again.
-    due: datetime
+    next_attempt_at: datetime
     #: How often it was told, of how many flows or rows at last, and when.
-    told: int = 0
-    told_of: int = 0
-    told_at: datetime | None = None
+    sent_count: int = 0
+    reported_count: int = 0
+    last_sent_at: datetime | None = None
     #: How often in a row the channel did not take it.
-    failures: int = 0
+    consecutive_failures: int = 0
     error: str = ""
     #: When the first of these failures was; None: it did not fail.
     failing_since: datetime | None = None
@@ -72,25 +72,27 @@ class NotificationDelivery:
     @property
     def notification_id(self) -> str:
         """Return the id of the notification that is due."""
-        return f"{self.cause}-{self.first_seen:%Y%m%dT%H%M%S}-{self.told}"
+        return f"{self.pending_action_id}-{self.first_seen_at:%Y%m%dT%H%M%S}-{self.sent_count}"
 
     def is_due(self, cause: PendingAction, now: datetime) -> bool:
         """Say whether it is to be sent now. That work has ended is told once.
 
         So are flows that need changes, until there are more of them.
         """
-        if self.told and cause.cause is PendingActionKind.REMEDIATION_COMPLETED:
+        if self.sent_count and cause.cause is PendingActionKind.REMEDIATION_COMPLETED:
             return False
-        has_grown = not self.failures and cause.count > self.told_of
-        is_grown = has_grown and self.told_at is not None and now - self.told_at >= GROWN_AFTER
+        has_grown = not self.consecutive_failures and cause.count > self.reported_count
+        is_grown = (
+            has_grown and self.last_sent_at is not None and now - self.last_sent_at >= GROWN_AFTER
+        )
         if (
             cause.cause is PendingActionKind.NEEDS_CHANGES
-            and self.told
-            and self.told_at
-            and not self.failures
+            and self.sent_count
+            and self.last_sent_at
+            and not self.consecutive_failures
         ):
             return is_grown
-        return is_grown or self.due <= now
+        return is_grown or self.next_attempt_at <= now
 
     def failed_after(self, accepted: datetime | None) -> bool:
         """Say whether it fails, and its channel has accepted nothing since; `accepted`: when."""
@@ -120,7 +122,9 @@ def to_send(
     """Return what one channel is due to get; `deliveries` are those of the channel, by cause."""
     if any(one.paused_until and one.paused_until > now for one in deliveries.values()):
         return ToSend(due=(), rejected=())
-    accepted = max((one.told_at for one in deliveries.values() if one.told_at), default=None)
+    accepted = max(
+        (one.last_sent_at for one in deliveries.values() if one.last_sent_at), default=None
+    )
     due, rejected = [], []
     for identity, cause in causes.items():
         delivery = deliveries.get(identity)
@@ -128,7 +132,7 @@ def to_send(
             continue
         if delivery.is_due(cause, now) or delivery.failed_after(accepted):
             due.append(identity)
-        elif delivery.failures:
+        elif delivery.consecutive_failures:
             rejected.append(identity)
     return ToSend(due=tuple(due), rejected=tuple(rejected))
 
@@ -187,7 +191,9 @@ def first_delivery(
     What comes within `together` of the first flow of a cause is told with it.
     """
     due = now + together if cause.cause in _BY_FLOWS else now
-    return NotificationDelivery(cause=cause.id, channel=channel, first_seen=now, due=due)
+    return NotificationDelivery(
+        pending_action_id=cause.id, channel=channel, first_seen_at=now, next_attempt_at=due
+    )
 
 
 def shorten(cause: PendingAction) -> PendingAction:
@@ -202,7 +208,7 @@ def shorten(cause: PendingAction) -> PendingAction:
 
 def claimed(delivery: NotificationDelivery, until: datetime) -> NotificationDelivery:
     """Return a delivery that a run sends now; another run may send it from `until` on."""
-    return replace(delivery, due=until, claimed_until=until)
+    return replace(delivery, next_attempt_at=until, claimed_until=until)
 
 
 def record_accepted(
@@ -211,15 +217,15 @@ def record_accepted(
     """Return a delivery that its channel has accepted."""
     return replace(
         delivery,
-        told=delivery.told + 1,
-        told_of=cause.count,
-        told_at=now,
-        failures=0,
+        sent_count=delivery.sent_count + 1,
+        reported_count=cause.count,
+        last_sent_at=now,
+        consecutive_failures=0,
         error="",
         failing_since=None,
         claimed_until=None,
         paused_until=None,
-        due=now + REPEATED_AFTER,
+        next_attempt_at=now + REPEATED_AFTER,
     )
 
 
@@ -235,15 +241,15 @@ def record_rejected(
     It is sent again after `wait`, which doubles with each try, up to an hour. `asked`: for so long
     the channel wants nothing at all, up to an hour too.
     """
-    due = now + min(wait * 2 ** min(delivery.failures, 20), _LONGEST_WAIT)
+    due = now + min(wait * 2 ** min(delivery.consecutive_failures, 20), _LONGEST_WAIT)
     return replace(
         delivery,
-        failures=delivery.failures + 1,
+        consecutive_failures=delivery.consecutive_failures + 1,
         error=error,
         failing_since=delivery.failing_since or now,
         claimed_until=None,
         paused_until=now + min(asked, _LONGEST_WAIT) if asked else None,
-        due=due,
+        next_attempt_at=due,
     )
 
 

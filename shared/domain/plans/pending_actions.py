@@ -171,7 +171,7 @@ def pending_flow_actions(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> l
     """
     groups: dict[tuple[str, str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:
-        if job.is_stuck or job.code in GO_ON_TRYING:
+        if job.needs_action or job.code in GO_ON_TRYING:
             groups[job.environment_id, job.remediation_id, job.code].append(job)
     environments = Counter((remediation_id, code) for _, remediation_id, code in groups)
     waiting = []
@@ -233,7 +233,7 @@ def pending_alerts(notices: Iterable[Alert]) -> list[PendingAction]:
             cause=PendingActionKind.ALERT,
             code=code,
             count=len(group),
-            reason=" ".join(sorted({one.cause for one in group})[:NAMED]),
+            reason=" ".join(sorted({one.message for one in group})[:NAMED]),
             instruction=" ".join(sorted({one.instruction for one in group} - {""})[:NAMED])
             or _standing_instruction(code)
             or f"Report it: this version has no reason {code}.",
@@ -247,7 +247,7 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
     """Return the environments whose work a person has to decide on, or to help."""
     environment_jobs = list(environment_jobs)
     asked = Counter(one.remediation_id for one in environment_jobs if one.awaits_approval)
-    codes = Counter((one.remediation_id, one.code) for one in environment_jobs if one.is_stuck)
+    codes = Counter((one.remediation_id, one.code) for one in environment_jobs if one.needs_action)
     plans = [
         _about(
             one,
@@ -276,7 +276,7 @@ def pending_environment_actions(environment_jobs: Iterable[EnvironmentJob]) -> l
             state="failed" if one.state is EnvironmentJobState.FAILED else "blocked",
         )
         for one in environment_jobs
-        if one.is_stuck
+        if one.needs_action
     ]
 
 

@@ -48,7 +48,7 @@ class PlanRequest:
     excluded: frozenset[str] = frozenset()
     limit: int = 100
     #: No key is applied yet: only what spares a copy is planned.
-    is_preparation: bool = False
+    is_prepare: bool = False
     #: Flows are written as rows of Dataverse.
     has_dataverse: bool = True
 
@@ -86,7 +86,7 @@ def _scope(
         for candidate in by_id.values()
         if candidate.ids & request.flow_ids
     }
-    if request.is_preparation:
+    if request.is_prepare:
         return frozenset(named)
     return frozenset(
         member for family in _families(by_id, graph) if named & set(family) for member in family
@@ -114,7 +114,7 @@ def _item(
     flow, definition = candidate.flow, candidate.flow.definition
     category = definition.category if definition else TriggerCategory.UNKNOWN
     reasons: tuple[MicrosoftKeyReason, ...] = (MicrosoftKeyReason.UNKNOWN,)
-    explanation = flow.problem
+    explanation = flow.unreadable_reason
     if definition:
         assessment = explain_listed(
             definition,
@@ -169,10 +169,10 @@ def _with_action(
     if job and job.state is FlowJobState.RETIRED:
         back = " Its original was turned on again: turn it off." if candidate.flow.is_on else ""
         return _leave(item, f"Its copy is in place and the original is retired.{back}")
-    if job and job.is_undone and not named:
+    if job and job.is_withdrawn and not named:
         why = f"Its job was {job.state}; name the flow to start again."
         return _leave(item, why, NotMigratedReason(job.state))
-    if job and not job.can_be_planned_anew:
+    if job and not job.allows_new_job:
         pattern = item.pattern if job.pattern.has_copy else job.pattern
         return replace(
             item,
@@ -189,7 +189,7 @@ def _with_action(
             explanation=explanation,
             instruction=instruction,
         )
-    if request.is_preparation:
+    if request.is_prepare:
         return plan_preparation(item, is_named=named)
     if ConversionKind.LIST_FLOWS_ACTION in item.edits:
         only_action = replace(item, edits=(ConversionKind.LIST_FLOWS_ACTION,))
@@ -214,9 +214,9 @@ def _refusal(
     definition = candidate.flow.definition
     if definition is None:
         remedy = "Open the flow in Power Automate and save it once; then run again."
-        if candidate.flow.problem.startswith(NOT_SHOWN):
+        if candidate.flow.unreadable_reason.startswith(NOT_SHOWN):
             remedy = instruction_for(DEFINITION_NOT_SHOWN)
-        return (f"Its definition cannot be read: {candidate.flow.problem}", remedy)
+        return (f"Its definition cannot be read: {candidate.flow.unreadable_reason}", remedy)
     if candidate.flow.is_managed:
         return (
             "It is part of a managed solution.",
@@ -232,7 +232,7 @@ def _refusal(
             "Its environment has no Dataverse, by which flows are copied and changed.",
             "Add a Dataverse database to the environment, then run again; or copy it by hand.",
         )
-    if request.is_preparation:
+    if request.is_prepare:
         return None
     if TriggerCategory.UNKNOWN in definition.trigger_categories and not _is_named(
         request, candidate
@@ -269,7 +269,7 @@ def _blocked_by_child(
         goes = planned is not None and (
             planned.action.is_copy or planned.action is PlannedAction.CONTINUE_EXISTING_JOB
         )
-        if not goes and not (job and job.is_proven):
+        if not goes and not (job and job.is_verified):
             return replace(
                 item,
                 action=PlannedAction.NEEDS_CHANGES,

@@ -10,7 +10,9 @@ from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAc
 from shared.domain.plans.remediation import EnvironmentJob
 
 #: Fields of an item that say nothing to whoever approves it.
-_NOT_SHOWN = frozenset({"environment_job_id", "is_complete", "left", "url_id", "was_looked_at"})
+_NOT_SHOWN = frozenset(
+    {"environment_job_id", "is_complete", "left", "trigger_url_id", "was_run_checked"}
+)
 _LENGTH = 16
 
 

@@ -101,12 +101,12 @@ class PlanItem:
     #: Connections that get a connection reference for the copy, where none leads to them yet.
     embedded_connections: tuple[str, ...] = ()
     #: 32-hex id of the trigger URL; empty: not known before the operator reads it.
-    url_id: str = ""
+    trigger_url_id: str = ""
     #: A run of it was looked for that shows that id: not again.
-    was_looked_at: bool = False
+    was_run_checked: bool = False
     callers: tuple[PlannedCaller, ...] = ()
     #: How many the copy is shared with beside its owner; None: not known before it is made.
-    co_owners: int | None = None
+    co_owner_count: int | None = None
     #: Titles of the solutions that the copy joins.
     solutions: tuple[str, ...] = ()
     #: What is left to a person once the copy is there.

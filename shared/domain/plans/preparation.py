@@ -65,7 +65,7 @@ def require_explicit_selection(item: PlanItem) -> PlanItem:
 def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
     """Return the item with what a conversion would change; blocked where it was to be made."""
     if not proposal.obstacles:
-        return replace(item, proposal=proposal.difference)
+        return replace(item, proposal=proposal.diff)
     text = "\n".join(("It cannot be converted surely.", *proposal.obstacles))
     item = replace(item, proposal=text)
     if item.action not in {PlannedAction.CONVERT_TRIGGER, PlannedAction.EDIT_ACTION}:

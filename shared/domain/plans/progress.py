@@ -57,7 +57,9 @@ def compute_progress(
     planning = [job.due for job in environment_jobs if job.state not in only_watch]
     dues = [due for due in (*planning, *(job.due for job in jobs)) if due]
     expiries = [job.expires for job in environment_jobs if job.awaits_approval and job.expires]
-    stuck = sum(job.is_stuck for job in environment_jobs) + sum(job.is_stuck for job in jobs)
+    stuck = sum(job.needs_action for job in environment_jobs) + sum(
+        job.needs_action for job in jobs
+    )
     return RemediationProgress(
         state=_state(environment_jobs, jobs),
         environments=dict(sorted(Counter(str(job.state) for job in environment_jobs).items())),
@@ -74,12 +76,12 @@ def compute_progress(
 
 
 def _state(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJob]) -> RemediationState:
-    shown = {job.facts.shows for job in environment_jobs}
+    shown = {job.state_properties.remediation_state for job in environment_jobs}
     if any(job.awaits_approval for job in environment_jobs):
         shown.add(RemediationState.AWAITING_APPROVAL)
-    if any(not job.is_finished for job in jobs):
+    if any(not job.is_inactive for job in jobs):
         shown.add(RemediationState.IN_PROGRESS)
-    if any(job.is_stuck for job in jobs):
+    if any(job.needs_action for job in jobs):
         shown.add(RemediationState.BLOCKED)
     order = list(RemediationState)
     return min(shown, key=order.index, default=RemediationState.PLANNING)

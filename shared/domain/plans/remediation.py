@@ -58,7 +58,7 @@ class Remediation:
     assessment: AssessmentRequest | None = None
     #: Who ordered it, by name and by object id in Entra; empty: nobody, or it is not known who.
     ordered_by: str = ""
-    ordered_by_id: str = ""
+    started_by_id: str = ""
 
     def __post_init__(self) -> None:
         """Refuse environments that no row can be kept of, also when one is read that has them."""
@@ -140,33 +140,33 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     policy_id: str = ""
 
     state: EnvironmentJobState = EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
-    resume: EnvironmentJobState | None = None
+    resume_state: EnvironmentJobState | None = None
 
     #: How far an assessment has read; None: it has read nothing yet.
     assessed: AssessmentProgress | None = None
     #: Name of the assessment in the archive; empty: there is none yet.
     answer: str = ""
     #: Since when it has waited for the migration of its environment.
-    migrating_since: datetime | None = None
+    platform_migration_seen_at: datetime | None = None
     planned_at: datetime | None = None
     expires: datetime | None = None
     approved_by: str = ""
     #: How often a plan of this environment was approved, and which version the last time.
-    approvals: int = 0
+    approval_count: int = 0
     approved_version: str = ""
     #: Each of them; empty in rows from before this was kept.
     approved_plans: tuple[ApprovedPlan, ...] = ()
     #: Ids of trigger URLs that callers held when it was planned, and of which nobody knew whose.
-    unclaimed_urls: tuple[str, ...] = ()
+    unmatched_trigger_urls: tuple[str, ...] = ()
     #: Flows that the last approval left out.
     left_out: tuple[str, ...] = ()
     #: Flows of the plan that wait for an approval.
     awaiting: int = 0
-    is_dispatched: bool = False
+    has_started_flow_jobs: bool = False
     #: Id of a flow job that goes on: until it ends nobody needs to look whether all have.
-    last_job: str = ""
+    watched_job_id: str = ""
     #: Flows of which the operator is co-owner to read their definitions, and was made one ever.
-    borrowed: tuple[str, ...] = ()
+    active_grants: tuple[str, ...] = ()
     lent: tuple[str, ...] = ()
     #: Those of them whose return nobody has seen yet, and when the last of them was returned.
     returned: tuple[str, ...] = ()
@@ -183,45 +183,45 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     @property
     def ended_at(self) -> datetime | None:
         """Return when it ended; None: it has not, or a person may let it go on."""
-        is_over = self.facts.acts is NextActor.NONE
+        is_over = self.state_properties.next_actor is NextActor.NONE
         return self.history[-1].at if is_over and self.history else None
 
     @property
-    def facts(self) -> EnvironmentStateProperties:
+    def state_properties(self) -> EnvironmentStateProperties:
         """Return what is true in its state."""
         return ENVIRONMENT_STATES[self.state]
 
     @property
-    def has_loans(self) -> bool:
+    def has_grants(self) -> bool:
         """Say whether the operator is co-owner of a flow for it, or may yet become one."""
-        return bool(self.borrowed or (self.lent and self.settles_at))
+        return bool(self.active_grants or (self.lent and self.in_flight_until))
 
     @property
     def has_loans_to_check(self) -> bool:
         """Say whether it has loans, or returned some and has not seen yet that they are gone."""
-        return self.has_loans or bool(self.returned)
+        return self.has_grants or bool(self.returned)
 
     @property
-    def plans_no_more(self) -> bool:
+    def has_stopped_planning(self) -> bool:
         """Say whether it reads no definition unless somebody approves, orders or retries."""
         return (
             self.state is EnvironmentJobState.RUNNING_FLOW_JOBS
-            or self.facts.acts is not NextActor.APP
+            or self.state_properties.next_actor is not NextActor.APP
         )
 
     @property
     def awaits_approval(self) -> bool:
         """Say whether there is something to approve, be it the rest of a plan under way."""
         if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
-            return self.is_dispatched and self.awaiting > 0
+            return self.has_started_flow_jobs and self.awaiting > 0
         return self.state is EnvironmentJobState.AWAITING_APPROVAL
 
     @property
-    def may_begin_more(self) -> bool:
+    def can_start_more_flows(self) -> bool:
         """Say whether flow jobs may still be made of its plan."""
         if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
-            return not self.is_dispatched or self.awaits_approval
-        return self.facts.acts is not NextActor.NONE
+            return not self.has_started_flow_jobs or self.awaits_approval
+        return self.state_properties.next_actor is not NextActor.NONE
 
 
 def environment_job_id(remediation_id: str, environment_id: str) -> str:

@@ -44,7 +44,7 @@ def being_removed(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
         job,
         plan_kept=PlanKept.BEING_REMOVED,
         findings=fitting_findings((*job.findings, text)),
-        unclaimed_urls=(),
+        unmatched_trigger_urls=(),
         network=(),
         external_targets=(),
     )
@@ -53,7 +53,7 @@ def being_removed(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
 def _made_something(job: EnvironmentJob) -> bool:
     """Return whether it may have made flow jobs, or somebody decided on it."""
     has_work = any((job.counts or {}).get(action) for action in PlannedAction if action.is_work)
-    return job.approvals > 0 or (job.is_dispatched and has_work)
+    return job.approval_count > 0 or (job.has_started_flow_jobs and has_work)
 
 
 def _last_whole_plans(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:

@@ -45,23 +45,23 @@ async def collect(
     linked = readable(services, services.tables.policy_links.scan("link"))
     links = [kept.item async for kept in linked if kept.item.environment_id == environment.id]
     linked_since = next(
-        (one.observed for one in links if one.status == PolicyLinkStatus.LINKED), None
+        (one.first_seen_at for one in links if one.status == PolicyLinkStatus.LINKED), None
     )
     return EnvironmentSnapshot(
-        at=services.now,
+        read_at=services.now,
         environment=environment,
         keyed_environments=sum(one.policy is not None for one in question.everywhere),
         policy=question.policy,
         key=key,
         flows=flows.flows,
-        reports=flows.reports,
+        microsoft_key_lists=flows.reports,
         differences=flows.differences,
         connections=connections if isinstance(connections, NoAnswer) else tuple(connections),
         canvas_apps=apps if isinstance(apps, NoAnswer) else tuple(apps),
         hosted_machine_groups=groups,
         creates_flows_in_solutions=setting,
-        network_gaps=await _gaps(services, environment, flows.flows),
-        linked_since=linked_since,
+        firewall_issues=await _gaps(services, environment, flows.flows),
+        linked_at=linked_since,
     )
 
 
@@ -84,7 +84,7 @@ async def _hosted_groups(
 
 async def _auto_solution(services: Services, environment: Environment) -> bool | NoAnswer:
     if environment.dataverse_url is None:
-        return NoAnswer(why="the environment has no Dataverse, and without it no solutions")
+        return NoAnswer(message="the environment has no Dataverse, and without it no solutions")
     return await read_or_none(
         services.assessment.organization.creates_flows_in_solutions(environment)
     )

@@ -70,7 +70,7 @@ async def _url_ids(
             elif answer:
                 known[identity] = answer
                 continue
-        whys[identity] = silent.why if silent else _NO_RUN
+        whys[identity] = silent.message if silent else _NO_RUN
     return known, whys
 
 
@@ -82,7 +82,7 @@ async def _places(services: Services, held: Collection[str]) -> _Places:
     found: dict[str, list[CallerIndexEntry | UnreadableRow]] = {}
     async for row in services.tables.caller_index.scan():
         place = row if isinstance(row, UnreadableRow) else row.item
-        holds = place.row[1] if isinstance(place, UnreadableRow) else place.holds
+        holds = place.row[1] if isinstance(place, UnreadableRow) else place.held_id
         if holds in held:
             found.setdefault(holds, []).append(place)
             if isinstance(place, UnreadableRow):
@@ -105,7 +105,7 @@ def _callers(
             found[place.name] = AssessedCaller(kind="", label=label, manual=manual)
             continue
         # A workflow keeps its id where its solution is imported; a URL means the same everywhere.
-        calls = place.holds == url_id or place.caller.environment_id == environment.id
+        calls = place.held_id == url_id or place.caller.environment_id == environment.id
         if calls and searched.covers(place):
             found[place.id] = AssessedCaller(
                 kind=place.caller.kind,

@@ -27,18 +27,18 @@ async def read_shares(
 ) -> ReadShares:
     """Return the shares of each flow; what gives no answer is noted as such."""
     if environment.dataverse_url is None:
-        silent = NoAnswer(why="the environment has no Dataverse")
+        silent = NoAnswer(message="the environment has no Dataverse")
         return {flow.workflow_id: silent for flow in flows}
     asked = [flow.workflow_id for flow in flows if flow.in_solution is not False][:MOST]
     told = await read_or_none(services.flow_sharing.list_each(environment, asked))
     shares: dict[str, Sequence[Share] | NoAnswer] = {}
     for flow in flows:
         if flow.in_solution is False:
-            shares[flow.workflow_id] = NoAnswer(why=_MY_FLOW)
+            shares[flow.workflow_id] = NoAnswer(message=_MY_FLOW)
         elif isinstance(told, NoAnswer):
             shares[flow.workflow_id] = told
         else:
-            untold = NoAnswer(why=f"only {MOST} flows are asked for")
+            untold = NoAnswer(message=f"only {MOST} flows are asked for")
             one = told.get(flow.workflow_id, untold)
             shares[flow.workflow_id] = no_answer(one) if isinstance(one, CmkflowError) else one
     return shares
@@ -61,7 +61,7 @@ def _with(
     flow: AssessedFlow, shares: Sequence[Share] | NoAnswer, names: dict[str, str]
 ) -> AssessedFlow:
     if isinstance(shares, NoAnswer):
-        return replace(flow, co_owners_gap=f"Co-owners are not known: {shares.why}.")
+        return replace(flow, co_owners_gap=f"Co-owners are not known: {shares.message}.")
     told = sorted(_told(share, names) for share in shares if share.rights)
     gap = "" if flow.in_solution else f"There may be more: {_MAYBE_MY_FLOW}."
     return replace(flow, co_owners=tuple(told), co_owners_gap=gap)

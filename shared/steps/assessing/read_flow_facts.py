@@ -115,7 +115,7 @@ def facts_of(read: Sequence[ReadRow]) -> dict[str, FlowFacts]:
     return {facts.workflow_id: facts for _, facts in read}
 
 
-NO_DATAVERSE = NoAnswer(why="the environment has no Dataverse")
+NO_DATAVERSE = NoAnswer(message="the environment has no Dataverse")
 
 
 async def _rows(services: Services, environment: Environment) -> list[ReadRow] | NoAnswer:
@@ -125,7 +125,7 @@ async def _rows(services: Services, environment: Environment) -> list[ReadRow] |
 
 
 async def _read_rows(services: Services, environment: Environment) -> list[ReadRow]:
-    return [(row.known, facts_of_row(row)) async for row in services.workflows.list(environment)]
+    return [(row.summary, facts_of_row(row)) async for row in services.workflows.list(environment)]
 
 
 def facts_of_row(row: Workflow) -> FlowFacts:
@@ -182,8 +182,8 @@ async def _read_alone(
         # Who asks on is put in the line of those who wait for a call, before jobs that need one.
         read = busy if busy else await read_or_none(read_alone(services, environment, flow))
         if isinstance(read, NoAnswer):
-            busy = read if read.is_busy else None
-            unread[identity] = not_read(read.why)
+            busy = read if read.is_throttled else None
+            unread[identity] = not_read(read.message)
         else:
             found[identity] = read
     return found, unread
@@ -262,9 +262,9 @@ def _joined(
     every, stay = ids(everything), ids(staying)
     return MicrosoftKeyLists(
         on_microsoft_key=every,
-        staying=stay,
+        not_movable=stay,
         movable=len({one.flow_name for one in everything} - {one.flow_name for one in staying}),
-        is_joined=every <= known.keys(),
+        is_matched=every <= known.keys(),
     )
 
 

@@ -112,7 +112,7 @@ async def _rows(parts: DiscoveryPages, environment: Environment) -> list[ReadRow
         return [
             replace(
                 parts.part(DiscoverySource.DATAVERSE),
-                known=tuple(row.known for row in some),
+                workflows=tuple(row.summary for row in some),
                 facts=tuple(map(facts_of_row, some)),
             )
             for some in in_rows(flows)
@@ -121,7 +121,7 @@ async def _rows(parts: DiscoveryPages, environment: Environment) -> list[ReadRow
     workflows = partial(parts.services.flow_pages.workflows, environment)
     silent = await _answered(parts.read(DiscoverySource.DATAVERSE, workflows, rows))
     pages = whole_pages(parts.parts, DiscoverySource.DATAVERSE)
-    return silent or [row for part in pages for row in zip(part.known, part.facts, strict=True)]
+    return silent or [row for part in pages for row in zip(part.workflows, part.facts, strict=True)]
 
 
 async def _read_alone(
@@ -137,7 +137,7 @@ async def _read_alone(
             facts = await read_alone(parts.services, environment, flow)
             part = replace(part, facts=(facts,))
         except (NotFound, PlatformError, InvalidInput) as err:
-            part = replace(part, problem=not_read(no_answer(err).why))
+            part = replace(part, problem=not_read(no_answer(err).message))
         await parts.keep([part])
 
 

@@ -23,7 +23,7 @@ async def read_key(
     with suppress(NotFound, PlatformError):
         vault = await services.keys.vault(policy.vault_id)
     return KeySnapshot(
-        at=services.now,
+        read_at=services.now,
         vault_id=policy.vault_id,
         key_name=policy.key_name,
         policy=policy,
@@ -41,7 +41,7 @@ async def read_named_key(services: Services, vault: str, key: str) -> KeySnapsho
     """
     found = await services.keys.vault(vault)
     return KeySnapshot(
-        at=services.now,
+        read_at=services.now,
         vault_id=found.id,
         key_name=key,
         vault=found,

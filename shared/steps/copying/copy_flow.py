@@ -59,9 +59,9 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
         return move_to_state(job, FlowJobState.CANCELLED, text, now=work.services.now)
     await _wait_for_first_wave(work)
     for child in await work.related(job.children):
-        if child.is_proven:
+        if child.is_verified:
             continue
-        if child.is_finished:
+        if child.is_inactive:
             raise JobBlocked(
                 f"The child flow {child.display_name} is {child.state}: {child.reason}",
                 instruction=f"Settle the job of {child.display_name} first; this one then goes on.",
@@ -93,9 +93,9 @@ async def create_copy(work: StepContext) -> FlowJob:
     if original.modern_type and row.modern_type != original.modern_type:
         work.remember(add_notes(work.job, MODERN_TYPE_NOTE))
     # Named as the original's owner is: who of them was changed later is seen without a look.
-    asked_for = work.job.copy_owner or original.owner_id
+    asked_for = work.job.copy_owner_id or original.owner_id
     owner = asked_for if original.owner_is_entra_id else row.owner_id
-    work.remember(replace(work.job, copy_owner=owner))
+    work.remember(replace(work.job, copy_owner_id=owner))
     await place_copy(work, belonging)
     work.remember(await share_copy(work, original, belonging))
     # Off too: a delivery that died may have turned it on, then its original went off.
@@ -128,14 +128,14 @@ async def copied_definition(work: StepContext, client_data: str) -> str:
     flow_ids = {
         child.original_id: child.copy_id
         for child in await work.related(job.children)
-        if child.is_proven
+        if child.is_verified
     }
     if job.pattern is not MigrationMethod.UPDATE_CALLERS:
         flow_ids[job.original_id] = job.copy_id
     urls: dict[str, str] = {}
     for url_id in sorted({match.url.workflow_id for match in find_trigger_urls(client_data)}):
         called = await job_of_url(work, url_id)
-        if called and called.is_proven and called.id != job.id:
+        if called and called.is_verified and called.id != job.id:
             urls[url_id] = await read_trigger_url(
                 work, called.copy_flow_name, called.trigger_name, called.environment_id
             )
@@ -152,7 +152,7 @@ async def job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
         if job.environment_id != work.job.environment_id or job.policy_id == work.job.policy_id
     ]
     # There are several where an environment was moved to another policy.
-    return max(found, key=lambda job: (job.is_proven, job.is_live), default=None)
+    return max(found, key=lambda job: (job.is_verified, job.is_live), default=None)
 
 
 async def _create(work: StepContext, original: OriginalFlow, intended: str) -> Workflow:
@@ -268,7 +268,7 @@ async def _wait_for_first_wave(work: StepContext) -> None:
     if job.id in wave:
         return
     for other in wave:
-        if not jobs[other].facts.is_past_cut_over:
+        if not jobs[other].state_properties.is_past_cutover:
             until = work.services.now + work.services.settings.wait_poll_interval
             name, state = jobs[other].display_name, jobs[other].state
             raise MustWait(

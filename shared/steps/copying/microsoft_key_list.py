@@ -31,7 +31,7 @@ async def wait_for_key_list(services: Services, job: FlowJob) -> None:
     Raises `MustWait` until then. Asked before calls are taken for the proof.
     """
     last, shows = await _reading(services, job).last(), _shows(services, job)
-    fits = last.is_since(shows, services.now - _MAX_AGE)
+    fits = last.is_newer_than(shows, services.now - _MAX_AGE)
     _wait(services, shows if fits else max(shows, await _next(services, last)))
 
 
@@ -48,11 +48,11 @@ def _wait(services: Services, until: datetime) -> None:
 
 async def _next(services: Services, last: SharedSnapshot) -> datetime:
     """Return when a list is to be begun, or the one that was begun to be gone on with."""
-    if last.goes_on_since or last.began is None:
+    if last.goes_on_since or last.read_at is None:
         return _ends(services, last) or services.now
     pause = max(services.settings.wait_poll_interval, _PAUSES * last.took)
-    latest, line = last.began + pause, await services.calls.queue_status()
-    return min(latest, line.idle_at or latest)
+    latest, line = last.read_at + pause, await services.request_budget.queue_status()
+    return min(latest, line.empty_at or latest)
 
 
 def _ends(services: Services, last: SharedSnapshot) -> datetime | None:
@@ -65,7 +65,7 @@ def _ends(services: Services, last: SharedSnapshot) -> datetime | None:
         return None
     if now < began + last.took:
         return began + last.took
-    return now + READING_TAKES if last.is_being_read(now) else None
+    return now + READING_TAKES if last.is_refreshing(now) else None
 
 
 async def is_on_microsofts_key(work: StepContext) -> bool:
@@ -79,7 +79,7 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
     kept = await reading.cached(_shows(services, job), services.now - _MAX_AGE)
     if kept is None:
         last = await reading.last()
-        if last.is_being_read(services.now + READING_TAKES):  # by another, page after page
+        if last.is_refreshing(services.now + READING_TAKES):  # by another, page after page
             _wait(services, _ends(services, last) or services.now + READING_TAKES)
         report = await _read(work, reading)
         if report.began < _shows(services, job):

@@ -96,7 +96,7 @@ async def _wanted(
 ) -> _Wanted:
     """Return what the copy is to be shared with: not its owner, and nobody the app put there."""
     services, environment, job = work.services, work.environment, work.job
-    owner = job.copy_owner or original.owner_id
+    owner = job.copy_owner_id or original.owner_id
     # The operator is co-owner for the moment it reads the URL, and has to leave
     # (platform.md#co-owners).
     operator = await services.flow_access.account_id() if await is_granted_by_app(work) else ""

@@ -29,4 +29,4 @@ def copy_switch(work: StepContext) -> FlowToggle[Workflow]:
         return await explain_state(work, copy, state)
 
     title = f"The copy of {work.job.display_name}"
-    return FlowToggle(note="copy_sent", title=title, read=read, write=write, explain=explain)
+    return FlowToggle(note="copy_write", title=title, read=read, write=write, explain=explain)

@@ -28,7 +28,7 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
             archive.flow_name,
             archive.cursor,
             since=archive.begins,
-            until=archive.oldest or archive.began,
+            until=archive.oldest or archive.started_at,
         )
     except (NotFound, PlatformError) as err:
         if has_expired(archive.cursor, err):
@@ -36,7 +36,7 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
         if isinstance(err, NotFound):
             return replace(archive, state=RunArchiveState.ORIGINAL_DELETED)
         raise
-    new = [run for run in page.items if run.run_id not in archive.oldest_ids]
+    new = [run for run in page.items if run.run_id not in archive.oldest_run_ids]
     part = new[: MOST_RUNS - archive.own_runs]
     if part:
         name = part_name(archive, len(archive.parts) + 1)
@@ -50,6 +50,6 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
     if page.cursor:
         return replace(archive, cursor=page.cursor)
     # What an earlier archive of this flow left out stays left out.
-    is_capped = archive.earlier_runs >= MOST_RUNS
+    is_capped = archive.earlier_run_count >= MOST_RUNS
     end = RunArchiveState.TRUNCATED if is_capped else RunArchiveState.COMPLETED
     return replace(archive, state=end, cursor="")

@@ -56,17 +56,17 @@ async def search_callers(work: StepContext, deletion: Deletion) -> Deletion:
     others = [kept.item async for kept in found]
     latest = max(
         others,
-        key=lambda one: sortable_time(one.searched) if one.searched else "",
+        key=lambda one: sortable_time(one.callers_searched_at) if one.callers_searched_at else "",
         default=deletion,
     )
-    if latest.searched and now < latest.searched + SEARCH_LASTS:
-        return replace(deletion, searched=latest.searched, notes=latest.notes)
+    if latest.callers_searched_at and now < latest.callers_searched_at + SEARCH_LASTS:
+        return replace(deletion, callers_searched_at=latest.callers_searched_at, notes=latest.notes)
     request = CallerSearchRequest(
         environment=work.environment, everywhere=await services.environments.list()
     )
     rows = FencedRows(services.tables.caller_searches, deletion.environment_id)
     notes = await find_callers(services, request, rows)
-    return replace(deletion, searched=now, notes=tuple(notes))
+    return replace(deletion, callers_searched_at=now, notes=tuple(notes))
 
 
 async def check_original(
@@ -91,7 +91,7 @@ async def check_original(
         )
     await _check_original(work, held.job, original)
     await _check_copy(work)
-    await check_runs(work, held, archive.began)
+    await check_runs(work, held, archive.started_at)
     await _check_parents(work)
     await _check_callers(work)
     return original
@@ -112,7 +112,7 @@ async def _check_original(work: StepContext, deletion: Deletion, original: Origi
             code=Reason.MANAGED_SOLUTION,
         )
     is_as_copied = job.original_digest in {"", definition_digest(original.client_data)}
-    if not is_as_copied and not deletion.accepts_edits:
+    if not is_as_copied and not deletion.accepts_original_edits:
         raise JobBlocked(
             f"{job.display_name} was edited after it was copied.",
             instruction="Make the edit in the copy too if it is wanted. Ordering the delete anew "
@@ -164,15 +164,15 @@ async def check_runs(
         if page is None:  # its cursor has expired
             check = replace(check, cursor="")
             continue
-        if any(run.is_going for run in page.items):
+        if any(run.is_running for run in page.items):
             reason = "A run of the original is still going: a delete would end it."
             raise MustWait(reason, until=later, code=Reason.FLOW_RUN_IN_PROGRESS)
-        oldest = min((run.started for run in page.items), default=check.oldest)
+        oldest = min((run.started_at for run in page.items), default=check.oldest)
         check = replace(check, oldest=oldest, cursor=page.cursor, is_complete=not page.cursor)
         is_done = is_first and check.is_complete
         if not is_done:
             await held.save(replace(held.job, run_check=check))
-        if archived_to and any(run.started > archived_to for run in page.items):
+        if archived_to and any(run.started_at > archived_to for run in page.items):
             reason = "The original has run since its runs were archived."
             raise MustWait(reason, until=later, code=Reason.ARCHIVING_FLOW_RUNS)
         if is_done:

@@ -112,7 +112,7 @@ async def _refused_in(
                 copy_id=job.copy_id,
                 action=action.name,
                 run_id=run.run_id,
-                at=run.started,
+                at=run.started_at,
                 symptom=symptom,
                 code=Reason.OUTBOUND_CALL_BLOCKED,
             )
@@ -183,7 +183,7 @@ async def _settle(
 ) -> None:
     """Settle a refused call once a later run of its copy succeeded and no gap is known any more."""
     call = kept.item
-    later = [run.started for run in runs if run.started > call.at and run.has_succeeded]
+    later = [run.started_at for run in runs if run.started_at > call.at and run.has_succeeded]
     if not later:
         return
     waived = (await settings_of(services, environment.id)).waived_gaps

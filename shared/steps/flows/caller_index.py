@@ -58,7 +58,7 @@ async def places_held(
     partitions = sorted(wanted) if len(wanted) <= _ONE_BY_ONE else [None]
     for partition in partitions:
         async for row in table.scan(partition):
-            held = row.row[1] if isinstance(row, UnreadableRow) else row.item.holds
+            held = row.row[1] if isinstance(row, UnreadableRow) else row.item.held_id
             if held not in wanted:
                 continue
             if isinstance(row, UnreadableRow):
@@ -114,14 +114,14 @@ async def index_urls_of_plans(services: Services) -> None:
     environments = {kept.item.id: kept.item.environment_id async for kept in jobs}
     async for row in readable(services, services.tables.plan_items.scan()):
         item = row.item
-        if item.url_id and item.environment_job_id in environments:
+        if item.trigger_url_id and item.environment_job_id in environments:
             await index_url(
                 services,
                 KnownUrl(
                     environment_id=environments[item.environment_job_id],
                     workflow_id=item.workflow_id,
-                    url_id=item.url_id,
+                    url_id=item.trigger_url_id,
                     found_by=item.environment_job_id,
                 ),
             )
-    await timer_runs.upsert(TimerRun(timer=_INDEXED, ended=services.now))
+    await timer_runs.upsert(TimerRun(timer=_INDEXED, completed_at=services.now))

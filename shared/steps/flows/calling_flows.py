@@ -20,12 +20,12 @@ async def calling_flows(services: Services, environment: Environment) -> Calling
     async for kept in readable(services, services.tables.flow_jobs.scan(environment.id)):
         job = kept.item
         known.add(job.original_id)
-        if job.http_hosts and job.pattern.has_copy and (job.is_live or job.is_done):
+        if job.http_hosts and job.pattern.has_copy and (job.is_live or job.has_succeeded):
             found[job.http_hosts].append(job.remediation_id)
     where = [Condition("environment_id", "eq", environment.id)]
     async for approved in readable(services, services.tables.environment_jobs.scan(where=where)):
         plan = approved.item
-        if plan.facts.is_finished or not plan.approvals:
+        if plan.state_properties.is_inactive or not plan.approval_count:
             continue
         known.update(plan.left_out)
         async for planned in readable(services, services.tables.plan_items.scan(plan.id)):

@@ -86,8 +86,8 @@ class DiscoveryPages:
         return DiscoveryPage(
             environment_job_id=self.rows.partition,
             source=source,
-            number=0,
-            read=read or self.services.now,
+            sequence=0,
+            read_at=read or self.services.now,
             ends_page=False,
         )
 
@@ -118,13 +118,13 @@ class DiscoveryPages:
             raise ServiceUnavailable(
                 f"the list could not be read on, and begins anew: {err}"
             ) from err
-        parts = [replace(part, read=asked) for part in rows(page.items)]
+        parts = [replace(part, read_at=asked) for part in rows(page.items)]
         await self.keep(parts, cursor=page.cursor)
 
     async def keep(self, page: Sequence[DiscoveryPage], *, cursor: str = "") -> None:
         """Store a page, which may take several rows; `cursor` says where its source goes on."""
         source, first = page[0].source, self.at(page[0].source).number
-        rows = [replace(part, number=first + place) for place, part in enumerate(page)]
+        rows = [replace(part, sequence=first + place) for place, part in enumerate(page)]
         rows[-1] = replace(rows[-1], ends_page=True, cursor=cursor)
         await self.rows.upsert(*rows)
         self.parts += rows

@@ -156,7 +156,7 @@ async def _not_kept(
     The record keeps only the entries that are in the list: what a person adds by hand afterwards
     is not the app's to remove. The next attempt begins anew.
     """
-    there = tuple(one for one in record.opening.entries if one in change.there.texts)
+    there = tuple(one for one in record.opening.entries if one in change.present.texts)
     state = record.state
     if state is FirewallFixState.APPLYING:
         state = FirewallFixState.APPLIED if there else FirewallFixState.REVERTED
@@ -198,7 +198,7 @@ async def _change(
 
 def _left(there: ListEntries, add: Sequence[str], remove: Sequence[str]) -> ListUpdate | None:
     change = ListUpdate(
-        there=there,
+        present=there,
         add=tuple(one for one in add if one not in there.texts),
         remove=tuple(one for one in remove if one in there.texts),
     )

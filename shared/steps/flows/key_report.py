@@ -117,4 +117,4 @@ async def _read_on(
 
 
 def _began(parts: list[DiscoveryPage]) -> datetime:
-    return min(part.read for part in parts)
+    return min(part.read_at for part in parts)

@@ -50,7 +50,7 @@ class LeasedResource:
 
         Raises `LeaseLost`, or `MustWait` if another delivery has the resource.
         """
-        if self._kept.item.until <= self._holder.services.now + WRITE_TAKES:
+        if self._kept.item.leased_until <= self._holder.services.now + WRITE_TAKES:
             await self._renew()
         await self._holder.check_lease()
 
@@ -72,7 +72,7 @@ class LeasedResource:
 
     async def _renew(self) -> None:
         async with self._renewing:
-            lease = replace(self._kept.item, until=_until(self._holder))
+            lease = replace(self._kept.item, leased_until=_until(self._holder))
             try:
                 self._kept = await self._leases.replace(self._kept, lease)
             except Conflict:
@@ -101,19 +101,19 @@ async def require_unleased(holder: LeaseHolder, resource: str) -> None:
     Asked before trigger URLs are read: those calls are scarce, and looking at a lease is not.
     """
     kept = await holder.services.tables.resource_leases.get("lease", hash_key(resource))
-    if kept and kept.item.holder != holder.holder and kept.item.until > holder.services.now:
+    if kept and kept.item.holder != holder.holder and kept.item.leased_until > holder.services.now:
         raise _taken(holder, kept)
 
 
 async def _take(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
     services, identity = holder.services, hash_key(resource)
     leases = services.tables.resource_leases
-    lease = ResourceLease(id=identity, holder=holder.holder, until=_until(holder))
+    lease = ResourceLease(id=identity, holder=holder.holder, leased_until=_until(holder))
     kept = await leases.get("lease", identity)
     try:
         if kept is None:
             return await leases.insert(lease)
-        if kept.item.holder == lease.holder or kept.item.until <= services.now:
+        if kept.item.holder == lease.holder or kept.item.leased_until <= services.now:
             return await leases.replace(kept, lease)
     except (AlreadyExists, Conflict):
         kept = await leases.get("lease", identity)
@@ -127,7 +127,7 @@ def _until(holder: LeaseHolder) -> datetime:
 def _taken(holder: LeaseHolder, kept: StoredItem[ResourceLease] | None) -> MustWait:
     """Look again soon: a write takes a moment, and the lease only ends where its holder died."""
     soon = holder.services.now + holder.services.settings.backoff_initial_delay
-    until = min(kept.item.until, soon) if kept else holder.services.now
+    until = min(kept.item.leased_until, soon) if kept else holder.services.now
     return MustWait(
         "Another job is writing the same resource.",
         until=until,

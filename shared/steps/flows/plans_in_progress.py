@@ -46,7 +46,7 @@ class PlansInProgress:
 
 def _is_to_come(job: EnvironmentJob, item: PlanItem) -> bool:
     """Say whether a flow job is yet to be made of it; some are, where the rest has changed."""
-    return item.awaits_approval if job.is_dispatched else item.action.is_work
+    return item.awaits_approval if job.has_started_flow_jobs else item.action.is_work
 
 
 async def open_plans(services: Services) -> PlansInProgress:
@@ -56,7 +56,7 @@ async def open_plans(services: Services) -> PlansInProgress:
     async for kept in readable(services, services.tables.environment_jobs.scan(where=where)):
         job = kept.item
         is_to_come = job.state is not EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
-        has_begun = job.is_dispatched and job.state is not EnvironmentJobState.APPROVED
+        has_begun = job.has_started_flow_jobs and job.state is not EnvironmentJobState.APPROVED
         if (
             job.mode is RemediationMode.APPLY
             and is_to_come
@@ -70,7 +70,7 @@ async def is_cancelled(work: StepContext) -> bool:
     """Wait until the rows of all relatives stand; say whether the plan was cancelled before."""
     job, table = work.job, work.services.tables.environment_jobs
     kept = await table.get(job.remediation_id, job.environment_job_id)
-    if kept is None or kept.item.is_dispatched:
+    if kept is None or kept.item.has_started_flow_jobs:
         return False
     if kept.item.state is EnvironmentJobState.CANCELLED:
         return True

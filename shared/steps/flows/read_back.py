@@ -70,15 +70,19 @@ async def poll(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
 async def wait_until_visible(work: StepContext, what: str) -> None:
     """Raise `WriteNotVisible`, or return after the deadline: the next time it begins anew."""
     job, services = work.job, work.services
-    is_new = job.unseen is None or job.unseen.what != what
-    unseen = UnconfirmedWrite(what=what, since=services.now) if is_new else job.unseen
+    is_new = job.unconfirmed_write is None or job.unconfirmed_write.description != what
+    unseen = (
+        UnconfirmedWrite(description=what, sent_at=services.now)
+        if is_new
+        else job.unconfirmed_write
+    )
     assert unseen
-    if services.now - unseen.since >= services.settings.read_back_timeout:
-        work.remember(replace(job, unseen=None))
+    if services.now - unseen.sent_at >= services.settings.read_back_timeout:
+        work.remember(replace(job, unconfirmed_write=None))
         return
     if is_new:
-        work.remember(replace(job, unseen=unseen))
-    raise WriteNotVisible(services, what, since=unseen.since)
+        work.remember(replace(job, unconfirmed_write=unseen))
+    raise WriteNotVisible(services, what, since=unseen.sent_at)
 
 
 def next_poll_delay(services: Services, since: datetime) -> timedelta:

@@ -26,7 +26,7 @@ def require_healthy_copy(work: StepContext, copy: Workflow | None) -> Workflow:
     """
     job = work.job
     # Watched: its original was stopped for it.
-    is_alone = job.facts.original is ExpectedFlowState.OFF
+    is_alone = job.state_properties.original is ExpectedFlowState.OFF
     prefix = "NEITHER IS ON. " if is_alone else ""
     if copy is None:
         raise JobBlocked(

@@ -77,7 +77,7 @@ class ServiceAccountShare:
 
     async def record_ineffective(self) -> None:
         """Note that a share lets the operator ask nothing."""
-        row = replace(self.row, may_ask=False, seen=self.work.services.now)
+        row = replace(self.row, can_read_trigger_urls=False, checked_at=self.work.services.now)
         await self.work.services.tables.service_accounts.upsert(row)
 
 
@@ -123,18 +123,18 @@ async def _row(work: StepContext) -> ServiceAccountRecord | None:
     """Return the operator's row where a share with it is of use, or is to be tried."""
     services = work.services
     operator, row = (await services.flow_access.account_id()).lower(), await _kept(work)
-    if row and row.entra_id == operator:
-        if row.may_ask:
+    if row and row.object_id == operator:
+        if row.can_read_trigger_urls:
             return row
-        if services.now - row.seen < _TRIED_AGAIN:
+        if services.now - row.checked_at < _TRIED_AGAIN:
             return None
     user = (await services.principals.users(work.environment, [operator])).get(operator)
     row = ServiceAccountRecord(
         environment_id=work.environment.id,
-        entra_id=operator,
+        object_id=operator,
         user_id=user.principal.id if user else "",
-        may_ask=user is not None,
-        seen=services.now,
+        can_read_trigger_urls=user is not None,
+        checked_at=services.now,
     )
     await services.tables.service_accounts.upsert(row)
     return row if user else None

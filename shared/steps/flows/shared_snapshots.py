@@ -51,18 +51,18 @@ class SharedSnapshotStore[T]:
 
         def claimed(last: SharedSnapshot | None) -> SharedSnapshot | None:
             now = services.now
-            if last and (last.is_since(since, ended) or last.is_being_read(now)):
+            if last and (last.is_newer_than(since, ended) or last.is_refreshing(now)):
                 return None
             until = now + READING_TAKES
-            return replace(last or self._none, reading_until=until, reader=self.reader)
+            return replace(last or self._none, refresh_expected_until=until, reader=self.reader)
 
         while services.now < until:
             if await readings.change(self.topic, self.id, claimed):
                 break
             kept = await readings.get(self.topic, self.id)
-            if kept and kept.item.is_since(since, ended):
-                return await self._unpacked(kept.item.name)
-            if kept and kept.item.is_being_read(services.now + READING_TAKES):
+            if kept and kept.item.is_newer_than(since, ended):
+                return await self._unpacked(kept.item.archive_name)
+            if kept and kept.item.is_refreshing(services.now + READING_TAKES):
                 break
             await services.clock.sleep(min(pause, until - services.now))
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -76,11 +76,13 @@ class SharedSnapshotStore[T]:
 
         def claimed(last: SharedSnapshot | None) -> SharedSnapshot | None:
             now, row = self.services.now, last or self._none
-            if row.is_being_read(now) and row.reader != self.reader:
+            if row.is_refreshing(now) and row.reader != self.reader:
                 return None
             since = began or row.goes_on_since
             until = now + (PAGE_TAKES if since else READING_TAKES)
-            return replace(row, reading_until=until, reader=self.reader, goes_on_since=since)
+            return replace(
+                row, refresh_expected_until=until, reader=self.reader, goes_on_since=since
+            )
 
         kept = await self.services.tables.shared_snapshots.change(self.topic, self.id, claimed)
         return kept.item if kept else None
@@ -90,7 +92,7 @@ class SharedSnapshotStore[T]:
         until = self.services.now + PAGE_TAKES
 
         def noted(last: SharedSnapshot | None) -> SharedSnapshot:
-            return replace(last or self._none, reading_until=until, goes_on_since=began)
+            return replace(last or self._none, refresh_expected_until=until, goes_on_since=began)
 
         await self.services.tables.shared_snapshots.change(self.topic, self.id, noted)
 
@@ -98,7 +100,7 @@ class SharedSnapshotStore[T]:
         """Note that this delivery does not read on: another may, once its turn has come."""
 
         def noted(last: SharedSnapshot | None) -> SharedSnapshot | None:
-            return replace(last, reading_until=None) if last else None
+            return replace(last, refresh_expected_until=None) if last else None
 
         await self.services.tables.shared_snapshots.change(self.topic, self.id, noted)
 
@@ -108,11 +110,11 @@ class SharedSnapshotStore[T]:
         took = self.services.now - began
 
         def noted(last: SharedSnapshot | None) -> SharedSnapshot:
-            reading = replace(last or self._none, reading_until=None, goes_on_since=None)
-            is_older = reading.began is not None and reading.began > began
+            reading = replace(last or self._none, refresh_expected_until=None, goes_on_since=None)
+            is_older = reading.read_at is not None and reading.read_at > began
             if is_older or not name:
                 return reading
-            return replace(reading, began=began, name=name, took=took)
+            return replace(reading, read_at=began, archive_name=name, took=took)
 
         await readings.change(self.topic, self.id, noted)
 

@@ -65,7 +65,7 @@ async def _as_made_co_owner[T](
 
     `is_lent`: perhaps by a share as well, of a delivery before; both are returned then.
     """
-    await work.services.calls.wait_for()
+    await work.services.request_budget.wait_for()
     await _ask_its_own(work, environment_id)
 
     async def add() -> None:
@@ -91,7 +91,7 @@ async def _as_it_is[T](
     lends beside it.
     """
     name = _row_name(work, environment_id, flow_name)
-    is_lent = name in work.job.borrowed
+    is_lent = name in work.job.active_grants
     try:
         return await (ask() if is_lent else _once_rights_are_there(work, flow_name, ask))
     except PlatformError as err:
@@ -115,7 +115,7 @@ async def _once_rights_are_there[T](
     except PlatformError as err:
         if (
             is_grant_propagating(err)
-            and work.job.failures < work.services.settings.backoff_max_attempts
+            and work.job.consecutive_failures < work.services.settings.backoff_max_attempts
         ):
             text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
             raise ServiceUnavailable(text) from err
@@ -155,7 +155,7 @@ async def is_granted_by_app(work: StepContext) -> bool:
     job = work.job
     plans = await work.services.tables.environment_jobs.all(job.remediation_id)
     lent = {name for plan in plans for name in plan.lent}
-    return job.flow_name in {*job.borrowed, *job.returned, *lent}
+    return job.flow_name in {*job.active_grants, *job.returned, *lent}
 
 
 async def was_granted(services: Services, environment_id: str, flow_name: str) -> bool:
@@ -181,7 +181,7 @@ async def _note_loan(
     """
     job, services = work.job, work.services
     name = _row_name(work, environment_id, flow_name)
-    if name in job.borrowed:
+    if name in job.active_grants:
         return False
     # Who else has rights on the copy of an original that is shared with nobody?
     is_ours = name == job.copy_flow_name and not job.shared_with
@@ -195,12 +195,12 @@ async def _note_loan(
 
 async def _note(work: StepContext, environment_id: str, name: str) -> None:
     """Note a loan, before it is made."""
-    await work.services.calls.wait_for()
+    await work.services.request_budget.wait_for()
     await _ask_its_own(work, environment_id)
 
     def intended(job: FlowJob) -> FlowJob:
         lent = tuple(dict.fromkeys((*job.lent, name)))
-        return replace(job, borrowed=(*job.borrowed, name), lent=lent)
+        return replace(job, active_grants=(*job.active_grants, name), lent=lent)
 
     await work.stage_then_check_write(intended)
 
@@ -213,13 +213,13 @@ async def _ask_its_own(work: StepContext, environment_id: str) -> None:
 
 async def revoke_all_grants(work: StepContext) -> None:
     """Take back every co-ownership that this job gave the operator, at any hour of the day."""
-    for borrowed in work.job.borrowed:
+    for borrowed in work.job.active_grants:
         await revoke_grant(work, borrowed)
         job = work.job
-        left = tuple(name for name in job.borrowed if name != borrowed)
+        left = tuple(name for name in job.active_grants if name != borrowed)
         returned = tuple(dict.fromkeys((*job.returned, borrowed)))
         now = work.services.now
-        work.remember(replace(job, borrowed=left, returned=returned, returned_at=now))
+        work.remember(replace(job, active_grants=left, returned=returned, returned_at=now))
 
 
 async def check_returned(work: StepContext) -> None:
@@ -273,7 +273,7 @@ async def is_still_co_owner(services: Services, environment_id: str, flow_name: 
 
 async def _held(services: Services, environment_id: str, flow_name: str) -> list[FlowPermission]:
     """Return what the flow service lists for the operator; nothing if the flow is gone."""
-    await services.calls.wait_for(is_urgent=True)
+    await services.request_budget.wait_for(is_urgent=True)
     operator = (await services.flow_access.account_id()).lower()
     try:
         permissions = await services.flow_access.permissions(environment_id, flow_name)
@@ -316,6 +316,6 @@ async def take_back(
     # The look and the write each wait for a call: a budget may have one a minute.
     if not is_made and any(one.is_owner for one in await _held(services, *flow)):
         return
-    await services.calls.wait_for(is_urgent=True)
+    await services.request_budget.wait_for(is_urgent=True)
     remove = partial(services.flow_access.revoke, *flow)
     await perform(Write(permit=permit, call=remove, on_refusal=skip_if_gone))

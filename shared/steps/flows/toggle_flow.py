@@ -47,7 +47,7 @@ from shared.steps.step_context import StepContext
 class FlowToggle[F: (Workflow, OriginalFlow)]:
     """One of the two flows of a job: how it is read, and turned on and off."""
 
-    note: Literal["original_sent", "copy_sent"]
+    note: Literal["original_write", "copy_write"]
     title: str
     read: Callable[[], Awaitable[F]]
     write: Callable[[F, FlowState], Write]
@@ -56,19 +56,19 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
 
     def sent(self, job: FlowJob) -> FlowStateWrite | None:
         """Return what this job has last sent to it."""
-        return job.original_sent if self.note == "original_sent" else job.copy_sent
+        return job.original_write if self.note == "original_write" else job.copy_write
 
     def noted(self, job: FlowJob, sent: FlowStateWrite | None) -> FlowJob:
         """Return the row with what was last sent to it."""
-        if self.note == "original_sent":
-            return replace(job, original_sent=sent)
-        return replace(job, copy_sent=sent)
+        if self.note == "original_write":
+            return replace(job, original_write=sent)
+        return replace(job, copy_write=sent)
 
     def is_known(self, work: StepContext, flow: F, state: FlowState) -> bool:
         """Say whether the flow as it was read is in this state, whatever was sent to it."""
         sent, services = self.sent(work.job), work.services
         lag = services.settings.read_lag
-        return flow.state is state and (sent is None or sent.counts(state, services.now, lag))
+        return flow.state is state and (sent is None or sent.confirms(state, services.now, lag))
 
 
 async def toggle_flow[F: (Workflow, OriginalFlow)](
@@ -84,7 +84,7 @@ async def toggle_flow[F: (Workflow, OriginalFlow)](
     sent = switch.sent(work.job)
     is_sent = sent is not None and sent.state is state
     # What this job itself stopped comes back by a write, however long ago that was.
-    is_undone = work.job.is_on_way_back and sent is not None and not is_sent
+    is_undone = work.job.is_turning_back_on and sent is not None and not is_sent
     if switch.is_known(work, flow, state) and not (work.writes_anew or is_undone):
         return flow
     if work.writes_anew or flow.state is not state or not is_sent:
@@ -108,7 +108,7 @@ def check_is_turned_by_others(work: StepContext, title: str, sent: FlowStateWrit
 
     Else raises `MustWait`: reads that are older than is assumed have to be waited out.
     """
-    until = sent.last + work.services.settings.read_back_timeout
+    until = sent.last_sent_at + work.services.settings.read_back_timeout
     if work.services.now < until:
         text = f"{title} reads as it was before it was turned {sent.state}."
         raise MustWait(text, until=until, code=Reason.WRITE_NOT_VISIBLE)
@@ -121,7 +121,7 @@ async def _send[F: (Workflow, OriginalFlow)](
 
     def intended(job: FlowJob) -> FlowJob:
         now, lag = work.services.now, work.services.settings.read_lag
-        settles_at = job.settles_at or now
+        settles_at = job.in_flight_until or now
         return switch.noted(
             job, record_write(before, state, now=now, lag=lag, settles_at=settles_at)
         )
@@ -148,11 +148,13 @@ async def _see[F: (Workflow, OriginalFlow)](
             work.remember(switch.noted(work.job, replace(sent, is_seen=True)))
             return flow
         if sent and flow.state is state:
-            raise WriteNotVisible(services, what, since=sent.first, until=sent.counts_from)
+            raise WriteNotVisible(
+                services, what, since=sent.first_sent_at, until=sent.reads_valid_from
+            )
     assert sent
-    if services.now - sent.first < services.settings.read_back_timeout:
-        raise WriteNotVisible(services, what, since=sent.first)
-    work.remember(switch.noted(work.job, replace(sent, first=services.now)))
+    if services.now - sent.first_sent_at < services.settings.read_back_timeout:
+        raise WriteNotVisible(services, what, since=sent.first_sent_at)
+    work.remember(switch.noted(work.job, replace(sent, first_sent_at=services.now)))
     raise await switch.explain(flow, state)
 
 
@@ -208,7 +210,7 @@ def original_switch(work: StepContext, name: str | None = None) -> FlowToggle[Or
         return await read_original(work)
 
     return FlowToggle(
-        note="original_sent", title=job.display_name, read=read, write=write, explain=explain
+        note="original_write", title=job.display_name, read=read, write=write, explain=explain
     )
 
 

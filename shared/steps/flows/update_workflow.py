@@ -30,7 +30,7 @@ def changing(work: StepContext, row: Workflow | OriginalFlow, change: WorkflowUp
     neither the owner nor the app may change it.
     """
     # What was just stopped reads as it was before for a while: its way back waits for no ETag.
-    etag = "*" if work.job.is_on_way_back else row.etag
+    etag = "*" if work.job.is_turning_back_on else row.etag
     update = partial(work.services.workflows.update, work.environment, row.workflow_id, etag=etag)
     owned = Owned(
         title=work.job.title_of(row.workflow_id),

@@ -43,7 +43,7 @@ async def require_new_approval_for_changes(
     planned = await _with_new_callers(held, planned, urls)
     now_items, findings = now
     decision = ApprovalDecision(
-        number=job.approvals, by=job.approved_by, left_out=frozenset(job.left_out)
+        number=job.approval_count, by=job.approved_by, left_out=frozenset(job.left_out)
     )
     found = await _with_callers(services, job, planned, now_items)
     decided = await _completed(
@@ -57,7 +57,7 @@ async def require_new_approval_for_changes(
         job = replace(
             job,
             findings=fitting_findings((*findings, *unclaimed)),
-            unclaimed_urls=urls.shown,
+            unmatched_trigger_urls=urls.shown,
         )
         network = await network_findings(services, environment, list(items.values()))
         job = replace(
@@ -91,9 +91,9 @@ async def _with_new_callers(
         is_open = item.awaits_approval and item.has_trigger_url and item.is_on
         if (
             is_open
-            and not item.url_id
-            and not item.was_looked_at
-            and urls.unclaimed - set(job.unclaimed_urls)
+            and not item.trigger_url_id
+            and not item.was_run_checked
+            and urls.unclaimed - set(job.unmatched_trigger_urls)
         ):
             item = await urls.look_up(services, job.environment_id, item)
             await held.rows(services.tables.plan_items).upsert(item)
@@ -122,9 +122,9 @@ def _as_read(item: PlanItem, known: PlanItem) -> PlanItem:
     """Return the item with what was read of its flow alone: again, it would cost calls for each."""
     return replace(
         item,
-        url_id=known.url_id,
-        was_looked_at=known.was_looked_at,
-        co_owners=known.co_owners,
+        trigger_url_id=known.trigger_url_id,
+        was_run_checked=known.was_run_checked,
+        co_owner_count=known.co_owner_count,
         solutions=known.solutions,
         notes=known.notes,
     )

@@ -85,7 +85,7 @@ async def complete(
     for some in batched(edited, _TOGETHER, strict=False):
         await kept(*await _with_proposals(services, environment, some))
     for item in [done[one.workflow_id] for one in left if one.workflow_id in looks.flows]:
-        if looks.urls.unclaimed and not item.was_looked_at:
+        if looks.urls.unclaimed and not item.was_run_checked:
             await kept(await looks.urls.look_up(services, environment.id, item))
     for some in batched([done[one.workflow_id] for one in left], _TOGETHER, strict=False):
         noted = [_noted(one, looks) for one in some]
@@ -96,7 +96,7 @@ async def complete(
 
 def _lacks_sharing(item: PlanItem) -> bool:
     """Of a flow in no solution only the flow service tells, a call of its small budget."""
-    return item.action.is_copy and item.in_solution and item.co_owners is None
+    return item.action.is_copy and item.in_solution and item.co_owner_count is None
 
 
 async def _with_sharing(
@@ -116,7 +116,7 @@ async def _with_sharing(
     told = [
         replace(
             item,
-            co_owners=len(found),
+            co_owner_count=len(found),
             solutions=tuple(solution.title for solution in solutions[item.workflow_id]),
         )
         for item in items
@@ -131,14 +131,14 @@ def _silent(answers: Iterable[Sequence[Share] | CmkflowError]) -> TransientError
 
 def _noted(item: PlanItem, looks: FlowRunLookups) -> PlanItem:
     """Return the item with what is not known of its flow."""
-    if item.has_trigger_url and not item.url_id:
-        item = replace(item, url_id=looks.urls.known.get(item.workflow_id, ""))
+    if item.has_trigger_url and not item.trigger_url_id:
+        item = replace(item, trigger_url_id=looks.urls.known.get(item.workflow_id, ""))
     if item.action.is_copy:
         is_run_by_people = TriggerCategory(item.category).can_have_run_only_users
         item = replace(item, notes=(RUN_ONLY_NOTE,) if is_run_by_people else ())
     if item.action.is_copy and item.is_on:
         outside = () if item.in_solution else _NOT_KNOWN_OUTSIDE_SOLUTIONS
-        is_dark = item.has_trigger_url and not item.url_id and looks.urls.unclaimed
+        is_dark = item.has_trigger_url and not item.trigger_url_id and looks.urls.unclaimed
         item = replace(item, not_known=_NOT_KNOWN + outside + (_WHO_CALLS_IT if is_dark else ()))
     return item
 
@@ -169,7 +169,7 @@ def _proposal(client_data: str | None, item: PlanItem, why: str) -> ConversionPr
 
 def ids_that_callers_hold(items: Iterable[PlanItem]) -> set[str]:
     """Return the ids by which places call these flows; a canvas app may hold either of a flow's."""
-    return {one for item in items for one in (item.url_id, *_flow_ids(item)) if one}
+    return {one for item in items for one in (item.trigger_url_id, *_flow_ids(item)) if one}
 
 
 def _flow_ids(item: PlanItem) -> set[str]:
@@ -189,7 +189,7 @@ def with_callers(
     `places` are those that hold each of its ids, and maybe others. `but_not` are Dataverse ids of
     flows that do not count as callers.
     """
-    found = calling(environment_id, places, url_id=item.url_id, flow_ids=_flow_ids(item))
+    found = calling(environment_id, places, url_id=item.trigger_url_id, flow_ids=_flow_ids(item))
     callers = {
         place.id: PlannedCaller(
             kind=place.caller.kind, label=place.caller.label, manual=place.caller.manual
@@ -201,7 +201,7 @@ def with_callers(
         callers[agents.KIND] = PlannedCaller(
             kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
         )
-    for key, label in channels_using(services.settings.channel_addresses, item.url_id):
+    for key, label in channels_using(services.settings.channel_addresses, item.trigger_url_id):
         callers[key] = PlannedCaller(kind=OWN_CHANNEL, label=label, manual=CHANGED_BY_HAND)
     item = replace(item, callers=fitting_callers(tuple(callers.values())))
     return replace(item, writes=_writes(item), is_complete=True)
@@ -219,11 +219,11 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
     title = item.display_name
     writes = [f"create the flow {copy_name(title)}, off, for the original's owner"]
     writes += [f"add the copy to the solution {solution}" for solution in item.solutions]
-    if item.co_owners is None:
+    if item.co_owner_count is None:
         writes.append(f"share the copy as {title} is shared")
-    elif item.co_owners:
-        many = "s" if item.co_owners > 1 else ""
-        writes.append(f"share the copy with {item.co_owners} co-owner{many} of {title}")
+    elif item.co_owner_count:
+        many = "s" if item.co_owner_count > 1 else ""
+        writes.append(f"share the copy with {item.co_owner_count} co-owner{many} of {title}")
     if item.has_trigger_url and item.pattern is MigrationMethod.UPDATE_CALLERS:
         writes += [
             f"make the operator co-owner of {title} and of its copy to read their URLs",

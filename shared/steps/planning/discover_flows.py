@@ -139,7 +139,8 @@ async def _read_workflows(
 
     def rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
         return [
-            _part_of(replace(empty, read=services.now), some, reported) for some in in_rows(flows)
+            _part_of(replace(empty, read_at=services.now), some, reported)
+            for some in in_rows(flows)
         ]
 
     async def read(cursor: str) -> ResultPage[Workflow]:
@@ -152,7 +153,7 @@ async def _read_workflows(
         await parts.read(DiscoverySource.DATAVERSE, read, rows)
         return
     # Those of an earlier report that did not list them were read without what a plan shows.
-    shown = {one.workflow_id for part in parts.parts for one in part.held_back}
+    shown = {one.workflow_id for part in parts.parts for one in part.flows_on_microsoft_key}
     changed = [one for one in reported if one in known and one not in shown]
     gone: tuple[str, ...] = ()
     if again:
@@ -163,7 +164,7 @@ async def _read_workflows(
         await note_callers_in(services, environment, flows)
         await parts.keep(rows(flows))
     if gone:
-        await parts.keep([replace(empty, gone=gone)])
+        await parts.keep([replace(empty, deleted=gone)])
 
 
 async def _changes(
@@ -205,7 +206,7 @@ async def _read_alone(
             held_back = (_not_shown(flow, str(err)),)
         children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
         part = replace(parts.part(DiscoverySource.SINGLE_FLOW), reported=(flow,))
-        await parts.keep([replace(part, held_back=held_back, children=children)])
+        await parts.keep([replace(part, flows_on_microsoft_key=held_back, children=children)])
 
 
 async def _read_list(services: Services, environment: Environment, parts: DiscoveryPages) -> None:
@@ -221,7 +222,7 @@ def _part_of(
 ) -> DiscoveryPage:
     known, held_back, children = [], [], {}
     for row in flows:
-        known.append(flow := row.known)
+        known.append(flow := row.summary)
         identity = flow.workflow_id
         definition: DefinitionSummary | FlowDefinition | None
         if identity in reported:
@@ -233,7 +234,9 @@ def _part_of(
             continue  # most flows: one look at the text saves reading the definition
         if definition and definition.children:
             children[identity] = definition.children
-    return replace(empty, known=tuple(known), held_back=tuple(held_back), children=children)
+    return replace(
+        empty, workflows=tuple(known), flows_on_microsoft_key=tuple(held_back), children=children
+    )
 
 
 def _not_shown(flow: FlowListEntry, why: str = NOT_SHOWN) -> FlowOnMicrosoftKey:
@@ -246,7 +249,7 @@ def _not_shown(flow: FlowListEntry, why: str = NOT_SHOWN) -> FlowOnMicrosoftKey:
         is_managed=False,
         in_solution=flow.workflow_id is not None,
         definition=None,
-        problem=why,
+        unreadable_reason=why,
         digest="",
     )
 
@@ -261,7 +264,7 @@ def _shown(
         is_on=shown.state is FlowState.ON,
         is_managed=shown.is_managed,
         definition=summary,
-        problem=problem,
+        unreadable_reason=problem,
         digest=digest,
     )
 

@@ -49,7 +49,7 @@ class HiddenDefinitions:
         home = self._held.job.environment_id
         if not await is_co_owner(self._held.services, home, flow_name):
             await self._note(flow_name)
-        await self._held.services.calls.wait_for()
+        await self._held.services.request_budget.wait_for()
 
         async def add() -> None:
             if await self._access.grant(home, flow_name):
@@ -59,7 +59,7 @@ class HiddenDefinitions:
         try:
             detail = await self._access.definition(home, flow_name)
         except PlatformError as err:
-            if is_grant_propagating(err) and self._held.job.failures < self._tries:
+            if is_grant_propagating(err) and self._held.job.consecutive_failures < self._tries:
                 text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
                 raise ServiceUnavailable(text) from err
             await self.revoke_grants()
@@ -70,23 +70,23 @@ class HiddenDefinitions:
     async def revoke_grants(self) -> None:
         """Return every co-ownership that is out, also what an earlier delivery has lent."""
         job = self._held.job
-        if not job.borrowed:
+        if not job.active_grants:
             return
-        for flow_name in job.borrowed:
+        for flow_name in job.active_grants:
             flow = job.environment_id, flow_name
             is_made = flow_name in self._made
             await take_back(self._held.services, flow, self._permit, is_made=is_made)
-        returned = tuple(dict.fromkeys((*job.returned, *job.borrowed)))
+        returned = tuple(dict.fromkeys((*job.returned, *job.active_grants)))
         now = self._held.services.now
         await self._held.save(
-            replace(self._held.job, borrowed=(), returned=returned, returned_at=now)
+            replace(self._held.job, active_grants=(), returned=returned, returned_at=now)
         )
 
     async def _note(self, flow_name: str) -> None:
         job = self._held.job
-        names = (*job.borrowed, flow_name), (*job.lent, flow_name)
+        names = (*job.active_grants, flow_name), (*job.lent, flow_name)
         borrowed, lent = (tuple(dict.fromkeys(each)) for each in names)
-        await self._held.save(replace(job, borrowed=borrowed, lent=lent))
+        await self._held.save(replace(job, active_grants=borrowed, lent=lent))
 
     async def _permit(self) -> None:
         services, job = self._held.services, self._held.job

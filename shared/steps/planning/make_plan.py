@@ -36,7 +36,7 @@ async def make_plan(
     graph = DependencyGraph(discovery.children)
     candidates, unreadable = [], dict[str, str]()
     jobs = await _jobs(services, job, discovery)
-    for flow in discovery.held_back:
+    for flow in discovery.flows_on_microsoft_key:
         found = jobs.get(flow.workflow_id)
         if isinstance(found, UnreadableRow):  # this flow is left out, and those that run it
             await tell_unreadable(services, found)
@@ -50,7 +50,7 @@ async def make_plan(
         flow_ids=frozenset(flow.lower() for flow in job.flow_ids),
         excluded=frozenset({*map(str.lower, settings.excluded_flows), *unreadable}),
         limit=settings.limit if is_limited else len(candidates),
-        is_preparation=job.mode is RemediationMode.PREPARE,
+        is_prepare=job.mode is RemediationMode.PREPARE,
         has_dataverse=discovery.has_dataverse,
     )
     items = build_plan_items(request, candidates, graph)
@@ -63,7 +63,7 @@ async def _jobs(
     """Return the jobs of the flows that stay, by workflow id: one query, however many there are."""
     flows = {
         derive_flow_job_id(job.environment_id, flow.workflow_id, job.policy_id): flow.workflow_id
-        for flow in discovery.held_back
+        for flow in discovery.flows_on_microsoft_key
     }
     found: dict[str, FlowJob | UnreadableRow] = {}
     async for row in services.tables.flow_jobs.scan(job.environment_id):
@@ -175,7 +175,7 @@ def _by_hand(planned: Mapping[str, PlanItem], discovery: DiscoveryResult) -> lis
     return [
         f"{planned[flow.workflow_id].display_name} embeds the connection {label} of a custom "
         "connector: its copy needs a connection reference for it that somebody made."
-        for flow in discovery.held_back
+        for flow in discovery.flows_on_microsoft_key
         if flow.definition and flow.workflow_id in planned
         for label in flow.definition.custom_connections
         if planned[flow.workflow_id].action.is_work

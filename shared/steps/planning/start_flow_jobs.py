@@ -62,7 +62,9 @@ async def planned_work(services: Services, environment_job: EnvironmentJob) -> l
     return [
         item
         for item in await services.tables.plan_items.all(environment_job.id)
-        if item.action.has_job and item.decided == environment_job.approvals and not item.changed
+        if item.action.has_job
+        and item.decided == environment_job.approval_count
+        and not item.changed
     ]
 
 
@@ -74,8 +76,8 @@ async def send_job_messages(services: Services, jobs: list[FlowJob]) -> None:
     """
 
     def place(job: FlowJob) -> str:
-        need = FLOW.needs(job)
-        return need.place if need else ""
+        need = FLOW.request_demand(job)
+        return need.queue_position if need else ""
 
     await FLOW.send(services, *sorted(jobs, key=place))
 
@@ -84,7 +86,7 @@ async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list
     """Return the jobs of this environment job in which something still happens by itself."""
     where = [Condition("environment_job_id", "eq", environment_job.id)]
     jobs = await services.tables.flow_jobs.all(environment_job.environment_id, where=where)
-    return [job for job in jobs if not job.is_finished]
+    return [job for job in jobs if not job.is_inactive]
 
 
 async def _dispatch_one(
@@ -109,13 +111,13 @@ def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) 
     if job.environment_job_id == planned.environment_job_id:
         return None  # this dispatch was here before
     # Another remediation may have made the job since the plan was compared.
-    if item.action is not PlannedAction.CONTINUE_EXISTING_JOB and job.can_be_planned_anew:
+    if item.action is not PlannedAction.CONTINUE_EXISTING_JOB and job.allows_new_job:
         again = replace(
             planned,
-            attempt=job.attempt + 1,
+            message_number=job.message_number + 1,
             history=job.history,
-            lease_number=job.lease_number + 1,
-            copy_is_left=job.copy_is_left,
+            fencing_token=job.fencing_token + 1,
+            copy_kept_off=job.copy_kept_off,
         )
         return move_to_state(again, FlowJobState.PLANNED, "Planned again.", now=now)
     adopted = replace(
@@ -123,9 +125,9 @@ def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) 
         remediation_id=planned.remediation_id,
         environment_job_id=planned.environment_job_id,
         # It is announced anew, and the id of its last message may be used up.
-        attempt=job.attempt + 1,
+        message_number=job.message_number + 1,
     )
-    if job.is_finished:
+    if job.is_inactive:
         return resume(adopted, "Taken up by a new remediation.", now=now)
     return adopted
 
@@ -156,7 +158,7 @@ def _job(services: Services, environment_job: EnvironmentJob, item: PlanItem) ->
             derive_flow_job_id(original_id=parent, **identity) for parent in item.parents
         ),
         copy_id=derive_copy_id(environment, item.workflow_id, policy),
-        original_url_id=item.url_id,
-        edits=item.edits,
+        original_url_id=item.trigger_url_id,
+        conversions=item.edits,
     )
     return move_to_state(job, FlowJobState.PLANNED, item.explanation, now=services.now)

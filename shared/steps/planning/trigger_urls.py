@@ -54,7 +54,7 @@ class TriggerUrlIndex:
                 found_by=item.environment_job_id,
             )
             await index_url(services, known)
-        return replace(item, url_id=url_id, was_looked_at=True)
+        return replace(item, trigger_url_id=url_id, was_run_checked=True)
 
     def looked_at(self, items: Iterable[PlanItem], most: int | None) -> frozenset[str]:
         """Return the workflow ids of the flows to look at, the same whenever it is asked."""
@@ -71,15 +71,15 @@ async def trigger_urls(
 ) -> TriggerUrlIndex:
     """Return what is known before any flow is looked at; `items` are the job's own plan."""
     known = await known_url_ids(services, job.environment_id, but_not=job.id)
-    claimed = {*known.values(), *(item.url_id for item in items)}
+    claimed = {*known.values(), *(item.trigger_url_id for item in items)}
     async for kept in readable(services, services.tables.flow_jobs.scan()):
         claimed |= {kept.item.original_url_id, kept.item.copy_url_id}
     # Of flows that have not changed since the plan was made, the places were noted for it.
     since = (job.planned_at or services.now) - SEARCH_LASTS
     held = {
-        kept.item.holds
+        kept.item.held_id
         async for kept in readable(services, services.tables.caller_index.scan())
-        if kept.item.seen >= since and _URL_ID.fullmatch(kept.item.holds)
+        if kept.item.found_at >= since and _URL_ID.fullmatch(kept.item.held_id)
     }
     held |= channel_url_ids(services.settings.channel_addresses.values())
     return TriggerUrlIndex(known=known, unclaimed=held - claimed)
@@ -92,7 +92,7 @@ async def find_unmatched_callers(
 
     One of them may call a flow of the plan whose URL is not known.
     """
-    if not any(item.has_trigger_url and item.is_on and not item.url_id for item in items):
+    if not any(item.has_trigger_url and item.is_on and not item.trigger_url_id for item in items):
         return ()
     labels = sorted(
         {

@@ -67,7 +67,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         )
         if left:
             return _migrating(services, job, left)
-        job = replace(job, migrating_since=None)
+        job = replace(job, platform_migration_seen_at=None)
     text = _STARTS.get(job.mode, "Read only.")
     return move_to_state(job, EnvironmentJobState.DISCOVERING, text, now=services.now)
 
@@ -79,14 +79,16 @@ def _migrating(
     if not _is_late(services, job):
         text = "The environment's flows are still being moved under the key."
         until = services.now + services.settings.platform_migration_poll_interval
-        job = replace(job, migrating_since=job.migrating_since or services.now)
+        job = replace(
+            job, platform_migration_seen_at=job.platform_migration_seen_at or services.now
+        )
         return wait_until(
             job, text, until=until, now=services.now, code=Reason.PLATFORM_MIGRATION_RUNNING
         )
     names = ", ".join(f"{flow.display_name} ({flow.flow_name})" for flow in left[:_NAMED])
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     return stop_with_reason(
-        replace(job, migrating_since=None),  # a retry waits anew
+        replace(job, platform_migration_seen_at=None),  # a retry waits anew
         EnvironmentJobState.BLOCKED,
         f"Flows that move under the key by themselves have not for {MIGRATION_LONGEST.days} days: "
         f"{names}{more}.",
@@ -99,5 +101,5 @@ def _migrating(
 
 def _is_late(services: Services, job: EnvironmentJob) -> bool:
     """Return whether the migration takes longer than it may."""
-    since = job.migrating_since or services.now
+    since = job.platform_migration_seen_at or services.now
     return services.now - since >= MIGRATION_LONGEST

@@ -31,13 +31,15 @@ async def add_to_solution(work: StepContext) -> str:
     batch = await _batch(work)
     leader = next(job for job in batch if _is_to_be_added(job) or job.id == work.job.id)
     is_first = leader.id == work.job.id
-    asked = max((job.asked_at for job in batch if job.asked_at), default=None)
+    asked = max(
+        (job.solution_requested_at for job in batch if job.solution_requested_at), default=None
+    )
     if asked is None and not is_first:
         raise _wait(work, f"It is added to a solution together with {leader.display_name}.")
     found = await solution_id(work)
     is_due = asked is None or work.services.now - asked >= PATIENCE
     if found is None and is_first and is_due:
-        if work.job.asked_at:
+        if work.job.solution_requested_at:
             await _give_up(work)
         await _ask(work, batch)
         found = await solution_id(work)
@@ -67,7 +69,7 @@ async def _ask(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
     await perform(
         Write(permit=work.check_write_allowed, call=lambda: add(work.job.environment_id, names))
     )
-    await work.save(replace(work.job, asked_at=work.services.now))
+    await work.save(replace(work.job, solution_requested_at=work.services.now))
     for job in jobs:
         if job.id != work.job.id:
             place = (job.environment_id, job.id)
@@ -89,11 +91,11 @@ async def _batch(work: StepContext) -> tuple[FlowJob, ...]:
 
 
 def _is_to_be_added(job: FlowJob) -> bool:
-    return job.requested is None and not job.is_finished and job.is_live
+    return job.requested is None and not job.is_inactive and job.is_live
 
 
 async def _give_up(work: StepContext) -> NoReturn:
-    job = await work.save(replace(work.job, asked_at=None))  # a retry asks again
+    job = await work.save(replace(work.job, solution_requested_at=None))  # a retry asks again
     raise JobBlocked(
         f"The platform accepted to add {job.display_name} to a solution, but it is in none.",
         code=Reason.NOT_ADDED_TO_SOLUTION,

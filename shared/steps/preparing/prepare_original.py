@@ -76,14 +76,14 @@ async def undo(work: StepContext) -> FlowJob:
         text = f"{text} {STAYS_IN_SOLUTION}" if workflow_id else text
     if job.pattern is MigrationMethod.EDIT_DEFINITION and workflow_id:
         await _write_back(work, workflow_id)
-    job = replace(work.job, requested=None, asked_at=None)
+    job = replace(work.job, requested=None, solution_requested_at=None)
     return move_to_state(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
 
 
 async def _convert(work: StepContext, workflow_id: str) -> None:
     """Convert the row once: what a delivery that died has written is taken up."""
     row = await work.services.workflows.get(work.environment, workflow_id)
-    archived, edits = await _archived(work), work.job.edits
+    archived, edits = await _archived(work), work.job.conversions
     if is_stored(row.client_data, convert(archived, edits).client_data):
         return
     before = _with_references(row, archived)
@@ -102,7 +102,7 @@ async def _convert(work: StepContext, workflow_id: str) -> None:
 
 async def _write_back(work: StepContext, workflow_id: str) -> None:
     row = await work.services.workflows.get(work.environment, workflow_id)
-    archived, edits = await _archived(work), work.job.edits
+    archived, edits = await _archived(work), work.job.conversions
     before = _with_references(row, archived)
     if convert(before, edits).client_data != before:
         _require_true_read(work)

@@ -48,20 +48,20 @@ async def _wait_until_quiet(work: StepContext) -> None:
     cut_over = job.cut_over_at or services.now
     period = max(
         services.settings.no_call_period,
-        job.quiet_for or timedelta(0),
-        2 * longest_gap([run for run in runs if run.started < cut_over]),
+        job.no_call_period or timedelta(0),
+        2 * longest_gap([run for run in runs if run.started_at < cut_over]),
     )
-    if any(run.is_going for run in runs):
+    if any(run.is_running for run in runs):
         raise MustWait(
             "A run of the original is still going.",
             until=_soon(services),
             code=Reason.FLOW_RUN_IN_PROGRESS,
         )
-    last = max([cut_over, *(run.started for run in runs)])
+    last = max([cut_over, *(run.started_at for run in runs)])
     if last + period > services.now:
-        late = [run for run in runs if run.started > cut_over]
+        late = [run for run in runs if run.started_at > cut_over]
         called = f" It was called {len(late)} times since its callers moved." if late else ""
-        followed = cut_over + max(job.quiet_for or _ON_THEIR_WAY, _ON_THEIR_WAY)
+        followed = cut_over + max(job.no_call_period or _ON_THEIR_WAY, _ON_THEIR_WAY)
         raise MustWait(
             f"The original has to be quiet for {format_duration(period)}.{called}",
             until=last + period,
@@ -73,7 +73,7 @@ async def _wait_for_parents(work: StepContext) -> None:
     parent = blocking_parent(work.job, await work.ancestors(), _calls_no_more)
     if parent is None:
         return
-    if parent.is_finished:
+    if parent.is_inactive:
         raise JobBlocked(
             f"{parent.display_name} still calls this original and is {parent.state}.",
             instruction=f"Settle the job of {parent.display_name}; this one then goes on.",
@@ -84,7 +84,7 @@ async def _wait_for_parents(work: StepContext) -> None:
 
 def _calls_no_more(parent: FlowJob) -> bool:
     """A parent that came back to its original is a caller like any other by now."""
-    return parent.facts.is_settled
+    return parent.state_properties.releases_children
 
 
 async def _rewire_copies_of_parents(work: StepContext) -> None:
@@ -93,7 +93,7 @@ async def _rewire_copies_of_parents(work: StepContext) -> None:
     if not job.original_url_id:
         return
     for parent in await work.related(job.parents):
-        if not parent.is_proven:  # what is not proven must read as it was copied
+        if not parent.is_verified:  # what is not proven must read as it was copied
             continue
         caller = flow_caller(
             parent.environment_id, parent.copy_id, f"copy of {parent.display_name}"
@@ -103,7 +103,7 @@ async def _rewire_copies_of_parents(work: StepContext) -> None:
             kept = await work.services.tables.callers.get(job.id, identity)
             record = kept.item if kept else CallerRecord(job_id=job.id, id=identity, caller=caller)
             log, urls = await CallerEditLog.open(work), await new_urls(work)
-            async with lease_resource(work, caller.resource) as resource:
+            async with lease_resource(work, caller.resource_id) as resource:
                 mover = CallerWriter(work=work, log=log, urls=urls, records=[record])
                 await write_callers(resource, mover)
 
@@ -155,7 +155,7 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
 
     A flow without such a run never has one again: that is kept, flow by flow.
     """
-    services, drained = work.services, set(work.job.drained)
+    services, drained = work.services, set(work.job.drained_callers)
     for flow in sorted(flows, key=lambda one: one.id):
         if flow.id in drained:
             continue
@@ -164,7 +164,7 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
         if name and await _has_run_from_before(services, replace(flow, flow_name=name)):
             reason = "A run of a caller from before its change is going."
             raise MustWait(reason, until=_soon(services), code=Reason.FLOW_RUN_IN_PROGRESS)
-        work.remember(replace(work.job, drained=(*work.job.drained, flow.id)))
+        work.remember(replace(work.job, drained_callers=(*work.job.drained_callers, flow.id)))
 
 
 async def _has_run_from_before(services: Services, flow: CallingFlow) -> bool:
@@ -173,12 +173,12 @@ async def _has_run_from_before(services: Services, flow: CallingFlow) -> bool:
         runs = await services.flow_reports.runs(flow.environment_id, flow.flow_name, since=since)
     except NotFound:
         return False
-    return any(run.is_going and run.started <= flow.began_by for run in runs)
+    return any(run.is_running and run.started_at <= flow.began_by for run in runs)
 
 
 def longest_gap(runs: list[FlowRun]) -> timedelta:
     """Return the longest time between the starts of two runs in a row; zero for fewer than two."""
-    starts = sorted(run.started for run in runs)
+    starts = sorted(run.started_at for run in runs)
     gaps = (later - earlier for earlier, later in pairwise(starts))
     return max(gaps, default=timedelta(0))
 

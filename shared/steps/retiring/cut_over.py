@@ -17,7 +17,7 @@ from shared.steps.step_context import StepContext
 async def start_cutover(work: StepContext) -> FlowJob:
     """Note the intent to swap, unless the original was edited or turned off since it was copied."""
     original = await read_original(work)
-    if not original.is_on and work.job.has_stopped_both:
+    if not original.is_on and work.job.has_turned_both_off:
         return _back_on(work)
     await check_unchanged(work, original)
     if not original.is_on:
@@ -35,27 +35,27 @@ def _back_on(work: StepContext) -> FlowJob:
     """Bring back what this job stopped: a read said wrongly that it was on again."""
     text = "The original is off, and it was this job that stopped it: it comes on again."
     now = work.services.now
-    job = replace(work.job, neither_since=now, failure=CutoverFailure(reason=text))
+    job = replace(work.job, both_off_since=now, cutover_failure=CutoverFailure(reason=text))
     return move_to_state(job, FlowJobState.CUTTING_OVER, text, now=now)
 
 
 async def cut_over(work: StepContext) -> FlowJob:
     """Turn the original off, the copy on; the original comes back on if the copy will not."""
-    began = work.job.neither_since or work.services.now
+    began = work.job.both_off_since or work.services.now
     if not await toggle_pair(work, off=original_of(work), on=copy_of(work)):
         return await _given_up(work)
     now = work.services.now
-    job = replace(work.job, gap=now - began, cut_over_at=now)
+    job = replace(work.job, both_off_duration=now - began, cut_over_at=now)
     text = f"The copy is on. Neither flow was on for {now - began}."
     return move_to_state(job, FlowJobState.MONITORING, text, now=now)
 
 
 async def _given_up(work: StepContext) -> FlowJob:
     """Go back to where the swap begins; raises `JobBlocked` where a person has to do something."""
-    failure = work.job.failure or CutoverFailure(reason="")
+    failure = work.job.cutover_failure or CutoverFailure(reason="")
     text = f"The swap failed, and the original is on again: {failure.reason}"
     job = move_to_state(
-        replace(work.job, failure=None), FlowJobState.VERIFIED, text, now=work.services.now
+        replace(work.job, cutover_failure=None), FlowJobState.VERIFIED, text, now=work.services.now
     )
     if not failure.code:
         return job

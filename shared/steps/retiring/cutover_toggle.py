@@ -86,7 +86,7 @@ def copy_of(work: StepContext) -> CutoverSide:
 
 async def are_both_off(services: Services, environment: Environment, job: FlowJob) -> bool:
     """Say whether both flows read as off, as this job has sent them, though one is to be on."""
-    if not job.has_stopped_both:
+    if not job.has_turned_both_off:
         return False
     original = await find_original(services, environment, job)
     if original is None or original.is_on:
@@ -104,15 +104,15 @@ async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -
     Raises what keeps `off` from being stopped; after that only `MustWait`, `TransientError`,
     `Conflict`.
     """
-    if work.job.failure is None:
+    if work.job.cutover_failure is None:
         try:
             await _forward(work, off=off, on=on)
         except WriteNotVisible:
             raise
         except (PermanentError, NotFound, MustWait, PlatformMigrationInProgress) as err:
-            if work.job.neither_since is None:
+            if work.job.both_off_since is None:
                 raise
-            await work.save(replace(work.job, failure=await _failure(work, err)))
+            await work.save(replace(work.job, cutover_failure=await _failure(work, err)))
         else:
             return await _end(work, is_done=True)
     return await _back(work, first=off, second=on)
@@ -120,14 +120,14 @@ async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -
 
 async def _forward(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> None:
     await work.check_write_allowed()
-    if work.job.neither_since is None:
-        await work.save(replace(work.job, neither_since=work.services.now))
+    if work.job.both_off_since is None:
+        await work.save(replace(work.job, both_off_since=work.services.now))
     try:
         await off.turn_off()
     except (PermanentError, NotFound, PlatformMigrationInProgress):
         sent = off.sent()
         if sent is None or sent.state is FlowState.ON:  # it was never stopped
-            await work.save(replace(work.job, neither_since=None))
+            await work.save(replace(work.job, both_off_since=None))
         raise
     await _require_link(work)
     await on.turn_on()
@@ -170,15 +170,15 @@ async def _back(work: StepContext, *, first: CutoverSide, second: CutoverSide) -
 
 
 async def _end(work: StepContext, *, is_done: bool) -> bool:
-    failure = None if is_done else work.job.failure
-    await work.save(replace(work.job, neither_since=None, failure=failure))
+    failure = None if is_done else work.job.cutover_failure
+    await work.save(replace(work.job, both_off_since=None, cutover_failure=failure))
     return is_done
 
 
 def _neither(
     work: StepContext, first: CutoverSide, second: CutoverSide, refusals: list[JobBlocked]
 ) -> MustWait:
-    services, since = work.services, work.job.neither_since or work.services.now
+    services, since = work.services, work.job.both_off_since or work.services.now
     why = " ".join(one.reason for one in refusals)
     return MustWait(
         f"NEITHER IS ON since {since:%Y-%m-%d %H:%M} UTC: {first.title}, {second.title}. {why}",

@@ -77,7 +77,7 @@ async def _probable_owner(work: StepContext) -> DataverseUser | None:
     job = work.job
     if not job.in_solution or job.pattern is not MigrationMethod.UPDATE_CALLERS:
         return None
-    return await work.services.principals.user(work.environment, job.copy_owner)
+    return await work.services.principals.user(work.environment, job.copy_owner_id)
 
 
 def _copies_again(work: StepContext) -> bool:

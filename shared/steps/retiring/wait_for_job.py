@@ -23,10 +23,10 @@ async def wait_for_end(work: StepContext, parent: FlowJob, text: str) -> NoRetur
 
     def noted(job: FlowJob | None) -> FlowJob | None:
         nonlocal has_ended
-        has_ended = job is None or FLOW.is_over(job)
-        if job is None or has_ended or name in (*job.children, *job.waiters):
+        has_ended = job is None or FLOW.is_ended(job)
+        if job is None or has_ended or name in (*job.children, *job.waiting_job_ids):
             return None
-        return replace(job, waiters=(*job.waiters, name))
+        return replace(job, waiting_job_ids=(*job.waiting_job_ids, name))
 
     await FLOW.change(services, (parent.environment_id, parent.id), noted)
     until = services.now if has_ended else services.now + UNTIL_WOKEN

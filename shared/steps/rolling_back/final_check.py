@@ -51,17 +51,17 @@ async def wait_and_revoke(work: StepContext) -> bool:
 
     Says whether a delivery had not ended; raises `MustWait`.
     """
-    settles_at = work.job.settles_at
+    settles_at = work.job.in_flight_until
     if settles_at is None:
         return False
-    if work.job.is_unsettled(work.services.now):
+    if work.job.has_write_in_flight(work.services.now):
         text = "A delivery of this job did not end: what it may still write is waited for."
         raise MustWait(text, until=settles_at, code=Reason.WRITE_IN_FLIGHT)
     for name in work.job.lent:
         await revoke_grant(work, name)
     # Several may have been frozen, each soon after the one before.
     await report_stale_writes(work, since=settles_at - 3 * work.services.settings.in_flight_timeout)
-    await work.save(replace(work.job, settles_at=None))
+    await work.save(replace(work.job, in_flight_until=None))
     return True
 
 

@@ -27,7 +27,7 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
     log = await CallerEditLog.open(work)
     resources: dict[str, list[CallerRecord]] = defaultdict(list)
     for record in await work.callers.all():
-        resources[record.caller.resource].append(record)
+        resources[record.caller.resource_id].append(record)
     found = [
         place
         for records in resources.values()
@@ -50,7 +50,7 @@ async def _put_back(
 ) -> list[str]:
     """Return where something that no job of ours puts back was written over, for people."""
     surroundings = log.surroundings(records, since)
-    if len(surroundings.noted) < 2:
+    if len(surroundings.digests) < 2:
         return []  # nobody was overtaken here
     now: dict[str, str] = {}
     versions: dict[str, list[str]] = {}
@@ -60,7 +60,7 @@ async def _put_back(
             value = await kind.read(record.caller)
         except NotFound:
             continue
-        now |= value.around or {}
+        now |= value.surrounding_digests or {}
         if record.id in surroundings.caller_ids:
             outer = partial(surrounding_digest, record.id, is_json=kind.is_json)
             now[record.id] = outer(value.text)
@@ -70,7 +70,7 @@ async def _put_back(
     labels = {record.id: record.caller.label for record in records}
     found = surroundings.reverted(now, versions)
     if found - labels.keys():
-        found -= await _reconciled(work, records[0].caller.resource)
+        found -= await _reconciled(work, records[0].caller.resource_id)
     return sorted(labels.get(place, place) for place in found)
 
 
@@ -84,9 +84,9 @@ async def _reconciled(work: StepContext, resource: str) -> set[str]:
     async for found in readable(services, services.tables.callers.scan()):
         record = found.item
         job, caller = jobs.get(record.job_id), record.caller
-        if job is None or caller.resource != resource:
+        if job is None or caller.resource_id != resource:
             continue
-        is_astray = holds_copy if job.has_original_back else holds_original
-        if not job.is_finished or not await is_astray(services, job, caller):
+        is_astray = holds_copy if job.has_original_restored else holds_original
+        if not job.is_inactive or not await is_astray(services, job, caller):
             minded.add(caller.address)
     return minded

@@ -23,12 +23,12 @@ async def restore_original(work: StepContext) -> FlowJob | None:
     """
     job, services = work.job, work.services
     kept = await services.tables.deletions.get(job.environment_id, job.id)
-    if kept is None or not kept.item.facts.may_be_gone:
+    if kept is None or not kept.item.state_properties.may_be_deleted:
         return None
-    if job.settles_at and job.is_unsettled(services.now):
+    if job.in_flight_until and job.has_write_in_flight(services.now):
         # A delete may be on its way, and one by the flow service names no version.
         text = "A delete of the original may be under way."
-        raise MustWait(text, until=job.settles_at, code=Reason.WRITE_IN_FLIGHT)
+        raise MustWait(text, until=job.in_flight_until, code=Reason.WRITE_IN_FLIGHT)
     if await find_original(services, work.environment, job):
         await _note(work, kept)
         return None

@@ -34,7 +34,7 @@ async def revert_callers(work: StepContext) -> list[CallerRecord]:
     for record in changed:
         if record.state not in {CallerState.REVERTED, CallerState.NOT_NEEDED}:
             if signatures is None:
-                await require_unleased(work, record.caller.resource)
+                await require_unleased(work, record.caller.resource_id)
                 signatures = await original_signatures(work) if work.job.has_trigger_url else {}
             await _revert(work, log, record, signatures)
             await work.held.record_progress()
@@ -61,7 +61,7 @@ async def _revert(
     await _check_not_copied(work, record)
     caller, edits = record.caller, log.edits(record)
     kind = work.services.callers[caller.kind]
-    async with lease_resource(work, caller.resource) as resource:
+    async with lease_resource(work, caller.resource_id) as resource:
         for _ in range(TRIES):
             standing = await read_to_write(work, kind, [caller])
             value = standing.get(caller.address)
@@ -76,7 +76,7 @@ async def _revert(
                     instruction="Put the original's trigger URL back by hand, then retry.",
                     code=Reason.CALLER_WRITE_LOST,
                 ) from err
-            if value.around is not None:
+            if value.surrounding_digests is not None:
                 await permit_caller(work, caller)
                 await log.append(record, value)
             old = replace(value, text=text)

@@ -54,7 +54,7 @@ async def roll_back(work: StepContext) -> FlowJob:
 async def _original_on(work: StepContext) -> FlowJob:
     """Bring the original back. Of a self-starting pair the copy goes off first."""
     is_neither = await are_both_off(work.services, work.environment, work.job)
-    if work.job.neither_since or is_neither:
+    if work.job.both_off_since or is_neither:
         await _swap_back(work)  # what is waited for below may take days
     if given_up := await restore_original(work):
         return given_up
@@ -81,19 +81,19 @@ async def _swap_back(work: StepContext) -> None:
     instead.
     """
     copy, original = copy_of(work), original_of(work)
-    if work.job.has_stopped_both and work.job.neither_since is None:
+    if work.job.has_turned_both_off and work.job.both_off_since is None:
         # A read may have said that one is on, and nothing that this job has written does.
-        await work.save(replace(work.job, neither_since=work.services.now))
-    is_back = work.job.neither_since is None and await original.is_on()
+        await work.save(replace(work.job, both_off_since=work.services.now))
+    is_back = work.job.both_off_since is None and await original.is_on()
     if not work.job.original_was_on or is_back:
         await copy.turn_off()
-        await work.save(replace(work.job, neither_since=None, failure=None))
+        await work.save(replace(work.job, both_off_since=None, cutover_failure=None))
         return
-    if work.job.neither_since is None and await copy.is_on():
+    if work.job.both_off_since is None and await copy.is_on():
         await check_restart_possible(work, await read_original(work))
     if not await toggle_pair(work, off=copy, on=original):
-        failure = work.job.failure or CutoverFailure(reason="")
-        await work.save(replace(work.job, failure=None))
+        failure = work.job.cutover_failure or CutoverFailure(reason="")
+        await work.save(replace(work.job, cutover_failure=None))
         raise JobBlocked(failure.reason, instruction=failure.instruction, code=failure.code)
 
 
@@ -107,7 +107,7 @@ async def _accept_replay(work: StepContext) -> None:
     replay = find_replay(job)
     if replay is None:
         return
-    if job.requested and not job.may_replay:
+    if job.requested and not job.accepts_replay:
         raise JobBlocked(
             describe_replays([replay], now),
             instruction='Order the rollback again with "replay": true (--accept-replay).',
@@ -124,8 +124,12 @@ async def _callers_back(work: StepContext) -> FlowJob:
     if changed or work.job.cut_over_at:
         # From now on the copy, not the original, has to fall quiet.
         kinds = {record.caller.kind for record in changed}
-        stale = max((services.callers[kind].staleness for kind in kinds), default=timedelta(0))
-        job = replace(work.job, cut_over_at=services.now, quiet_for=stale or None, drained=())
+        stale = max(
+            (services.callers[kind].old_value_lifetime for kind in kinds), default=timedelta(0)
+        )
+        job = replace(
+            work.job, cut_over_at=services.now, no_call_period=stale or None, drained_callers=()
+        )
         await work.save(job)
     return _next(work, RollbackStage.CHECK_COPY_FOR_CALLS, "Every caller is as it was.")
 
@@ -165,15 +169,15 @@ async def _wait_until_copy_is_quiet(work: StepContext) -> None:
         )
     except NotFound:
         return
-    if any(run.is_going for run in runs):
+    if any(run.is_running for run in runs):
         until = services.now + services.settings.wait_poll_interval
         raise MustWait(
             "A run of the copy is still going.", until=until, code=Reason.FLOW_RUN_IN_PROGRESS
         )
-    last = [run.started for run in runs] + ([job.cut_over_at] if job.cut_over_at else [])
+    last = [run.started_at for run in runs] + ([job.cut_over_at] if job.cut_over_at else [])
     if not last:
         return  # nobody was ever told of it
-    until = max(last) + max(services.settings.no_call_period, job.quiet_for or timedelta(0))
+    until = max(last) + max(services.settings.no_call_period, job.no_call_period or timedelta(0))
     if until > services.now:
         raise MustWait(
             "The copy has to be quiet before it is turned off.",
@@ -208,7 +212,7 @@ async def _copy_off(work: StepContext) -> FlowJob:
         requested=None,
         cut_over_at=None,
         rollback_stage=None,
-        copy_is_left=is_left,
+        copy_kept_off=is_left,
     )
     left = "the copy is off" if is_left else "there is no copy"
     text = f"Rolled back: the original works as before and {left}."

@@ -20,7 +20,7 @@ from shared.steps.step_context import StepContext
 async def wait_for_children(work: StepContext) -> None:
     """The original runs the originals of its children: they come on first."""
     for child in await work.related(work.job.children):
-        if not child.has_original_back:
+        if not child.has_original_restored:
             _wait_for(work, child)
 
 
@@ -29,7 +29,7 @@ def _check_not_stuck(relative: FlowJob, *, code: str) -> None:
 
     Raises `JobBlocked` if its rollback stands still.
     """
-    if relative.is_stuck and relative.is_rolling_back:
+    if relative.needs_action and relative.is_rolling_back:
         raise JobBlocked(
             f"The rollback of {relative.display_name}, which goes first, is {relative.state}.",
             instruction=f"Settle the job of {relative.display_name}; this one then goes on.",
@@ -63,7 +63,7 @@ async def wait_for_called_by_url(work: StepContext, *, in_circle: bool) -> None:
         found |= more
     circle = set() if in_circle else (await work.ancestors()).keys()
     for called in jobs:
-        if called.id in found - {job.id} - circle and not called.has_original_back:
+        if called.id in found - {job.id} - circle and not called.has_original_restored:
             await _note_called(work, called)
             _wait_for(work, called)
 
@@ -103,4 +103,4 @@ async def wait_for_parents(work: StepContext) -> None:
 
 
 def _calls_no_more(parent: FlowJob) -> bool:
-    return parent.facts.is_copy_off
+    return parent.state_properties.is_copy_off

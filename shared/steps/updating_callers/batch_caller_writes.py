@@ -48,19 +48,19 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
     Else raise `MustWait`: no job waits for longer than `gather_callers_for` since it came to its
     callers.
     """
-    job, services, key = work.job, work.services, hash_key(caller.resource)
+    job, services, key = work.job, work.services, hash_key(caller.resource_id)
     held = set[str]()
     async for place in services.tables.caller_index.query(key):
         held |= place.item.caller.trigger_url_ids | place.item.caller.child_flow_ids
-    own = pending_write_for(job, caller.resource)
-    if held <= own.holds:
+    own = pending_write_for(job, caller.resource_id)
+    if held <= own.held_ids:
         return False
     await services.tables.pending_caller_writes.upsert(own)
     await services.tables.pending_caller_writes.clear(
         job.id
     )  # whoever waits for this one sees it come
     held.difference_update(
-        *[move.holds for move in await services.tables.pending_caller_writes.all(key)]
+        *[move.held_ids for move in await services.tables.pending_caller_writes.all(key)]
     )
     came = [one.at for one in job.history if one.state == FlowJobState.UPDATING_CALLERS]
     until = max(came, default=services.now) + services.settings.caller_batch_wait
@@ -71,7 +71,7 @@ async def wait_for_others(work: StepContext, caller: Caller) -> bool:
             continue
         # Noted before the other is looked at again: who leaves after that wakes this one.
         await services.tables.pending_caller_writes.upsert(
-            replace(own, resource_id=other.id, holds=frozenset())
+            replace(own, resource_id=other.id, held_ids=frozenset())
         )
         kept = await services.tables.flow_jobs.get(other.environment_id, other.id)
         if kept and _comes_by(kept.item, until):
@@ -99,7 +99,7 @@ async def _coming(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
                     yield kept.item
     # Whose URL it is that a caller holds may not be known before it is proven.
     own = await tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
-    if not own or not held.intersection(own.item.unclaimed_urls):
+    if not own or not held.intersection(own.item.unmatched_trigger_urls):
         return
     async for unknown in tables.coming.query("unknown"):
         with suppress(UnreadableRow):
@@ -114,7 +114,7 @@ async def _coming(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
 async def wake_who_waits(services: Services, before: FlowJob, after: FlowJob) -> None:
     """Wake the jobs that wait for one which will not come to its callers soon."""
     until = services.now + services.settings.caller_batch_wait
-    has_come = after.is_proven and after.reached not in _ON_THEIR_WAY
+    has_come = after.is_verified and after.reached not in _ON_THEIR_WAY
     if has_come or not _is_before_callers(before):
         return
     # What every job waits for, whatever becomes of it: to ask each time costs more than it gains.
@@ -137,8 +137,8 @@ def pending_write_for(job: FlowJob, resource: str, *, is_done: bool = False) -> 
         resource_id=hash_key(resource),
         environment_id=job.environment_id,
         job_id=job.id,
-        holds=frozenset({job.original_url_id, *flow_ids_of(job)} - {""}),
-        is_done=is_done,
+        held_ids=frozenset({job.original_url_id, *flow_ids_of(job)} - {""}),
+        is_written=is_done,
     )
 
 
@@ -153,7 +153,7 @@ def _comes_by(job: FlowJob, until: datetime) -> bool:
     """
     return (
         _is_before_callers(job)
-        and not job.is_finished
+        and not job.is_inactive
         and job.requested is None
         and job.code != Reason.WAITING_FOR_PILOT_FLOWS
         and job.due is not None
@@ -184,7 +184,7 @@ class CallerWriteBatch:
                 job = kept.item
                 if job.id in seen:
                     continue
-                if job.is_held(self._work.services.now):
+                if job.is_leased(self._work.services.now):
                     is_busy = True
                     continue
                 seen.add(job.id)
@@ -227,9 +227,9 @@ def _may_be_taken(job: FlowJob) -> bool:
     return (
         job.requested is None
         and job.code in _MAY_WAIT_FOR
-        and not job.is_stuck
-        and job.settles_at is None
-        and job.crashes == 0
+        and not job.needs_action
+        and job.in_flight_until is None
+        and job.consecutive_crashes == 0
     )
 
 
@@ -237,7 +237,7 @@ async def _others(work: StepContext, resource: str) -> AsyncIterator[StoredItem[
     """Yield the other jobs that have come to write a resource."""
     tables = work.services.tables
     for move in await tables.pending_caller_writes.all(hash_key(resource)):
-        if not move.is_done and move.job_id != work.job.id:
+        if not move.is_written and move.job_id != work.job.id:
             with suppress(UnreadableRow):  # it holds up no other
                 other = await tables.flow_jobs.get(move.environment_id, move.job_id)
                 if other and other.item.reached is FlowJobState.UPDATING_CALLERS:

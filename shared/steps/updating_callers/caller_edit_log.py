@@ -46,8 +46,8 @@ class CallerEditLog:
     ) -> UnchangedContentDigests:
         """Return what each delivery noted since then around these callers of one resource."""
         intents = (intent for record in records for intent in self._intents[record.id])
-        return UnchangedContentDigests.of(
-            one for one in intents if one.noted and one.noted >= since
+        return UnchangedContentDigests.at(
+            one for one in intents if one.noted_at and one.noted_at >= since
         )
 
     async def append(
@@ -65,21 +65,21 @@ class CallerEditLog:
         intent = CallerEditIntent(
             job_id=record.job_id,
             caller_id=record.id,
-            lease_number=self._work.job.lease_number,
+            fencing_token=self._work.job.fencing_token,
             sequence=sum(map(len, self._intents.values())),
             edits=caller_edit.edits_to_json(edits),
-            is_first=is_first,
-            around=self._news(record, value),
-            noted=self._work.services.now,
+            is_first_edit=is_first,
+            surrounding_digests=self._news(record, value),
+            noted_at=self._work.services.now,
         )
         await self._rows.upsert(intent)
         self._intents[record.id].append(intent)
 
     def _news(self, record: CallerRecord, value: CallerContent) -> dict[str, str]:
-        if value.around is None:
+        if value.surrounding_digests is None:
             return {}
-        resource = record.caller.resource
-        news = changed_digests(self._noted.get(resource, {}), value.around)
-        self._noted[resource] = value.around
+        resource = record.caller.resource_id
+        news = changed_digests(self._noted.get(resource, {}), value.surrounding_digests)
+        self._noted[resource] = value.surrounding_digests
         is_json = self._work.services.callers[record.caller.kind].is_json
         return {**news, record.id: surrounding_digest(record.id, value.text, is_json=is_json)}

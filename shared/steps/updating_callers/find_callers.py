@@ -92,10 +92,12 @@ async def _search(
 ) -> CallerSearchProgress:
     kind = services.callers[progress.kind]
     home = request.environment
-    where = [home] if kind.stays_home else request.everywhere
+    where = [home] if kind.is_environment_only else request.everywhere
     if request.is_home_read and isinstance(kind, FoundInDefinitions):
         where = [one for one in where if one.id != home.id]
-    search = CallerSearchPosition(after=progress.after, refused=list(progress.refused))
+    search = CallerSearchPosition(
+        continue_after=progress.continue_after, unreadable=list(progress.unreadable)
+    )
     places: list[CallerIndexEntry] = []
     is_shared = isinstance(kind, WritesWholeResource)
 
@@ -104,11 +106,11 @@ async def _search(
         places.clear()
         now = replace(
             progress,
-            after=search.after,
-            refused=tuple(search.refused),
+            continue_after=search.continue_after,
+            unreadable=tuple(search.unreadable),
             is_done=is_done,
             findings=findings,
-            noted=services.now,
+            updated_at=services.now,
         )
         await rows.upsert(now)
         return now

@@ -38,7 +38,7 @@ class CallerSearchResult:
     def covers(self, place: CallerIndexEntry) -> bool:
         """Say whether a place was found by it; others may be gone."""
         began = self.began.get(place.caller.kind)
-        return began is not None and place.seen >= began
+        return began is not None and place.found_at >= began
 
 
 async def search_callers(
@@ -48,7 +48,7 @@ async def search_callers(
 
     `since`: use what was searched from then on.
     """
-    kinds = [kind for kind in services.callers.values() if not kind.assessed_apart]
+    kinds = [kind for kind in services.callers.values() if not kind.is_assessed_separately]
     answers = await asyncio.gather(
         *(_searched(services, kind, everywhere, since) for kind in kinds)
     )
@@ -56,7 +56,7 @@ async def search_callers(
     gaps: list[str] = []
     for kind, answer in zip(kinds, answers, strict=True):
         if isinstance(answer, NoAnswer):
-            gaps.append(f"Places of kind {kind.kind} were not all searched: {answer.why}.")
+            gaps.append(f"Places of kind {kind.kind} were not all searched: {answer.message}.")
         else:
             began[kind.kind] = answer
     return CallerSearchResult(began=began, gaps=tuple(gaps))
@@ -73,14 +73,14 @@ async def _searched(
     ids = frozenset(environment.id for environment in everywhere)
     if since and (kept := await table.get("search", kind.kind)):
         earlier = kept.item
-        if earlier.began >= since and ids <= earlier.environment_ids:
-            return earlier.began
+        if earlier.started_at >= since and ids <= earlier.environment_ids:
+            return earlier.started_at
     began = services.now
     found = await read_or_none(_places(kind, everywhere, began))
     if isinstance(found, NoAnswer):
         return found
     await services.tables.caller_index.upsert(*found)
-    await table.upsert(CompletedCallerSearch(kind=kind.kind, began=began, environment_ids=ids))
+    await table.upsert(CompletedCallerSearch(kind=kind.kind, started_at=began, environment_ids=ids))
     return began
 
 

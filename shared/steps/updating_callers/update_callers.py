@@ -80,7 +80,7 @@ async def _others(
     After a delivery that died each goes on by itself, so that one of them takes nobody along.
     """
     found: list[CallerWriter] = []
-    if work.job.crashes > 1:
+    if work.job.consecutive_crashes > 1:
         return found
     until = work.services.now + work.services.settings.invocation_time_limit
     async for other in gathering.each():
@@ -122,7 +122,7 @@ def _by_resource(records: Iterable[CallerRecord]) -> dict[str, list[CallerRecord
     found: defaultdict[str, list[CallerRecord]] = defaultdict(list)
     for record in records:
         if record.state in {CallerState.FOUND, CallerState.WRITING}:
-            found[record.caller.resource].append(record)
+            found[record.caller.resource_id].append(record)
     return found
 
 
@@ -130,14 +130,14 @@ async def _updated(work: StepContext) -> FlowJob:
     services, stale, by_hand = work.services, timedelta(0), []
     for record in await work.callers.all():
         if record.state is CallerState.UPDATED:
-            stale = max(stale, services.callers[record.caller.kind].staleness)
+            stale = max(stale, services.callers[record.caller.kind].old_value_lifetime)
         if record.state is CallerState.MANUAL:
             by_hand.append(f"For a person: {record.caller.label}.")
     job = replace(
         work.job,
         cut_over_at=services.now,
-        quiet_for=stale or None,
-        drained=(),
+        no_call_period=stale or None,
+        drained_callers=(),
         notes=tuple(dict.fromkeys((*work.job.notes, *by_hand))),
     )
     updated = "Every known caller holds the new URL; now the original has to fall quiet."
@@ -154,7 +154,7 @@ async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
     other = await job_of_flow(work, record.caller)
     if other is None or other.id == work.job.id:
         return False
-    if record.caller.workflow_id == other.copy_id and other.is_proven:
+    if record.caller.workflow_id == other.copy_id and other.is_verified:
         return False
     if not await holds_original(work.services, work.job, record.caller):
         return False

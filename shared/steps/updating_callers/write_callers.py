@@ -91,7 +91,7 @@ class CallerWriter:
             # A delivery that died wrote the value; what hangs on it may be missing.
             await permit_caller(work, record.caller)
             return replace(record, state=CallerState.WRITING), text
-        if rewritten.left:
+        if rewritten.not_replaced:
             record = replace(record, caller=replace(record.caller, manual=FILLED_IN))
             return replace(record, state=CallerState.MANUAL), text
         return replace(record, state=CallerState.NOT_NEEDED), text

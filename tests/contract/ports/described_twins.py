@@ -292,8 +292,8 @@ def _key(world: World, name: str, days: int) -> KeyVersion:
         key_type="RSA",
         size=2048,
         is_enabled=True,
-        not_before=None,
-        expires=None,
+        valid_from=None,
+        expires_at=None,
         created=world.clock.now() - timedelta(days=days),
         operations=frozenset({"encrypt", "decrypt", "sign", "verify", "wrapkey", "unwrapkey"}),
     )

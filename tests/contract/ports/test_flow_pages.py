@@ -60,7 +60,7 @@ async def test_what_is_known_of_flows_is_read_without_their_definitions(side: Si
         page = await pages.workflow_summaries(environment, page.cursor)
         found += page.items
 
-    assert found == [row.known for row in whole]
+    assert found == [row.summary for row in whole]
     assert all(flow.etag for flow in found)
 
 
@@ -86,6 +86,6 @@ async def test_each_flow_is_known_by_its_id_or_has_no_row(side: Side) -> None:
     found = await side.ports.workflows.known_each(environment, ids)
 
     assert found.keys() == set(ids)
-    assert [found[row.workflow_id] for row in some] == [row.known for row in some]
+    assert [found[row.workflow_id] for row in some] == [row.summary for row in some]
     assert isinstance(found[gone], NotFound)
     assert isinstance(found[odd], NotFound)

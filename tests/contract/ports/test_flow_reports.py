@@ -183,11 +183,11 @@ async def test_runs_are_those_of_a_time_newest_first(side: Side) -> None:
     newest = await runs(ENVIRONMENT, HTTP_FLOW, since=now - day, limit=1)
 
     assert len(recent) == 2
-    assert recent[0].started > recent[1].started
+    assert recent[0].started_at > recent[1].started_at
     assert newest == recent[:1]
     assert recent[0].trigger_url_id == side.hands.url_id(HTTP_FLOW)
     assert recent[0].status == "Succeeded"
-    assert not recent[0].is_going
+    assert not recent[0].is_running
 
 
 async def test_pages_of_runs_are_those_up_to_a_moment(side: Side) -> None:
@@ -196,7 +196,7 @@ async def test_pages_of_runs_are_those_up_to_a_moment(side: Side) -> None:
     since = now - timedelta(days=1)
     side.hands.set_run_page(1)
     newest, *older = await reports.runs(ENVIRONMENT, HTTP_FLOW, since=since)
-    until = older[0].started
+    until = older[0].started_at
 
     first = await reports.run_page(ENVIRONMENT, HTTP_FLOW, since=since, until=until)
     again = await reports.run_page(ENVIRONMENT, HTTP_FLOW, first.cursor, since=since, until=until)
@@ -205,7 +205,7 @@ async def test_pages_of_runs_are_those_up_to_a_moment(side: Side) -> None:
         page = await reports.run_page(ENVIRONMENT, HTTP_FLOW, page.cursor, since=since, until=until)
         found += page.items
 
-    assert newest.started > until
+    assert newest.started_at > until
     assert found == older
     assert len(first.items) <= 1
     assert set(again.items).isdisjoint(first.items)
@@ -224,7 +224,7 @@ async def test_runs_are_kept_for_28_days(side: Side) -> None:
     side.hands.advance(timedelta(days=1))
     later = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
 
-    assert now - kept.started < timedelta(days=1)
+    assert now - kept.started_at < timedelta(days=1)
     assert kept.run_id in {run.run_id for run in still}
     assert kept.run_id not in {run.run_id for run in later}
     with pytest.raises(NotFound):

@@ -110,7 +110,7 @@ async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
     await held.end(held.job)
 
     job = await story.job("Orders")
-    assert (job.requested, job.may_replay) == (JobCommand.ROLL_BACK, True)
+    assert (job.requested, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
 
 
 async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> None:
@@ -124,7 +124,7 @@ async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> No
     await held.save(replace(read, signature_hash="read"))
 
     job = await story.job("Orders")
-    assert (job.requested, job.may_replay) == (JobCommand.ROLL_BACK, True)
+    assert (job.requested, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
     assert job.signature_hash == "read"
 
 
@@ -185,7 +185,7 @@ async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
 
     assert {job.approved_version for job in first} == set(versions)
     assert {job.approved_version for job in second} == set(versions)
-    assert {job.approvals for job in second} == {1}
+    assert {job.approval_count for job in second} == {1}
 
 
 async def test_one_original_that_is_being_deleted_does_not_keep_others_from_being_kept() -> None:
@@ -244,7 +244,7 @@ async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> Non
         (Reason.ROW_SKIPPED, ids[0]),
         (Reason.INTERNAL_ERROR, ids[0]),
     ]
-    assert all("ZeroDivisionError" in one.cause for one in told)
+    assert all("ZeroDivisionError" in one.message for one in told)
     states = {row.job_id: row.state for row in (await deletions(story)).values()}
     assert states == {ids[0]: DeletionState.BLOCKED, ids[1]: DeletionState.DELETED}
 
@@ -279,4 +279,4 @@ async def test_an_adoption_is_announced_by_a_message_of_its_own() -> None:
 
     after = await story.job("Orders")
     assert after.remediation_id == story.remediation.id
-    assert after.attempt > before.attempt
+    assert after.message_number > before.message_number

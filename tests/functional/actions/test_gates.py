@@ -144,7 +144,7 @@ async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> N
 
     job = await story.job("Keyword")
     assert job.state is FlowJobState.WAITING, (job.reason, job.history)
-    assert job.resume is FlowJobState.MONITORING, (job.reason, job.history)
+    assert job.resume_state is FlowJobState.MONITORING, (job.reason, job.history)
     assert story.world.workflow(keyword.environment_id, job.copy_id).is_on
 
 
@@ -341,7 +341,7 @@ def _firewall(name: str, sources: tuple[str, ...]) -> Firewall:
         id=f"/firewalls/{name}",
         name=name,
         hosts=frozenset({"erp.contoso.example"}),
-        rules=(FirewallRule(name="flows", access=RuleAction.ALLOW, sources=allowed),),
+        rules=(FirewallRule(name="flows", action=RuleAction.ALLOW, sources=allowed),),
         default=RuleAction.DENY,
     )
 
@@ -365,4 +365,4 @@ async def test_a_window_that_is_lifted_wakes_what_waits_for_it() -> None:
     await story.run(story.settings.read_lag)
 
     assert (held.state, held.due) == (FlowJobState.WAITING, opens)
-    assert (await story.job("Orders")).is_proven
+    assert (await story.job("Orders")).is_verified

@@ -183,7 +183,7 @@ async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands()
     story.renew()
     await story.run(timedelta(0))
     assert story.driver.plan.has_struck
-    assert not (await story.environment_job()).is_dispatched
+    assert not (await story.environment_job()).has_started_flow_jobs
 
     await story.driver.call(lambda s: change_remediation.cancel(s, story.remediation.id))
     await story.run(timedelta(days=30))

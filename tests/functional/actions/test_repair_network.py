@@ -100,7 +100,7 @@ async def test_the_kinds_that_the_app_opens_are_those_of_the_document(kind: str)
 
     shown = await propose_fixes(story.services, name)
 
-    has_opening = {one.repair.opening is not None for one in shown}
+    has_opening = {one.fix.opening is not None for one in shown}
     assert has_opening == {kind in APPLIED}
     assert isinstance(story.services.firewalls[kind], AppliesFixes) is (kind in APPLIED)
 
@@ -119,8 +119,8 @@ async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
     assert left == []
     assert changed != before
     assert (opened.state, opened.by) == (FirewallFixState.APPLIED, "ops")
-    assert shown.repair.opening is not None
-    assert opened.opening.entries == shown.repair.opening.entries
+    assert shown.fix.opening is not None
+    assert opened.opening.entries == shown.fix.opening.entries
     assert closed.state is FirewallFixState.REVERTED
     assert story.azure == before
     assert await list_repairs(story.services) == [closed]
@@ -492,7 +492,7 @@ async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> No
 
     assert Reason.FIREWALL_FIX_UNFINISHED not in soon
     [told] = [one for one in story.twins.notices.told if one.code == Reason.FIREWALL_FIX_UNFINISHED]
-    assert "edge" in told.cause
+    assert "edge" in told.message
     [record] = await list_repairs(story.services)
     assert isinstance(record, FirewallFixRecord)
     await apply_fix(story.services, wish("network_security_group"))
@@ -533,8 +533,8 @@ async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kin
 
     [record] = await list_repairs(story.services)
     assert blocked.code == Reason.FIREWALL_FIX_FAILED
-    assert shown.repair.opening is not None
-    assert all(entry in blocked.reason for entry in shown.repair.opening.entries)
+    assert shown.fix.opening is not None
+    assert all(entry in blocked.reason for entry in shown.fix.opening.entries)
     assert "activity log" in blocked.instruction
     assert (record.state, record.opening.entries) == (FirewallFixState.REVERTED, ())
     with pytest.raises(JobBlocked) as nothing_to_undo:

@@ -367,7 +367,7 @@ async def test_what_an_event_ordered_is_approved_by_anybody_with_the_role() -> N
     identity, order = await ordered(story, ANNA)
     kept = await story.services.tables.remediations.get("remediation", identity)
     assert kept
-    nobody = replace(kept.item, ordered_by="", ordered_by_id="")
+    nobody = replace(kept.item, ordered_by="", started_by_id="")
     await story.services.tables.remediations.replace(kept, nobody)
 
     reply = await call(

@@ -199,7 +199,7 @@ async def test_an_assessment_leaves_what_it_found(story: Story) -> None:
 async def test_a_sweep_that_is_missing_is_noticed(story: Story) -> None:
     """It comes once a day: two hours late it is told; the next one ends it."""
     await story.services.tables.timer_runs.upsert(
-        TimerRun(timer=SWEEP, ended=story.services.now - timedelta(hours=27))
+        TimerRun(timer=SWEEP, completed_at=story.services.now - timedelta(hours=27))
     )
     before = [one["cause"] for one in (await attention())["waiting"]]
     await run_daily_check(story.services, "2026-01-02")

@@ -218,7 +218,7 @@ async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(story:
     await work(story)
     jobs = await story.jobs()
     detail = await show_flow(story.services, story.remediation.id, jobs["Orders"].original_id)
-    found = flow_actions(detail.flow.job, detail.family, EVERYBODY, story.services.now)
+    found = flow_actions(detail.flow.job, detail.dependent_flows, EVERYBODY, story.services.now)
     [deed] = [deed for deed in found if deed.action.endswith("rollback")]
     assert deed.title == "Roll back 2 dependent flows"
     assert deed.does[0] == "Originals turned on again: Close of day."

@@ -51,14 +51,14 @@ class Receiver:
     async def send(self, notification: Notification) -> None:
         """Accept it or not."""
         self.tries += 1
-        if self.raises and self.rejects in ("", notification.waiting.code):
+        if self.raises and self.rejects in ("", notification.pending_action.code):
             raise self.raises
         self.accepted.append(notification)
 
     @property
     def codes(self) -> set[str]:
         """Return the codes of what it accepted."""
-        return {one.waiting.code for one in self.accepted}
+        return {one.pending_action.code for one in self.accepted}
 
 
 class Hanging(Receiver):
@@ -79,7 +79,9 @@ def story() -> Story:
 async def report(story: Story, *codes: str) -> None:
     """Let rows need a person, each for a cause of its own."""
     for code in codes:
-        notice = Alert(code=code, row=("table", code, "key"), cause="Why.", at=story.services.now)
+        notice = Alert(
+            code=code, row=("table", code, "key"), message="Why.", raised_at=story.services.now
+        )
         await story.services.tables.alerts.insert(notice)
 
 
@@ -145,7 +147,7 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
     (failing,) = (await check_health(services)).failing_channels
     waiting = [
         one
-        for one in (await read_pending_actions(services)).waiting
+        for one in (await read_pending_actions(services)).items
         if one.cause is PendingActionKind.CHANNEL_FAILING
     ]
     examined = [one for one in await check_deployment(services) if one.subject == name]
@@ -157,7 +159,9 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
     assert failing.error.startswith(f"CMK_{setting.upper()} is ")
     assert [(one.code, one.reason) for one in waiting] == [(name, failing.error)]
     assert [(one.level, one.text) for one in examined] == [("problem", failing.error)]
-    assert [one.waiting.cause for one in other.accepted] == [PendingActionKind.CHANNEL_FAILING]
+    assert [one.pending_action.cause for one in other.accepted] == [
+        PendingActionKind.CHANNEL_FAILING
+    ]
     for text in (failing.instruction, waiting[0].instruction, examined[0].instruction):
         assert text == failing.instruction
         assert text.endswith(".")
@@ -293,9 +297,11 @@ async def test_a_thousand_causes_at_once_become_a_digest(story: Story) -> None:
         await run(story, channel, log)
 
     for one in (channel, log):
-        kinds = Counter(told.waiting.cause for told in one.accepted)
+        kinds = Counter(told.pending_action.cause for told in one.accepted)
         (digest,) = [
-            told.waiting for told in one.accepted if told.waiting.cause is PendingActionKind.DIGEST
+            told.pending_action
+            for told in one.accepted
+            if told.pending_action.cause is PendingActionKind.DIGEST
         ]
         assert len(one.accepted) <= MOST_IN_A_RUN
         assert kinds[PendingActionKind.PLAN_AWAITING_APPROVAL] == 1  # the alerts look for each kind
@@ -311,7 +317,7 @@ async def test_causes_of_a_digest_that_was_not_accepted_go_out_in_the_next_run(
 
     class Choosy(Receiver):
         async def send(self, notification: Notification) -> None:
-            if notification.waiting.cause is PendingActionKind.DIGEST and self.raises:
+            if notification.pending_action.cause is PendingActionKind.DIGEST and self.raises:
                 raise self.raises
             self.accepted.append(notification)
 

@@ -270,7 +270,7 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) ->
     blocked = replace(
         kept.item,
         state=FlowJobState.BLOCKED,
-        resume=FlowJobState.COPIED,
+        resume_state=FlowJobState.COPIED,
         code="firewall_denies",
         reason="would be refused by: network_security_group:/subscriptions/s/nsg",
         due=None,

@@ -34,7 +34,7 @@ class Heard:
 
     def counts(self) -> list[int]:
         """Return how many flows each notification of flows that need changes is about."""
-        told = [one.waiting for one in self.told]
+        told = [one.pending_action for one in self.told]
         return [one.count for one in told if one.cause is PendingActionKind.NEEDS_CHANGES]
 
 
@@ -106,7 +106,7 @@ async def test_blocked_means_the_same_everywhere(story: Story) -> None:
         page = await cli.run("plan", "show", story.remediation.id)
     assert "1. 2 flows need changes first in" in status.stdout
     assert "2 to be changed first" in status.stdout
-    assert "finished, 2 not migrated" in detail.stdout
+    assert "completed, 2 not migrated" in detail.stdout
     assert "List of flows: needs changes first" in detail.stdout
     assert "Orders" not in plan.stdout
     assert all(f"{title}  needs changes first" in plan.stdout for title in CHANGE_FIRST)
@@ -143,7 +143,7 @@ async def test_a_flow_that_a_later_remediation_takes_up_waits_no_more(story: Sto
     found = {one["cause"]: one for one in await waiting()}
 
     assert found["needs_changes"]["flows"] == CHANGE_FIRST[1:]
-    assert found["plan"]["count"] == 1
+    assert found["plan_awaiting_approval"]["count"] == 1
     left = (await call(status_api.show_status)).document["left"]
     assert left == {"needs_changes": 1, "awaiting_approval": 1}
 
@@ -176,7 +176,7 @@ async def test_a_retry_by_code_leaves_what_has_another(story: Story) -> None:
     reply = await call(remediation_actions_api.retry_remediation, body, id=story.remediation.id)
 
     assert (reply.status, reply.document["jobs"]) == (202, 0)
-    assert "with the code network_gap" in reply.document["reason"]
+    assert "with the code firewall_denies" in reply.document["reason"]
 
 
 async def test_a_remediation_that_leaves_flows_is_not_shown_as_done(story: Story) -> None:
@@ -187,8 +187,8 @@ async def test_a_remediation_that_leaves_flows_is_not_shown_as_done(story: Story
     ]
 
     for page in pages:
-        assert '<span class="tag wait">finished, 2 not migrated</span>' in page.text
-        assert '<span class="tag done">finished' not in page.text
+        assert '<span class="tag wait">completed, 2 not migrated</span>' in page.text
+        assert '<span class="tag done">completed' not in page.text
 
 
 async def test_a_plan_that_expires_is_no_next_check(story: Story) -> None:

@@ -98,7 +98,7 @@ def notice_with(code: str) -> Arrange:
 
     async def arrange(story: Story) -> None:
         row = ("table", "partition", "key")
-        notice = Alert(code=code, row=row, cause=f"Why: {SIGNED}", at=story.services.now)
+        notice = Alert(code=code, row=row, message=f"Why: {SIGNED}", raised_at=story.services.now)
         await story.services.tables.alerts.insert(notice)
 
     return arrange
@@ -310,10 +310,12 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
 
     heard = await told(story)
 
-    (one,) = [one for one in heard if (one.waiting.cause, one.waiting.code) == (cause, code)]
+    (one,) = [
+        one for one in heard if (one.pending_action.cause, one.pending_action.code) == (cause, code)
+    ]
     event, shown = cloud_event(one)["data"], json.dumps(card(one))
     assert event["count"] >= 1
-    assert event["title"] == one.waiting.title
+    assert event["title"] == one.pending_action.title
     assert not re.search(r"[{}]|Something needs", event["title"])
     name = story.build.environment.display_name
     if cause in (*THERE, *THERE_TOO):
@@ -323,13 +325,13 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
     assert event["instruction"].endswith((".", ")"))
     assert is_a_command(event["command"]), event["command"]
     assert event["link"].startswith("https://app.example/api/dashboard")
-    assert event["correlationId"] == one.waiting.id
+    assert event["correlationId"] == one.pending_action.id
     for text in (event["instruction"], event["command"], event["link"], event["correlationId"]):
         assert json.dumps(text) in shown
     line = next(
         record
         for record in caplog.records
-        if fields_of(record).get("correlation") == one.waiting.id
+        if fields_of(record).get("correlation") == one.pending_action.id
     )
     assert (fields_of(line)["cause"], fields_of(line).get("code", "")) == (cause, code)
     assert event["instruction"] in line.getMessage()
@@ -347,8 +349,10 @@ async def test_every_command_that_is_told_can_be_typed_as_it_stands(
     """Where it asks, the answer is yes. It needs nothing that is not in it."""
     await CATALOGUE[cause, code](story)
     heard = await told(story)
-    (one,) = [one for one in heard if (one.waiting.cause, one.waiting.code) == (cause, code)]
-    words = shlex.split(one.waiting.command)[1:]
+    (one,) = [
+        one for one in heard if (one.pending_action.cause, one.pending_action.code) == (cause, code)
+    ]
+    words = shlex.split(one.pending_action.command)[1:]
     provide(story.services)
 
     if (

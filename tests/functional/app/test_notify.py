@@ -59,7 +59,7 @@ class Heard:
     @property
     def causes(self) -> list[PendingActionKind]:
         """Return what it was told of."""
-        return [one.waiting.cause for one in self.told]
+        return [one.pending_action.cause for one in self.told]
 
 
 @pytest.fixture
@@ -115,13 +115,13 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(story: Story) -> N
     for _ in range(3):
         await look(story, heard, after=timedelta(minutes=1))
     (first,) = heard.told
-    (plan,) = (await read_pending_actions(story.services)).waiting
+    (plan,) = (await read_pending_actions(story.services)).items
     assert plan.lapses is not None
     await look(story, heard, after=plan.lapses - story.services.now - timedelta(hours=23))
     await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
     await look(story, heard, after=timedelta(days=2))
 
-    assert first.waiting.command == f"cmkflow approve {story.remediation.id}"
+    assert first.pending_action.command == f"cmkflow approve {story.remediation.id}"
     page = f"https://app.example/api/dashboard/remediations/{story.remediation.id}/plan"
     assert first.link == page
     assert heard.causes[:2] == [
@@ -144,9 +144,10 @@ async def test_flows_that_block_for_one_reason_are_told_together(story: Story) -
 
     (told,) = heard.told
     assert (
-        told.waiting.title == f"2 flows blocked in {story.build.environment.display_name} (owner)"
+        told.pending_action.title
+        == f"2 flows blocked in {story.build.environment.display_name} (owner)"
     )
-    assert told.waiting.flows == ("Orders", "Stock")
+    assert told.pending_action.flows == ("Orders", "Stock")
     assert "canary" not in repr(told)
 
 
@@ -161,7 +162,7 @@ async def test_what_still_waits_is_told_again_the_next_day(story: Story) -> None
 
     first, again = heard.told
     assert first.id != again.id
-    assert first.correlation == again.correlation
+    assert first.correlation_id == again.correlation_id
 
 
 async def test_what_has_grown_is_told_again_within_the_day(story: Story) -> None:
@@ -177,7 +178,7 @@ async def test_what_has_grown_is_told_again_within_the_day(story: Story) -> None
     for _ in range(3):
         await look(story, heard, after=timedelta(minutes=1))
 
-    assert [one.waiting.flows for one in heard.told] == [("Orders",), ("Orders", "Stock")]
+    assert [one.pending_action.flows for one in heard.told] == [("Orders",), ("Orders", "Stock")]
 
 
 async def test_a_channel_that_is_out_is_asked_once_a_look(story: Story) -> None:
@@ -291,7 +292,9 @@ async def test_a_cause_that_another_look_finds_first_is_told_once(story: Story) 
         scans += table == "notificationdeliveries"
         if table == "notificationdeliveries" and scans == 2:
             row = ("key_findings", "policy", "1")
-            notice = Alert(code="key_problem", row=row, cause="It ends.", at=story.services.now)
+            notice = Alert(
+                code="key_problem", row=row, message="It ends.", raised_at=story.services.now
+            )
             await tables.alerts.insert(notice)
             assert await look(story, heard) == 1
         async for found in queried(table, *of, **options):
@@ -339,7 +342,7 @@ async def test_a_long_text_is_told_in_short(story: Story) -> None:
 
     (told,) = heard.told
     assert len(json.dumps(cloud_event(told))) < 20 * 1024
-    assert told.waiting.reason.endswith("…")
+    assert told.pending_action.reason.endswith("…")
 
 
 async def test_the_end_is_told_with_what_is_left(story: Story) -> None:
@@ -352,13 +355,15 @@ async def test_the_end_is_told_with_what_is_left(story: Story) -> None:
         await look(story, heard)
 
     (ended,) = [
-        one for one in heard.told if one.waiting.cause is PendingActionKind.REMEDIATION_COMPLETED
+        one
+        for one in heard.told
+        if one.pending_action.cause is PendingActionKind.REMEDIATION_COMPLETED
     ]
     assert (
-        ended.waiting.title
+        ended.pending_action.title
         == f"The work in {story.build.environment.display_name} has ended, 1 flow left"
     )
-    assert ended.waiting.command == f"cmkflow remediation show {story.remediation.id}"
+    assert ended.pending_action.command == f"cmkflow remediation show {story.remediation.id}"
 
 
 async def test_without_a_channel_nothing_is_read(story: Story) -> None:
@@ -393,7 +398,9 @@ async def test_who_is_still_called_at_the_old_url_is_told(story: Story) -> None:
     assert PendingActionKind.LATE_CALLER not in heard.causes  # others may follow
     await look(story, heard, after=TOGETHER)
     (told,) = [
-        one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.LATE_CALLER
+        one.pending_action
+        for one in heard.told
+        if one.pending_action.cause is PendingActionKind.LATE_CALLER
     ]
     await story.run(timedelta(days=10))
 
@@ -417,7 +424,11 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(stor
     await run_daily_check(replace(story.services, settings=settings), "2026-01-02")
     await look(story, heard)
 
-    (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.ALERT]
+    (told,) = [
+        one.pending_action
+        for one in heard.told
+        if one.pending_action.cause is PendingActionKind.ALERT
+    ]
     assert told.code == Reason.SERVICE_ACCOUNT_SIGNED_OUT
     assert told.command == "cmkflow service-account sign-in --tenant twins"
     assert "Sign the operator in again" in told.reason
@@ -435,7 +446,11 @@ async def test_a_retired_original_that_is_on_again_is_told(story: Story) -> None
     await run_daily_check(story.services, "2026-01-20")
     await look(story, heard)
 
-    (told,) = [one.waiting for one in heard.told if one.waiting.cause is PendingActionKind.ALERT]
+    (told,) = [
+        one.pending_action
+        for one in heard.told
+        if one.pending_action.cause is PendingActionKind.ALERT
+    ]
     assert told.title == "Retired originals are on again (came_back): 1 row"
     assert told.reason.endswith("was retired, and is on again.")
 
@@ -461,11 +476,13 @@ async def test_a_notice_is_told_with_what_it_is_about(
     heard = Heard()
     for number in (1, 2):
         row = ("key_findings", "policy", str(number))
-        notice = Alert(code=code, row=row, cause=f"Finding {number}.", at=story.services.now)
+        notice = Alert(
+            code=code, row=row, message=f"Finding {number}.", raised_at=story.services.now
+        )
         await story.services.tables.alerts.insert(notice)
     await look(story, heard)
 
-    (told,) = [one.waiting for one in heard.told]
+    (told,) = [one.pending_action for one in heard.told]
     assert told.title == f"{title} ({code}): 2 rows"
     assert told.reason == "Finding 1. Finding 2."
     assert told.instruction
@@ -485,7 +502,7 @@ async def test_messages_that_were_given_up_are_told(story: Story, is_dead: bool)
     bus.count = count  # type: ignore[method-assign]
     await look(story, heard)
 
-    (told,) = [one.waiting for one in heard.told]
+    (told,) = [one.pending_action for one in heard.told]
     assert (told.cause, told.title) == (
         PendingActionKind.UNPROCESSED_MESSAGES,
         "1 message given up",
@@ -504,9 +521,9 @@ async def test_a_missing_sweep_is_told_after_26_hours(story: Story, has_swept: b
     await look(story, heard, after=timedelta(minutes=2))
 
     (told,) = [
-        one.waiting
+        one.pending_action
         for one in heard.told
-        if one.waiting.cause is PendingActionKind.DAILY_CHECK_MISSING
+        if one.pending_action.cause is PendingActionKind.DAILY_CHECK_MISSING
     ]
     assert told.reason.startswith("The last sweep" if has_swept else "None has ended")
 
@@ -518,7 +535,7 @@ async def test_the_kill_switch_is_told(story: Story) -> None:
     await story.services.tables.kill_switch.upsert(flag)
     await look(story, heard)
 
-    (told,) = [one.waiting for one in heard.told]
+    (told,) = [one.pending_action for one in heard.told]
     assert (told.cause, told.command) == (
         PendingActionKind.KILL_SWITCH_ON,
         'cmkflow kill-switch off --justification "The cause is fixed."',

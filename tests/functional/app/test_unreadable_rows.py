@@ -103,8 +103,8 @@ async def test_an_unreadable_row_holds_up_no_other(story: Story) -> None:
 
     (told,) = story.twins.notices.told
     assert (told.code, told.row[2]) == (Reason.UNREADABLE_ROW, jobs["Orders"].id)
-    assert "state" in told.cause
-    assert "levitating" not in told.cause
+    assert "state" in told.message
+    assert "levitating" not in told.message
     sent = story.twins.messages.waiting(FLOW_JOBS)[before:]
     assert {message.body["job"] for message in sent} == {jobs["Invoices"].id}
     health = await call(health_api.show_health)
@@ -134,8 +134,8 @@ async def test_a_defect_with_one_row_holds_up_no_other(
 
     (told,) = story.twins.notices.told
     assert (told.code, told.row[2]) == (Reason.ROW_SKIPPED, jobs["Orders"].id)
-    assert told.cause.startswith("KeyError at engine.py:")
-    assert "secret" not in told.cause
+    assert told.message.startswith("KeyError at engine.py:")
+    assert "secret" not in told.message
     assert jobs["Invoices"].id in str(story.twins.messages.waiting(FLOW_JOBS))
 
 

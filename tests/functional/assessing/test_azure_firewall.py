@@ -187,7 +187,7 @@ async def test_a_policy_that_cannot_be_read_is_a_doubt() -> None:
     [one] = await read(firewall())
 
     assert {rule.name for rule in one.rules} == {policy()["id"].lower()}
-    assert {rule.access for rule in one.rules} == {"allow", "deny"}
+    assert {rule.action for rule in one.rules} == {"allow", "deny"}
 
 
 async def test_a_policy_is_read_by_itself_where_nobody_can_tell_whose_it_is() -> None:

@@ -302,7 +302,7 @@ async def jobs_of(services: Services) -> int:
 async def test_an_order_whose_start_was_cut_off_is_started_by_the_next(story: Story) -> None:
     """The row that names it was written, and nothing else."""
     key = f"{story.build.environment.id}-{ONE.digest}"
-    row = SharedSnapshot(topic="assessments", id=key, name="assessment x")
+    row = SharedSnapshot(topic="assessments", id=key, archive_name="assessment x")
     await story.services.tables.shared_snapshots.upsert(row)
 
     started = await order(story)

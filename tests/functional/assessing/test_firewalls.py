@@ -49,7 +49,7 @@ def test_rules_of_a_group_come_by_priority() -> None:
     )
 
     assert names(firewall) == ["first", "second", "AllowVnetInBound", "DenyAllInBound"]
-    assert firewall.rules[0].access is RuleAction.DENY
+    assert firewall.rules[0].action is RuleAction.DENY
 
 
 @pytest.mark.parametrize(

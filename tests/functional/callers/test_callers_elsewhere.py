@@ -216,7 +216,7 @@ async def test_a_rollback_that_the_other_environment_blocks_waits_for_an_order(
     await story.run(LONG)
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, code)
-    assert later.attempt == blocked.attempt
+    assert later.message_number == blocked.message_number
     assert {job.state for job in (await story.everywhere()).values()} == {FlowJobState.ROLLED_BACK}
     assert orders.is_on
     assert differences(before, story.world) == []
@@ -272,5 +272,5 @@ async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_re
     await story.opt_in_both()
     await change_remediation.retry(story.services, story.remediation.id)
     await story.run(DAY)
-    assert (await story.everywhere())["Shop"].is_proven
+    assert (await story.everywhere())["Shop"].is_verified
     assert story.world.operator.entra_id not in orders.co_owners

@@ -111,7 +111,7 @@ async def test_a_setting_that_follows_its_secret_is_no_caller(tenant: Tenant) ->
 
     assert await tenant.found("app_setting") == []
     assert len(await tenant.found("key_vault_secret")) == 1
-    assert tenant.kinds["key_vault_secret"].staleness.days == 1
+    assert tenant.kinds["key_vault_secret"].old_value_lifetime.days == 1
 
 
 async def test_a_setting_pinned_to_a_version_is_left_to_a_person(tenant: Tenant) -> None:

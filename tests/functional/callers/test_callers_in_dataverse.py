@@ -110,7 +110,7 @@ async def test_the_default_of_a_variable_is_a_place_of_its_own(tenant: Tenant) -
         await tenant.move(caller)
 
     assert [caller.label.split()[0] for caller in callers] == ["value", "default"]
-    assert {caller.resource for caller in callers} == {callers[0].resource}
+    assert {caller.resource_id for caller in callers} == {callers[0].resource_id}
     assert variable.default_value == f"{tenant.builder.url_of(tenant.copy)}&from=default"
 
 

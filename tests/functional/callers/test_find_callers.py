@@ -127,11 +127,11 @@ async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> 
     here, search = story.build.environment.described(), CallerSearchPosition()
 
     for _ in range(2):
-        search.after = ""
+        search.continue_after = ""
         with pytest.raises(JobBlocked):
             [one async for one in kind.find([here], search)]
 
-    assert search.refused == [gap]
+    assert search.unreadable == [gap]
 
 
 async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
@@ -152,7 +152,7 @@ async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
     story.world.clock.advance(timedelta(hours=25))
     await run_daily_check(story.services, "day-2")
 
-    assert [one.after for one in young] == [f"/sites/{BUDGET - 1:03}"]
+    assert [one.continue_after for one in young] == [f"/sites/{BUDGET - 1:03}"]
     assert await services.tables.caller_searches.all("job") == []
 
 

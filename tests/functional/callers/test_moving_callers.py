@@ -255,8 +255,8 @@ async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_m
     await story.approve(run=timedelta(0))
     await story.until("Orders", FlowJobState.UPDATING_CALLERS)
     (record,) = await story.services.tables.callers.all((await story.job("Orders")).id)
-    now, resource = story.services.now, hash_key(record.caller.resource)
-    lease = ResourceLease(id=resource, holder="another", until=now + timedelta(seconds=90))
+    now, resource = story.services.now, hash_key(record.caller.resource_id)
+    lease = ResourceLease(id=resource, holder="another", leased_until=now + timedelta(seconds=90))
     kept = await story.services.tables.resource_leases.insert(lease)
     before = len(story.world.writes)
 

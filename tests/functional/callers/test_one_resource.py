@@ -448,7 +448,7 @@ async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
 
     jobs = await story.jobs()
     assert moved(before, site) == {"URL_0", "URL_1", "URL_3"}
-    assert {title for title, job in jobs.items() if job.is_stuck} == {"Flow 2"}
+    assert {title for title, job in jobs.items() if job.needs_action} == {"Flow 2"}
     assert "setting URL_2 of the app" in jobs["Flow 2"].reason
     assert_nothing_lost(story)
 

@@ -103,7 +103,7 @@ async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_chang
     await story.driver.call(lambda services: run_daily_check(services, "before"))
     still = await story.job("Post to a channel")
     was_on = channel.state
-    (waits,) = (await read_pending_actions(story.services)).waiting
+    (waits,) = (await read_pending_actions(story.services)).items
 
     point_at(story, address)
     if by_sweep:

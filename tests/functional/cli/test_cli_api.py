@@ -191,7 +191,12 @@ async def test_health_names_a_channel_that_does_not_take_what_it_is_told(
     """It is the command that the other channels name."""
     now = story.services.now
     row = NotificationDelivery(
-        cause="a", channel="teams", first_seen=now, due=now, failures=3, error="No."
+        pending_action_id="a",
+        channel="teams",
+        first_seen_at=now,
+        next_attempt_at=now,
+        consecutive_failures=3,
+        error="No.",
     )
     await story.services.tables.notification_deliveries.insert(row)
 

@@ -151,7 +151,7 @@ def _firewall(*sources: str) -> Firewall:
         id="/firewalls/erp",
         name="erp",
         hosts=frozenset({"erp.contoso.example"}),
-        rules=(FirewallRule(name="flows", access=RuleAction.ALLOW, sources=sources),),
+        rules=(FirewallRule(name="flows", action=RuleAction.ALLOW, sources=sources),),
         default=RuleAction.DENY,
     )
 

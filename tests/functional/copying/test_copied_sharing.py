@@ -115,7 +115,7 @@ async def test_the_app_and_the_borrowed_operator_are_not_carried_over() -> None:
     kept = await story.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
     await story.services.tables.flow_jobs.replace(
-        kept, replace(kept.item, borrowed=(job.flow_name,))
+        kept, replace(kept.item, active_grants=(job.flow_name,))
     )
     original.co_owners[story.world.operator.entra_id] = "CanEdit"
 

@@ -128,7 +128,7 @@ class Network:
     def opened(self, *, is_open: bool) -> None:
         """Open the firewall for the new addresses, or close it."""
         sources = ("LogicApps", *(["PowerPlatformPlex"] if is_open else []))
-        rule = FirewallRule(name="flows", access=RuleAction.ALLOW, sources=sources)
+        rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=sources)
         wall = Firewall(
             kind="any",
             id="/firewalls/erp",

@@ -149,7 +149,7 @@ async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
     make = story.driver.make
 
     def with_asked(ports: Ports) -> Services:
-        return replace(make(ports), calls=asked)
+        return replace(make(ports), request_budget=asked)
 
     story.driver.make = with_asked
     families(story, 3)

@@ -92,7 +92,7 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
 
     job = await story.job("Orders")
     assert job.reached is FlowJobState.CHECKING_FOR_CALLS
-    assert job.borrowed == ()
+    assert job.active_grants == ()
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())
     assert [one for one in access.calls if one != "account_id"] == calls
 
@@ -135,7 +135,7 @@ async def test_a_delivery_that_has_taken_long_ends_with_its_step() -> None:
     story = await approved_story(invocation_time_limit=timedelta(0))
 
     job = await story.until("Orders", FlowJobState.COPYING)
-    assert job.lease_until is None
+    assert job.leased_until is None
     await story.run(timedelta(days=60))
 
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
@@ -166,7 +166,7 @@ async def test_the_operator_stays_the_owner_of_a_copy() -> None:
     await story.run(timedelta(days=60))
 
     job = await story.job("Orders")
-    assert (job.state, job.has_loans) == (FlowJobState.RETIRED, False), job.reason
+    assert (job.state, job.has_grants) == (FlowJobState.RETIRED, False), job.reason
     copy = story.world.workflow(job.environment_id, job.copy_id)
     assert (copy.owner_id, is_lent(story.world, copy)) == (operator.user_id, False)
 
@@ -183,11 +183,11 @@ async def test_a_share_of_no_use_is_left_while_nothing_may_be_written_and_goes_l
 
     access.at_first_url = stop
     await story.run(timedelta(hours=2))
-    held = (list(story.world.writes), (await story.job("Orders")).has_loans)
+    held = (list(story.world.writes), (await story.job("Orders")).has_grants)
     await set_kill_switch(story.services, is_on=False, by="tests", reason="")
     await story.run(timedelta(days=60))
 
     assert held == (writes, True)
     job = await story.job("Orders")
-    assert (job.state, job.has_loans) == (FlowJobState.RETIRED, False), job.reason
+    assert (job.state, job.has_grants) == (FlowJobState.RETIRED, False), job.reason
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())

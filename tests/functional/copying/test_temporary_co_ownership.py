@@ -183,7 +183,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
 
     assert not is_lent(story.world, copy)
     job = await story.job("Orders")
-    assert (job.state, job.code, job.has_loans) == (FlowJobState.BLOCKED, "copy_changed", False)
+    assert (job.state, job.code, job.has_grants) == (FlowJobState.BLOCKED, "copy_changed", False)
 
 
 @by_either_service
@@ -196,14 +196,14 @@ async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_hear
 
     await story.run(timedelta(minutes=8))
     job = await story.job("Orders")
-    assert (job.reached, job.borrowed) == (FlowJobState.CHECKING_FOR_CALLS, ())
+    assert (job.reached, job.active_grants) == (FlowJobState.CHECKING_FOR_CALLS, ())
     await story.run(timedelta(minutes=2))
     assert is_lent(story.world, copy)
     await story.run(timedelta(hours=1))
 
     assert not any(is_lent(story.world, flow) for flow in (orders, copy))
     job = await story.job("Orders")
-    assert (job.code, job.has_loans) == (Reason.NO_CALL_PERIOD, False)
+    assert (job.code, job.has_grants) == (Reason.NO_CALL_PERIOD, False)
     await story.run(timedelta(days=8))
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
@@ -222,7 +222,7 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
     orders.co_owners[story.world.operator.entra_id] = "CanEdit"
 
     def died(job: FlowJob | None) -> FlowJob | None:
-        return job and replace(job, borrowed=lent, lent=lent, due=story.services.now)
+        return job and replace(job, active_grants=lent, lent=lent, due=story.services.now)
 
     await FLOW.change(story.services, (job.environment_id, job.id), died)
     await set_kill_switch(story.services, is_on=True, by="tests", reason="test")
@@ -233,7 +233,7 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
 
     assert not is_lent(story.world, orders)
     job = await story.job("Orders")
-    assert (job.code, job.borrowed) == (Reason.NO_CALL_PERIOD, ())
+    assert (job.code, job.active_grants) == (Reason.NO_CALL_PERIOD, ())
     await story.run(timedelta(days=8))
     assert (await story.job("Orders")).state is FlowJobState.RETIRED
 
@@ -252,7 +252,7 @@ async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
     await story.approve(run=timedelta(hours=1))
 
     job = await story.job("Orders")
-    assert job.has_loans
+    assert job.has_grants
     row = story.services.tables.flow_jobs.name_of(job)
     assert {(one.code, one.row) for one in story.twins.notices.told} == {
         (Reason.GRANT_NOT_REVOKED, row)
@@ -402,7 +402,7 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
     blocked = move_to_state(job, FlowJobState.BLOCKED, "mended since", now=story.services.now)
     lent = (orders.flow_name,)
     code = Reason.CHILD_FLOW_NOT_READY
-    blocked = replace(blocked, resume=job.state, code=code, borrowed=lent, lent=lent)
+    blocked = replace(blocked, resume_state=job.state, code=code, active_grants=lent, lent=lent)
     kept = await table.replace(kept, blocked)
     access: Any = OrderAtReturn(story.twins.ports.flow_access, lambda: go_on(story, blocked))
     story.around = lambda ports: replace(ports, flow_access=access)
@@ -461,7 +461,7 @@ async def test_a_share_that_was_of_no_use_to_an_earlier_delivery_is_returned() -
 
     assert not access.is_busy
     job = await story.job("Orders")
-    assert (job.state, job.borrowed) == (FlowJobState.RETIRED, ())
+    assert (job.state, job.active_grants) == (FlowJobState.RETIRED, ())
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())
 
 

@@ -352,5 +352,5 @@ async def test_the_sweep_takes_a_deleted_original_as_settled() -> None:
     result = await run_daily_check(story.services, "2030-01-01")
     await story.run(DAY)
 
-    assert result.came_back == ()
+    assert result.retired_originals_on == ()
     assert len(await story.jobs()) == 1

@@ -110,7 +110,7 @@ async def test_a_delete_goes_on_after_a_kill_or_a_failure_at_any_call(
         assert deletes(story) == [original(story, "Orders").workflow_id]
         assert story.world.violations == []
         job = await story.job("Orders")
-        assert (job.state, job.lease_until) == (FlowJobState.RETIRED, None), number
+        assert (job.state, job.leased_until) == (FlowJobState.RETIRED, None), number
         assert [change.text for change in job.history].count(job.history[-1].text) == 1
     assert struck > 15
 
@@ -142,7 +142,7 @@ async def test_a_cancel_before_the_intent_holds() -> None:
 
     assert (await deletions(story))["Orders"].state is DeletionState.CANCELLED
     assert deletes(story) == []
-    assert (await story.job("Orders")).lease_until is None
+    assert (await story.job("Orders")).leased_until is None
 
 
 async def test_a_rollback_in_the_middle_of_the_checks_comes_first() -> None:

@@ -49,4 +49,4 @@ async def test_a_loan_of_a_look_that_died_is_returned_though_the_original_is_kep
     await story.run(timedelta(hours=3))
 
     assert orders.co_owners == {}
-    assert not (await story.job("Orders")).has_loans
+    assert not (await story.job("Orders")).has_grants

@@ -43,7 +43,8 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
     await planned(story)
     await story.approve(run=5 * HOUR)
     services = replace(
-        story.services, calls=StoredRequestBudget(story.twins.store, story.world.clock, LIMIT)
+        story.services,
+        request_budget=StoredRequestBudget(story.twins.store, story.world.clock, LIMIT),
     )
     began, waits = meter.scarce[0], await waiting(story)
 
@@ -59,8 +60,8 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
     assert health.calls.next_at
     assert began + DAY < health.calls.next_at <= began + DAY + HOUR
     assert health.notices == {Reason.THROTTLED: 1}
-    [told] = health.told
-    assert told.cause.startswith("The flow service has had its calls of 24 hours, until ")
+    [told] = health.alerts
+    assert told.message.startswith("The flow service has had its calls of 24 hours, until ")
     pace = "those of 24 hours are used up; the next at 2026-"
     assert f"Jobs that wait for calls\t{health.calls.waiting}, {pace}" in shown.stdout
     reasons = {one.reason for one in (await story.jobs()).values() if one.code == Reason.THROTTLED}
@@ -88,7 +89,7 @@ async def on_a_day_that_is_over(state: FlowJobState) -> Story:
     await planned(story)
     await story.approve(run=timedelta(0))
     await story.until("Mail", state)
-    clock, others = story.world.clock, RequestDemand(whose="others", calls=1, rank="1")
+    clock, others = story.world.clock, RequestDemand(job_id="others", calls=1, priority="1")
     budget = StoredRequestBudget(story.twins.store, clock, limit)
     while (await budget.queue_status()).left_of_day:
         try:

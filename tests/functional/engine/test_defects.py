@@ -96,7 +96,7 @@ async def test_a_defect_in_a_step_ends_as_failed_with_its_place(story: Story) ->
     assert (await story.job("Keyword")).state is FlowJobState.RETIRED
     assert story.twins.messages.dead_letters(FLOW_JOBS) == []
     (told,) = story.twins.notices.told
-    assert (told.code, told.row[2], told.cause) == (Reason.INTERNAL_ERROR, job.id, job.reason)
+    assert (told.code, told.row[2], told.message) == (Reason.INTERNAL_ERROR, job.id, job.reason)
 
 
 async def test_a_failed_job_counts_in_health_until_it_is_retried(story: Story) -> None:

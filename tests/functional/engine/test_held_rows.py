@@ -142,5 +142,5 @@ async def test_what_is_remembered_while_the_lease_is_renewed_is_kept(*, is_order
 
     job = await story.job("Orders")
     assert job.copy_host == "copy.example"
-    assert job.lease_until == held.job.lease_until
+    assert job.leased_until == held.job.leased_until
     assert job.requested is (JobCommand.CANCEL if is_ordered else None)

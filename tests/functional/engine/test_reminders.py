@@ -104,7 +104,7 @@ async def test_an_order_goes_on_wherever_its_process_dies(call: int, moment: Mom
     await story.run(SOON_AFTER)
 
     job = await story.job("Flow 0")
-    assert (job.is_rolling_back or job.is_undone) == is_ordered
+    assert (job.is_rolling_back or job.is_withdrawn) == is_ordered
 
 
 @pytest.mark.parametrize("moment", Moment)
@@ -149,7 +149,7 @@ async def test_a_writer_that_was_frozen_has_its_reminder_still() -> None:
 
     await story.run(SOON_AFTER)
 
-    assert (await story.job("Flow 0")).attempt > job.attempt
+    assert (await story.job("Flow 0")).message_number > job.message_number
 
 
 async def test_a_row_with_nothing_to_do_loses_its_reminders() -> None:

@@ -52,7 +52,7 @@ class OneTurn(PlentyOfCalls):
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
         """Let in who needs nothing, and later everybody."""
-        if need and need.rank > "3" and self.clock.now() < self.opens:
+        if need and need.priority > "3" and self.clock.now() < self.opens:
             raise MustWait("It is not its turn.", until=self.opens, code=Reason.THROTTLED)
         yield
 
@@ -66,7 +66,7 @@ async def test_a_job_whose_turn_it_is_not_makes_no_call_and_holds_no_row() -> No
 
     def with_turns(ports: Ports) -> Services:
         # Each delivery reads its environment first.
-        return replace(make(ports), calls=turns, environments=cast("Environments", reads))
+        return replace(make(ports), request_budget=turns, environments=cast("Environments", reads))
 
     story.driver.make = with_turns
     await planned(story)
@@ -79,7 +79,7 @@ async def test_a_job_whose_turn_it_is_not_makes_no_call_and_holds_no_row() -> No
 
     job = await story.job("Orders")
     assert (job.state, job.code, job.due) == (FlowJobState.WAITING, Reason.THROTTLED, turns.opens)
-    assert (job.reached, job.lease_number) == (FlowJobState.PLANNED, 0)
+    assert (job.reached, job.fencing_token) == (FlowJobState.PLANNED, 0)
     assert reads.calls == 0
 
     await story.run(timedelta(days=30))
@@ -97,7 +97,7 @@ async def test_a_line_that_stands_still_is_told() -> None:
     opens = story.services.now + 2 * HOUR
     await budget.refused(2 * HOUR)
     await story.approve(run=HOUR / 2)
-    services = replace(story.services, calls=budget)
+    services = replace(story.services, request_budget=budget)
 
     await resend_overdue(services)
     health = await check_health(services)
@@ -148,7 +148,7 @@ def outside_solutions(story: Story, name: str) -> None:
 async def with_an_hours_writes_made(story: Story) -> None:
     """Use up the writes of an hour, but for what is kept."""
     budget = StoredRequestBudget(story.twins.store, story.world.clock, HOURLY)
-    other = RequestDemand(whose="other", calls=1, rank="1")
+    other = RequestDemand(job_id="other", calls=1, priority="1")
     with suppress(MustWait):
         while True:
             async with budget.reserve(other):

@@ -73,7 +73,7 @@ async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
     await story.approve(run=SECOND)
 
     job = await story.job("Orders")
-    assert job.is_stuck
+    assert job.needs_action
     assert job.code == Reason.ENVIRONMENT_READ_ONLY
     copy = story.build.environment.flows[job.copy_id]
     assert not copy.is_on

@@ -30,9 +30,9 @@ def look(story: Story, flows: dict[str, TwinFlow], seen: set[str], wrong: list[s
         if row.table != "flowjobs":
             continue
         job = json.loads(str(row.columns["data0"]))
-        if job["lease_until"]:
+        if job["leased_until"]:
             continue
-        reached = FlowJobState(job["resume"] or job["state"])
+        reached = FlowJobState(job["resume_state"] or job["state"])
         facts, title = FLOW_STATES[reached], job["display_name"]
         seen.add(reached)
         original, copy = flows[title], environment.flows.get(job["copy_id"])
@@ -70,5 +70,5 @@ async def test_each_state_says_what_is_on() -> None:
     assert ends == {FlowJobState.RETIRED}
     assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.ROLLED_BACK}
     without_copy = {FlowJobState.PREPARING, FlowJobState.PREPARED}
-    working = {state for state in FlowJobState if not FLOW_STATES[state].is_pause}
+    working = {state for state in FlowJobState if not FLOW_STATES[state].resumes_later}
     assert seen == working - without_copy - {FlowJobState.CANCELLED}

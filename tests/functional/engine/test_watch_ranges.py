@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 
 def erp(*sources: str) -> Firewall:
     """Return the firewall before the system that the flow calls."""
-    rule = FirewallRule(name="flows", access=RuleAction.ALLOW, sources=("LogicApps", *sources))
+    rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps", *sources))
     return Firewall(
         kind="app_service",
         id="/firewalls/erp",
@@ -87,7 +87,7 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(story: Story)
 
     assert notice.code == Reason.ADDRESS_RANGES_CHANGED
     for said in ("371 to 372", f"{WEST} 20.9.0.0/24", f"{WEST} 20.1.1.0/24", "erp"):
-        assert said in notice.cause
+        assert said in notice.message
     assert edition.changes == (
         AddressRangeChange(
             tag="PowerPlatformPlex",
@@ -100,7 +100,7 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(story: Story)
         AffectedFirewall(gap="app_service:/firewalls/erp", name="erp", missing=("20.9.0.0/24",)),
     )
     assert edition.plans == (AffectedRemediation(remediation_id=story.remediation.id, flows=1),)
-    assert story.remediation.id in notice.cause
+    assert story.remediation.id in notice.message
     assert shown == {Reason.ADDRESS_RANGES_CHANGED: 1}
     assert (again, closed) == ([], [])
     assert await in_health(story) == {}
@@ -135,7 +135,7 @@ async def test_a_gap_that_is_waived_is_not_open(story: Story) -> None:
     waived = "app_service:/firewalls/erp"
     await ignore_issue(story.services, story.build.environment.id, waived, "not called any more")
 
-    assert "do not let all in: erp" in notice.cause
+    assert "do not let all in: erp" in notice.message
     assert await told(story, date="later") == []
     assert await in_health(story) == {}
 
@@ -162,8 +162,8 @@ async def test_a_tag_beside_is_told_of_and_opens_no_gap(story: Story) -> None:
 
     [notice] = await told(story)
 
-    assert "PowerPlatformInfra.WestEurope 20.9.0.0/24" in notice.cause
-    assert "No firewall that was read keeps out" in notice.cause
+    assert "PowerPlatformInfra.WestEurope 20.9.0.0/24" in notice.message
+    assert "No firewall that was read keeps out" in notice.message
 
 
 class Deaf:
@@ -178,11 +178,11 @@ async def test_who_died_before_telling_tells_at_the_next_look(story: Story) -> N
     """The difference is kept before it is told: the next list is not compared with this one."""
     publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     story.world.clock.advance(DAY)
-    await run_daily_check(replace(story.services, notices=Deaf()), "died")
+    await run_daily_check(replace(story.services, alerts=Deaf()), "died")
 
     [notice] = await told(story)
 
-    assert "20.9.0.0/24" in notice.cause
+    assert "20.9.0.0/24" in notice.message
 
 
 class Silent:
@@ -216,7 +216,7 @@ async def test_a_list_that_is_not_read_for_a_week_is_told(story: Story, is_broke
 
     [notice] = notices.told
     assert notice.code == Reason.ADDRESS_RANGES_OUTDATED
-    assert "could not be read" in notice.cause
+    assert "could not be read" in notice.message
 
 
 async def test_a_list_that_nobody_refreshes_is_told(story: Story) -> None:
@@ -225,7 +225,7 @@ async def test_a_list_that_nobody_refreshes_is_told(story: Story) -> None:
 
     [notice] = await told(story, after=2 * DAY, date="later")
 
-    assert (notice.code, "number 371" in notice.cause) == (Reason.ADDRESS_RANGES_OUTDATED, True)
+    assert (notice.code, "number 371" in notice.message) == (Reason.ADDRESS_RANGES_OUTDATED, True)
     publish(story, {WEST: ["20.1.0.0/23"]})
     assert await told(story, date="last") == []
     assert await in_health(story) == {}

@@ -131,5 +131,5 @@ async def test_a_plan_of_many_flows_without_runs_is_made_with_five_calls_a_minut
 
     await story.order(RemediationMode.DRY_RUN)
 
-    assert (await story.environment_job()).is_finished
+    assert (await story.environment_job()).is_inactive
     assert len(await story.plan()) == 12

@@ -140,9 +140,9 @@ async def test_a_killed_discovery_reads_only_the_pages_that_are_left(
     resumed = await tenant.discover(tenant.made())
 
     assert len(tenant.pages.asked) == PAGES - page + 1
-    assert resumed.held_back == whole.held_back
+    assert resumed.flows_on_microsoft_key == whole.flows_on_microsoft_key
     assert resumed.children == whole.children
-    assert len(resumed.held_back) == FLOWS
+    assert len(resumed.flows_on_microsoft_key) == FLOWS
 
 
 async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) -> None:
@@ -161,7 +161,10 @@ async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) ->
             with pytest.raises(Killed):
                 await tenant.discover(services_of(tenant.twins.ports.under(plan)), reconcile=True)
             resumed = await tenant.discover(tenant.services, reconcile=True)
-            assert (resumed.held_back, resumed.findings) == (whole.held_back, whole.findings)
+            assert (resumed.flows_on_microsoft_key, resumed.findings) == (
+                whole.flows_on_microsoft_key,
+                whole.findings,
+            )
             assert await tenant.services.tables.discovery_pages.all(JOB) == rows
 
 
@@ -187,7 +190,7 @@ async def test_a_used_up_budget_loses_nothing(tenant: Tenant) -> None:
     found = await tenant.discover(tenant.made())
 
     assert tenant.pages.asked[0] == str(2 * SIZE)
-    assert len(found.held_back) == FLOWS
+    assert len(found.flows_on_microsoft_key) == FLOWS
 
 
 async def test_a_cursor_that_is_not_taken_begins_the_source_anew(tenant: Tenant) -> None:
@@ -202,7 +205,7 @@ async def test_a_cursor_that_is_not_taken_begins_the_source_anew(tenant: Tenant)
 
     assert tenant.pages.asked[0] == ""
     assert len(tenant.pages.asked) == PAGES
-    assert len(found.held_back) == FLOWS
+    assert len(found.flows_on_microsoft_key) == FLOWS
 
 
 async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: Tenant) -> None:
@@ -220,7 +223,7 @@ async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: 
 
         found = await tenant.discover(tenant.services)
 
-        assert found.held_back == whole.held_back
+        assert found.flows_on_microsoft_key == whole.flows_on_microsoft_key
         assert found.children == whole.children
 
 
@@ -267,12 +270,12 @@ async def test_a_daily_check_in_the_middle_of_a_long_discovery_removes_nothing(
         await tenant.discover(tenant.made(fails_at=4))
     table = tenant.services.tables.discovery_pages
     old = next(one for one in await table.all(JOB) if one.source is DiscoverySource.DATAVERSE)
-    await table.upsert(replace(old, read=old.read - LONGEST - timedelta(minutes=1)))
+    await table.upsert(replace(old, read_at=old.read_at - LONGEST - timedelta(minutes=1)))
 
     await run_daily_check(tenant.services, "day-1")
     found = await tenant.discover(tenant.made())
 
-    assert found.held_back == whole.held_back
+    assert found.flows_on_microsoft_key == whole.flows_on_microsoft_key
     assert len(tenant.pages.asked) == PAGES - 3
 
 
@@ -306,7 +309,7 @@ async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant
     found = await tenant.discover(services)
 
     assert len(read) == 4  # the second is asked for again, since no answer came
-    assert len(found.held_back) == FLOWS + 3
+    assert len(found.flows_on_microsoft_key) == FLOWS + 3
 
 
 async def test_the_rows_are_gone_when_the_plan_is_made() -> None:

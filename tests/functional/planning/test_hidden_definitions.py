@@ -54,7 +54,7 @@ async def test_the_plan_shows_it_and_it_is_copied_like_any_other() -> None:
     job = await story.job("Hidden")
     assert job.state is FlowJobState.RETIRED, job.reason
     assert not flow.is_on
-    assert (between, flow.co_owners, job.borrowed) == ({}, {}, ())
+    assert (between, flow.co_owners, job.active_grants) == ({}, {}, ())
 
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
@@ -244,7 +244,7 @@ async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
 
     assert flow.co_owners == {}
     job = await story.environment_job()
-    assert (job.state, job.has_loans) == (planned.state, False)
+    assert (job.state, job.has_grants) == (planned.state, False)
 
 
 async def test_operator_that_a_plan_was_given_late_is_taken_off_the_flow() -> None:

@@ -113,7 +113,7 @@ async def test_a_finding_is_told_once_and_ends_when_it_is_gone(story: Story) -> 
     """However often it is seen; what gets worse is told again; an order looks at once."""
     notices = story.twins.notices
     now = story.world.clock.now()
-    change(story, expires=now + timedelta(days=20))
+    change(story, expires_at=now + timedelta(days=20))
 
     await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
     await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
@@ -122,14 +122,14 @@ async def test_a_finding_is_told_once_and_ends_when_it_is_gone(story: Story) -> 
     story.world.clock.advance(timedelta(days=21))
     await run_daily_check(story.services, "day-2")
     expired = await told(story)
-    change(story, expires=None)
+    change(story, expires_at=None)
     [sound] = await check_keys(story.services)
 
     assert nearing == [("key_warning", "key_validity")]
     assert lines == 1
     assert expired == [("key_problem", "key_validity")]
     assert [one.code for one in notices.told] == ["key_warning", "key_problem"]
-    assert "These environments stop: " in notices.told[-1].cause
+    assert "These environments stop: " in notices.told[-1].message
     assert (sound.level, await told(story)) == ("ok", [])
 
 

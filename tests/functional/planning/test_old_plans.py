@@ -264,7 +264,7 @@ async def test_the_ids_of_trigger_urls_are_indexed_once_from_older_plans() -> No
     services = story.services
     job = await story.environment_job()
     items = {item.display_name: item for item in await services.tables.plan_items.all(job.id)}
-    old = replace(items["Managed"], url_id="a" * 32)
+    old = replace(items["Managed"], trigger_url_id="a" * 32)
     await services.tables.plan_items.upsert(old)
 
     await index_urls_of_plans(services)

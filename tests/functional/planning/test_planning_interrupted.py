@@ -63,4 +63,4 @@ async def test_a_lease_is_renewed_while_a_step_reads() -> None:
 
     kept = await table.get("remediation", "job")
     assert kept is not None
-    assert kept.item.lease_until is None
+    assert kept.item.leased_until is None

@@ -60,7 +60,7 @@ async def test_no_flow_is_looked_at_where_no_caller_holds_a_url() -> None:
     await planned(story)
 
     item = (await story.plan())["Orders"]
-    assert (looks(story), item.is_complete, item.was_looked_at) == (0, True, False)
+    assert (looks(story), item.is_complete, item.was_run_checked) == (0, True, False)
     assert not any(DARK in one for one in item.not_known)
 
 
@@ -76,7 +76,7 @@ async def test_looks_end_when_each_url_has_its_flow() -> None:
 
     plan = await story.plan()
     assert shown(plan) == {"Orders"}
-    assert looks(story) == sum(item.was_looked_at for item in plan.values())
+    assert looks(story) == sum(item.was_run_checked for item in plan.values())
     assert not any(DARK in one for item in plan.values() for one in item.not_known)
     assert (await story.environment_job()).findings == ()
 
@@ -133,7 +133,7 @@ async def test_only_a_url_that_no_approval_has_seen_is_looked_up_after_it(is_new
     await story.approve(run=timedelta(hours=1))
 
     plan = await story.plan()
-    looked = sum(item.was_looked_at for item in plan.values())
+    looked = sum(item.was_run_checked for item in plan.values())
     assert looked == (MANY if is_new else MOST_LOOKS)
     assert {title for title, item in plan.items() if item.changed} == (
         {last.name} if is_new else set()

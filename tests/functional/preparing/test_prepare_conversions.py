@@ -35,7 +35,7 @@ async def test_a_trigger_is_converted_where_its_flow_is_named() -> None:
     assert (job.state, job.pattern) == (FlowJobState.PREPARED, MigrationMethod.EDIT_DEFINITION), (
         job.history
     )
-    assert job.edits == (ConversionKind.POWER_APPS_TRIGGER,)
+    assert job.conversions == (ConversionKind.POWER_APPS_TRIGGER,)
     assert facts_of(app.client_data).trigger_kind == "PowerAppV2"
     assert "triggerBody()?['text']" in app.client_data
     assert app.is_on

@@ -38,8 +38,8 @@ async def test_reads_that_lag_only_take_time(lag: float) -> None:
     job = await pair.story.job("Keyword")
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert pair.on == (False, True)
-    assert job.gap is not None
-    assert job.gap < timedelta(seconds=3 * lag + 10)
+    assert job.both_off_duration is not None
+    assert job.both_off_duration < timedelta(seconds=3 * lag + 10)
     assert pair.story.twins.notices.told == []
 
 
@@ -69,7 +69,7 @@ async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: f
         "MissingAdequateQuotaPolicy",
     )
     assert pair.on == (True, False)
-    assert job.neither_since is None
+    assert job.both_off_since is None
     assert pair.story.twins.notices.told == []
 
     pair.refusals.clear()
@@ -106,7 +106,7 @@ async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_tol
     assert (job.state, job.code, copy_refused.on) == (FlowJobState.BLOCKED, code, (True, False))
     told = both_refused.story.twins.notices.told
     assert [one.code for one in told] == [Reason.BOTH_OFF]
-    assert code in told[0].cause
+    assert code in told[0].message
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     assert "licence" in job.instruction
     assert [one.code for one in pair.story.twins.notices.told] == [Reason.BOTH_OFF]
     assert (await check_health(pair.story.services)).notices == {Reason.BOTH_OFF: 1}
-    first = (await read_pending_actions(pair.story.services)).waiting[0]
+    first = (await read_pending_actions(pair.story.services)).items[0]
     assert (first.cause, first.flows) == (PendingActionKind.BOTH_OFF, ("Keyword",))
 
     await pair.run(3 * DAY)
@@ -166,7 +166,7 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     job = await pair.story.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
-    assert [one.cause for one in (await read_pending_actions(pair.story.services)).waiting] == [
+    assert [one.cause for one in (await read_pending_actions(pair.story.services)).items] == [
         PendingActionKind.FLOWS_BLOCKED
     ]
     await resend_overdue(pair.story.services)

@@ -33,7 +33,7 @@ DAY = timedelta(days=1)
 def erp(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
     """Return the firewall before the system that both flows call."""
     rule = FirewallRule(
-        name="flows", access=RuleAction.ALLOW, sources=("LogicApps.WestEurope", *sources)
+        name="flows", action=RuleAction.ALLOW, sources=("LogicApps.WestEurope", *sources)
     )
     return Firewall(
         kind="app_service",

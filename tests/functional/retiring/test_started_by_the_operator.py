@@ -34,7 +34,7 @@ async def test_where_no_application_may_turn_a_flow_on_the_operator_does(
     await set_kill_switch(pair.story.services, is_on=False, by="tests", reason="")
     await pair.run(DAY)
     assert pair.original.co_owners == {}
-    assert (await pair.story.job("Keyword")).borrowed == ()
+    assert (await pair.story.job("Keyword")).active_grants == ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ async def test_an_original_without_a_row_that_is_on_again_is_reported(is_bare: b
 
     result = await run_daily_check(services, "today")
 
-    assert result.came_back == ("Old form",)
+    assert result.retired_originals_on == ("Old form",)
 
 
 async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFixture) -> None:
@@ -137,7 +137,7 @@ async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFi
 
     result = await run_daily_check(services, "today")
 
-    assert result.came_back == ()
+    assert result.retired_originals_on == ()
     assert result.not_looked_at == 1
     assert "1 of 1 retired originals without a row in Dataverse" in caplog.text
     assert len(await story.services.tables.remediations.all()) == before + 1
@@ -166,7 +166,7 @@ async def test_an_environment_that_gives_no_answer_holds_up_no_other(
 
     result = await run_daily_check(services, "today")
 
-    assert result.came_back == (f"Orders of {story.other.environment.display_name}",)
+    assert result.retired_originals_on == (f"Orders of {story.other.environment.display_name}",)
     assert f"1 of 1 retired originals in {closed.display_name} were not looked" in caplog.text
     assert result.not_looked_at == 1
     assert len(await services.tables.remediations.all()) == before + 2
@@ -182,7 +182,7 @@ async def test_a_vault_that_does_not_answer_holds_up_no_sweep(
 
     result = await run_daily_check(services, "today")
 
-    assert result.came_back == ("Old form",)
+    assert result.retired_originals_on == ("Old form",)
     assert "the key of policy cmk-eu is not known" in caplog.text
     assert len(await story.services.tables.remediations.all()) == before + 1
 
@@ -193,9 +193,9 @@ async def test_an_original_without_a_row_that_is_off_or_deleted_is_not_reported(
     form = next(one for one in story.world.flows() if one.name.startswith("Old form"))
     form.state = FlowState.OFF
 
-    off = (await run_daily_check(services, "today")).came_back
+    off = (await run_daily_check(services, "today")).retired_originals_on
     form.is_deleted = True
-    gone = (await run_daily_check(services, "tomorrow")).came_back
+    gone = (await run_daily_check(services, "tomorrow")).retired_originals_on
 
     assert off == gone == ()
 
@@ -263,9 +263,9 @@ async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> N
     assert (first, copy.state) == (FlowState.OFF, FlowState.OFF)
     (told,) = story.twins.notices.told
     assert (told.code, told.row[2]) == ("orphaned_copy", job.id)
-    assert "The job of Orders: rolled_back." in told.cause
+    assert "The job of Orders: rolled_back." in told.message
     after = await story.job("Orders")
-    assert (after.state, after.lease_until) == (FlowJobState.ROLLED_BACK, None)
+    assert (after.state, after.leased_until) == (FlowJobState.ROLLED_BACK, None)
 
 
 async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_and_told() -> None:
@@ -277,7 +277,7 @@ async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_an
     await run_daily_check(story.services, "today")
 
     assert story.world.workflow(job.environment_id, job.copy_id).is_on
-    assert "the copy is left on" in story.twins.notices.told[0].cause
+    assert "the copy is left on" in story.twins.notices.told[0].message
 
 
 async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
@@ -318,7 +318,7 @@ async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
     is_late = sleep > timedelta(hours=1)
     assert (after.state, copy.state) == (FlowJobState.ROLLED_BACK, FlowState.OFF)
     assert after.history[-1].text.endswith("there is no copy." if is_late else "the copy is off.")
-    told = [(one.code, copy.workflow_id in one.cause) for one in story.twins.notices.told]
+    told = [(one.code, copy.workflow_id in one.message) for one in story.twins.notices.told]
     assert told == [("orphaned_copy", True)] * is_late
 
 

@@ -38,7 +38,7 @@ def change_password(story: Story, secret: TwinSecret, password: str = "new") -> 
 
 def told(story: Story) -> list[str]:
     """Return what people were told was overwritten."""
-    return [one.cause for one in story.twins.notices.told if one.code == Reason.STALE_WRITE]
+    return [one.message for one in story.twins.notices.told if one.code == Reason.STALE_WRITE]
 
 
 @pytest.mark.parametrize("ordered", [0 * MINUTE, 10 * MINUTE])

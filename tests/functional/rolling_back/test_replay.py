@@ -59,7 +59,7 @@ async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: o
 async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_job() -> None:
     """The answer, and the notes of the job, say which flow and since when."""
     story, poll = await swapped()
-    sent = (await story.job("Poll")).original_sent
+    sent = (await story.job("Poll")).original_write
 
     done = await change_remediation.roll_back(story.services, story.remediation.id, replay=True)
     await story.run(timedelta(days=60))
@@ -67,7 +67,7 @@ async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_j
     job = await story.job("Poll")
     assert [one.display_name for one in done.replays] == ["Poll"]
     assert sent
-    assert done.replays[0].since == sent.first
+    assert done.replays[0].since == sent.first_sent_at
     assert job.state is FlowJobState.ROLLED_BACK
     assert any(note.startswith("Replays what is pending: Poll (since ") for note in job.notes)
     assert poll.is_on

@@ -75,6 +75,6 @@ def put_on_budget(story: Story, limit: BudgetLimit, meter: Meter) -> None:
             name: Metered(getattr(services, name), budget if name in SCARCE else None, made, ports)
             for name, made in meter.made.items()
         }
-        return replace(services, calls=budget, **behind)
+        return replace(services, request_budget=budget, **behind)
 
     story.driver.make = metered

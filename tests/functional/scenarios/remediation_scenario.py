@@ -145,7 +145,7 @@ class Story:
         """Stop after the delivery that brings a job into this state; the next step is not begun."""
 
         def look() -> None:
-            marks = (f'"display_name":"{title}"', f'"state":"{state}"', '"lease_until":null')
+            marks = (f'"display_name":"{title}"', f'"state":"{state}"', '"leased_until":null')
             for row in self.twins.store.rows.values():
                 if row.table == "flowjobs" and all(
                     mark in str(row.columns["data0"]) for mark in marks

@@ -70,4 +70,4 @@ async def test_a_change_of_the_published_list_is_told(
     ]
     assert [one.name for one in edition.firewalls] == ["orders-api"]
     assert [(one.remediation_id, one.flows) for one in edition.plans] == [(story.remediation.id, 1)]
-    assert "203.0.113.0/24" in notice.cause
+    assert "203.0.113.0/24" in notice.message

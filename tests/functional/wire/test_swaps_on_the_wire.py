@@ -41,7 +41,7 @@ async def test_a_swap_in_an_environment_that_was_just_unlinked_turns_the_origina
     lag = {"read_lag_seconds": [30, 30], "link_start_seconds": 0, "link_seconds": 0}
     async with wire_story(monkeypatch, tmp_path, tenant_seed(daily, assumptions=lag)) as story:
         await story.order(run=timedelta(0))
-        while ORDERS not in await story.jobs() or (await story.job()).neither_since is None:
+        while ORDERS not in await story.jobs() or (await story.job()).both_off_since is None:
             await story.run(timedelta(seconds=1))
         assert story.environment.policy is not None
         start_unlink(

@@ -38,8 +38,8 @@ CHANNEL = (
 )
 NOTIFICATION = Notification(
     id="cause-0",
-    correlation="cause",
-    waiting=PendingAction(
+    correlation_id="cause",
+    pending_action=PendingAction(
         cause=PendingActionKind.FLOWS_BLOCKED,
         code="owner_unavailable",
         count=2,
@@ -49,7 +49,7 @@ NOTIFICATION = Notification(
         instruction="Name another owner.",
         command="cmkflow retry r-1",
     ),
-    at=datetime(2026, 3, 2, 12, tzinfo=UTC),
+    created_at=datetime(2026, 3, 2, 12, tzinfo=UTC),
     link="https://app.example/api/dashboard/remediations/r-1",
 )
 EVENT = cloud_event(NOTIFICATION)
@@ -95,7 +95,7 @@ async def test_every_channel_is_taken_at_its_word(platform: Adapters) -> None:
         )  # fmt: skip
         for channel in build_channels(ground) * 2:
             # Whoever receives it wants it fresh.
-            await channel.send(replace(NOTIFICATION, at=datetime.now(UTC)))
+            await channel.send(replace(NOTIFICATION, created_at=datetime.now(UTC)))
 
     arrived = await told(platform)
     assert [(one["receiver"], one["is_repeated"]) for one in arrived] == [
