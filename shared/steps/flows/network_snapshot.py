@@ -157,13 +157,17 @@ class NetworkReading:
     async def _store_answers(self) -> None:
         if not self._new:
             return
-        batch = list(self._new)
+        # Other answers arrive while this batch is stored: each answer is in one batch.
+        batch, self._new = self._new, []
         self._stored_at = self.services.now
-        # Who reads next looks for them there. A reader that was too slow makes no more requests.
-        if self._has_turn:
-            self._has_turn = await self._snapshots.claim(self.began) is not None
-        await self.services.tables.resource_answers.upsert(*batch)
-        self._new = self._new[len(batch) :]
+        try:
+            # Who reads next finds them there. A reader that was too slow makes no more requests.
+            if self._has_turn:
+                self._has_turn = await self._snapshots.claim(self.began) is not None
+            await self.services.tables.resource_answers.upsert(*batch)
+        except BaseException:
+            self._new = [*batch, *self._new]
+            raise
 
 
 async def forget_stale_readings(services: Services) -> None:

@@ -1,6 +1,7 @@
 """Proofs share what was read of the network, and never stop a flow for what may be over."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.concurrency import SIDE_BY_SIDE
+from shared.concurrency import SIDE_BY_SIDE, read_each
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.firewall_fix import FirewallFix, no_fix
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -16,12 +17,12 @@ from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.snapshot import NetworkSnapshot
 from shared.errors import ServiceUnavailable, ThrottledError
 from shared.memory import Memory
-from shared.ports import Archive
+from shared.ports import Archive, Operation, StoreRow
 from shared.services import Services
 from shared.settings import Settings
 from shared.steps.flows import check_network
 from shared.steps.flows.check_network import read_firewalls, read_network, required_gaps
-from shared.steps.flows.network_snapshot import NetworkReading
+from shared.steps.flows.network_snapshot import BATCH, NetworkReading
 from shared.steps.flows.shared_snapshots import READING_TAKES
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_archive import MemoryArchive
@@ -366,3 +367,29 @@ async def test_a_slow_reading_does_not_take_the_place_of_one_that_began_later() 
     await slow.store(older)
 
     assert await NetworkReading(services).cached() == newer
+
+
+async def test_answers_that_arrive_together_are_stored_once() -> None:
+    """Further answers arrive while a batch is stored, and none is stored twice or left out."""
+    services = Story().services
+    store = services.tables.resource_answers.store
+    write, stored = store.write, Counter[str]()
+
+    async def counted(*operations: Operation) -> list[StoreRow]:
+        stored.update(one.row.key for one in operations if one.row.table == "resourceanswers")
+        await asyncio.sleep(0)
+        return await write(*operations)
+
+    store.write = counted  # type: ignore[method-assign]
+    reading = NetworkReading(services)
+
+    async def answer(number: int) -> None:
+        await asyncio.sleep(0)
+        await reading.keep(f"GET /sites/{number}", {"number": number})
+
+    async with reading.open():
+        await read_each(range(3 * BATCH), answer)
+
+    rows = await services.tables.resource_answers.all()
+    assert len(rows) == 3 * BATCH
+    assert set(stored.values()) == {1}
