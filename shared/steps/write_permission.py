@@ -64,9 +64,8 @@ async def check_write_allowed(
         raise MustWait(text, until=opening, code=Reason.OUTSIDE_MAINTENANCE_WINDOW)
 
 
-async def reject_excluded_flow(services: Services, job: FlowJob) -> None:
+def reject_excluded_flow(settings: EnvironmentSettings, job: FlowJob) -> None:
     """Raise `JobBlocked` if an administrator has excluded the original of this job."""
-    settings = await settings_of(services, job.environment_id)
     if job.names & settings.excluded_flows:
         raise JobBlocked(
             f"{job.display_name} is excluded: the app does not touch it.",

@@ -171,7 +171,7 @@ async def _check(
             instruction="Set its mode to required or automatic, then order it again.",
             code=Reason.ENVIRONMENT_READ_ONLY,
         )
-    await reject_excluded_flow(services, job)
+    reject_excluded_flow(settings, job)
 
 
 async def _schedule(services: Services, job: FlowJob, order: DeletionInput) -> Deletion:

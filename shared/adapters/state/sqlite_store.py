@@ -37,7 +37,7 @@ _PAGE = 500  # rows a query reads in one go
 _BUSY = 10.0  # seconds to wait for another process's write
 #: Seconds for which the writes of several tasks gather: a wait for the disk costs as much processor
 #: time as ten writes.
-_GATHERING = 0.01
+_GATHERING = 0.005
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entity (
     tbl TEXT NOT NULL, partition TEXT NOT NULL, key TEXT NOT NULL,

@@ -45,7 +45,7 @@ MODERN_TYPE_NOTE = (
 async def check_and_start_copy(work: StepContext) -> FlowJob:
     """Check that the plan still holds and that the children are proven; note the intent to copy."""
     job = work.job
-    await reject_excluded_flow(work.services, job)
+    reject_excluded_flow(await work.read_settings(), job)
     original, _ = await work.cached("original", partial(read_original_with_membership, work))
     if original.is_managed:
         raise JobBlocked(

@@ -40,7 +40,7 @@ from shared.steps.updating_callers.record_callers import (
     found_callers,
     holds_original,
 )
-from shared.steps.write_permission import reject_excluded_flow
+from shared.steps.write_permission import reject_excluded_flow, settings_of
 
 #: Pages of runs that one invocation reads.
 _RUN_PAGES = 20
@@ -99,7 +99,7 @@ async def check_original(
 
 async def _check_original(work: StepContext, deletion: Deletion, original: OriginalFlow) -> None:
     job = work.job
-    await reject_excluded_flow(work.services, job)
+    reject_excluded_flow(await settings_of(work.services, job.environment_id), job)
     if original.state is not FlowState.OFF:
         raise JobBlocked(
             f"The retired original {job.display_name} is on again.",

@@ -41,7 +41,7 @@ async def check_refused_calls(work: StepContext) -> None:
     if not job.http_hosts:
         return
     await find_blocked_calls(services, work.environment, job)
-    waived = (await settings_of(services, job.environment_id)).waived_gaps
+    waived = (await work.read_settings()).waived_gaps
     standing = [
         call
         async for call in unresolved_blocked_calls(services, job.environment_id)

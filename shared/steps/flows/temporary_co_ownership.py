@@ -291,7 +291,9 @@ async def revoke_grant(work: StepContext, name: str) -> None:
     is_shared, is_made = flow in work.shared_with_operator, flow in work.made_co_owner
 
     async def permit() -> None:
-        await check_write_allowed(work.services, environment_id, anytime=True)
+        is_home = environment_id == work.job.environment_id
+        settings = await work.read_settings() if is_home else None
+        await check_write_allowed(work.services, environment_id, anytime=True, settings=settings)
         await work.check_lease()
 
     if not is_made and (share := await share_to_return(work, environment_id, flow_name)):

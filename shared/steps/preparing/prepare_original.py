@@ -41,7 +41,7 @@ async def begin(work: StepContext) -> FlowJob:
     if await is_cancelled(work):
         text = "The remediation was cancelled while its plan was being dispatched."
         return move_to_state(work.job, FlowJobState.CANCELLED, text, now=work.services.now)
-    await reject_excluded_flow(work.services, work.job)
+    reject_excluded_flow(await work.read_settings(), work.job)
     if work.job.pattern is MigrationMethod.EDIT_DEFINITION:
         original = await read_original(work)
         text = await keep_references(

@@ -13,7 +13,6 @@ from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.errors import JobBlocked
 from shared.reason import Reason
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import settings_of
 
 
 async def check_agents(work: StepContext) -> None:
@@ -72,7 +71,7 @@ def _is_run_by_agents(job: FlowJob) -> bool:
 
 
 async def _said(work: StepContext) -> dict[str, str]:
-    return (await settings_of(work.services, work.job.environment_id)).waived_gaps
+    return (await work.read_settings()).waived_gaps
 
 
 def _by(work: StepContext, name: str) -> str:

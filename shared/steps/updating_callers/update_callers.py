@@ -108,7 +108,7 @@ async def _left(
 ) -> list[CallerRecord]:
     """Return the callers that are to be written; raises `Waiting`, `JobBlocked`."""
     if records:
-        await reject_excluded_flow(work.services, work.job)
+        reject_excluded_flow(await work.read_settings(), work.job)
     left = []
     for record in records:
         await plans.wait_for(record.caller)
