@@ -63,7 +63,7 @@ class Reason(StrEnum):
     )
     ENVIRONMENT_READ_ONLY = (
         "environment_read_only",
-        "The environment is read-only (mode `read_only`).",
+        "The environment's approval policy is `read_only`.",
         "Run `cmkflow environment set ENVIRONMENT --approval-policy required`, then retry.",
     )
     PLATFORM_MIGRATION_RUNNING = (
@@ -94,11 +94,11 @@ class Reason(StrEnum):
     FLOW_EXCLUDED = (
         "flow_excluded",
         ("The flow was excluded after it was planned, or after its deletion was scheduled."),
-        "To continue, remove the flow from the excluded flows, then retry.",
+        "To continue, include the flow again, then retry.",
     )
     SELF_APPROVAL_NOT_ALLOWED = (
         "self_approval_not_allowed",
-        "The person who started a remediation may not approve its plan or deletions.",
+        "Who started a remediation may not approve its plan or deletions.",
         "Ask another approver.",
     )
     IDEMPOTENCY_KEY_REUSED = (
@@ -120,15 +120,12 @@ class Reason(StrEnum):
     )
     ORIGINAL_EDITED = (
         "original_edited",
-        (
-            "The original was edited after it was planned or copied, or a flow that it calls was "
-            "rolled back."
-        ),
+        ("The original was edited, or a flow that it calls was rolled back."),
         "Check the edit, then retry: the app copies the flow as it is now.",
     )
     TRIGGER_CHANGED = (
         "trigger_changed",
-        ("The original's trigger has changed since it was copied, or the app does not know it."),
+        ("The original's trigger has changed, or the app does not know it."),
         "Roll the job back, then start a new remediation for the flow.",
     )
     DEFINITION_UNREADABLE = (
@@ -147,8 +144,8 @@ class Reason(StrEnum):
     OWNER_UNAVAILABLE = (
         "owner_unavailable",
         (
-            "The copy cannot be created or turned on for its owner: the owner is disabled or is "
-            "no user of the environment, or the app may not act for others."
+            "The copy's owner is disabled or is no user of the environment, or the app may not "
+            "act for others."
         ),
         (
             "Enable or change the owner, or give the app's application user the role Delegate; "
@@ -165,10 +162,10 @@ class Reason(StrEnum):
     )
     CONNECTION_REFERENCE_MISMATCH = (
         "connection_reference_mismatch",
-        "The connection reference that the app created for the copy uses another connection.",
+        "The copy's connection reference uses another connection.",
         (
-            "In Power Apps (Solutions, Default solution, Connection references), choose the named"
-            " connection, or create another reference for it; then retry."
+            "In Power Apps (Solutions, Default solution, Connection references), choose the named "
+            "connection or create another reference, then retry."
         ),
     )
     SHARING_REJECTED = (
@@ -187,10 +184,10 @@ class Reason(StrEnum):
     FLOW_STATE_NOT_CHANGED = (
         "flow_state_not_changed",
         (
-            "A flow is not on (or off) although the platform accepted the change; or its copy did "
-            "not come on within five minutes, so that the original is on again."
+            "A flow did not turn on or off although the platform accepted it. If it was the copy, "
+            "the original is on again."
         ),
-        "Open the flow, read the flow checker, turn the flow on (or off), then retry.",
+        "Open the flow, read the flow checker, and turn the flow on or off, then retry.",
     )
     NOTHING_TO_APPROVE = (
         "nothing_to_approve",
@@ -209,25 +206,18 @@ class Reason(StrEnum):
     )
     START_WOULD_FAIL = (
         "start_would_fail",
+        ("If it were turned off, the original or its copy could not be turned on again."),
         (
-            "If the original were turned off, it or its copy could not be turned on. Nothing was "
-            "turned off."
-        ),
-        (
-            "Fix what the message names, then retry. To ignore it, run `cmkflow environment "
-            "ignore ENVIRONMENT NAME --justification TEXT` with the name in brackets; a rollback "
-            "may then be impossible."
+            "Fix what the message names, then retry. Or ignore it, although a rollback may then "
+            "be impossible: `cmkflow environment ignore ENVIRONMENT NAME --justification TEXT`."
         ),
     )
     AGENTS_NOT_CONFIRMED = (
         "agents_not_confirmed",
+        ("Copilot Studio agents run the flow that is to be turned off."),
         (
-            "Copilot Studio agents run the original (in a rollback: the copy), and the app cannot"
-            " read which. Nothing was turned off."
-        ),
-        (
-            "Have their makers choose the other flow and publish; then run `cmkflow environment "
-            "ignore ENVIRONMENT NAME --justification TEXT` with the name in the message."
+            "Have their makers choose the other flow and publish; then `cmkflow environment "
+            "ignore ENVIRONMENT NAME --justification TEXT`."
         ),
     )
     COPY_CHANGED = (
@@ -250,9 +240,9 @@ class Reason(StrEnum):
     )
     COPY_ON_MICROSOFT_KEY = (
         "copy_on_microsoft_key",
-        "The copy itself is on Microsoft's key.",
+        "The copy is on Microsoft's key.",
         (
-            "When the admin center shows the platform migration as complete, retry. If the copy "
+            "When the platform migration is complete, retry. If the copy "
             "stays listed, open a support ticket."
         ),
     )
@@ -307,10 +297,7 @@ class Reason(StrEnum):
     )
     WRITE_NOT_VISIBLE = (
         "write_not_visible",
-        (
-            "The platform accepted a change and does not show it. After `CMK_READ_BACK_TIMEOUT` "
-            "(five minutes) the job is blocked."
-        ),
+        ("The platform accepted a change and does not show it after `CMK_READ_BACK_TIMEOUT`."),
         "Check in Power Automate whether the change was made, then retry.",
     )
     WAITING_FOR_PILOT_FLOWS = (
@@ -333,7 +320,7 @@ class Reason(StrEnum):
     )
     NOT_ADDED_TO_SOLUTION = (
         "not_added_to_solution",
-        "The platform accepted to add the flow to a solution and has not done so after an hour.",
+        "An hour after the platform accepted it, the flow is in no solution.",
         (
             "Add the flow in Power Automate (Solutions › Add existing › Automation › Cloud flow › "
             "Outside Dataverse), then retry."
@@ -341,7 +328,7 @@ class Reason(StrEnum):
     )
     CONVERSION_NOT_POSSIBLE = (
         "conversion_not_possible",
-        "After it was planned, the definition got a part that the app cannot convert safely.",
+        "Since it was planned, the definition has a part that the app cannot convert.",
         "Change it to V2 in the designer, then retry; or cancel the job.",
     )
     CONVERTED_FLOW_EDITED = (
@@ -359,13 +346,11 @@ class Reason(StrEnum):
     )
     CONNECTION_REFERENCES_LOST = (
         "connection_references_lost",
+        ("A rejected save removed the flow's connection references."),
         (
-            "A rejected save removed the flow's connection references, and the app could not "
-            "restore them."
-        ),
-        (
-            "In Power Automate, choose a connection for each named reference, save the flow, then"
-            " retry. The archive has the earlier definition (`ENVIRONMENT/FLOW/before-JOB.json`)."
+            "In Power Automate, choose a connection for each named reference and save the flow, "
+            "then retry. The archive has the earlier definition "
+            "(`ENVIRONMENT/FLOW/before-JOB.json`)."
         ),
     )
 
@@ -388,23 +373,23 @@ class Reason(StrEnum):
     )
     NOTIFICATION_CHANNEL_USES_FLOW = (
         "notification_channel_uses_flow",
+        ("A notification channel of this app posts to the flow that is to be turned off."),
         (
-            "A notification channel of this app posts to the flow that is to be turned off. "
-            "Nothing was turned off."
+            "Put the other flow's URL into the setting that the message names and deploy it, then "
+            "retry."
         ),
-        "Put the other flow's URL into the setting that the message names, deploy, then retry.",
         ClearedBy.DAILY_CHECK,
     )
     CHILD_FLOW_NOT_READY = (
         "child_flow_not_ready",
         "A child flow is not ready, or is blocked.",
-        "If the child flow is blocked, fix its job; this job then continues.",
+        "If the child flow is blocked, fix its job.",
         ClearedBy.DEPENDENT_FLOW,
     )
     PARENT_FLOW_NOT_READY = (
         "parent_flow_not_ready",
         "A parent flow is not ready, or is blocked.",
-        "If the parent flow is blocked, fix its job; this job then continues.",
+        "If the parent flow is blocked, fix its job.",
         ClearedBy.DEPENDENT_FLOW,
     )
     WAITING_FOR_OTHER_PLAN = (
@@ -430,14 +415,8 @@ class Reason(StrEnum):
     )
     LATE_CALLER = (
         "late_caller",
-        (
-            "An unknown caller still calls the original, an hour after all known callers were "
-            "updated. No call is lost."
-        ),
-        (
-            "Find the caller: the original's run history shows when it calls and what it sends. "
-            "Give it the copy's URL."
-        ),
+        ("An unknown caller still calls the original. No call is lost."),
+        ("Find the caller by the original's run history, and give it the copy's URL."),
     )
     MONITORING_PERIOD = (
         "monitoring_period",
@@ -457,12 +436,12 @@ class Reason(StrEnum):
     STALE_WRITE = (
         "stale_write",
         (
-            "A delayed invocation wrote older values into an app's settings or a secret. The app "
-            "restores trigger URLs; the message names the other values."
+            "A delayed invocation wrote older values at a caller. The app restores trigger URLs; "
+            "the message names the other values."
         ),
         (
-            "Restore the named values from the secret's earlier versions or the app's activity "
-            "log (Update web app settings)."
+            "Restore these from the secret's earlier versions or the app's activity log (Update "
+            "web app settings)."
         ),
     )
     BACKLOG_REPLAY = (
@@ -545,8 +524,8 @@ class Reason(StrEnum):
     INTERNAL_ERROR = (
         "internal_error",
         (
-            "Five invocations in a row met an internal error. Nothing has changed since; in a "
-            "cutover, the original is on again."
+            "Five invocations in a row met an internal error. In a cutover, the original is on "
+            "again."
         ),
         "Report the message to the project; retry when the app is fixed.",
     )
@@ -562,7 +541,7 @@ class Reason(StrEnum):
         "orphaned_copy",
         (
             "A copy exists, or was on, although its job is rolled back or cancelled. The daily "
-            "check turns the copy off, unless the original is off."
+            "check turns it off if the original is on."
         ),
         (
             "Check whether original and copy have both run. If nobody needs the copy, delete it "
@@ -571,11 +550,8 @@ class Reason(StrEnum):
     )
     GRANT_NOT_REVOKED = (
         "grant_not_revoked",
-        "The service account is still co-owner of a flow that the app has read.",
-        (
-            "If the app does not remove it within the hour, remove it from the flow's owners in "
-            "Power Automate."
-        ),
+        "The service account is still co-owner of a flow.",
+        ("If it still is in an hour, remove it from the flow's owners in Power Automate."),
     )
     SERVICE_TAG_LIST_UNREADABLE = (
         "service_tag_list_unreadable",
@@ -585,8 +561,8 @@ class Reason(StrEnum):
     RETIRED_ORIGINALS_NOT_CHECKED = (
         "retired_originals_not_checked",
         (
-            "The daily check could not check whether some retired originals are on again. The "
-            "next check starts with them."
+            "The daily check did not check all retired originals. The next one starts with the "
+            "others."
         ),
         ("If it repeats, check the service, or raise `CMK_DATAVERSE_REQUESTS_PER_MINUTE`."),
     )
@@ -597,7 +573,7 @@ class Reason(StrEnum):
     )
     ADDRESS_RANGES_OUTDATED = (
         "address_ranges_outdated",
-        ("The service tag list has not changed for ninety days, or could not be read for a week."),
+        ("The service tag list is ninety days old, or unreadable for a week."),
         (
             "Replace the file of `CMK_SERVICE_TAGS_FILE`, or check the app's right to read "
             "service tags."
@@ -620,10 +596,7 @@ class Reason(StrEnum):
     )
     REQUEST_BUDGET_RESET = (
         "request_budget_reset",
-        (
-            "A row of the table `requestbudgets` was unreadable. The budget stopped for four "
-            "minutes and began again."
-        ),
+        ("A row of the table `requestbudgets` was unreadable, and the budget began again."),
         ("If it repeats, find what else writes to the table."),
     )
     ROW_SKIPPED = (

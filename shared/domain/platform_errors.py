@@ -151,7 +151,7 @@ REFUSALS = (
         code="WorkflowRunActionInputsMissingProperty",
         aliases=("WorkflowRunActionInputsInvalidProperty",),
         meaning="the platform rejects an action in the older and in the newer connector shape",
-        instruction="Correct the action that the message names in the designer, save the "
+        instruction="In the designer, correct the action that the message names and save the "
         "original, then retry.",
     ),
     PlatformErrorCode(
@@ -171,7 +171,7 @@ REFUSALS = (
         code="InvalidTemplate",
         aliases=("InvalidOpenApiFlow",),
         meaning="the platform does not accept this definition any longer",
-        instruction="Correct in the designer what the original's flow checker shows, save it, "
+        instruction="In the designer, correct what the flow checker shows and save the original, "
         "then retry.",
     ),
     PlatformErrorCode(
