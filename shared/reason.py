@@ -589,6 +589,11 @@ class Reason(StrEnum):
         ("A key may stop working, or could not be checked."),
         "Do what the message says, then run `cmkflow key check`.",
     )
+    STORE_OF_ANOTHER_VERSION = (
+        "store_of_another_version",
+        "Another version of the app wrote the store. This version reads nothing of it.",
+        "Delete the tables and purge the queues that the message names, or use a new store.",
+    )
     UNREADABLE_ROW = (
         "unreadable_row",
         "This version of the app cannot read a row.",

@@ -85,18 +85,31 @@ def _store(
     clock: "StoreClock",
 ) -> "Store":
     """Return the store, whose answers set the clock."""
+    from shared.adapters.state.versioned_store import VersionedStore
+    from shared.tables import Tables
+
     if settings.storage_account:
         from shared.adapters.state.table_store import TableStore, tables_of_account
 
         account = tables_of_account(settings.storage_account, credential, clock.answered)
         tables = TableStore(account)
         closing.push_async_callback(tables.close)
-        return tables
+        names = [table.name for table in Tables(tables)]
+        remedy = (
+            f"Delete every table of the storage account {settings.storage_account} and purge the "
+            "queues key-events, policy-events, environment-jobs and flow-jobs, or set "
+            "CMK_STORAGE_ACCOUNT to a new account."
+        )
+        return VersionedStore(tables, names, remedy)
     from shared.adapters.state.sqlite_store import SqliteStore
 
     file = SqliteStore(settings.state_folder / "state.db")
     closing.push_async_callback(file.close)
-    return file
+    remedy = (
+        f"Delete the folder {settings.state_folder} and restart the queues, or set "
+        "CMK_STATE_FOLDER to a new folder."
+    )
+    return VersionedStore(file, [table.name for table in Tables(file)], remedy)
 
 
 def build_archive(ground: CoreServices) -> "Archive":

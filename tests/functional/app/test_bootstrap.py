@@ -9,19 +9,23 @@ from typing import Any
 
 import pytest
 
+from functions import health_api
 from shared import bootstrap
 from shared.adapters.archive.blob import BlobArchive
 from shared.adapters.archive.folder import FolderArchive
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.adapters.state.table_store import TableStore
+from shared.adapters.state.versioned_store import VersionedStore
 from shared.bootstrap import build_services, provide, services
 from shared.domain.network.network_check import TAGS_BESIDE
 from shared.errors import JobBlocked, ThrottledError
 from shared.kind_discovery import kinds_in
-from shared.ports import UnusableChannel
+from shared.ports import InsertRow, Store, StoreRow, UnusableChannel
 from shared.queues import POISON
 from shared.services import Services
 from shared.settings import OnOriginalEdited, Settings
+from shared.use_cases import check_deployment
+from tests.functional.scenarios.app_calls import call, signed_in
 from tests.functional.scenarios.remediation_scenario import Story
 
 BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseDevelopmentEmulator=true;"
@@ -98,21 +102,52 @@ async def test_tags_that_are_also_required_are_text_with_commas(
         settings()
 
 
+def kept_in(built: Services) -> Store:
+    """Return the store below the check of its version."""
+    store = built.tables.store
+    assert isinstance(store, VersionedStore)
+    return store.store
+
+
 async def test_state_is_kept_in_a_folder_unless_an_account_is_named(
     environ: pytest.MonkeyPatch,
 ) -> None:
     """SQLite and sealed files in a folder, or Tables and Blobs; it works without any call."""
     async with AsyncExitStack() as closing:
         embedded = build_services(settings(), closing)
-        assert isinstance(embedded.tables.store, SqliteStore)
+        assert isinstance(kept_in(embedded), SqliteStore)
         assert isinstance(embedded.archive, FolderArchive)
         assert await embedded.archive.put("a/b", b"text")
         assert await embedded.archive.get("a/b") == b"text"
 
         environ.setenv("CMK_STORAGE_ACCOUNT", "contosoflows")
         in_azure = build_services(settings(), closing)
-        assert isinstance(in_azure.tables.store, TableStore)
+        assert isinstance(kept_in(in_azure), TableStore)
         assert isinstance(in_azure.archive, BlobArchive)
+
+
+async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
+    environ: pytest.MonkeyPatch,
+) -> None:
+    """One sentence says what it is, one what to do."""
+    environ.setenv("WEBSITE_AUTH_ENABLED", "True")
+    async with AsyncExitStack() as closing:
+        built = build_services(settings(), closing)
+        provide(built)
+        old = StoreRow(table="flags", partition="flag", key="kill-switch", columns={})
+        await kept_in(built).write(InsertRow(old))
+
+        health = await call(health_api.show_health, headers=signed_in("Anna"))
+        environ.setattr(check_deployment, "_CHECKS", {"state": check_deployment._state})
+        found = await check_deployment.check_deployment(built)
+
+        assert health.status == 409
+        text = "The store was written by an earlier version of the app (table flags)."
+        assert health.document["detail"] == text
+        assert "Delete the folder" in health.document["instruction"]
+        [state] = [one for one in found if one.code == "state"]
+        assert (state.level, state.text) == ("problem", text)
+        assert "Delete the folder" in state.instruction
 
 
 async def test_every_kind_of_caller_and_firewall_is_there(environ: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,134 @@
+"""Marks every row with the version of its schema, and rejects a store of an earlier version."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from shared.errors import AlreadyExists, JobBlocked
+from shared.ports import Condition, InsertRow, Operation, Store, StoreRow
+from shared.reason import Reason
+
+SCHEMA_VERSION = 1
+COLUMN = "schema_version"
+#: Tables of the versions that came before version 1, which are no tables of it.
+EARLIER_TABLES = (
+    "jobs",
+    "plans",
+    "intents",
+    "places",
+    "searches",
+    "wholesearches",
+    "environments",
+    "links",
+    "leases",
+    "moves",
+    "flags",
+    "audit",
+    "discoveries",
+    "notices",
+    "reminders",
+    "circuits",
+    "editions",
+    "readings",
+    "operators",
+    "keyfindings",
+    "deliveries",
+    "refusedcalls",
+    "repairs",
+    "callbudgets",
+)
+#: The row that says that the store is of this version; it is written before any other.
+_MARK = StoreRow(table="schema", partition="schema", key="version", columns={})
+
+
+class VersionedStore(Store):
+    """A store whose first use checks its version: raises `JobBlocked` if that is an earlier one."""
+
+    def __init__(self, store: Store, tables: Sequence[str], remedy: str) -> None:
+        """`tables` are those of this version; `remedy` says how to come to an empty store."""
+        self.store = store
+        self._tables = tables
+        self._remedy = remedy
+        self._is_checked = False
+        self._checking = asyncio.Lock()
+
+    async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
+        """Return the row, or None."""
+        await self._check()
+        row = await self.store.get(table, partition, key)
+        return _without_version(row) if row else None
+
+    async def write(self, *operations: Operation) -> list[StoreRow]:
+        """Do all operations, or none."""
+        await self._check()
+        versioned = [replace(one, row=_with_version(one.row)) for one in operations]
+        return [_without_version(row) for row in await self.store.write(*versioned)]
+
+    async def query(
+        self,
+        table: str,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
+    ) -> AsyncIterator[StoreRow]:
+        """Yield the rows that match, in the order of partition and key."""
+        await self._check()
+        async for row in self.store.query(table, partition, where=where, before=before):
+            yield _without_version(row)
+
+    async def _check(self) -> None:
+        """Check the version once; raises `JobBlocked`."""
+        if self._is_checked:
+            return
+        async with self._checking:
+            if not self._is_checked:
+                await self._require_version()
+                self._is_checked = True
+
+    async def _require_version(self) -> None:
+        if await self._is_marked():
+            return
+        earlier = await self._find_row()
+        # Another instance may have marked the store since, and written its first rows.
+        if earlier is None:
+            try:
+                await self.store.write(InsertRow(_with_version(_MARK)))
+            except AlreadyExists:
+                await self._is_marked()
+        elif not await self._is_marked():
+            raise JobBlocked(
+                f"The store was written by an earlier version of the app (table {earlier}).",
+                instruction=self._remedy,
+                code=Reason.STORE_OF_ANOTHER_VERSION,
+            )
+
+    async def _is_marked(self) -> bool:
+        """Return whether the store is of this version; raises `JobBlocked` if of a later one."""
+        mark = await self.store.get(_MARK.table, _MARK.partition, _MARK.key)
+        if mark is None:
+            return False
+        if (version := mark.columns.get(COLUMN)) != SCHEMA_VERSION:
+            raise JobBlocked(
+                f"The store has schema version {version}; this version of the app reads "
+                f"{SCHEMA_VERSION}.",
+                instruction="Deploy the version of the app that wrote it, or a later one.",
+                code=Reason.STORE_OF_ANOTHER_VERSION,
+            )
+        return True
+
+    async def _find_row(self) -> str | None:
+        """Return a table that has a row; None: the store is empty."""
+        for table in (*EARLIER_TABLES, *self._tables):
+            async for _ in self.store.query(table):
+                return table
+        return None
+
+
+def _with_version(row: StoreRow) -> StoreRow:
+    return replace(row, columns={**row.columns, COLUMN: SCHEMA_VERSION})
+
+
+def _without_version(row: StoreRow) -> StoreRow:
+    columns = {name: value for name, value in row.columns.items() if name != COLUMN}
+    return replace(row, columns=columns)

@@ -1,0 +1,88 @@
+"""Rows of every table as this version stores them, for tests of the versions that follow.
+
+`python -m tests.stored_rows` writes tests/stored_rows/version-N.json, N being the version of the
+schema. Run it before SCHEMA_VERSION is raised; the files of earlier versions stay as they are.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from shared.adapters.state.versioned_store import COLUMN, SCHEMA_VERSION, VersionedStore
+from shared.domain.environment import ApprovalPolicy
+from shared.ports import StoreRow
+from shared.rows import FENCE, Table
+from shared.tables import Tables
+from shared.use_cases.poll_environments import poll_environments
+from shared.use_cases.run_daily_check import run_daily_check
+from tests.fakes.memory_store import MemoryStore
+from tests.functional.scenarios.example_item import example
+from tests.functional.scenarios.remediation_scenario import Story
+
+FOLDER = Path(__file__).parent / "stored_rows"
+
+
+async def run_remediation() -> MemoryStore:
+    """Return the store after a remediation whose flows end in several ways."""
+    story = Story(mode=ApprovalPolicy.AUTOMATIC)
+    orders, invoices = story.build.http_flow("Orders"), story.build.http_flow("Invoices")
+    story.build.app_setting_caller(orders, site="orders-app")
+    story.build.secret_caller(invoices)
+    story.build.link()
+    await story.opt_in()
+    await poll_environments(story.services)
+    await story.order()
+    await story.run(timedelta(days=30))
+    await run_daily_check(story.services, "today")
+    store = story.twins.store
+    assert isinstance(store, MemoryStore)
+    return store
+
+
+def item_types() -> dict[str, type]:
+    """Return the type of the items of each table."""
+    hints = get_type_hints(Tables)
+    return {name: get_args(hint)[0] for name, hint in hints.items() if name != "store"}
+
+
+async def rows() -> list[StoreRow]:
+    """Return two rows of each table: one of the remediation, and one made from the types."""
+    ran = (await run_remediation()).rows.values()
+    store = MemoryStore()
+    tables = Tables(VersionedStore(store, [], ""))
+    for name, kind in item_types().items():
+        table: Table[Any] = getattr(tables, name)
+        found = [row for row in ran if row.table == table.name and row.key != FENCE]
+        for row in found[:1]:
+            await table.upsert(table.read(row).item)
+        await table.upsert(example(kind, {}))
+    return [store.rows[name] for name in sorted(store.rows)]
+
+
+def documents(stored: list[StoreRow]) -> Iterator[dict[str, object]]:
+    """Yield rows as JSON has them."""
+    for row in stored:
+        yield {
+            "table": row.table,
+            "partition": row.partition,
+            "key": row.key,
+            "columns": dict(sorted(row.columns.items())),
+        }
+
+
+def main() -> None:
+    """Write the file of this version."""
+    FOLDER.mkdir(exist_ok=True)
+    lines = ",\n".join(
+        json.dumps(one, ensure_ascii=False) for one in documents(asyncio.run(rows()))
+    )
+    path = FOLDER / f"version-{SCHEMA_VERSION}.json"
+    path.write_text(f"[\n{lines}\n]\n")
+    assert COLUMN in lines
+
+
+if __name__ == "__main__":
+    main()

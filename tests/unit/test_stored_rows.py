@@ -1,0 +1,39 @@
+"""This version reads the rows that it and earlier versions of the schema have stored."""
+
+import json
+
+import pytest
+
+from shared.adapters.state.versioned_store import COLUMN, SCHEMA_VERSION, VersionedStore
+from shared.ports import StoreRow
+from shared.rows import FENCE
+from shared.tables import Tables
+from tests.fakes.memory_store import MemoryStore
+from tests.stored_rows import FOLDER
+
+VERSIONS = range(1, SCHEMA_VERSION + 1)
+
+
+def stored(version: int) -> list[StoreRow]:
+    """Return the rows that a version stored."""
+    return [StoreRow(**one) for one in json.loads((FOLDER / f"version-{version}.json").read_text())]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_rows_of_a_version_are_read(version: int) -> None:
+    """Each row of each table, and none is lost on the way."""
+    store = MemoryStore()
+    rows = stored(version)
+    store.rows = {(row.table, row.partition, row.key): row for row in rows}
+    tables = Tables(VersionedStore(store, [], ""))
+
+    for table in tables:
+        its = [row for row in rows if row.table == table.name and row.key != FENCE]
+        assert its, f"no row of {table.name}"
+        assert len(await table.all()) == len(its)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_row_has_its_version(version: int) -> None:
+    """A row without one was stored by no version of the schema."""
+    assert {row.columns[COLUMN] for row in stored(version)} == {version}

@@ -1,0 +1,131 @@
+"""A store of an earlier version is rejected before anything is read of it or written to it."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from shared import queues
+from shared.adapters.state.versioned_store import COLUMN, EARLIER_TABLES, VersionedStore
+from shared.bootstrap.core_services import _store
+from shared.errors import JobBlocked
+from shared.ports import InsertRow, StoreRow
+from shared.tables import Tables
+from tests.fakes.memory_store import MemoryStore
+
+NEW = StoreRow(table="remediations", partition="remediation", key="r", columns={"chunks": 0})
+
+
+def versioned(store: MemoryStore) -> VersionedStore:
+    """Return the store with its check."""
+    return VersionedStore(store, [table.name for table in Tables(store)], "Use a new one.")
+
+
+async def rejected(store: MemoryStore) -> JobBlocked:
+    """Return how each use of a store is rejected."""
+    before = dict(store.rows)
+    for _ in range(2):  # it stays rejected
+        checked = versioned(store)
+        with pytest.raises(JobBlocked):
+            await checked.write(InsertRow(NEW))
+        with pytest.raises(JobBlocked):
+            await checked.get("remediations", "remediation", "r")
+        with pytest.raises(JobBlocked) as caught:
+            assert [row async for row in checked.query("remediations")] == []
+    assert store.rows == before
+    return caught.value
+
+
+async def test_row_of_an_empty_store_gets_the_version_and_is_read_without_it() -> None:
+    """What uses the store sees its own columns only."""
+    store = MemoryStore()
+
+    (written,) = await versioned(store).write(InsertRow(NEW))
+
+    assert store.rows["remediations", "remediation", "r"].columns == {"chunks": 0, COLUMN: 1}
+    assert await versioned(store).get("remediations", "remediation", "r") == written
+    assert [row async for row in versioned(store).query("remediations")] == [written]
+    assert written.columns == NEW.columns
+
+
+@pytest.mark.parametrize("table", EARLIER_TABLES)
+async def test_store_with_an_earlier_table_is_rejected(table: str) -> None:
+    """It names the table, and what to do."""
+    store = MemoryStore()
+    await store.write(InsertRow(replace(NEW, table=table)))
+
+    error = await rejected(store)
+
+    assert error.reason == (
+        f"The store was written by an earlier version of the app (table {table})."
+    )
+    assert error.instruction == "Use a new one."
+
+
+@pytest.mark.parametrize("table", [one.name for one in Tables(MemoryStore())])
+async def test_store_with_a_row_without_version_is_rejected(table: str) -> None:
+    """The table has the name that it has now."""
+    store = MemoryStore()
+    await store.write(InsertRow(replace(NEW, table=table)))
+
+    assert f"(table {table})" in (await rejected(store)).reason
+
+
+async def test_store_of_a_later_version_is_rejected() -> None:
+    """After an older version of the app was deployed again."""
+    store = MemoryStore()
+    await versioned(store).write(InsertRow(NEW))
+    mark = store.rows["schema", "schema", "version"]
+    store.rows["schema", "schema", "version"] = replace(mark, columns={COLUMN: 2})
+
+    assert "schema version 2" in (await rejected(store)).reason
+
+
+async def test_instances_that_start_at_once_all_accept_an_empty_store() -> None:
+    """One of them marks it; the rows of another are no sign of an earlier version."""
+    store = MemoryStore()
+
+    await asyncio.gather(
+        *(versioned(store).write(InsertRow(replace(NEW, key=f"r{number}"))) for number in range(5))
+    )
+
+    assert len([row async for row in versioned(store).query("remediations")]) == 5
+
+
+async def test_instance_that_finds_rows_of_another_accepts_them() -> None:
+    """It looked for the mark just before the other wrote it."""
+
+    class Late(MemoryStore):
+        looks = 0
+
+        async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
+            found = await super().get(table, partition, key)
+            self.looks += 1
+            return None if self.looks == 1 else found
+
+    store = Late()
+    store.looks = 1
+    await versioned(store).write(InsertRow(NEW))
+    store.looks = 0
+
+    assert await versioned(store).get("remediations", "remediation", "r") is not None
+
+
+async def test_checked_store_is_not_checked_again() -> None:
+    """One read at the start of an instance."""
+    store, reads = MemoryStore(), list[str]()
+    checked = versioned(store)
+    await checked.write(InsertRow(NEW))
+    store.get = reads.append  # type: ignore[method-assign,assignment]
+
+    await checked.write(InsertRow(replace(NEW, key="s")))
+
+    assert reads == []
+
+
+def test_remedy_names_every_queue() -> None:
+    """Their messages are about rows that are gone."""
+    names = {queues.KEY_EVENTS, queues.POLICY_EVENTS, queues.ENVIRONMENT_JOBS, queues.FLOW_JOBS}
+    texts = " ".join(map(str, _store.__code__.co_consts))
+
+    assert {name for name in names if name not in texts} == set()
