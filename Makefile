@@ -1,4 +1,4 @@
-# `make demo` plays the whole story on this machine; `make check` is what CI runs.
+# `make demo` plays the whole scenario on this machine; `make check` is what CI runs.
 # Each installs into .venv what it needs and no more; nothing is installed elsewhere.
 
 PYTHON ?= python3.13
@@ -43,17 +43,17 @@ format: $(DEV)
 
 #: Clients that judge the local tenant, none of which the app or its tests need. WRITE=1 puts what
 #: works into docs/local-tenant.md.
-OUTSIDERS := var/outsiders
+THIRD_PARTY_CLIENTS := var/third-party-clients
 AZURE_CLI := var/azure-cli
 CLI_MICROSOFT365 := 11.11.0
 WRITE ?=
-.PHONY: outsiders
-outsiders: $(TEST) $(OUTSIDERS)/.installed $(AZURE_CLI)/.installed
-	OUTSIDERS=$(OUTSIDERS) AZURE_CLI=$(AZURE_CLI) $(if $(WRITE),OUTSIDERS_WRITE=1) $(BIN)/python -m pytest tests/third_party_clients
+.PHONY: third-party-clients
+third-party-clients: $(TEST) $(THIRD_PARTY_CLIENTS)/.installed $(AZURE_CLI)/.installed
+	THIRD_PARTY_CLIENTS=$(THIRD_PARTY_CLIENTS) AZURE_CLI=$(AZURE_CLI) $(if $(WRITE),THIRD_PARTY_CLIENTS_WRITE=1) $(BIN)/python -m pytest tests/third_party_clients
 
-$(OUTSIDERS)/.installed: requirements-outsiders.txt Makefile $(OUTSIDERS)/.cli
-	$(PYTHON) -m venv $(OUTSIDERS)
-	$(OUTSIDERS)/bin/pip install --quiet --disable-pip-version-check -r $<
+$(THIRD_PARTY_CLIENTS)/.installed: requirements-third-party-clients.txt Makefile $(THIRD_PARTY_CLIENTS)/.cli
+	$(PYTHON) -m venv $(THIRD_PARTY_CLIENTS)
+	$(THIRD_PARTY_CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 $(AZURE_CLI)/.installed: requirements-azure-cli.txt
@@ -61,8 +61,8 @@ $(AZURE_CLI)/.installed: requirements-azure-cli.txt
 	$(AZURE_CLI)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-$(OUTSIDERS)/.cli: Makefile
-	npm install --silent --no-audit --no-fund --no-package-lock --prefix $(OUTSIDERS) \
+$(THIRD_PARTY_CLIENTS)/.cli: Makefile
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix $(THIRD_PARTY_CLIENTS) \
 	  @pnp/cli-microsoft365@$(CLI_MICROSOFT365)
 	touch $@
 
@@ -93,12 +93,12 @@ $(AXE): Makefile
 #: an hour on a machine that does nothing else; BENCH=quick leaves out what takes longest.
 BENCH ?=
 .PHONY: bench
-bench: $(TEST) $(if $(shell command -v npm),$(OUTSIDERS)/.cli)
+bench: $(TEST) $(if $(shell command -v npm),$(THIRD_PARTY_CLIENTS)/.cli)
 	$(BIN)/python -m tests.performance.bench $(if $(filter quick,$(BENCH)),--quick)
 
-#: What outsiders and the browser's tests need beside .venv: it can be brought while others use that.
+#: What third-party clients and the browser's tests need beside .venv: it can be brought while others use that.
 .PHONY: installed
-installed: $(OUTSIDERS)/.installed $(AZURE_CLI)/.installed $(AXE)
+installed: $(THIRD_PARTY_CLIENTS)/.installed $(AZURE_CLI)/.installed $(AXE)
 
 # Whoever installs this needs no compiler: all of it is pure Python or has a wheel for these.
 wheels: $(BIN)/pip

@@ -26,7 +26,7 @@ from shared.tables import Tables
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services(StepPorts):
-    """Everything outside the rules. `bootstrap` fills it; tests fill it with twins."""
+    """Everything outside the rules. `bootstrap` fills it; so do tests."""
 
     settings: Settings
     clock: Clock

@@ -20,24 +20,24 @@ from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.memory_store import MemoryStore
 from tests.functional.scenarios.example_item import example
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 FOLDER = Path(__file__).parent / "stored_rows"
 
 
 async def run_remediation() -> MemoryStore:
     """Return the store after a remediation whose flows end in several ways."""
-    story = Story(mode=ApprovalPolicy.AUTOMATIC)
-    orders, invoices = story.build.http_flow("Orders"), story.build.http_flow("Invoices")
-    story.build.app_setting_caller(orders, site="orders-app")
-    story.build.secret_caller(invoices)
-    story.build.link()
-    await story.opt_in()
-    await poll_environments(story.services)
-    await story.order()
-    await story.run(timedelta(days=30))
-    await run_daily_check(story.services, "today")
-    store = story.twins.store
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    orders, invoices = scenario.build.http_flow("Orders"), scenario.build.http_flow("Invoices")
+    scenario.build.app_setting_caller(orders, site="orders-app")
+    scenario.build.secret_caller(invoices)
+    scenario.build.link()
+    await scenario.opt_in()
+    await poll_environments(scenario.services)
+    await scenario.order()
+    await scenario.run(timedelta(days=30))
+    await run_daily_check(scenario.services, "today")
+    store = scenario.fakes.store
     assert isinstance(store, MemoryStore)
     return store
 

@@ -1,6 +1,6 @@
 """The finish line: retired originals are deleted on the first day allowed; then no list names them.
 
-The deletes are ordered as soon as the originals are retired, and made while the story goes on.
+The deletes are ordered as soon as the originals are retired, and made while the scenario goes on.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -52,7 +52,7 @@ class DeletionScene:
         self._stage.note("The finish line: both are off the list of flows on Microsoft's key.")
 
     def _tell(self) -> None:
-        """Tell once of each delete; StoryError if one is held up."""
+        """Tell once of each delete; ScenarioError if one is held up."""
         detail = self._stage.watcher.detail(self._remediation)
         runs = {archive["job_id"]: archive["runs"] for archive in detail["run_archives"]}
         for one in detail["deletions"]:

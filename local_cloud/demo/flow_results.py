@@ -86,7 +86,7 @@ class DemoResult:
 
 
 class ResultCollector:
-    """Reads ends; made before the story begins, so that it knows how everything was."""
+    """Reads ends; made before the scenario begins, so that it knows how everything was."""
 
     def __init__(self, platform: Platform, app: App, environments: dict[str, str]) -> None:
         """`environments`: id → name."""

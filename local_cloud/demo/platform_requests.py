@@ -1,4 +1,5 @@
-"""Counts what the app asks of the platform, by part of the story, for docs/performance.md's table.
+"""Counts what the app asks of the platform, by part of the scenario, for docs/performance.md's
+table.
 
 A part is told by marks: what was called since the mark before belongs to it. The poll of the
 environments, every two seconds here and every five minutes in production, is in every part.

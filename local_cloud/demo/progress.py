@@ -24,9 +24,9 @@ class EnvironmentLine:
 
 @dataclass(slots=True)
 class DemoProgress:
-    """Filled by the story and its watcher, read by the view."""
+    """Filled by the scenario and its watcher, read by the view."""
 
-    #: Titles of the story's steps, in order, and how many are done.
+    #: Titles of the scenario's steps, in order, and how many are done.
     steps: tuple[str, ...] = ()
     done: int = 0
     #: What happened, oldest first: (seconds since the start, text).

@@ -21,7 +21,7 @@ PEOPLE = {
 #: A message was taken, and the answer was lost: it comes twice, with the same id. What is over by
 #: the next look is told no more: whoever orders this sees to it that it lasts (`hear_of_plan`).
 LOST_ANSWER: Json = {"route": "webhook.receive_webhook", "kind": "drop_after"}
-#: What everybody has to be told of in the story: its title begins so.
+#: What everybody has to be told of in the scenario: its title begins so.
 _EXPECTED = ("A plan of ", r"\d flows? blocked in Operations", "The work in Operations has ended")
 _REJECTED = "notification rejected | "
 

@@ -36,7 +36,7 @@ class Report:
     seconds: float
     notes: list[tuple[float, str]]
     profile: Profile = Profile.DOCUMENTED
-    #: The report of the same story on the documented platform; empty: there is none.
+    #: The report of the same scenario on the documented platform; empty: there is none.
     documented: Json = field(default_factory=dict)
 
     @property
@@ -165,7 +165,7 @@ _COSTS = (("waits", "waits"), ("platform_calls_in_all", "platform calls"), ("sec
 
 
 def _cost(document: Json, documented: Json) -> tuple[str, str]:
-    """What the profile cost, beside what the same story cost on the documented platform."""
+    """What the profile cost, beside what the same scenario cost on the documented platform."""
     text = ", ".join(f"{document[name]} {unit}" for name, unit in _COSTS)
     title = f"Platform as {document['profile']}"
     if document["profile"] == Profile.DOCUMENTED:

@@ -1,4 +1,4 @@
-"""One run of the demo: start everything, play the story, judge it."""
+"""One run of the demo: start everything, play the scenario, judge it."""
 
 import asyncio
 import base64
@@ -71,7 +71,7 @@ class DemoOptions:
 
 
 class DemoRun:
-    """Entering starts everything; `play` plays the story and returns what became of it."""
+    """Entering starts everything; `play` plays the scenario and returns what became of it."""
 
     stack: Stack
     platform: Platform
@@ -151,7 +151,7 @@ class DemoRun:
         )
 
     async def play(self) -> DemoResult:
-        """Play the story to its end; what went wrong is in the outcome."""
+        """Play the scenario to its end; what went wrong is in the outcome."""
         await self._collector.look()
         held = {system.name: await self.traffic.held(system) for system in SYSTEMS}
         self.start_traffic()

@@ -1,4 +1,4 @@
-"""The story that the demo plays: what administrators and the platform do, and what then happens.
+"""The scenario that the demo plays: what administrators and the platform do, and what then happens.
 
 It waits for what it expects to see and never for a time; what takes too long ends it, and says
 what was waited for.
@@ -59,7 +59,7 @@ class DemoScenario:
         return acts
 
     async def play(self) -> None:
-        """Play all acts; StoryError if one does not come to its end."""
+        """Play all acts; ScenarioError if one does not come to its end."""
         progress = self._stage.progress
         progress.steps = tuple(self.acts)
         for act in self.acts.values():

@@ -1,4 +1,4 @@
-"""What every act of the story needs: wait for what must be seen, order, approve, and say so."""
+"""What every act of the scenario needs: wait for what must be seen, order, approve, and say so."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ class ScenarioError(Exception):
 
 
 class NamedEnvironment(Protocol):
-    """An environment that the story speaks of."""
+    """An environment that the scenario speaks of."""
 
     @property
     def id(self) -> str:
@@ -110,7 +110,7 @@ class ScenarioContext:
         *,
         meanwhile: Callable[[], Awaitable[None]] | None = None,
     ) -> T:
-        """Look until the observation is true; StoryError if for too long nothing changes."""
+        """Look until the observation is true; ScenarioError if for too long nothing changes."""
         picture: object = None
         changed = time.monotonic()
         while True:

@@ -63,8 +63,8 @@ CUSTOMER_CARE = DemoEnvironment(
 ENVIRONMENTS = (OPERATIONS, CUSTOMER_CARE)
 
 
-#: The feared platform's times in seconds of the demo: they really pass here.
-_FEARED_TIMES = {
+#: The adversarial platform's times in seconds of the demo: they really pass here.
+_ADVERSARIAL_TIMES = {
     "read_lag_seconds": (0.2, 1),
     "list_lag_seconds": (0.5, 2),
     "list_seconds": 0.02,
@@ -82,7 +82,7 @@ def demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
             "link_retry_after": 1,
             "migration_seconds": 8,
         }
-        | (_FEARED_TIMES if profile is Profile.ADVERSARIAL else {}),
+        | (_ADVERSARIAL_TIMES if profile is Profile.ADVERSARIAL else {}),
         "budgets": {
             name: {"calls": CALLS_PER_MINUTE, "seconds": 60}
             for name in ("flow_service", "dataverse", "resource_manager")

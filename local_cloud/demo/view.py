@@ -61,7 +61,7 @@ def _steps(progress: DemoProgress) -> Panel:
             lines.add_row(Text("▶", style="cyan"), Text(title, style="bold"))
         else:
             lines.add_row(" ", Text(title, style="dim"))
-    return Panel(lines, title=f"The story · {progress.seconds:.0f} s", border_style="cyan")
+    return Panel(lines, title=f"The scenario · {progress.seconds:.0f} s", border_style="cyan")
 
 
 def _middle(progress: DemoProgress) -> Table:

@@ -1,4 +1,4 @@
-"""What the product needs of the world, as protocols. Adapters and the tests' twins implement them.
+"""What the product needs of the world, as protocols. Adapters implement them, and so do tests.
 
 Every method may raise `TransientError` (try later), `PlatformError` (the platform says no), and
 where it names one item `NotFound`. Beyond that each says what it raises.

@@ -60,7 +60,7 @@ class AssessmentPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformPorts(StepPorts, AssessmentPorts):
-    """What `bootstrap` fills with adapters and the tests with twins: both pass one suite.
+    """What `bootstrap` fills with adapters and the tests with their own: both pass one suite.
 
     A kind of caller or firewall may be built on any of them (`shared/kind_discovery.py`).
     """

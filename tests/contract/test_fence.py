@@ -41,9 +41,9 @@ async def test_an_older_lease_writes_nothing_once_a_newer_one_has_read(store: St
 
 async def test_a_write_that_was_not_answered_is_made_again(store: Store) -> None:
     """The fence has moved under the same number: nobody else has the row."""
-    one, twin = rows(store, 1), rows(store, 1)
+    one, fake = rows(store, 1), rows(store, 1)
     await one.upsert(record(CallerState.FOUND))
-    await twin.upsert(record(CallerState.WRITING))
+    await fake.upsert(record(CallerState.WRITING))
 
     await one.upsert(record(CallerState.UPDATED))
 

@@ -20,8 +20,8 @@ from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.demo.app_client import App
 from local_cloud.stack import Stack, StackOptions
+from tests.functional.wire.wire_scenario import CACHE_SECRET, OPERATOR_CLIENT, WIDE
 from tests.functional.wire.wire_seed import SUBSCRIPTION, flow_seed, orders, tenant_seed
-from tests.functional.wire.wire_story import CACHE_SECRET, OPERATOR_CLIENT, WIDE
 from tests.local_cloud.tenant.tenant_world import (
     APP_CLIENT,
     DAILY,

@@ -13,7 +13,7 @@ import pytest
 from shared.bootstrap import provide
 from tests.command_tree import command_tree
 from tests.functional.cli.cli_app import KEY, delivered, served_app
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 ROOT = Path(__file__).parents[2]
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
@@ -118,10 +118,10 @@ async def test_an_installed_command_line_does_its_work(installed: Installed) -> 
         *("service-account", "sign-in", "--tenant", "contoso", "--client-id", "operator"),
         *("--token-cache-secret", "https://operator.vault.azure.net/secrets/cache"),
     )
-    story = Story()
-    story.build.http_flow("Orders")
-    provide(story.services)
-    async with served_app() as app, delivered(story.driver):
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    provide(scenario.services)
+    async with served_app() as app, delivered(scenario.driver):
         online = Installed(
             venv=installed.venv,
             home=installed.home,
@@ -137,6 +137,6 @@ async def test_an_installed_command_line_does_its_work(installed: Installed) -> 
     assert signed_in[0] == 1
     assert "Azure CLI" in signed_in[1]
     assert listed[0] == 0, listed
-    assert story.build.environment.id in listed[1]
+    assert scenario.build.environment.id in listed[1]
     assert page[0] == 0, page
     assert "Orders" in (installed.home / "page.html").read_text()

@@ -26,24 +26,24 @@ POINTS = (
 async def test_the_demo_ends_as_it_must_though_the_app_is_killed(tmp_path: Path) -> None:
     """Killed while it prepares, copies, moves callers, swaps, deletes and rolls back: 0 lost."""
     async with DemoRun(DemoOptions(folder=tmp_path / "demo")) as demo:
-        story = asyncio.create_task(demo.play())
+        scenario = asyncio.create_task(demo.play())
         kills = 0
 
         for text, times in POINTS:
-            if await _is_logged(demo, story, text, times):
+            if await _is_logged(demo, scenario, text, times):
                 await demo.stack.kill_app()
                 kills += 1
                 await demo.stack.start_app()
-        outcome = await story
+        outcome = await scenario
 
     assert kills == len(POINTS)
     assert outcome.failures == []
     assert demo.traffic.account.answered() == len(demo.traffic.account.calls) > 0
 
 
-async def _is_logged(demo: DemoRun, story: asyncio.Task[object], text: str, times: int) -> bool:
-    """Wait until the app's log has a text so often; False if the story ends before."""
-    while not story.done():
+async def _is_logged(demo: DemoRun, scenario: asyncio.Task[object], text: str, times: int) -> bool:
+    """Wait until the app's log has a text so often; False if the scenario ends before."""
+    while not scenario.done():
         log = await asyncio.to_thread(demo.stack.log("app").read_text)
         if log.count(text) >= times:
             return True

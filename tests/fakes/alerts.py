@@ -6,7 +6,7 @@ from shared.domain.alert import Alert
 
 
 @dataclass(slots=True)
-class NoticesTwin:
+class FakeNotices:
     """Keeps every notice."""
 
     told: list[Alert] = field(default_factory=list)

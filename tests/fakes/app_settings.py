@@ -1,14 +1,14 @@
-"""Twin of the port `AppSettings`: whole dictionaries, no ETag, a restart after each write."""
+"""Fake of the port `AppSettings`: whole dictionaries, no ETag, a restart after each write."""
 
 from collections.abc import Mapping
 
 from shared.errors import NotFound
 from shared.ports import Site
-from tests.fakes.tenant import TwinSite
+from tests.fakes.tenant import FakeSite
 from tests.fakes.test_world import World
 
 
-class AppSettingsTwin:
+class FakeAppSettings:
     """The settings of a world's apps."""
 
     def __init__(self, world: World) -> None:
@@ -33,7 +33,7 @@ class AppSettingsTwin:
             site.settings = dict(settings)
             site.restarts += 1
 
-    def _site(self, site_id: str) -> TwinSite:
+    def _site(self, site_id: str) -> FakeSite:
         try:
             return self._world.sites[site_id]
         except KeyError:

@@ -1,15 +1,15 @@
-"""Twins of the ports that only an assessment uses."""
+"""Fakes of the ports that only an assessment uses."""
 
 from collections.abc import Sequence
 
 from shared.domain.assessment.snapshots import CanvasApp, Connection
 from shared.domain.environment import Environment
 from shared.errors import InvalidInput, NotFound
-from tests.fakes.tenant import TwinTeam, TwinUser
+from tests.fakes.tenant import FakeTeam, FakeUser
 from tests.fakes.test_world import World
 
 
-class ConnectionsTwin:
+class FakeConnections:
     """Connections of a world's environments."""
 
     def __init__(self, world: World) -> None:
@@ -35,7 +35,7 @@ class ConnectionsTwin:
         return {name.lower(): one.error for name, one in connections.items()}
 
 
-class CanvasAppsTwin:
+class FakeCanvasApps:
     """Canvas apps of a world's environments."""
 
     def __init__(self, world: World) -> None:
@@ -56,7 +56,7 @@ class CanvasAppsTwin:
         raise NotFound(f"There is no app {name}")
 
 
-class MachineGroupsTwin:
+class FakeMachineGroups:
     """Hosted machine groups of a world's environments."""
 
     def __init__(self, world: World) -> None:
@@ -67,7 +67,7 @@ class MachineGroupsTwin:
         return list(self._world.environment(environment.id).hosted_machine_groups)
 
 
-class OrganizationTwin:
+class FakeOrganization:
     """Organization settings and users of a world's environments."""
 
     def __init__(self, world: World) -> None:
@@ -79,6 +79,6 @@ class OrganizationTwin:
 
     async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
         """Return the names of users and teams; `environment` has all of them."""
-        everybody: dict[str, TwinUser | TwinTeam] = {**self._world.users, **self._world.teams}
+        everybody: dict[str, FakeUser | FakeTeam] = {**self._world.users, **self._world.teams}
         wanted = {one.lower() for one in ids}
         return {one: everybody[one].name for one in wanted if one in everybody}

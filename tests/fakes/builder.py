@@ -13,15 +13,15 @@ from tests.fakes.definitions import properties_of
 from tests.fakes.flow_service import move_under_key, stays_on_microsoft_key, trigger_url, turn_on
 from tests.fakes.sound_key import put_sound_key
 from tests.fakes.tenant import (
-    TwinConnection,
-    TwinEnvironment,
-    TwinFlow,
-    TwinSecret,
-    TwinSite,
-    TwinSolution,
-    TwinTeam,
-    TwinUser,
-    TwinVariable,
+    FakeConnection,
+    FakeEnvironment,
+    FakeFlow,
+    FakeSecret,
+    FakeSite,
+    FakeSolution,
+    FakeTeam,
+    FakeUser,
+    FakeVariable,
 )
 from tests.fakes.test_world import World
 from tests.fakes.traffic import FlowStarter, UrlHolder
@@ -33,7 +33,7 @@ class Builder:
     """Adds things to one environment of a world. Flows are on and in a solution unless said."""
 
     def __init__(
-        self, world: World, *, name: str = "Contoso", environment: TwinEnvironment | None = None
+        self, world: World, *, name: str = "Contoso", environment: FakeEnvironment | None = None
     ) -> None:
         """Build in `environment`, or in a new one under no policy."""
         self.world = world
@@ -50,9 +50,9 @@ class Builder:
         *,
         is_on: bool = True,
         in_solution: bool = True,
-        owner: TwinUser | None = None,
+        owner: FakeUser | None = None,
         connections: Mapping[str, str] | None = None,
-    ) -> TwinFlow:
+    ) -> FakeFlow:
         """Add a flow; its owner turns it on. `connections` maps connections to connectors."""
         world, environment = self.world, self.environment
         workflow_id = world.guid()
@@ -62,7 +62,7 @@ class Builder:
         text = define.client_data(workflow_id, trigger, actions or {}, connections=connections)
         properties_of(text)  # a definition that cannot be read shows here, not later
         flow = world.add_flow(
-            TwinFlow(
+            FakeFlow(
                 environment_id=environment.id,
                 workflow_id=workflow_id,
                 flow_name=world.guid() if in_solution else workflow_id,
@@ -79,15 +79,15 @@ class Builder:
             turn_on(world, flow, owner)
         return flow
 
-    def http_flow(self, name: str, actions: Mapping[str, Json] | None = None) -> TwinFlow:
+    def http_flow(self, name: str, actions: Mapping[str, Json] | None = None) -> FakeFlow:
         """Add a flow that callers start by URL."""
         return self.flow(name, define.http_trigger(), actions)
 
-    def off_flow(self, name: str) -> TwinFlow:
+    def off_flow(self, name: str) -> FakeFlow:
         """Add an HTTP flow that was never on."""
         return self.flow(name, define.http_trigger(), is_on=False)
 
-    def mail_flow(self, name: str) -> TwinFlow:
+    def mail_flow(self, name: str) -> FakeFlow:
         """Add an HTTP flow outside solutions that sends mail over a connection it embeds."""
         return self.flow(
             name,
@@ -97,16 +97,16 @@ class Builder:
             in_solution=False,
         )
 
-    def teams_flow(self, name: str) -> TwinFlow:
+    def teams_flow(self, name: str) -> FakeFlow:
         """Add a Teams webhook flow, called by URL."""
         trigger = define.request_trigger("TeamsWebhook", triggerAuthenticationType="All")
         return self.flow(name, trigger)
 
-    def power_apps_v1_flow(self, name: str, *, in_solution: bool = False) -> TwinFlow:
+    def power_apps_v1_flow(self, name: str, *, in_solution: bool = False) -> FakeFlow:
         """Add a flow of the first Power Apps trigger."""
         return self.flow(name, define.request_trigger("PowerApp"), in_solution=in_solution)
 
-    def polling_flow(self, name: str, *, posts_to: str = "") -> TwinFlow:
+    def polling_flow(self, name: str, *, posts_to: str = "") -> FakeFlow:
         """Add a flow that asks Teams for new messages; `posts_to`: a URL it calls for each."""
         connection = f"shared-teams-{self.world.hex_id()[:8]}"
         return self.flow(
@@ -116,7 +116,7 @@ class Builder:
             connections={connection: "shared_teams"},
         )
 
-    def keyword_flow(self, name: str) -> TwinFlow:
+    def keyword_flow(self, name: str) -> FakeFlow:
         """Add a flow that Teams starts at a keyword: stays on Microsoft's key, starts itself."""
         connection = f"shared-teams-{self.world.hex_id()[:8]}"
         return self.flow(
@@ -125,7 +125,7 @@ class Builder:
             connections={connection: "shared_teams"},
         )
 
-    def admin_list_flow(self, name: str) -> TwinFlow:
+    def admin_list_flow(self, name: str) -> FakeFlow:
         """Add a recurrence that uses *List flows as Admin (V1)*."""
         connection = f"shared-flowmanagement-{self.world.hex_id()[:8]}"
         return self.flow(
@@ -135,7 +135,7 @@ class Builder:
             connections={connection: "shared_flowmanagement"},
         )
 
-    def parent(self, name: str, *children: TwinFlow, trigger: Json | None = None) -> TwinFlow:
+    def parent(self, name: str, *children: FakeFlow, trigger: Json | None = None) -> FakeFlow:
         """Add a flow that runs others as child flows: a recurrence unless `trigger` is given."""
         actions = {
             f"Run_child_{number}": define.child_flow_action(child.workflow_id)
@@ -143,7 +143,7 @@ class Builder:
         }
         return self.flow(name, trigger or define.recurrence_trigger(), actions)
 
-    def family(self, name: str) -> tuple[TwinFlow, TwinFlow, TwinFlow]:
+    def family(self, name: str) -> tuple[FakeFlow, FakeFlow, FakeFlow]:
         """Add an HTTP child, an HTTP parent of it, and a recurring grandparent; child first."""
         child = self.http_flow(f"{name} child", {"Answer": define.response_action()})
         parent = self.parent(f"{name} parent", child, trigger=define.http_trigger())
@@ -151,19 +151,19 @@ class Builder:
 
     # --- whom flows belong to ----------------------------------------------------------------
 
-    def share(self, flow: TwinFlow, holder: TwinUser | TwinTeam, role: str = "CanEdit") -> None:
+    def share(self, flow: FakeFlow, holder: FakeUser | FakeTeam, role: str = "CanEdit") -> None:
         """Share a flow of a solution, with the rights that stand for a role."""
-        if isinstance(holder, TwinUser):
+        if isinstance(holder, FakeUser):
             principal = DataversePrincipal(table=USERS, id=holder.user_id)
         else:
             principal = DataversePrincipal(table=TEAMS, id=holder.team_id)
         flow.shares[principal] = rights_of(role)
 
     def solution(
-        self, unique_name: str, *flows: TwinFlow, is_managed: bool = False
-    ) -> TwinSolution:
+        self, unique_name: str, *flows: FakeFlow, is_managed: bool = False
+    ) -> FakeSolution:
         """Add a solution with these flows in it."""
-        solution = TwinSolution(
+        solution = FakeSolution(
             solution_id=self.world.guid(),
             unique_name=unique_name,
             title=f"{unique_name} title",
@@ -173,7 +173,7 @@ class Builder:
         self.environment.solutions[solution.solution_id] = solution
         return solution
 
-    def team_flow(self, name: str) -> TwinFlow:
+    def team_flow(self, name: str) -> FakeFlow:
         """Add an HTTP flow with a co-owner, a team that may read it, and a solution."""
         flow = self.http_flow(name)
         self.share(flow, self.world.add_user(f"{name} co-owner"))
@@ -183,7 +183,7 @@ class Builder:
 
     # --- callers -----------------------------------------------------------------------------
 
-    def url_of(self, flow: TwinFlow) -> str:
+    def url_of(self, flow: FakeFlow) -> str:
         """Return the trigger URL that callers hold."""
         return trigger_url(self.environment, flow)
 
@@ -192,23 +192,23 @@ class Builder:
         return self._calls(UrlHolder(name=name, read=lambda: url))
 
     def app_setting_caller(
-        self, flow: TwinFlow, *, site: str = "orders-api", setting: str = "FLOW_URL"
-    ) -> TwinSite:
+        self, flow: FakeFlow, *, site: str = "orders-api", setting: str = "FLOW_URL"
+    ) -> FakeSite:
         """Let an app hold the URL in a setting, and post to it."""
         site_id = f"{_SUBSCRIPTION}/providers/Microsoft.Web/sites/{site}".lower()
-        twin = self.world.sites.setdefault(
-            site_id, TwinSite(id=site_id, name=site, hosts=(f"{site}.azurewebsites.net",))
+        fake = self.world.sites.setdefault(
+            site_id, FakeSite(id=site_id, name=site, hosts=(f"{site}.azurewebsites.net",))
         )
-        twin.settings[setting] = self.url_of(flow)
-        self._calls(UrlHolder(name=f"{site}/{setting}", read=lambda: twin.settings[setting]))
-        return twin
+        fake.settings[setting] = self.url_of(flow)
+        self._calls(UrlHolder(name=f"{site}/{setting}", read=lambda: fake.settings[setting]))
+        return fake
 
     def secret_caller(
-        self, *flows: TwinFlow, name: str = "flow-url", beside: str = ""
-    ) -> TwinSecret:
+        self, *flows: FakeFlow, name: str = "flow-url", beside: str = ""
+    ) -> FakeSecret:
         """Let a system read URLs, one a line, from a secret before each call."""
         vault_url = "https://contoso-app.vault.azure.net/"
-        secret = TwinSecret(
+        secret = FakeSecret(
             vault_url=vault_url,
             name=name,
             versions=[self.world.secret_version(beside + "\n".join(map(self.url_of, flows)))],
@@ -222,18 +222,18 @@ class Builder:
             self._calls(UrlHolder(name=f"secret {name}/{number}", read=read))
         return secret
 
-    def flow_caller(self, *flows: TwinFlow, name: str = "Caller") -> TwinFlow:
+    def flow_caller(self, *flows: FakeFlow, name: str = "Caller") -> FakeFlow:
         """Add a button flow whose HTTP actions hold URLs; somebody presses the button."""
         return self._button_flow(name, *map(self.url_of, flows))
 
     def variable_caller(
-        self, flow: TwinFlow, *in_default: TwinFlow, schema_name: str = "con_FlowUrl"
-    ) -> tuple[TwinVariable, TwinFlow]:
+        self, flow: FakeFlow, *in_default: FakeFlow, schema_name: str = "con_FlowUrl"
+    ) -> tuple[FakeVariable, FakeFlow]:
         """Add an environment variable with the URL, and a button flow that posts to it.
 
         The URLs of other flows stand in its default, which nobody uses.
         """
-        variable = TwinVariable(
+        variable = FakeVariable(
             definition_id=self.world.guid(),
             schema_name=schema_name,
             value_id=self.world.guid(),
@@ -244,7 +244,7 @@ class Builder:
         expression = define.variable_expression(schema_name)
         return variable, self._button_flow(f"Reads {schema_name}", expression)
 
-    def starter(self, flow: TwinFlow) -> FlowStarter:
+    def starter(self, flow: FakeFlow) -> FlowStarter:
         """Let somebody run a flow by its id at every beat."""
         starter = FlowStarter(
             name=f"starter of {flow.name}",
@@ -256,10 +256,10 @@ class Builder:
 
     # --- connections, policy, migration ------------------------------------------------------
 
-    def connection(self, name: str, connector: str, *, owner: TwinUser) -> TwinConnection:
+    def connection(self, name: str, connector: str, *, owner: FakeUser) -> FakeConnection:
         """Add a connection, or return the one of that name."""
         return self.environment.connections.setdefault(
-            name, TwinConnection(name=name, connector=connector, owner_id=owner.user_id)
+            name, FakeConnection(name=name, connector=connector, owner_id=owner.user_id)
         )
 
     def share_connections(self) -> None:
@@ -301,7 +301,7 @@ class Builder:
             move_under_key(self.world, flow)
         self.environment.is_migrating = at_most is not None and len(movable) > at_most
 
-    def _button_flow(self, name: str, *uris: str) -> TwinFlow:
+    def _button_flow(self, name: str, *uris: str) -> FakeFlow:
         actions = {f"Post_to_flow_{one}": define.http_action(uri) for one, uri in enumerate(uris)}
         flow = self.flow(name, define.request_trigger("Button"), actions)
         self.starter(flow)
@@ -311,8 +311,8 @@ class Builder:
         self.world.traffic.systems.append(system)
         return system
 
-    def _add_environment(self, name: str) -> TwinEnvironment:
-        environment = TwinEnvironment(
+    def _add_environment(self, name: str) -> FakeEnvironment:
+        environment = FakeEnvironment(
             id=self.world.guid(),
             display_name=name,
             dataverse_url=f"https://{name.lower().replace(' ', '')}.api.crm4.dynamics.com",

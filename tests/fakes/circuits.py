@@ -1,4 +1,4 @@
-"""Puts the product's circuits before the twins, as its HTTP client has them before every call."""
+"""Puts the product's circuits before the fakes, as its HTTP client has them before every call."""
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Twin of the port `ConnectionReferences`: rows that lead a flow to a connection.
+"""Fake of the port `ConnectionReferences`: rows that lead a flow to a connection.
 
 See platform.md#connection-references.
 """
@@ -11,11 +11,11 @@ from shared.domain.definitions.connection_reference import (
 )
 from shared.domain.environment import Environment
 from shared.errors import AlreadyExists, NotFound, PlatformError
-from tests.fakes.tenant import TwinEnvironment, TwinUser
+from tests.fakes.tenant import FakeEnvironment, FakeUser
 from tests.fakes.test_world import World
 
 
-class ConnectionReferencesTwin:
+class FakeConnectionReferences:
     """The connection references of a world."""
 
     def __init__(self, world: World) -> None:
@@ -47,15 +47,15 @@ class ConnectionReferencesTwin:
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
         """Create it under the draft's id; raises `AlreadyExists`."""
-        world, twin = self._world, self._world.environment(environment.id)
+        world, fake = self._world, self._world.environment(environment.id)
         actor = self._actor(draft)
-        if any(row.reference_id == draft.reference_id for row in self._rows(twin.id)):
+        if any(row.reference_id == draft.reference_id for row in self._rows(fake.id)):
             raise AlreadyExists("A record with matching key values already exists.")
         if draft.connection_id:
-            _require_permission(twin, draft, actor)
-        with world.writing(twin.id, "create connection reference", draft.reference_id):
-            world.let_reference_lag(twin, draft.reference_id)
-            twin.connection_references[draft.logical_name] = ConnectionReference(
+            _require_permission(fake, draft, actor)
+        with world.writing(fake.id, "create connection reference", draft.reference_id):
+            world.let_reference_lag(fake, draft.reference_id)
+            fake.connection_references[draft.logical_name] = ConnectionReference(
                 reference_id=draft.reference_id,
                 logical_name=draft.logical_name,
                 connector_id=draft.connector_id,
@@ -77,14 +77,14 @@ class ConnectionReferencesTwin:
     def _rows(self, environment_id: str) -> list[ConnectionReference]:
         return list(self._world.environment(environment_id).connection_references.values())
 
-    def _actor(self, draft: ConnectionReferenceDraft) -> TwinUser:
+    def _actor(self, draft: ConnectionReferenceDraft) -> FakeUser:
         if not draft.owner_id:
             return self._world.application
         return self._world.acting_for(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
 
 
 def _require_permission(
-    environment: TwinEnvironment, draft: ConnectionReferenceDraft, actor: TwinUser
+    environment: FakeEnvironment, draft: ConnectionReferenceDraft, actor: FakeUser
 ) -> None:
     """Only who owns a connection, or has it shared, may name it in a reference.
 

@@ -1,4 +1,4 @@
-"""Definitions as the twins' platform reads them; the reading itself is the local cloud's."""
+"""Definitions as the fakes' platform reads them; the reading itself is the local cloud's."""
 
 import json
 import re

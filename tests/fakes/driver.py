@@ -19,12 +19,12 @@ from tests.fakes.clock import START
 from tests.fakes.crash import Plan, was_killed
 from tests.fakes.messages import Delivered, Delivery
 from tests.fakes.pause import Pause
-from tests.fakes.ports import Ports, Twins
+from tests.fakes.ports import Fakes, Ports
 from tests.fakes.services import services_of
 
 type UseCase = Callable[[Services, Delivered], Awaitable[object]]
 
-#: More deliveries than any story needs without time passing: what goes on for longer never ends.
+#: More deliveries than any scenario needs without time passing: what goes on for longer never ends.
 MOST_AT_ONCE = 1_000
 MINUTE = timedelta(minutes=1)
 #: This long after something went wrong leases have run out and overdue rows were seen.
@@ -60,9 +60,9 @@ USE_CASES: Mapping[str, UseCase] = {FLOW_JOBS: _flow_job, ENVIRONMENT_JOBS: _env
 
 @dataclass(slots=True, kw_only=True)
 class Driver:
-    """Runs use cases over twins until nothing is due."""
+    """Runs use cases over fakes until nothing is due."""
 
-    twins: Twins
+    fakes: Fakes
     #: By queue.
     use_cases: Mapping[str, UseCase] = field(default_factory=lambda: USE_CASES)
     make: Callable[[Ports], Services] = services_of
@@ -84,7 +84,7 @@ class Driver:
 
     async def run(self, until: datetime) -> None:
         """Deliver everything that is due up to `until`, letting time pass between."""
-        clock = self.twins.world.clock
+        clock = self.fakes.world.clock
         at_once = 0
         while at_once < MOST_AT_ONCE:
             if await self._deliver():
@@ -99,11 +99,11 @@ class Driver:
 
     async def _pass_time(self, until: datetime) -> None:
         """Go to what comes next: a message, the timer, or the next look at the traffic."""
-        clock = self.twins.world.clock
+        clock = self.fakes.world.clock
         now = clock.now()
         step = MINUTE if now < self._restless_until else self.pace
-        due = self.twins.messages.next_due(*self.use_cases) or until
-        reminded = max(await next_reminder(self.twins.store, now) or until, now + MINUTE)
+        due = self.fakes.messages.next_due(*self.use_cases) or until
+        reminded = max(await next_reminder(self.fakes.store, now) or until, now + MINUTE)
         wakes = self.plan.wakes_at if isinstance(self.plan, Pause) and self.plan.is_asleep else None
         clock.advance_to(min(due, reminded, until, now + step, wakes or until))
         if isinstance(self.plan, Pause) and wakes and wakes <= clock.now():
@@ -113,7 +113,7 @@ class Driver:
         except BaseException as error:
             if not (was_killed(error) or isinstance(error, TransientError)):
                 raise
-        defects = [one for one in self.twins.notices.told if one.code == Reason.ROW_SKIPPED]
+        defects = [one for one in self.fakes.notices.told if one.code == Reason.ROW_SKIPPED]
         assert not defects, "a timer met a defect"
         self.meanwhile()
 
@@ -123,7 +123,7 @@ class Driver:
 
     async def _deliver(self) -> bool:
         """Deliver one message of any queue; returns False if none is due."""
-        world, messages = self.twins.world, self.twins.messages
+        world, messages = self.fakes.world, self.fakes.messages
         queues = list(self.use_cases)
         world.random.shuffle(queues)
         for queue in queues:
@@ -151,13 +151,13 @@ class Driver:
         error = await pause.wake()
         if error and not isinstance(error, CmkflowError):
             raise error
-        self._restless_until = self.twins.world.clock.now() + SETTLES
+        self._restless_until = self.fakes.world.clock.now() + SETTLES
         self.meanwhile()
 
     def _services(self) -> Services:
         """Return what the process has; after a kill a new one, which is not interrupted."""
         if self._current is None or (self.plan.is_gone and not self._is_new):
             self._is_new = self.plan.is_gone
-            ports = self.twins.ports
+            ports = self.fakes.ports
             self._current = self.make(ports if self._is_new else ports.under(self.plan))
         return self._current

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
 from shared.domain.network.firewall import Firewall, RuleAction
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ANYBODY = frozenset({"*", "any", "internet", "0.0.0.0/0"})
 
 
-def egress_tag(world: World, flow: TwinFlow) -> str:
+def egress_tag(world: World, flow: FakeFlow) -> str:
     """Name the service tag a flow calls from: another one under the customer's key.
 
     See platform.md#plex-tag.
@@ -25,7 +25,7 @@ def egress_tag(world: World, flow: TwinFlow) -> str:
     return f"{'powerplatformplex' if flow.is_protected else 'logicapps'}.{region}"
 
 
-def refusing_firewall(world: World, flow: TwinFlow, host: str) -> str | None:
+def refusing_firewall(world: World, flow: FakeFlow, host: str) -> str | None:
     """Name the firewall before `host` that keeps some address of the flow out; None: none."""
     addresses = _networks(world.service_tags.get(egress_tag(world, flow), ()))
     for firewall in world.firewalls:

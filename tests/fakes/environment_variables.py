@@ -1,4 +1,4 @@
-"""Twin of the port `EnvironmentVariables`. Flows keep the old value until saved.
+"""Fake of the port `EnvironmentVariables`. Flows keep the old value until saved.
 
 See platform.md#stale-variables.
 """
@@ -8,11 +8,11 @@ import builtins
 from shared.domain.environment import Environment
 from shared.errors import Conflict, NotFound
 from shared.ports import EnvironmentVariable
-from tests.fakes.tenant import TwinVariable
+from tests.fakes.tenant import FakeVariable
 from tests.fakes.test_world import World
 
 
-class EnvironmentVariablesTwin:
+class FakeEnvironmentVariables:
     """The environment variables of a world."""
 
     def __init__(self, world: World) -> None:
@@ -62,7 +62,7 @@ def _require(etag: str, version: int) -> None:
         raise Conflict("The version of the existing record doesn't match the RowVersion.")
 
 
-def _row(variable: TwinVariable) -> EnvironmentVariable:
+def _row(variable: FakeVariable) -> EnvironmentVariable:
     return EnvironmentVariable(
         definition_id=variable.definition_id,
         schema_name=variable.schema_name,

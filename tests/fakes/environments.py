@@ -1,4 +1,4 @@
-"""Twin of the port `Environments`: a reading serves for a minute, as the adapter keeps it."""
+"""Fake of the port `Environments`: a reading serves for a minute, as the adapter keeps it."""
 
 import builtins
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from tests.fakes.test_world import World
 _LATELY = timedelta(minutes=1)
 
 
-class EnvironmentsTwin:
+class FakeEnvironments:
     """The environments of a world."""
 
     def __init__(self, world: World) -> None:

@@ -1,4 +1,4 @@
-"""Twin of the port `FlowsAsServiceAccount`: what only a co-owner may ask."""
+"""Fake of the port `FlowsAsServiceAccount`: what only a co-owner may ask."""
 
 from datetime import datetime
 
@@ -9,11 +9,11 @@ from tests.fakes.definitions import facts_of
 from tests.fakes.flow_reports import detail_of
 from tests.fakes.flow_service import refuse_while_migrating, require_published, trigger_url, turn_on
 from tests.fakes.sharing import permissions_of, user_row
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
 
-class FlowAccessTwin:
+class FakeFlowAccess:
     """Permissions and trigger URLs of a world's flows."""
 
     def __init__(self, world: World) -> None:
@@ -84,7 +84,7 @@ class FlowAccessTwin:
             turn_on(self._world, flow, self._world.operator)
             flow.touch(self._world.clock.now())
 
-    def _own(self, environment_id: str, flow_name: str) -> TwinFlow:
+    def _own(self, environment_id: str, flow_name: str) -> FakeFlow:
         """Return a flow as reads show it; who may read it is known at once."""
         flow = self._world.shown_flow(environment_id, flow_name)
         operator = self._world.operator

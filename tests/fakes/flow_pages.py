@@ -1,25 +1,25 @@
-"""Twin of the port `FlowPages`: lists of a world's flows, a few a page."""
+"""Fake of the port `FlowPages`: lists of a world's flows, a few a page."""
 
 from collections.abc import Collection
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowListEntry, Workflow, WorkflowSummary
 from shared.ports import ResultPage
-from tests.fakes.flow_reports import FlowReportsTwin, page_of
+from tests.fakes.flow_reports import FakeFlowReports, page_of
 from tests.fakes.test_world import World
-from tests.fakes.workflows import WorkflowsTwin
+from tests.fakes.workflows import FakeWorkflows
 
 #: Flows a page: small, so that most environments of the tests have several.
 SIZE = 3
 
 
-class FlowPagesTwin:
+class FakeFlowPages:
     """The lists of a world by pages; a cursor is a place in the list."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._workflows = WorkflowsTwin(world)
-        self._reports = FlowReportsTwin(world)
+        self._workflows = FakeWorkflows(world)
+        self._reports = FakeFlowReports(world)
 
     async def workflows(self, environment: Environment, cursor: str = "") -> ResultPage[Workflow]:
         """Return cloud flows as Dataverse has them."""

@@ -1,4 +1,4 @@
-"""Twin of the port `SolutionPlacement`: flows are put into a solution, up to twenty a call."""
+"""Fake of the port `SolutionPlacement`: flows are put into a solution, up to twenty a call."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from tests.fakes.test_world import World
 _MOST = 20
 
 
-class FlowPlacementTwin:
+class FakeFlowPlacement:
     """The way of a world's flows into its default solution."""
 
     def __init__(self, world: World) -> None:

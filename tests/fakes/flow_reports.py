@@ -1,4 +1,4 @@
-"""Twin of the port `FlowReports`: lean lists, one full flow, runs."""
+"""Fake of the port `FlowReports`: lean lists, one full flow, runs."""
 
 import json
 from dataclasses import replace
@@ -10,11 +10,11 @@ from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowService
 from shared.errors import NotFound, PlatformError
 from shared.ports import ResultPage
 from tests.fakes.flow_service import stays_on_microsoft_key
-from tests.fakes.tenant import TwinFlow, TwinRun
+from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.fakes.test_world import World
 
 
-def detail_of(world: World, flow: TwinFlow) -> FlowServiceFlow:
+def detail_of(world: World, flow: FakeFlow) -> FlowServiceFlow:
     """Return a flow as the flow service shows it to a co-owner."""
     return FlowServiceFlow(
         flow_name=flow.flow_name,
@@ -46,7 +46,7 @@ def page_of[T](world: World, items: list[T], cursor: str, size: int) -> ResultPa
     return ResultPage(items=tuple(items[start : start + size]), cursor=following)
 
 
-class FlowReportsTwin:
+class FakeFlowReports:
     """What the flow service reports of a world."""
 
     def __init__(self, world: World) -> None:
@@ -136,11 +136,11 @@ class FlowReportsTwin:
                 return [named] if run.failed_action else []
         raise NotFound(f"there is no run {run_id}")
 
-    def _kept(self, flow: TwinFlow) -> list[TwinRun]:
+    def _kept(self, flow: FakeFlow) -> list[FakeRun]:
         oldest = self._world.clock.now() - RUN_HISTORY
         return [run for run in flow.runs if run.started >= oldest]
 
-    def _reported(self, flow: TwinFlow) -> FlowListEntry:
+    def _reported(self, flow: FakeFlow) -> FlowListEntry:
         is_bare = self._world.reports_are_bare
         return FlowListEntry(
             flow_name=flow.flow_name,
@@ -150,7 +150,7 @@ class FlowReportsTwin:
             state=None if is_bare else flow.state,
         )
 
-    def _run(self, run: TwinRun) -> FlowRun:
+    def _run(self, run: FakeRun) -> FlowRun:
         has_ended = run.ends <= self._world.clock.now()
         ended = "Failed" if run.failed else "Succeeded"
         return FlowRun(

@@ -31,7 +31,7 @@ from tests.fakes.definitions import (
     require_valid,
 )
 from tests.fakes.records import Switch
-from tests.fakes.tenant import TwinEnvironment, TwinFlow, TwinUser
+from tests.fakes.tenant import FakeEnvironment, FakeFlow, FakeUser
 
 if TYPE_CHECKING:
     from tests.fakes.test_world import World
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2592000}
 
 
-def refuse_while_migrating(world: World, environment: TwinEnvironment) -> None:
+def refuse_while_migrating(world: World, environment: FakeEnvironment) -> None:
     """Raise `PlatformMigrationInProgress` while nothing can be created or changed.
 
     See platform.md#blocked-writes.
@@ -53,7 +53,7 @@ def refuse_while_migrating(world: World, environment: TwinEnvironment) -> None:
         )
 
 
-def trigger_url(environment: TwinEnvironment, flow: TwinFlow) -> str:
+def trigger_url(environment: FakeEnvironment, flow: FakeFlow) -> str:
     """Return the URL that callers hold, in one of the shapes of platform.md#url-shapes."""
     facts = facts_of(flow.client_data)
     path = _signed_path(flow)
@@ -74,26 +74,26 @@ def trigger_url(environment: TwinEnvironment, flow: TwinFlow) -> str:
     return f"https://{host}:443{path}?api-version={version}{signed}"
 
 
-def environment_host(environment: TwinEnvironment) -> str:
+def environment_host(environment: FakeEnvironment) -> str:
     """Return the host of an environment (platform.md#environment-host)."""
     bare = environment.id.replace("-", "").lower()
     return f"{bare[:-2]}.{bare[-2:]}.environment.api.powerplatform.com"
 
 
-def signature(flow: TwinFlow) -> str:
+def signature(flow: FakeFlow) -> str:
     """Return 43 characters: the key over the URL's path (platform.md#url-signature)."""
     digest = hmac.digest(flow.access_key, _signed_path(flow).encode(), sha256)
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def _signed_path(flow: TwinFlow) -> str:
+def _signed_path(flow: FakeFlow) -> str:
     facts = facts_of(flow.client_data)
     name = quote(facts.trigger_name, safe="")
     path = f"/workflows/{flow.trigger_url_id}/triggers/{name}/paths/invoke"
     return f"{path}/{facts.relative_path.lstrip('/')}" if facts.relative_path else path
 
 
-def save(world: World, flow: TwinFlow, client_data: str, actor: TwinUser) -> None:
+def save(world: World, flow: FakeFlow, client_data: str, actor: FakeUser) -> None:
     """Store a definition; an on flow may only take connections that `actor` may use."""
     require_valid(client_data)
     with refused():
@@ -108,7 +108,7 @@ def save(world: World, flow: TwinFlow, client_data: str, actor: TwinUser) -> Non
 
 
 @contextmanager
-def releasing(world: World, environment: TwinEnvironment, flow: TwinFlow) -> Iterator[None]:
+def releasing(world: World, environment: FakeEnvironment, flow: FakeFlow) -> Iterator[None]:
     """Let a flow move that what is done inside no longer holds back, with its parents."""
     was_held = not flow.is_protected and stays_on_microsoft_key(environment, flow)
     yield
@@ -120,7 +120,7 @@ def releasing(world: World, environment: TwinEnvironment, flow: TwinFlow) -> Ite
             move_under_key(world, other)
 
 
-def move_under_key(world: World, flow: TwinFlow) -> None:
+def move_under_key(world: World, flow: FakeFlow) -> None:
     """Put a flow under the customer's key; its runs until now are shown no more.
 
     See platform.md#earlier-runs.
@@ -129,7 +129,7 @@ def move_under_key(world: World, flow: TwinFlow) -> None:
         flow.is_protected, flow.protected_since = True, world.clock.now()
 
 
-def _require_savable_again(world: World, flow: TwinFlow, client_data: str) -> None:
+def _require_savable_again(world: World, flow: FakeFlow, client_data: str) -> None:
     """Refuse what this flow does not take, or does not take yet.
 
     See platform.md#stamped-references, #unpublished-rows.
@@ -144,7 +144,7 @@ def _require_savable_again(world: World, flow: TwinFlow, client_data: str) -> No
 
 
 @contextmanager
-def harmful_when_refused(world: World, flow: TwinFlow) -> Iterator[None]:
+def harmful_when_refused(world: World, flow: FakeFlow) -> Iterator[None]:
     """Let a refused save empty the flow's connection references, if the platform does so.
 
     The row's version stays as it is (platform.md#rejected-saves).
@@ -160,7 +160,7 @@ def harmful_when_refused(world: World, flow: TwinFlow) -> Iterator[None]:
         raise
 
 
-def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
+def turn_on(world: World, flow: FakeFlow, actor: FakeUser) -> None:
     """Turn a flow on as `actor`, or raise `PlatformError`; it may answer well and stay off."""
     if flow.is_on:
         return
@@ -193,7 +193,7 @@ def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
     flow.was_ever_on = True
 
 
-def require_published(flow: TwinFlow) -> None:
+def require_published(flow: FakeFlow) -> None:
     """Refuse to start a solution's flow in the flow service before it was on once.
 
     See platform.md#unpublished-flows.
@@ -203,13 +203,13 @@ def require_published(flow: TwinFlow) -> None:
         raise PlatformError(message, code="CannotStartUnpublishedSolutionFlow", status=400)
 
 
-def turn_off(world: World, flow: TwinFlow) -> None:
+def turn_off(world: World, flow: FakeFlow) -> None:
     """Turn a flow off; runs that are going go on (platform.md#turning-off)."""
     if flow.state is not FlowState.OFF:
         _switch(world, flow, FlowState.OFF)
 
 
-def delete(world: World, flow: TwinFlow) -> None:
+def delete(world: World, flow: FakeFlow) -> None:
     """Put a flow into the recycle bin; runs that are going are ended (platform.md#turning-off)."""
     now = world.clock.now()
     turn_off(world, flow)
@@ -219,7 +219,7 @@ def delete(world: World, flow: TwinFlow) -> None:
     flow.is_deleted, flow.deleted_at = True, now
 
 
-def stays_on_microsoft_key(environment: TwinEnvironment, flow: TwinFlow) -> bool:
+def stays_on_microsoft_key(environment: FakeEnvironment, flow: FakeFlow) -> bool:
     """Say whether migration leaves the flow behind: categories a to d.
 
     See platform.md#flows-that-stay.
@@ -227,7 +227,7 @@ def stays_on_microsoft_key(environment: TwinEnvironment, flow: TwinFlow) -> bool
     return _stays(environment, flow, set())
 
 
-def _stays(environment: TwinEnvironment, flow: TwinFlow, seen: set[str]) -> bool:
+def _stays(environment: FakeEnvironment, flow: FakeFlow, seen: set[str]) -> bool:
     seen.add(flow.workflow_id)
     facts = facts_of(flow.client_data)
     if facts.never_migrates(in_solution=flow.in_solution):
@@ -252,7 +252,7 @@ def recurrence(client_data: str) -> timedelta:
     return timedelta(seconds=_UNITS[rule["frequency"].lower()] * rule["interval"])
 
 
-def _start_listening(world: World, flow: TwinFlow) -> None:
+def _start_listening(world: World, flow: FakeFlow) -> None:
     """A new flow begins with now; one that is turned on again may replay what it missed."""
     if not is_self_starting(flow.client_data):
         return
@@ -263,7 +263,7 @@ def _start_listening(world: World, flow: TwinFlow) -> None:
         flow.cursor = handled_events(world.traffic, flow.client_data)
 
 
-def _switch(world: World, flow: TwinFlow, state: FlowState) -> None:
+def _switch(world: World, flow: FakeFlow, state: FlowState) -> None:
     flow.state = state
     last = max((run.started for run in flow.runs), default=None)
     world.switches.append(
@@ -271,12 +271,12 @@ def _switch(world: World, flow: TwinFlow, state: FlowState) -> None:
     )
 
 
-def _read_variables(environment: TwinEnvironment, flow: TwinFlow) -> None:
+def _read_variables(environment: FakeEnvironment, flow: FakeFlow) -> None:
     values = {one.schema_name: one.current for one in environment.variables.values()}
     flow.variables = {name: value for name, value in values.items() if value is not None}
 
 
-def _connections(environment: TwinEnvironment, client_data: str) -> set[str]:
+def _connections(environment: FakeEnvironment, client_data: str) -> set[str]:
     """Name the connections a definition is bound to; raises `PlatformError` for an entry without
     one.
     """
@@ -298,7 +298,7 @@ def _connections(environment: TwinEnvironment, client_data: str) -> set[str]:
 
 
 def _check_connections(
-    environment: TwinEnvironment, flow: TwinFlow, client_data: str, actor: TwinUser
+    environment: FakeEnvironment, flow: FakeFlow, client_data: str, actor: FakeUser
 ) -> None:
     """Whoever activates must own each connection or have it shared.
 
@@ -319,7 +319,7 @@ def _check_connections(
         )
 
 
-def _meets_data_policy(world: World, environment: TwinEnvironment, flow: TwinFlow) -> bool:
+def _meets_data_policy(world: World, environment: FakeEnvironment, flow: FakeFlow) -> bool:
     """Say whether a data policy suspends the flow instead; raises `PlatformError` if it forbids
     it.
     """
@@ -334,14 +334,14 @@ def _meets_data_policy(world: World, environment: TwinEnvironment, flow: TwinFlo
     return bool(blocked)
 
 
-def _check_licence(world: World, flow: TwinFlow) -> None:
+def _check_licence(world: World, flow: FakeFlow) -> None:
     if facts_of(flow.client_data).is_premium and not world.user(flow.owner_id).has_premium:
         raise PlatformError(
             "The user has no adequate licence.", code="MissingAdequateQuotaPolicy", status=403
         )
 
 
-def _check_children(world: World, environment: TwinEnvironment, flow: TwinFlow) -> None:
+def _check_children(world: World, environment: FakeEnvironment, flow: FakeFlow) -> None:
     if not world.assumptions.children_must_be_on:
         return
     for child_id in facts_of(flow.client_data).children:

@@ -1,4 +1,4 @@
-"""Twin of the port `NonSolutionFlows`: flows in no solution, on, off, deleted and restored."""
+"""Fake of the port `NonSolutionFlows`: flows in no solution, on, off, deleted and restored."""
 
 from shared.domain.jobs.deletion import RECYCLE_BIN
 from shared.errors import NotFound
@@ -9,11 +9,11 @@ from tests.fakes.flow_service import (
     turn_off,
     turn_on,
 )
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
 
-class FlowSwitchTwin:
+class FakeFlowSwitch:
     """The switch of every flow of a world."""
 
     def __init__(self, world: World) -> None:
@@ -55,7 +55,7 @@ class FlowSwitchTwin:
                 return
         raise NotFound(f"Could not find the deleted flow '{flow_name}'.")
 
-    def _changeable(self, environment_id: str, flow_name: str) -> TwinFlow:
+    def _changeable(self, environment_id: str, flow_name: str) -> FakeFlow:
         flow = self._world.flow(environment_id, flow_name)
         refuse_while_migrating(self._world, self._world.served(environment_id))
         return flow

@@ -14,7 +14,7 @@ from tests.fakes.definitions import facts_of, http_uris, is_self_starting, linea
 from tests.fakes.flow_service import signature
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.run_jobs import find_flow, urls_in
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 from tests.fakes.traffic import UrlHolder
 
@@ -124,7 +124,7 @@ def _broken_callers(world: World) -> Iterator[tuple[str, str]]:
             yield from _broken_calls(world, flow)
 
 
-def _broken_calls(world: World, flow: TwinFlow) -> Iterator[tuple[str, str]]:
+def _broken_calls(world: World, flow: FakeFlow) -> Iterator[tuple[str, str]]:
     """Look at the calls of a flow that is on."""
     for name, uri in http_uris(flow.client_data, flow.variables):
         for url in urls_in(uri):

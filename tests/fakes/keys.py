@@ -1,4 +1,4 @@
-"""Twins of the ports that read keys, service tags and firewalls."""
+"""Fakes of the ports that read keys, service tags and firewalls."""
 
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion, RoleAssignment
 from shared.domain.network.firewall import Firewall
@@ -9,7 +9,7 @@ from shared.errors import NotFound
 from tests.fakes.test_world import World
 
 
-class KeysTwin:
+class FakeKeys:
     """Keys, vaults and policies of a world."""
 
     def __init__(self, world: World) -> None:
@@ -40,7 +40,7 @@ class KeysTwin:
             raise NotFound(f"there is no key {name}") from None
 
 
-class ServiceTagsTwin:
+class FakeServiceTags:
     """The service tags of a world."""
 
     def __init__(self, world: World) -> None:
@@ -56,7 +56,7 @@ class ServiceTagsTwin:
         )
 
 
-class FirewallsTwin:
+class FakeFirewalls:
     """The firewalls of a world, whatever their kind."""
 
     kind = "any"
@@ -71,4 +71,4 @@ class FirewallsTwin:
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return that a person has to look."""
-        return no_fix(gap, "of no kind: a twin")
+        return no_fix(gap, "of no kind: a fake")

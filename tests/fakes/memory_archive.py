@@ -1,4 +1,4 @@
-"""Twin of the port `Archive`."""
+"""Fake of the port `Archive`."""
 
 from shared.errors import NotFound
 

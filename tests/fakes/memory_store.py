@@ -1,4 +1,4 @@
-"""Twin of the port `Store`: tables in memory, with the limits of Azure Table storage."""
+"""Fake of the port `Store`: tables in memory, with the limits of Azure Table storage."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace

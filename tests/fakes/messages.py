@@ -1,4 +1,4 @@
-"""Twin of Service Bus queues: peek-lock, schedules, duplicate detection, any order, redelivery."""
+"""Fake of Service Bus queues: peek-lock, schedules, duplicate detection, any order, redelivery."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -55,7 +55,7 @@ class _Queue:
     seen: dict[str, datetime] = field(default_factory=dict)
 
 
-class MessagesTwin:
+class FakeMessages:
     """The port `MessageSender`, and the broker's other side for tests."""
 
     def __init__(self, clock: Clock, *, order: Random | None = None) -> None:

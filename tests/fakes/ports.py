@@ -1,4 +1,4 @@
-"""All twins of one world, typed as the product's ports: mypy proves that they fit."""
+"""All fakes of one world, typed as the product's ports: mypy proves that they fit."""
 
 from dataclasses import dataclass, fields, replace
 from random import Random
@@ -14,34 +14,34 @@ from shared.ports import (
     Store,
 )
 from shared.resumable_resources import ResumableResources
-from tests.fakes.alerts import NoticesTwin
-from tests.fakes.app_settings import AppSettingsTwin
+from tests.fakes.alerts import FakeNotices
+from tests.fakes.app_settings import FakeAppSettings
 from tests.fakes.assessment import (
-    CanvasAppsTwin,
-    ConnectionsTwin,
-    MachineGroupsTwin,
-    OrganizationTwin,
+    FakeCanvasApps,
+    FakeConnections,
+    FakeMachineGroups,
+    FakeOrganization,
 )
-from tests.fakes.connection_references import ConnectionReferencesTwin
+from tests.fakes.connection_references import FakeConnectionReferences
 from tests.fakes.crash import Plan, interrupting
-from tests.fakes.environment_variables import EnvironmentVariablesTwin
-from tests.fakes.environments import EnvironmentsTwin
-from tests.fakes.flow_access import FlowAccessTwin
-from tests.fakes.flow_pages import FlowPagesTwin
-from tests.fakes.flow_placement import FlowPlacementTwin
-from tests.fakes.flow_reports import FlowReportsTwin
-from tests.fakes.flow_switch import FlowSwitchTwin
-from tests.fakes.keys import FirewallsTwin, KeysTwin, ServiceTagsTwin
+from tests.fakes.environment_variables import FakeEnvironmentVariables
+from tests.fakes.environments import FakeEnvironments
+from tests.fakes.flow_access import FakeFlowAccess
+from tests.fakes.flow_pages import FakeFlowPages
+from tests.fakes.flow_placement import FakeFlowPlacement
+from tests.fakes.flow_reports import FakeFlowReports
+from tests.fakes.flow_switch import FakeFlowSwitch
+from tests.fakes.keys import FakeFirewalls, FakeKeys, FakeServiceTags
 from tests.fakes.memory_archive import MemoryArchive
 from tests.fakes.memory_store import MemoryStore
-from tests.fakes.messages import MessagesTwin
-from tests.fakes.resource_reader import ResourceReaderTwin
-from tests.fakes.resource_writer import ResourceWriterTwin
-from tests.fakes.secrets import SecretsTwin
-from tests.fakes.sharing import FlowSharingTwin, PrincipalsTwin
-from tests.fakes.solutions import SolutionsTwin
+from tests.fakes.messages import FakeMessages
+from tests.fakes.resource_reader import FakeResourceReader
+from tests.fakes.resource_writer import FakeResourceWriter
+from tests.fakes.secrets import FakeSecrets
+from tests.fakes.sharing import FakeFlowSharing, FakePrincipals
+from tests.fakes.solutions import FakeSolutions
 from tests.fakes.test_world import World
-from tests.fakes.workflows import WorkflowsTwin
+from tests.fakes.workflows import FakeWorkflows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,52 +64,52 @@ class Ports(PlatformPorts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Twins:
+class Fakes:
     """A world with its store, archive and broker, and the ports onto them."""
 
     world: World
     store: MemoryStore
     archive: MemoryArchive
-    messages: MessagesTwin
-    notices: NoticesTwin
+    messages: FakeMessages
+    notices: FakeNotices
     ports: Ports
 
 
-def twins_of(world: World, *, order: Random | None = None) -> Twins:
-    """Return the twins of `world`; messages come in the order drawn from `order`."""
+def fakes_of(world: World, *, order: Random | None = None) -> Fakes:
+    """Return the fakes of `world`; messages come in the order drawn from `order`."""
     store, archive = MemoryStore(), MemoryArchive()
-    messages, notices = MessagesTwin(world.clock, order=order), NoticesTwin()
+    messages, notices = FakeMessages(world.clock, order=order), FakeNotices()
     ports = Ports(
         clock=world.clock,
         store=store,
         archive=archive,
         messages=messages,
         notices=notices,
-        environments=EnvironmentsTwin(world),
-        flow_reports=FlowReportsTwin(world),
-        flow_pages=FlowPagesTwin(world),
-        flow_access=FlowAccessTwin(world),
-        flow_switch=FlowSwitchTwin(world),
-        flow_placement=FlowPlacementTwin(world),
-        workflows=WorkflowsTwin(world),
-        connection_references=ConnectionReferencesTwin(world),
-        flow_sharing=FlowSharingTwin(world),
-        principals=PrincipalsTwin(world),
-        solutions=SolutionsTwin(world),
-        environment_variables=EnvironmentVariablesTwin(world),
-        app_settings=AppSettingsTwin(world),
-        secrets=SecretsTwin(world),
-        keys=KeysTwin(world),
-        service_tags=ServiceTagsTwin(world),
-        resources=ResumableResources(ResourceReaderTwin(world)),
-        resource_writer=ResourceWriterTwin(world),
-        firewalls=FirewallsTwin(world),
-        connections=ConnectionsTwin(world),
-        canvas_apps=CanvasAppsTwin(world),
-        machine_groups=MachineGroupsTwin(world),
-        organization=OrganizationTwin(world),
+        environments=FakeEnvironments(world),
+        flow_reports=FakeFlowReports(world),
+        flow_pages=FakeFlowPages(world),
+        flow_access=FakeFlowAccess(world),
+        flow_switch=FakeFlowSwitch(world),
+        flow_placement=FakeFlowPlacement(world),
+        workflows=FakeWorkflows(world),
+        connection_references=FakeConnectionReferences(world),
+        flow_sharing=FakeFlowSharing(world),
+        principals=FakePrincipals(world),
+        solutions=FakeSolutions(world),
+        environment_variables=FakeEnvironmentVariables(world),
+        app_settings=FakeAppSettings(world),
+        secrets=FakeSecrets(world),
+        keys=FakeKeys(world),
+        service_tags=FakeServiceTags(world),
+        resources=ResumableResources(FakeResourceReader(world)),
+        resource_writer=FakeResourceWriter(world),
+        firewalls=FakeFirewalls(world),
+        connections=FakeConnections(world),
+        canvas_apps=FakeCanvasApps(world),
+        machine_groups=FakeMachineGroups(world),
+        organization=FakeOrganization(world),
     )
-    return Twins(
+    return Fakes(
         world=world,
         store=store,
         archive=archive,

@@ -1,4 +1,4 @@
-"""Twin of the port `ResourceReader`: raw Azure resources, as a test put them in."""
+"""Fake of the port `ResourceReader`: raw Azure resources, as a test put them in."""
 
 import builtins
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from shared.ports import PagedResourceReader, ResultPage
 from tests.fakes.test_world import World
 
 
-class ResourceReaderTwin(PagedResourceReader):
+class FakeResourceReader(PagedResourceReader):
     """The raw resources of a world."""
 
     def __init__(self, world: World) -> None:

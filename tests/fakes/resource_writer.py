@@ -1,4 +1,4 @@
-"""Twin of the port `ResourceWriter`: what is written is what the reader's twin reads.
+"""Fake of the port `ResourceWriter`: what is written is what the reader's fake reads.
 
 A rule of a network security group is a resource by itself, and shown in its group.
 """
@@ -11,7 +11,7 @@ from tests.fakes.test_world import World
 _RULES = "/securityrules/"
 
 
-class ResourceWriterTwin:
+class FakeResourceWriter:
     """Writes the raw resources of a world."""
 
     def __init__(self, world: World) -> None:

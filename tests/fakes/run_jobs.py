@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tests.fakes.definitions import facts_of, http_uris
 from tests.fakes.egress import refusing_firewall
 from tests.fakes.flow_service import signature, trigger_url
-from tests.fakes.tenant import TwinFlow, TwinRun
+from tests.fakes.tenant import FakeFlow, FakeRun
 
 if TYPE_CHECKING:
     from tests.fakes.test_world import World
@@ -27,7 +27,7 @@ class Outcome:
     status: int
     #: The platform's code of a refusal; empty where it was accepted.
     code: str = ""
-    runs: tuple[TwinRun, ...] = ()
+    runs: tuple[FakeRun, ...] = ()
 
     @property
     def is_accepted(self) -> bool:
@@ -45,7 +45,7 @@ def urls_in(text: str) -> list[str]:
     return _URL.findall(text)
 
 
-def find_flow(world: World, url: str) -> tuple[TwinFlow | None, Outcome | None]:
+def find_flow(world: World, url: str) -> tuple[FakeFlow | None, Outcome | None]:
     """Return the flow a URL names, and the refusal if calling it would be refused.
 
     See platform.md#trigger-answers.
@@ -83,11 +83,11 @@ def call(world: World, url: str, *, depth: int = 0) -> Outcome:
 
 
 def run_flow(
-    world: World, flow: TwinFlow, *, depth: int = 0, trigger_url_id: str | None = None
-) -> TwinRun:
+    world: World, flow: FakeFlow, *, depth: int = 0, trigger_url_id: str | None = None
+) -> FakeRun:
     """Run a flow that is on: its child flows run, its HTTP actions call."""
     now = world.clock.now()
-    run = TwinRun(
+    run = FakeRun(
         run_id=f"08584{world.random.randrange(10**27):027d}CU24",
         started=now,
         ends=now + flow.run_duration,
@@ -101,7 +101,7 @@ def run_flow(
     return run
 
 
-def _children_error(world: World, flow: TwinFlow, depth: int) -> str:
+def _children_error(world: World, flow: FakeFlow, depth: int) -> str:
     environment = world.environment(flow.environment_id)
     for child_id in facts_of(flow.client_data).children:
         child = environment.flows.get(child_id)
@@ -112,7 +112,7 @@ def _children_error(world: World, flow: TwinFlow, depth: int) -> str:
     return ""
 
 
-def _http_error(world: World, flow: TwinFlow, depth: int) -> tuple[str, str]:
+def _http_error(world: World, flow: FakeFlow, depth: int) -> tuple[str, str]:
     """Return which action fails, and why; nothing if none does."""
     for name, uri in http_uris(flow.client_data, flow.variables):
         if firewall := refusing_firewall(world, flow, urlsplit(uri).hostname or ""):

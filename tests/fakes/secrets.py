@@ -1,15 +1,15 @@
-"""Twin of the port `Secrets`: every write is a version, the old ones stay."""
+"""Fake of the port `Secrets`: every write is a version, the old ones stay."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from shared.errors import NotFound, PlatformError
 from shared.ports import Secret
-from tests.fakes.tenant import TwinSecret
+from tests.fakes.tenant import FakeSecret
 from tests.fakes.test_world import World
 
 
-class SecretsTwin:
+class FakeSecrets:
     """The secrets of a world's vaults."""
 
     def __init__(self, world: World) -> None:
@@ -50,13 +50,13 @@ class SecretsTwin:
 
     async def write(self, secret: Secret, value: str) -> None:
         """Add a version with `value`, with the content type and tags of `secret`."""
-        twin = self._secret(secret.vault_url, secret.name)
+        fake = self._secret(secret.vault_url, secret.name)
         with self._world.writing(None, "write secret", f"{secret.vault_url}/{secret.name}"):
-            twin.versions.append(self._world.secret_version(value))
-            twin.content_type = secret.content_type
-            twin.tags = dict(secret.tags)
+            fake.versions.append(self._world.secret_version(value))
+            fake.content_type = secret.content_type
+            fake.tags = dict(secret.tags)
 
-    def _secret(self, vault_url: str, name: str) -> TwinSecret:
+    def _secret(self, vault_url: str, name: str) -> FakeSecret:
         try:
             return self._world.secrets[(vault_url, name)]
         except KeyError:

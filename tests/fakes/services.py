@@ -1,4 +1,4 @@
-"""The product's own bundle of ports, filled with twins."""
+"""The product's own bundle of ports, filled with fakes."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ from tests.fakes.function_keys import OneFunctionKey
 from tests.fakes.ports import Ports
 
 
-def twin_settings(**changes: Any) -> Settings:
+def fake_settings(**changes: Any) -> Settings:
     """Return the defaults, but that whoever calls may do all: few tests are about who it is.
 
     Where one is, the platform signs people in as well.
     """
     everybody = {"WEBSITE_AUTH_ENABLED": "True", "function_key_roles": tuple(Role)}
-    return Settings(**{"tenant_id": "twins", **everybody, **changes})
+    return Settings(**{"tenant_id": "fakes", **everybody, **changes})
 
 
 def kinds_on(ports: PlatformPorts) -> dict[str, CallerKind]:
     """Return the caller kinds on these ports, as a new process builds them."""
-    return caller_kinds(ports, twin_settings())
+    return caller_kinds(ports, fake_settings())
 
 
 def services_of(
@@ -36,7 +36,7 @@ def services_of(
 
     `has_azure_firewalls`: firewalls are read from the raw Azure resources, by their kinds.
     """
-    settings = settings or twin_settings()
+    settings = settings or fake_settings()
     ports = with_circuits(ports, settings)
     return Services(
         settings=settings,

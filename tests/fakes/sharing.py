@@ -1,4 +1,4 @@
-"""Twins of the ports `FlowSharing` and `PrincipalDirectory`.
+"""Fakes of the ports `FlowSharing` and `PrincipalDirectory`.
 
 For a flow of a solution the flow service's co-owners and Dataverse's shares are two views of one
 list; a flow in no solution has co-owners in the flow service alone.
@@ -12,16 +12,16 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowPermission
 from shared.domain.sharing import TEAMS, USERS, DataversePrincipal, DataverseUser, Share, rights_of
 from shared.errors import CmkflowError, NotFound, PlatformError
-from tests.fakes.tenant import TwinFlow, TwinUser
+from tests.fakes.tenant import FakeFlow, FakeUser
 from tests.fakes.test_world import World
 
 
-def user_row(user: TwinUser) -> DataversePrincipal:
+def user_row(user: FakeUser) -> DataversePrincipal:
     """Return a user as Dataverse names it."""
     return DataversePrincipal(table=USERS, id=user.user_id)
 
 
-def shares_of(world: World, flow: TwinFlow) -> dict[DataversePrincipal, frozenset[str]]:
+def shares_of(world: World, flow: FakeFlow) -> dict[DataversePrincipal, frozenset[str]]:
     """Return everybody whom Dataverse shares a flow with, and the rights."""
     if not flow.in_solution:
         return {}
@@ -31,7 +31,7 @@ def shares_of(world: World, flow: TwinFlow) -> dict[DataversePrincipal, frozense
     return by_role | flow.shares
 
 
-def permissions_of(world: World, flow: TwinFlow) -> list[FlowPermission]:
+def permissions_of(world: World, flow: FakeFlow) -> list[FlowPermission]:
     """Return everybody whom the flow service names, the owner first."""
     roles = {world.entra_id_of(flow.owner_id): "Owner"} | flow.co_owners
     for principal, rights in flow.shares.items():
@@ -50,7 +50,7 @@ def permissions_of(world: World, flow: TwinFlow) -> list[FlowPermission]:
     ]
 
 
-def is_lent(world: World, flow: TwinFlow) -> bool:
+def is_lent(world: World, flow: FakeFlow) -> bool:
     """Say whether the operator is co-owner of a flow, by either service."""
     operator = world.operator
     return operator.entra_id in flow.co_owners or user_row(operator) in flow.shares
@@ -69,7 +69,7 @@ def _entra_id_of(world: World, principal: DataversePrincipal) -> str | None:
     return world.user(principal.id).entra_id
 
 
-class FlowSharingTwin:
+class FakeFlowSharing:
     """Shares of a world's flows."""
 
     def __init__(self, world: World) -> None:
@@ -117,7 +117,7 @@ class FlowSharingTwin:
                 flow.shares.pop(principal, None)
                 flow.co_owners.pop(_entra_id_of(world, principal) or "", None)
 
-    def _set(self, flow: TwinFlow, principal: DataversePrincipal, rights: frozenset[str]) -> None:
+    def _set(self, flow: FakeFlow, principal: DataversePrincipal, rights: frozenset[str]) -> None:
         world = self._world
         known = world.users if principal.table == USERS else world.teams
         if principal.id not in known:
@@ -130,7 +130,7 @@ class FlowSharingTwin:
             flow.shares[principal] = rights
 
 
-class PrincipalsTwin:
+class FakePrincipals:
     """Users and teams; every environment has all of them."""
 
     def __init__(self, world: World) -> None:
@@ -182,5 +182,5 @@ class PrincipalsTwin:
 _TO_ACT = "prvActOnBehalfOfAnotherUser"
 
 
-def _shown(user: TwinUser) -> DataverseUser:
+def _shown(user: FakeUser) -> DataverseUser:
     return DataverseUser(principal=user_row(user), name=user.name, is_disabled=user.is_disabled)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
 
@@ -45,7 +45,7 @@ def differences(before: Snapshot, world: World) -> list[str]:
     return sorted(changed + extra + on)
 
 
-def _flow_texts(flow: TwinFlow) -> dict[str, str]:
+def _flow_texts(flow: FakeFlow) -> dict[str, str]:
     about = f"flow {flow.workflow_id}"
     return {
         f"{about} clientdata": flow.client_data,

@@ -1,4 +1,4 @@
-"""Twin of the port `Solutions` (platform.md#solutions)."""
+"""Fake of the port `Solutions` (platform.md#solutions)."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ from shared.errors import PlatformError
 from tests.fakes.test_world import World
 
 
-class SolutionsTwin:
+class FakeSolutions:
     """Solutions of a world's environments."""
 
     def __init__(self, world: World) -> None:
@@ -44,8 +44,8 @@ class SolutionsTwin:
     ) -> None:
         """Put a flow into an unmanaged solution; does nothing if it is in it."""
         flow = self._world.workflow(environment.id, workflow_id)
-        twin = self._world.environment(environment.id).solutions[solution.id]
-        if twin.is_managed or not self._world.may_change_solutions:
+        fake = self._world.environment(environment.id).solutions[solution.id]
+        if fake.is_managed or not self._world.may_change_solutions:
             raise PlatformError("missing prvWriteSolution privilege", code="0x80040220", status=403)
         with self._world.writing(environment.id, "add to solution", solution.unique_name):
-            twin.flows.add(flow.workflow_id)
+            fake.flows.add(flow.workflow_id)

@@ -1,4 +1,4 @@
-"""What the twins' tenant consists of: plain mutable records, without behaviour of the platform."""
+"""What the fakes' tenant consists of: plain mutable records, without behaviour of the platform."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.domain.sharing import DataversePrincipal
 
 
 @dataclass(slots=True, kw_only=True)
-class TwinUser:
+class FakeUser:
     """A person or an application, in Dataverse and in Entra."""
 
     #: `systemuserid` of Dataverse.
@@ -29,7 +29,7 @@ class TwinUser:
 
 
 @dataclass(slots=True, kw_only=True)
-class TwinTeam:
+class FakeTeam:
     """A team of Dataverse, of an Entra group or of its own."""
 
     team_id: str
@@ -39,7 +39,7 @@ class TwinTeam:
 
 
 @dataclass(slots=True, kw_only=True)
-class TwinSolution:
+class FakeSolution:
     """A solution of one environment."""
 
     solution_id: str
@@ -51,7 +51,7 @@ class TwinSolution:
 
 
 @dataclass(slots=True, kw_only=True)
-class TwinConnection:
+class FakeConnection:
     """A connection; only its owner and those it is shared with may activate a flow on it."""
 
     name: str
@@ -64,7 +64,7 @@ class TwinConnection:
 
 
 @dataclass(slots=True, kw_only=True)
-class TwinRun:
+class FakeRun:
     """One run; it is going until the clock passes `ends`."""
 
     run_id: str
@@ -78,7 +78,7 @@ class TwinRun:
 
 
 @dataclass(slots=True, kw_only=True)
-class TwinFlow:
+class FakeFlow:
     """A flow: its Dataverse row and what the flow service keeps of it."""
 
     environment_id: str
@@ -132,16 +132,16 @@ class TwinFlow:
     #: Environment variables as they were at the last save or activation
     #: (platform.md#stale-variables).
     variables: dict[str, str] = field(default_factory=dict)
-    runs: list[TwinRun] = field(default_factory=list)
+    runs: list[FakeRun] = field(default_factory=list)
     run_duration: timedelta = timedelta(seconds=2)
     #: Events of its source that it has seen (polling triggers).
     cursor: int = 0
     #: Next run of a recurrence.
     next_run: datetime | None = None
     #: How it was before its latest writes, which reads may not see yet.
-    past: Past[TwinFlow] = field(default_factory=Past, compare=False, repr=False)
+    past: Past[FakeFlow] = field(default_factory=Past, compare=False, repr=False)
 
-    def as_it_is(self) -> TwinFlow:
+    def as_it_is(self) -> FakeFlow:
         """Return what reads go on showing while they lag; its runs are seen at once."""
         return replace(self, co_owners=dict(self.co_owners), shares=dict(self.shares), past=Past())
 
@@ -162,7 +162,7 @@ class TwinFlow:
 
 
 @dataclass(slots=True, kw_only=True)
-class TwinVariable:
+class FakeVariable:
     """One environment variable with its definition."""
 
     definition_id: str
@@ -176,9 +176,9 @@ class TwinVariable:
     value_modified_at: datetime | None = None
     definition_modified_at: datetime | None = None
     #: How it was before its latest writes, which lists may not show yet.
-    past: Past[TwinVariable] = field(default_factory=Past, compare=False, repr=False)
+    past: Past[FakeVariable] = field(default_factory=Past, compare=False, repr=False)
 
-    def as_it_is(self) -> TwinVariable:
+    def as_it_is(self) -> FakeVariable:
         """Return what lists go on showing while they lag."""
         return replace(self, past=Past())
 
@@ -189,7 +189,7 @@ class TwinVariable:
 
 
 @dataclass(slots=True, kw_only=True)
-class TwinEnvironment:
+class FakeEnvironment:
     """One environment with everything in it."""
 
     id: str
@@ -204,17 +204,17 @@ class TwinEnvironment:
     #: Flows are being moved under the key: nothing can be created or changed.
     is_migrating: bool = False
     #: By `workflow_id`; deleted ones are kept for the answers their URLs give.
-    flows: dict[str, TwinFlow] = field(default_factory=dict)
+    flows: dict[str, FakeFlow] = field(default_factory=dict)
     #: By connection name.
-    connections: dict[str, TwinConnection] = field(default_factory=dict)
+    connections: dict[str, FakeConnection] = field(default_factory=dict)
     #: By logical name.
     connection_references: dict[str, ConnectionReference] = field(default_factory=dict)
     #: By id: references that reads may not show yet.
     unseen_references: dict[str, Past[ConnectionReference]] = field(default_factory=dict)
     #: By definition id.
-    variables: dict[str, TwinVariable] = field(default_factory=dict)
+    variables: dict[str, FakeVariable] = field(default_factory=dict)
     #: By id.
-    solutions: dict[str, TwinSolution] = field(default_factory=dict)
+    solutions: dict[str, FakeSolution] = field(default_factory=dict)
     canvas_apps: list[CanvasApp] = field(default_factory=list)
     #: Connectors that a data policy of the tenant forbids here.
     blocked_connectors: set[str] = field(default_factory=set)
@@ -235,13 +235,13 @@ class TwinEnvironment:
             dataverse_url=self.dataverse_url,
         )
 
-    def live_flows(self) -> list[TwinFlow]:
+    def live_flows(self) -> list[FakeFlow]:
         """Return the flows that are not deleted."""
         return [flow for flow in self.flows.values() if not flow.is_deleted]
 
 
 @dataclass(slots=True, kw_only=True)
-class TwinSite:
+class FakeSite:
     """An App Service or Functions app."""
 
     id: str
@@ -251,7 +251,7 @@ class TwinSite:
     restarts: int = 0
 
 
-class TwinVersion(NamedTuple):
+class FakeVersion(NamedTuple):
     """One version of a secret."""
 
     id: str
@@ -260,12 +260,12 @@ class TwinVersion(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class TwinSecret:
+class FakeSecret:
     """A Key Vault secret with all its versions, oldest first."""
 
     vault_url: str
     name: str
-    versions: list[TwinVersion]
+    versions: list[FakeVersion]
     content_type: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     is_enabled: bool = True

@@ -1,6 +1,6 @@
 """A tenant in memory, its clock, and a record of everything that was written to it.
 
-The port twins (`environments.py`, `workflows.py`, …) act on it; `run_jobs.py` lets flows run,
+The port fakes (`environments.py`, `workflows.py`, …) act on it; `run_jobs.py` lets flows run,
 `traffic.py` lets outside systems call, `invariants.py` says what must never be seen.
 """
 
@@ -18,13 +18,13 @@ from shared.errors import NotFound, PlatformError
 from tests.fakes.clock import ManualClock
 from tests.fakes.records import Switch, Write
 from tests.fakes.tenant import (
-    TwinEnvironment,
-    TwinFlow,
-    TwinSecret,
-    TwinSite,
-    TwinTeam,
-    TwinUser,
-    TwinVersion,
+    FakeEnvironment,
+    FakeFlow,
+    FakeSecret,
+    FakeSite,
+    FakeTeam,
+    FakeUser,
+    FakeVersion,
 )
 from tests.fakes.traffic import Traffic
 
@@ -53,18 +53,18 @@ class World:
         self.may_act_on_behalf = True
         #: Connector → whether its connections sign in by OAuth; a strange one does not tell.
         self.oauth_connectors = {"shared_teams": True, "shared_sql": False}
-        self.users: dict[str, TwinUser] = {}
+        self.users: dict[str, FakeUser] = {}
         #: Everybody who is or was a user: flows go on naming an owner who left.
-        self._ever: dict[str, TwinUser] = {}
+        self._ever: dict[str, FakeUser] = {}
         #: By `teamid`.
-        self.teams: dict[str, TwinTeam] = {}
+        self.teams: dict[str, FakeTeam] = {}
         #: Whether the app may share flows and change solutions of which it is not the owner.
         self.may_share = True
         self.may_change_solutions = True
-        self.environments: dict[str, TwinEnvironment] = {}
-        self.sites: dict[str, TwinSite] = {}
+        self.environments: dict[str, FakeEnvironment] = {}
+        self.sites: dict[str, FakeSite] = {}
         #: By vault URL and name.
-        self.secrets: dict[tuple[str, str], TwinSecret] = {}
+        self.secrets: dict[tuple[str, str], FakeSecret] = {}
         self.policies: dict[str, EnterprisePolicy] = {}
         self.vaults: dict[str, KeyVault] = {}
         #: By vault id and principal.
@@ -83,7 +83,7 @@ class World:
         self.service_tags: dict[str, list[str]] = {}
         self.service_tags_edition = 371
         #: By 32-hex id; a flow that was deleted and made again has another.
-        self.flows_by_url_id: dict[str, TwinFlow] = {}
+        self.flows_by_url_id: dict[str, FakeFlow] = {}
         self.traffic = Traffic()
         self.writes: list[Write] = []
         self.switches: list[Switch] = []
@@ -108,30 +108,30 @@ class World:
         """Return a new 32-hex id."""
         return f"{self.random.getrandbits(128):032x}"
 
-    def secret_version(self, value: str) -> TwinVersion:
+    def secret_version(self, value: str) -> FakeVersion:
         """Return a new version of a secret, of now."""
-        return TwinVersion(self.hex_id(), value, self.clock.now())
+        return FakeVersion(self.hex_id(), value, self.clock.now())
 
-    def add_user(self, name: str, *, has_premium: bool = True) -> TwinUser:
+    def add_user(self, name: str, *, has_premium: bool = True) -> FakeUser:
         """Add a person or an application."""
-        user = TwinUser(
+        user = FakeUser(
             user_id=self.guid(), entra_id=self.guid(), name=name, has_premium=has_premium
         )
         return self.join(user)
 
-    def join(self, user: TwinUser) -> TwinUser:
+    def join(self, user: FakeUser) -> FakeUser:
         """Make somebody a user."""
         self.users[user.user_id] = self._ever[user.user_id] = user
         return user
 
-    def add_team(self, name: str, *, of_group: bool = True) -> TwinTeam:
+    def add_team(self, name: str, *, of_group: bool = True) -> FakeTeam:
         """Add a team, by default of an Entra group."""
         entra_id = self.guid() if of_group else None
-        team = TwinTeam(team_id=self.guid(), name=name, entra_id=entra_id)
+        team = FakeTeam(team_id=self.guid(), name=name, entra_id=entra_id)
         self.teams[team.team_id] = team
         return team
 
-    def add_flow(self, flow: TwinFlow) -> TwinFlow:
+    def add_flow(self, flow: FakeFlow) -> FakeFlow:
         """Put a flow into its environment."""
         self.environment(flow.environment_id).flows[flow.workflow_id] = flow
         self.flows_by_url_id[flow.trigger_url_id] = flow
@@ -139,14 +139,14 @@ class World:
 
     # --- finding things ----------------------------------------------------------------------
 
-    def environment(self, environment_id: str) -> TwinEnvironment:
+    def environment(self, environment_id: str) -> FakeEnvironment:
         """Return an environment; raises `NotFound`."""
         try:
             return self.environments[environment_id]
         except KeyError:
             raise NotFound(f"the environment {environment_id} could not be found") from None
 
-    def user(self, user_id: str) -> TwinUser:
+    def user(self, user_id: str) -> FakeUser:
         """Return a user by `systemuserid`; raises `PlatformError` as Dataverse does for a strange
         one.
         """
@@ -159,14 +159,14 @@ class World:
         """Return the Entra object id of somebody who is or was a user."""
         return self._ever[user_id].entra_id
 
-    def user_by_entra_id(self, entra_id: str) -> TwinUser:
+    def user_by_entra_id(self, entra_id: str) -> FakeUser:
         """Return a user by Entra object id; raises `PlatformError` for a strange one."""
         for user in self.users.values():
             if user.entra_id == entra_id:
                 return user
         raise _no_such_user()
 
-    def acting_for(self, user_id: str, *, is_entra_id: bool = False) -> TwinUser:
+    def acting_for(self, user_id: str, *, is_entra_id: bool = False) -> FakeUser:
         """Return whom the app acts for; raises `PlatformError` if it may not.
 
         Dataverse looks at this before it looks at a row.
@@ -179,14 +179,14 @@ class World:
             raise PlatformError(message, code="0x80040220", status=403)
         return user
 
-    def workflow(self, environment_id: str, workflow_id: str) -> TwinFlow:
+    def workflow(self, environment_id: str, workflow_id: str) -> FakeFlow:
         """Return a flow by Dataverse id; raises `NotFound`."""
         flow = self.environment(environment_id).flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:
             raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
         return flow
 
-    def served(self, environment_id: str) -> TwinEnvironment:
+    def served(self, environment_id: str) -> FakeEnvironment:
         """Return an environment as the flow service finds it; raises `PlatformError` for a strange
         one.
 
@@ -196,31 +196,31 @@ class World:
             raise PlatformError("no access", code="EnvironmentAccessDenied", status=403)
         return self.environments[environment_id]
 
-    def flow(self, environment_id: str, flow_name: str) -> TwinFlow:
+    def flow(self, environment_id: str, flow_name: str) -> FakeFlow:
         """Return a flow by its id in the flow service; raises `NotFound`, `PlatformError`."""
         for flow in self.served(environment_id).live_flows():
             if flow.flow_name == flow_name:
                 return flow
         raise NotFound(f"Could not find flow '{flow_name}'.")
 
-    def shown_flows(self, environment_id: str, *, in_list: bool = False) -> Iterator[TwinFlow]:
+    def shown_flows(self, environment_id: str, *, in_list: bool = False) -> Iterator[FakeFlow]:
         """Yield the flows of an environment as reads show them; raises `PlatformError` as
         `served`.
         """
         now = self.clock.now()
         for flow in self.served(environment_id).flows.values():
-            shown: TwinFlow | None = flow.past.shown(flow, now, in_list=in_list)
+            shown: FakeFlow | None = flow.past.shown(flow, now, in_list=in_list)
             if shown is not None and not shown.is_deleted:
                 yield shown
 
-    def shown_flow(self, environment_id: str, flow_name: str) -> TwinFlow:
+    def shown_flow(self, environment_id: str, flow_name: str) -> FakeFlow:
         """Return a flow as reads show it, by its id in the flow service; raises `NotFound`."""
         for flow in self.shown_flows(environment_id):
             if flow.flow_name == flow_name:
                 return flow
         raise NotFound(f"Could not find flow '{flow_name}'.")
 
-    def shown_workflow(self, environment_id: str, workflow_id: str) -> TwinFlow:
+    def shown_workflow(self, environment_id: str, workflow_id: str) -> FakeFlow:
         """Return a flow as reads show it, by its Dataverse id; raises `NotFound`."""
         self.environment(environment_id)
         for flow in self.shown_flows(environment_id):
@@ -228,7 +228,7 @@ class World:
                 return flow
         raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
 
-    def flows(self) -> Iterator[TwinFlow]:
+    def flows(self) -> Iterator[FakeFlow]:
         """Yield every flow of the tenant that is not deleted."""
         for environment in self.environments.values():
             yield from environment.live_flows()
@@ -250,13 +250,13 @@ class World:
         for watcher in self.watchers:
             self.violations += [f"after {what} {target}: {seen}" for seen in watcher(self)]
 
-    def let_reference_lag(self, environment: TwinEnvironment, reference_id: str) -> None:
+    def let_reference_lag(self, environment: FakeEnvironment, reference_id: str) -> None:
         """Let reads go on showing that there is no such connection reference."""
         if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
             past = environment.unseen_references.setdefault(reference_id, Past())
             past.keep(None, lag)
 
-    def let_reads_lag(self, flow: TwinFlow) -> None:
+    def let_reads_lag(self, flow: FakeFlow) -> None:
         """Let reads go on showing a flow as it is, which is about to be changed unasked."""
         if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
             flow.past.keep(flow.as_it_is(), lag)

@@ -16,7 +16,7 @@ from tests.fakes.flow_service import recurrence
 from tests.fakes.run_jobs import Outcome, call, run_flow, urls_in
 
 if TYPE_CHECKING:
-    from tests.fakes.tenant import TwinFlow
+    from tests.fakes.tenant import FakeFlow
     from tests.fakes.test_world import World
 
 
@@ -96,7 +96,7 @@ class Traffic:
             line for line in self.ledger if not line.is_good and self._first[line.system].is_good
         ]
 
-    def emit(self, world: World, flow: TwinFlow) -> str:
+    def emit(self, world: World, flow: FakeFlow) -> str:
         """Let something happen that `flow`'s trigger listens to; returns the event's name."""
         source = event_source(flow.client_data)
         if source is None:
@@ -117,7 +117,7 @@ class Traffic:
             if flow.is_on and is_self_starting(flow.client_data):
                 self._tick(world, flow)
 
-    def _tick(self, world: World, flow: TwinFlow) -> None:
+    def _tick(self, world: World, flow: FakeFlow) -> None:
         if facts_of(flow.client_data).trigger_type == "Recurrence":
             if flow.next_run is None or flow.next_run <= world.clock.now():
                 flow.next_run = world.clock.now() + recurrence(flow.client_data)
@@ -128,7 +128,7 @@ class Traffic:
                 self._handle(world, flow, event)
             flow.cursor = len(events)
 
-    def _handle(self, world: World, flow: TwinFlow, event: str) -> None:
+    def _handle(self, world: World, flow: FakeFlow, event: str) -> None:
         self.handled[event].append(flow.workflow_id)
         run_flow(world, flow)
 

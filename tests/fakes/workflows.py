@@ -1,4 +1,4 @@
-"""Twin of the port `Workflows`: cloud flows as rows of Dataverse.
+"""Fake of the port `Workflows`: cloud flows as rows of Dataverse.
 
 See platform.md#dataverse-api, #impersonation, #conditional-writes.
 """
@@ -18,11 +18,11 @@ from tests.fakes.flow_service import (
     turn_off,
     turn_on,
 )
-from tests.fakes.tenant import TwinEnvironment, TwinFlow, TwinUser
+from tests.fakes.tenant import FakeEnvironment, FakeFlow, FakeUser
 from tests.fakes.test_world import World
 
 
-class WorkflowsTwin:
+class FakeWorkflows:
     """The `workflow` rows of a world."""
 
     def __init__(self, world: World) -> None:
@@ -59,19 +59,19 @@ class WorkflowsTwin:
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
         """Create it, off, under the draft's id; raises `AlreadyExists`."""
-        world, twin = self._world, self._environment(environment)
+        world, fake = self._world, self._environment(environment)
         owner = world.acting_for(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
         workflow_id = draft.workflow_id.lower()
-        there = twin.flows.get(workflow_id)
+        there = fake.flows.get(workflow_id)
         if there is not None and not there.is_deleted:
             raise AlreadyExists("A record with matching key values already exists.")
-        refuse_while_migrating(world, twin)
+        refuse_while_migrating(world, fake)
         self._require_short_name(draft.name)
         require_valid(draft.client_data)
         with refused():
             require_savable(world.assumptions, draft.client_data)
-        with world.writing(twin.id, "create workflow", workflow_id):
-            flow = world.add_flow(self._new_flow(twin, draft, owner))
+        with world.writing(fake.id, "create workflow", workflow_id):
+            flow = world.add_flow(self._new_flow(fake, draft, owner))
             save(world, flow, draft.client_data, world.application)
 
     async def update(
@@ -80,14 +80,14 @@ class WorkflowsTwin:
         """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
         if change.state is FlowState.SUSPENDED:
             raise ValueError("only the platform suspends a flow")
-        world, twin = self._world, self._environment(environment)
+        world, fake = self._world, self._environment(environment)
         actor = self._actor(change.on_behalf_of)
-        flow = self._flow(twin.id, workflow_id)
+        flow = self._flow(fake.id, workflow_id)
         if etag not in ("*", flow.etag):
             raise Conflict("The version of the existing record doesn't match the RowVersion.")
-        refuse_while_migrating(world, twin)
+        refuse_while_migrating(world, fake)
         self._require_short_name(change.name or "")
-        with world.writing(twin.id, "update workflow", flow.workflow_id):
+        with world.writing(fake.id, "update workflow", flow.workflow_id):
             if change.client_data is not None:
                 with harmful_when_refused(world, flow):
                     self._save(flow, change, actor)
@@ -98,7 +98,7 @@ class WorkflowsTwin:
             flow.name = flow.name if change.name is None else change.name
             flow.touch(world.clock.now())
 
-    def _save(self, flow: TwinFlow, change: WorkflowUpdate, actor: TwinUser) -> None:
+    def _save(self, flow: FakeFlow, change: WorkflowUpdate, actor: FakeUser) -> None:
         """Save the definition and, if asked, turn the flow on: a PATCH changes all or nothing."""
         before = flow.client_data
         save(self._world, flow, change.client_data or "", actor)
@@ -111,8 +111,8 @@ class WorkflowsTwin:
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
         """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""
-        twin = self._environment(environment)
-        flow = twin.flows.get(workflow_id.lower())
+        fake = self._environment(environment)
+        flow = fake.flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:
             return
         if etag not in ("*", flow.etag):
@@ -121,15 +121,15 @@ class WorkflowsTwin:
             raise PlatformError(
                 "missing prvDeleteWorkflow privilege", code="0x80040220", status=403
             )
-        refuse_while_migrating(self._world, twin)
-        with self._world.writing(twin.id, "delete workflow", flow.workflow_id):
+        refuse_while_migrating(self._world, fake)
+        with self._world.writing(fake.id, "delete workflow", flow.workflow_id):
             delete(self._world, flow)
 
-    def _environment(self, environment: Environment) -> TwinEnvironment:
-        twin = self._world.environment(environment.id)
-        if twin.dataverse_url is None:
+    def _environment(self, environment: Environment) -> FakeEnvironment:
+        fake = self._world.environment(environment.id)
+        if fake.dataverse_url is None:
             raise PlatformError("the environment has no Dataverse", code="NoDataverse", status=403)
-        return twin
+        return fake
 
     def _require_short_name(self, name: str) -> None:
         limit = self._world.assumptions.workflow_name_units
@@ -140,18 +140,18 @@ class WorkflowsTwin:
             )
             raise PlatformError(message, code="0x80044331", status=400)
 
-    def _has_row(self, flow: TwinFlow) -> bool:
+    def _has_row(self, flow: FakeFlow) -> bool:
         return flow.in_solution or self._world.assumptions.my_flows_have_rows
 
-    def _flow(self, environment_id: str, workflow_id: str) -> TwinFlow:
+    def _flow(self, environment_id: str, workflow_id: str) -> FakeFlow:
         return self._with_row(self._world.workflow(environment_id, workflow_id))
 
-    def _with_row(self, flow: TwinFlow) -> TwinFlow:
+    def _with_row(self, flow: FakeFlow) -> FakeFlow:
         if not self._has_row(flow):
             raise NotFound(f"workflow With Id = {flow.workflow_id} Does Not Exist")
         return flow
 
-    def _actor(self, on_behalf_of: str | None) -> TwinUser:
+    def _actor(self, on_behalf_of: str | None) -> FakeUser:
         """Return whom the flow service sees; whether the header reaches it is unproven.
 
         See platform.md#impersonation.
@@ -162,11 +162,11 @@ class WorkflowsTwin:
         reaches = self._world.assumptions.impersonation_reaches_flow_service
         return user if reaches else self._world.application
 
-    def _new_flow(self, twin: TwinEnvironment, draft: WorkflowDraft, owner: TwinUser) -> TwinFlow:
+    def _new_flow(self, fake: FakeEnvironment, draft: WorkflowDraft, owner: FakeUser) -> FakeFlow:
         world = self._world
-        is_protected = twin.policy is not None
-        return TwinFlow(
-            environment_id=twin.id,
+        is_protected = fake.policy is not None
+        return FakeFlow(
+            environment_id=fake.id,
             workflow_id=draft.workflow_id.lower(),
             flow_name=draft.workflow_id.lower(),
             name=draft.name,
@@ -181,11 +181,11 @@ class WorkflowsTwin:
             is_protected=is_protected,
             url_form=world.assumptions.protected_url_form if is_protected else "environment",
             made_by_app=True,
-            policy_id=twin.policy.policy_id if twin.policy else "",
+            policy_id=fake.policy.policy_id if fake.policy else "",
         )
 
 
-def _row(flow: TwinFlow) -> Workflow:
+def _row(flow: FakeFlow) -> Workflow:
     return Workflow(
         workflow_id=flow.workflow_id,
         name=flow.name,

@@ -18,7 +18,7 @@ HOST = "api.contoso.example"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerCase:
-    """One caller of a kind, on the twins and on the wire."""
+    """One caller of a kind, on the fakes and on the wire."""
 
     #: Lets one resource of the builder's world call some flows, and somebody use it at each beat.
     add: Callable[Concatenate[Builder, ...], object]
@@ -36,7 +36,7 @@ class FirewallCase:
 
     #: Name of the firewall.
     name: str
-    #: What the twin of the resource reader holds by path, where these sources are let in.
+    #: What the fake of the resource reader holds by path, where these sources are let in.
     resources: Callable[[Sequence[str]], Mapping[str, Json]]
     #: The same as a part of the local tenant's seed.
     seed: Callable[[Sequence[str]], Json]

@@ -30,12 +30,12 @@ from tests.performance.over_the_wire import (
     by_the_script,
 )
 from tests.performance.planning_time import times_the_decoding
-from tests.performance.remediation_figures import moved_story
+from tests.performance.remediation_figures import moved_scenario
 from tests.performance.test_approvable_plan import large_tenant
 from tests.performance.test_network_calls import calls_of_proofs
 
 RESULTS = ROOT / "var" / "bench" / "results.json"
-M365_MODULES = ROOT / "var" / "outsiders" / "node_modules"
+M365_MODULES = ROOT / "var" / "third-party-clients" / "node_modules"
 #: What every run together may take, and any one of them.
 LONGEST_SECONDS = 29 * 60
 LONGEST_RUN_SECONDS = 10 * 60
@@ -115,7 +115,7 @@ def _network(flows: int) -> Step:
 
 
 async def _plan() -> Result:
-    async with moved_story(large_tenant()) as moved:
+    async with moved_scenario(large_tenant()) as moved:
         return asdict(await moved.plan())
 
 

@@ -40,7 +40,7 @@ from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.show_status import show_status
 from tests.functional.app.test_notify import Heard
 from tests.functional.scenarios.app_calls import Reply, call
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 SIZES = (100, 1_000, 10_000)
 #: For each retired flow so many old environment jobs, each of a remediation of its own.
@@ -115,7 +115,7 @@ type Use = Callable[[Services], Awaitable[object]]
 class Grown:
     """A tenant that was worked on for long: one flow under way, all others retired."""
 
-    story: Story
+    scenario: Scenario
     services: Services
     sizes: Mapping[tuple[str, str], int]
 
@@ -140,40 +140,40 @@ class Grown:
 
 async def grown(flows: int, file: Path | None = None) -> Grown:
     """Return a tenant with so many retired flows; on SQLite where a file is given."""
-    story = Story(mode=ApprovalPolicy.AUTOMATIC)
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order(run=timedelta(days=30))
-    await _copy_many(story, flows)
-    await compare_job_index(story.services)
-    story.world.clock.advance(SETTLED_AFTER)
-    await compare_job_index(story.services)
-    retired = story.remediation
-    more = story.build.http_flow("Invoices").workflow_id
-    await story.order(RemediationMode.APPLY, more, cause="more", run=timedelta(hours=3))
-    story.remediation = retired
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order(run=timedelta(days=30))
+    await _copy_many(scenario, flows)
+    await compare_job_index(scenario.services)
+    scenario.world.clock.advance(SETTLED_AFTER)
+    await compare_job_index(scenario.services)
+    retired = scenario.remediation
+    more = scenario.build.http_flow("Invoices").workflow_id
+    await scenario.order(RemediationMode.APPLY, more, cause="more", run=timedelta(hours=3))
+    scenario.remediation = retired
     for _ in range(20):  # reminders of what is done are dropped
-        story.world.clock.advance(timedelta(minutes=1))
-        await resend_overdue(story.services)
-    rows = story.twins.store.rows
-    services = replace(story.services, channels=(Heard(),))
+        scenario.world.clock.advance(timedelta(minutes=1))
+        await resend_overdue(scenario.services)
+    rows = scenario.fakes.store.rows
+    services = replace(scenario.services, channels=(Heard(),))
     if file:
         store = SqliteStore(file)
         for row in rows.values():
             await store.write(UpsertRow(row))
         services = replace(services, tables=Tables(store))
     sizes = Counter((table, partition) for table, partition, _ in rows)
-    return Grown(story=story, services=services, sizes=sizes)
+    return Grown(scenario=scenario, services=services, sizes=sizes)
 
 
-async def _copy_many(story: Story, flows: int) -> None:
+async def _copy_many(scenario: Scenario, flows: int) -> None:
     """Multiply the retired flow, with its item of the plan, and the days on which nothing was done.
 
     Written as rows of an app before the index: the comparison makes it.
     """
-    tables = story.services.tables
-    job, environment_job = await story.job("Orders"), await story.environment_job()
+    tables = scenario.services.tables
+    job, environment_job = await scenario.job("Orders"), await scenario.environment_job()
     assert job.state is FlowJobState.RETIRED, job
     (item,) = await tables.plan_items.all(environment_job.id)
     ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(1, flows)]
@@ -213,9 +213,9 @@ async def _copy_many(story: Story, flows: int) -> None:
         await store.write(UpsertRow(tables.environment_jobs.row(past)))
 
 
-def uses(story: Story) -> dict[str, Use]:
+def uses(scenario: Scenario) -> dict[str, Use]:
     """Return the use cases whose cost does not depend on what is done, by name."""
-    identity = story.remediation.id
+    identity = scenario.remediation.id
     return {
         "timer `notify`": notify,
         "timer `resend_overdue`": resend_overdue,
@@ -231,9 +231,9 @@ def uses(story: Story) -> dict[str, Use]:
     }
 
 
-def linear_uses(story: Story, flows: int) -> dict[str, Use]:
+def linear_uses(scenario: Scenario, flows: int) -> dict[str, Use]:
     """Return those that read as many rows as there are, by name."""
-    identity = story.remediation.id
+    identity = scenario.remediation.id
     return {
         "page: the list of remediations": lambda _: call(dashboard_api.show_remediations_page),
         "`GET /api/remediations`": lambda _: call(remediations_api.list_remediations),
@@ -264,7 +264,7 @@ async def main() -> None:
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             tenant = await grown(size, Path(folder) / "state.db")
-            for name, use in (uses(tenant.story) | linear_uses(tenant.story, size)).items():
+            for name, use in (uses(tenant.scenario) | linear_uses(tenant.scenario, size)).items():
                 costs.setdefault(name, []).append(await tenant.cost(use))
     for name, row in costs.items():
         asked = " / ".join(f"{one.operations:,}" for one in row)

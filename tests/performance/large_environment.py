@@ -27,7 +27,7 @@ from shared.domain.flow import (
 from shared.ports import ResultPage
 from shared.services import Services
 from shared.steps.updating_callers.find_callers import CallerSearchRequest
-from tests.fakes.ports import twins_of
+from tests.fakes.ports import fakes_of
 from tests.fakes.services import services_of
 from tests.fakes.test_world import World
 
@@ -218,10 +218,10 @@ class LargeReports:
 def services_for(workflows: Any, reports: Any) -> Services:
     """Return services that read these flows; flows are the only callers."""
     world = World()
-    twins = services_of(twins_of(world).ports)
-    flow_callers = FlowCallers(workflows, twins.environments)
+    fakes = services_of(fakes_of(world).ports)
+    flow_callers = FlowCallers(workflows, fakes.environments)
     return replace(
-        twins,
+        fakes,
         workflows=workflows,
         flow_reports=reports,
         flow_pages=LargePages(workflows),

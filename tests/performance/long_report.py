@@ -12,7 +12,7 @@ import asyncio
 from dataclasses import dataclass
 
 from tests.performance.many_flows import many_flows
-from tests.performance.remediation_figures import Figures, moved_story, table
+from tests.performance.remediation_figures import Figures, moved_scenario, table
 
 #: The two reports of the flow service.
 REPORT = "flow_service.admin_list_flows_on_microsoft_key"
@@ -29,8 +29,8 @@ class LongReport:
 
 async def long_report(stay: int, flows: int) -> LongReport:
     """Discover all that stay, and move those of the first plan."""
-    async with moved_story(many_flows(stay, flows_per_app=max(stay // 100, 1))) as moved:
-        calls = moved.story.tenant.calls
+    async with moved_scenario(many_flows(stay, flows_per_app=max(stay // 100, 1))) as moved:
+        calls = moved.scenario.tenant.calls
         plan = await moved.plan(limit=flows)
         plan_pages = calls.routes[REPORT]
         figures = await moved.carry_out(plan)

@@ -21,8 +21,8 @@ import aiohttp
 
 from local_cloud.demo.app_client import App
 from local_cloud.stack import ROOT, Stack, StackOptions
+from tests.functional.wire.wire_scenario import CACHE_SECRET, OPERATOR_CLIENT, WIDE
 from tests.functional.wire.wire_seed import OPERATOR, SUBSCRIPTION
-from tests.functional.wire.wire_story import CACHE_SECRET, OPERATOR_CLIENT, WIDE
 from tests.local_cloud.tenant.tenant_world import APP_CLIENT, ENVIRONMENT, TENANT_ID
 from tests.performance.many_flows import flow_ids, many_public_flows
 from tests.performance.remediation_figures import by_service
@@ -31,7 +31,7 @@ from tests.performance.remediation_figures import by_service
 _ENDS = (b"-> completed", b"-> blocked", b"-> failed")
 _LONGEST_END = max(map(len, _ENDS))
 _LOOK_SECONDS = 0.05
-_M365_SCRIPT = ROOT / "tests" / "outsiders" / "cli_microsoft365.mjs"
+_M365_SCRIPT = ROOT / "tests" / "third_party_clients" / "cli_microsoft365.mjs"
 _QUIETLY = ("cli", "config", "set", "--key", "disableTelemetry", "--value", "true")
 _LOGIN = ("login", "--authType", "deviceCode", "--appId", OPERATOR_CLIENT, "--tenant", TENANT_ID)
 

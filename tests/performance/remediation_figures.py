@@ -41,7 +41,7 @@ from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.driver import USE_CASES
 from tests.functional.scenarios.remediation_scenario import approve_shown
-from tests.functional.wire.wire_story import PLENTY, WIDE, WireStory, wire_story
+from tests.functional.wire.wire_scenario import PLENTY, WIDE, WireScenario, wire_scenario
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 from tests.performance.direct_transport import DirectTransport
 from tests.performance.many_flows import many_public_flows
@@ -186,28 +186,28 @@ class FlowServiceCalls:
 class MovedTime:
     """Delivers and lets the timer run, in the order of a clock that jumps to what comes next."""
 
-    def __init__(self, story: WireStory, counted: Counted) -> None:
-        self._story = story
+    def __init__(self, scenario: WireScenario, counted: Counted) -> None:
+        self._scenario = scenario
         self._store = counted
-        self._timer_due = story.services.now
+        self._timer_due = scenario.services.now
         self.deliveries = 0
         self.timer_reads = 0
         self.timer_writes = 0
 
     async def until(self, state: FlowJobState | None) -> None:
         """Go on until all flow jobs are in this state; None: until a plan waits for approval."""
-        story = self._story
-        end = story.services.now + LONGEST
-        while story.services.now < end:
-            if self._timer_due <= story.services.now:
+        scenario = self._scenario
+        end = scenario.services.now + LONGEST
+        while scenario.services.now < end:
+            if self._timer_due <= scenario.services.now:
                 await self._tick()
-            if await story.deliver():
+            if await scenario.deliver():
                 self.deliveries += 1
                 continue
             if self._is_there(state):
                 return
             await self._pass_time()
-        jobs = await story.services.tables.flow_jobs.all(ENVIRONMENT)
+        jobs = await scenario.services.tables.flow_jobs.all(ENVIRONMENT)
         raise AssertionError(f"{LONGEST} went by: {Counter(map(_standing, jobs))}")
 
     def _is_there(self, state: FlowJobState | None) -> bool:
@@ -219,19 +219,19 @@ class MovedTime:
     async def _tick(self) -> None:
         """Let the timer look at what is due, and at the line."""
         reads, writes = self._store.reads, self._store.writes
-        await resend_overdue(self._story.services)
+        await resend_overdue(self._scenario.services)
         self.timer_reads += self._store.reads - reads
         self.timer_writes += self._store.writes - writes
-        self._timer_due = self._story.services.now + TIMER
+        self._timer_due = self._scenario.services.now + TIMER
 
     async def _pass_time(self) -> None:
         """Go to the next message, or to the next minute of the timer in which it has to look."""
-        story, now = self._story, self._story.services.now
-        message = story.messages.next_due(*USE_CASES) or now + LONGEST
+        scenario, now = self._scenario, self._scenario.services.now
+        message = scenario.messages.next_due(*USE_CASES) or now + LONGEST
         row = now if self._store.line else self._store.next_due() or now + LONGEST
         self._timer_due += max(min(row, message) - self._timer_due, timedelta()) // TIMER * TIMER
         moment = min(message, self._timer_due)
-        story.tenant.clock.advance(max(0.0, (moment - now).total_seconds()))
+        scenario.tenant.clock.advance(max(0.0, (moment - now).total_seconds()))
 
 
 def _standing(job: FlowJob) -> str:
@@ -240,16 +240,16 @@ def _standing(job: FlowJob) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Moved:
-    """A story in moved time, and what it is counted by."""
+    """A scenario in moved time, and what it is counted by."""
 
-    story: WireStory
+    scenario: WireScenario
     store: Counted
     wire: FlowServiceCalls
     time: MovedTime
 
     async def plan(self, limit: int = PLENTY) -> PlanFigures:
         """Order a remediation of so many flows; go on until its plan waits for approval."""
-        services, calls = self.story.services, self.story.tenant.calls
+        services, calls = self.scenario.services, self.scenario.tenant.calls
         settings = EnvironmentSettings(
             environment_id=ENVIRONMENT, mode=ApprovalPolicy.REQUIRED, limit=limit
         )
@@ -262,7 +262,7 @@ class Moved:
             cause="figures",
             environment_ids=(ENVIRONMENT,),
         )
-        self.story.remediation = await start_manual_remediation(services, order)
+        self.scenario.remediation = await start_manual_remediation(services, order)
         await self.time.until(None)
         return PlanFigures(
             plan_calls=by_service(calls.capabilities),
@@ -271,18 +271,18 @@ class Moved:
 
     async def carry_out(self, plan: PlanFigures) -> Figures:
         """Approve the plan and go on until every original is retired."""
-        story, store, time = self.story, self.store, self.time
-        services, calls = story.services, story.tenant.calls
+        scenario, store, time = self.scenario, self.store, self.time
+        services, calls = scenario.services, scenario.tenant.calls
         calls.reset()
-        approved, sent = services.now, story.messages.sent
+        approved, sent = services.now, scenario.messages.sent
         store.reads = store.writes = time.deliveries = time.timer_reads = time.timer_writes = 0
-        await approve_shown(services, story.remediation.id)
+        await approve_shown(services, scenario.remediation.id)
         await time.until(FlowJobState.RETIRED)
 
-        jobs = (await story.jobs()).values()
+        jobs = (await scenario.jobs()).values()
         flows = len(jobs)
         cut_over = sorted(job.cut_over_at for job in jobs if job.cut_over_at)
-        took = services.now - story.remediation.created - services.settings.no_call_period
+        took = services.now - scenario.remediation.created - services.settings.no_call_period
         to_last_quiet = _minutes(cut_over[-1] - approved)
         allowed = services.settings.flow_service_requests_per_minute * to_last_quiet
         return Figures(
@@ -291,7 +291,7 @@ class Moved:
             calls={name: n / flows for name, n in by_service(calls.capabilities).items()},
             dataverse_requests=_dataverse_requests(calls) / flows,
             throttled=calls.throttled.total(),
-            messages=(story.messages.sent - sent) / flows,
+            messages=(scenario.messages.sent - sent) / flows,
             deliveries=time.deliveries / flows,
             reads=(store.reads - time.timer_reads) / flows,
             writes=(store.writes - time.timer_writes) / flows,
@@ -306,7 +306,7 @@ class Moved:
 
 
 @asynccontextmanager
-async def moved_story(
+async def moved_scenario(
     description: dict[str, Any], budgets: Mapping[str, int] | None = None
 ) -> AsyncIterator[Moved]:
     """Give the product on this tenant, in this process and in moved time; None: its budgets."""
@@ -332,17 +332,17 @@ async def moved_story(
         begun = datetime.now(UTC)
         patch.setattr(core_services, "_store", counted)
         patch.setattr(SimulatedClock, "now", lambda clock: begun + clock._skipped)
-        async with wire_story(
+        async with wire_scenario(
             patch, Path(folder), description, budgets or {}, transport=direct
-        ) as story:
+        ) as scenario:
             (store,), (wire,) = stores, wires
-            time = MovedTime(story, store)
-            yield Moved(story=story, store=store, wire=wire, time=time)
+            time = MovedTime(scenario, store)
+            yield Moved(scenario=scenario, store=store, wire=wire, time=time)
 
 
 async def figures(description: dict[str, Any], budgets: Mapping[str, int] | None = None) -> Figures:
     """Remediate a tenant's flows to their end."""
-    async with moved_story(description, budgets) as moved:
+    async with moved_scenario(description, budgets) as moved:
         return await moved.carry_out(await moved.plan())
 
 

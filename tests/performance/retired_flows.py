@@ -22,7 +22,7 @@ from shared.use_cases.run_daily_check import DailyCheckResult, run_daily_check
 from tests.functional.wire.wire_seed import flow_seed, tenant_seed
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP, definition
 from tests.performance.many_flows import flow_ids
-from tests.performance.remediation_figures import Moved, by_service, moved_story
+from tests.performance.remediation_figures import Moved, by_service, moved_scenario
 
 #: Seconds of a day; and how long deliveries are let run after a sweep.
 DAY = 24 * 3600
@@ -52,17 +52,21 @@ class Retired:
 
     async def day(self) -> Day:
         """Let a day pass: its sweep, then an hour in which the environment's job is delivered."""
-        story, store, calls = self.moved.story, self.moved.store, self.moved.story.tenant.calls
-        story.tenant.clock.advance(DAY - HOUR)
+        scenario, store, calls = (
+            self.moved.scenario,
+            self.moved.store,
+            self.moved.scenario.tenant.calls,
+        )
+        scenario.tenant.clock.advance(DAY - HOUR)
         calls.reset()
-        result = await run_daily_check(story.services, f"{story.services.now:%Y-%m-%d}")
+        result = await run_daily_check(scenario.services, f"{scenario.services.now:%Y-%m-%d}")
         sweep_calls = _told(calls.capabilities)
         calls.reset()
         store.reads = 0
         for _ in range(60):
-            while await story.deliver():
+            while await scenario.deliver():
                 pass
-            story.tenant.clock.advance(HOUR / 60)
+            scenario.tenant.clock.advance(HOUR / 60)
         plan_reads = store.reads
         rows, size = self.rows()
         return Day(
@@ -96,8 +100,8 @@ async def retired_flows(flows: int) -> AsyncIterator[Retired]:
         flow_seed(one, f"Flow {n:05}", definition(HTTP), state="Stopped")
         for n, one in enumerate(ids)
     ]
-    async with moved_story(tenant_seed(*seeds)) as moved_time:
-        services = moved_time.story.services
+    async with moved_scenario(tenant_seed(*seeds)) as moved_time:
+        services = moved_time.scenario.services
         settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=ApprovalPolicy.AUTOMATIC)
         await services.tables.environment_settings.upsert(settings)
         environment = await services.environments.get(ENVIRONMENT)

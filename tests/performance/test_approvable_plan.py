@@ -12,7 +12,7 @@ from tests.functional.wire.wire_seed import flow_seed
 from tests.local_cloud.tenant.tenant_world import BUTTON, definition
 from tests.performance.large_environment import FLOWS, HELD_BACK, id_of
 from tests.performance.many_flows import many_flows
-from tests.performance.remediation_figures import by_service, moved_story
+from tests.performance.remediation_figures import by_service, moved_scenario
 
 #: Of all services but for one of each app, of the flow service, and the time that its budget takes.
 MOST_CALLS = 60
@@ -41,17 +41,17 @@ def large_tenant() -> dict[str, Any]:
 
 async def test_a_plan_of_ten_thousand_flows_is_approved_after_few_calls() -> None:
     """Definitions once; what belongs to a flow a hundred flows a call; ten looks at runs."""
-    async with moved_story(large_tenant()) as moved:
-        story, calls = moved.story, moved.story.tenant.calls
+    async with moved_scenario(large_tenant()) as moved:
+        scenario, calls = moved.scenario, moved.scenario.tenant.calls
         plan = await moved.plan()
         for_each_app = calls.routes[SETTINGS]
-        job = await story.environment_job()
-        items = await story.services.tables.plan_items.all(job.id)
+        job = await scenario.environment_job()
+        items = await scenario.services.tables.plan_items.all(job.id)
         calls.reset()
-        await approve_shown(story.services, story.remediation.id)
-        while (await story.environment_job()).state is not EnvironmentJobState.RUNNING_FLOW_JOBS:
-            if not await story.deliver():
-                story.tenant.clock.advance(MINUTE)  # until there are calls again
+        await approve_shown(scenario.services, scenario.remediation.id)
+        while (await scenario.environment_job()).state is not EnvironmentJobState.RUNNING_FLOW_JOBS:
+            if not await scenario.deliver():
+                scenario.tenant.clock.advance(MINUTE)  # until there are calls again
         comparing = by_service(calls.capabilities)
 
     assert job.awaiting == len(items) == HELD_BACK

@@ -15,12 +15,12 @@ import pytest
 from local_cloud.tenant.core.requests import CallLog
 from shared.domain.request_demand import RequestDemand
 from tests.fakes.calls import PlentyOfCalls
-from tests.functional.wire.wire_story import WIDE
-from tests.performance.remediation_figures import by_service, moved_story
-from tests.performance.test_calls_per_flow import stories
+from tests.functional.wire.wire_scenario import WIDE
+from tests.performance.remediation_figures import by_service, moved_scenario
+from tests.performance.test_calls_per_flow import scenarios
 
 LIST = "flow_service.admin_list_flows_on_microsoft_key"
-#: Of each story: what each delivery of a flow job takes.
+#: Of each scenario: what each delivery of a flow job takes.
 TAKES = {
     "one called flow, a caller": [1, 3, 2],
     "the same with an HTTP action": [1, 3, 3],
@@ -49,11 +49,11 @@ class Deliveries(PlentyOfCalls):
 
 async def deliveries(description: dict[str, Any]) -> list[tuple[int, int]]:
     """Return for each delivery of a flow job what it was to take, and what it took."""
-    async with moved_story(description, WIDE) as moved:
-        story = moved.story
+    async with moved_scenario(description, WIDE) as moved:
+        scenario = moved.scenario
         plan = await moved.plan()
-        counted = Deliveries(story.tenant.calls)
-        story.services = replace(story.services, request_budget=counted)
+        counted = Deliveries(scenario.tenant.calls)
+        scenario.services = replace(scenario.services, request_budget=counted)
         await moved.carry_out(plan)
         return counted.took
 
@@ -61,13 +61,13 @@ async def deliveries(description: dict[str, Any]) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("name", TAKES)
 async def test_a_delivery_takes_the_calls_that_are_reserved_for_it(name: str) -> None:
     """Whatever the flow is like."""
-    took = await deliveries(stories()[name])
+    took = await deliveries(scenarios()[name])
 
     assert took == [(calls, calls) for calls in TAKES[name]]
 
 
 async def test_a_delivery_waits_for_more_where_the_flow_service_itself_has_to_lend() -> None:
     """Nobody knows before it was tried whether a share lends: six more for the first flow."""
-    took = await deliveries(stories()["the same, where a share in Dataverse lends nothing"])
+    took = await deliveries(scenarios()["the same, where a share in Dataverse lends nothing"])
 
     assert took == [(1, 1), (3, 9), (2, 2)]

@@ -18,6 +18,7 @@ from local_cloud.tenant.serving.server import TenantServer
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.functional.scenarios.remediation_scenario import approve_shown
+from tests.functional.wire.wire_scenario import PLENTY, SHORT, WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import (
     CHILD,
     OPERATOR,
@@ -26,7 +27,6 @@ from tests.functional.wire.wire_seed import (
     orders,
     tenant_seed,
 )
-from tests.functional.wire.wire_story import PLENTY, SHORT, WireStory, wire_story
 from tests.local_cloud.tenant.tenant_world import (
     DAILY,
     ENVIRONMENT,
@@ -54,7 +54,7 @@ def with_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[s
     return description
 
 
-def stories() -> dict[str, dict[str, Any]]:
+def scenarios() -> dict[str, dict[str, Any]]:
     """Return a tenant for each row of the table."""
     daily = flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
     calling = orders(definition=definition(HTTP, http_action("https://api.partner.example/")))
@@ -83,28 +83,28 @@ def table() -> dict[str, dict[str, int]]:
     }
 
 
-async def counted(story: WireStory) -> dict[str, int]:
+async def counted(scenario: WireScenario) -> dict[str, int]:
     """Return the calls from the approval to the end, by service; each flow is retired by then."""
     settings = EnvironmentSettings(
         environment_id=ENVIRONMENT, mode=ApprovalPolicy.REQUIRED, limit=PLENTY
     )
-    await story.services.tables.environment_settings.upsert(settings)
-    await story.order(run=SHORT)
-    story.tenant.calls.reset()
-    await approve_shown(story.services, story.remediation.id)
-    await story.run(timedelta(days=40))
+    await scenario.services.tables.environment_settings.upsert(settings)
+    await scenario.order(run=SHORT)
+    scenario.tenant.calls.reset()
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(days=40))
 
-    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.RETIRED}
-    return by_service(story.tenant.calls.capabilities)
+    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
+    return by_service(scenario.tenant.calls.capabilities)
 
 
-@pytest.mark.parametrize("name", stories())
+@pytest.mark.parametrize("name", scenarios())
 async def test_a_flow_takes_the_calls_that_are_written_down(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Never more than the table says, and the table says no more than it must."""
-    async with wire_story(monkeypatch, tmp_path, stories()[name]) as story:
-        calls = await counted(story)
+    async with wire_scenario(monkeypatch, tmp_path, scenarios()[name]) as scenario:
+        calls = await counted(scenario)
 
     flows = MANY if name.startswith("each") else 1
     each = {service: -(-calls[service] // flows) for service in SERVICES}

@@ -10,7 +10,7 @@ from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.html_pages import rendered
 from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import RemediationView, show_remediation
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.performance.operation_count import count_operations
 
 FLOWS = 2_000
@@ -30,16 +30,16 @@ BARE = """<!doctype html><table>{% for flow in flows %}
 
 async def large_remediation() -> tuple[RemediationView, list[FlowView]]:
     """Return a remediation of many flows under way: one that was worked on, many times over."""
-    story = Story()
-    story.build.parent("Close of day", story.build.http_flow("Orders"))
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(hours=6))
-    shown = await show_remediation(story.services, story.remediation.id)
+    scenario = Scenario()
+    scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=6))
+    shown = await show_remediation(scenario.services, scenario.remediation.id)
     (environment_job,) = shown.environment_jobs
     (item,) = [
-        i for i in await story.services.tables.plan_items.all(environment_job.id) if i.parents
+        i for i in await scenario.services.tables.plan_items.all(environment_job.id) if i.parents
     ]
     (job,) = [job for job in shown.jobs if job.original_id == item.workflow_id]
     ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(FLOWS)]

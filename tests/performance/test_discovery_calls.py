@@ -23,7 +23,7 @@ from shared.steps.planning.discover_flows import discover, still_to_move
 from shared.steps.planning.make_plan import make_plan
 from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
 from tests.contract.adapter_world import Adapters, adapters
-from tests.fakes.ports import twins_of
+from tests.fakes.ports import fakes_of
 from tests.fakes.services import kinds_on, services_of
 from tests.fakes.test_world import World
 from tests.local_cloud.tenant.tenant_world import (
@@ -90,7 +90,7 @@ async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 def _services(platform: Adapters) -> Services:
     return replace(
-        services_of(twins_of(World()).ports),
+        services_of(fakes_of(World()).ports),
         environments=platform.environments,
         flow_reports=platform.flow_reports,
         flow_pages=platform.flow_pages,

@@ -40,10 +40,10 @@ async def test_cost_does_not_grow_with_what_is_retired() -> None:
     linear: dict[str, list[Cost]] = {}
     for size in SIZES:
         tenant = await grown(size)
-        for name, cost in (await costs(tenant, uses(tenant.story))).items():
+        for name, cost in (await costs(tenant, uses(tenant.scenario))).items():
             flat.setdefault(name, []).append(cost)
         named = {
-            name: use for name, use in linear_uses(tenant.story, size).items() if name in SLOPES
+            name: use for name, use in linear_uses(tenant.scenario, size).items() if name in SLOPES
         }
         for name, cost in (await costs(tenant, named)).items():
             linear.setdefault(name, []).append(cost)
@@ -64,7 +64,7 @@ async def test_cost_does_not_grow_with_what_is_retired() -> None:
 async def check_pages(tenant: Grown, size: int) -> None:
     """Read the first page of a remediation, the second and the last: none is cut in silence."""
     provide(tenant.services)
-    identity = tenant.story.remediation.id
+    identity = tenant.scenario.remediation.id
     seen: list[str] = []
     for start in sorted({0, FLOWS_ON_PAGE, size - FLOWS_ON_PAGE} - ({FLOWS_ON_PAGE} & {size})):
         reply = await call(

@@ -10,7 +10,7 @@ from shared.domain.jobs.wake_up import WakeUp
 from shared.jobs.engine import SOON
 from shared.ports import Condition, Operation, Store, StoreRow
 from shared.use_cases.resend_overdue import resend_overdue
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 FINISHED = SLEEPING = 1_000
 #: Queries, each of one partition of a small table or of a range of keys: notices, outages,
@@ -55,27 +55,27 @@ class Noted(Store):
 
 async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
     """A thousand that are done, a thousand in their quiet days."""
-    story = Story(mode=ApprovalPolicy.AUTOMATIC)
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order(run=timedelta(hours=2))
-    job, tables = await story.job("Orders"), story.services.tables
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order(run=timedelta(hours=2))
+    job, tables = await scenario.job("Orders"), scenario.services.tables
     assert job.due is not None
     done = replace(job, state=FlowJobState.RETIRED, resume_state=None, code="", due=None)
     await tables.flow_jobs.upsert(*(replace(done, id=f"done-{n:04}") for n in range(FINISHED)))
     sleeping = [replace(job, id=f"sleeping-{n:04}") for n in range(SLEEPING)]
     await tables.flow_jobs.upsert(*sleeping)
-    now, at = story.services.now, job.due - SOON
+    now, at = scenario.services.now, job.due - SOON
     await tables.wake_ups.upsert(
         *(WakeUp(wake_at=at, row=tables.flow_jobs.name_of(one), written_at=now) for one in sleeping)
     )
 
     reads = []
     for _ in range(MINUTES):
-        story.world.clock.advance(timedelta(minutes=1))
-        noted = Noted(story.services.tables.store)
-        await resend_overdue(replace(story.services, tables=type(tables)(noted)))
+        scenario.world.clock.advance(timedelta(minutes=1))
+        noted = Noted(scenario.services.tables.store)
+        await resend_overdue(replace(scenario.services, tables=type(tables)(noted)))
         assert all(partition for _, partition in noted.queries), noted.queries
         assert "flowjobs" not in {table for table, _ in noted.queries}, noted.queries
         reads.append(len(noted.queries) + len(noted.gets))

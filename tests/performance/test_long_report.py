@@ -3,7 +3,7 @@
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from tests.performance.long_report import REPORT
 from tests.performance.many_flows import many_flows
-from tests.performance.remediation_figures import moved_story
+from tests.performance.remediation_figures import moved_scenario
 
 FLOWS = 6_000
 #: Of both reports, 250 flows a page.
@@ -16,10 +16,10 @@ LONGEST_MINUTES = MOST_CALLS / 5 * 62 / 60 + 1
 
 async def test_six_thousand_flows_that_stay_are_planned_and_each_page_is_read_once() -> None:
     """No delivery has calls for all of the pages; each goes on where the one before stopped."""
-    async with moved_story(many_flows(FLOWS, flows_per_app=FLOWS // 50)) as moved:
+    async with moved_scenario(many_flows(FLOWS, flows_per_app=FLOWS // 50)) as moved:
         plan = await moved.plan(limit=100)
-        job = await moved.story.environment_job()
-        routes = moved.story.tenant.calls.routes
+        job = await moved.scenario.environment_job()
+        routes = moved.scenario.tenant.calls.routes
 
     assert (job.state, job.awaiting) == (EnvironmentJobState.AWAITING_APPROVAL, 100)
     assert routes[REPORT] == PAGES

@@ -12,7 +12,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import QueueMessage
 from shared.queues import FLOW_JOBS
 from tests.fakes import driver
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: Of a called flow: one for each of seven steps; what is more, all flows of a plan share.
 MOST_EACH = 7
@@ -25,23 +25,23 @@ async def test_messages_grow_in_a_straight_line(
 ) -> None:
     """The environment job announces its flow jobs once, and is woken by few of their ends."""
     monkeypatch.setattr(driver, "MOST_AT_ONCE", 100 * flows)
-    story = Story(mode=ApprovalPolicy.AUTOMATIC)
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(flows):
-        story.build.http_flow(f"Flow {number}")
-    story.build.link()
-    await story.opt_in(limit=flows)
+        scenario.build.http_flow(f"Flow {number}")
+    scenario.build.link()
+    await scenario.opt_in(limit=flows)
     sent: list[QueueMessage] = []
-    take = story.twins.messages.send
+    take = scenario.fakes.messages.send
 
     async def send(*messages: QueueMessage) -> None:
         sent.extend(messages)
         await take(*messages)
 
-    monkeypatch.setattr(story.twins.messages, "send", send)
+    monkeypatch.setattr(scenario.fakes.messages, "send", send)
 
-    await story.order(run=timedelta(days=10))
+    await scenario.order(run=timedelta(days=10))
 
-    jobs = await story.jobs()
+    jobs = await scenario.jobs()
     assert [job.state for job in jobs.values()] == [FlowJobState.RETIRED] * flows
     assert len(sent) <= MOST_EACH * flows + MOST_SHARED
     # As they stand in the line for calls: each sees who goes before it, and asks once.

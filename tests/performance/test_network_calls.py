@@ -20,8 +20,8 @@ from shared.resumable_resources import ResumableResources
 from shared.settings import Settings
 from shared.steps.flows.check_network import required_gaps
 from tests.fakes.builder import Builder
-from tests.fakes.ports import twins_of
-from tests.fakes.resource_reader import ResourceReaderTwin
+from tests.fakes.ports import fakes_of
+from tests.fakes.resource_reader import FakeResourceReader
 from tests.fakes.services import services_of
 from tests.fakes.test_world import World
 from tests.kinds.case import HOST
@@ -91,16 +91,16 @@ async def calls_of_proofs(flows: int, apart: timedelta) -> int:
     environment_id = Builder(world).environment.id
     for tag in FLOW_TAGS:
         world.service_tags |= {tag: [PREFIX], f"{tag}.westeurope": [PREFIX]}
-    twins = twins_of(world)
-    listed = await twins.ports.service_tags.get_list()
+    fakes = fakes_of(world)
+    listed = await fakes.ports.service_tags.get_list()
     for kind in FIREWALL_KINDS:
         case = firewall_case(kind)
         resources = case.resources(case.sources(FLOW_TAGS, listed))
         world.resources |= {path.lower(): one for path, one in resources.items()}
-    counted = Counted(ResourceReaderTwin(world), twins.ports.service_tags)
+    counted = Counted(FakeResourceReader(world), fakes.ports.service_tags)
     for _ in range(flows):
         services = replace(
-            services_of(twins.ports),
+            services_of(fakes.ports),
             firewalls=firewall_kinds(ResumableResources(counted)),
             service_tags=counted,
         )
@@ -114,7 +114,7 @@ async def calls_of_proofs(flows: int, apart: timedelta) -> int:
 async def test_the_network_takes_less_than_a_call_per_flow(flows: int) -> None:
     """The fewer, the more flows there are."""
     calls = table()["each of 50 called flows, a caller each"]["flow_service"]
-    apart = timedelta(minutes=calls / Settings(tenant_id="twins").flow_service_requests_per_minute)
+    apart = timedelta(minutes=calls / Settings(tenant_id="fakes").flow_service_requests_per_minute)
 
     counted = [await calls_of_proofs(flows, one) / flows for one in (apart, timedelta(seconds=1))]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from local_cloud.tenant.azure.state import Azure
-from tests.functional.wire.wire_story import WIDE
+from tests.functional.wire.wire_scenario import WIDE
 from tests.performance.many_flows import many_flows
-from tests.performance.remediation_figures import moved_story
+from tests.performance.remediation_figures import moved_scenario
 
 FLOWS = 10
 BUDGETS: Mapping[str, Mapping[str, int] | None] = {"wide": WIDE, "five calls a minute": None}
@@ -32,9 +32,9 @@ def table() -> dict[str, tuple[int, int]]:
 async def test_an_app_restarts_as_seldom_as_is_written_down(name: str) -> None:
     """Once where calls are plenty; else as often as one delivery cannot read all URLs."""
     most, calls = table()[name]
-    async with moved_story(many_flows(FLOWS, FLOWS), BUDGETS[name]) as moved:
+    async with moved_scenario(many_flows(FLOWS, FLOWS), BUDGETS[name]) as moved:
         found = await moved.carry_out(await moved.plan())
-        restarts = moved.story.tenant.part(Azure).restarts
+        restarts = moved.scenario.tenant.part(Azure).restarts
 
     assert len(restarts) == 1
     assert restarts.total() <= most

@@ -19,7 +19,7 @@ async def test_the_last_of_1500_retired_flows_is_seen_when_it_is_on_again() -> N
         ordered = sorted(retired.jobs, key=lambda job: job.id)
         on_again = [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
         for job in on_again:
-            retired.moved.story.flow(job.original_id).state = SimulatedFlowState.STARTED
+            retired.moved.scenario.flow(job.original_id).state = SimulatedFlowState.STARTED
 
         day = await retired.day()
 

@@ -4,7 +4,7 @@ Each flow has a caller, an app of its own; the tenant takes five calls a minute 
 and refuses the sixth. `remediation_figures.py`, run as a module, counts the same for more flows.
 """
 
-from tests.functional.wire.wire_story import WIDE
+from tests.functional.wire.wire_scenario import WIDE
 from tests.performance.many_flows import many_flows
 from tests.performance.remediation_figures import figures
 

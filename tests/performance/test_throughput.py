@@ -14,28 +14,28 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.settings import Settings
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 FLOWS = 40
 MINUTE = timedelta(minutes=1)
 LIMIT = BudgetLimit(
     name="flow-service",
-    calls=Settings(tenant_id="twins").flow_service_requests_per_minute,
+    calls=Settings(tenant_id="fakes").flow_service_requests_per_minute,
     window=MINUTE,
 )
 
 
 async def remediated(limit: BudgetLimit) -> tuple[Meter, Sequence[FlowJob]]:
     """Remediate forty flows within a budget; returns the calls made, and the jobs."""
-    meter, story = Meter(), Story(mode=ApprovalPolicy.AUTOMATIC)
-    put_on_budget(story, limit, meter)
+    meter, scenario = Meter(), Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    put_on_budget(scenario, limit, meter)
     for number in range(FLOWS):
-        story.build.http_flow(f"Flow {number}")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.run(timedelta(days=30))
-    return meter, list((await story.jobs()).values())
+        scenario.build.http_flow(f"Flow {number}")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.run(timedelta(days=30))
+    return meter, list((await scenario.jobs()).values())
 
 
 async def test_a_small_budget_is_used_and_costs_no_call() -> None:

@@ -19,14 +19,14 @@ from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
 from tests.fakes.pause import Pause
 from tests.fakes.snapshot import Snapshot, differences, take_snapshot
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
-from tests.functional.preparing.prepare_story import PREPARE, input_flow
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.preparing.prepare_scenario import PREPARE, input_flow
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.test_remediation_invariants import (
     approve,
     check,
-    make_story,
+    make_scenario,
     settle,
     until_done,
 )
@@ -36,26 +36,26 @@ MINUTE = timedelta(minutes=1)
 type Order = Callable[[Services, str], Awaitable[object]]
 
 
-def _v1_flows(story: Story, *names: str) -> list[TwinFlow]:
+def _v1_flows(scenario: Scenario, *names: str) -> list[FakeFlow]:
     for name in names:
-        story.build.power_apps_v1_flow(name)
+        scenario.build.power_apps_v1_flow(name)
     return []
 
 
-def _admin_flow(story: Story) -> TwinFlow:
+def _admin_flow(scenario: Scenario) -> FakeFlow:
     """Add a flow whose action has the shape that saves take on both platforms."""
-    flow = story.build.admin_list_flow("Admin")
+    flow = scenario.build.admin_list_flow("Admin")
     flow.client_data = flow.client_data.replace('"connectionName"', '"connectionReferenceName"')
     return flow
 
 
 #: What is prepared for a key; each adds flows and returns those that are named to be converted.
-PREPARED: dict[str, Callable[[Story], list[TwinFlow]]] = {
-    "added": lambda story: _v1_flows(story, "App"),
-    "added together": lambda story: _v1_flows(story, "A", "B", "C"),
-    "action": lambda story: [_admin_flow(story)],
-    "trigger": lambda story: [input_flow(story)],
-    "both": lambda story: [input_flow(story), _admin_flow(story)],
+PREPARED: dict[str, Callable[[Scenario], list[FakeFlow]]] = {
+    "added": lambda scenario: _v1_flows(scenario, "App"),
+    "added together": lambda scenario: _v1_flows(scenario, "A", "B", "C"),
+    "action": lambda scenario: [_admin_flow(scenario)],
+    "trigger": lambda scenario: [input_flow(scenario)],
+    "both": lambda scenario: [input_flow(scenario), _admin_flow(scenario)],
 }
 
 
@@ -83,14 +83,14 @@ class Strike:
 class Interrupted:
     """A remediation: what it begins with, where and how soon it ends if nobody stops it."""
 
-    story: Story
+    scenario: Scenario
     start: Callable[[], Awaitable[object]]
     done: FlowJobState
     lasts: timedelta
     before: Snapshot = field(init=False)
 
     def __post_init__(self) -> None:
-        self.before = take_snapshot(self.story.world)
+        self.before = take_snapshot(self.scenario.world)
 
     async def play(self, order: Order | None = None, *, after: timedelta = timedelta(0)) -> bool:
         """Remediate to the end; `order` is given so long after the strike. Says if there was one.
@@ -103,29 +103,29 @@ class Interrupted:
 
     async def unfold(self, order: Order | None, *, after: timedelta) -> bool:
         """Do so where the end depends on what else the order did."""
-        story = self.story
-        await story.opt_in()
-        await until_done(story, self.start)
-        await approve(story)
-        if not story.driver.plan.has_struck:
-            await run_until_struck(story, self.lasts)
-        has_struck = story.driver.plan.has_struck
+        scenario = self.scenario
+        await scenario.opt_in()
+        await until_done(scenario, self.start)
+        await approve(scenario)
+        if not scenario.driver.plan.has_struck:
+            await run_until_struck(scenario, self.lasts)
+        has_struck = scenario.driver.plan.has_struck
         if order:
-            await story.run(after)
-            await order(story.services, story.remediation.id)
-        await settle(story)
-        check(story)
+            await scenario.run(after)
+            await order(scenario.services, scenario.remediation.id)
+        await settle(scenario)
+        check(scenario)
         return has_struck
 
     async def _ended_well(self, order: Order | None) -> None:
-        jobs = (await self.story.jobs()).values()
+        jobs = (await self.scenario.jobs()).values()
         states, told = {job.state for job in jobs}, [(job.state, job.reason) for job in jobs]
         if order in {None, change_remediation.retry}:
             assert states == {self.done}, told
-            assert self.story.world.traffic.handled_twice == []
+            assert self.scenario.world.traffic.handled_twice == []
         elif order is not change_remediation.cancel or self.done not in states:
             assert states <= {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}, told
-            assert differences(self.before, self.story.world) == []
+            assert differences(self.before, self.scenario.world) == []
 
 
 def copied(
@@ -136,33 +136,37 @@ def copied(
     profile: Profile = Profile.DOCUMENTED,
 ) -> Interrupted:
     """Build a tenant of the ingredients, whose flows are copied."""
-    story = make_story(ingredients, seed, Plan(), 0.0, profile)
-    return Interrupted(_under(story, strike), story.order, FlowJobState.RETIRED, timedelta(days=10))
+    scenario = make_scenario(ingredients, seed, Plan(), 0.0, profile)
+    return Interrupted(
+        _under(scenario, strike), scenario.order, FlowJobState.RETIRED, timedelta(days=10)
+    )
 
 
 def prepared(
     name: str, strike: Strike, *, seed: int = 7, profile: Profile = Profile.DOCUMENTED
 ) -> Interrupted:
     """Build a tenant whose flows are prepared for a key."""
-    story = Story(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
-    named = [flow.workflow_id for flow in PREPARED[name](story)]
-    start = partial(story.order, PREPARE, *named)
-    return Interrupted(_under(story, strike), start, FlowJobState.PREPARED, timedelta(hours=1))
+    scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
+    named = [flow.workflow_id for flow in PREPARED[name](scenario)]
+    start = partial(scenario.order, PREPARE, *named)
+    return Interrupted(_under(scenario, strike), start, FlowJobState.PREPARED, timedelta(hours=1))
 
 
-def _under(story: Story, strike: Strike) -> Story:
-    story.driver = Driver(twins=story.twins, make=story.make, plan=strike.plan(story.world))
-    return story
+def _under(scenario: Scenario, strike: Strike) -> Scenario:
+    scenario.driver = Driver(
+        fakes=scenario.fakes, make=scenario.make, plan=strike.plan(scenario.world)
+    )
+    return scenario
 
 
-async def run_until_struck(story: Story, time: timedelta) -> None:
+async def run_until_struck(scenario: Scenario, time: timedelta) -> None:
     """Let time pass until the process is struck."""
 
     def look() -> None:
-        if story.driver.plan.has_struck:
+        if scenario.driver.plan.has_struck:
             raise StruckError
 
-    story.driver.meanwhile, meanwhile = look, story.driver.meanwhile
+    scenario.driver.meanwhile, meanwhile = look, scenario.driver.meanwhile
     with suppress(StruckError):
-        await story.run(time)
-    story.driver.meanwhile = meanwhile
+        await scenario.run(time)
+    scenario.driver.meanwhile = meanwhile

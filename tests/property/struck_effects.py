@@ -1,4 +1,4 @@
-"""Stories in which every effect of the product can be struck, and what strikes it.
+"""Scenarios in which every effect of the product can be struck, and what strikes it.
 
 An effect is known by the function that makes its `Write`: nobody names it here. A fault strikes the
 first write of one effect, or every write of it until a person helps.
@@ -27,7 +27,7 @@ from shared.use_cases import set_kill_switch
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.driver import Driver
 from tests.fakes.pause import Pause
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: What makes a `Write` for somebody else, who counts as its maker.
 HELPERS = {"effect.py", "update_workflow.py", "write_definition.py"}
@@ -85,7 +85,7 @@ _ERRORS: dict[Fault, tuple[Moment, Callable[[], BaseException]]] = {
 class Striker:
     """Strikes the writes of one effect, or only notes which effects write."""
 
-    story: Story
+    scenario: Scenario
     site: str = ""
     fault: Fault | None = None
     #: The effects that wrote.
@@ -97,12 +97,14 @@ class Striker:
     wrong: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.story.driver = Driver(twins=self.story.twins, make=self.story.make, plan=self._plan())
+        self.scenario.driver = Driver(
+            fakes=self.scenario.fakes, make=self.scenario.make, plan=self._plan()
+        )
 
     def _plan(self) -> Plan:
         if self.fault in {Fault.SLEEPS_BEFORE, Fault.SLEEPS_AFTER}:
             moment = Moment.BEFORE if self.fault is Fault.SLEEPS_BEFORE else Moment.AFTER
-            return Pause(moment=moment, sleeps=FROZEN, clock=self.story.world.clock)
+            return Pause(moment=moment, sleeps=FROZEN, clock=self.scenario.world.clock)
         if self.fault in _ERRORS:
             moment, failure = _ERRORS[self.fault]
             return Plan(moment=moment, failure=failure)
@@ -129,7 +131,7 @@ class Striker:
     async def switch(self, *, is_on: bool) -> None:
         """Turn the kill switch."""
         await set_kill_switch.set_kill_switch(
-            self.story.services, is_on=is_on, by="tests", reason="looking"
+            self.scenario.services, is_on=is_on, by="tests", reason="looking"
         )
         self.is_stopped = is_on
 
@@ -147,7 +149,7 @@ class Striker:
         if self.fault is Fault.NOT_KEPT and self._strikes(site):
             return
         if self.fault is not Fault.NOT_KEPT and not self.fault.lasts and self._strikes(site):
-            plan = self.story.driver.plan
+            plan = self.scenario.driver.plan
             plan.at = plan.calls + 1
         await call()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_report import WatchedReport
 
 MOST_FLOWS = 6
@@ -28,22 +28,22 @@ def test_a_remediation_ends_and_reads_no_page_twice(
 ) -> None:
     """From the order to the retired originals; each list from its first page to its last."""
 
-    async def scenario() -> None:
-        story, report, meter = Story(), WatchedReport(), Meter()
+    async def play() -> None:
+        scenario, report, meter = Scenario(), WatchedReport(), Meter()
         for number in range(flows):
-            story.build.app_setting_caller(story.build.http_flow(f"Flow {number}"))
-        story.build.link()
-        story.world.report_page = page
-        report.put_before(story)
+            scenario.build.app_setting_caller(scenario.build.http_flow(f"Flow {number}"))
+        scenario.build.link()
+        scenario.world.report_page = page
+        report.put_before(scenario)
         limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE)
-        put_on_budget(story, limit, meter)
-        await story.opt_in()
-        story.world.assumptions.shares_let_people_ask = shares_lend
+        put_on_budget(scenario, limit, meter)
+        await scenario.opt_in()
+        scenario.world.assumptions.shares_let_people_ask = shares_lend
 
-        await story.order(run=timedelta(hours=4))
-        await story.approve(run=timedelta(days=15))
+        await scenario.order(run=timedelta(hours=4))
+        await scenario.approve(run=timedelta(days=15))
 
-        jobs = await story.jobs()
+        jobs = await scenario.jobs()
         assert [job.state for job in jobs.values()] == [FlowJobState.RETIRED] * flows, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
@@ -51,6 +51,6 @@ def test_a_remediation_ends_and_reads_no_page_twice(
         for kind in (True, False):
             assert all(one == whole for one in report.readings(cannot_migrate_only=kind))
         assert meter.most_in_a_minute() <= calls
-        assert await story.services.tables.discovery_pages.all() == []
+        assert await scenario.services.tables.discovery_pages.all() == []
 
-    asyncio.run(scenario())
+    asyncio.run(play())

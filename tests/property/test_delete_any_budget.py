@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.use_cases.delete_originals import delete_originals
-from tests.functional.deleting.deletion_story import (
+from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,
     Runs,
@@ -19,7 +19,7 @@ from tests.functional.deleting.deletion_story import (
     order,
     original,
     ran,
-    retired_story,
+    retired_scenario,
 )
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.property.test_lists_any_budget import MOST, Lists, expiries
@@ -42,33 +42,33 @@ def test_a_delete_waits_for_the_oldest_run_and_ends(
     The archive reads each page once, and so does the search for runs in progress.
     """
 
-    async def scenario() -> None:
-        story = await retired_story()
-        orders = original(story, "Orders")
-        story.world.run_page = page
-        ran(story, orders, runs)
-        await order(story)
-        await story.run(DAY)
+    async def play() -> None:
+        scenario = await retired_scenario()
+        orders = original(scenario, "Orders")
+        scenario.world.run_page = page
+        ran(scenario, orders, runs)
+        await order(scenario)
+        await scenario.run(DAY)
         if goes_on_for is not None:
             lasts = 12 * DAY + timedelta(hours=goes_on_for)
-            ran(story, orders, 1, Runs(name="long", ago=12 * DAY, lasts=lasts))
-        ends = story.world.clock.now() + timedelta(hours=goes_on_for or 0)
+            ran(scenario, orders, 1, Runs(name="long", ago=12 * DAY, lasts=lasts))
+        ends = scenario.world.clock.now() + timedelta(hours=goes_on_for or 0)
         lists, meter = Lists(expires), Meter()
-        lists.put_before(story)
-        put_on_budget(story, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
-        story.renew()
+        lists.put_before(scenario)
+        put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
+        scenario.renew()
 
         for _ in range(40 * 60):
-            await story.driver.call(delete_originals)
-            if (await deletions(story))["Orders"].state is DeletionState.DELETED:
+            await scenario.driver.call(delete_originals)
+            if (await deletions(scenario))["Orders"].state is DeletionState.DELETED:
                 break
-            await story.run(MINUTE)
+            await scenario.run(MINUTE)
 
-        assert (await deletions(story))["Orders"].state is DeletionState.DELETED
-        assert deletes(story) == [orders.workflow_id]
-        assert story.world.clock.now() >= ends
+        assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
+        assert deletes(scenario) == [orders.workflow_id]
+        assert scenario.world.clock.now() >= ends
         pages = Counter((name, cursor) for name, cursor, size in lists.given if cursor and size)
         again = [page for page, times in pages.items() if times > 1]
         assert len(again) <= 1 + lists.expired  # the page of the run that is waited for
 
-    asyncio.run(scenario())
+    asyncio.run(play())

@@ -18,13 +18,13 @@ from tests.fakes.crash import Moment, Plan
 from tests.fakes.definitions import facts_of
 from tests.fakes.pause import Pause
 from tests.fakes.test_world import World
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.interrupted import run_until_struck
 from tests.property.test_paused_deliveries import moments, sleeps
 from tests.property.test_remediation_invariants import (
     approve,
     check,
-    make_story,
+    make_scenario,
     plans,
     settle,
     tenants,
@@ -56,19 +56,19 @@ def deleted_unfit(world: World) -> list[str]:
     return wrong + ([f"the copy {gone.name} was deleted"] if gone.made_by_app else [])
 
 
-async def delete_under(story: Story, plan: Plan) -> str:
+async def delete_under(scenario: Scenario, plan: Plan) -> str:
     """Retire all and order their deletes in three days under `plan`; returns the remediation."""
-    await story.opt_in()
-    await until_done(story, story.order)
-    await approve(story)
-    await settle(story)
-    story.world.watchers.append(deleted_unfit)
-    story.driver.timer, story.driver.plan = timers, plan
-    story.renew()
-    date = story.world.clock.now() + 3 * DAY
-    approval, identity = DeletionInput(on=date, by="tests"), story.remediation.id
+    await scenario.opt_in()
+    await until_done(scenario, scenario.order)
+    await approve(scenario)
+    await settle(scenario)
+    scenario.world.watchers.append(deleted_unfit)
+    scenario.driver.timer, scenario.driver.plan = timers, plan
+    scenario.renew()
+    date = scenario.world.clock.now() + 3 * DAY
+    approval, identity = DeletionInput(on=date, by="tests"), scenario.remediation.id
     await until_done(
-        story, lambda: story.driver.call(lambda s: schedule_deletions(s, identity, approval))
+        scenario, lambda: scenario.driver.call(lambda s: schedule_deletions(s, identity, approval))
     )
     return identity
 
@@ -88,20 +88,20 @@ def test_a_kill_or_a_rollback_at_any_moment_deletes_nothing_unfit(
     `undo`: hours from the date of the deletes to the order to roll back; None: no such order.
     """
 
-    async def scenario() -> None:
-        story = make_story(ingredients, seed, Plan(), 0.2)
-        identity = await delete_under(story, plan)
+    async def play() -> None:
+        scenario = make_scenario(ingredients, seed, Plan(), 0.2)
+        identity = await delete_under(scenario, plan)
         if undo is not None:
-            await story.run(3 * DAY + timedelta(hours=undo))
+            await scenario.run(3 * DAY + timedelta(hours=undo))
             await until_done(
-                story,
-                lambda: story.driver.call(lambda s: change_remediation.roll_back(s, identity)),
+                scenario,
+                lambda: scenario.driver.call(lambda s: change_remediation.roll_back(s, identity)),
             )
-        await settle(story)
-        check(story)
-        await ended_well(story, is_undone=undo is not None)
+        await settle(scenario)
+        check(scenario)
+        await ended_well(scenario, is_undone=undo is not None)
 
-    asyncio.run(scenario())
+    asyncio.run(play())
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -126,34 +126,34 @@ def test_a_delete_that_is_paused_deletes_nothing_unfit(
     `undo`: minutes from the pause to the order to roll back; None: no such order.
     """
 
-    async def scenario() -> None:
-        story = make_story(ingredients, seed, Plan(), 0.0)
-        pause = Pause(at=at, moment=moment, sleeps=sleep, clock=story.world.clock)
-        identity = await delete_under(story, pause)
+    async def play() -> None:
+        scenario = make_scenario(ingredients, seed, Plan(), 0.0)
+        pause = Pause(at=at, moment=moment, sleeps=sleep, clock=scenario.world.clock)
+        identity = await delete_under(scenario, pause)
         if undo is not None:
             if not pause.has_struck:
-                await run_until_struck(story, timedelta(days=6))
-            await story.run(timedelta(minutes=undo))
-            await change_remediation.roll_back(story.services, identity)
-        await settle(story)
-        check(story)
-        await ended_well(story, is_undone=undo is not None)
+                await run_until_struck(scenario, timedelta(days=6))
+            await scenario.run(timedelta(minutes=undo))
+            await change_remediation.roll_back(scenario.services, identity)
+        await settle(scenario)
+        check(scenario)
+        await ended_well(scenario, is_undone=undo is not None)
 
-    asyncio.run(scenario())
+    asyncio.run(play())
 
 
-async def ended_well(story: Story, *, is_undone: bool) -> None:
+async def ended_well(scenario: Scenario, *, is_undone: bool) -> None:
     """Hold the rows and the tenant against each other."""
-    targets = [write.target for write in story.world.writes if write.what.startswith("delete ")]
+    targets = [write.target for write in scenario.world.writes if write.what.startswith("delete ")]
     assert len(targets) == len(set(targets))
-    environment = story.build.environment
-    for row in await story.services.tables.deletions.all(environment.id):
-        flow, job = environment.flows[row.original_id], await story.job(row.display_name)
+    environment = scenario.build.environment
+    for row in await scenario.services.tables.deletions.all(environment.id):
+        flow, job = environment.flows[row.original_id], await scenario.job(row.display_name)
         assert flow.is_deleted is (row.state is DeletionState.DELETED), row
         if not is_undone:
             assert (row.state, job.state) == (DeletionState.DELETED, FlowJobState.RETIRED), row
         if job.state is FlowJobState.RETIRED:
-            copy = story.world.workflow(environment.id, job.copy_id)
+            copy = scenario.world.workflow(environment.id, job.copy_id)
             assert copy.is_on is (job.pattern is not MigrationMethod.COPY_OFF), job
         elif job.state is not FlowJobState.ROLLED_BACK:
             # Only a person can restore it, or what it calls, or what calls it.

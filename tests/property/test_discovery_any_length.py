@@ -15,7 +15,7 @@ from shared.errors import ServiceUnavailable, ThrottledError
 from shared.steps.planning.discover_flows import discover
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.functional.planning.test_discovery_resumed import rows
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 LONGEST = timedelta(hours=3)
 APART = timedelta(minutes=20)
@@ -73,19 +73,19 @@ def test_a_long_discovery_ends_and_finds_every_flow(
 ) -> None:
     """No flow is read alone twice, and no list more often than it has grown too old."""
 
-    async def scenario() -> None:
-        story, rationed = Story(), Rationed(set(malformed))
-        story.world.assumptions.my_flows_have_rows = False
+    async def play() -> None:
+        scenario, rationed = Scenario(), Rationed(set(malformed))
+        scenario.world.assumptions.my_flows_have_rows = False
         for number in range(flows):
-            story.build.http_flow(f"Flow {number}").in_solution = number >= without_row
-        story.build.link()
-        story.world.report_page = page
-        environment = await story.services.environments.get(story.build.environment.id)
+            scenario.build.http_flow(f"Flow {number}").in_solution = number >= without_row
+        scenario.build.link()
+        scenario.world.report_page = page
+        environment = await scenario.services.environments.get(scenario.build.environment.id)
         for turn in range(200):
             services = replace(
-                story.services,
-                flow_reports=rationed.before(story.services.flow_reports),
-                flow_pages=rationed.before(story.services.flow_pages),
+                scenario.services,
+                flow_reports=rationed.before(scenario.services.flow_reports),
+                flow_pages=rationed.before(scenario.services.flow_pages),
             )
             rationed.left = calls
             try:
@@ -94,11 +94,11 @@ def test_a_long_discovery_ends_and_finds_every_flow(
                 )
                 break
             except ServiceUnavailable:
-                story.world.clock.advance(timedelta(minutes=1))
+                scenario.world.clock.advance(timedelta(minutes=1))
             except ThrottledError:
-                story.world.clock.advance(APART)
+                scenario.world.clock.advance(APART)
                 if turn % 10 == 5:
-                    await run_daily_check(story.services, f"day {turn}")
+                    await run_daily_check(scenario.services, f"day {turn}")
         else:
             raise AssertionError(rationed.asked)
 
@@ -112,4 +112,4 @@ def test_a_long_discovery_ends_and_finds_every_flow(
         patch.object(discovery, "LONGEST", LONGEST),
         patch.object(discovery, "REFRESH_TAKES", LONGEST / 4),
     ):
-        asyncio.run(scenario())
+        asyncio.run(play())

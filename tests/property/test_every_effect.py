@@ -6,32 +6,32 @@ from functools import cache
 import pytest
 
 from tests.property.struck_effects import Fault, all_sites
-from tests.property.struck_stories import STORIES
+from tests.property.struck_scenarios import SCENARIOS
 
 
 @cache
 def effects_of(name: str) -> frozenset[str]:
-    """Return the effects that a story reaches if nothing strikes it."""
-    return frozenset(asyncio.run(STORIES[name]()).seen) & all_sites()
+    """Return the effects that a scenario reaches if nothing strikes it."""
+    return frozenset(asyncio.run(SCENARIOS[name]()).seen) & all_sites()
 
 
-def test_the_stories_reach_every_effect() -> None:
-    """A new effect needs a story: `struck_stories.py`."""
-    assert all_sites().difference(*map(effects_of, STORIES)) == set()
+def test_the_scenarios_reach_every_effect() -> None:
+    """A new effect needs a scenario: `struck_scenarios.py`."""
+    assert all_sites().difference(*map(effects_of, SCENARIOS)) == set()
 
 
 @pytest.mark.parametrize("fault", Fault)
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_a_struck_effect_changes_no_end(name: str, fault: Fault) -> None:
     """Each job ends as it does otherwise, at most after a retry, and an undo undoes it.
 
     What lasts is told to somebody. No call is lost, nothing is lent to the operator any more.
     """
-    earlier = list(STORIES)[: list(STORIES).index(name)]
+    earlier = list(SCENARIOS)[: list(SCENARIOS).index(name)]
     wrong = []
     for site in sorted(effects_of(name).difference(*map(effects_of, earlier))):
         try:
-            striker = asyncio.run(STORIES[name](site, fault))
+            striker = asyncio.run(SCENARIOS[name](site, fault))
         except AssertionError as error:
             wrong.append(f"{site}: {error}")
         else:

@@ -16,8 +16,8 @@ from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.plan_item import PlannedAction
 from tests.fakes import definition_builder as define
 from tests.fakes.invariants import watch
-from tests.fakes.tenant import TwinFlow
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 TRIGGERS = {
     "http": define.http_trigger(),
@@ -62,24 +62,24 @@ def families(draw: st.DrawFn) -> Family:
     return Family(tuple(triggers), tuple(children))
 
 
-def build(story: Story, family: Family) -> list[TwinFlow]:
+def build(scenario: Scenario, family: Family) -> list[FakeFlow]:
     """Add the flows, children first."""
-    flows: list[TwinFlow] = []
+    flows: list[FakeFlow] = []
     for title, (trigger, below) in enumerate(zip(family.triggers, family.children, strict=True)):
         children = [flows[one] for one in sorted(below)]
-        flows.append(story.build.parent(str(title), *children, trigger=TRIGGERS[trigger]))
+        flows.append(scenario.build.parent(str(title), *children, trigger=TRIGGERS[trigger]))
     return flows
 
 
-async def remediate(story: Story) -> None:
+async def remediate(scenario: Scenario) -> None:
     """Let the app do all it can; the watchers look at the tenant after every write."""
-    story.build.link()
-    story.build.share_connections()
-    watch(story.world)
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    assert story.world.violations == []
+    scenario.build.link()
+    scenario.build.share_connections()
+    watch(scenario.world)
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve()
+    assert scenario.world.violations == []
 
 
 def when(job: FlowJob, state: FlowJobState) -> datetime:
@@ -94,22 +94,22 @@ def test_any_family_is_copied_bottom_up_and_retired_top_down(
 ) -> None:
     """Every flow that stays is planned once and retired, whatever runs what."""
 
-    async def scenario() -> None:
-        story = Story(mode=ApprovalPolicy.REQUIRED, profile=profile)
-        build(story, family)
+    async def play() -> None:
+        scenario = Scenario(mode=ApprovalPolicy.REQUIRED, profile=profile)
+        build(scenario, family)
         if not family.staying:
             return
-        await remediate(story)
+        await remediate(scenario)
 
-        jobs = await story.jobs()
-        assert set(await story.plan()) == set(jobs) == family.staying
+        jobs = await scenario.jobs()
+        assert set(await scenario.plan()) == set(jobs) == family.staying
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         for parent, job in jobs.items():
             for child in family.graph.children_of(parent) & jobs.keys():
                 assert when(jobs[child], FlowJobState.VERIFIED) <= when(job, FlowJobState.COPYING)
                 assert when(job, FlowJobState.RETIRED) <= when(jobs[child], FlowJobState.RETIRED)
 
-    asyncio.run(scenario())
+    asyncio.run(play())
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -132,9 +132,9 @@ def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
         return
     low, high = data.draw(st.sampled_from(pairs))
 
-    async def scenario() -> None:
-        story = Story(mode=ApprovalPolicy.REQUIRED)
-        flows = build(story, family)
+    async def play() -> None:
+        scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
+        flows = build(scenario, family)
         document = json.loads(flows[int(low)].client_data)
         actions = document["properties"]["definition"]["actions"]
         actions["Back"] = define.child_flow_action(flows[int(high)].workflow_id) | {"runAfter": {}}
@@ -142,19 +142,19 @@ def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
         between = graph.descendants_of(high) & (graph.ancestors_of(low) | {low})
         circle = {high, *between} if high != low else set[str]()
         above = {one for one in family.staying if graph.descendants_of(one) & circle}
-        story.build.link()
-        story.build.share_connections()
-        await story.opt_in()
-        await story.order()
+        scenario.build.link()
+        scenario.build.share_connections()
+        await scenario.opt_in()
+        await scenario.order()
 
-        plan, free = await story.plan(), family.staying - circle - above
+        plan, free = await scenario.plan(), family.staying - circle - above
         assert {title for title, item in plan.items() if item.action.is_work} == free
         assert {plan[one].action for one in circle} <= {PlannedAction.NEEDS_CHANGES}
         assert all(other in plan[one].explanation for one in circle for other in circle)
         if free:
-            await story.approve()
-        assert {title: job.state for title, job in (await story.jobs()).items()} == dict.fromkeys(
-            free, FlowJobState.RETIRED
-        )
+            await scenario.approve()
+        assert {
+            title: job.state for title, job in (await scenario.jobs()).items()
+        } == dict.fromkeys(free, FlowJobState.RETIRED)
 
-    asyncio.run(scenario())
+    asyncio.run(play())

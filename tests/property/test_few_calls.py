@@ -13,7 +13,7 @@ from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.property.test_remediation_invariants import (
     approve,
     check,
-    make_story,
+    make_scenario,
     settle,
     until_done,
 )
@@ -33,20 +33,20 @@ def test_who_dies_in_the_line_or_with_calls_in_hand_stops_nobody(
 ) -> None:
     """Every flow is retired, what was lent is returned, and no minute has more calls than five."""
 
-    async def scenario() -> None:
+    async def play() -> None:
         plan, meter = Plan(at=at, moment=moment), Meter()
-        story = make_story(["two", "two in a flow", "app_setting"], seed, plan, unsettled)
-        put_on_budget(story, LIMIT, meter)
-        await story.opt_in()
-        await until_done(story, story.order)
-        await story.run(timedelta(hours=2))
-        await approve(story)
-        await settle(story)
-        check(story)
-        jobs = await story.jobs()
+        scenario = make_scenario(["two", "two in a flow", "app_setting"], seed, plan, unsettled)
+        put_on_budget(scenario, LIMIT, meter)
+        await scenario.opt_in()
+        await until_done(scenario, scenario.order)
+        await scenario.run(timedelta(hours=2))
+        await approve(scenario)
+        await settle(scenario)
+        check(scenario)
+        jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
         assert meter.most_in_a_minute() <= LIMIT.calls
 
-    asyncio.run(scenario())
+    asyncio.run(play())

@@ -21,7 +21,7 @@ from shared.firewalls import firewall_kinds
 from shared.firewalls.api_management import open_service
 from shared.firewalls.app_service import read_scm_site, read_site
 from shared.firewalls.network_security_group import read_group
-from tests.fakes.ports import twins_of
+from tests.fakes.ports import fakes_of
 from tests.fakes.test_world import World
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.kinds.firewalls import api_management
@@ -144,7 +144,7 @@ def test_a_list_of_addresses_lets_in_whom_it_holds(kind: str, prefixes: list[str
     resources = firewall_case(kind).resources(prefixes)
     world.resources = {path.lower(): one for path, one in resources.items()}
 
-    [firewall] = asyncio.run(firewall_kinds(twins_of(world).ports.resources)[kind].read())
+    [firewall] = asyncio.run(firewall_kinds(fakes_of(world).ports.resources)[kind].read())
 
     expected = [one for one in CALLERS if any(holds(prefix, one) for prefix in prefixes)]
     assert allowed(firewall) == expected

@@ -12,8 +12,8 @@ from shared.domain.flow import FlowState
 from shared.errors import CmkflowError, PlatformError, ThrottledError
 from shared.services import Services
 from shared.steps.flows.flow_names import flow_name_of
-from tests.fakes.tenant import TwinFlow
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 @dataclass(slots=True)
@@ -70,8 +70,8 @@ class _Unnamed:
         return replace(row, unique_id=self._unique_id)
 
 
-def _services(story: Story, service: Rationed, unique_id: str | None = None) -> Services:
-    services = story.services
+def _services(scenario: Scenario, service: Rationed, unique_id: str | None = None) -> Services:
+    services = scenario.services
     workflows: Any = services.workflows
     if unique_id is not None:
         workflows = _Unnamed(workflows, unique_id)
@@ -83,12 +83,12 @@ def _services(story: Story, service: Rationed, unique_id: str | None = None) -> 
     )
 
 
-def _story(flows: int) -> tuple[Story, list[TwinFlow]]:
-    story = Story()
-    made = [story.build.http_flow(f"Flow {number}") for number in range(flows)]
-    story.build.link()
+def _scenario(flows: int) -> tuple[Scenario, list[FakeFlow]]:
+    scenario = Scenario()
+    made = [scenario.build.http_flow(f"Flow {number}") for number in range(flows)]
+    scenario.build.link()
     assert all(flow.flow_name != flow.workflow_id for flow in made)
-    return story, made
+    return scenario, made
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -106,13 +106,13 @@ def test_a_name_that_only_the_list_has_is_found(
 ) -> None:
     """What was searched is not searched again, but where a cursor has expired."""
 
-    async def scenario() -> None:
-        story, made = _story(flows)
-        story.world.report_page = page
+    async def play() -> None:
+        scenario, made = _scenario(flows)
+        scenario.world.report_page = page
         flow = made[wanted % flows]
         service = Rationed(set(expires))
         for _ in range(2 + (1 + len(expires)) * flows + len(expires)):
-            services = _services(story, service, unique_id)
+            services = _services(scenario, service, unique_id)
             service.left = calls
             try:
                 name = await flow_name_of(services, flow.environment_id, flow.workflow_id)
@@ -126,14 +126,14 @@ def test_a_name_that_only_the_list_has_is_found(
         assert all(times == 1 for times in pages)
         assert await services.tables.discovery_pages.all() == []
 
-    asyncio.run(scenario())
+    asyncio.run(play())
 
 
 async def test_two_requests_tell_the_name_however_many_flows_there_are() -> None:
     """Dataverse has it; the flow service is asked by that name. In another state it has none."""
-    story, made = _story(300)
+    scenario, made = _scenario(300)
     flow, service = made[-1], Rationed(left=4)
-    services = _services(story, service)
+    services = _services(scenario, service)
 
     name = await flow_name_of(services, flow.environment_id, flow.workflow_id)
     other = await flow_name_of(
@@ -147,9 +147,9 @@ async def test_two_requests_tell_the_name_however_many_flows_there_are() -> None
 
 async def test_a_flow_that_is_nowhere_has_no_name() -> None:
     """The list is read to its end; nothing stays behind."""
-    story, made = _story(3)
+    scenario, made = _scenario(3)
     service = Rationed(left=100)
-    services = _services(story, service)
+    services = _services(scenario, service)
 
     assert await flow_name_of(services, made[0].environment_id, "nobody") is None
     assert await services.tables.discovery_pages.all() == []

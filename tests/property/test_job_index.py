@@ -25,7 +25,7 @@ from shared.use_cases.show_remediation import list_remediations
 from shared.use_cases.show_status import show_status
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.driver import Driver
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 
@@ -42,9 +42,9 @@ async def both[T](services: Services, ask: Callable[[Services], Awaitable[T]]) -
     return fast, slow
 
 
-async def check(story: Story) -> None:
+async def check(scenario: Scenario) -> None:
     """Compare all that people see; of by-itself and environments the order does not matter."""
-    fast, slow = await both(story.services, show_status)
+    fast, slow = await both(scenario.services, show_status)
     assert fast.flows == slow.flows
     assert fast.left == slow.left
     assert fast.waiting == slow.waiting
@@ -53,7 +53,7 @@ async def check(story: Story) -> None:
     }
     assert sorted(map(repr, fast.by_itself)) == sorted(map(repr, slow.by_itself))
     assert fast.health == slow.health
-    listed = await both(story.services, lambda services: list_remediations(services, limit=3))
+    listed = await both(scenario.services, lambda services: list_remediations(services, limit=3))
     by_index, by_rows = ([(one.remediation, one.progress) for one in x.items] for x in listed)
     assert by_index == by_rows
 
@@ -63,21 +63,23 @@ async def names(services: Services) -> Counter[NamedKind]:
     return Counter([row.kind for row in await services.tables.job_index.all()])
 
 
-async def settled(services: Services, story: Story) -> None:
+async def settled(services: Services, scenario: Scenario) -> None:
     """Compare twice, with so long between that closed jobs are counted."""
     await compare_job_index(services)
-    story.world.clock.advance(SETTLED_AFTER)
+    scenario.world.clock.advance(SETTLED_AFTER)
     await compare_job_index(services)
 
 
-def new_story() -> Story:
+def new_scenario() -> Scenario:
     """Return a tenant of a few flows, not planned yet."""
-    story = Story(mode=ApprovalPolicy.REQUIRED)
+    scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     for title in FLOWS:
-        story.build.app_setting_caller(story.build.http_flow(title), site=title, setting="URL")
-    story.build.link()
-    story.build.share_connections()
-    return story
+        scenario.build.app_setting_caller(
+            scenario.build.http_flow(title), site=title, setting="URL"
+        )
+    scenario.build.link()
+    scenario.build.share_connections()
+    return scenario
 
 
 async def blocked_now(services: Services, job: FlowJob) -> None:
@@ -94,83 +96,83 @@ async def blocked_now(services: Services, job: FlowJob) -> None:
     await FLOW.order(services, (job.environment_id, job.id), stuck)
 
 
-async def one_deed(story: Story, draw: random.Random, number: int) -> None:
+async def one_deed(scenario: Scenario, draw: random.Random, number: int) -> None:
     """Do something at random; raises what the product or a struck process raises."""
-    ids = {flow.name: flow.workflow_id for flow in story.world.flows()}
+    ids = {flow.name: flow.workflow_id for flow in scenario.world.flows()}
     some = [ids[title] for title in draw.sample(FLOWS, draw.randint(1, 2))]
     deeds = ["order", "approve", "roll back", "retry", "block", "compare", "settle", "time"]
     match draw.choice(deeds):
         case "order":
-            await story.order(RemediationMode.APPLY, *some, cause=f"order {number}")
+            await scenario.order(RemediationMode.APPLY, *some, cause=f"order {number}")
         case "approve":
-            await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
+            await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
         case "roll back":
-            await story.roll_back(*some, run=timedelta(0))
+            await scenario.roll_back(*some, run=timedelta(0))
         case "retry":
-            await story.retry(run=timedelta(0))
+            await scenario.retry(run=timedelta(0))
         case "block":
-            job = draw.choice([*(await story.jobs()).values()] or [None])
+            job = draw.choice([*(await scenario.jobs()).values()] or [None])
             if job and not job.is_inactive:
-                await story.driver.call(lambda s: blocked_now(s, job))
+                await scenario.driver.call(lambda s: blocked_now(s, job))
         case "compare":
-            await story.driver.call(compare_job_index)
+            await scenario.driver.call(compare_job_index)
         case "settle":
-            await settled(story.services, story)
+            await settled(scenario.services, scenario)
         case _:
-            await story.run(timedelta(days=draw.randint(1, 9)))
+            await scenario.run(timedelta(days=draw.randint(1, 9)))
 
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
     """Remediations, orders, comparisons and time, in a random order, with processes that die."""
     draw = random.Random(seed)  # noqa: S311 -- no secret
-    story = new_story()
-    await story.opt_in()
-    await compare_job_index(story.services)
-    await story.order(cause="first")
+    scenario = new_scenario()
+    await scenario.opt_in()
+    await compare_job_index(scenario.services)
+    await scenario.order(cause="first")
     for number in range(12):
         if draw.random() < 0.3:
-            story.driver = Driver(
-                twins=story.twins,
-                make=story.make,
+            scenario.driver = Driver(
+                fakes=scenario.fakes,
+                make=scenario.make,
                 plan=Plan(at=draw.randint(1, 40), moment=draw.choice(list(Moment))),
             )
         try:
-            await one_deed(story, draw, number)
+            await one_deed(scenario, draw, number)
         except CmkflowError:
             pass  # it cannot be done now
         except Killed:
-            story.renew()
-        await story.run(timedelta(minutes=draw.randint(1, 90)))
+            scenario.renew()
+        await scenario.run(timedelta(minutes=draw.randint(1, 90)))
         # The index is trusted, though nothing has corrected it.
-        run = TimerRun(timer=COMPARED, completed_at=story.services.now)
-        await story.services.tables.timer_runs.upsert(run)
-        await check(story)
+        run = TimerRun(timer=COMPARED, completed_at=scenario.services.now)
+        await scenario.services.tables.timer_runs.upsert(run)
+        await check(scenario)
 
 
 async def test_closed_jobs_are_counted_and_named_again() -> None:
     """What is retired is a number; rolled back, it is a row again."""
-    story = new_story()
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.RETIRED}
-    await settled(story.services, story)
+    scenario = new_scenario()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve()
+    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
+    await settled(scenario.services, scenario)
 
-    before = await names(story.services)
-    await check(story)
-    job = await story.job("Orders")
-    await story.driver.call(lambda s: FLOW.order(s, (job.environment_id, job.id), _same))
-    await story.roll_back(job.original_id, run=timedelta(minutes=1))
-    under_way = await names(story.services)
-    await check(story)
-    await story.run(timedelta(days=9))
-    await settled(story.services, story)
+    before = await names(scenario.services)
+    await check(scenario)
+    job = await scenario.job("Orders")
+    await scenario.driver.call(lambda s: FLOW.order(s, (job.environment_id, job.id), _same))
+    await scenario.roll_back(job.original_id, run=timedelta(minutes=1))
+    under_way = await names(scenario.services)
+    await check(scenario)
+    await scenario.run(timedelta(days=9))
+    await settled(scenario.services, scenario)
 
     assert before[NamedKind.FLOW_JOB] == 0
     assert under_way[NamedKind.FLOW_JOB] == 1
-    assert (await show_status(story.services)).flows == {"retired": 3, "rolled_back": 1}
-    await check(story)
+    assert (await show_status(scenario.services)).flows == {"retired": 3, "rolled_back": 1}
+    await check(scenario)
 
 
 def _same(job: FlowJob) -> FlowJob:
@@ -180,14 +182,14 @@ def _same(job: FlowJob) -> FlowJob:
 
 async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> None:
     """Its name was to be removed: whoever names it again makes that fail."""
-    story = new_story()
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    services = story.services
+    scenario = new_scenario()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve()
+    services = scenario.services
     await compare_job_index(services)
-    story.world.clock.advance(SETTLED_AFTER)
-    job = await story.job("Orders")
+    scenario.world.clock.advance(SETTLED_AFTER)
+    job = await scenario.job("Orders")
     kept = await services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept
     write, done = services.tables.store.write, False
@@ -212,24 +214,24 @@ async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> No
     assert done
     named = {row.job_id for row in await services.tables.job_index.all()}
     assert job.id in named
-    await check(story)
+    await check(scenario)
 
 
 async def test_an_index_row_that_cannot_be_read_costs_nothing() -> None:
     """Its key tells which job it names; without counts, the jobs of the environment are read."""
-    story = new_story()
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    await settled(story.services, story)
-    rows = story.twins.store.rows
+    scenario = new_scenario()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve()
+    await settled(scenario.services, scenario)
+    rows = scenario.fakes.store.rows
     for name, row in list(rows.items()):
         if row.table == "jobindex":
             rows[name] = replace(row, columns={**row.columns, "data0": "{garbage"})
-    fast, slow = await both(story.services, show_status)
+    fast, slow = await both(scenario.services, show_status)
 
     assert fast.flows == slow.flows == {"retired": 4}
     assert fast.environments == slow.environments
-    await compare_job_index(story.services)
-    assert all(isinstance(row, IndexRow) for row in await story.services.tables.job_index.all())
-    await check(story)
+    await compare_job_index(scenario.services)
+    assert all(isinstance(row, IndexRow) for row in await scenario.services.tables.job_index.all())
+    await check(scenario)

@@ -13,7 +13,7 @@ from shared.errors import PlatformError, ThrottledError
 from shared.ports import ResultPage
 from shared.services import Services
 from shared.use_cases.look_at_list import look_at_list
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 class KilledError(BaseException):
@@ -72,11 +72,11 @@ async def _sweep(
 
 
 async def _look_daily(service: Service, calls: int, expires: set[int], deaths: list[int]) -> None:
-    story = Story()
-    story.build.link()
-    environment = await story.services.environments.get(story.build.environment.id)
+    scenario = Scenario()
+    scenario.build.link()
+    environment = await scenario.services.environments.get(scenario.build.environment.id)
     double: Any = service
-    services = replace(story.services, flow_pages=double, flow_reports=double)
+    services = replace(scenario.services, flow_pages=double, flow_reports=double)
     names = frozenset(name for page in service.pages for name in page) | {"deleted"}
     seen = set[str]()
     turns = len(service.pages) + (len(names) if service.is_bare else 0)

@@ -17,10 +17,10 @@ from shared.errors import PlatformError
 from shared.ports import FlowReports, ResultPage
 from shared.use_cases.archive_runs import archive_runs
 from tests.fakes.ports import Ports
-from tests.fakes.tenant import TwinFlow, TwinRun
+from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.assessing.test_background_assessment import order, shown
 from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 MOST = 12
 LISTS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -37,15 +37,15 @@ class Lists:
     given: list[tuple[object, str, int | None]] = field(default_factory=list)
     _cursors: int = 0
 
-    def put_before(self, story: Story) -> None:
-        """Stand before the port of every process of the story."""
+    def put_before(self, scenario: Scenario) -> None:
+        """Stand before the port of every process of the scenario."""
 
         def watched(ports: Ports) -> Ports:
             reports: Any = _Watched(self, ports.flow_reports)
             return replace(ports, flow_reports=reports)
 
-        story.around = watched
-        story.renew()
+        scenario.around = watched
+        scenario.renew()
 
     @property
     def expired(self) -> int:
@@ -104,11 +104,11 @@ class _Watched:
         )
 
 
-def _let_run(story: Story, flow: TwinFlow, count: int) -> None:
+def _let_run(scenario: Scenario, flow: FakeFlow, count: int) -> None:
     """Let a flow have run every hour."""
     for number in range(count):
-        started = story.world.clock.now() - timedelta(hours=number, seconds=1)
-        run = TwinRun(
+        started = scenario.world.clock.now() - timedelta(hours=number, seconds=1)
+        run = FakeRun(
             run_id=f"{flow.name}-{number}",
             started=started,
             ends=started + timedelta(seconds=2),
@@ -117,15 +117,15 @@ def _let_run(story: Story, flow: TwinFlow, count: int) -> None:
         flow.runs.append(run)
 
 
-async def _archive(story: Story) -> set[RunArchiveState]:
+async def _archive(scenario: Scenario) -> set[RunArchiveState]:
     """Ask until all is archived, as the command does; returns the states of the archives."""
-    until = story.world.clock.now() + timedelta(hours=3)
+    until = scenario.world.clock.now() + timedelta(hours=3)
     while True:
-        found = await story.driver.call(lambda s: archive_runs(s, story.remediation.id))
+        found = await scenario.driver.call(lambda s: archive_runs(s, scenario.remediation.id))
         if found.is_finished:
             return {one.state for one in found.archives}
-        assert story.world.clock.now() < until, found
-        await story.run(found.retry_after or timedelta(0))
+        assert scenario.world.clock.now() < until, found
+        await scenario.run(found.retry_after or timedelta(0))
 
 
 @LISTS
@@ -141,25 +141,25 @@ def test_archives_of_runs_end_and_read_no_run_twice(
 ) -> None:
     """While the remediation goes on; a cursor that expires costs the run at its boundary."""
 
-    async def scenario() -> None:
-        story, lists, meter = Story(), Lists(expires), Meter()
-        flows = [story.build.http_flow(f"Flow {number}") for number in range(len(runs))]
-        story.build.link()
-        story.world.run_page = page
-        await story.opt_in()
-        await story.order()
-        await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
-        await story.run(timedelta(minutes=10))
+    async def play() -> None:
+        scenario, lists, meter = Scenario(), Lists(expires), Meter()
+        flows = [scenario.build.http_flow(f"Flow {number}") for number in range(len(runs))]
+        scenario.build.link()
+        scenario.world.run_page = page
+        await scenario.opt_in()
+        await scenario.order()
+        await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
+        await scenario.run(timedelta(minutes=10))
         for flow, count in zip(flows, runs, strict=True):
-            _let_run(story, flow, count)
-        lists.put_before(story)
-        put_on_budget(story, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
-        story.renew()
+            _let_run(scenario, flow, count)
+        lists.put_before(scenario)
+        put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
+        scenario.renew()
 
-        states = await _archive(story)
+        states = await _archive(scenario)
 
         assert states == {RunArchiveState.COMPLETED}
-        contents = story.twins.archive.contents
+        contents = scenario.fakes.archive.contents
         parts = [content for name, content in contents.items() if name.startswith("runs/")]
         kept = [json.loads(line)["run"] for part in parts for line in part.splitlines()]
         assert sorted(kept) == sorted(run.run_id for flow in flows for run in flow.runs)
@@ -169,7 +169,7 @@ def test_archives_of_runs_end_and_read_no_run_twice(
         assert sum(size or 0 for _, _, size in of_runs) <= sum(runs) + lists.expired
         assert meter.most_in_a_minute() <= calls
 
-    asyncio.run(scenario())
+    asyncio.run(play())
 
 
 @LISTS
@@ -185,19 +185,19 @@ def test_an_ordered_assessment_ends_and_reads_no_page_twice(
 ) -> None:
     """Where a cursor expires that list begins anew, and no other."""
 
-    async def scenario() -> None:
-        story, lists, meter = Story(), Lists(expires), Meter()
+    async def play() -> None:
+        scenario, lists, meter = Scenario(), Lists(expires), Meter()
         for number in range(flows):
-            story.build.app_setting_caller(story.build.http_flow(f"Flow {number}"))
-        story.world.report_page = page
-        lists.put_before(story)
-        put_on_budget(story, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
-        story.renew()
+            scenario.build.app_setting_caller(scenario.build.http_flow(f"Flow {number}"))
+        scenario.world.report_page = page
+        lists.put_before(scenario)
+        put_on_budget(scenario, BudgetLimit(name="flow-service", calls=calls, window=MINUTE), meter)
+        scenario.renew()
 
-        started = await order(story)
-        await story.run(timedelta(hours=6))
+        started = await order(scenario)
+        await scenario.run(timedelta(hours=6))
 
-        found = await shown(story, started)
+        found = await shown(scenario, started)
         assert found.job.state is EnvironmentJobState.COMPLETED, found.job.reason
         assert found.answer is not None
         assert len(found.answer.flows) == flows
@@ -208,4 +208,4 @@ def test_an_ordered_assessment_ends_and_reads_no_page_twice(
             assert all(one == whole[: len(one)] for one in cut)
         assert meter.most_in_a_minute() <= calls
 
-    asyncio.run(scenario())
+    asyncio.run(play())

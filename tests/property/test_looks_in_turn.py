@@ -15,7 +15,7 @@ from shared.domain.flow import FlowState, WorkflowSummary
 from shared.errors import CmkflowError, PlatformError, ThrottledError
 from shared.use_cases import look_in_turn as module
 from shared.use_cases.look_in_turn import look_in_turn
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 AT_A_TIME = 3
 
@@ -60,17 +60,17 @@ async def days_until_all_had_their_turn(
     flows: int, calls: int, refused: frozenset[str], deaths: list[int]
 ) -> None:
     """Sweep day after day; raises `AssertionError` where a flow waits for longer than it has to."""
-    story, turns = Story(), -(-flows // AT_A_TIME)
-    story.build.link()
+    scenario, turns = Scenario(), -(-flows // AT_A_TIME)
+    scenario.build.link()
     ids = {f"job-{n:03}": f"flow-{n:03}" for n in range(flows)}
     wanted = {job for job, flow in ids.items() if flow not in refused}
-    environment = await story.services.environments.get(story.build.environment.id)
+    environment = await scenario.services.environments.get(scenario.build.environment.id)
     seen = set[str]()
     first = ""
     for day in range(len(deaths) + -(-turns // calls) + 1):
         dies_at = deaths[day] if day < len(deaths) else 0
         today: Any = Rationed(calls, refused, dies_at=dies_at)
-        services = _with(story, today)
+        services = _with(scenario, today)
         try:
             missed = await look_in_turn(services, environment, Look.RETIRED, ids, today.seen_one)
         except KilledError:
@@ -86,8 +86,8 @@ async def days_until_all_had_their_turn(
     assert seen == wanted
 
 
-def _with(story: Story, workflows: Any) -> Any:
-    return replace(story.services, workflows=workflows)
+def _with(scenario: Scenario, workflows: Any) -> Any:
+    return replace(scenario.services, workflows=workflows)
 
 
 @given(

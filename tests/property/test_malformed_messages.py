@@ -17,7 +17,7 @@ from shared.use_cases.react_to_key_event import NEW_VERSION
 from shared.use_cases.react_to_policy_event import LINKED
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.functional.scenarios.app_calls import Trigger, message_of
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: Messages of one example; together with the number of examples: how many there are.
 AT_ONCE = 10
@@ -99,16 +99,16 @@ def test_no_message_breaks_anything(messages: list[tuple[Trigger, bytes, str]]) 
     """Each is ignored or parked with a reason, and the timer goes on afterwards."""
 
     async def deliver() -> None:
-        story = Story()
-        provide(story.services)
+        scenario = Scenario()
+        provide(scenario.services)
         for trigger, body, message_id in messages:
             await trigger(message_of(body, message_id=message_id))
-        await resend_overdue(story.services)
+        await resend_overdue(scenario.services)
 
-        assert await story.services.tables.remediations.all() == []
-        assert await story.services.tables.environment_jobs.all() == []
-        assert story.twins.notices.told == []
-        for parked in story.twins.messages.waiting(POISON):
+        assert await scenario.services.tables.remediations.all() == []
+        assert await scenario.services.tables.environment_jobs.all() == []
+        assert scenario.fakes.notices.told == []
+        for parked in scenario.fakes.messages.waiting(POISON):
             assert parked.body["reason"]
 
     asyncio.run(deliver())

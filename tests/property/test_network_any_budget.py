@@ -19,7 +19,7 @@ from shared.services import Services
 from shared.steps.flows import network_snapshot
 from shared.steps.flows.check_network import ANY_HOST, read_network, required_gaps
 from shared.steps.flows.network_snapshot import NetworkReading
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 type Document = Mapping[str, object]
 
@@ -109,13 +109,13 @@ def _site(number: int) -> Document:
     return {"id": f"/sites/{name}", "name": name, "properties": {"hostNames": [host]}}
 
 
-def _services(story: Story, azure: Rationed) -> Services:
-    story.renew()
+def _services(scenario: Scenario, azure: Rationed) -> Services:
+    scenario.renew()
     return replace(
-        story.services,
+        scenario.services,
         firewalls=firewall_kinds(ResumableResources(azure)),
-        clock=story.world.clock,
-        archive=story.twins.archive,
+        clock=scenario.world.clock,
+        archive=scenario.fakes.archive,
     )
 
 
@@ -125,17 +125,17 @@ async def _is_complete(services: Services) -> bool:
     )
 
 
-async def _read(story: Story, azure: Rationed, calls: int, host: str) -> bool:
+async def _read(scenario: Scenario, azure: Rationed, calls: int, host: str) -> bool:
     """Let one invocation read; returns whether it has come to its end."""
-    services = _services(story, azure)
-    environment = await services.environments.get(story.build.environment.id)
+    services = _services(scenario, azure)
+    environment = await services.environments.get(scenario.build.environment.id)
     azure.left = calls
     try:
         await read_network(services, environment, [host])
     except CmkflowError:
         return False
     finally:
-        story.world.clock.advance(timedelta(minutes=1))
+        scenario.world.clock.advance(timedelta(minutes=1))
     return await _is_complete(services)
 
 
@@ -163,25 +163,25 @@ def test_a_reading_of_the_network_ends_and_makes_no_request_twice(
 ) -> None:
     """But for the pages of a list whose cursor has expired."""
 
-    async def scenario() -> None:
-        story = Story()
-        story.build.link()
+    async def play() -> None:
+        scenario = Scenario()
+        scenario.build.link()
         azure = Rationed(apps, page_size, expires, set(malformed), gone)
         lists = len(firewall_kinds(azure)) + 20 + -(-apps // page_size)
         most = len(malformed) + (lists * (1 + len(expires)) + apps + len(expires)) // calls + 2
         for _ in range(most):
-            if await _read(story, azure, calls, host):
+            if await _read(scenario, azure, calls, host):
                 break
         else:
             raise AssertionError(azure.asked)
         assert max(azure.asked.values()) == 1
-        snapshot = await NetworkReading(_services(story, azure)).cached()
+        snapshot = await NetworkReading(_services(scenario, azure)).cached()
         assert snapshot
         ids = {one.id for one in snapshot.firewalls if not one.id.endswith("#scm")}
         assert ids == {f"/sites/app-{number}" for number in range(apps) if number not in gone}
-        assert await story.services.tables.resource_answers.all() == []
+        assert await scenario.services.tables.resource_answers.all() == []
 
-    asyncio.run(scenario())
+    asyncio.run(play())
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -195,24 +195,24 @@ def test_a_process_that_dies_costs_no_more_than_a_batch(
 ) -> None:
     """What was stored before is not read again. A dead reader is waited for."""
 
-    async def scenario() -> None:
-        story = Story()
-        story.build.link()
+    async def play() -> None:
+        scenario = Scenario()
+        scenario.build.link()
         azure = Rationed(apps, page_size)
         killed = 0
         for dies_in in [*deaths, 0]:
             azure.dies_in = dies_in
             try:
-                assert await _read(story, azure, 1_000, ANY_HOST)
+                assert await _read(scenario, azure, 1_000, ANY_HOST)
                 break
             except KilledError:
                 killed += 1
-                story.world.clock.advance(timedelta(minutes=4))
+                scenario.world.clock.advance(timedelta(minutes=4))
         again = sum(count - 1 for count in azure.asked.values() if count)
         assert again <= killed * (BATCH + network_snapshot_width())
 
     with patch.object(network_snapshot, "BATCH", BATCH):
-        asyncio.run(scenario())
+        asyncio.run(play())
 
 
 def network_snapshot_width() -> int:
@@ -224,12 +224,12 @@ def network_snapshot_width() -> int:
 
 async def test_a_flow_does_not_wait_for_firewalls_that_do_not_concern_it() -> None:
     """Its own app is read first; the verdict is there although 1,000 others are not read."""
-    story = Story()
-    story.build.link()
-    story.world.service_tags = {"PowerPlatformPlex.westeurope": ["20.1.0.0/24"]}
+    scenario = Scenario()
+    scenario.build.link()
+    scenario.world.service_tags = {"PowerPlatformPlex.westeurope": ["20.1.0.0/24"]}
     azure = Rationed(1_000, 500)
-    services = _services(story, azure)
-    environment = await services.environments.get(story.build.environment.id)
+    services = _services(scenario, azure)
+    environment = await services.environments.get(scenario.build.environment.id)
     azure.left = 40
 
     gaps = await required_gaps(services, environment, ["app-700.contoso.example"], [])
@@ -242,11 +242,11 @@ async def test_a_flow_does_not_wait_for_firewalls_that_do_not_concern_it() -> No
 
 async def test_one_reader_at_a_time_makes_requests() -> None:
     """Another uses what is stored, and otherwise comes again later."""
-    story = Story()
-    story.build.link()
+    scenario = Scenario()
+    scenario.build.link()
     azure = Rationed(10, 5, left=1_000)
-    services = _services(story, azure)
-    environment = await services.environments.get(story.build.environment.id)
+    services = _services(scenario, azure)
+    environment = await services.environments.get(scenario.build.environment.id)
     first = NetworkReading(services)
     async with first.open():
         try:

@@ -30,28 +30,28 @@ REFUSED = {
 async def struck(refused: str, lag: float, plan: Plan) -> Pair:
     """Swap while the process is struck, let everything settle, and look."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
-    story, world = pair.story, pair.story.world
+    scenario, world = pair.scenario, pair.scenario.world
     world.watchers.append(pairs_on_together)
     original, copy = REFUSED[refused]
     pair.refuse(*([pair.original] if original else []), *([pair.copy] if copy else []))
     if isinstance(plan, Pause):
         plan.clock = world.clock
-    story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
+    scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)
 
-    await story.run(timedelta(hours=1))
+    await scenario.run(timedelta(hours=1))
     if isinstance(plan, Pause) and plan.is_asleep:
-        await story.run(2 * FROZEN)
+        await scenario.run(2 * FROZEN)
 
     where = (refused, lag, plan.at, plan.moment)
     assert world.violations == [], where
-    job = await story.job("Keyword")
+    job = await scenario.job("Keyword")
     if left_off(world, [pair.original.workflow_id]):
         assert job.code == Reason.BOTH_OFF, (where, job.reason, job.history)
         assert original, where
         assert copy, where
-        assert Reason.BOTH_OFF in {one.code for one in story.twins.notices.told}, where
+        assert Reason.BOTH_OFF in {one.code for one in scenario.fakes.notices.told}, where
         pair.refusals.clear()
-        await story.run(timedelta(hours=1))
+        await scenario.run(timedelta(hours=1))
     else:
         assert job.both_off_since is None, (where, job.reason, job.history)
     assert left_off(world, [pair.original.workflow_id]) == [], where

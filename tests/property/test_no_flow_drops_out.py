@@ -11,7 +11,7 @@ from shared.domain.plans.remediation import RemediationMode
 from tests.fakes.builder import Builder
 from tests.fakes.definition_builder import http_trigger, recurrence_trigger, request_trigger
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 _TRIGGERS = {
     "http": http_trigger(),
@@ -70,21 +70,21 @@ def test_an_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
 @given(_TENANTS, st.booleans())
 def test_a_plan_has_every_flow_that_the_platform_lists(tenant: _Tenant, opted_in: bool) -> None:
     """One item each, and the counts of its actions are theirs."""
-    story = Story()
-    build(story.build, tenant)
-    story.build.link()
+    scenario = Scenario()
+    build(scenario.build, tenant)
+    scenario.build.link()
 
     async def plan() -> tuple[set[str], dict[str, int]]:
         if opted_in:
-            await story.opt_in()
-        reports = story.services.flow_reports
-        home = story.build.environment.id
+            await scenario.opt_in()
+        reports = scenario.services.flow_reports
+        home = scenario.build.environment.id
         listed = (await reports.microsoft_key_flows(home, cannot_migrate_only=True)).items
         mode = RemediationMode.APPLY if opted_in else RemediationMode.ASSESS
-        await story.order(mode)
-        items = await story.plan()
+        await scenario.order(mode)
+        items = await scenario.plan()
         assert {item.workflow_id for item in items.values()} == {one.identity for one in listed}
-        return {one.identity for one in listed}, (await story.environment_job()).counts or {}
+        return {one.identity for one in listed}, (await scenario.environment_job()).counts or {}
 
     listed, counts = asyncio.run(plan())
     assert sum(counts.values()) == len(listed)

@@ -94,20 +94,20 @@ def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
 
     async def tell() -> None:
         interrupted = copied(["key_vault_secret"], NEVER, seed=seed)
-        story = interrupted.story
-        story.driver.plan = PauseBefore(
-            call="SecretsTwin.write", number=number, sleeps=sleep, clock=story.world.clock
+        scenario = interrupted.scenario
+        scenario.driver.plan = PauseBefore(
+            call="FakeSecrets.write", number=number, sleeps=sleep, clock=scenario.world.clock
         )
-        [secret] = story.world.secrets.values()
+        [secret] = scenario.world.secrets.values()
 
         async def change(services: Services, remediation_id: str) -> None:
-            secret.versions.append(story.world.secret_version(f"new {secret.value}"))
+            secret.versions.append(scenario.world.secret_version(f"new {secret.value}"))
             if undo:
-                await story.run(ordered * MINUTE)
+                await scenario.run(ordered * MINUTE)
                 await undo(services, remediation_id)
 
         await interrupted.unfold(change, after=after * MINUTE)
-        told = [one.code for one in story.twins.notices.told]
+        told = [one.code for one in scenario.fakes.notices.told]
         assert secret.value.startswith("new ") or Reason.STALE_WRITE in told
 
     asyncio.run(tell())

@@ -1,6 +1,6 @@
 """The invariants of the design: processes killed, messages doubled and late, orders at any time.
 
-Each example is a whole remediation on twins. After every write the watchers look at the tenant.
+Each example is a whole remediation on fakes. After every write the watchers look at the tenant.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ from tests.fakes.crash import Moment, Plan, was_killed
 from tests.fakes.definitions import lineage_of
 from tests.fakes.driver import Driver
 from tests.fakes.invariants import signatures_in_store, stopped_too_early, watch
-from tests.fakes.ports import twins_of
+from tests.fakes.ports import fakes_of
 from tests.fakes.sharing import is_lent
 from tests.fakes.snapshot import differences, take_snapshot
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 from tests.kinds.cases import MOVED_KINDS, caller_case
 
 ENDED = {
@@ -69,11 +69,11 @@ INGREDIENTS: dict[str, Callable[[Builder], object]] = {
 }
 
 
-def edit_definition(story: Story, random: Random, *, copies: bool) -> None:
+def edit_definition(scenario: Scenario, random: Random, *, copies: bool) -> None:
     """Let an owner save a flow with one more step."""
     flows = [
         flow
-        for flow in story.world.flows()
+        for flow in scenario.world.flows()
         if flow.made_by_app is copies and "Lineage" in flow.client_data
     ]
     if flows:
@@ -83,42 +83,42 @@ def edit_definition(story: Story, random: Random, *, copies: bool) -> None:
         flow.version += 1
 
 
-def edit_settings(story: Story, random: Random) -> None:
+def edit_settings(scenario: Scenario, random: Random) -> None:
     """Let a deployment set a setting of its own."""
-    for site in story.world.sites.values():
+    for site in scenario.world.sites.values():
         site.settings["DEPLOYED"] = str(random.randrange(1_000))
 
 
-def copy_of(story: Story, original: TwinFlow) -> TwinFlow | None:
+def copy_of(scenario: Scenario, original: FakeFlow) -> FakeFlow | None:
     """Return the copy of an original, if there is one."""
     lineage = lineage_of(original.client_data)
     return next(
         (
             flow
-            for flow in story.world.flows()
+            for flow in scenario.world.flows()
             if flow.made_by_app and lineage_of(flow.client_data) == lineage
         ),
         None,
     )
 
 
-def put_back_settings(story: Story, _: Random) -> None:
+def put_back_settings(scenario: Scenario, _: Random) -> None:
     """Let a deployment put back the URL that it was made with, where that still works."""
-    for flow in list(story.world.flows()):
-        original = story.build.url_of(flow)
-        copy = copy_of(story, flow)
+    for flow in list(scenario.world.flows()):
+        original = scenario.build.url_of(flow)
+        copy = copy_of(scenario, flow)
         if flow.made_by_app or copy is None or not flow.is_on:
             continue
-        for site in story.world.sites.values():
-            new = story.build.url_of(copy)
+        for site in scenario.world.sites.values():
+            new = scenario.build.url_of(copy)
             for name, value in site.settings.items():
                 site.settings[name] = value.replace(new, original)
 
 
 #: What somebody else may do at any moment.
 EDITS = {
-    "original": lambda story, random: edit_definition(story, random, copies=False),
-    "copy": lambda story, random: edit_definition(story, random, copies=True),
+    "original": lambda scenario, random: edit_definition(scenario, random, copies=False),
+    "copy": lambda scenario, random: edit_definition(scenario, random, copies=True),
     "settings": edit_settings,
     "deployment": put_back_settings,
 }
@@ -131,27 +131,29 @@ plans = st.builds(
 )
 
 
-def make_story(
+def make_scenario(
     ingredients: list[str],
     seed: int,
     plan: Plan,
     unsettled: float,
     profile: Profile = Profile.DOCUMENTED,
-) -> Story:
+) -> Scenario:
     """Build a tenant under a policy whose deliveries come in random order, some of them twice."""
-    story = Story(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
+    scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     for name in ingredients:
-        INGREDIENTS[name](story.build)
-    story.build.link()
-    story.build.share_connections()
-    story.twins = twins_of(story.world, order=Random(seed))  # noqa: S311 -- repeatable
-    story.driver = Driver(twins=story.twins, make=story.make, plan=plan, unsettled=unsettled)
-    story.world.traffic.beat(story.world)
-    watch(story.world)
-    return story
+        INGREDIENTS[name](scenario.build)
+    scenario.build.link()
+    scenario.build.share_connections()
+    scenario.fakes = fakes_of(scenario.world, order=Random(seed))  # noqa: S311 -- repeatable
+    scenario.driver = Driver(
+        fakes=scenario.fakes, make=scenario.make, plan=plan, unsettled=unsettled
+    )
+    scenario.world.traffic.beat(scenario.world)
+    watch(scenario.world)
+    return scenario
 
 
-async def until_done(story: Story, order: Callable[[], Awaitable[object]]) -> None:
+async def until_done(scenario: Scenario, order: Callable[[], Awaitable[object]]) -> None:
     """Give an order again if it was not answered, as a person or the timer would."""
     try:
         await order()
@@ -161,30 +163,30 @@ async def until_done(story: Story, order: Callable[[], Awaitable[object]]) -> No
         await order()
 
 
-async def approve(story: Story) -> None:
+async def approve(scenario: Scenario) -> None:
     """Approve the plan; a repetition finds it approved already."""
     with suppress(JobBlocked):
         await until_done(
-            story,
-            lambda: story.driver.call(lambda s: approve_shown(s, story.remediation.id)),
+            scenario,
+            lambda: scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id)),
         )
 
 
-async def settle(story: Story) -> None:
+async def settle(scenario: Scenario) -> None:
     """Let a minute's timer and time do their work until nothing moves any more."""
     for _ in range(40):
-        await story.run(timedelta(days=2))
-        await until_done(story, lambda: story.driver.call(resend_overdue))
+        await scenario.run(timedelta(days=2))
+        await until_done(scenario, lambda: scenario.driver.call(resend_overdue))
 
 
-def check(story: Story) -> None:
+def check(scenario: Scenario) -> None:
     """Hold the tenant and the store against the invariants."""
-    assert story.world.violations == []
-    assert stopped_too_early(story.world, QUIET) == []
-    assert signatures_in_store(story.world, story.twins.store) == []
-    assert [flow.name for flow in story.world.flows() if is_lent(story.world, flow)] == []
-    story.world.traffic.beat(story.world)
-    assert story.world.traffic.lost == []
+    assert scenario.world.violations == []
+    assert stopped_too_early(scenario.world, QUIET) == []
+    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert [flow.name for flow in scenario.world.flows() if is_lent(scenario.world, flow)] == []
+    scenario.world.traffic.beat(scenario.world)
+    assert scenario.world.traffic.lost == []
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -200,20 +202,20 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
 ) -> None:
     """Killed at any call, every message doubled: each job is retired and no invariant breaks."""
 
-    async def scenario() -> None:
-        story = make_story(ingredients, seed, plan, min(unsettled, 0.6), profile)
-        await story.opt_in()
-        await until_done(story, story.order)
-        await approve(story)
-        await settle(story)
-        check(story)
-        jobs = await story.jobs()
+    async def play() -> None:
+        scenario = make_scenario(ingredients, seed, plan, min(unsettled, 0.6), profile)
+        await scenario.opt_in()
+        await until_done(scenario, scenario.order)
+        await approve(scenario)
+        await settle(scenario)
+        check(scenario)
+        jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
-        assert story.world.traffic.handled_twice == []
+        assert scenario.world.traffic.handled_twice == []
 
-    asyncio.run(scenario())
+    asyncio.run(play())
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -238,17 +240,19 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
 ) -> None:
     """Whatever was done by then, every caller is byte for byte what it was and no copy is on."""
 
-    async def scenario() -> None:
-        story = make_story(ingredients, seed, plan, 0.2, profile)
-        before = take_snapshot(story.world)
-        await story.opt_in()
-        await until_done(story, story.order)
-        await approve(story)
-        await story.run(timedelta(hours=hours))
-        await until_done(story, lambda: story.driver.call(lambda s: undo(s, story.remediation.id)))
-        await settle(story)
-        check(story)
-        jobs = await story.jobs()
+    async def play() -> None:
+        scenario = make_scenario(ingredients, seed, plan, 0.2, profile)
+        before = take_snapshot(scenario.world)
+        await scenario.opt_in()
+        await until_done(scenario, scenario.order)
+        await approve(scenario)
+        await scenario.run(timedelta(hours=hours))
+        await until_done(
+            scenario, lambda: scenario.driver.call(lambda s: undo(s, scenario.remediation.id))
+        )
+        await settle(scenario)
+        check(scenario)
+        jobs = await scenario.jobs()
         ended = {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}
         if undo is change_remediation.cancel and FlowJobState.RETIRED in {
             job.state for job in jobs.values()
@@ -257,9 +261,9 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
         assert {job.state for job in jobs.values()} <= ended, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
-        assert differences(before, story.world) == []
+        assert differences(before, scenario.world) == []
 
-    asyncio.run(scenario())
+    asyncio.run(play())
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -297,21 +301,21 @@ def test_a_call_that_fails_changes_nothing_in_mode_auto(
 ) -> None:
     """A service gives no answer, done or not: in mode auto each job is retired all the same."""
 
-    async def scenario() -> None:
+    async def play() -> None:
         plan = Plan(at=at, moment=moment, failure=lambda: ServiceUnavailable("no answer"))
-        story = make_story(ingredients, seed, plan, unsettled, profile)
-        story.mode = ApprovalPolicy.AUTOMATIC
-        await story.opt_in()
-        await until_done(story, story.order)
-        await settle(story)
-        check(story)
-        jobs = await story.jobs()
+        scenario = make_scenario(ingredients, seed, plan, unsettled, profile)
+        scenario.mode = ApprovalPolicy.AUTOMATIC
+        await scenario.opt_in()
+        await until_done(scenario, scenario.order)
+        await settle(scenario)
+        check(scenario)
+        jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
-        assert story.world.traffic.handled_twice == []
+        assert scenario.world.traffic.handled_twice == []
 
-    asyncio.run(scenario())
+    asyncio.run(play())
 
 
 edits = st.lists(
@@ -345,29 +349,29 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
     Every job ends, or says what a person must do; an undo brings back what was there by then.
     """
 
-    async def scenario() -> None:
-        story = make_story(ingredients, seed, plan, 0.2, profile)
-        story.settings = story.settings.model_copy(update={"on_original_edited": on_drift})
-        await story.opt_in()
-        await until_done(story, story.order)
-        await approve(story)
+    async def play() -> None:
+        scenario = make_scenario(ingredients, seed, plan, 0.2, profile)
+        scenario.settings = scenario.settings.model_copy(update={"on_original_edited": on_drift})
+        await scenario.opt_in()
+        await until_done(scenario, scenario.order)
+        await approve(scenario)
         passed = 0
         for minute, edit, number in sorted(edits):
-            await story.run(timedelta(minutes=minute - passed))
+            await scenario.run(timedelta(minutes=minute - passed))
             passed = minute
-            EDITS[edit](story, Random(number))  # noqa: S311 -- repeatable
+            EDITS[edit](scenario, Random(number))  # noqa: S311 -- repeatable
         for _ in range(3):
-            await settle(story)
-            await approve(story)  # what was edited before it was dispatched
+            await settle(scenario)
+            await approve(scenario)  # what was edited before it was dispatched
             await until_done(
-                story,
-                lambda: story.driver.call(
-                    lambda s: change_remediation.retry(s, story.remediation.id)
+                scenario,
+                lambda: scenario.driver.call(
+                    lambda s: change_remediation.retry(s, scenario.remediation.id)
                 ),
             )
-        await settle(story)
-        check(story)
-        jobs = await story.jobs()
+        await settle(scenario)
+        check(scenario)
+        jobs = await scenario.jobs()
         assert {job.state for job in jobs.values()} <= ENDED, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
@@ -378,12 +382,12 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
         )
         if undo:
             await until_done(
-                story,
-                lambda: story.driver.call(
-                    lambda s: change_remediation.roll_back(s, story.remediation.id)
+                scenario,
+                lambda: scenario.driver.call(
+                    lambda s: change_remediation.roll_back(s, scenario.remediation.id)
                 ),
             )
-            await settle(story)
-            check(story)
+            await settle(scenario)
+            check(scenario)
 
-    asyncio.run(scenario())
+    asyncio.run(play())

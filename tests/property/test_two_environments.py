@@ -12,24 +12,24 @@ from shared.use_cases import change_remediation
 from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
 from tests.fakes.invariants import watch
-from tests.fakes.ports import twins_of
+from tests.fakes.ports import fakes_of
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.fakes.test_world import World
 from tests.functional.scenarios.two_environments import TwoEnvironments
 from tests.property.test_remediation_invariants import check, plans, settle, until_done
 
 
-def make_story(seed: int, plan: Plan) -> TwoEnvironments:
+def make_scenario(seed: int, plan: Plan) -> TwoEnvironments:
     """Build both environments; what is delivered comes in random order, some of it twice."""
-    story = TwoEnvironments(world=World(seed=seed))
-    _, shop = story.called_across()
-    story.other.app_setting_caller(shop)
-    story.prepare()
-    story.twins = twins_of(story.world, order=Random(seed))  # noqa: S311 -- repeatable
-    story.driver = Driver(twins=story.twins, make=story.make, plan=plan, unsettled=0.2)
-    story.world.traffic.beat(story.world)
-    watch(story.world)
-    return story
+    scenario = TwoEnvironments(world=World(seed=seed))
+    _, shop = scenario.called_across()
+    scenario.other.app_setting_caller(shop)
+    scenario.prepare()
+    scenario.fakes = fakes_of(scenario.world, order=Random(seed))  # noqa: S311 -- repeatable
+    scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan, unsettled=0.2)
+    scenario.world.traffic.beat(scenario.world)
+    watch(scenario.world)
+    return scenario
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,28 +39,28 @@ def test_a_killed_process_or_an_undo_loses_no_call_across_environments(
 ) -> None:
     """Each job is retired, or every caller is byte for byte what it was and no copy is on."""
 
-    async def scenario() -> None:
-        story = make_story(seed, plan)
-        before = take_snapshot(story.world)
-        await story.opt_in_both()
-        await until_done(story, lambda: story.order_of(story.build, story.other))
+    async def play() -> None:
+        scenario = make_scenario(seed, plan)
+        before = take_snapshot(scenario.world)
+        await scenario.opt_in_both()
+        await until_done(scenario, lambda: scenario.order_of(scenario.build, scenario.other))
         ended = {FlowJobState.RETIRED}
         if undo:
-            await story.run(timedelta(hours=hours))
+            await scenario.run(timedelta(hours=hours))
             await until_done(
-                story,
-                lambda: story.driver.call(
-                    lambda s: change_remediation.roll_back(s, story.remediation.id)
+                scenario,
+                lambda: scenario.driver.call(
+                    lambda s: change_remediation.roll_back(s, scenario.remediation.id)
                 ),
             )
             ended = {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}
-        await settle(story)
-        check(story)
-        jobs = await story.everywhere()
+        await settle(scenario)
+        check(scenario)
+        jobs = await scenario.everywhere()
         assert {job.state for job in jobs.values()} <= ended, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
         if undo:
-            assert differences(before, story.world) == []
+            assert differences(before, scenario.world) == []
 
-    asyncio.run(scenario())
+    asyncio.run(play())

@@ -15,7 +15,7 @@ from tests.local_cloud.tenant.tenant_world import APP_CLIENT, TENANT_ID
 
 INSTALLED = Path(os.environ.get("AZURE_CLI", "")).absolute()
 needs_azure_cli = pytest.mark.skipif(
-    "AZURE_CLI" not in os.environ, reason="needs AZURE_CLI, see `make outsiders`"
+    "AZURE_CLI" not in os.environ, reason="needs AZURE_CLI, see `make third-party-clients`"
 )
 _SECRET = "app-secret"
 

@@ -1,6 +1,7 @@
 """What third-party clients got from the local tenant: `answers.json`, and the page that counts it.
 
-A run compares its answers with the file, or with `OUTSIDERS_WRITE` writes the file and the page.
+A run compares its answers with the file, or with `THIRD_PARTY_CLIENTS_WRITE` writes the file and
+the page.
 """
 
 import json
@@ -40,12 +41,14 @@ def read_answers() -> dict[str, ClientAnswers]:
 
 
 def compare_answers(client: str, version: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Compare a client's answers with the recorded ones; `OUTSIDERS_WRITE` records them."""
+    """Compare a client's answers with the recorded ones; `THIRD_PARTY_CLIENTS_WRITE` records
+    them.
+    """
     answers, now = read_answers(), ClientAnswers(version=version, calls=tuple(rows))
-    if "OUTSIDERS_WRITE" in os.environ:
+    if "THIRD_PARTY_CLIENTS_WRITE" in os.environ:
         write_answers({**answers, client: now})
     else:
-        assert client in answers, f"no answers of {client}: make outsiders WRITE=1"
+        assert client in answers, f"no answers of {client}: make third-party-clients WRITE=1"
         assert answers[client] == now
 
 

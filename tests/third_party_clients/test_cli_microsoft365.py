@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from tests.third_party_clients.documented import compare_answers
-from tests.third_party_clients.outsiders import (
+from tests.third_party_clients.installed_clients import (
     INSTALLED,
     Told,
     World,
-    needs_outsiders,
-    outsiders_world,
+    needs_third_party_clients,
+    third_party_world,
 )
-from tests.third_party_clients.outsiders_tenant import (
+from tests.third_party_clients.third_party_tenant import (
     DIGEST,
     ENVIRONMENT,
     MAX,
@@ -236,11 +236,11 @@ def _parsed(command: str, ids: dict[str, str]) -> tuple[str, dict[str, str | boo
     return name, {key: ids.get(value, value) or True for key, _, value in pairs}
 
 
-@needs_outsiders
+@needs_third_party_clients
 async def test_every_command_of_the_table_works(subtests: pytest.Subtests) -> None:
     """In this order, on one tenant; what it exports, the product reads."""
     rows = []
-    async with outsiders_world() as world:
+    async with third_party_world() as world:
         for call, told in zip(CALLS, await do_all(world), strict=True):
             seen = "fails"
             with subtests.test(call.command):

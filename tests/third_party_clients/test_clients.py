@@ -13,7 +13,11 @@ from shared.adapters.state.table_store import TableStore
 from shared.errors import Conflict
 from shared.ports import InsertRow, ReplaceRow, Scalar, StoreRow
 from tests.third_party_clients.documented import compare_answers
-from tests.third_party_clients.outsiders import INSTALLED, needs_outsiders, outsiders_world
+from tests.third_party_clients.installed_clients import (
+    INSTALLED,
+    needs_third_party_clients,
+    third_party_world,
+)
 
 CLIENTS = Path(__file__).with_name("clients")
 
@@ -22,7 +26,7 @@ async def judge(
     client: str, python: Path, script: str, tests: pytest.Subtests, **environment: str
 ) -> None:
     """Let a client make its calls: each works, or is rejected with an error that it can read."""
-    async with outsiders_world() as world:
+    async with third_party_world() as world:
         told = await world.run(python, CLIENTS / script, **environment)
         assert world.server.refused_hosts == []
     assert told.code == 0, told.errors
@@ -34,7 +38,7 @@ async def judge(
     compare_answers(client, document["about"], rows)
 
 
-@needs_outsiders
+@needs_third_party_clients
 @pytest.mark.parametrize(
     ("script", "client"),
     [
@@ -53,12 +57,12 @@ async def test_scripts_for_enterprise_policies(subtests: pytest.Subtests) -> Non
     await judge(client, Path(sys.executable), "enterprise_policy_scripts.py", subtests)
 
 
-@needs_outsiders
+@needs_third_party_clients
 @pytest.mark.azurite
 @pytest.mark.skipif("AZURITE_CONNECTION_STRING" not in os.environ, reason="needs Azurite")
 async def test_the_client_of_azure_tables_on_the_state_store(subtests: pytest.Subtests) -> None:
     """It reads the app's rows with their types; what it changes, the app's store notices."""
-    account, table = os.environ["AZURITE_CONNECTION_STRING"], f"Outsiders{uuid4().hex}"
+    account, table = os.environ["AZURITE_CONNECTION_STRING"], f"ThirdParty{uuid4().hex}"
     columns: dict[str, Scalar] = {"state": "copied", "tries": 3, "share": 0.5, "waits": True}
     rows = [
         StoreRow(table=table, partition=partition, key=key, columns=columns)

@@ -18,9 +18,9 @@ from tests.contract.adapter_world import description
 from tests.e2e.test_http_api_wire import SETTINGS, Client
 from tests.functional.app.test_sign_in import API_CLIENT, AUTHENTICATION, REGISTRATION
 from tests.local_cloud.tenant.tenant_world import APP, ENVIRONMENT
-from tests.third_party_clients.outsiders import INSTALLED, needs_outsiders
+from tests.third_party_clients.installed_clients import INSTALLED, needs_third_party_clients
 
-pytestmark = needs_outsiders
+pytestmark = needs_third_party_clients
 HERE = Path(__file__).parent / "clients"
 #: Each operation is tried so often beside what covers its schema.
 EXAMPLES = 10
@@ -68,7 +68,7 @@ async def machine_token(stack: Stack) -> str:
 
 
 async def run(*command: str) -> str:
-    """Run a program that is installed beside the outsiders; fails with what it said."""
+    """Run a program that is installed beside the third-party clients; fails with what it said."""
     process = await asyncio.create_subprocess_exec(
         str(INSTALLED / "bin" / command[0]),
         *command[1:],

@@ -215,7 +215,7 @@ async def test_many_jobs_use_what_there_is_and_never_more(seed: int) -> None:
 
     While any waits, 95 % of the calls are made; what was begun is ended before more is begun.
     """
-    random = Random(seed)  # noqa: S311  # a story, no secret
+    random = Random(seed)  # noqa: S311  # a scenario, no secret
     here = Instances(3)
     step: dict[str, int] = defaultdict(int)
     due = {f"job-{number:02}": here.clock.now() for number in range(40)}

@@ -15,8 +15,8 @@ from shared.firewalls import firewall_kinds
 from shared.kind_discovery import kinds_in
 from shared.ports import PlatformPorts
 from shared.settings import Settings
-from tests.fakes.ports import twins_of
-from tests.fakes.services import twin_settings
+from tests.fakes.ports import fakes_of
+from tests.fakes.services import fake_settings
 from tests.fakes.test_world import World
 
 PACKAGES = ("shared.callers", "shared.firewalls")
@@ -24,10 +24,10 @@ KINDS = [(package, kind) for package in PACKAGES for kind in kinds_in(package)]
 
 
 def test_every_kind_of_a_package_is_built_by_its_name() -> None:
-    """On the twins' ports and the default settings."""
-    ports = twins_of(World()).ports
+    """On the fakes' ports and the default settings."""
+    ports = fakes_of(World()).ports
 
-    callers, firewalls = caller_kinds(ports, twin_settings()), firewall_kinds(ports.resources)
+    callers, firewalls = caller_kinds(ports, fake_settings()), firewall_kinds(ports.resources)
 
     assert [one.kind for one in callers.values()] == [*callers] != []
     assert [one.kind for one in firewalls.values()] == [*firewalls] != []

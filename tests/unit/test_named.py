@@ -12,8 +12,8 @@ from shared.domain.name_lookup import (
 
 ORDERS = NamedItem(id="8c2e3f7a-0000-4000-8000-000000000001", name="Orders", others=("F10W-1",))
 RETURNS = NamedItem(id="8c2e9999-0000-4000-8000-000000000002", name="Returns")
-TWIN = NamedItem(id="77770000-0000-4000-8000-000000000003", name="orders ")
-FLOWS = (ORDERS, RETURNS, TWIN)
+FAKE = NamedItem(id="77770000-0000-4000-8000-000000000003", name="orders ")
+FLOWS = (ORDERS, RETURNS, FAKE)
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,8 @@ FLOWS = (ORDERS, RETURNS, TWIN)
         ("f10w-1", [ORDERS]),
         ("returns", [RETURNS]),
         ("Orders", [ORDERS]),
-        ("orders", [TWIN]),
-        ("ORDERS", [ORDERS, TWIN]),
+        ("orders", [FAKE]),
+        ("ORDERS", [ORDERS, FAKE]),
         ("8c2e3", [ORDERS]),
         ("8c2e", [ORDERS, RETURNS]),
         ("8c2", []),

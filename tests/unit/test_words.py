@@ -8,15 +8,15 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 2226,
+    "shared": 2222,
     "functions": 167,
     "cmkflow": 242,
-    "docs": 125,
+    "docs": 120,
     "infra": 39,
-    "local_cloud": 558,
-    "tests": 5589,
-    ".ci": 7,
-    ".": 31,
+    "local_cloud": 534,
+    "tests": 3829,
+    ".ci": 6,
+    ".": 3,
 }
 
 

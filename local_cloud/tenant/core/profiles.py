@@ -28,7 +28,7 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "activations_that_do_not_stick": 1,  # platform.md#reads-lag
         "read_lag_seconds": (0.5, 60.0),  # platform.md#reads-lag
         "list_lag_seconds": (30.0, 120.0),  # platform.md#reads-lag
-        "list_seconds": 0.1,  # short here, for stories play in moved time
+        "list_seconds": 0.1,  # short here, for scenarios play in moved time
         "definitions_hidden_from_administrators": True,  # platform.md#hidden-definitions
         "older_host_shapes_refused": True,  # platform.md#connector-shapes
         "refused_saves_wipe_references": True,  # platform.md#rejected-saves

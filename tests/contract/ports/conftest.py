@@ -7,7 +7,7 @@ import pytest
 from tests.contract.ports.sides import Side, side_of
 
 
-@pytest.fixture(params=["twins", "wire"])
+@pytest.fixture(params=["fakes", "wire"])
 async def side(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Side]:

@@ -1,6 +1,6 @@
 """Both implementations of the platform's ports, on one described tenant.
 
-The twins' side is a world in memory, the wire's side the product's adapters against the local
+The fakes' side is a world in memory, the wire's side the product's adapters against the local
 tenant, over TLS and the tunnel. Beside its ports each side has hands: what people and the platform
 do out of the product's sight.
 """
@@ -19,10 +19,10 @@ from local_cloud.tenant.entra.directory import Directory
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
 from tests.contract.adapter_world import Adapters, adapters
-from tests.contract.ports import described_twins
+from tests.contract.ports import described_fakes
 from tests.contract.ports.described_tenant import description
 from tests.fakes.flow_pages import SIZE
-from tests.fakes.ports import twins_of
+from tests.fakes.ports import fakes_of
 from tests.fakes.test_world import World
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
@@ -96,7 +96,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class _TwinHands:
+class _FakeHands:
     world: World
 
     @property
@@ -116,7 +116,7 @@ class _TwinHands:
         return self.world.workflow(ENVIRONMENT, flow_id).trigger_url_id
 
     async def url_of(self, flow_id: str) -> str:
-        return described_twins.url_of(self.world, flow_id)
+        return described_fakes.url_of(self.world, flow_id)
 
     def make_managed(self, flow_id: str) -> None:
         self.world.workflow(ENVIRONMENT, flow_id).is_managed = True
@@ -144,13 +144,13 @@ class _TwinHands:
         self.world.run_page = size
 
     async def link(self) -> None:
-        described_twins.link(self.world, self.world.environment(ENVIRONMENT))
+        described_fakes.link(self.world, self.world.environment(ENVIRONMENT))
 
     async def migrate(self) -> None:
-        described_twins.migrate(self.world, self.world.environment(ENVIRONMENT))
+        described_fakes.migrate(self.world, self.world.environment(ENVIRONMENT))
 
     async def sign_in(self) -> None:
-        """The twins' operator is signed in."""
+        """The fakes' operator is signed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +218,10 @@ class _TenantHands:
 
 @asynccontextmanager
 async def side_of(name: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
-    """Give one side: `twins` or `wire`."""
-    if name == "twins":
-        world = described_twins.world_of(description())
-        yield Side(ports=twins_of(world).ports, hands=_TwinHands(world))
+    """Give one side: `fakes` or `wire`."""
+    if name == "fakes":
+        world = described_fakes.world_of(description())
+        yield Side(ports=fakes_of(world).ports, hands=_FakeHands(world))
         return
     async with adapters(monkeypatch, description()) as app:
         app.world.platform.assumptions.flow_page = SIZE

@@ -24,7 +24,7 @@ def _used() -> set[str]:
 
 @pytest.mark.parametrize("name", [one.name for one in fields(PlatformPorts)])
 def test_a_port_has_a_suite_that_calls_each_of_its_methods(name: str) -> None:
-    """Twins and adapters are held to the same behaviour."""
+    """Fakes and adapters are held to the same behaviour."""
     methods = {one for one in vars(_PORTS[name]) if not one.startswith("_")}
 
     assert {name, *methods} - _used() == set()

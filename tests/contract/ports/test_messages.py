@@ -1,4 +1,4 @@
-"""What both implementations of `MessageSender` do: the twin, and the SDK on the local Service
+"""What both implementations of `MessageSender` do: the fake, and the SDK on the local Service
 Bus.
 """
 
@@ -14,7 +14,7 @@ from shared.adapters.bus.service_bus import ServiceBusMessages, client_by_connec
 from shared.errors import NotFound, PlatformError
 from shared.ports import MessageSender, QueueMessage
 from tests.fakes.clock import ManualClock
-from tests.fakes.messages import MessagesTwin
+from tests.fakes.messages import FakeMessages
 
 QUEUE = "flow-jobs"
 
@@ -28,18 +28,18 @@ class Broker:
     due: Callable[[str], Awaitable[list[tuple[str | None, object]]]]
 
 
-@pytest.fixture(params=["twin", "wire"])
+@pytest.fixture(params=["fake", "wire"])
 async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
     """Give each implementation with the product's queues, empty."""
-    if request.param == "twin":
+    if request.param == "fake":
         clock = ManualClock(datetime.now(UTC))
-        twin = MessagesTwin(clock)
+        fake = FakeMessages(clock)
 
         async def in_memory(queue: str) -> list[tuple[str | None, object]]:
-            waiting = twin.waiting(queue)
+            waiting = fake.waiting(queue)
             return [(one.message_id, one.body) for one in waiting if one.due <= clock.now()]
 
-        yield Broker(twin, in_memory)
+        yield Broker(fake, in_memory)
         return
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
         client = client_by_connection_string(bus.connection_string)

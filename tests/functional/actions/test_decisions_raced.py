@@ -24,164 +24,170 @@ from shared.use_cases.run_flow_job import run_flow_job_step
 from shared.use_cases.schedule_deletions import cancel_deletions
 from shared.use_cases.show_remediation import show_plan
 from tests.fakes.services import services_of
-from tests.functional.deleting.deletion_story import DAY, MINUTE, deletions, order, retired_story
+from tests.functional.deleting.deletion_scenario import (
+    DAY,
+    MINUTE,
+    deletions,
+    order,
+    retired_scenario,
+)
 from tests.functional.scenarios.disturbance import Disturbed
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 HOUR = timedelta(hours=1)
 NOW = timedelta(0)
 
 
-async def planned(story: Story, mode: RemediationMode = RemediationMode.APPLY) -> None:
+async def planned(scenario: Scenario, mode: RemediationMode = RemediationMode.APPLY) -> None:
     """Opt in and plan."""
-    story.build.share_connections()
-    await story.opt_in()
-    await story.order(mode)
+    scenario.build.share_connections()
+    await scenario.opt_in()
+    await scenario.order(mode)
 
 
-async def copied() -> Story:
-    """Return a story whose one flow is copied; the next step is not begun."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await planned(story)
-    await story.approve(run=NOW)
-    await story.until("Orders", FlowJobState.COPIED)
-    return story
+async def copied() -> Scenario:
+    """Return a scenario whose one flow is copied; the next step is not begun."""
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await planned(scenario)
+    await scenario.approve(run=NOW)
+    await scenario.until("Orders", FlowJobState.COPIED)
+    return scenario
 
 
-async def claimed(story: Story) -> LeasedJob[FlowJob]:
+async def claimed(scenario: Scenario) -> LeasedJob[FlowJob]:
     """Take the job's row, as a delivery does."""
-    table = story.services.tables.flow_jobs
-    kept = await table.get(*table.address(await story.job("Orders")))
+    table = scenario.services.tables.flow_jobs
+    kept = await table.get(*table.address(await scenario.job("Orders")))
     assert kept is not None
-    return await FLOW.claim(story.services, kept)
+    return await FLOW.claim(scenario.services, kept)
 
 
 async def test_a_start_that_died_can_be_cancelled_and_stays_so() -> None:
     """The rows that are missing are made cancelled."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    row = await half_started(story)
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    row = await half_started(scenario)
 
-    await cancel(story.services, row.id)
-    await story.run(HOUR)
+    await cancel(scenario.services, row.id)
+    await scenario.run(HOUR)
 
-    (job,) = await story.services.tables.environment_jobs.all(row.id)
+    (job,) = await scenario.services.tables.environment_jobs.all(row.id)
     assert job.state is EnvironmentJobState.CANCELLED
 
 
-async def half_started(story: Story) -> Remediation:
+async def half_started(scenario: Scenario) -> Remediation:
     """Store the row of a remediation without any of its environment jobs."""
     row = Remediation(
         mode=RemediationMode.APPLY,
         origin=StartSource.DAILY_CHECK,
         cause="a day",
-        created=story.world.clock.now(),
-        environment_ids=(story.build.environment.id,),
+        created=scenario.world.clock.now(),
+        environment_ids=(scenario.build.environment.id,),
     )
-    await story.services.tables.remediations.insert(row)
+    await scenario.services.tables.remediations.insert(row)
     return row
 
 
 async def test_a_job_that_is_taken_up_in_mid_step_stays_with_its_new_remediation() -> None:
     """The delivery that holds the row writes its outcome, not whose job it was before."""
-    story = await copied()
-    await story.order(cause="order-2")
-    held = await claimed(story)
+    scenario = await copied()
+    await scenario.order(cause="order-2")
+    held = await claimed(scenario)
 
-    await start_flow_jobs(story.services, await story.environment_job())
+    await start_flow_jobs(scenario.services, await scenario.environment_job())
     await held.end(held.job)
 
-    job = await story.job("Orders")
-    assert job.remediation_id == story.remediation.id
-    assert job.environment_job_id == (await story.environment_job()).id
+    job = await scenario.job("Orders")
+    assert job.remediation_id == scenario.remediation.id
+    assert job.environment_job_id == (await scenario.environment_job()).id
 
 
 async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
     """A rollback that accepts a replay is not asked about it again."""
-    story = await copied()
-    held = await claimed(story)
+    scenario = await copied()
+    held = await claimed(scenario)
 
-    await roll_back(story.services, story.remediation.id, replay=True)
+    await roll_back(scenario.services, scenario.remediation.id, replay=True)
     await held.end(held.job)
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.requested, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
 
 
 async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> None:
     """A lease is renewed while a step works, which then saves what it made of an older row."""
-    story = await copied()
-    held = await claimed(story)
+    scenario = await copied()
+    held = await claimed(scenario)
     read = held.job
 
-    await roll_back(story.services, story.remediation.id, replay=True)
+    await roll_back(scenario.services, scenario.remediation.id, replay=True)
     await held.renew()
     await held.save(replace(read, signature_hash="read"))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.requested, job.accepts_replay) == (JobCommand.ROLL_BACK, True)
     assert job.signature_hash == "read"
 
 
 async def test_an_approved_plan_waits_while_the_environment_is_off_its_policy() -> None:
     """No flow counts as moved because nothing is listed; linked again, the plan is carried out."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await planned(story)
-    await story.approve(run=NOW)
-    story.build.unlink()
-    await story.run(HOUR)
-    held = await story.environment_job()
-    items = await story.plan()
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await planned(scenario)
+    await scenario.approve(run=NOW)
+    scenario.build.unlink()
+    await scenario.run(HOUR)
+    held = await scenario.environment_job()
+    items = await scenario.plan()
 
-    story.build.link()
-    await story.run(60 * DAY)
+    scenario.build.link()
+    await scenario.run(60 * DAY)
 
     assert held.state is EnvironmentJobState.APPROVED
     assert "policy" in held.reason
     assert items["Orders"].action is PlannedAction.COPY
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_an_approved_preparation_stops_once_a_key_is_applied() -> None:
     """It is too late to prepare: nothing is added to a solution, and the row says what to do."""
-    story = Story()
-    story.build.power_apps_v1_flow("Asked by an app")
-    await planned(story, RemediationMode.PREPARE)
-    await story.approve(run=NOW)
-    story.build.link()
+    scenario = Scenario()
+    scenario.build.power_apps_v1_flow("Asked by an app")
+    await planned(scenario, RemediationMode.PREPARE)
+    await scenario.approve(run=NOW)
+    scenario.build.link()
 
-    await story.run(HOUR)
+    await scenario.run(HOUR)
 
-    job = await story.environment_job()
+    job = await scenario.environment_job()
     assert job.state is EnvironmentJobState.BLOCKED
     assert "linked" in job.reason
     assert job.instruction
-    assert await story.jobs() == {}
+    assert await scenario.jobs() == {}
 
 
 async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
     """The answer got lost: the second one counts the same environments, nothing is done twice."""
-    story = TwoEnvironments()
-    for build in story.builders:
+    scenario = TwoEnvironments()
+    for build in scenario.builders:
         build.http_flow("Orders")
-    story.prepare()
-    await story.opt_in_both(ApprovalPolicy.REQUIRED)
-    await story.order_of(*story.builders)
-    plans = await show_plan(story.services, story.remediation.id)
+    scenario.prepare()
+    await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
+    await scenario.order_of(*scenario.builders)
+    plans = await show_plan(scenario.services, scenario.remediation.id)
     versions = tuple(plan.version for plan in plans)
     one = ApprovalInput(versions=versions[:1], by="tests")
     both = replace(one, versions=versions)
-    await approve(story.services, story.remediation.id, one)
+    await approve(scenario.services, scenario.remediation.id, one)
 
-    first = await approve(story.services, story.remediation.id, both)
-    second = await approve(story.services, story.remediation.id, both)
+    first = await approve(scenario.services, scenario.remediation.id, both)
+    second = await approve(scenario.services, scenario.remediation.id, both)
 
     assert {job.approved_version for job in first} == set(versions)
     assert {job.approved_version for job in second} == set(versions)
@@ -191,23 +197,23 @@ async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
 async def test_one_original_that_is_being_deleted_does_not_keep_others_from_being_kept() -> None:
     """Every delete that stands is cancelled; the refusal names the one that came too late."""
 
-    def build(story: Story) -> None:
+    def build(scenario: Scenario) -> None:
         for title in ("Invoices", "Orders", "Returns"):
-            story.build.http_flow(title)
+            scenario.build.http_flow(title)
 
-    story = await retired_story(build)
-    await order(story)
-    rows = await deletions(story)
+    scenario = await retired_scenario(build)
+    await order(scenario)
+    rows = await deletions(scenario)
     ids = sorted(row.job_id for row in rows.values())
-    table = story.services.tables.deletions
-    late = await table.get(story.build.environment.id, ids[0])
+    table = scenario.services.tables.deletions
+    late = await table.get(scenario.build.environment.id, ids[0])
     assert late is not None
     await table.replace(late, replace(late.item, state=DeletionState.DELETING))
 
     with pytest.raises(Conflict, match=late.item.display_name):
-        await cancel_deletions(story.services, story.remediation.id, (), by="keeper")
+        await cancel_deletions(scenario.services, scenario.remediation.id, (), by="keeper")
 
-    states = [row.state for row in (await deletions(story)).values()]
+    states = [row.state for row in (await deletions(scenario)).values()]
     assert sorted(states) == [
         DeletionState.CANCELLED,
         DeletionState.CANCELLED,
@@ -218,15 +224,15 @@ async def test_one_original_that_is_being_deleted_does_not_keep_others_from_bein
 async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> None:
     """The round looks at every row that is due, and tells of the one that fails until it ends."""
 
-    def build(story: Story) -> None:
-        story.build.http_flow("Invoices")
-        story.build.http_flow("Orders")
+    def build(scenario: Scenario) -> None:
+        scenario.build.http_flow("Invoices")
+        scenario.build.http_flow("Orders")
 
-    story = await retired_story(build)
-    await order(story)
-    ids = sorted(row.job_id for row in (await deletions(story)).values())
-    await story.run(DAY + MINUTE)
-    services = story.services
+    scenario = await retired_scenario(build)
+    await order(scenario)
+    ids = sorted(row.job_id for row in (await deletions(scenario)).values())
+    await scenario.run(DAY + MINUTE)
+    services = scenario.services
     get = services.tables.flow_jobs.get
 
     async def broken(partition: str, key: str) -> object:
@@ -237,46 +243,46 @@ async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> Non
     services.tables.flow_jobs.get = broken  # type: ignore[assignment, method-assign]
     for _ in range(12):
         await delete_originals(services)
-        story.world.clock.advance(5 * MINUTE)
+        scenario.world.clock.advance(5 * MINUTE)
 
-    told = story.twins.notices.told
+    told = scenario.fakes.notices.told
     assert [(one.code, one.row[2]) for one in told] == [
         (Reason.ROW_SKIPPED, ids[0]),
         (Reason.INTERNAL_ERROR, ids[0]),
     ]
     assert all("ZeroDivisionError" in one.message for one in told)
-    states = {row.job_id: row.state for row in (await deletions(story)).values()}
+    states = {row.job_id: row.state for row in (await deletions(scenario)).values()}
     assert states == {ids[0]: DeletionState.BLOCKED, ids[1]: DeletionState.DELETED}
 
 
 async def test_a_delivery_that_loses_the_race_for_a_row_looks_at_it_again() -> None:
     """An order came between its read and its claim: it is obeyed by this very delivery."""
-    story = await copied()
-    job = await story.job("Orders")
+    scenario = await copied()
+    job = await scenario.job("Orders")
 
     async def an_order_comes() -> None:
-        await roll_back(story.services, story.remediation.id)
+        await roll_back(scenario.services, scenario.remediation.id)
 
     services = services_of(
         replace(
-            story.twins.ports,
-            store=Disturbed(story.twins.store, "write", an_order_comes, after=False),
+            scenario.fakes.ports,
+            store=Disturbed(scenario.fakes.store, "write", an_order_comes, after=False),
         ),
-        settings=story.settings,
+        settings=scenario.settings,
     )
     await run_flow_job_step(services, job.environment_id, job.id)
 
-    assert (await story.job("Orders")).is_rolling_back
+    assert (await scenario.job("Orders")).is_rolling_back
 
 
 async def test_an_adoption_is_announced_by_a_message_of_its_own() -> None:
     """The id of the job's last message may be used up: a message with it would be dropped."""
-    story = await copied()
-    before = await story.job("Orders")
-    await story.order(cause="order-2")
+    scenario = await copied()
+    before = await scenario.job("Orders")
+    await scenario.order(cause="order-2")
 
-    await start_flow_jobs(story.services, await story.environment_job())
+    await start_flow_jobs(scenario.services, await scenario.environment_job())
 
-    after = await story.job("Orders")
-    assert after.remediation_id == story.remediation.id
+    after = await scenario.job("Orders")
+    assert after.remediation_id == scenario.remediation.id
     assert after.message_number > before.message_number

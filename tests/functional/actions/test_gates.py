@@ -15,86 +15,86 @@ from shared.use_cases.set_kill_switch import set_kill_switch
 from shared.use_cases.show_remediation import show_plan
 from tests.fakes import definition_builder as define
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 HOUR = timedelta(hours=1)
 
 
-async def planned(story: Story, **settings: object) -> None:
+async def planned(scenario: Scenario, **settings: object) -> None:
     """Link, opt in and plan."""
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in(**settings)
-    await story.order()
+    scenario.build.link()
+    scenario.build.share_connections()
+    await scenario.opt_in(**settings)
+    await scenario.order()
 
 
 async def test_with_the_kill_switch_on_nothing_is_written_and_then_it_goes_on() -> None:
     """Turned on after the copy was made, it holds everything up; turned off, the job ends."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.app_setting_caller(orders)
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.COPIED)
-    await set_kill_switch(story.services, is_on=True, by="tests", reason="audit")
-    writes = len(story.world.writes)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.app_setting_caller(orders)
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.COPIED)
+    await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
+    writes = len(scenario.world.writes)
 
-    await story.run(timedelta(days=3))
-    held = await story.job("Orders")
-    written = story.world.writes[writes:]
-    await set_kill_switch(story.services, is_on=False, by="tests", reason="over")
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=3))
+    held = await scenario.job("Orders")
+    written = scenario.world.writes[writes:]
+    await set_kill_switch(scenario.services, is_on=False, by="tests", reason="over")
+    await scenario.run(timedelta(days=60))
 
     assert held.state is FlowJobState.WAITING
     assert "kill switch" in held.reason
     assert written == []
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_mode_that_is_set_back_to_assess_blocks_what_is_to_be_written() -> None:
     """The job says which mode to set; a retry after that goes on."""
-    story = Story()
-    story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.COPIED)
-    await story.services.tables.environment_settings.upsert(
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.COPIED)
+    await scenario.services.tables.environment_settings.upsert(
         EnvironmentSettings(
-            environment_id=story.build.environment.id, mode=ApprovalPolicy.READ_ONLY
+            environment_id=scenario.build.environment.id, mode=ApprovalPolicy.READ_ONLY
         )
     )
-    writes = len(story.world.writes)
+    writes = len(scenario.world.writes)
 
-    await story.run(timedelta(days=3))
-    blocked = await story.job("Orders")
-    written = story.world.writes[writes:]
-    await story.opt_in()
-    await story.retry()
+    await scenario.run(timedelta(days=3))
+    blocked = await scenario.job("Orders")
+    written = scenario.world.writes[writes:]
+    await scenario.opt_in()
+    await scenario.retry()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "environment_read_only")
     assert written == []
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
     """While it is off its policy the job waits and says why; linked again, it ends."""
-    story = Story()
-    story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.COPIED)
-    link = story.build.environment.policy
-    writes = len(story.world.writes)
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.COPIED)
+    link = scenario.build.environment.policy
+    writes = len(scenario.world.writes)
 
-    story.build.unlink()
-    await story.run(timedelta(days=1))
-    unlinking = await story.job("Orders")
-    story.build.environment.policy = None
-    await story.run(timedelta(days=1))
-    unlinked = await story.job("Orders")
-    written = story.world.writes[writes:]
-    story.build.environment.policy = link
-    await story.run(timedelta(days=60))
+    scenario.build.unlink()
+    await scenario.run(timedelta(days=1))
+    unlinking = await scenario.job("Orders")
+    scenario.build.environment.policy = None
+    await scenario.run(timedelta(days=1))
+    unlinked = await scenario.job("Orders")
+    written = scenario.world.writes[writes:]
+    scenario.build.environment.policy = link
+    await scenario.run(timedelta(days=60))
 
     assert (unlinking.state, unlinking.reason) == (
         FlowJobState.WAITING,
@@ -102,65 +102,65 @@ async def test_an_environment_that_is_unlinked_pauses_its_jobs() -> None:
     )
     assert "no longer linked" in unlinked.reason
     assert written == []
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_policy_that_is_swapped_pauses_the_jobs_of_the_old_one() -> None:
     """A copy under another policy would be another copy: nothing is written."""
-    story = Story()
-    story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.COPIED)
-    writes = len(story.world.writes)
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.COPIED)
+    writes = len(scenario.world.writes)
 
-    story.build.link(name="cmk-other")
-    await story.run(timedelta(days=1))
+    scenario.build.link(name="cmk-other")
+    await scenario.run(timedelta(days=1))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.reason) == (
         FlowJobState.WAITING,
         "The environment was moved to another encryption policy.",
     )
-    assert story.world.writes[writes:] == []
+    assert scenario.world.writes[writes:] == []
 
 
 async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> None:
     """The window closes between original off and copy on: the copy is on within the minute."""
-    story = Story()
-    keyword = story.build.keyword_flow("Keyword")
-    now = story.world.clock.now()
+    scenario = Scenario()
+    keyword = scenario.build.keyword_flow("Keyword")
+    now = scenario.world.clock.now()
     closes = (now + 2 * HOUR).strftime("%H:%M")
-    await planned(story, maintenance_window=f"{now:%H:%M}-{closes}")
-    await story.approve(run=timedelta(0))
-    await story.until("Keyword", FlowJobState.CUTTING_OVER)
+    await planned(scenario, maintenance_window=f"{now:%H:%M}-{closes}")
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Keyword", FlowJobState.CUTTING_OVER)
 
     async def the_window_closes() -> None:
         if not keyword.is_on:
-            story.world.clock.advance_to(now + 3 * HOUR)
+            scenario.world.clock.advance_to(now + 3 * HOUR)
 
-    disturb(story, "workflows", "update", the_window_closes, after=True)
-    await story.run(4 * HOUR)
+    disturb(scenario, "workflows", "update", the_window_closes, after=True)
+    await scenario.run(4 * HOUR)
 
-    job = await story.job("Keyword")
+    job = await scenario.job("Keyword")
     assert job.state is FlowJobState.WAITING, (job.reason, job.history)
     assert job.resume_state is FlowJobState.MONITORING, (job.reason, job.history)
-    assert story.world.workflow(keyword.environment_id, job.copy_id).is_on
+    assert scenario.world.workflow(keyword.environment_id, job.copy_id).is_on
 
 
 @pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
 async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> None:
     """The canary is copied at once, the other flow when the canary is quiet."""
-    story = Story()
-    canary, rest = story.build.http_flow("Canary"), story.build.http_flow("Rest")
+    scenario = Scenario()
+    canary, rest = scenario.build.http_flow("Canary"), scenario.build.http_flow("Rest")
     canary.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
-    site = story.build.app_setting_caller(canary)
-    await planned(story, first_wave=frozenset({getattr(canary, name)}))
-    await story.approve(run=timedelta(0))
+    site = scenario.build.app_setting_caller(canary)
+    await planned(scenario, first_wave=frozenset({getattr(canary, name)}))
+    await scenario.approve(run=timedelta(0))
 
-    await story.until("Rest", FlowJobState.COPYING)
+    await scenario.until("Rest", FlowJobState.COPYING)
 
-    assert (await story.job("Canary")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Canary")).reached is FlowJobState.CHECKING_FOR_CALLS
     assert rest.is_on
     assert "invoke" in site.settings["FLOW_URL"]
 
@@ -168,43 +168,43 @@ async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> No
 @pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
 async def test_a_flow_that_is_excluded_before_its_turn_is_not_begun(name: str) -> None:
     """Its job stood before the switch when somebody excluded it, by either of its names."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
     orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
-    await planned(story)
-    await set_kill_switch(story.services, is_on=True, by="tests", reason="look first")
-    await story.approve(run=HOUR)
-    await story.opt_in(excluded_flows=frozenset({getattr(orders, name)}))
-    await set_kill_switch(story.services, is_on=False, by="tests", reason="looked")
+    await planned(scenario)
+    await set_kill_switch(scenario.services, is_on=True, by="tests", reason="look first")
+    await scenario.approve(run=HOUR)
+    await scenario.opt_in(excluded_flows=frozenset({getattr(orders, name)}))
+    await set_kill_switch(scenario.services, is_on=False, by="tests", reason="looked")
 
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "flow_excluded")
-    assert story.world.writes == []
+    assert scenario.world.writes == []
 
 
 async def test_a_flow_is_excluded_by_its_flow_name_too() -> None:
     """Messages about a migration name flows so."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
     orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
 
-    await planned(story, excluded_flows=frozenset({orders.flow_name}))
+    await planned(scenario, excluded_flows=frozenset({orders.flow_name}))
 
-    assert (await story.plan())["Orders"].action is PlannedAction.NO_CHANGE
+    assert (await scenario.plan())["Orders"].action is PlannedAction.NO_CHANGE
 
 
 async def test_a_first_wave_takes_its_children_along() -> None:
     """A parent named alone does not wait for a child that waits for it."""
-    story = Story()
-    _, parent, _ = story.build.family("Billing")
-    story.build.http_flow("Rest")
-    await planned(story, first_wave=frozenset({parent.workflow_id}))
+    scenario = Scenario()
+    _, parent, _ = scenario.build.family("Billing")
+    scenario.build.http_flow("Rest")
+    await planned(scenario, first_wave=frozenset({parent.workflow_id}))
 
-    await story.approve()
+    await scenario.approve()
 
-    jobs = await story.jobs()
+    jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
         (job.display_name, job.state, job.reason) for job in jobs.values()
     ]
@@ -212,61 +212,65 @@ async def test_a_first_wave_takes_its_children_along() -> None:
 
 async def test_an_open_gap_blocks_until_it_is_closed_and_the_job_retried() -> None:
     """The instruction names the firewall; what the rest of the network does is no matter."""
-    story = Story()
-    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    scenario = Scenario()
+    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
     firewall = _firewall("erp", ())
-    story.world.firewalls = [firewall]
-    story.world.service_tags = _tags(story)
-    await planned(story)
+    scenario.world.firewalls = [firewall]
+    scenario.world.service_tags = _tags(scenario)
+    await planned(scenario)
 
-    await story.approve(run=HOUR)
-    blocked = await story.job("Orders")
-    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
-    await story.retry()
+    await scenario.approve(run=HOUR)
+    blocked = await scenario.job("Orders")
+    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    await scenario.retry()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "firewall_denies")
     assert "erp" in blocked.reason
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
     """Waiving retries what the gap blocked; a name that is none is refused with the one that is."""
-    story = Story()
-    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
-    story.world.firewalls = [_firewall("erp", ())]
-    story.world.service_tags = _tags(story)
-    await planned(story)
-    await story.approve(run=HOUR)
-    (gap,) = (await story.environment_job()).network
-    environment_id = story.build.environment.id
+    scenario = Scenario()
+    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    scenario.world.firewalls = [_firewall("erp", ())]
+    scenario.world.service_tags = _tags(scenario)
+    await planned(scenario)
+    await scenario.approve(run=HOUR)
+    (gap,) = (await scenario.environment_job()).network
+    environment_id = scenario.build.environment.id
 
     with pytest.raises(IssueNotFound) as misspelled:
-        await ignore_issue(story.services, environment_id, gap.name[:-1], "by mistake")
+        await ignore_issue(scenario.services, environment_id, gap.name[:-1], "by mistake")
     wrong = {"waived_gaps": {"another": "by mistake"}}
     with pytest.raises(IssueNotFound):
-        await change_environment(story.services, environment_id, wrong)
-    await story.run(HOUR)
-    still = await story.job("Orders")
-    await ignore_issue(story.services, environment_id, gap.name, "the ERP is not called any more")
-    await story.run(timedelta(days=60))
+        await change_environment(scenario.services, environment_id, wrong)
+    await scenario.run(HOUR)
+    still = await scenario.job("Orders")
+    await ignore_issue(
+        scenario.services, environment_id, gap.name, "the ERP is not called any more"
+    )
+    await scenario.run(timedelta(days=60))
 
     assert misspelled.value.instruction == f"Did you mean {gap.name}?"
     assert still.code == "firewall_denies"
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_let_in() -> None:
     """Each once, with its flows; not those that a firewall is known to stand before."""
-    story = Story()
+    scenario = Scenario()
     for title in ("Orders", "Returns"):
         call = define.http_action("https://api.fabrikam.example/")
-        story.build.http_flow(title, {"Call": call})
-    story.build.http_flow("Bookings", {"Call": define.http_action("https://erp.contoso.example/")})
-    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
-    story.world.service_tags = _tags(story)
-    await planned(story)
+        scenario.build.http_flow(title, {"Call": call})
+    scenario.build.http_flow(
+        "Bookings", {"Call": define.http_action("https://erp.contoso.example/")}
+    )
+    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.world.service_tags = _tags(scenario)
+    await planned(scenario)
 
-    [shown] = await show_plan(story.services, story.remediation.id)
+    [shown] = await show_plan(scenario.services, scenario.remediation.id)
     [target] = shown.external_targets
 
     assert (target.host, target.flows) == ("api.fabrikam.example", 2)
@@ -277,61 +281,64 @@ async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_l
 
 async def test_what_was_accepted_once_may_be_named_again_when_it_is_gone() -> None:
     """Settings are read, changed and sent back as a whole; a new name has to be one."""
-    story = Story()
-    story.world.firewalls = [_firewall("erp", ())]
-    story.world.service_tags = _tags(story)
-    story.build.link()
-    await story.opt_in()
-    environment_id = story.build.environment.id
-    gap = f"app_service:{story.world.firewalls[0].id}"
+    scenario = Scenario()
+    scenario.world.firewalls = [_firewall("erp", ())]
+    scenario.world.service_tags = _tags(scenario)
+    scenario.build.link()
+    await scenario.opt_in()
+    environment_id = scenario.build.environment.id
+    gap = f"app_service:{scenario.world.firewalls[0].id}"
 
     first = {"waived_gaps": {gap: "shut on purpose"}}
-    await change_environment(story.services, environment_id, first)
-    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    await change_environment(scenario.services, environment_id, first)
+    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
     again = {"waived_gaps": {gap: "shut on purpose, as before"}}
-    shown = await change_environment(story.services, environment_id, again)
+    shown = await change_environment(scenario.services, environment_id, again)
 
     assert shown.settings.waived_gaps == again["waived_gaps"]
 
 
 async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> None:
     """Microsoft's page on IP addresses asks for it: the plan says which firewall lacks it."""
-    story = Story()
-    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
-    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
-    story.world.service_tags = {
-        **_tags(story),
+    scenario = Scenario()
+    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.world.service_tags = {
+        **_tags(scenario),
         "PowerPlatformInfra.westeurope": ["20.3.0.0/24"],
     }
-    await planned(story)
-    job = await story.environment_job()
+    await planned(scenario)
+    job = await scenario.environment_job()
 
-    await story.approve()
+    await scenario.approve()
 
     assert job.network == ()
     [told] = [finding for finding in job.findings if "erp" in finding]
     assert "PowerPlatformInfra.westeurope" in told
     assert "20.3.0.0/24" in told
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_tag_that_a_setting_requires_holds_up_the_flow() -> None:
     """As `PowerPlatformPlex` does, until the firewall lets it in."""
-    settings = Settings(tenant_id="twins", additional_required_tags=("PowerPlatformInfra",))
-    story = Story(settings=settings)
-    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
-    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
-    story.world.service_tags = {**_tags(story), "PowerPlatformInfra.westeurope": ["20.3.0.0/24"]}
-    await planned(story)
+    settings = Settings(tenant_id="fakes", additional_required_tags=("PowerPlatformInfra",))
+    scenario = Scenario(settings=settings)
+    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.world.service_tags = {
+        **_tags(scenario),
+        "PowerPlatformInfra.westeurope": ["20.3.0.0/24"],
+    }
+    await planned(scenario)
 
-    await story.approve(run=HOUR)
-    blocked = await story.job("Orders")
-    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex", "PowerPlatformInfra"))]
-    await story.retry()
+    await scenario.approve(run=HOUR)
+    blocked = await scenario.job("Orders")
+    scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex", "PowerPlatformInfra"))]
+    await scenario.retry()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "firewall_denies")
     assert "PowerPlatformInfra.westeurope" in blocked.instruction
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 def _firewall(name: str, sources: tuple[str, ...]) -> Firewall:
@@ -346,7 +353,7 @@ def _firewall(name: str, sources: tuple[str, ...]) -> Firewall:
     )
 
 
-def _tags(story: Story) -> dict[str, list[str]]:
+def _tags(scenario: Scenario) -> dict[str, list[str]]:
     regions = ("westeurope", "northeurope")
     ranges = {f"powerplatformplex.{region}": ["20.1.0.0/24"] for region in regions}
     return {**ranges, "powerplatformplex": ["20.1.0.0/24"], "logicapps": ["20.2.0.0/24"]}
@@ -354,15 +361,17 @@ def _tags(story: Story) -> dict[str, list[str]]:
 
 async def test_a_window_that_is_lifted_wakes_what_waits_for_it() -> None:
     """Nobody waits for an opening that is not one any more."""
-    story = Story()
-    story.build.http_flow("Orders")
-    opens = story.world.clock.now() + 9 * HOUR
-    await planned(story, maintenance_window=f"{opens:%H:%M}-{opens + HOUR:%H:%M}")
-    await story.approve(run=HOUR)
-    held = await story.job("Orders")
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    opens = scenario.world.clock.now() + 9 * HOUR
+    await planned(scenario, maintenance_window=f"{opens:%H:%M}-{opens + HOUR:%H:%M}")
+    await scenario.approve(run=HOUR)
+    held = await scenario.job("Orders")
 
-    await change_environment(story.services, story.build.environment.id, {"maintenance_window": ""})
-    await story.run(story.settings.read_lag)
+    await change_environment(
+        scenario.services, scenario.build.environment.id, {"maintenance_window": ""}
+    )
+    await scenario.run(scenario.settings.read_lag)
 
     assert (held.state, held.due) == (FlowJobState.WAITING, opens)
-    assert (await story.job("Orders")).is_verified
+    assert (await scenario.job("Orders")).is_verified

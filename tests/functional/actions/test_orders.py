@@ -17,7 +17,7 @@ from tests.fakes.crash import Plan
 from tests.fakes.services import services_of
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 type Undo = Callable[[Services, str], Awaitable[int]]
@@ -54,179 +54,179 @@ class BeforeLook:
         return await self._store.get(table, partition, key)
 
 
-async def planned(story: Story, **settings: object) -> None:
+async def planned(scenario: Scenario, **settings: object) -> None:
     """Link, opt in and plan."""
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in(**settings)
-    await story.order()
+    scenario.build.link()
+    scenario.build.share_connections()
+    await scenario.opt_in(**settings)
+    await scenario.order()
 
 
 @pytest.mark.parametrize("stage", STAGES)
 async def test_a_cancel_at_any_stage_brings_everything_back(stage: FlowJobState) -> None:
     """Whatever was done by then is undone, and the job ends."""
-    story = Story()
+    scenario = Scenario()
     swaps = stage in {FlowJobState.CUTTING_OVER, FlowJobState.MONITORING}
     title = "Keyword" if swaps else "Orders"
-    flow = story.build.keyword_flow(title) if swaps else story.build.http_flow(title)
+    flow = scenario.build.keyword_flow(title) if swaps else scenario.build.http_flow(title)
     if not swaps:
-        story.build.app_setting_caller(flow)
-        story.build.flow_caller(flow)
-    story.world.traffic.beat(story.world)
-    await planned(story)
-    before = take_snapshot(story.world)
-    await story.approve(run=timedelta(0))
-    await story.until(title, stage)
+        scenario.build.app_setting_caller(flow)
+        scenario.build.flow_caller(flow)
+    scenario.world.traffic.beat(scenario.world)
+    await planned(scenario)
+    before = take_snapshot(scenario.world)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until(title, stage)
 
-    await story.driver.call(lambda s: change_remediation.cancel(s, story.remediation.id))
-    await story.run(timedelta(days=30))
-    story.world.traffic.beat(story.world)
+    await scenario.driver.call(lambda s: change_remediation.cancel(s, scenario.remediation.id))
+    await scenario.run(timedelta(days=30))
+    scenario.world.traffic.beat(scenario.world)
 
-    assert (await story.job(title)).state in ENDED
-    assert differences(before, story.world) == []
-    assert story.world.traffic.lost == []
+    assert (await scenario.job(title)).state in ENDED
+    assert differences(before, scenario.world) == []
+    assert scenario.world.traffic.lost == []
 
 
 async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end() -> None:
     """The step sets a time that is a week away: the order does not wait for it."""
-    story = Story()
-    story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
 
     async def order() -> None:
-        await change_remediation.roll_back(story.services, story.remediation.id)
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
-    disturb(story, "flow_reports", "runs", order)
-    await story.run(HOUR)
+    disturb(scenario, "flow_reports", "runs", order)
+    await scenario.run(HOUR)
 
-    assert (await story.job("Orders")).reached is FlowJobState.ROLLING_BACK
+    assert (await scenario.job("Orders")).reached is FlowJobState.ROLLING_BACK
 
 
 async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
     """The original has just been retired when the order to roll back is seen."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=HOUR)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=HOUR)
 
     async def order() -> None:
-        await change_remediation.roll_back(story.services, story.remediation.id)
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
-    disturb(story, "workflows", "update", order)
-    await story.run(timedelta(days=30))
+    disturb(scenario, "workflows", "update", order)
+    await scenario.run(timedelta(days=30))
 
-    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
 
 
 @pytest.mark.parametrize("order", [change_remediation.cancel, change_remediation.roll_back])
 async def test_an_undo_between_approval_and_dispatch_leaves_nothing_to_run(order: Undo) -> None:
     """No job is made, and the remediation ends as cancelled."""
-    story = Story()
-    story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    writes = len(story.world.writes)
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    writes = len(scenario.world.writes)
 
-    await story.driver.call(lambda s: order(s, story.remediation.id))
-    await story.run(timedelta(days=30))
+    await scenario.driver.call(lambda s: order(s, scenario.remediation.id))
+    await scenario.run(timedelta(days=30))
 
-    assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED
-    assert await story.jobs() == {}
-    assert story.world.writes[writes:] == []
+    assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED
+    assert await scenario.jobs() == {}
+    assert scenario.world.writes[writes:] == []
 
 
 @pytest.mark.parametrize("order", [change_remediation.cancel, change_remediation.roll_back])
 async def test_an_undo_of_a_blocked_environment_ends_it(order: Undo) -> None:
     """The instruction may be to cancel it; a retry that comes later begins nothing."""
-    story = Story()
-    story.build.http_flow("Orders")
-    await story.opt_in()
-    await story.order()
-    blocked = (await story.environment_job()).state
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await scenario.opt_in()
+    await scenario.order()
+    blocked = (await scenario.environment_job()).state
 
-    await story.driver.call(lambda s: order(s, story.remediation.id))
-    story.build.link()
-    await story.retry()
+    await scenario.driver.call(lambda s: order(s, scenario.remediation.id))
+    scenario.build.link()
+    await scenario.retry()
 
     assert blocked is EnvironmentJobState.BLOCKED
-    assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED
-    assert await story.jobs() == {}
+    assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED
+    assert await scenario.jobs() == {}
 
 
 async def test_an_order_that_meets_a_job_which_has_gone_on_changes_nothing() -> None:
     """Two people retry at once: the later order finds the job planned, and leaves it so."""
-    story = Story()
-    story.build.http_flow("Orders")
-    await story.opt_in()
-    await story.order()
-    story.build.link()
-    store: Any = BeforeLook(story.services.tables.store, "environmentjobs", story.retry)
-    late = services_of(replace(story.twins.ports, store=store))
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await scenario.opt_in()
+    await scenario.order()
+    scenario.build.link()
+    store: Any = BeforeLook(scenario.services.tables.store, "environmentjobs", scenario.retry)
+    late = services_of(replace(scenario.fakes.ports, store=store))
 
-    count = (await change_remediation.retry(late, story.remediation.id)).jobs
+    count = (await change_remediation.retry(late, scenario.remediation.id)).jobs
 
     assert count == 0
-    assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED  # it expired
+    assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED  # it expired
 
 
 async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands() -> None:
     """The process dies half-way through the rows: the ones that are there end as cancelled."""
-    story = Story()
+    scenario = Scenario()
     for name in ("A", "B", "C"):
-        story.build.http_flow(name)
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    story.driver.plan = Plan(at=8)
-    story.renew()
-    await story.run(timedelta(0))
-    assert story.driver.plan.has_struck
-    assert not (await story.environment_job()).has_started_flow_jobs
+        scenario.build.http_flow(name)
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    scenario.driver.plan = Plan(at=8)
+    scenario.renew()
+    await scenario.run(timedelta(0))
+    assert scenario.driver.plan.has_struck
+    assert not (await scenario.environment_job()).has_started_flow_jobs
 
-    await story.driver.call(lambda s: change_remediation.cancel(s, story.remediation.id))
-    await story.run(timedelta(days=30))
+    await scenario.driver.call(lambda s: change_remediation.cancel(s, scenario.remediation.id))
+    await scenario.run(timedelta(days=30))
 
-    assert {job.state for job in (await story.jobs()).values()} <= {FlowJobState.CANCELLED}
-    assert story.world.writes == []
+    assert {job.state for job in (await scenario.jobs()).values()} <= {FlowJobState.CANCELLED}
+    assert scenario.world.writes == []
 
 
 async def test_an_approval_is_for_all_environments_or_for_none() -> None:
     """One environment in mode read_only: the other's plan still waits after the refusal."""
-    story = TwoEnvironments()
-    for build in story.builders:
+    scenario = TwoEnvironments()
+    for build in scenario.builders:
         build.http_flow("Orders")
-    story.prepare()
-    await story.opt_in_both(ApprovalPolicy.REQUIRED)
-    await story.order_of(*story.builders)
-    tables = story.services.tables
-    for build in story.builders:
+    scenario.prepare()
+    await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
+    await scenario.order_of(*scenario.builders)
+    tables = scenario.services.tables
+    for build in scenario.builders:
         row = EnvironmentSettings(
             environment_id=build.environment.id, mode=ApprovalPolicy.READ_ONLY
         )
         await tables.environment_settings.upsert(row)
         with pytest.raises(JobBlocked):
-            await approve_shown(story.services, story.remediation.id)
-        await story.opt_in_both(ApprovalPolicy.REQUIRED)
+            await approve_shown(scenario.services, scenario.remediation.id)
+        await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
 
-    jobs = await tables.environment_jobs.all(story.remediation.id)
+    jobs = await tables.environment_jobs.all(scenario.remediation.id)
 
     assert {job.state for job in jobs} == {EnvironmentJobState.AWAITING_APPROVAL}
 
 
 async def test_a_plan_expires_and_cannot_be_approved_afterwards() -> None:
     """After seven days it is cancelled; on the very moment it is refused already."""
-    story = Story()
-    story.build.http_flow("Orders")
-    await planned(story)
-    expires = (await story.environment_job()).expires
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    expires = (await scenario.environment_job()).expires
     assert expires is not None
-    story.world.clock.advance_to(expires)
+    scenario.world.clock.advance_to(expires)
 
     with pytest.raises(JobBlocked) as refusal:
-        await approve_shown(story.services, story.remediation.id)
-    await story.run(HOUR)
+        await approve_shown(scenario.services, scenario.remediation.id)
+    await scenario.run(HOUR)
 
     assert refusal.value.code == "approval_expired"
-    assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED
+    assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED

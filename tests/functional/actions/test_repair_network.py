@@ -26,7 +26,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Moment, Plan, was_killed
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import HOST, Json
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.kinds.firewalls.azure_firewall import ip_group
@@ -54,7 +54,7 @@ def _resource(kind: str) -> str:
     return firewall_case(kind).name.partition(" ")[0]
 
 
-class Guarded(Story):
+class Guarded(Scenario):
     """A flow that calls a host behind one firewall, which lacks the new addresses."""
 
     def guard(self, *resources: Json) -> None:
@@ -73,48 +73,48 @@ class Guarded(Story):
 
 
 async def guarded(kind: str, *, mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Guarded:
-    """Return the story of a kind."""
-    story = Guarded(has_azure_firewalls=True, mode=mode)
-    story.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
+    """Return the scenario of a kind."""
+    scenario = Guarded(has_azure_firewalls=True, mode=mode)
+    scenario.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
     case = firewall_case(kind)
     tags = [name for name in _PREFIXES if name.startswith("LogicApps")]
-    listed = await story.services.service_tags.get_list()
+    listed = await scenario.services.service_tags.get_list()
     for path, one in case.resources(case.sources(tags, listed)).items():
-        story.world.resources[path.lower()] = deepcopy(one)
-    story.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
-    story.build.link()
-    await story.opt_in()
-    return story
+        scenario.world.resources[path.lower()] = deepcopy(one)
+    scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
+    scenario.build.link()
+    await scenario.opt_in()
+    return scenario
 
 
-async def lacking(story: Story) -> list[str]:
+async def lacking(scenario: Scenario) -> list[str]:
     """Return the gaps that are left."""
-    return [one.gap.name for one in await propose_fixes(story.services)]
+    return [one.gap.name for one in await propose_fixes(scenario.services)]
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_the_kinds_that_the_app_opens_are_those_of_the_document(kind: str) -> None:
     """Whatever gives an opening can make it; the others are for a person."""
-    story = await guarded(kind)
+    scenario = await guarded(kind)
     name = _resource(kind)
 
-    shown = await propose_fixes(story.services, name)
+    shown = await propose_fixes(scenario.services, name)
 
     has_opening = {one.fix.opening is not None for one in shown}
     assert has_opening == {kind in APPLIED}
-    assert isinstance(story.services.firewalls[kind], AppliesFixes) is (kind in APPLIED)
+    assert isinstance(scenario.services.firewalls[kind], AppliesFixes) is (kind in APPLIED)
 
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
     """Afterwards everything is as it was, to the byte; a record says what was done, by whom."""
-    story = await guarded(kind)
-    before = story.azure
-    [shown] = await propose_fixes(story.services, _resource(kind))
+    scenario = await guarded(kind)
+    before = scenario.azure
+    [shown] = await propose_fixes(scenario.services, _resource(kind))
 
-    [opened] = await apply_fix(story.services, wish(kind))
-    left, changed = await lacking(story), story.azure
-    [closed] = await revert_fix(story.services, wish(kind))
+    [opened] = await apply_fix(scenario.services, wish(kind))
+    left, changed = await lacking(scenario), scenario.azure
+    [closed] = await revert_fix(scenario.services, wish(kind))
 
     assert left == []
     assert changed != before
@@ -122,33 +122,33 @@ async def test_a_gap_is_closed_and_the_change_is_taken_back(kind: str) -> None:
     assert shown.fix.opening is not None
     assert opened.opening.entries == shown.fix.opening.entries
     assert closed.state is FirewallFixState.REVERTED
-    assert story.azure == before
-    assert await list_repairs(story.services) == [closed]
+    assert scenario.azure == before
+    assert await list_repairs(scenario.services) == [closed]
 
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_an_order_that_comes_twice_changes_nothing_the_second_time(kind: str) -> None:
     """What is open has no gap any more: the answer says so, and the record stays."""
-    story = await guarded(kind)
-    await apply_fix(story.services, wish(kind))
-    changed = story.azure
+    scenario = await guarded(kind)
+    await apply_fix(scenario.services, wish(kind))
+    changed = scenario.azure
 
     with pytest.raises(JobBlocked, match="has no gap") as refused:
-        await apply_fix(story.services, wish(kind))
+        await apply_fix(scenario.services, wish(kind))
 
     assert refused.value.code == Reason.ISSUE_NOT_FOUND
-    assert story.azure == changed
+    assert scenario.azure == changed
 
 
-def striking(story: Story, plan: Plan) -> Any:
+def striking(scenario: Scenario, plan: Plan) -> Any:
     """Return services of a process that the plan strikes."""
-    return story.make(story.twins.ports.under(plan))
+    return scenario.make(scenario.fakes.ports.under(plan))
 
 
-async def attempt(story: Story, plan: Plan, use_case: Any, order: FirewallFixInput) -> None:
+async def attempt(scenario: Scenario, plan: Plan, use_case: Any, order: FirewallFixInput) -> None:
     """Give an order to a process that may die, or meet what the plan lets fail."""
     try:
-        await use_case(striking(story, plan), order)
+        await use_case(striking(scenario, plan), order)
     except BaseException as error:
         if not (was_killed(error) or isinstance(error, ServiceUnavailable | MustWait)):
             raise
@@ -167,57 +167,57 @@ async def test_whoever_dies_over_it_is_followed_by_who_asks_again(
         {} if is_killed else {"failure": lambda: ServiceUnavailable("no answer")}
     )
     calls = Plan()
-    story = await guarded(kind)
-    before = story.azure
-    await apply_fix(striking(story, calls), wish(kind))
-    opened = story.azure
+    scenario = await guarded(kind)
+    before = scenario.azure
+    await apply_fix(striking(scenario, calls), wish(kind))
+    opened = scenario.azure
 
     for number in range(1, calls.calls + 1):
-        story = await guarded(kind)
-        await attempt(story, Plan(at=number, moment=moment, **failure), apply_fix, wish(kind))
-        story.world.clock.advance(story.settings.resource_lease_duration)
-        if await lacking(story):
-            await apply_fix(story.services, wish(kind))
-        assert story.azure == opened, number
+        scenario = await guarded(kind)
+        await attempt(scenario, Plan(at=number, moment=moment, **failure), apply_fix, wish(kind))
+        scenario.world.clock.advance(scenario.settings.resource_lease_duration)
+        if await lacking(scenario):
+            await apply_fix(scenario.services, wish(kind))
+        assert scenario.azure == opened, number
 
         plan = Plan(at=number, moment=moment, **failure)
-        await attempt(story, plan, revert_fix, wish(kind))
-        story.world.clock.advance(story.settings.resource_lease_duration)
-        if story.azure != before:
-            await revert_fix(story.services, wish(kind))
-        assert story.azure == before, number
+        await attempt(scenario, plan, revert_fix, wish(kind))
+        scenario.world.clock.advance(scenario.settings.resource_lease_duration)
+        if scenario.azure != before:
+            await revert_fix(scenario.services, wish(kind))
+        assert scenario.azure == before, number
 
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_no_write_without_leave(kind: str) -> None:
     """The kill switch, mode read_only and a maintenance window stop it, both ways."""
-    story = await guarded(kind, mode=ApprovalPolicy.READ_ONLY)
-    before = story.azure
+    scenario = await guarded(kind, mode=ApprovalPolicy.READ_ONLY)
+    before = scenario.azure
 
     with pytest.raises(JobBlocked) as by_mode:
-        await apply_fix(story.services, wish(kind))
-    story.mode = ApprovalPolicy.REQUIRED
-    await story.opt_in(maintenance_window="00:00-00:01")
-    story.world.clock.advance_to(story.world.clock.now().replace(hour=12))
+        await apply_fix(scenario.services, wish(kind))
+    scenario.mode = ApprovalPolicy.REQUIRED
+    await scenario.opt_in(maintenance_window="00:00-00:01")
+    scenario.world.clock.advance_to(scenario.world.clock.now().replace(hour=12))
     with pytest.raises(MustWait) as by_window:
-        await apply_fix(story.services, wish(kind))
-    await story.opt_in()
-    await set_kill_switch(story.services, is_on=True, by="ops", reason="storm")
+        await apply_fix(scenario.services, wish(kind))
+    await scenario.opt_in()
+    await set_kill_switch(scenario.services, is_on=True, by="ops", reason="storm")
     with pytest.raises(MustWait) as by_switch:
-        await apply_fix(story.services, wish(kind))
-    untouched = story.azure
-    await set_kill_switch(story.services, is_on=False, by="ops", reason="calm")
-    await apply_fix(story.services, wish(kind))
-    await set_kill_switch(story.services, is_on=True, by="ops", reason="storm")
-    opened = story.azure
+        await apply_fix(scenario.services, wish(kind))
+    untouched = scenario.azure
+    await set_kill_switch(scenario.services, is_on=False, by="ops", reason="calm")
+    await apply_fix(scenario.services, wish(kind))
+    await set_kill_switch(scenario.services, is_on=True, by="ops", reason="storm")
+    opened = scenario.azure
     with pytest.raises(MustWait):
-        await revert_fix(story.services, wish(kind))
+        await revert_fix(scenario.services, wish(kind))
 
     assert by_mode.value.code == Reason.ENVIRONMENT_READ_ONLY
     assert by_window.value.code == Reason.OUTSIDE_MAINTENANCE_WINDOW
     assert by_switch.value.code == Reason.KILL_SWITCH_ON
     assert untouched == before
-    assert story.azure == opened
+    assert scenario.azure == opened
 
 
 class Editing:
@@ -235,33 +235,33 @@ class Editing:
 
 async def test_an_ip_group_that_somebody_edits_meanwhile_keeps_the_edit() -> None:
     """The write is refused by its ETag, and made anew on what stands there by then."""
-    story = await guarded("azure_firewall")
-    [group_id] = [path for path in story.world.resources if "/ipgroups/" in path]
-    story.world.resources[group_id] = {**story.world.resources[group_id], "etag": "W/first"}
+    scenario = await guarded("azure_firewall")
+    [group_id] = [path for path in scenario.world.resources if "/ipgroups/" in path]
+    scenario.world.resources[group_id] = {**scenario.world.resources[group_id], "etag": "W/first"}
 
     def edit() -> None:
-        group: Any = deepcopy(dict(story.world.resources[group_id]))
+        group: Any = deepcopy(dict(scenario.world.resources[group_id]))
         group["properties"]["ipAddresses"].append("198.51.100.7")
-        story.world.resources[group_id] = {**group, "etag": "W/second"}
+        scenario.world.resources[group_id] = {**group, "etag": "W/second"}
 
-    writer = Editing(story.services.resource_writer, edit)
-    services = replace(story.services, resource_writer=writer)
+    writer = Editing(scenario.services.resource_writer, edit)
+    services = replace(scenario.services, resource_writer=writer)
 
     await apply_fix(services, wish("azure_firewall"))
-    opened = story.azure
-    await revert_fix(story.services, wish("azure_firewall"))
+    opened = scenario.azure
+    await revert_fix(scenario.services, wish("azure_firewall"))
 
     assert "198.51.100.7" in opened
-    assert "198.51.100.7" in story.azure
-    assert "20.61.88.128/26" not in story.azure
-    assert await lacking(story) != []
+    assert "198.51.100.7" in scenario.azure
+    assert "20.61.88.128/26" not in scenario.azure
+    assert await lacking(scenario) != []
 
 
 async def test_a_rule_that_somebody_has_changed_since_stays() -> None:
     """Of what the app put in, it takes out what still is as it put it in."""
-    story = await guarded("network_security_group")
-    [opened] = await apply_fix(story.services, wish("network_security_group"))
-    group: Any = story.world.resources[security_group_id(story)]
+    scenario = await guarded("network_security_group")
+    [opened] = await apply_fix(scenario.services, wish("network_security_group"))
+    group: Any = scenario.world.resources[security_group_id(scenario)]
     moved = next(
         one
         for one in group["properties"]["securityRules"]
@@ -269,22 +269,22 @@ async def test_a_rule_that_somebody_has_changed_since_stays() -> None:
     )
     moved["properties"]["priority"] = 3000
 
-    await revert_fix(story.services, wish("network_security_group"))
+    await revert_fix(scenario.services, wish("network_security_group"))
 
     assert len(opened.opening.entries) == 2
-    assert "cmk-PPPlex.WestEurope" in story.azure
-    assert "cmk-PPPlex.NorthEurope" not in story.azure
+    assert "cmk-PPPlex.WestEurope" in scenario.azure
+    assert "cmk-PPPlex.NorthEurope" not in scenario.azure
 
 
-def security_group_id(story: Story) -> str:
+def security_group_id(scenario: Scenario) -> str:
     """Return the path of the only group."""
-    [found] = [path for path in story.world.resources if "/networksecuritygroups/" in path]
+    [found] = [path for path in scenario.world.resources if "/networksecuritygroups/" in path]
     return found
 
 
 async def test_a_change_that_the_platform_refuses_is_told_in_its_words() -> None:
     """A policy may forbid it: the record says that it was begun, and nothing is there."""
-    story = await guarded("network_security_group")
+    scenario = await guarded("network_security_group")
 
     class Refusing:
         async def put(self, *_: object, **__: object) -> None:
@@ -292,20 +292,20 @@ async def test_a_change_that_the_platform_refuses_is_told_in_its_words() -> None
                 "disallowed by policy", code="RequestDisallowedByPolicy", status=403
             )
 
-    services = replace(story.services, resource_writer=Refusing())  # type: ignore[arg-type]
-    before = story.azure
+    services = replace(scenario.services, resource_writer=Refusing())  # type: ignore[arg-type]
+    before = scenario.azure
 
     with pytest.raises(PlatformError, match="RequestDisallowedByPolicy"):
         await apply_fix(services, wish("network_security_group"))
 
-    [record] = await list_repairs(story.services)
+    [record] = await list_repairs(scenario.services)
     assert record.state is FirewallFixState.APPLYING
-    assert story.azure == before
+    assert scenario.azure == before
 
 
 async def test_two_orders_at_once_do_not_write_beside_each_other() -> None:
     """Who comes second waits until the first is done, or is dead for certain."""
-    story = await guarded("network_security_group")
+    scenario = await guarded("network_security_group")
     first = Plan(at=None)
 
     class Midway:
@@ -313,42 +313,42 @@ async def test_two_orders_at_once_do_not_write_beside_each_other() -> None:
 
         async def put(self, *arguments: Any, **named: Any) -> None:
             with pytest.raises(MustWait) as second:
-                await apply_fix(story.services, wish("network_security_group"))
+                await apply_fix(scenario.services, wish("network_security_group"))
             assert second.value.code == Reason.WAITING_FOR_RESOURCE_LEASE
-            await story.twins.ports.resource_writer.put(*arguments, **named)
+            await scenario.fakes.ports.resource_writer.put(*arguments, **named)
 
-    services = replace(striking(story, first), resource_writer=Midway())
+    services = replace(striking(scenario, first), resource_writer=Midway())
 
     await apply_fix(services, wish("network_security_group"))
 
-    assert await lacking(story) == []
+    assert await lacking(scenario) == []
 
 
 async def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
     """The one that is close, else all."""
-    story = await guarded("network_security_group")
+    scenario = await guarded("network_security_group")
 
     for use_case in (apply_fix, revert_fix):
         with pytest.raises(JobBlocked) as refused:
-            await use_case(story.services, FirewallFixInput(resource="egde", by="ops"))
+            await use_case(scenario.services, FirewallFixInput(resource="egde", by="ops"))
         assert refused.value.code == Reason.ISSUE_NOT_FOUND
     with pytest.raises(JobBlocked) as asked:
-        await propose_fixes(story.services, "network_security_group:/subscriptions/s/nothing")
+        await propose_fixes(scenario.services, "network_security_group:/subscriptions/s/nothing")
 
     assert "network_security_group:" in asked.value.instruction
 
 
 async def test_of_several_parts_only_those_are_opened_that_flows_call() -> None:
     """The scm site of an app is nobody's concern here; named by itself, it is meant."""
-    story = await guarded("app_service")
-    site_id = next(one["id"] for one in story.world.resources.values() if "id" in one)
-    web: Any = story.world.resources[f"{site_id}/config/web".lower()]
+    scenario = await guarded("app_service")
+    site_id = next(one["id"] for one in scenario.world.resources.values() if "id" in one)
+    web: Any = scenario.world.resources[f"{site_id}/config/web".lower()]
     web["properties"]["scmIpSecurityRestrictions"] = web["properties"]["ipSecurityRestrictions"]
-    await story.order()
-    await story.approve()
+    await scenario.order()
+    await scenario.approve()
 
-    [opened] = await apply_fix(story.services, wish("app_service"))
-    exact = await propose_fixes(story.services, f"{site_id}#scm")
+    [opened] = await apply_fix(scenario.services, wish("app_service"))
+    exact = await propose_fixes(scenario.services, f"{site_id}#scm")
 
     assert opened.opening.part == "ipSecurityRestrictions"
     assert [one.gap.part for one in exact] == ["scm"]
@@ -356,92 +356,92 @@ async def test_of_several_parts_only_those_are_opened_that_flows_call() -> None:
 
 async def test_parts_that_nothing_tells_apart_are_named() -> None:
     """A group with rules to two systems, neither of which a flow is known to call."""
-    story = Guarded(has_azure_firewalls=True)
-    story.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
-    story.guard(
+    scenario = Guarded(has_azure_firewalls=True)
+    scenario.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
+    scenario.guard(
         security_group(
             security_rule("a", 100, access="Deny", destinationAddressPrefix="10.0.1.4"),
             security_rule("b", 101, access="Deny", destinationAddressPrefix="10.0.1.5"),
         )
     )
-    story.build.link()
-    await story.opt_in()
+    scenario.build.link()
+    await scenario.opt_in()
 
     with pytest.raises(JobBlocked, match=r"edge is one of these, say which: .*#10\.0\.1\.4"):
-        await apply_fix(story.services, FirewallFixInput(resource="edge", by="ops"))
+        await apply_fix(scenario.services, FirewallFixInput(resource="edge", by="ops"))
 
 
 async def test_what_copies_call_through_is_not_closed_by_accident() -> None:
     """A rollback of the remediation does not close it either: others may use it."""
-    story = await guarded("network_security_group")
-    await apply_fix(story.services, wish("network_security_group"))
-    opened = story.azure
-    await story.order()
-    await story.approve()
+    scenario = await guarded("network_security_group")
+    await apply_fix(scenario.services, wish("network_security_group"))
+    opened = scenario.azure
+    await scenario.order()
+    await scenario.approve()
 
     with pytest.raises(JobBlocked) as in_use:
-        await revert_fix(story.services, wish("network_security_group"))
-    await story.roll_back()
-    after_rollback = story.azure
-    [closed] = await revert_fix(story.services, wish("network_security_group"))
+        await revert_fix(scenario.services, wish("network_security_group"))
+    await scenario.roll_back()
+    after_rollback = scenario.azure
+    [closed] = await revert_fix(scenario.services, wish("network_security_group"))
 
     assert in_use.value.code == Reason.FIREWALL_FIX_IN_USE
-    assert f"1 of {story.remediation.id}" in in_use.value.reason
+    assert f"1 of {scenario.remediation.id}" in in_use.value.reason
     assert after_rollback == opened
     assert closed.state is FirewallFixState.REVERTED
 
 
 async def test_in_use_it_is_closed_when_that_is_wanted_all_the_same() -> None:
     """The order says so."""
-    story = await guarded("network_security_group")
-    before = story.azure
-    await apply_fix(story.services, wish("network_security_group"))
-    await story.order()
-    await story.approve()
+    scenario = await guarded("network_security_group")
+    before = scenario.azure
+    await apply_fix(scenario.services, wish("network_security_group"))
+    await scenario.order()
+    await scenario.approve()
 
-    await revert_fix(story.services, wish("network_security_group", even_in_use=True))
+    await revert_fix(scenario.services, wish("network_security_group", even_in_use=True))
 
-    assert story.azure == before
+    assert scenario.azure == before
 
 
 async def test_new_ranges_are_added_to_what_was_opened_and_closed_with_it() -> None:
     """One record for each list: an undo takes out what all orders put in."""
-    story = await guarded("azure_firewall")
-    before = story.azure
-    await apply_fix(story.services, wish("azure_firewall"))
-    story.world.service_tags[WEST].append("20.105.211.64/28")
+    scenario = await guarded("azure_firewall")
+    before = scenario.azure
+    await apply_fix(scenario.services, wish("azure_firewall"))
+    scenario.world.service_tags[WEST].append("20.105.211.64/28")
 
-    [opened] = await apply_fix(story.services, wish("azure_firewall"))
-    await revert_fix(story.services, wish("azure_firewall"))
+    [opened] = await apply_fix(scenario.services, wish("azure_firewall"))
+    await revert_fix(scenario.services, wish("azure_firewall"))
 
     assert len(opened.opening.entries) == 4
-    assert story.azure == before
+    assert scenario.azure == before
 
 
 async def test_the_last_restriction_of_a_site_is_not_taken_out() -> None:
     """A site without any lets everybody in."""
-    story = await guarded("app_service")
-    await apply_fix(story.services, wish("app_service"))
-    [path] = [path for path in story.world.resources if path.endswith("/config/web")]
-    web: Any = story.world.resources[path]
+    scenario = await guarded("app_service")
+    await apply_fix(scenario.services, wish("app_service"))
+    [path] = [path for path in scenario.world.resources if path.endswith("/config/web")]
+    web: Any = scenario.world.resources[path]
     web["properties"]["ipSecurityRestrictions"] = [
         one for one in web["properties"]["ipSecurityRestrictions"] if one["name"].startswith("cmk-")
     ]
-    before = story.azure
+    before = scenario.azure
 
     with pytest.raises(JobBlocked, match="only restriction"):
-        await revert_fix(story.services, wish("app_service"))
+        await revert_fix(scenario.services, wish("app_service"))
 
-    assert story.azure == before
+    assert scenario.azure == before
 
 
 async def test_a_firewall_that_is_gone_has_nothing_to_be_taken_out_of() -> None:
     """Its record ends."""
-    story = await guarded("azure_firewall")
-    await apply_fix(story.services, wish("azure_firewall"))
-    story.world.resources = {ip_group("other")["id"].lower(): ip_group("other")}
+    scenario = await guarded("azure_firewall")
+    await apply_fix(scenario.services, wish("azure_firewall"))
+    scenario.world.resources = {ip_group("other")["id"].lower(): ip_group("other")}
 
-    [closed] = await revert_fix(story.services, wish("azure_firewall"))
+    [closed] = await revert_fix(scenario.services, wish("azure_firewall"))
 
     assert closed.state is FirewallFixState.REVERTED
 
@@ -449,54 +449,56 @@ async def test_a_firewall_that_is_gone_has_nothing_to_be_taken_out_of() -> None:
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_a_change_whose_answer_was_lost_is_ended_by_the_same_order(kind: str) -> None:
     """It took effect: nothing is missing any more, and the record says that it is open."""
-    story = await guarded(kind)
+    scenario = await guarded(kind)
     writes = {"app_service": "patch"}.get(kind, "put")
 
     class Deaf:
         def __getattr__(self, name: str) -> Any:
             async def call(*arguments: Any, **named: Any) -> None:
-                await getattr(story.twins.ports.resource_writer, name)(*arguments, **named)
+                await getattr(scenario.fakes.ports.resource_writer, name)(*arguments, **named)
                 if name == writes and (kind != GROUP or "North" in arguments[0]):
                     raise ServiceUnavailable("no answer")
 
             return call
 
-    services = replace(story.services, resource_writer=Deaf())
+    services = replace(scenario.services, resource_writer=Deaf())
     with pytest.raises(ServiceUnavailable):
         await apply_fix(services, wish(kind))
-    [begun] = await list_repairs(story.services)
+    [begun] = await list_repairs(scenario.services)
 
-    [ended] = await apply_fix(story.services, wish(kind))
+    [ended] = await apply_fix(scenario.services, wish(kind))
 
     assert (begun.state, ended.state) == (FirewallFixState.APPLYING, FirewallFixState.APPLIED)
-    assert await list_repairs(story.services) == [ended]
+    assert await list_repairs(scenario.services) == [ended]
 
 
 async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> None:
     """Who died over it told nobody: the daily look does."""
-    story = await guarded("network_security_group")
+    scenario = await guarded("network_security_group")
     plan = Plan()
 
     class Dying:
         async def put(self, *_: object, **__: object) -> None:
             raise ServiceUnavailable("no answer")
 
-    services = replace(striking(story, plan), resource_writer=Dying())
+    services = replace(striking(scenario, plan), resource_writer=Dying())
     with pytest.raises(ServiceUnavailable):
         await apply_fix(services, wish("network_security_group"))
 
-    await story.driver.call(lambda s: run_daily_check(s, "soon"))
-    soon = [one.code for one in story.twins.notices.told]
-    story.world.clock.advance(timedelta(hours=2))
-    await story.driver.call(lambda s: run_daily_check(s, "later"))
+    await scenario.driver.call(lambda s: run_daily_check(s, "soon"))
+    soon = [one.code for one in scenario.fakes.notices.told]
+    scenario.world.clock.advance(timedelta(hours=2))
+    await scenario.driver.call(lambda s: run_daily_check(s, "later"))
 
     assert Reason.FIREWALL_FIX_UNFINISHED not in soon
-    [told] = [one for one in story.twins.notices.told if one.code == Reason.FIREWALL_FIX_UNFINISHED]
+    [told] = [
+        one for one in scenario.fakes.notices.told if one.code == Reason.FIREWALL_FIX_UNFINISHED
+    ]
     assert "edge" in told.message
-    [record] = await list_repairs(story.services)
+    [record] = await list_repairs(scenario.services)
     assert isinstance(record, FirewallFixRecord)
-    await apply_fix(story.services, wish("network_security_group"))
-    [ended] = await list_repairs(story.services)
+    await apply_fix(scenario.services, wish("network_security_group"))
+    [ended] = await list_repairs(scenario.services)
     assert (ended.state, ended.code) == (FirewallFixState.APPLIED, "")
 
 
@@ -525,38 +527,38 @@ async def refused_in_the_end(services: Services, use_case: Any, kind: str) -> Jo
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kind: str) -> None:
     """What a person adds by hand afterwards is not the app's: an undo does not find it."""
-    story = await guarded(kind)
-    services = replace(story.services, resource_writer=Forgetful())
-    [shown] = await propose_fixes(story.services, _resource(kind))
+    scenario = await guarded(kind)
+    services = replace(scenario.services, resource_writer=Forgetful())
+    [shown] = await propose_fixes(scenario.services, _resource(kind))
 
     blocked = await refused_in_the_end(services, apply_fix, kind)
 
-    [record] = await list_repairs(story.services)
+    [record] = await list_repairs(scenario.services)
     assert blocked.code == Reason.FIREWALL_FIX_FAILED
     assert shown.fix.opening is not None
     assert all(entry in blocked.reason for entry in shown.fix.opening.entries)
     assert "activity log" in blocked.instruction
     assert (record.state, record.opening.entries) == (FirewallFixState.REVERTED, ())
     with pytest.raises(JobBlocked) as nothing_to_undo:
-        await revert_fix(story.services, wish(kind))
+        await revert_fix(scenario.services, wish(kind))
     assert nothing_to_undo.value.code == Reason.ISSUE_NOT_FOUND
-    [opened] = await apply_fix(story.services, wish(kind))
+    [opened] = await apply_fix(scenario.services, wish(kind))
     assert opened.state is FirewallFixState.APPLIED
 
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_a_closing_that_azure_does_not_keep_leaves_the_entries_on_record(kind: str) -> None:
     """They are in the firewall still: once changes are kept again, an undo removes them."""
-    story = await guarded(kind)
-    before = story.azure
-    [opened] = await apply_fix(story.services, wish(kind))
-    services = replace(story.services, resource_writer=Forgetful())
+    scenario = await guarded(kind)
+    before = scenario.azure
+    [opened] = await apply_fix(scenario.services, wish(kind))
+    services = replace(scenario.services, resource_writer=Forgetful())
 
     blocked = await refused_in_the_end(services, revert_fix, kind)
 
-    [record] = await list_repairs(story.services)
+    [record] = await list_repairs(scenario.services)
     assert blocked.code == Reason.FIREWALL_FIX_FAILED
     assert record.opening.entries == opened.opening.entries
     assert record.code == Reason.FIREWALL_FIX_UNFINISHED
-    await revert_fix(story.services, wish(kind))
-    assert story.azure == before
+    await revert_fix(scenario.services, wish(kind))
+    assert scenario.azure == before

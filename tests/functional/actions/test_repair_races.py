@@ -25,7 +25,7 @@ LISTS = {
     "network_security_group": ("/networksecuritygroups/edge", "securityRules"),
 }
 #: Restrictions have no ETag: the write replaces what came after the read right before it.
-UNAVOIDABLE = {("app_service", "ResourceWriterTwin.patch")}
+UNAVOIDABLE = {("app_service", "FakeResourceWriter.patch")}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,11 +47,11 @@ class Beside(Plan):
 class Person:
     """Somebody who edits the list of a firewall by hand."""
 
-    def __init__(self, story: Guarded, kind: str, wanted: list[Any]) -> None:
+    def __init__(self, scenario: Guarded, kind: str, wanted: list[Any]) -> None:
         """`wanted` are the entries that the app is about to add."""
-        self._world, self._wanted = story.world, wanted
+        self._world, self._wanted = scenario.world, wanted
         end, self._member = LISTS[kind]
-        self._path = next(path for path in story.world.resources if path.endswith(end))
+        self._path = next(path for path in scenario.world.resources if path.endswith(end))
         self._edits = 0
         #: What is theirs.
         self.added: list[Any] = []
@@ -103,10 +103,10 @@ class Person:
 
 async def added_by(kind: str) -> list[Any]:
     """Return the entries that an order adds when nobody is beside it."""
-    story = await guarded(kind)
-    before = Person(story, kind, []).entries
-    await apply_fix(story.services, wish(kind))
-    return [one for one in Person(story, kind, []).entries if one not in before]
+    scenario = await guarded(kind)
+    before = Person(scenario, kind, []).entries
+    await apply_fix(scenario.services, wish(kind))
+    return [one for one in Person(scenario, kind, []).entries if one not in before]
 
 
 async def attempt(use_case: Any, services: Any, kind: str) -> None:
@@ -133,19 +133,19 @@ async def lost_races(kind: str, deed: str, *, is_undo: bool) -> set[tuple[str, s
     number = 0
     while True:
         number += 1
-        story = await guarded(kind)
-        person = Person(story, kind, wanted)
+        scenario = await guarded(kind)
+        person = Person(scenario, kind, wanted)
         untouched = person.entries
         if is_undo:
-            await apply_fix(story.services, wish(kind))
+            await apply_fix(scenario.services, wish(kind))
         plan = Beside(at=number, act=getattr(person, deed))
-        services = story.make(story.twins.ports.under(plan))
+        services = scenario.make(scenario.fakes.ports.under(plan))
 
         await attempt(revert_fix if is_undo else apply_fix, services, kind)
         if not plan.hit:
             assert number > 1
             return lost
-        await attempt(revert_fix, story.services, kind)
+        await attempt(revert_fix, scenario.services, kind)
 
         if _text(person.entries) != _text([*untouched, *person.added]):
             lost.add((kind, plan.hit))

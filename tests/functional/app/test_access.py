@@ -26,9 +26,9 @@ from shared.bootstrap import provide
 from shared.domain.principal import Role
 from shared.settings import AccessSettings, Settings
 from tests.fakes.function_keys import OneFunctionKey
-from tests.fakes.services import twin_settings
+from tests.fakes.services import fake_settings
 from tests.functional.scenarios.app_calls import OBJECT_ID, Reply, call, signed_in
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 ENDPOINTS = all_endpoints()
 
@@ -45,11 +45,11 @@ EACH_ROUTE = pytest.mark.parametrize(
 )
 
 
-def at(settings: Settings) -> Story:
-    """Begin a story in which the app has these settings."""
-    story = Story(settings=settings)
-    provide(story.services)
-    return story
+def at(settings: Settings) -> Scenario:
+    """Begin a scenario in which the app has these settings."""
+    scenario = Scenario(settings=settings)
+    provide(scenario.services)
+    return scenario
 
 
 async def ask(route: Endpoint, headers: dict[str, str]) -> Reply:
@@ -66,7 +66,7 @@ async def ask(route: Endpoint, headers: dict[str, str]) -> Reply:
 )
 async def test_a_route_answers_to_its_role_alone(route: Endpoint, roles: Iterable[Role]) -> None:
     """Who lacks it is refused before anything is read; who has any may read."""
-    at(twin_settings(**SIGNED_IN))
+    at(fake_settings(**SIGNED_IN))
     roles = list(roles)
     may = route.role in roles or (route.role is Role.READER and roles != [])
 
@@ -82,7 +82,7 @@ async def test_a_route_answers_to_its_role_alone(route: Endpoint, roles: Iterabl
 @EACH_ROUTE
 async def test_no_route_answers_nobody(route: Endpoint) -> None:
     """The platform signs in, and this call comes from somebody who is not."""
-    at(twin_settings(**SIGNED_IN))
+    at(fake_settings(**SIGNED_IN))
 
     reply = await ask(route, {})
 
@@ -94,7 +94,7 @@ async def test_no_route_answers_nobody(route: Endpoint) -> None:
 
 async def test_a_kept_form_shows_some_of_many_values_and_keeps_all() -> None:
     """The page stays readable; what is sent again is what was sent."""
-    at(twin_settings(**SIGNED_IN))
+    at(fake_settings(**SIGNED_IN))
     form = {"Content-Type": FORM, "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
     body = urlencode([("flows[]", f"flow-{number}") for number in range(25)])
 
@@ -115,7 +115,7 @@ async def test_a_kept_form_shows_some_of_many_values_and_keeps_all() -> None:
 )
 async def test_a_get_with_the_content_type_of_a_form_is_a_get(route: Endpoint) -> None:
     """Some clients send a Content-Type with every request: a GET is answered as without it."""
-    at(twin_settings(**SIGNED_IN))
+    at(fake_settings(**SIGNED_IN))
     headers = signed_in(ANNA) | {"Accept": "application/json"}
 
     plain = await ask(route, headers)
@@ -129,7 +129,7 @@ async def test_forged_headers_count_for_nothing_where_the_platform_does_not_sign
     route: Endpoint,
 ) -> None:
     """Nobody takes them away from a request there: whoever sends them wrote them."""
-    at(twin_settings(**SIGNED_IN, WEBSITE_AUTH_ENABLED=""))
+    at(fake_settings(**SIGNED_IN, WEBSITE_AUTH_ENABLED=""))
     forged = signed_in(ANNA) | {
         "X-MS-CLIENT-PRINCIPAL-NAME": ANNA,
         "X-MS-CLIENT-PRINCIPAL-ID": "an id",
@@ -146,7 +146,7 @@ async def test_forged_headers_count_for_nothing_where_the_platform_does_not_sign
 @EACH_ROUTE
 async def test_a_function_key_may_do_what_a_setting_says(route: Endpoint) -> None:
     """Here it reads; and forged headers make it no more."""
-    at(twin_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=""))
+    at(fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=""))
 
     reply = await ask(route, signed_in(ANNA))
 
@@ -155,7 +155,7 @@ async def test_a_function_key_may_do_what_a_setting_says(route: Endpoint) -> Non
 
 async def test_who_is_signed_in_needs_no_key() -> None:
     """Where keys count too, a person acts by name, with roles of their own."""
-    at(twin_settings(function_key_roles=(Role.READER,)))
+    at(fake_settings(function_key_roles=(Role.READER,)))
     order = {"on": True, "reason": "a drill"}
 
     person = await call(kill_switch_api.set_kill_switch, order, headers=signed_in(ANNA), key="")
@@ -169,7 +169,7 @@ async def test_who_is_signed_in_needs_no_key() -> None:
 @pytest.mark.parametrize("signs_in", ["True", ""])
 async def test_a_key_that_the_host_does_not_accept_opens_nothing(signs_in: str) -> None:
     """In the header or the query, of which the header counts, as for the host."""
-    at(twin_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=signs_in))
+    at(fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=signs_in))
     show = kill_switch_api.show_kill_switch
 
     in_query = await call(show, key="wrong")
@@ -183,14 +183,14 @@ async def test_a_key_that_the_host_does_not_accept_opens_nothing(signs_in: str) 
 
 async def test_a_key_is_not_looked_at_where_none_counts() -> None:
     """Nor sent anywhere."""
-    at(twin_settings(**SIGNED_IN))
+    at(fake_settings(**SIGNED_IN))
 
     assert (await call(kill_switch_api.show_kill_switch)).status == 401
 
 
 async def test_a_forged_name_is_not_written_down() -> None:
     """Where a key counts, the name is what its holder says in the body, and is known as that."""
-    at(twin_settings(WEBSITE_AUTH_ENABLED="False"))
+    at(fake_settings(WEBSITE_AUTH_ENABLED="False"))
     order = {"on": True, "by": "duty", "reason": "odd runs"}
 
     reply = await call(kill_switch_api.set_kill_switch, order, headers=signed_in(ANNA))
@@ -201,8 +201,8 @@ async def test_a_forged_name_is_not_written_down() -> None:
 @pytest.mark.parametrize("said", ["", "False", "false", "0", "no", "TRUE ", "yes"])
 def test_only_the_word_of_the_platform_lets_its_headers_count(said: str) -> None:
     """What App Service writes is `True`; anything else is no statement of its."""
-    assert not twin_settings(WEBSITE_AUTH_ENABLED=said).platform_signs_in
-    assert twin_settings(WEBSITE_AUTH_ENABLED="True").platform_signs_in
+    assert not fake_settings(WEBSITE_AUTH_ENABLED=said).platform_signs_in
+    assert fake_settings(WEBSITE_AUTH_ENABLED="True").platform_signs_in
 
 
 def principal(**changes: object) -> dict[str, str]:
@@ -227,14 +227,14 @@ def principal(**changes: object) -> dict[str, str]:
 )
 async def test_a_principal_that_cannot_be_told_is_nobody(header: dict[str, str]) -> None:
     """Another provider's roles are no roles of the app either."""
-    at(twin_settings(**SIGNED_IN))
+    at(fake_settings(**SIGNED_IN))
 
     assert (await call(health_api.show_health, headers=header)).status == 401
 
 
 async def test_roles_of_others_are_none() -> None:
     """A role that the app does not know gives no right, not even to read."""
-    at(twin_settings(**SIGNED_IN))
+    at(fake_settings(**SIGNED_IN))
     claims = [{"typ": OBJECT_ID, "val": "id"}, {"typ": "roles", "val": "Owner"}]
 
     assert (await call(health_api.show_health, headers=principal(claims=claims))).status == 403
@@ -242,7 +242,7 @@ async def test_roles_of_others_are_none() -> None:
 
 async def test_a_machine_is_known_by_its_application() -> None:
     """A managed identity has no name: the client id stands in what it orders."""
-    at(twin_settings(**SIGNED_IN))
+    at(fake_settings(**SIGNED_IN))
     claims = [
         {"typ": OBJECT_ID, "val": "id"},
         {"typ": "azp", "val": "pipeline"},
@@ -278,7 +278,7 @@ async def test_a_page_of_another_site_changes_nothing(said: dict[str, str], stat
 
     A page can send JSON without a Content-Type, or no body; older browsers tell its origin alone.
     """
-    at(twin_settings(**SIGNED_IN))
+    at(fake_settings(**SIGNED_IN))
     headers = signed_in(ANNA) | {"Host": "app.example"} | said
 
     reply = await call(
@@ -298,17 +298,17 @@ def test_a_role_that_there_is_not_keeps_the_app_from_starting(
         AccessSettings()
 
 
-async def ordered(story: Story, by: str) -> tuple[str, dict[str, object]]:
+async def ordered(scenario: Scenario, by: str) -> tuple[str, dict[str, object]]:
     """Let somebody order a remediation; return its id, and what approves it."""
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    order = {"mode": "apply", "environments": [story.build.environment.id]}
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    order = {"mode": "apply", "environments": [scenario.build.environment.id]}
     started = await call(remediations_api.start_remediation, order, headers=signed_in(by))
     assert started.document["ordered_by"] == by
     identity = started.document["id"]
-    await story.run(timedelta(minutes=30))
-    provide(story.services)
+    await scenario.run(timedelta(minutes=30))
+    provide(scenario.services)
     (plan,) = (await call(remediations_api.show_plan, id=identity, headers=signed_in(by))).document[
         "items"
     ]
@@ -317,8 +317,8 @@ async def ordered(story: Story, by: str) -> tuple[str, dict[str, object]]:
 
 async def test_nobody_approves_their_own_order() -> None:
     """Whatever roles they have; another approver can, by the same version."""
-    story = at(twin_settings(**SIGNED_IN))
-    identity, order = await ordered(story, ANNA)
+    scenario = at(fake_settings(**SIGNED_IN))
+    identity, order = await ordered(scenario, ANNA)
 
     own = await call(
         remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
@@ -330,14 +330,14 @@ async def test_nobody_approves_their_own_order() -> None:
     assert (own.status, own.document["code"]) == (409, "self_approval_not_allowed")
     assert ANNA in own.document["detail"]
     assert other.status == 202
-    (job,) = await story.services.tables.environment_jobs.all(identity)
+    (job,) = await scenario.services.tables.environment_jobs.all(identity)
     assert job.approved_by == BERT
 
 
 async def test_nobody_orders_the_delete_of_originals_of_their_own_order() -> None:
     """An approval of its own, and the one that cannot be undone after 21 days."""
-    story = at(twin_settings(**SIGNED_IN))
-    identity, _ = await ordered(story, ANNA)
+    scenario = at(fake_settings(**SIGNED_IN))
+    identity, _ = await ordered(scenario, ANNA)
 
     reply = await call(
         deletions_api.schedule_deletions,
@@ -351,8 +351,8 @@ async def test_nobody_orders_the_delete_of_originals_of_their_own_order() -> Non
 
 async def test_a_setting_lets_one_administrator_do_both() -> None:
     """Where there is one only."""
-    story = at(twin_settings(**SIGNED_IN, allow_self_approval=True))
-    identity, order = await ordered(story, ANNA)
+    scenario = at(fake_settings(**SIGNED_IN, allow_self_approval=True))
+    identity, order = await ordered(scenario, ANNA)
 
     own = await call(
         remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
@@ -363,12 +363,12 @@ async def test_a_setting_lets_one_administrator_do_both() -> None:
 
 async def test_what_an_event_ordered_is_approved_by_anybody_with_the_role() -> None:
     """Nobody ordered it."""
-    story = at(twin_settings(**SIGNED_IN))
-    identity, order = await ordered(story, ANNA)
-    kept = await story.services.tables.remediations.get("remediation", identity)
+    scenario = at(fake_settings(**SIGNED_IN))
+    identity, order = await ordered(scenario, ANNA)
+    kept = await scenario.services.tables.remediations.get("remediation", identity)
     assert kept
     nobody = replace(kept.item, ordered_by="", started_by_id="")
-    await story.services.tables.remediations.replace(kept, nobody)
+    await scenario.services.tables.remediations.replace(kept, nobody)
 
     reply = await call(
         remediation_actions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)

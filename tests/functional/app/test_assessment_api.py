@@ -7,23 +7,23 @@ import pytest
 from functions import assessments_api, dashboard_api
 from shared.bootstrap import provide
 from tests.functional.scenarios.app_calls import call, signed_in
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 ANNA = signed_in("anna@contoso.example")
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """Return a tenant in which one flow stays."""
-    story = Story()
-    story.build.http_flow("Orders")
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    provide(scenario.services)
+    return scenario
 
 
-async def test_an_order_is_accepted_and_says_where_to_look_and_when(story: Story) -> None:
+async def test_an_order_is_accepted_and_says_where_to_look_and_when(scenario: Scenario) -> None:
     """202 with a location and `Retry-After`; the second order gets the one that runs."""
-    there = story.build.environment.id
+    there = scenario.build.environment.id
 
     first = await call(assessments_api.start_assessment, {}, id=there.upper(), headers=ANNA)
     second = await call(assessments_api.start_assessment, id=there, headers=ANNA)
@@ -36,14 +36,14 @@ async def test_an_order_is_accepted_and_says_where_to_look_and_when(story: Story
 
 
 async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_says(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """All but the moments of both."""
-    there = story.build.environment.id
+    there = scenario.build.environment.id
     ordered = (await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)).document
     assert ordered["progress"] is None
 
-    await story.run(timedelta(minutes=5))
+    await scenario.run(timedelta(minutes=5))
 
     shown = (await call(assessments_api.show_assessment_by_id, id=ordered["id"])).document
     at_once = (await call(assessments_api.show_assessment, id=there)).document
@@ -63,27 +63,27 @@ async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_sa
     ],
 )
 async def test_what_cannot_be_assessed_is_refused(
-    story: Story, body: dict[str, object], status: int
+    scenario: Scenario, body: dict[str, object], status: int
 ) -> None:
     """Before anything is kept of it."""
-    there = story.build.environment.id
+    there = scenario.build.environment.id
 
     refused = await call(assessments_api.start_assessment, body, id=there, headers=ANNA)
 
     assert refused.status == status
-    assert await story.services.tables.remediations.all() == []
+    assert await scenario.services.tables.remediations.all() == []
 
 
 async def test_the_page_of_its_remediation_shows_the_progress_and_leads_to_the_answer(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """In a part that keeps itself up to date, and without a script after a reload."""
-    there = story.build.environment.id
+    there = scenario.build.environment.id
     ordered = (await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)).document
     page = dashboard_api.show_remediation_page
 
     before = (await call(page, id=ordered["id"])).text
-    await story.run(timedelta(minutes=5))
+    await scenario.run(timedelta(minutes=5))
     after = (await call(page, id=ordered["id"])).text
 
     live = before.partition('<div id="environments" data-live>')[2]

@@ -1,4 +1,4 @@
-"""What waits for whom: over the API, of stories on twins."""
+"""What waits for whom: over the API, of scenarios on fakes."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,22 +15,22 @@ from shared.domain.timer_run import TimerRun
 from shared.steps.write_permission import KILL_SWITCH
 from shared.use_cases.run_daily_check import SWEEP, run_daily_check
 from tests.functional.scenarios.app_calls import TRIGGERS, call
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one linked environment with four flows, opted in."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
     for title in FLOWS:
-        story.build.http_flow(title)
-    story.build.link()
-    await story.opt_in()
-    provide(story.services)
-    return story
+        scenario.build.http_flow(title)
+    scenario.build.link()
+    await scenario.opt_in()
+    provide(scenario.services)
+    return scenario
 
 
 async def attention() -> Any:
@@ -46,18 +46,18 @@ async def stuck_remediations() -> list[str]:
     return [item["remediation"]["id"] for item in reply.document["items"]]
 
 
-async def decide(story: Story, **settings: Any) -> None:
+async def decide(scenario: Scenario, **settings: Any) -> None:
     """Set what an administrator decided for the environment."""
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
     decided = EnvironmentSettings(
         environment_id=environment, mode=ApprovalPolicy.REQUIRED, **settings
     )
-    await story.services.tables.environment_settings.upsert(decided)
+    await scenario.services.tables.environment_settings.upsert(decided)
 
 
-async def block(story: Story, *titles: str, instruction: str = "Name another owner.") -> None:
+async def block(scenario: Scenario, *titles: str, instruction: str = "Name another owner.") -> None:
     """Let a person be needed for flows, each for the same reason."""
-    for kept in [row async for row in story.services.tables.flow_jobs.scan()]:
+    for kept in [row async for row in scenario.services.tables.flow_jobs.scan()]:
         job = kept.item  # type: ignore[union-attr]  # every row can be read
         if job.display_name in titles:
             blocked = stop_with_reason(
@@ -66,39 +66,39 @@ async def block(story: Story, *titles: str, instruction: str = "Name another own
                 "Its owner has left.",
                 instruction,
                 code="owner_unavailable",
-                now=story.services.now,
+                now=scenario.services.now,
             )
-            await story.services.tables.flow_jobs.upsert(blocked)
+            await scenario.services.tables.flow_jobs.upsert(blocked)
 
 
-async def run(story: Story, time: timedelta) -> None:
+async def run(scenario: Scenario, time: timedelta) -> None:
     """Let the app work; the driver leaves its own services behind."""
-    await story.run(time)
-    provide(story.services)
+    await scenario.run(time)
+    provide(scenario.services)
 
 
-async def test_a_plan_waits_with_its_version_of_the_next_command(story: Story) -> None:
+async def test_a_plan_waits_with_its_version_of_the_next_command(scenario: Scenario) -> None:
     """Whoever looks sees how many flows, until when, and what to call."""
-    await story.order()
-    provide(story.services)
+    await scenario.order()
+    provide(scenario.services)
 
     (plan,) = (answer := await attention())["waiting"]
 
     assert (plan["cause"], plan["count"]) == ("plan_awaiting_approval", len(FLOWS))
-    assert plan["command"] == f"cmkflow approve {story.remediation.id}"
-    (job,) = await story.services.tables.environment_jobs.all(story.remediation.id)
+    assert plan["command"] == f"cmkflow approve {scenario.remediation.id}"
+    (job,) = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
     assert job.expires is not None
     assert plan["lapses"] == job.expires.isoformat().replace("+00:00", "Z")
     assert answer["health"]["plans_waiting"] == 1
 
 
-async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(story: Story) -> None:
+async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(scenario: Scenario) -> None:
     """Two flows that are blocked for one reason are one thing to do; the others are counted."""
-    await story.order()
-    provide(story.services)
-    await approve_shown(story.services, story.remediation.id)
-    await run(story, timedelta(hours=6))
-    await block(story, "Orders", "Stock")
+    await scenario.order()
+    provide(scenario.services)
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await run(scenario, timedelta(hours=6))
+    await block(scenario, "Orders", "Stock")
 
     answer = await attention()
 
@@ -112,50 +112,50 @@ async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(story: Story)
     assert blocked["instruction"] == "Name another owner."
     assert list(answer["flows"]) == ["blocked", "waiting"]
     assert answer["left"] == {"blocked": 2, "in_progress": 2}
-    command = f"cmkflow retry {story.remediation.id} --code owner"
+    command = f"cmkflow retry {scenario.remediation.id} --code owner"
     assert blocked["command"] == command
     (quiet,) = answer["by_itself"]
     assert (quiet["reached"], quiet["count"]) == ("checking_for_calls", 2)
     assert quiet["first"] is not None
     assert answer["health"]["stuck"] == 2
     # It still runs, and whoever looks for what is stuck finds it all the same.
-    assert await stuck_remediations() == [story.remediation.id]
+    assert await stuck_remediations() == [scenario.remediation.id]
 
 
-async def test_what_is_to_do_for_one_flow_is_not_told_for_all(story: Story) -> None:
+async def test_what_is_to_do_for_one_flow_is_not_told_for_all(scenario: Scenario) -> None:
     """Whoever opens the first of two firewalls, and tries again, would wonder."""
-    await story.order()
-    provide(story.services)
-    await approve_shown(story.services, story.remediation.id)
-    await run(story, timedelta(hours=6))
-    await block(story, "Stock", instruction="Open the firewall south.")
-    await block(story, "Orders", instruction="Open the firewall north.")
+    await scenario.order()
+    provide(scenario.services)
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await run(scenario, timedelta(hours=6))
+    await block(scenario, "Stock", instruction="Open the firewall south.")
+    await block(scenario, "Orders", instruction="Open the firewall north.")
 
     (blocked,) = (await attention())["waiting"]
 
-    show = f"cmkflow remediation show {story.remediation.id}"
+    show = f"cmkflow remediation show {scenario.remediation.id}"
     assert blocked["instruction"] == (
         f"Not the same for each: see {show}. For Orders: Open the firewall north."
     )
 
 
-async def test_finished_says_what_is_left_and_why(story: Story) -> None:
+async def test_finished_says_what_is_left_and_why(scenario: Scenario) -> None:
     """One beyond the limit, one excluded, one left out of the approval, one that is done."""
-    ids = {flow.name: flow.workflow_id for flow in story.build.environment.flows.values()}
-    await decide(story, limit=2, excluded_flows=frozenset({ids["Invoices"]}))
-    await story.order()
-    provide(story.services)
-    plans = (await call(remediations_api.show_plan, id=story.remediation.id)).document["items"]
+    ids = {flow.name: flow.workflow_id for flow in scenario.build.environment.flows.values()}
+    await decide(scenario, limit=2, excluded_flows=frozenset({ids["Invoices"]}))
+    await scenario.order()
+    provide(scenario.services)
+    plans = (await call(remediations_api.show_plan, id=scenario.remediation.id)).document["items"]
     planned = [item["workflow_id"] for item in plans[0]["items"] if item["action"] == "copy"]
     order = {
         "versions": [plans[0]["version"]],
         "by": "admin",
         "except_flows": planned[:1],
     }
-    await call(remediation_actions_api.approve_remediation, order, id=story.remediation.id)
-    await run(story, timedelta(days=30))
+    await call(remediation_actions_api.approve_remediation, order, id=scenario.remediation.id)
+    await run(scenario, timedelta(days=30))
 
-    shown = await call(remediations_api.show_remediation, id=story.remediation.id)
+    shown = await call(remediations_api.show_remediation, id=scenario.remediation.id)
     (listed,) = (await call(remediations_api.list_remediations)).document["items"]
 
     progress = shown.document["progress"]
@@ -165,30 +165,30 @@ async def test_finished_says_what_is_left_and_why(story: Story) -> None:
     assert (await attention())["left"] == progress["left"]
 
 
-async def test_a_flow_that_was_rolled_back_is_left(story: Story) -> None:
+async def test_a_flow_that_was_rolled_back_is_left(scenario: Scenario) -> None:
     """It runs on Microsoft's key again, until somebody names it."""
-    await story.order()
-    provide(story.services)
-    await approve_shown(story.services, story.remediation.id)
-    await run(story, timedelta(days=30))
+    await scenario.order()
+    provide(scenario.services)
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await run(scenario, timedelta(days=30))
     await call(
         remediation_actions_api.roll_back_remediation,
-        {"flows": [(await story.job("Stock")).original_id]},
-        id=story.remediation.id,
+        {"flows": [(await scenario.job("Stock")).original_id]},
+        id=scenario.remediation.id,
     )
-    await run(story, timedelta(days=30))
+    await run(scenario, timedelta(days=30))
 
-    states = {job.state for job in (await story.jobs()).values()}
+    states = {job.state for job in (await scenario.jobs()).values()}
     assert states == {FlowJobState.RETIRED, FlowJobState.ROLLED_BACK}
     assert (await attention())["left"] == {"cancelled": 1}
 
 
-async def test_an_assessment_leaves_what_it_found(story: Story) -> None:
+async def test_an_assessment_leaves_what_it_found(scenario: Scenario) -> None:
     """`completed` says that nothing was to be written."""
-    await decide(story)
-    order = {"mode": "dry_run", "environments": [story.build.environment.id]}
+    await decide(scenario)
+    order = {"mode": "dry_run", "environments": [scenario.build.environment.id]}
     started = await call(remediations_api.start_remediation, order)
-    await run(story, timedelta(minutes=30))
+    await run(scenario, timedelta(minutes=30))
 
     shown = await call(remediations_api.show_remediation, id=started.document["id"])
 
@@ -196,13 +196,13 @@ async def test_an_assessment_leaves_what_it_found(story: Story) -> None:
     assert shown.document["progress"]["left"] == {"dry_run": len(FLOWS)}
 
 
-async def test_a_sweep_that_is_missing_is_noticed(story: Story) -> None:
+async def test_a_sweep_that_is_missing_is_noticed(scenario: Scenario) -> None:
     """It comes once a day: two hours late it is told; the next one ends it."""
-    await story.services.tables.timer_runs.upsert(
-        TimerRun(timer=SWEEP, completed_at=story.services.now - timedelta(hours=27))
+    await scenario.services.tables.timer_runs.upsert(
+        TimerRun(timer=SWEEP, completed_at=scenario.services.now - timedelta(hours=27))
     )
     before = [one["cause"] for one in (await attention())["waiting"]]
-    await run_daily_check(story.services, "2026-01-02")
+    await run_daily_check(scenario.services, "2026-01-02")
     after = [one["cause"] for one in (await attention())["waiting"]]
 
     assert "daily_check_missing" in before
@@ -210,10 +210,10 @@ async def test_a_sweep_that_is_missing_is_noticed(story: Story) -> None:
     assert (await call(health_api.show_health)).document["last_sweep"] is not None
 
 
-async def test_the_kill_switch_waits_for_a_person(story: Story) -> None:
+async def test_the_kill_switch_waits_for_a_person(scenario: Scenario) -> None:
     """Nothing goes on while it is on."""
-    flag = KillSwitch(name=KILL_SWITCH, is_on=True, by="admin", at=story.services.now)
-    await story.services.tables.kill_switch.upsert(flag)
+    flag = KillSwitch(name=KILL_SWITCH, is_on=True, by="admin", at=scenario.services.now)
+    await scenario.services.tables.kill_switch.upsert(flag)
 
     (switch,) = (await attention())["waiting"]
 
@@ -221,7 +221,7 @@ async def test_the_kill_switch_waits_for_a_person(story: Story) -> None:
     assert switch["command"] == 'cmkflow kill-switch off --justification "The cause is fixed."'
 
 
-async def test_nothing_waits_where_nothing_was_ordered(story: Story) -> None:
+async def test_nothing_waits_where_nothing_was_ordered(scenario: Scenario) -> None:
     """An empty answer has every member."""
     assert await attention() == {
         "waiting": [],

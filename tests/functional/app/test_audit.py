@@ -19,9 +19,9 @@ from shared.domain.principal import Role
 from shared.errors import ServiceUnavailable
 from shared.steps.write_permission import settings_of
 from tests.fakes.crash import Killed
-from tests.fakes.services import twin_settings
+from tests.fakes.services import fake_settings
 from tests.functional.scenarios.app_calls import Reply, call, signed_in
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 ANNA = signed_in("anna@contoso.example")
 CANARY = "sig=a-canary-signature-that-is-long-enough-to-be-one"
@@ -29,11 +29,11 @@ URL = f"https://prod-1.westeurope.logic.azure.com/workflows/0/triggers/manual/ru
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one environment, the app's services provided to its functions."""
-    story = Story()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    provide(scenario.services)
+    return scenario
 
 
 async def trail(**query: str) -> list[dict[str, object]]:
@@ -44,42 +44,42 @@ async def trail(**query: str) -> list[dict[str, object]]:
     return items
 
 
-async def put(story: Story, body: object, **headers: str) -> Reply:
+async def put(scenario: Scenario, body: object, **headers: str) -> Reply:
     """Change the environment's settings as Anna."""
     return await call(
         environments_api.update_environment_settings,
         body,
-        id=story.build.environment.id,
+        id=scenario.build.environment.id,
         headers=ANNA | headers,
-        path=f"environments/{story.build.environment.id}",
+        path=f"environments/{scenario.build.environment.id}",
     )
 
 
-async def test_a_change_is_told_with_all_that_there_is_to_know(story: Story) -> None:
+async def test_a_change_is_told_with_all_that_there_is_to_know(scenario: Scenario) -> None:
     """Of the settings those that changed, as they were and as they are."""
     source = {"X-Forwarded-For": "forged, 203.0.113.9:4711", "User-Agent": "cmkflow/1"}
 
-    await put(story, {"mode": "required", "limit": 7}, **source)
+    await put(scenario, {"mode": "required", "limit": 7}, **source)
 
     (entry,) = await trail()
     assert entry["who"] == "anna@contoso.example"
     assert (entry["who_id"], entry["kind"]) == ("id-anna@contoso.example", "user")
-    assert entry["at"] == story.services.now.isoformat().replace("+00:00", "Z")
+    assert entry["at"] == scenario.services.now.isoformat().replace("+00:00", "Z")
     assert entry["source"] == "203.0.113.9:4711 cmkflow/1"
     assert entry["action"] == "update_environment_settings"
-    assert entry["target"] == f"/api/environments/{story.build.environment.id}"
+    assert entry["target"] == f"/api/environments/{scenario.build.environment.id}"
     assert json.loads(str(entry["asked"])) == {"mode": "required", "limit": 7}
     assert json.loads(str(entry["before"])) == {"mode": "read_only", "limit": 100}
     assert json.loads(str(entry["after"])) == {"mode": "required", "limit": 7}
     assert (entry["status"], entry["reason"]) == (200, "")
 
 
-async def test_what_changed_is_told_however_the_id_is_written(story: Story) -> None:
+async def test_what_changed_is_told_however_the_id_is_written(scenario: Scenario) -> None:
     """The platform takes it in capital letters too: that hides nothing."""
     done = await call(
         environments_api.update_environment_settings,
         {"mode": "required"},
-        id=story.build.environment.id.upper(),
+        id=scenario.build.environment.id.upper(),
         headers=ANNA,
     )
 
@@ -89,9 +89,9 @@ async def test_what_changed_is_told_however_the_id_is_written(story: Story) -> N
     assert json.loads(str(entry["after"])) == {"mode": "required"}
 
 
-async def test_a_refused_order_is_told_with_why(story: Story) -> None:
+async def test_a_refused_order_is_told_with_why(scenario: Scenario) -> None:
     """Somebody tried; nothing changed."""
-    order = {"mode": "apply", "environments": [story.build.environment.id]}
+    order = {"mode": "apply", "environments": [scenario.build.environment.id]}
 
     await call(remediations_api.start_remediation, order, headers=ANNA)
 
@@ -101,16 +101,16 @@ async def test_a_refused_order_is_told_with_why(story: Story) -> None:
     assert (entry["before"], entry["after"]) == ("", "")
 
 
-async def test_an_approval_shows_what_it_moved(story: Story) -> None:
+async def test_an_approval_shows_what_it_moved(scenario: Scenario) -> None:
     """The environment's state and the version that was approved."""
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    environment = story.build.environment.id
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    environment = scenario.build.environment.id
     order = {"mode": "apply", "environments": [environment]}
     identity = (await call(remediations_api.start_remediation, order, headers=ANNA)).document["id"]
-    await story.run(timedelta(minutes=30))
-    provide(story.services)
+    await scenario.run(timedelta(minutes=30))
+    provide(scenario.services)
     (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
     bert = signed_in("bert@contoso.example")
     body = {"versions": [plan["version"]]}
@@ -124,15 +124,15 @@ async def test_an_approval_shows_what_it_moved(story: Story) -> None:
     assert (after[environment], after[f"{environment} approved"]) == ("approved", plan["version"])
 
 
-async def test_who_may_not_is_told_once_an_hour(story: Story) -> None:
+async def test_who_may_not_is_told_once_an_hour(scenario: Scenario) -> None:
     """A reader who tries to order something; as often as they like, one row a route and hour."""
     eve = signed_in("eve@contoso.example", [Role.READER])
     change = {"on": True, "reason": "odd"}
     for _ in range(3):
         await call(kill_switch_api.set_kill_switch, change, headers=eve, path="kill-switch")
-        story.world.clock.advance(timedelta(minutes=1))
+        scenario.world.clock.advance(timedelta(minutes=1))
     await call(remediations_api.start_remediation, {}, headers=eve)
-    story.world.clock.advance(timedelta(hours=1))
+    scenario.world.clock.advance(timedelta(hours=1))
     await call(kill_switch_api.set_kill_switch, change, headers=eve)
     await call(health_api.show_health, headers=signed_in("nobody@contoso.example", []))
 
@@ -158,7 +158,7 @@ async def test_who_may_not_is_told_once_an_hour(story: Story) -> None:
     ],
 )
 async def test_a_page_of_another_site_is_told(
-    story: Story, headers: dict[str, str], reason: str
+    scenario: Scenario, headers: dict[str, str], reason: str
 ) -> None:
     """It acts with the cookie of the one who is signed in."""
     change = {"on": True, "reason": "odd"}
@@ -173,35 +173,35 @@ async def test_a_page_of_another_site_is_told(
 @pytest.mark.parametrize("headers", [{}, {PRINCIPAL: "no base64"}])
 async def test_nobody_leaves_no_trace(headers: dict[str, str]) -> None:
     """Else whoever finds the address could fill the store."""
-    story = Story(settings=twin_settings(function_key_roles=()))
-    provide(story.services)
+    scenario = Scenario(settings=fake_settings(function_key_roles=()))
+    provide(scenario.services)
 
     reply = await call(kill_switch_api.set_kill_switch, {"on": True}, headers=headers)
 
     assert reply.status == 401
-    assert not [name for name in story.twins.store.rows if name[0] == "auditlog"]
+    assert not [name for name in scenario.fakes.store.rows if name[0] == "auditlog"]
 
 
 async def test_who_holds_the_key_and_may_not_leaves_no_trace() -> None:
     """Nobody knows who it is."""
-    story = Story(settings=twin_settings(function_key_roles=(Role.READER,)))
-    provide(story.services)
+    scenario = Scenario(settings=fake_settings(function_key_roles=(Role.READER,)))
+    provide(scenario.services)
 
     reply = await call(kill_switch_api.set_kill_switch, {"on": True})
 
     assert reply.status == 403
-    assert not [name for name in story.twins.store.rows if name[0] == "auditlog"]
+    assert not [name for name in scenario.fakes.store.rows if name[0] == "auditlog"]
 
 
 async def test_a_refusal_that_cannot_be_written_down_is_one_all_the_same(
-    story: Story, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They get no further for it."""
 
     async def refuse(_: object) -> None:
         raise ServiceUnavailable("the store is out")
 
-    services = story.services
+    services = scenario.services
     monkeypatch.setattr(services.tables.audit_log, "insert", refuse)
     provide(services)
 
@@ -211,7 +211,7 @@ async def test_a_refusal_that_cannot_be_written_down_is_one_all_the_same(
     assert "audit entry not written" in caplog.text
 
 
-async def test_reading_leaves_no_trace(story: Story) -> None:
+async def test_reading_leaves_no_trace(scenario: Scenario) -> None:
     """Else the trail would be all reading."""
     await call(health_api.show_health)
     await call(environments_api.list_environments)
@@ -220,28 +220,28 @@ async def test_reading_leaves_no_trace(story: Story) -> None:
 
 
 async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row comes first."""
 
     async def refuse(_: object) -> None:
         raise ServiceUnavailable("the store is out")
 
-    services = story.services
+    services = scenario.services
     monkeypatch.setattr(services.tables.audit_log, "insert", refuse)
     provide(services)
 
-    reply = await put(story, {"mode": "automatic"})
+    reply = await put(scenario, {"mode": "automatic"})
 
     assert reply.status == 503
-    assert (await settings_of(story.services, story.build.environment.id)).mode == "read_only"
+    assert (await settings_of(scenario.services, scenario.build.environment.id)).mode == "read_only"
 
 
 async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
-    story: Story, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is done, and the answer says so; the trail says that nobody knows, the log why."""
-    services = story.services
+    services = scenario.services
     provide(services)
     insert, calls = services.tables.audit_log.insert, 0
 
@@ -254,7 +254,7 @@ async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
 
     monkeypatch.setattr(services.tables.audit_log, "insert", once)
 
-    reply = await put(story, {"mode": "required"})
+    reply = await put(scenario, {"mode": "required"})
 
     assert reply.status == 200
     (entry,) = await trail()
@@ -263,7 +263,7 @@ async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
 
 
 async def test_an_order_that_was_cut_off_stands_without_an_outcome(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process dies after it wrote the order down: whoever looks sees that one was begun."""
 
@@ -279,7 +279,9 @@ async def test_an_order_that_was_cut_off_stands_without_an_outcome(
     assert json.loads(str(entry["asked"])) == {"on": True, "reason": "odd"}
 
 
-async def test_a_defect_is_an_outcome_too(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_is_an_outcome_too(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it was stands in the log."""
 
     async def stumble(*_: object, **__: object) -> None:
@@ -292,14 +294,14 @@ async def test_a_defect_is_an_outcome_too(story: Story, monkeypatch: pytest.Monk
     assert (entry["status"], entry["reason"]) == (500, "internal error")
 
 
-async def test_pages_have_every_order_once_the_newest_first(story: Story) -> None:
+async def test_pages_have_every_order_once_the_newest_first(scenario: Scenario) -> None:
     """Also where an order has no outcome, and while others are added."""
     for number in range(1, 8):
-        await put(story, {"limit": number})
-        story.world.clock.advance(timedelta(seconds=1))
+        await put(scenario, {"limit": number})
+        scenario.world.clock.advance(timedelta(seconds=1))
     outcomes = [
         row
-        for name, row in story.twins.store.rows.items()
+        for name, row in scenario.fakes.store.rows.items()
         if name[0] == "auditlog" and "-0" in name[2][-2:]
     ]
     assert len(outcomes) == 7
@@ -308,7 +310,7 @@ async def test_pages_have_every_order_once_the_newest_first(story: Story) -> Non
     while True:
         reply = await call(audit_api.list_audit, query={"limit": "3", "after": after})
         limits += [json.loads(one["asked"])["limit"] for one in reply.document["items"]]
-        await put(story, {"limit": 99})
+        await put(scenario, {"limit": 99})
         after = reply.document["next"]
         if not after:
             break
@@ -316,20 +318,22 @@ async def test_pages_have_every_order_once_the_newest_first(story: Story) -> Non
     assert limits == [7, 6, 5, 4, 3, 2, 1]
 
 
-async def test_no_row_is_ever_replaced(story: Story) -> None:
+async def test_no_row_is_ever_replaced(scenario: Scenario) -> None:
     """A second order of the same kind at the same moment has rows of its own."""
-    await put(story, {"limit": 5})
+    await put(scenario, {"limit": 5})
     first = {
-        name: row.etag for name, row in story.twins.store.rows.items() if name[0] == "auditlog"
+        name: row.etag for name, row in scenario.fakes.store.rows.items() if name[0] == "auditlog"
     }
-    await put(story, {"limit": 5})
+    await put(scenario, {"limit": 5})
 
-    rows = {name: row.etag for name, row in story.twins.store.rows.items() if name[0] == "auditlog"}
+    rows = {
+        name: row.etag for name, row in scenario.fakes.store.rows.items() if name[0] == "auditlog"
+    }
     assert len(rows) == 2 * len(first) == 4
     assert first.items() <= rows.items()
 
 
-async def test_a_signature_in_an_order_is_not_kept(story: Story) -> None:
+async def test_a_signature_in_an_order_is_not_kept(scenario: Scenario) -> None:
     """Not in what was asked for, not in what was before and after, not in where it came from."""
     order = {"on": True, "reason": f"see {URL}"}
     headers = ANNA | {"User-Agent": URL, "X-Forwarded-For": URL}
@@ -338,21 +342,21 @@ async def test_a_signature_in_an_order_is_not_kept(story: Story) -> None:
     )
 
     kept = [
-        str(row.columns) for name, row in story.twins.store.rows.items() if name[0] == "auditlog"
+        str(row.columns) for name, row in scenario.fakes.store.rows.items() if name[0] == "auditlog"
     ]
     assert len(kept) == 2
     assert CANARY.removeprefix("sig=") not in "".join(kept)
 
 
-async def test_what_no_row_can_hold_is_cut_and_proven_by_its_digest(story: Story) -> None:
+async def test_what_no_row_can_hold_is_cut_and_proven_by_its_digest(scenario: Scenario) -> None:
     """Ten thousand flows may be excluded at once."""
     flows = [f"8c2e3f7a-0000-4000-8000-{number:012}" for number in range(4000)]
-    accepted = await settings_of(story.services, story.build.environment.id)
-    await story.services.tables.environment_settings.upsert(
+    accepted = await settings_of(scenario.services, scenario.build.environment.id)
+    await scenario.services.tables.environment_settings.upsert(
         accepted.__replace__(excluded_flows=frozenset(flows))
     )
 
-    await put(story, {"excluded_flows": []})
+    await put(scenario, {"excluded_flows": []})
 
     (entry,) = await trail()
     assert len(str(entry["before"])) < 61_000

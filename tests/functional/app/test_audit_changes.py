@@ -21,7 +21,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import call, signed_in
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import HOST
 from tests.kinds.firewalls.network_security_group import security_group
 
@@ -32,22 +32,22 @@ WEST = "PowerPlatformPlex.WestEurope"
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A flow whose copy is to call a host behind a closed firewall of Azure."""
-    story = Story(has_azure_firewalls=True)
-    story.world.service_tags = {WEST: ["20.61.88.128/26"]}
+    scenario = Scenario(has_azure_firewalls=True)
+    scenario.world.service_tags = {WEST: ["20.61.88.128/26"]}
     group = security_group()
-    story.world.resources[group["id"].lower()] = group
-    story.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
-    story.build.link()
-    await story.opt_in()
-    provide(story.services)
-    return story
+    scenario.world.resources[group["id"].lower()] = group
+    scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
+    scenario.build.link()
+    await scenario.opt_in()
+    provide(scenario.services)
+    return scenario
 
 
-async def changed(story: Story) -> tuple[dict[str, Any], dict[str, Any]]:
+async def changed(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the newest order changed; the next one comes later."""
-    story.world.clock.advance(timedelta(seconds=1))
+    scenario.world.clock.advance(timedelta(seconds=1))
     (entry,) = (await call(audit_api.list_audit, query={"limit": "1"})).document["items"]
     assert entry["status"] in (200, 202), entry["reason"]
     before, after = (json.loads(entry[when] or "{}") for when in ("before", "after"))
@@ -64,30 +64,30 @@ def test_every_order_says_what_it_changes(declared: Endpoint) -> None:
     assert declared.subject is not None
 
 
-async def test_a_change_of_a_firewall(story: Story) -> None:
+async def test_a_change_of_a_firewall(scenario: Scenario) -> None:
     """What the app puts in and takes out, and for whom."""
     order = {"resource": "edge"}
 
     await call(firewall_fixes_api.apply_firewall_fix, order, headers=ANNA)
-    before, after = await changed(story)
+    before, after = await changed(scenario)
     await call(firewall_fixes_api.revert_firewall_fix, order, headers=ANNA)
-    open_again, closed = await changed(story)
+    open_again, closed = await changed(scenario)
 
     assert before == {}
     ((where, opened),) = after.items()
     assert "networksecuritygroups/edge" in where.lower()
-    assert (opened["state"], opened["environments"]) == ("applied", [story.build.environment.id])
+    assert (opened["state"], opened["environments"]) == ("applied", [scenario.build.environment.id])
     assert WEST in "".join(opened["entries"])
     assert open_again == after
     assert closed[where]["state"] == "reverted"
 
 
-async def test_an_order_of_an_assessment(story: Story) -> None:
+async def test_an_order_of_an_assessment(scenario: Scenario) -> None:
     """Which one it is, of which environment."""
-    there = story.build.environment.id
+    there = scenario.build.environment.id
     await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)
 
-    before, after = await changed(story)
+    before, after = await changed(scenario)
 
     assert before == {}
     assert after["environments"] == [there]
@@ -95,14 +95,14 @@ async def test_an_order_of_an_assessment(story: Story) -> None:
     assert found.document["state"] == "assessing"
 
 
-async def test_a_check_of_keys(story: Story) -> None:
+async def test_a_check_of_keys(scenario: Scenario) -> None:
     """What is told of the key since, and no more once it is well again."""
-    gone, story.world.keys = story.world.keys, {}
+    gone, scenario.world.keys = scenario.world.keys, {}
     await call(keys_api.check_keys, {}, headers=ANNA)
-    before, after = await changed(story)
-    story.world.keys = gone
+    before, after = await changed(scenario)
+    scenario.world.keys = gone
     await call(keys_api.check_keys, {}, headers=ANNA)
-    told, well = await changed(story)
+    told, well = await changed(scenario)
 
     assert before == {}
     (found,) = after.values()
@@ -111,58 +111,58 @@ async def test_a_check_of_keys(story: Story) -> None:
     assert well == {}
 
 
-async def test_an_archive_of_runs(story: Story) -> None:
+async def test_an_archive_of_runs(scenario: Scenario) -> None:
     """Which originals, and how far each is."""
-    await story.order()
-    await story.approve()
-    provide(story.services)
+    await scenario.order()
+    await scenario.approve()
+    provide(scenario.services)
 
-    await call(archives_api.archive_runs, id=story.remediation.id, headers=ANNA)
+    await call(archives_api.archive_runs, id=scenario.remediation.id, headers=ANNA)
 
-    before, after = await changed(story)
+    before, after = await changed(scenario)
     assert before == {}
     (archive,) = after.values()
     assert (archive["of"], archive["state"]) == ("Orders", "completed")
 
 
-async def test_a_look_at_the_ranges(story: Story) -> None:
+async def test_a_look_at_the_ranges(scenario: Scenario) -> None:
     """The edition that was found."""
-    await story.driver.call(lambda services: run_daily_check(services, "before"))
-    story.world.service_tags |= {WEST: ["20.61.88.128/26", "20.99.0.0/24"]}
-    story.world.service_tags_edition += 1
-    story.world.clock.advance(timedelta(days=1))
-    number = story.world.service_tags_edition
-    provide(story.services)
+    await scenario.driver.call(lambda services: run_daily_check(services, "before"))
+    scenario.world.service_tags |= {WEST: ["20.61.88.128/26", "20.99.0.0/24"]}
+    scenario.world.service_tags_edition += 1
+    scenario.world.clock.advance(timedelta(days=1))
+    number = scenario.world.service_tags_edition
+    provide(scenario.services)
 
     await call(service_tag_lists_api.refresh_service_tag_list, headers=ANNA)
 
-    before, after = await changed(story)
+    before, after = await changed(scenario)
     assert str(number) not in before
     assert after[str(number)]["code"] == "address_ranges_changed"
 
 
-async def test_a_new_remediation(story: Story) -> None:
+async def test_a_new_remediation(scenario: Scenario) -> None:
     """There was none; sent again it is the one that stands, by when it was created."""
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
     order = {"mode": "dry_run", "environments": [environment]}
     headers = ANNA | {"Idempotency-Key": "change-4711"}
 
     made = await call(remediations_api.start_remediation, order, headers=headers)
-    first = await changed(story)
+    first = await changed(scenario)
     await call(remediations_api.start_remediation, order, headers=headers)
 
     before, after = first
     assert before == {}
     assert after["remediation"] == made.document["id"]
     assert (after["mode"], after["environments"]) == ("dry_run", [environment])
-    assert await changed(story) == first
+    assert await changed(scenario) == first
 
 
-async def test_the_command_shows_what_is_no_more(story: Story) -> None:
+async def test_the_command_shows_what_is_no_more(scenario: Scenario) -> None:
     """Also where nothing is left after it."""
-    gone, story.world.keys = story.world.keys, {}
+    gone, scenario.world.keys = scenario.world.keys, {}
     await call(keys_api.check_keys, {}, headers=ANNA)
-    story.world.keys = gone
+    scenario.world.keys = gone
     await call(keys_api.check_keys, {}, headers=ANNA)
     async with served_app() as command_line:
         shown = await command_line.run("audit", "list", "--limit", "1")

@@ -26,7 +26,7 @@ from shared.services import Services
 from shared.settings import OnOriginalEdited, Settings
 from shared.use_cases import check_deployment
 from tests.functional.scenarios.app_calls import call, signed_in
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseDevelopmentEmulator=true;"
 
@@ -269,8 +269,8 @@ async def test_a_namespace_counts_more_than_a_connection_string(
 
 async def test_a_loop_has_one_set_of_services() -> None:
     """Connections belong to a loop, so all functions of a process share one set."""
-    story = Story()
-    mine = story.services
+    scenario = Scenario()
+    mine = scenario.services
 
     provide(mine)
 

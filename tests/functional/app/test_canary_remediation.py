@@ -36,7 +36,7 @@ from tests.fakes.flow_service import signature
 from tests.functional.app.test_secrets_not_leaked import CANARY, HEX, planted
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 ENDPOINTS = all_endpoints()
 
@@ -65,12 +65,12 @@ def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.fixture
-async def story(tmp_path: Path) -> AsyncIterator[Story]:
+async def scenario(tmp_path: Path) -> AsyncIterator[Scenario]:
     """Flows that call one another by URLs, callers of each kind, names with whole URLs in them."""
-    store, story = SqliteStore(tmp_path / "state" / "state.db"), Story()
-    story.twins = replace(story.twins, ports=replace(story.twins.ports, store=store))
-    story.driver = Driver(twins=story.twins, make=story.make, use_cases=TRIGGERS)
-    build = story.build
+    store, scenario = SqliteStore(tmp_path / "state" / "state.db"), Scenario()
+    scenario.fakes = replace(scenario.fakes, ports=replace(scenario.fakes.ports, store=store))
+    scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, use_cases=TRIGGERS)
+    build = scenario.build
     build.environment.display_name = planted("environment")
     orders = build.http_flow(planted("title"))
     build.app_setting_caller(orders)
@@ -80,10 +80,10 @@ async def story(tmp_path: Path) -> AsyncIterator[Story]:
     build.http_flow("Chain", {"Call": define.http_action(build.url_of(orders))})
     build.http_flow("Asks others", {"Call": define.http_action(planted("action"))})
     build.link()
-    await story.opt_in()
-    story.world.traffic.beat(story.world)
-    provide(story.services)
-    yield story
+    await scenario.opt_in()
+    scenario.world.traffic.beat(scenario.world)
+    provide(scenario.services)
+    yield scenario
     await store.close()
 
 
@@ -91,14 +91,14 @@ async def story(tmp_path: Path) -> AsyncIterator[Story]:
 class Client:
     """Calls the app over HTTP, and keeps all of each answer."""
 
-    story: Story
+    scenario: Scenario
     cli: CommandLine
     said: list[str] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
 
     async def send(self, method: str, path: str, body: object = None, **headers: str) -> Any:
         """Return the answer's document, if it is one."""
-        provide(self.story.services)
+        provide(self.scenario.services)
         async with (
             aiohttp.ClientSession(headers={"x-functions-key": self.cli.key} | headers) as session,
             session.request(method, f"{self.cli.url}/api/{path}", json=body) as reply,
@@ -109,9 +109,9 @@ class Client:
             return json.loads(content) if "json" in reply.content_type else None
 
     async def read_everything(self) -> None:
-        """Ask every address that is read, of the story's environment, remediation and flows."""
-        flows = [flow.workflow_id for flow in self.story.build.environment.flows.values()]
-        environment, remediation = self.story.build.environment.id, self.story.remediation.id
+        """Ask every address that is read, of the scenario's environment, remediation and flows."""
+        flows = [flow.workflow_id for flow in self.scenario.build.environment.flows.values()]
+        environment, remediation = self.scenario.build.environment.id, self.scenario.remediation.id
         for (method, path), _ in sorted(ENDPOINTS.items()):
             if method != "GET":
                 continue
@@ -133,22 +133,22 @@ def texts_of(content: bytes) -> str:
         return "\n".join(archive.read(name).decode() for name in archive.namelist())
 
 
-def forbidden(story: Story) -> dict[str, str]:
+def forbidden(scenario: Scenario) -> dict[str, str]:
     """Return what may stand nowhere: the canaries, and every flow's own signature, by its title."""
-    flows = story.world.flows_by_url_id.values()
+    flows = scenario.world.flows_by_url_id.values()
     return {"canary": CANARY} | {f"{flow.name[:9]} {flow.state}": signature(flow) for flow in flows}
 
 
 async def test_a_whole_remediation_shows_and_keeps_no_signature(
-    story: Story, cli: CommandLine, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    scenario: Scenario, cli: CommandLine, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """Ordered, approved, waived, stopped, finished, deleted, cancelled, rolled back."""
-    client, channel = Client(story, cli), Channel()
-    environment = story.build.environment.id
+    client, channel = Client(scenario, cli), Channel()
+    environment = scenario.build.environment.id
 
     async def time(days: float) -> None:
-        await story.run(timedelta(days=days))
-        told = replace(story.services, channels=(channel, LogNotificationChannel()))
+        await scenario.run(timedelta(days=days))
+        told = replace(scenario.services, channels=(channel, LogNotificationChannel()))
         await notify(told)
         await client.read_everything()
 
@@ -158,8 +158,8 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
     await client.send("POST", f"environments/{environment}/ignored-issues", waiver)
     await client.send("POST", "keys/check", {"vault": planted("vault"), "key": planted("key")})
     await client.send("POST", "remediations", order, **key)
-    (story.remediation,) = await story.services.tables.remediations.all()
-    remediation = f"remediations/{story.remediation.id}"
+    (scenario.remediation,) = await scenario.services.tables.remediations.all()
+    remediation = f"remediations/{scenario.remediation.id}"
     await time(0.1)
     plans = await client.send("GET", f"{remediation}/plan")
     versions = [plan["version"] for plan in plans["items"]]
@@ -171,13 +171,13 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
     await time(0.1)
     await client.send("PUT", "kill-switch", switch | {"on": False})
     await time(1)
-    story.world.traffic.beat(story.world)
+    scenario.world.traffic.beat(scenario.world)
     await client.send("POST", f"{remediation}/run-archives")
     await time(60)
-    retired = [job for job in (await story.jobs()).values() if job.state is FlowJobState.RETIRED]
+    retired = [job for job in (await scenario.jobs()).values() if job.state is FlowJobState.RETIRED]
     assert len(retired) > 1
     ids = [job.original_id for job in retired]
-    on = story.world.clock.now() + timedelta(days=30)
+    on = scenario.world.clock.now() + timedelta(days=30)
     deletion = {"on": on.isoformat(), "flows": ids[:1], "by": planted("deleter")}
     await client.send("POST", f"{remediation}/deletions", deletion)
     await time(1)
@@ -195,15 +195,15 @@ async def test_a_whole_remediation_shows_and_keeps_no_signature(
         "state": "".join(
             path.read_bytes().decode("latin-1") for path in (tmp_path / "state").iterdir()
         ),
-        "parked": str(story.twins.messages.waiting(POISON)),
-        "notices": str(story.twins.notices),
+        "parked": str(scenario.fakes.messages.waiting(POISON)),
+        "notices": str(scenario.fakes.notices),
     }
     assert HEX in places["state"]
     assert "paths/invoke" in places["answers"] or "/workflows/" in places["answers"]
     found = [
         (place, what)
         for place, text in places.items()
-        for what, secret in forbidden(story).items()
+        for what, secret in forbidden(scenario).items()
         if secret in text
     ]
     assert found == []

@@ -36,12 +36,12 @@ from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_status import TenantStatus, show_status
 from shared.use_cases.start_assessment import start_assessment
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.functional.app.test_access import HANDLERS
 from tests.functional.app.test_notify import Heard, with_channels
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.example_item import example
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 ENDPOINTS = all_endpoints()
 
@@ -63,9 +63,9 @@ class Damage:
     column: str
     value: Scalar | None
 
-    def strike(self, story: Story) -> None:
+    def strike(self, scenario: Scenario) -> None:
         """Do it."""
-        rows = story.twins.store.rows
+        rows = scenario.fakes.store.rows
         columns = dict(rows[self.row].columns)
         columns.pop(self.column)
         if self.value is not None:
@@ -94,37 +94,37 @@ def _of_a_newer_version(kind: type, text: str) -> str:
     return json.dumps(item | dict.fromkeys(states, "levitating") if states else {"item": item})
 
 
-async def under_way() -> Story:
-    """Return a story of two remediations of a flow each, approved a minute ago."""
-    story = Story(mode=ApprovalPolicy.REQUIRED)
-    story.driver.use_cases = TRIGGERS
-    flows = [story.build.http_flow(title) for title in ("Orders", "Invoices", "Returns")]
+async def under_way() -> Scenario:
+    """Return a scenario of two remediations of a flow each, approved a minute ago."""
+    scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
+    scenario.driver.use_cases = TRIGGERS
+    flows = [scenario.build.http_flow(title) for title in ("Orders", "Invoices", "Returns")]
     orders, invoices, _ = flows
-    story.build.app_setting_caller(orders, site="orders-app")
-    story.build.secret_caller(invoices)
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    await poll_environments(story.services)
-    await work_on(story, invoices)
-    await work_on(story, orders)
-    await story.run(timedelta(minutes=1))
-    return story
+    scenario.build.app_setting_caller(orders, site="orders-app")
+    scenario.build.secret_caller(invoices)
+    scenario.build.link()
+    scenario.build.share_connections()
+    await scenario.opt_in()
+    await poll_environments(scenario.services)
+    await work_on(scenario, invoices)
+    await work_on(scenario, orders)
+    await scenario.run(timedelta(minutes=1))
+    return scenario
 
 
-async def work_on(story: Story, flow: TwinFlow) -> None:
+async def work_on(scenario: Scenario, flow: FakeFlow) -> None:
     """Order a remediation of one flow, and approve its plan."""
     with suppress(JobBlocked, UnreadableRow):  # the caller looks how far its flow is
-        await story.order(RemediationMode.APPLY, flow.workflow_id, cause=f"order of {flow.name}")
-        await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
+        await scenario.order(RemediationMode.APPLY, flow.workflow_id, cause=f"order of {flow.name}")
+        await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
 
 
-async def render_flow_rows(story: Story, table: Table[Any], kind: type) -> list[StoreRow]:
+async def render_flow_rows(scenario: Scenario, table: Table[Any], kind: type) -> list[StoreRow]:
     """Return a row of a table that is of the flow `Orders`, and the fence beside it.
 
-    A row that the story does not have is made.
+    A row that the scenario does not have is made.
     """
-    job, rows = await story.job("Orders"), story.twins.store.rows
+    job, rows = await scenario.job("Orders"), scenario.fakes.store.rows
     own = {job.id, job.original_id, job.environment_job_id, job.remediation_id}
     found = [row for row in rows.values() if row.table == table.name]
     its = [row for row in found if any(one in f"{row.partition} {row.key}" for one in own)]
@@ -136,7 +136,7 @@ async def render_flow_rows(story: Story, table: Table[Any], kind: type) -> list[
             "environment_job_id": job.environment_job_id,
             "original_id": job.original_id,
             "job_id": job.id,
-            "row": story.services.tables.flow_jobs.name_of(job),
+            "row": scenario.services.tables.flow_jobs.name_of(job),
         }
         item: Any = example(kind, given)
         await table.upsert(item)
@@ -144,32 +144,32 @@ async def render_flow_rows(story: Story, table: Table[Any], kind: type) -> list[
     return items + [row for row in its if row.key == FENCE][:1]
 
 
-async def everything(story: Story, table: str, addresses: Mapping[str, str]) -> set[RowName]:
+async def everything(scenario: Scenario, table: str, addresses: Mapping[str, str]) -> set[RowName]:
     """Let timers and deliveries go on, look at every list and page, then the same after a sweep.
 
     Returns the rows that were reported with what to do.
     """
     channel, reported = Heard(), set[RowName]()
-    orders = story.remediation.id
-    await work_on(story, next(one for one in story.world.flows() if one.name == "Returns"))
+    orders = scenario.remediation.id
+    await work_on(scenario, next(one for one in scenario.world.flows() if one.name == "Returns"))
     for is_swept in (False, True):
         if is_swept:
-            await run_daily_check(story.services, "today")
+            await run_daily_check(scenario.services, "today")
             with suppress(UnreadableRow):
-                await change_remediation.retry(story.services, orders)
-        await story.run(timedelta(minutes=50))
+                await change_remediation.retry(scenario.services, orders)
+        await scenario.run(timedelta(minutes=50))
         for timer in (resend_overdue, poll_environments, delete_originals):
-            await timer(story.services)
-        await notify(with_channels(story, channel))
-        reported |= reported_in(await show_status(story.services))
-    await look_at_every_page(story, table, addresses)
-    told = {one.row for one in story.twins.notices.told if "/".join(one.row) in one.instruction}
+            await timer(scenario.services)
+        await notify(with_channels(scenario, channel))
+        reported |= reported_in(await show_status(scenario.services))
+    await look_at_every_page(scenario, table, addresses)
+    told = {one.row for one in scenario.fakes.notices.told if "/".join(one.row) in one.instruction}
     return reported | told
 
 
-async def look_at_every_page(story: Story, table: str, addresses: Mapping[str, str]) -> None:
+async def look_at_every_page(scenario: Scenario, table: str, addresses: Mapping[str, str]) -> None:
     """Each answers; what shows one row alone may say that this one cannot be read."""
-    provide(story.services)
+    provide(scenario.services)
     for path, name in PAGES:
         of = path.partition("/")[0]
         names = re.findall(r"{(\w+)}", path)
@@ -184,9 +184,9 @@ def reported_in(attention: TenantStatus) -> set[RowName]:
     return {one.row for one in attention.unreadable if one.name in one.instruction}
 
 
-def is_right(story: Story, table: Table[Any], name: RowName) -> bool:
+def is_right(scenario: Scenario, table: Table[Any], name: RowName) -> bool:
     """Say whether a row is gone, or was put right: readable, and with the columns that it needs."""
-    row = story.twins.store.rows.get(name)
+    row = scenario.fakes.store.rows.get(name)
     with suppress(UnreadableRow):
         return row is None or row.key == FENCE or table.corrected(row) is None
     return False
@@ -218,11 +218,11 @@ async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
     begun.renew()
     failed = []
     for damage in (one for row in rows for one in damages(kind, row)):
-        story = copy.deepcopy(begun)
-        damage.strike(story)
-        tables = story.services.tables
-        reported = await everything(story, name, addresses)
-        if damage.row not in reported and not is_right(story, getattr(tables, name), damage.row):
+        scenario = copy.deepcopy(begun)
+        damage.strike(scenario)
+        tables = scenario.services.tables
+        reported = await everything(scenario, name, addresses)
+        if damage.row not in reported and not is_right(scenario, getattr(tables, name), damage.row):
             failed.append(f"{damage.column} {damage.name}: nobody is told")
         quiet = {
             one.item.display_name

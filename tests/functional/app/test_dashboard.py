@@ -1,4 +1,4 @@
-"""The dashboard's pages, of stories on twins: what they say, and what they may load."""
+"""The dashboard's pages, of scenarios on fakes: what they say, and what they may load."""
 
 import re
 from dataclasses import replace
@@ -15,62 +15,62 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
 from shared.jobs.request_demands import flow_job_demand
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A family, a flow with a caller, and one whose title is markup; the plan waits."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    child = story.build.http_flow("Orders")
-    story.build.parent("Close of day", child)
-    story.build.variable_caller(story.build.http_flow("<b>Invoices</b>"))
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    child = scenario.build.http_flow("Orders")
+    scenario.build.parent("Close of day", child)
+    scenario.build.variable_caller(scenario.build.http_flow("<b>Invoices</b>"))
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
+    return scenario
 
 
-def identity(story: Story, title: str) -> str:
+def identity(scenario: Scenario, title: str) -> str:
     """Return the workflow id of a flow."""
-    flows = story.build.environment.flows.values()
+    flows = scenario.build.environment.flows.values()
     return next(flow.workflow_id for flow in flows if flow.name == title)
 
 
-async def remediation(story: Story, **query: str) -> Reply:
-    """Return the page of the story's remediation."""
-    return await call(dashboard_api.show_remediation_page, id=story.remediation.id, query=query)
+async def remediation(scenario: Scenario, **query: str) -> Reply:
+    """Return the page of the scenario's remediation."""
+    return await call(dashboard_api.show_remediation_page, id=scenario.remediation.id, query=query)
 
 
-async def flow(story: Story, title: str, **query: str) -> Reply:
+async def flow(scenario: Scenario, title: str, **query: str) -> Reply:
     """Return the page of one flow."""
     return await call(
         dashboard_api.show_flow_page,
-        id=story.remediation.id,
-        params={"flow": identity(story, title)},
+        id=scenario.remediation.id,
+        params={"flow": identity(scenario, title)},
         query=query,
     )
 
 
-async def work(story: Story) -> None:
+async def work(scenario: Scenario) -> None:
     """Approve, and let the app work until the originals have to be quiet."""
-    await approve_shown(story.services, story.remediation.id)
-    await story.run(timedelta(hours=6))
-    provide(story.services)
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(hours=6))
+    provide(scenario.services)
 
 
-async def block(story: Story, title: str) -> None:
+async def block(scenario: Scenario, title: str) -> None:
     """Let a person be needed for a flow before its copy is proven."""
-    job = await story.job(title)
+    job = await scenario.job(title)
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
-        code="owner_unavailable", now=story.services.now,
+        code="owner_unavailable", now=scenario.services.now,
     )  # fmt: skip
-    await story.services.tables.flow_jobs.upsert(blocked)
+    await scenario.services.tables.flow_jobs.upsert(blocked)
 
 
 def lines(page: Reply) -> list[tuple[str, str]]:
@@ -80,26 +80,26 @@ def lines(page: Reply) -> list[tuple[str, str]]:
     return [(unescape(title), state) for title, state in found]
 
 
-async def test_the_overview_begins_with_what_waits_and_leads_there(story: Story) -> None:
+async def test_the_overview_begins_with_what_waits_and_leads_there(scenario: Scenario) -> None:
     """A plan waits; its page is one link away."""
     page = await call(dashboard_api.show_status_page)
 
     assert page.status == 200
     assert "<h1>1 action required</h1>" in page.text
-    assert f'href="/api/dashboard/remediations/{story.remediation.id}/plan"' in page.text
+    assert f'href="/api/dashboard/remediations/{scenario.remediation.id}/plan"' in page.text
     assert "Contoso" in page.text
 
 
 async def test_a_remediation_lists_blocked_flows_first_and_filters_by_its_address(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """What needs a person stands first; a filter is part of the address and survives a reload."""
-    await work(story)
-    await block(story, "Orders")
+    await work(scenario)
+    await block(scenario, "Orders")
 
-    everything = lines(await remediation(story))
-    blocked = lines(await remediation(story, state="blocked"))
-    found = lines(await remediation(story, find="close"))
+    everything = lines(await remediation(scenario))
+    blocked = lines(await remediation(scenario, state="blocked"))
+    found = lines(await remediation(scenario, find="close"))
 
     assert len(everything) == 3
     assert everything[0] == ("Orders", "blocked at checking for calls") == blocked[0]
@@ -107,42 +107,44 @@ async def test_a_remediation_lists_blocked_flows_first_and_filters_by_its_addres
     assert [title for title, _ in found] == ["Close of day"]
 
 
-async def test_what_is_kept_up_to_date_is_there_from_the_beginning(story: Story) -> None:
+async def test_what_is_kept_up_to_date_is_there_from_the_beginning(scenario: Scenario) -> None:
     """A part that a page has not is nowhere to be put when it comes: buttons, families, callers."""
 
     async def parts() -> list[list[str]]:
         pages = [
             await call(dashboard_api.show_status_page),
             await call(dashboard_api.show_remediations_page),
-            await remediation(story),
-            await flow(story, "Orders"),
+            await remediation(scenario),
+            await flow(scenario, "Orders"),
         ]
         return [re.findall(r'id="([^"]+)" data-live', page.text) for page in pages]
 
     before = await parts()
-    await work(story)
-    await block(story, "Orders")
+    await work(scenario)
+    await block(scenario, "Orders")
 
     assert await parts() == before
     assert all(before)
 
 
-async def test_a_plan_that_waits_is_listed_by_what_it_would_do(story: Story) -> None:
+async def test_a_plan_that_waits_is_listed_by_what_it_would_do(scenario: Scenario) -> None:
     """Before there is any job."""
-    page = await remediation(story)
+    page = await remediation(scenario)
 
     assert ("Orders", "awaits approval: copy with its family") in lines(page)
     assert "Review the plan" in page.text
 
 
-async def test_names_from_the_tenant_are_text(story: Story) -> None:
+async def test_names_from_the_tenant_are_text(scenario: Scenario) -> None:
     """On every page that shows one."""
-    await work(story)
+    await work(scenario)
     pages = [
-        await remediation(story),
-        await flow(story, "<b>Invoices</b>"),
-        await call(dashboard_api.show_plan_page, id=story.remediation.id),
-        await call(dashboard_api.show_plan_page, id=story.remediation.id, query={"file": "true"}),
+        await remediation(scenario),
+        await flow(scenario, "<b>Invoices</b>"),
+        await call(dashboard_api.show_plan_page, id=scenario.remediation.id),
+        await call(
+            dashboard_api.show_plan_page, id=scenario.remediation.id, query={"file": "true"}
+        ),
     ]
 
     for page in pages:
@@ -154,19 +156,19 @@ async def test_names_from_the_tenant_are_text(story: Story) -> None:
 async def test_no_name_changes_how_its_surroundings_look() -> None:
     """Every page replaces control and bidirectional characters, and keeps text of any script."""
     name = "Orders \u202egpj.exe\x1b[2J\x07\u2066\r\u2028 خبر 👩\u200d🚀"
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    story.build.parent(f"Parent {name}", story.build.http_flow(name))
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    provide(story.services)
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.parent(f"Parent {name}", scenario.build.http_flow(name))
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
     pages = [
         await call(dashboard_api.show_status_page),
         await call(dashboard_api.show_remediations_page),
-        await remediation(story),
-        await call(dashboard_api.show_plan_page, id=story.remediation.id),
-        await flow(story, name),
+        await remediation(scenario),
+        await call(dashboard_api.show_plan_page, id=scenario.remediation.id),
+        await flow(scenario, name),
     ]
 
     for page in pages:
@@ -177,15 +179,15 @@ async def test_no_name_changes_how_its_surroundings_look() -> None:
 
 
 async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_hash(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """The policy lets nothing else in, no page has style or script in it, each file is there."""
     pages = [
         await call(dashboard_api.show_status_page),
         await call(dashboard_api.show_remediations_page),
-        await remediation(story),
-        await flow(story, "Orders"),
-        await call(dashboard_api.show_plan_page, id=story.remediation.id),
+        await remediation(scenario),
+        await flow(scenario, "Orders"),
+        await call(dashboard_api.show_plan_page, id=scenario.remediation.id),
     ]
 
     for page in pages:
@@ -204,23 +206,25 @@ async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_
 
 
 async def test_a_plan_as_a_file_brings_its_style_by_its_hash_and_nothing_else(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """It can be sent around: it loads nothing, and no form is in it."""
-    page = await call(dashboard_api.show_plan_page, id=story.remediation.id, query={"file": "true"})
+    page = await call(
+        dashboard_api.show_plan_page, id=scenario.remediation.id, query={"file": "true"}
+    )
 
     assert "style-src 'sha256-" in page.headers["Content-Security-Policy"]
     assert not any(word in page.text for word in ("<script", "<link", "<form", "src="))
 
 
 async def test_a_flow_shows_both_sides_its_callers_before_and_after_and_each_step(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """Of callers what stood there and what stands there now, with no signature in it."""
-    await work(story)
-    job = await story.job("<b>Invoices</b>")
+    await work(scenario)
+    job = await scenario.job("<b>Invoices</b>")
 
-    page = await flow(story, "<b>Invoices</b>")
+    page = await flow(scenario, "<b>Invoices</b>")
 
     assert job.copy_id in page.text
     (before, after) = re.findall(r'<code class="line">([^<]+)</code>', page.text)
@@ -231,15 +235,17 @@ async def test_a_flow_shows_both_sides_its_callers_before_and_after_and_each_ste
     assert steps == [change.state.replace("_", " ") for change in reversed(job.history)]
 
 
-async def test_a_flow_shows_how_long_each_step_lasted_and_the_calls_it_took(story: Story) -> None:
+async def test_a_flow_shows_how_long_each_step_lasted_and_the_calls_it_took(
+    scenario: Scenario,
+) -> None:
     """Where none was made, or none was counted, nothing is said of calls."""
-    await work(story)
-    job = await story.job("Orders")
+    await work(scenario)
+    job = await scenario.job("Orders")
     first, second, *rest = job.history
     counted = (replace(first, calls=12), replace(second, calls=1), *rest)
-    await story.services.tables.flow_jobs.upsert(replace(job, history=counted))
+    await scenario.services.tables.flow_jobs.upsert(replace(job, history=counted))
 
-    page = await flow(story, "Orders")
+    page = await flow(scenario, "Orders")
 
     steps = re.findall(r'<li class="\w+"><span[^>]*>([^<]+)</span> <span>', page.text)
     calls = [re.findall(r"· (\d+ calls?)$", unescape(step)) for step in reversed(steps)]
@@ -248,70 +254,72 @@ async def test_a_flow_shows_how_long_each_step_lasted_and_the_calls_it_took(stor
 
 
 async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """One that only a person can change; before the cut-over it is a caller like any other."""
-    await work(story)
-    job = await story.job("<b>Invoices</b>")
-    (record,) = await story.services.tables.callers.all(job.id)
+    await work(scenario)
+    job = await scenario.job("<b>Invoices</b>")
+    (record,) = await scenario.services.tables.callers.all(job.id)
     by_hand = replace(record, state=CallerState.MANUAL)
-    before = await flow(story, "<b>Invoices</b>")
-    await story.services.tables.callers.upsert(by_hand)
-    after = await flow(story, "<b>Invoices</b>")
-    await story.services.tables.flow_jobs.upsert(replace(job, cut_over_at=None))
-    earlier = await flow(story, "<b>Invoices</b>")
+    before = await flow(scenario, "<b>Invoices</b>")
+    await scenario.services.tables.callers.upsert(by_hand)
+    after = await flow(scenario, "<b>Invoices</b>")
+    await scenario.services.tables.flow_jobs.upsert(replace(job, cut_over_at=None))
+    earlier = await flow(scenario, "<b>Invoices</b>")
 
     assert "1 pending caller" in after.text
     assert "pending caller" not in before.text + earlier.text
 
 
-async def test_what_it_waits_for_calls_for_is_said(story: Story) -> None:
+async def test_what_it_waits_for_calls_for_is_said(scenario: Scenario) -> None:
     """When it is looked at next, and how many calls of the flow service that takes."""
-    await work(story)
-    job = await story.job("Orders")
+    await work(scenario)
+    job = await scenario.job("Orders")
     need = flow_job_demand(job)
     assert need is not None
 
-    page = await flow(story, "Orders")
+    page = await flow(scenario, "Orders")
 
     assert f"It needs {need.calls} request" in page.text
 
 
 async def test_definitions_are_compared_where_that_is_asked_for_and_nowhere_else(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """Places that were written on purpose, and that somebody edited; never a value."""
-    await work(story)
-    compared = await flow(story, "Close of day", compare="true")
-    story.world.environments.clear()  # whoever asks the platform now gets no answer
-    plain = await flow(story, "Close of day")
+    await work(scenario)
+    compared = await flow(scenario, "Close of day", compare="true")
+    scenario.world.environments.clear()  # whoever asks the platform now gets no answer
+    plain = await flow(scenario, "Close of day")
 
     assert "Compare now" in plain.text
     assert "/properties/definition/actions/Run_child_1" in compared.text
     assert "No differences." in compared.text
-    assert (await story.job("Orders")).copy_id not in compared.text
+    assert (await scenario.job("Orders")).copy_id not in compared.text
 
 
 async def test_what_the_platform_refuses_to_tell_leaves_the_rest_of_the_page(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """The environment is gone: the page says so, and shows what is kept."""
-    await work(story)
-    story.world.environments.clear()
+    await work(scenario)
+    scenario.world.environments.clear()
 
-    page = await flow(story, "Orders", compare="true")
+    page = await flow(scenario, "Orders", compare="true")
 
     assert page.status == 200
     assert "The app could not read the definitions" in page.text
     assert "Close of day" in page.text
 
 
-async def test_what_is_not_there_is_said_so(story: Story) -> None:
+async def test_what_is_not_there_is_said_so(scenario: Scenario) -> None:
     """A remediation, a flow of one, a word that is no filter."""
     found = [
         await call(dashboard_api.show_remediation_page, id=NOWHERE),
-        await call(dashboard_api.show_flow_page, id=story.remediation.id, params={"flow": NOWHERE}),
-        await remediation(story, state="<b>"),
+        await call(
+            dashboard_api.show_flow_page, id=scenario.remediation.id, params={"flow": NOWHERE}
+        ),
+        await remediation(scenario, state="<b>"),
     ]
 
     assert [page.status for page in found] == [404, 404, 400]
@@ -321,9 +329,9 @@ async def test_what_is_not_there_is_said_so(story: Story) -> None:
     assert f"There is no remediation {NOWHERE}." in page.text
 
 
-async def test_lists_lead_to_every_remediation(story: Story) -> None:
+async def test_lists_lead_to_every_remediation(scenario: Scenario) -> None:
     """By its link."""
     page = await call(dashboard_api.show_remediations_page)
 
-    assert f'href="/api/dashboard/remediations/{story.remediation.id}"' in page.text
+    assert f'href="/api/dashboard/remediations/{scenario.remediation.id}"' in page.text
     assert "awaiting approval" in page.text

@@ -23,7 +23,7 @@ from shared.use_cases.show_remediation import show_remediation
 from tests.functional.actions.test_repair_network import GROUP, guarded, lacking
 from tests.functional.rolling_back.test_replay import swapped
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 BROWSER = {"Accept": "text/html,*/*;q=0.8", "Host": "app.example"}
@@ -31,29 +31,29 @@ EVERYBODY = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A family, a polling flow and a flow by itself; the plan waits."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    story.build.parent("Close of day", story.build.http_flow("Orders"))
-    story.build.http_flow("Invoices")
-    story.build.keyword_flow("Keyword")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.parent("Close of day", scenario.build.http_flow("Orders"))
+    scenario.build.http_flow("Invoices")
+    scenario.build.keyword_flow("Keyword")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
+    return scenario
 
 
 async def send(
-    story: Story, handler: object, headers: dict[str, str] | None = None, **fields: str
+    scenario: Scenario, handler: object, headers: dict[str, str] | None = None, **fields: str
 ) -> Reply:
     """Send a form of the remediation's page to a route of the API."""
-    there = f"https://app.example/api/dashboard/remediations/{story.remediation.id}"
+    there = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}"
     return await call(
         handler,  # type: ignore[arg-type]  # a handler of the app
         urlencode([(name.replace("__", "[]"), value) for name, value in fields.items()]).encode(),
-        id=story.remediation.id,
+        id=scenario.remediation.id,
         headers={
             "Content-Type": FORM,
             "Accept": "text/html",
@@ -64,35 +64,36 @@ async def send(
     )
 
 
-async def work(story: Story) -> None:
+async def work(scenario: Scenario) -> None:
     """Approve, and let the app work until the originals have to be quiet."""
-    await approve_shown(story.services, story.remediation.id)
-    await story.run(timedelta(hours=6))
-    provide(story.services)
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(hours=6))
+    provide(scenario.services)
 
 
-async def block(story: Story, title: str) -> None:
+async def block(scenario: Scenario, title: str) -> None:
     """Let a person be needed for a flow."""
     blocked = stop_with_reason(
-        await story.job(title), FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
-        code="owner_unavailable", now=story.services.now,
+        await scenario.job(title),
+        FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
+        code="owner_unavailable", now=scenario.services.now,
     )  # fmt: skip
-    await story.services.tables.flow_jobs.upsert(blocked)
+    await scenario.services.tables.flow_jobs.upsert(blocked)
 
 
-async def deeds(story: Story, principal: Principal = EVERYBODY) -> dict[str, PageAction]:
+async def deeds(scenario: Scenario, principal: Principal = EVERYBODY) -> dict[str, PageAction]:
     """Return what may be done with the remediation, by the route."""
-    shown = await show_remediation(story.services, story.remediation.id)
-    found = remediation_actions(shown, principal, story.services.now)
+    shown = await show_remediation(scenario.services, scenario.remediation.id)
+    found = remediation_actions(shown, principal, scenario.services.now)
     return {deed.action.rpartition("/")[2]: deed for deed in found}
 
 
-async def test_a_plan_is_approved_by_the_form_of_its_page(story: Story) -> None:
+async def test_a_plan_is_approved_by_the_form_of_its_page(scenario: Scenario) -> None:
     """By the version that is on it, but for what is ticked; the page comes again and says so."""
-    page = await call(dashboard_api.show_plan_page, id=story.remediation.id)
+    page = await call(dashboard_api.show_plan_page, id=scenario.remediation.id)
     form = re.search(r'<form method="post" action="([^"]+)"(.*?)</form>', page.text, re.DOTALL)
     assert form is not None
-    assert form[1] == f"/api/remediations/{story.remediation.id}/approve"
+    assert form[1] == f"/api/remediations/{scenario.remediation.id}/approve"
     (version,) = re.findall(r'name="versions\[\]" value="(\w+)"', form[2])
     left_out = dict(
         re.findall(r'id="([^"]+)">\s*<div class="head"><h3><a[^>]*>([^<]+)<', page.text)
@@ -101,22 +102,22 @@ async def test_a_plan_is_approved_by_the_form_of_its_page(story: Story) -> None:
     assert f'form="approve-{version}" name="except_flows[]" value="{invoices}"' in page.text
 
     done = await send(
-        story,
+        scenario,
         remediation_actions_api.approve_remediation,
         versions__=version,
         except_flows__=invoices,
         by="Ada",
     )
-    await story.run(timedelta(minutes=30))
-    provide(story.services)
+    await scenario.run(timedelta(minutes=30))
+    provide(scenario.services)
 
     assert done.status == 303
-    back = f"/api/dashboard/remediations/{story.remediation.id}?done=approve&jobs=1"
+    back = f"/api/dashboard/remediations/{scenario.remediation.id}?done=approve&jobs=1"
     assert done.headers["Location"] == back
-    assert set(await story.jobs()) == {"Orders", "Close of day", "Keyword"}
+    assert set(await scenario.jobs()) == {"Orders", "Close of day", "Keyword"}
     after = await call(
         dashboard_api.show_remediation_page,
-        id=story.remediation.id,
+        id=scenario.remediation.id,
         query={"done": "approve", "jobs": "1"},
     )
     assert "Approved: 1 plans." in after.text
@@ -134,50 +135,60 @@ async def test_a_plan_is_approved_by_the_form_of_its_page(story: Story) -> None:
         {},
     ],
 )
-async def test_a_form_of_another_page_is_refused(story: Story, headers: dict[str, str]) -> None:
+async def test_a_form_of_another_page_is_refused(
+    scenario: Scenario, headers: dict[str, str]
+) -> None:
     """Whoever is signed in has their cookie sent along: the browser says which page sends it."""
-    refused = await send(story, remediation_actions_api.cancel_remediation, headers)
-    await story.run(timedelta(minutes=30))
+    refused = await send(scenario, remediation_actions_api.cancel_remediation, headers)
+    await scenario.run(timedelta(minutes=30))
 
     assert refused.status == 403
     assert refused.media_type == "text/html"
-    (job,) = await story.services.tables.environment_jobs.all(story.remediation.id)
+    (job,) = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
     assert job.state == "awaiting_approval"
 
 
 @pytest.mark.parametrize("headers", [OWN, {"Origin": "https://app.example"}])
-async def test_a_form_of_a_page_of_the_app_counts(story: Story, headers: dict[str, str]) -> None:
+async def test_a_form_of_a_page_of_the_app_counts(
+    scenario: Scenario, headers: dict[str, str]
+) -> None:
     """An older browser names the origin alone."""
-    done = await send(story, remediation_actions_api.cancel_remediation, headers)
+    done = await send(scenario, remediation_actions_api.cancel_remediation, headers)
 
     assert done.status == 303
-    (job,) = await story.services.tables.environment_jobs.all(story.remediation.id)
+    (job,) = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
     assert job.state == "cancelled"
 
 
-async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(story: Story) -> None:
+async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(
+    scenario: Scenario,
+) -> None:
     """Of what the API refuses, and of a form that is not as it should be."""
     stale = await send(
-        story, remediation_actions_api.approve_remediation, versions__="0" * 16, by="Ada"
+        scenario, remediation_actions_api.approve_remediation, versions__="0" * 16, by="Ada"
     )
     wrong = await send(
-        story, remediation_actions_api.approve_remediation, versions__="latest", by="Ada"
+        scenario, remediation_actions_api.approve_remediation, versions__="latest", by="Ada"
     )
 
     assert (stale.status, wrong.status) == (409, 400)
     assert "No plan that waits for approval has version" in stale.text
     for page in (stale, wrong):
         assert page.media_type == "text/html"
-        assert f'href="/api/dashboard/remediations/{story.remediation.id}"' in page.text
+        assert f'href="/api/dashboard/remediations/{scenario.remediation.id}"' in page.text
 
 
 @pytest.mark.parametrize(
     "referer",
     ["https://evil.example//evil.example/api/dashboard", "https://[evil.example/api", ""],
 )
-async def test_a_form_leads_back_to_pages_of_the_dashboard_only(story: Story, referer: str) -> None:
+async def test_a_form_leads_back_to_pages_of_the_dashboard_only(
+    scenario: Scenario, referer: str
+) -> None:
     """Whatever is said of where it came from, or nothing: the first page says what was done."""
-    done = await send(story, remediation_actions_api.cancel_remediation, OWN | {"Referer": referer})
+    done = await send(
+        scenario, remediation_actions_api.cancel_remediation, OWN | {"Referer": referer}
+    )
 
     path, _, query = done.headers["Location"].partition("?")
     assert path == "/api/dashboard"
@@ -186,10 +197,10 @@ async def test_a_form_leads_back_to_pages_of_the_dashboard_only(story: Story, re
     assert "Cancelled. 0 flows" in home.text  # nothing had begun
 
 
-async def test_a_form_leads_back_to_the_list_of_remediations(story: Story) -> None:
+async def test_a_form_leads_back_to_the_list_of_remediations(scenario: Scenario) -> None:
     """Each page that a form can lead back to says what was done."""
     there = {"Referer": "https://app.example/api/dashboard/remediations?state=stuck"}
-    done = await send(story, remediation_actions_api.cancel_remediation, OWN | there)
+    done = await send(scenario, remediation_actions_api.cancel_remediation, OWN | there)
 
     path, _, query = done.headers["Location"].partition("?")
     assert path == "/api/dashboard/remediations"
@@ -197,66 +208,68 @@ async def test_a_form_leads_back_to_the_list_of_remediations(story: Story) -> No
     assert page.status == 200
 
 
-async def test_what_retry_says_is_what_it_does(story: Story) -> None:
+async def test_what_retry_says_is_what_it_does(scenario: Scenario) -> None:
     """Blocked flows go on, and those that wait look again."""
-    await work(story)
-    await block(story, "Invoices")
+    await work(scenario)
+    await block(scenario, "Invoices")
 
-    retry = (await deeds(story))["retry"]
-    done = await send(story, remediation_actions_api.retry_remediation)
+    retry = (await deeds(scenario))["retry"]
+    done = await send(scenario, remediation_actions_api.retry_remediation)
 
     assert retry.does == (
         "Invoices: retried from the step where they stopped (1 at checking for calls).",
         "3 flows that wait are checked again now.",
     )
     assert done.headers["Location"].endswith("?done=retry&jobs=4")
-    assert (await story.job("Invoices")).state is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Invoices")).state is FlowJobState.CHECKING_FOR_CALLS
 
 
-async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(story: Story) -> None:
+async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(
+    scenario: Scenario,
+) -> None:
     """The parent goes back with its child; others stay."""
-    await work(story)
-    jobs = await story.jobs()
-    detail = await show_flow(story.services, story.remediation.id, jobs["Orders"].original_id)
-    found = flow_actions(detail.flow.job, detail.dependent_flows, EVERYBODY, story.services.now)
+    await work(scenario)
+    jobs = await scenario.jobs()
+    detail = await show_flow(scenario.services, scenario.remediation.id, jobs["Orders"].original_id)
+    found = flow_actions(detail.flow.job, detail.dependent_flows, EVERYBODY, scenario.services.now)
     [deed] = [deed for deed in found if deed.action.endswith("rollback")]
     assert deed.title == "Roll back 2 dependent flows"
     assert deed.does[0] == "Originals turned on again: Close of day."
     assert "copies turned off: Close of day, Orders" in deed.does[1]
 
     [(_, orders)] = deed.fields
-    done = await send(story, remediation_actions_api.roll_back_remediation, flows__=orders)
-    await story.run(timedelta(days=30))
+    done = await send(scenario, remediation_actions_api.roll_back_remediation, flows__=orders)
+    await scenario.run(timedelta(days=30))
 
     assert done.headers["Location"].endswith("jobs=2")
-    ends = {title: job.state for title, job in (await story.jobs()).items()}
+    ends = {title: job.state for title, job in (await scenario.jobs()).items()}
     assert ends["Orders"] == ends["Close of day"] == FlowJobState.ROLLED_BACK
     assert ends["Invoices"] is not FlowJobState.ROLLED_BACK
 
 
-async def test_what_is_rolled_back_by_order_is_what_the_page_counts(story: Story) -> None:
+async def test_what_is_rolled_back_by_order_is_what_the_page_counts(scenario: Scenario) -> None:
     """Cancel and roll back, before and after the work has begun, by the number of flows."""
-    cancel = (await deeds(story))["cancel"]
+    cancel = (await deeds(scenario))["cancel"]
     assert cancel.does == ("No further flows start, including those that await approval.",)
-    assert "rollback" not in await deeds(story)
-    await work(story)
+    assert "rollback" not in await deeds(scenario)
+    await work(scenario)
 
-    done = await send(story, remediation_actions_api.cancel_remediation, replay="true")
+    done = await send(scenario, remediation_actions_api.cancel_remediation, replay="true")
 
     assert done.headers["Location"].endswith("?done=cancel&jobs=4")
-    await story.run(timedelta(days=30))
-    assert await deeds(story) == {}
+    await scenario.run(timedelta(days=30))
+    assert await deeds(scenario) == {}
 
 
 async def test_what_an_order_has_to_accept_is_asked_before() -> None:
     """A polling original that is turned on again replays its backlog; without the word: refused."""
-    story, _ = await swapped()
-    provide(story.services)
+    scenario, _ = await swapped()
+    provide(scenario.services)
 
-    asked = {what: deed.accepts for what, deed in (await deeds(story)).items()}
-    without = await send(story, remediation_actions_api.roll_back_remediation)
+    asked = {what: deed.accepts for what, deed in (await deeds(scenario)).items()}
+    without = await send(scenario, remediation_actions_api.roll_back_remediation)
     name, text = asked["rollback"]
-    accepted = await send(story, remediation_actions_api.roll_back_remediation, replay="true")
+    accepted = await send(scenario, remediation_actions_api.roll_back_remediation, replay="true")
 
     assert set(asked) == {"cancel", "rollback"}
     assert name == "replay"
@@ -266,25 +279,25 @@ async def test_what_an_order_has_to_accept_is_asked_before() -> None:
     assert (without.status, accepted.status) == (409, 303)
 
 
-async def test_buttons_say_which_role_they_need(story: Story) -> None:
+async def test_buttons_say_which_role_they_need(scenario: Scenario) -> None:
     """Whoever only reads sees what may be done, and why not by them; the API refuses it too."""
-    await work(story)
-    await block(story, "Invoices")
+    await work(scenario)
+    await block(scenario, "Invoices")
     reader = Principal(name="r", roles=frozenset({Role.READER}), kind=PrincipalKind.USER)
 
-    found = await deeds(story, reader)
+    found = await deeds(scenario, reader)
 
     assert {deed.refusal for deed in found.values()} == {"This action requires the role operator."}
     assert not any(deed.asks_name for deed in found.values())
 
 
-async def test_a_gap_is_accepted_with_a_reason_from_its_page(story: Story) -> None:
+async def test_a_gap_is_accepted_with_a_reason_from_its_page(scenario: Scenario) -> None:
     """By its name; one that is not there is refused."""
-    there = f"/api/dashboard/remediations/{story.remediation.id}"
+    there = f"/api/dashboard/remediations/{scenario.remediation.id}"
     reply = await call(
         environments_api.ignore_issue,
         urlencode({"gap": "no-such-gap", "reason": "I say so"}).encode(),
-        id=story.build.environment.id,
+        id=scenario.build.environment.id,
         headers={"Content-Type": FORM, "Referer": f"https://app.example{there}", **BROWSER, **OWN},
     )
 
@@ -293,25 +306,27 @@ async def test_a_gap_is_accepted_with_a_reason_from_its_page(story: Story) -> No
     assert f'href="{there}"' in reply.text
 
 
-async def held_up(kind: str) -> tuple[Story, str, str]:
-    """Return a story that a firewall of a kind holds up, its gap's name, and the shown change."""
-    story = await guarded(kind)
-    await story.order()
-    provide(story.services)
-    [name] = await lacking(story)
-    page = await call(dashboard_api.show_remediation_page, id=story.remediation.id)
+async def held_up(kind: str) -> tuple[Scenario, str, str]:
+    """Return a scenario that a firewall of a kind holds up, its gap's name, and the shown
+    change.
+    """
+    scenario = await guarded(kind)
+    await scenario.order()
+    provide(scenario.services)
+    [name] = await lacking(scenario)
+    page = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
     link = re.search(r'href="[^"]+\?(repair=[^"#]+)#repair"', page.text)
     assert link is not None
     assert "network/firewall-fixes" not in page.text  # nothing is read from Azure unasked
     asked = dict(parse_qsl(unescape(link[1])))
-    assert asked == {"repair": name, "environment": story.build.environment.id}
-    shown = await call(dashboard_api.show_remediation_page, id=story.remediation.id, query=asked)
-    return story, name, unescape(shown.text)
+    assert asked == {"repair": name, "environment": scenario.build.environment.id}
+    shown = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id, query=asked)
+    return scenario, name, unescape(shown.text)
 
 
 async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
     """What will be done is said before; then the firewall is open, and the page says so."""
-    story, name, shown = await held_up(GROUP)
+    scenario, name, shown = await held_up(GROUP)
     form = re.search(
         r'<form method="post" action="/api/network/firewall-fixes".*?</form>', shown, re.S
     )
@@ -319,13 +334,13 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
     assert f'name="resource" value="{name}"' in form[0]
     assert 'name="by"' in form[0]
     assert "The app will let PowerPlatformPlex." in shown
-    environment = story.build.environment
+    environment = scenario.build.environment
     assert f"for the flows of {environment.display_name}." in shown
     assert f'name="environment" value="{environment.id}"' in form[0]
     assert "az network nsg rule create" in shown
 
     done = await send(
-        story,
+        scenario,
         firewall_fixes_api.apply_firewall_fix,
         resource=name,
         environment=environment.id,
@@ -333,13 +348,15 @@ async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
     )
     after = await call(
         dashboard_api.show_remediation_page,
-        id=story.remediation.id,
+        id=scenario.remediation.id,
         query={"repair": name, "environment": environment.id},
     )
 
     assert done.status == 303
-    assert done.headers["Location"].endswith(f"{story.remediation.id}?done=firewall-fixes&jobs=1")
-    assert await lacking(story) == []
+    assert done.headers["Location"].endswith(
+        f"{scenario.remediation.id}?done=firewall-fixes&jobs=1"
+    )
+    assert await lacking(scenario) == []
     assert "has no gap" in unescape(after.text)
     assert "/api/network/firewall-fixes" not in after.text
 
@@ -355,11 +372,11 @@ async def test_a_change_that_only_a_person_can_make_has_no_button() -> None:
 
 async def test_a_gap_is_closed_by_approvers_only() -> None:
     """As over the API: whoever orders and retries sees which role it needs."""
-    story = await guarded(GROUP)
-    await story.order()
-    job = await story.environment_job()
+    scenario = await guarded(GROUP)
+    await scenario.order()
+    job = await scenario.environment_job()
     operator = Principal(name="o", roles=frozenset({Role.OPERATOR}), kind=PrincipalKind.USER)
-    [shown] = await propose_fixes(story.services)
+    [shown] = await propose_fixes(scenario.services)
 
     deeds = [repair(shown, job, who) for who in (operator, EVERYBODY)]
 
@@ -369,13 +386,13 @@ async def test_a_gap_is_closed_by_approvers_only() -> None:
 
 async def test_a_gap_of_two_environments_is_accepted_for_each_by_itself() -> None:
     """The firewall has one name in both; each button is of the environment that it stands with."""
-    story = await guarded(GROUP)
-    await story.order()
-    shown = await show_remediation(story.services, story.remediation.id)
+    scenario = await guarded(GROUP)
+    await scenario.order()
+    shown = await show_remediation(scenario.services, scenario.remediation.id)
     [job] = shown.environment_jobs
     both = replace(shown, environment_jobs=(job, replace(job, environment_id="other")))
 
-    view = PageContext(principal=EVERYBODY, now=story.services.now)
+    view = PageContext(principal=EVERYBODY, now=scenario.services.now)
     page = remediation_page(view, both, [], FlowFilter())
 
     orders = re.findall(r'action="/api/environments/([^/]+)/ignored-issues"', page)

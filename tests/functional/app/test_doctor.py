@@ -15,10 +15,10 @@ from shared.queues import POISON
 from shared.reason import Reason
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.fault_injection import Failing
-from tests.fakes.services import twin_settings
+from tests.fakes.services import fake_settings
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import call, signed_in
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 FORBIDDEN = PlatformError("not for you", code="Forbidden", status=403)
@@ -26,14 +26,14 @@ OUT = ServiceUnavailable("out")
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one environment under a key, with an app that holds a URL."""
-    story = Story(settings=twin_settings(subscription_ids=(SUBSCRIPTION,)))
-    story.build.app_setting_caller(story.build.http_flow("Orders"))
-    story.build.link()
-    await story.opt_in()
-    provide(story.services)
-    return story
+    scenario = Scenario(settings=fake_settings(subscription_ids=(SUBSCRIPTION,)))
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.link()
+    await scenario.opt_in()
+    provide(scenario.services)
+    return scenario
 
 
 async def findings() -> list[dict[str, str]]:
@@ -50,9 +50,9 @@ async def of(code: str, subject: str = "") -> dict[str, str]:
     return found
 
 
-async def test_where_all_is_well_each_check_says_so(story: Story) -> None:
+async def test_where_all_is_well_each_check_says_so(scenario: Scenario) -> None:
     """In the order in which a deployment is set up; nothing is written."""
-    before = dict(story.twins.store.rows)
+    before = dict(scenario.fakes.store.rows)
 
     found = await findings()
 
@@ -62,7 +62,7 @@ async def test_where_all_is_well_each_check_says_so(story: Story) -> None:
         *("state", "archive", "queues", "timers", "power_platform", "flow_service", "dataverse"),
         *("operator", "subscriptions", "keys", "service_tags", "callers", "firewalls", "repairs"),
     ]
-    assert story.twins.store.rows == before
+    assert scenario.fakes.store.rows == before
 
 
 class _NoFunctionKeys:
@@ -73,9 +73,9 @@ class _NoFunctionKeys:
         raise ServiceUnavailable(f"no answer about {len(key)} characters")
 
 
-async def test_function_keys_that_cannot_be_checked_are_reported(story: Story) -> None:
+async def test_function_keys_that_cannot_be_checked_are_reported(scenario: Scenario) -> None:
     """Whoever signs in gets in all the same, and whoever has a key alone is answered 503."""
-    without = replace(story.services, function_keys=_NoFunctionKeys())
+    without = replace(scenario.services, function_keys=_NoFunctionKeys())
     provide(without)
     reply = await call(doctor_api.check_deployment, headers=signed_in("admin"), key="")
     no_keys = without.settings.model_copy(update={"function_key_roles": ()})
@@ -111,12 +111,12 @@ GONE = NotFound("gone")
     ],
 )
 async def test_what_fails_is_told_with_what_to_do_and_ends_no_other_check(
-    story: Story, port: str, error: Exception, level: str
+    scenario: Scenario, port: str, error: Exception, level: str
 ) -> None:
     """A refusal is for a person; a service that is out is perhaps back tomorrow."""
     code, remedy = REMEDIES[port]
     failing: Any = {port: Failing(error)}
-    provide(replace(story.services, **failing))
+    provide(replace(scenario.services, **failing))
 
     found = await findings()
 
@@ -126,12 +126,12 @@ async def test_what_fails_is_told_with_what_to_do_and_ends_no_other_check(
     assert found[-1]["code"] == "repairs"
 
 
-async def test_what_knows_better_says_it_itself(story: Story) -> None:
+async def test_what_knows_better_says_it_itself(scenario: Scenario) -> None:
     """An operator that is not set up names the settings."""
     error = JobBlocked(
         "No operator.", instruction="Do that.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT
     )
-    provide(replace(story.services, flow_access=Failing(error)))
+    provide(replace(scenario.services, flow_access=Failing(error)))
 
     found = await of("operator")
 
@@ -153,7 +153,7 @@ SETTINGS = ["Microsoft.Web/sites/config/list/action", "Microsoft.Web/sites/confi
     ],
 )
 async def test_each_kind_of_caller_says_what_it_needs(
-    story: Story, given: Mapping[str, object], level: str, text: str
+    scenario: Scenario, given: Mapping[str, object], level: str, text: str
 ) -> None:
     """A group that may be read and not written would be found out in the middle of the work."""
     site = {
@@ -161,9 +161,9 @@ async def test_each_kind_of_caller_says_what_it_needs(
         "type": "Microsoft.Web/sites",
         "name": "shop",
     }
-    story.world.resources[site["id"].lower()] = site
-    story.world.resources[f"{site['id']}/config/web".lower()] = {"properties": {}}
-    story.world.permissions[resource_group(site["id"]).lower()] = given
+    scenario.world.resources[site["id"].lower()] = site
+    scenario.world.resources[f"{site['id']}/config/web".lower()] = {"properties": {}}
+    scenario.world.permissions[resource_group(site["id"]).lower()] = given
 
     found = await of("callers", "app_setting")
 
@@ -174,15 +174,15 @@ async def test_each_kind_of_caller_says_what_it_needs(
 
 @pytest.mark.parametrize(("action", "level"), [("*", "ok"), ("*/read", "problem")])
 async def test_a_firewall_that_plans_may_open_is_looked_at(
-    story: Story, action: str, level: str
+    scenario: Scenario, action: str, level: str
 ) -> None:
     """An opening that is refused blocks the flows behind it."""
-    story.has_azure_firewalls = True
-    provide(story.services)
+    scenario.has_azure_firewalls = True
+    provide(scenario.services)
     group = "/subscriptions/s/resourcegroups/rg"
     firewall = f"{group}/providers/microsoft.network/networksecuritygroups/erp"
-    await story.opt_in(repaired_resources=frozenset({firewall}))
-    story.world.permissions[group] = {"actions": [action]}
+    await scenario.opt_in(repaired_resources=frozenset({firewall}))
+    scenario.world.permissions[group] = {"actions": [action]}
 
     found = await of("repairs", "erp")
 
@@ -199,10 +199,10 @@ async def test_a_firewall_that_plans_may_open_is_looked_at(
     ],
 )
 async def test_a_watched_subscription_has_to_be_read(
-    story: Story, given: Mapping[str, object], level: str
+    scenario: Scenario, given: Mapping[str, object], level: str
 ) -> None:
     """With its keys: without either, what lies in it is not there for the app."""
-    story.world.permissions[f"/subscriptions/{SUBSCRIPTION}"] = given
+    scenario.world.permissions[f"/subscriptions/{SUBSCRIPTION}"] = given
 
     found = await of("subscriptions", SUBSCRIPTION)
 
@@ -215,12 +215,12 @@ async def test_a_watched_subscription_has_to_be_read(
     [("may_share", "prvShareWorkflow"), ("may_act_on_behalf", "prvActOnBehalfOfAnotherUser")],
 )
 async def test_what_the_app_lacks_in_dataverse_is_named(
-    story: Story, change: str, privilege: str
+    scenario: Scenario, change: str, privilege: str
 ) -> None:
     """Each environment by its name, with the roles that give it."""
-    setattr(story.world, change, False)
+    setattr(scenario.world, change, False)
 
-    found = await of("dataverse", story.build.environment.display_name)
+    found = await of("dataverse", scenario.build.environment.display_name)
 
     assert found["level"] == "problem"
     assert privilege in found["text"]
@@ -228,17 +228,19 @@ async def test_what_the_app_lacks_in_dataverse_is_named(
 
 
 @pytest.mark.parametrize("why", ["is no user", "is disabled", "has no role"])
-async def test_an_operator_without_a_role_in_dataverse_is_told(story: Story, why: str) -> None:
+async def test_an_operator_without_a_role_in_dataverse_is_told(
+    scenario: Scenario, why: str
+) -> None:
     """Who is no user there is refused when a flow waits for its URL."""
-    operator = story.world.operator
+    operator = scenario.world.operator
     if why == "is no user":
-        del story.world.users[operator.user_id]
+        del scenario.world.users[operator.user_id]
     elif why == "is disabled":
         operator.is_disabled = True
     else:
-        story.world.without_roles.add(operator.user_id)
+        scenario.world.without_roles.add(operator.user_id)
 
-    found = await of("operator", story.build.environment.display_name)
+    found = await of("operator", scenario.build.environment.display_name)
 
     assert found["level"] == "problem"
     assert why in found["text"]
@@ -246,9 +248,11 @@ async def test_an_operator_without_a_role_in_dataverse_is_told(story: Story, why
 
 
 @pytest.mark.parametrize("is_signed_out", [False, True])
-async def test_the_operators_sign_in_says_when_it_ends(story: Story, is_signed_out: bool) -> None:
+async def test_the_operators_sign_in_says_when_it_ends(
+    scenario: Scenario, is_signed_out: bool
+) -> None:
     """It is tried, not only looked for: a token that nobody takes is none."""
-    story.world.is_operator_signed_out = is_signed_out
+    scenario.world.is_operator_signed_out = is_signed_out
 
     found = await of("operator")
 
@@ -257,10 +261,10 @@ async def test_the_operators_sign_in_says_when_it_ends(story: Story, is_signed_o
     assert ("Sign the operator in again" in found["instruction"]) is is_signed_out
 
 
-async def test_what_waits_in_queues_and_behind_the_switch_is_told(story: Story) -> None:
+async def test_what_waits_in_queues_and_behind_the_switch_is_told(scenario: Scenario) -> None:
     """Each by what it is, with what to do."""
-    await story.services.messages.send(QueueMessage(queue=POISON, message_id="x", body={}))
-    await set_kill_switch(story.services, is_on=True, by="admin", reason="an audit")
+    await scenario.services.messages.send(QueueMessage(queue=POISON, message_id="x", body={}))
+    await set_kill_switch(scenario.services, is_on=True, by="admin", reason="an audit")
 
     parked, switch = await of("queues", POISON), await of("kill_switch")
 
@@ -272,11 +276,11 @@ async def test_what_waits_in_queues_and_behind_the_switch_is_told(story: Story) 
 
 @pytest.mark.parametrize(("error", "code"), [(None, 0), (FORBIDDEN, 4), (OUT, 5)])
 async def test_the_command_shows_the_worst_first_and_ends_so(
-    story: Story, cli: CommandLine, error: Exception | None, code: int
+    scenario: Scenario, cli: CommandLine, error: Exception | None, code: int
 ) -> None:
     """A script goes by the exit code; `-o json` has the same one."""
     if error:
-        provide(replace(story.services, principals=Failing(error)))
+        provide(replace(scenario.services, principals=Failing(error)))
 
     shown = await cli.run("doctor")
     as_json = await cli.run("doctor", "-o", "json")

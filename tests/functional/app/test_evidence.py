@@ -26,26 +26,26 @@ from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.show_remediation import show_plan
 from tests.functional.scenarios.app_calls import TRIGGERS, call
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one linked environment with two flows, one of them called from a setting."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    story.build.app_setting_caller(story.build.http_flow("Orders"))
-    story.build.http_flow("=Invoices")
-    story.build.link()
-    await story.opt_in()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.http_flow("=Invoices")
+    scenario.build.link()
+    await scenario.opt_in()
+    provide(scenario.services)
+    return scenario
 
 
-async def pack(story: Story) -> bytes:
+async def pack(scenario: Scenario) -> bytes:
     """Return the file; it is whole."""
-    provide(story.services)
-    reply = await call(evidence_api.show_evidence, id=story.remediation.id)
+    provide(scenario.services)
+    reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
     assert reply.status == 200
     assert list(find_manifest_differences(io.BytesIO(reply.content))) == []
     return reply.content
@@ -62,45 +62,45 @@ def lines(text: str) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-async def retired(story: Story) -> None:
+async def retired(scenario: Scenario) -> None:
     """Order, approve, and let every original be retired; the run history is archived."""
-    story.world.traffic.beat(story.world)
-    await story.order()
-    await story.approve()
-    await archive_runs(story.services, story.remediation.id)
-    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.RETIRED}
+    scenario.world.traffic.beat(scenario.world)
+    await scenario.order()
+    await scenario.approve()
+    await archive_runs(scenario.services, scenario.remediation.id)
+    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
 
 
-async def test_a_pack_says_what_was_approved_by_whom_and_proves_it(story: Story) -> None:
+async def test_a_pack_says_what_was_approved_by_whom_and_proves_it(scenario: Scenario) -> None:
     """The plan is the very text whose SHA-256 begins with the version that was approved."""
-    story.world.traffic.beat(story.world)
-    await story.order()
-    (shown,) = await show_plan(story.services, story.remediation.id)
-    await story.approve()
+    scenario.world.traffic.beat(scenario.world)
+    await scenario.order()
+    (shown,) = await show_plan(scenario.services, scenario.remediation.id)
+    await scenario.approve()
 
-    found = files(await pack(story))
+    found = files(await pack(scenario))
 
     (approved,) = json.loads(found["remediation.json"])["environment_jobs"][0]["approved_plans"]
     assert (approved["version"], approved["by"]) == (shown.version, "tests")
-    plan = found[f"approved-plans/{story.build.environment.id}/{shown.version}.json"]
+    plan = found[f"approved-plans/{scenario.build.environment.id}/{shown.version}.json"]
     assert hashlib.sha256(plan.encode()).hexdigest().startswith(shown.version)
     titles = {item["display_name"]: item for item in json.loads(plan)["items"]}
     assert titles.keys() == {"Orders", "=Invoices"}
-    assert tuple(titles["Orders"]["writes"]) == (await story.plan())["Orders"].writes
+    assert tuple(titles["Orders"]["writes"]) == (await scenario.plan())["Orders"].writes
     assert {line["decided"] for line in lines(found["plan.jsonl"])} == {1}
 
 
-async def test_a_pack_has_every_change_with_hashes_of_both_sides(story: Story) -> None:
+async def test_a_pack_has_every_change_with_hashes_of_both_sides(scenario: Scenario) -> None:
     """Whoever holds the URL that was replaced can tell that it is the one."""
-    (site,) = story.world.sites.values()
+    (site,) = scenario.world.sites.values()
     (before,) = [v for v in site.settings.values() if "workflows" in v]
-    await retired(story)
+    await retired(scenario)
 
-    found = files(await pack(story))
+    found = files(await pack(scenario))
 
     flows = {line["job"]["display_name"]: line for line in lines(found["flows.jsonl"])}
     changes = {change["kind"]: change for change in flows["Orders"]["changes"]}
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert changes["copy_created"]["before"] == job.original_digest
     assert changes["copy_created"]["after"] == job.copy_digest
     caller = changes["caller_updated"]
@@ -115,22 +115,22 @@ async def test_a_pack_has_every_change_with_hashes_of_both_sides(story: Story) -
 
 
 async def test_run_summaries_are_in_it_and_what_is_not_is_named(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Up to a limit; beyond it each part is told by its place in the archive."""
-    await story.order()
-    story.world.traffic.beat(story.world)
-    await story.approve(run=timedelta(hours=6))
-    await archive_runs(story.services, story.remediation.id)
-    job = await story.job("Orders")
+    await scenario.order()
+    scenario.world.traffic.beat(scenario.world)
+    await scenario.approve(run=timedelta(hours=6))
+    await archive_runs(scenario.services, scenario.remediation.id)
+    job = await scenario.job("Orders")
     name = f"runs/{job.environment_id}/{job.id}.jsonl"
 
-    content = await pack(story)
+    content = await pack(scenario)
     runs = lines(files(content)[name])
     monkeypatch.setattr(evidence_file, "MOST_RUN_BYTES", 0)
-    without = files(await pack(story))
+    without = files(await pack(scenario))
 
-    archive = await story.services.tables.run_archives.get(job.environment_id, job.id)
+    archive = await scenario.services.tables.run_archives.get(job.environment_id, job.id)
     assert archive is not None
     assert len(runs) == archive.item.runs > 0
     assert name not in without
@@ -139,26 +139,26 @@ async def test_run_summaries_are_in_it_and_what_is_not_is_named(
     assert archive.item.parts[0] in without["report.html"]
 
 
-async def test_the_same_state_makes_the_same_bytes(story: Story) -> None:
+async def test_the_same_state_makes_the_same_bytes(scenario: Scenario) -> None:
     """Asked again later; what changes in between changes them."""
-    await retired(story)
-    first = await pack(story)
-    story.world.clock.advance(timedelta(days=3))
-    again = await pack(story)
-    await story.roll_back()
+    await retired(scenario)
+    first = await pack(scenario)
+    scenario.world.clock.advance(timedelta(days=3))
+    again = await pack(scenario)
+    await scenario.roll_back()
 
     assert first == again
-    assert await pack(story) != first
+    assert await pack(scenario) != first
 
 
-async def test_what_was_undone_stands_beside_what_was_done(story: Story) -> None:
+async def test_what_was_undone_stands_beside_what_was_done(scenario: Scenario) -> None:
     """A place is put back to what it held, by the same hashes."""
-    await retired(story)
-    await story.roll_back()
+    await retired(scenario)
+    await scenario.roll_back()
 
     (line,) = [
         one
-        for one in lines(files(await pack(story))["flows.jsonl"])
+        for one in lines(files(await pack(scenario))["flows.jsonl"])
         if one["job"]["display_name"] == "Orders"
     ]
 
@@ -171,11 +171,11 @@ async def test_what_was_undone_stands_beside_what_was_done(story: Story) -> None
     assert line["job"]["state"] == FlowJobState.ROLLED_BACK
 
 
-async def test_tables_and_page_show_each_flow(story: Story) -> None:
+async def test_tables_and_page_show_each_flow(scenario: Scenario) -> None:
     """For a spreadsheet and for print: the page loads nothing and runs no script."""
-    await retired(story)
+    await retired(scenario)
 
-    found = files(await pack(story))
+    found = files(await pack(scenario))
 
     rows = list(csv.DictReader(io.StringIO(found["flows.csv"])))
     assert {row["display_name"] for row in rows} == {"Orders", "'=Invoices"}
@@ -187,46 +187,46 @@ async def test_tables_and_page_show_each_flow(story: Story) -> None:
         assert foreign not in found["report.html"]
 
 
-async def test_no_signature_is_in_it(story: Story) -> None:
+async def test_no_signature_is_in_it(scenario: Scenario) -> None:
     """Not of the URL that was replaced, nor of the new one, in no file."""
     signatures = {
-        story.build.url_of(flow).rpartition("sig=")[2]
-        for flow in story.build.environment.flows.values()
+        scenario.build.url_of(flow).rpartition("sig=")[2]
+        for flow in scenario.build.environment.flows.values()
     }
-    await retired(story)
+    await retired(scenario)
 
-    text = "\n".join(files(await pack(story)).values())
+    text = "\n".join(files(await pack(scenario)).values())
 
     assert all(signature not in text for signature in signatures)
     assert mask_signatures(text) == text
 
 
-async def test_a_plan_that_the_archive_has_lost_is_named(story: Story) -> None:
+async def test_a_plan_that_the_archive_has_lost_is_named(scenario: Scenario) -> None:
     """The pack comes all the same, and says what is missing."""
-    await retired(story)
-    for name in [one for one in story.twins.archive.contents if one.startswith("plans/")]:
-        del story.twins.archive.contents[name]
+    await retired(scenario)
+    for name in [one for one in scenario.fakes.archive.contents if one.startswith("plans/")]:
+        del scenario.fakes.archive.contents[name]
 
-    found = files(await pack(story))
+    found = files(await pack(scenario))
 
     (lost,) = json.loads(found[MANIFEST])["omitted"]
     assert lost.startswith("approved-plans/")
     assert lost not in found
 
 
-async def test_each_row_is_read_once(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_row_is_read_once(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many flows: none is asked for again for another file of the pack."""
-    await retired(story)
+    await retired(scenario)
     read: list[tuple[str, str, str]] = []
-    query = type(story.twins.store).query
+    query = type(scenario.fakes.store).query
 
     async def counting(self: Any, *args: Any, **options: Any) -> Any:
         async for row in query(self, *args, **options):
             read.append((row.table, row.partition, row.key))
             yield row
 
-    monkeypatch.setattr(type(story.twins.store), "query", counting)
-    await pack(story)
+    monkeypatch.setattr(type(scenario.fakes.store), "query", counting)
+    await pack(scenario)
 
     assert {table for table, _, _ in read} >= {
         "flowjobs",
@@ -237,47 +237,47 @@ async def test_each_row_is_read_once(story: Story, monkeypatch: pytest.MonkeyPat
     assert sorted(set(read)) == sorted(read)
 
 
-async def test_before_anything_is_done_it_says_so(story: Story) -> None:
+async def test_before_anything_is_done_it_says_so(scenario: Scenario) -> None:
     """A plan waits: there is no work yet, and no change."""
-    await story.order()
+    await scenario.order()
 
-    found = files(await pack(story))
+    found = files(await pack(scenario))
 
     assert "No flow job was started." in found["report.html"]
     assert "flows.jsonl" not in found
     assert len(found["changes.csv"].splitlines()) == 1
 
 
-async def test_orders_about_it_are_in_it_and_no_others(story: Story) -> None:
+async def test_orders_about_it_are_in_it_and_no_others(scenario: Scenario) -> None:
     """What was ordered of it, before and after it was carried out; nothing of a stranger's."""
-    await story.order()
-    provide(story.services)
+    await scenario.order()
+    provide(scenario.services)
     strange = {"on": False, "reason": "a test", "by": "tests"}
     await call(kill_switch_api.set_kill_switch, strange, path="kill-switch")
-    path = f"remediations/{story.remediation.id}/cancel"
-    await call(remediation_actions_api.cancel_remediation, id=story.remediation.id, path=path)
+    path = f"remediations/{scenario.remediation.id}/cancel"
+    await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id, path=path)
 
-    orders = lines(files(await pack(story))["audit.jsonl"])
+    orders = lines(files(await pack(scenario))["audit.jsonl"])
 
     assert [(one["action"], one["status"]) for one in orders] == [
         ("cancel_remediation", 202),
         ("cancel_remediation", None),
     ]
-    assert all(story.remediation.id in one["target"] for one in orders)
+    assert all(scenario.remediation.id in one["target"] for one in orders)
 
 
-async def test_the_order_that_began_it_is_in_it(story: Story) -> None:
+async def test_the_order_that_began_it_is_in_it(scenario: Scenario) -> None:
     """It was written down a moment before there was anything that it could be about."""
-    order = {"mode": "dry_run", "environments": [story.build.environment.id]}
-    provide(story.services)
+    order = {"mode": "dry_run", "environments": [scenario.build.environment.id]}
+    provide(scenario.services)
     made = await call(remediations_api.start_remediation, order)
-    table = story.services.tables.remediations
+    table = scenario.services.tables.remediations
     kept = await table.get("remediation", made.document["id"])
     assert kept is not None
-    story.remediation = replace(kept.item, created=kept.item.created + timedelta(seconds=1))
-    await table.replace(kept, story.remediation)
+    scenario.remediation = replace(kept.item, created=kept.item.created + timedelta(seconds=1))
+    await table.replace(kept, scenario.remediation)
 
-    orders = lines(files(await pack(story))["audit.jsonl"])
+    orders = lines(files(await pack(scenario))["audit.jsonl"])
 
     assert [(one["action"], one["status"]) for one in orders] == [
         ("start_remediation", 202),

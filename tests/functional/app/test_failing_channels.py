@@ -22,8 +22,8 @@ from shared.use_cases.check_deployment import check_deployment
 from shared.use_cases.check_health import check_health
 from shared.use_cases.notify import notify
 from shared.use_cases.show_status import read_pending_actions
-from tests.fakes.services import twin_settings
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.services import fake_settings
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 MINUTE = timedelta(minutes=1)
 REFERENCE = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/canary/)"
@@ -71,42 +71,42 @@ class Hanging(Receiver):
 
 
 @pytest.fixture
-def story() -> Story:
+def scenario() -> Scenario:
     """A tenant in which nothing waits yet."""
-    return Story()
+    return Scenario()
 
 
-async def report(story: Story, *codes: str) -> None:
+async def report(scenario: Scenario, *codes: str) -> None:
     """Let rows need a person, each for a cause of its own."""
     for code in codes:
         notice = Alert(
-            code=code, row=("table", code, "key"), message="Why.", raised_at=story.services.now
+            code=code, row=("table", code, "key"), message="Why.", raised_at=scenario.services.now
         )
-        await story.services.tables.alerts.insert(notice)
+        await scenario.services.tables.alerts.insert(notice)
 
 
-def with_channels(story: Story, *channels: NotificationChannel) -> Services:
-    """Return the story's services with these channels."""
-    return replace(story.services, channels=channels)
+def with_channels(scenario: Scenario, *channels: NotificationChannel) -> Services:
+    """Return the scenario's services with these channels."""
+    return replace(scenario.services, channels=channels)
 
 
-async def run(story: Story, *channels: NotificationChannel, after: timedelta = MINUTE) -> int:
+async def run(scenario: Scenario, *channels: NotificationChannel, after: timedelta = MINUTE) -> int:
     """Let the timer run once."""
-    story.world.clock.advance(after)
-    return await notify(with_channels(story, *channels))
+    scenario.world.clock.advance(after)
+    return await notify(with_channels(scenario, *channels))
 
 
 # --- settings -------------------------------------------------------------------------------------
 
 
-def build(story: Story, **settings: str) -> dict[str, NotificationChannel]:
+def build(scenario: Scenario, **settings: str) -> dict[str, NotificationChannel]:
     """Return the channels that these settings give, by name."""
     ground: Any = CoreServices(
-        settings=twin_settings(**{**GOOD, **settings}),
+        settings=fake_settings(**{**GOOD, **settings}),
         closing=AsyncExitStack(),
         credential=None,  # type: ignore[arg-type]  # nothing is called
-        clock=story.world.clock,
-        store=story.twins.store,
+        clock=scenario.world.clock,
+        store=scenario.fakes.store,
         circuits=None,  # type: ignore[arg-type]  # the same
         http=_Client(),  # type: ignore[arg-type]  # the same
     )
@@ -135,13 +135,13 @@ class _Client:
     ],
 )
 async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
-    story: Story, name: str, setting: str, value: str
+    scenario: Scenario, name: str, setting: str, value: str
 ) -> None:
     """Health, attention and doctor name the setting and what to do; the others are notified."""
-    channels = build(story, **{setting: value})
+    channels = build(scenario, **{setting: value})
     unusable = [one.name for one in channels.values() if isinstance(one, UnusableChannel)]
     other = Receiver(name="another")
-    services = with_channels(story, other, channels[name])
+    services = with_channels(scenario, other, channels[name])
 
     await notify(services)
     (failing,) = (await check_health(services)).failing_channels
@@ -183,16 +183,16 @@ async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
     ids=["hangs", "has a defect", "times out", "is out", "rejects"],
 )
 async def test_a_channel_that_fails_in_any_way_costs_itself_only(
-    story: Story, channel: Receiver, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, channel: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others get everything in the same run, and it is shown with its settings."""
     monkeypatch.setattr(module, "_LONGEST_SEND", 0.05)
     channel.tries = 0
     other = Receiver(name="another")
-    await report(story, *(f"code_{number}" for number in range(10)))
+    await report(scenario, *(f"code_{number}" for number in range(10)))
 
-    await run(story, channel, other)
-    (failing,) = (await check_health(with_channels(story, channel, other))).failing_channels
+    await run(scenario, channel, other)
+    (failing,) = (await check_health(with_channels(scenario, channel, other))).failing_channels
 
     assert len(other.codes) == 10
     assert 1 <= channel.tries <= 3
@@ -202,7 +202,7 @@ async def test_a_channel_that_fails_in_any_way_costs_itself_only(
 
 
 async def test_a_slow_channel_gets_no_more_when_its_time_is_up(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rest goes out in later runs, once each."""
     now = 0.0
@@ -215,12 +215,12 @@ async def test_a_slow_channel_gets_no_more_when_its_time_is_up(
             await super().send(notification)
 
     slow = Slow()
-    await report(story, *(f"code_{number}" for number in range(10)))
+    await report(scenario, *(f"code_{number}" for number in range(10)))
 
-    await run(story, slow)
+    await run(scenario, slow)
     first = slow.tries
     for _ in range(5):
-        await run(story, slow)
+        await run(scenario, slow)
 
     assert first == 3
     assert len(slow.codes) == slow.tries == 10
@@ -236,45 +236,45 @@ async def test_a_slow_channel_gets_no_more_when_its_time_is_up(
     ids=repr,
 )
 async def test_a_channel_that_works_again_gets_everything_in_the_next_run(
-    story: Story, error: BaseException
+    scenario: Scenario, error: BaseException
 ) -> None:
     """Hours of failures leave no wait behind; meanwhile each run tries it a few times at most."""
     channel = Receiver(raises=error)
-    await report(story, *(f"code_{number}" for number in range(15)))
+    await report(scenario, *(f"code_{number}" for number in range(15)))
     for _ in range(120):
-        await run(story, channel)
+        await run(scenario, channel)
     tries, channel.raises = channel.tries, None
 
-    await run(story, channel)
+    await run(scenario, channel)
 
     assert 120 <= tries <= 3 * 120
     assert len(channel.accepted) == len(channel.codes) == 15
-    assert (await check_health(with_channels(story, channel))).failing_channels == ()
+    assert (await check_health(with_channels(scenario, channel))).failing_channels == ()
 
 
-async def test_a_channel_that_asks_for_a_pause_gets_nothing_until_then(story: Story) -> None:
+async def test_a_channel_that_asks_for_a_pause_gets_nothing_until_then(scenario: Scenario) -> None:
     """Whatever waits for it; but never for more than an hour."""
     channel = Receiver(raises=ThrottledError("", retry_after=timedelta(days=400)))
-    await report(story, "code_0", "code_1")
-    await run(story, channel)
+    await report(scenario, "code_0", "code_1")
+    await run(scenario, channel)
     for _ in range(58):
-        await run(story, channel)
+        await run(scenario, channel)
     tries, channel.raises = channel.tries, None
     for _ in range(3):
-        await run(story, channel)
+        await run(scenario, channel)
 
     assert tries == 1
     assert channel.codes == {"code_0", "code_1"}
 
 
-async def test_one_notification_that_is_rejected_holds_up_no_other(story: Story) -> None:
+async def test_one_notification_that_is_rejected_holds_up_no_other(scenario: Scenario) -> None:
     """A channel that accepts others works: the rejected one has a back-off of its own."""
     no = PlatformError("too long", code="Http413", status=413)
     channel = Receiver(raises=no, rejects="code_0")
-    await report(story, *(f"code_{number}" for number in range(6)))
+    await report(scenario, *(f"code_{number}" for number in range(6)))
 
     for _ in range(60):
-        await run(story, channel)
+        await run(scenario, channel)
 
     assert channel.codes == {f"code_{number}" for number in range(1, 6)}
     assert channel.tries < 5 + 15
@@ -283,18 +283,18 @@ async def test_one_notification_that_is_rejected_holds_up_no_other(story: Story)
 # --- many causes ----------------------------------------------------------------------------------
 
 
-async def test_a_thousand_causes_at_once_become_a_digest(story: Story) -> None:
+async def test_a_thousand_causes_at_once_become_a_digest(scenario: Scenario) -> None:
     """Each run sends a few; one of them says how many more there are, and where they stand."""
     channel, log = Receiver(), Receiver(name="log")
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()  # a plan
-    await report(story, *(f"code_{number}" for number in range(1_000)))
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()  # a plan
+    await report(scenario, *(f"code_{number}" for number in range(1_000)))
 
-    await run(story, channel, log)
+    await run(scenario, channel, log)
     for _ in range(60):
-        await run(story, channel, log)
+        await run(scenario, channel, log)
 
     for one in (channel, log):
         kinds = Counter(told.pending_action.cause for told in one.accepted)
@@ -311,7 +311,7 @@ async def test_a_thousand_causes_at_once_become_a_digest(story: Story) -> None:
 
 
 async def test_causes_of_a_digest_that_was_not_accepted_go_out_in_the_next_run(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """None of them is taken for sent."""
 
@@ -322,9 +322,9 @@ async def test_causes_of_a_digest_that_was_not_accepted_go_out_in_the_next_run(
             self.accepted.append(notification)
 
     channel = Choosy(raises=ServiceUnavailable("out"))
-    await report(story, *(f"code_{number}" for number in range(30)))
-    await run(story, channel)
+    await report(scenario, *(f"code_{number}" for number in range(30)))
+    await run(scenario, channel)
     channel.raises = None
-    await run(story, channel)
+    await run(scenario, channel)
 
     assert len(channel.codes) == len(channel.accepted) == 30

@@ -15,28 +15,28 @@ from functions import (
 )
 from shared.bootstrap import provide
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one environment with a plan: two flows have one title, one another."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Orders", "Returns"):
-        story.build.http_flow(title)
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    provide(story.services)
-    return story
+        scenario.build.http_flow(title)
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
+    return scenario
 
 
-async def give(story: Story, what: str, flow: str) -> Reply:
+async def give(scenario: Scenario, what: str, flow: str) -> Reply:
     """Give an order about one flow."""
-    identity, flows = story.remediation.id, {"flows": [flow]}
-    environment = story.build.environment.id
-    day = f"{story.services.now + timedelta(days=30):%Y-%m-%d}"
+    identity, flows = scenario.remediation.id, {"flows": [flow]}
+    environment = scenario.build.environment.id
+    day = f"{scenario.services.now + timedelta(days=30):%Y-%m-%d}"
     plans = await call(remediations_api.show_plan, id=identity)
     version = plans.document["items"][0]["version"]
     match what:
@@ -68,67 +68,69 @@ BEFORE = ["start", "approve", "exclude", "page", "retry"]
 AFTER = ["page", "delete", "keep", "archive", "retry", "rollback"]
 
 
-async def approved(story: Story) -> None:
+async def approved(scenario: Scenario) -> None:
     """Let every flow be migrated."""
-    await story.approve(run=timedelta(days=60))
-    provide(story.services)
+    await scenario.approve(run=timedelta(days=60))
+    provide(scenario.services)
 
 
 @pytest.mark.parametrize("what", BEFORE)
-async def test_a_title_is_as_good_as_an_id_before_the_work(story: Story, what: str) -> None:
+async def test_a_title_is_as_good_as_an_id_before_the_work(scenario: Scenario, what: str) -> None:
     """In any case."""
-    assert (await give(story, what, "returns")).status in {200, 202}
+    assert (await give(scenario, what, "returns")).status in {200, 202}
 
 
 @pytest.mark.parametrize("what", AFTER)
-async def test_a_title_is_as_good_as_an_id_after_the_work(story: Story, what: str) -> None:
+async def test_a_title_is_as_good_as_an_id_after_the_work(scenario: Scenario, what: str) -> None:
     """Of jobs, deletes and archives."""
-    await approved(story)
+    await approved(scenario)
 
-    assert (await give(story, what, "Returns")).status in {200, 202}
+    assert (await give(scenario, what, "Returns")).status in {200, 202}
 
 
 @pytest.mark.parametrize("what", [*BEFORE, *AFTER[1:4], AFTER[5]])
-async def test_a_title_of_several_flows_is_refused_with_each(story: Story, what: str) -> None:
+async def test_a_title_of_several_flows_is_refused_with_each(scenario: Scenario, what: str) -> None:
     """And so is one that no flow has; nothing is ordered."""
     ids = {
-        flow.workflow_id for flow in story.build.environment.flows.values() if flow.name == "Orders"
+        flow.workflow_id
+        for flow in scenario.build.environment.flows.values()
+        if flow.name == "Orders"
     }
     if what not in BEFORE:
-        await approved(story)
+        await approved(scenario)
 
-    several = await give(story, what, "Orders")
-    none = await give(story, what, "Retuns")
+    several = await give(scenario, what, "Orders")
+    none = await give(scenario, what, "Retuns")
 
     assert (several.status, none.status) == (404, 404)
     assert {one["id"] for one in several.document["candidates"]} == ids
     assert [one["name"] for one in none.document["candidates"]] == ["Returns"]
 
 
-async def test_rows_and_answers_have_the_id(story: Story) -> None:
+async def test_rows_and_answers_have_the_id(scenario: Scenario) -> None:
     """A title may change; what was ordered may not."""
     (returns,) = [
         flow.workflow_id
-        for flow in story.build.environment.flows.values()
+        for flow in scenario.build.environment.flows.values()
         if flow.name == "Returns"
     ]
-    started = await give(story, "start", "Returns")
-    excluded = await give(story, "exclude", "Returns")
-    await give(story, "approve", "Returns")
-    again = await give(story, "approve", "Returns")
+    started = await give(scenario, "start", "Returns")
+    excluded = await give(scenario, "exclude", "Returns")
+    await give(scenario, "approve", "Returns")
+    again = await give(scenario, "approve", "Returns")
 
     assert started.document["flow_ids"] == [returns]
     assert excluded.document["settings"]["excluded_flows"] == [returns]
-    assert (await story.environment_job()).left_out == (returns,)
+    assert (await scenario.environment_job()).left_out == (returns,)
     assert again.status == 202, "an answer that got lost is given again"
 
 
-async def test_the_same_key_with_the_same_title_is_the_same_order(story: Story) -> None:
+async def test_the_same_key_with_the_same_title_is_the_same_order(scenario: Scenario) -> None:
     """Another title under it is refused."""
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
     body = {"mode": "dry_run", "environments": [environment], "flows": ["Returns"]}
     headers = {"Idempotency-Key": "monday"}
-    story.build.http_flow("Stock")
+    scenario.build.http_flow("Stock")
 
     first = await call(remediations_api.start_remediation, body, headers=headers)
     again = await call(remediations_api.start_remediation, body, headers=headers)
@@ -140,43 +142,43 @@ async def test_the_same_key_with_the_same_title_is_the_same_order(story: Story) 
     assert first.document["id"] == again.document["id"]
 
 
-def ids_of(story: Story, title: str) -> list[str]:
+def ids_of(scenario: Scenario, title: str) -> list[str]:
     """Return the ids of the flows that have exactly this title."""
-    flows = story.build.environment.flows.values()
+    flows = scenario.build.environment.flows.values()
     return [flow.workflow_id for flow in flows if flow.name == title]
 
 
-async def test_a_title_in_the_same_case_goes_before_one_in_another(story: Story) -> None:
+async def test_a_title_in_the_same_case_goes_before_one_in_another(scenario: Scenario) -> None:
     """A title in neither case is refused with both."""
-    story.build.http_flow("RETURNS")
+    scenario.build.http_flow("RETURNS")
 
-    exact = await give(story, "exclude", "RETURNS")
-    neither = await give(story, "exclude", "returns")
+    exact = await give(scenario, "exclude", "RETURNS")
+    neither = await give(scenario, "exclude", "returns")
 
-    assert exact.document["settings"]["excluded_flows"] == ids_of(story, "RETURNS")
+    assert exact.document["settings"]["excluded_flows"] == ids_of(scenario, "RETURNS")
     assert neither.status == 404
     candidates = {one["id"] for one in neither.document["candidates"]}
-    assert candidates == {*ids_of(story, "RETURNS"), *ids_of(story, "Returns")}
+    assert candidates == {*ids_of(scenario, "RETURNS"), *ids_of(scenario, "Returns")}
 
 
 async def test_a_title_that_a_flow_without_a_row_has_too_is_refused_with_both(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """Otherwise the list would keep one of them safe, and the other would be copied."""
-    story.world.assumptions.my_flows_have_rows = False
-    story.build.mail_flow("Returns")
+    scenario.world.assumptions.my_flows_have_rows = False
+    scenario.build.mail_flow("Returns")
 
-    title = await give(story, "exclude", "Returns")
-    identity = await give(story, "exclude", ids_of(story, "Returns")[0])
+    title = await give(scenario, "exclude", "Returns")
+    identity = await give(scenario, "exclude", ids_of(scenario, "Returns")[0])
 
     assert (title.status, identity.status) == (404, 200)
     assert len(title.document["candidates"]) == 2
 
 
-async def test_a_flow_that_is_named_twice_is_ordered_once(story: Story) -> None:
+async def test_a_flow_that_is_named_twice_is_ordered_once(scenario: Scenario) -> None:
     """By its title and its id; the same key with either is the same order."""
-    (returns,) = ids_of(story, "Returns")
-    body = {"mode": "dry_run", "environments": [story.build.environment.id]}
+    (returns,) = ids_of(scenario, "Returns")
+    body = {"mode": "dry_run", "environments": [scenario.build.environment.id]}
     headers = {"Idempotency-Key": "tuesday"}
 
     replies = [
@@ -188,12 +190,12 @@ async def test_a_flow_that_is_named_twice_is_ordered_once(story: Story) -> None:
     assert all(one.document["flow_ids"] == [returns] for one in replies)
 
 
-async def test_an_excluded_flow_that_is_gone_stays_excluded(story: Story) -> None:
+async def test_an_excluded_flow_that_is_gone_stays_excluded(scenario: Scenario) -> None:
     """Its id may be sent again with the rest of the list, in any case."""
-    (returns,) = ids_of(story, "Returns")
-    await give(story, "exclude", returns)
-    del story.build.environment.flows[returns]
+    (returns,) = ids_of(scenario, "Returns")
+    await give(scenario, "exclude", returns)
+    del scenario.build.environment.flows[returns]
 
-    again = await give(story, "exclude", returns.upper())
+    again = await give(scenario, "exclude", returns.upper())
 
     assert again.document["settings"]["excluded_flows"] == [returns]

@@ -16,35 +16,35 @@ from shared.steps.write_permission import settings_of
 from tests.fakes.builder import Builder
 from tests.fakes.fault_injection import Failing
 from tests.functional.scenarios.app_calls import Reply, call, signed_in
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one environment, the app's services provided to its functions."""
-    story = Story()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    provide(scenario.services)
+    return scenario
 
 
-async def put(story: Story, body: object) -> Reply:
+async def put(scenario: Scenario, body: object) -> Reply:
     """Change the environment's settings."""
     return await call(
-        environments_api.update_environment_settings, body, id=story.build.environment.id
+        environments_api.update_environment_settings, body, id=scenario.build.environment.id
     )
 
 
-async def test_every_environment_is_listed_and_read_only_at_first(story: Story) -> None:
+async def test_every_environment_is_listed_and_read_only_at_first(scenario: Scenario) -> None:
     """One nobody decided about shows the defaults; the policy shows where there is one."""
-    link = story.build.link()
+    link = scenario.build.link()
 
     reply = await call(environments_api.list_environments)
 
     (item,) = reply.document["items"]
     assert reply.status == 200
-    assert item["id"] == story.build.environment.id
+    assert item["id"] == scenario.build.environment.id
     assert item["policy"] == {"policy_id": link.policy_id, "status": "Linked"}
     assert item["settings"] == {
         "mode": "read_only",
@@ -57,10 +57,10 @@ async def test_every_environment_is_listed_and_read_only_at_first(story: Story) 
     }
 
 
-async def test_environments_are_listed_page_by_page(story: Story) -> None:
+async def test_environments_are_listed_page_by_page(scenario: Scenario) -> None:
     """By id, each once, the last page says that it is one; a page that is not there is refused."""
     for name in ("Fabrikam", "Adatum"):
-        Builder(story.world, name=name)
+        Builder(scenario.world, name=name)
     seen, after = [], ""
     for _ in range(3):
         reply = await call(environments_api.list_environments, query={"limit": "1", "after": after})
@@ -68,21 +68,21 @@ async def test_environments_are_listed_page_by_page(story: Story) -> None:
         seen.append(item["id"])
         after = reply.document["next"]
 
-    assert seen == sorted(story.world.environments)
+    assert seen == sorted(scenario.world.environments)
     assert after == ""
     refused = await call(environments_api.list_environments, query={"after": NOWHERE})
     assert refused.status == 404
 
 
-async def test_what_is_left_out_of_a_change_stays(story: Story) -> None:
+async def test_what_is_left_out_of_a_change_stays(scenario: Scenario) -> None:
     """Two changes of different settings add up, and both are kept."""
-    orders, returns = (story.build.http_flow(name) for name in ("Orders", "Returns"))
+    orders, returns = (scenario.build.http_flow(name) for name in ("Orders", "Returns"))
     excluded = [orders.workflow_id.upper()]
-    await put(story, {"excluded_flows": excluded, "maintenance_window": "22:00-04:00"})
-    reply = await put(story, {"mode": "required", "limit": 5, "first_wave": [returns.flow_name]})
-    odd = await put(story, {"repaired_resources": ["nsg-erp"]})
+    await put(scenario, {"excluded_flows": excluded, "maintenance_window": "22:00-04:00"})
+    reply = await put(scenario, {"mode": "required", "limit": 5, "first_wave": [returns.flow_name]})
+    odd = await put(scenario, {"repaired_resources": ["nsg-erp"]})
 
-    shown = await call(environments_api.show_environment, id=story.build.environment.id)
+    shown = await call(environments_api.show_environment, id=scenario.build.environment.id)
     assert reply.document == shown.document
     assert shown.document["settings"] == {
         "mode": "required",
@@ -98,16 +98,16 @@ async def test_what_is_left_out_of_a_change_stays(story: Story) -> None:
 
 @pytest.mark.parametrize("setting", ["excluded_flows", "first_wave"])
 async def test_a_list_that_names_no_flow_is_refused_with_those_alike(
-    story: Story, setting: str
+    scenario: Scenario, setting: str
 ) -> None:
     """What is mistyped would be copied; a flow that went after it was named stays in the list."""
-    flow = story.build.http_flow("Orders")
-    kept = await put(story, {setting: [flow.workflow_id]})
+    flow = scenario.build.http_flow("Orders")
+    kept = await put(scenario, {setting: [flow.workflow_id]})
     slip = flow.workflow_id[:-1]
 
-    refused = await put(story, {setting: [flow.workflow_id, slip], "limit": 5})
-    del story.build.environment.flows[flow.workflow_id]
-    after = await put(story, {setting: [flow.workflow_id], "limit": 7})
+    refused = await put(scenario, {setting: [flow.workflow_id, slip], "limit": 5})
+    del scenario.build.environment.flows[flow.workflow_id]
+    after = await put(scenario, {setting: [flow.workflow_id], "limit": 7})
 
     assert (kept.status, refused.status, after.status) == (200, 404, 200)
     assert slip in refused.document["detail"]
@@ -116,23 +116,23 @@ async def test_a_list_that_names_no_flow_is_refused_with_those_alike(
     assert after.document["settings"]["limit"] == 7
 
 
-async def test_a_flow_is_excluded_while_the_flow_service_is_out(story: Story) -> None:
+async def test_a_flow_is_excluded_while_the_flow_service_is_out(scenario: Scenario) -> None:
     """Dataverse has it: what keeps a flow safe waits for nobody else."""
-    flow = story.build.http_flow("Orders")
+    flow = scenario.build.http_flow("Orders")
     out: Any = Failing(ServiceUnavailable("out"))
-    provide(replace(story.services, flow_reports=out))
+    provide(replace(scenario.services, flow_reports=out))
 
-    reply = await put(story, {"excluded_flows": [flow.workflow_id]})
+    reply = await put(scenario, {"excluded_flows": [flow.workflow_id]})
 
     assert reply.status == 200
 
 
-async def test_the_flows_of_an_environment_are_listed_by_name(story: Story) -> None:
+async def test_the_flows_of_an_environment_are_listed_by_name(scenario: Scenario) -> None:
     """Of Dataverse, and what the flow service alone has, each once, by the id that orders take."""
-    flows = [story.build.http_flow(name) for name in ("Returns", "Orders")]
-    flows.append(story.build.mail_flow("Mail"))
+    flows = [scenario.build.http_flow(name) for name in ("Returns", "Orders")]
+    flows.append(scenario.build.mail_flow("Mail"))
 
-    reply = await call(environments_api.list_flows, id=story.build.environment.id)
+    reply = await call(environments_api.list_flows, id=scenario.build.environment.id)
 
     ids = {one.name: one.workflow_id for one in flows}
     assert reply.document["items"] == [{"id": ids[one], "name": one} for one in sorted(ids)]
@@ -156,10 +156,10 @@ async def test_the_flows_of_an_environment_are_listed_by_name(story: Story) -> N
     ],
 )
 async def test_a_bad_change_says_which_field_and_what_is_allowed(
-    story: Story, body: Any, field: str, says: str
+    scenario: Scenario, body: Any, field: str, says: str
 ) -> None:
     """It is answered 400 as a problem document, and nothing is kept."""
-    reply = await put(story, body)
+    reply = await put(scenario, body)
 
     assert reply.status == 400
     assert reply.media_type == "application/problem+json"
@@ -168,19 +168,19 @@ async def test_a_bad_change_says_which_field_and_what_is_allowed(
     assert "the-function-key" not in reply.text
     errors = reply.document.get("errors", [{"field": "", "message": ""}])
     assert (errors[0]["field"], says in errors[0]["message"]) == (field, True), reply.document
-    assert await story.services.tables.environment_settings.all() == []
+    assert await scenario.services.tables.environment_settings.all() == []
 
 
-async def test_what_was_sent_is_not_repeated(story: Story) -> None:
+async def test_what_was_sent_is_not_repeated(scenario: Scenario) -> None:
     """A secret pasted into the wrong member does not come back, and so stays out of logs."""
-    reply = await put(story, {"mode": "hunter2", "hunter2": 1, "limit": "hunter2"})
+    reply = await put(scenario, {"mode": "hunter2", "hunter2": 1, "limit": "hunter2"})
 
     assert reply.status == 400
     assert "hunter2" not in str([error["message"] for error in reply.document["errors"]])
 
 
 @pytest.mark.parametrize("bad", ["a/b", "a%2fb", "..", "", "a#b", "x" * 81, "a b"])
-async def test_an_id_that_is_none_is_refused(story: Story, bad: str) -> None:
+async def test_an_id_that_is_none_is_refused(scenario: Scenario, bad: str) -> None:
     """It reaches neither the store nor a URL of the platform."""
     reply = await call(environments_api.show_environment, id=bad)
 
@@ -188,7 +188,7 @@ async def test_an_id_that_is_none_is_refused(story: Story, bad: str) -> None:
     assert reply.document["errors"][0]["field"] == "id"
 
 
-async def test_an_unknown_environment_is_not_found(story: Story) -> None:
+async def test_an_unknown_environment_is_not_found(scenario: Scenario) -> None:
     """Reading and changing it are both answered 404."""
     shown = await call(environments_api.show_environment, id=NOWHERE)
     changed = await call(
@@ -197,17 +197,17 @@ async def test_an_unknown_environment_is_not_found(story: Story) -> None:
 
     assert (shown.status, changed.status) == (404, 404)
     assert shown.document["instruction"]
-    assert await story.services.tables.environment_settings.all() == []
+    assert await scenario.services.tables.environment_settings.all() == []
 
 
-async def test_a_service_that_is_down_is_told_with_a_time_to_try_again(story: Story) -> None:
+async def test_a_service_that_is_down_is_told_with_a_time_to_try_again(scenario: Scenario) -> None:
     """The answer is 503 with Retry-After, as a problem document."""
 
     async def fail(environment_id: str) -> None:
         raise ServiceUnavailable(f"no answer about {environment_id}")
 
-    story.twins.ports.environments.get = fail  # type: ignore[method-assign, assignment]  # down
-    provide(story.services)
+    scenario.fakes.ports.environments.get = fail  # type: ignore[method-assign, assignment]  # down
+    provide(scenario.services)
 
     reply = await call(environments_api.show_environment, id=NOWHERE)
 
@@ -216,14 +216,14 @@ async def test_a_service_that_is_down_is_told_with_a_time_to_try_again(story: St
     assert reply.document["type"].endswith(":unavailable")
 
 
-async def test_a_budget_that_is_used_up_is_told_with_the_time_to_wait(story: Story) -> None:
+async def test_a_budget_that_is_used_up_is_told_with_the_time_to_wait(scenario: Scenario) -> None:
     """The answer is 429, which programs wait for by themselves."""
 
     async def fail(environment_id: str) -> None:
         raise ThrottledError(f"no call for {environment_id}", retry_after=timedelta(seconds=23))
 
-    story.twins.ports.environments.get = fail  # type: ignore[method-assign, assignment]  # used up
-    provide(story.services)
+    scenario.fakes.ports.environments.get = fail  # type: ignore[method-assign, assignment]  # used up
+    provide(scenario.services)
 
     reply = await call(environments_api.show_environment, id=NOWHERE)
 
@@ -232,15 +232,15 @@ async def test_a_budget_that_is_used_up_is_told_with_the_time_to_wait(story: Sto
 
 
 async def test_a_defect_tells_nothing_of_itself(
-    story: Story, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The answer is 500 without the exception's text, which stands in the log."""
 
     async def fail() -> None:
         raise ZeroDivisionError("details of the inside")
 
-    story.twins.ports.environments.list = fail  # type: ignore[method-assign, assignment]  # broken
-    provide(story.services)
+    scenario.fakes.ports.environments.list = fail  # type: ignore[method-assign, assignment]  # broken
+    provide(scenario.services)
 
     reply = await call(environments_api.list_environments)
 
@@ -249,7 +249,7 @@ async def test_a_defect_tells_nothing_of_itself(
     assert "details of the inside" in caplog.text
 
 
-async def test_an_unknown_query_parameter_is_refused(story: Story) -> None:
+async def test_an_unknown_query_parameter_is_refused(scenario: Scenario) -> None:
     """A misspelt filter must not show everything; the function key is no parameter."""
     reply = await call(environments_api.list_environments, query={"environmnt": "a"})
 
@@ -257,15 +257,15 @@ async def test_an_unknown_query_parameter_is_refused(story: Story) -> None:
     assert reply.document["errors"][0]["field"] == "environmnt"
 
 
-async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) -> None:
+async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(scenario: Scenario) -> None:
     """The gap's name and the reason stand in the settings; only jobs of that kind are retried."""
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in(maintenance_window="")
-    await story.order()
-    await story.approve()
-    table = story.services.tables.flow_jobs
-    environment = story.build.environment.id
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in(maintenance_window="")
+    await scenario.order()
+    await scenario.approve()
+    table = scenario.services.tables.flow_jobs
+    environment = scenario.build.environment.id
     (kept,) = [one async for one in table.query(environment)]
     blocked = replace(
         kept.item,
@@ -289,7 +289,7 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) ->
         "gap": "network_security_group:/subscriptions/s/nsg",
         "retried": 1,
     }
-    settings = await settings_of(story.services, environment)
+    settings = await settings_of(scenario.services, environment)
     assert settings.waived_gaps == {
         "network_security_group:/subscriptions/s/nsg": "closes on Monday"
     }
@@ -298,12 +298,12 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) ->
 
 
 async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """Somebody pastes what a log of another system shows: the rest of the text stays."""
-    url = story.build.url_of(story.build.http_flow("Orders"))
+    url = scenario.build.url_of(scenario.build.http_flow("Orders"))
     secret = url.partition("sig=")[2]
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
 
     await call(
         environments_api.ignore_issue,
@@ -317,13 +317,13 @@ async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
         headers={"Idempotency-Key": f"change?sig={secret}"},
     )
 
-    rows = str(list(story.twins.store.rows.values()))
+    rows = str(list(scenario.fakes.store.rows.values()))
     assert secret not in rows
     assert "ok: https://" in rows
     assert "remediations" in rows
 
 
-async def test_the_kill_switch_is_off_until_somebody_turns_it(story: Story) -> None:
+async def test_the_kill_switch_is_off_until_somebody_turns_it(scenario: Scenario) -> None:
     """Who turned it, when and why is kept."""
     before = await call(kill_switch_api.show_kill_switch)
     turned = await call(
@@ -338,7 +338,7 @@ async def test_the_kill_switch_is_off_until_somebody_turns_it(story: Story) -> N
     assert after.document["at"]
 
 
-async def test_who_is_signed_in_counts_more_than_who_is_named(story: Story) -> None:
+async def test_who_is_signed_in_counts_more_than_who_is_named(scenario: Scenario) -> None:
     """App Service's header names the caller; without it and without `by` nobody decides."""
     signed = await call(
         kill_switch_api.set_kill_switch,
@@ -353,7 +353,9 @@ async def test_who_is_signed_in_counts_more_than_who_is_named(story: Story) -> N
     assert (await call(kill_switch_api.show_kill_switch)).document["on"] is True
 
 
-async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(story: Story) -> None:
+async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(
+    scenario: Scenario,
+) -> None:
     """Half a character fits into no row."""
     signed = await call(
         kill_switch_api.set_kill_switch,
@@ -364,9 +366,9 @@ async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(story
     assert (signed.status, signed.document["by"]) == (200, "admin?@contoso.example")
 
 
-async def test_health_counts_what_waits_for_a_person(story: Story) -> None:
+async def test_health_counts_what_waits_for_a_person(scenario: Scenario) -> None:
     """A parked message and the kill switch show."""
-    await story.twins.messages.send(QueueMessage(queue=POISON, message_id="p", body={}))
+    await scenario.fakes.messages.send(QueueMessage(queue=POISON, message_id="p", body={}))
     await call(kill_switch_api.set_kill_switch, {"on": True, "by": "duty", "reason": "odd runs"})
 
     reply = await call(health_api.show_health)
@@ -377,12 +379,12 @@ async def test_health_counts_what_waits_for_a_person(story: Story) -> None:
     assert set(reply.document["dead_letters"].values()) == {0}
 
 
-async def test_health_is_503_while_the_broker_does_not_answer(story: Story) -> None:
+async def test_health_is_503_while_the_broker_does_not_answer(scenario: Scenario) -> None:
     """A monitor sees it without reading the answer."""
 
     async def fail(queue: str, *, dead_letters: bool = False) -> int:
         raise ServiceUnavailable(f"queue {queue} cannot be reached")
 
-    story.twins.messages.count = fail  # type: ignore[method-assign]  # the broker is gone
+    scenario.fakes.messages.count = fail  # type: ignore[method-assign]  # the broker is gone
 
     assert (await call(health_api.show_health)).status == 503

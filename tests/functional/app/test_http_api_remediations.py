@@ -14,31 +14,31 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, signed_in
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one linked environment with one flow and a caller, opted in."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    orders = story.build.http_flow("Orders")
-    story.build.app_setting_caller(orders)
-    story.build.link()
-    await story.opt_in()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.app_setting_caller(orders)
+    scenario.build.link()
+    await scenario.opt_in()
+    provide(scenario.services)
+    return scenario
 
 
-async def start(story: Story, *, key: str | None = None, **body: Any) -> Reply:
+async def start(scenario: Scenario, *, key: str | None = None, **body: Any) -> Reply:
     """Start a remediation of the environment, `apply` unless said, and let it plan."""
-    order = {"mode": "apply", "environments": [story.build.environment.id], **body}
+    order = {"mode": "apply", "environments": [scenario.build.environment.id], **body}
     headers = {IDEMPOTENCY_KEY: key} if key is not None else {}
     reply = await call(remediations_api.start_remediation, order, headers=headers)
-    await story.run(timedelta(minutes=5))
-    provide(story.services)
+    await scenario.run(timedelta(minutes=5))
+    provide(scenario.services)
     return reply
 
 
@@ -55,17 +55,21 @@ async def shown(reply: Reply, **query: str) -> Any:
     return (await call(remediations_api.show_remediation, id=identity, query=query)).document
 
 
-async def test_a_remediation_is_started_planned_approved_and_followed(story: Story) -> None:
-    """The whole story over the API: order, plan, approval, progress, end; no URL in any answer."""
-    story.world.traffic.beat(story.world)  # a run shows the plan which trigger URL to look for
-    started = await start(story)
+async def test_a_remediation_is_started_planned_approved_and_followed(scenario: Scenario) -> None:
+    """The whole scenario over the API: order, plan, approval, progress, end; no URL in any
+    answer.
+    """
+    scenario.world.traffic.beat(
+        scenario.world
+    )  # a run shows the plan which trigger URL to look for
+    started = await start(scenario)
     identity = started.document["id"]
     planned = await shown(started)
     plan = await call(remediations_api.show_plan, id=identity)
     approved = await approve(identity, by="admin")
-    await story.run(timedelta(hours=1))
+    await scenario.run(timedelta(hours=1))
     running = await shown(started)
-    await story.run(timedelta(days=30))
+    await scenario.run(timedelta(days=30))
     ended = await shown(started, history="true")
 
     assert started.status == 202
@@ -102,12 +106,12 @@ async def test_a_remediation_is_started_planned_approved_and_followed(story: Sto
         assert "signature" not in str(answer)
 
 
-async def test_the_same_key_starts_the_same_remediation(story: Story) -> None:
+async def test_the_same_key_starts_the_same_remediation(scenario: Scenario) -> None:
     """A repeated request changes nothing; another order under the same key is refused."""
-    first = await start(story, key="monday")
-    again = await start(story, key="monday")
-    other = await start(story, key="monday", mode="assess")
-    new = await start(story, key="tuesday", mode="assess")
+    first = await start(scenario, key="monday")
+    again = await start(scenario, key="monday")
+    other = await start(scenario, key="monday", mode="assess")
+    new = await start(scenario, key="tuesday", mode="assess")
 
     assert first.document["id"] == again.document["id"] != new.document["id"]
     assert other.status == 409
@@ -115,10 +119,10 @@ async def test_the_same_key_starts_the_same_remediation(story: Story) -> None:
     assert len((await call(remediations_api.list_remediations)).document["items"]) == 2
 
 
-async def test_without_a_key_each_order_is_its_own(story: Story) -> None:
+async def test_without_a_key_each_order_is_its_own(scenario: Scenario) -> None:
     """Who asked stands in the cause."""
-    first = await start(story, mode="assess", by="night shift")
-    second = await start(story, mode="assess", by="night shift")
+    first = await start(scenario, mode="assess", by="night shift")
+    second = await start(scenario, mode="assess", by="night shift")
 
     assert first.document["id"] != second.document["id"]
     assert first.document["cause"].startswith("night shift ")
@@ -135,39 +139,39 @@ async def test_without_a_key_each_order_is_its_own(story: Story) -> None:
         ({"flow": ["a"]}, "flow"),
     ],
 )
-async def test_a_bad_order_says_which_field(story: Story, body: Any, field: str) -> None:
+async def test_a_bad_order_says_which_field(scenario: Scenario, body: Any, field: str) -> None:
     """Nothing is started."""
-    reply = await start(story, **body)
+    reply = await start(scenario, **body)
 
     assert reply.status == 400
     assert reply.document["errors"][0]["field"] == field
-    assert await story.services.tables.remediations.all() == []
+    assert await scenario.services.tables.remediations.all() == []
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 201, "a\x00b"])
-async def test_a_key_that_is_none_is_refused(story: Story, key: str) -> None:
+async def test_a_key_that_is_none_is_refused(scenario: Scenario, key: str) -> None:
     """Nothing is started under a key that would be cut or lost."""
-    reply = await start(story, key=key)
+    reply = await start(scenario, key=key)
 
     assert reply.status == 400
     assert reply.document["errors"][0]["field"] == "Idempotency-Key"
 
 
-async def test_an_order_for_an_unknown_environment_is_not_found(story: Story) -> None:
+async def test_an_order_for_an_unknown_environment_is_not_found(scenario: Scenario) -> None:
     """The answer says which one."""
-    reply = await start(story, environments=[NOWHERE])
+    reply = await start(scenario, environments=[NOWHERE])
 
     assert reply.status == 404
     assert NOWHERE in reply.document["detail"]
 
 
-async def test_an_environment_that_was_not_opted_in_is_not_written(story: Story) -> None:
+async def test_an_environment_that_was_not_opted_in_is_not_written(scenario: Scenario) -> None:
     """Apply is refused there with what to do; a dry run is not."""
-    story.mode = ApprovalPolicy.READ_ONLY
-    await story.opt_in()
+    scenario.mode = ApprovalPolicy.READ_ONLY
+    await scenario.opt_in()
 
-    refused = await start(story)
-    allowed = await start(story, mode="dry_run")
+    refused = await start(scenario)
+    allowed = await start(scenario, mode="dry_run")
 
     assert refused.status == 409
     assert refused.document["code"] == "environment_read_only"
@@ -175,10 +179,10 @@ async def test_an_environment_that_was_not_opted_in_is_not_written(story: Story)
     assert allowed.status == 202
 
 
-async def test_remediations_are_listed_newest_first_and_filtered(story: Story) -> None:
+async def test_remediations_are_listed_newest_first_and_filtered(scenario: Scenario) -> None:
     """Limit, mode, environment, origin and state narrow the list."""
-    await start(story, mode="assess", key="first")
-    await start(story, mode="dry_run", key="second")
+    await start(scenario, mode="assess", key="first")
+    await start(scenario, mode="dry_run", key="second")
 
     async def ids(**query: str) -> list[str]:
         reply = await call(remediations_api.list_remediations, query=query)
@@ -187,16 +191,16 @@ async def test_remediations_are_listed_newest_first_and_filtered(story: Story) -
     assert await ids() == ["second", "first"]
     assert await ids(limit="1") == ["second"]
     assert await ids(mode="assess") == ["first"]
-    assert await ids(environment=story.build.environment.id.upper()) == ["second", "first"]
+    assert await ids(environment=scenario.build.environment.id.upper()) == ["second", "first"]
     assert await ids(environment=NOWHERE) == []
     assert await ids(origin="daily_check") == []
     assert await ids(state="completed") == ["second", "first"]
 
 
-async def test_remediations_are_listed_page_by_page(story: Story) -> None:
+async def test_remediations_are_listed_page_by_page(scenario: Scenario) -> None:
     """Each once; the last page says that it is one."""
     for key in ("first", "second", "third"):
-        await start(story, mode="dry_run", key=key)
+        await start(scenario, mode="dry_run", key=key)
     seen, after = [], ""
     for _ in range(3):
         reply = await call(remediations_api.list_remediations, query={"limit": "1", "after": after})
@@ -208,10 +212,10 @@ async def test_remediations_are_listed_page_by_page(story: Story) -> None:
     assert after == ""
 
 
-async def test_a_list_goes_on_where_it_was_though_that_has_changed(story: Story) -> None:
+async def test_a_list_goes_on_where_it_was_though_that_has_changed(scenario: Scenario) -> None:
     """What is not in the state any more that is asked for takes none of the others with it."""
     for key in ("first", "second", "third"):
-        await start(story, key=key)
+        await start(scenario, key=key)
     query = {"limit": "1", "state": "awaiting_approval"}
     page = (await call(remediations_api.list_remediations, query=query)).document
     ended = await call(remediation_actions_api.cancel_remediation, id=page["next"])
@@ -222,9 +226,9 @@ async def test_a_list_goes_on_where_it_was_though_that_has_changed(story: Story)
     assert [one["remediation"]["cause"] for one in reply.document["items"]] == ["second"]
 
 
-async def test_a_page_after_what_is_not_there_is_refused(story: Story) -> None:
+async def test_a_page_after_what_is_not_there_is_refused(scenario: Scenario) -> None:
     """It must not look as if there were nothing more."""
-    await start(story, mode="dry_run", key="only")
+    await start(scenario, mode="dry_run", key="only")
 
     reply = await call(remediations_api.list_remediations, query={"after": NOWHERE})
 
@@ -235,7 +239,7 @@ async def test_a_page_after_what_is_not_there_is_refused(story: Story) -> None:
 @pytest.mark.parametrize(
     "query", [{"limit": "0"}, {"limit": "x"}, {"mode": "x"}, {"state": "x"}, {"page": "2"}]
 )
-async def test_a_bad_filter_is_refused(story: Story, query: dict[str, str]) -> None:
+async def test_a_bad_filter_is_refused(scenario: Scenario, query: dict[str, str]) -> None:
     """It must not look as if there were nothing."""
     reply = await call(remediations_api.list_remediations, query=query)
 
@@ -243,9 +247,9 @@ async def test_a_bad_filter_is_refused(story: Story, query: dict[str, str]) -> N
     assert reply.document["errors"][0]["field"] == next(iter(query))
 
 
-async def test_approval_needs_a_name(story: Story) -> None:
+async def test_approval_needs_a_name(scenario: Scenario) -> None:
     """App Service's header or `by`; with neither nothing is approved."""
-    identity = (await start(story)).document["id"]
+    identity = (await start(scenario)).document["id"]
 
     (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
     order = {"versions": [plan["version"]]}
@@ -257,13 +261,13 @@ async def test_approval_needs_a_name(story: Story) -> None:
 
     assert nobody.status == 400
     assert somebody.status == 202
-    (job,) = await story.services.tables.environment_jobs.all(identity)
+    (job,) = await scenario.services.tables.environment_jobs.all(identity)
     assert job.approved_by == "admin@contoso.example"
 
 
-async def test_approving_twice_is_refused_with_a_reason(story: Story) -> None:
+async def test_approving_twice_is_refused_with_a_reason(scenario: Scenario) -> None:
     """The second administrator learns that nothing waits any more."""
-    identity = (await start(story)).document["id"]
+    identity = (await start(scenario)).document["id"]
 
     await approve(identity, by="a")
     reply = await approve(identity, by="b")
@@ -272,9 +276,9 @@ async def test_approving_twice_is_refused_with_a_reason(story: Story) -> None:
     assert reply.document["code"] == "nothing_to_approve"
 
 
-async def test_cancelling_ends_a_plan_that_waits(story: Story) -> None:
+async def test_cancelling_ends_a_plan_that_waits(scenario: Scenario) -> None:
     """The remediation is cancelled and nothing was written."""
-    started = await start(story)
+    started = await start(scenario)
 
     reply = await call(remediation_actions_api.cancel_remediation, id=started.document["id"])
 
@@ -282,10 +286,12 @@ async def test_cancelling_ends_a_plan_that_waits(story: Story) -> None:
     assert (await shown(started))["progress"]["state"] == "cancelled"
 
 
-async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story: Story) -> None:
+async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(
+    scenario: Scenario,
+) -> None:
     """The reason and what to do stand on it; after a retry it goes on."""
-    started = await start(story)
-    table = story.services.tables.environment_jobs
+    started = await start(scenario)
+    table = scenario.services.tables.environment_jobs
     (kept,) = [one async for one in table.query(started.document["id"])]
     blocked = stop_with_reason(
         kept.item,
@@ -293,7 +299,7 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
         "No.",
         "Do this.",
         code="environment_read_only",
-        now=story.services.now,
+        now=scenario.services.now,
     )
     await table.replace(kept, blocked)
 
@@ -315,10 +321,10 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
     assert after["environment_jobs"][0]["state"] == EnvironmentJobState.AWAITING_APPROVAL
 
 
-async def test_an_order_for_a_flow_that_is_not_there_starts_nothing(story: Story) -> None:
+async def test_an_order_for_a_flow_that_is_not_there_starts_nothing(scenario: Scenario) -> None:
     """It names those alike; repeated under its key an order needs its flows no more."""
-    await story.opt_in()
-    environment = story.build.environment
+    await scenario.opt_in()
+    environment = scenario.build.environment
     (flow,) = environment.flows
     order = {"mode": "apply", "environments": [environment.id], "flows": [flow]}
     key = {"Idempotency-Key": "change-1"}
@@ -337,29 +343,29 @@ async def test_an_order_for_a_flow_that_is_not_there_starts_nothing(story: Story
     assert again.document["id"] == first.document["id"]
 
 
-async def test_named_flows_are_rolled_back(story: Story) -> None:
+async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
     """The original comes back and the caller gets its old value; an unknown flow is not found."""
-    started = await start(story)
+    started = await start(scenario)
     identity = started.document["id"]
     await approve(identity, by="admin")
-    await story.run(timedelta(hours=1))
-    provide(story.services)
+    await scenario.run(timedelta(hours=1))
+    provide(scenario.services)
 
     unknown = await call(
         remediation_actions_api.roll_back_remediation, {"flows": ["nope"]}, id=identity
     )
     empty = await call(remediation_actions_api.roll_back_remediation, {"flows": []}, id=identity)
-    flow = (await story.jobs())["Orders"].original_id.upper()
+    flow = (await scenario.jobs())["Orders"].original_id.upper()
     reply = await call(
         remediation_actions_api.roll_back_remediation, {"flows": [flow]}, id=identity
     )
-    await story.run(timedelta(days=30))
+    await scenario.run(timedelta(days=30))
 
     assert unknown.status == 404
     assert "nope" in unknown.document["detail"]
     assert empty.status == 400
     assert (reply.status, reply.document["jobs"], reply.document["titles"]) == (202, 1, ["Orders"])
-    assert (await story.jobs())["Orders"].state is FlowJobState.ROLLED_BACK
+    assert (await scenario.jobs())["Orders"].state is FlowJobState.ROLLED_BACK
 
 
 @pytest.mark.parametrize(
@@ -372,15 +378,15 @@ async def test_named_flows_are_rolled_back(story: Story) -> None:
         remediation_actions_api.roll_back_remediation,
     ],
 )
-async def test_an_unknown_remediation_is_not_found(story: Story, handler: Any) -> None:
+async def test_an_unknown_remediation_is_not_found(scenario: Scenario, handler: Any) -> None:
     """Whatever is asked of it; and an id that is none is refused."""
     assert (await call(handler, id=NOWHERE)).status == 404
     assert (await call(handler, id="a/b")).status == 400
 
 
-async def test_a_browser_that_asks_for_a_plan_is_led_to_its_page(story: Story) -> None:
+async def test_a_browser_that_asks_for_a_plan_is_led_to_its_page(scenario: Scenario) -> None:
     """By what it accepts, unless the query says otherwise."""
-    identity = (await start(story)).document["id"]
+    identity = (await start(scenario)).document["id"]
     browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
     page = await call(remediations_api.show_plan, id=identity, headers=browser)
@@ -397,9 +403,9 @@ async def test_a_browser_that_asks_for_a_plan_is_led_to_its_page(story: Story) -
     assert unknown.status == 400
 
 
-async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(story: Story) -> None:
+async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(scenario: Scenario) -> None:
     """409 with what to do; without any version it is no approval, and no other word is taken."""
-    identity = (await start(story)).document["id"]
+    identity = (await start(scenario)).document["id"]
     order = remediation_actions_api.approve_remediation
 
     stale = await call(order, {"by": "a", "versions": ["0" * 16]}, id=identity)
@@ -412,12 +418,14 @@ async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(story: Story)
     assert {none.status, empty.status, wrong.status} == {400}
 
 
-async def test_a_plan_can_be_narrowed_to_one_environment(story: Story) -> None:
+async def test_a_plan_can_be_narrowed_to_one_environment(scenario: Scenario) -> None:
     """Another environment has no plan in this remediation."""
-    identity = (await start(story)).document["id"]
+    identity = (await start(scenario)).document["id"]
 
     here = await call(
-        remediations_api.show_plan, id=identity, query={"environment": story.build.environment.id}
+        remediations_api.show_plan,
+        id=identity,
+        query={"environment": scenario.build.environment.id},
     )
     elsewhere = await call(remediations_api.show_plan, id=identity, query={"environment": NOWHERE})
 

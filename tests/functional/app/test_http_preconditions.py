@@ -1,4 +1,4 @@
-"""ETags, preconditions, and bodies that are not read: over the API, on twins."""
+"""ETags, preconditions, and bodies that are not read: over the API, on fakes."""
 
 from datetime import timedelta
 
@@ -16,109 +16,111 @@ from functions.http_requests import LARGEST_BODY
 from shared.bootstrap import provide
 from shared.steps.write_permission import KILL_SWITCH
 from tests.functional.scenarios.app_calls import Reply, call
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 STALE = '"0123456789abcdef0123456789abcdef"'
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one linked environment, opted in."""
-    story = Story()
-    story.build.link()
-    await story.opt_in()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.build.link()
+    await scenario.opt_in()
+    provide(scenario.services)
+    return scenario
 
 
-async def set_limit(story: Story, limit: int, **headers: str) -> Reply:
+async def set_limit(scenario: Scenario, limit: int, **headers: str) -> Reply:
     """Change the environment's limit."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
     return await call(
         environments_api.update_environment_settings, {"limit": limit}, id=environment, headers=sent
     )
 
 
-async def shown(story: Story, **headers: str) -> Reply:
+async def shown(scenario: Scenario, **headers: str) -> Reply:
     """Return the environment's answer."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
     return await call(environments_api.show_environment, id=environment, headers=sent)
 
 
-async def test_a_change_of_what_was_seen_is_made_and_its_tag_is_the_next(story: Story) -> None:
+async def test_a_change_of_what_was_seen_is_made_and_its_tag_is_the_next(
+    scenario: Scenario,
+) -> None:
     """Whoever goes on with the tag of the answer needs no other look."""
-    seen = (await shown(story)).headers[ETAG]
+    seen = (await shown(scenario)).headers[ETAG]
 
-    first = await set_limit(story, 7, If_Match=seen)
-    second = await set_limit(story, 8, If_Match=first.headers[ETAG])
+    first = await set_limit(scenario, 7, If_Match=seen)
+    second = await set_limit(scenario, 8, If_Match=first.headers[ETAG])
 
     assert (first.status, second.status) == (200, 200)
-    assert second.headers[ETAG] == (await shown(story)).headers[ETAG] != seen
+    assert second.headers[ETAG] == (await shown(scenario)).headers[ETAG] != seen
 
 
-async def test_a_change_of_what_somebody_else_changed_is_refused(story: Story) -> None:
+async def test_a_change_of_what_somebody_else_changed_is_refused(scenario: Scenario) -> None:
     """It says what to do, and nothing is changed."""
-    seen = (await shown(story)).headers[ETAG]
-    await set_limit(story, 7)
+    seen = (await shown(scenario)).headers[ETAG]
+    await set_limit(scenario, 7)
 
-    refused = await set_limit(story, 8, If_Match=f'"other", {seen}')
+    refused = await set_limit(scenario, 8, If_Match=f'"other", {seen}')
 
     assert refused.status == 412
     assert refused.document["type"].endswith("precondition-failed")
     assert "Read the item again" in refused.document["instruction"]
-    assert (await shown(story)).document["settings"]["limit"] == 7
-    assert (await set_limit(story, 9, If_Match="*")).status == 200
+    assert (await shown(scenario)).document["settings"]["limit"] == 7
+    assert (await set_limit(scenario, 9, If_Match="*")).status == 200
 
 
 async def test_a_change_between_the_look_and_the_write_is_seen(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tag is compared with what stands there at the moment of the write, not before it."""
-    seen = (await shown(story)).headers[ETAG]
-    table = type(story.services.tables.environment_settings)
+    seen = (await shown(scenario)).headers[ETAG]
+    table = type(scenario.services.tables.environment_settings)
     change = table.change
 
     async def slow(self: object, *args: object, **options: object) -> object:
         monkeypatch.setattr(table, "change", change)
-        await set_limit(story, 7)
+        await set_limit(scenario, 7)
         return await change(self, *args, **options)  # type: ignore[arg-type]  # as it was called
 
     monkeypatch.setattr(table, "change", slow)
 
-    assert (await set_limit(story, 8, If_Match=seen)).status == 412
+    assert (await set_limit(scenario, 8, If_Match=seen)).status == 412
 
 
-async def test_what_is_known_is_not_sent_again(story: Story) -> None:
+async def test_what_is_known_is_not_sent_again(scenario: Scenario) -> None:
     """304 without a body, until something is different."""
-    seen = (await shown(story)).headers[ETAG]
+    seen = (await shown(scenario)).headers[ETAG]
 
-    same = await shown(story, If_None_Match=seen)
-    packed = await shown(story, If_None_Match=f'"other", W/{seen}')
-    await set_limit(story, 7)
-    other = await shown(story, If_None_Match=seen)
+    same = await shown(scenario, If_None_Match=seen)
+    packed = await shown(scenario, If_None_Match=f'"other", W/{seen}')
+    await set_limit(scenario, 7)
+    other = await shown(scenario, If_None_Match=seen)
 
     assert (same.status, same.text, same.headers[ETAG]) == (304, "", seen)
     assert packed.status == 304
     assert other.status == 200
 
 
-async def test_a_weak_tag_lets_nothing_be_changed(story: Story) -> None:
+async def test_a_weak_tag_lets_nothing_be_changed(scenario: Scenario) -> None:
     """It says that two answers mean the same, not that they are the same: RFC 9110, 13.1.1."""
-    seen = (await shown(story)).headers[ETAG]
+    seen = (await shown(scenario)).headers[ETAG]
 
-    assert (await set_limit(story, 7, If_Match=f"W/{seen}")).status == 412
-    assert (await set_limit(story, 7, If_Match=f'"other", {seen}')).status == 200
+    assert (await set_limit(scenario, 7, If_Match=f"W/{seen}")).status == 412
+    assert (await set_limit(scenario, 7, If_Match=f'"other", {seen}')).status == 200
 
 
-async def test_the_kill_switch_is_turned_as_it_was_seen(story: Story) -> None:
+async def test_the_kill_switch_is_turned_as_it_was_seen(scenario: Scenario) -> None:
     """Also where nobody has touched it yet; without a tag it always turns."""
     order = {"on": True, "by": "admin", "reason": "a look"}
     untouched = await call(kill_switch_api.show_kill_switch)
 
     stale = await call(kill_switch_api.set_kill_switch, order, headers={IF_MATCH: STALE})
-    flag = await story.services.tables.kill_switch.get("kill_switch", KILL_SWITCH)
+    flag = await scenario.services.tables.kill_switch.get("kill_switch", KILL_SWITCH)
     first = await call(
         kill_switch_api.set_kill_switch, order, headers={IF_MATCH: untouched.headers[ETAG]}
     )
@@ -132,7 +134,7 @@ async def test_the_kill_switch_is_turned_as_it_was_seen(story: Story) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/jsonp"])
-async def test_a_body_of_another_kind_is_not_read(story: Story, kind: str) -> None:
+async def test_a_body_of_another_kind_is_not_read(scenario: Scenario, kind: str) -> None:
     """Whatever stands in it."""
     headers = {"Content-Type": kind}
 
@@ -142,16 +144,16 @@ async def test_a_body_of_another_kind_is_not_read(story: Story, kind: str) -> No
     assert "application/json" in refused.document["instruction"]
 
 
-async def test_a_body_that_no_route_takes_is_too_large(story: Story) -> None:
+async def test_a_body_that_no_route_takes_is_too_large(scenario: Scenario) -> None:
     """It is not read any further."""
     body = b'{"mode": "' + b"x" * LARGEST_BODY + b'"}'
 
     assert (await call(remediations_api.start_remediation, body)).status == 413
 
 
-async def test_a_number_is_whole_however_it_is_written(story: Story) -> None:
+async def test_a_number_is_whole_however_it_is_written(scenario: Scenario) -> None:
     """JSON has one kind of number."""
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
 
     changed = await call(
         environments_api.update_environment_settings, b'{"limit": 5.0}', id=environment
@@ -160,11 +162,11 @@ async def test_a_number_is_whole_however_it_is_written(story: Story) -> None:
     assert changed.document["settings"]["limit"] == 5
 
 
-async def test_a_number_is_no_time(story: Story) -> None:
+async def test_a_number_is_no_time(scenario: Scenario) -> None:
     """Nobody means seconds since 1970."""
     refused = await call(
         assessments_api.show_assessment,
-        id=story.build.environment.id,
+        id=scenario.build.environment.id,
         query={"callers_since": "1700000000"},
     )
 
@@ -174,24 +176,24 @@ async def test_a_number_is_no_time(story: Story) -> None:
 @pytest.mark.parametrize(
     "body", [{"limit": "5"}, {"limit": True}, {"limit": None}, {"mode": 1}, {"limit": 1.5}]
 )
-async def test_a_body_is_taken_as_it_is_written(story: Story, body: object) -> None:
+async def test_a_body_is_taken_as_it_is_written(scenario: Scenario, body: object) -> None:
     """No text is a number, no number a switch, and null does not mean left out."""
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
 
     assert (
         await call(environments_api.update_environment_settings, body, id=environment)
     ).status == 400
 
 
-async def test_a_plan_is_approved_as_it_was_seen(story: Story) -> None:
+async def test_a_plan_is_approved_as_it_was_seen(scenario: Scenario) -> None:
     """Its tag stays while it waits; another one's is refused before versions are looked at."""
-    story.build.http_flow("Orders")
-    await story.order()
-    provide(story.services)
-    identity = story.remediation.id
+    scenario.build.http_flow("Orders")
+    await scenario.order()
+    provide(scenario.services)
+    identity = scenario.remediation.id
     plan = await call(remediations_api.show_plan, id=identity)
-    await story.run(timedelta(hours=12))
-    provide(story.services)
+    await scenario.run(timedelta(hours=12))
+    provide(scenario.services)
     [shown] = plan.document["items"]
     order: dict[str, object] = {"versions": [shown["version"]], "by": "Ada"}
 

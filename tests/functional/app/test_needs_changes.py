@@ -14,7 +14,7 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases.notify import notify
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import TRIGGERS, call
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 CHANGE_FIRST = ["List of flows", "Other list of flows"]
 
@@ -39,25 +39,25 @@ class Heard:
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A remediation at its end: one flow is migrated, two need changes first."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    story.build.http_flow("Orders")
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.http_flow("Orders")
     for title in CHANGE_FIRST:
-        story.build.admin_list_flow(title)
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await approve_shown(story.services, story.remediation.id)
-    await story.run(timedelta(days=60))
-    provide(story.services)
-    return story
+        scenario.build.admin_list_flow(title)
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await approve_shown(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(days=60))
+    provide(scenario.services)
+    return scenario
 
 
-def id_of(story: Story, title: str) -> str:
+def id_of(scenario: Scenario, title: str) -> str:
     """Return the workflow id of a flow."""
-    flows = story.build.environment.flows.values()
+    flows = scenario.build.environment.flows.values()
     return next(flow.workflow_id for flow in flows if flow.name == title)
 
 
@@ -67,30 +67,32 @@ async def waiting() -> list[Any]:
     return found
 
 
-async def look(story: Story, heard: Heard, after: timedelta = timedelta()) -> None:
+async def look(scenario: Scenario, heard: Heard, after: timedelta = timedelta()) -> None:
     """Let the app tell people what waits for them."""
-    story.world.clock.advance(after)
-    await notify(replace(story.services, channels=(heard,)))
+    scenario.world.clock.advance(after)
+    await notify(replace(scenario.services, channels=(heard,)))
 
 
-async def test_they_wait_for_a_person_with_their_instruction(story: Story) -> None:
+async def test_they_wait_for_a_person_with_their_instruction(scenario: Scenario) -> None:
     """Also once the remediation has ended, and no job of it is blocked."""
     (one,) = await waiting()
 
     assert (one["cause"], one["count"]) == ("needs_changes", 2)
     assert one["flows"] == CHANGE_FIRST
-    assert one["title"] == f"2 flows need changes first in {story.build.environment.display_name}"
-    ids = [id_of(story, title) for title in CHANGE_FIRST]
+    assert (
+        one["title"] == f"2 flows need changes first in {scenario.build.environment.display_name}"
+    )
+    ids = [id_of(scenario, title) for title in CHANGE_FIRST]
     for title, identity in zip(CHANGE_FIRST, ids, strict=True):
         assert f"{title}: " in one["instruction"]
         assert f"--flow {identity}" in one["instruction"]
-    assert one["command"] == f"cmkflow plan show {story.remediation.id} --needs-changes"
+    assert one["command"] == f"cmkflow plan show {scenario.remediation.id} --needs-changes"
 
 
-async def test_blocked_means_the_same_everywhere(story: Story) -> None:
+async def test_blocked_means_the_same_everywhere(scenario: Scenario) -> None:
     """No job is blocked: status, list, page and remediation say needs changes first."""
     attention = (await call(status_api.show_status)).document
-    shown = (await call(remediations_api.show_remediation, id=story.remediation.id)).document
+    shown = (await call(remediations_api.show_remediation, id=scenario.remediation.id)).document
     (listed,) = (await call(remediations_api.list_remediations)).document["items"]
 
     assert attention["left"] == {"needs_changes": 2}
@@ -101,9 +103,9 @@ async def test_blocked_means_the_same_everywhere(story: Story) -> None:
     assert sorted(one["display_name"] for one in shown["needs_changes"]) == CHANGE_FIRST
     async with served_app() as cli:
         status = await cli.run("status")
-        detail = await cli.run("remediation", "show", story.remediation.id)
-        plan = await cli.run("plan", "show", story.remediation.id, "--needs-changes")
-        page = await cli.run("plan", "show", story.remediation.id)
+        detail = await cli.run("remediation", "show", scenario.remediation.id)
+        plan = await cli.run("plan", "show", scenario.remediation.id, "--needs-changes")
+        page = await cli.run("plan", "show", scenario.remediation.id)
     assert "1. 2 flows need changes first in" in status.stdout
     assert "2 to be changed first" in status.stdout
     assert "completed, 2 not migrated" in detail.stdout
@@ -115,30 +117,30 @@ async def test_blocked_means_the_same_everywhere(story: Story) -> None:
         assert "blocked" not in answer.stdout
 
 
-async def test_they_are_told_once_and_again_when_there_are_more(story: Story) -> None:
+async def test_they_are_told_once_and_again_when_there_are_more(scenario: Scenario) -> None:
     """A new remediation that finds the same flows again is no news."""
     heard = Heard()
     for _ in range(3):
-        await look(story, heard, timedelta(days=1))
+        await look(scenario, heard, timedelta(days=1))
     assert heard.counts() == [2]
 
-    await story.order(cause="order-2")
+    await scenario.order(cause="order-2")
     for _ in range(3):
-        await look(story, heard, timedelta(days=1))
+        await look(scenario, heard, timedelta(days=1))
     assert heard.counts() == [2]
 
-    story.build.admin_list_flow("A third list")
-    await story.order(cause="order-3")
+    scenario.build.admin_list_flow("A third list")
+    await scenario.order(cause="order-3")
     for _ in range(3):
-        await look(story, heard, timedelta(days=1))
+        await look(scenario, heard, timedelta(days=1))
     assert heard.counts() == [2, 3]
 
 
-async def test_a_flow_that_a_later_remediation_takes_up_waits_no_more(story: Story) -> None:
+async def test_a_flow_that_a_later_remediation_takes_up_waits_no_more(scenario: Scenario) -> None:
     """The order by name plans this flow only, and the others are still known."""
-    first = id_of(story, CHANGE_FIRST[0])
-    await story.order(RemediationMode.APPLY, first, cause="order-2")
-    provide(story.services)
+    first = id_of(scenario, CHANGE_FIRST[0])
+    await scenario.order(RemediationMode.APPLY, first, cause="order-2")
+    provide(scenario.services)
 
     found = {one["cause"]: one for one in await waiting()}
 
@@ -148,21 +150,21 @@ async def test_a_flow_that_a_later_remediation_takes_up_waits_no_more(story: Sto
     assert left == {"needs_changes": 1, "awaiting_approval": 1}
 
 
-async def test_a_plan_that_was_only_looked_at_asks_nothing_of_anybody(story: Story) -> None:
+async def test_a_plan_that_was_only_looked_at_asks_nothing_of_anybody(scenario: Scenario) -> None:
     """After a dry run nobody has decided to migrate anything."""
-    await story.services.tables.environment_jobs.clear()
-    await story.order(RemediationMode.DRY_RUN, cause="order-2")
-    provide(story.services)
+    await scenario.services.tables.environment_jobs.clear()
+    await scenario.order(RemediationMode.DRY_RUN, cause="order-2")
+    provide(scenario.services)
 
     assert await waiting() == []
 
 
 @pytest.mark.parametrize("named", [True, False])
-async def test_a_retry_that_can_do_nothing_says_why(story: Story, *, named: bool) -> None:
+async def test_a_retry_that_can_do_nothing_says_why(scenario: Scenario, *, named: bool) -> None:
     """By a title or without one; the exit code says that a person has to act."""
     flows = ("--flow", CHANGE_FIRST[0]) if named else ()
     async with served_app() as cli:
-        done = await cli.run("retry", story.remediation.id, *flows)
+        done = await cli.run("retry", scenario.remediation.id, *flows)
 
     assert done.exit_code == 4
     assert "Nothing was retried. No flow is blocked, failed or waiting: " in done.stdout
@@ -170,19 +172,19 @@ async def test_a_retry_that_can_do_nothing_says_why(story: Story, *, named: bool
     assert "Then start a new remediation." in done.stdout
 
 
-async def test_a_retry_by_code_leaves_what_has_another(story: Story) -> None:
+async def test_a_retry_by_code_leaves_what_has_another(scenario: Scenario) -> None:
     """The answer says that nothing has the code."""
     body = {"code": "firewall_denies"}
-    reply = await call(remediation_actions_api.retry_remediation, body, id=story.remediation.id)
+    reply = await call(remediation_actions_api.retry_remediation, body, id=scenario.remediation.id)
 
     assert (reply.status, reply.document["jobs"]) == (202, 0)
     assert "with the code firewall_denies" in reply.document["reason"]
 
 
-async def test_a_remediation_that_leaves_flows_is_not_shown_as_done(story: Story) -> None:
+async def test_a_remediation_that_leaves_flows_is_not_shown_as_done(scenario: Scenario) -> None:
     """The tag of its state is amber, and says how many flows are not migrated."""
     pages = [
-        await call(dashboard_api.show_remediation_page, id=story.remediation.id),
+        await call(dashboard_api.show_remediation_page, id=scenario.remediation.id),
         await call(dashboard_api.show_remediations_page),
     ]
 
@@ -191,13 +193,13 @@ async def test_a_remediation_that_leaves_flows_is_not_shown_as_done(story: Story
         assert '<span class="tag done">completed' not in page.text
 
 
-async def test_a_plan_that_expires_is_no_next_check(story: Story) -> None:
+async def test_a_plan_that_expires_is_no_next_check(scenario: Scenario) -> None:
     """While a plan awaits approval the app does nothing by itself."""
-    await story.order(RemediationMode.APPLY, id_of(story, CHANGE_FIRST[0]), cause="order-2")
-    provide(story.services)
-    page = await call(dashboard_api.show_remediation_page, id=story.remediation.id)
+    await scenario.order(RemediationMode.APPLY, id_of(scenario, CHANGE_FIRST[0]), cause="order-2")
+    provide(scenario.services)
+    page = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
     async with served_app() as cli:
-        shown = await cli.run("remediation", "show", story.remediation.id)
+        shown = await cli.run("remediation", "show", scenario.remediation.id)
 
     assert "The approval expires" in page.text
     assert "Next check" not in page.text

@@ -32,7 +32,7 @@ from shared.use_cases.notify import notify
 from tests.command_tree import command_tree, is_group
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import served_app
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 CANARY = "canary-canary-canary-0"
 SIGNED = (
@@ -52,7 +52,7 @@ CARRIED = {
     Reason.FIREWALL_FIX_UNFINISHED,
 }
 
-type Arrange = Callable[[Story], Awaitable[None]]
+type Arrange = Callable[[Scenario], Awaitable[None]]
 
 
 @dataclass
@@ -80,15 +80,15 @@ class Out:
 def flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
     """Let a flow need a person for this reason."""
 
-    async def arrange(story: Story) -> None:
-        await story.order()
-        await story.approve(run=timedelta(hours=6))
-        job = await story.job("Orders")
-        why, now = f"Why: {SIGNED}", story.services.now
+    async def arrange(scenario: Scenario) -> None:
+        await scenario.order()
+        await scenario.approve(run=timedelta(hours=6))
+        job = await scenario.job("Orders")
+        why, now = f"Why: {SIGNED}", scenario.services.now
         if state:
             job = stop_with_reason(job, state, why, "Do it.", code=code, now=now)
         job = replace(job, code=code, reason=why, instruction="Do it.")
-        await story.services.tables.flow_jobs.upsert(job)
+        await scenario.services.tables.flow_jobs.upsert(job)
 
     return arrange
 
@@ -96,18 +96,20 @@ def flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
 def notice_with(code: str) -> Arrange:
     """Let a row be told of by this code."""
 
-    async def arrange(story: Story) -> None:
+    async def arrange(scenario: Scenario) -> None:
         row = ("table", "partition", "key")
-        notice = Alert(code=code, row=row, message=f"Why: {SIGNED}", raised_at=story.services.now)
-        await story.services.tables.alerts.insert(notice)
+        notice = Alert(
+            code=code, row=row, message=f"Why: {SIGNED}", raised_at=scenario.services.now
+        )
+        await scenario.services.tables.alerts.insert(notice)
 
     return arrange
 
 
-async def gap(story: Story) -> None:
+async def gap(scenario: Scenario) -> None:
     """Let a firewall keep out what the copy calls."""
-    story.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
-    story.world.firewalls = [
+    scenario.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
+    scenario.world.firewalls = [
         Firewall(
             kind="app_service",
             id="/firewalls/erp",
@@ -117,16 +119,16 @@ async def gap(story: Story) -> None:
             default=RuleAction.DENY,
         )
     ]
-    await story.order()
-    await story.approve(run=timedelta(hours=1))
-    assert (await story.job("Orders")).code == Reason.FIREWALL_DENIES
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=1))
+    assert (await scenario.job("Orders")).code == Reason.FIREWALL_DENIES
 
 
-async def environment(story: Story) -> None:
+async def environment(scenario: Scenario) -> None:
     """Let the work in an environment be blocked."""
-    await story.order()
-    (job,) = await story.services.tables.environment_jobs.all()
-    why, now = f"Why: {SIGNED}", story.services.now
+    await scenario.order()
+    (job,) = await scenario.services.tables.environment_jobs.all()
+    why, now = f"Why: {SIGNED}", scenario.services.now
     blocked = stop_with_reason(
         job,
         EnvironmentJobState.BLOCKED,
@@ -135,86 +137,86 @@ async def environment(story: Story) -> None:
         code=Reason.PLATFORM_MIGRATION_STALLED,
         now=now,
     )
-    await story.services.tables.environment_jobs.upsert(blocked)
+    await scenario.services.tables.environment_jobs.upsert(blocked)
 
 
-async def needs_changes(story: Story) -> None:
+async def needs_changes(scenario: Scenario) -> None:
     """Let a plan have a flow that its maker has to change first."""
-    story.build.admin_list_flow("List of flows")
-    await story.order()
+    scenario.build.admin_list_flow("List of flows")
+    await scenario.order()
 
 
-async def plan(story: Story) -> None:
+async def plan(scenario: Scenario) -> None:
     """Let a plan wait."""
-    await story.order()
+    await scenario.order()
 
 
-async def lapsing(story: Story) -> None:
+async def lapsing(scenario: Scenario) -> None:
     """Let it wait for long."""
-    await story.order()
-    (job,) = await story.services.tables.environment_jobs.all()
+    await scenario.order()
+    (job,) = await scenario.services.tables.environment_jobs.all()
     assert job.expires
-    story.world.clock.advance(job.expires - story.services.now - timedelta(hours=23))
+    scenario.world.clock.advance(job.expires - scenario.services.now - timedelta(hours=23))
 
 
-async def finished(story: Story) -> None:
+async def finished(scenario: Scenario) -> None:
     """Let the work end, with a flow that is left."""
-    await story.opt_in(limit=1)
-    await story.order()
-    await story.approve(run=timedelta(hours=1))
+    await scenario.opt_in(limit=1)
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=1))
     for _ in range(40):
-        (job,) = await story.services.tables.environment_jobs.all()
+        (job,) = await scenario.services.tables.environment_jobs.all()
         if job.state is EnvironmentJobState.COMPLETED:
             return
-        await story.run(timedelta(hours=12))
+        await scenario.run(timedelta(hours=12))
     pytest.fail("the work has no end")
 
 
-async def messages(story: Story) -> None:
+async def messages(scenario: Scenario) -> None:
     """Let one be parked."""
-    counted = story.twins.messages.count
+    counted = scenario.fakes.messages.count
 
     async def count(queue: str, *, dead_letters: bool = False) -> int:
         parked = queue == POISON and not dead_letters
         return await counted(queue, dead_letters=dead_letters) + parked
 
-    story.twins.messages.count = count  # type: ignore[method-assign]
+    scenario.fakes.messages.count = count  # type: ignore[method-assign]
 
 
-async def channel(story: Story) -> None:
+async def channel(scenario: Scenario) -> None:
     """Let another channel be out for long."""
-    await story.order()
-    services = replace(story.services, channels=(Out(),))
+    await scenario.order()
+    services = replace(scenario.services, channels=(Out(),))
     for _ in range(3):
         await notify(services)
-        story.world.clock.advance(timedelta(hours=1))
+        scenario.world.clock.advance(timedelta(hours=1))
 
 
-async def kill_switch(story: Story) -> None:
+async def kill_switch(scenario: Scenario) -> None:
     """Let it be on."""
     flag = KillSwitch(
-        name=KILL_SWITCH, is_on=True, by="admin", reason=SIGNED, at=story.services.now
+        name=KILL_SWITCH, is_on=True, by="admin", reason=SIGNED, at=scenario.services.now
     )
-    await story.services.tables.kill_switch.upsert(flag)
+    await scenario.services.tables.kill_switch.upsert(flag)
 
 
-async def digest(story: Story) -> None:
+async def digest(scenario: Scenario) -> None:
     """Let more causes come at once than are sent one by one."""
     for number in range(MOST_IN_A_RUN + 5):
-        await notice_with(f"code_{number}")(story)
+        await notice_with(f"code_{number}")(scenario)
 
 
-async def sweep(story: Story) -> None:
+async def sweep(scenario: Scenario) -> None:
     """Let none have ended since the app began."""
-    await notify(replace(story.services, channels=(Heard("another"),)))
-    story.world.clock.advance(timedelta(hours=27))
+    await notify(replace(scenario.services, channels=(Heard("another"),)))
+    scenario.world.clock.advance(timedelta(hours=27))
 
 
-async def wake_up(story: Story) -> None:
+async def wake_up(scenario: Scenario) -> None:
     """Let the reminders be gone, and the row of a plan be overdue."""
-    await plan(story)
-    await story.services.tables.wake_ups.clear("wake_up")
-    story.world.clock.advance(timedelta(days=8))
+    await plan(scenario)
+    await scenario.services.tables.wake_ups.clear("wake_up")
+    scenario.world.clock.advance(timedelta(days=8))
 
 
 def noticed() -> list[str]:
@@ -264,19 +266,19 @@ THERE_TOO = (PendingActionKind.PLAN_EXPIRES_SOON, PendingActionKind.REMEDIATION_
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one linked environment with two flows, opted in."""
-    story = Story(mode=ApprovalPolicy.REQUIRED)
-    story.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
-    story.build.http_flow("Stock")
-    story.build.link()
-    await story.opt_in()
-    return story
+    scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
+    scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
+    scenario.build.http_flow("Stock")
+    scenario.build.link()
+    await scenario.opt_in()
+    return scenario
 
 
-async def told(story: Story) -> list[Notification]:
+async def told(scenario: Scenario) -> list[Notification]:
     """Return what people are told by the next looks."""
-    settings = story.settings.model_copy(
+    settings = scenario.settings.model_copy(
         update={
             "website_host": "app.example",
             "service_account_client_id": "11111111-0000-4000-8000-000000000001",
@@ -285,10 +287,10 @@ async def told(story: Story) -> list[Notification]:
     )
     heard = Heard()
     services = replace(
-        story.services, channels=(heard, LogNotificationChannel()), settings=settings
+        scenario.services, channels=(heard, LogNotificationChannel()), settings=settings
     )
     await notify(services)
-    story.world.clock.advance(timedelta(minutes=5))
+    scenario.world.clock.advance(timedelta(minutes=5))
     await notify(services)
     return heard.told
 
@@ -303,12 +305,12 @@ def test_the_catalogue_has_every_cause() -> None:
     ("cause", "code"), CATALOGUE, ids=lambda one: str(one) if one else "no code"
 )
 async def test_every_cause_is_told_with_all_that_a_person_needs(
-    story: Story, cause: PendingActionKind, code: str, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, cause: PendingActionKind, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What, how many, where, why, what to do, the next command, a link; and no URL of a flow."""
-    await CATALOGUE[cause, code](story)
+    await CATALOGUE[cause, code](scenario)
 
-    heard = await told(story)
+    heard = await told(scenario)
 
     (one,) = [
         one for one in heard if (one.pending_action.cause, one.pending_action.code) == (cause, code)
@@ -317,9 +319,9 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
     assert event["count"] >= 1
     assert event["title"] == one.pending_action.title
     assert not re.search(r"[{}]|Something needs", event["title"])
-    name = story.build.environment.display_name
+    name = scenario.build.environment.display_name
     if cause in (*THERE, *THERE_TOO):
-        assert event["environmentId"] == story.build.environment.id
+        assert event["environmentId"] == scenario.build.environment.id
         assert name in event["title"]
         assert event["environmentName"] == name
     assert event["instruction"].endswith((".", ")"))
@@ -344,16 +346,16 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
     ("cause", "code"), CATALOGUE, ids=lambda one: str(one) if one else "no code"
 )
 async def test_every_command_that_is_told_can_be_typed_as_it_stands(
-    story: Story, cause: PendingActionKind, code: str
+    scenario: Scenario, cause: PendingActionKind, code: str
 ) -> None:
     """Where it asks, the answer is yes. It needs nothing that is not in it."""
-    await CATALOGUE[cause, code](story)
-    heard = await told(story)
+    await CATALOGUE[cause, code](scenario)
+    heard = await told(scenario)
     (one,) = [
         one for one in heard if (one.pending_action.cause, one.pending_action.code) == (cause, code)
     ]
     words = shlex.split(one.pending_action.command)[1:]
-    provide(story.services)
+    provide(scenario.services)
 
     if (
         code == Reason.SERVICE_ACCOUNT_SIGNED_OUT

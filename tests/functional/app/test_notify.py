@@ -28,8 +28,8 @@ from shared.use_cases.check_health import check_health
 from shared.use_cases.notify import notify
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_status import read_pending_actions
-from tests.fakes.tenant import TwinRun
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.fakes.tenant import FakeRun
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 #: How long flows that block for one reason are gathered.
 TOGETHER = timedelta(minutes=5)
@@ -63,66 +63,66 @@ class Heard:
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one linked environment with three flows, opted in."""
-    story = Story()
+    scenario = Scenario()
     for title in ("Orders", "Returns", "Stock"):
-        story.build.http_flow(title)
-    story.build.link()
-    await story.opt_in()
-    return story
+        scenario.build.http_flow(title)
+    scenario.build.link()
+    await scenario.opt_in()
+    return scenario
 
 
-def with_channels(story: Story, *channels: Heard) -> Services:
+def with_channels(scenario: Scenario, *channels: Heard) -> Services:
     """Return the services with channels, which know the app's address."""
-    settings = story.settings.model_copy(update={"website_host": "app.example"})
-    return replace(story.services, channels=channels, settings=settings)
+    settings = scenario.settings.model_copy(update={"website_host": "app.example"})
+    return replace(scenario.services, channels=channels, settings=settings)
 
 
-async def look(story: Story, *channels: Heard, after: timedelta = timedelta(0)) -> int:
+async def look(scenario: Scenario, *channels: Heard, after: timedelta = timedelta(0)) -> int:
     """Let time pass without the app, then look once."""
-    story.world.clock.advance(after)
-    return await notify(with_channels(story, *channels))
+    scenario.world.clock.advance(after)
+    return await notify(with_channels(scenario, *channels))
 
 
-async def block(story: Story, *titles: str) -> None:
+async def block(scenario: Scenario, *titles: str) -> None:
     """Let a person be needed for flows, each for the same reason."""
     for title in titles:
-        job = await story.job(title)
+        job = await scenario.job(title)
         blocked = stop_with_reason(
             job,
             FlowJobState.BLOCKED,
             f"{title} {SIGNED}",
             "Name another owner.",
             code="owner_unavailable",
-            now=story.services.now,
+            now=scenario.services.now,
         )
-        await story.services.tables.flow_jobs.upsert(blocked)
+        await scenario.services.tables.flow_jobs.upsert(blocked)
 
 
-async def under_way(story: Story) -> None:
+async def under_way(scenario: Scenario) -> None:
     """Let every flow come to its quiet period."""
-    await story.order()
-    await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
-    await story.run(timedelta(hours=6))
+    await scenario.order()
+    await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
+    await scenario.run(timedelta(hours=6))
 
 
-async def test_a_plan_is_told_once_and_again_before_it_lapses(story: Story) -> None:
+async def test_a_plan_is_told_once_and_again_before_it_lapses(scenario: Scenario) -> None:
     """However often somebody looks; and nothing more is told once it is approved."""
     heard = Heard()
-    await story.order()
+    await scenario.order()
 
     for _ in range(3):
-        await look(story, heard, after=timedelta(minutes=1))
+        await look(scenario, heard, after=timedelta(minutes=1))
     (first,) = heard.told
-    (plan,) = (await read_pending_actions(story.services)).items
+    (plan,) = (await read_pending_actions(scenario.services)).items
     assert plan.lapses is not None
-    await look(story, heard, after=plan.lapses - story.services.now - timedelta(hours=23))
-    await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
-    await look(story, heard, after=timedelta(days=2))
+    await look(scenario, heard, after=plan.lapses - scenario.services.now - timedelta(hours=23))
+    await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
+    await look(scenario, heard, after=timedelta(days=2))
 
-    assert first.pending_action.command == f"cmkflow approve {story.remediation.id}"
-    page = f"https://app.example/api/dashboard/remediations/{story.remediation.id}/plan"
+    assert first.pending_action.command == f"cmkflow approve {scenario.remediation.id}"
+    page = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}/plan"
     assert first.link == page
     assert heard.causes[:2] == [
         PendingActionKind.PLAN_AWAITING_APPROVAL,
@@ -132,112 +132,114 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(story: Story) -> N
     assert len({one.id for one in heard.told}) == len(heard.told)
 
 
-async def test_flows_that_block_for_one_reason_are_told_together(story: Story) -> None:
+async def test_flows_that_block_for_one_reason_are_told_together(scenario: Scenario) -> None:
     """The first waits a little for the others; none of them is told of twice."""
     heard = Heard()
-    await under_way(story)
-    await block(story, "Orders")
-    await look(story, heard)
-    await block(story, "Stock")
-    await look(story, heard, after=TOGETHER)
-    await look(story, heard, after=timedelta(minutes=1))
+    await under_way(scenario)
+    await block(scenario, "Orders")
+    await look(scenario, heard)
+    await block(scenario, "Stock")
+    await look(scenario, heard, after=TOGETHER)
+    await look(scenario, heard, after=timedelta(minutes=1))
 
     (told,) = heard.told
     assert (
         told.pending_action.title
-        == f"2 flows blocked in {story.build.environment.display_name} (owner)"
+        == f"2 flows blocked in {scenario.build.environment.display_name} (owner)"
     )
     assert told.pending_action.flows == ("Orders", "Stock")
     assert "canary" not in repr(told)
 
 
-async def test_what_still_waits_is_told_again_the_next_day(story: Story) -> None:
+async def test_what_still_waits_is_told_again_the_next_day(scenario: Scenario) -> None:
     """With another id, and the same correlation."""
     heard = Heard()
-    await under_way(story)
-    await block(story, "Orders")
-    await look(story, heard)
-    await look(story, heard, after=TOGETHER)
-    await look(story, heard, after=REPEATED_AFTER)
+    await under_way(scenario)
+    await block(scenario, "Orders")
+    await look(scenario, heard)
+    await look(scenario, heard, after=TOGETHER)
+    await look(scenario, heard, after=REPEATED_AFTER)
 
     first, again = heard.told
     assert first.id != again.id
     assert first.correlation_id == again.correlation_id
 
 
-async def test_what_has_grown_is_told_again_within_the_day(story: Story) -> None:
+async def test_what_has_grown_is_told_again_within_the_day(scenario: Scenario) -> None:
     """Not at once: flows that block one by one would be a message each."""
     heard = Heard()
-    await under_way(story)
-    await block(story, "Orders")
-    await look(story, heard)
-    await look(story, heard, after=TOGETHER)
-    await block(story, "Stock")
-    await look(story, heard, after=GROWN_AFTER - timedelta(minutes=1))
+    await under_way(scenario)
+    await block(scenario, "Orders")
+    await look(scenario, heard)
+    await look(scenario, heard, after=TOGETHER)
+    await block(scenario, "Stock")
+    await look(scenario, heard, after=GROWN_AFTER - timedelta(minutes=1))
     assert len(heard.told) == 1
     for _ in range(3):
-        await look(story, heard, after=timedelta(minutes=1))
+        await look(scenario, heard, after=timedelta(minutes=1))
 
     assert [one.pending_action.flows for one in heard.told] == [("Orders",), ("Orders", "Stock")]
 
 
-async def test_a_channel_that_is_out_is_asked_once_a_look(story: Story) -> None:
+async def test_a_channel_that_is_out_is_asked_once_a_look(scenario: Scenario) -> None:
     """Each try may take twenty seconds; it is tried when it said, and all are told in the end."""
     busy = Heard(
         name="busy", is_out=True, says=ThrottledError("", retry_after=timedelta(minutes=9))
     )
-    await under_way(story)
-    await block(story, "Orders")
-    job = await story.job("Stock")
-    now = story.services.now
+    await under_way(scenario)
+    await block(scenario, "Orders")
+    job = await scenario.job("Stock")
+    now = scenario.services.now
     failed = stop_with_reason(
         job, FlowJobState.FAILED, "Why.", "Report it.", code="internal_error", now=now
     )
-    await story.services.tables.flow_jobs.upsert(failed)
-    await look(story, busy)
+    await scenario.services.tables.flow_jobs.upsert(failed)
+    await look(scenario, busy)
     for _ in range(4):
-        await look(story, busy, after=TOGETHER / 2)
+        await look(scenario, busy, after=TOGETHER / 2)
     tries, busy.is_out = busy.tries, False
     for _ in range(3):
-        await look(story, busy, after=timedelta(minutes=10))
+        await look(scenario, busy, after=timedelta(minutes=10))
 
     assert tries == 1  # it asked for nine minutes, and the other cause waits with the first
     assert busy.causes == [PendingActionKind.FLOWS_BLOCKED, PendingActionKind.FLOWS_BLOCKED]
 
 
-async def test_what_is_settled_and_comes_back_is_told_anew(story: Story) -> None:
+async def test_what_is_settled_and_comes_back_is_told_anew(scenario: Scenario) -> None:
     """A cause that ended is forgotten."""
     heard = Heard()
-    await under_way(story)
-    await block(story, "Orders")
-    await look(story, heard)
-    await look(story, heard, after=TOGETHER)
-    job = await story.job("Orders")
-    await story.services.tables.flow_jobs.upsert(resume(job, "Retried.", now=story.services.now))
-    await look(story, heard, after=timedelta(minutes=1))
-    assert await story.services.tables.notification_deliveries.all("notification_delivery") == []
-    await block(story, "Orders")
-    await look(story, heard, after=timedelta(minutes=1))
-    await look(story, heard, after=TOGETHER)
+    await under_way(scenario)
+    await block(scenario, "Orders")
+    await look(scenario, heard)
+    await look(scenario, heard, after=TOGETHER)
+    job = await scenario.job("Orders")
+    await scenario.services.tables.flow_jobs.upsert(
+        resume(job, "Retried.", now=scenario.services.now)
+    )
+    await look(scenario, heard, after=timedelta(minutes=1))
+    assert await scenario.services.tables.notification_deliveries.all("notification_delivery") == []
+    await block(scenario, "Orders")
+    await look(scenario, heard, after=timedelta(minutes=1))
+    await look(scenario, heard, after=TOGETHER)
 
     assert heard.causes == [PendingActionKind.FLOWS_BLOCKED, PendingActionKind.FLOWS_BLOCKED]
 
 
-async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(story: Story) -> None:
+async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(scenario: Scenario) -> None:
     """It is tried again until it takes it; health and the other channels say so meanwhile."""
     heard, out = Heard(), Heard(name="out", is_out=True)
-    await story.order()
+    await scenario.order()
 
-    await look(story, heard, out)
+    await look(scenario, heard, out)
     assert heard.causes == [
         PendingActionKind.PLAN_AWAITING_APPROVAL
     ]  # one try that failed is no news
     for _ in range(3):
-        await look(story, heard, out, after=timedelta(minutes=1))
-    (failing,) = (await check_health(story.services)).failing_channels
+        await look(scenario, heard, out, after=timedelta(minutes=1))
+    (failing,) = (await check_health(scenario.services)).failing_channels
     out.is_out = False
     for _ in range(70):
-        await look(story, heard, out, after=timedelta(minutes=1))
+        await look(scenario, heard, out, after=timedelta(minutes=1))
 
     assert (failing.channel, failing.notifications) == ("out", 1)
     assert "canary" not in failing.error
@@ -246,32 +248,32 @@ async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(story: Story)
         PendingActionKind.CHANNEL_FAILING,
     ]
     assert out.causes == [PendingActionKind.PLAN_AWAITING_APPROVAL]
-    assert (await check_health(story.services)).failing_channels == ()
+    assert (await check_health(scenario.services)).failing_channels == ()
 
 
-async def test_an_answer_that_was_lost_repeats_the_same_id(story: Story) -> None:
+async def test_an_answer_that_was_lost_repeats_the_same_id(scenario: Scenario) -> None:
     """A receiver knows what it has had."""
     mute = Heard(is_mute=True)
-    await story.order()
-    await look(story, mute)
-    await look(story, mute, after=timedelta(minutes=5))
+    await scenario.order()
+    await look(scenario, mute)
+    await look(scenario, mute, after=timedelta(minutes=5))
 
     assert len(mute.told) == 2
     assert len({one.id for one in mute.told}) == 1
 
 
-async def test_two_looks_at_once_tell_it_once(story: Story) -> None:
+async def test_two_looks_at_once_tell_it_once(scenario: Scenario) -> None:
     """The one whose claim loses sends nothing."""
     heard = Heard()
-    await story.order()
-    services = with_channels(story, heard)
+    await scenario.order()
+    services = with_channels(scenario, heard)
     table = services.tables.notification_deliveries
     replaced = table.replace
 
     async def replaced_meanwhile(kept: StoredItem, item: object) -> StoredItem:  # type: ignore[type-arg]
         """Let another look have its whole turn first."""
         table.replace = replaced  # type: ignore[method-assign]
-        assert await notify(with_channels(story, heard)) == 1
+        assert await notify(with_channels(scenario, heard)) == 1
         return await replaced(kept, item)  # type: ignore[arg-type]
 
     table.replace = replaced_meanwhile  # type: ignore[method-assign]
@@ -281,9 +283,9 @@ async def test_two_looks_at_once_tell_it_once(story: Story) -> None:
     assert heard.causes == [PendingActionKind.PLAN_AWAITING_APPROVAL]
 
 
-async def test_a_cause_that_another_look_finds_first_is_told_once(story: Story) -> None:
+async def test_a_cause_that_another_look_finds_first_is_told_once(scenario: Scenario) -> None:
     """It has come after this look read what waits: it has not ended."""
-    heard, tables = Heard(), story.services.tables
+    heard, tables = Heard(), scenario.services.tables
     store, scans = tables.notification_deliveries.store, 0
     queried = store.query
 
@@ -293,66 +295,66 @@ async def test_a_cause_that_another_look_finds_first_is_told_once(story: Story) 
         if table == "notificationdeliveries" and scans == 2:
             row = ("key_findings", "policy", "1")
             notice = Alert(
-                code="key_problem", row=row, message="It ends.", raised_at=story.services.now
+                code="key_problem", row=row, message="It ends.", raised_at=scenario.services.now
             )
             await tables.alerts.insert(notice)
-            assert await look(story, heard) == 1
+            assert await look(scenario, heard) == 1
         async for found in queried(table, *of, **options):
             yield found
 
     store.query = query  # type: ignore[method-assign]
-    await look(story, heard)
-    await look(story, heard, after=timedelta(minutes=1))
+    await look(scenario, heard)
+    await look(scenario, heard, after=timedelta(minutes=1))
 
     assert scans > 2
     assert heard.causes == [PendingActionKind.ALERT]
 
 
-async def test_who_was_out_when_the_work_ended_is_told_days_later(story: Story) -> None:
+async def test_who_was_out_when_the_work_ended_is_told_days_later(scenario: Scenario) -> None:
     """A channel may be out over a weekend; and nobody is told of an end twice."""
     heard, out = Heard(), Heard(name="out", is_out=True)
-    await under_way(story)
+    await under_way(scenario)
     for _ in range(20):
-        await story.run(timedelta(hours=12))
-        await look(story, heard, out)
+        await scenario.run(timedelta(hours=12))
+        await look(scenario, heard, out)
         ended = PendingActionKind.REMEDIATION_COMPLETED in heard.causes
         if ended:
             break
-    await look(story, heard, out, after=timedelta(days=3))
+    await look(scenario, heard, out, after=timedelta(days=3))
     out.is_out = False
     for _ in range(6):
-        await look(story, heard, out, after=timedelta(hours=25))
+        await look(scenario, heard, out, after=timedelta(hours=25))
 
     assert heard.causes.count(PendingActionKind.REMEDIATION_COMPLETED) == 1
     assert out.causes.count(PendingActionKind.REMEDIATION_COMPLETED) == 1
 
 
-async def test_a_long_text_is_told_in_short(story: Story) -> None:
+async def test_a_long_text_is_told_in_short(scenario: Scenario) -> None:
     """Teams takes 28 KB: what is longer would be told nobody, and tried for ever."""
     heard = Heard()
-    await under_way(story)
-    job = replace(await story.job("Orders"), display_name="x" * 5_000)
+    await under_way(scenario)
+    job = replace(await scenario.job("Orders"), display_name="x" * 5_000)
     text = "Let in 10.0.0.0/8. " * 5_000
     blocked = stop_with_reason(
-        job, FlowJobState.BLOCKED, text, text, code="gap", now=story.services.now
+        job, FlowJobState.BLOCKED, text, text, code="gap", now=scenario.services.now
     )
-    await story.services.tables.flow_jobs.upsert(blocked)
-    await look(story, heard)
-    await look(story, heard, after=TOGETHER)
+    await scenario.services.tables.flow_jobs.upsert(blocked)
+    await look(scenario, heard)
+    await look(scenario, heard, after=TOGETHER)
 
     (told,) = heard.told
     assert len(json.dumps(cloud_event(told))) < 20 * 1024
     assert told.pending_action.reason.endswith("…")
 
 
-async def test_the_end_is_told_with_what_is_left(story: Story) -> None:
+async def test_the_end_is_told_with_what_is_left(scenario: Scenario) -> None:
     """Once; a day later nobody is told of it any more."""
     heard = Heard()
-    await story.opt_in(limit=2)
-    await under_way(story)
+    await scenario.opt_in(limit=2)
+    await under_way(scenario)
     for _ in range(20):
-        await story.run(timedelta(hours=12))
-        await look(story, heard)
+        await scenario.run(timedelta(hours=12))
+        await look(scenario, heard)
 
     (ended,) = [
         one
@@ -361,68 +363,70 @@ async def test_the_end_is_told_with_what_is_left(story: Story) -> None:
     ]
     assert (
         ended.pending_action.title
-        == f"The work in {story.build.environment.display_name} has ended, 1 flow left"
+        == f"The work in {scenario.build.environment.display_name} has ended, 1 flow left"
     )
-    assert ended.pending_action.command == f"cmkflow remediation show {story.remediation.id}"
+    assert ended.pending_action.command == f"cmkflow remediation show {scenario.remediation.id}"
 
 
-async def test_without_a_channel_nothing_is_read(story: Story) -> None:
+async def test_without_a_channel_nothing_is_read(scenario: Scenario) -> None:
     """The store is not asked for what nobody is told."""
-    assert story.mode is ApprovalPolicy.REQUIRED
-    await story.order()
+    assert scenario.mode is ApprovalPolicy.REQUIRED
+    await scenario.order()
 
-    assert await notify(replace(story.services, channels=())) == 0
-    assert await story.services.tables.notification_deliveries.all("notification_delivery") == []
+    assert await notify(replace(scenario.services, channels=())) == 0
+    assert await scenario.services.tables.notification_deliveries.all("notification_delivery") == []
 
 
-async def test_who_is_still_called_at_the_old_url_is_told(story: Story) -> None:
+async def test_who_is_still_called_at_the_old_url_is_told(scenario: Scenario) -> None:
     """A call soon after its callers moved was on its way; a day later, one was not found."""
     heard = Heard()
-    await under_way(story)
-    cut_over = (await story.job("Orders")).cut_over_at
+    await under_way(scenario)
+    cut_over = (await scenario.job("Orders")).cut_over_at
     assert cut_over is not None
-    orders = next(one for one in story.build.environment.flows.values() if one.name == "Orders")
+    orders = next(one for one in scenario.build.environment.flows.values() if one.name == "Orders")
 
     def called(after: timedelta) -> None:
         at = cut_over + after
-        orders.runs.append(TwinRun(run_id=f"late-{after}", started=at, ends=at))
+        orders.runs.append(FakeRun(run_id=f"late-{after}", started=at, ends=at))
 
     called(timedelta(minutes=30))
-    await story.run(timedelta(days=6, hours=12))
-    await look(story, heard)
-    await look(story, heard, after=TOGETHER)
+    await scenario.run(timedelta(days=6, hours=12))
+    await look(scenario, heard)
+    await look(scenario, heard, after=TOGETHER)
     assert PendingActionKind.LATE_CALLER not in heard.causes
     called(timedelta(days=1))
-    await story.run(timedelta(hours=12))
-    await look(story, heard)
+    await scenario.run(timedelta(hours=12))
+    await look(scenario, heard)
     assert PendingActionKind.LATE_CALLER not in heard.causes  # others may follow
-    await look(story, heard, after=TOGETHER)
+    await look(scenario, heard, after=TOGETHER)
     (told,) = [
         one.pending_action
         for one in heard.told
         if one.pending_action.cause is PendingActionKind.LATE_CALLER
     ]
-    await story.run(timedelta(days=10))
+    await scenario.run(timedelta(days=10))
 
-    environment = story.build.environment.display_name
+    environment = scenario.build.environment.display_name
     assert told.title == f"1 flow still called at the old URL in {environment}"
     assert told.flows == ("Orders",)
     assert "called 2 times since its callers moved" in told.reason
     assert "run history" in told.instruction
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(story: Story) -> None:
+async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(
+    scenario: Scenario,
+) -> None:
     """The daily sweep uses the sign-in, which keeps it alive, and sees the day that it ends."""
     heard = Heard()
-    settings = story.settings.model_copy(update={"service_account_client_id": "operator"})
-    await run_daily_check(replace(story.services, settings=settings), "2026-01-01")
-    await look(story, heard)
+    settings = scenario.settings.model_copy(update={"service_account_client_id": "operator"})
+    await run_daily_check(replace(scenario.services, settings=settings), "2026-01-01")
+    await look(scenario, heard)
     assert PendingActionKind.ALERT not in heard.causes
 
-    story.world.is_operator_signed_out = True
-    await run_daily_check(replace(story.services, settings=settings), "2026-01-02")
-    await look(story, heard)
+    scenario.world.is_operator_signed_out = True
+    await run_daily_check(replace(scenario.services, settings=settings), "2026-01-02")
+    await look(scenario, heard)
 
     (told,) = [
         one.pending_action
@@ -430,21 +434,21 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(stor
         if one.pending_action.cause is PendingActionKind.ALERT
     ]
     assert told.code == Reason.SERVICE_ACCOUNT_SIGNED_OUT
-    assert told.command == "cmkflow service-account sign-in --tenant twins"
+    assert told.command == "cmkflow service-account sign-in --tenant fakes"
     assert "Sign the operator in again" in told.reason
 
 
-async def test_a_retired_original_that_is_on_again_is_told(story: Story) -> None:
+async def test_a_retired_original_that_is_on_again_is_told(scenario: Scenario) -> None:
     """It works beside its copy until somebody decides."""
     heard = Heard()
-    await under_way(story)
-    await story.run(timedelta(days=10))
-    for flow in story.build.environment.flows.values():
-        if flow.workflow_id == (await story.job("Orders")).original_id:
+    await under_way(scenario)
+    await scenario.run(timedelta(days=10))
+    for flow in scenario.build.environment.flows.values():
+        if flow.workflow_id == (await scenario.job("Orders")).original_id:
             flow.state = FlowState.ON
 
-    await run_daily_check(story.services, "2026-01-20")
-    await look(story, heard)
+    await run_daily_check(scenario.services, "2026-01-20")
+    await look(scenario, heard)
 
     (told,) = [
         one.pending_action
@@ -470,17 +474,17 @@ async def test_a_retired_original_that_is_on_again_is_told(story: Story) -> None
     ],
 )
 async def test_a_notice_is_told_with_what_it_is_about(
-    story: Story, code: str, title: str, command: str
+    scenario: Scenario, code: str, title: str, command: str
 ) -> None:
     """Those of one code together, each with its own words."""
     heard = Heard()
     for number in (1, 2):
         row = ("key_findings", "policy", str(number))
         notice = Alert(
-            code=code, row=row, message=f"Finding {number}.", raised_at=story.services.now
+            code=code, row=row, message=f"Finding {number}.", raised_at=scenario.services.now
         )
-        await story.services.tables.alerts.insert(notice)
-    await look(story, heard)
+        await scenario.services.tables.alerts.insert(notice)
+    await look(scenario, heard)
 
     (told,) = [one.pending_action for one in heard.told]
     assert told.title == f"{title} ({code}): 2 rows"
@@ -490,9 +494,9 @@ async def test_a_notice_is_told_with_what_it_is_about(
 
 
 @pytest.mark.parametrize("is_dead", [False, True])
-async def test_messages_that_were_given_up_are_told(story: Story, is_dead: bool) -> None:
+async def test_messages_that_were_given_up_are_told(scenario: Scenario, is_dead: bool) -> None:
     """Parked by the app, or dead for the broker."""
-    heard, bus = Heard(), story.twins.messages
+    heard, bus = Heard(), scenario.fakes.messages
     counted = bus.count
 
     async def count(queue: str, *, dead_letters: bool = False) -> int:
@@ -500,7 +504,7 @@ async def test_messages_that_were_given_up_are_told(story: Story, is_dead: bool)
         return await counted(queue, dead_letters=dead_letters) + given_up
 
     bus.count = count  # type: ignore[method-assign]
-    await look(story, heard)
+    await look(scenario, heard)
 
     (told,) = [one.pending_action for one in heard.told]
     assert (told.cause, told.title) == (
@@ -510,15 +514,15 @@ async def test_messages_that_were_given_up_are_told(story: Story, is_dead: bool)
 
 
 @pytest.mark.parametrize("has_swept", [False, True])
-async def test_a_missing_sweep_is_told_after_26_hours(story: Story, has_swept: bool) -> None:
+async def test_a_missing_sweep_is_told_after_26_hours(scenario: Scenario, has_swept: bool) -> None:
     """Also where none has ever ended since the app began to run."""
     heard = Heard()
-    await look(story, heard)
+    await look(scenario, heard)
     if has_swept:
-        await run_daily_check(story.services, "2026-01-01")
-    await look(story, heard, after=timedelta(hours=25, minutes=59))
+        await run_daily_check(scenario.services, "2026-01-01")
+    await look(scenario, heard, after=timedelta(hours=25, minutes=59))
     assert PendingActionKind.DAILY_CHECK_MISSING not in heard.causes
-    await look(story, heard, after=timedelta(minutes=2))
+    await look(scenario, heard, after=timedelta(minutes=2))
 
     (told,) = [
         one.pending_action
@@ -528,12 +532,12 @@ async def test_a_missing_sweep_is_told_after_26_hours(story: Story, has_swept: b
     assert told.reason.startswith("The last sweep" if has_swept else "None has ended")
 
 
-async def test_the_kill_switch_is_told(story: Story) -> None:
+async def test_the_kill_switch_is_told(scenario: Scenario) -> None:
     """Nothing goes on until somebody turns it off."""
     heard = Heard()
-    flag = KillSwitch(name=KILL_SWITCH, is_on=True, by="admin", at=story.services.now)
-    await story.services.tables.kill_switch.upsert(flag)
-    await look(story, heard)
+    flag = KillSwitch(name=KILL_SWITCH, is_on=True, by="admin", at=scenario.services.now)
+    await scenario.services.tables.kill_switch.upsert(flag)
+    await look(scenario, heard)
 
     (told,) = [one.pending_action for one in heard.told]
     assert (told.cause, told.command) == (

@@ -14,7 +14,7 @@ from functions.openapi import SCHEMES, SIGN_IN, openapi_document
 from functions.problems import PROBLEMS
 from shared.bootstrap import provide
 from tests.functional.scenarios.app_calls import call, signed_in
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 ENDPOINTS = all_endpoints()
 
@@ -52,12 +52,12 @@ def resolved(reference: str) -> Any:
 
 async def test_it_is_served_with_every_route_and_no_other() -> None:
     """At the address that generators of clients are given."""
-    story = Story()
-    provide(story.services)
+    scenario = Scenario()
+    provide(scenario.services)
 
     reply = await call(openapi_api.show_openapi)
-    story.settings = story.settings.model_copy(update={"function_key_roles": ()})
-    provide(story.services)
+    scenario.settings = scenario.settings.model_copy(update={"function_key_roles": ()})
+    provide(scenario.services)
     without_key = await call(openapi_api.show_openapi, headers=signed_in("admin"))
 
     assert reply.media_type == "application/vnd.oai.openapi+json"

@@ -20,7 +20,7 @@ from shared.bootstrap import provide
 from shared.logging_redaction import install_redaction
 from shared.queues import POISON
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call, message_of, signed_in
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: What a search for any of the canaries finds.
 CANARY = "canary"
@@ -47,22 +47,22 @@ def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant whose names were given by somebody careless."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    story.build.environment.display_name = planted("environment")
-    story.build.app_setting_caller(story.build.http_flow(planted("flow")))
-    story.build.link()
-    await story.opt_in()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.environment.display_name = planted("environment")
+    scenario.build.app_setting_caller(scenario.build.http_flow(planted("flow")))
+    scenario.build.link()
+    await scenario.opt_in()
+    provide(scenario.services)
+    return scenario
 
 
-def resting(story: Story) -> str:
+def resting(scenario: Scenario) -> str:
     """Return all that is kept: rows with their keys, and parked messages."""
-    rows = [f"{name} {row.columns}" for name, row in story.twins.store.rows.items()]
-    parked = map(str, story.twins.messages.waiting(POISON))
+    rows = [f"{name} {row.columns}" for name, row in scenario.fakes.store.rows.items()]
+    parked = map(str, scenario.fakes.messages.waiting(POISON))
     return "\n".join([*rows, *parked])
 
 
@@ -77,18 +77,18 @@ def said(reply: Reply) -> str:
 
 
 async def test_an_order_leaves_no_signature_behind(
-    story: Story, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever signs in, names the order and gives reasons: all of it is kept, none of it whole."""
     headers = signed_in(planted("principal")) | {
         "Idempotency-Key": f"change 4711, sig={CANARY}-key"
     }
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
     order = {"mode": "apply", "environments": [environment], "by": planted("by")}
 
     started = await call(remediations_api.start_remediation, order, headers=headers)
-    await story.run(timedelta(minutes=30))
-    provide(story.services)
+    await scenario.run(timedelta(minutes=30))
+    provide(scenario.services)
     identity = started.document["id"]
     replies = [
         started,
@@ -106,14 +106,14 @@ async def test_an_order_leaves_no_signature_behind(
     ]
 
     assert [reply.status for reply in replies] == [202, *[200] * 7]
-    rest = resting(story)
+    rest = resting(scenario)
     assert HEX in rest
     for text in (rest, *map(said, replies), logged(caplog)):
         assert CANARY not in text
 
 
 async def test_an_event_leaves_no_signature_behind(
-    story: Story, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In its id, which names the cause of what it starts, or in anything else that it says."""
     event = {
@@ -123,7 +123,7 @@ async def test_an_event_leaves_no_signature_behind(
         "source": planted("source"),
         "subject": planted("subject"),
         "data": {
-            "environmentId": story.build.environment.id,
+            "environmentId": scenario.build.environment.id,
             "policyId": planted("policy"),
             "linkStatus": "Linked",
             "linkedSince": planted("since"),
@@ -139,30 +139,30 @@ async def test_an_event_leaves_no_signature_behind(
 
     await policy_events.on_policy_event(message_of(event, message_id=planted("message")))
     await key_events.on_key_event(message_of(rotation, message_id=planted("message")))
-    await story.run(timedelta(minutes=30))
+    await scenario.run(timedelta(minutes=30))
 
-    assert await story.services.tables.remediations.all()
-    assert CANARY not in resting(story)
+    assert await scenario.services.tables.remediations.all()
+    assert CANARY not in resting(scenario)
     assert CANARY not in logged(caplog)
 
 
 async def test_a_parked_message_keeps_no_signature(
-    story: Story, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither in its body nor as its id, be it the message's own or the first one's."""
     await key_events.on_key_event(message_of(planted("body"), message_id=planted("message")))
     first = {FIRST: planted("first")}
     await key_events.on_key_event(message_of({"id": planted("event")}, properties=first))
 
-    parked = story.twins.messages.waiting(POISON)
+    parked = scenario.fakes.messages.waiting(POISON)
     assert len(parked) == 2
     assert all("sig:sha256" in str(one) for one in parked)
-    assert CANARY not in resting(story)
+    assert CANARY not in resting(scenario)
     assert CANARY not in logged(caplog)
 
 
 async def test_a_problem_repeats_no_signature(
-    story: Story, caplog: pytest.LogCaptureFixture
+    scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not of the address, of a member's name, of a parameter's, nor of an id."""
     path = quote(planted("path"), safe="")

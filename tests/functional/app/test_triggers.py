@@ -13,7 +13,7 @@ from shared.domain.plans.remediation import Remediation, RemediationMode, StartS
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, POISON, POLICY_EVENTS
 from shared.use_cases.start_remediation import start_remediation
 from tests.functional.scenarios.app_calls import TRIGGERS, message_of
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 class _Tick(func.TimerRequest):
@@ -26,47 +26,47 @@ class _Tick(func.TimerRequest):
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one environment, the app's services provided to its functions."""
-    story = Story()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    provide(scenario.services)
+    return scenario
 
 
-async def test_a_whole_remediation_runs_through_the_triggers(story: Story) -> None:
+async def test_a_whole_remediation_runs_through_the_triggers(scenario: Scenario) -> None:
     """From the order to the retired original, each message goes through the app's functions."""
-    orders = story.build.http_flow("Orders")
-    site = story.build.app_setting_caller(orders)
-    old_url = story.build.url_of(orders)
-    story.build.link()
-    story.driver.use_cases = TRIGGERS
-    await story.opt_in()
+    orders = scenario.build.http_flow("Orders")
+    site = scenario.build.app_setting_caller(orders)
+    old_url = scenario.build.url_of(orders)
+    scenario.build.link()
+    scenario.driver.use_cases = TRIGGERS
+    await scenario.opt_in()
 
-    await story.order()
-    await story.approve()
+    await scenario.order()
+    await scenario.approve()
 
-    assert (await story.jobs())["Orders"].state is FlowJobState.RETIRED
+    assert (await scenario.jobs())["Orders"].state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old_url
-    assert story.twins.messages.waiting(POISON) == []
+    assert scenario.fakes.messages.waiting(POISON) == []
 
 
-async def test_linking_an_environment_starts_a_remediation(story: Story) -> None:
+async def test_linking_an_environment_starts_a_remediation(scenario: Scenario) -> None:
     """The poll finds the link and publishes an event, and its trigger starts the work."""
-    story.build.http_flow("Orders")
-    story.build.link()
-    story.driver.use_cases = TRIGGERS
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    scenario.driver.use_cases = TRIGGERS
 
     await timers.poll_environments(_Tick())
-    await story.run(timedelta(minutes=5))
+    await scenario.run(timedelta(minutes=5))
 
-    (remediation,) = await story.services.tables.remediations.all()
+    (remediation,) = await scenario.services.tables.remediations.all()
     assert remediation.origin is StartSource.POLICY_EVENT
-    assert remediation.environment_ids == (story.build.environment.id,)
+    assert remediation.environment_ids == (scenario.build.environment.id,)
 
 
-async def test_each_event_of_a_list_is_reacted_to(story: Story) -> None:
+async def test_each_event_of_a_list_is_reacted_to(scenario: Scenario) -> None:
     """Two link events in one message start two remediations."""
-    story.build.link()
+    scenario.build.link()
     events = [
         {
             "specversion": "1.0",
@@ -74,7 +74,7 @@ async def test_each_event_of_a_list_is_reacted_to(story: Story) -> None:
             "type": "PowerPlatformCmk.EnvironmentPolicyLinked",
             "source": "/here",
             "data": {
-                "environmentId": story.build.environment.id,
+                "environmentId": scenario.build.environment.id,
                 "policyId": "policy",
                 "linkStatus": "Linked",
                 "linkedSince": since,
@@ -85,49 +85,49 @@ async def test_each_event_of_a_list_is_reacted_to(story: Story) -> None:
 
     await policy_events.on_policy_event(message_of(events))
 
-    assert len(await story.services.tables.remediations.all()) == 2
+    assert len(await scenario.services.tables.remediations.all()) == 2
 
 
-async def test_an_event_of_no_concern_is_completed(story: Story) -> None:
+async def test_an_event_of_no_concern_is_completed(scenario: Scenario) -> None:
     """An event of another type starts nothing and is not parked."""
     event = {"id": "1", "eventType": "Microsoft.KeyVault.SecretExpired", "topic": "/v", "data": {}}
 
     await key_events.on_key_event(message_of(event))
 
-    assert await story.services.tables.remediations.all() == []
-    assert story.twins.messages.waiting(POISON) == []
+    assert await scenario.services.tables.remediations.all() == []
+    assert scenario.fakes.messages.waiting(POISON) == []
 
 
-async def test_the_sweep_starts_one_remediation_a_day(story: Story) -> None:
+async def test_the_sweep_starts_one_remediation_a_day(scenario: Scenario) -> None:
     """Two sweeps on one day are one, on the next day there is another."""
-    story.build.link()
+    scenario.build.link()
 
     await timers.run_daily_check(_Tick())
     await timers.run_daily_check(_Tick())
-    story.world.clock.advance(timedelta(days=1))
+    scenario.world.clock.advance(timedelta(days=1))
     await timers.run_daily_check(_Tick())
 
-    origins = [item.origin for item in await story.services.tables.remediations.all()]
+    origins = [item.origin for item in await scenario.services.tables.remediations.all()]
     assert origins == [StartSource.DAILY_CHECK, StartSource.DAILY_CHECK]
 
 
-async def test_overdue_rows_get_their_message_again(story: Story) -> None:
+async def test_overdue_rows_get_their_message_again(scenario: Scenario) -> None:
     """A job whose message was lost is announced by the timer."""
-    story.build.link()
+    scenario.build.link()
     order = Remediation(
-        created=story.services.now,
+        created=scenario.services.now,
         mode=RemediationMode.ASSESS,
         origin=StartSource.API_REQUEST,
         cause="order",
-        environment_ids=(story.build.environment.id,),
+        environment_ids=(scenario.build.environment.id,),
     )
-    await start_remediation(story.services, order)
-    (lost,) = story.twins.messages.waiting(ENVIRONMENT_JOBS)
-    story.world.clock.advance(timedelta(minutes=5))
+    await start_remediation(scenario.services, order)
+    (lost,) = scenario.fakes.messages.waiting(ENVIRONMENT_JOBS)
+    scenario.world.clock.advance(timedelta(minutes=5))
 
     await timers.send_due_messages(_Tick())
 
-    sent = story.twins.messages.waiting(ENVIRONMENT_JOBS)
+    sent = scenario.fakes.messages.waiting(ENVIRONMENT_JOBS)
     assert [one.body for one in sent if one.message_id != lost.message_id] == [lost.body]
 
 
@@ -146,11 +146,11 @@ async def test_overdue_rows_get_their_message_again(story: Story) -> None:
     ],
     ids=["bytes", "open", "list", "text", "one", "number", "slash", "empty", "deep"],
 )
-async def test_a_job_message_that_cannot_be_read_is_parked(story: Story, body: bytes) -> None:
+async def test_a_job_message_that_cannot_be_read_is_parked(scenario: Scenario, body: bytes) -> None:
     """It is completed, and stands in `poison` with its body and a reason."""
     await flow_jobs.run_flow_job(message_of(body, message_id="m-7"))
 
-    (parked,) = story.twins.messages.waiting(POISON)
+    (parked,) = scenario.fakes.messages.waiting(POISON)
     assert parked.body["queue"] == FLOW_JOBS
     assert parked.body["message_id"] == "m-7"
     assert parked.body["reason"]
@@ -162,21 +162,21 @@ async def test_a_job_message_that_cannot_be_read_is_parked(story: Story, body: b
     [b"no json", b"[]", b"{}", b'[{"id": "1"}]', b'{"id": "1", "eventType": 5}'],
     ids=["text", "nothing", "no event", "list without type", "type is a number"],
 )
-async def test_an_event_that_cannot_be_read_is_parked(story: Story, body: bytes) -> None:
+async def test_an_event_that_cannot_be_read_is_parked(scenario: Scenario, body: bytes) -> None:
     """It is completed, and stands in `poison` with its body and a reason."""
     await policy_events.on_policy_event(message_of(body))
 
-    (parked,) = story.twins.messages.waiting(POISON)
+    (parked,) = scenario.fakes.messages.waiting(POISON)
     assert parked.body["queue"] == POLICY_EVENTS
     assert parked.body["body"] == body.decode()
 
 
-async def test_a_message_for_a_row_that_is_not_there_is_parked(story: Story) -> None:
+async def test_a_message_for_a_row_that_is_not_there_is_parked(scenario: Scenario) -> None:
     """Nobody can act on it, so a person gets to see it."""
     body = {"remediation": "r-1", "job": "j-1"}
 
     await environment_jobs.run_environment_job(message_of(body))
 
-    (parked,) = story.twins.messages.waiting(POISON)
+    (parked,) = scenario.fakes.messages.waiting(POISON)
     assert "There is no environment job j-1" in str(parked.body["reason"])
     assert json.loads(str(parked.body["body"])) == body

@@ -21,7 +21,7 @@ from shared.queues import KEY_EVENTS, POISON
 from shared.reason import Reason
 from tests.fakes.messages import Delivered
 from tests.functional.scenarios.app_calls import message_of
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 URL = (
     "https://prod-01.westeurope.logic.azure.com:443/workflows/0123456789abcdef0123456789abcdef"
@@ -32,11 +32,11 @@ BODY = {"id": "event-1", "eventType": "Some.Type"}
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant with the app's services provided."""
-    story = Story()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    provide(scenario.services)
+    return scenario
 
 
 def failing(error: Exception) -> Callable[[], Awaitable[object]]:
@@ -48,65 +48,65 @@ def failing(error: Exception) -> Callable[[], Awaitable[object]]:
     return act
 
 
-async def deliver(story: Story, error: Exception, message: Delivered | None = None) -> None:
+async def deliver(scenario: Scenario, error: Exception, message: Delivered | None = None) -> None:
     """Deliver a message (the first time: a new one) whose work fails."""
     received = message_of(BODY)
     if message:
         received = message_of(
             message.body, message_id=message.message_id, properties=message.properties
         )
-    await handle_message(story.services, invocation_of(received, KEY_EVENTS), failing(error))
+    await handle_message(scenario.services, invocation_of(received, KEY_EVENTS), failing(error))
 
 
 @pytest.mark.parametrize("error", [TransientError(), Conflict()], ids=["transient", "conflict"])
 async def test_a_passing_failure_is_tried_again_with_a_growing_wait(
-    story: Story, error: Exception
+    scenario: Scenario, error: Exception
 ) -> None:
     """The content comes back after 5, 10, 20 … seconds, at most 10 minutes, then is parked."""
-    start = story.world.clock.now()
+    start = scenario.world.clock.now()
     waits: list[timedelta] = []
 
-    await deliver(story, error)
+    await deliver(scenario, error)
     while len(waits) < 8:
-        message = max(story.twins.messages.waiting(KEY_EVENTS), key=lambda one: one.due)
+        message = max(scenario.fakes.messages.waiting(KEY_EVENTS), key=lambda one: one.due)
         assert message.body == BODY
         waits.append(message.due - start)
-        await deliver(story, error, message)
+        await deliver(scenario, error, message)
 
     assert waits == [timedelta(seconds=seconds) for seconds in (5, 10, 20, 40, 80, 160, 320, 600)]
-    assert len(story.twins.messages.waiting(KEY_EVENTS)) == 8
-    (parked,) = story.twins.messages.waiting(POISON)
+    assert len(scenario.fakes.messages.waiting(KEY_EVENTS)) == 8
+    (parked,) = scenario.fakes.messages.waiting(POISON)
     assert "Tried 9 times" in str(parked.body["reason"])
     assert parked.body["message_id"] == "m-1"
 
 
-async def test_an_event_outlasts_an_outage_of_three_days(story: Story) -> None:
+async def test_an_event_outlasts_an_outage_of_three_days(scenario: Scenario) -> None:
     """Nothing brings it again, and what the app stands on may be out like anything else."""
-    start = story.world.clock.now()
-    await deliver(story, ServiceUnavailable())
+    start = scenario.world.clock.now()
+    await deliver(scenario, ServiceUnavailable())
     tries = 0
-    while not story.twins.messages.waiting(POISON):
+    while not scenario.fakes.messages.waiting(POISON):
         tries += 1
-        message = max(story.twins.messages.waiting(KEY_EVENTS), key=lambda one: one.due)
-        story.world.clock.advance_to(message.due)
-        await deliver(story, ServiceUnavailable(), message)
+        message = max(scenario.fakes.messages.waiting(KEY_EVENTS), key=lambda one: one.due)
+        scenario.world.clock.advance_to(message.due)
+        await deliver(scenario, ServiceUnavailable(), message)
 
-    assert timedelta(days=3) < story.world.clock.now() - start < timedelta(days=3, hours=1)
+    assert timedelta(days=3) < scenario.world.clock.now() - start < timedelta(days=3, hours=1)
     assert tries < 450
 
 
-async def test_the_wait_that_the_other_side_asks_for_is_kept(story: Story) -> None:
+async def test_the_wait_that_the_other_side_asks_for_is_kept(scenario: Scenario) -> None:
     """`Retry-After` is the least that is waited."""
-    await deliver(story, TransientError("later", retry_after=timedelta(minutes=30)))
+    await deliver(scenario, TransientError("later", retry_after=timedelta(minutes=30)))
 
-    (message,) = story.twins.messages.waiting(KEY_EVENTS)
-    assert message.due - story.world.clock.now() == timedelta(minutes=30)
+    (message,) = scenario.fakes.messages.waiting(KEY_EVENTS)
+    assert message.due - scenario.world.clock.now() == timedelta(minutes=30)
 
 
 @pytest.mark.parametrize("kind", ["waiting", "throttled"])
-async def test_waiting_is_no_failure(story: Story, kind: str) -> None:
+async def test_waiting_is_no_failure(scenario: Scenario, kind: str) -> None:
     """However often it happens, the message is not parked."""
-    later = story.world.clock.now() + timedelta(hours=1)
+    later = scenario.world.clock.now() + timedelta(hours=1)
     error = (
         MustWait("not yet", until=later, code=Reason.NO_CALL_PERIOD)
         if kind == "waiting"
@@ -115,20 +115,20 @@ async def test_waiting_is_no_failure(story: Story, kind: str) -> None:
     message: Delivered | None = None
 
     for _ in range(20):
-        await deliver(story, error, message)
-        messages = story.twins.messages.waiting(KEY_EVENTS)
+        await deliver(scenario, error, message)
+        messages = scenario.fakes.messages.waiting(KEY_EVENTS)
         message = max(messages, key=lambda one: int(one.properties["again"]))
 
-    assert len(story.twins.messages.waiting(KEY_EVENTS)) == 20
-    assert story.twins.messages.waiting(POISON) == []
+    assert len(scenario.fakes.messages.waiting(KEY_EVENTS)) == 20
+    assert scenario.fakes.messages.waiting(POISON) == []
 
 
-async def test_a_redelivered_message_is_sent_again_once(story: Story) -> None:
+async def test_a_redelivered_message_is_sent_again_once(scenario: Scenario) -> None:
     """A process that dies before the message is completed leaves one copy, not two."""
-    await deliver(story, ServiceUnavailable())
-    await deliver(story, ServiceUnavailable())
+    await deliver(scenario, ServiceUnavailable())
+    await deliver(scenario, ServiceUnavailable())
 
-    assert len(story.twins.messages.waiting(KEY_EVENTS)) == 1
+    assert len(scenario.fakes.messages.waiting(KEY_EVENTS)) == 1
 
 
 @pytest.mark.parametrize(
@@ -142,31 +142,31 @@ async def test_a_redelivered_message_is_sent_again_once(story: Story) -> None:
     ],
     ids=["blocked", "refused", "not found"],
 )
-async def test_what_no_repetition_changes_is_parked(story: Story, error: Exception) -> None:
+async def test_what_no_repetition_changes_is_parked(scenario: Scenario, error: Exception) -> None:
     """The reason stands on the parked message, and the message is completed."""
-    await deliver(story, error)
+    await deliver(scenario, error)
 
-    (parked,) = story.twins.messages.waiting(POISON)
+    (parked,) = scenario.fakes.messages.waiting(POISON)
     assert parked.body["reason"] == str(error)
-    assert story.twins.messages.waiting(KEY_EVENTS) == []
+    assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
 
 
-async def test_a_defect_gives_the_message_back(story: Story) -> None:
+async def test_a_defect_gives_the_message_back(scenario: Scenario) -> None:
     """An exception that nobody expected reaches the host, which abandons the message."""
     with pytest.raises(ZeroDivisionError):
-        await deliver(story, ZeroDivisionError("a defect"))
+        await deliver(scenario, ZeroDivisionError("a defect"))
 
-    assert story.twins.messages.waiting(KEY_EVENTS) == []
-    assert story.twins.messages.waiting(POISON) == []
+    assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
+    assert scenario.fakes.messages.waiting(POISON) == []
 
 
-async def test_a_defect_tells_the_host_no_trigger_url(story: Story) -> None:
+async def test_a_defect_tells_the_host_no_trigger_url(scenario: Scenario) -> None:
     """The host logs what it gets, so a URL in an exception or its cause is taken out."""
     defect = RuntimeError(f"cannot call {URL}")
     defect.__cause__ = ValueError(f"bad address {URL}")
 
     with pytest.raises(RuntimeError) as caught:
-        await deliver(story, defect)
+        await deliver(scenario, defect)
 
     assert "sig=abc" not in str(caught.value)
     assert "cannot call https://prod-01.westeurope.logic.azure.com/" in str(caught.value)
@@ -174,13 +174,13 @@ async def test_a_defect_tells_the_host_no_trigger_url(story: Story) -> None:
     assert caught.value.__suppress_context__
 
 
-async def test_a_broker_that_takes_nothing_keeps_the_message(story: Story) -> None:
+async def test_a_broker_that_takes_nothing_keeps_the_message(scenario: Scenario) -> None:
     """If the copy cannot be sent, the original message must not be completed."""
 
     async def refuse(*messages: object) -> None:
         raise ServiceUnavailable("no broker")
 
-    story.twins.messages.send = refuse  # type: ignore[method-assign]  # the broker is gone
+    scenario.fakes.messages.send = refuse  # type: ignore[method-assign]  # the broker is gone
 
     with pytest.raises(ServiceUnavailable, match="no broker"):
-        await deliver(story, ServiceUnavailable("no platform"))
+        await deliver(scenario, ServiceUnavailable("no platform"))

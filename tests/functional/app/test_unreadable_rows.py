@@ -29,40 +29,40 @@ from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import SWEEP, run_daily_check
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import call, message_of
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A remediation of two flows that are overdue: nothing has looked at them for an hour."""
-    story = Story(mode=ApprovalPolicy.AUTOMATIC)
-    story.build.http_flow("Orders")
-    story.build.http_flow("Invoices")
-    await planned(story)
-    for job in (await story.jobs()).values():
-        overdue = replace(job, due=story.services.now - timedelta(hours=1))
-        await FLOW.schedule_wake_up(story.services, overdue)
-        await story.services.tables.flow_jobs.upsert(overdue)
-    story.world.clock.advance(timedelta(minutes=2))
-    provide(story.services)
-    return story
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    scenario.build.http_flow("Orders")
+    scenario.build.http_flow("Invoices")
+    await planned(scenario)
+    for job in (await scenario.jobs()).values():
+        overdue = replace(job, due=scenario.services.now - timedelta(hours=1))
+        await FLOW.schedule_wake_up(scenario.services, overdue)
+        await scenario.services.tables.flow_jobs.upsert(overdue)
+    scenario.world.clock.advance(timedelta(minutes=2))
+    provide(scenario.services)
+    return scenario
 
 
-def without_audit(story: Story) -> dict[Any, Any]:
+def without_audit(scenario: Scenario) -> dict[Any, Any]:
     """Return what is kept, but for the trail of orders: it keeps those that are refused, too."""
-    return {name: row for name, row in story.twins.store.rows.items() if row.table != "auditlog"}
+    return {name: row for name, row in scenario.fakes.store.rows.items() if row.table != "auditlog"}
 
 
-def downgrade(story: Story, job: FlowJob) -> None:
+def downgrade(scenario: Scenario, job: FlowJob) -> None:
     """Let a job's row be one of a newer version of the app, with a state this one lacks."""
-    downgrade_row(story, story.services.tables.flow_jobs.name_of(job), job.state)
+    downgrade_row(scenario, scenario.services.tables.flow_jobs.name_of(job), job.state)
 
 
-def downgrade_row(story: Story, name: RowName, state: str) -> None:
+def downgrade_row(scenario: Scenario, name: RowName, state: str) -> None:
     """Do so with a row in this state."""
-    row = story.twins.store.rows[name]
+    row = scenario.fakes.store.rows[name]
     data = str(row.columns["data0"]).replace(f'"state":"{state}"', '"state":"levitating"')
-    story.twins.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
+    scenario.fakes.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
 
 
 def event(environment_id: object) -> dict[str, object]:
@@ -81,89 +81,89 @@ async def test_an_event_of_no_environment_is_parked_and_starts_nothing(
     environment_id: object,
 ) -> None:
     """It says why, and no remediation is made that no timer could ever complete."""
-    story = Story()
-    provide(story.services)
+    scenario = Scenario()
+    provide(scenario.services)
 
     await policy_events.on_policy_event(message_of(event(environment_id)))
 
-    (parked,) = story.twins.messages.waiting(POISON)
+    (parked,) = scenario.fakes.messages.waiting(POISON)
     assert "environment" in str(parked.body["reason"])
-    assert await story.services.tables.remediations.all() == []
-    assert await resend_overdue(story.services) == 0
+    assert await scenario.services.tables.remediations.all() == []
+    assert await resend_overdue(scenario.services) == 0
 
 
-async def test_an_unreadable_row_holds_up_no_other(story: Story) -> None:
+async def test_an_unreadable_row_holds_up_no_other(scenario: Scenario) -> None:
     """The timer announces the other flow, and tells of the row by its key, once a day."""
-    jobs = await story.jobs()
-    downgrade(story, jobs["Orders"])
-    before = len(story.twins.messages.waiting(FLOW_JOBS))
+    jobs = await scenario.jobs()
+    downgrade(scenario, jobs["Orders"])
+    before = len(scenario.fakes.messages.waiting(FLOW_JOBS))
 
-    await resend_overdue(story.services)
-    await resend_overdue(story.services)
+    await resend_overdue(scenario.services)
+    await resend_overdue(scenario.services)
 
-    (told,) = story.twins.notices.told
+    (told,) = scenario.fakes.notices.told
     assert (told.code, told.row[2]) == (Reason.UNREADABLE_ROW, jobs["Orders"].id)
     assert "state" in told.message
     assert "levitating" not in told.message
-    sent = story.twins.messages.waiting(FLOW_JOBS)[before:]
+    sent = scenario.fakes.messages.waiting(FLOW_JOBS)[before:]
     assert {message.body["job"] for message in sent} == {jobs["Invoices"].id}
     health = await call(health_api.show_health)
     assert health.document["notices"] == {Reason.UNREADABLE_ROW: 1}
 
-    story.world.clock.advance(timedelta(days=1))
-    await resend_overdue(story.services)
+    scenario.world.clock.advance(timedelta(days=1))
+    await resend_overdue(scenario.services)
 
-    assert len(story.twins.notices.told) == 2
+    assert len(scenario.fakes.notices.told) == 2
 
 
 async def test_a_defect_with_one_row_holds_up_no_other(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told by its class and place; what it says stays out, since that may be a secret."""
-    jobs = await story.jobs()
-    send = story.twins.messages.send
+    jobs = await scenario.jobs()
+    send = scenario.fakes.messages.send
 
     async def fail_for_orders(*messages: QueueMessage) -> None:
         if jobs["Orders"].id in str(messages):
             raise KeyError("sig=secret")
         await send(*messages)
 
-    monkeypatch.setattr(story.twins.messages, "send", fail_for_orders)
+    monkeypatch.setattr(scenario.fakes.messages, "send", fail_for_orders)
 
-    await resend_overdue(story.services)
+    await resend_overdue(scenario.services)
 
-    (told,) = story.twins.notices.told
+    (told,) = scenario.fakes.notices.told
     assert (told.code, told.row[2]) == (Reason.ROW_SKIPPED, jobs["Orders"].id)
     assert told.message.startswith("KeyError at engine.py:")
     assert "secret" not in told.message
-    assert jobs["Invoices"].id in str(story.twins.messages.waiting(FLOW_JOBS))
+    assert jobs["Invoices"].id in str(scenario.fakes.messages.waiting(FLOW_JOBS))
 
 
-async def test_a_row_that_is_gone_is_no_longer_counted(story: Story) -> None:
+async def test_a_row_that_is_gone_is_no_longer_counted(scenario: Scenario) -> None:
     """Health shows what still lasts."""
-    job = await story.job("Orders")
-    downgrade(story, job)
-    await resend_overdue(story.services)
-    del story.twins.store.rows[story.services.tables.flow_jobs.name_of(job)]
+    job = await scenario.job("Orders")
+    downgrade(scenario, job)
+    await resend_overdue(scenario.services)
+    del scenario.fakes.store.rows[scenario.services.tables.flow_jobs.name_of(job)]
 
-    await forget_settled(story.services)
+    await forget_settled(scenario.services)
 
     assert (await call(health_api.show_health)).document["notices"] == {}
 
 
-async def test_an_unreadable_row_is_shown_by_its_key(story: Story) -> None:
+async def test_an_unreadable_row_is_shown_by_its_key(scenario: Scenario) -> None:
     """The list and the remediation show it beside what can be read; so does the command line."""
-    jobs = await story.jobs()
-    downgrade(story, jobs["Orders"])
-    row = list(story.services.tables.flow_jobs.name_of(jobs["Orders"]))
+    jobs = await scenario.jobs()
+    downgrade(scenario, jobs["Orders"])
+    row = list(scenario.services.tables.flow_jobs.name_of(jobs["Orders"]))
 
     listed = (await call(remediations_api.list_remediations)).document
-    shown = (await call(remediations_api.show_remediation, id=story.remediation.id)).document
+    shown = (await call(remediations_api.show_remediation, id=scenario.remediation.id)).document
     async with served_app() as command_line:
-        told = await command_line.run("remediation", "show", story.remediation.id)
+        told = await command_line.run("remediation", "show", scenario.remediation.id)
 
     assert [one["row"] for one in listed["unreadable"]] == [row]
-    assert [one["remediation"]["id"] for one in listed["items"]] == [story.remediation.id]
+    assert [one["remediation"]["id"] for one in listed["items"]] == [scenario.remediation.id]
     assert [one["row"] for one in shown["unreadable"]] == [row]
     assert [job["display_name"] for job in shown["jobs"]] == ["Invoices"]
     assert f"The row {'/'.join(row)} cannot be read: state: enum" in told.stdout
@@ -178,19 +178,19 @@ ORDERS = {
 
 @pytest.mark.parametrize("order", ORDERS)
 async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
-    story: Story, order: str
+    scenario: Scenario, order: str
 ) -> None:
     """The other job is steered; the row is named, to whoever asked and on the command line."""
-    jobs, table = await story.jobs(), story.services.tables.flow_jobs
-    downgrade(story, jobs["Orders"])
+    jobs, table = await scenario.jobs(), scenario.services.tables.flow_jobs
+    downgrade(scenario, jobs["Orders"])
     row = table.name_of(jobs["Orders"])
-    before = story.twins.store.rows[row]
+    before = scenario.fakes.store.rows[row]
     place = table.address(jobs["Invoices"])
     await table.change(*place, lambda job: job and replace(job, state=FlowJobState.BLOCKED))
 
-    reply = await call(ORDERS[order], id=story.remediation.id)
+    reply = await call(ORDERS[order], id=scenario.remediation.id)
     async with served_app() as command_line:
-        told = await command_line.run("remediation", order, story.remediation.id, answer="y")
+        told = await command_line.run("remediation", order, scenario.remediation.id, answer="y")
 
     assert (reply.status, reply.document["jobs"]) == (202, 1)
     assert [one["row"] for one in reply.document["unreadable"]] == [list(row)]
@@ -198,43 +198,43 @@ async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
     assert after is not None
     assert (after.item.requested is None) == (order == "retry")
     assert (after.item.state is FlowJobState.BLOCKED) == (order != "retry")
-    assert story.twins.store.rows[row] == before
+    assert scenario.fakes.store.rows[row] == before
     assert f"The row {'/'.join(row)} cannot be read: state: enum" in told.stdout
 
 
 @pytest.mark.parametrize("order", ["retry", "rollback"])
 async def test_an_order_for_a_flow_whose_row_cannot_be_read_says_so(
-    story: Story, order: str
+    scenario: Scenario, order: str
 ) -> None:
     """422 with the row's key and what to do; nothing is done by halves."""
-    jobs = await story.jobs()
-    downgrade(story, jobs["Orders"])
-    before = without_audit(story)
+    jobs = await scenario.jobs()
+    downgrade(scenario, jobs["Orders"])
+    before = without_audit(scenario)
     flows = [job.original_id for job in jobs.values()]
 
-    reply = await call(ORDERS[order], id=story.remediation.id, body={"flows": flows})
+    reply = await call(ORDERS[order], id=scenario.remediation.id, body={"flows": flows})
 
     assert reply.status == 422
     assert jobs["Orders"].id in reply.document["detail"]
     assert "Deploy the version" in reply.document["instruction"]
-    assert without_audit(story) == before
+    assert without_audit(scenario) == before
 
 
-async def test_an_environment_job_that_cannot_be_read_is_not_made_anew(story: Story) -> None:
+async def test_an_environment_job_that_cannot_be_read_is_not_made_anew(scenario: Scenario) -> None:
     """The flow jobs are cancelled beside it."""
-    job = await story.environment_job()
-    name = story.services.tables.environment_jobs.name_of(job)
-    downgrade_row(story, name, job.state)
+    job = await scenario.environment_job()
+    name = scenario.services.tables.environment_jobs.name_of(job)
+    downgrade_row(scenario, name, job.state)
 
-    reply = await call(remediation_actions_api.cancel_remediation, id=story.remediation.id)
+    reply = await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id)
 
     assert (reply.status, reply.document["jobs"]) == (202, 2)
     assert [one["row"] for one in reply.document["unreadable"]] == [list(name)]
 
 
-async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(story: Story) -> None:
+async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(scenario: Scenario) -> None:
     """Its delete could not be cancelled before; the others are rolled back."""
-    job, table = await story.job("Orders"), story.services.tables.deletions
+    job, table = await scenario.job("Orders"), scenario.services.tables.deletions
     deletion = Deletion(
         environment_id=job.environment_id,
         job_id=job.id,
@@ -243,59 +243,62 @@ async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(story: Sto
         flow_name=job.flow_name,
         display_name=job.display_name,
         in_solution=True,
-        on=story.services.now,
+        on=scenario.services.now,
         approved_by="tests",
-        approved_at=story.services.now,
+        approved_at=scenario.services.now,
         retired_at=None,
     )
     await table.insert(deletion)
     name = table.name_of(deletion)
-    downgrade_row(story, name, deletion.state)
+    downgrade_row(scenario, name, deletion.state)
 
-    reply = await call(remediation_actions_api.roll_back_remediation, id=story.remediation.id)
+    reply = await call(remediation_actions_api.roll_back_remediation, id=scenario.remediation.id)
 
     assert (reply.status, reply.document["jobs"]) == (202, 1)
     assert [one["row"] for one in reply.document["unreadable"]] == [list(name)]
-    assert (await story.job("Orders")).requested is None
+    assert (await scenario.job("Orders")).requested is None
 
 
-async def test_a_remediation_of_no_environment_is_shown_as_unreadable(story: Story) -> None:
+async def test_a_remediation_of_no_environment_is_shown_as_unreadable(scenario: Scenario) -> None:
     """An earlier version took such an event: its row is named, and keeps nobody from the others."""
-    name = story.services.tables.remediations.name_of(story.remediation)
-    row = story.twins.store.rows[name]
-    environment_id = story.remediation.environment_ids[0]
+    name = scenario.services.tables.remediations.name_of(scenario.remediation)
+    row = scenario.fakes.store.rows[name]
+    environment_id = scenario.remediation.environment_ids[0]
     junk = str(row.columns["data0"]).replace(environment_id, "a/b")
-    story.twins.store.rows[(*name[:2], "junk")] = replace(
+    scenario.fakes.store.rows[(*name[:2], "junk")] = replace(
         row, key="junk", columns={**row.columns, "data0": junk}
     )
 
     listed = (await call(remediations_api.list_remediations)).document
     shown = await call(remediations_api.show_remediation, id="junk")
-    await run_daily_check(story.services, "today")
+    await run_daily_check(scenario.services, "today")
 
     assert [one["row"][2] for one in listed["unreadable"]] == ["junk"]
-    assert [one["remediation"]["id"] for one in listed["items"]] == [story.remediation.id]
+    assert [one["remediation"]["id"] for one in listed["items"]] == [scenario.remediation.id]
     assert shown.status == 422
-    assert {one.row[2] for one in story.twins.notices.told} == {"junk"}
+    assert {one.row[2] for one in scenario.fakes.notices.told} == {"junk"}
 
 
-async def damage(story: Story, name: RowName, **columns: str) -> None:
+async def damage(scenario: Scenario, name: RowName, **columns: str) -> None:
     """Damage columns of a row that is there, or write a row that cannot be read."""
     table, partition, key = name
-    row = story.twins.store.rows.get(name) or StoreRow(
+    row = scenario.fakes.store.rows.get(name) or StoreRow(
         table=table, partition=partition, key=key, columns={"chunks": 1}
     )
-    await story.twins.store.write(UpsertRow(replace(row, columns={**row.columns, **columns})))
+    await scenario.fakes.store.write(UpsertRow(replace(row, columns={**row.columns, **columns})))
 
 
 async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
     """No flow is written; health, attention and the switch say so; turning it writes it anew."""
-    story, name = Story(mode=ApprovalPolicy.AUTOMATIC), ("killswitch", "kill_switch", "kill-switch")
-    story.build.http_flow("Orders")
-    await damage(story, name, data0="{garbage")
-    await planned(story)
-    provide(story.services)
-    jobs = await story.jobs()
+    scenario, name = (
+        Scenario(mode=ApprovalPolicy.AUTOMATIC),
+        ("killswitch", "kill_switch", "kill-switch"),
+    )
+    scenario.build.http_flow("Orders")
+    await damage(scenario, name, data0="{garbage")
+    await planned(scenario)
+    provide(scenario.services)
+    jobs = await scenario.jobs()
     health = (await call(health_api.show_health)).document
     attention = (await call(status_api.show_status)).document
     shown = (await call(kill_switch_api.show_kill_switch)).document
@@ -311,66 +314,70 @@ async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
 
     change = {"on": False, "reason": "The row was damaged.", "by": "tests"}
     assert (await call(kill_switch_api.set_kill_switch, change)).status == 200
-    await story.run(timedelta(hours=1))
+    await scenario.run(timedelta(hours=1))
 
-    assert {job.reached for job in (await story.jobs()).values()} == {
+    assert {job.reached for job in (await scenario.jobs()).values()} == {
         FlowJobState.CHECKING_FOR_CALLS
     }
     assert not (await call(health_api.show_health)).document["kill_switch_on"]
 
 
-async def test_environment_job_of_another_version_does_not_stop_the_sweep(story: Story) -> None:
+async def test_environment_job_of_another_version_does_not_stop_the_sweep(
+    scenario: Scenario,
+) -> None:
     """The sweep ends, and the row is reported with its name and what to do."""
-    job = await story.environment_job()
-    name = story.services.tables.environment_jobs.name_of(job)
-    downgrade_row(story, name, job.state)
+    job = await scenario.environment_job()
+    name = scenario.services.tables.environment_jobs.name_of(job)
+    downgrade_row(scenario, name, job.state)
 
-    await run_daily_check(story.services, "today")
+    await run_daily_check(scenario.services, "today")
 
     assert (await call(health_api.show_health)).document["last_sweep"]
-    (told,) = story.twins.notices.told
+    (told,) = scenario.fakes.notices.told
     assert (told.code, told.row) == (Reason.UNREADABLE_ROW, name)
     assert told.instruction.startswith(f"Row {'/'.join(name)}: Deploy the version")
 
 
-async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(story: Story) -> None:
+async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(
+    scenario: Scenario,
+) -> None:
     """Until then health and attention answer, and name it."""
     name = ("timerruns", "timer", SWEEP)
-    await damage(story, name, data0="{garbage")
+    await damage(scenario, name, data0="{garbage")
 
     before = (await call(status_api.show_status)).document
-    await run_daily_check(story.services, "today")
-    await resend_overdue(story.services)
+    await run_daily_check(scenario.services, "today")
+    await resend_overdue(scenario.services)
     after = (await call(status_api.show_status)).document
 
     assert [one["row"] for one in before["unreadable"]] == [list(name)]
     assert before["health"]["last_sweep"] is None
     assert after["unreadable"] == []
     assert after["health"]["last_sweep"]
-    assert [told.row for told in story.twins.notices.told] == [name]
+    assert [told.row for told in scenario.fakes.notices.told] == [name]
 
 
-async def test_reminder_that_cannot_be_read_still_reminds(story: Story) -> None:
+async def test_reminder_that_cannot_be_read_still_reminds(scenario: Scenario) -> None:
     """Its key says of which row: the timer looks at that, and writes the reminder anew."""
-    before = len(story.twins.messages.waiting(FLOW_JOBS))
-    for row in [row for row in story.twins.store.rows.values() if row.table == "wakeups"]:
-        await damage(story, (row.table, row.partition, row.key), data0="{garbage")
+    before = len(scenario.fakes.messages.waiting(FLOW_JOBS))
+    for row in [row for row in scenario.fakes.store.rows.values() if row.table == "wakeups"]:
+        await damage(scenario, (row.table, row.partition, row.key), data0="{garbage")
 
-    await resend_overdue(story.services)
+    await resend_overdue(scenario.services)
 
-    sent = story.twins.messages.waiting(FLOW_JOBS)[before:]
-    jobs = await story.jobs()
+    sent = scenario.fakes.messages.waiting(FLOW_JOBS)[before:]
+    jobs = await scenario.jobs()
     assert {message.body["job"] for message in sent} == {job.id for job in jobs.values()}
-    assert [one async for one in story.services.tables.wake_ups.query("wake_up")]
+    assert [one async for one in scenario.services.tables.wake_ups.query("wake_up")]
 
 
-async def test_sweep_corrects_search_columns_that_do_not_fit_their_row(story: Story) -> None:
+async def test_sweep_corrects_search_columns_that_do_not_fit_their_row(scenario: Scenario) -> None:
     """A query by state would never find the job; the item says what the columns have to be."""
-    job = await story.job("Orders")
-    name = story.services.tables.flow_jobs.name_of(job)
-    before = story.twins.store.rows[name].columns
-    await damage(story, name, state="levitating", original_id="")
+    job = await scenario.job("Orders")
+    name = scenario.services.tables.flow_jobs.name_of(job)
+    before = scenario.fakes.store.rows[name].columns
+    await damage(scenario, name, state="levitating", original_id="")
 
-    await run_daily_check(story.services, "today")
+    await run_daily_check(scenario.services, "today")
 
-    assert story.twins.store.rows[name].columns == before
+    assert scenario.fakes.store.rows[name].columns == before

@@ -9,7 +9,7 @@ from shared.domain.finding import Finding
 from shared.services import Services
 from shared.use_cases.assess import assess
 from tests.fakes.builder import Builder
-from tests.fakes.ports import Twins, twins_of
+from tests.fakes.ports import Fakes, fakes_of
 from tests.fakes.services import services_of
 from tests.fakes.test_world import World
 
@@ -20,17 +20,17 @@ class Assessed:
 
     world: World = field(default_factory=World)
     build: Builder = field(init=False)
-    twins: Twins = field(init=False)
+    fakes: Fakes = field(init=False)
     found: EnvironmentAssessment = field(init=False)
 
     def __post_init__(self) -> None:
         self.build = Builder(self.world)
-        self.twins = twins_of(self.world)
+        self.fakes = fakes_of(self.world)
 
     @property
     def services(self) -> Services:
-        """The app's services on the twins."""
-        return services_of(self.twins.ports)
+        """The app's services on the fakes."""
+        return services_of(self.fakes.ports)
 
     async def assess(self, services: Services | None = None, **options: Any) -> None:
         """Assess the environment."""

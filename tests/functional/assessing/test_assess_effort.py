@@ -1,4 +1,4 @@
-"""What an assessment expects of a remediation, held against one on twins."""
+"""What an assessment expects of a remediation, held against one on fakes."""
 
 from collections import Counter
 from dataclasses import replace
@@ -8,7 +8,7 @@ from shared.domain.assessment.estimate import DATAVERSE_CALLS, FLOW_SERVICE_CALL
 from shared.services import Services
 from tests.fakes.ports import Ports
 from tests.fakes.services import services_of
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 FLOWS = 10
 
@@ -40,16 +40,16 @@ async def test_the_calls_that_are_expected_of_a_flow_are_those_that_it_takes() -
         }
         return replace(services, **behind)
 
-    story = Story()
-    story.driver.make = counted
+    scenario = Scenario()
+    scenario.driver.make = counted
     for number in range(FLOWS):
-        flow = story.build.http_flow(f"Flow {number}")
-        story.build.app_setting_caller(flow, setting=f"URL_{number}")
-    story.world.traffic.beat(story.world)
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve()
+        flow = scenario.build.http_flow(f"Flow {number}")
+        scenario.build.app_setting_caller(flow, setting=f"URL_{number}")
+    scenario.world.traffic.beat(scenario.world)
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve()
 
     assert count["flow service"] <= FLOW_SERVICE_CALLS * FLOWS < 2 * count["flow service"]
     assert count["Dataverse"] <= DATAVERSE_CALLS * FLOWS < 2 * count["Dataverse"]

@@ -17,9 +17,9 @@ from shared.services import Services
 from shared.steps.assessing import read_co_owners
 from shared.use_cases.assess import assess
 from tests.fakes.builder import Builder
-from tests.fakes.ports import twins_of
+from tests.fakes.ports import fakes_of
 from tests.fakes.services import services_of
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 from tests.functional.scenarios.app_calls import call
 
@@ -34,7 +34,7 @@ def build() -> Builder:
 
 def services(build: Builder, **ports: Any) -> Services:
     """Return the app's services on the tenant, with some ports exchanged."""
-    return replace(services_of(twins_of(build.world).ports), **ports)
+    return replace(services_of(fakes_of(build.world).ports), **ports)
 
 
 def levels(found: EnvironmentAssessment, topic: AssessmentTopic) -> set[FindingLevel]:
@@ -43,7 +43,7 @@ def levels(found: EnvironmentAssessment, topic: AssessmentTopic) -> set[FindingL
     return {one.level for one in section.findings}
 
 
-def share(flow: TwinFlow, table: str, identity: str, rights: frozenset[str]) -> None:
+def share(flow: FakeFlow, table: str, identity: str, rights: frozenset[str]) -> None:
     """Share a flow in Dataverse."""
     flow.shares[DataversePrincipal(table=table, id=identity)] = rights
 

@@ -26,7 +26,7 @@ from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.driver import Driver
 from tests.fakes.flow_pages import SIZE
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.performance.test_idle_minute import Noted
 
 ONE = AssessmentRequest()
@@ -110,38 +110,38 @@ class ACallAMinute:
         raise ThrottledError("the budget is used up", retry_after=timedelta(hours=1))
 
 
-def around(story: Story, **ports: Callable[[Any], Any]) -> None:
+def around(scenario: Scenario, **ports: Callable[[Any], Any]) -> None:
     """Put something before ports of the app, made of what stands there."""
 
     def change(those: Ports) -> Ports:
         made = {name: make(getattr(those, name)) for name, make in ports.items()}
         return replace(those, **made)
 
-    story.around = change
-    story.renew()
+    scenario.around = change
+    scenario.renew()
 
 
 @pytest.fixture
-def story() -> Story:
+def scenario() -> Scenario:
     """Return a tenant of several pages, of which one flow stays and has a caller."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.flow_caller(orders)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.flow_caller(orders)
     for number in range(2 * SIZE):
-        story.build.polling_flow(f"Flow {number}")
-    story.world.traffic.beat(story.world)
-    return story
+        scenario.build.polling_flow(f"Flow {number}")
+    scenario.world.traffic.beat(scenario.world)
+    return scenario
 
 
-async def order(story: Story, request: AssessmentRequest = ONE) -> Remediation:
+async def order(scenario: Scenario, request: AssessmentRequest = ONE) -> Remediation:
     """Order an assessment of the environment."""
-    environment_id = story.build.environment.id
-    return await story.driver.call(lambda s: start_assessment(s, environment_id, request, ANNA))
+    environment_id = scenario.build.environment.id
+    return await scenario.driver.call(lambda s: start_assessment(s, environment_id, request, ANNA))
 
 
-async def shown(story: Story, started: Remediation) -> ShownAssessment:
+async def shown(scenario: Scenario, started: Remediation) -> ShownAssessment:
     """Return how far it is."""
-    return await show_assessment(story.services, started.id)
+    return await show_assessment(scenario.services, started.id)
 
 
 def told(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
@@ -150,58 +150,60 @@ def told(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
     return replace(found, at=datetime.min, callers_searched=None)  # noqa: DTZ901  # any will do
 
 
-async def at_once(story: Story) -> EnvironmentAssessment:
+async def at_once(scenario: Scenario) -> EnvironmentAssessment:
     """Return the assessment of a caller who waits."""
-    return told(await assess(story.services, story.build.environment.id))
+    return told(await assess(scenario.services, scenario.build.environment.id))
 
 
-async def test_it_says_what_an_assessment_at_once_says_and_writes_nothing(story: Story) -> None:
+async def test_it_says_what_an_assessment_at_once_says_and_writes_nothing(
+    scenario: Scenario,
+) -> None:
     """Of each flow, with callers and findings; no page is left in the store."""
-    started = await order(story)
-    assert (await shown(story, started)).answer is None
+    started = await order(scenario)
+    assert (await shown(scenario, started)).answer is None
 
-    await story.run(HOUR)
+    await scenario.run(HOUR)
 
-    found = await shown(story, started)
+    found = await shown(scenario, started)
     assert found.job.state is EnvironmentJobState.COMPLETED
-    assert told(found.answer) == await at_once(story)
+    assert told(found.answer) == await at_once(scenario)
     assert [flow.display_name for flow in told(found.answer).flows] == ["Orders"]
     assert found.job.assessed is not None
-    assert found.job.assessed.flows == len([*story.world.flows()])
-    assert story.world.writes == []
-    assert await story.services.tables.discovery_pages.all(found.job.id) == []
+    assert found.job.assessed.flows == len([*scenario.world.flows()])
+    assert scenario.world.writes == []
+    assert await scenario.services.tables.discovery_pages.all(found.job.id) == []
 
 
 async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
     """Two pages for each budget's worth go by, no page twice, and few questions to the store."""
-    story = Story()
-    story.build.http_flow("Orders")
-    model = story.build.polling_flow("Flow")
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    model = scenario.build.polling_flow("Flow")
     for number in range(9_998):
-        story.world.add_flow(
+        scenario.world.add_flow(
             replace(
                 model,
-                workflow_id=story.world.guid(),
-                flow_name=story.world.guid(),
+                workflow_id=scenario.world.guid(),
+                flow_name=scenario.world.guid(),
                 name=f"Flow {number}",
             )
         )
-    pages = SlowPages(story.twins.ports.workflows, story.world.clock, a_minute=3)
-    store = Noted(story.twins.store)
-    around(story, flow_pages=lambda _: pages, store=lambda _: store)
+    pages = SlowPages(scenario.fakes.ports.workflows, scenario.world.clock, a_minute=3)
+    store = Noted(scenario.fakes.store)
+    around(scenario, flow_pages=lambda _: pages, store=lambda _: store)
     seen: list[int] = []
 
     def look() -> None:
-        for row in story.twins.store.rows.values():
+        for row in scenario.fakes.store.rows.values():
             if row.table == "environmentjobs":
-                job = story.services.tables.environment_jobs.read(row).item
+                job = scenario.services.tables.environment_jobs.read(row).item
                 seen.append(job.assessed.flows if job.assessed else 0)
 
-    story.driver.meanwhile = look
-    started = await order(story)
-    await story.run(DAY)
+    scenario.driver.meanwhile = look
+    started = await order(scenario)
+    await scenario.run(DAY)
 
-    found = await shown(story, started)
+    found = await shown(scenario, started)
     assert told(found.answer).flow_count == 10_000
     assert [flow.display_name for flow in told(found.answer).flows] == ["Orders"]
     assert seen == sorted(seen)
@@ -210,31 +212,31 @@ async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
     assert len(store.queries) + len(store.gets) + store.writes <= 50 * 10
 
 
-async def test_a_call_a_minute_is_enough(story: Story) -> None:
+async def test_a_call_a_minute_is_enough(scenario: Scenario) -> None:
     """Each page of both lists is read once, in as many minutes."""
     for number in range(20):
-        story.build.http_flow(f"Form {number}")
-    story.world.report_page = SIZE
-    reports = ACallAMinute(story.twins.ports.flow_reports, story.world.clock)
-    around(story, flow_reports=lambda _: reports)
-    started = await order(story)
+        scenario.build.http_flow(f"Form {number}")
+    scenario.world.report_page = SIZE
+    reports = ACallAMinute(scenario.fakes.ports.flow_reports, scenario.world.clock)
+    around(scenario, flow_reports=lambda _: reports)
+    started = await order(scenario)
 
-    await story.run(HOUR)
+    await scenario.run(HOUR)
 
-    found = told((await shown(story, started)).answer)
+    found = told((await shown(scenario, started)).answer)
     assert len(found.flows) == 21
     assert len(reports.asked) == len(set(reports.asked)) > 2 * 21 / SIZE
 
 
 async def test_a_thousand_flows_that_stay_take_fifty_questions_to_the_store() -> None:
     """Callers are looked up for all of them together."""
-    story = Story()
+    scenario = Scenario()
     for number in range(1_000):
-        story.build.http_flow(f"Flow {number}")
-    store = Noted(story.twins.store)
-    around(story, store=lambda _: store)
-    services = story.make(story.twins.ports)
-    environment = story.build.environment.id
+        scenario.build.http_flow(f"Flow {number}")
+    store = Noted(scenario.fakes.store)
+    around(scenario, store=lambda _: store)
+    services = scenario.make(scenario.fakes.ports)
+    environment = scenario.build.environment.id
 
     found = await assess(services, environment)
 
@@ -243,55 +245,55 @@ async def test_a_thousand_flows_that_stay_take_fifty_questions_to_the_store() ->
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
-async def test_a_process_that_dies_costs_one_page(story: Story, page: int) -> None:
+async def test_a_process_that_dies_costs_one_page(scenario: Scenario, page: int) -> None:
     """The next one asks for the page that was on its way, and for what follows."""
-    expected = await at_once(story)
-    pages = FailingPages(story.twins.ports.flow_pages, page, Killed())
-    around(story, flow_pages=lambda _: pages)
-    started = await order(story)
+    expected = await at_once(scenario)
+    pages = FailingPages(scenario.fakes.ports.flow_pages, page, Killed())
+    around(scenario, flow_pages=lambda _: pages)
+    started = await order(scenario)
 
-    await story.run(HOUR)
+    await scenario.run(HOUR)
 
-    found = await shown(story, started)
+    found = await shown(scenario, started)
     assert told(found.answer) == expected
     assert len(pages.asked) == len(set(pages.asked)) + 1
 
 
-async def test_a_process_may_die_at_any_call(story: Story) -> None:
+async def test_a_process_may_die_at_any_call(scenario: Scenario) -> None:
     """Before it or after it: one order, one answer, no page left."""
-    expected = await at_once(story)
+    expected = await at_once(scenario)
     calls = Plan()
-    story.driver = Driver(twins=story.twins, make=story.make, plan=calls)
-    await order(story)
-    await story.run(HOUR)
+    scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=calls)
+    await order(scenario)
+    await scenario.run(HOUR)
     assert calls.calls > 20
 
     for at in range(1, calls.calls + 1):
         for moment in Moment:
             plan = Plan(at=at, moment=moment)
-            story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
+            scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)
             try:
-                started = await order(story)
+                started = await order(scenario)
             except Killed:
-                started = await order(story)
-            await story.run(HOUR)
-            found = await shown(story, started)
+                started = await order(scenario)
+            await scenario.run(HOUR)
+            found = await shown(scenario, started)
             assert told(found.answer) == expected, (at, moment)
-            assert await story.services.tables.discovery_pages.all(found.job.id) == []
-    jobs = await story.services.tables.environment_jobs.all()
+            assert await scenario.services.tables.discovery_pages.all(found.job.id) == []
+    jobs = await scenario.services.tables.environment_jobs.all()
     assert {job.state for job in jobs} == {EnvironmentJobState.COMPLETED}
 
 
-async def test_who_asks_for_what_runs_gets_that(story: Story) -> None:
+async def test_who_asks_for_what_runs_gets_that(scenario: Scenario) -> None:
     """Another request is another assessment, and so is the same once the first has ended."""
-    first, second = await order(story), await order(story)
-    other = await order(story, AssessmentRequest(vault="v", key="k"))
-    await story.run(HOUR)
-    later = await order(story)
+    first, second = await order(scenario), await order(scenario)
+    other = await order(scenario, AssessmentRequest(vault="v", key="k"))
+    await scenario.run(HOUR)
+    later = await order(scenario)
 
     assert first.id == second.id
     assert len({first.id, other.id, later.id}) == 3
-    assert await jobs_of(story.services) == 3
+    assert await jobs_of(scenario.services) == 3
 
 
 async def jobs_of(services: Services) -> int:
@@ -299,86 +301,88 @@ async def jobs_of(services: Services) -> int:
     return len(await services.tables.environment_jobs.all())
 
 
-async def test_an_order_whose_start_was_cut_off_is_started_by_the_next(story: Story) -> None:
+async def test_an_order_whose_start_was_cut_off_is_started_by_the_next(scenario: Scenario) -> None:
     """The row that names it was written, and nothing else."""
-    key = f"{story.build.environment.id}-{ONE.digest}"
+    key = f"{scenario.build.environment.id}-{ONE.digest}"
     row = SharedSnapshot(topic="assessments", id=key, archive_name="assessment x")
-    await story.services.tables.shared_snapshots.upsert(row)
+    await scenario.services.tables.shared_snapshots.upsert(row)
 
-    started = await order(story)
-    await story.run(HOUR)
+    started = await order(scenario)
+    await scenario.run(HOUR)
 
     assert started.cause == "assessment x"
-    assert (await shown(story, started)).answer is not None
+    assert (await shown(scenario, started)).answer is not None
 
 
-async def test_a_damaged_page_is_read_again(story: Story) -> None:
+async def test_a_damaged_page_is_read_again(scenario: Scenario) -> None:
     """The list would have a hole: it begins anew, and the assessment ends."""
-    pages = FailingPages(story.twins.ports.flow_pages, 3, ThrottledError("later"))
-    around(story, flow_pages=lambda _: pages)
-    started = await order(story)
+    pages = FailingPages(scenario.fakes.ports.flow_pages, 3, ThrottledError("later"))
+    around(scenario, flow_pages=lambda _: pages)
+    started = await order(scenario)
 
     def damage() -> None:
-        for row in [*story.twins.store.rows.values()]:
+        for row in [*scenario.fakes.store.rows.values()]:
             if row.table == "discoverypages" and row.key == "dataverse-000000" and not damaged:
                 place = (row.table, row.partition, row.key)
-                story.twins.store.rows[place] = replace(row, columns={**row.columns, "data0": "{"})
+                scenario.fakes.store.rows[place] = replace(
+                    row, columns={**row.columns, "data0": "{"}
+                )
                 damaged.append(row.key)
 
     damaged: list[str] = []
-    story.driver.meanwhile = damage
-    await story.run(HOUR)
+    scenario.driver.meanwhile = damage
+    await scenario.run(HOUR)
 
     assert damaged
-    assert told((await shown(story, started)).answer) == await at_once(story)
+    assert told((await shown(scenario, started)).answer) == await at_once(scenario)
 
 
-async def test_an_expired_cursor_costs_the_list_and_not_the_assessment(story: Story) -> None:
+async def test_an_expired_cursor_costs_the_list_and_not_the_assessment(scenario: Scenario) -> None:
     """It begins anew, once."""
     refused = PlatformError("The paging cookie has expired.", code="0x80040216", status=400)
-    pages = FailingPages(story.twins.ports.flow_pages, 2, refused)
-    around(story, flow_pages=lambda _: pages)
-    started = await order(story)
+    pages = FailingPages(scenario.fakes.ports.flow_pages, 2, refused)
+    around(scenario, flow_pages=lambda _: pages)
+    started = await order(scenario)
 
-    await story.run(HOUR)
+    await scenario.run(HOUR)
 
     assert pages.asked[:3] == ["", pages.asked[1], ""]
-    assert told((await shown(story, started)).answer) == await at_once(story)
+    assert told((await shown(scenario, started)).answer) == await at_once(scenario)
 
 
-async def test_a_list_that_is_refused_is_left_out_and_told(story: Story) -> None:
+async def test_a_list_that_is_refused_is_left_out_and_told(scenario: Scenario) -> None:
     """As of an assessment at once: the rest is said all the same."""
     refused = PlatformError("No.", code="Forbidden", status=403)
-    pages = FailingPages(story.twins.ports.flow_pages, 1, refused)
-    around(story, flow_pages=lambda _: pages)
-    started = await order(story)
+    pages = FailingPages(scenario.fakes.ports.flow_pages, 1, refused)
+    around(scenario, flow_pages=lambda _: pages)
+    started = await order(scenario)
 
-    await story.run(HOUR)
+    await scenario.run(HOUR)
 
-    found = told((await shown(story, started)).answer)
+    found = told((await shown(scenario, started)).answer)
     assert found.flow_count is None
     assert "No." in str(found.sections)
 
 
-async def test_it_may_be_cancelled(story: Story) -> None:
+async def test_it_may_be_cancelled(scenario: Scenario) -> None:
     """By the id of the order, which is that of its remediation."""
-    started = await order(story)
+    started = await order(scenario)
 
-    await change_remediation.cancel(story.services, started.id)
-    await story.run(HOUR)
+    await change_remediation.cancel(scenario.services, started.id)
+    await scenario.run(HOUR)
 
-    found = await shown(story, started)
+    found = await shown(scenario, started)
     assert found.job.state is EnvironmentJobState.CANCELLED
     assert found.answer is None
 
 
-async def test_what_cannot_be_assessed_is_refused_at_once(story: Story) -> None:
+async def test_what_cannot_be_assessed_is_refused_at_once(scenario: Scenario) -> None:
     """An unknown environment, an unknown policy, and the id of another kind of remediation."""
     with pytest.raises(NotFound):
-        await start_assessment(story.services, story.world.guid(), ONE, ANNA)
+        await start_assessment(scenario.services, scenario.world.guid(), ONE, ANNA)
     with pytest.raises(NotFound, match="policy"):
-        await order(story, AssessmentRequest(policy="no-such-policy"))
-    await story.opt_in()
-    await story.order()
+        await order(scenario, AssessmentRequest(policy="no-such-policy"))
+    await scenario.opt_in()
+    await scenario.order()
     with pytest.raises(NotFound, match="no assessment"):
-        await show_assessment(story.services, story.remediation.id)
+        await show_assessment(scenario.services, scenario.remediation.id)

@@ -17,7 +17,7 @@ from shared.domain.network.firewall_fix import FirewallFix, no_fix_public_access
 from shared.domain.network.firewall_issue import FirewallIssue, find_firewall_issue
 from shared.domain.network.service_tags import ServiceTagList
 from shared.firewalls import firewall_kinds
-from tests.fakes.ports import twins_of
+from tests.fakes.ports import fakes_of
 from tests.fakes.test_world import World
 from tests.kinds.bicep_values import declared
 from tests.kinds.case import Json, resource
@@ -53,13 +53,13 @@ class Estate:
 
     async def gaps(self) -> list[FirewallIssue]:
         """Return what firewalls lack for European flows."""
-        kinds = firewall_kinds(twins_of(self.world).ports.resources)
+        kinds = firewall_kinds(fakes_of(self.world).ports.resources)
         found = [one for kind in kinds.values() for one in await kind.read()]
         return gaps(found, "europe", self._hosts, TAGS)
 
     async def repair(self, gap: FirewallIssue) -> FirewallFix:
         """Return what closes one."""
-        kinds = firewall_kinds(twins_of(self.world).ports.resources)
+        kinds = firewall_kinds(fakes_of(self.world).ports.resources)
         return no_fix_public_access_off(gap) or await kinds[gap.kind].propose_fix(gap)
 
     async def only_repair(self) -> FirewallFix:
@@ -461,7 +461,7 @@ async def test_a_place_that_a_rule_refuses_first_is_opened_by_no_group() -> None
         azure_firewall.public_address(),
     ]
     here = Estate({one["id"]: one for one in listed}, [None])
-    kinds = firewall_kinds(twins_of(here.world).ports.resources)
+    kinds = firewall_kinds(fakes_of(here.world).ports.resources)
     [firewall] = [one for one in await kinds["azure_firewall"].read() if "10.0.2.0" in one.id]
     asked = {WEST: AddressRanges.of(found(TAGS, WEST))}
     gap = find_firewall_issue(

@@ -8,7 +8,7 @@ from shared.domain.flow import WorkflowUpdate
 from shared.domain.trigger_urls.trigger_url import signatures_in
 from shared.ports import CallerKind, ReadOnSave
 from tests.fakes.builder import Builder
-from tests.fakes.ports import Ports, twins_of
+from tests.fakes.ports import Ports, fakes_of
 from tests.fakes.services import kinds_on
 from tests.fakes.test_world import World
 
@@ -31,7 +31,7 @@ class Tenant:
         self.builder = Builder(self.world)
         self.original = self.builder.http_flow("Original")
         self.copy = self.builder.http_flow("Copy")
-        self.ports: Ports = twins_of(self.world).ports
+        self.ports: Ports = fakes_of(self.world).ports
         self.kinds = kinds_on(self.ports)
 
     async def found(self, kind: str) -> list[Caller]:

@@ -9,48 +9,48 @@ from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import IssueNotFound
 from shared.use_cases.change_environment import ignore_issue
 from tests.fakes.definition_builder import child_flow_action, request_trigger
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 #: Longer than a copy has to be quiet.
 LONG = timedelta(days=9)
 
 
-async def say(story: Story, name: str) -> None:
+async def say(scenario: Scenario, name: str) -> None:
     """Let somebody say so, and time pass."""
-    await ignore_issue(story.services, story.build.environment.id, name, "the makers")
-    await story.run(LONG)
+    await ignore_issue(scenario.services, scenario.build.environment.id, name, "the makers")
+    await scenario.run(LONG)
 
 
-def agents_flow(story: Story, kind: str) -> TwinFlow:
+def agents_flow(scenario: Scenario, kind: str) -> FakeFlow:
     """Add a flow that agents run, and that runs one that stays."""
-    child = story.build.http_flow("Lookup")
+    child = scenario.build.http_flow("Lookup")
     actions = {"Run": child_flow_action(child.workflow_id)}
-    return story.build.flow("Book", request_trigger(kind), actions)
+    return scenario.build.flow("Book", request_trigger(kind), actions)
 
 
 @pytest.mark.parametrize("kind", ["VirtualAgent", "Skills"])
 async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: str) -> None:
     """Both are on until then; a rollback asks for the way back, and forgets what was said."""
-    story = Story()
-    original = agents_flow(story, kind)
-    await planned(story)
-    item = (await story.plan())["Book"]
-    await story.approve(run=LONG)
-    asked = await story.job("Book")
-    copy = story.world.workflow(asked.environment_id, asked.copy_id)
+    scenario = Scenario()
+    original = agents_flow(scenario, kind)
+    await planned(scenario)
+    item = (await scenario.plan())["Book"]
+    await scenario.approve(run=LONG)
+    asked = await scenario.job("Book")
+    copy = scenario.world.workflow(asked.environment_id, asked.copy_id)
     both = original.is_on, copy.is_on
 
-    await story.retry(run=LONG)
-    again = await story.job("Book")
-    await say(story, f"agents:{original.workflow_id}")
-    retired = await story.job("Book")
-    await story.roll_back(run=LONG)
-    back = await story.job("Book")
+    await scenario.retry(run=LONG)
+    again = await scenario.job("Book")
+    await say(scenario, f"agents:{original.workflow_id}")
+    retired = await scenario.job("Book")
+    await scenario.roll_back(run=LONG)
+    back = await scenario.job("Book")
     both_again = original.is_on, copy.is_on
-    await say(story, f"agents-back:{original.workflow_id}")
-    settings = await story.services.tables.environment_settings.get(
+    await say(scenario, f"agents-back:{original.workflow_id}")
+    settings = await scenario.services.tables.environment_settings.get(
         "environment", asked.environment_id
     )
 
@@ -65,7 +65,7 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
     assert again.code == "agents_not_confirmed"
     assert retired.state is FlowJobState.RETIRED, retired.reason
     assert (back.code, both_again) == ("agents_not_confirmed", (True, True))
-    assert (await story.job("Book")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job("Book")).state is FlowJobState.ROLLED_BACK
     assert not copy.is_on
     assert settings
     assert settings.item.waived_gaps == {}
@@ -73,33 +73,36 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
 
 async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:
     """Before, and of a flow that no agents run, there is nothing to say it of."""
-    story = Story()
-    original = agents_flow(story, "Skills")
+    scenario = Scenario()
+    original = agents_flow(scenario, "Skills")
     with pytest.raises(IssueNotFound, match="There is no gap"):
-        await say(story, f"agents:{original.workflow_id}")
-    await planned(story)
-    child = next(one for one in story.build.environment.flows.values() if one.name == "Lookup")
+        await say(scenario, f"agents:{original.workflow_id}")
+    await planned(scenario)
+    child = next(one for one in scenario.build.environment.flows.values() if one.name == "Lookup")
     with pytest.raises(IssueNotFound, match="There is no gap"):
-        await say(story, f"agents:{child.workflow_id}")
+        await say(scenario, f"agents:{child.workflow_id}")
 
     await ignore_issue(
-        story.services, story.build.environment.id, f"agents:{original.workflow_id}", "the makers"
+        scenario.services,
+        scenario.build.environment.id,
+        f"agents:{original.workflow_id}",
+        "the makers",
     )
-    await story.approve()
+    await scenario.approve()
 
-    assert (await story.job("Book")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Book")).state is FlowJobState.RETIRED
 
 
 async def test_a_rollback_before_any_agent_was_moved_asks_nothing() -> None:
     """Nobody was told of the copy."""
-    story = Story()
-    agents_flow(story, "VirtualAgent")
-    await planned(story)
-    await story.approve()
+    scenario = Scenario()
+    agents_flow(scenario, "VirtualAgent")
+    await planned(scenario)
+    await scenario.approve()
 
-    await story.roll_back()
+    await scenario.roll_back()
 
-    assert (await story.job("Book")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job("Book")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_an_assessment_names_them() -> None:

@@ -9,7 +9,7 @@ from shared.callers.app_setting import read_reference
 from shared.domain.callers.caller import CallerContent
 from shared.errors import Conflict, JobBlocked, PlatformError
 from shared.ports import Secret, WritesWholeResource
-from tests.fakes.secrets import SecretsTwin
+from tests.fakes.secrets import FakeSecrets
 from tests.fakes.services import kinds_on
 from tests.fakes.test_world import World
 from tests.functional.callers.called_tenant import Tenant
@@ -180,7 +180,7 @@ async def test_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> No
         )
 
 
-class OneIsClosed(SecretsTwin):
+class OneIsClosed(FakeSecrets):
     """The secrets, of one vault of which the app may list none, and of another one not read."""
 
     async def vaults(self) -> AsyncIterator[str]:

@@ -7,9 +7,9 @@ from shared.domain.callers.caller_edit import replace_references
 from shared.errors import Conflict
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Killed, Moment, Plan
-from tests.fakes.ports import twins_of
+from tests.fakes.ports import fakes_of
 from tests.fakes.services import kinds_on
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 from tests.functional.callers.called_tenant import write
 from tests.kinds.cases import MOVED_KINDS, caller_case
@@ -31,13 +31,13 @@ async def test_the_same_write_finishes_what_a_dead_process_began(kind: str, mome
         struck = plan.has_struck
 
 
-async def _moved_after_a_crash(kind: str, plan: Plan) -> TwinFlow:
+async def _moved_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
     """Move a caller with a process that dies by the plan, then with a second; return the copy."""
     world = World()
     builder = Builder(world)
     original, copy = builder.http_flow("Original"), builder.http_flow("Copy")
     caller_case(kind).add(builder, original)
-    ports = twins_of(world).ports
+    ports = fakes_of(world).ports
     whole = kinds_on(ports)[kind]
     environments = await ports.environments.list()
     [caller] = [caller async for caller in whole.find(environments)]
@@ -65,7 +65,7 @@ async def test_two_writers_of_one_setting_do_not_both_win() -> None:
     world = World()
     builder = Builder(world)
     builder.app_setting_caller(builder.http_flow("Original"))
-    kind = kinds_on(twins_of(world).ports)["app_setting"]
+    kind = kinds_on(fakes_of(world).ports)["app_setting"]
     [caller] = [caller async for caller in kind.find([])]
     value = await kind.read(caller)
 
@@ -80,7 +80,7 @@ async def test_a_setting_is_not_written_if_another_one_has_changed_since_it_was_
     world = World()
     builder = Builder(world)
     site = builder.app_setting_caller(builder.http_flow("Original"))
-    kind = kinds_on(twins_of(world).ports)["app_setting"]
+    kind = kinds_on(fakes_of(world).ports)["app_setting"]
     [caller] = [caller async for caller in kind.find([])]
     value = await kind.read(caller)
     site.settings["TIMEOUT"] = "30"

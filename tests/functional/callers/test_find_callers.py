@@ -18,7 +18,7 @@ from shared.ports import Site
 from shared.services import Services
 from shared.steps.updating_callers.find_callers import CallerSearchRequest, find_callers
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 SITES = 25
 BUDGET = 4
@@ -27,8 +27,8 @@ BUDGET = 4
 class ScarceSettings:
     """Settings of many apps of which a few can be read before the budget is used up."""
 
-    def __init__(self, story: Story) -> None:
-        self._story = story
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
         self.left = 0
         self.read_ids: list[str] = []
         self.closed = ""
@@ -36,7 +36,7 @@ class ScarceSettings:
     async def sites(self) -> list[Site]:
         """Return all apps, in no order."""
         ids = [f"/sites/{number:03}" for number in range(SITES)]
-        self._story.world.random.shuffle(ids)
+        self._scenario.world.random.shuffle(ids)
         return [Site(id=one, name=one, hosts=()) for one in ids]
 
     async def read(self, site_id: str) -> dict[str, str]:
@@ -47,8 +47,8 @@ class ScarceSettings:
         self.read_ids.append(site_id)
         if site_id == self.closed:
             raise PlatformError("no access", code="AuthorizationFailed", status=403)
-        flow = next(iter(self._story.build.environment.flows.values()))
-        return {"FLOW_URL": self._story.build.url_of(flow), "OTHER": "stays"}
+        flow = next(iter(self._scenario.build.environment.flows.values()))
+        return {"FLOW_URL": self._scenario.build.url_of(flow), "OTHER": "stays"}
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Fail: a search only reads."""
@@ -62,14 +62,14 @@ def rows(services: Services, number: int | None = 1) -> FencedRows[CallerSearchP
 
 async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
     """Every app is read once, however often the search stops, and what is refused is told."""
-    story = Story()
-    flow = story.build.http_flow("Orders")
-    settings = ScarceSettings(story)
+    scenario = Scenario()
+    flow = scenario.build.http_flow("Orders")
+    settings = ScarceSettings(scenario)
     settings.closed = "/sites/003"
-    services = story.services
-    kind = AppSettingCallers(settings, story.twins.ports.secrets)
+    services = scenario.services
+    kind = AppSettingCallers(settings, scenario.fakes.ports.secrets)
     services = replace(services, callers={kind.kind: kind})
-    here = story.build.environment.described()
+    here = scenario.build.environment.described()
     request = CallerSearchRequest(environment=here, everywhere=[here])
 
     stops, findings = 0, None
@@ -94,8 +94,8 @@ async def test_a_frozen_search_that_wakes_leaves_no_progress_behind(
     numbers: tuple[int | None, int | None],
 ) -> None:
     """Or the next search of these callers would skip what is new there."""
-    story = Story()
-    services, here = story.services, story.build.environment.described()
+    scenario = Scenario()
+    services, here = scenario.services, scenario.build.environment.described()
     request = CallerSearchRequest(environment=here, everywhere=[here])
     older, newer = (rows(services, number) for number in numbers)
 
@@ -109,7 +109,7 @@ async def test_a_frozen_search_that_wakes_leaves_no_progress_behind(
             async for caller in super().find(environments, search):
                 yield caller
 
-    kind = Freezes(story.twins.ports.app_settings, story.twins.ports.secrets)
+    kind = Freezes(scenario.fakes.ports.app_settings, scenario.fakes.ports.secrets)
     frozen = replace(services, callers={kind.kind: kind})
     with pytest.raises(LeaseLost):
         await find_callers(frozen, request, older)
@@ -119,12 +119,12 @@ async def test_a_frozen_search_that_wakes_leaves_no_progress_behind(
 
 async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> None:
     """The app's list of canvas apps was read again after the budget was used up."""
-    story = Story()
+    scenario = Scenario()
     gap = "The document of the app Requests could not be read (Refused)."
     app = CanvasApp(name="app", display_name="Requests", owner="", flow_ids=frozenset("x"), gap=gap)
-    story.build.environment.canvas_apps.append(app)
-    kind = story.services.callers["canvas_app"]
-    here, search = story.build.environment.described(), CallerSearchPosition()
+    scenario.build.environment.canvas_apps.append(app)
+    kind = scenario.services.callers["canvas_app"]
+    here, search = scenario.build.environment.described(), CallerSearchPosition()
 
     for _ in range(2):
         search.continue_after = ""
@@ -136,21 +136,21 @@ async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> 
 
 async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
     """The job was cancelled, or stood still for days: then a search begins anew."""
-    story = Story()
-    story.build.http_flow("Orders")
-    settings = ScarceSettings(story)
-    kind = AppSettingCallers(settings, story.twins.ports.secrets)
-    services = replace(story.services, callers={kind.kind: kind})
-    here = story.build.environment.described()
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    settings = ScarceSettings(scenario)
+    kind = AppSettingCallers(settings, scenario.fakes.ports.secrets)
+    services = replace(scenario.services, callers={kind.kind: kind})
+    here = scenario.build.environment.described()
     request = CallerSearchRequest(environment=here, everywhere=[here])
     settings.left = BUDGET
     with pytest.raises(ThrottledError):
         await find_callers(services, request, rows(services))
 
-    await run_daily_check(story.services, "day-1")
+    await run_daily_check(scenario.services, "day-1")
     young = await services.tables.caller_searches.all("job")
-    story.world.clock.advance(timedelta(hours=25))
-    await run_daily_check(story.services, "day-2")
+    scenario.world.clock.advance(timedelta(hours=25))
+    await run_daily_check(scenario.services, "day-2")
 
     assert [one.continue_after for one in young] == [f"/sites/{BUDGET - 1:03}"]
     assert await services.tables.caller_searches.all("job") == []
@@ -160,11 +160,11 @@ async def test_an_environment_that_refuses_to_be_read_is_named_and_the_others_ar
     None
 ):
     """One without the app's user among ten does not hide the callers in nine."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.flow_caller(orders)
-    whole = story.services.callers["flow"]
-    here = story.build.environment.described()
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.flow_caller(orders)
+    whole = scenario.services.callers["flow"]
+    here = scenario.build.environment.described()
     closed = replace(here, id="0-closed", display_name="Closed")
 
     class OneIsClosed:
@@ -173,7 +173,7 @@ async def test_an_environment_that_refuses_to_be_read_is_named_and_the_others_ar
         def list(self, environment: object, *, managed_only: bool = False) -> object:
             if environment is closed:
                 raise PlatformError("no user", code="0x80072560", status=403)
-            return story.twins.ports.workflows.list(here, managed_only=managed_only)
+            return scenario.fakes.ports.workflows.list(here, managed_only=managed_only)
 
     whole._workflows = OneIsClosed()  # type: ignore[attr-defined]  # the one port it reads
 

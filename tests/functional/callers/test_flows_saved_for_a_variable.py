@@ -10,8 +10,8 @@ from shared.domain.flow import WorkflowUpdate
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from shared.use_cases import change_remediation
-from tests.fakes.tenant import TwinFlow
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
 
 HOUR = timedelta(hours=1)
@@ -20,11 +20,11 @@ HOUR = timedelta(hours=1)
 class Saves:
     """Counts the accepted saves of one flow, and drops them while it is told to."""
 
-    def __init__(self, story: Story, flow: TwinFlow) -> None:
+    def __init__(self, scenario: Scenario, flow: FakeFlow) -> None:
         """Stand before the tenant's `workflows`."""
         self.count = 0
         self.drops = False
-        workflows = story.twins.ports.workflows
+        workflows = scenario.fakes.ports.workflows
         update = workflows.update
 
         async def counted(
@@ -40,80 +40,80 @@ class Saves:
         workflows.update = counted  # type: ignore[method-assign]
 
 
-def story_of_variable() -> tuple[Story, TwinFlow, Saves]:
-    """Return a story of one flow whose URL stands in a variable that another flow uses."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    _, user = story.build.variable_caller(orders)
-    return story, user, Saves(story, user)
+def scenario_of_variable() -> tuple[Scenario, FakeFlow, Saves]:
+    """Return a scenario of one flow whose URL stands in a variable that another flow uses."""
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    _, user = scenario.build.variable_caller(orders)
+    return scenario, user, Saves(scenario, user)
 
 
 async def test_a_save_that_the_platform_drops_blocks_the_job_and_names_the_flow() -> None:
     """The original is not retired while a flow still calls it; a retry saves the flow again."""
-    story, user, saves = story_of_variable()
+    scenario, user, saves = scenario_of_variable()
     saves.drops = True
-    await planned(story)
-    await story.approve(run=HOUR)
+    await planned(scenario)
+    await scenario.approve(run=HOUR)
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.CALLER_WRITE_LOST)
     assert job.reason.endswith(f"does not keep their save: {user.name}.")
     assert "save it" in job.instruction
 
     saves.drops = False
-    await change_remediation.retry(story.services, story.remediation.id)
-    await story.run(timedelta(days=60))
+    await change_remediation.retry(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(days=60))
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
-    assert_nothing_lost(story)
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert_nothing_lost(scenario)
 
 
 @pytest.mark.parametrize("lag", ["list_lag_seconds", "read_lag_seconds"])
 async def test_a_save_that_no_read_shows_yet_is_waited_for(lag: str) -> None:
     """A save within the same second as the write is made once more, then never again."""
-    story, user, saves = story_of_variable()
-    await planned(story)
-    setattr(story.world.assumptions, lag, (60, 60))
+    scenario, user, saves = scenario_of_variable()
+    await planned(scenario)
+    setattr(scenario.world.assumptions, lag, (60, 60))
 
-    await story.approve(run=12 * HOUR)
+    await scenario.approve(run=12 * HOUR)
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
     assert saves.count <= 2
-    assert story.build.url_of(story.world.workflow(user.environment_id, job.copy_id)) in (
+    assert scenario.build.url_of(scenario.world.workflow(user.environment_id, job.copy_id)) in (
         user.variables.values()
     )
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 async def test_a_flow_that_a_person_saved_after_the_write_is_not_saved_again() -> None:
     """It uses the new value already."""
-    story, user, saves = story_of_variable()
+    scenario, user, saves = scenario_of_variable()
     saves.drops = True
-    await planned(story)
-    await story.approve(run=HOUR)
+    await planned(scenario)
+    await scenario.approve(run=HOUR)
     tried = saves.count
-    environment = story.build.environment.described()
+    environment = scenario.build.environment.described()
     saves.drops = False
     change = WorkflowUpdate(client_data=user.client_data)
-    await story.services.workflows.update(environment, user.workflow_id, change, etag="*")
+    await scenario.services.workflows.update(environment, user.workflow_id, change, etag="*")
 
-    await change_remediation.retry(story.services, story.remediation.id)
-    await story.run(HOUR)
+    await change_remediation.retry(scenario.services, scenario.remediation.id)
+    await scenario.run(HOUR)
 
-    assert (await story.job("Orders")).code == Reason.NO_CALL_PERIOD
+    assert (await scenario.job("Orders")).code == Reason.NO_CALL_PERIOD
     assert saves.count == tried + 1  # the person's
 
 
 async def test_a_flow_that_is_deleted_after_its_save_holds_nobody_up() -> None:
     """There is nothing left that could call the original."""
-    story, user, saves = story_of_variable()
+    scenario, user, saves = scenario_of_variable()
     saves.drops = True
-    await planned(story)
-    await story.approve(run=timedelta(minutes=1))
-    assert (await story.job("Orders")).code == Reason.WRITE_NOT_VISIBLE
+    await planned(scenario)
+    await scenario.approve(run=timedelta(minutes=1))
+    assert (await scenario.job("Orders")).code == Reason.WRITE_NOT_VISIBLE
     user.is_deleted = True
 
-    await story.run(HOUR)
+    await scenario.run(HOUR)
 
-    assert (await story.job("Orders")).code == Reason.NO_CALL_PERIOD
+    assert (await scenario.job("Orders")).code == Reason.NO_CALL_PERIOD

@@ -13,7 +13,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.run_flow_job import run_flow_job_step
 from tests.fakes.crash import Plan
 from tests.fakes.services import services_of
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 CALLERS = 1_000
 #: Where in the row of writes the second delivery begins.
@@ -43,46 +43,46 @@ class Crowded:
 
 async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> None:
     """The first one's lease has passed; both write, and what the older one knows is not lost."""
-    story = Story()
-    flow = story.build.http_flow("Orders")
+    scenario = Scenario()
+    flow = scenario.build.http_flow("Orders")
     sites = [
-        story.build.app_setting_caller(flow, site=f"site{number}") for number in range(CALLERS)
+        scenario.build.app_setting_caller(flow, site=f"site{number}") for number in range(CALLERS)
     ]
     before = [dict(site.settings) for site in sites]
-    await planned(story)
-    await story.approve(run=timedelta(0))
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
 
-    await deliver_twice(story, await story.until("Orders", FlowJobState.UPDATING_CALLERS))
-    await story.run(timedelta(hours=1))
+    await deliver_twice(scenario, await scenario.until("Orders", FlowJobState.UPDATING_CALLERS))
+    await scenario.run(timedelta(hours=1))
     moved = [dict(site.settings) for site in sites]
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
 
-    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
-    while (await story.job("Orders")).rollback_stage is not RollbackStage.REVERT_CALLERS:
-        await run_flow_job_step(story.services, job.environment_id, job.id)
-    await deliver_twice(story, await story.job("Orders"))
-    await story.run(timedelta(days=30))
+    await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
+    while (await scenario.job("Orders")).rollback_stage is not RollbackStage.REVERT_CALLERS:
+        await run_flow_job_step(scenario.services, job.environment_id, job.id)
+    await deliver_twice(scenario, await scenario.job("Orders"))
+    await scenario.run(timedelta(days=30))
 
     assert job.reached is FlowJobState.CHECKING_FOR_CALLS
     assert all(one != other for one, other in zip(moved, before, strict=True))
-    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert [dict(site.settings) for site in sites] == before
 
 
-async def deliver_twice(story: Story, job: FlowJob) -> None:
+async def deliver_twice(scenario: Scenario, job: FlowJob) -> None:
     """Deliver a job's message; in its middle the lease passes, and the message comes again."""
 
     def begin() -> Awaitable[object]:
-        lease = story.settings.job_lease_duration + story.settings.resource_lease_duration
-        story.world.clock.advance(lease)
+        lease = scenario.settings.job_lease_duration + scenario.settings.resource_lease_duration
+        scenario.world.clock.advance(lease)
         return run_flow_job_step(services(), job.environment_id, job.id)
 
     def services(**instead: Any) -> Services:
         # Under a plan each call lets the other delivery run.
-        ports = replace(story.twins.ports, **instead).under(Plan())
-        return services_of(ports, settings=story.settings)
+        ports = replace(scenario.fakes.ports, **instead).under(Plan())
+        return services_of(ports, settings=scenario.settings)
 
-    crowded = Crowded(story.twins.ports.app_settings, begin)
+    crowded = Crowded(scenario.fakes.ports.app_settings, begin)
     await run_flow_job_step(services(app_settings=crowded), job.environment_id, job.id)
     assert crowded.beside is not None
     await crowded.beside

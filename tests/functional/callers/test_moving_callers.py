@@ -12,7 +12,7 @@ from shared.use_cases import change_remediation
 from tests.fakes.builder import Builder
 from tests.fakes.snapshot import differences, take_snapshot
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
 
 HOUR = timedelta(hours=1)
@@ -20,140 +20,142 @@ HOUR = timedelta(hours=1)
 
 async def test_a_value_that_a_deployment_puts_back_is_updated_again_before_the_end() -> None:
     """The app setting holds the old URL again on the third day: it never meets a stopped flow."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    site = story.build.app_setting_caller(orders)
-    old = story.build.url_of(orders)
-    await planned(story)
-    await story.approve(run=timedelta(days=3))
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    site = scenario.build.app_setting_caller(orders)
+    old = scenario.build.url_of(orders)
+    await planned(scenario)
+    await scenario.approve(run=timedelta(days=3))
     site.settings["FLOW_URL"] = old
 
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 async def test_a_rollback_undoes_what_was_updated_twice() -> None:
     """After the value was put back and updated again the caller is byte for byte what it was."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    site = story.build.app_setting_caller(orders)
-    old = story.build.url_of(orders)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    site = scenario.build.app_setting_caller(orders)
+    old = scenario.build.url_of(orders)
     site.settings["FLOW_URL"] = f"{old};{old}"
-    await planned(story)
-    before = take_snapshot(story.world)
-    await story.approve(run=timedelta(days=3))
+    await planned(scenario)
+    before = take_snapshot(scenario.world)
+    await scenario.approve(run=timedelta(days=3))
     new = site.settings["FLOW_URL"].split(";")[0]
     site.settings["FLOW_URL"] = f"{old};{new}"
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    await story.roll_back()
+    await scenario.roll_back()
 
-    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
-    assert differences(before, story.world) == []
+    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert differences(before, scenario.world) == []
 
 
 async def test_settings_of_one_app_that_call_one_flow_restart_it_once() -> None:
     """They are written together, and each is put back as it was."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    site = story.build.app_setting_caller(orders)
-    story.build.app_setting_caller(orders, setting="ALSO")
-    site.settings["TWICE"] = f"{story.build.url_of(orders)} {story.build.url_of(orders)}&from=shop"
-    await planned(story)
-    before = take_snapshot(story.world)
-    await story.approve(run=timedelta(days=3))
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    site = scenario.build.app_setting_caller(orders)
+    scenario.build.app_setting_caller(orders, setting="ALSO")
+    site.settings["TWICE"] = (
+        f"{scenario.build.url_of(orders)} {scenario.build.url_of(orders)}&from=shop"
+    )
+    await planned(scenario)
+    before = take_snapshot(scenario.world)
+    await scenario.approve(run=timedelta(days=3))
     restarts, new = site.restarts, site.settings["FLOW_URL"]
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
-    await story.roll_back()
+    await scenario.roll_back()
 
     assert restarts == 1
     assert new not in site.settings.values()
-    assert differences(before, story.world) == []
+    assert differences(before, scenario.world) == []
 
 
 async def test_a_caller_that_a_later_search_finds_is_updated_before_the_end() -> None:
     """A new app comes with the old URL while the original falls quiet; a sweep finds it."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=timedelta(days=2))
-    site = story.build.app_setting_caller(orders, site="late")
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(days=2))
+    site = scenario.build.app_setting_caller(orders, site="late")
     old = site.settings["FLOW_URL"]
-    await story.order(RemediationMode.ASSESS, cause="sweep")
+    await scenario.order(RemediationMode.ASSESS, cause="sweep")
 
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 async def test_a_remediation_after_a_rollback_updates_the_callers_again() -> None:
     """What was put back is a caller like any other the next time."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    site = story.build.app_setting_caller(orders)
-    old = story.build.url_of(orders)
-    await planned(story)
-    await story.approve()
-    await story.roll_back()
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    site = scenario.build.app_setting_caller(orders)
+    old = scenario.build.url_of(orders)
+    await planned(scenario)
+    await scenario.approve()
+    await scenario.roll_back()
     assert site.settings["FLOW_URL"] == old
 
-    await story.order(RemediationMode.APPLY, orders.workflow_id, cause="again")
-    await story.approve()
+    await scenario.order(RemediationMode.APPLY, orders.workflow_id, cause="again")
+    await scenario.approve()
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person() -> None:
     """Nothing is written there; the original stays on until its mode is set or it is changed."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    other = Builder(story.world, name="Other")
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    other = Builder(scenario.world, name="Other")
     caller = other.flow_caller(orders, name="Elsewhere")
     before = caller.client_data
-    await planned(story)
+    await planned(scenario)
 
-    await story.approve()
-    blocked = await story.job("Orders")
+    await scenario.approve()
+    blocked = await scenario.job("Orders")
     untouched = caller.client_data == before
     row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTOMATIC)
-    await story.services.tables.environment_settings.upsert(row)
-    await story.retry()
+    await scenario.services.tables.environment_settings.upsert(row)
+    await scenario.retry()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
     assert "Elsewhere" in blocked.reason
     assert blocked.notes == ("For a person: flow Elsewhere.",)
     assert untouched
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert caller.client_data != before
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_there() -> None:
     """Set back to assess before the rollback, that environment is not written."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    other = Builder(story.world, name="Other")
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    other = Builder(scenario.world, name="Other")
     caller = other.flow_caller(orders, name="Elsewhere")
     row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.AUTOMATIC)
-    await story.services.tables.environment_settings.upsert(row)
+    await scenario.services.tables.environment_settings.upsert(row)
     before = caller.client_data
-    await planned(story)
-    await story.approve()
+    await planned(scenario)
+    await scenario.approve()
     moved = caller.client_data
     row = EnvironmentSettings(environment_id=other.environment.id, mode=ApprovalPolicy.READ_ONLY)
-    await story.services.tables.environment_settings.upsert(row)
+    await scenario.services.tables.environment_settings.upsert(row)
 
-    await story.roll_back()
+    await scenario.roll_back()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "environment_read_only")
     assert moved != before
     assert caller.client_data == moved
@@ -161,149 +163,149 @@ async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_
 
 async def test_an_excluded_flow_is_not_touched_as_a_caller_either() -> None:
     """Its owner changes it by hand; then the original retires."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    caller = story.build.flow_caller(orders)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    caller = scenario.build.flow_caller(orders)
     before = caller.client_data
-    await planned(story, excluded_flows=frozenset({caller.workflow_id}))
+    await planned(scenario, excluded_flows=frozenset({caller.workflow_id}))
 
-    await story.approve()
-    blocked = await story.job("Orders")
+    await scenario.approve()
+    blocked = await scenario.job("Orders")
     untouched = caller.client_data == before
-    new = story.build.url_of(story.world.workflow(orders.environment_id, blocked.copy_id))
-    caller.client_data = before.replace(story.build.url_of(orders), new)
-    await story.retry()
+    new = scenario.build.url_of(scenario.world.workflow(orders.environment_id, blocked.copy_id))
+    caller.client_data = before.replace(scenario.build.url_of(orders), new)
+    await scenario.retry()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "manual_caller")
     assert untouched
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
-    assert_nothing_lost(story)
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert_nothing_lost(scenario)
 
 
 async def test_a_caller_edited_between_read_and_write_keeps_the_edit_and_gets_the_url() -> None:
     """Somebody saves the calling flow at that very moment."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    caller = story.build.flow_caller(orders)
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.UPDATING_CALLERS)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    caller = scenario.build.flow_caller(orders)
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
 
     async def edit() -> None:
         caller.client_data = caller.client_data.replace('"number": 1', '"number": 2')
         caller.version += 1
 
-    disturb(story, "workflows", "update", edit)
-    await story.run(timedelta(days=60))
+    disturb(scenario, "workflows", "update", edit)
+    await scenario.run(timedelta(days=60))
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert '"number": 2' in caller.client_data
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 async def test_a_caller_that_the_platform_refuses_to_save_is_named() -> None:
     """What a person has to mend is the caller; then the job goes on."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    caller = story.build.flow_caller(orders)
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.UPDATING_CALLERS)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    caller = scenario.build.flow_caller(orders)
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
 
     code = "WorkflowRunActionInputsInvalidProperty"
 
     async def refuse() -> None:
         raise PlatformError("no 'authentication'", code=code, status=400)
 
-    disturb(story, "workflows", "update", refuse)
-    await story.run(timedelta(hours=1))
+    disturb(scenario, "workflows", "update", refuse)
+    await scenario.run(timedelta(hours=1))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, code)
     assert caller.name in job.reason
     assert caller.name in job.instruction
-    await story.retry()
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
-    assert_nothing_lost(story)
+    await scenario.retry()
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert_nothing_lost(scenario)
 
 
 async def test_two_jobs_write_one_site_without_losing_a_setting() -> None:
     """Both URLs stand in one app's settings, which are written as a whole."""
-    story = Story()
+    scenario = Scenario()
     site = None
     for name in ("A", "B"):
-        site = story.build.app_setting_caller(story.build.http_flow(name), setting=name)
+        site = scenario.build.app_setting_caller(scenario.build.http_flow(name), setting=name)
     assert site is not None
     site.settings["OTHER"] = "stays"
     old = dict(site.settings)
-    await planned(story)
+    await planned(scenario)
 
-    await story.approve()
+    await scenario.approve()
 
-    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.RETIRED}
+    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
     assert site.settings["OTHER"] == "stays"
     assert all(site.settings[name] != old[name] for name in ("A", "B"))
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_meanwhile() -> None:
     """The holder's lease has a minute and a half to go; it lets go after a moment."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    site = story.build.app_setting_caller(orders)
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.UPDATING_CALLERS)
-    (record,) = await story.services.tables.callers.all((await story.job("Orders")).id)
-    now, resource = story.services.now, hash_key(record.caller.resource_id)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    site = scenario.build.app_setting_caller(orders)
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
+    (record,) = await scenario.services.tables.callers.all((await scenario.job("Orders")).id)
+    now, resource = scenario.services.now, hash_key(record.caller.resource_id)
     lease = ResourceLease(id=resource, holder="another", leased_until=now + timedelta(seconds=90))
-    kept = await story.services.tables.resource_leases.insert(lease)
-    before = len(story.world.writes)
+    kept = await scenario.services.tables.resource_leases.insert(lease)
+    before = len(scenario.world.writes)
 
-    await story.run(timedelta(seconds=20))
-    waiting, written = await story.job("Orders"), story.world.writes[before:]
-    await story.services.tables.resource_leases.delete(kept)
-    await story.run(timedelta(seconds=20))
+    await scenario.run(timedelta(seconds=20))
+    waiting, written = await scenario.job("Orders"), scenario.world.writes[before:]
+    await scenario.services.tables.resource_leases.delete(kept)
+    await scenario.run(timedelta(seconds=20))
 
     assert waiting.state is FlowJobState.WAITING
     assert written == []  # the operator is made no co-owner to read a URL that has to wait
-    assert (await story.job("Orders")).reached is FlowJobState.CHECKING_FOR_CALLS
-    assert site.settings["FLOW_URL"] != story.build.url_of(orders)
-    assert_nothing_lost(story)
+    assert (await scenario.job("Orders")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert site.settings["FLOW_URL"] != scenario.build.url_of(orders)
+    assert_nothing_lost(scenario)
 
 
 async def test_a_variable_s_value_and_its_default_are_both_updated_and_its_flows_saved() -> None:
     """A flow keeps the old value until it is saved: it is saved."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    variable, reader = story.build.variable_caller(orders)
-    variable.default_value = old = story.build.url_of(orders)
-    await planned(story)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    variable, reader = scenario.build.variable_caller(orders)
+    variable.default_value = old = scenario.build.url_of(orders)
+    await planned(scenario)
 
-    await story.approve()
+    await scenario.approve()
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert old not in {variable.value, variable.default_value}
     assert old not in reader.variables.values()
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 async def test_a_copy_is_quiet_before_a_rollback_in_the_middle_of_the_callers_stops_it() -> None:
     """One of two callers had moved: the system that still reads its old value is not lost."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.secret_caller(orders, name="first")
-    story.build.secret_caller(orders, name="second")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.UPDATING_CALLERS)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.secret_caller(orders, name="first")
+    scenario.build.secret_caller(orders, name="second")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
 
     async def order() -> None:
-        await change_remediation.roll_back(story.services, story.remediation.id)
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
-    disturb(story, "secrets", "write", order, after=True)
-    await story.run(HOUR)
+    disturb(scenario, "secrets", "write", order, after=True)
+    await scenario.run(HOUR)
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.reached is FlowJobState.ROLLING_BACK
-    assert story.world.workflow(orders.environment_id, job.copy_id).is_on
+    assert scenario.world.workflow(orders.environment_id, job.copy_id).is_on

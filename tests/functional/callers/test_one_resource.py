@@ -25,11 +25,11 @@ from tests.fakes.clock import START
 from tests.fakes.crash import Plan
 from tests.fakes.definitions import lineage_of
 from tests.fakes.invariants import signatures_in_store
-from tests.fakes.services import services_of, twin_settings
+from tests.fakes.services import fake_settings, services_of
 from tests.fakes.snapshot import differences, take_snapshot
-from tests.fakes.tenant import TwinFlow, TwinSite
+from tests.fakes.tenant import FakeFlow, FakeSite
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.remediation_scenario import planned as planned_without_runs
 from tests.functional.scenarios.two_environments import TwoEnvironments
 from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
@@ -39,44 +39,44 @@ FLOWS = 10
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 #: Copies are proven some seconds after they stand.
-PROMPT = twin_settings().model_copy(
+PROMPT = fake_settings().model_copy(
     update={"read_lag": timedelta(0), "wait_poll_interval": timedelta(seconds=10)}
 )
 
 
-def one_app(story: Story, count: int = FLOWS) -> tuple[TwinSite, list[TwinFlow]]:
+def one_app(scenario: Scenario, count: int = FLOWS) -> tuple[FakeSite, list[FakeFlow]]:
     """Add an app whose settings call as many flows."""
-    flows = [story.build.http_flow(f"Flow {number}") for number in range(count)]
+    flows = [scenario.build.http_flow(f"Flow {number}") for number in range(count)]
     for number, flow in enumerate(flows):
-        site = story.build.app_setting_caller(flow, setting=f"URL_{number}")
+        site = scenario.build.app_setting_caller(flow, setting=f"URL_{number}")
     return site, flows
 
 
-def moved(before: Mapping[str, str], site: TwinSite) -> set[str]:
+def moved(before: Mapping[str, str], site: FakeSite) -> set[str]:
     """Return the settings that are not what they were."""
     return {name for name, value in before.items() if site.settings[name] != value}
 
 
-async def states(story: Story) -> set[FlowJobState]:
+async def states(scenario: Scenario) -> set[FlowJobState]:
     """Return how far the jobs are."""
-    return {job.reached for job in (await story.jobs()).values()}
+    return {job.reached for job in (await scenario.jobs()).values()}
 
 
 async def test_an_app_that_calls_many_flows_restarts_once() -> None:
     """The last one to come writes for all, and each job goes on by itself."""
-    story = Story(settings=PROMPT)
-    site, _ = one_app(story)
+    scenario = Scenario(settings=PROMPT)
+    site, _ = one_app(scenario)
     before = dict(site.settings)
-    await planned(story)
+    await planned(scenario)
 
-    await story.approve(run=DAY)
-    moving = (site.restarts, moved(before, site), await states(story))
-    await story.run(60 * DAY)
+    await scenario.approve(run=DAY)
+    moving = (site.restarts, moved(before, site), await states(scenario))
+    await scenario.run(60 * DAY)
 
     assert moving == (1, {*before}, {FlowJobState.CHECKING_FOR_CALLS})
-    assert await states(story) == {FlowJobState.RETIRED}
-    assert signatures_in_store(story.world, story.twins.store) == []
-    assert_nothing_lost(story)
+    assert await states(scenario) == {FlowJobState.RETIRED}
+    assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+    assert_nothing_lost(scenario)
 
 
 #: How a flow stops before it comes to its callers; None: it is ordered back.
@@ -94,12 +94,14 @@ async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
     how: str, *, are_known: bool
 ) -> None:
     """The others are proven and wait for it; once it stops, their callers are written at once."""
-    story = Story(settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(minutes=30)}))
-    site, flows = one_app(story, 4)
-    await (planned if are_known else planned_without_runs)(story)
-    late = Late(story, NOT_YET, flows[-1])
-    await story.approve(run=4 * MINUTE)
-    jobs = await story.jobs()
+    scenario = Scenario(
+        settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(minutes=30)})
+    )
+    site, flows = one_app(scenario, 4)
+    await (planned if are_known else planned_without_runs)(scenario)
+    late = Late(scenario, NOT_YET, flows[-1])
+    await scenario.approve(run=4 * MINUTE)
+    jobs = await scenario.jobs()
     waiting = {(jobs[flow.name].reached, jobs[flow.name].code) for flow in flows[:-1]}
     assert (waiting, site.restarts) == (
         {(FlowJobState.UPDATING_CALLERS, Reason.BATCHING_CALLER_WRITES)},
@@ -109,27 +111,27 @@ async def test_a_flow_that_will_not_come_is_waited_for_no_longer(
     if failure := LEAVES[how]:
         late.fails(failure, flows[-1])
     else:
-        await story.roll_back(flows[-1].workflow_id, run=timedelta(0))
-    await story.run(5 * MINUTE)
+        await scenario.roll_back(flows[-1].workflow_id, run=timedelta(0))
+    await scenario.run(5 * MINUTE)
 
     assert site.restarts == 1
-    assert [job.reached for job in (await story.jobs()).values()].count(
+    assert [job.reached for job in (await scenario.jobs()).values()].count(
         FlowJobState.CHECKING_FOR_CALLS
     ) == 3
 
 
 async def test_it_does_so_where_no_run_tells_whose_urls_it_holds() -> None:
     """Any flow on its way may be meant; an app that holds one URL alone waits for nobody."""
-    story = Story(settings=PROMPT)
-    site, flows = one_app(story, 3)
-    alone = story.build.app_setting_caller(story.build.http_flow("Alone"), site="alone")
-    await planned_without_runs(story)
-    late = Late(story, NOT_YET, flows[-1])
+    scenario = Scenario(settings=PROMPT)
+    site, flows = one_app(scenario, 3)
+    alone = scenario.build.app_setting_caller(scenario.build.http_flow("Alone"), site="alone")
+    await planned_without_runs(scenario)
+    late = Late(scenario, NOT_YET, flows[-1])
 
-    await story.approve(run=2 * MINUTE)
+    await scenario.approve(run=2 * MINUTE)
     waiting = (site.restarts, alone.restarts)
     late.comes(flows[-1])
-    await story.run(MINUTE)
+    await scenario.run(MINUTE)
 
     assert waiting == (0, 1)
     assert site.restarts == 1
@@ -138,63 +140,63 @@ async def test_it_does_so_where_no_run_tells_whose_urls_it_holds() -> None:
 @pytest.mark.parametrize("kind", MOVED_KINDS)
 async def test_a_place_of_any_kind_that_calls_several_flows_is_written_once(kind: str) -> None:
     """And put back byte for byte, whichever of them goes back first."""
-    story = Story(settings=PROMPT)
-    flows = [story.build.http_flow(f"Flow {number}") for number in range(3)]
-    caller_case(kind).add(story.build, *flows)
-    await planned(story)
-    before = take_snapshot(story.world)
-    callers = {flow.workflow_id for flow in story.world.flows()} - {
+    scenario = Scenario(settings=PROMPT)
+    flows = [scenario.build.http_flow(f"Flow {number}") for number in range(3)]
+    caller_case(kind).add(scenario.build, *flows)
+    await planned(scenario)
+    before = take_snapshot(scenario.world)
+    callers = {flow.workflow_id for flow in scenario.world.flows()} - {
         flow.workflow_id for flow in flows
     }
 
-    await story.approve(run=DAY)
+    await scenario.approve(run=DAY)
     written = Counter(
         write.target
-        for write in story.world.writes
+        for write in scenario.world.writes
         if write.what in {"write app settings", "write secret", "write variable"}
         or (kind == "flow" and write.what == "update workflow" and write.target in callers)
     )
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
     for flow in (flows[1], flows[2], flows[0]):
-        await story.roll_back(flow.workflow_id, run=DAY)
-        assert_nothing_lost(story)
-    await story.run(60 * DAY)
+        await scenario.roll_back(flow.workflow_id, run=DAY)
+        assert_nothing_lost(scenario)
+    await scenario.run(60 * DAY)
 
     assert {*written.values()} == {1}
-    assert await states(story) == {FlowJobState.ROLLED_BACK}
-    assert differences(before, story.world) == []
+    assert await states(scenario) == {FlowJobState.ROLLED_BACK}
+    assert differences(before, scenario.world) == []
 
 
 async def test_one_of_several_goes_back_and_the_others_stay() -> None:
     """Only its own setting changes."""
-    story = Story(settings=PROMPT)
-    site, flows = one_app(story, 3)
+    scenario = Scenario(settings=PROMPT)
+    site, flows = one_app(scenario, 3)
     before = dict(site.settings)
-    await planned(story)
-    await story.approve(run=DAY)
+    await planned(scenario)
+    await scenario.approve(run=DAY)
 
-    await story.roll_back(flows[1].workflow_id)
+    await scenario.roll_back(flows[1].workflow_id)
 
     assert moved(before, site) == {"URL_0", "URL_2"}
-    states = {title: job.state for title, job in (await story.jobs()).items()}
+    states = {title: job.state for title, job in (await scenario.jobs()).items()}
     assert states == {
         "Flow 0": FlowJobState.RETIRED,
         "Flow 1": FlowJobState.ROLLED_BACK,
         "Flow 2": FlowJobState.RETIRED,
     }
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 class Late:
     """Stands before the workflows: some flows cannot be copied before a test says so."""
 
-    def __init__(self, story: Story, failure: Exception, *flows: TwinFlow) -> None:
+    def __init__(self, scenario: Scenario, failure: Exception, *flows: FakeFlow) -> None:
         """Let their copies end in this failure."""
-        self._port = story.twins.ports.workflows
+        self._port = scenario.fakes.ports.workflows
         self._failures: dict[str | None, Exception] = {}
         self.fails(failure, *flows)
-        story.around = lambda ports: replace(ports, workflows=cast("Any", self))
-        story.renew()
+        scenario.around = lambda ports: replace(ports, workflows=cast("Any", self))
+        scenario.renew()
 
     def __getattr__(self, name: str) -> Any:
         """Return the port's own attribute."""
@@ -207,11 +209,11 @@ class Late:
             raise failure
         await self._port.create(environment, draft)
 
-    def fails(self, failure: Exception, *flows: TwinFlow) -> None:
+    def fails(self, failure: Exception, *flows: FakeFlow) -> None:
         """Let copies of flows end in this failure from now on."""
         self._failures |= {lineage_of(flow.client_data): failure for flow in flows}
 
-    def comes(self, *flows: TwinFlow) -> None:
+    def comes(self, *flows: FakeFlow) -> None:
         """Let flows be copied from now on."""
         for flow in flows:
             del self._failures[lineage_of(flow.client_data)]
@@ -220,142 +222,142 @@ class Late:
 NOT_YET = ThrottledError("not yet", retry_after=MINUTE / 2)
 
 
-async def gathering(story: Story, count: int = 3) -> tuple[TwinSite, list[TwinFlow], Late]:
+async def gathering(scenario: Scenario, count: int = 3) -> tuple[FakeSite, list[FakeFlow], Late]:
     """Stop where all but the last of the flows that an app calls wait for that one."""
-    site, flows = one_app(story, count)
-    await planned(story)
-    late = Late(story, NOT_YET, flows[-1])
-    await story.approve(run=2 * MINUTE)
-    codes = Counter(job.code for job in (await story.jobs()).values())
+    site, flows = one_app(scenario, count)
+    await planned(scenario)
+    late = Late(scenario, NOT_YET, flows[-1])
+    await scenario.approve(run=2 * MINUTE)
+    codes = Counter(job.code for job in (await scenario.jobs()).values())
     assert codes == {Reason.BATCHING_CALLER_WRITES: count - 1, Reason.THROTTLED: 1}
     return site, flows, late
 
 
 async def test_nobody_waits_for_longer_than_the_setting_says() -> None:
     """Five minutes after the first came, those that are there move; the late one writes later."""
-    story = Story(settings=PROMPT)
-    site, flows, late = await gathering(story)
+    scenario = Scenario(settings=PROMPT)
+    site, flows, late = await gathering(scenario)
     before = dict(site.settings)
 
-    await story.run(4 * MINUTE)
+    await scenario.run(4 * MINUTE)
     early = (site.restarts, moved(before, site))
     late.comes(flows[-1])
-    await story.run(DAY)
+    await scenario.run(DAY)
 
     assert early == (1, {"URL_0", "URL_1"})
     assert (site.restarts, moved(before, site)) == (2, {"URL_0", "URL_1", "URL_2"})
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 async def test_who_comes_in_time_is_written_with_those_that_wait() -> None:
     """They do not wait for their time when all are there."""
-    story = Story(settings=PROMPT)
-    site, flows, late = await gathering(story)
+    scenario = Scenario(settings=PROMPT)
+    site, flows, late = await gathering(scenario)
     before = dict(site.settings)
 
     late.comes(flows[-1])
-    await story.run(MINUTE)
+    await scenario.run(MINUTE)
 
     assert (site.restarts, moved(before, site)) == (1, {"URL_0", "URL_1", "URL_2"})
 
 
 async def test_who_comes_later_than_the_others_may_wait_is_not_waited_for() -> None:
     """It has told when it looks again."""
-    story = Story(settings=PROMPT)
-    site, flows = one_app(story, 3)
-    await planned(story)
-    Late(story, ThrottledError("not yet", retry_after=20 * MINUTE), flows[-1])
+    scenario = Scenario(settings=PROMPT)
+    site, flows = one_app(scenario, 3)
+    await planned(scenario)
+    Late(scenario, ThrottledError("not yet", retry_after=20 * MINUTE), flows[-1])
 
-    await story.approve(run=MINUTE)
+    await scenario.approve(run=MINUTE)
 
     assert site.restarts == 1
 
 
 async def test_with_a_wait_of_zero_nobody_is_waited_for() -> None:
     """Who is there is written at once."""
-    story = Story(settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(0)}))
-    site, flows = one_app(story, 3)
+    scenario = Scenario(settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(0)}))
+    site, flows = one_app(scenario, 3)
     before = dict(site.settings)
-    await planned(story)
-    Late(story, NOT_YET, flows[-1])
+    await planned(scenario)
+    Late(scenario, NOT_YET, flows[-1])
 
-    await story.approve(run=MINUTE / 4)
+    await scenario.approve(run=MINUTE / 4)
 
     assert moved(before, site) == {"URL_0", "URL_1"}
 
 
 async def test_what_needs_a_person_is_not_waited_for() -> None:
     """The others do not need one."""
-    story = Story(settings=PROMPT)
-    site, flows = one_app(story, 3)
-    await planned(story)
-    late = Late(story, NOT_YET, *flows)
-    await story.approve(run=MINUTE)
+    scenario = Scenario(settings=PROMPT)
+    site, flows = one_app(scenario, 3)
+    await planned(scenario)
+    late = Late(scenario, NOT_YET, *flows)
+    await scenario.approve(run=MINUTE)
     late.fails(PlatformError("no", code="0x1", status=400), flows[0])
-    await story.run(MINUTE)
-    assert (await story.job("Flow 0")).state is FlowJobState.BLOCKED
+    await scenario.run(MINUTE)
+    assert (await scenario.job("Flow 0")).state is FlowJobState.BLOCKED
 
     late.comes(*flows[1:])
-    await story.run(MINUTE)
+    await scenario.run(MINUTE)
 
     assert site.restarts == 1
 
 
-async def exclude(story: Story, flow: TwinFlow) -> None:
+async def exclude(scenario: Scenario, flow: FakeFlow) -> None:
     """Let an administrator exclude a flow."""
     settings = EnvironmentSettings(
-        environment_id=story.build.environment.id,
+        environment_id=scenario.build.environment.id,
         mode=ApprovalPolicy.REQUIRED,
         excluded_flows=frozenset({flow.workflow_id}),
     )
-    await story.services.tables.environment_settings.upsert(settings)
+    await scenario.services.tables.environment_settings.upsert(settings)
 
 
 async def test_a_flow_that_is_excluded_while_it_waits_takes_no_part() -> None:
     """Its caller stays as it is."""
-    story = Story(settings=PROMPT)
-    site, flows, late = await gathering(story)
+    scenario = Scenario(settings=PROMPT)
+    site, flows, late = await gathering(scenario)
     before = dict(site.settings)
-    await exclude(story, flows[0])
+    await exclude(scenario, flows[0])
 
     late.comes(flows[-1])
-    await story.run(DAY)
+    await scenario.run(DAY)
 
     assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
-    assert (await story.job("Flow 0")).code == Reason.FLOW_EXCLUDED
+    assert (await scenario.job("Flow 0")).code == Reason.FLOW_EXCLUDED
 
 
 async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
     """Nothing may be pointed at it."""
-    story = Story(settings=PROMPT)
-    site, flows, late = await gathering(story)
+    scenario = Scenario(settings=PROMPT)
+    site, flows, late = await gathering(scenario)
     before = dict(site.settings)
-    job = await story.job("Flow 0")
-    story.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
+    job = await scenario.job("Flow 0")
+    scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
 
     late.comes(flows[-1])
-    await story.run(DAY)
+    await scenario.run(DAY)
 
     assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
-    assert (await story.job("Flow 0")).code == Reason.FLOW_STATE_NOT_CHANGED
+    assert (await scenario.job("Flow 0")).code == Reason.FLOW_STATE_NOT_CHANGED
 
 
 async def test_a_row_that_cannot_be_read_holds_up_no_other() -> None:
     """It belongs to a job of another version of the app."""
-    story = Story(settings=PROMPT)
-    site, flows, late = await gathering(story)
+    scenario = Scenario(settings=PROMPT)
+    site, flows, late = await gathering(scenario)
     before = dict(site.settings)
-    job = await story.job("Flow 1")
+    job = await scenario.job("Flow 1")
     (name, row), *_ = (
         (name, row)
-        for name, row in story.twins.store.rows.items()
+        for name, row in scenario.fakes.store.rows.items()
         if (row.table, row.key) == ("flowjobs", job.id)
     )
     data = str(row.columns["data0"]).replace('"state":"waiting"', '"state":"levitating"')
-    story.twins.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
+    scenario.fakes.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
 
     late.comes(flows[-1])
-    await story.run(MINUTE)
+    await scenario.run(MINUTE)
 
     assert (site.restarts, moved(before, site)) == (1, {"URL_0", "URL_2"})
 
@@ -363,39 +365,39 @@ async def test_a_row_that_cannot_be_read_holds_up_no_other() -> None:
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
     """Given while it waits, or while another delivery is about to write for it."""
-    story = Story(settings=PROMPT)
-    site, flows, late = await gathering(story)
+    scenario = Scenario(settings=PROMPT)
+    site, flows, late = await gathering(scenario)
     before = dict(site.settings)
 
     async def roll_back() -> object:
-        order, flow = story.remediation.id, flows[0].workflow_id
-        return await change_remediation.roll_back(story.services, order, (flow,))
+        order, flow = scenario.remediation.id, flows[0].workflow_id
+        return await change_remediation.roll_back(scenario.services, order, (flow,))
 
     if is_late:
-        disturb(story, "app_settings", "read", roll_back)
+        disturb(scenario, "app_settings", "read", roll_back)
     else:
         await roll_back()
     late.comes(flows[-1])
-    await story.run(5 * MINUTE)
+    await scenario.run(5 * MINUTE)
 
     assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
-    await story.run(60 * DAY)
-    assert (await story.job("Flow 0")).state is FlowJobState.ROLLED_BACK
+    await scenario.run(60 * DAY)
+    assert (await scenario.job("Flow 0")).state is FlowJobState.ROLLED_BACK
     assert site.restarts == 1
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 @pytest.mark.parametrize("is_later", [False, True])
 async def test_the_kill_switch_stops_the_write_for_all(is_later: bool) -> None:
     """Also when it is turned on once their URLs are known; then all move as before."""
-    story = Story(settings=PROMPT)
-    site, flows, late = await gathering(story)
+    scenario = Scenario(settings=PROMPT)
+    site, flows, late = await gathering(scenario)
 
     async def stop(*, is_on: bool = True) -> object:
-        return await set_kill_switch(story.services, is_on=is_on, by="tests", reason="now")
+        return await set_kill_switch(scenario.services, is_on=is_on, by="tests", reason="now")
 
     if is_later:  # its own intents are noted, and those of one of the others
-        write, jobs = story.twins.store.write, set[str]()
+        write, jobs = scenario.fakes.store.write, set[str]()
 
         async def written(*operations: Operation) -> list[StoreRow]:
             rows = await write(*operations)
@@ -406,51 +408,51 @@ async def test_the_kill_switch_stops_the_write_for_all(is_later: bool) -> None:
             )
             if len(jobs) == 2:
                 jobs.clear()
-                story.twins.store.write = write  # type: ignore[method-assign]
+                scenario.fakes.store.write = write  # type: ignore[method-assign]
                 await stop()
             return rows
 
-        story.twins.store.write = written  # type: ignore[method-assign]
+        scenario.fakes.store.write = written  # type: ignore[method-assign]
     else:
-        disturb(story, "app_settings", "read", stop)
+        disturb(scenario, "app_settings", "read", stop)
     late.comes(flows[-1])
-    await story.run(30 * MINUTE)
-    stopped = (site.restarts, await states(story))
+    await scenario.run(30 * MINUTE)
+    stopped = (site.restarts, await states(scenario))
     await stop(is_on=False)
-    await story.run(DAY)
+    await scenario.run(DAY)
 
     assert stopped == (0, {FlowJobState.UPDATING_CALLERS})
-    assert (site.restarts, await states(story)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
+    assert (site.restarts, await states(scenario)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
 
 
 async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
     """Where a write for all is refused, each finds by itself whether it is its own."""
-    story = Story(settings=PROMPT)
-    site, _ = one_app(story, 4)
+    scenario = Scenario(settings=PROMPT)
+    site, _ = one_app(scenario, 4)
     before = dict(site.settings)
 
     class Refusing:
         """An app that does not take another value of one setting."""
 
-        read = story.twins.ports.app_settings.read
-        sites = story.twins.ports.app_settings.sites
+        read = scenario.fakes.ports.app_settings.read
+        sites = scenario.fakes.ports.app_settings.sites
 
         async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
             """Refuse it."""
             if settings["URL_2"] != before["URL_2"]:
                 raise PlatformError("too long", code="BadRequest", status=400)
-            await story.twins.ports.app_settings.write(site_id, settings)
+            await scenario.fakes.ports.app_settings.write(site_id, settings)
 
-    story.around = lambda ports: replace(ports, app_settings=cast("Any", Refusing()))
-    await planned(story)
+    scenario.around = lambda ports: replace(ports, app_settings=cast("Any", Refusing()))
+    await planned(scenario)
 
-    await story.approve(run=DAY)
+    await scenario.approve(run=DAY)
 
-    jobs = await story.jobs()
+    jobs = await scenario.jobs()
     assert moved(before, site) == {"URL_0", "URL_1", "URL_3"}
     assert {title for title, job in jobs.items() if job.needs_action} == {"Flow 2"}
     assert "setting URL_2 of the app" in jobs["Flow 2"].reason
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
 
 @pytest.mark.parametrize(
@@ -461,45 +463,45 @@ async def test_flows_of_two_environments_move_together(
     mode: ApprovalPolicy, written: set[str]
 ) -> None:
     """Each by the rules of its own: where nothing may be written any more, one takes no part."""
-    story = TwoEnvironments(settings=PROMPT)
-    here = story.build.http_flow("Here")
-    site = story.build.app_setting_caller(here, setting="HERE")
-    there = story.other.http_flow("There")
-    story.other.app_setting_caller(there, setting="THERE")
+    scenario = TwoEnvironments(settings=PROMPT)
+    here = scenario.build.http_flow("Here")
+    site = scenario.build.app_setting_caller(here, setting="HERE")
+    there = scenario.other.http_flow("There")
+    scenario.other.app_setting_caller(there, setting="THERE")
     before = dict(site.settings)
-    story.prepare()
-    await story.opt_in_both()
-    story.world.traffic.beat(story.world)
-    late = Late(story, NOT_YET, here, there)
-    await story.order_of(*story.builders, run=MINUTE)
+    scenario.prepare()
+    await scenario.opt_in_both()
+    scenario.world.traffic.beat(scenario.world)
+    late = Late(scenario, NOT_YET, here, there)
+    await scenario.order_of(*scenario.builders, run=MINUTE)
     late.comes(there)
-    await story.run(MINUTE)
-    assert (await story.everywhere())["There"].code == Reason.BATCHING_CALLER_WRITES
-    row = EnvironmentSettings(environment_id=story.other.environment.id, mode=mode)
-    await story.services.tables.environment_settings.upsert(row)
+    await scenario.run(MINUTE)
+    assert (await scenario.everywhere())["There"].code == Reason.BATCHING_CALLER_WRITES
+    row = EnvironmentSettings(environment_id=scenario.other.environment.id, mode=mode)
+    await scenario.services.tables.environment_settings.upsert(row)
 
     late.comes(here)
-    await story.run(MINUTE)
+    await scenario.run(MINUTE)
 
     assert (site.restarts, moved(before, site)) == (1, written)
 
 
 async def test_two_that_come_at_the_same_moment_write_once() -> None:
     """One has the resource; it waits for the row of the other, which finds it taken."""
-    story = Story(settings=PROMPT)
-    site, flows, _ = await gathering(story)
-    order = story.remediation.id
-    await change_remediation.roll_back(story.services, order, (flows[-1].workflow_id,))
-    places = [(job.environment_id, job.id) for job in (await story.jobs()).values()]
+    scenario = Scenario(settings=PROMPT)
+    site, flows, _ = await gathering(scenario)
+    order = scenario.remediation.id
+    await change_remediation.roll_back(scenario.services, order, (flows[-1].workflow_id,))
+    places = [(job.environment_id, job.id) for job in (await scenario.jobs()).values()]
 
     def services() -> Services:
         # Under a plan each call lets the other delivery run.
-        return services_of(story.twins.ports.under(Plan()), settings=story.settings)
+        return services_of(scenario.fakes.ports.under(Plan()), settings=scenario.settings)
 
     for place in places:
-        await FLOW.wake_up(story.services, place, code=Reason.BATCHING_CALLER_WRITES)
+        await FLOW.wake_up(scenario.services, place, code=Reason.BATCHING_CALLER_WRITES)
     await asyncio.gather(*(run_flow_job_step(services(), *place) for place in places))
 
     assert site.restarts == 1
-    assert site.settings["URL_0"] != story.build.url_of(flows[0])
-    assert site.settings["URL_1"] != story.build.url_of(flows[1])
+    assert site.settings["URL_0"] != scenario.build.url_of(flows[0])
+    assert site.settings["URL_1"] != scenario.build.url_of(flows[1])

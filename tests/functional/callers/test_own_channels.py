@@ -13,14 +13,14 @@ from shared.use_cases.assess import assess
 from shared.use_cases.change_remediation import retry, roll_back
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_status import read_pending_actions
-from tests.fakes.tenant import TwinFlow, TwinRun
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.tenant import FakeFlow, FakeRun
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-def seen(story: Story, flow: TwinFlow) -> None:
+def seen(scenario: Scenario, flow: FakeFlow) -> None:
     """Let a run show the id in the flow's trigger URL."""
-    now = story.world.clock.now()
-    run = TwinRun(run_id="r", started=now, ends=now, trigger_url_id=flow.trigger_url_id)
+    now = scenario.world.clock.now()
+    run = FakeRun(run_id="r", started=now, ends=now, trigger_url_id=flow.trigger_url_id)
     flow.runs.append(run)
 
 
@@ -29,18 +29,21 @@ async def test_the_flow_behind_a_channel_is_named_before_it_gets_a_new_address(
     setting: str,
 ) -> None:
     """The assessment and the plan say which setting has to change, and hold no signature of it."""
-    story = Story()
-    channel, other = story.build.http_flow("Post to a channel"), story.build.http_flow("Orders")
-    story.build.link()
+    scenario = Scenario()
+    channel, other = (
+        scenario.build.http_flow("Post to a channel"),
+        scenario.build.http_flow("Orders"),
+    )
+    scenario.build.link()
     for flow in (channel, other):
-        seen(story, flow)
-    address: dict[str, Any] = {setting: story.build.url_of(channel)}
-    story.settings = story.settings.model_copy(update=address)
+        seen(scenario, flow)
+    address: dict[str, Any] = {setting: scenario.build.url_of(channel)}
+    scenario.settings = scenario.settings.model_copy(update=address)
 
-    found = await assess(story.services, story.build.environment.id)
-    await story.opt_in()
-    await story.order()
-    plan = await story.plan()
+    found = await assess(scenario.services, scenario.build.environment.id)
+    await scenario.opt_in()
+    await scenario.order()
+    plan = await scenario.plan()
 
     label = f"setting CMK_{setting.upper()} of this app"
     assessed = {flow.display_name: flow.callers for flow in found.flows}
@@ -57,39 +60,41 @@ async def test_the_flow_behind_a_channel_is_named_before_it_gets_a_new_address(
 
 async def test_a_channel_that_is_no_flow_is_nobodys_caller() -> None:
     """A webhook of another system, and a flow whose URL nobody has seen yet."""
-    story = Story()
-    flow = story.build.http_flow("Orders")
-    story.build.link()
-    story.world.clock.advance(timedelta(days=1))
-    address = {"webhook": "https://hooks.example/in", "teams_webhook": story.build.url_of(flow)}
-    story.settings = story.settings.model_copy(update=address)
+    scenario = Scenario()
+    flow = scenario.build.http_flow("Orders")
+    scenario.build.link()
+    scenario.world.clock.advance(timedelta(days=1))
+    address = {"webhook": "https://hooks.example/in", "teams_webhook": scenario.build.url_of(flow)}
+    scenario.settings = scenario.settings.model_copy(update=address)
 
-    found = await assess(story.services, story.build.environment.id)
+    found = await assess(scenario.services, scenario.build.environment.id)
 
     (assessed,) = found.flows
     assert assessed.callers == ()
     assert "not known" in assessed.callers_gap
 
 
-def point_at(story: Story, address: str) -> None:
+def point_at(scenario: Scenario, address: str) -> None:
     """Deploy the app with this address of its channel."""
-    story.settings = story.settings.model_copy(update={"teams_webhook": address})
-    story.renew()
+    scenario.settings = scenario.settings.model_copy(update={"teams_webhook": address})
+    scenario.renew()
 
 
-async def moved(story: Story) -> tuple[TwinFlow, str]:
+async def moved(scenario: Scenario) -> tuple[FakeFlow, str]:
     """Return the flow behind the channel, whose callers have moved, and its copy's address."""
-    channel = story.build.http_flow("Post to a channel")
-    story.build.link()
-    await story.opt_in()
-    point_at(story, story.build.url_of(channel))
-    await story.order()
-    await story.approve(run=timedelta(days=30))
-    job = await story.job("Post to a channel")
+    channel = scenario.build.http_flow("Post to a channel")
+    scenario.build.link()
+    await scenario.opt_in()
+    point_at(scenario, scenario.build.url_of(channel))
+    await scenario.order()
+    await scenario.approve(run=timedelta(days=30))
+    job = await scenario.job("Post to a channel")
     (copy,) = [
-        flow for flow in story.build.environment.flows.values() if flow.workflow_id == job.copy_id
+        flow
+        for flow in scenario.build.environment.flows.values()
+        if flow.workflow_id == job.copy_id
     ]
-    return channel, story.build.url_of(copy)
+    return channel, scenario.build.url_of(copy)
 
 
 @pytest.mark.parametrize("by_sweep", [False, True])
@@ -97,20 +102,20 @@ async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_chang
     by_sweep: bool,
 ) -> None:
     """Else nobody would be told, and nobody told of that."""
-    story = Story()
-    channel, address = await moved(story)
-    held = await story.job("Post to a channel")
-    await story.driver.call(lambda services: run_daily_check(services, "before"))
-    still = await story.job("Post to a channel")
+    scenario = Scenario()
+    channel, address = await moved(scenario)
+    held = await scenario.job("Post to a channel")
+    await scenario.driver.call(lambda services: run_daily_check(services, "before"))
+    still = await scenario.job("Post to a channel")
     was_on = channel.state
-    (waits,) = (await read_pending_actions(story.services)).items
+    (waits,) = (await read_pending_actions(scenario.services)).items
 
-    point_at(story, address)
+    point_at(scenario, address)
     if by_sweep:
-        await story.driver.call(lambda services: run_daily_check(services, "after"))
+        await scenario.driver.call(lambda services: run_daily_check(services, "after"))
     else:
-        await story.driver.call(lambda services: retry(services, story.remediation.id))
-    await story.run(timedelta(days=30))
+        await scenario.driver.call(lambda services: retry(services, scenario.remediation.id))
+    await scenario.run(timedelta(days=30))
 
     assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.NOTIFICATION_CHANNEL_USES_FLOW)
     assert "setting CMK_TEAMS_WEBHOOK of this app" in held.reason
@@ -121,25 +126,25 @@ async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_chang
         PendingActionKind.FLOWS_BLOCKED,
         Reason.NOTIFICATION_CHANNEL_USES_FLOW,
     )
-    assert (await story.job("Post to a channel")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Post to a channel")).state is FlowJobState.RETIRED
 
 
 async def test_a_rollback_keeps_the_copy_on_while_a_channel_posts_to_it() -> None:
     """The same the other way round."""
-    story = Story()
-    channel, address = await moved(story)
-    point_at(story, address)
-    await story.driver.call(lambda services: retry(services, story.remediation.id))
-    await story.run(timedelta(days=30))
-    await story.driver.call(lambda services: roll_back(services, story.remediation.id))
-    await story.run(timedelta(days=30))
-    held = await story.job("Post to a channel")
+    scenario = Scenario()
+    channel, address = await moved(scenario)
+    point_at(scenario, address)
+    await scenario.driver.call(lambda services: retry(services, scenario.remediation.id))
+    await scenario.run(timedelta(days=30))
+    await scenario.driver.call(lambda services: roll_back(services, scenario.remediation.id))
+    await scenario.run(timedelta(days=30))
+    held = await scenario.job("Post to a channel")
 
-    point_at(story, story.build.url_of(channel))
-    await story.driver.call(lambda services: run_daily_check(services, "after"))
-    await story.run(timedelta(days=30))
+    point_at(scenario, scenario.build.url_of(channel))
+    await scenario.driver.call(lambda services: run_daily_check(services, "after"))
+    await scenario.run(timedelta(days=30))
 
     assert (held.state, held.code) == (FlowJobState.BLOCKED, Reason.NOTIFICATION_CHANNEL_USES_FLOW)
     assert "address of the original" in held.instruction
     assert channel.state is FlowState.ON
-    assert (await story.job("Post to a channel")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job("Post to a channel")).state is FlowJobState.ROLLED_BACK

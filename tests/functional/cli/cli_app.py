@@ -1,4 +1,4 @@
-"""The app's own HTTP functions on a real port, over twins: what the command line is tested on."""
+"""The app's own HTTP functions on a real port, over fakes: what the command line is tested on."""
 
 import asyncio
 import functools
@@ -60,7 +60,7 @@ async def delivered(driver: Driver) -> AsyncIterator[None]:
 
     async def deliver() -> None:
         while True:
-            await driver.run(driver.twins.world.clock.now())
+            await driver.run(driver.fakes.world.clock.now())
             await asyncio.sleep(0.01)
 
     working = asyncio.create_task(deliver())

@@ -1,4 +1,4 @@
-"""The commands that talk to the API: against the app's own handlers, over twins."""
+"""The commands that talk to the API: against the app's own handlers, over fakes."""
 
 import json
 import re
@@ -19,26 +19,26 @@ from shared.domain.plans.remediation import Remediation, RemediationMode, StartS
 from shared.use_cases.start_remediation import start_remediation
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one linked environment with one flow and a caller; nothing is opted in."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    story.build.app_setting_caller(story.build.http_flow("Orders"))
-    story.build.link()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.link()
+    provide(scenario.services)
+    return scenario
 
 
-async def pass_time(story: Story, time: timedelta) -> None:
+async def pass_time(scenario: Scenario, time: timedelta) -> None:
     """Let the app work; the driver leaves its own services behind."""
-    await story.run(time)
-    provide(story.services)
+    await scenario.run(time)
+    provide(scenario.services)
 
 
 def document(result: Result) -> Any:
@@ -47,21 +47,21 @@ def document(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
-async def started(story: Story, cli: CommandLine) -> str:
+async def started(scenario: Scenario, cli: CommandLine) -> str:
     """Opt the environment in, order a remediation, let it plan; return its id."""
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
     await cli.run("environment", "set", environment, "--approval-policy", "required")
     order = ("remediation", "start", environment, "--mode", "apply", "-o", "json")
     identity: str = document(await cli.run(*order))["id"]
-    await pass_time(story, timedelta(minutes=30))
+    await pass_time(scenario, timedelta(minutes=30))
     return identity
 
 
-async def test_an_environment_is_listed_shown_and_set(story: Story, cli: CommandLine) -> None:
+async def test_an_environment_is_listed_shown_and_set(scenario: Scenario, cli: CommandLine) -> None:
     """What is left out stays; an empty text empties a list."""
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
     listed = await cli.run("environment", "list")
-    (flow,) = story.build.environment.flows
+    (flow,) = scenario.build.environment.flows
     first = await cli.run(
         "environment",
         "set",
@@ -86,25 +86,27 @@ async def test_an_environment_is_listed_shown_and_set(story: Story, cli: Command
 
 
 async def test_a_remediation_is_started_planned_approved_and_rolled_back(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The whole story from the command line; no signature in anything it prints."""
-    story.world.traffic.beat(story.world)  # a run shows the plan which trigger URL to look for
-    identity = await started(story, cli)
+    """The whole scenario from the command line; no signature in anything it prints."""
+    scenario.world.traffic.beat(
+        scenario.world
+    )  # a run shows the plan which trigger URL to look for
+    identity = await started(scenario, cli)
     outputs = [
         await cli.run("remediation", "list"),
         await cli.run("plan", "show", identity),
         await cli.run("approve", identity, "--yes"),
     ]
-    await pass_time(story, timedelta(days=30))
-    (job,) = (await story.jobs()).values()
+    await pass_time(scenario, timedelta(days=30))
+    (job,) = (await scenario.jobs()).values()
     *earlier, last = job.history
     counted = replace(job, history=(*earlier, replace(last, calls=3)))
-    await story.services.tables.flow_jobs.upsert(counted)
+    await scenario.services.tables.flow_jobs.upsert(counted)
     outputs.append(await cli.run("remediation", "show", identity, "--full"))
     outputs.append(await cli.run("rollback", identity, "--yes"))
-    await pass_time(story, timedelta(days=30))
-    (job,) = (await story.jobs()).values()
+    await pass_time(scenario, timedelta(days=30))
+    (job,) = (await scenario.jobs()).values()
 
     assert [one.exit_code for one in outputs] == [0] * 5, outputs
     listed, plan, approved, shown, rolled = (one.stdout for one in outputs)
@@ -121,16 +123,16 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
 
 
 async def test_ids_that_commands_take_are_shown_whole_with_the_next_command(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """Even on a narrow terminal: an id that is broken over lines cannot be copied."""
-    identity = await started(story, cli)
+    identity = await started(scenario, cli)
     listed = await cli.run("remediation", "list")
     waiting = await cli.run("remediation", "show", identity)
     plan = await cli.run("plan", "show", identity)
     await cli.run("approve", identity, "--yes")
-    await pass_time(story, timedelta(days=30))
-    (job,) = (await story.jobs()).values()
+    await pass_time(scenario, timedelta(days=30))
+    (job,) = (await scenario.jobs()).values()
     shown = await cli.run("remediation", "show", identity)
     retired = await cli.run("deletion", "list", identity)
 
@@ -140,14 +142,16 @@ async def test_ids_that_commands_take_are_shown_whole_with_the_next_command(
         assert job.original_id in output.stdout
 
 
-async def test_what_needs_a_person_is_told_with_its_code(story: Story, cli: CommandLine) -> None:
+async def test_what_needs_a_person_is_told_with_its_code(
+    scenario: Scenario, cli: CommandLine
+) -> None:
     """The code is what the runbook is sorted by; the command that comes after is there too."""
-    identity = await started(story, cli)
+    identity = await started(scenario, cli)
     await cli.run("approve", identity, "--yes")
     await cli.run(
-        "environment", "set", story.build.environment.id, "--approval-policy", "read_only"
+        "environment", "set", scenario.build.environment.id, "--approval-policy", "read_only"
     )
-    await pass_time(story, timedelta(days=30))
+    await pass_time(scenario, timedelta(days=30))
     shown = await cli.run("remediation", "show", identity)
     listed = await cli.run("remediation", "list", "--state", "blocked")
 
@@ -159,20 +163,22 @@ async def test_what_needs_a_person_is_told_with_its_code(story: Story, cli: Comm
 
 
 async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """Else somebody goes back to bed: the jobs are on their way, and nothing moves."""
-    identity = await started(story, cli)
+    identity = await started(scenario, cli)
     await cli.run("approve", identity, "--yes")
     await cli.run(
-        "environment", "set", story.build.environment.id, "--approval-policy", "read_only"
+        "environment", "set", scenario.build.environment.id, "--approval-policy", "read_only"
     )
-    await pass_time(story, timedelta(days=1))
-    await cli.run("environment", "set", story.build.environment.id, "--approval-policy", "required")
+    await pass_time(scenario, timedelta(days=1))
+    await cli.run(
+        "environment", "set", scenario.build.environment.id, "--approval-policy", "required"
+    )
     await cli.run("kill-switch", "on", "--justification", "an audit")
     retried = await cli.run("retry", identity)
-    await pass_time(story, timedelta(days=1))
-    (held,) = (await story.jobs()).values()
+    await pass_time(scenario, timedelta(days=1))
+    (held,) = (await scenario.jobs()).values()
     await cli.run("kill-switch", "off", "--justification", "done")
     rolled = await cli.run("rollback", identity, "--yes")
 
@@ -186,10 +192,10 @@ async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
 
 
 async def test_health_names_a_channel_that_does_not_take_what_it_is_told(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """It is the command that the other channels name."""
-    now = story.services.now
+    now = scenario.services.now
     row = NotificationDelivery(
         pending_action_id="a",
         channel="teams",
@@ -198,7 +204,7 @@ async def test_health_names_a_channel_that_does_not_take_what_it_is_told(
         consecutive_failures=3,
         error="No.",
     )
-    await story.services.tables.notification_deliveries.insert(row)
+    await scenario.services.tables.notification_deliveries.insert(row)
 
     shown = await cli.run("health")
 
@@ -207,7 +213,7 @@ async def test_health_names_a_channel_that_does_not_take_what_it_is_told(
 
 
 async def test_what_a_keys_holder_calls_themselves_is_nobodys_name(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """Whoever has the function key can write any name: the trail says that it was the key."""
     await cli.run("kill-switch", "on", "--justification", "an audit")
@@ -217,18 +223,18 @@ async def test_what_a_keys_holder_calls_themselves_is_nobodys_name(
 
 
 async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """What the app starts by itself is to be applied; *finished* alone would say that it was."""
     order = Remediation(
-        created=story.services.now,
+        created=scenario.services.now,
         mode=RemediationMode.APPLY,
         origin=StartSource.DAILY_CHECK,
         cause="2026-03-02",
-        environment_ids=(story.build.environment.id,),
+        environment_ids=(scenario.build.environment.id,),
     )
-    remediation = await start_remediation(story.services, order)
-    await pass_time(story, timedelta(hours=1))
+    remediation = await start_remediation(scenario.services, order)
+    await pass_time(scenario, timedelta(hours=1))
 
     shown = await cli.run("remediation", "show", remediation.id)
 
@@ -237,23 +243,33 @@ async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
 
 
 async def test_one_order_is_one_remediation_however_often_it_is_given(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """`--name` names it; the answer got lost, the command is run again."""
-    order = ("remediation", "start", story.build.environment.id, "--name", "change-7", "-o", "json")
+    order = (
+        "remediation",
+        "start",
+        scenario.build.environment.id,
+        "--name",
+        "change-7",
+        "-o",
+        "json",
+    )
     first, again = await cli.run(*order), await cli.run(*order)
 
     assert document(first)["id"] == document(again)["id"]
     assert document(first)["mode"] == "dry_run"
 
 
-async def test_a_job_is_retried_and_a_remediation_cancelled(story: Story, cli: CommandLine) -> None:
+async def test_a_job_is_retried_and_a_remediation_cancelled(
+    scenario: Scenario, cli: CommandLine
+) -> None:
     """Cancelling asks first, and does nothing if the answer is no."""
-    identity = await started(story, cli)
+    identity = await started(scenario, cli)
     refused = await cli.run("remediation", "cancel", identity, answer="n\n")
     retried = await cli.run("retry", identity)
     cancelled = await cli.run("remediation", "cancel", identity, answer="y\n")
-    await pass_time(story, timedelta(hours=1))
+    await pass_time(scenario, timedelta(hours=1))
     listed = document(await cli.run("remediation", "list", "--state", "cancelled", "-o", "json"))
 
     assert refused.exit_code == 1
@@ -265,7 +281,7 @@ async def test_a_job_is_retried_and_a_remediation_cancelled(story: Story, cli: C
     assert [item["remediation"]["id"] for item in listed["items"]] == [identity]
 
 
-@pytest.mark.usefixtures("story")
+@pytest.mark.usefixtures("scenario")
 async def test_the_kill_switch_is_turned_and_shown(cli: CommandLine) -> None:
     """With who and why; health shows it too."""
     before = await cli.run("kill-switch", "show")
@@ -282,9 +298,9 @@ async def test_the_kill_switch_is_turned_and_shown(cli: CommandLine) -> None:
     assert "off: writes are allowed" in after.stdout
 
 
-async def test_a_gap_is_waived(story: Story, cli: CommandLine) -> None:
+async def test_a_gap_is_waived(scenario: Scenario, cli: CommandLine) -> None:
     """By its name, with a reason; nothing waits for it here. A misspelled one is told the right."""
-    environment, gap = story.build.environment.id, "service_tag:powerplatformplex"
+    environment, gap = scenario.build.environment.id, "service_tag:powerplatformplex"
     wrong = await cli.run(
         "environment", "ignore", environment, gap[:-2], "--justification", "own proxy"
     )
@@ -312,10 +328,10 @@ async def test_a_gap_is_waived(story: Story, cli: CommandLine) -> None:
     ],
 )
 async def test_a_refusal_says_what_and_what_next(
-    story: Story, cli: CommandLine, arguments: tuple[str, ...], said: str
+    scenario: Scenario, cli: CommandLine, arguments: tuple[str, ...], said: str
 ) -> None:
     """Problem documents become text on stderr; `test_cli_scripts.py` has the exit codes."""
-    environment = story.build.environment.id
+    environment = scenario.build.environment.id
     result = await cli.run(
         *(environment if one == "ENVIRONMENT" else one for one in arguments), "-o", "json"
     )

@@ -17,7 +17,7 @@ from shared.bootstrap import provide, services
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from tests.fakes.builder import Builder
 from tests.fakes.driver import Driver
-from tests.fakes.ports import twins_of
+from tests.fakes.ports import fakes_of
 from tests.fakes.services import services_of
 from tests.fakes.test_world import World
 from tests.functional.cli.cli_app import CommandLine, delivered
@@ -35,10 +35,10 @@ async def build(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Builder]:
     build.secret_caller(orders)
     build.flow_caller(orders)
     world.traffic.beat(world)
-    twins = twins_of(world)
-    provide(services_of(twins.ports))
+    fakes = fakes_of(world)
+    provide(services_of(fakes.ports))
     monkeypatch.setattr("cmkflow.assess.LOOKS", (0.01,))
-    async with delivered(Driver(twins=twins)):
+    async with delivered(Driver(fakes=fakes)):
         yield build
 
 

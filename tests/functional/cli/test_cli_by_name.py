@@ -13,67 +13,69 @@ from tests.command_tree import command_tree, is_group
 from tests.fakes.builder import Builder
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one environment whose plan waits: two flows have one name, one another."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Orders", "Returns"):
-        story.build.http_flow(title)
-    story.build.link()
-    await story.opt_in()
-    await story.order(cause="change-4711")
-    provide(story.services)
-    return story
+        scenario.build.http_flow(title)
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order(cause="change-4711")
+    provide(scenario.services)
+    return scenario
 
 
-async def test_every_command_takes_names(story: Story, cli: CommandLine) -> None:
+async def test_every_command_takes_names(scenario: Scenario, cli: CommandLine) -> None:
     """Of all three kinds, in whatever case; what is ordered names ids."""
-    name = story.build.environment.display_name.upper()
+    name = scenario.build.environment.display_name.upper()
     excluded = await cli.run("environment", "set", name, "--exclude", "returns", "-o", "json")
     except_one = ("--except", "Returns", "--yes")
     approved = await cli.run("approve", "change-4711", "--environment", name, *except_one)
-    await story.run(timedelta(hours=1))
-    provide(story.services)
+    await scenario.run(timedelta(hours=1))
+    provide(scenario.services)
     again = await cli.run("remediation", "start", name, "--mode", "assess", "--flow", "Returns")
 
     returns = next(
-        one.workflow_id for one in story.build.environment.flows.values() if one.name == "Returns"
+        one.workflow_id
+        for one in scenario.build.environment.flows.values()
+        if one.name == "Returns"
     )
     assert json.loads(excluded.stdout)["settings"]["excluded_flows"] == [returns]
     assert approved.stdout == "1 plan is approved.\n"
-    assert {job.display_name for job in (await story.jobs()).values()} == {"Orders"}
+    assert {job.display_name for job in (await scenario.jobs()).values()} == {"Orders"}
     assert again.exit_code == 0, again.output
 
 
-async def test_the_beginning_of_an_id_is_enough(story: Story, cli: CommandLine) -> None:
+async def test_the_beginning_of_an_id_is_enough(scenario: Scenario, cli: CommandLine) -> None:
     """As tables print it."""
-    shown = await cli.run("remediation", "show", story.remediation.id[:8], "-o", "json")
+    shown = await cli.run("remediation", "show", scenario.remediation.id[:8], "-o", "json")
 
-    assert json.loads(shown.stdout)["remediation"]["id"] == story.remediation.id
+    assert json.loads(shown.stdout)["remediation"]["id"] == scenario.remediation.id
 
 
 async def test_every_page_of_a_list_is_read(
-    story: Story, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tenant of more environments than a page holds: each is listed, and known by its name."""
     monkeypatch.setattr(api_client, "_MOST", 1)
-    others = [Builder(story.world, name=name).environment for name in ("Fabrikam", "Adatum")]
+    others = [Builder(scenario.world, name=name).environment for name in ("Fabrikam", "Adatum")]
 
     listed = await cli.run("environment", "list", "-o", "json")
     shown = [await cli.run("environment", "show", one.display_name, "-o", "json") for one in others]
 
     ids = [one["id"] for one in json.loads(listed.stdout)["items"]]
-    assert ids == sorted(story.world.environments)
+    assert ids == sorted(scenario.world.environments)
     assert [json.loads(one.stdout)["id"] for one in shown] == [one.id for one in others]
 
 
-async def test_a_name_of_several_is_asked_back(story: Story, cli: CommandLine) -> None:
+async def test_a_name_of_several_is_asked_back(scenario: Scenario, cli: CommandLine) -> None:
     """With the id of each, and nothing is ordered."""
-    environment = story.build.environment
+    environment = scenario.build.environment
     words = ("environment", "set", environment.id, "--exclude", "Orders")
 
     result = await cli.run(*words)
@@ -81,7 +83,7 @@ async def test_a_name_of_several_is_asked_back(story: Story, cli: CommandLine) -
     assert result.exit_code == 2
     ids = [one.workflow_id for one in environment.flows.values() if one.name == "Orders"]
     assert all(f"{one}  Orders" in result.stderr for one in ids)
-    assert (await story.services.tables.environment_settings.all("environment"))[
+    assert (await scenario.services.tables.environment_settings.all("environment"))[
         0
     ].excluded_flows == set()
 
@@ -96,10 +98,10 @@ async def test_a_name_of_several_is_asked_back(story: Story, cli: CommandLine) -
     ],
 )
 async def test_a_name_of_nobody_is_told_with_those_alike(
-    story: Story, cli: CommandLine, words: tuple[str, ...]
+    scenario: Scenario, cli: CommandLine, words: tuple[str, ...]
 ) -> None:
     """Before anything is asked or ordered."""
-    ids = {"ENVIRONMENT": story.build.environment.id, "REMEDIATION": story.remediation.id}
+    ids = {"ENVIRONMENT": scenario.build.environment.id, "REMEDIATION": scenario.remediation.id}
 
     result = await cli.run(*(ids.get(one, one) for one in words))
 
@@ -108,20 +110,22 @@ async def test_a_name_of_nobody_is_told_with_those_alike(
     assert "Returns (" in result.stderr or "change-4711 (" in result.stderr
 
 
-async def test_a_gap_that_is_none_is_told_with_those_alike(story: Story, cli: CommandLine) -> None:
+async def test_a_gap_that_is_none_is_told_with_those_alike(
+    scenario: Scenario, cli: CommandLine
+) -> None:
     """A misspelled name would accept nothing, and nobody would notice."""
     gap = BlockedCall(
-        environment_id=story.build.environment.id,
+        environment_id=scenario.build.environment.id,
         host="erp.contoso.example",
         display_name="Orders",
         copy_id="copy",
         action="Call",
         run_id="run",
-        at=story.services.now,
+        at=scenario.services.now,
         symptom=BlockedCallSymptom.CONNECTION_REFUSED,
         code=Reason.OUTBOUND_CALL_BLOCKED,
     )
-    await story.services.tables.blocked_calls.upsert(gap)
+    await scenario.services.tables.blocked_calls.upsert(gap)
     words = ("environment", "ignore", "Contoso", gap.name.replace("erp", "epr"))
 
     result = await cli.run(*words, "--justification", "a slip")
@@ -131,13 +135,13 @@ async def test_a_gap_that_is_none_is_told_with_those_alike(story: Story, cli: Co
 
 
 async def test_a_whole_id_that_is_wrong_is_told_with_those_alike(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """By the API: a script is kept from it too."""
-    (flow, *_) = story.build.environment.flows
+    (flow, *_) = scenario.build.environment.flows
     slip = flow[:-1] + ("0" if flow[-1] != "0" else "1")
 
-    result = await cli.run("environment", "set", story.build.environment.id, "--exclude", slip)
+    result = await cli.run("environment", "set", scenario.build.environment.id, "--exclude", slip)
 
     assert result.exit_code == 3
     assert f"Did you mean Orders ({flow})?" in result.stderr
@@ -158,11 +162,11 @@ def test_no_parameter_takes_an_id_alone() -> None:
 
 
 async def test_a_name_in_the_same_case_goes_before_one_in_another(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """As in the API."""
-    environment = story.build.environment
-    flow = story.build.http_flow("RETURNS")
+    environment = scenario.build.environment
+    flow = scenario.build.http_flow("RETURNS")
     words = ("environment", "set", environment.id, "-o", "json", "--exclude")
 
     exact = await cli.run(*words, "RETURNS")

@@ -8,30 +8,30 @@ import pytest
 
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A remediation that has come to its end."""
-    story = Story()
-    story.build.app_setting_caller(story.build.http_flow("Orders"))
-    story.build.link()
-    await story.opt_in()
-    story.world.traffic.beat(story.world)
-    await story.order()
-    await story.approve()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.link()
+    await scenario.opt_in()
+    scenario.world.traffic.beat(scenario.world)
+    await scenario.order()
+    await scenario.approve()
+    provide(scenario.services)
+    return scenario
 
 
 async def test_evidence_is_written_and_verified(
-    story: Story, cli: CommandLine, tmp_path: Path
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """The command says the file's SHA-256; `verify` says the same one, without the app."""
     file = tmp_path / "evidence.zip"
 
-    exported = await cli.run("evidence", "export", story.remediation.id, "-f", str(file))
+    exported = await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
     verified = await cli.run("evidence", "check", str(file), key="")
 
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -41,10 +41,12 @@ async def test_evidence_is_written_and_verified(
     assert digest in verified.stdout
 
 
-async def test_what_was_changed_is_named(story: Story, cli: CommandLine, tmp_path: Path) -> None:
+async def test_what_was_changed_is_named(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
     """One line for each difference, and an exit code for scripts."""
     file, forged = tmp_path / "evidence.zip", tmp_path / "forged.zip"
-    await cli.run("evidence", "export", story.remediation.id, "-f", str(file))
+    await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
     with zipfile.ZipFile(file) as source, zipfile.ZipFile(forged, "w") as target:
         for name in source.namelist():
             content = source.read(name)
@@ -61,7 +63,7 @@ async def test_what_was_changed_is_named(story: Story, cli: CommandLine, tmp_pat
 
 @pytest.mark.parametrize("content", [b"no zip", None])
 async def test_what_is_no_evidence_is_told(
-    story: Story, cli: CommandLine, tmp_path: Path, content: bytes | None
+    scenario: Scenario, cli: CommandLine, tmp_path: Path, content: bytes | None
 ) -> None:
     """Another file, or none."""
     file = tmp_path / "evidence.zip"
@@ -75,7 +77,7 @@ async def test_what_is_no_evidence_is_told(
 
 
 async def test_an_unknown_remediation_writes_no_file(
-    story: Story, cli: CommandLine, tmp_path: Path
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """The refusal is the API's."""
     file = tmp_path / "evidence.zip"

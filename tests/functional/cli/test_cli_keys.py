@@ -8,23 +8,23 @@ import pytest
 from shared.bootstrap import provide
 from tests.fakes.sound_key import KEY, VAULT_URL
 from tests.functional.cli.cli_app import delivered, served_app
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """An environment on a policy that is pinned to a version, which is disabled."""
-    story = Story()
-    provide(story.services)
-    link = story.build.link()
-    policies = story.world.policies
+    scenario = Scenario()
+    provide(scenario.services)
+    link = scenario.build.link()
+    policies = scenario.world.policies
     policies[link.policy_id] = replace(policies[link.policy_id], key_version="v1")
-    [key] = story.world.keys[VAULT_URL, KEY]
-    story.world.keys[VAULT_URL, KEY] = [replace(key, is_enabled=False)]
-    return story
+    [key] = scenario.world.keys[VAULT_URL, KEY]
+    scenario.world.keys[VAULT_URL, KEY] = [replace(key, is_enabled=False)]
+    return scenario
 
 
-async def test_all_keys_are_shown_with_what_stops_and_the_steps(story: Story) -> None:
+async def test_all_keys_are_shown_with_what_stops_and_the_steps(scenario: Scenario) -> None:
     """For people: the policy, its environments, each finding, and the way off a pinned policy."""
     async with served_app() as cli:
         answer = await cli.run("key", "check")
@@ -37,13 +37,13 @@ async def test_all_keys_are_shown_with_what_stops_and_the_steps(story: Story) ->
     assert "1. Let no remediation of these environments be under way" in shown
 
 
-async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(story: Story) -> None:
+async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(scenario: Scenario) -> None:
     """Vault and key are named together; what is found stands under the topic of the key."""
-    story.world.policies.clear()
-    environment = story.build.environment
+    scenario.world.policies.clear()
+    environment = scenario.build.environment
     environment.policy = None
     asked = ("assess", "show", "--environment", environment.id, "-o", "json")
-    async with served_app() as cli, delivered(story.driver):
+    async with served_app() as cli, delivered(scenario.driver):
         named = await cli.run(*asked, "--vault", "kv-cmk", "--key", KEY)
         half = await cli.run(*asked, "--vault", "kv-cmk")
 
@@ -55,9 +55,9 @@ async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(story: Stor
     assert "Name the vault and the key, or neither." in half.stderr
 
 
-async def test_one_key_is_checked_before_there_is_a_policy(story: Story) -> None:
+async def test_one_key_is_checked_before_there_is_a_policy(scenario: Scenario) -> None:
     """For programs: the answer of the API; what belongs together is asked for together."""
-    story.world.policies.clear()
+    scenario.world.policies.clear()
     async with served_app() as cli:
         answer = await cli.run("key", "check", "--vault", "kv-cmk", "--key", KEY, "-o", "json")
         half = await cli.run("key", "check", "--vault", "kv-cmk")

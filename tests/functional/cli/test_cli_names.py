@@ -8,7 +8,7 @@ import pytest
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine, delivered
 from tests.functional.scenarios.app_calls import TRIGGERS
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: Would forge two lines, clear the screen, set the title and turn an extension round.
 NAME = (
@@ -19,16 +19,16 @@ SHOWN = "Orders�[2J�]0;pwned"
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant with a plan that waits, for a flow whose name would clear the screen."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    story.build.app_setting_caller(story.build.http_flow(NAME))
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.app_setting_caller(scenario.build.http_flow(NAME))
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
+    return scenario
 
 
 def steering(text: str) -> set[str]:
@@ -36,15 +36,17 @@ def steering(text: str) -> set[str]:
     return {one for one in text if unicodedata.category(one) in {"Cc", "Cf", "Cs"}} - {"\n", "\t"}
 
 
-async def test_no_command_lets_a_name_steer_the_terminal(story: Story, cli: CommandLine) -> None:
+async def test_no_command_lets_a_name_steer_the_terminal(
+    scenario: Scenario, cli: CommandLine
+) -> None:
     """Plans, approvals, details and assessments show the name with its teeth drawn."""
-    remediation, environment = story.remediation.id, story.build.environment.id
+    remediation, environment = scenario.remediation.id, scenario.build.environment.id
     results = [
         await cli.run("plan", "show", remediation),
         await cli.run("approve", remediation, answer="y\n"),
         await cli.run("remediation", "show", remediation, "--full"),
     ]
-    async with delivered(story.driver):
+    async with delivered(scenario.driver):
         results.append(await cli.run("assess", "--environment", environment))
 
     for result in results[:1] + results[3:]:
@@ -54,9 +56,9 @@ async def test_no_command_lets_a_name_steer_the_terminal(story: Story, cli: Comm
     assert not [line for line in lines if line.startswith(("To do: curl", "1. nothing"))]
 
 
-async def test_json_has_the_name_as_it_is(story: Story, cli: CommandLine) -> None:
+async def test_json_has_the_name_as_it_is(scenario: Scenario, cli: CommandLine) -> None:
     """For programs: escaped, so that a terminal is not steered by it either."""
-    result = await cli.run("plan", "show", story.remediation.id, "-o", "json")
+    result = await cli.run("plan", "show", scenario.remediation.id, "-o", "json")
 
     (plan,) = json.loads(result.stdout)["items"]
     assert plan["items"][0]["display_name"] == NAME

@@ -18,7 +18,7 @@ from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import served_app
 from tests.functional.cli.terminal import in_terminal
 from tests.functional.scenarios.app_calls import TRIGGERS
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
 
 WEST = "PowerPlatformPlex.WestEurope"
@@ -117,23 +117,23 @@ def test_a_tag_that_an_older_answer_of_the_api_lacks_is_added_as_it_is_published
 
 async def test_changes_that_the_app_saw_are_shown() -> None:
     """The difference, the firewall that lacks it, and the remediation that calls through it."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
-    story.world.service_tags = {WEST: ["10.0.0.0/24"]}
-    story.world.firewalls = [_firewall("10.0.0.0/24")]
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    provide(story.services)
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    scenario.world.service_tags = {WEST: ["10.0.0.0/24"]}
+    scenario.world.firewalls = [_firewall("10.0.0.0/24")]
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve()
+    provide(scenario.services)
     async with served_app() as cli:
         none = await cli.run("network", "tag-changes")
-        await run_daily_check(story.services, "first")
+        await run_daily_check(scenario.services, "first")
         first = await cli.run("network", "tag-changes")
-        story.world.service_tags[WEST] = ["10.0.0.0/24", "10.2.0.0/24"]
-        story.world.service_tags_edition += 1
-        story.world.clock.advance(timedelta(days=1))
+        scenario.world.service_tags[WEST] = ["10.0.0.0/24", "10.2.0.0/24"]
+        scenario.world.service_tags_edition += 1
+        scenario.world.clock.advance(timedelta(days=1))
         shown = await cli.run("network", "tag-changes", "--refresh")
         again = await cli.run("network", "tag-changes")
 
@@ -141,7 +141,7 @@ async def test_changes_that_the_app_saw_are_shown() -> None:
     assert again.stdout == shown.stdout
     assert "List 371" in first.stdout
     assert "PowerPlatformPlex" not in first.stdout
-    for said in ("List 372", "(open)", WEST, "10.2.0.0/24", "! erp", story.remediation.id):
+    for said in ("List 372", "(open)", WEST, "10.2.0.0/24", "! erp", scenario.remediation.id):
         assert said in shown.stdout
 
 
@@ -156,23 +156,23 @@ def _firewall(*sources: str) -> Firewall:
     )
 
 
-async def _guarded() -> Story:
+async def _guarded() -> Scenario:
     """A flow behind a network security group that lacks the new addresses."""
-    story = Story(has_azure_firewalls=True)
-    story.world.service_tags = {WEST: ["10.0.0.0/24"], "LogicApps.WestEurope": ["10.9.0.0/24"]}
+    scenario = Scenario(has_azure_firewalls=True)
+    scenario.world.service_tags = {WEST: ["10.0.0.0/24"], "LogicApps.WestEurope": ["10.9.0.0/24"]}
     rule = security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
     group = security_group(rule, tags={"cmkflow-hosts": "erp.contoso.example"})
-    story.world.resources[group["id"].lower()] = group
-    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
-    story.build.link()
-    await story.opt_in()
-    return story
+    scenario.world.resources[group["id"].lower()] = group
+    scenario.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    scenario.build.link()
+    await scenario.opt_in()
+    return scenario
 
 
 async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
     """What the gap is, what is done, and the change as it can be pasted."""
-    story = await _guarded()
-    provide(story.services)
+    scenario = await _guarded()
+    provide(scenario.services)
     async with served_app() as cli:
         commands = await cli.run("network", "fix")
         bicep = await cli.run("network", "fix", "edge", "--language", "bicep")
@@ -193,11 +193,11 @@ async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
 
 async def test_a_repair_is_made_when_it_is_meant_and_taken_back() -> None:
     """It shows the change and asks; `no` changes nothing; the table says what was done."""
-    story = await _guarded()
-    provide(story.services)
+    scenario = await _guarded()
+    provide(scenario.services)
     async with served_app() as cli:
         refused = await cli.run("network", "fix", "edge", "--apply", answer="n\n")
-        untouched = "cmk-" not in json.dumps([*story.world.resources.values()])
+        untouched = "cmk-" not in json.dumps([*scenario.world.resources.values()])
         made = await cli.run("network", "fix", "edge", "--apply", answer="y\n")
         after = await cli.run("network", "fix")
         undone = await cli.run("network", "fix", "edge", "--revert", "--yes")

@@ -10,44 +10,46 @@ import pytest
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
-from tests.functional.scenarios.remediation_scenario import Story, edit
+from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant with a plan that waits: two flows, one of them with a caller."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    story.build.app_setting_caller(story.build.http_flow("Orders"))
-    story.build.http_flow("<b>Invoices</b>")
-    story.build.link()
-    await story.opt_in()
-    story.world.traffic.beat(story.world)
-    await story.order()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.http_flow("<b>Invoices</b>")
+    scenario.build.link()
+    await scenario.opt_in()
+    scenario.world.traffic.beat(scenario.world)
+    await scenario.order()
+    provide(scenario.services)
+    return scenario
 
 
-async def version_of(story: Story, cli: CommandLine) -> str:
+async def version_of(scenario: Scenario, cli: CommandLine) -> str:
     """Return the version that `plan show -o json` shows."""
-    shown = await cli.run("plan", "show", story.remediation.id, "-o", "json")
+    shown = await cli.run("plan", "show", scenario.remediation.id, "-o", "json")
     (plan,) = json.loads(shown.stdout)["items"]
     return str(plan["version"])
 
 
-async def pass_time(story: Story, time: timedelta) -> None:
+async def pass_time(scenario: Scenario, time: timedelta) -> None:
     """Let the app work; the driver leaves its own services behind."""
-    await story.run(time)
-    provide(story.services)
+    await scenario.run(time)
+    provide(scenario.services)
 
 
-async def test_a_plan_is_shown_with_its_version_at_the_head(story: Story, cli: CommandLine) -> None:
+async def test_a_plan_is_shown_with_its_version_at_the_head(
+    scenario: Scenario, cli: CommandLine
+) -> None:
     """The version, the totals, the flows with callers and numbered writes."""
-    shown = await cli.run("plan", "show", story.remediation.id)
+    shown = await cli.run("plan", "show", scenario.remediation.id)
 
     lines = [line.strip() for line in shown.stdout.splitlines()]
     assert lines[0] == "Contoso"
-    assert lines[1].split() == ["Version", await version_of(story, cli)]
+    assert lines[1].split() == ["Version", await version_of(scenario, cli)]
     assert "2 copy" in shown.stdout
     assert "Orders  copy  waits for approval" in shown.stdout
     assert "make the operator co-owner of Orders" in shown.stdout
@@ -56,14 +58,14 @@ async def test_a_plan_is_shown_with_its_version_at_the_head(story: Story, cli: C
 
 
 async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """A no approves nothing; a yes approves the version that was printed."""
-    refused = await cli.run("approve", story.remediation.id, answer="n\n")
-    before = (await story.environment_job()).approved_version
-    approved = await cli.run("approve", story.remediation.id, "-o", "json", answer="y\n")
+    refused = await cli.run("approve", scenario.remediation.id, answer="n\n")
+    before = (await scenario.environment_job()).approved_version
+    approved = await cli.run("approve", scenario.remediation.id, "-o", "json", answer="y\n")
 
-    job = await story.environment_job()
+    job = await scenario.environment_job()
     assert refused.exit_code == 1
     assert before == ""
     answer = json.loads(approved.stdout.splitlines()[-1])
@@ -74,12 +76,12 @@ async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
 
 
 async def test_a_script_approves_a_version_or_what_is_there_now(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """A version that is not shown is refused with what to do; `--yes` says what it took."""
-    stale = await cli.run("approve", story.remediation.id, "--version", "0" * 16)
-    version = await version_of(story, cli)
-    taken = await cli.run("approve", story.remediation.id, "--yes")
+    stale = await cli.run("approve", scenario.remediation.id, "--version", "0" * 16)
+    version = await version_of(scenario, cli)
+    taken = await cli.run("approve", scenario.remediation.id, "--yes")
 
     assert stale.exit_code == 4
     assert "Look at the plan again" in stale.stderr
@@ -87,67 +89,71 @@ async def test_a_script_approves_a_version_or_what_is_there_now(
     assert version in taken.stderr
 
 
-async def test_flows_are_left_out_of_an_approval(story: Story, cli: CommandLine) -> None:
+async def test_flows_are_left_out_of_an_approval(scenario: Scenario, cli: CommandLine) -> None:
     """By `--except`, with the version that was looked at."""
-    version = await version_of(story, cli)
-    flow = (await story.plan())["Orders"].workflow_id
+    version = await version_of(scenario, cli)
+    flow = (await scenario.plan())["Orders"].workflow_id
 
     await cli.run(
-        "approve", story.remediation.id, "--version", version, "--except", flow
+        "approve", scenario.remediation.id, "--version", version, "--except", flow
     )  # fmt: skip
-    await pass_time(story, timedelta(hours=1))
+    await pass_time(scenario, timedelta(hours=1))
 
-    assert set(await story.jobs()) == {"<b>Invoices</b>"}
+    assert set(await scenario.jobs()) == {"<b>Invoices</b>"}
 
 
 async def test_it_is_asked_for_what_the_approval_is_about(cli: CommandLine) -> None:
     """Not for what `--except` leaves, nor for what runs that."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.parent("Nightly", orders)
-    story.build.http_flow("Invoices")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    provide(story.services)
-    words = ("approve", story.remediation.id, "--except", "Orders")
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.parent("Nightly", orders)
+    scenario.build.http_flow("Invoices")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
+    words = ("approve", scenario.remediation.id, "--except", "Orders")
 
     asked = await cli.run(*words, answer="y\n")
-    await pass_time(story, timedelta(hours=1))
+    await pass_time(scenario, timedelta(hours=1))
 
     assert "Approve the work on 1 flow?" in asked.stderr
     left = next(one for one in asked.stderr.splitlines() if one.startswith("Left as they are"))
     assert "Orders" in left
     assert "Nightly" in left
-    assert set(await story.jobs()) == {"Invoices"}
+    assert set(await scenario.jobs()) == {"Invoices"}
 
 
 async def test_what_changed_after_the_approval_is_shown_first(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """With what has changed; the approval of the rest names the new version."""
-    await cli.run("approve", story.remediation.id, "--yes")
-    edit(next(flow for flow in story.world.flows() if flow.name == "Orders"))
-    await pass_time(story, timedelta(hours=1))
+    await cli.run("approve", scenario.remediation.id, "--yes")
+    edit(next(flow for flow in scenario.world.flows() if flow.name == "Orders"))
+    await pass_time(scenario, timedelta(hours=1))
 
-    shown = await cli.run("plan", "show", story.remediation.id)
-    again = await cli.run("approve", story.remediation.id, answer="y\n")
-    await pass_time(story, timedelta(days=30))
-    nothing = await cli.run("approve", story.remediation.id)
+    shown = await cli.run("plan", "show", scenario.remediation.id)
+    again = await cli.run("approve", scenario.remediation.id, answer="y\n")
+    await pass_time(scenario, timedelta(days=30))
+    nothing = await cli.run("approve", scenario.remediation.id)
 
     assert "Changed since it was approved: its definition was edited" in shown.stdout
     assert shown.stdout.index("Orders  copy") < shown.stdout.index("Invoices</b>  copy")
     assert "Approve the work on 1 flow?" in again.stderr
-    assert len(await story.jobs()) == 2
+    assert len(await scenario.jobs()) == 2
     assert nothing.exit_code == 1
     assert "No plan waits for approval here" in nothing.stderr
 
 
-async def test_a_plan_is_written_as_a_page(story: Story, cli: CommandLine, tmp_path: Path) -> None:
+async def test_a_plan_is_written_as_a_page(
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
+) -> None:
     """One file that loads nothing, with names as text and every write in it."""
     file = tmp_path / "plan.html"
-    written = await cli.run("plan", "show", story.remediation.id, "--html", str(file))
-    shown = json.loads((await cli.run("plan", "show", story.remediation.id, "-o", "json")).stdout)
+    written = await cli.run("plan", "show", scenario.remediation.id, "--html", str(file))
+    shown = json.loads(
+        (await cli.run("plan", "show", scenario.remediation.id, "-o", "json")).stdout
+    )
 
     page = file.read_text()
     assert (written.exit_code, written.stdout) == (0, "")
@@ -162,14 +168,14 @@ async def test_a_plan_is_written_as_a_page(story: Story, cli: CommandLine, tmp_p
 
 
 async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """Expected in the plan, then as the copies' URLs have them: never a URL."""
-    identity = story.remediation.id
+    identity = scenario.remediation.id
     planned = await cli.run("plan", "show", identity)
     before = await cli.run("network", "trigger-hosts", identity)
     await cli.run("approve", identity, "--yes")
-    await pass_time(story, timedelta(hours=1))
+    await pass_time(scenario, timedelta(hours=1))
     after = await cli.run("network", "trigger-hosts", identity)
     answer = json.loads((await cli.run("network", "trigger-hosts", identity, "-o", "json")).stdout)
 

@@ -10,47 +10,47 @@ from shared.domain.environment import ApprovalPolicy
 from tests.fakes.definitions import facts_of
 from tests.functional.callers.test_canvas_apps import app_on
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.preparing.prepare_story import input_flow
+from tests.functional.preparing.prepare_scenario import input_flow
 from tests.functional.scenarios.app_calls import TRIGGERS
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 _MODE = ("--mode", "prepare")
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant without a key."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    await story.opt_in()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    await scenario.opt_in()
+    provide(scenario.services)
+    return scenario
 
 
-async def pass_time(story: Story) -> str:
+async def pass_time(scenario: Scenario) -> str:
     """Let the app work; returns the id of the newest remediation."""
-    await story.run(timedelta(hours=1))
-    provide(story.services)
-    remediations = await story.services.tables.remediations.all("remediation")
+    await scenario.run(timedelta(hours=1))
+    provide(scenario.services)
+    remediations = await scenario.services.tables.remediations.all("remediation")
     return max(remediations, key=lambda one: one.created).id
 
 
 async def test_a_named_flow_is_shown_approved_converted_and_put_back(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """The plan prints the change before anybody has to approve it."""
-    app = input_flow(story)
-    environment = story.build.environment.id
+    app = input_flow(scenario)
+    environment = scenario.build.environment.id
 
     started = await cli.run("remediation", "start", environment, *_MODE, "--flow", app.workflow_id)
-    identity = await pass_time(story)
+    identity = await pass_time(scenario)
     shown = await cli.run("plan", "show", identity)
     await cli.run("approve", identity, "--yes")
-    await pass_time(story)
+    await pass_time(scenario)
     done = await cli.run("remediation", "show", identity)
     kind = facts_of(app.client_data).trigger_kind
     await cli.run("rollback", identity, "--yes")
-    await pass_time(story)
+    await pass_time(scenario)
 
     assert "has started (prepare)" in started.stdout
     assert '| +      "kind": "PowerAppV2"' in shown.stdout
@@ -61,14 +61,14 @@ async def test_a_named_flow_is_shown_approved_converted_and_put_back(
 
 
 async def test_an_app_of_a_flow_that_is_added_to_a_solution_is_left_to_nobody(
-    story: Story, cli: CommandLine, tmp_path: Path
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """There is no copy that its maker could take: the app is named, without an instruction."""
-    form = story.build.power_apps_v1_flow("Old form")
-    app_on(story, form.workflow_id)
+    form = scenario.build.power_apps_v1_flow("Old form")
+    app_on(scenario, form.workflow_id)
 
-    await cli.run("remediation", "start", story.build.environment.id, *_MODE)
-    identity = await pass_time(story)
+    await cli.run("remediation", "start", scenario.build.environment.id, *_MODE)
+    identity = await pass_time(scenario)
     shown = await cli.run("plan", "show", identity)
     page = tmp_path / "plan.html"
     await cli.run("plan", "show", identity, "--html", str(page))
@@ -81,13 +81,13 @@ async def test_an_app_of_a_flow_that_is_added_to_a_solution_is_left_to_nobody(
 
 
 async def test_an_environment_of_mode_assess_is_refused_with_the_command(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """Nothing is written where nobody has opted in."""
-    story.mode = ApprovalPolicy.READ_ONLY
-    await story.opt_in()
+    scenario.mode = ApprovalPolicy.READ_ONLY
+    await scenario.opt_in()
 
-    refused = await cli.run("remediation", "start", story.build.environment.id, *_MODE)
+    refused = await cli.run("remediation", "start", scenario.build.environment.id, *_MODE)
 
     assert refused.exit_code == 4
     assert "cmkflow environment set" in refused.stderr

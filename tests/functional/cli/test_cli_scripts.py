@@ -16,48 +16,48 @@ from cmkflow.output import OutputFormat, for_programs
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant of one linked environment with two flows whose plan waits for approval."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Returns"):
-        story.build.http_flow(title)
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    provide(story.services)
-    return story
+        scenario.build.http_flow(title)
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
+    return scenario
 
 
-async def test_a_query_picks_what_a_script_needs(story: Story, cli: CommandLine) -> None:
+async def test_a_query_picks_what_a_script_needs(scenario: Scenario, cli: CommandLine) -> None:
     """As JSON, or one value a line."""
     query = ("--query", "items[].remediation.id")
 
     as_json = await cli.run("remediation", "list", *query)
     as_tsv = await cli.run("remediation", "list", *query, "-o", "tsv")
 
-    assert json.loads(as_json.stdout) == [story.remediation.id]
-    assert as_tsv.stdout == f"{story.remediation.id}\n"
+    assert json.loads(as_json.stdout) == [scenario.remediation.id]
+    assert as_tsv.stdout == f"{scenario.remediation.id}\n"
 
 
-async def test_rows_have_names_in_csv(story: Story, cli: CommandLine) -> None:
+async def test_rows_have_names_in_csv(scenario: Scenario, cli: CommandLine) -> None:
     """What nests in a row is JSON."""
     result = await cli.run("environment", "list", "--output", "csv")
 
     (row,) = csv.DictReader(io.StringIO(result.stdout))
-    assert row["id"] == story.build.environment.id
+    assert row["id"] == scenario.build.environment.id
     assert json.loads(row["settings"])["mode"] == "required"
 
 
-async def test_no_name_is_a_formula_in_csv(story: Story, cli: CommandLine) -> None:
+async def test_no_name_is_a_formula_in_csv(scenario: Scenario, cli: CommandLine) -> None:
     """Anybody can name a flow, and somebody opens the file in a spreadsheet; numbers stay."""
-    story.build.environment.display_name = "=HYPERLINK(A1)"
+    scenario.build.environment.display_name = "=HYPERLINK(A1)"
     query = ("--query", "items[].[display_name, settings.limit, `-1`]")
 
     rows = await cli.run("environment", "list", "-o", "csv")
@@ -70,7 +70,7 @@ async def test_no_name_is_a_formula_in_csv(story: Story, cli: CommandLine) -> No
     assert tabs.stdout == "=HYPERLINK(A1)\t100\t-1\n"
 
 
-async def test_a_query_that_is_none_is_wrong_use(story: Story, cli: CommandLine) -> None:
+async def test_a_query_that_is_none_is_wrong_use(scenario: Scenario, cli: CommandLine) -> None:
     """It says where it went wrong."""
     result = await cli.run("remediation", "list", "--query", "items[?")
 
@@ -89,13 +89,13 @@ async def test_a_query_that_is_none_is_wrong_use(story: Story, cli: CommandLine)
     ],
 )
 async def test_the_exit_code_says_what_happened(
-    story: Story, cli: CommandLine, words: tuple[str, ...], code: int
+    scenario: Scenario, cli: CommandLine, words: tuple[str, ...], code: int
 ) -> None:
     """What is not there, what cannot be, and what a person has to look at first."""
-    await story.run(timedelta(minutes=1))
-    provide(story.services)
+    await scenario.run(timedelta(minutes=1))
+    provide(scenario.services)
 
-    result = await cli.run(*(story.remediation.id if one == "ID" else one for one in words))
+    result = await cli.run(*(scenario.remediation.id if one == "ID" else one for one in words))
 
     assert result.exit_code == code, result.output
 

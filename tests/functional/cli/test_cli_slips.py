@@ -10,7 +10,7 @@ from shared.bootstrap import provide
 from tests.command_tree import command_tree, is_group
 from tests.functional.cli.cli_app import CommandLine, delivered, served_app
 from tests.functional.scenarios.app_calls import TRIGGERS
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: Options for which an empty text means something, or as much as leaving them out.
 MAY_BE_EMPTY = {
@@ -47,28 +47,28 @@ def _texts() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A tenant with a plan that waits."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    provide(story.services)
-    return story
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
+    return scenario
 
 
 @pytest.fixture
-async def cli(story: Story) -> AsyncIterator[CommandLine]:
+async def cli(scenario: Scenario) -> AsyncIterator[CommandLine]:
     """The command line in front of the app."""
     async with served_app() as served:
         yield served
 
 
-def _words(command: str, empty: str, story: Story) -> list[str]:
+def _words(command: str, empty: str, scenario: Scenario) -> list[str]:
     """Return a command line in which one parameter is empty and all others are as they should."""
-    examples = {**EXAMPLES, "remediation": story.remediation.id}
+    examples = {**EXAMPLES, "remediation": scenario.remediation.id}
     found: list[str] = command.split()
     parameters: list[Any] = command_tree()[tuple(found)].params
     for parameter in parameters:
@@ -81,9 +81,9 @@ def _words(command: str, empty: str, story: Story) -> list[str]:
     return found
 
 
-def _etags(story: Story) -> dict[Any, Any]:
+def _etags(scenario: Scenario) -> dict[Any, Any]:
     """Return what is kept, but for the trail of orders: it keeps those that are refused, too."""
-    rows = story.twins.store.rows.items()
+    rows = scenario.fakes.store.rows.items()
     return {name: row.etag for name, row in rows if row.table != "auditlog"}
 
 
@@ -91,32 +91,32 @@ def _etags(story: Story) -> dict[Any, Any]:
 async def test_an_empty_text_is_told_and_does_nothing(
     command: str,
     parameter: str,
-    story: Story,
+    scenario: Scenario,
     cli: CommandLine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A line for a person, a code for a script, no traceback; and nothing is ordered."""
     monkeypatch.chdir(tmp_path)
-    before = _etags(story)
+    before = _etags(scenario)
 
-    result = await cli.run(*_words(command, parameter, story), answer="y\n")
+    result = await cli.run(*_words(command, parameter, scenario), answer="y\n")
 
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     if (command, parameter) not in MAY_BE_EMPTY:
         assert result.exit_code != 0, result.output
         assert result.stderr.strip()
-        assert _etags(story) == before
+        assert _etags(scenario) == before
 
 
 @pytest.mark.parametrize("command", ["plan show REMEDIATION", "assess show --all"])
 async def test_a_page_that_cannot_be_written_is_told(
-    command: str, story: Story, cli: CommandLine, tmp_path: Path
+    command: str, scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """Which file, and why."""
-    words = command.replace("REMEDIATION", story.remediation.id).split()
+    words = command.replace("REMEDIATION", scenario.remediation.id).split()
 
-    async with delivered(story.driver):
+    async with delivered(scenario.driver):
         result = await cli.run(*words, "--html", str(tmp_path / "none" / "page.html"))
 
     assert result.exit_code == 2
@@ -124,7 +124,9 @@ async def test_a_page_that_cannot_be_written_is_told(
 
 
 @pytest.mark.parametrize("identity", ["..", ".", "a/b", "%2e%2e", "a?b", "a b", "x" * 81])
-async def test_what_is_no_id_goes_nowhere(identity: str, story: Story, cli: CommandLine) -> None:
+async def test_what_is_no_id_goes_nowhere(
+    identity: str, scenario: Scenario, cli: CommandLine
+) -> None:
     """It is looked for among the names; as part of an address it would lead elsewhere."""
     result = await cli.run("remediation", "show", identity)
 
@@ -133,7 +135,7 @@ async def test_what_is_no_id_goes_nowhere(identity: str, story: Story, cli: Comm
     assert "cmkflow remediation list" in result.stderr
 
 
-async def test_an_empty_id_goes_nowhere(story: Story, cli: CommandLine) -> None:
+async def test_an_empty_id_goes_nowhere(scenario: Scenario, cli: CommandLine) -> None:
     """It would be the address of the list."""
     result = await cli.run("remediation", "show", "")
 

@@ -15,7 +15,7 @@ from shared.use_cases import change_remediation
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.cli.terminal import in_terminal
 from tests.functional.scenarios.app_calls import TRIGGERS
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.firewalls.network_security_group import security_group
 
 LONG = "Returns of the northern region and of all the islands that lie before its coast"
@@ -24,32 +24,32 @@ STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A remediation under way: one flow is blocked, two wait until they are quiet."""
-    story = Story()
-    story.driver.use_cases = TRIGGERS
-    flows = [story.build.http_flow(title) for title in ("Invoices", LONG, "Orders")]
-    story.build.link()
-    await story.opt_in()
-    await story.order(cause="change-4711")
-    await story.approve(run=timedelta(0))
-    story.mode = ApprovalPolicy.READ_ONLY
-    await story.opt_in()
-    await story.run(timedelta(hours=1))
-    story.mode = ApprovalPolicy.REQUIRED
-    await story.opt_in()
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    flows = [scenario.build.http_flow(title) for title in ("Invoices", LONG, "Orders")]
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order(cause="change-4711")
+    await scenario.approve(run=timedelta(0))
+    scenario.mode = ApprovalPolicy.READ_ONLY
+    await scenario.opt_in()
+    await scenario.run(timedelta(hours=1))
+    scenario.mode = ApprovalPolicy.REQUIRED
+    await scenario.opt_in()
     goes_on = tuple(one.workflow_id for one in flows[:2])
-    await change_remediation.retry(story.services, story.remediation.id, goes_on)
-    await story.run(timedelta(hours=1))
-    provide(story.services)
-    return story
+    await change_remediation.retry(scenario.services, scenario.remediation.id, goes_on)
+    await scenario.run(timedelta(hours=1))
+    provide(scenario.services)
+    return scenario
 
 
-async def test_a_list_that_goes_on_says_how(story: Story, cli: CommandLine) -> None:
+async def test_a_list_that_goes_on_says_how(scenario: Scenario, cli: CommandLine) -> None:
     """Fifty of them look like all there are; a pipe has rows alone."""
-    identity = story.remediation.id
-    await story.order(cause="change-4712")
-    provide(story.services)
+    identity = scenario.remediation.id
+    await scenario.order(cause="change-4712")
+    provide(scenario.services)
 
     first = await in_terminal(cli, "remediation", "list", "--limit", "1")
     after = STYLE.sub("", first.lines[-1]).removeprefix("There are more: the same with --after ")
@@ -62,9 +62,11 @@ async def test_a_list_that_goes_on_says_how(story: Story, cli: CommandLine) -> N
 
 
 @pytest.mark.parametrize("columns", [80, 160])
-async def test_every_answer_fits_the_terminal(story: Story, cli: CommandLine, columns: int) -> None:
+async def test_every_answer_fits_the_terminal(
+    scenario: Scenario, cli: CommandLine, columns: int
+) -> None:
     """No line is longer, and no id is broken or cut: a short one is taken by every command."""
-    identity, environment = story.remediation.id, story.build.environment
+    identity, environment = scenario.remediation.id, scenario.build.environment
     commands = [
         ("status",),
         ("health",),
@@ -91,40 +93,40 @@ async def test_every_answer_fits_the_terminal(story: Story, cli: CommandLine, co
 
 @pytest.mark.parametrize("columns", [80, 160])
 async def test_a_flow_takes_two_lines_and_what_is_blocked_stands_first(
-    story: Story, cli: CommandLine, columns: int
+    scenario: Scenario, cli: CommandLine, columns: int
 ) -> None:
     """How far it is, and why; what is to be done stands below, once."""
-    screen = await in_terminal(cli, "remediation", "show", story.remediation.id, columns=columns)
+    screen = await in_terminal(cli, "remediation", "show", scenario.remediation.id, columns=columns)
 
     lines = [STYLE.sub("", line) for line in screen.lines]
     first = next(n for n, line in enumerate(lines) if line.startswith("Environment / flow"))
     table = lines[first + 1 : lines.index("Orders: blocked (mode)")]
     names = [line.split("  ")[0] for line in table if not line.startswith("  ")]
-    assert names[:2] == ["Orders", story.build.environment.display_name]
+    assert names[:2] == ["Orders", scenario.build.environment.display_name]
     assert {one[:7] for one in names[2:]} == {"Invoice", LONG[:7]}
     assert any(one.endswith("…") for one in names) == (columns == 80)
     assert "is in mode read_only" in table[1]
     assert len(table) <= 2 * len(names)
     assert sum(line.startswith("  To do: ") for line in lines) == 1
-    assert f"  cmkflow retry {story.remediation.id}" in lines
+    assert f"  cmkflow retry {scenario.remediation.id}" in lines
 
 
-async def test_a_pipe_has_a_line_a_row_and_whole_ids(story: Story, cli: CommandLine) -> None:
+async def test_a_pipe_has_a_line_a_row_and_whole_ids(scenario: Scenario, cli: CommandLine) -> None:
     """Tabs between values, a heading, no colours, and nothing is cut."""
-    shown = await cli.run("remediation", "show", story.remediation.id)
+    shown = await cli.run("remediation", "show", scenario.remediation.id)
     listed = await cli.run("remediation", "list")
 
     rows = [line.split("\t") for line in shown.stdout.splitlines() if line.count("\t") == 5]
     assert rows[0] == ["Environment / flow", "Id", "State", "Reached", "Next", "Why"]
-    job = (await story.jobs())[LONG]
+    job = (await scenario.jobs())[LONG]
     assert [LONG, job.original_id, "waiting", "checking_for_calls"] in [row[:4] for row in rows]
-    assert listed.stdout.splitlines()[1].split("\t")[0] == story.remediation.id
+    assert listed.stdout.splitlines()[1].split("\t")[0] == scenario.remediation.id
     assert "\x1b" not in shown.stdout + listed.stdout
 
 
-async def test_no_color_leaves_the_colours_out(story: Story, cli: CommandLine) -> None:
+async def test_no_color_leaves_the_colours_out(scenario: Scenario, cli: CommandLine) -> None:
     """https://no-color.org: what is bold stays bold."""
-    words = ("remediation", "show", story.remediation.id)
+    words = ("remediation", "show", scenario.remediation.id)
 
     coloured = await in_terminal(cli, *words)
     plain = await in_terminal(cli, *words, NO_COLOR="1")
@@ -137,13 +139,13 @@ async def test_no_color_leaves_the_colours_out(story: Story, cli: CommandLine) -
 
 
 async def test_what_is_longer_than_the_terminal_goes_to_the_pager(
-    story: Story, cli: CommandLine, tmp_path: Path
+    scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
     """And nothing else does: neither what fits, nor what is printed for programs."""
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\nsed 's/^/|/'\n")
     pager.chmod(0o755)
-    words = ("plan", "show", story.remediation.id)
+    words = ("plan", "show", scenario.remediation.id)
 
     low = await in_terminal(cli, *words, rows=10, PAGER=str(pager))
     high = await in_terminal(cli, *words, rows=200, PAGER=str(pager))
@@ -210,14 +212,14 @@ def service_tags(folder: Path, name: str, octet: int) -> Path:
 
 
 async def watched(
-    story: Story, cli: CommandLine, monkeypatch: pytest.MonkeyPatch, *words: str
+    scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch, *words: str
 ) -> tuple[int, list[list[str]]]:
     """Watch in a pipe while ten days pass between two looks; return exit code and fields."""
     loop = asyncio.get_running_loop()
 
     async def pass_time() -> None:
-        await story.run(timedelta(days=10))
-        provide(story.services)
+        await scenario.run(timedelta(days=10))
+        provide(scenario.services)
 
     def sleep(_: float) -> None:
         asyncio.run_coroutine_threadsafe(pass_time(), loop).result(60)
@@ -228,10 +230,10 @@ async def watched(
 
 
 async def test_watching_in_a_pipe_tells_each_change_and_ends(
-    story: Story, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here with 4: two flows are done, and one waits for a person."""
-    code, lines = await watched(story, cli, monkeypatch, story.remediation.id)
+    code, lines = await watched(scenario, cli, monkeypatch, scenario.remediation.id)
 
     of_flow = [what for _, name, what in lines if name.endswith(f" {LONG}")]
     assert code == 4
@@ -243,19 +245,19 @@ async def test_watching_in_a_pipe_tells_each_change_and_ends(
     assert len(lines) == len({(name, what) for _, name, what in lines})
 
 
-async def test_watching_what_is_done_ends_with_0(story: Story, cli: CommandLine) -> None:
+async def test_watching_what_is_done_ends_with_0(scenario: Scenario, cli: CommandLine) -> None:
     """In a terminal it leaves the last picture."""
-    await cli.run("rollback", story.remediation.id, "--yes")
-    await story.run(timedelta(days=30))
-    provide(story.services)
+    await cli.run("rollback", scenario.remediation.id, "--yes")
+    await scenario.run(timedelta(days=30))
+    provide(scenario.services)
 
-    screen = await in_terminal(cli, "watch", story.remediation.id)
+    screen = await in_terminal(cli, "watch", scenario.remediation.id)
 
     assert screen.exit_code == 0, screen.text
     assert "rolled_back" in screen.text
 
 
-async def test_watching_ends_when_it_is_interrupted(story: Story, cli: CommandLine) -> None:
+async def test_watching_ends_when_it_is_interrupted(scenario: Scenario, cli: CommandLine) -> None:
     """With the exit code that says so, and no traceback."""
     screen = await in_terminal(cli, "watch", interrupt_at="Ctrl-C ends it")
 

@@ -26,7 +26,7 @@ from tests.command_tree import command_tree
 from tests.documented_commands import Command, documented_commands
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import delivered, served_app
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.case import Json
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
 
@@ -69,37 +69,37 @@ def _calls() -> list[Command]:
     return [one for one in documented_commands() if "$APP/api/" in one.text]
 
 
-async def _succeeds(attempt: Callable[[Story], Awaitable[str]]) -> None:
+async def _succeeds(attempt: Callable[[Scenario], Awaitable[str]]) -> None:
     """Try a command while a plan waits, then when the original is retired; "" is success."""
-    story = Story(has_azure_firewalls=True)
-    story.world.service_tags = {
+    scenario = Scenario(has_azure_firewalls=True)
+    scenario.world.service_tags = {
         "PowerPlatformPlex.WestEurope": ["10.0.0.0/24"],
         "LogicApps.WestEurope": ["10.9.0.0/24"],
     }
-    story.world.resources[_GROUP["id"].lower()] = deepcopy(_GROUP)
-    story.build.app_setting_caller(story.build.http_flow("Orders"))
-    story.build.link(name="cmk-eu")
-    await story.opt_in()
-    await story.order()
-    provide(story.services)
-    if while_planned := await attempt(story):
-        await story.approve(run=timedelta(days=25))
-        await apply_fix(story.services, FirewallFixInput(resource=_NAME, by="tests"))
-        provide(story.services)
-        when_retired = await attempt(story)
+    scenario.world.resources[_GROUP["id"].lower()] = deepcopy(_GROUP)
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.link(name="cmk-eu")
+    await scenario.opt_in()
+    await scenario.order()
+    provide(scenario.services)
+    if while_planned := await attempt(scenario):
+        await scenario.approve(run=timedelta(days=25))
+        await apply_fix(scenario.services, FirewallFixInput(resource=_NAME, by="tests"))
+        provide(scenario.services)
+        when_retired = await attempt(scenario)
         assert when_retired == "", while_planned
 
 
-def _filled_in(words: tuple[str, ...], story: Story) -> list[str]:
+def _filled_in(words: tuple[str, ...], scenario: Scenario) -> list[str]:
     """Return the words with an example in the place of what stands for something."""
-    flow = next(iter(story.build.environment.flows))
-    environment = story.build.environment.id
+    flow = next(iter(scenario.build.environment.flows))
+    environment = scenario.build.environment.id
     examples: dict[str, str] = {
         "ENVIRONMENT": environment,
         "ENV": environment,
         "FLOW": flow,
-        "REMEDIATION": story.remediation.id,
-        "DATE": f"{story.world.clock.now() + timedelta(days=10):%Y-%m-%d}",
+        "REMEDIATION": scenario.remediation.id,
+        "DATE": f"{scenario.world.clock.now() + timedelta(days=10):%Y-%m-%d}",
         "MODE": "required",
         "PATH": "flow.json",
         "FILE": "evidence.zip",
@@ -133,18 +133,18 @@ async def test_a_documented_command_succeeds(
         published = tmp_path / f"ServiceTags_Public_202511{edition}.json"
         published.write_text(json.dumps({"changeNumber": edition, "values": [tags]}))
 
-    async def attempt(story: Story) -> str:
-        words = _filled_in(command.words[1:], story)
+    async def attempt(scenario: Scenario) -> str:
+        words = _filled_in(command.words[1:], scenario)
         async with AsyncExitStack() as running:
             cli = await running.enter_async_context(served_app())
             if words[0] == "assess":  # it waits for the app's work
-                await running.enter_async_context(delivered(story.driver))
+                await running.enter_async_context(delivered(scenario.driver))
                 ordered = await start_assessment(
-                    story.services, story.build.environment.id, AssessmentRequest(), _ANYBODY
+                    scenario.services, scenario.build.environment.id, AssessmentRequest(), _ANYBODY
                 )
                 words = [ordered.id if word == "ASSESSMENT" else word for word in words]
             done = await cli.run(*words, answer="y\n")
-        # A retry finds nothing blocked in either story, and says so.
+        # A retry finds nothing blocked in either scenario, and says so.
         is_done = done.exit_code == 0 or "Nothing was retried." in done.output
         return "" if is_done else done.output
 
@@ -153,15 +153,15 @@ async def test_a_documented_command_succeeds(
 
 @pytest.mark.parametrize("command", _calls(), ids=str)
 async def test_a_documented_call_succeeds(command: Command) -> None:
-    """What curl would send, with the ids of the examples replaced by those of the story."""
+    """What curl would send, with the ids of the examples replaced by those of the scenario."""
 
-    async def attempt(story: Story) -> str:
+    async def attempt(scenario: Scenario) -> str:
         ids = {
-            "a6f2c1de-0000-4000-8000-000000000003": story.build.environment.id,
-            "8c2e3f7a-0000-4000-8000-000000000001": next(iter(story.build.environment.flows)),
-            "8c2e3f7a-0000-4000-8000-000000000002": next(iter(story.build.environment.flows)),
-            "$ENVIRONMENT": story.build.environment.id,
-            "$REMEDIATION": story.remediation.id,
+            "a6f2c1de-0000-4000-8000-000000000003": scenario.build.environment.id,
+            "8c2e3f7a-0000-4000-8000-000000000001": next(iter(scenario.build.environment.flows)),
+            "8c2e3f7a-0000-4000-8000-000000000002": next(iter(scenario.build.environment.flows)),
+            "$ENVIRONMENT": scenario.build.environment.id,
+            "$REMEDIATION": scenario.remediation.id,
         }
         async with served_app() as cli:
             text = command.text.replace("$APP", cli.url.rstrip("/"))

@@ -13,16 +13,16 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Moment, Plan
-from tests.fakes.tenant import TwinFlow
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 CONNECTOR = "/providers/Microsoft.PowerApps/apis/shared_office365"
 HOUR = timedelta(hours=1)
 
 
-def mail_flow(story: Story, *, in_solution: bool = True) -> TwinFlow:
+def mail_flow(scenario: Scenario, *, in_solution: bool = True) -> FakeFlow:
     """Add an HTTP flow that sends mail over a connection that it embeds."""
-    return story.build.flow(
+    return scenario.build.flow(
         "Orders",
         define.http_trigger(),
         {"Send": define.connector_action("shared_office365", "SendEmailV2")},
@@ -31,54 +31,54 @@ def mail_flow(story: Story, *, in_solution: bool = True) -> TwinFlow:
     )
 
 
-def change_entry(flow: TwinFlow, **members: Any) -> None:
+def change_entry(flow: FakeFlow, **members: Any) -> None:
     """Rewrite members of the flow's one entry of `connectionReferences`."""
     document = json.loads(flow.client_data)
     document["properties"]["connectionReferences"]["shared_office365"] |= members
     flow.client_data = json.dumps(document)
 
 
-def reference(story: Story, name: str, connection: str = "mail-1") -> ConnectionReference:
+def reference(scenario: Scenario, name: str, connection: str = "mail-1") -> ConnectionReference:
     """Add a connection reference that somebody made."""
     row = ConnectionReference(
-        reference_id=story.world.guid(),
+        reference_id=scenario.world.guid(),
         logical_name=name,
         connector_id=CONNECTOR.upper(),
         connection_id=connection,
         owner_id="somebody",
     )
-    story.build.environment.connection_references[name] = row
+    scenario.build.environment.connection_references[name] = row
     return row
 
 
-async def approved(story: Story, *, run: timedelta = HOUR) -> FlowJob:
+async def approved(scenario: Scenario, *, run: timedelta = HOUR) -> FlowJob:
     """Apply the key, plan, approve, and return the job after a while."""
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=run)
-    return await story.job("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=run)
+    return await scenario.job("Orders")
 
 
-def entry_of(story: Story, job: FlowJob) -> Any:
+def entry_of(scenario: Scenario, job: FlowJob) -> Any:
     """Return the copy's entry of `connectionReferences`."""
-    copy = story.world.workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.workflow(job.environment_id, job.copy_id)
     return json.loads(copy.client_data)["properties"]["connectionReferences"]["shared_office365"]
 
 
 @pytest.mark.parametrize("in_solution", [True, False])
 async def test_an_embedded_connection_gets_a_reference_of_the_owner(*, in_solution: bool) -> None:
     """It leads to the same connection; the copy is on and names it; the job's notes tell."""
-    story = Story()
-    mail_flow(story, in_solution=in_solution)
+    scenario = Scenario()
+    mail_flow(scenario, in_solution=in_solution)
 
-    job = await approved(story, run=timedelta(days=60))
+    job = await approved(scenario, run=timedelta(days=60))
 
     assert job.state is FlowJobState.RETIRED, job.history
-    (row,) = story.build.environment.connection_references.values()
+    (row,) = scenario.build.environment.connection_references.values()
     assert (row.connector_id, row.connection_id) == (CONNECTOR, "mail-1")
-    assert row.owner_id == story.build.owner.user_id
-    assert entry_of(story, job)["connection"] == {
+    assert row.owner_id == scenario.build.owner.user_id
+    assert entry_of(scenario, job)["connection"] == {
         "connectionReferenceLogicalName": row.logical_name
     }
     assert any(row.logical_name in note and "mail-1" in note for note in job.notes)
@@ -86,60 +86,60 @@ async def test_an_embedded_connection_gets_a_reference_of_the_owner(*, in_soluti
 
 async def test_the_plan_names_the_references_that_will_be_made() -> None:
     """A dry run shows them first, before the copy."""
-    story = Story()
-    mail_flow(story)
-    story.build.link()
-    await story.opt_in()
+    scenario = Scenario()
+    mail_flow(scenario)
+    scenario.build.link()
+    await scenario.opt_in()
 
-    await story.order()
+    await scenario.order()
 
-    item = (await story.plan())["Orders"]
+    item = (await scenario.plan())["Orders"]
     assert item.embedded_connections == ("mail-1 (shared_office365)",)
     assert "connection reference for the connection mail-1" in item.writes[0]
 
 
 async def test_a_reference_that_leads_to_the_connection_is_used_again() -> None:
     """However it spells the connector; of several the owner's, and nothing is made."""
-    story = Story()
-    mail_flow(story)
-    reference(story, "cr1_other", "mail-2")
-    reference(story, "cr1_first")
-    mine = reference(story, "cr1_mine")
-    mine = replace(mine, owner_id=story.build.owner.user_id)
-    story.build.environment.connection_references["cr1_mine"] = mine
+    scenario = Scenario()
+    mail_flow(scenario)
+    reference(scenario, "cr1_other", "mail-2")
+    reference(scenario, "cr1_first")
+    mine = reference(scenario, "cr1_mine")
+    mine = replace(mine, owner_id=scenario.build.owner.user_id)
+    scenario.build.environment.connection_references["cr1_mine"] = mine
 
-    job = await approved(story)
+    job = await approved(scenario)
 
-    assert entry_of(story, job)["connection"] == {"connectionReferenceLogicalName": "cr1_mine"}
-    assert len(story.build.environment.connection_references) == 3
+    assert entry_of(scenario, job)["connection"] == {"connectionReferenceLogicalName": "cr1_mine"}
+    assert len(scenario.build.environment.connection_references) == 3
     assert job.notes == ()
 
 
 async def test_a_flow_that_names_references_is_copied_byte_for_byte() -> None:
     """Nothing of its definition changes, and no reference is looked up or made."""
-    story = Story()
-    orders = mail_flow(story)
-    reference(story, "cr1_mail")
+    scenario = Scenario()
+    orders = mail_flow(scenario)
+    reference(scenario, "cr1_mail")
     change_entry(orders, connection={"connectionReferenceLogicalName": "cr1_mail"})
 
-    job = await approved(story)
+    job = await approved(scenario)
 
-    copy = story.world.workflow(orders.environment_id, job.copy_id)
+    copy = scenario.world.workflow(orders.environment_id, job.copy_id)
     assert copy.client_data == orders.client_data
     assert copy.is_on
 
 
 async def test_a_connection_of_whoever_runs_the_flow_gets_an_unbound_reference() -> None:
     """The maker's own connection is not bound: the caller brings one."""
-    story = Story()
-    orders = mail_flow(story)
+    scenario = Scenario()
+    orders = mail_flow(scenario)
     change_entry(orders, runtimeSource="invoker")
 
-    job = await approved(story)
+    job = await approved(scenario)
 
-    (row,) = story.build.environment.connection_references.values()
+    (row,) = scenario.build.environment.connection_references.values()
     assert row.connection_id == ""
-    entry = entry_of(story, job)
+    entry = entry_of(scenario, job)
     assert entry["runtimeSource"] == "invoker"
     assert entry["connection"] == {"connectionReferenceLogicalName": row.logical_name}
 
@@ -150,97 +150,99 @@ async def test_no_reference_is_made_where_the_owner_cannot_be_acted_for(
     *, is_disabled: bool, in_solution: bool
 ) -> None:
     """There would be no copy to use it: the job says so before anything is written."""
-    story = Story()
-    mail_flow(story, in_solution=in_solution)
-    story.build.share_connections()
-    story.world.may_act_on_behalf = is_disabled
-    story.build.owner.is_disabled = is_disabled
+    scenario = Scenario()
+    mail_flow(scenario, in_solution=in_solution)
+    scenario.build.share_connections()
+    scenario.world.may_act_on_behalf = is_disabled
+    scenario.build.owner.is_disabled = is_disabled
 
-    job = await approved(story)
+    job = await approved(scenario)
 
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "owner_unavailable")
     assert "Contoso maker" in job.reason
-    assert story.world.writes == []
+    assert scenario.world.writes == []
 
-    story.world.may_act_on_behalf, story.build.owner.is_disabled = True, False
-    await story.retry()
+    scenario.world.may_act_on_behalf, scenario.build.owner.is_disabled = True, False
+    await scenario.retry()
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_the_app_names_a_connection_that_the_owner_may_not_use() -> None:
     """It needs the connection shared with it."""
-    story = Story()
-    mail_flow(story)
-    story.build.share_connections()
-    connection = story.build.environment.connections["mail-1"]
-    connection.owner_id = story.world.add_user("Colleague").user_id
+    scenario = Scenario()
+    mail_flow(scenario)
+    scenario.build.share_connections()
+    connection = scenario.build.environment.connections["mail-1"]
+    connection.owner_id = scenario.world.add_user("Colleague").user_id
 
-    await approved(story)
+    await approved(scenario)
 
-    (row,) = story.build.environment.connection_references.values()
-    assert row.owner_id == story.world.application.user_id
+    (row,) = scenario.build.environment.connection_references.values()
+    assert row.owner_id == scenario.world.application.user_id
 
 
 async def test_a_connection_that_nobody_here_may_use_blocks_with_its_name_and_owner() -> None:
     """The instruction says who has to share it; once that is done, a retry goes on."""
-    story = Story()
-    mail_flow(story)
-    colleague = story.world.add_user("Colleague")
-    story.build.environment.connections["mail-1"].owner_id = colleague.user_id
+    scenario = Scenario()
+    mail_flow(scenario)
+    colleague = scenario.world.add_user("Colleague")
+    scenario.build.environment.connections["mail-1"].owner_id = colleague.user_id
 
-    job = await approved(story)
+    job = await approved(scenario)
 
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "ConnectionAuthorizationFailed")
     assert "mail-1 (shared_office365) of Colleague" in job.reason
     assert job.instruction.startswith("Colleague shares the connection with the app")
-    assert story.build.environment.connection_references == {}
+    assert scenario.build.environment.connection_references == {}
     assert job.notes == ()
 
-    story.build.share_connections()
-    await story.retry()
+    scenario.build.share_connections()
+    await scenario.retry()
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_custom_connector_needs_a_reference_that_somebody_made() -> None:
     """The job is blocked until there is one; then it is found and used."""
-    story = Story()
-    orders = mail_flow(story)
+    scenario = Scenario()
+    orders = mail_flow(scenario)
     api = {"name": "shared_office365", "logicalName": "new_5Foffice365"}
     change_entry(orders, api=api)
 
-    job = await approved(story)
+    job = await approved(scenario)
 
-    (finding,) = (await story.environment_job()).findings
+    (finding,) = (await scenario.environment_job()).findings
     assert finding.startswith("Orders embeds the connection mail-1")
-    assert not any("connection reference" in text for text in (await story.plan())["Orders"].writes)
+    assert not any(
+        "connection reference" in text for text in (await scenario.plan())["Orders"].writes
+    )
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "custom_connector_reference_missing")
     assert "mail-1" in job.instruction
 
-    reference(story, "new_mail")
-    await story.retry()
+    reference(scenario, "new_mail")
+    await scenario.retry()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
-    assert entry_of(story, job)["connection"] == {"connectionReferenceLogicalName": "new_mail"}
+    assert entry_of(scenario, job)["connection"] == {"connectionReferenceLogicalName": "new_mail"}
 
 
 async def test_a_reference_of_ours_that_was_bound_elsewhere_blocks() -> None:
     """It is never changed: somebody may have had a reason."""
-    story = Story()
-    orders = mail_flow(story)
-    await approved(story, run=timedelta(days=60))
-    (name,) = story.build.environment.connection_references
-    kept = story.build.environment.connection_references[name]
-    story.build.connection("mail-2", "shared_office365", owner=story.build.owner)
-    await story.roll_back()
-    story.build.environment.connection_references[name] = replace(kept, connection_id="mail-2")
+    scenario = Scenario()
+    orders = mail_flow(scenario)
+    await approved(scenario, run=timedelta(days=60))
+    (name,) = scenario.build.environment.connection_references
+    kept = scenario.build.environment.connection_references[name]
+    scenario.build.connection("mail-2", "shared_office365", owner=scenario.build.owner)
+    await scenario.roll_back()
+    scenario.build.environment.connection_references[name] = replace(kept, connection_id="mail-2")
 
-    await story.order(RemediationMode.APPLY, orders.workflow_id, cause="order-2")
-    await story.approve(run=HOUR)
+    await scenario.order(RemediationMode.APPLY, orders.workflow_id, cause="order-2")
+    await scenario.approve(run=HOUR)
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "connection_reference_mismatch")
 
 
@@ -250,34 +252,34 @@ async def test_a_process_that_dies_while_it_binds_makes_one_reference(
     at: int, moment: Moment
 ) -> None:
     """Whichever call of the copying step is the last one, the next delivery goes on from there."""
-    story = Story()
-    mail_flow(story)
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.COPYING)
-    story.driver.plan = Plan(at=at, moment=moment)
-    story.renew()
+    scenario = Scenario()
+    mail_flow(scenario)
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.COPYING)
+    scenario.driver.plan = Plan(at=at, moment=moment)
+    scenario.renew()
 
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    job = await story.job("Orders")
-    assert story.driver.plan.has_struck
+    job = await scenario.job("Orders")
+    assert scenario.driver.plan.has_struck
     assert job.state is FlowJobState.RETIRED, job.history
-    assert len(story.build.environment.connection_references) == 1
+    assert len(scenario.build.environment.connection_references) == 1
     assert len(job.notes) == 1
 
 
 async def test_a_rollback_leaves_the_reference_and_says_so() -> None:
     """The copy is gone; the note still names the reference."""
-    story = Story()
-    mail_flow(story)
-    await approved(story, run=timedelta(days=60))
+    scenario = Scenario()
+    mail_flow(scenario)
+    await approved(scenario, run=timedelta(days=60))
 
-    await story.roll_back()
+    await scenario.roll_back()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK, job.history
-    (name,) = story.build.environment.connection_references
+    (name,) = scenario.build.environment.connection_references
     assert any(name in note and "stays" in note for note in job.notes)

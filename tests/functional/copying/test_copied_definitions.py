@@ -11,8 +11,8 @@ from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.flow_service import turn_on
-from tests.fakes.tenant import TwinFlow
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 HOUR = timedelta(hours=1)
 EXPRESSION = "@parameters('$connections')['shared_office365']['connectionId']"
@@ -76,23 +76,23 @@ ACTIONS = {
 }
 
 
-def settled_flow(story: Story, *, is_on: bool = True) -> TwinFlow:
+def settled_flow(scenario: Scenario, *, is_on: bool = True) -> FakeFlow:
     """Add a flow with everything set, over a connection that it embeds."""
     actions = json.loads(json.dumps(ACTIONS))
     connections = {"mail-1": "shared_office365"}
-    return story.build.flow("Orders", TRIGGER, actions, is_on=is_on, connections=connections)
+    return scenario.build.flow("Orders", TRIGGER, actions, is_on=is_on, connections=connections)
 
 
-async def copied(story: Story) -> FlowJob:
+async def copied(scenario: Scenario) -> FlowJob:
     """Apply the key and let the flow be copied and proven, and retired."""
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    return await story.job("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve()
+    return await scenario.job("Orders")
 
 
-def definition_of(flow: TwinFlow) -> dict[str, Any]:
+def definition_of(flow: FakeFlow) -> dict[str, Any]:
     """Return a flow's definition."""
     document = json.loads(flow.client_data)
     definition: dict[str, Any] = document["properties"]["definition"]
@@ -101,14 +101,14 @@ def definition_of(flow: TwinFlow) -> dict[str, Any]:
 
 async def test_everything_of_a_definition_survives_in_the_copy() -> None:
     """Authentication, allowed users, path, method, schema, concurrency, retries, options, texts."""
-    story = Story()
-    original = settled_flow(story)
+    scenario = Scenario()
+    original = settled_flow(scenario)
     before = definition_of(original)
 
-    job = await copied(story)
+    job = await copied(scenario)
 
     assert job.state is FlowJobState.RETIRED, job.history
-    copy = story.world.workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.workflow(job.environment_id, job.copy_id)
     assert definition_of(copy) == before
     assert definition_of(copy)["triggers"]["manual"] == TRIGGER
 
@@ -116,27 +116,27 @@ async def test_everything_of_a_definition_survives_in_the_copy() -> None:
 @pytest.mark.parametrize("is_on", [True, False])
 async def test_a_copy_is_on_exactly_if_the_original_was(*, is_on: bool) -> None:
     """A flow that is off is copied off, and stays so."""
-    story = Story()
-    settled_flow(story, is_on=is_on)
+    scenario = Scenario()
+    settled_flow(scenario, is_on=is_on)
 
-    job = await copied(story)
+    job = await copied(scenario)
 
     assert job.state is FlowJobState.RETIRED, job.history
-    copy = story.world.workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.workflow(job.environment_id, job.copy_id)
     assert (copy.state is FlowState.ON) == is_on
 
 
 async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> None:
     """Only hosts and the platform's own authentication change; the job ends as any other."""
-    story = Story()
-    original = settled_flow(story)
+    scenario = Scenario()
+    original = settled_flow(scenario)
     before = definition_of(original)
-    story.world.assumptions.older_host_shapes_refused = True
+    scenario.world.assumptions.older_host_shapes_refused = True
 
-    job = await copied(story)
+    job = await copied(scenario)
 
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
-    after = definition_of(story.world.workflow(job.environment_id, job.copy_id))
+    after = definition_of(scenario.world.workflow(job.environment_id, job.copy_id))
     for action in (before["actions"]["Send"], before["actions"]["Each"]["actions"]["Old"]):
         action["inputs"]["host"]["connectionReferenceName"] = "shared_office365"
         del action["inputs"]["authentication"]
@@ -145,34 +145,34 @@ async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> N
 
 async def test_a_later_delivery_takes_up_the_converted_copy() -> None:
     """It was written, but the flow service did not show it: nothing is written again."""
-    story = Story()
-    settled_flow(story)
-    story.world.assumptions.older_host_shapes_refused = True
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    job = await story.until("Orders", FlowJobState.COPIED)
-    version = story.world.workflow(job.environment_id, job.copy_id).version
-    kept = await story.services.tables.flow_jobs.get(job.environment_id, job.id)
+    scenario = Scenario()
+    settled_flow(scenario)
+    scenario.world.assumptions.older_host_shapes_refused = True
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    job = await scenario.until("Orders", FlowJobState.COPIED)
+    version = scenario.world.workflow(job.environment_id, job.copy_id).version
+    kept = await scenario.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
 
-    await story.services.tables.flow_jobs.replace(kept, replace(job, state=FlowJobState.COPYING))
-    await story.until("Orders", FlowJobState.VERIFIED)
+    await scenario.services.tables.flow_jobs.replace(kept, replace(job, state=FlowJobState.COPYING))
+    await scenario.until("Orders", FlowJobState.VERIFIED)
 
-    assert story.world.workflow(job.environment_id, job.copy_id).version == version
+    assert scenario.world.workflow(job.environment_id, job.copy_id).version == version
 
 
 async def test_what_is_refused_in_both_shapes_is_for_a_person() -> None:
     """The same code has other causes: the job is blocked with the platform's own words."""
-    story = Story()
-    original = settled_flow(story)
+    scenario = Scenario()
+    original = settled_flow(scenario)
     original.client_data = original.client_data.replace(AUTHENTICATION, "@parameters('own')")
-    turn_on(story.world, original, story.build.owner)
-    story.world.assumptions.older_host_shapes_refused = True
+    turn_on(scenario.world, original, scenario.build.owner)
+    scenario.world.assumptions.older_host_shapes_refused = True
 
-    job = await copied(story)
+    job = await copied(scenario)
 
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "WorkflowRunActionInputsInvalidProperty")
     assert "should not have the property 'authentication'" in job.reason
-    assert job.copy_id not in story.build.environment.flows
+    assert job.copy_id not in scenario.build.environment.flows

@@ -13,28 +13,28 @@ from tests.fakes import definition_builder as define
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
 from tests.fakes.sharing import user_row
-from tests.functional.copying.sharing_story import copy_of, solution_named, story_of_a_team
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.copying.sharing_scenario import copy_of, scenario_of_a_team, solution_named
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:
     """The same people and teams have the same rights, and the solution holds both."""
-    story, original = story_of_a_team()
+    scenario, original = scenario_of_a_team()
     before = dict(original.shares)
-    await story.opt_in()
+    await scenario.opt_in()
 
-    await story.order()
-    await story.approve()
+    await scenario.order()
+    await scenario.approve()
 
-    job = await story.job("Orders")
-    copy = copy_of(story, job)
+    job = await scenario.job("Orders")
+    copy = copy_of(scenario, job)
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert copy.name == "Orders"
     assert (copy.owner_id, copy.description) == (original.owner_id, "What the shop sends")
     assert copy.shares == before == original.shares
     assert len(job.shared_with) == 2
     held = {original.workflow_id, copy.workflow_id}
-    assert solution_named(story, "OrdersSolution").flows == held
+    assert solution_named(scenario, "OrdersSolution").flows == held
     assert job.notes == ()
 
 
@@ -44,21 +44,23 @@ async def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(moment:
     at, struck = 0, True
     while struck:
         at += 1
-        story, original = story_of_a_team()
+        scenario, original = scenario_of_a_team()
         plan = Plan(at=at, moment=moment)
-        story.settings = story.settings.model_copy(update={"no_call_period": timedelta(hours=1)})
-        await story.opt_in()
-        await story.order()
-        await story.approve(run=timedelta(0))
-        story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
-        await story.run(timedelta(days=2))
+        scenario.settings = scenario.settings.model_copy(
+            update={"no_call_period": timedelta(hours=1)}
+        )
+        await scenario.opt_in()
+        await scenario.order()
+        await scenario.approve(run=timedelta(0))
+        scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)
+        await scenario.run(timedelta(days=2))
 
-        job = await story.job("Orders")
-        copy = copy_of(story, job)
+        job = await scenario.job("Orders")
+        copy = copy_of(scenario, job)
         assert job.state is FlowJobState.RETIRED, (at, job.reason, job.history)
         assert copy.shares == original.shares, at
-        assert copy.workflow_id in solution_named(story, "OrdersSolution").flows, at
-        assert sum(flow.made_by_app for flow in story.world.flows()) == 1
+        assert copy.workflow_id in solution_named(scenario, "OrdersSolution").flows, at
+        assert sum(flow.made_by_app for flow in scenario.world.flows()) == 1
         struck = plan.has_struck
 
 
@@ -70,116 +72,116 @@ async def test_the_calls_for_sharing_a_copy_are_few(*, is_shared: bool, most: in
     seen to be gone; of a copy that is shared a look too.
     """
     if is_shared:
-        story, _ = story_of_a_team()
+        scenario, _ = scenario_of_a_team()
     else:
-        story = Story()
-        story.build.http_flow("Orders")
-        story.world.traffic.beat(story.world)
-        story.build.link()
+        scenario = Scenario()
+        scenario.build.http_flow("Orders")
+        scenario.world.traffic.beat(scenario.world)
+        scenario.build.link()
     plan = Plan(trace=[])
-    story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
-    await story.opt_in()
+    scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)
+    await scenario.opt_in()
 
-    await story.order()
-    await story.approve()
+    await scenario.order()
+    await scenario.approve()
 
-    ports = ("FlowSharingTwin.", "PrincipalsTwin.", "SolutionsTwin.")
+    ports = ("FakeFlowSharing.", "FakePrincipals.", "FakeSolutions.")
     calls = [name for name in plan.trace or () if name.startswith(ports)]
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert len(calls) == most, Counter(calls)
 
 
 async def test_what_is_there_already_is_not_written_again() -> None:
     """Each share and each membership is written once in the whole remediation."""
-    story, _ = story_of_a_team()
-    story.world.assumptions.shares_let_people_ask = False
-    await story.opt_in()
+    scenario, _ = scenario_of_a_team()
+    scenario.world.assumptions.shares_let_people_ask = False
+    await scenario.opt_in()
 
-    await story.order()
-    await story.approve()
+    await scenario.order()
+    await scenario.approve()
 
-    writes = Counter(write.what for write in story.world.writes)
+    writes = Counter(write.what for write in scenario.world.writes)
     assert writes["share workflow"] == 2 + 1  # whether a share lends a flow is tried once
     assert writes["add to solution"] == 1
 
 
 async def test_the_app_and_the_borrowed_operator_are_not_carried_over() -> None:
     """Who is on the original for the app's own sake has no place on the copy."""
-    story, original = story_of_a_team()
-    story.build.share(original, story.world.application)
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    job = await story.until("Orders", FlowJobState.COPYING)
+    scenario, original = scenario_of_a_team()
+    scenario.build.share(original, scenario.world.application)
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    job = await scenario.until("Orders", FlowJobState.COPYING)
     # A delivery that read the URL died before it could step back.
-    kept = await story.services.tables.flow_jobs.get(job.environment_id, job.id)
+    kept = await scenario.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
-    await story.services.tables.flow_jobs.replace(
+    await scenario.services.tables.flow_jobs.replace(
         kept, replace(kept.item, active_grants=(job.flow_name,))
     )
-    original.co_owners[story.world.operator.entra_id] = "CanEdit"
+    original.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    copy = copy_of(story, await story.job("Orders"))
+    copy = copy_of(scenario, await scenario.job("Orders"))
     assert len(copy.shares) == 2
-    own = {user_row(story.world.application), user_row(story.world.operator)}
+    own = {user_row(scenario.world.application), user_row(scenario.world.operator)}
     assert not own & copy.shares.keys()
     assert copy.co_owners == {}
 
 
 async def test_an_operator_that_is_a_co_owner_by_right_is_carried_over() -> None:
     """It was not the app that put it there."""
-    story, original = story_of_a_team()
-    story.build.share(original, story.world.operator)
-    await story.opt_in()
+    scenario, original = scenario_of_a_team()
+    scenario.build.share(original, scenario.world.operator)
+    await scenario.opt_in()
 
-    await story.order()
-    await story.approve()
+    await scenario.order()
+    await scenario.approve()
 
-    copy = copy_of(story, await story.job("Orders"))
-    assert user_row(story.world.operator) in copy.shares
+    copy = copy_of(scenario, await scenario.job("Orders"))
+    assert user_row(scenario.world.operator) in copy.shares
 
 
 async def test_other_rights_on_the_copy_are_replaced() -> None:
     """The original decides: a reader who may write there may write here."""
-    story, original = story_of_a_team()
-    reader = story.world.add_user("Reader")
-    story.build.share(original, reader, "CanView")
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
-    story.build.share(original, reader, "CanEdit")
+    scenario, original = scenario_of_a_team()
+    reader = scenario.world.add_user("Reader")
+    scenario.build.share(original, reader, "CanView")
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    scenario.build.share(original, reader, "CanEdit")
 
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    copy = copy_of(story, await story.job("Orders"))
+    copy = copy_of(scenario, await scenario.job("Orders"))
     assert copy.shares[user_row(reader)] == rights_of("CanEdit")
 
 
 async def test_who_joins_in_the_quiet_days_is_added_when_the_original_retires() -> None:
     """So is a solution; who left is named, for the app takes nothing from anybody."""
-    story, original = story_of_a_team()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
-    late = story.world.add_user("Late")
+    scenario, original = scenario_of_a_team()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    late = scenario.world.add_user("Late")
     left = next(who for who in original.shares if who.table == USERS)
     del original.shares[left]
-    story.build.share(original, late)
-    story.build.solution("Late", original)
+    scenario.build.share(original, late)
+    scenario.build.solution("Late", original)
 
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    job = await story.job("Orders")
-    copy = copy_of(story, job)
+    job = await scenario.job("Orders")
+    copy = copy_of(scenario, job)
     assert job.state is FlowJobState.RETIRED
     assert user_row(late) in copy.shares
     assert left in copy.shares
     assert [note for note in job.notes if left.id in note and "not shared" in note]
-    assert copy.workflow_id in solution_named(story, "Late").flows
+    assert copy.workflow_id in solution_named(scenario, "Late").flows
 
 
 @pytest.mark.parametrize("in_solution", [True, False])
@@ -187,42 +189,42 @@ async def test_who_is_given_the_original_in_the_quiet_days_keeps_the_flow(
     *, in_solution: bool
 ) -> None:
     """The copy stays its first owner's and is shared with the new one; a note says what is left."""
-    story = Story()
-    original = story.build.flow("Orders", define.http_trigger(), {}, in_solution=in_solution)
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
-    heir = story.world.add_user("Heir")
+    scenario = Scenario()
+    original = scenario.build.flow("Orders", define.http_trigger(), {}, in_solution=in_solution)
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    heir = scenario.world.add_user("Heir")
     original.owner_id = heir.user_id
 
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
-    assert copy_of(story, job).owner_id == story.build.owner.user_id
-    assert copy_of(story, job).shares == {user_row(heir): rights_of("Owner")}
+    assert copy_of(scenario, job).owner_id == scenario.build.owner.user_id
+    assert copy_of(scenario, job).shares == {user_row(heir): rights_of("Owner")}
     assert [note for note in job.notes if heir.user_id in note and "Primary owner" in note]
 
 
 async def test_co_owners_of_a_flow_in_no_solution_are_found_in_dataverse() -> None:
     """People and groups by their Entra ids; who has no row is named, and what to do."""
-    story = Story()
-    flow = story.build.power_apps_v1_flow("App flow")
+    scenario = Scenario()
+    flow = scenario.build.power_apps_v1_flow("App flow")
     flow.description = "For the app"
-    person, group = story.world.add_user("Person"), story.world.add_team("Group")
-    stranger = story.world.guid()
+    person, group = scenario.world.add_user("Person"), scenario.world.add_team("Group")
+    stranger = scenario.world.guid()
     flow.co_owners |= {person.entra_id: "CanEdit", str(group.entra_id): "CanView"}
     flow.co_owners[stranger] = "CanEdit"
-    story.build.link()
-    await story.opt_in()
+    scenario.build.link()
+    await scenario.opt_in()
 
-    await story.order()
-    await story.approve()
+    await scenario.order()
+    await scenario.approve()
 
-    job = await story.job("App flow")
-    copy = copy_of(story, job)
+    job = await scenario.job("App flow")
+    copy = copy_of(scenario, job)
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert copy.description == "For the app"
     assert copy.shares == {
@@ -235,39 +237,39 @@ async def test_co_owners_of_a_flow_in_no_solution_are_found_in_dataverse() -> No
 
 async def test_a_flow_without_any_row_keeps_its_sharing_too() -> None:
     """Where Dataverse has no row of it, owner, description and co-owners come by Entra id."""
-    story = Story()
-    story.world.assumptions.my_flows_have_rows = False
-    flow = story.build.power_apps_v1_flow("App flow")
+    scenario = Scenario()
+    scenario.world.assumptions.my_flows_have_rows = False
+    flow = scenario.build.power_apps_v1_flow("App flow")
     flow.description = "For the app"
-    person = story.world.add_user("Person")
+    person = scenario.world.add_user("Person")
     flow.co_owners[person.entra_id] = "CanEdit"
-    story.build.link()
-    await story.opt_in()
+    scenario.build.link()
+    await scenario.opt_in()
 
-    await story.order()
-    await story.approve()
+    await scenario.order()
+    await scenario.approve()
 
-    copy = copy_of(story, await story.job("App flow"))
+    copy = copy_of(scenario, await scenario.job("App flow"))
     assert (copy.owner_id, copy.description) == (flow.owner_id, "For the app")
     assert copy.shares == {user_row(person): rights_of("CanEdit")}
 
 
 async def test_built_in_and_managed_solutions_are_left_alone() -> None:
     """The platform keeps the ones, and the others are changed where they are made."""
-    story, original = story_of_a_team()
+    scenario, original = scenario_of_a_team()
     for name in ("Default", "Active", "Basic"):
-        story.build.solution(name, original)
-    story.build.solution("Bought", original, is_managed=True)
-    await story.opt_in()
+        scenario.build.solution(name, original)
+    scenario.build.solution("Bought", original, is_managed=True)
+    await scenario.opt_in()
 
-    await story.order()
-    await story.approve()
+    await scenario.order()
+    await scenario.approve()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED
     joined = [
         one.unique_name
-        for one in story.build.environment.solutions.values()
+        for one in scenario.build.environment.solutions.values()
         if job.copy_id in one.flows
     ]
     assert joined == ["OrdersSolution"]
@@ -275,30 +277,30 @@ async def test_built_in_and_managed_solutions_are_left_alone() -> None:
 
 async def test_the_plan_names_co_owners_and_solutions() -> None:
     """As far as they are known before anything is written."""
-    story, _ = story_of_a_team()
-    story.build.power_apps_v1_flow("App flow")
-    before = len(story.world.writes)
+    scenario, _ = scenario_of_a_team()
+    scenario.build.power_apps_v1_flow("App flow")
+    before = len(scenario.world.writes)
 
-    await story.order(RemediationMode.DRY_RUN)
+    await scenario.order(RemediationMode.DRY_RUN)
 
-    plan = await story.plan()
+    plan = await scenario.plan()
     assert "share the copy with 2 co-owners of Orders" in plan["Orders"].writes
     assert "add the copy to the solution OrdersSolution title" in plan["Orders"].writes
     assert "share the copy as App flow is shared" in plan["App flow"].writes
-    assert len(story.world.writes) == before
+    assert len(scenario.world.writes) == before
 
 
 async def test_a_rollback_takes_nothing_from_the_original() -> None:
     """Its shares and its solution are what they were; the copy is off and keeps its own."""
-    story, original = story_of_a_team()
+    scenario, original = scenario_of_a_team()
     before = dict(original.shares)
-    await story.opt_in()
-    await story.order()
-    await story.approve()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve()
 
-    await story.roll_back()
+    await scenario.roll_back()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.history)
-    assert original.shares == before == copy_of(story, job).shares
-    assert original.workflow_id in solution_named(story, "OrdersSolution").flows
+    assert original.shares == before == copy_of(scenario, job).shares
+    assert original.workflow_id in solution_named(scenario, "OrdersSolution").flows

@@ -9,96 +9,96 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.settings import OnOriginalEdited
 from tests.fakes import definition_builder as define
 from tests.fakes.invariants import watch
-from tests.functional.scenarios.remediation_scenario import Story, edit, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, edit, planned
 
 HOUR = timedelta(hours=1)
 
 
 async def test_an_edit_between_dispatch_and_copy_blocks_until_it_is_accepted() -> None:
     """The block says that the flow was edited; a retry copies it as it is then."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.COPYING)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.COPYING)
     edit(orders)
 
-    await story.run(HOUR)
-    blocked = await story.job("Orders")
-    await story.retry()
+    await scenario.run(HOUR)
+    blocked = await scenario.job("Orders")
+    await scenario.retry()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
-    assert "Extra" in story.world.workflow(orders.environment_id, job.copy_id).client_data
+    assert "Extra" in scenario.world.workflow(orders.environment_id, job.copy_id).client_data
 
 
 async def test_an_edit_that_is_accepted_is_taken_with_all_it_brings() -> None:
     """A host that the edit calls for the first time is held against the firewalls."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.COPYING)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.COPYING)
     edit(orders, define.http_action("https://erp.contoso.example/orders"))
 
-    await story.run(HOUR)
-    await story.retry(run=HOUR)
+    await scenario.run(HOUR)
+    await scenario.retry(run=HOUR)
 
-    assert (await story.job("Orders")).http_hosts == ("erp.contoso.example",)
+    assert (await scenario.job("Orders")).http_hosts == ("erp.contoso.example",)
 
 
 async def test_an_edit_after_the_copy_blocks_the_retirement_and_names_the_places() -> None:
     """The reason says where the definitions differ; the original stays on."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=HOUR)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=HOUR)
     edit(orders)
 
-    await story.run(timedelta(days=20))
-    blocked = await story.job("Orders")
+    await scenario.run(timedelta(days=20))
+    blocked = await scenario.job("Orders")
     was_on = orders.is_on
-    await story.retry()
+    await scenario.retry()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
     assert "/properties/definition/actions/Extra" in blocked.reason
     assert was_on
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
-    assert "Extra" in story.world.workflow(orders.environment_id, job.copy_id).client_data
+    assert "Extra" in scenario.world.workflow(orders.environment_id, job.copy_id).client_data
 
 
 async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so() -> None:
     """With `copy_again` nobody has to do anything."""
-    story = Story()
-    story.settings = story.settings.model_copy(
+    scenario = Scenario()
+    scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
     )
-    orders = story.build.http_flow("Orders")
-    story.build.app_setting_caller(orders)
-    await planned(story)
-    await story.approve(run=HOUR)
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.app_setting_caller(orders)
+    await planned(scenario)
+    await scenario.approve(run=HOUR)
     edit(orders)
 
-    await story.run(timedelta(days=40))
+    await scenario.run(timedelta(days=40))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
-    assert "Extra" in story.world.workflow(orders.environment_id, job.copy_id).client_data
-    assert story.world.traffic.lost == []
+    assert "Extra" in scenario.world.workflow(orders.environment_id, job.copy_id).client_data
+    assert scenario.world.traffic.lost == []
 
 
 async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> None:
     """A flow that is on takes only connections of whoever saves it: the app has none."""
-    story = Story()
-    story.settings = story.settings.model_copy(
+    scenario = Scenario()
+    scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
     )
-    orders = story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=HOUR)
-    story.build.connection("mail-1", "shared_office365", owner=story.build.owner)
+    orders = scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=HOUR)
+    scenario.build.connection("mail-1", "shared_office365", owner=scenario.build.owner)
     edit(orders, define.connector_action("shared_office365", "SendEmailV2"))
     entry = {
         "runtimeSource": "embedded",
@@ -109,11 +109,11 @@ async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> No
     document["properties"]["connectionReferences"]["shared_office365"] = entry
     orders.client_data = json.dumps(document)
 
-    await story.run(timedelta(days=40))
+    await scenario.run(timedelta(days=40))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
-    copy = story.world.workflow(orders.environment_id, job.copy_id)
+    copy = scenario.world.workflow(orders.environment_id, job.copy_id)
     assert "SendEmailV2" in copy.client_data
     assert copy.is_on
 
@@ -121,25 +121,25 @@ async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> No
 @pytest.mark.parametrize("choice", list(OnOriginalEdited))
 async def test_an_edit_of_the_copy_is_not_undone_unasked(choice: OnOriginalEdited) -> None:
     """Callers use the copy: somebody mended it there. The original decides after a retry only."""
-    story = Story()
-    story.settings = story.settings.model_copy(update={"on_original_edited": choice})
-    orders = story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=HOUR)
-    copy = story.world.workflow(orders.environment_id, (await story.job("Orders")).copy_id)
+    scenario = Scenario()
+    scenario.settings = scenario.settings.model_copy(update={"on_original_edited": choice})
+    orders = scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=HOUR)
+    copy = scenario.world.workflow(orders.environment_id, (await scenario.job("Orders")).copy_id)
     edit(copy, {"type": "Compose", "inputs": "mended"})
     edit(orders)
 
-    await story.run(timedelta(days=20))
+    await scenario.run(timedelta(days=20))
     if choice is OnOriginalEdited.BLOCK:
-        await story.retry()
-    blocked = await story.job("Orders")
+        await scenario.retry()
+    blocked = await scenario.job("Orders")
     text = copy.client_data
-    await story.retry()
+    await scenario.retry()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_and_copy_edited")
     assert "mended" in text
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert "mended" not in copy.client_data
     assert "Extra" in copy.client_data
@@ -147,57 +147,57 @@ async def test_an_edit_of_the_copy_is_not_undone_unasked(choice: OnOriginalEdite
 
 async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -> None:
     """A copy without the edit never takes over; after the retry it has the edit."""
-    story = Story()
-    keyword = story.build.keyword_flow("Keyword")
-    await planned(story)
-    watch(story.world)
-    await story.approve(run=timedelta(0))
-    await story.until("Keyword", FlowJobState.VERIFIED)
+    scenario = Scenario()
+    keyword = scenario.build.keyword_flow("Keyword")
+    await planned(scenario)
+    watch(scenario.world)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Keyword", FlowJobState.VERIFIED)
     edit(keyword)
 
-    await story.run(HOUR)
-    blocked = await story.job("Keyword")
+    await scenario.run(HOUR)
+    blocked = await scenario.job("Keyword")
     was_on = keyword.is_on
-    await story.retry()
+    await scenario.retry()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
     assert was_on
-    job = await story.job("Keyword")
+    job = await scenario.job("Keyword")
     assert job.state is FlowJobState.RETIRED, job.history
-    assert "Extra" in story.world.workflow(keyword.environment_id, job.copy_id).client_data
-    assert story.world.violations == []
+    assert "Extra" in scenario.world.workflow(keyword.environment_id, job.copy_id).client_data
+    assert scenario.world.violations == []
 
 
 async def test_an_edit_of_a_swapped_original_is_for_a_person() -> None:
     """The copy runs: the edit has to be made there, and a retry says that it was."""
-    story = Story()
-    keyword = story.build.keyword_flow("Keyword")
-    await planned(story)
-    await story.approve(run=HOUR)
+    scenario = Scenario()
+    keyword = scenario.build.keyword_flow("Keyword")
+    await planned(scenario)
+    await scenario.approve(run=HOUR)
     edit(keyword)
 
-    await story.run(timedelta(days=3))
-    blocked = await story.job("Keyword")
-    await story.retry()
+    await scenario.run(timedelta(days=3))
+    blocked = await scenario.job("Keyword")
+    await scenario.retry()
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
     assert "in the copy too" in blocked.instruction
-    assert (await story.job("Keyword")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Keyword")).state is FlowJobState.RETIRED
 
 
 async def test_a_copy_that_is_edited_before_it_is_proven_is_for_a_person() -> None:
     """No caller moves to a copy that is not what was copied."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    site = story.build.app_setting_caller(orders)
-    old_url = story.build.url_of(orders)
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    job = await story.until("Orders", FlowJobState.COPIED)
-    edit(story.world.workflow(orders.environment_id, job.copy_id))
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    site = scenario.build.app_setting_caller(orders)
+    old_url = scenario.build.url_of(orders)
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    job = await scenario.until("Orders", FlowJobState.COPIED)
+    edit(scenario.world.workflow(orders.environment_id, job.copy_id))
 
-    await story.run(timedelta(days=1))
+    await scenario.run(timedelta(days=1))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "copy_changed")
     assert site.settings["FLOW_URL"] == old_url

@@ -6,7 +6,7 @@ from typing import Any, cast
 from shared.domain.flow import WorkflowDraft
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import Workflows
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 
 class Forgetful:
@@ -25,27 +25,29 @@ class Forgetful:
 
 async def test_a_copy_is_of_the_originals_type() -> None:
     """Copilot Studio bills and lists its flows apart."""
-    story = Story()
-    story.build.http_flow("Book").modern_type = 1
-    await planned(story)
+    scenario = Scenario()
+    scenario.build.http_flow("Book").modern_type = 1
+    await planned(scenario)
 
-    await story.approve()
+    await scenario.approve()
 
-    job = await story.job("Book")
+    job = await scenario.job("Book")
     assert job.state is FlowJobState.RETIRED, job.reason
-    assert story.world.workflow(job.environment_id, job.copy_id).modern_type == 1
+    assert scenario.world.workflow(job.environment_id, job.copy_id).modern_type == 1
     assert not [note for note in job.notes if "modernflowtype" in note]
 
 
 async def test_a_type_that_the_platform_does_not_keep_is_told() -> None:
     """The copy works all the same."""
-    story = Story()
-    story.build.http_flow("Book").modern_type = 1
-    story.around = lambda ports: replace(ports, workflows=cast("Any", Forgetful(ports.workflows)))
-    await planned(story)
+    scenario = Scenario()
+    scenario.build.http_flow("Book").modern_type = 1
+    scenario.around = lambda ports: replace(
+        ports, workflows=cast("Any", Forgetful(ports.workflows))
+    )
+    await planned(scenario)
 
-    await story.approve()
+    await scenario.approve()
 
-    job = await story.job("Book")
+    job = await scenario.job("Book")
     assert job.state is FlowJobState.RETIRED, job.reason
     assert [note for note in job.notes if "modernflowtype" in note]

@@ -12,16 +12,16 @@ from shared.domain.plans.plan_item import PlannedAction
 from tests.fakes.definition_builder import child_flow_action, http_action
 from tests.fakes.flow_service import trigger_url
 from tests.fakes.snapshot import differences, take_snapshot
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 
-def let_it_run_itself(story: Story | Assessed, flow: TwinFlow, *, by: str) -> None:
+def let_it_run_itself(scenario: Scenario | Assessed, flow: FakeFlow, *, by: str) -> None:
     """Save a flow with one more action, which runs it again."""
     action: dict[str, Any] = child_flow_action(flow.workflow_id)
     if by == "url":
-        action = http_action(trigger_url(story.build.environment, flow))
+        action = http_action(trigger_url(scenario.build.environment, flow))
     document = json.loads(flow.client_data)
     document["properties"]["definition"]["actions"]["Again"] = {**action, "runAfter": {}}
     flow.client_data = json.dumps(document)
@@ -34,21 +34,21 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
     by: str, *, has_row: bool
 ) -> None:
     """Also where no search shows that it does: Dataverse has no row of it."""
-    story = Story()
-    flow = story.build.http_flow("Orders")
+    scenario = Scenario()
+    flow = scenario.build.http_flow("Orders")
     if not has_row:
-        story.world.assumptions.my_flows_have_rows = False
+        scenario.world.assumptions.my_flows_have_rows = False
         flow.in_solution, flow.flow_name = False, flow.workflow_id
-    let_it_run_itself(story, flow, by=by)
-    story.build.app_setting_caller(flow)
-    before = take_snapshot(story.world)
-    await planned(story)
-    plan = (await story.plan())["Orders"]
+    let_it_run_itself(scenario, flow, by=by)
+    scenario.build.app_setting_caller(flow)
+    before = take_snapshot(scenario.world)
+    await planned(scenario)
+    plan = (await scenario.plan())["Orders"]
 
-    await story.approve()
+    await scenario.approve()
 
-    job = await story.job("Orders")
-    copy = story.world.workflow(job.environment_id, job.copy_id)
+    job = await scenario.job("Orders")
+    copy = scenario.world.workflow(job.environment_id, job.copy_id)
     marks = [flow.workflow_id, flow.trigger_url_id], [copy.workflow_id, copy.trigger_url_id]
     text = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
     assert plan.action is PlannedAction.COPY
@@ -60,24 +60,24 @@ async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
     assert any(mark in json.dumps(text) for mark in marks[1])
     assert copy.is_on
 
-    await story.roll_back()
+    await scenario.roll_back()
 
-    back = await story.job("Orders")
+    back = await scenario.job("Orders")
     assert back.state is FlowJobState.ROLLED_BACK, (back.reason, back.instruction)
-    assert differences(before, story.world) == []
+    assert differences(before, scenario.world) == []
 
 
 async def test_a_copy_that_stays_off_is_written_so_at_once() -> None:
     """Nothing is turned on: so nothing is refused for want of a child that was on."""
-    story = Story()
-    flow = story.build.off_flow("Sleeper")
-    let_it_run_itself(story, flow, by="id")
-    await planned(story)
+    scenario = Scenario()
+    flow = scenario.build.off_flow("Sleeper")
+    let_it_run_itself(scenario, flow, by="id")
+    await planned(scenario)
 
-    await story.approve()
+    await scenario.approve()
 
-    job = await story.job("Sleeper")
-    copy = story.world.workflow(job.environment_id, job.copy_id)
+    job = await scenario.job("Sleeper")
+    copy = scenario.world.workflow(job.environment_id, job.copy_id)
     again = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
     assert job.state is FlowJobState.RETIRED, job.reason
     assert again["inputs"]["host"]["workflowReferenceName"] == job.copy_id

@@ -26,10 +26,10 @@ from shared.steps.flows.network_snapshot import BATCH, NetworkReading
 from shared.steps.flows.shared_snapshots import READING_TAKES
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_archive import MemoryArchive
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 HOST = "erp.contoso.example"
-AGE = Settings(tenant_id="twins").network_snapshot_max_age
+AGE = Settings(tenant_id="fakes").network_snapshot_max_age
 
 
 class YieldingClock(ManualClock):
@@ -60,7 +60,7 @@ class CountedFirewalls:
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
         """Return that a person has to look."""
-        return no_fix(gap, "of no kind: a twin")
+        return no_fix(gap, "of no kind: a fake")
 
 
 class BrokenFirewalls(CountedFirewalls):
@@ -99,16 +99,16 @@ class FullArchive(MemoryArchive):
 class Network:
     """An environment whose flows call one host, behind a firewall or none."""
 
-    story: Story = field(default_factory=Story)
+    scenario: Scenario = field(default_factory=Scenario)
     firewalls: CountedFirewalls = field(default_factory=CountedFirewalls)
     archive: Archive = field(default_factory=MemoryArchive)
-    settings: Settings = field(default_factory=lambda: Settings(tenant_id="twins"))
+    settings: Settings = field(default_factory=lambda: Settings(tenant_id="fakes"))
 
     memory: Memory = field(default_factory=Memory)
 
     def __post_init__(self) -> None:
-        self.story.world.clock = YieldingClock()
-        self.story.world.service_tags = {
+        self.scenario.world.clock = YieldingClock()
+        self.scenario.world.service_tags = {
             "PowerPlatformPlex.westeurope": ["20.1.0.0/24"],
             "LogicApps": ["20.2.0.0/24"],
         }
@@ -118,8 +118,8 @@ class Network:
     def services(self) -> Services:
         """The app's services, of a process that has this memory."""
         return replace(
-            self.story.services,
-            clock=self.story.world.clock,
+            self.scenario.services,
+            clock=self.scenario.world.clock,
             firewalls={"any": self.firewalls},
             archive=self.archive,
             settings=self.settings,
@@ -142,11 +142,11 @@ class Network:
 
     def passes(self, time: timedelta) -> None:
         """Let time pass."""
-        self.story.world.clock.advance(time)
+        self.scenario.world.clock.advance(time)
 
     async def gaps(self, waived: Collection[str] = ()) -> list[FirewallIssue]:
         """Return what a proof finds."""
-        environment = await self.services.environments.get(self.story.build.environment.id)
+        environment = await self.services.environments.get(self.scenario.build.environment.id)
         return await required_gaps(self.services, environment, [HOST], waived)
 
 
@@ -295,7 +295,7 @@ async def test_a_row_that_cannot_be_read_is_written_anew() -> None:
     """Nor is that an error of any flow's."""
     network = Network()
     await network.gaps()
-    rows = network.story.twins.store.rows
+    rows = network.scenario.fakes.store.rows
     [place] = [place for place, row in rows.items() if row.table == "sharedsnapshots"]
     rows[place] = replace(rows[place], columns={"chunks": 1, "data0": "?"})
 
@@ -331,7 +331,7 @@ async def test_other_subscriptions_are_another_network() -> None:
 
 async def test_an_age_of_nothing_has_each_proof_read() -> None:
     """For who would rather pay the calls."""
-    network = Network(settings=Settings(tenant_id="twins", network_snapshot_max_age=timedelta()))
+    network = Network(settings=Settings(tenant_id="fakes", network_snapshot_max_age=timedelta()))
 
     await network.gaps()
     await network.gaps()
@@ -343,7 +343,7 @@ async def test_a_plan_leaves_what_it_read_to_the_proofs() -> None:
     """And reads itself: what a plan tells is as old as the plan."""
     network = Network()
     await network.gaps()
-    environment = await network.services.environments.get(network.story.build.environment.id)
+    environment = await network.services.environments.get(network.scenario.build.environment.id)
 
     await read_network(network.services, environment, [HOST])
     network.passes(AGE / 2)
@@ -371,7 +371,7 @@ async def test_a_slow_reading_does_not_take_the_place_of_one_that_began_later() 
 
 async def test_answers_that_arrive_together_are_stored_once() -> None:
     """Further answers arrive while a batch is stored, and none is stored twice or left out."""
-    services = Story().services
+    services = Scenario().services
     store = services.tables.resource_answers.store
     write, stored = store.write, Counter[str]()
 

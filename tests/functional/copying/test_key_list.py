@@ -16,7 +16,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.calls import PlentyOfCalls
 from tests.fakes.ports import Ports
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 @dataclass(slots=True)
@@ -59,120 +59,122 @@ class Asked(PlentyOfCalls):
         return PlentyOfCalls.reserve(self, need)
 
 
-def flows(story: Story, count: int) -> None:
+def flows(scenario: Scenario, count: int) -> None:
     """Add so many called flows."""
     for number in range(count):
-        story.build.http_flow(f"Flow {number}")
+        scenario.build.http_flow(f"Flow {number}")
 
 
-def families(story: Story, count: int) -> None:
+def families(scenario: Scenario, count: int) -> None:
     """Add so many called flows that one flow each runs, which is called too."""
     for number in range(count):
-        child = story.build.http_flow(f"Child {number}", {"Answer": define.response_action()})
+        child = scenario.build.http_flow(f"Child {number}", {"Answer": define.response_action()})
         run = define.child_flow_action(child.workflow_id)
-        story.build.http_flow(f"Parent {number}", {"Run": run})
+        scenario.build.http_flow(f"Parent {number}", {"Run": run})
 
 
-async def approved(story: Story) -> Lists:
-    """Bring the story's flows to their copies, and return the lists that are read from then on."""
-    story.build.link()
-    await story.opt_in()
-    lists = Lists(story.twins.ports.flow_reports)
+async def approved(scenario: Scenario) -> Lists:
+    """Bring the scenario's flows to their copies, and return the lists that are read from then
+    on.
+    """
+    scenario.build.link()
+    await scenario.opt_in()
+    lists = Lists(scenario.fakes.ports.flow_reports)
     reports: Any = lists
-    story.around = lambda ports: replace(ports, flow_reports=reports)
-    story.renew()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    await story.run(timedelta(0))
+    scenario.around = lambda ports: replace(ports, flow_reports=reports)
+    scenario.renew()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    await scenario.run(timedelta(0))
     lists.reads = 0
     return lists
 
 
-async def states(story: Story) -> set[FlowJobState]:
+async def states(scenario: Scenario) -> set[FlowJobState]:
     """Return how far the jobs are."""
-    return {job.reached for job in (await story.jobs()).values()}
+    return {job.reached for job in (await scenario.jobs()).values()}
 
 
 async def test_copies_that_were_made_together_are_proven_by_one_list() -> None:
     """Whatever their number; before it could show them it is not read."""
-    story = Story()
-    flows(story, 12)
-    lists = await approved(story)
+    scenario = Scenario()
+    flows(scenario, 12)
+    lists = await approved(scenario)
 
-    await story.run(story.settings.read_lag - timedelta(seconds=1))
-    early = (lists.reads, await states(story))
-    await story.run(timedelta(seconds=1))
+    await scenario.run(scenario.settings.read_lag - timedelta(seconds=1))
+    early = (lists.reads, await states(scenario))
+    await scenario.run(timedelta(seconds=1))
 
     assert early == (0, {FlowJobState.COPIED})
-    assert (lists.reads, await states(story)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
+    assert (lists.reads, await states(scenario)) == (1, {FlowJobState.CHECKING_FOR_CALLS})
 
 
 async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None:
     """What was kept stops nobody: somebody may have mended it a moment ago."""
-    story = Story()
-    flows(story, 2)
-    lists = await approved(story)
-    jobs = await story.jobs()
+    scenario = Scenario()
+    flows(scenario, 2)
+    lists = await approved(scenario)
+    jobs = await scenario.jobs()
     lists.unprotected = frozenset({jobs["Flow 0"].copy_id})
 
-    await story.run(timedelta(hours=1))
-    stuck = await story.job("Flow 0")
-    other = await story.job("Flow 1")
+    await scenario.run(timedelta(hours=1))
+    stuck = await scenario.job("Flow 0")
+    other = await scenario.job("Flow 1")
     lists.unprotected = frozenset()
-    await story.retry(run=timedelta(minutes=10))
+    await scenario.retry(run=timedelta(minutes=10))
 
     assert (stuck.state, stuck.code) == (FlowJobState.BLOCKED, Reason.COPY_ON_MICROSOFT_KEY)
     assert other.reached is FlowJobState.CHECKING_FOR_CALLS
-    assert (await story.job("Flow 0")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Flow 0")).reached is FlowJobState.CHECKING_FOR_CALLS
 
 
 async def test_a_younger_copy_waits_for_the_next_list() -> None:
     """Lists are minutes apart: parents' copies come after the first, and wait for one together."""
-    story = Story()
-    families(story, 3)
-    lists = await approved(story)
+    scenario = Scenario()
+    families(scenario, 3)
+    lists = await approved(scenario)
 
-    await story.run(story.settings.read_lag)
-    children = (lists.reads, await states(story))
-    await story.run(story.settings.wait_poll_interval - timedelta(seconds=1))
+    await scenario.run(scenario.settings.read_lag)
+    children = (lists.reads, await states(scenario))
+    await scenario.run(scenario.settings.wait_poll_interval - timedelta(seconds=1))
     between = lists.reads
-    await story.run(timedelta(seconds=1))
+    await scenario.run(timedelta(seconds=1))
 
     assert children[0] == between == 1
     assert FlowJobState.CHECKING_FOR_CALLS in children[1]
-    assert (lists.reads, await states(story)) == (2, {FlowJobState.CHECKING_FOR_CALLS})
+    assert (lists.reads, await states(scenario)) == (2, {FlowJobState.CHECKING_FOR_CALLS})
 
 
 async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
     """They would be kept from those that can use them."""
-    story, asked = Story(), Asked()
-    make = story.driver.make
+    scenario, asked = Scenario(), Asked()
+    make = scenario.driver.make
 
     def with_asked(ports: Ports) -> Services:
         return replace(make(ports), request_budget=asked)
 
-    story.driver.make = with_asked
-    families(story, 3)
-    await approved(story)
-    await story.run(story.settings.read_lag)
+    scenario.driver.make = with_asked
+    families(scenario, 3)
+    await approved(scenario)
+    await scenario.run(scenario.settings.read_lag)
     asked.needs.clear()
 
-    await story.run(story.settings.wait_poll_interval - timedelta(seconds=1))
+    await scenario.run(scenario.settings.wait_poll_interval - timedelta(seconds=1))
     between = [*asked.needs]
-    await story.run(timedelta(seconds=1))
+    await scenario.run(timedelta(seconds=1))
 
-    assert await states(story) == {FlowJobState.CHECKING_FOR_CALLS}
+    assert await states(scenario) == {FlowJobState.CHECKING_FOR_CALLS}
     assert (between, len(asked.needs)) == ([], 3)
 
 
 async def test_where_calls_are_few_a_list_is_read_as_soon_as_nobody_else_would_use_them() -> None:
     """The parent's copy is proven a minute after it was made, not five after the last list."""
-    story = Story()
+    scenario = Scenario()
     limit = BudgetLimit(name="flow-service", calls=10, window=timedelta(minutes=1))
-    put_on_budget(story, limit, Meter())
-    families(story, 1)
-    lists = await approved(story)
+    put_on_budget(scenario, limit, Meter())
+    families(scenario, 1)
+    lists = await approved(scenario)
 
-    await story.run(2.5 * story.settings.read_lag)
+    await scenario.run(2.5 * scenario.settings.read_lag)
 
-    assert (lists.reads, await states(story)) == (2, {FlowJobState.CHECKING_FOR_CALLS})
+    assert (lists.reads, await states(scenario)) == (2, {FlowJobState.CHECKING_FOR_CALLS})

@@ -6,42 +6,42 @@ from shared.domain.display_names import LIMIT
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.definition_builder import http_trigger
-from tests.fakes.tenant import TwinFlow
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 #: As long as Dataverse takes (platform.md#long-names), and as the flow service was seen to have.
 IN_DATAVERSE = ("Aanvraag naar boekhouding " * 4)[:LIMIT]
 IN_FLOW_SERVICE = [("Bestelling 📦\u200f " * 20)[:255], "x" * 174, "👩‍👩‍👧" * 31]
 
 
-async def retired(story: Story) -> FlowJob:
+async def retired(scenario: Scenario) -> FlowJob:
     """Remediate the one flow of a tenant, to its end."""
-    await planned(story)
-    await story.approve()
-    (job,) = (await story.jobs()).values()
+    await planned(scenario)
+    await scenario.approve()
+    (job,) = (await scenario.jobs()).values()
     assert job.state is FlowJobState.RETIRED, (job.state, job.reason)
     return job
 
 
-def copy_of(story: Story, job: FlowJob) -> TwinFlow:
+def copy_of(scenario: Scenario, job: FlowJob) -> FakeFlow:
     """Return the job's copy."""
-    return story.world.workflow(job.environment_id, job.copy_id)
+    return scenario.world.workflow(job.environment_id, job.copy_id)
 
 
 async def test_a_long_name_gives_way_to_the_suffix_and_comes_back() -> None:
     """Whichever way it ends, the flow that works has the whole name."""
-    story = Story()
-    original = story.build.http_flow(IN_DATAVERSE)
+    scenario = Scenario()
+    original = scenario.build.http_flow(IN_DATAVERSE)
 
-    job = await retired(story)
+    job = await retired(scenario)
 
     assert original.name.endswith(" (retired, MMK)")
-    assert (job.display_name, copy_of(story, job).name) == (IN_DATAVERSE, IN_DATAVERSE)
+    assert (job.display_name, copy_of(scenario, job).name) == (IN_DATAVERSE, IN_DATAVERSE)
 
-    await story.roll_back()
+    await scenario.roll_back()
 
     assert original.name == IN_DATAVERSE
-    assert copy_of(story, job).name.endswith(" (CMK)")
+    assert copy_of(scenario, job).name.endswith(" (CMK)")
 
 
 @pytest.mark.parametrize("title", IN_FLOW_SERVICE)
@@ -50,20 +50,20 @@ async def test_a_name_that_dataverse_does_not_take_ends_shortened(
     title: str, *, in_solution: bool
 ) -> None:
     """The plan says what may come, the notes what came; it stops nothing, and no way back."""
-    story = Story()
-    story.world.assumptions.my_flows_have_rows = False
-    original = story.build.flow(title, http_trigger(), in_solution=in_solution)
+    scenario = Scenario()
+    scenario.world.assumptions.my_flows_have_rows = False
+    original = scenario.build.flow(title, http_trigger(), in_solution=in_solution)
 
-    job = await retired(story)
+    job = await retired(scenario)
 
-    name = copy_of(story, job).name
+    name = copy_of(scenario, job).name
     assert job.display_name == title
     assert title.startswith(name.removesuffix("…"))
     assert name != title
     assert any(name in note for note in job.notes)
-    assert any(f"or to {name}" in write for write in (await story.plan())[title].writes)
+    assert any(f"or to {name}" in write for write in (await scenario.plan())[title].writes)
 
-    await story.roll_back()
+    await scenario.roll_back()
 
-    assert (await story.job(title)).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job(title)).state is FlowJobState.ROLLED_BACK
     assert original.name == title

@@ -11,19 +11,19 @@ from shared.use_cases import change_remediation
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.sharing import is_lent
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-async def approved_story(**settings: Any) -> Story:
-    """Return a story of one called flow whose plan is approved, and nothing done yet."""
-    story = Story()
-    story.settings = story.settings.model_copy(update=settings)
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    return story
+async def approved_scenario(**settings: Any) -> Scenario:
+    """Return a scenario of one called flow whose plan is approved, and nothing done yet."""
+    scenario = Scenario()
+    scenario.settings = scenario.settings.model_copy(update=settings)
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    return scenario
 
 
 class Watched:
@@ -56,12 +56,12 @@ class Watched:
         return str(await self._access.trigger_url(*flow))
 
 
-def watched(story: Story) -> Watched:
+def watched(scenario: Scenario) -> Watched:
     """Let the flow service be watched."""
-    watching = Watched(story.twins.ports.flow_access)
+    watching = Watched(scenario.fakes.ports.flow_access)
     access: Any = watching
-    story.around = lambda ports: replace(ports, flow_access=access)
-    story.renew()
+    scenario.around = lambda ports: replace(ports, flow_access=access)
+    scenario.renew()
     return watching
 
 
@@ -82,112 +82,112 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days(
 
     All that is lent is returned.
     """
-    story = await approved_story()
-    story.world.assumptions.shares_let_people_ask = is_heard
-    access = watched(story)
+    scenario = await approved_scenario()
+    scenario.world.assumptions.shares_let_people_ask = is_heard
+    access = watched(scenario)
 
-    await story.run(timedelta(0))
+    await scenario.run(timedelta(0))
     assert access.calls == []
-    await story.run(story.settings.read_lag)
+    await scenario.run(scenario.settings.read_lag)
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.reached is FlowJobState.CHECKING_FOR_CALLS
     assert job.active_grants == ()
-    assert not any(is_lent(story.world, flow) for flow in story.world.flows())
+    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.flows())
     assert [one for one in access.calls if one != "account_id"] == calls
 
 
 async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
     """The environment's Dataverse may have been put right, or the operator made its user."""
-    story = await approved_story()
-    story.world.assumptions.shares_let_people_ask = False
-    await story.run(timedelta(hours=1))
-    story.world.assumptions.shares_let_people_ask = True
-    story.build.http_flow("Invoices")
-    access = watched(story)
-    await story.run(timedelta(days=1))
+    scenario = await approved_scenario()
+    scenario.world.assumptions.shares_let_people_ask = False
+    await scenario.run(timedelta(hours=1))
+    scenario.world.assumptions.shares_let_people_ask = True
+    scenario.build.http_flow("Invoices")
+    access = watched(scenario)
+    await scenario.run(timedelta(days=1))
 
-    await story.order(cause="order-2")
-    await story.approve(run=timedelta(hours=1))
+    await scenario.order(cause="order-2")
+    await scenario.approve(run=timedelta(hours=1))
 
-    assert (await story.job("Invoices")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Invoices")).reached is FlowJobState.CHECKING_FOR_CALLS
     assert [one for one in access.calls if one != "account_id"] == ["trigger_url"] * 2
 
 
 async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:
     """The copy is proven in the same delivery, and no caller moves."""
-    story = await approved_story()
-    access = watched(story)
+    scenario = await approved_scenario()
+    access = watched(scenario)
 
     async def roll_back() -> None:
-        await change_remediation.roll_back(story.services, story.remediation.id, ())
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id, ())
 
     access.at_first_url = roll_back
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK, job.reason
     assert FlowJobState.UPDATING_CALLERS not in {change.state for change in job.history}
 
 
 async def test_a_delivery_that_has_taken_long_ends_with_its_step() -> None:
     """With no time to go on there is one step each, and the same end."""
-    story = await approved_story(invocation_time_limit=timedelta(0))
+    scenario = await approved_scenario(invocation_time_limit=timedelta(0))
 
-    job = await story.until("Orders", FlowJobState.COPYING)
+    job = await scenario.until("Orders", FlowJobState.COPYING)
     assert job.leased_until is None
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_parent_goes_on_when_its_child_is_proven_in_passing() -> None:
     """The child waits before and after the delivery that proves it: for a list, then for quiet."""
-    story = Story()
-    child = story.build.http_flow("Child", {"Answer": define.response_action()})
-    story.build.http_flow("Parent", {"Run": define.child_flow_action(child.workflow_id)})
-    story.build.link()
-    await story.opt_in()
-    await story.order()
+    scenario = Scenario()
+    child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
+    scenario.build.http_flow("Parent", {"Run": define.child_flow_action(child.workflow_id)})
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
 
-    await story.approve(run=timedelta(minutes=10))
+    await scenario.approve(run=timedelta(minutes=10))
 
-    jobs = await story.jobs()
+    jobs = await scenario.jobs()
     assert {job.reached for job in jobs.values()} == {FlowJobState.CHECKING_FOR_CALLS}
 
 
 async def test_the_operator_stays_the_owner_of_a_copy() -> None:
     """It owns the original, so the copy too: what it is lent takes nothing away."""
-    story = await approved_story()
-    operator = story.world.operator
-    original = next(iter(story.build.environment.flows.values()))
+    scenario = await approved_scenario()
+    operator = scenario.world.operator
+    original = next(iter(scenario.build.environment.flows.values()))
     original.owner_id = operator.user_id
 
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.has_grants) == (FlowJobState.RETIRED, False), job.reason
-    copy = story.world.workflow(job.environment_id, job.copy_id)
-    assert (copy.owner_id, is_lent(story.world, copy)) == (operator.user_id, False)
+    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    assert (copy.owner_id, is_lent(scenario.world, copy)) == (operator.user_id, False)
 
 
 async def test_a_share_of_no_use_is_left_while_nothing_may_be_written_and_goes_later() -> None:
     """The kill switch comes on between the share and the refusal."""
-    story = await approved_story()
-    story.world.assumptions.shares_let_people_ask = False
-    access, writes = watched(story), []
+    scenario = await approved_scenario()
+    scenario.world.assumptions.shares_let_people_ask = False
+    access, writes = watched(scenario), []
 
     async def stop() -> None:
-        await set_kill_switch(story.services, is_on=True, by="tests", reason="now")
-        writes.extend(story.world.writes)
+        await set_kill_switch(scenario.services, is_on=True, by="tests", reason="now")
+        writes.extend(scenario.world.writes)
 
     access.at_first_url = stop
-    await story.run(timedelta(hours=2))
-    held = (list(story.world.writes), (await story.job("Orders")).has_grants)
-    await set_kill_switch(story.services, is_on=False, by="tests", reason="")
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(hours=2))
+    held = (list(scenario.world.writes), (await scenario.job("Orders")).has_grants)
+    await set_kill_switch(scenario.services, is_on=False, by="tests", reason="")
+    await scenario.run(timedelta(days=60))
 
     assert held == (writes, True)
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.has_grants) == (FlowJobState.RETIRED, False), job.reason
-    assert not any(is_lent(story.world, flow) for flow in story.world.flows())
+    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.flows())

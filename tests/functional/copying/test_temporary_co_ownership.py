@@ -24,8 +24,8 @@ from tests.fakes.driver import Driver
 from tests.fakes.pause import Pause
 from tests.fakes.ports import Ports
 from tests.fakes.sharing import is_lent
-from tests.fakes.tenant import TwinFlow
-from tests.functional.scenarios.remediation_scenario import Story, edit
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 #: How flows are lent: by a share, which lets the operator ask; or by the flow service.
 by_either_service = pytest.mark.parametrize("is_heard", [True, False])
@@ -79,48 +79,48 @@ class KeptRights:
         raise self.error
 
 
-def slow(story: Story, flow: TwinFlow, refusals: int) -> SlowRights:
+def slow(scenario: Scenario, flow: FakeFlow, refusals: int) -> SlowRights:
     """Let rights on this flow come late."""
-    access = SlowRights(story.twins.ports.flow_access, flow.flow_name, refusals)
+    access = SlowRights(scenario.fakes.ports.flow_access, flow.flow_name, refusals)
 
     def around(ports: Ports) -> Ports:
         return replace(ports, flow_access=access)
 
-    story.around = around
+    scenario.around = around
     return access
 
 
 async def test_a_co_ownership_that_stood_before_is_never_taken_away() -> None:
     """Given a minute ago it is not there yet, and is no loan: the app waits for it."""
-    story = Story()
-    original = story.build.http_flow("Orders")
-    original.co_owners[story.world.operator.entra_id] = "CanEdit"
-    story.build.link()
-    access = slow(story, original, refusals=5)
-    await story.opt_in()
-    await story.order()
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    original.co_owners[scenario.world.operator.entra_id] = "CanEdit"
+    scenario.build.link()
+    access = slow(scenario, original, refusals=5)
+    await scenario.opt_in()
+    await scenario.order()
 
-    await story.approve()
+    await scenario.approve()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert access.refusals == 0
     assert job.state is FlowJobState.RETIRED, job.reason
     assert job.flow_name not in job.lent
-    assert original.co_owners == {story.world.operator.entra_id: "CanEdit"}
+    assert original.co_owners == {scenario.world.operator.entra_id: "CanEdit"}
 
 
 async def test_a_loan_that_comes_late_is_returned() -> None:
     """It stays while the job waits for it; the second look sees it, and knows that it is one."""
-    story = Story()
-    original = story.build.http_flow("Orders")
-    story.build.link()
-    access = slow(story, original, refusals=5)
-    await story.opt_in()
-    await story.order()
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    scenario.build.link()
+    access = slow(scenario, original, refusals=5)
+    await scenario.opt_in()
+    await scenario.order()
 
-    await story.approve()
+    await scenario.approve()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert access.refusals == 0
     assert job.state is FlowJobState.RETIRED, job.reason
     assert job.flow_name in job.lent
@@ -130,7 +130,7 @@ async def test_a_loan_that_comes_late_is_returned() -> None:
 class PauseAtLoan(Pause):
     """Freezes the process when it is about to make the operator a co-owner."""
 
-    loan = "FlowAccessTwin.grant"
+    loan = "FakeFlowAccess.grant"
 
     def enter(self, name: str) -> int:
         """Count a call."""
@@ -142,21 +142,21 @@ class PauseAtLoan(Pause):
 class PauseAtShare(PauseAtLoan):
     """The same, where a share does."""
 
-    loan = "FlowSharingTwin.grant"
+    loan = "FakeFlowSharing.grant"
 
 
-async def frozen_at_a_loan(story: Story, *, is_heard: bool) -> tuple[Pause, FlowJob]:
+async def frozen_at_a_loan(scenario: Scenario, *, is_heard: bool) -> tuple[Pause, FlowJob]:
     """Freeze the delivery that proves the copy of Orders for nine minutes, before it lends."""
-    story.world.assumptions.shares_let_people_ask = is_heard
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    job = await story.until("Orders", FlowJobState.COPIED)
+    scenario.world.assumptions.shares_let_people_ask = is_heard
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    job = await scenario.until("Orders", FlowJobState.COPIED)
     at = PauseAtShare if is_heard else PauseAtLoan
-    pause = at(sleeps=timedelta(minutes=9), clock=story.world.clock)
-    story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
-    await story.run(story.settings.read_lag)
+    pause = at(sleeps=timedelta(minutes=9), clock=scenario.world.clock)
+    scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=pause)
+    await scenario.run(scenario.settings.read_lag)
     assert pause.is_asleep
     return pause, job
 
@@ -166,95 +166,95 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
     *, is_heard: bool
 ) -> None:
     """Nobody retries it: the timer looks once at all that it has ever lent."""
-    story = Story()
+    scenario = Scenario()
     soon = {"read_back_timeout": timedelta(minutes=1)}
-    story.settings = story.settings.model_copy(update=soon)
-    story.build.http_flow("Orders")
-    pause, job = await frozen_at_a_loan(story, is_heard=is_heard)
+    scenario.settings = scenario.settings.model_copy(update=soon)
+    scenario.build.http_flow("Orders")
+    pause, job = await frozen_at_a_loan(scenario, is_heard=is_heard)
 
-    copy = story.world.workflow(job.environment_id, job.copy_id)
+    copy = scenario.world.workflow(job.environment_id, job.copy_id)
     edit(copy)
-    await story.run(timedelta(minutes=8))
-    assert (await story.job("Orders")).state is FlowJobState.BLOCKED
-    await story.run(timedelta(minutes=2))
+    await scenario.run(timedelta(minutes=8))
+    assert (await scenario.job("Orders")).state is FlowJobState.BLOCKED
+    await scenario.run(timedelta(minutes=2))
     assert not pause.is_asleep
-    assert is_lent(story.world, copy)
-    await story.run(timedelta(hours=1))
+    assert is_lent(scenario.world, copy)
+    await scenario.run(timedelta(hours=1))
 
-    assert not is_lent(story.world, copy)
-    job = await story.job("Orders")
+    assert not is_lent(scenario.world, copy)
+    job = await scenario.job("Orders")
     assert (job.state, job.code, job.has_grants) == (FlowJobState.BLOCKED, "copy_changed", False)
 
 
 @by_either_service
 async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_heard: bool) -> None:
     """The next step is days away: the job looks at all that it has lent before that."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    _, job = await frozen_at_a_loan(story, is_heard=is_heard)
-    copy = story.world.workflow(job.environment_id, job.copy_id)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    _, job = await frozen_at_a_loan(scenario, is_heard=is_heard)
+    copy = scenario.world.workflow(job.environment_id, job.copy_id)
 
-    await story.run(timedelta(minutes=8))
-    job = await story.job("Orders")
+    await scenario.run(timedelta(minutes=8))
+    job = await scenario.job("Orders")
     assert (job.reached, job.active_grants) == (FlowJobState.CHECKING_FOR_CALLS, ())
-    await story.run(timedelta(minutes=2))
-    assert is_lent(story.world, copy)
-    await story.run(timedelta(hours=1))
+    await scenario.run(timedelta(minutes=2))
+    assert is_lent(scenario.world, copy)
+    await scenario.run(timedelta(hours=1))
 
-    assert not any(is_lent(story.world, flow) for flow in (orders, copy))
-    job = await story.job("Orders")
+    assert not any(is_lent(scenario.world, flow) for flow in (orders, copy))
+    job = await scenario.job("Orders")
     assert (job.code, job.has_grants) == (Reason.NO_CALL_PERIOD, False)
-    await story.run(timedelta(days=8))
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    await scenario.run(timedelta(days=8))
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days() -> None:
     """The kill switch was on when the job began to wait: it looks again some minutes later."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(hours=1))
-    job = await story.job("Orders")
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=1))
+    job = await scenario.job("Orders")
     assert (job.reached, job.code) == (FlowJobState.CHECKING_FOR_CALLS, Reason.NO_CALL_PERIOD)
     lent = (orders.flow_name,)
-    orders.co_owners[story.world.operator.entra_id] = "CanEdit"
+    orders.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
     def died(job: FlowJob | None) -> FlowJob | None:
-        return job and replace(job, active_grants=lent, lent=lent, due=story.services.now)
+        return job and replace(job, active_grants=lent, lent=lent, due=scenario.services.now)
 
-    await FLOW.change(story.services, (job.environment_id, job.id), died)
-    await set_kill_switch(story.services, is_on=True, by="tests", reason="test")
-    await story.run(timedelta(minutes=10))
-    assert is_lent(story.world, orders)
-    await set_kill_switch(story.services, is_on=False, by="tests", reason="test")
-    await story.run(timedelta(hours=1))
+    await FLOW.change(scenario.services, (job.environment_id, job.id), died)
+    await set_kill_switch(scenario.services, is_on=True, by="tests", reason="test")
+    await scenario.run(timedelta(minutes=10))
+    assert is_lent(scenario.world, orders)
+    await set_kill_switch(scenario.services, is_on=False, by="tests", reason="test")
+    await scenario.run(timedelta(hours=1))
 
-    assert not is_lent(story.world, orders)
-    job = await story.job("Orders")
+    assert not is_lent(scenario.world, orders)
+    job = await scenario.job("Orders")
     assert (job.code, job.active_grants) == (Reason.NO_CALL_PERIOD, ())
-    await story.run(timedelta(days=8))
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    await scenario.run(timedelta(days=8))
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
 async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
     """The operator stays a co-owner: a person has to know, though the job stands still already."""
-    story = Story()
-    story.world.assumptions.shares_let_people_ask = port == "flow_sharing"
-    story.build.http_flow("Orders")
-    story.build.link()
-    kept: Any = KeptRights(getattr(story.twins.ports, port))
-    story.around = lambda ports: replace(ports, **{port: kept})
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(hours=1))
+    scenario = Scenario()
+    scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    kept: Any = KeptRights(getattr(scenario.fakes.ports, port))
+    scenario.around = lambda ports: replace(ports, **{port: kept})
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=1))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.has_grants
-    row = story.services.tables.flow_jobs.name_of(job)
-    assert {(one.code, one.row) for one in story.twins.notices.told} == {
+    row = scenario.services.tables.flow_jobs.name_of(job)
+    assert {(one.code, one.row) for one in scenario.fakes.notices.told} == {
         (Reason.GRANT_NOT_REVOKED, row)
     }
 
@@ -262,68 +262,68 @@ async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
 async def test_a_loan_that_a_migration_keeps_out_is_returned_later(port: str) -> None:
     """The migration ends by itself: nobody is notified, and the sweep tries again."""
-    story = Story()
-    story.world.assumptions.shares_let_people_ask = port == "flow_sharing"
-    orders = story.build.http_flow("Orders")
-    story.build.link()
+    scenario = Scenario()
+    scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.link()
     migrating = PlatformMigrationInProgress(
         "moving", code="EnvironmentMigrationInProgress", status=409
     )
-    kept: Any = KeptRights(getattr(story.twins.ports, port), migrating)
-    story.around = lambda ports: replace(ports, **{port: kept})
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(hours=1))
-    assert is_lent(story.world, orders)
+    kept: Any = KeptRights(getattr(scenario.fakes.ports, port), migrating)
+    scenario.around = lambda ports: replace(ports, **{port: kept})
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=1))
+    assert is_lent(scenario.world, orders)
 
-    story.around = lambda ports: ports
-    story.renew()
-    await story.run(timedelta(hours=3))
+    scenario.around = lambda ports: ports
+    scenario.renew()
+    await scenario.run(timedelta(hours=3))
 
-    assert not is_lent(story.world, orders)
-    assert [one.code for one in story.twins.notices.told] == []
+    assert not is_lent(scenario.world, orders)
+    assert [one.code for one in scenario.fakes.notices.told] == []
 
 
 async def test_a_loan_of_the_plan_that_was_returned_is_no_right_though_it_is_still_listed() -> None:
     """Reads lag: the operator is refused and listed, and what the job lends it is a loan again."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await lend_for_the_plan(story, orders)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await lend_for_the_plan(scenario, orders)
     listed = orders.as_it_is()
-    listed.co_owners[story.world.operator.entra_id] = "CanEdit"
-    later = story.world.clock.now() + timedelta(days=1)
+    listed.co_owners[scenario.world.operator.entra_id] = "CanEdit"
+    later = scenario.world.clock.now() + timedelta(days=1)
     orders.past.keep(listed, Lag(later, later))
 
-    await story.approve()
+    await scenario.approve()
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert orders.co_owners == {}
 
 
 async def test_a_loan_of_the_plan_is_not_carried_over_to_the_copy() -> None:
     """A delivery of the plan died before it could step back."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
     orders.in_solution = False
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await lend_for_the_plan(story, orders)
-    orders.co_owners[story.world.operator.entra_id] = "CanEdit"
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await lend_for_the_plan(scenario, orders)
+    orders.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
-    await story.approve()
+    await scenario.approve()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED
-    assert story.world.workflow(job.environment_id, job.copy_id).shares == {}
+    assert scenario.world.workflow(job.environment_id, job.copy_id).shares == {}
 
 
-async def lend_for_the_plan(story: Story, flow: TwinFlow) -> None:
+async def lend_for_the_plan(scenario: Scenario, flow: FakeFlow) -> None:
     """Note that the plan lent the operator a flow."""
-    table, job = story.services.tables.environment_jobs, await story.environment_job()
+    table, job = scenario.services.tables.environment_jobs, await scenario.environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
     await table.replace(kept, replace(kept.item, lent=(flow.flow_name,)))
@@ -334,20 +334,20 @@ async def test_a_right_that_a_person_took_away_is_lent_though_it_is_still_listed
     *, is_heard: bool
 ) -> None:
     """An old list is no reason to make the operator a co-owner that no row knows of."""
-    story = Story()
-    story.world.assumptions.shares_let_people_ask = is_heard
-    orders = story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
+    scenario = Scenario()
+    scenario.world.assumptions.shares_let_people_ask = is_heard
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
     listed = orders.as_it_is()
-    listed.co_owners[story.world.operator.entra_id] = "CanEdit"
-    until = story.world.clock.now() + timedelta(minutes=3)
+    listed.co_owners[scenario.world.operator.entra_id] = "CanEdit"
+    until = scenario.world.clock.now() + timedelta(minutes=3)
     orders.past.keep(listed, Lag(until, until))
 
-    await story.approve()
+    await scenario.approve()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.reason
     assert job.flow_name in job.lent
     assert orders.co_owners == {}
@@ -372,59 +372,59 @@ class OrderAtReturn:
         await self._access.revoke(*flow)
 
 
-async def wake_for_its_code(story: Story, job: FlowJob) -> None:
+async def wake_for_its_code(scenario: Scenario, job: FlowJob) -> None:
     """Have the job looked at for the reason that blocks it."""
     place = (job.environment_id, job.id)
-    await FLOW.wake_up(story.services, place, code=job.code, even_blocked=True)
+    await FLOW.wake_up(scenario.services, place, code=job.code, even_blocked=True)
 
 
-async def retry_by_order(story: Story, job: FlowJob) -> None:
+async def retry_by_order(scenario: Scenario, job: FlowJob) -> None:
     """Retry the job as an administrator does."""
-    await change_remediation.retry(story.services, job.remediation_id, (job.original_id,))
+    await change_remediation.retry(scenario.services, job.remediation_id, (job.original_id,))
 
 
 @pytest.mark.parametrize("go_on", [retry_by_order, wake_for_its_code])
 async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_returned(
-    go_on: Callable[[Story, FlowJob], Awaitable[None]],
+    go_on: Callable[[Scenario, FlowJob], Awaitable[None]],
 ) -> None:
     """The timer holds the row then, as a delivery would."""
-    story = Story()
-    story.world.assumptions.shares_let_people_ask = False
-    orders = story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    job = await story.until("Orders", FlowJobState.COPIED)
-    table = story.services.tables.flow_jobs
+    scenario = Scenario()
+    scenario.world.assumptions.shares_let_people_ask = False
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    job = await scenario.until("Orders", FlowJobState.COPIED)
+    table = scenario.services.tables.flow_jobs
     kept = await table.get(job.environment_id, job.id)
     assert kept
-    blocked = move_to_state(job, FlowJobState.BLOCKED, "mended since", now=story.services.now)
+    blocked = move_to_state(job, FlowJobState.BLOCKED, "mended since", now=scenario.services.now)
     lent = (orders.flow_name,)
     code = Reason.CHILD_FLOW_NOT_READY
     blocked = replace(blocked, resume_state=job.state, code=code, active_grants=lent, lent=lent)
     kept = await table.replace(kept, blocked)
-    access: Any = OrderAtReturn(story.twins.ports.flow_access, lambda: go_on(story, blocked))
-    story.around = lambda ports: replace(ports, flow_access=access)
-    story.renew()
+    access: Any = OrderAtReturn(scenario.fakes.ports.flow_access, lambda: go_on(scenario, blocked))
+    scenario.around = lambda ports: replace(ports, flow_access=access)
+    scenario.renew()
 
-    await revoke_leftover_grants(story.make(story.twins.ports), [], [kept])
+    await revoke_leftover_grants(scenario.make(scenario.fakes.ports), [], [kept])
 
-    after = await story.job("Orders")
+    after = await scenario.job("Orders")
     assert after.state is FlowJobState.COPIED
     assert after.due is not None
-    await story.run(timedelta(days=60))
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    await scenario.run(timedelta(days=60))
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert orders.co_owners == {}
 
 
 class BusyOnce:
     """A flow service that hears nothing of shares, and is busy when it is first asked for a URL."""
 
-    def __init__(self, story: Story) -> None:
+    def __init__(self, scenario: Scenario) -> None:
         """Stand before the port."""
-        self._world = story.world
-        self._access: Any = story.twins.ports.flow_access
+        self._world = scenario.world
+        self._access: Any = scenario.fakes.ports.flow_access
         self.is_busy = True
 
     def __getattr__(self, name: str) -> Any:
@@ -448,21 +448,21 @@ class BusyOnce:
 
 async def test_a_share_that_was_of_no_use_to_an_earlier_delivery_is_returned() -> None:
     """That one was not answered; the next one was refused, and lent the flow by the other way."""
-    story = Story()
-    story.world.assumptions.shares_let_people_ask = False
-    story.build.http_flow("Orders")
-    story.build.link()
-    access: Any = BusyOnce(story)
-    story.around = lambda ports: replace(ports, flow_access=access)
-    await story.opt_in()
-    await story.order()
+    scenario = Scenario()
+    scenario.world.assumptions.shares_let_people_ask = False
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    access: Any = BusyOnce(scenario)
+    scenario.around = lambda ports: replace(ports, flow_access=access)
+    await scenario.opt_in()
+    await scenario.order()
 
-    await story.approve()
+    await scenario.approve()
 
     assert not access.is_busy
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.active_grants) == (FlowJobState.RETIRED, ())
-    assert not any(is_lent(story.world, flow) for flow in story.world.flows())
+    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.flows())
 
 
 class IgnoredReturns(KeptRights):
@@ -483,42 +483,42 @@ async def test_a_return_that_is_accepted_and_not_kept_is_reported_and_made_again
     port: str, *, in_solution: bool
 ) -> None:
     """The operator may read the flow's URL as long as it is its co-owner."""
-    story = Story()
-    story.world.assumptions.shares_let_people_ask = port == "flow_sharing"
-    orders = story.build.http_flow("Orders")
+    scenario = Scenario()
+    scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
+    orders = scenario.build.http_flow("Orders")
     orders.in_solution = in_solution
-    story.build.link()
-    ignoring: Any = IgnoredReturns(getattr(story.twins.ports, port))
-    story.around = lambda ports: replace(ports, **{port: ignoring})
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(hours=1))
-    assert any(is_lent(story.world, flow) for flow in story.world.flows())
+    scenario.build.link()
+    ignoring: Any = IgnoredReturns(getattr(scenario.fakes.ports, port))
+    scenario.around = lambda ports: replace(ports, **{port: ignoring})
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=1))
+    assert any(is_lent(scenario.world, flow) for flow in scenario.world.flows())
 
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.reason
-    assert not any(is_lent(story.world, flow) for flow in story.world.flows())
-    assert [one.code for one in story.twins.notices.told] == [Reason.GRANT_NOT_REVOKED]
+    assert not any(is_lent(scenario.world, flow) for flow in scenario.world.flows())
+    assert [one.code for one in scenario.fakes.notices.told] == [Reason.GRANT_NOT_REVOKED]
     assert (job.returned, job.returned_at) == ((), None)
 
 
 @pytest.mark.parametrize("owns", [True, False])
 async def test_the_operator_is_never_taken_off_a_flow_that_it_owns(*, owns: bool) -> None:
     """It is looked up before the write, which the platform may not refuse."""
-    story, permits = Story(), list[str]()
-    flow = story.build.http_flow("Orders")
+    scenario, permits = Scenario(), list[str]()
+    flow = scenario.build.http_flow("Orders")
     if owns:
-        flow.owner_id = story.world.operator.user_id
+        flow.owner_id = scenario.world.operator.user_id
     else:
-        flow.co_owners[story.world.operator.entra_id] = "CanEdit"
+        flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
     async def permit() -> None:
         permits.append("a write")
 
-    home = story.build.environment.id
-    await take_back(story.services, (home, flow.flow_name), permit)
+    home = scenario.build.environment.id
+    await take_back(scenario.services, (home, flow.flow_name), permit)
 
     assert permits == ([] if owns else ["a write"])
     assert flow.co_owners == {}

@@ -16,7 +16,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.schedule_deletions import cancel_deletions, show_deletions
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
-from tests.functional.deleting.deletion_story import (
+from tests.functional.deleting.deletion_scenario import (
     BY,
     DAY,
     MINUTE,
@@ -28,84 +28,84 @@ from tests.functional.deleting.deletion_story import (
     order,
     original,
     ran,
-    retired_story,
+    retired_scenario,
     turns,
 )
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 # --- what is ordered -----------------------------------------------------------------------------
 
 
 async def test_an_original_is_deleted_on_its_date_and_not_before() -> None:
     """A day early it stands; on the day it goes, its job stays retired and says so."""
-    story = await retired_story()
-    orders = original(story, "Orders")
-    await order(story, within=2 * DAY)
+    scenario = await retired_scenario()
+    orders = original(scenario, "Orders")
+    await order(scenario, within=2 * DAY)
 
-    await story.run(DAY)
-    await turns(story)
+    await scenario.run(DAY)
+    await turns(scenario)
     stood = not orders.is_deleted
-    await at_its_date(story)
+    await at_its_date(scenario)
 
-    row, job = (await deletions(story))["Orders"], await story.job("Orders")
+    row, job = (await deletions(scenario))["Orders"], await scenario.job("Orders")
     assert stood
     assert (row.state, row.approved_by, row.is_listed) == (DeletionState.DELETED, BY, False)
-    assert deletes(story) == [orders.workflow_id]
+    assert deletes(scenario) == [orders.workflow_id]
     assert job.state is FlowJobState.RETIRED
     assert BY in job.history[-1].text
     assert row.restorable_until is not None
-    assert story.world.workflow(orders.environment_id, job.copy_id).is_on
+    assert scenario.world.workflow(orders.environment_id, job.copy_id).is_on
 
 
 async def test_a_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:
     """It has no row that may be changed: the flow service's own delete is used."""
-    story = await retired_story(
+    scenario = await retired_scenario(
         lambda s: s.build.flow("Button", define.request_trigger("PowerApp"), in_solution=False)
     )
-    button = original(story, "Button")
-    await order(story)
+    button = original(scenario, "Button")
+    await order(scenario)
 
-    await at_its_date(story)
+    await at_its_date(scenario)
 
     assert button.is_deleted
-    assert [w.what for w in story.world.writes][-1] == "delete flow"
+    assert [w.what for w in scenario.world.writes][-1] == "delete flow"
 
 
 async def test_only_a_retired_original_can_be_ordered() -> None:
     """While the job is quiet the order is refused; a flow without a job is not found."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=DAY)
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=DAY)
 
     with pytest.raises(JobBlocked) as none:
-        await order(story)
+        await order(scenario)
     with pytest.raises(JobBlocked) as named:
-        await order(story, original(story, "Orders").workflow_id)
+        await order(scenario, original(scenario, "Orders").workflow_id)
     with pytest.raises(NotFound):
-        await order(story, "nobody")
+        await order(scenario, "nobody")
 
     assert (none.value.code, named.value.code) == ("original_not_retired", "original_not_retired")
 
 
 async def test_a_date_that_is_too_early_is_refused_with_the_first_that_is_not() -> None:
     """Seven days and a quiet period after the retirement, and never in the past."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    job = await story.until("Orders", FlowJobState.RETIRED, days=60)
-    (candidate,) = (await show_deletions(story.services, story.remediation.id)).candidates
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    job = await scenario.until("Orders", FlowJobState.RETIRED, days=60)
+    (candidate,) = (await show_deletions(scenario.services, scenario.remediation.id)).candidates
 
     with pytest.raises(JobBlocked) as early:
-        await order(story, within=6 * DAY)
-    await order(story, within=candidate.earliest - story.world.clock.now())
+        await order(scenario, within=6 * DAY)
+    await order(scenario, within=candidate.earliest - scenario.world.clock.now())
     with pytest.raises(JobBlocked) as past:
-        await order(story, within=-DAY)
+        await order(scenario, within=-DAY)
 
     assert candidate.earliest == job.history[-1].at + 7 * DAY
     assert f"{candidate.earliest:%Y-%m-%d}" in early.value.instruction
@@ -117,45 +117,45 @@ async def test_a_date_that_is_too_early_is_refused_with_the_first_that_is_not() 
 
 async def test_an_order_is_for_all_that_are_named_or_for_none() -> None:
     """One of two flows is excluded: neither is scheduled."""
-    story = await retired_story(lambda s: (s.build.http_flow("A"), s.build.http_flow("B")))
-    excluded = original(story, "B").workflow_id
-    await story.opt_in(excluded_flows=frozenset({excluded}))
+    scenario = await retired_scenario(lambda s: (s.build.http_flow("A"), s.build.http_flow("B")))
+    excluded = original(scenario, "B").workflow_id
+    await scenario.opt_in(excluded_flows=frozenset({excluded}))
 
     with pytest.raises(JobBlocked) as refusal:
-        await order(story)
+        await order(scenario)
 
     assert refusal.value.code == "flow_excluded"
-    assert await deletions(story) == {}
+    assert await deletions(scenario) == {}
 
 
 async def test_in_mode_assess_nothing_is_ordered_or_deleted() -> None:
     """The order is refused; one that stood is blocked on its date."""
-    story = await retired_story()
-    await order(story)
+    scenario = await retired_scenario()
+    await order(scenario)
     settings = EnvironmentSettings(
-        environment_id=story.build.environment.id, mode=ApprovalPolicy.READ_ONLY
+        environment_id=scenario.build.environment.id, mode=ApprovalPolicy.READ_ONLY
     )
-    await story.services.tables.environment_settings.upsert(settings)
+    await scenario.services.tables.environment_settings.upsert(settings)
 
     with pytest.raises(JobBlocked) as refusal:
-        await order(story)
-    await at_its_date(story)
+        await order(scenario)
+    await at_its_date(scenario)
 
     assert refusal.value.code == "environment_read_only"
-    assert (await deletions(story))["Orders"].code == "environment_read_only"
-    assert deletes(story) == []
+    assert (await deletions(scenario))["Orders"].code == "environment_read_only"
+    assert deletes(scenario) == []
 
 
 async def test_what_is_deleted_cannot_be_ordered_again() -> None:
     """By its name it is refused; of the rest nothing is left."""
-    story = await retired_story()
-    await order(story)
-    await at_its_date(story)
+    scenario = await retired_scenario()
+    await order(scenario)
+    await at_its_date(scenario)
 
     with pytest.raises(JobBlocked) as named:
-        await order(story, original(story, "Orders").workflow_id)
+        await order(scenario, original(scenario, "Orders").workflow_id)
     with pytest.raises(JobBlocked) as rest:
-        await order(story)
+        await order(scenario)
 
     assert (named.value.code, rest.value.code) == (
         "original_already_deleted",
@@ -165,11 +165,11 @@ async def test_what_is_deleted_cannot_be_ordered_again() -> None:
 
 async def test_what_may_be_ordered_says_what_it_ends() -> None:
     """Of each original that stands, dated or not: from when on, what it ends, where it is kept."""
-    story = await retired_story()
+    scenario = await retired_scenario()
 
-    (candidate,) = (await show_deletions(story.services, story.remediation.id)).candidates
-    await order(story)
-    after = await show_deletions(story.services, story.remediation.id)
+    (candidate,) = (await show_deletions(scenario.services, scenario.remediation.id)).candidates
+    await order(scenario)
+    after = await show_deletions(scenario.services, scenario.remediation.id)
 
     assert candidate.display_name == "Orders"
     assert any("trigger URL" in sentence for sentence in candidate.ends)
@@ -182,37 +182,37 @@ async def test_what_may_be_ordered_says_what_it_ends() -> None:
 
 async def test_nothing_is_deleted_before_all_run_summaries_are_archived() -> None:
     """More runs than one turn reads: the original stands until a later turn has the last."""
-    story = await retired_story()
-    orders = original(story, "Orders")
-    ran(story, orders, 1_500, Runs(apart=timedelta(minutes=20)))
-    await order(story)
-    await story.run(DAY + MINUTE)
+    scenario = await retired_scenario()
+    orders = original(scenario, "Orders")
+    ran(scenario, orders, 1_500, Runs(apart=timedelta(minutes=20)))
+    await order(scenario)
+    await scenario.run(DAY + MINUTE)
 
-    await delete_originals(story.services)
-    half, stood = len(kept_runs(story)), not orders.is_deleted
-    await turns(story)
+    await delete_originals(scenario.services)
+    half, stood = len(kept_runs(scenario)), not orders.is_deleted
+    await turns(scenario)
 
     assert stood
-    assert half < len(kept_runs(story)) == len(set(kept_runs(story)))
-    assert len(kept_runs(story)) == 1_500
+    assert half < len(kept_runs(scenario)) == len(set(kept_runs(scenario)))
+    assert len(kept_runs(scenario)) == 1_500
     assert orders.is_deleted
 
 
 async def test_an_archive_made_earlier_is_continued() -> None:
     """Runs since then are added in a part of their own; none is kept twice."""
-    story = await retired_story()
-    orders = original(story, "Orders")
-    ran(story, orders, 3)
-    await archive_runs(story.services, story.remediation.id)
-    await story.run(DAY)
-    ran(story, orders, 2, Runs(name="late"))
-    await order(story)
+    scenario = await retired_scenario()
+    orders = original(scenario, "Orders")
+    ran(scenario, orders, 3)
+    await archive_runs(scenario.services, scenario.remediation.id)
+    await scenario.run(DAY)
+    ran(scenario, orders, 2, Runs(name="late"))
+    await order(scenario)
 
-    await at_its_date(story)
+    await at_its_date(scenario)
 
-    (archive,) = await story.services.tables.run_archives.all(orders.environment_id)
+    (archive,) = await scenario.services.tables.run_archives.all(orders.environment_id)
     assert (archive.state, archive.runs, len(archive.parts)) == (RunArchiveState.COMPLETED, 5, 2)
-    assert sorted(kept_runs(story)) == [
+    assert sorted(kept_runs(scenario)) == [
         "late-00000",
         "late-00001",
         *(f"run-0000{n}" for n in "012"),
@@ -222,68 +222,68 @@ async def test_an_archive_made_earlier_is_continued() -> None:
 
 async def test_with_the_kill_switch_on_nothing_is_deleted_and_then_it_is() -> None:
     """The delete waits and says why; turned off, it is made."""
-    story = await retired_story()
-    await order(story)
-    await set_kill_switch(story.services, is_on=True, by="tests", reason="audit")
+    scenario = await retired_scenario()
+    await order(scenario)
+    await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
 
-    await at_its_date(story)
-    held, written = (await deletions(story))["Orders"], deletes(story)
-    await set_kill_switch(story.services, is_on=False, by="tests", reason="over")
-    await turns(story)
+    await at_its_date(scenario)
+    held, written = (await deletions(scenario))["Orders"], deletes(scenario)
+    await set_kill_switch(scenario.services, is_on=False, by="tests", reason="over")
+    await turns(scenario)
 
     assert (held.state, written) == (DeletionState.SCHEDULED, [])
     assert "kill switch" in held.reason
-    assert (await deletions(story))["Orders"].state is DeletionState.DELETED
+    assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
 
 
 async def test_a_delete_waits_for_the_maintenance_window() -> None:
     """Its date comes outside of it: nothing happens before it opens."""
-    story = await retired_story()
-    opens = story.world.clock.now() + timedelta(hours=30)
-    await story.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
-    await order(story)
+    scenario = await retired_scenario()
+    opens = scenario.world.clock.now() + timedelta(hours=30)
+    await scenario.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
+    await order(scenario)
 
-    await at_its_date(story)
-    waiting = deletes(story)
-    await story.run(opens - story.world.clock.now() + MINUTE)
-    await turns(story)
+    await at_its_date(scenario)
+    waiting = deletes(scenario)
+    await scenario.run(opens - scenario.world.clock.now() + MINUTE)
+    await turns(scenario)
 
     assert waiting == []
-    assert (await deletions(story))["Orders"].state is DeletionState.DELETED
+    assert (await deletions(scenario))["Orders"].state is DeletionState.DELETED
 
 
 async def test_a_run_that_still_goes_is_not_ended() -> None:
     """The delete waits until it is over, and archives it with its end."""
-    story = await retired_story()
-    orders = original(story, "Orders")
-    ran(story, orders, 1, Runs(ago=MINUTE, lasts=3 * DAY))
-    await order(story)
+    scenario = await retired_scenario()
+    orders = original(scenario, "Orders")
+    ran(scenario, orders, 1, Runs(ago=MINUTE, lasts=3 * DAY))
+    await order(scenario)
 
-    await at_its_date(story)
-    held = (await deletions(story))["Orders"]
-    await story.run(2 * DAY)
-    await turns(story)
+    await at_its_date(scenario)
+    held = (await deletions(scenario))["Orders"]
+    await scenario.run(2 * DAY)
+    await turns(scenario)
 
     assert "still going" in held.reason
     assert not any(run.error for run in orders.runs)
-    assert '"ended": null' not in str(story.twins.archive.contents)
+    assert '"ended": null' not in str(scenario.fakes.archive.contents)
     assert orders.is_deleted
 
 
 async def test_a_delete_pauses_while_the_environment_is_off_its_policy() -> None:
     """Somebody unlinks it: no write is made there, and the row says why."""
-    story = await retired_story()
-    await order(story)
-    story.build.unlink()
+    scenario = await retired_scenario()
+    await order(scenario)
+    scenario.build.unlink()
 
-    await at_its_date(story)
+    await at_its_date(scenario)
 
-    row = (await deletions(story))["Orders"]
+    row = (await deletions(scenario))["Orders"]
     assert (row.state, row.reason) == (
         DeletionState.SCHEDULED,
         "The environment's policy is Unlinking.",
     )
-    assert deletes(story) == []
+    assert deletes(scenario) == []
 
 
 # --- what becomes of it --------------------------------------------------------------------------
@@ -291,52 +291,52 @@ async def test_a_delete_pauses_while_the_environment_is_off_its_policy() -> None
 
 async def test_a_cancelled_delete_is_never_made() -> None:
     """The original is kept, by whom is noted, and it may be ordered anew."""
-    story = await retired_story()
-    await order(story)
+    scenario = await retired_scenario()
+    await order(scenario)
 
-    count = await cancel_deletions(story.services, story.remediation.id, (), by="keeper")
-    await at_its_date(story)
+    count = await cancel_deletions(scenario.services, scenario.remediation.id, (), by="keeper")
+    await at_its_date(scenario)
 
-    row = (await deletions(story))["Orders"]
-    assert (count, row.state, deletes(story)) == (1, DeletionState.CANCELLED, [])
+    row = (await deletions(scenario))["Orders"]
+    assert (count, row.state, deletes(scenario)) == (1, DeletionState.CANCELLED, [])
     assert "keeper" in row.reason
-    assert len((await show_deletions(story.services, story.remediation.id)).candidates) == 1
+    assert len((await show_deletions(scenario.services, scenario.remediation.id)).candidates) == 1
 
 
 async def test_a_rollback_cancels_the_delete_of_its_original() -> None:
     """Retired once more by a later remediation, the flow needs another approval."""
-    story = await retired_story()
-    orders = original(story, "Orders")
-    await order(story, within=300 * DAY)
+    scenario = await retired_scenario()
+    orders = original(scenario, "Orders")
+    await order(scenario, within=300 * DAY)
 
-    await story.roll_back()
-    cancelled = (await deletions(story))["Orders"]
-    await story.order(RemediationMode.APPLY, orders.workflow_id, cause="again")
-    await story.approve()
-    again = await story.job("Orders")
-    await story.run(300 * DAY)
-    await turns(story)
+    await scenario.roll_back()
+    cancelled = (await deletions(scenario))["Orders"]
+    await scenario.order(RemediationMode.APPLY, orders.workflow_id, cause="again")
+    await scenario.approve()
+    again = await scenario.job("Orders")
+    await scenario.run(300 * DAY)
+    await turns(scenario)
 
     assert cancelled.state is DeletionState.CANCELLED
     assert again.state is FlowJobState.RETIRED
-    assert deletes(story) == []
+    assert deletes(scenario) == []
 
 
 async def test_the_list_of_flows_on_microsofts_key_is_looked_at_again_while_it_names_it() -> None:
     """It is asked daily until the flow has left it, and then no more."""
-    story = await retired_story()
-    orders = original(story, "Orders")
-    await order(story)
-    await story.run(DAY + MINUTE)
-    await delete_originals(story.services)
+    scenario = await retired_scenario()
+    orders = original(scenario, "Orders")
+    await order(scenario)
+    await scenario.run(DAY + MINUTE)
+    await delete_originals(scenario.services)
     orders.is_deleted = False  # the list lags behind
 
-    await delete_originals(story.services)
-    listed = (await deletions(story))["Orders"]
+    await delete_originals(scenario.services)
+    listed = (await deletions(scenario))["Orders"]
     orders.is_deleted = True
-    await story.run(DAY + MINUTE)
-    await delete_originals(story.services)
-    left = (await deletions(story))["Orders"]
+    await scenario.run(DAY + MINUTE)
+    await delete_originals(scenario.services)
+    left = (await deletions(scenario))["Orders"]
 
     assert listed.is_listed
     assert listed.due is not None
@@ -345,12 +345,12 @@ async def test_the_list_of_flows_on_microsofts_key_is_looked_at_again_while_it_n
 
 async def test_the_sweep_takes_a_deleted_original_as_settled() -> None:
     """It is no retired original that came back, and no flow to be copied."""
-    story = await retired_story()
-    await order(story)
-    await at_its_date(story)
+    scenario = await retired_scenario()
+    await order(scenario)
+    await at_its_date(scenario)
 
-    result = await run_daily_check(story.services, "2030-01-01")
-    await story.run(DAY)
+    result = await run_daily_check(scenario.services, "2030-01-01")
+    await scenario.run(DAY)
 
     assert result.retired_originals_on == ()
-    assert len(await story.jobs()) == 1
+    assert len(await scenario.jobs()) == 1

@@ -10,9 +10,15 @@ import pytest
 from functions import deletions_api, remediations_api, timers
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.deleting.deletion_story import DAY, MINUTE, deletes, original, retired_story
+from tests.functional.deleting.deletion_scenario import (
+    DAY,
+    MINUTE,
+    deletes,
+    original,
+    retired_scenario,
+)
 from tests.functional.scenarios.app_calls import call, signed_in
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 class _Tick(func.TimerRequest):
@@ -25,45 +31,47 @@ class _Tick(func.TimerRequest):
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A remediation whose two originals are retired, the app's services provided."""
-    story = await retired_story(lambda s: (s.build.http_flow("Orders"), s.build.http_flow("Bills")))
-    provide(story.services)
-    return story
+    scenario = await retired_scenario(
+        lambda s: (s.build.http_flow("Orders"), s.build.http_flow("Bills"))
+    )
+    provide(scenario.services)
+    return scenario
 
 
-def day(story: Story, days: int = 2) -> str:
+def day(scenario: Scenario, days: int = 2) -> str:
     """Return a day ahead, as a person writes it."""
-    return f"{story.world.clock.now() + days * DAY:%Y-%m-%d}"
+    return f"{scenario.world.clock.now() + days * DAY:%Y-%m-%d}"
 
 
-async def come(story: Story, days: int = 2) -> None:
+async def come(scenario: Scenario, days: int = 2) -> None:
     """Let days pass and the timer come round."""
-    await story.run(days * DAY + MINUTE)
+    await scenario.run(days * DAY + MINUTE)
     for _ in range(3):
-        provide(story.services)
+        provide(scenario.services)
         await timers.delete_originals(_Tick())
-        await story.run(5 * MINUTE)
-    provide(story.services)
+        await scenario.run(5 * MINUTE)
+    provide(scenario.services)
 
 
-async def shown(story: Story) -> Any:
+async def shown(scenario: Scenario) -> Any:
     """Return what the API says about the deletes."""
-    return (await call(deletions_api.list_deletions, id=story.remediation.id)).document
+    return (await call(deletions_api.list_deletions, id=scenario.remediation.id)).document
 
 
-async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(story: Story) -> None:
+async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(scenario: Scenario) -> None:
     """The caller that App Service signed in is the approver, whatever the body says."""
-    flow = original(story, "Orders")
-    body = {"on": day(story), "flows": [flow.workflow_id], "by": "somebody"}
+    flow = original(scenario, "Orders")
+    body = {"on": day(scenario), "flows": [flow.workflow_id], "by": "somebody"}
     headers = signed_in("admin@contoso.example")
 
     reply = await call(
-        deletions_api.schedule_deletions, body, id=story.remediation.id, headers=headers
+        deletions_api.schedule_deletions, body, id=scenario.remediation.id, headers=headers
     )
-    await come(story)
-    answer = await shown(story)
-    detail = (await call(remediations_api.show_remediation, id=story.remediation.id)).document
+    await come(scenario)
+    answer = await shown(scenario)
+    detail = (await call(remediations_api.show_remediation, id=scenario.remediation.id)).document
 
     (ordered,) = reply.document["items"]
     assert (reply.status, ordered["approved_by"]) == (202, "admin@contoso.example")
@@ -75,18 +83,18 @@ async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(story: Story)
     assert [one["state"] for one in detail["deletions"]] == ["deleted"]
     assert all(job["archive"] for job in detail["jobs"])
     assert detail["ticket_windows"] == answer["ticket_windows"]
-    assert deletes(story) == [flow.workflow_id]
+    assert deletes(scenario) == [flow.workflow_id]
 
 
-async def test_a_time_with_its_zone_is_taken_as_it_is(story: Story) -> None:
+async def test_a_time_with_its_zone_is_taken_as_it_is(scenario: Scenario) -> None:
     """One without a zone is refused, and so is what is no date."""
-    moment = (story.world.clock.now() + 2 * DAY).replace(microsecond=0, tzinfo=None)
+    moment = (scenario.world.clock.now() + 2 * DAY).replace(microsecond=0, tzinfo=None)
     body = {"on": f"{moment.isoformat()}+02:00", "by": "tests"}
 
-    reply = await call(deletions_api.schedule_deletions, body, id=story.remediation.id)
+    reply = await call(deletions_api.schedule_deletions, body, id=scenario.remediation.id)
     answers = [
         await call(
-            deletions_api.schedule_deletions, {"on": on, "by": "tests"}, id=story.remediation.id
+            deletions_api.schedule_deletions, {"on": on, "by": "tests"}, id=scenario.remediation.id
         )
         for on in (moment.isoformat(), "tomorrow", "", None, 5, "9999-12-31T23:59:00-12:00")
     ]
@@ -96,65 +104,65 @@ async def test_a_time_with_its_zone_is_taken_as_it_is(story: Story) -> None:
     assert [one.status for one in answers] == [400] * 6
 
 
-async def test_nobody_and_too_early_are_refused(story: Story) -> None:
+async def test_nobody_and_too_early_are_refused(scenario: Scenario) -> None:
     """400 without a name, 409 with the first date that would do, 404 for a strange flow."""
     nobody = await call(
-        deletions_api.schedule_deletions, {"on": day(story)}, id=story.remediation.id
+        deletions_api.schedule_deletions, {"on": day(scenario)}, id=scenario.remediation.id
     )
     early = await call(
         deletions_api.schedule_deletions,
-        {"on": day(story, -1), "by": "tests"},
-        id=story.remediation.id,
+        {"on": day(scenario, -1), "by": "tests"},
+        id=scenario.remediation.id,
     )
     strange = await call(
         deletions_api.schedule_deletions,
-        {"on": day(story), "by": "tests", "flows": ["nobody"]},
-        id=story.remediation.id,
+        {"on": day(scenario), "by": "tests", "flows": ["nobody"]},
+        id=scenario.remediation.id,
     )
 
     assert (nobody.status, early.status, strange.status) == (400, 409, 404)
     assert early.document["code"] == "deletion_date_too_early"
 
 
-async def test_a_delete_is_cancelled_over_http(story: Story) -> None:
+async def test_a_delete_is_cancelled_over_http(scenario: Scenario) -> None:
     """Of one flow or of all; the answer counts them."""
-    identity = story.remediation.id
-    order = {"on": day(story), "by": "tests"}
+    identity = scenario.remediation.id
+    order = {"on": day(scenario), "by": "tests"}
     await call(deletions_api.schedule_deletions, order, id=identity)
-    flow = original(story, "Orders").workflow_id
+    flow = original(scenario, "Orders").workflow_id
 
     one = await call(deletions_api.cancel_deletions, {"flows": [flow], "by": "tests"}, id=identity)
     rest = await call(deletions_api.cancel_deletions, {"by": "tests"}, id=identity)
-    await come(story)
+    await come(scenario)
 
     assert (one.document, rest.document) == ({"cancelled": 1}, {"cancelled": 1})
-    assert deletes(story) == []
+    assert deletes(scenario) == []
 
 
-async def test_the_command_names_what_goes_and_asks(story: Story, cli: CommandLine) -> None:
+async def test_the_command_names_what_goes_and_asks(scenario: Scenario, cli: CommandLine) -> None:
     """What was not confirmed is not ordered; what was is exactly what was named."""
-    order = ("deletion", "schedule", story.remediation.id, "--date", day(story))
+    order = ("deletion", "schedule", scenario.remediation.id, "--date", day(scenario))
 
     refused = await cli.run(*order, answer="n\n")
-    none = (await shown(story))["items"]
+    none = (await shown(scenario))["items"]
     agreed = await cli.run(*order, answer="y\n")
-    await come(story)
-    listed = await cli.run("deletion", "list", story.remediation.id)
+    await come(scenario)
+    listed = await cli.run("deletion", "list", scenario.remediation.id)
 
     assert (refused.exit_code, none) == (1, [])
     assert "Orders" in refused.stderr
     assert "trigger URL" in refused.stderr
     assert agreed.exit_code == 0, agreed.output
     assert "admin@contoso.example" in agreed.stdout
-    assert len(deletes(story)) == 2
+    assert len(deletes(scenario)) == 2
     assert "deleted" in listed.stdout
     assert "support ticket until" in listed.stdout
 
 
-async def test_the_commands_keep_list_and_refuse(story: Story, cli: CommandLine) -> None:
+async def test_the_commands_keep_list_and_refuse(scenario: Scenario, cli: CommandLine) -> None:
     """Originals that stand are listed with their date, and the warning is explained."""
-    identity, flow = story.remediation.id, original(story, "Orders").workflow_id
-    order = ("deletion", "schedule", identity, "--date", day(story), "--yes", "--flow")
+    identity, flow = scenario.remediation.id, original(scenario, "Orders").workflow_id
+    order = ("deletion", "schedule", identity, "--date", day(scenario), "--yes", "--flow")
 
     standing = await cli.run("deletion", "list", identity)
     await cli.run(*order, flow)
@@ -172,19 +180,19 @@ async def test_the_commands_keep_list_and_refuse(story: Story, cli: CommandLine)
 
 
 async def test_ordering_again_replaces_the_date_after_saying_so(
-    story: Story, cli: CommandLine
+    scenario: Scenario, cli: CommandLine
 ) -> None:
     """As over the API: of one that is named, and of all that stand if none is."""
-    identity, flow = story.remediation.id, original(story, "Orders").workflow_id
+    identity, flow = scenario.remediation.id, original(scenario, "Orders").workflow_id
     order = ("deletion", "schedule", identity, "--date")
-    first = day(story)
+    first = day(scenario)
     await cli.run(*order, first, "--flow", flow, "--yes")
 
-    named = await cli.run(*order, day(story, 3), "--flow", flow, answer="y\n")
-    every = await cli.run(*order, day(story, 4), "--yes", "-o", "json")
+    named = await cli.run(*order, day(scenario, 3), "--flow", flow, answer="y\n")
+    every = await cli.run(*order, day(scenario, 4), "--yes", "-o", "json")
     listed = await cli.run("deletion", "list", identity)
-    await come(story, 5)
-    rest = await cli.run(*order, day(story), "--yes")
+    await come(scenario, 5)
+    rest = await cli.run(*order, day(scenario), "--yes")
 
     assert f"In place of the delete on {first} 00:00 UTC" in named.stderr
     assert "trigger URL" in named.stderr
@@ -192,5 +200,5 @@ async def test_ordering_again_replaces_the_date_after_saying_so(
     assert set(dates) == {"Orders", "Bills"}
     assert len(set(dates.values())) == 1
     assert flow in listed.stdout  # what --flow takes
-    assert len(deletes(story)) == 2
+    assert len(deletes(scenario)) == 2
     assert (rest.exit_code, "no retired original that stands" in rest.stderr) == (1, True)

@@ -6,47 +6,47 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.schedule_deletions import cancel_deletions
 from tests.fakes.crash import was_killed
-from tests.functional.deleting.deletion_story import DAY, MINUTE, order, original
-from tests.functional.scenarios.remediation_scenario import Story, kill_after
+from tests.functional.deleting.deletion_scenario import DAY, MINUTE, order, original
+from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
-async def hidden_story() -> Story:
-    """Return a story with one delete that is due, of an original that the app is not shown."""
-    story = Story()
-    assumptions = story.world.assumptions
+async def hidden_scenario() -> Scenario:
+    """Return a scenario with one delete that is due, of an original that the app is not shown."""
+    scenario = Scenario()
+    assumptions = scenario.world.assumptions
     assumptions.my_flows_have_rows = False
     assumptions.definitions_hidden_from_administrators = True
-    flow = story.build.http_flow("Orders")
+    flow = scenario.build.http_flow("Orders")
     flow.in_solution, flow.flow_name = False, flow.workflow_id
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=25 * DAY)
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
-    await order(story)
-    await story.run(DAY + MINUTE)
-    return story
+    scenario.build.link()
+    scenario.build.share_connections()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=25 * DAY)
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    await order(scenario)
+    await scenario.run(DAY + MINUTE)
+    return scenario
 
 
 async def test_a_loan_of_a_look_that_died_is_returned_though_the_original_is_kept() -> None:
     """Its job is retired, so that no step of it comes; the timer finds it in some hours."""
-    story = await hidden_story()
-    orders = original(story, "Orders")
-    plan = kill_after(story, "FlowAccessTwin.grant")
+    scenario = await hidden_scenario()
+    orders = original(scenario, "Orders")
+    plan = kill_after(scenario, "FakeFlowAccess.grant")
     for _ in range(10):
         try:
-            await story.driver.call(delete_originals)
+            await scenario.driver.call(delete_originals)
         except BaseException as error:
             if not was_killed(error):
                 raise
             break
-        await story.run(MINUTE)
+        await scenario.run(MINUTE)
     assert plan.has_struck
     assert orders.co_owners
-    await cancel_deletions(story.services, story.remediation.id, (), by="keeper")
+    await cancel_deletions(scenario.services, scenario.remediation.id, (), by="keeper")
 
-    await story.run(timedelta(hours=3))
+    await scenario.run(timedelta(hours=3))
 
     assert orders.co_owners == {}
-    assert not (await story.job("Orders")).has_grants
+    assert not (await scenario.job("Orders")).has_grants

@@ -16,22 +16,22 @@ from shared.steps.deleting import archive_runs as step
 from shared.use_cases.archive_runs import archive_runs, show_run_archives
 from tests.fakes.crash import Killed, Moment, Plan, interrupting
 from tests.fakes.services import services_of
-from tests.fakes.tenant import TwinFlow, TwinRun
+from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import call
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 RUNS = 450
 
 
-def _run_often(story: Story, flow: TwinFlow, count: int = RUNS) -> None:
+def _run_often(scenario: Scenario, flow: FakeFlow, count: int = RUNS) -> None:
     """Let a flow have run every hour, and twice at the same moment each tenth time."""
-    now = story.world.clock.now()
+    now = scenario.world.clock.now()
     for number in range(count):
         hours = number - number % 10 // 9
         started = now - timedelta(hours=hours, seconds=1)
         flow.runs.append(
-            TwinRun(
+            FakeRun(
                 run_id=f"run-{number:05}",
                 started=started,
                 ends=started + timedelta(seconds=2),
@@ -41,93 +41,95 @@ def _run_often(story: Story, flow: TwinFlow, count: int = RUNS) -> None:
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A planned and dispatched remediation of two flows, one of which has run often."""
-    story = Story()
-    busy, _ = story.build.http_flow("Orders"), story.build.http_flow("Idle")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
-    await story.run(timedelta(minutes=10))
-    _run_often(story, busy)
-    return story
+    scenario = Scenario()
+    busy, _ = scenario.build.http_flow("Orders"), scenario.build.http_flow("Idle")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
+    await scenario.run(timedelta(minutes=10))
+    _run_often(scenario, busy)
+    return scenario
 
 
-async def _archive_all(story: Story) -> list[run_archive.RunArchive]:
+async def _archive_all(scenario: Scenario) -> list[run_archive.RunArchive]:
     """Ask until all is archived."""
     for _ in range(100):
-        found = await archive_runs(story.services, story.remediation.id)
+        found = await archive_runs(scenario.services, scenario.remediation.id)
         if found.is_finished:
             return list(found.archives)
     pytest.fail("the archive does not end")
 
 
-def _kept_runs(story: Story) -> list[str]:
+def _kept_runs(scenario: Scenario) -> list[str]:
     """Return the ids of all runs in the archive, part by part."""
-    contents = story.twins.archive.contents
+    contents = scenario.fakes.archive.contents
     names = sorted(name for name in contents if name.startswith("runs/"))
     return [json.loads(line)["run"] for name in names for line in contents[name].splitlines()]
 
 
-async def test_every_run_is_kept_once_in_parts(story: Story) -> None:
+async def test_every_run_is_kept_once_in_parts(scenario: Scenario) -> None:
     """450 runs, some of them begun at the same moment: each page of 50 is a part."""
-    archives = {one.display_name: one for one in await _archive_all(story)}
+    archives = {one.display_name: one for one in await _archive_all(scenario)}
 
     assert archives["Orders"].state is RunArchiveState.COMPLETED
     assert archives["Orders"].runs == RUNS
     assert len(archives["Orders"].parts) == 9
     assert (archives["Idle"].state, archives["Idle"].runs) == (RunArchiveState.COMPLETED, 0)
-    kept = _kept_runs(story)
+    kept = _kept_runs(scenario)
     assert len(kept) == len(set(kept)) == RUNS
 
 
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("number", range(1, 25, 3))
-async def test_an_archive_goes_on_after_a_kill(story: Story, number: int, moment: Moment) -> None:
+async def test_an_archive_goes_on_after_a_kill(
+    scenario: Scenario, number: int, moment: Moment
+) -> None:
     """Whatever call the process dies before or after, each run is kept, and once."""
     plan = Plan(at=number, moment=moment)
     with suppress(Killed):
-        await archive_runs(services_of(story.twins.ports.under(plan)), story.remediation.id)
+        await archive_runs(services_of(scenario.fakes.ports.under(plan)), scenario.remediation.id)
 
-    await _archive_all(story)
+    await _archive_all(scenario)
 
     assert plan.has_struck
-    kept = _kept_runs(story)
+    kept = _kept_runs(scenario)
     assert len(kept) == len(set(kept)) == RUNS
 
 
-async def test_a_part_that_stood_before_a_kill_counts_as_it_is(story: Story) -> None:
+async def test_a_part_that_stood_before_a_kill_counts_as_it_is(scenario: Scenario) -> None:
     """The page that is read again is longer: what the part does not hold is in the next one."""
-    plan, ports = Plan(at=1, moment=Moment.AFTER), story.twins.ports
+    plan, ports = Plan(at=1, moment=Moment.AFTER), scenario.fakes.ports
     dying = services_of(replace(ports, archive=interrupting(ports.archive, plan)))
     with suppress(Killed):
-        await archive_runs(dying, story.remediation.id)
-    story.world.run_page = 70
+        await archive_runs(dying, scenario.remediation.id)
+    scenario.world.run_page = 70
 
-    archives = {one.display_name: one for one in await _archive_all(story)}
+    archives = {one.display_name: one for one in await _archive_all(scenario)}
 
     assert plan.has_struck
-    kept = _kept_runs(story)
+    kept = _kept_runs(scenario)
     assert len(kept) == len(set(kept)) == archives["Orders"].runs == RUNS
 
 
-async def test_an_archive_ends_although_every_cursor_expires(story: Story) -> None:
+async def test_an_archive_ends_although_every_cursor_expires(scenario: Scenario) -> None:
     """The list begins anew where the last part ended."""
-    story.world.cursors_expired = True
+    scenario.world.cursors_expired = True
 
-    await _archive_all(story)
+    await _archive_all(scenario)
 
-    kept = _kept_runs(story)
+    kept = _kept_runs(scenario)
     assert len(kept) == len(set(kept)) == RUNS
 
 
-async def test_more_runs_than_a_page_may_have_begun_at_one_moment(story: Story) -> None:
+async def test_more_runs_than_a_page_may_have_begun_at_one_moment(scenario: Scenario) -> None:
     """As when a system sends all that it had queued."""
-    busy = next(flow for flow in story.world.flows() if flow.name == "Idle")
-    started = story.world.clock.now() - timedelta(hours=2)
-    for number in range(3 * story.world.run_page):
-        run = TwinRun(
+    busy = next(flow for flow in scenario.world.flows() if flow.name == "Idle")
+    started = scenario.world.clock.now() - timedelta(hours=2)
+    for number in range(3 * scenario.world.run_page):
+        run = FakeRun(
             run_id=f"burst-{number:05}",
             started=started,
             ends=started + timedelta(seconds=2),
@@ -135,73 +137,77 @@ async def test_more_runs_than_a_page_may_have_begun_at_one_moment(story: Story) 
         )
         busy.runs.append(run)
 
-    archives = {one.display_name: one for one in await _archive_all(story)}
+    archives = {one.display_name: one for one in await _archive_all(scenario)}
 
-    assert archives["Idle"].runs == 3 * story.world.run_page
+    assert archives["Idle"].runs == 3 * scenario.world.run_page
 
 
 async def test_only_the_newest_runs_are_kept_where_there_are_too_many(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cap ends an archive, and the row says so."""
     monkeypatch.setattr(step, "MOST_RUNS", 210)
 
-    archives = {one.display_name: one for one in await _archive_all(story)}
+    archives = {one.display_name: one for one in await _archive_all(scenario)}
 
     assert archives["Orders"].state is RunArchiveState.TRUNCATED
     assert archives["Orders"].runs == 210
-    assert _kept_runs(story)[0] == "run-00000"
+    assert _kept_runs(scenario)[0] == "run-00000"
 
 
-async def test_a_copy_waits_for_no_archive(story: Story) -> None:
+async def test_a_copy_waits_for_no_archive(scenario: Scenario) -> None:
     """Nobody asked for one: the jobs end as they always do."""
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    assert {job.state for job in (await story.jobs()).values()} == {"retired"}
-    assert (await show_run_archives(story.services, story.remediation.id)).archives == ()
+    assert {job.state for job in (await scenario.jobs()).values()} == {"retired"}
+    assert (await show_run_archives(scenario.services, scenario.remediation.id)).archives == ()
 
 
-async def test_the_report_names_the_day_on_which_the_supports_window_closes(story: Story) -> None:
+async def test_the_report_names_the_day_on_which_the_supports_window_closes(
+    scenario: Scenario,
+) -> None:
     """Thirty days after the migration was seen to be over."""
-    shown = await show_run_archives(story.services, story.remediation.id)
+    shown = await show_run_archives(scenario.services, scenario.remediation.id)
 
     (window,) = shown.ticket_windows
     assert window.closes is not None
-    left = window.closes - story.world.clock.now()
+    left = window.closes - scenario.world.clock.now()
     assert timedelta(days=29) < left <= timedelta(days=30)
 
 
 async def test_a_used_up_budget_ends_the_turn_and_says_how_long_to_wait(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is archived stays; the answer tells when to ask again."""
 
     async def throttled(*_: object) -> None:
         raise ThrottledError("too many", retry_after=timedelta(seconds=42))
 
-    services = story.services
+    services = scenario.services
     monkeypatch.setattr("shared.use_cases.archive_runs.archive_part", throttled)
     provide(services)
 
-    reply = await call(run_archives_api.archive_runs, id=story.remediation.id)
+    reply = await call(run_archives_api.archive_runs, id=scenario.remediation.id)
 
     assert reply.status == 200
     assert reply.document["wait_seconds"] == 42
     assert not reply.document["is_finished"]
 
 
-async def test_a_flow_of_another_remediation_is_refused(story: Story) -> None:
+async def test_a_flow_of_another_remediation_is_refused(scenario: Scenario) -> None:
     """A slip must not look like an empty history."""
     with pytest.raises(FlowNotFound):
-        await archive_runs(story.services, story.remediation.id, ["nobody"])
+        await archive_runs(scenario.services, scenario.remediation.id, ["nobody"])
 
 
-async def test_the_command_archives_all_and_shows_it(story: Story) -> None:
+async def test_the_command_archives_all_and_shows_it(scenario: Scenario) -> None:
     """`cmkflow run-archive create` asks until it is done; `runs list` shows it again."""
-    provide(story.services)
+    provide(scenario.services)
     async with served_app() as command_line:
-        done = await command_line.run("run-archive", "create", story.remediation.id)
-        listed = await command_line.run("run-archive", "list", story.remediation.id, "-o", "json")
+        done = await command_line.run("run-archive", "create", scenario.remediation.id)
+        listed = await command_line.run(
+            "run-archive", "list", scenario.remediation.id, "-o", "json"
+        )
 
     assert done.exit_code == 0, done.output
     assert str(RUNS) in done.stdout

@@ -15,7 +15,7 @@ from shared.use_cases.resend_overdue import resend_overdue
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 A_DAY = 40
@@ -28,25 +28,25 @@ def most_in_a_day(meter: Meter) -> int:
     return max(sum(one - DAY < other <= one for other in made) for one in made)
 
 
-async def waiting(story: Story) -> dict[str, datetime | None]:
+async def waiting(scenario: Scenario) -> dict[str, datetime | None]:
     """Return the flows that wait for calls, and until when."""
-    jobs = await story.jobs()
+    jobs = await scenario.jobs()
     return {name: job.due for name, job in jobs.items() if job.code == Reason.THROTTLED}
 
 
 async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
     """Each job says when, and so do health and a notice; no 24 hours hold more calls."""
-    story, meter = Story(), Meter()
-    put_on_budget(story, LIMIT, meter)
+    scenario, meter = Scenario(), Meter()
+    put_on_budget(scenario, LIMIT, meter)
     for number in range(20):
-        story.build.http_flow(f"Flow {number}")
-    await planned(story)
-    await story.approve(run=5 * HOUR)
+        scenario.build.http_flow(f"Flow {number}")
+    await planned(scenario)
+    await scenario.approve(run=5 * HOUR)
     services = replace(
-        story.services,
-        request_budget=StoredRequestBudget(story.twins.store, story.world.clock, LIMIT),
+        scenario.services,
+        request_budget=StoredRequestBudget(scenario.fakes.store, scenario.world.clock, LIMIT),
     )
-    began, waits = meter.scarce[0], await waiting(story)
+    began, waits = meter.scarce[0], await waiting(scenario)
 
     await resend_overdue(services)
     health = await check_health(services)
@@ -64,33 +64,35 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
     assert told.message.startswith("The flow service has had its calls of 24 hours, until ")
     pace = "those of 24 hours are used up; the next at 2026-"
     assert f"Jobs that wait for calls\t{health.calls.waiting}, {pace}" in shown.stdout
-    reasons = {one.reason for one in (await story.jobs()).values() if one.code == Reason.THROTTLED}
+    reasons = {
+        one.reason for one in (await scenario.jobs()).values() if one.code == Reason.THROTTLED
+    }
     assert "It waits for its turn: flow-service has had its calls of 24 hours." in reasons
 
-    await story.run(DAY)
+    await scenario.run(DAY)
 
     assert len(meter.scarce) > A_DAY
-    assert len(await waiting(story)) < len(waits)
+    assert len(await waiting(scenario)) < len(waits)
 
-    await story.run(40 * DAY)
+    await scenario.run(40 * DAY)
 
-    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.RETIRED}
+    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
     assert most_in_a_day(meter) <= A_DAY
     assert (await check_health(services)).notices == {}
 
 
-async def on_a_day_that_is_over(state: FlowJobState) -> Story:
+async def on_a_day_that_is_over(state: FlowJobState) -> Scenario:
     """Return a self-starting flow in this state, when others have used up the calls of the day."""
-    story, limit = Story(), replace(LIMIT, calls=40, calls_a_day=100)
-    put_on_budget(story, limit, Meter())
+    scenario, limit = Scenario(), replace(LIMIT, calls=40, calls_a_day=100)
+    put_on_budget(scenario, limit, Meter())
     trigger = define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True)
     connections = {"shared-teams-1": "shared_teams"}
-    story.build.flow("Mail", trigger, in_solution=False, connections=connections)
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Mail", state)
-    clock, others = story.world.clock, RequestDemand(job_id="others", calls=1, priority="1")
-    budget = StoredRequestBudget(story.twins.store, clock, limit)
+    scenario.build.flow("Mail", trigger, in_solution=False, connections=connections)
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Mail", state)
+    clock, others = scenario.world.clock, RequestDemand(job_id="others", calls=1, priority="1")
+    budget = StoredRequestBudget(scenario.fakes.store, clock, limit)
     while (await budget.queue_status()).left_of_day:
         try:
             async with budget.reserve(others):
@@ -98,22 +100,22 @@ async def on_a_day_that_is_over(state: FlowJobState) -> Story:
                 await budget.take()
         except MustWait as err:
             clock.advance_to(err.until)
-    return story
+    return scenario
 
 
 async def test_an_undo_does_not_wait_for_the_next_day() -> None:
     """It takes its calls out of those that are kept for it."""
-    story = await on_a_day_that_is_over(FlowJobState.MONITORING)
+    scenario = await on_a_day_that_is_over(FlowJobState.MONITORING)
 
-    await story.roll_back(run=HOUR / 6)
+    await scenario.roll_back(run=HOUR / 6)
 
-    assert (await story.job("Mail")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job("Mail")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_a_swap_under_way_does_not_wait_for_the_next_day() -> None:
     """Nobody waits for a day while neither flow may be on."""
-    story = await on_a_day_that_is_over(FlowJobState.CUTTING_OVER)
+    scenario = await on_a_day_that_is_over(FlowJobState.CUTTING_OVER)
 
-    await story.run(HOUR / 12)
+    await scenario.run(HOUR / 12)
 
-    assert (await story.job("Mail")).reached is FlowJobState.MONITORING
+    assert (await scenario.job("Mail")).reached is FlowJobState.MONITORING

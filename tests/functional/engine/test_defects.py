@@ -22,7 +22,7 @@ from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.crash import Killed
 from tests.fakes.flow_pages import SIZE
 from tests.functional.scenarios.app_calls import TRIGGERS, call
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: What `CMK_INTERNAL_ERROR_MAX_ATTEMPTS` is by default.
 TRIES = 5
@@ -49,114 +49,114 @@ class _Raising:
         return getattr(self._port, name)
 
 
-def broken(story: Story, port: str, method: str, error: Error) -> _Raising:
+def broken(scenario: Scenario, port: str, method: str, error: Error) -> _Raising:
     """Let a call of the platform raise what no part of the product expects, from now on."""
-    raising = _Raising(getattr(story.twins.ports, port), method, error)
-    story.around = lambda ports: replace(ports, **{port: cast("Any", raising)})
-    story.renew()
+    raising = _Raising(getattr(scenario.fakes.ports, port), method, error)
+    scenario.around = lambda ports: replace(ports, **{port: cast("Any", raising)})
+    scenario.renew()
     return raising
 
 
-async def run(story: Story, time: timedelta) -> None:
+async def run(scenario: Scenario, time: timedelta) -> None:
     """Order, and let time pass as a host does: a message whose delivery fails comes again."""
-    if not hasattr(story, "remediation"):
-        await start(story)
-    until = story.world.clock.now() + time
-    while story.world.clock.now() < until:
+    if not hasattr(scenario, "remediation"):
+        await start(scenario)
+    until = scenario.world.clock.now() + time
+    while scenario.world.clock.now() < until:
         try:
-            await story.driver.run(until)
+            await scenario.driver.run(until)
         except (ZeroDivisionError, RuntimeError):  # as it is, or without its secrets
             continue
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A called flow and a self-starting one, in mode automatic; nothing is ordered yet."""
-    story = Story(mode=ApprovalPolicy.AUTOMATIC)
-    story.build.app_setting_caller(story.build.http_flow("Orders"))
-    story.build.keyword_flow("Keyword")
-    story.driver.use_cases = dict(TRIGGERS)
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    return story
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.keyword_flow("Keyword")
+    scenario.driver.use_cases = dict(TRIGGERS)
+    scenario.build.link()
+    scenario.build.share_connections()
+    await scenario.opt_in()
+    return scenario
 
 
-async def test_a_defect_in_a_step_ends_as_failed_with_its_place(story: Story) -> None:
+async def test_a_defect_in_a_step_ends_as_failed_with_its_place(scenario: Scenario) -> None:
     """After five deliveries; no dead letter, whatever time passes; the others go on."""
-    raising = broken(story, "app_settings", "write", lambda: ZeroDivisionError("sig=secret"))
+    raising = broken(scenario, "app_settings", "write", lambda: ZeroDivisionError("sig=secret"))
 
-    await run(story, timedelta(days=30))
+    await run(scenario, timedelta(days=30))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.code) == (FlowJobState.FAILED, "internal_error")
     assert job.reason.startswith("Orders: ZeroDivisionError at ")
     assert "secret" not in str(job)
     assert raising.raised == TRIES
-    assert (await story.job("Keyword")).state is FlowJobState.RETIRED
-    assert story.twins.messages.dead_letters(FLOW_JOBS) == []
-    (told,) = story.twins.notices.told
+    assert (await scenario.job("Keyword")).state is FlowJobState.RETIRED
+    assert scenario.fakes.messages.dead_letters(FLOW_JOBS) == []
+    (told,) = scenario.fakes.notices.told
     assert (told.code, told.row[2], told.message) == (Reason.INTERNAL_ERROR, job.id, job.reason)
 
 
-async def test_a_failed_job_counts_in_health_until_it_is_retried(story: Story) -> None:
+async def test_a_failed_job_counts_in_health_until_it_is_retried(scenario: Scenario) -> None:
     """A retry starts it again, with as many tries, and it goes on where it was."""
     mended: list[bool] = []
-    broken(story, "app_settings", "write", lambda: None if mended else ZeroDivisionError())
-    await run(story, timedelta(days=1))
-    provide(story.services)
+    broken(scenario, "app_settings", "write", lambda: None if mended else ZeroDivisionError())
+    await run(scenario, timedelta(days=1))
+    provide(scenario.services)
     before = (await call(health_api.show_health)).document["notices"]
     mended.append(True)
 
-    await change_remediation.retry(story.services, story.remediation.id)
-    await resend_overdue(story.services)
+    await change_remediation.retry(scenario.services, scenario.remediation.id)
+    await resend_overdue(scenario.services)
     after = (await call(health_api.show_health)).document["notices"]
-    await run(story, timedelta(days=30))
+    await run(scenario, timedelta(days=30))
 
     assert before == {Reason.INTERNAL_ERROR: 1}
     assert after == {}
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
-async def test_a_defect_while_an_environment_is_read_ends_its_job(story: Story) -> None:
+async def test_a_defect_while_an_environment_is_read_ends_its_job(scenario: Scenario) -> None:
     """Jobs of environments have the same end, and the same way on."""
     mended: list[bool] = []
     raising = broken(
-        story,
+        scenario,
         "flow_reports",
         "microsoft_key_flows",
         lambda: None if mended else ZeroDivisionError(),
     )
-    await run(story, timedelta(days=1))
+    await run(scenario, timedelta(days=1))
 
-    job = await story.environment_job()
+    job = await scenario.environment_job()
     assert (job.state, job.code, raising.raised) == (
         EnvironmentJobState.FAILED,
         Reason.INTERNAL_ERROR,
         TRIES,
     )
-    assert story.twins.messages.dead_letters(ENVIRONMENT_JOBS) == []
+    assert scenario.fakes.messages.dead_letters(ENVIRONMENT_JOBS) == []
 
     mended.append(True)
-    await change_remediation.retry(story.services, story.remediation.id)
-    await run(story, timedelta(days=30))
+    await change_remediation.retry(scenario.services, scenario.remediation.id)
+    await run(scenario, timedelta(days=30))
 
-    assert {one.state for one in (await story.jobs()).values()} == {FlowJobState.RETIRED}
+    assert {one.state for one in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
 
 
-async def test_a_defect_in_mid_swap_brings_the_original_back(story: Story) -> None:
+async def test_a_defect_in_mid_swap_brings_the_original_back(scenario: Scenario) -> None:
     """Neither is on: failing there is no end. The other flow's delivery may meet some of it."""
     left = iter(range(2 * TRIES))
-    flows = {flow.name: flow for flow in story.world.flows()}
+    flows = {flow.name: flow for flow in scenario.world.flows()}
 
     def while_off() -> BaseException | None:
         is_off = flows["Keyword"].state is FlowState.OFF
         return ZeroDivisionError() if is_off and next(left, None) is not None else None
 
-    broken(story, "workflows", "update", while_off)
-    await run(story, timedelta(days=30))
+    broken(scenario, "workflows", "update", while_off)
+    await run(scenario, timedelta(days=30))
 
-    job = await story.job("Keyword")
+    job = await scenario.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.INTERNAL_ERROR)
     assert "ZeroDivisionError at" in job.reason
     assert flows["Keyword"].state is FlowState.ON
@@ -167,56 +167,58 @@ async def test_a_defect_in_mid_swap_brings_the_original_back(story: Story) -> No
     [(6, FlowJobState.RETIRED), (7, FlowJobState.FAILED), (999, FlowJobState.FAILED)],
 )
 async def test_deliveries_that_die_without_a_word_are_an_end_after_the_fifth_in_a_row(
-    story: Story, deaths: int, state: FlowJobState
+    scenario: Scenario, deaths: int, state: FlowJobState
 ) -> None:
     """Before that it may be a deployment, a scale-in or a neighbour's crash.
 
     The first of the deaths is none of them: that delivery has made the copy, and saved it.
     """
     left = iter(range(deaths))
-    broken(story, "app_settings", "write", lambda: None if next(left, None) is None else Killed())
+    broken(
+        scenario, "app_settings", "write", lambda: None if next(left, None) is None else Killed()
+    )
 
-    await run(story, timedelta(days=30))
+    await run(scenario, timedelta(days=30))
 
-    assert (await story.job("Orders")).state is state
-    assert len(story.twins.notices.told) == (state is FlowJobState.FAILED)
+    assert (await scenario.job("Orders")).state is state
+    assert len(scenario.fakes.notices.told) == (state is FlowJobState.FAILED)
 
 
-async def test_deaths_with_a_saved_change_between_are_no_defect(story: Story) -> None:
+async def test_deaths_with_a_saved_change_between_are_no_defect(scenario: Scenario) -> None:
     """However many: the work goes on."""
     for number in range(12):
-        orders = next(flow for flow in story.world.flows() if flow.name == "Orders")
-        story.build.app_setting_caller(orders, site=f"site-{number}", setting="URL")
+        orders = next(flow for flow in scenario.world.flows() if flow.name == "Orders")
+        scenario.build.app_setting_caller(orders, site=f"site-{number}", setting="URL")
     calls = iter(range(1000))
-    broken(story, "app_settings", "write", lambda: Killed() if next(calls) % 2 else None)
+    broken(scenario, "app_settings", "write", lambda: Killed() if next(calls) % 2 else None)
 
-    await run(story, timedelta(days=30))
+    await run(scenario, timedelta(days=30))
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
-    assert story.twins.notices.told == []
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert scenario.fakes.notices.told == []
 
 
-async def test_deaths_between_the_pages_of_a_discovery_are_no_defect(story: Story) -> None:
+async def test_deaths_between_the_pages_of_a_discovery_are_no_defect(scenario: Scenario) -> None:
     """Each page that was kept is a change, though the row of the job says nothing of it."""
     for number in range(8 * SIZE):
-        story.build.http_flow(f"Flow {number}")
+        scenario.build.http_flow(f"Flow {number}")
     calls = iter(range(1000))
-    broken(story, "flow_pages", "workflows", lambda: Killed() if next(calls) % 2 else None)
+    broken(scenario, "flow_pages", "workflows", lambda: Killed() if next(calls) % 2 else None)
 
-    await run(story, timedelta(hours=1))
+    await run(scenario, timedelta(hours=1))
 
-    assert (await story.environment_job()).state is EnvironmentJobState.RUNNING_FLOW_JOBS
+    assert (await scenario.environment_job()).state is EnvironmentJobState.RUNNING_FLOW_JOBS
     assert next(calls) > 2 * TRIES
-    assert story.twins.notices.told == []
+    assert scenario.fakes.notices.told == []
 
 
-async def start(story: Story) -> None:
+async def start(scenario: Scenario) -> None:
     """Order a remediation, and let nothing happen yet."""
     order = Remediation(
-        created=story.services.now,
+        created=scenario.services.now,
         mode=RemediationMode.APPLY,
         origin=StartSource.API_REQUEST,
         cause="order-1",
-        environment_ids=(story.build.environment.id,),
+        environment_ids=(scenario.build.environment.id,),
     )
-    story.remediation = await story.driver.call(lambda s: start_manual_remediation(s, order))
+    scenario.remediation = await scenario.driver.call(lambda s: start_manual_remediation(s, order))

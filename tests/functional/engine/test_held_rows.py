@@ -16,87 +16,87 @@ from shared.ports import Operation, StoreRow
 from shared.steps.step_context import StepContext
 from shared.tables import Tables
 from shared.use_cases.change_remediation import cancel
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-async def held_story() -> tuple[Story, LeasedJob[FlowJob]]:
-    """Return a story, and a delivery that holds the row of its one job, whose copy stands."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    job = await story.until("Orders", FlowJobState.COPIED)
-    table = story.services.tables.flow_jobs
+async def held_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
+    """Return a scenario, and a delivery that holds the row of its one job, whose copy stands."""
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    job = await scenario.until("Orders", FlowJobState.COPIED)
+    table = scenario.services.tables.flow_jobs
     kept = await table.get(*table.address(job))
     assert kept is not None
-    return story, await FLOW.claim(story.services, kept)
+    return scenario, await FLOW.claim(scenario.services, kept)
 
 
 async def test_what_is_remembered_is_written_with_the_next_write() -> None:
     """And with no write of its own."""
-    story, held = await held_story()
+    scenario, held = await held_scenario()
 
     remembered = held.stage(replace(held.job, copy_host="copy.example"))
     assert remembered == held.job
-    assert (await story.job("Orders")).copy_host == ""
+    assert (await scenario.job("Orders")).copy_host == ""
 
     await held.renew()
-    assert (await story.job("Orders")).copy_host == "copy.example"
+    assert (await scenario.job("Orders")).copy_host == "copy.example"
 
 
 async def test_the_row_says_all_before_a_write_to_the_platform_begins() -> None:
     """A process that dies in that write has forgotten nothing from before it."""
-    story, held = await held_story()
-    work = StepContext(held, await story.services.environments.get(held.job.environment_id))
+    scenario, held = await held_scenario()
+    work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.remember(replace(work.job, copy_host="copy.example"))
 
     await work.check_write_allowed()
 
-    assert (await story.job("Orders")).copy_host == "copy.example"
+    assert (await scenario.job("Orders")).copy_host == "copy.example"
 
 
 async def test_the_row_tells_of_a_write_before_it_begins() -> None:
     """In the same write as what was remembered."""
-    story, held = await held_story()
-    work = StepContext(held, await story.services.environments.get(held.job.environment_id))
+    scenario, held = await held_scenario()
+    work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.remember(replace(work.job, copy_host="copy.example"))
 
     await work.stage_then_check_write(lambda job: replace(job, lent=("flow",)))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.copy_host, job.lent) == ("copy.example", ("flow",))
 
 
 async def test_what_is_remembered_takes_no_order_back() -> None:
     """Also not one that a renewal has brought after the step last looked at the row."""
-    story, held = await held_story()
+    scenario, held = await held_scenario()
     looked_at = held.job
-    await cancel(story.services, story.remediation.id)
+    await cancel(scenario.services, scenario.remediation.id)
     await held.renew()
 
     held.stage(replace(looked_at, copy_host="copy.example"))
     await held.flush()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.copy_host, job.requested) == ("copy.example", JobCommand.CANCEL)
 
 
 async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None:
     """Whoever has lost the row writes nothing into it."""
-    story, held = await held_story()
+    scenario, held = await held_scenario()
     held.stage(replace(held.job, copy_host="copy.example"))
-    story.world.clock.advance(story.settings.job_lease_duration + timedelta(seconds=1))
-    table = story.services.tables.flow_jobs
+    scenario.world.clock.advance(scenario.settings.job_lease_duration + timedelta(seconds=1))
+    table = scenario.services.tables.flow_jobs
     kept = await table.get(*table.address(held.job))
     assert kept is not None
-    await FLOW.claim(story.services, kept)
+    await FLOW.claim(scenario.services, kept)
 
     with pytest.raises(LeaseLost):
         await held.flush()
 
-    assert (await story.job("Orders")).copy_host == ""
+    assert (await scenario.job("Orders")).copy_host == ""
 
 
 class Slow:
@@ -124,12 +124,12 @@ class Slow:
 @pytest.mark.parametrize("is_ordered", [True, False])
 async def test_what_is_remembered_while_the_lease_is_renewed_is_kept(*, is_ordered: bool) -> None:
     """A renewal goes on beside the step: what it writes is what was known when it began."""
-    story, held = await held_story()
-    slow: Any = Slow(story.twins.store)
-    services = replace(story.services, tables=Tables(slow))
+    scenario, held = await held_scenario()
+    slow: Any = Slow(scenario.fakes.store)
+    services = replace(scenario.services, tables=Tables(slow))
     held = LeasedJob(FLOW, services, held._kept)
     if is_ordered:
-        await cancel(story.services, story.remediation.id)
+        await cancel(scenario.services, scenario.remediation.id)
     slow.is_slow = True
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(held.renew())
@@ -140,7 +140,7 @@ async def test_what_is_remembered_while_the_lease_is_renewed_is_kept(*, is_order
     assert held.job.copy_host == "copy.example"
     await held.flush()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.copy_host == "copy.example"
     assert job.leased_until == held.job.leased_until
     assert job.requested is (JobCommand.CANCEL if is_ordered else None)

@@ -23,77 +23,79 @@ from tests.fakes.driver import Driver
 from tests.fakes.ports import Ports
 from tests.fakes.test_world import World
 from tests.functional.scenarios.app_calls import TRIGGERS, call
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 DAY = timedelta(days=1)
 #: What the app stands on itself: without it nothing can even be written down.
-GROUND = ("MemoryStore", "MessagesTwin")
+GROUND = ("MemoryStore", "FakeMessages")
 OURS = {"clock", "store", "messages", "notices"}
 
 
 @dataclass(slots=True, kw_only=True)
 class Outage(Plan):
-    """Nothing is heard of some twins until a time."""
+    """Nothing is heard of some fakes until a time."""
 
-    story: Story
+    scenario: Scenario
     out: tuple[str, ...] = ()
     until: datetime | None = None
     calls_out: dict[str, int] = field(default_factory=dict)
 
     def begin(self, *out: str, lasts: timedelta = DAY) -> None:
         """Let them be out from now on."""
-        self.out, self.until = out, self.story.world.clock.now() + lasts
+        self.out, self.until = out, self.scenario.world.clock.now() + lasts
 
     def enter(self, name: str) -> int:
-        """Count a call; raises while the twin is out."""
+        """Count a call; raises while the fake is out."""
         number = Plan.enter(self, name)
-        twin = name.partition(".")[0]
-        if self.until and self.story.world.clock.now() < self.until and twin in self.out:
-            self.calls_out[twin] = self.calls_out.get(twin, 0) + 1
+        fake = name.partition(".")[0]
+        if self.until and self.scenario.world.clock.now() < self.until and fake in self.out:
+            self.calls_out[fake] = self.calls_out.get(fake, 0) + 1
             raise ServiceUnavailable("nothing heard")
         return number
 
 
 def services_of_the_platform() -> list[str]:
-    """Return the name of each twin that stands for one."""
-    ports = Story().twins.ports
+    """Return the name of each fake that stands for one."""
+    ports = Scenario().fakes.ports
     names = [one.name for one in fields(Ports) if one.name not in OURS]
     return sorted({type(getattr(ports, name)).__name__ for name in names})
 
 
-async def begun_story(called: int = 2, self_starting: int = 2) -> tuple[Story, Outage]:
+async def begun_scenario(called: int = 2, self_starting: int = 2) -> tuple[Scenario, Outage]:
     """Return a tenant in mode automatic, of which a remediation is ordered and not begun."""
-    story = Story(mode=ApprovalPolicy.AUTOMATIC)
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(called):
-        flow = story.build.http_flow(f"Called {number}")
-        story.build.app_setting_caller(flow, site=f"site-{number}", setting="URL")
+        flow = scenario.build.http_flow(f"Called {number}")
+        scenario.build.app_setting_caller(flow, site=f"site-{number}", setting="URL")
     for number in range(self_starting):
-        story.build.keyword_flow(f"Keyword {number}")
-    story.build.link()
-    story.build.share_connections()
-    outage = Outage(story=story)
-    story.driver = Driver(twins=story.twins, make=story.make, plan=outage, use_cases=dict(TRIGGERS))
-    await story.opt_in()
+        scenario.build.keyword_flow(f"Keyword {number}")
+    scenario.build.link()
+    scenario.build.share_connections()
+    outage = Outage(scenario=scenario)
+    scenario.driver = Driver(
+        fakes=scenario.fakes, make=scenario.make, plan=outage, use_cases=dict(TRIGGERS)
+    )
+    await scenario.opt_in()
     order = Remediation(
-        created=story.services.now,
+        created=scenario.services.now,
         mode=RemediationMode.APPLY,
         origin=StartSource.API_REQUEST,
         cause="order-1",
-        environment_ids=(story.build.environment.id,),
+        environment_ids=(scenario.build.environment.id,),
     )
-    story.remediation = await story.driver.call(lambda s: start_manual_remediation(s, order))
-    return story, outage
+    scenario.remediation = await scenario.driver.call(lambda s: start_manual_remediation(s, order))
+    return scenario, outage
 
 
-async def ends_well(story: Story) -> None:
+async def ends_well(scenario: Scenario) -> None:
     """Let a month pass; everything is retired, and no call of the traffic was lost."""
-    await story.run(timedelta(days=30))
-    states = {title: (job.state, job.reason) for title, job in (await story.jobs()).items()}
-    assert len(states) == len(list(story.world.flows())) // 2
+    await scenario.run(timedelta(days=30))
+    states = {title: (job.state, job.reason) for title, job in (await scenario.jobs()).items()}
+    assert len(states) == len(list(scenario.world.flows())) // 2
     assert {state for state, _ in states.values()} == {FlowJobState.RETIRED}, states
-    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
-    assert story.world.traffic.lost == []
-    assert await story.services.tables.circuit_breakers.all() == []
+    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
+    assert scenario.world.traffic.lost == []
+    assert await scenario.services.tables.circuit_breakers.all() == []
 
 
 @pytest.mark.parametrize("service", [*services_of_the_platform(), *GROUND])
@@ -104,17 +106,17 @@ async def ends_well(story: Story) -> None:
 )
 async def test_a_day_without_one_service_needs_no_person(service: str, after: timedelta) -> None:
     """Whichever it is, and whenever it begins."""
-    story, outage = await begun_story()
-    await story.run(after)
+    scenario, outage = await begun_scenario()
+    await scenario.run(after)
 
     outage.begin(service)
 
-    await ends_well(story)
+    await ends_well(scenario)
 
 
 async def test_a_day_without_any_service_begun_in_mid_swap_needs_no_person() -> None:
     """Original off, copy not yet on: nobody can do a thing, and then it is done at once."""
-    story, outage = await begun_story(called=0, self_starting=3)
+    scenario, outage = await begun_scenario(called=0, self_starting=3)
 
     def look(world: World) -> list[str]:
         originals = [flow for flow in world.flows() if not flow.made_by_app]
@@ -122,9 +124,9 @@ async def test_a_day_without_any_service_begun_in_mid_swap_needs_no_person() -> 
             outage.begin(*services_of_the_platform())
         return []
 
-    story.world.watchers.append(look)
+    scenario.world.watchers.append(look)
 
-    await ends_well(story)
+    await ends_well(scenario)
 
     assert outage.calls_out
 
@@ -132,46 +134,50 @@ async def test_a_day_without_any_service_begun_in_mid_swap_needs_no_person() -> 
 @pytest.mark.parametrize("service", [*services_of_the_platform(), *GROUND])
 async def test_a_day_without_one_service_during_a_rollback_needs_no_person(service: str) -> None:
     """Everything goes back to where it was, a day later."""
-    story, outage = await begun_story()
-    await story.run(timedelta(days=2))
-    await story.driver.call(lambda services: roll_back(services, story.remediation.id, replay=True))
+    scenario, outage = await begun_scenario()
+    await scenario.run(timedelta(days=2))
+    await scenario.driver.call(
+        lambda services: roll_back(services, scenario.remediation.id, replay=True)
+    )
 
     outage.begin(service)
-    await story.run(timedelta(days=30))
+    await scenario.run(timedelta(days=30))
 
-    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.ROLLED_BACK}
-    assert all(flow.state is FlowState.ON for flow in story.world.flows() if not flow.made_by_app)
-    assert story.world.traffic.lost == []
+    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.ROLLED_BACK}
+    assert all(
+        flow.state is FlowState.ON for flow in scenario.world.flows() if not flow.made_by_app
+    )
+    assert scenario.world.traffic.lost == []
 
 
 async def test_all_wait_for_a_service_that_is_out_and_few_ask_it() -> None:
     """Health shows it, people are told once, and it gets some 150 calls a day whoever waits."""
-    story, outage = await begun_story(called=12, self_starting=0)
-    outage.begin("WorkflowsTwin", "FlowReportsTwin", lasts=2 * DAY)
-    await story.run(DAY)
-    provide(story.services)
+    scenario, outage = await begun_scenario(called=12, self_starting=0)
+    outage.begin("FakeWorkflows", "FakeFlowReports", lasts=2 * DAY)
+    await scenario.run(DAY)
+    provide(scenario.services)
 
     health = (await call(health_api.show_health)).document
 
     assert {one["service"] for one in health["outages"]} <= {"workflows", "flow_reports"}
     assert health["notices"] == {Reason.SERVICE_OUTAGE: len(health["outages"])}
-    assert all(one.code == Reason.SERVICE_OUTAGE for one in story.twins.notices.told)
+    assert all(one.code == Reason.SERVICE_OUTAGE for one in scenario.fakes.notices.told)
     assert max(outage.calls_out.values()) < 160
 
-    await ends_well(story)
+    await ends_well(scenario)
 
 
 async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
     """It is blocked after its tries; the others never wait, and a retry goes on."""
-    story, _ = await begun_story(called=3, self_starting=0)
-    bad = next(flow for flow in story.world.flows() if flow.name == "Called 0")
-    broken = _BrokenFor(story.twins.ports.workflows, bad.workflow_id)
-    story.around = lambda ports: replace(ports, workflows=cast("Any", broken))
-    story.renew()
+    scenario, _ = await begun_scenario(called=3, self_starting=0)
+    bad = next(flow for flow in scenario.world.flows() if flow.name == "Called 0")
+    broken = _BrokenFor(scenario.fakes.ports.workflows, bad.workflow_id)
+    scenario.around = lambda ports: replace(ports, workflows=cast("Any", broken))
+    scenario.renew()
 
-    await story.run(timedelta(days=30))
+    await scenario.run(timedelta(days=30))
 
-    jobs = await story.jobs()
+    jobs = await scenario.jobs()
     assert (jobs["Called 0"].state, jobs["Called 0"].code) == (
         FlowJobState.BLOCKED,
         "retries_exhausted",
@@ -180,32 +186,32 @@ async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
     assert not any("is out" in line.text for job in jobs.values() for line in job.history)
 
     broken.workflow_id = ""
-    await story.retry()
+    await scenario.retry()
 
-    assert (await story.job("Called 0")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Called 0")).state is FlowJobState.RETIRED
 
 
 async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() -> None:
     """A 500 to all that it asks reads as a fault of its own; one that is tried again is left."""
-    story, _ = await begun_story(called=1, self_starting=0)
-    [flow] = [flow for flow in story.world.flows() if flow.name == "Called 0"]
-    broken = _BrokenFor(story.twins.ports.workflows, flow.workflow_id)
-    story.around = lambda ports: replace(ports, workflows=cast("Any", broken))
-    story.renew()
-    await story.run(timedelta(minutes=1))
-    waiting = await story.job("Called 0")
-    early = await run_daily_check(story.services, "today")
-    await story.run(timedelta(hours=12))
-    blocked = await story.job("Called 0")
+    scenario, _ = await begun_scenario(called=1, self_starting=0)
+    [flow] = [flow for flow in scenario.world.flows() if flow.name == "Called 0"]
+    broken = _BrokenFor(scenario.fakes.ports.workflows, flow.workflow_id)
+    scenario.around = lambda ports: replace(ports, workflows=cast("Any", broken))
+    scenario.renew()
+    await scenario.run(timedelta(minutes=1))
+    waiting = await scenario.job("Called 0")
+    early = await run_daily_check(scenario.services, "today")
+    await scenario.run(timedelta(hours=12))
+    blocked = await scenario.job("Called 0")
 
     broken.workflow_id = ""
-    late = await run_daily_check(story.services, "tomorrow")
-    await story.run(timedelta(days=30))
+    late = await run_daily_check(scenario.services, "tomorrow")
+    await scenario.run(timedelta(days=30))
 
     assert (waiting.state, waiting.code) == (FlowJobState.WAITING, "retries_exhausted")
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "retries_exhausted")
     assert (early.retried, late.retried) == (0, 1)
-    assert (await story.job("Called 0")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Called 0")).state is FlowJobState.RETIRED
 
 
 @pytest.mark.parametrize(
@@ -215,9 +221,9 @@ async def test_refused_tokens_are_tried_again_before_they_block(
     refusals: int, state: FlowJobState
 ) -> None:
     """What keeps tokens gives a new one before long; if not, the code is the platform's."""
-    story, _ = await begun_story(called=1, self_starting=0)
+    scenario, _ = await begun_scenario(called=1, self_starting=0)
     left = iter(range(refusals))
-    real = story.twins.ports.workflows
+    real = scenario.fakes.ports.workflows
 
     class Refusing:
         async def update(self, *arguments: Any, **named: Any) -> None:
@@ -228,12 +234,12 @@ async def test_refused_tokens_are_tried_again_before_they_block(
         def __getattr__(self, name: str) -> Any:
             return getattr(real, name)
 
-    story.around = lambda ports: replace(ports, workflows=cast("Any", Refusing()))
-    story.renew()
+    scenario.around = lambda ports: replace(ports, workflows=cast("Any", Refusing()))
+    scenario.renew()
 
-    await story.run(timedelta(days=30))
+    await scenario.run(timedelta(days=30))
 
-    job = await story.job("Called 0")
+    job = await scenario.job("Called 0")
     assert job.state is state
     assert job.code == ("" if state is FlowJobState.RETIRED else "ExpiredAuthenticationToken")
 

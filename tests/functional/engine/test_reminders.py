@@ -25,7 +25,7 @@ from shared.use_cases.show_status import show_status
 from shared.use_cases.start_remediation import start_remediation
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.driver import Driver
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 MINUTE = timedelta(minutes=1)
@@ -33,58 +33,58 @@ MINUTE = timedelta(minutes=1)
 SOON_AFTER = timedelta(minutes=8)
 
 
-async def quiet_story(flows: int = 1) -> Story:
-    """Return a story whose originals have to be quiet for some days more."""
-    story = Story(mode=ApprovalPolicy.AUTOMATIC)
+async def quiet_scenario(flows: int = 1) -> Scenario:
+    """Return a scenario whose originals have to be quiet for some days more."""
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(flows):
-        story.build.http_flow(f"Flow {number}")
-    story.build.link()
-    await story.opt_in()
-    await story.order(run=timedelta(hours=1))
-    assert {job.code for job in (await story.jobs()).values()} == {"no_call_period"}
-    return story
+        scenario.build.http_flow(f"Flow {number}")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order(run=timedelta(hours=1))
+    assert {job.code for job in (await scenario.jobs()).values()} == {"no_call_period"}
+    return scenario
 
 
-async def reminders(story: Story, job: FlowJob) -> list[WakeUp]:
+async def reminders(scenario: Scenario, job: FlowJob) -> list[WakeUp]:
     """Return what reminds the timer of a job."""
-    found = await story.services.tables.wake_ups.all("wake_up")
+    found = await scenario.services.tables.wake_ups.all("wake_up")
     return [one for one in found if one.row[2] == job.id]
 
 
-async def change(story: Story, job: FlowJob) -> None:
+async def change(scenario: Scenario, job: FlowJob) -> None:
     """Make a job due, as an order does, and send no message of it."""
-    now = story.services.now
+    now = scenario.services.now
     place = (job.environment_id, job.id)
-    await FLOW.change(story.services, place, lambda one: one and resume(one, "Now.", now=now))
+    await FLOW.change(scenario.services, place, lambda one: one and resume(one, "Now.", now=now))
 
 
 async def test_what_is_quiet_for_days_has_no_message_and_goes_on_in_time() -> None:
     """Nothing waits at the broker; the message comes to the minute that the row names."""
-    story = await quiet_story(3)
-    due = {job.due for job in (await story.jobs()).values()}
+    scenario = await quiet_scenario(3)
+    due = {job.due for job in (await scenario.jobs()).values()}
 
-    assert story.twins.messages.waiting(FLOW_JOBS) == []
-    await story.run(timedelta(days=8))
+    assert scenario.fakes.messages.waiting(FLOW_JOBS) == []
+    await scenario.run(timedelta(days=8))
 
-    jobs = (await story.jobs()).values()
+    jobs = (await scenario.jobs()).values()
     assert {job.state for job in jobs} == {FlowJobState.RETIRED}
     assert {job.history[-1].at for job in jobs} == due
 
 
 async def test_a_row_that_waits_is_not_looked_at_until_it_is_due() -> None:
     """The timer of a quiet day reads no job."""
-    story = await quiet_story(3)
+    scenario = await quiet_scenario(3)
     read: list[str] = []
-    get = story.twins.store.get
+    get = scenario.fakes.store.get
 
     async def noted(table: str, partition: str, key: str) -> object:
         read.append(table)
         return await get(table, partition, key)
 
-    story.services.tables.store.get = noted  # type: ignore[method-assign,assignment]
+    scenario.services.tables.store.get = noted  # type: ignore[method-assign,assignment]
     for _ in range(24):
-        story.world.clock.advance(timedelta(hours=1))
-        await send_due_messages(story.services)
+        scenario.world.clock.advance(timedelta(hours=1))
+        await send_due_messages(scenario.services)
 
     assert "flowjobs" not in read
     assert "environmentjobs" in read  # its own reminder is for a day later
@@ -94,16 +94,16 @@ async def test_a_row_that_waits_is_not_looked_at_until_it_is_due() -> None:
 @pytest.mark.parametrize("call", range(1, 12))
 async def test_an_order_goes_on_wherever_its_process_dies(call: int, moment: Moment) -> None:
     """Once its row is written the job goes on within minutes, though no message was sent."""
-    story = await quiet_story()
-    driver = Driver(twins=story.twins, make=story.make, plan=Plan(at=call, moment=moment))
+    scenario = await quiet_scenario()
+    driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(at=call, moment=moment))
 
     with suppress(Killed):
-        await driver.call(lambda s: roll_back(s, story.remediation.id))
-    story.twins.messages.lose()
-    is_ordered = (await story.job("Flow 0")).requested is not None
-    await story.run(SOON_AFTER)
+        await driver.call(lambda s: roll_back(s, scenario.remediation.id))
+    scenario.fakes.messages.lose()
+    is_ordered = (await scenario.job("Flow 0")).requested is not None
+    await scenario.run(SOON_AFTER)
 
-    job = await story.job("Flow 0")
+    job = await scenario.job("Flow 0")
     assert (job.is_rolling_back or job.is_withdrawn) == is_ordered
 
 
@@ -111,119 +111,119 @@ async def test_an_order_goes_on_wherever_its_process_dies(call: int, moment: Mom
 @pytest.mark.parametrize("call", range(1, 14))
 async def test_a_start_goes_on_wherever_its_process_dies(call: int, moment: Moment) -> None:
     """Once its row is written each environment gets its job within minutes, by its reminder."""
-    story = TwoEnvironments()
-    story.prepare()
-    await story.opt_in_both()
+    scenario = TwoEnvironments()
+    scenario.prepare()
+    await scenario.opt_in_both()
     order = Remediation(
-        created=story.services.now,
+        created=scenario.services.now,
         mode=RemediationMode.APPLY,
         origin=StartSource.API_REQUEST,
         cause="both",
-        environment_ids=tuple(build.environment.id for build in story.builders),
+        environment_ids=tuple(build.environment.id for build in scenario.builders),
     )
-    driver = Driver(twins=story.twins, make=story.make, plan=Plan(at=call, moment=moment))
+    driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(at=call, moment=moment))
 
     with suppress(Killed):
         await driver.call(lambda s: start_remediation(s, order))
-    story.twins.messages.lose()
-    rows = await story.services.tables.remediations.all()
-    await story.run(SOON_AFTER)
+    scenario.fakes.messages.lose()
+    rows = await scenario.services.tables.remediations.all()
+    await scenario.run(SOON_AFTER)
 
-    jobs = await story.services.tables.environment_jobs.all()
+    jobs = await scenario.services.tables.environment_jobs.all()
     finished = [(one, EnvironmentJobState.COMPLETED) for one in order.environment_ids] * len(rows)
     assert {(job.environment_id, job.state) for job in jobs} == set(finished)
 
 
 async def test_a_writer_that_was_frozen_has_its_reminder_still() -> None:
     """Between reminder and row it slept for as long as the host lets it."""
-    story = await quiet_story()
-    job = await story.job("Flow 0")
-    await FLOW.schedule_wake_up(story.services, job)
+    scenario = await quiet_scenario()
+    job = await scenario.job("Flow 0")
+    await FLOW.schedule_wake_up(scenario.services, job)
     for _ in range(11):
-        story.world.clock.advance(MINUTE)
-        await resend_overdue(story.services)
-    kept = await story.services.tables.flow_jobs.get(job.environment_id, job.id)
+        scenario.world.clock.advance(MINUTE)
+        await resend_overdue(scenario.services)
+    kept = await scenario.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
-    now = story.services.now
-    await story.services.tables.flow_jobs.replace(kept, resume(job, "Now.", now=now))
+    now = scenario.services.now
+    await scenario.services.tables.flow_jobs.replace(kept, resume(job, "Now.", now=now))
 
-    await story.run(SOON_AFTER)
+    await scenario.run(SOON_AFTER)
 
-    assert (await story.job("Flow 0")).message_number > job.message_number
+    assert (await scenario.job("Flow 0")).message_number > job.message_number
 
 
 async def test_a_row_with_nothing_to_do_loses_its_reminders() -> None:
     """After a second look, some minutes after the first; nothing piles up."""
-    story = await quiet_story(2)
-    await story.run(timedelta(days=9))
+    scenario = await quiet_scenario(2)
+    await scenario.run(timedelta(days=9))
 
-    assert [job.state for job in (await story.jobs()).values()] == [FlowJobState.RETIRED] * 2
-    assert await story.services.tables.wake_ups.all("wake_up") == []
+    assert [job.state for job in (await scenario.jobs()).values()] == [FlowJobState.RETIRED] * 2
+    assert await scenario.services.tables.wake_ups.all("wake_up") == []
 
 
 async def test_reminders_of_one_row_become_one() -> None:
     """However often it was ordered."""
-    story = await quiet_story()
+    scenario = await quiet_scenario()
     for _ in range(5):
-        await retry(story.services, story.remediation.id)
-        await story.run(MINUTE)
+        await retry(scenario.services, scenario.remediation.id)
+        await scenario.run(MINUTE)
 
-    await story.run(timedelta(hours=1))
+    await scenario.run(timedelta(hours=1))
 
-    assert len(await reminders(story, await story.job("Flow 0"))) == 1
+    assert len(await reminders(scenario, await scenario.job("Flow 0"))) == 1
 
 
 async def test_a_long_queue_gets_few_messages_more() -> None:
     """What waits behind others at the broker is overdue, but its message is not lost."""
-    story = await quiet_story()
-    await change(story, await story.job("Flow 0"))
-    before = story.twins.messages.sent
+    scenario = await quiet_scenario()
+    await change(scenario, await scenario.job("Flow 0"))
+    before = scenario.fakes.messages.sent
 
     for _ in range(120):
-        story.world.clock.advance(MINUTE)
-        await resend_overdue(story.services)
+        scenario.world.clock.advance(MINUTE)
+        await resend_overdue(scenario.services)
 
-    assert 1 <= story.twins.messages.sent - before <= 7
+    assert 1 <= scenario.fakes.messages.sent - before <= 7
 
 
 async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
     """The app stood still for a day; then the step waits for a window, by a reminder alone."""
-    story = await quiet_story()
-    due = (await story.job("Flow 0")).due
+    scenario = await quiet_scenario()
+    due = (await scenario.job("Flow 0")).due
     assert due is not None
     opens = due + timedelta(hours=36)
-    await story.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
+    await scenario.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
 
-    story.world.clock.advance_to(due + timedelta(hours=30))
-    await story.run(timedelta(hours=7))
+    scenario.world.clock.advance_to(due + timedelta(hours=30))
+    await scenario.run(timedelta(hours=7))
 
-    job = await story.job("Flow 0")
+    job = await scenario.job("Flow 0")
     assert (job.state, job.history[-1].at) == (FlowJobState.RETIRED, opens)
 
 
 async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
     """Rows of an earlier version have no reminders."""
-    story = await quiet_story(2)
-    await story.services.tables.wake_ups.clear("wake_up")
+    scenario = await quiet_scenario(2)
+    await scenario.services.tables.wake_ups.clear("wake_up")
 
-    await run_daily_check(story.services, "2026-03-03")
-    await story.run(timedelta(days=8))
+    await run_daily_check(scenario.services, "2026-03-03")
+    await scenario.run(timedelta(days=8))
 
-    assert [job.state for job in (await story.jobs()).values()] == [FlowJobState.RETIRED] * 2
+    assert [job.state for job in (await scenario.jobs()).values()] == [FlowJobState.RETIRED] * 2
 
 
 async def test_overdue_rows_without_a_reminder_are_counted() -> None:
     """Health and attention say so before the sweep; it writes the reminders anew."""
-    story = await quiet_story(2)
-    before = await check_health(story.services)
-    await story.services.tables.wake_ups.clear("wake_up")
-    due = max(job.due or story.services.now for job in (await story.jobs()).values())
-    early = await check_health(story.services)
-    story.world.clock.advance_to(due + 10 * MINUTE)
+    scenario = await quiet_scenario(2)
+    before = await check_health(scenario.services)
+    await scenario.services.tables.wake_ups.clear("wake_up")
+    due = max(job.due or scenario.services.now for job in (await scenario.jobs()).values())
+    early = await check_health(scenario.services)
+    scenario.world.clock.advance_to(due + 10 * MINUTE)
 
-    late = await show_status(story.services)
-    await run_daily_check(story.services, "today")
-    after = await show_status(story.services)
+    late = await show_status(scenario.services)
+    await run_daily_check(scenario.services, "today")
+    after = await show_status(scenario.services)
 
     assert before.without_wake_up == early.without_wake_up == 0
     assert late.health.without_wake_up >= 2
@@ -236,32 +236,32 @@ async def test_overdue_rows_without_a_reminder_are_counted() -> None:
 
 async def test_two_timers_at_once_lose_no_reminder() -> None:
     """Of two instances the second finds the first's work done."""
-    story = await quiet_story()
-    story.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
-    table = story.services.tables.wake_ups
+    scenario = await quiet_scenario()
+    scenario.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
+    table = scenario.services.tables.wake_ups
     frozen = await table.all("wake_up")
-    await send_due_messages(story.services)
+    await send_due_messages(scenario.services)
     for reminder in frozen:  # as the other instance has read them
         await table.upsert(reminder)
 
-    await send_due_messages(story.services)
-    await story.run(timedelta(hours=1))
+    await send_due_messages(scenario.services)
+    await scenario.run(timedelta(hours=1))
 
-    assert (await story.job("Flow 0")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Flow 0")).state is FlowJobState.RETIRED
 
 
 async def test_health_tells_that_the_timer_stands_still() -> None:
     """It counts the rows that it should have looked at."""
-    story = await quiet_story(2)
-    healthy = await check_health(story.services)
-    due = max(job.due or story.services.now for job in (await story.jobs()).values())
+    scenario = await quiet_scenario(2)
+    healthy = await check_health(scenario.services)
+    due = max(job.due or scenario.services.now for job in (await scenario.jobs()).values())
 
-    story.world.clock.advance_to(due + MINUTE)
+    scenario.world.clock.advance_to(due + MINUTE)
 
     assert healthy.unlooked == 0
-    late = (await check_health(story.services)).unlooked
+    late = (await check_health(scenario.services)).unlooked
     assert late >= 2
-    for name, row in story.twins.store.rows.items():  # by another version of the app
+    for name, row in scenario.fakes.store.rows.items():  # by another version of the app
         if name[0] == "wakeups":
-            story.twins.store.rows[name] = replace(row, columns={"chunks": 1, "data0": "{}"})
-    assert (await check_health(story.services)).unlooked == late
+            scenario.fakes.store.rows[name] = replace(row, columns={"chunks": 1, "data0": "{}"})
+    assert (await check_health(scenario.services)).unlooked == late

@@ -23,7 +23,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.calls import PlentyOfCalls
 from tests.fakes.ports import Ports
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 HOUR = timedelta(hours=1)
 LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60)
@@ -59,95 +59,97 @@ class OneTurn(PlentyOfCalls):
 
 async def test_a_job_whose_turn_it_is_not_makes_no_call_and_holds_no_row() -> None:
     """Its row says what it waits for and until when, and then it ends as ever."""
-    story = Story()
-    story.build.http_flow("Orders")
-    turns = OneTurn(story.world.clock)
-    make, reads = story.driver.make, Counted(story.services.environments)
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    turns = OneTurn(scenario.world.clock)
+    make, reads = scenario.driver.make, Counted(scenario.services.environments)
 
     def with_turns(ports: Ports) -> Services:
         # Each delivery reads its environment first.
         return replace(make(ports), request_budget=turns, environments=cast("Environments", reads))
 
-    story.driver.make = with_turns
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    turns.opens = story.services.now + HOUR
-    await story.run(HOUR / 6)
+    scenario.driver.make = with_turns
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    turns.opens = scenario.services.now + HOUR
+    await scenario.run(HOUR / 6)
     reads.calls = 0
 
-    await story.run(HOUR / 2)
+    await scenario.run(HOUR / 2)
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.code, job.due) == (FlowJobState.WAITING, Reason.THROTTLED, turns.opens)
     assert (job.reached, job.fencing_token) == (FlowJobState.PLANNED, 0)
     assert reads.calls == 0
 
-    await story.run(timedelta(days=30))
+    await scenario.run(timedelta(days=30))
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_line_that_stands_still_is_told() -> None:
     """The flow service asks for two hours: health and a notice say so until they are over."""
-    story, meter = Story(), Meter()
-    put_on_budget(story, LIMIT, meter)
-    story.build.http_flow("Orders")
-    await planned(story)
-    budget = StoredRequestBudget(story.twins.store, story.world.clock, LIMIT)
-    opens = story.services.now + 2 * HOUR
+    scenario, meter = Scenario(), Meter()
+    put_on_budget(scenario, LIMIT, meter)
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    budget = StoredRequestBudget(scenario.fakes.store, scenario.world.clock, LIMIT)
+    opens = scenario.services.now + 2 * HOUR
     await budget.refused(2 * HOUR)
-    await story.approve(run=HOUR / 2)
-    services = replace(story.services, request_budget=budget)
+    await scenario.approve(run=HOUR / 2)
+    services = replace(scenario.services, request_budget=budget)
 
     await resend_overdue(services)
     health = await check_health(services)
 
     assert health.calls.waiting == 1
     assert health.calls.next_at == opens
-    assert (await story.environment_job()).due == opens
+    assert (await scenario.environment_job()).due == opens
     assert health.notices == {Reason.THROTTLED: 1}
-    assert [one.code for one in story.twins.notices.told] == [Reason.THROTTLED]
+    assert [one.code for one in scenario.fakes.notices.told] == [Reason.THROTTLED]
 
-    await story.run(timedelta(days=30))
+    await scenario.run(timedelta(days=30))
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert (await check_health(services)).calls.waiting == 0
     assert (await check_health(services)).notices == {}
 
 
 async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> None:
     """The timer calls it up; by their number it would have slept for half an hour."""
-    story = Story()
-    put_on_budget(story, LIMIT, Meter())
+    scenario = Scenario()
+    put_on_budget(scenario, LIMIT, Meter())
     for number in range(40):
-        story.build.http_flow(f"Flow {number}")
-    await planned(story)
-    await story.approve(run=HOUR / 60)
-    waiting = [job for job in (await story.jobs()).values() if job.reached is FlowJobState.PLANNED]
+        scenario.build.http_flow(f"Flow {number}")
+    await planned(scenario)
+    await scenario.approve(run=HOUR / 60)
+    waiting = [
+        job for job in (await scenario.jobs()).values() if job.reached is FlowJobState.PLANNED
+    ]
     *others, last = sorted(waiting, key=lambda job: str(job.due))
 
-    await story.roll_back(*(job.original_id for job in others), run=HOUR / 4)
+    await scenario.roll_back(*(job.original_id for job in others), run=HOUR / 4)
 
-    jobs = await story.jobs()
+    jobs = await scenario.jobs()
     assert last.due is not None
-    assert last.due > story.services.now
+    assert last.due > scenario.services.now
     assert jobs[last.display_name].reached is FlowJobState.CHECKING_FOR_CALLS
     assert {jobs[job.display_name].state for job in others} == {FlowJobState.CANCELLED}
     assert (
-        await StoredRequestBudget(story.twins.store, story.world.clock, LIMIT).queue_status()
+        await StoredRequestBudget(scenario.fakes.store, scenario.world.clock, LIMIT).queue_status()
     ).waiting == 0
 
 
-def outside_solutions(story: Story, name: str) -> None:
+def outside_solutions(scenario: Scenario, name: str) -> None:
     """Add a flow that starts by itself, and that only the flow service turns on and off."""
     trigger = define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True)
     connections = {"shared-teams-1": "shared_teams"}
-    story.build.flow(name, trigger, in_solution=False, connections=connections)
+    scenario.build.flow(name, trigger, in_solution=False, connections=connections)
 
 
-async def with_an_hours_writes_made(story: Story) -> None:
+async def with_an_hours_writes_made(scenario: Scenario) -> None:
     """Use up the writes of an hour, but for what is kept."""
-    budget = StoredRequestBudget(story.twins.store, story.world.clock, HOURLY)
+    budget = StoredRequestBudget(scenario.fakes.store, scenario.world.clock, HOURLY)
     other = RequestDemand(job_id="other", calls=1, priority="1")
     with suppress(MustWait):
         while True:
@@ -159,52 +161,52 @@ async def with_an_hours_writes_made(story: Story) -> None:
 
 async def test_a_swap_under_way_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
     """Out of what is kept: nobody has to wait for the hour to pass while neither may be on."""
-    story = Story()
-    put_on_budget(story, HOURLY, Meter())
-    outside_solutions(story, "Mail")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Mail", FlowJobState.CUTTING_OVER)
-    await with_an_hours_writes_made(story)
+    scenario = Scenario()
+    put_on_budget(scenario, HOURLY, Meter())
+    outside_solutions(scenario, "Mail")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Mail", FlowJobState.CUTTING_OVER)
+    await with_an_hours_writes_made(scenario)
 
-    await story.run(HOUR / 12)
+    await scenario.run(HOUR / 12)
 
-    assert (await story.job("Mail")).reached is FlowJobState.MONITORING
+    assert (await scenario.job("Mail")).reached is FlowJobState.MONITORING
 
 
 async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
     """What is on its way back goes first, and writes out of what is kept."""
-    story = Story()
-    put_on_budget(story, HOURLY, Meter())
-    outside_solutions(story, "Mail")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Mail", FlowJobState.MONITORING)
-    await with_an_hours_writes_made(story)
+    scenario = Scenario()
+    put_on_budget(scenario, HOURLY, Meter())
+    outside_solutions(scenario, "Mail")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Mail", FlowJobState.MONITORING)
+    await with_an_hours_writes_made(scenario)
 
-    await story.roll_back(run=HOUR / 6)
+    await scenario.roll_back(run=HOUR / 6)
 
-    assert (await story.job("Mail")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job("Mail")).state is FlowJobState.ROLLED_BACK
 
 
 async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
     """The timer, health and attention answer; the job goes on after the pause."""
-    story = Story()
-    put_on_budget(story, LIMIT, Meter())
-    story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=timedelta(0))
+    scenario = Scenario()
+    put_on_budget(scenario, LIMIT, Meter())
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
     name = ("requestbudgets", LIMIT.name, "leases")
-    row = story.twins.store.rows[name]
-    story.twins.store.rows[name] = replace(row, columns={"ledger": "{garbage"})
+    row = scenario.fakes.store.rows[name]
+    scenario.fakes.store.rows[name] = replace(row, columns={"ledger": "{garbage"})
 
-    await story.run(HOUR / 4)
-    services = story.services
+    await scenario.run(HOUR / 4)
+    services = scenario.services
     health = await check_health(services)
     (waiting,) = (await show_status(services)).waiting
 
     assert health.notices == {Reason.REQUEST_BUDGET_RESET: 1}
-    assert [told.row for told in story.twins.notices.told] == [name]
+    assert [told.row for told in scenario.fakes.notices.told] == [name]
     assert "/".join(name) in waiting.reason
     assert waiting.instruction == Reason.REQUEST_BUDGET_RESET.instruction
-    assert (await story.job("Orders")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Orders")).reached is FlowJobState.CHECKING_FOR_CALLS

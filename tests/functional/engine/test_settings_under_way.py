@@ -9,7 +9,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import StoreRow
 from shared.reason import Reason
 from shared.steps.step_context import LATELY
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 SECOND = timedelta(seconds=1)
 
@@ -17,9 +17,9 @@ SECOND = timedelta(seconds=1)
 class Reads:
     """Stands before the store's reads of one row: counts tables, and does something at the n-th."""
 
-    def __init__(self, story: Story) -> None:
+    def __init__(self, scenario: Scenario) -> None:
         self.tables: list[str] = []
-        self._get = story.twins.store.get
+        self._get = scenario.fakes.store.get
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Count, and read."""
@@ -27,29 +27,29 @@ class Reads:
         return await self._get(table, partition, key)
 
 
-async def story_of_one(monkeypatch: pytest.MonkeyPatch) -> tuple[Story, Reads]:
-    """Return a story whose plan is made, and what is read from then on."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    await story.order()
-    reads = Reads(story)
-    monkeypatch.setattr(story.twins.store, "get", reads.get)
-    return story, reads
+async def scenario_of_one(monkeypatch: pytest.MonkeyPatch) -> tuple[Scenario, Reads]:
+    """Return a scenario whose plan is made, and what is read from then on."""
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    scenario.build.share_connections()
+    await scenario.opt_in()
+    await scenario.order()
+    reads = Reads(scenario)
+    monkeypatch.setattr(scenario.fakes.store, "get", reads.get)
+    return scenario, reads
 
 
 async def test_each_write_asks_for_the_kill_switch_and_few_for_the_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The switch stops everything at once; a mode may take ten seconds."""
-    story, reads = await story_of_one(monkeypatch)
+    scenario, reads = await scenario_of_one(monkeypatch)
 
-    await story.approve()
+    await scenario.approve()
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
-    assert reads.tables.count("killswitch") >= len(story.world.writes) >= 8
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    assert reads.tables.count("killswitch") >= len(scenario.world.writes) >= 8
     assert reads.tables.count("environments") <= 12
 
 
@@ -57,23 +57,23 @@ async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ten seconds later no write of the same delivery is made."""
-    story, _ = await story_of_one(monkeypatch)
-    environment = story.build.environment.id
-    create = story.twins.ports.workflows.create
+    scenario, _ = await scenario_of_one(monkeypatch)
+    environment = scenario.build.environment.id
+    create = scenario.fakes.ports.workflows.create
 
     async def create_and_take_back(*arguments: object) -> None:
         await create(*arguments)  # type: ignore[arg-type]  # whatever it was given
-        await story.services.tables.environment_settings.upsert(
+        await scenario.services.tables.environment_settings.upsert(
             EnvironmentSettings(environment_id=environment, mode=ApprovalPolicy.READ_ONLY)
         )
-        story.world.clock.advance(LATELY + SECOND)
+        scenario.world.clock.advance(LATELY + SECOND)
 
-    monkeypatch.setattr(story.twins.ports.workflows, "create", create_and_take_back)
+    monkeypatch.setattr(scenario.fakes.ports.workflows, "create", create_and_take_back)
 
-    await story.approve(run=SECOND)
+    await scenario.approve(run=SECOND)
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.needs_action
     assert job.code == Reason.ENVIRONMENT_READ_ONLY
-    copy = story.build.environment.flows[job.copy_id]
+    copy = scenario.build.environment.flows[job.copy_id]
     assert not copy.is_on

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from shared.domain.jobs.flow_states import FLOW_STATES, ExpectedFlowState, FlowJobState
-from tests.fakes.tenant import TwinFlow
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-def is_so(standing: ExpectedFlowState, flow: TwinFlow | None, *, was_on: bool) -> bool:
+def is_so(standing: ExpectedFlowState, flow: FakeFlow | None, *, was_on: bool) -> bool:
     """Say whether a flow stands as the table says; None: there is none."""
     is_on = flow is not None and flow.is_on
     match standing:
@@ -23,10 +23,10 @@ def is_so(standing: ExpectedFlowState, flow: TwinFlow | None, *, was_on: bool) -
             return True
 
 
-def look(story: Story, flows: dict[str, TwinFlow], seen: set[str], wrong: list[str]) -> None:
+def look(scenario: Scenario, flows: dict[str, FakeFlow], seen: set[str], wrong: list[str]) -> None:
     """Hold every job that nobody works on to what its state says."""
-    environment = story.world.environment(story.build.environment.id)
-    for row in story.twins.store.rows.values():
+    environment = scenario.world.environment(scenario.build.environment.id)
+    for row in scenario.fakes.store.rows.values():
         if row.table != "flowjobs":
             continue
         job = json.loads(str(row.columns["data0"]))
@@ -45,30 +45,30 @@ def look(story: Story, flows: dict[str, TwinFlow], seen: set[str], wrong: list[s
 
 async def test_each_state_says_what_is_on() -> None:
     """After every step, on the way to the end and all the way back."""
-    story = Story()
-    story.settings = story.settings.model_copy(update={"invocation_time_limit": timedelta(0)})
-    makes: dict[str, Callable[[str], TwinFlow]] = {
-        "Called": story.build.http_flow,
-        "Keyword": story.build.keyword_flow,
-        "Off": story.build.off_flow,
+    scenario = Scenario()
+    scenario.settings = scenario.settings.model_copy(update={"invocation_time_limit": timedelta(0)})
+    makes: dict[str, Callable[[str], FakeFlow]] = {
+        "Called": scenario.build.http_flow,
+        "Keyword": scenario.build.keyword_flow,
+        "Off": scenario.build.off_flow,
     }
     flows = {title: make(title) for title, make in makes.items()}
-    story.build.app_setting_caller(flows["Called"])
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
+    scenario.build.app_setting_caller(flows["Called"])
+    scenario.build.link()
+    scenario.build.share_connections()
+    await scenario.opt_in()
     seen: set[str] = set()
     wrong: list[str] = []
-    story.driver.meanwhile = lambda: look(story, flows, seen, wrong)
+    scenario.driver.meanwhile = lambda: look(scenario, flows, seen, wrong)
 
-    await story.order()
-    await story.approve()
-    ends = {job.state for job in (await story.jobs()).values()}
-    await story.roll_back(replay=True)
+    await scenario.order()
+    await scenario.approve()
+    ends = {job.state for job in (await scenario.jobs()).values()}
+    await scenario.roll_back(replay=True)
 
     assert wrong == []
     assert ends == {FlowJobState.RETIRED}
-    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.ROLLED_BACK}
+    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.ROLLED_BACK}
     without_copy = {FlowJobState.PREPARING, FlowJobState.PREPARED}
     working = {state for state in FlowJobState if not FLOW_STATES[state].resumes_later}
     assert seen == working - without_copy - {FlowJobState.CANCELLED}

@@ -18,7 +18,7 @@ from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 HOST = "erp.contoso.example"
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
@@ -39,51 +39,51 @@ def erp(*sources: str) -> Firewall:
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A flow that was moved, behind a firewall that lets in the prefixes of the day."""
-    story = Story()
-    story.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
-    story.world.service_tags = {WEST: ["20.1.0.0/24", "20.1.1.0/24"], NORTH: ["20.2.0.0/24"]}
-    story.world.firewalls = [erp("20.1.0.0/23", "20.2.0.0/24")]
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    await story.driver.call(lambda services: run_daily_check(services, "before"))
-    assert story.twins.notices.told == []
-    return story
+    scenario = Scenario()
+    scenario.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
+    scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.1.1.0/24"], NORTH: ["20.2.0.0/24"]}
+    scenario.world.firewalls = [erp("20.1.0.0/23", "20.2.0.0/24")]
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve()
+    await scenario.driver.call(lambda services: run_daily_check(services, "before"))
+    assert scenario.fakes.notices.told == []
+    return scenario
 
 
-def publish(story: Story, prefixes: dict[str, list[str]]) -> None:
+def publish(scenario: Scenario, prefixes: dict[str, list[str]]) -> None:
     """Let Microsoft publish another list."""
-    story.world.service_tags.update(prefixes)
-    story.world.service_tags_edition += 1
+    scenario.world.service_tags.update(prefixes)
+    scenario.world.service_tags_edition += 1
 
 
-async def told(story: Story, *, after: timedelta = DAY, date: str = "next") -> list[Alert]:
+async def told(scenario: Scenario, *, after: timedelta = DAY, date: str = "next") -> list[Alert]:
     """Return what the next sweep tells."""
-    story.world.clock.advance(after)
-    before = len(story.twins.notices.told)
-    await story.driver.call(lambda services: run_daily_check(services, date))
-    return story.twins.notices.told[before:]
+    scenario.world.clock.advance(after)
+    before = len(scenario.fakes.notices.told)
+    await scenario.driver.call(lambda services: run_daily_check(services, date))
+    return scenario.fakes.notices.told[before:]
 
 
-async def in_health(story: Story) -> dict[str, int]:
+async def in_health(scenario: Scenario) -> dict[str, int]:
     """Return the notices that health shows after the timer that forgets."""
-    await story.driver.call(resend_overdue)
-    return (await check_health(story.services)).notices
+    await scenario.driver.call(resend_overdue)
+    return (await check_health(scenario.services)).notices
 
 
-async def test_a_change_is_told_as_a_difference_with_what_it_opens(story: Story) -> None:
+async def test_a_change_is_told_as_a_difference_with_what_it_opens(scenario: Scenario) -> None:
     """Prefixes by tag and region, the firewall, the remediation; until the firewall is opened."""
-    publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+    publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
-    [notice] = await told(story)
-    [edition, _] = await list_editions(story.services)
-    shown = await in_health(story)
-    again = await told(story, date="later")
-    story.world.firewalls = [erp("PowerPlatformPlex")]
-    closed = await told(story, date="last")
+    [notice] = await told(scenario)
+    [edition, _] = await list_editions(scenario.services)
+    shown = await in_health(scenario)
+    again = await told(scenario, date="later")
+    scenario.world.firewalls = [erp("PowerPlatformPlex")]
+    closed = await told(scenario, date="last")
 
     assert notice.code == Reason.ADDRESS_RANGES_CHANGED
     for said in ("371 to 372", f"{WEST} 20.9.0.0/24", f"{WEST} 20.1.1.0/24", "erp"):
@@ -99,51 +99,53 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(story: Story)
     assert edition.firewalls == (
         AffectedFirewall(gap="app_service:/firewalls/erp", name="erp", missing=("20.9.0.0/24",)),
     )
-    assert edition.plans == (AffectedRemediation(remediation_id=story.remediation.id, flows=1),)
-    assert story.remediation.id in notice.message
+    assert edition.plans == (AffectedRemediation(remediation_id=scenario.remediation.id, flows=1),)
+    assert scenario.remediation.id in notice.message
     assert shown == {Reason.ADDRESS_RANGES_CHANGED: 1}
     assert (again, closed) == ([], [])
-    assert await in_health(story) == {}
+    assert await in_health(scenario) == {}
 
 
 async def test_flows_of_a_plan_that_is_approved_and_not_dispatched_yet_count() -> None:
     """They have no jobs: without them the change would seem to touch nobody."""
-    story = Story()
+    scenario = Scenario()
     for title in ("Orders", "Returns"):
-        story.build.http_flow(title, {"Call": define.http_action(f"https://{HOST}/")})
-    left_out = story.build.http_flow("Third", {"Call": define.http_action(f"https://{HOST}/")})
-    story.world.service_tags = {WEST: ["20.1.0.0/24"], NORTH: ["20.2.0.0/24"]}
-    story.world.firewalls = [erp("20.1.0.0/24", "20.2.0.0/24")]
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.driver.call(lambda services: run_daily_check(services, "before"))
-    await approve_shown(story.services, story.remediation.id, left_out.workflow_id)
-    assert await story.jobs() == {}
-    publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+        scenario.build.http_flow(title, {"Call": define.http_action(f"https://{HOST}/")})
+    left_out = scenario.build.http_flow("Third", {"Call": define.http_action(f"https://{HOST}/")})
+    scenario.world.service_tags = {WEST: ["20.1.0.0/24"], NORTH: ["20.2.0.0/24"]}
+    scenario.world.firewalls = [erp("20.1.0.0/24", "20.2.0.0/24")]
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.driver.call(lambda services: run_daily_check(services, "before"))
+    await approve_shown(scenario.services, scenario.remediation.id, left_out.workflow_id)
+    assert await scenario.jobs() == {}
+    publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
-    await told(story, after=timedelta(minutes=1))
+    await told(scenario, after=timedelta(minutes=1))
 
-    [edition, _] = await list_editions(story.services)
-    assert edition.plans == (AffectedRemediation(remediation_id=story.remediation.id, flows=2),)
+    [edition, _] = await list_editions(scenario.services)
+    assert edition.plans == (AffectedRemediation(remediation_id=scenario.remediation.id, flows=2),)
 
 
-async def test_a_gap_that_is_waived_is_not_open(story: Story) -> None:
+async def test_a_gap_that_is_waived_is_not_open(scenario: Scenario) -> None:
     """It is told once; when its gap is accepted it is no matter any more."""
-    publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
-    [notice] = await told(story)
+    publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+    [notice] = await told(scenario)
     waived = "app_service:/firewalls/erp"
-    await ignore_issue(story.services, story.build.environment.id, waived, "not called any more")
+    await ignore_issue(
+        scenario.services, scenario.build.environment.id, waived, "not called any more"
+    )
 
     assert "do not let all in: erp" in notice.message
-    assert await told(story, date="later") == []
-    assert await in_health(story) == {}
+    assert await told(scenario, date="later") == []
+    assert await in_health(scenario) == {}
 
 
-async def test_a_change_elsewhere_is_kept_and_not_told(story: Story) -> None:
+async def test_a_change_elsewhere_is_kept_and_not_told(scenario: Scenario) -> None:
     """Other regions, other tags, and the same addresses in other words."""
     publish(
-        story,
+        scenario,
         {
             WEST: ["20.1.0.0/23"],
             "PowerPlatformPlex.WestUS": ["20.9.0.0/24"],
@@ -151,16 +153,16 @@ async def test_a_change_elsewhere_is_kept_and_not_told(story: Story) -> None:
         },
     )
 
-    assert await told(story) == []
-    assert (await list_editions(story.services))[0].change_number == 372
-    assert await in_health(story) == {}
+    assert await told(scenario) == []
+    assert (await list_editions(scenario.services))[0].change_number == 372
+    assert await in_health(scenario) == {}
 
 
-async def test_a_tag_beside_is_told_of_and_opens_no_gap(story: Story) -> None:
+async def test_a_tag_beside_is_told_of_and_opens_no_gap(scenario: Scenario) -> None:
     """Nothing requires it: the firewall that lacks it is in the plan's findings."""
-    publish(story, {"PowerPlatformInfra.WestEurope": ["20.9.0.0/24"]})
+    publish(scenario, {"PowerPlatformInfra.WestEurope": ["20.9.0.0/24"]})
 
-    [notice] = await told(story)
+    [notice] = await told(scenario)
 
     assert "PowerPlatformInfra.WestEurope 20.9.0.0/24" in notice.message
     assert "No firewall that was read keeps out" in notice.message
@@ -174,13 +176,13 @@ class Deaf:
         raise ServiceUnavailable("nobody is there")
 
 
-async def test_who_died_before_telling_tells_at_the_next_look(story: Story) -> None:
+async def test_who_died_before_telling_tells_at_the_next_look(scenario: Scenario) -> None:
     """The difference is kept before it is told: the next list is not compared with this one."""
-    publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
-    story.world.clock.advance(DAY)
-    await run_daily_check(replace(story.services, alerts=Deaf()), "died")
+    publish(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+    scenario.world.clock.advance(DAY)
+    await run_daily_check(replace(scenario.services, alerts=Deaf()), "died")
 
-    [notice] = await told(story)
+    [notice] = await told(scenario)
 
     assert "20.9.0.0/24" in notice.message
 
@@ -201,17 +203,19 @@ class Silent:
 
 
 @pytest.mark.parametrize("is_broken", [False, True])
-async def test_a_list_that_is_not_read_for_a_week_is_told(story: Story, is_broken: bool) -> None:
+async def test_a_list_that_is_not_read_for_a_week_is_told(
+    scenario: Scenario, is_broken: bool
+) -> None:
     """Until then the log says so each day; the rest of the sweep goes on."""
-    silent = Silent(story.services, is_broken=is_broken)
-    services = replace(story.services, service_tags=silent)
-    notices = story.twins.notices
+    silent = Silent(scenario.services, is_broken=is_broken)
+    services = replace(scenario.services, service_tags=silent)
+    notices = scenario.fakes.notices
 
     for day in range(1, 8):
-        story.world.clock.advance(DAY)
+        scenario.world.clock.advance(DAY)
         await run_daily_check(services, f"day-{day}")
     assert notices.told == []
-    story.world.clock.advance(DAY)
+    scenario.world.clock.advance(DAY)
     await run_daily_check(services, "day-8")
 
     [notice] = notices.told
@@ -219,13 +223,13 @@ async def test_a_list_that_is_not_read_for_a_week_is_told(story: Story, is_broke
     assert "could not be read" in notice.message
 
 
-async def test_a_list_that_nobody_refreshes_is_told(story: Story) -> None:
+async def test_a_list_that_nobody_refreshes_is_told(scenario: Scenario) -> None:
     """Microsoft's document has addresses looked at again every ninety days at least."""
-    assert await told(story, after=timedelta(days=89)) == []
+    assert await told(scenario, after=timedelta(days=89)) == []
 
-    [notice] = await told(story, after=2 * DAY, date="later")
+    [notice] = await told(scenario, after=2 * DAY, date="later")
 
     assert (notice.code, "number 371" in notice.message) == (Reason.ADDRESS_RANGES_OUTDATED, True)
-    publish(story, {WEST: ["20.1.0.0/23"]})
-    assert await told(story, date="last") == []
-    assert await in_health(story) == {}
+    publish(scenario, {WEST: ["20.1.0.0/23"]})
+    assert await told(scenario, date="last") == []
+    assert await in_health(scenario) == {}

@@ -12,7 +12,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import ThrottledError
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.remediation_scenario import Story, edit
+from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,73 +63,73 @@ class Metered:
 
 
 @pytest.fixture
-def story() -> Story:
-    """A story whose flow service takes five calls a minute."""
-    story = Story()
-    budget = FlowServiceBudget(now=story.world.clock.now)
-    story.around = budget.around
-    return story
+def scenario() -> Scenario:
+    """A scenario whose flow service takes five calls a minute."""
+    scenario = Scenario()
+    budget = FlowServiceBudget(now=scenario.world.clock.now)
+    scenario.around = budget.around
+    return scenario
 
 
 async def test_more_flows_that_changed_than_a_minute_has_calls_are_held_for_approval(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """A solution was imported after the approval: the comparison ends, whatever the budget is."""
     for number in range(12):
-        story.build.http_flow(f"Flow {number}")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    for flow in list(story.world.flows()):
+        scenario.build.http_flow(f"Flow {number}")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    for flow in list(scenario.world.flows()):
         edit(flow)
 
-    await story.approve(run=timedelta(minutes=30))
+    await scenario.approve(run=timedelta(minutes=30))
 
-    job = await story.environment_job()
+    job = await scenario.environment_job()
     assert (job.state, job.awaiting) == (EnvironmentJobState.AWAITING_APPROVAL, 12)
 
 
-async def test_a_flow_is_retired_with_five_calls_a_minute(story: Story) -> None:
+async def test_a_flow_is_retired_with_five_calls_a_minute(scenario: Scenario) -> None:
     """Reading two URLs as a borrowed co-owner takes more calls than a minute has: it still ends."""
-    orders = story.build.http_flow("Orders")
-    site = story.build.app_setting_caller(orders)
-    old_url = story.build.url_of(orders)
-    story.build.link()
-    await story.opt_in()
+    orders = scenario.build.http_flow("Orders")
+    site = scenario.build.app_setting_caller(orders)
+    old_url = scenario.build.url_of(orders)
+    scenario.build.link()
+    await scenario.opt_in()
 
-    await story.order()
-    await story.approve()
+    await scenario.order()
+    await scenario.approve()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert site.settings["FLOW_URL"] != old_url
-    assert [flow.co_owners for flow in story.world.flows() if flow.co_owners] == []
+    assert [flow.co_owners for flow in scenario.world.flows() if flow.co_owners] == []
 
 
-async def test_many_callers_drain_with_five_calls_a_minute(story: Story) -> None:
+async def test_many_callers_drain_with_five_calls_a_minute(scenario: Scenario) -> None:
     """Runs of eight calling flows are looked at, a few in each minute."""
-    orders = story.build.http_flow("Orders")
+    orders = scenario.build.http_flow("Orders")
     for number in range(8):
-        story.build.flow_caller(orders, name=f"Caller {number}")
-    story.build.link()
-    await story.opt_in()
+        scenario.build.flow_caller(orders, name=f"Caller {number}")
+    scenario.build.link()
+    await scenario.opt_in()
 
-    await story.order()
-    await story.approve()
+    await scenario.order()
+    await scenario.approve()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
 
 
 async def test_a_plan_of_many_flows_without_runs_is_made_with_five_calls_a_minute(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """A flow whose runs were asked for is not asked again when the plan goes on."""
     for number in range(12):
-        story.build.http_flow(f"Flow {number}")
-    story.build.link()
+        scenario.build.http_flow(f"Flow {number}")
+    scenario.build.link()
 
-    await story.order(RemediationMode.DRY_RUN)
+    await scenario.order(RemediationMode.DRY_RUN)
 
-    assert (await story.environment_job()).is_inactive
-    assert len(await story.plan()) == 12
+    assert (await scenario.environment_job()).is_inactive
+    assert len(await scenario.plan()) == 12

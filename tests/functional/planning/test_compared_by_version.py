@@ -9,100 +9,100 @@ from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
 from tests.fakes.flow_pages import SIZE
-from tests.functional.scenarios.remediation_scenario import Story, edit, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, edit, planned
 
 HOUR = timedelta(hours=1)
 FLOWS = 3 * SIZE
-WHOLE, AGAIN = "FlowPagesTwin.workflows", "FlowPagesTwin.workflows_by_id"
+WHOLE, AGAIN = "FakeFlowPages.workflows", "FakeFlowPages.workflows_by_id"
 
 
-async def waiting(flows: int = FLOWS) -> Story:
-    """Return a story whose plan waits for its approval; calls are written down from now on."""
-    story = Story()
+async def waiting(flows: int = FLOWS) -> Scenario:
+    """Return a scenario whose plan waits for its approval; calls are written down from now on."""
+    scenario = Scenario()
     for number in range(flows):
-        story.build.http_flow(f"Flow {number}")
-    await planned(story)
-    story.driver = Driver(twins=story.twins, make=story.make, plan=Plan(trace=[]))
-    return story
+        scenario.build.http_flow(f"Flow {number}")
+    await planned(scenario)
+    scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(trace=[]))
+    return scenario
 
 
-def calls(story: Story) -> tuple[int, int]:
+def calls(scenario: Scenario) -> tuple[int, int]:
     """Return how often a page of all definitions was read, and how often some flows were."""
-    trace = story.driver.plan.trace
+    trace = scenario.driver.plan.trace
     assert trace is not None
     return trace.count(WHOLE), trace.count(AGAIN)
 
 
 async def test_no_definition_is_read_again_where_nothing_has_changed() -> None:
     """However long the plan has waited, and whatever a sweep removes."""
-    story = await waiting()
-    story.world.clock.advance(timedelta(days=3))
-    await run_daily_check(story.services, "day-3")
+    scenario = await waiting()
+    scenario.world.clock.advance(timedelta(days=3))
+    await run_daily_check(scenario.services, "day-3")
 
-    await story.approve(run=timedelta(minutes=5))
+    await scenario.approve(run=timedelta(minutes=5))
 
-    assert calls(story) == (0, 0)
-    assert len(await story.jobs()) == FLOWS
-    assert await story.services.tables.discovery_pages.all() == []
+    assert calls(scenario) == (0, 0)
+    assert len(await scenario.jobs()) == FLOWS
+    assert await scenario.services.tables.discovery_pages.all() == []
 
 
 async def test_what_has_changed_is_read_at_once() -> None:
     """An edit, a new caller and a flow that is gone; the others go on."""
-    story = await waiting()
-    flows = {flow.name: flow for flow in story.build.environment.live_flows()}
+    scenario = await waiting()
+    flows = {flow.name: flow for flow in scenario.build.environment.live_flows()}
     edit(flows["Flow 0"])
     flows["Flow 1"].is_deleted = True
-    story.build.parent("Parent", flows["Flow 2"])
+    scenario.build.parent("Parent", flows["Flow 2"])
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
-    plan = await story.plan()
-    assert calls(story) == (0, 1)
+    plan = await scenario.plan()
+    assert calls(scenario) == (0, 1)
     assert plan["Flow 0"].changed == ("its definition was edited",)
     assert any("a new caller" in change for change in plan["Flow 2"].changed)
-    assert set(await story.jobs()) == {f"Flow {number}" for number in range(3, FLOWS)}
+    assert set(await scenario.jobs()) == {f"Flow {number}" for number in range(3, FLOWS)}
     assert "gone" in plan["Flow 1"].explanation
 
 
 async def test_a_second_approval_is_compared_with_the_first_ones_reading() -> None:
     """Only what has changed since then is read, and what was there is no change any more."""
-    story = await waiting()
-    flows = {flow.name: flow for flow in story.build.environment.live_flows()}
+    scenario = await waiting()
+    flows = {flow.name: flow for flow in scenario.build.environment.live_flows()}
     edit(flows["Flow 0"])
     edit(flows["Flow 1"])
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
     edit(flows["Flow 1"], {"type": "Compose", "inputs": 2})
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
-    plan = await story.plan()
-    assert calls(story)[0] == 0
+    plan = await scenario.plan()
+    assert calls(scenario)[0] == 0
     assert not plan["Flow 0"].changed
     assert plan["Flow 1"].changed == ("its definition was edited",)
-    assert (await story.job("Flow 0")).state is not FlowJobState.PLANNED
+    assert (await scenario.job("Flow 0")).state is not FlowJobState.PLANNED
 
 
 async def test_a_flow_that_has_moved_by_itself_is_gone_from_the_plan() -> None:
     """Its row has not changed; the report says that it does not stay any more."""
-    story = await waiting()
-    moved, *_ = story.build.environment.live_flows()
+    scenario = await waiting()
+    moved, *_ = scenario.build.environment.live_flows()
     moved.is_protected = True
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
-    assert moved.name not in await story.jobs()
-    assert calls(story)[0] == 0
+    assert moved.name not in await scenario.jobs()
+    assert calls(scenario)[0] == 0
 
 
 async def test_what_a_cancelled_plan_was_to_be_compared_with_is_swept_away() -> None:
     """Nobody will approve it."""
-    story = await waiting()
-    table, job = story.services.tables.discovery_pages, await story.environment_job()
+    scenario = await waiting()
+    table, job = scenario.services.tables.discovery_pages, await scenario.environment_job()
     kept = await table.all(job.id)
-    await story.driver.call(lambda s: cancel(s, story.remediation.id))
-    story.world.clock.advance(timedelta(hours=25))
+    await scenario.driver.call(lambda s: cancel(s, scenario.remediation.id))
+    scenario.world.clock.advance(timedelta(hours=25))
 
-    await run_daily_check(story.services, "day-2")
+    await run_daily_check(scenario.services, "day-2")
 
     assert len(kept) > 0
     assert await table.all(job.id) == []
@@ -110,11 +110,11 @@ async def test_what_a_cancelled_plan_was_to_be_compared_with_is_swept_away() -> 
 
 async def test_a_plan_that_waits_for_nobody_keeps_nothing() -> None:
     """A dry run is never approved."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
 
-    await story.order(RemediationMode.DRY_RUN)
+    await scenario.order(RemediationMode.DRY_RUN)
 
-    assert await story.services.tables.discovery_pages.all() == []
+    assert await scenario.services.tables.discovery_pages.all() == []

@@ -25,9 +25,9 @@ from shared.steps.planning.discover_flows import discover
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.flow_pages import SIZE
-from tests.fakes.ports import Twins
+from tests.fakes.ports import Fakes
 from tests.fakes.services import services_of
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 JOB = "job"
 FLOWS = 4 * SIZE + 1
@@ -80,29 +80,29 @@ class Watched:
 class Tenant:
     """A tenant of several pages of flows, and discoveries of it, each by a new process."""
 
-    story: Story = field(default_factory=Story)
+    scenario: Scenario = field(default_factory=Scenario)
     pages: Watched = field(init=False)
     services: Services = field(init=False)
 
     def __post_init__(self) -> None:
         for number in range(FLOWS):
-            self.story.build.http_flow(f"Flow {number}")
+            self.scenario.build.http_flow(f"Flow {number}")
         self.services = self.made()
 
     @property
-    def twins(self) -> Twins:
-        """The twins, whose rows outlive a process."""
-        return self.story.twins
+    def fakes(self) -> Fakes:
+        """The fakes, whose rows outlive a process."""
+        return self.scenario.fakes
 
     def made(self, fails_at: int = 0, failure: BaseException | None = None) -> Services:
         """Return the services of a new process; its calls are counted from 1 again."""
-        services = services_of(self.twins.ports)
+        services = services_of(self.fakes.ports)
         self.pages = Watched(services.flow_pages, fails_at, failure or Killed())
         return replace(services, flow_pages=self.pages)
 
     async def environment(self) -> Environment:
         """Return the environment as the platform shows it."""
-        return await self.services.environments.get(self.story.build.environment.id)
+        return await self.services.environments.get(self.scenario.build.environment.id)
 
     async def discover(self, services: Services, *, reconcile: bool = False) -> DiscoveryResult:
         """Discover, or go on."""
@@ -151,7 +151,7 @@ async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) ->
     rows = await tenant.services.tables.discovery_pages.all(JOB)
     calls = Plan()
     await forget(tenant)
-    await tenant.discover(services_of(tenant.twins.ports.under(calls)), reconcile=True)
+    await tenant.discover(services_of(tenant.fakes.ports.under(calls)), reconcile=True)
     assert calls.calls > 2 * PAGES
 
     for at in range(1, calls.calls + 1):
@@ -159,7 +159,7 @@ async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) ->
             await forget(tenant)
             plan = Plan(at=at, moment=moment)
             with pytest.raises(Killed):
-                await tenant.discover(services_of(tenant.twins.ports.under(plan)), reconcile=True)
+                await tenant.discover(services_of(tenant.fakes.ports.under(plan)), reconcile=True)
             resumed = await tenant.discover(tenant.services, reconcile=True)
             assert (resumed.flows_on_microsoft_key, resumed.findings) == (
                 whole.flows_on_microsoft_key,
@@ -197,10 +197,10 @@ async def test_a_cursor_that_is_not_taken_begins_the_source_anew(tenant: Tenant)
     """Expired: the pages of that source are dropped, and read again from the first."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
-    tenant.story.world.cursors_expired = True
+    tenant.scenario.world.cursors_expired = True
     with pytest.raises(ServiceUnavailable):
         await tenant.discover(tenant.made())
-    tenant.story.world.cursors_expired = False
+    tenant.scenario.world.cursors_expired = False
     found = await tenant.discover(tenant.made())
 
     assert tenant.pages.asked[0] == ""
@@ -215,11 +215,11 @@ async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: 
         await forget(tenant)
         with pytest.raises(Killed):
             await tenant.discover(tenant.made(fails_at=PAGES))
-        tenant.story.world.cursors_expired = True
+        tenant.scenario.world.cursors_expired = True
         plan = Plan(at=at)
         with pytest.raises((Killed, ServiceUnavailable)):
-            await tenant.discover(services_of(tenant.twins.ports.under(plan)))
-        tenant.story.world.cursors_expired = False
+            await tenant.discover(services_of(tenant.fakes.ports.under(plan)))
+        tenant.scenario.world.cursors_expired = False
 
         found = await tenant.discover(tenant.services)
 
@@ -241,7 +241,7 @@ async def test_a_discovery_that_stood_still_begins_anew(tenant: Tenant) -> None:
     """What was read before somebody stopped it is not mixed with what is read now."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=3))
-    tenant.story.world.clock.advance(timedelta(minutes=31))
+    tenant.scenario.world.clock.advance(timedelta(minutes=31))
     await tenant.discover(tenant.made())
 
     assert len(tenant.pages.asked) == PAGES
@@ -253,7 +253,7 @@ async def test_the_sweep_removes_what_no_discovery_would_go_on_with(tenant: Tena
         await tenant.discover(tenant.made(fails_at=3))
     await run_daily_check(tenant.services, "day-1")
     young = await tenant.services.tables.discovery_pages.all(JOB)
-    tenant.story.world.clock.advance(timedelta(hours=25))
+    tenant.scenario.world.clock.advance(timedelta(hours=25))
     await run_daily_check(tenant.services, "day-2")
 
     assert len(young) > 0
@@ -281,10 +281,10 @@ async def test_a_daily_check_in_the_middle_of_a_long_discovery_removes_nothing(
 
 async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant: Tenant) -> None:
     """Each such flow is a call of the small budget: none is read twice."""
-    world = tenant.story.world
+    world = tenant.scenario.world
     world.assumptions.my_flows_have_rows = False
     for number in range(3):
-        tenant.story.build.http_flow(f"Mine {number}").in_solution = False
+        tenant.scenario.build.http_flow(f"Mine {number}").in_solution = False
     read: list[str] = []
 
     class Reports:
@@ -314,11 +314,11 @@ async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant
 
 async def test_the_rows_are_gone_when_the_plan_is_made() -> None:
     """Nothing of a discovery is kept once its plan is."""
-    story = Story()
+    scenario = Scenario()
     for number in range(FLOWS_IN_A_ROW + 1):
-        story.build.http_flow(f"Flow {number}")
-    story.build.link()
-    await story.order(RemediationMode.ASSESS)
+        scenario.build.http_flow(f"Flow {number}")
+    scenario.build.link()
+    await scenario.order(RemediationMode.ASSESS)
 
-    assert len(await story.plan()) == FLOWS_IN_A_ROW + 1
-    assert await story.services.tables.discovery_pages.all() == []
+    assert len(await scenario.plan()) == FLOWS_IN_A_ROW + 1
+    assert await scenario.services.tables.discovery_pages.all() == []

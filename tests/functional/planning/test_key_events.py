@@ -18,20 +18,20 @@ from shared.use_cases.react_to_policy_event import LINKED
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.sound_key import VAULT_ID, VAULT_URL
 from tests.functional.scenarios.app_calls import TRIGGERS, message_of
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 DAY = timedelta(hours=24)
 
 
 @pytest.fixture
-async def story() -> Story:
+async def scenario() -> Scenario:
     """A linked environment whose flow has moved, and the sound key of its policy."""
-    story = Story()
-    provide(story.services)
-    story.driver.use_cases = TRIGGERS
-    story.build.polling_flow("Messages")
-    story.build.link()
-    return story
+    scenario = Scenario()
+    provide(scenario.services)
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.polling_flow("Messages")
+    scenario.build.link()
+    return scenario
 
 
 def key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") -> dict[str, Any]:
@@ -47,211 +47,211 @@ def key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") -> dic
     }
 
 
-async def told(story: Story) -> list[tuple[str, str]]:
+async def told(scenario: Scenario) -> list[tuple[str, str]]:
     """Return what stands in health: each code and the check that it is about."""
-    await forget_settled(story.services)
+    await forget_settled(scenario.services)
     rows = {
-        story.services.tables.key_alerts.name_of(row): row.finding.code
-        for row in await story.services.tables.key_alerts.all()
+        scenario.services.tables.key_alerts.name_of(row): row.finding.code
+        for row in await scenario.services.tables.key_alerts.all()
     }
-    notices = await story.services.tables.alerts.all("alert")
+    notices = await scenario.services.tables.alerts.all("alert")
     return sorted((one.code, rows[one.row]) for one in notices)
 
 
-def change(story: Story, **changes: Any) -> None:
+def change(scenario: Scenario, **changes: Any) -> None:
     """Change the newest version of the key."""
-    versions = story.world.keys[(VAULT_URL, "pp-cmk")]
+    versions = scenario.world.keys[(VAULT_URL, "pp-cmk")]
     versions[0] = replace(versions[0], **changes)
 
 
 async def test_a_new_version_is_looked_at_now_and_a_day_later_and_no_flow_is_copied(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """Both looks verify the key and sweep its environments; a moved flow stays as it is."""
-    await story.opt_in()
-    writes = len(story.world.writes)
+    await scenario.opt_in()
+    writes = len(scenario.world.writes)
 
     await key_events.on_key_event(message_of(key_event()))
-    (recheck,) = story.twins.messages.waiting(KEY_EVENTS)
-    first = await story.services.tables.remediations.all()
-    sound = await told(story)
-    change(story, is_enabled=False)
-    assert recheck.due == story.world.clock.now() + DAY
-    await story.run(DAY + timedelta(minutes=30))
-    both = await story.services.tables.remediations.all()
+    (recheck,) = scenario.fakes.messages.waiting(KEY_EVENTS)
+    first = await scenario.services.tables.remediations.all()
+    sound = await told(scenario)
+    change(scenario, is_enabled=False)
+    assert recheck.due == scenario.world.clock.now() + DAY
+    await scenario.run(DAY + timedelta(minutes=30))
+    both = await scenario.services.tables.remediations.all()
 
     assert sound == []
-    assert await told(story) == [("key_problem", "key_enabled")]
+    assert await told(scenario) == [("key_problem", "key_enabled")]
     assert len(first) == 1
     assert [one.origin for one in both] == [StartSource.KEY_EVENT] * 2
-    assert {one.environment_ids for one in both} == {(story.build.environment.id,)}
-    assert await story.jobs() == {}
-    assert story.world.writes[writes:] == []
-    assert story.twins.messages.waiting(KEY_EVENTS) == []
+    assert {one.environment_ids for one in both} == {(scenario.build.environment.id,)}
+    assert await scenario.jobs() == {}
+    assert scenario.world.writes[writes:] == []
+    assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
 
 
 async def test_a_key_that_nears_its_expiry_is_verified_and_not_looked_at_again(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """Only a new version takes a day to arrive everywhere."""
     await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
 
-    assert len(await story.services.tables.remediations.all()) == 1
-    assert story.twins.messages.waiting(KEY_EVENTS) == []
+    assert len(await scenario.services.tables.remediations.all()) == 1
+    assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
 
 
-async def test_a_key_of_no_watched_policy_is_of_no_concern(story: Story) -> None:
+async def test_a_key_of_no_watched_policy_is_of_no_concern(scenario: Scenario) -> None:
     """Vaults hold other keys too: nothing is started, nothing is parked."""
     await key_events.on_key_event(message_of(key_event(key="another")))
 
-    assert await story.services.tables.remediations.all() == []
-    assert story.twins.messages.waiting(KEY_EVENTS) == []
-    assert story.twins.messages.waiting(POISON) == []
+    assert await scenario.services.tables.remediations.all() == []
+    assert scenario.fakes.messages.waiting(KEY_EVENTS) == []
+    assert scenario.fakes.messages.waiting(POISON) == []
 
 
-async def test_a_finding_is_told_once_and_ends_when_it_is_gone(story: Story) -> None:
+async def test_a_finding_is_told_once_and_ends_when_it_is_gone(scenario: Scenario) -> None:
     """However often it is seen; what gets worse is told again; an order looks at once."""
-    notices = story.twins.notices
-    now = story.world.clock.now()
-    change(story, expires_at=now + timedelta(days=20))
+    notices = scenario.fakes.notices
+    now = scenario.world.clock.now()
+    change(scenario, expires_at=now + timedelta(days=20))
 
     await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
     await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
-    await run_daily_check(story.services, "day-1")
-    nearing, lines = await told(story), len(notices.told)
-    story.world.clock.advance(timedelta(days=21))
-    await run_daily_check(story.services, "day-2")
-    expired = await told(story)
-    change(story, expires_at=None)
-    [sound] = await check_keys(story.services)
+    await run_daily_check(scenario.services, "day-1")
+    nearing, lines = await told(scenario), len(notices.told)
+    scenario.world.clock.advance(timedelta(days=21))
+    await run_daily_check(scenario.services, "day-2")
+    expired = await told(scenario)
+    change(scenario, expires_at=None)
+    [sound] = await check_keys(scenario.services)
 
     assert nearing == [("key_warning", "key_validity")]
     assert lines == 1
     assert expired == [("key_problem", "key_validity")]
     assert [one.code for one in notices.told] == ["key_warning", "key_problem"]
     assert "These environments stop: " in notices.told[-1].message
-    assert (sound.level, await told(story)) == ("ok", [])
+    assert (sound.level, await told(scenario)) == ("ok", [])
 
 
 async def test_a_key_that_nobody_can_look_at_is_told_the_second_day(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One night without an answer is no news; what was told before stands meanwhile."""
-    change(story, is_enabled=False)
-    await run_daily_check(story.services, "day-1")
+    change(scenario, is_enabled=False)
+    await run_daily_check(scenario.services, "day-1")
 
     async def no_answer() -> list[EnterprisePolicy]:
         raise ServiceUnavailable("503")
 
-    monkeypatch.setattr(story.twins.ports.keys, "policies", no_answer)
-    story.world.clock.advance(DAY)
-    await run_daily_check(story.services, "day-2")
-    first = await told(story)
-    story.world.clock.advance(DAY)
-    await run_daily_check(story.services, "day-3")
-    second = await told(story)
+    monkeypatch.setattr(scenario.fakes.ports.keys, "policies", no_answer)
+    scenario.world.clock.advance(DAY)
+    await run_daily_check(scenario.services, "day-2")
+    first = await told(scenario)
+    scenario.world.clock.advance(DAY)
+    await run_daily_check(scenario.services, "day-3")
+    second = await told(scenario)
     monkeypatch.undo()
-    change(story, is_enabled=True)
-    await run_daily_check(story.services, "day-4")
+    change(scenario, is_enabled=True)
+    await run_daily_check(scenario.services, "day-4")
 
     assert first == [("key_problem", "key_enabled")]
     assert second == [("key_problem", "key_enabled"), ("key_warning", "key_checked")]
-    assert await told(story) == []
+    assert await told(scenario) == []
 
 
 async def test_a_deleted_key_is_a_problem_and_one_that_is_kept_from_the_app_is_unknown(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is not there locks environments; what may not be read may be well."""
 
     async def refused(vault: KeyVault, name: str) -> list[KeyVersion]:
         raise PlatformError("Forbidden", status=403, code="Forbidden")
 
-    story.world.keys.clear()
-    [deleted] = await check_keys(story.services)
-    monkeypatch.setattr(story.twins.ports.keys, "key_versions", refused)
-    [hidden] = await check_keys(story.services)
+    scenario.world.keys.clear()
+    [deleted] = await check_keys(scenario.services)
+    monkeypatch.setattr(scenario.fakes.ports.keys, "key_versions", refused)
+    [hidden] = await check_keys(scenario.services)
 
     codes = {one.code: one.level for one in deleted.findings}
     assert codes["key_enabled"] == "problem"
     assert {one.code: one.level for one in hidden.findings}["key_enabled"] == "unknown"
 
 
-async def test_a_policy_that_is_nowhere_to_be_seen_is_told(story: Story) -> None:
+async def test_a_policy_that_is_nowhere_to_be_seen_is_told(scenario: Scenario) -> None:
     """Its environments stop when its key does, and nobody would look."""
-    story.world.policies.clear()
+    scenario.world.policies.clear()
 
-    await run_daily_check(story.services, "day-1")
+    await run_daily_check(scenario.services, "day-1")
 
-    assert await told(story) == [("key_problem", "policy_watched")]
+    assert await told(scenario) == [("key_problem", "policy_watched")]
 
 
-async def test_a_key_without_a_policy_is_checked_and_nobody_is_told(story: Story) -> None:
+async def test_a_key_without_a_policy_is_checked_and_nobody_is_told(scenario: Scenario) -> None:
     """Before a policy is made; where one names the key, it is checked as the policy's."""
-    story.world.policies.clear()
-    change(story, size=4096)
+    scenario.world.policies.clear()
+    change(scenario, size=4096)
 
-    [found] = await check_keys(story.services, vault="KV-CMK", key="pp-cmk")
+    [found] = await check_keys(scenario.services, vault="KV-CMK", key="pp-cmk")
 
     assert (found.policy_id, found.level) == ("", "problem")
-    assert await told(story) == []
+    assert await told(scenario) == []
 
 
 async def test_a_key_is_looked_at_when_its_policy_is_written_deleted_or_linked(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """Each is when it may have become unfit; a policy that is gone has environments on it."""
-    link = story.build.environment.policy
+    link = scenario.build.environment.policy
     assert link
     written = policy_event("ResourceWriteSuccess", link.policy_id)
-    change(story, key_type="EC")
+    change(scenario, key_type="EC")
 
     await policy_events.on_policy_event(message_of(written))
-    after_write = await told(story)
-    change(story, key_type="RSA")
+    after_write = await told(scenario)
+    change(scenario, key_type="RSA")
     linked = {
         "specversion": "1.0",
         "id": "linked-1",
         "type": LINKED,
         "source": "/environments/1",
         "data": {
-            "environmentId": story.build.environment.id,
+            "environmentId": scenario.build.environment.id,
             "policyId": link.policy_id,
             "linkStatus": "Linked",
         },
     }
     await policy_events.on_policy_event(message_of(linked))
-    after_link = await told(story)
-    story.world.policies.clear()
+    after_link = await told(scenario)
+    scenario.world.policies.clear()
     deleted = policy_event("ResourceDeleteSuccess", link.policy_id)
     await policy_events.on_policy_event(message_of(deleted))
 
     assert after_write == [("key_problem", "key_type")]
     assert after_link == []
-    assert await told(story) == [("key_problem", "policy_watched")]
+    assert await told(scenario) == [("key_problem", "policy_watched")]
 
 
 @pytest.mark.parametrize("below", ["", "/providers/Microsoft.Authorization/roleAssignments/r"])
 async def test_a_change_of_the_vault_or_of_roles_there_is_looked_at(
-    story: Story, below: str
+    scenario: Scenario, below: str
 ) -> None:
     """Who takes the key from the policy's identity locks environments; another vault's is fine."""
     vault = f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv{below}"
-    link = story.build.environment.policy
+    link = scenario.build.environment.policy
     assert link
     vault_id = vault.removesuffix(below).lower()
-    policies, vaults = story.world.policies, story.world.vaults
+    policies, vaults = scenario.world.policies, scenario.world.vaults
     policies[link.policy_id] = replace(policies[link.policy_id], vault_id=vault_id)
     vaults[vault_id] = replace(vaults[VAULT_ID], id=vault_id, key_permissions={})
 
     other = policy_event("ResourceWriteSuccess", f"{vault_id}-2{below}")
     await policy_events.on_policy_event(message_of(other))
-    before = await told(story)
+    before = await told(scenario)
     await policy_events.on_policy_event(message_of(policy_event("ResourceWriteSuccess", vault)))
 
     assert before == []
-    assert await told(story) == [("key_problem", "key_grants")]
-    assert await story.services.tables.remediations.all() == []
+    assert await told(scenario) == [("key_problem", "key_grants")]
+    assert await scenario.services.tables.remediations.all() == []
 
 
 def policy_event(kind: str, policy_id: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from shared.steps.flows.key_report import key_report
 from shared.steps.planning.discover_flows import discover, still_to_move
 from shared.use_cases.name_flows import list_flows
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_report import WatchedReport
 
 FLOWS = 9
@@ -25,46 +25,48 @@ WHOLE = [str(n) if n else "" for n in range(0, FLOWS, PAGE)]
 
 
 @pytest.fixture
-def story() -> Story:
+def scenario() -> Scenario:
     """Return a linked environment of which nine flows stay, two a page."""
-    story = Story()
+    scenario = Scenario()
     for number in range(FLOWS):
-        story.build.http_flow(f"Flow {number}")
-    story.build.link()
-    story.world.report_page = PAGE
-    return story
+        scenario.build.http_flow(f"Flow {number}")
+    scenario.build.link()
+    scenario.world.report_page = PAGE
+    return scenario
 
 
 @pytest.fixture
-def report(story: Story) -> WatchedReport:
+def report(scenario: Scenario) -> WatchedReport:
     """Return the report as the app reads it."""
     report = WatchedReport()
-    report.put_before(story)
+    report.put_before(scenario)
     return report
 
 
-async def names(story: Story) -> set[str]:
+async def names(scenario: Scenario) -> set[str]:
     """Return the names of the flows in the report, from a new process."""
-    services = story.make(story.twins.ports)
-    async with key_report(services, story.build.environment.id) as found:
+    services = scenario.make(scenario.fakes.ports)
+    async with key_report(services, scenario.build.environment.id) as found:
         return {flow.display_name for flow in found.flows}
 
 
-async def kept(story: Story) -> int:
+async def kept(scenario: Scenario) -> int:
     """Return how many pages are kept."""
-    return len(await story.services.tables.discovery_pages.all())
+    return len(await scenario.services.tables.discovery_pages.all())
 
 
-async def test_a_plan_is_made_by_one_call_a_minute(story: Story, report: WatchedReport) -> None:
+async def test_a_plan_is_made_by_one_call_a_minute(
+    scenario: Scenario, report: WatchedReport
+) -> None:
     """Two reports of five pages: ten minutes, ten calls."""
     meter = Meter()
     limit = BudgetLimit(name="flow-service", calls=1, window=timedelta(minutes=1))
-    put_on_budget(story, limit, meter)
-    await story.opt_in()
+    put_on_budget(scenario, limit, meter)
+    await scenario.opt_in()
 
-    await story.order(run=timedelta(minutes=13))
+    await scenario.order(run=timedelta(minutes=13))
 
-    job = await story.environment_job()
+    job = await scenario.environment_job()
     assert (job.state, job.awaiting) == (EnvironmentJobState.AWAITING_APPROVAL, FLOWS)
     assert report.answered == {True: WHOLE, False: WHOLE}
     assert meter.most_in_a_minute() == 1
@@ -72,10 +74,10 @@ async def test_a_plan_is_made_by_one_call_a_minute(story: Story, report: Watched
 
 @pytest.mark.parametrize("pages", range(2 * PAGES))
 async def test_a_look_that_is_cut_off_goes_on_with_the_page_that_was_due(
-    story: Story, report: WatchedReport, pages: int
+    scenario: Scenario, report: WatchedReport, pages: int
 ) -> None:
     """And the discovery after it asks for no page of what stays."""
-    services, home = story.make(story.twins.ports), story.build.environment.id
+    services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
 
     def rows() -> FencedRows[DiscoveryPage]:
         return FencedRows(services.tables.discovery_pages, "job")
@@ -91,18 +93,18 @@ async def test_a_look_that_is_cut_off_goes_on_with_the_page_that_was_due(
 
 
 async def test_a_cursor_that_is_refused_begins_its_own_list_anew(
-    story: Story, report: WatchedReport
+    scenario: Scenario, report: WatchedReport
 ) -> None:
     """What stays was read to its end before; that is not read again."""
-    services, home = story.make(story.twins.ports), story.build.environment.id
+    services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
 
     async def expire() -> None:
-        story.world.cursors_expired = len(report.answered[False]) == 2
+        scenario.world.cursors_expired = len(report.answered[False]) == 2
 
     rows = FencedRows(services.tables.discovery_pages, "job")
     with pytest.raises(ServiceUnavailable):
         await still_to_move(services, home, rows, advanced=expire)
-    story.world.cursors_expired = False
+    scenario.world.cursors_expired = False
     left = await still_to_move(services, home, FencedRows(services.tables.discovery_pages, "job"))
 
     assert left == []
@@ -114,91 +116,95 @@ async def test_while_the_migration_goes_on_a_look_ends_with_the_first_flow_that_
     report: WatchedReport,
 ) -> None:
     """All that are left are named when they have been for too long."""
-    story = Story()
+    scenario = Scenario()
     for number in range(FLOWS):
-        story.build.flow(f"Flow {number}", {"type": "Recurrence", "recurrence": {}})
-    story.build.link(migrated=False)
-    story.build.migrate(at_most=0)
-    story.world.report_page = PAGE
-    report.put_before(story)
-    await story.opt_in()
+        scenario.build.flow(f"Flow {number}", {"type": "Recurrence", "recurrence": {}})
+    scenario.build.link(migrated=False)
+    scenario.build.migrate(at_most=0)
+    scenario.world.report_page = PAGE
+    report.put_before(scenario)
+    await scenario.opt_in()
 
-    await story.order(run=timedelta(minutes=1))
+    await scenario.order(run=timedelta(minutes=1))
     one_look = list(report.answered[False])
-    await story.run(MIGRATION_LONGEST + timedelta(hours=1))
+    await scenario.run(MIGRATION_LONGEST + timedelta(hours=1))
 
-    job = await story.environment_job()
+    job = await scenario.environment_job()
     assert one_look == [""]
     assert job.state is EnvironmentJobState.BLOCKED
     assert all(f"Flow {number} " in job.reason for number in range(FLOWS))
     assert report.readings(cannot_migrate_only=False)[-1] == WHOLE
-    assert await kept(story) == 0
+    assert await kept(scenario) == 0
 
 
-async def test_readers_share_the_pages_of_a_report(story: Story, report: WatchedReport) -> None:
+async def test_readers_share_the_pages_of_a_report(
+    scenario: Scenario, report: WatchedReport
+) -> None:
     """Three are cut off at different pages, and the fourth reads the rest; then nothing is kept."""
     for pages in (1, 2, 4):
         report.throttled_after = pages
         with pytest.raises(ThrottledError):
-            await names(story)
-    found = await names(story)
+            await names(scenario)
+    found = await names(scenario)
 
     assert found == {f"Flow {number}" for number in range(FLOWS)}
     assert report.answered[False] == WHOLE
-    assert await kept(story) == 0
+    assert await kept(scenario) == 0
 
 
 async def test_who_is_overtaken_leaves_the_report_to_the_other(
-    story: Story, report: WatchedReport
+    scenario: Scenario, report: WatchedReport
 ) -> None:
     """The slower one comes again later; the faster one has every page."""
-    home, found = story.build.environment.id, set[str]()
+    home, found = scenario.build.environment.id, set[str]()
 
     async def overtake(_: object) -> None:
-        found.update(await names(story))
+        found.update(await names(scenario))
 
     with pytest.raises(ThrottledError):
-        async with key_report(story.make(story.twins.ports), home, advanced=overtake):
+        async with key_report(scenario.make(scenario.fakes.ports), home, advanced=overtake):
             pytest.fail("another reader has the rows")
 
     assert len(found) == FLOWS
     assert report.answered[False] == [*WHOLE, WHOLE[1]]
-    assert await names(story) == found
+    assert await names(scenario) == found
 
 
 async def test_what_a_reader_made_of_a_report_is_stored_before_its_pages_go(
-    story: Story, report: WatchedReport
+    scenario: Scenario, report: WatchedReport
 ) -> None:
     """A process that dies over that reads no page again."""
-    home = story.build.environment.id
+    home = scenario.build.environment.id
 
     with pytest.raises(ZeroDivisionError):
-        async with key_report(story.make(story.twins.ports), home):
+        async with key_report(scenario.make(scenario.fakes.ports), home):
             raise ZeroDivisionError
-    found = await names(story)
+    found = await names(scenario)
 
     assert len(found) == FLOWS
     assert report.answered[False] == WHOLE
 
 
-async def test_pages_of_long_ago_are_not_gone_on_with(story: Story, report: WatchedReport) -> None:
+async def test_pages_of_long_ago_are_not_gone_on_with(
+    scenario: Scenario, report: WatchedReport
+) -> None:
     """They would be shown as one moment of the environment."""
     report.throttled_after = 2
     with pytest.raises(ThrottledError):
-        await names(story)
-    story.world.clock.advance(STANDSTILL + timedelta(minutes=1))
+        await names(scenario)
+    scenario.world.clock.advance(STANDSTILL + timedelta(minutes=1))
 
-    await names(story)
+    await names(scenario)
 
     assert report.readings(cannot_migrate_only=False) == [WHOLE[:2], WHOLE]
 
 
 @pytest.mark.parametrize("pages", range(PAGES))
 async def test_who_asks_for_names_waits_for_calls_between_pages(
-    story: Story, report: WatchedReport, pages: int
+    scenario: Scenario, report: WatchedReport, pages: int
 ) -> None:
     """Before the first page nobody waits: it is said at once that no call is left."""
-    services, home = story.make(story.twins.ports), story.build.environment.id
+    services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
     report.throttled_after = pages
 
     if pages == 0:
@@ -209,25 +215,25 @@ async def test_who_asks_for_names_waits_for_calls_between_pages(
 
 
 async def test_copies_are_proven_by_a_list_that_takes_several_deliveries(
-    story: Story, report: WatchedReport
+    scenario: Scenario, report: WatchedReport
 ) -> None:
     """At two calls a minute: one copy's delivery reads on where another's stopped."""
     meter = Meter()
     limit = BudgetLimit(name="flow-service", calls=2, window=timedelta(minutes=1))
-    put_on_budget(story, limit, meter)
-    story.world.report_page = 1
-    await story.opt_in()
-    await story.order(run=timedelta(minutes=20))
+    put_on_budget(scenario, limit, meter)
+    scenario.world.report_page = 1
+    await scenario.opt_in()
+    await scenario.order(run=timedelta(minutes=20))
     report.answered.clear()
 
-    await story.approve(run=timedelta(hours=6))
+    await scenario.approve(run=timedelta(hours=6))
 
     readings = report.readings(cannot_migrate_only=False)
-    assert {job.reached for job in (await story.jobs()).values()} == {
+    assert {job.reached for job in (await scenario.jobs()).values()} == {
         FlowJobState.CHECKING_FOR_CALLS
     }
     # A list was read whole before another was begun.
     assert {tuple(one) for one in readings} == {tuple(map(str, ["", *range(1, FLOWS)]))}
     assert len(readings) < FLOWS, "one list proves several copies"
     assert meter.most_in_a_minute() <= 2
-    assert await kept(story) == 0
+    assert await kept(scenario) == 0

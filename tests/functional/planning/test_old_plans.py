@@ -26,8 +26,8 @@ from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_remediation import show_plan, show_remediation
 from tests.fakes import definition_builder as define
 from tests.fakes.memory_store import MemoryStore
-from tests.fakes.services import twin_settings
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.services import fake_settings
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 DAY = timedelta(days=1)
 
@@ -36,28 +36,30 @@ class KilledError(BaseException):
     """The process dies."""
 
 
-async def quiet(*, plans_kept: timedelta = 10 * DAY) -> Story:
-    """Return a story with a retired original, and a flow that nobody changes for the app."""
-    story = Story(mode=ApprovalPolicy.AUTOMATIC, settings=twin_settings(plans_kept=plans_kept))
-    story.build.flow("Orders", define.http_trigger(), {})
-    story.build.flow("Managed", define.http_trigger(), {}).is_managed = True
-    story.build.link()
-    await story.opt_in()
-    await story.order(run=30 * DAY)
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
-    return story
+async def quiet(*, plans_kept: timedelta = 10 * DAY) -> Scenario:
+    """Return a scenario with a retired original, and a flow that nobody changes for the app."""
+    scenario = Scenario(
+        mode=ApprovalPolicy.AUTOMATIC, settings=fake_settings(plans_kept=plans_kept)
+    )
+    scenario.build.flow("Orders", define.http_trigger(), {})
+    scenario.build.flow("Managed", define.http_trigger(), {}).is_managed = True
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order(run=30 * DAY)
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
+    return scenario
 
 
-async def days(story: Story, number: int) -> None:
+async def days(scenario: Scenario, number: int) -> None:
     """Let so many days pass, each with its sweep."""
     for _ in range(number):
-        await run_daily_check(story.services, f"{story.services.now:%Y-%m-%d}")
-        await story.run(DAY)
+        await run_daily_check(scenario.services, f"{scenario.services.now:%Y-%m-%d}")
+        await scenario.run(DAY)
 
 
-def rows(story: Story) -> Counter[str]:
+def rows(scenario: Scenario) -> Counter[str]:
     """Return how many rows each table has."""
-    return Counter(table for table, _, _ in story.twins.store.rows)
+    return Counter(table for table, _, _ in scenario.fakes.store.rows)
 
 
 async def planned_on(services: Services, cause: str) -> EnvironmentJob:
@@ -70,82 +72,82 @@ async def planned_on(services: Services, cause: str) -> EnvironmentJob:
 
 async def test_after_a_while_quiet_days_add_no_row() -> None:
     """No table grows, however long nothing happens."""
-    story = await quiet()
-    await days(story, 15)
-    before = rows(story)
+    scenario = await quiet()
+    await days(scenario, 15)
+    before = rows(scenario)
 
-    await days(story, 15)
+    await days(scenario, 15)
 
-    assert rows(story) == before
+    assert rows(scenario) == before
 
 
 async def test_a_retired_original_has_no_line_in_later_plans() -> None:
     """A finding says how many there are; one that is on again, or is named, has its line."""
-    story = await quiet()
-    await run_daily_check(story.services, "quiet")
-    await story.run(DAY)
-    job = await planned_on(story.services, "quiet")
-    items = await story.services.tables.plan_items.all(job.id)
+    scenario = await quiet()
+    await run_daily_check(scenario.services, "quiet")
+    await scenario.run(DAY)
+    job = await planned_on(scenario.services, "quiet")
+    items = await scenario.services.tables.plan_items.all(job.id)
     assert [item.display_name for item in items] == ["Managed"]
     assert any("1 retired original is not listed" in finding for finding in job.findings)
     assert job.counts == {"needs_changes": 1}
 
-    original = (await story.job("Orders")).original_id
-    await story.order(RemediationMode.DRY_RUN, original, cause="named")
+    original = (await scenario.job("Orders")).original_id
+    await scenario.order(RemediationMode.DRY_RUN, original, cause="named")
 
-    (item,) = (await story.plan()).values()
+    (item,) = (await scenario.plan()).values()
     assert "Its copy is in place" in item.explanation
 
 
 async def test_a_plan_tells_of_a_retired_original_that_is_on_again() -> None:
     """The report is read to its end, whatever calls the sweep has left for its own look."""
-    story = await quiet()
-    original = (await story.job("Orders")).original_id
-    (flow,) = [one for one in story.world.flows() if one.workflow_id == original]
+    scenario = await quiet()
+    original = (await scenario.job("Orders")).original_id
+    (flow,) = [one for one in scenario.world.flows() if one.workflow_id == original]
     flow.state = FlowState.ON
 
-    await story.order(RemediationMode.DRY_RUN, cause="look")
+    await scenario.order(RemediationMode.DRY_RUN, cause="look")
 
-    (notice,) = await story.services.tables.alerts.all()
-    job = await story.job("Orders")
+    (notice,) = await scenario.services.tables.alerts.all()
+    job = await scenario.job("Orders")
     assert (notice.code, notice.row) == (
         "retired_original_on",
         ("flowjobs", job.environment_id, job.id),
     )
-    assert original in {item.workflow_id for item in (await story.plan()).values()}
+    assert original in {item.workflow_id for item in (await scenario.plan()).values()}
 
 
 async def test_of_a_plan_that_nobody_ordered_a_summary_stays_and_then_nothing() -> None:
     """After three days its rows go, and after the time of the setting all of it."""
-    story = await quiet()
-    await run_daily_check(story.services, "first")
-    await story.run(DAY)
-    first = await planned_on(story.services, "first")
-    await days(story, 4)
+    scenario = await quiet()
+    await run_daily_check(scenario.services, "first")
+    await scenario.run(DAY)
+    first = await planned_on(scenario.services, "first")
+    await days(scenario, 4)
 
-    tables = story.services.tables
+    tables = scenario.services.tables
     assert await tables.plan_items.all(first.id) == []
-    (shown,) = await show_plan(story.services, first.remediation_id)
+    (shown,) = await show_plan(scenario.services, first.remediation_id)
     assert shown.environment_job.plan_kept is PlanKept.SUMMARY
     assert shown.environment_job.counts == first.counts
     assert "only this summary is kept" in shown.environment_job.findings[-1]
-    assert (await show_remediation(story.services, first.remediation_id)).needs_changes == ()
+    assert (await show_remediation(scenario.services, first.remediation_id)).needs_changes == ()
 
-    await days(story, 8)
+    await days(scenario, 8)
 
     assert await tables.remediations.get("remediation", first.remediation_id) is None
-    assert first.id not in {name[1] for name in story.twins.store.rows}
+    assert first.id not in {name[1] for name in scenario.fakes.store.rows}
 
 
 async def test_what_somebody_ordered_keeps_its_summary_and_what_was_done_all_of_it() -> None:
     """Evidence and rollback need the plan that made flow jobs; an order stays in the list."""
-    story = await quiet()
-    done = story.remediation
-    await story.order(RemediationMode.DRY_RUN, cause="look")
-    looked = story.remediation
-    await days(story, 15)
+    scenario = await quiet()
+    done = scenario.remediation
+    await scenario.order(RemediationMode.DRY_RUN, cause="look")
+    looked = scenario.remediation
+    await days(scenario, 15)
 
-    plans = {one.id: (await show_plan(story.services, one.id))[0] for one in (done, looked)}
+    plans = {one.id: (await show_plan(scenario.services, one.id))[0] for one in (done, looked)}
 
     assert {item.display_name for item in plans[done.id].items} == {"Orders", "Managed"}
     assert plans[done.id].environment_job.plan_kept is PlanKept.WHOLE
@@ -155,33 +157,35 @@ async def test_what_somebody_ordered_keeps_its_summary_and_what_was_done_all_of_
 
 async def test_a_plan_that_is_current_or_undecided_stays() -> None:
     """An environment that left its policy keeps its last plan; a plan may wait for approval."""
-    story = await quiet()
-    await days(story, 5)
+    scenario = await quiet()
+    await days(scenario, 5)
     last = max(
-        await story.services.tables.environment_jobs.all(), key=lambda job: str(job.ended_at)
+        await scenario.services.tables.environment_jobs.all(), key=lambda job: str(job.ended_at)
     )
-    story.build.unlink()
+    scenario.build.unlink()
 
-    await days(story, 20)
+    await days(scenario, 20)
 
-    items = await story.services.tables.plan_items.all(last.id)
+    items = await scenario.services.tables.plan_items.all(last.id)
     assert [item.display_name for item in items] == ["Managed"]
 
 
-async def superseded_story() -> Story:
-    """Return a story with superseded plans, of which the next look removes each in another way."""
-    story = await quiet(plans_kept=400 * DAY)
-    await story.order(RemediationMode.DRY_RUN, cause="look")
-    await days(story, 6)
-    story.settings = twin_settings(plans_kept=2 * DAY)
-    story.renew()
-    return story
+async def superseded_scenario() -> Scenario:
+    """Return a scenario with superseded plans, of which the next look removes each in another
+    way.
+    """
+    scenario = await quiet(plans_kept=400 * DAY)
+    await scenario.order(RemediationMode.DRY_RUN, cause="look")
+    await days(scenario, 6)
+    scenario.settings = fake_settings(plans_kept=2 * DAY)
+    scenario.renew()
+    return scenario
 
 
 async def test_a_removal_that_dies_anywhere_is_ended_by_the_next() -> None:
     """At each write in turn; in the end the rows are those of a removal that was let end."""
-    story = await superseded_story()
-    store = story.twins.store
+    scenario = await superseded_scenario()
+    store = scenario.fakes.store
     begun = dict(store.rows)
     write = MemoryStore.write
     left = 0
@@ -200,15 +204,15 @@ async def test_a_removal_that_dies_anywhere_is_ended_by_the_next() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(MemoryStore, "write", dying)
             with pytest.raises(KilledError):
-                await forget_old_plans(story.services)
-        for job in await story.services.tables.environment_jobs.all():
+                await forget_old_plans(scenario.services)
+        for job in await scenario.services.tables.environment_jobs.all():
             if job.plan_kept is PlanKept.WHOLE:  # none is shown as whole that is not
                 kept = {name for name in store.rows if name[:2] == ("plans", job.id)}
                 assert kept == {name for name in begun if name[:2] == ("plans", job.id)}
-        await forget_old_plans(story.services)
+        await forget_old_plans(scenario.services)
         return set(store.rows)
 
-    assert await forget_old_plans(story.services) == 0
+    assert await forget_old_plans(scenario.services) == 0
     whole = set(store.rows)
     assert len(whole) < len(begun) - 10
     writes = 0
@@ -223,8 +227,8 @@ async def test_a_removal_that_dies_anywhere_is_ended_by_the_next() -> None:
 
 async def test_a_removal_ends_in_time_and_goes_on_the_next_day() -> None:
     """It takes two minutes of a sweep at most."""
-    story = await superseded_story()
-    clock, delete = story.world.clock, MemoryStore.write
+    scenario = await superseded_scenario()
+    clock, delete = scenario.world.clock, MemoryStore.write
 
     async def slow(self: MemoryStore, *operations: object) -> object:
         clock.advance(timedelta(minutes=1))
@@ -234,7 +238,7 @@ async def test_a_removal_ends_in_time_and_goes_on_the_next_day() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MemoryStore, "write", slow)
         while left[-1]:
-            left.append(await forget_old_plans(story.services))
+            left.append(await forget_old_plans(scenario.services))
 
     assert left == sorted(set(left), reverse=True)
     assert len(left) > 3
@@ -242,27 +246,29 @@ async def test_a_removal_ends_in_time_and_goes_on_the_next_day() -> None:
 
 async def test_one_row_that_cannot_be_read_keeps_its_remediation_only() -> None:
     """It is told of, and the others are removed."""
-    story = await superseded_story()
-    store = story.twins.store
-    jobs = await story.services.tables.environment_jobs.all()
-    first = superseded(jobs, {job.environment_job_id for job in (await story.jobs()).values()})[1]
-    name = story.services.tables.environment_jobs.name_of(first)
+    scenario = await superseded_scenario()
+    store = scenario.fakes.store
+    jobs = await scenario.services.tables.environment_jobs.all()
+    first = superseded(jobs, {job.environment_job_id for job in (await scenario.jobs()).values()})[
+        1
+    ]
+    name = scenario.services.tables.environment_jobs.name_of(first)
     row = store.rows[name]
     store.rows[name] = replace(row, columns={**row.columns, "data0": "{"})
-    before = rows(story)["environmentjobs"]
+    before = rows(scenario)["environmentjobs"]
 
-    await forget_old_plans(story.services)
+    await forget_old_plans(scenario.services)
 
     assert name in store.rows
     assert ("remediations", "remediation", name[1]) in store.rows
-    assert rows(story)["environmentjobs"] < before - 1
+    assert rows(scenario)["environmentjobs"] < before - 1
 
 
 async def test_the_ids_of_trigger_urls_are_indexed_once_from_older_plans() -> None:
     """Before the rows of those plans go; what a newer look found stands."""
-    story = await quiet()
-    services = story.services
-    job = await story.environment_job()
+    scenario = await quiet()
+    services = scenario.services
+    job = await scenario.environment_job()
     items = {item.display_name: item for item in await services.tables.plan_items.all(job.id)}
     old = replace(items["Managed"], trigger_url_id="a" * 32)
     await services.tables.plan_items.upsert(old)
@@ -293,15 +299,15 @@ async def test_a_plan_asks_the_store_the_same_however_long_the_past_is(past: int
 
 async def queries_of_a_plan(past: int) -> int:
     """Return how often the store is asked by a plan after so many plans of the same environment."""
-    story = await quiet(plans_kept=400 * DAY)
-    tables, job = story.services.tables, await story.environment_job()
+    scenario = await quiet(plans_kept=400 * DAY)
+    tables, job = scenario.services.tables, await scenario.environment_job()
     items = await tables.plan_items.all(job.id)
     for number in range(past):
         order = Remediation(
             mode=RemediationMode.APPLY,
             origin=StartSource.DAILY_CHECK,
             cause=f"past-{number}",
-            created=story.services.now - number * DAY,
+            created=scenario.services.now - number * DAY,
             environment_ids=(job.environment_id,),
         )
         old = replace(job, id=f"old-{number}", remediation_id=order.id)
@@ -322,6 +328,6 @@ async def queries_of_a_plan(past: int) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MemoryStore, "query", counted_query)
         patch.setattr(MemoryStore, "get", counted_get)
-        await story.order(RemediationMode.DRY_RUN, cause="next", run=timedelta(seconds=30))
-    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
+        await scenario.order(RemediationMode.DRY_RUN, cause="next", run=timedelta(seconds=30))
+    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
     return asked.total()

@@ -12,7 +12,7 @@ from shared.errors import JobBlocked, NotFound
 from shared.services import Services
 from shared.use_cases.approve_plan import ApprovalInput, approve
 from shared.use_cases.show_remediation import PlanView, show_plan
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown, edit, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown, edit, planned
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 HOUR = timedelta(hours=1)
@@ -24,10 +24,10 @@ async def shown(services: Services, remediation_id: str) -> PlanView:
     return plan
 
 
-async def approve_version(story: Story, version: str, *except_flows: str) -> None:
+async def approve_version(scenario: Scenario, version: str, *except_flows: str) -> None:
     """Approve one version, whether it is shown or not."""
     approval = ApprovalInput(versions=(version,), by="tests", except_flows=except_flows)
-    await approve(story.services, story.remediation.id, approval)
+    await approve(scenario.services, scenario.remediation.id, approval)
 
 
 # --- versions -------------------------------------------------------------------------------------
@@ -35,67 +35,67 @@ async def approve_version(story: Story, version: str, *except_flows: str) -> Non
 
 async def test_a_version_that_is_not_the_plans_is_refused() -> None:
     """The refusal names the version that the plan has, and nothing is approved."""
-    story = Story()
-    story.build.http_flow("Orders")
-    await planned(story)
-    version = (await shown(story.services, story.remediation.id)).version
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    version = (await shown(scenario.services, scenario.remediation.id)).version
 
     with pytest.raises(JobBlocked) as refusal:
-        await approve_version(story, "0" * 16)
+        await approve_version(scenario, "0" * 16)
 
     assert refusal.value.code == "plan_changed"
     assert version in refusal.value.reason
-    assert (await story.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
+    assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
 
 
 async def test_a_version_is_stale_once_the_plan_has_changed_and_the_refusal_says_how() -> None:
     """Approved, changed, approved again as it was: the edit is named, nothing begins."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    await planned(story)
-    version = (await shown(story.services, story.remediation.id)).version
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    await planned(scenario)
+    version = (await shown(scenario.services, scenario.remediation.id)).version
     edit(orders)
-    await approve_version(story, version)
-    await story.run(HOUR)
+    await approve_version(scenario, version)
+    await scenario.run(HOUR)
 
     with pytest.raises(JobBlocked) as refusal:
-        await approve_version(story, version)
+        await approve_version(scenario, version)
 
     assert refusal.value.code == "plan_changed"
     assert "Orders: its definition was edited" in refusal.value.reason
-    assert story.world.writes == []
+    assert scenario.world.writes == []
 
 
 async def test_an_unchanged_plan_keeps_its_version() -> None:
     """Looking at it again, however much later, shows the same one."""
-    story = Story()
-    story.build.app_setting_caller(story.build.http_flow("Orders"))
-    await planned(story)
-    version = (await shown(story.services, story.remediation.id)).version
+    scenario = Scenario()
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    await planned(scenario)
+    version = (await shown(scenario.services, scenario.remediation.id)).version
 
-    await story.run(timedelta(days=3))
+    await scenario.run(timedelta(days=3))
 
-    assert (await shown(story.services, story.remediation.id)).version == version
+    assert (await shown(scenario.services, scenario.remediation.id)).version == version
 
 
 async def test_one_environment_is_approved_at_a_time() -> None:
     """The other one's plan waits on; its version is its own although its flow is of equal kind."""
-    story = TwoEnvironments()
-    for build in story.builders:
+    scenario = TwoEnvironments()
+    for build in scenario.builders:
         build.http_flow("Orders")
-    story.prepare()
-    await story.opt_in_both(ApprovalPolicy.REQUIRED)
-    await story.order_of(*story.builders)
-    ids = [build.environment.id for build in story.builders]
+    scenario.prepare()
+    await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
+    await scenario.order_of(*scenario.builders)
+    ids = [build.environment.id for build in scenario.builders]
     plans = {
         plan.environment_job.environment_id: plan
-        for plan in await show_plan(story.services, story.remediation.id)
+        for plan in await show_plan(scenario.services, scenario.remediation.id)
     }
 
-    await approve_version(story, plans[ids[1]].version)
-    await story.run(HOUR)
+    await approve_version(scenario, plans[ids[1]].version)
+    await scenario.run(HOUR)
 
-    jobs = await story.services.tables.environment_jobs.all(story.remediation.id)
+    jobs = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
     states = {job.environment_id: job.state for job in jobs}
     assert states == {
         ids[0]: EnvironmentJobState.AWAITING_APPROVAL,
@@ -105,24 +105,24 @@ async def test_one_environment_is_approved_at_a_time() -> None:
 
 async def test_two_remediations_that_are_approved_together_share_one_job() -> None:
     """Both were planned before either had a job: the second takes up what the first has begun."""
-    story = Story()
-    story.build.app_setting_caller(story.build.http_flow("Orders"))
-    await planned(story)
-    first = story.remediation
-    await story.order(cause="order-2")
-    await approve_shown(story.services, first.id)
-    await approve_shown(story.services, story.remediation.id)
+    scenario = Scenario()
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    await planned(scenario)
+    first = scenario.remediation
+    await scenario.order(cause="order-2")
+    await approve_shown(scenario.services, first.id)
+    await approve_shown(scenario.services, scenario.remediation.id)
 
-    await story.until("Orders", FlowJobState.COPIED)
-    await story.run(timedelta(days=60))
+    await scenario.until("Orders", FlowJobState.COPIED)
+    await scenario.run(timedelta(days=60))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
     assert [line.state for line in job.history].count("planned") == 1
     states = {
         one.state
-        for identity in (first.id, story.remediation.id)
-        for one in await story.services.tables.environment_jobs.all(identity)
+        for identity in (first.id, scenario.remediation.id)
+        for one in await scenario.services.tables.environment_jobs.all(identity)
     }
     assert states == {EnvironmentJobState.COMPLETED}
 
@@ -132,15 +132,15 @@ async def test_two_remediations_that_are_approved_together_share_one_job() -> No
 
 async def test_an_excepted_flow_is_left_with_all_that_runs_it() -> None:
     """Child excepted: parent and grandparent are left too, the flow beside them is done."""
-    story = Story()
-    child, parent, grandparent = story.build.family("Billing")
-    story.build.http_flow("Orders")
-    await planned(story)
+    scenario = Scenario()
+    child, parent, grandparent = scenario.build.family("Billing")
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
 
-    await story.approve(child.workflow_id.upper(), run=HOUR)
+    await scenario.approve(child.workflow_id.upper(), run=HOUR)
 
-    assert set(await story.jobs()) == {"Orders"}
-    plan = await story.plan()
+    assert set(await scenario.jobs()) == {"Orders"}
+    plan = await scenario.plan()
     assert {plan[flow.name].action for flow in (child, parent, grandparent)} == {
         PlannedAction.NO_CHANGE
     }
@@ -151,12 +151,12 @@ async def test_an_excepted_flow_is_left_with_all_that_runs_it() -> None:
 
 async def test_an_exception_that_excepts_nothing_is_refused() -> None:
     """What was mistyped would be copied."""
-    story = Story()
-    story.build.http_flow("Orders")
-    await planned(story)
-    version = (await shown(story.services, story.remediation.id)).version
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    version = (await shown(scenario.services, scenario.remediation.id)).version
 
     with pytest.raises(NotFound, match="orders-flow"):
-        await approve_version(story, version, "orders-flow")
+        await approve_version(scenario, version, "orders-flow")
 
-    assert (await story.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
+    assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL

@@ -13,7 +13,7 @@ from shared.use_cases.show_remediation import show_remediation
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.flow_service import turn_off
-from tests.functional.scenarios.remediation_scenario import Story, approve_shown, edit, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown, edit, planned
 
 HOUR = timedelta(hours=1)
 NOW = timedelta(0)
@@ -21,17 +21,17 @@ NOW = timedelta(0)
 
 async def test_an_edit_after_the_approval_holds_that_flow_and_its_parents_only() -> None:
     """The rest is dispatched; the edit is approved with the plan's next version, and goes on."""
-    story = Story()
-    child, _, _ = story.build.family("Billing")
-    story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=NOW)
+    scenario = Scenario()
+    child, _, _ = scenario.build.family("Billing")
+    scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=NOW)
     edit(child)
 
-    await story.run(HOUR)
-    held, job, plan = await story.jobs(), await story.environment_job(), await story.plan()
-    progress = (await show_remediation(story.services, story.remediation.id)).progress
-    await story.approve()
+    await scenario.run(HOUR)
+    held, job, plan = await scenario.jobs(), await scenario.environment_job(), await scenario.plan()
+    progress = (await show_remediation(scenario.services, scenario.remediation.id)).progress
+    await scenario.approve()
 
     assert set(held) == {"Orders"}
     assert (job.state, job.awaiting) == (EnvironmentJobState.RUNNING_FLOW_JOBS, 3)
@@ -39,44 +39,44 @@ async def test_an_edit_after_the_approval_holds_that_flow_and_its_parents_only()
     assert plan["Billing child"].changed == ("its definition was edited",)
     assert plan["Billing parent"].changed == ("it runs Billing child, which has changed",)
     assert plan["Billing grandparent"].changed == ("it runs Billing parent, which has changed",)
-    jobs = await story.jobs()
+    jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, jobs
     assert len(jobs) == 4
-    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
+    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
 async def test_jobs_under_way_are_not_begun_again_by_a_second_approval() -> None:
     """The flow that went on meanwhile has one history, and is planned once."""
-    story = Story()
-    story.build.http_flow("Orders")
-    invoices = story.build.http_flow("Invoices")
-    await planned(story)
-    await story.approve(run=NOW)
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    invoices = scenario.build.http_flow("Invoices")
+    await planned(scenario)
+    await scenario.approve(run=NOW)
     edit(invoices)
-    await story.run(HOUR)
-    before = await story.job("Orders")
+    await scenario.run(HOUR)
+    before = await scenario.job("Orders")
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
-    after = await story.job("Orders")
+    after = await scenario.job("Orders")
     assert before.reached is after.reached is FlowJobState.CHECKING_FOR_CALLS
     assert [line.state for line in after.history].count("planned") == 1
-    assert (await story.job("Invoices")).reached is FlowJobState.CHECKING_FOR_CALLS
+    assert (await scenario.job("Invoices")).reached is FlowJobState.CHECKING_FOR_CALLS
 
 
 async def test_a_new_caller_after_the_approval_holds_the_flow() -> None:
     """An app holds the URL since yesterday: its setting is a write that nobody has approved."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.system("shop", story.build.url_of(orders))
-    story.world.traffic.beat(story.world)  # a run shows which URL to look for
-    await planned(story)
-    site = story.build.app_setting_caller(orders)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.system("shop", scenario.build.url_of(orders))
+    scenario.world.traffic.beat(scenario.world)  # a run shows which URL to look for
+    await planned(scenario)
+    site = scenario.build.app_setting_caller(orders)
     old = site.settings["FLOW_URL"]
 
-    await story.approve(run=HOUR)
-    held, value = await story.plan(), site.settings["FLOW_URL"]
-    await story.approve(run=timedelta(days=2))
+    await scenario.approve(run=HOUR)
+    held, value = await scenario.plan(), site.settings["FLOW_URL"]
+    await scenario.approve(run=timedelta(days=2))
 
     assert any("a new caller: setting" in change for change in held["Orders"].changed)
     assert any("orders-api" in write for write in held["Orders"].writes)
@@ -86,38 +86,38 @@ async def test_a_new_caller_after_the_approval_holds_the_flow() -> None:
 
 async def test_a_caller_that_is_gone_holds_nothing() -> None:
     """Less than what was approved is done."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    site = story.build.app_setting_caller(orders)
-    story.world.traffic.beat(story.world)
-    await planned(story)
-    story.world.traffic.systems.clear()
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    site = scenario.build.app_setting_caller(orders)
+    scenario.world.traffic.beat(scenario.world)
+    await planned(scenario)
+    scenario.world.traffic.systems.clear()
     site.settings.clear()
 
-    await story.approve()
+    await scenario.approve()
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
 
 
 async def test_a_flow_that_waits_for_an_approval_is_not_changed_as_a_caller() -> None:
     """It would be another flow than the one that is shown: the flow it calls waits for it."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    url = story.build.url_of(orders)
-    shop = story.build.flow("Shop", define.http_trigger(), {"Order": define.http_action(url)})
-    story.world.traffic.beat(story.world)
-    await planned(story)
-    await story.approve(run=NOW)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    url = scenario.build.url_of(orders)
+    shop = scenario.build.flow("Shop", define.http_trigger(), {"Order": define.http_action(url)})
+    scenario.world.traffic.beat(scenario.world)
+    await planned(scenario)
+    await scenario.approve(run=NOW)
     edit(shop)
 
-    await story.run(timedelta(days=2))
-    waiting, held, text = await story.job("Orders"), await story.plan(), shop.client_data
-    await story.approve()
+    await scenario.run(timedelta(days=2))
+    waiting, held, text = await scenario.job("Orders"), await scenario.plan(), shop.client_data
+    await scenario.approve()
 
     assert "is about to copy" in waiting.reason
     assert held["Shop"].changed == ("its definition was edited",)
     assert url in text
-    jobs = await story.jobs()
+    jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, jobs
     assert set(jobs) == {"Orders", "Shop"}
 
@@ -127,128 +127,132 @@ async def test_a_flow_that_is_renamed_or_turned_off_waits_for_an_approval(
     *, is_renamed: bool
 ) -> None:
     """The plan said what is called how, and which flow is turned on and off."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    await planned(story)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    await planned(scenario)
     if is_renamed:
         orders.name = "Orders of 2027"
     else:
-        turn_off(story.world, orders)
+        turn_off(scenario.world, orders)
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
-    (item,) = (await story.plan()).values()
+    (item,) = (await scenario.plan()).values()
     assert item.changed[-1] == ("it was called Orders" if is_renamed else "it was turned off")
-    assert await story.jobs() == {}
+    assert await scenario.jobs() == {}
 
 
 async def test_a_flow_that_is_gone_is_left_and_says_so() -> None:
     """Nothing waits for it: the other flow comes to its end, and with it the remediation."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.http_flow("Invoices")
-    await planned(story)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.http_flow("Invoices")
+    await planned(scenario)
     orders.is_deleted = True
 
-    await story.approve()
+    await scenario.approve()
 
-    item = (await story.plan())["Orders"]
+    item = (await scenario.plan())["Orders"]
     assert (item.action, item.explanation.split(":")[0]) == (PlannedAction.NO_CHANGE, "It is gone")
-    assert set(await story.jobs()) == {"Invoices"}
-    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
+    assert set(await scenario.jobs()) == {"Invoices"}
+    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
 async def test_a_flow_that_is_new_is_not_added() -> None:
     """It belongs to the next remediation; neither does it push an approved one over the limit."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in(limit=1)
-    await story.order()
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    scenario.build.share_connections()
+    await scenario.opt_in(limit=1)
+    await scenario.order()
     for name in ("A", "B", "C"):
-        story.build.http_flow(name)
+        scenario.build.http_flow(name)
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
-    assert set(await story.jobs()) == {"Orders"}
-    assert set(await story.plan()) == {"Orders"}
+    assert set(await scenario.jobs()) == {"Orders"}
+    assert set(await scenario.plan()) == {"Orders"}
 
 
 async def test_a_plan_of_which_all_has_changed_waits_as_a_whole() -> None:
     """Nothing is under way: the job waits for approval again, for as long as a plan can."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    await planned(story)
-    await story.run(timedelta(days=6))
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.run(timedelta(days=6))
     edit(orders)
 
-    await story.approve(run=HOUR)
-    job = await story.environment_job()
-    await story.run(timedelta(days=8))
+    await scenario.approve(run=HOUR)
+    job = await scenario.environment_job()
+    await scenario.run(timedelta(days=8))
 
     assert (job.state, job.awaiting) == (EnvironmentJobState.AWAITING_APPROVAL, 1)
     assert job.expires is not None
-    assert job.expires > story.world.clock.now() - timedelta(days=2)
-    assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED
+    assert job.expires > scenario.world.clock.now() - timedelta(days=2)
+    assert (await scenario.environment_job()).state is EnvironmentJobState.CANCELLED
 
 
 async def test_a_change_that_nobody_approves_in_time_is_left() -> None:
     """The remediation ends with the jobs that went on."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.http_flow("Invoices")
-    await planned(story)
-    await story.approve(run=NOW)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.http_flow("Invoices")
+    await planned(scenario)
+    await scenario.approve(run=NOW)
     edit(orders)
 
-    await story.run(timedelta(days=60))
+    await scenario.run(timedelta(days=60))
 
-    item = (await story.plan())["Orders"]
+    item = (await scenario.plan())["Orders"]
     assert item.action is PlannedAction.NO_CHANGE
     assert "nobody approved the change in time" in item.explanation
-    assert set(await story.jobs()) == {"Invoices"}
-    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
+    assert set(await scenario.jobs()) == {"Invoices"}
+    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
 async def test_a_cancel_ends_what_waits_for_another_approval_too() -> None:
     """What is under way is rolled back, what waits is not begun, and nothing can be approved."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.http_flow("Invoices")
-    await planned(story)
-    await story.approve(run=NOW)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.http_flow("Invoices")
+    await planned(scenario)
+    await scenario.approve(run=NOW)
     edit(orders)
-    await story.run(HOUR)
+    await scenario.run(HOUR)
 
-    await cancel(story.services, story.remediation.id)
-    await story.run(timedelta(days=30))
+    await cancel(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(days=30))
 
-    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.ROLLED_BACK}
-    progress = (await show_remediation(story.services, story.remediation.id)).progress
+    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.ROLLED_BACK}
+    progress = (await show_remediation(scenario.services, scenario.remediation.id)).progress
     assert progress.state == "cancelled"
     with pytest.raises(JobBlocked) as refusal:
-        await approve_shown(story.services, story.remediation.id)
+        await approve_shown(scenario.services, scenario.remediation.id)
     assert refusal.value.code == "nothing_to_approve"
 
 
 # --- killed at any call ---------------------------------------------------------------------------
 
 
-async def _interrupted(at: int | None, moment: Moment) -> tuple[Story, Plan]:
+async def _interrupted(at: int | None, moment: Moment) -> tuple[Scenario, Plan]:
     """Approve, edit a child, let the app compare and dispatch under a plan that may strike."""
-    story = Story()
-    child = story.build.parent("Child", trigger={"type": "Request", "kind": "Http", "inputs": {}})
-    story.build.parent("Parent", child, trigger={"type": "Request", "kind": "Http", "inputs": {}})
-    story.build.http_flow("Orders")
-    other = story.build.http_flow("Left")
-    await planned(story)
-    await story.approve(other.workflow_id, run=NOW)
+    scenario = Scenario()
+    child = scenario.build.parent(
+        "Child", trigger={"type": "Request", "kind": "Http", "inputs": {}}
+    )
+    scenario.build.parent(
+        "Parent", child, trigger={"type": "Request", "kind": "Http", "inputs": {}}
+    )
+    scenario.build.http_flow("Orders")
+    other = scenario.build.http_flow("Left")
+    await planned(scenario)
+    await scenario.approve(other.workflow_id, run=NOW)
     edit(child)
-    story.driver.plan = Plan(at=at, moment=moment)
-    story.renew()
-    await story.until("Orders", FlowJobState.COPYING)
-    return story, story.driver.plan
+    scenario.driver.plan = Plan(at=at, moment=moment)
+    scenario.renew()
+    await scenario.until("Orders", FlowJobState.COPYING)
+    return scenario, scenario.driver.plan
 
 
 @pytest.mark.parametrize("moment", Moment)
@@ -256,12 +260,12 @@ async def test_killed_at_any_call_the_same_flows_are_held_and_dispatched(moment:
     """Whatever call the process dies at between approval and dispatch, the end is the same."""
     _, plan = await _interrupted(None, moment)
     for at in range(1, plan.calls + 1):
-        story, _ = await _interrupted(at, moment)
-        await story.run(HOUR)
+        scenario, _ = await _interrupted(at, moment)
+        await scenario.run(HOUR)
 
-        items, job = await story.plan(), await story.environment_job()
+        items, job = await scenario.plan(), await scenario.environment_job()
         changed = {title for title, item in items.items() if item.changed}
         assert changed == {"Child", "Parent"}, (at, items)
         assert items["Left"].action is PlannedAction.NO_CHANGE
-        assert set(await story.jobs()) == {"Orders"}, at
+        assert set(await scenario.jobs()) == {"Orders"}, at
         assert (job.state, job.awaiting) == (EnvironmentJobState.RUNNING_FLOW_JOBS, 2), at

@@ -9,8 +9,8 @@ from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.job_kinds import ENVIRONMENT
 from shared.jobs.leased_job import LeasedJob
 from tests.fakes.crash import Killed, Plan
-from tests.fakes.services import twin_settings
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.services import fake_settings
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_a_kill_while_planning_is_followed_within_minutes() -> None:
@@ -18,48 +18,48 @@ async def test_a_kill_while_planning_is_followed_within_minutes() -> None:
     at, struck = 0, True
     while struck:
         at += 5
-        story = Story()
-        story.build.http_flow("Orders")
-        story.build.link()
-        await story.opt_in()
-        story.driver.plan = Plan(at=at)
+        scenario = Scenario()
+        scenario.build.http_flow("Orders")
+        scenario.build.link()
+        await scenario.opt_in()
+        scenario.driver.plan = Plan(at=at)
 
         with suppress(Killed):
-            await story.order(run=timedelta(minutes=5))
-        if story.driver.plan.has_struck and not hasattr(story, "remediation"):
+            await scenario.order(run=timedelta(minutes=5))
+        if scenario.driver.plan.has_struck and not hasattr(scenario, "remediation"):
             continue  # before the order was taken
 
-        struck = story.driver.plan.has_struck
-        assert (await story.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL, at
+        struck = scenario.driver.plan.has_struck
+        assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL, at
     assert at > 50
 
 
 async def test_a_lease_is_renewed_while_a_step_reads() -> None:
     """A second delivery that comes after the first lease's end finds the row held."""
-    story = Story(settings=twin_settings(job_lease_duration=timedelta(milliseconds=30)))
-    table = story.services.tables.environment_jobs
+    scenario = Scenario(settings=fake_settings(job_lease_duration=timedelta(milliseconds=30)))
+    table = scenario.services.tables.environment_jobs
     job = EnvironmentJob(
         id="job",
         remediation_id="remediation",
-        environment_id=story.build.environment.id,
+        environment_id=scenario.build.environment.id,
         mode=RemediationMode.APPLY,
     )
     await table.insert(job)
 
     async def reads(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         written = asyncio.Event()
-        story.twins.store.watchers.append(written.set)
-        story.world.clock.advance(timedelta(milliseconds=29))
+        scenario.fakes.store.watchers.append(written.set)
+        scenario.world.clock.advance(timedelta(milliseconds=29))
         await written.wait()
-        story.world.clock.advance(timedelta(milliseconds=2))
-        before, after = await ENVIRONMENT.deliver(story.services, ("remediation", "job"), never)
+        scenario.world.clock.advance(timedelta(milliseconds=2))
+        before, after = await ENVIRONMENT.deliver(scenario.services, ("remediation", "job"), never)
         assert before is after
         return held.job
 
     async def never(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         raise AssertionError(held.job)
 
-    await asyncio.wait_for(ENVIRONMENT.deliver(story.services, ("remediation", "job"), reads), 5)
+    await asyncio.wait_for(ENVIRONMENT.deliver(scenario.services, ("remediation", "job"), reads), 5)
 
     kept = await table.get("remediation", "job")
     assert kept is not None

@@ -9,15 +9,15 @@ from shared.queues import POLICY_EVENTS
 from shared.use_cases.poll_environments import poll_environments
 from tests.fakes.crash import Moment, Plan, was_killed
 from tests.fakes.services import services_of
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 MINUTE = timedelta(minutes=1)
 
 
-async def poll(story: Story, plan: Plan | None = None) -> bool:
+async def poll(scenario: Scenario, plan: Plan | None = None) -> bool:
     """Poll once; says whether it was killed before its end."""
-    ports = story.twins.ports
-    services = services_of(ports.under(plan) if plan else ports, settings=story.settings)
+    ports = scenario.fakes.ports
+    services = services_of(ports.under(plan) if plan else ports, settings=scenario.settings)
     try:
         await poll_environments(services)
     except BaseException as error:
@@ -27,9 +27,9 @@ async def poll(story: Story, plan: Plan | None = None) -> bool:
     return False
 
 
-def events(story: Story) -> list[dict[str, object]]:
+def events(scenario: Scenario) -> list[dict[str, object]]:
     """Return the events that were sent, with those that the broker would drop as duplicates."""
-    waiting = story.twins.messages.waiting(POLICY_EVENTS)
+    waiting = scenario.fakes.messages.waiting(POLICY_EVENTS)
     return [dict(one.body) for one in waiting]
 
 
@@ -39,16 +39,16 @@ async def test_a_link_has_one_event_id_whenever_the_poll_dies(moment: Moment) ->
     at, struck = 0, True
     while struck:
         at += 1
-        story = Story()
-        story.build.link()
+        scenario = Scenario()
+        scenario.build.link()
 
-        struck = await poll(story, Plan(at=at, moment=moment))
-        story.world.clock.advance(MINUTE)
-        await poll(story)
-        story.world.clock.advance(MINUTE)
-        await poll(story)
+        struck = await poll(scenario, Plan(at=at, moment=moment))
+        scenario.world.clock.advance(MINUTE)
+        await poll(scenario)
+        scenario.world.clock.advance(MINUTE)
+        await poll(scenario)
 
-        told = events(story)
+        told = events(scenario)
         assert len({str(one["id"]) for one in told}) == 1, at
         assert len({str(one["data"]) for one in told}) == 1, at
     assert at > 1
@@ -56,19 +56,19 @@ async def test_a_link_has_one_event_id_whenever_the_poll_dies(moment: Moment) ->
 
 async def test_a_link_that_came_and_went_and_came_again_is_a_new_one() -> None:
     """The same policy and status as before, at another time, is another event."""
-    story = Story()
-    link = story.build.link()
+    scenario = Scenario()
+    link = scenario.build.link()
 
-    await poll(story)
-    story.world.clock.advance(MINUTE)
-    story.build.environment.policy = None
-    await poll(story)
-    story.world.clock.advance(MINUTE)
-    story.build.environment.policy = link
-    await poll(story)
-    await poll(story)
+    await poll(scenario)
+    scenario.world.clock.advance(MINUTE)
+    scenario.build.environment.policy = None
+    await poll(scenario)
+    scenario.world.clock.advance(MINUTE)
+    scenario.build.environment.policy = link
+    await poll(scenario)
+    await poll(scenario)
 
-    told = events(story)
+    told = events(scenario)
     assert [str(one["type"]).rsplit(".", 1)[-1] for one in told] == [
         "EnvironmentPolicyLinked",
         "EnvironmentPolicyUnlinked",
@@ -79,18 +79,18 @@ async def test_a_link_that_came_and_went_and_came_again_is_a_new_one() -> None:
 
 async def test_a_status_that_comes_back_under_one_policy_is_told_again() -> None:
     """It starts no second remediation: the link is the same, and says since when."""
-    story = Story()
-    story.build.link()
-    policy = story.build.environment.policy
+    scenario = Scenario()
+    scenario.build.link()
+    policy = scenario.build.environment.policy
     assert policy is not None
 
     for status in (PolicyLinkStatus.LINKED, PolicyLinkStatus.LINKING, PolicyLinkStatus.LINKED):
-        story.build.environment.policy = type(policy)(
+        scenario.build.environment.policy = type(policy)(
             policy_id=policy.policy_id, system_id=policy.system_id, status=status
         )
-        await poll(story)
-        story.world.clock.advance(MINUTE)
+        await poll(scenario)
+        scenario.world.clock.advance(MINUTE)
 
-    told = events(story)
+    told = events(scenario)
     assert len({str(one["id"]) for one in told}) == 3
     assert len({str(one["data"]["linkedSince"]) for one in told}) == 1  # type: ignore[index]

@@ -9,70 +9,70 @@ from shared.domain.plans.remediation import Remediation, RemediationMode, StartS
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import call
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 LACKING = "in the flow service, but not in Dataverse"
 
 
-async def _findings(story: Story, *, reconcile: bool) -> str:
+async def _findings(scenario: Scenario, *, reconcile: bool) -> str:
     """Order an assessment and return what its environment job found."""
     order = Remediation(
-        created=story.services.now,
+        created=scenario.services.now,
         mode=RemediationMode.ASSESS,
         origin=StartSource.API_REQUEST,
         cause=f"order-{reconcile}",
-        environment_ids=(story.build.environment.id,),
+        environment_ids=(scenario.build.environment.id,),
         reconcile=reconcile,
     )
-    started = await start_manual_remediation(story.services, order)
-    await story.run(story.settings.platform_migration_poll_interval)
-    (job,) = await story.services.tables.environment_jobs.all(started.id)
+    started = await start_manual_remediation(scenario.services, order)
+    await scenario.run(scenario.settings.platform_migration_poll_interval)
+    (job,) = await scenario.services.tables.environment_jobs.all(started.id)
     assert job.state == "completed"
     assert job.reconcile is reconcile
     return "\n".join(job.findings)
 
 
-def _story() -> Story:
+def _scenario() -> Scenario:
     """Return a tenant with a movable flow that Dataverse does not have: no report names it."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.polling_flow("Mine").in_solution = False
-    story.world.assumptions.my_flows_have_rows = False
-    story.build.link()
-    return story
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.polling_flow("Mine").in_solution = False
+    scenario.world.assumptions.my_flows_have_rows = False
+    scenario.build.link()
+    return scenario
 
 
 async def test_what_only_the_full_list_shows_is_found_only_on_request() -> None:
     """Without it the flow that one source lacks goes unnoticed: nothing reports it."""
-    assert LACKING not in await _findings(_story(), reconcile=False)
-    found = await _findings(_story(), reconcile=True)
+    assert LACKING not in await _findings(_scenario(), reconcile=False)
+    found = await _findings(_scenario(), reconcile=True)
 
     assert f"1 flow is {LACKING}: Mine" in found
 
 
 async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
     """The list's small budget is not spent by timers."""
-    story = _story()
+    scenario = _scenario()
     settings = EnvironmentSettings(
-        environment_id=story.build.environment.id, mode=ApprovalPolicy.READ_ONLY
+        environment_id=scenario.build.environment.id, mode=ApprovalPolicy.READ_ONLY
     )
-    await story.services.tables.environment_settings.upsert(settings)
+    await scenario.services.tables.environment_settings.upsert(settings)
     order = Remediation(
-        created=story.services.now,
+        created=scenario.services.now,
         mode=RemediationMode.ASSESS,
         origin=StartSource.DAILY_CHECK,
         cause="2026-03-02",
-        environment_ids=(story.build.environment.id,),
+        environment_ids=(scenario.build.environment.id,),
     )
 
-    assert (await start_manual_remediation(story.services, order)).reconcile is False
+    assert (await start_manual_remediation(scenario.services, order)).reconcile is False
 
 
 async def test_it_is_ordered_over_http_and_by_the_command_line() -> None:
     """The answer says so; the same key without the wish is another order, and is refused."""
-    story = _story()
-    provide(story.services)
-    order = {"mode": "assess", "environments": [story.build.environment.id]}
+    scenario = _scenario()
+    provide(scenario.services)
+    order = {"mode": "assess", "environments": [scenario.build.environment.id]}
     headers = {"Idempotency-Key": "monday"}
 
     started = await call(start_remediation, {**order, "reconcile": True}, headers=headers)
@@ -81,7 +81,7 @@ async def test_it_is_ordered_over_http_and_by_the_command_line() -> None:
         words = (
             "remediation",
             "start",
-            story.build.environment.id,
+            scenario.build.environment.id,
             "--compare-all-flows",
             "-o",
             "json",

@@ -10,61 +10,61 @@ from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes.definition_builder import request_trigger
 from tests.fakes.flow_service import turn_off
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 RIDDLE = request_trigger("NobodyKnows")
 
 
-def riddle(story: Story) -> TwinFlow:
+def riddle(scenario: Scenario) -> FakeFlow:
     """Add such a flow, which runs one that stays: so it stays too."""
-    return story.build.parent("Riddle", story.build.http_flow("Orders"), trigger=RIDDLE)
+    return scenario.build.parent("Riddle", scenario.build.http_flow("Orders"), trigger=RIDDLE)
 
 
 async def test_nobody_swaps_it_before_a_person_has_named_it() -> None:
     """The plan says what is not known and what to do; named, it is planned like a swap."""
-    story = Story()
-    flow = riddle(story)
-    await planned(story)
-    unnamed = (await story.plan())["Riddle"]
+    scenario = Scenario()
+    flow = riddle(scenario)
+    await planned(scenario)
+    unnamed = (await scenario.plan())["Riddle"]
 
-    await story.order(RemediationMode.APPLY, flow.workflow_id, cause="named")
-    named = (await story.plan())["Riddle"]
-    await story.approve()
+    await scenario.order(RemediationMode.APPLY, flow.workflow_id, cause="named")
+    named = (await scenario.plan())["Riddle"]
+    await scenario.approve()
 
     assert (unnamed.action, unnamed.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
     assert "none that the app knows" in unnamed.explanation
     assert f"--flow {flow.workflow_id}" in unnamed.instruction
     assert (named.action, named.pattern) == (PlannedAction.CUT_OVER, MigrationMethod.CUT_OVER)
-    assert (await story.job("Riddle")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Riddle")).state is FlowJobState.RETIRED
 
 
 async def test_a_flow_that_is_off_waits_for_a_person_too() -> None:
     """It may be turned on while its copy is made, and would be swapped then."""
-    story = Story()
-    turn_off(story.world, riddle(story))
-    await planned(story)
+    scenario = Scenario()
+    turn_off(scenario.world, riddle(scenario))
+    await planned(scenario)
 
-    assert (await story.plan())["Riddle"].action is PlannedAction.NEEDS_CHANGES
+    assert (await scenario.plan())["Riddle"].action is PlannedAction.NEEDS_CHANGES
 
 
 async def test_a_trigger_that_becomes_unknown_stops_the_job() -> None:
     """Somebody edits the flow between its approval and its copy, and has that taken over."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.COPYING)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.COPYING)
     orders.client_data = orders.client_data.replace('"kind": "Http"', '"kind": "NobodyKnows"')
     orders.version += 1
-    await story.run(timedelta(hours=1))
-    blocked = await story.job("Orders")
+    await scenario.run(timedelta(hours=1))
+    blocked = await scenario.job("Orders")
 
-    await story.retry()
+    await scenario.retry()
 
     assert (blocked.code, blocked.category) == ("original_edited", "http")
-    assert (await story.job("Orders")).code == "trigger_changed"
+    assert (await scenario.job("Orders")).code == "trigger_changed"
 
 
 async def test_an_assessment_does_not_know_whether_it_moves() -> None:

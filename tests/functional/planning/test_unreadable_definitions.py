@@ -8,7 +8,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import InvalidInput
 from shared.ports import FlowReports
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 
 class Abyss:
@@ -30,22 +30,22 @@ class Abyss:
 
 async def test_one_that_nests_too_deep_stops_no_other() -> None:
     """No other try gives another answer: the plan says so, and is made."""
-    story = Story()
-    abyss = story.build.http_flow("Abyss")
+    scenario = Scenario()
+    abyss = scenario.build.http_flow("Abyss")
     abyss.in_solution = False
-    story.build.http_flow("Orders")
-    story.world.assumptions.my_flows_have_rows = False
-    story.around = lambda ports: replace(
+    scenario.build.http_flow("Orders")
+    scenario.world.assumptions.my_flows_have_rows = False
+    scenario.around = lambda ports: replace(
         ports, flow_reports=cast("Any", Abyss(ports.flow_reports, abyss.flow_name))
     )
 
-    await planned(story)
+    await planned(scenario)
 
-    plan = await story.plan()
+    plan = await scenario.plan()
     assert plan["Orders"].action is PlannedAction.COPY
     assert (plan["Abyss"].action, plan["Abyss"].category) == (
         PlannedAction.NEEDS_CHANGES,
         "unknown",
     )
     assert "nests too deep" in plan["Abyss"].explanation
-    assert (await story.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
+    assert (await scenario.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL

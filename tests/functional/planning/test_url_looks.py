@@ -13,36 +13,36 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.steps.planning.trigger_urls import MOST_LOOKS
 from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
-LOOK = "FlowReportsTwin.runs"
+LOOK = "FakeFlowReports.runs"
 MANY = MOST_LOOKS + 3
 DARK = "Who calls it by its trigger URL"
 
 
-def watched() -> Story:
-    """Return a story whose calls are written down."""
-    story = Story()
-    story.driver = Driver(twins=story.twins, make=story.make, plan=Plan(trace=[]))
-    return story
+def watched() -> Scenario:
+    """Return a scenario whose calls are written down."""
+    scenario = Scenario()
+    scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(trace=[]))
+    return scenario
 
 
-def looks(story: Story) -> int:
+def looks(scenario: Scenario) -> int:
     """Return how many flows were looked at, and begin to count anew."""
-    trace = story.driver.plan.trace
+    trace = scenario.driver.plan.trace
     assert trace is not None
     count = trace.count(LOOK)
     trace.clear()
     return count
 
 
-def called(story: Story, count: int) -> None:
+def called(scenario: Scenario, count: int) -> None:
     """Add flows, each with an app's setting that holds its URL, and let each be called."""
     for number in range(count):
-        story.build.app_setting_caller(
-            story.build.http_flow(f"Flow {number}"), setting=f"F{number}"
+        scenario.build.app_setting_caller(
+            scenario.build.http_flow(f"Flow {number}"), setting=f"F{number}"
         )
-    story.world.traffic.beat(story.world)
+    scenario.world.traffic.beat(scenario.world)
 
 
 def shown(plan: dict[str, PlanItem]) -> set[str]:
@@ -52,87 +52,87 @@ def shown(plan: dict[str, PlanItem]) -> set[str]:
 
 async def test_no_flow_is_looked_at_where_no_caller_holds_a_url() -> None:
     """The callers cannot be seen; there is nothing to find."""
-    story = watched()
-    orders = story.build.http_flow("Orders")
-    story.build.system("shop", story.build.url_of(orders))
-    story.world.traffic.beat(story.world)
+    scenario = watched()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.system("shop", scenario.build.url_of(orders))
+    scenario.world.traffic.beat(scenario.world)
 
-    await planned(story)
+    await planned(scenario)
 
-    item = (await story.plan())["Orders"]
-    assert (looks(story), item.is_complete, item.was_run_checked) == (0, True, False)
+    item = (await scenario.plan())["Orders"]
+    assert (looks(scenario), item.is_complete, item.was_run_checked) == (0, True, False)
     assert not any(DARK in one for one in item.not_known)
 
 
 async def test_looks_end_when_each_url_has_its_flow() -> None:
     """One of many flows is called."""
-    story = watched()
-    story.build.app_setting_caller(story.build.http_flow("Orders"))
-    story.world.traffic.beat(story.world)
+    scenario = watched()
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.world.traffic.beat(scenario.world)
     for number in range(5):
-        story.build.http_flow(f"Silent {number}")
+        scenario.build.http_flow(f"Silent {number}")
 
-    await planned(story)
+    await planned(scenario)
 
-    plan = await story.plan()
+    plan = await scenario.plan()
     assert shown(plan) == {"Orders"}
-    assert looks(story) == sum(item.was_run_checked for item in plan.values())
+    assert looks(scenario) == sum(item.was_run_checked for item in plan.values())
     assert not any(DARK in one for item in plan.values() for one in item.not_known)
-    assert (await story.environment_job()).findings == ()
+    assert (await scenario.environment_job()).findings == ()
 
 
 async def test_a_plan_to_approve_looks_at_ten_flows_and_names_the_callers_of_the_others() -> None:
     """Each of them is updated all the same, by the job that reads its flow's URL."""
-    story = watched()
-    called(story, MANY)
+    scenario = watched()
+    called(scenario, MANY)
 
-    await planned(story)
-    plan, job, count = await story.plan(), await story.environment_job(), looks(story)
-    await story.approve()
+    await planned(scenario)
+    plan, job, count = await scenario.plan(), await scenario.environment_job(), looks(scenario)
+    await scenario.approve()
 
     dark = {title for title, item in plan.items() if any(DARK in one for one in item.not_known)}
     assert count == len(shown(plan)) == MOST_LOOKS
     assert dark == plan.keys() - shown(plan)
     [finding] = job.findings
     assert all(f"F{title.partition(' ')[2]}" in finding for title in dark)
-    assert {one.state for one in (await story.jobs()).values()} == {FlowJobState.RETIRED}
-    assert story.world.traffic.lost == []
+    assert {one.state for one in (await scenario.jobs()).values()} == {FlowJobState.RETIRED}
+    assert scenario.world.traffic.lost == []
 
 
 async def test_a_dry_run_looks_at_all_and_spares_the_plan_after_it_every_look() -> None:
     """What it says is all that it is for."""
-    story = watched()
-    called(story, MANY)
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
+    scenario = watched()
+    called(scenario, MANY)
+    scenario.build.link()
+    scenario.build.share_connections()
+    await scenario.opt_in()
 
-    await story.order(RemediationMode.DRY_RUN)
-    dry, count = await story.plan(), looks(story)
-    await story.order(cause="order-2")
+    await scenario.order(RemediationMode.DRY_RUN)
+    dry, count = await scenario.plan(), looks(scenario)
+    await scenario.order(cause="order-2")
 
     assert (len(shown(dry)), count) == (MANY, MANY)
-    assert shown(await story.plan()) == dry.keys()
-    assert looks(story) == 0
+    assert shown(await scenario.plan()) == dry.keys()
+    assert looks(scenario) == 0
 
 
 @pytest.mark.parametrize("is_new", [True, False])
 async def test_only_a_url_that_no_approval_has_seen_is_looked_up_after_it(is_new: bool) -> None:
     """However many flows that takes: whom a new caller calls has to be approved."""
-    story = watched()
-    flows = [story.build.http_flow(f"Flow {number}") for number in range(MANY)]
+    scenario = watched()
+    flows = [scenario.build.http_flow(f"Flow {number}") for number in range(MANY)]
     last = max(flows, key=lambda flow: flow.workflow_id)
-    story.build.system("shop", story.build.url_of(last))
-    story.world.traffic.beat(story.world)
+    scenario.build.system("shop", scenario.build.url_of(last))
+    scenario.world.traffic.beat(scenario.world)
     if not is_new:
-        story.build.app_setting_caller(last)
-    await planned(story)
+        scenario.build.app_setting_caller(last)
+    await planned(scenario)
     if is_new:
-        story.build.app_setting_caller(last)
+        scenario.build.app_setting_caller(last)
 
-    await story.approve(run=timedelta(hours=1))
+    await scenario.approve(run=timedelta(hours=1))
 
-    plan = await story.plan()
+    plan = await scenario.plan()
     looked = sum(item.was_run_checked for item in plan.values())
     assert looked == (MANY if is_new else MOST_LOOKS)
     assert {title for title, item in plan.items() if item.changed} == (

@@ -10,24 +10,24 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import JobBlocked
 from tests.fakes.snapshot import differences, take_snapshot
-from tests.functional.preparing.prepare_story import PREPARE, asked, listed
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.preparing.prepare_scenario import PREPARE, asked, listed
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 HOUR = timedelta(hours=1)
 
 
 async def test_every_category_gets_what_can_be_done_before_the_key() -> None:
     """Power Apps (V1) goes into a solution; HTTP waits for the key; List flows waits for a name."""
-    story = Story()
-    story.build.power_apps_v1_flow("App")
-    story.build.http_flow("Orders")
-    story.build.keyword_flow("Keyword")
-    story.build.admin_list_flow("Admin")
-    await story.opt_in()
+    scenario = Scenario()
+    scenario.build.power_apps_v1_flow("App")
+    scenario.build.http_flow("Orders")
+    scenario.build.keyword_flow("Keyword")
+    scenario.build.admin_list_flow("Admin")
+    await scenario.opt_in()
 
-    await story.order(PREPARE)
+    await scenario.order(PREPARE)
 
-    plan = await story.plan()
+    plan = await scenario.plan()
     assert {name: item.action for name, item in plan.items()} == {
         "App": PlannedAction.ADD_TO_SOLUTION,
         "Orders": PlannedAction.NO_CHANGE,
@@ -43,105 +43,105 @@ async def test_every_category_gets_what_can_be_done_before_the_key() -> None:
 
 async def test_an_approved_flow_is_added_to_a_solution_and_moves_by_itself() -> None:
     """Nothing else of it changes, and it is gone from the list of those that stay."""
-    story = Story()
-    app = story.build.power_apps_v1_flow("App")
-    before = take_snapshot(story.world)
-    await story.opt_in()
-    await story.order(PREPARE)
+    scenario = Scenario()
+    app = scenario.build.power_apps_v1_flow("App")
+    before = take_snapshot(scenario.world)
+    await scenario.opt_in()
+    await scenario.order(PREPARE)
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
-    job = await story.job("App")
+    job = await scenario.job("App")
     assert job.state is FlowJobState.PREPARED, job.history
     assert app.in_solution
-    assert differences(before, story.world) == []
-    assert await listed(story) == set()
-    assert (await story.environment_job()).state is EnvironmentJobState.COMPLETED
+    assert differences(before, scenario.world) == []
+    assert await listed(scenario) == set()
+    assert (await scenario.environment_job()).state is EnvironmentJobState.COMPLETED
 
 
 async def test_forty_five_flows_take_three_calls() -> None:
     """The platform takes twenty flows a call."""
-    story = Story()
-    flows = [story.build.power_apps_v1_flow(f"App {number}") for number in range(45)]
-    await story.opt_in()
-    await story.order(PREPARE)
+    scenario = Scenario()
+    flows = [scenario.build.power_apps_v1_flow(f"App {number}") for number in range(45)]
+    await scenario.opt_in()
+    await scenario.order(PREPARE)
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
     assert all(flow.in_solution for flow in flows)
-    assert sorted(len(names.split(",")) for names in asked(story)) == [5, 20, 20]
-    jobs = await story.jobs()
+    assert sorted(len(names.split(",")) for names in asked(scenario)) == [5, 20, 20]
+    jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}
 
 
 async def test_a_linked_environment_is_not_prepared() -> None:
     """Copying is the way there, and the instruction says so."""
-    story = Story()
-    story.build.power_apps_v1_flow("App")
-    story.build.link()
-    await story.opt_in()
+    scenario = Scenario()
+    scenario.build.power_apps_v1_flow("App")
+    scenario.build.link()
+    await scenario.opt_in()
 
-    await story.order(PREPARE)
+    await scenario.order(PREPARE)
 
-    job = await story.environment_job()
+    job = await scenario.environment_job()
     assert job.state is EnvironmentJobState.BLOCKED
     assert "mode apply" in job.instruction
 
 
 async def test_an_environment_that_was_not_opted_in_is_not_prepared() -> None:
     """Mode assess means read only, whatever is asked for."""
-    story = Story(mode=ApprovalPolicy.READ_ONLY)
-    story.build.power_apps_v1_flow("App")
-    await story.opt_in()
+    scenario = Scenario(mode=ApprovalPolicy.READ_ONLY)
+    scenario.build.power_apps_v1_flow("App")
+    await scenario.opt_in()
 
     with pytest.raises(JobBlocked) as refused:
-        await story.order(PREPARE)
+        await scenario.order(PREPARE)
 
     assert refused.value.code == "environment_read_only"
-    assert story.world.writes == []
+    assert scenario.world.writes == []
 
 
 async def test_a_key_that_is_applied_meanwhile_stops_what_has_not_begun() -> None:
     """From then on the flow has to be copied."""
-    story = Story()
-    story.build.power_apps_v1_flow("App")
-    await story.opt_in()
-    await story.order(PREPARE)
-    story.build.link()
+    scenario = Scenario()
+    scenario.build.power_apps_v1_flow("App")
+    await scenario.opt_in()
+    await scenario.order(PREPARE)
+    scenario.build.link()
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
-    assert asked(story) == []
+    assert asked(scenario) == []
 
 
 async def test_parents_wait_for_the_flows_that_they_run() -> None:
     """A parent stays only as long as its child does: nothing is done with it."""
-    story = Story()
-    child = story.build.power_apps_v1_flow("Child")
-    story.build.parent("Parent", child)
-    await story.opt_in()
-    await story.order(PREPARE)
-    plan = await story.plan()
+    scenario = Scenario()
+    child = scenario.build.power_apps_v1_flow("Child")
+    scenario.build.parent("Parent", child)
+    await scenario.opt_in()
+    await scenario.order(PREPARE)
+    plan = await scenario.plan()
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
     assert plan["Parent"].action is PlannedAction.NO_CHANGE
-    assert await listed(story) == set()
+    assert await listed(scenario) == set()
 
 
 async def test_managed_and_excluded_flows_are_left_and_the_limit_holds() -> None:
     """As for copies."""
-    story = Story()
-    managed = story.build.admin_list_flow("Managed")
+    scenario = Scenario()
+    managed = scenario.build.admin_list_flow("Managed")
     managed.is_managed = True
-    excluded = story.build.power_apps_v1_flow("Excluded")
+    excluded = scenario.build.power_apps_v1_flow("Excluded")
     for number in range(3):
-        story.build.power_apps_v1_flow(f"App {number}")
-    await story.opt_in(excluded_flows=frozenset({excluded.workflow_id}), limit=2)
+        scenario.build.power_apps_v1_flow(f"App {number}")
+    await scenario.opt_in(excluded_flows=frozenset({excluded.workflow_id}), limit=2)
 
-    await story.order(PREPARE)
+    await scenario.order(PREPARE)
 
-    actions = {name: item.action for name, item in (await story.plan()).items()}
+    actions = {name: item.action for name, item in (await scenario.plan()).items()}
     assert actions["Managed"] is PlannedAction.NEEDS_CHANGES
     assert actions["Excluded"] is PlannedAction.NO_CHANGE
     assert list(actions.values()).count(PlannedAction.ADD_TO_SOLUTION) == 2

@@ -10,28 +10,28 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.steps.flows.write_definition import is_stored
 from tests.fakes import definition_builder as define
 from tests.fakes.definitions import facts_of
-from tests.functional.preparing.prepare_story import PREPARE, input_flow, listed
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.preparing.prepare_scenario import PREPARE, input_flow, listed
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 HOUR = timedelta(hours=1)
 
 
 async def test_a_trigger_is_converted_where_its_flow_is_named() -> None:
     """The flow goes into a solution first: Dataverse is the supported way to write it."""
-    story = Story()
-    app = input_flow(story)
-    story.build.power_apps_v1_flow("Other")
-    await story.opt_in()
-    await story.order(PREPARE, app.workflow_id)
-    plan = await story.plan()
+    scenario = Scenario()
+    app = input_flow(scenario)
+    scenario.build.power_apps_v1_flow("Other")
+    await scenario.opt_in()
+    await scenario.order(PREPARE, app.workflow_id)
+    plan = await scenario.plan()
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
     assert plan.keys() == {"App"}
     assert plan["App"].action is PlannedAction.CONVERT_TRIGGER
     assert "add it again" in plan["App"].instruction
     assert len(plan["App"].writes) == 2
-    job = await story.job("App")
+    job = await scenario.job("App")
     assert (job.state, job.pattern) == (FlowJobState.PREPARED, MigrationMethod.EDIT_DEFINITION), (
         job.history
     )
@@ -39,116 +39,116 @@ async def test_a_trigger_is_converted_where_its_flow_is_named() -> None:
     assert facts_of(app.client_data).trigger_kind == "PowerAppV2"
     assert "triggerBody()?['text']" in app.client_data
     assert app.is_on
-    assert await listed(story) == {"Other"}
+    assert await listed(scenario) == {"Other"}
 
 
 async def test_an_action_is_converted_where_its_flow_is_named() -> None:
     """A flow in a solution needs no other write than the one of its definition."""
-    story = Story()
-    admin = story.build.admin_list_flow("Admin")
-    await story.opt_in()
-    await story.order(PREPARE, admin.flow_name)
-    plan = await story.plan()
+    scenario = Scenario()
+    admin = scenario.build.admin_list_flow("Admin")
+    await scenario.opt_in()
+    await scenario.order(PREPARE, admin.flow_name)
+    plan = await scenario.plan()
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
     assert plan["Admin"].action is PlannedAction.EDIT_ACTION
-    assert (await story.job("Admin")).state is FlowJobState.PREPARED
+    assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
     assert "ListFlowsInEnvironment_V2" in admin.client_data
-    assert [write.what for write in story.world.writes] == ["update workflow"]
-    assert await listed(story) == set()
+    assert [write.what for write in scenario.world.writes] == ["update workflow"]
+    assert await listed(scenario) == set()
 
 
 async def test_what_cannot_be_converted_surely_is_blocked_with_the_expression() -> None:
     """The plan says which expression stands in the way; nothing is written."""
-    story = Story()
+    scenario = Scenario()
     reads = {"type": "Compose", "inputs": "@body('List')?['value'][0]?['properties/creator']"}
     actions = {
         "List": define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment"),
         "Read": reads,
     }
-    admin = story.build.flow(
+    admin = scenario.build.flow(
         "Admin",
         define.recurrence_trigger(),
         actions,
         connections={"shared-flowmanagement-1": "shared_flowmanagement"},
     )
-    await story.opt_in()
+    await scenario.opt_in()
 
-    await story.order(PREPARE, admin.workflow_id)
+    await scenario.order(PREPARE, admin.workflow_id)
 
-    item = (await story.plan())["Admin"]
+    item = (await scenario.plan())["Admin"]
     assert item.action is PlannedAction.NEEDS_CHANGES
     assert "properties/creator" in item.explanation
     assert "properties/creator" in item.proposal
-    assert story.world.writes == []
+    assert scenario.world.writes == []
 
 
 async def test_list_flows_is_edited_under_a_key_too_where_it_is_named() -> None:
     """The document asks for it before or after; the flow then moves."""
-    story = Story()
-    admin = story.build.admin_list_flow("Admin")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    unnamed = (await story.plan())["Admin"]
+    scenario = Scenario()
+    admin = scenario.build.admin_list_flow("Admin")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    unnamed = (await scenario.plan())["Admin"]
 
-    await story.order(RemediationMode.APPLY, admin.workflow_id, cause="named")
-    named = (await story.plan())["Admin"]
-    await story.approve(run=HOUR)
+    await scenario.order(RemediationMode.APPLY, admin.workflow_id, cause="named")
+    named = (await scenario.plan())["Admin"]
+    await scenario.approve(run=HOUR)
 
     assert unnamed.action is PlannedAction.NEEDS_CHANGES
     assert named.action is PlannedAction.EDIT_ACTION
-    assert (await story.job("Admin")).state is FlowJobState.PREPARED
-    assert await listed(story) == set()
+    assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
+    assert await listed(scenario) == set()
 
 
 async def test_a_flow_with_both_gets_both_edits_or_none() -> None:
     """In a solution it would still stay for its action: unnamed, it is left to be named."""
-    story = Story()
-    app = story.build.flow(
+    scenario = Scenario()
+    app = scenario.build.flow(
         "Both",
         define.request_trigger("PowerApp"),
         {"List": define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment")},
         in_solution=False,
         connections={"shared-flowmanagement-1": "shared_flowmanagement"},
     )
-    await story.opt_in()
-    await story.order(PREPARE)
-    unnamed = (await story.plan())["Both"]
+    await scenario.opt_in()
+    await scenario.order(PREPARE)
+    unnamed = (await scenario.plan())["Both"]
 
-    await story.order(PREPARE, app.workflow_id, cause="named")
-    await story.approve(run=HOUR)
+    await scenario.order(PREPARE, app.workflow_id, cause="named")
+    await scenario.approve(run=HOUR)
 
     assert unnamed.action is PlannedAction.NEEDS_CHANGES
-    assert (await story.job("Both")).state is FlowJobState.PREPARED
-    assert await listed(story) == set()
+    assert (await scenario.job("Both")).state is FlowJobState.PREPARED
+    assert await listed(scenario) == set()
 
 
 async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> None:
     """As for a copy; a rollback writes the old definition in the shape that is taken."""
-    story = Story()
+    scenario = Scenario()
     older = define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment")
     older["inputs"]["authentication"] = "@parameters('$authentication')"
-    admin = story.build.flow(
+    admin = scenario.build.flow(
         "Admin",
         define.recurrence_trigger(),
         {"List": older},
         connections={"shared-flowmanagement-1": "shared_flowmanagement"},
     )
     before = admin.client_data
-    story.world.assumptions.older_host_shapes_refused = True
-    await story.opt_in()
-    await story.order(PREPARE, admin.workflow_id)
+    scenario.world.assumptions.older_host_shapes_refused = True
+    await scenario.opt_in()
+    await scenario.order(PREPARE, admin.workflow_id)
 
-    await story.approve(run=HOUR)
+    await scenario.approve(run=HOUR)
 
-    job = await story.job("Admin")
+    job = await scenario.job("Admin")
     assert job.state is FlowJobState.PREPARED, (job.reason, job.history)
     assert "ListFlowsInEnvironment_V2" in admin.client_data
     assert "$authentication')" not in admin.client_data
 
-    await story.roll_back(run=HOUR)
+    await scenario.roll_back(run=HOUR)
 
-    assert (await story.job("Admin")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job("Admin")).state is FlowJobState.ROLLED_BACK
     assert is_stored(admin.client_data, before)

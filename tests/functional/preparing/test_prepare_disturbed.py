@@ -14,130 +14,130 @@ from shared.use_cases import change_remediation
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.definitions import facts_of
 from tests.fakes.invariants import signatures_in_store, writes_outside
-from tests.functional.preparing.prepare_story import PREPARE, asked, input_flow
+from tests.functional.preparing.prepare_scenario import PREPARE, asked, input_flow
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Story, edit
+from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 HOUR = timedelta(hours=1)
 
 
 async def test_an_edit_after_the_plan_blocks_until_it_is_accepted() -> None:
     """A retry converts the definition as it is then."""
-    story = Story()
-    admin = story.build.admin_list_flow("Admin")
-    await story.opt_in()
-    await story.order(PREPARE, admin.workflow_id)
-    await story.approve(run=timedelta(0))
-    await story.until("Admin", FlowJobState.PREPARING)
+    scenario = Scenario()
+    admin = scenario.build.admin_list_flow("Admin")
+    await scenario.opt_in()
+    await scenario.order(PREPARE, admin.workflow_id)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Admin", FlowJobState.PREPARING)
     edit(admin)
 
-    await story.run(HOUR)
-    blocked = await story.job("Admin")
-    await story.retry(run=HOUR)
+    await scenario.run(HOUR)
+    blocked = await scenario.job("Admin")
+    await scenario.retry(run=HOUR)
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "original_edited")
-    assert (await story.job("Admin")).state is FlowJobState.PREPARED
+    assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
     assert "Extra" in admin.client_data
     assert "ListFlowsInEnvironment_V2" in admin.client_data
 
 
 async def test_a_prepared_flow_that_stays_all_the_same_is_planned_anew() -> None:
     """Somebody has put V1 back since."""
-    story = Story()
-    admin = story.build.admin_list_flow("Admin")
+    scenario = Scenario()
+    admin = scenario.build.admin_list_flow("Admin")
     before = admin.client_data
-    await story.opt_in()
-    await story.order(PREPARE, admin.workflow_id)
-    await story.approve(run=HOUR)
+    await scenario.opt_in()
+    await scenario.order(PREPARE, admin.workflow_id)
+    await scenario.approve(run=HOUR)
     admin.client_data = before
 
-    await story.order(PREPARE, admin.workflow_id, cause="again")
-    item = (await story.plan())["Admin"]
-    await story.approve(run=HOUR)
+    await scenario.order(PREPARE, admin.workflow_id, cause="again")
+    item = (await scenario.plan())["Admin"]
+    await scenario.approve(run=HOUR)
 
     assert item.action is PlannedAction.EDIT_ACTION
-    assert (await story.job("Admin")).state is FlowJobState.PREPARED
+    assert (await scenario.job("Admin")).state is FlowJobState.PREPARED
     assert "ListFlowsInEnvironment_V2" in admin.client_data
 
 
 async def test_a_platform_that_takes_its_time_is_waited_for() -> None:
     """Accepted is not done: each flow is read back, and nobody asks twice meanwhile."""
-    story = Story()
-    flows = [story.build.power_apps_v1_flow(name) for name in ("A", "B")]
-    await story.opt_in()
-    await story.order(PREPARE)
-    await story.approve(run=timedelta(0))
+    scenario = Scenario()
+    flows = [scenario.build.power_apps_v1_flow(name) for name in ("A", "B")]
+    await scenario.opt_in()
+    await scenario.order(PREPARE)
+    await scenario.approve(run=timedelta(0))
 
     async def forget() -> None:
         for flow in flows:
             flow.in_solution = False
 
-    disturb(story, "flow_placement", "add_to_solution", forget, after=True)
-    await story.run(timedelta(minutes=20))
-    states = {job.state for job in (await story.jobs()).values()}
+    disturb(scenario, "flow_placement", "add_to_solution", forget, after=True)
+    await scenario.run(timedelta(minutes=20))
+    states = {job.state for job in (await scenario.jobs()).values()}
     flows[0].in_solution = flows[1].in_solution = True
-    await story.run(timedelta(minutes=20))
+    await scenario.run(timedelta(minutes=20))
 
     assert states == {FlowJobState.WAITING}
-    assert len(asked(story)) == 1
-    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.PREPARED}
+    assert len(asked(scenario)) == 1
+    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.PREPARED}
 
 
 async def test_a_flow_that_goes_before_its_batch_is_asked_for_holds_up_no_other() -> None:
     """The platform refuses the batch for it; it is told, and the rest is asked for again."""
-    story = Story()
-    flows = {name: story.build.power_apps_v1_flow(name) for name in ("A", "B", "C")}
-    await story.opt_in()
-    await story.order(PREPARE)
-    await story.approve(run=timedelta(0))
+    scenario = Scenario()
+    flows = {name: scenario.build.power_apps_v1_flow(name) for name in ("A", "B", "C")}
+    await scenario.opt_in()
+    await scenario.order(PREPARE)
+    await scenario.approve(run=timedelta(0))
 
     async def delete() -> None:
         flows["B"].is_deleted = True
 
-    disturb(story, "flow_placement", "add_to_solution", delete)
-    await story.run(timedelta(minutes=20))
+    disturb(scenario, "flow_placement", "add_to_solution", delete)
+    await scenario.run(timedelta(minutes=20))
 
-    ends = {name: (job.state, job.code) for name, job in (await story.jobs()).items()}
+    ends = {name: (job.state, job.code) for name, job in (await scenario.jobs()).items()}
     assert ends["A"][0] == ends["C"][0] == FlowJobState.PREPARED
     assert ends["B"] == (FlowJobState.BLOCKED, "original_deleted")
-    assert [len(names.split(",")) for names in asked(story)] == [2]
+    assert [len(names.split(",")) for names in asked(scenario)] == [2]
 
 
 async def test_a_flow_that_never_arrives_in_a_solution_is_blocked() -> None:
     """After an hour a person is told how to add it by hand; a retry asks again."""
-    story = Story()
-    app = story.build.power_apps_v1_flow("App")
-    await story.opt_in()
-    await story.order(PREPARE)
-    await story.approve(run=timedelta(0))
+    scenario = Scenario()
+    app = scenario.build.power_apps_v1_flow("App")
+    await scenario.opt_in()
+    await scenario.order(PREPARE)
+    await scenario.approve(run=timedelta(0))
 
     async def forget() -> None:
         app.in_solution = False
 
-    disturb(story, "flow_placement", "add_to_solution", forget, after=True)
-    await story.run(2 * HOUR)
-    blocked = await story.job("App")
-    await story.retry(run=HOUR)
+    disturb(scenario, "flow_placement", "add_to_solution", forget, after=True)
+    await scenario.run(2 * HOUR)
+    blocked = await scenario.job("App")
+    await scenario.retry(run=HOUR)
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "not_added_to_solution")
-    assert (await story.job("App")).state is FlowJobState.PREPARED
-    assert len(asked(story)) == 2
+    assert (await scenario.job("App")).state is FlowJobState.PREPARED
+    assert len(asked(scenario)) == 2
 
 
 async def test_messages_that_come_twice_and_in_any_order_change_nothing() -> None:
     """No batch is asked for twice, and every definition is written once."""
-    story = Story(mode=ApprovalPolicy.AUTOMATIC)
-    named = [input_flow(story, f"App {number}") for number in range(30)]
-    await story.opt_in()
-    story.driver.unsettled = 0.4
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    named = [input_flow(scenario, f"App {number}") for number in range(30)]
+    await scenario.opt_in()
+    scenario.driver.unsettled = 0.4
 
-    await story.order(PREPARE, *(flow.workflow_id for flow in named))
-    await story.run(2 * HOUR)
+    await scenario.order(PREPARE, *(flow.workflow_id for flow in named))
+    await scenario.run(2 * HOUR)
 
-    jobs = await story.jobs()
+    jobs = await scenario.jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}
-    assert len(asked(story)) == 2
-    assert Counter(write.what for write in story.world.writes)["update workflow"] == 30
+    assert len(asked(scenario)) == 2
+    assert Counter(write.what for write in scenario.world.writes)["update workflow"] == 30
 
 
 @pytest.mark.parametrize("failure", [Killed, lambda: ServiceUnavailable("busy")])
@@ -151,33 +151,33 @@ async def test_a_process_may_die_at_any_call(
     assert whole.driver.plan.calls > 30
 
     for at in range(1, whole.driver.plan.calls + 1):
-        story = await _played(Plan(at=at, moment=moment, failure=failure), undo=undo)
+        scenario = await _played(Plan(at=at, moment=moment, failure=failure), undo=undo)
 
-        jobs = await story.jobs()
+        jobs = await scenario.jobs()
         expected = FlowJobState.ROLLED_BACK if undo else FlowJobState.PREPARED
         assert {job.state for job in jobs.values()} == {expected}, (at, jobs)
-        kinds = {facts_of(flow.client_data).trigger_kind for flow in story.world.flows()}
+        kinds = {facts_of(flow.client_data).trigger_kind for flow in scenario.world.flows()}
         assert kinds == {"PowerApp" if undo else "PowerAppV2"}, at
-        edits = [write for write in story.world.writes if write.what == "update workflow"]
+        edits = [write for write in scenario.world.writes if write.what == "update workflow"]
         assert len(edits) == (4 if undo else 2), at
-        assert signatures_in_store(story.world, story.twins.store) == []
-        assert writes_outside(story.world, {story.build.environment.id}) == []
+        assert signatures_in_store(scenario.world, scenario.fakes.store) == []
+        assert writes_outside(scenario.world, {scenario.build.environment.id}) == []
 
 
-async def _played(plan: Plan, *, undo: bool) -> Story:
+async def _played(plan: Plan, *, undo: bool) -> Scenario:
     """Convert two flows under a plan that kills; with `undo` that is rolled back under it."""
-    story = Story()
-    flows = [input_flow(story, name) for name in ("A", "B")]
-    await story.opt_in()
-    await story.order(PREPARE, *(flow.workflow_id for flow in flows))
+    scenario = Scenario()
+    flows = [input_flow(scenario, name) for name in ("A", "B")]
+    await scenario.opt_in()
+    await scenario.order(PREPARE, *(flow.workflow_id for flow in flows))
     if undo:
-        await story.approve(run=HOUR)
-        story.driver.plan = plan
-        story.renew()
-        await change_remediation.roll_back(story.services, story.remediation.id)
+        await scenario.approve(run=HOUR)
+        scenario.driver.plan = plan
+        scenario.renew()
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
     else:
-        await story.approve(run=timedelta(0))
-        story.driver.plan = plan
-        story.renew()
-    await story.run(2 * HOUR)
-    return story
+        await scenario.approve(run=timedelta(0))
+        scenario.driver.plan = plan
+        scenario.renew()
+    await scenario.run(2 * HOUR)
+    return scenario

@@ -9,7 +9,7 @@ from shared.domain.flow import WorkflowUpdate
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.watched_scenario import assert_nothing_lost, planned
 
 
@@ -34,43 +34,43 @@ class ForgottenNames:
         await self._port.update(environment, workflow_id, change, etag=etag)
 
 
-async def renamed_story(times: int) -> tuple[Story, list[int]]:
-    """Return a story whose copy is to take the original's name."""
-    story, left = Story(), [1] * times
-    story.build.app_setting_caller(story.build.http_flow("Orders"))
+async def renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
+    """Return a scenario whose copy is to take the original's name."""
+    scenario, left = Scenario(), [1] * times
+    scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
 
     def around(ports: Ports) -> Ports:
         forgetting: Any = ForgottenNames(ports.workflows, left)
         return replace(ports, workflows=forgetting)
 
-    story.around = around
-    await planned(story)
-    await story.approve()
-    return story, left
+    scenario.around = around
+    await planned(scenario)
+    await scenario.approve()
+    return scenario, left
 
 
 async def test_a_name_that_is_not_kept_is_for_a_person() -> None:
     """The original is off and the copy works: only the name is missing, and the job says so."""
-    story, left = await renamed_story(times=99)
+    scenario, left = await renamed_scenario(times=99)
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.FLOW_NAME_NOT_CHANGED)
-    assert_nothing_lost(story)
+    assert_nothing_lost(scenario)
 
     left.clear()
-    await story.retry()
+    await scenario.retry()
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.reason
-    assert story.world.workflow(job.environment_id, job.copy_id).name == "Orders"
+    assert scenario.world.workflow(job.environment_id, job.copy_id).name == "Orders"
 
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_name_that_is_not_kept_once_is_given_again(times: int) -> None:
     """The step begins anew: nobody has to do anything."""
-    story, left = await renamed_story(times)
+    scenario, left = await renamed_scenario(times)
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert left == []
     assert job.state is FlowJobState.RETIRED, job.reason
-    assert story.world.workflow(job.environment_id, job.copy_id).name == "Orders"
+    assert scenario.world.workflow(job.environment_id, job.copy_id).name == "Orders"

@@ -20,7 +20,7 @@ from shared.use_cases.show_remediation import show_remediation
 from shared.use_cases.show_status import read_pending_actions
 from tests.fakes.flow_service import turn_off, turn_on
 from tests.fakes.invariants import left_off
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.remediation_scenario import planned as plan
 from tests.functional.scenarios.swap_scenario import Pair, about_to_swap, stop_writes
 
@@ -35,12 +35,12 @@ async def test_reads_that_lag_only_take_time(lag: float) -> None:
 
     await pair.run(timedelta(days=40))
 
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
     assert pair.on == (False, True)
     assert job.both_off_duration is not None
     assert job.both_off_duration < timedelta(seconds=3 * lag + 10)
-    assert pair.story.twins.notices.told == []
+    assert pair.scenario.fakes.notices.told == []
 
 
 async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
@@ -49,7 +49,7 @@ async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
 
     await pair.run(10 * SECOND)
 
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.WAITING, Reason.WRITE_NOT_VISIBLE)
     assert job.reason == "Keyword turned off: accepted, not seen yet."
 
@@ -62,7 +62,7 @@ async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: f
 
     await pair.run(DAY)
 
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert (job.state, job.reached, job.code) == (
         FlowJobState.BLOCKED,
         FlowJobState.VERIFIED,
@@ -70,11 +70,11 @@ async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: f
     )
     assert pair.on == (True, False)
     assert job.both_off_since is None
-    assert pair.story.twins.notices.told == []
+    assert pair.scenario.fakes.notices.told == []
 
     pair.refusals.clear()
-    await pair.story.retry()
-    assert (await pair.story.job("Keyword")).state is FlowJobState.RETIRED
+    await pair.scenario.retry()
+    assert (await pair.scenario.job("Keyword")).state is FlowJobState.RETIRED
     assert pair.on == (False, True)
 
 
@@ -102,9 +102,9 @@ async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_tol
     await copy_refused.run(DAY)
     await both_refused.run(MINUTE)
 
-    job = await copy_refused.story.job("Keyword")
+    job = await copy_refused.scenario.job("Keyword")
     assert (job.state, job.code, copy_refused.on) == (FlowJobState.BLOCKED, code, (True, False))
-    told = both_refused.story.twins.notices.told
+    told = both_refused.scenario.fakes.notices.told
     assert [one.code for one in told] == [Reason.BOTH_OFF]
     assert code in told[0].message
 
@@ -118,7 +118,7 @@ async def test_an_activation_that_does_not_stick_is_made_again(times: int, lag: 
 
     await pair.run(timedelta(days=40))
 
-    assert (await pair.story.job("Keyword")).state is FlowJobState.RETIRED
+    assert (await pair.scenario.job("Keyword")).state is FlowJobState.RETIRED
     assert pair.on == (False, True)
 
 
@@ -128,12 +128,12 @@ async def test_a_copy_that_never_sticks_is_for_a_person_and_the_original_is_on()
 
     def only_the_copy(workflow_id: str) -> None:
         never = int(workflow_id == pair.copy.workflow_id)
-        pair.story.world.assumptions.activations_that_do_not_stick = never
+        pair.scenario.world.assumptions.activations_that_do_not_stick = never
 
     pair.before = only_the_copy
     await pair.run(DAY)
 
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.FLOW_STATE_NOT_CHANGED)
     assert pair.on == (True, False)
 
@@ -146,31 +146,31 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
 
     await pair.run(timedelta(seconds=3 * lag) + MINUTE)
 
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.WAITING, Reason.BOTH_OFF)
     assert job.reason.startswith("NEITHER IS ON since ")
     assert "Keyword, the copy of Keyword" in job.reason
     assert job.instruction.startswith("Turn Keyword on by hand")
     assert "licence" in job.instruction
-    assert [one.code for one in pair.story.twins.notices.told] == [Reason.BOTH_OFF]
-    assert (await check_health(pair.story.services)).notices == {Reason.BOTH_OFF: 1}
-    first = (await read_pending_actions(pair.story.services)).items[0]
+    assert [one.code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
+    assert (await check_health(pair.scenario.services)).notices == {Reason.BOTH_OFF: 1}
+    first = (await read_pending_actions(pair.scenario.services)).items[0]
     assert (first.cause, first.flows) == (PendingActionKind.BOTH_OFF, ("Keyword",))
 
     await pair.run(3 * DAY)
-    assert (await pair.story.job("Keyword")).code == Reason.BOTH_OFF
-    assert [one.code for one in pair.story.twins.notices.told] == [Reason.BOTH_OFF]
+    assert (await pair.scenario.job("Keyword")).code == Reason.BOTH_OFF
+    assert [one.code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
 
     pair.refusals.clear()
     await pair.run(15 * MINUTE)
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
-    assert [one.cause for one in (await read_pending_actions(pair.story.services)).items] == [
+    assert [one.cause for one in (await read_pending_actions(pair.scenario.services)).items] == [
         PendingActionKind.FLOWS_BLOCKED
     ]
-    await resend_overdue(pair.story.services)
-    assert (await check_health(pair.story.services)).notices == {}
+    await resend_overdue(pair.scenario.services)
+    assert (await check_health(pair.scenario.services)).notices == {}
 
 
 async def test_it_is_the_first_line_of_every_list() -> None:
@@ -178,13 +178,13 @@ async def test_it_is_the_first_line_of_every_list() -> None:
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
     await pair.run(DAY)
-    services, table = pair.story.services, pair.story.services.tables.flow_jobs
-    job = await pair.story.job("Keyword")
+    services, table = pair.scenario.services, pair.scenario.services.tables.flow_jobs
+    job = await pair.scenario.job("Keyword")
     other = replace(job, id="0", display_name="Another", code=Reason.INTERNAL_ERROR, due=None)
     await table.upsert(other)
     await tell(services, Reason.INTERNAL_ERROR, table.name_of(other), "for the order only")
 
-    shown = await show_remediation(services, pair.story.remediation.id)
+    shown = await show_remediation(services, pair.scenario.remediation.id)
     health = await check_health(services)
 
     assert [one.display_name for one in shown.jobs] == ["Keyword", "Another"]
@@ -196,16 +196,16 @@ async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> Non
     """Its original is off by then: nobody fights whoever did it, but somebody has to know."""
     pair = await about_to_swap()
     await pair.run(timedelta(hours=1))
-    turn_off(pair.story.world, pair.copy)
+    turn_off(pair.scenario.world, pair.copy)
 
     await pair.run(timedelta(days=10))
 
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, Reason.BOTH_OFF)
     assert "roll this job back" in job.instruction
-    assert [one.code for one in pair.story.twins.notices.told] == [Reason.BOTH_OFF]
+    assert [one.code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
 
-    await pair.story.roll_back()
+    await pair.scenario.roll_back()
     assert pair.on == (True, False)
 
 
@@ -214,11 +214,11 @@ async def test_a_person_who_turns_the_original_on_ends_it() -> None:
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
     await pair.run(DAY)
-    turn_on(pair.story.world, pair.original, pair.story.build.owner)
+    turn_on(pair.scenario.world, pair.original, pair.scenario.build.owner)
 
     await pair.run(15 * MINUTE)
 
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
 
@@ -228,11 +228,11 @@ async def test_a_person_who_turns_the_original_on_within_minutes_is_not_undone()
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
     await pair.run(10 * SECOND)
-    turn_on(pair.story.world, pair.original, pair.story.build.owner)
+    turn_on(pair.scenario.world, pair.original, pair.scenario.build.owner)
 
     await pair.run(15 * MINUTE)
 
-    assert (await pair.story.job("Keyword")).state is FlowJobState.BLOCKED
+    assert (await pair.scenario.job("Keyword")).state is FlowJobState.BLOCKED
     assert pair.switched(pair.original)[-1] is FlowState.ON
 
 
@@ -241,23 +241,23 @@ async def test_a_person_who_turns_the_copy_on_has_swapped_them() -> None:
     pair = await about_to_swap()
     pair.refuse(pair.copy, pair.original)
     await pair.run(DAY)
-    turn_on(pair.story.world, pair.copy, pair.story.build.owner)
+    turn_on(pair.scenario.world, pair.copy, pair.scenario.build.owner)
 
     await pair.run(timedelta(days=10))
 
-    assert (await pair.story.job("Keyword")).state is FlowJobState.RETIRED
+    assert (await pair.scenario.job("Keyword")).state is FlowJobState.RETIRED
     assert pair.on == (False, True)
 
 
 async def forbid_writes(pair: Pair) -> None:
     """Set the environment's mode back."""
-    pair.story.mode = ApprovalPolicy.READ_ONLY
-    await pair.story.opt_in()
+    pair.scenario.mode = ApprovalPolicy.READ_ONLY
+    await pair.scenario.opt_in()
 
 
 async def unlink(pair: Pair) -> None:
     """Take the environment off its policy."""
-    pair.story.build.unlink()
+    pair.scenario.build.unlink()
 
 
 @pytest.mark.parametrize("stop", [stop_writes, forbid_writes, unlink])
@@ -271,7 +271,7 @@ async def test_what_stops_writes_in_mid_swap_does_not_stop_the_way_back(stop: An
     await pair.run(DAY)
 
     assert pair.on == (True, False)
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert job.state in {FlowJobState.WAITING, FlowJobState.BLOCKED}
     assert job.code in {Reason.KILL_SWITCH_ON, Reason.ENVIRONMENT_READ_ONLY, Reason.KEY_NOT_APPLIED}
     assert pair.switched(pair.copy) == []
@@ -281,12 +281,12 @@ async def test_a_migration_in_mid_swap_is_told_at_once_and_the_original_comes_on
     """While it lasts the platform takes no write."""
     pair = await about_to_swap(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
-    pair.story.build.environment.is_migrating = True
+    pair.scenario.build.environment.is_migrating = True
 
     await pair.run(MINUTE)
     assert pair.on == (False, False)
-    assert [one.code for one in pair.story.twins.notices.told] == [Reason.BOTH_OFF]
-    pair.story.build.environment.is_migrating = False
+    assert [one.code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
+    pair.scenario.build.environment.is_migrating = False
     pair.refuse(pair.copy)
     await pair.run(DAY)
 
@@ -299,14 +299,14 @@ async def test_a_service_that_is_out_in_mid_swap_is_told_after_minutes() -> None
     pair.refuse(pair.copy, pair.original, error=ServiceUnavailable("no answer"))
 
     await pair.run(2 * MINUTE)
-    early = list(pair.story.twins.notices.told)
+    early = list(pair.scenario.fakes.notices.told)
     await pair.run(timedelta(hours=6))
     assert early == []
-    assert [one.code for one in pair.story.twins.notices.told] == [Reason.BOTH_OFF]
+    assert [one.code for one in pair.scenario.fakes.notices.told] == [Reason.BOTH_OFF]
     pair.refusals.clear()
     await pair.run(timedelta(hours=1))
 
-    assert left_off(pair.story.world, [pair.original.workflow_id]) == []
+    assert left_off(pair.scenario.world, [pair.original.workflow_id]) == []
 
 
 @pytest.mark.parametrize("lag", LAGS)
@@ -317,14 +317,14 @@ async def test_a_rollback_that_cannot_turn_the_original_on_leaves_the_copy_on(la
     pair.refuse(pair.original)
     assert pair.on == (False, True)
 
-    await pair.story.roll_back(run=DAY)
+    await pair.scenario.roll_back(run=DAY)
 
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert (job.state, job.code) == (FlowJobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (False, True)
     pair.refusals.clear()
-    await pair.story.retry()
-    assert (await pair.story.job("Keyword")).state is FlowJobState.ROLLED_BACK
+    await pair.scenario.retry()
+    assert (await pair.scenario.job("Keyword")).state is FlowJobState.ROLLED_BACK
     assert pair.on == (True, False)
 
 
@@ -336,7 +336,7 @@ async def test_a_rollback_in_mid_swap_turns_the_original_on_whatever_reads_say(l
     await pair.run(SECOND)
     assert pair.on == (False, False)
     await stop_writes(pair)
-    await change_remediation.roll_back(pair.story.services, pair.story.remediation.id)
+    await change_remediation.roll_back(pair.scenario.services, pair.scenario.remediation.id)
 
     await pair.run(DAY)
 
@@ -346,30 +346,30 @@ async def test_a_rollback_in_mid_swap_turns_the_original_on_whatever_reads_say(l
 @pytest.mark.parametrize("lag", LAGS)
 async def test_a_called_flow_whose_retirement_is_undone_at_once_is_on_again(lag: float) -> None:
     """It still reads as on: callers go back to an original that works."""
-    story = Story()
-    orders = story.build.http_flow("Orders")
-    story.build.app_setting_caller(orders)
-    story.world.assumptions.read_lag_seconds = (lag, lag)
-    await plan(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.RETIRED)
-    story.world.traffic.beat(story.world)
+    scenario = Scenario()
+    orders = scenario.build.http_flow("Orders")
+    scenario.build.app_setting_caller(orders)
+    scenario.world.assumptions.read_lag_seconds = (lag, lag)
+    await plan(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.RETIRED)
+    scenario.world.traffic.beat(scenario.world)
 
-    await story.roll_back()
-    story.world.traffic.beat(story.world)
+    await scenario.roll_back()
+    scenario.world.traffic.beat(scenario.world)
 
-    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
-    assert story.world.traffic.lost == []
+    assert scenario.world.traffic.lost == []
 
 
 async def test_a_migration_that_began_before_the_stop_stops_nothing() -> None:
     """The stop itself is refused: the original was never off, and nobody is told."""
     pair = await about_to_swap()
-    pair.story.build.environment.is_migrating = True
+    pair.scenario.build.environment.is_migrating = True
 
     await pair.run(timedelta(hours=1))
 
-    assert (await pair.story.job("Keyword")).code == Reason.PLATFORM_MIGRATION_RUNNING
+    assert (await pair.scenario.job("Keyword")).code == Reason.PLATFORM_MIGRATION_RUNNING
     assert pair.on == (True, False)
-    assert pair.story.twins.notices.told == []
+    assert pair.scenario.fakes.notices.told == []

@@ -20,7 +20,7 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 async def undo(pair: Pair) -> None:
     """Order the rollback."""
-    await change_remediation.roll_back(pair.story.services, pair.story.remediation.id)
+    await change_remediation.roll_back(pair.scenario.services, pair.scenario.remediation.id)
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ async def believed_too_early(*, is_rolled_back: bool = False) -> Pair:
         await pair.run(timedelta(days=10))
     pair.refuse(pair.copy, pair.original)
     if is_rolled_back:
-        await pair.story.roll_back(run=MINUTE)
+        await pair.scenario.roll_back(run=MINUTE)
     else:
         await pair.run(MINUTE)
     assert pair.on == (False, False)
     shown = pair.copy if is_rolled_back else pair.original
-    turn_on(pair.story.world, shown, pair.story.build.owner)
+    turn_on(pair.scenario.world, shown, pair.scenario.build.owner)
     await pair.run(DAY)
-    assert (await pair.story.job("Keyword")).state is FlowJobState.BLOCKED
-    turn_off(pair.story.world, shown)
+    assert (await pair.scenario.job("Keyword")).state is FlowJobState.BLOCKED
+    turn_off(pair.scenario.world, shown)
     return pair
 
 
@@ -66,14 +66,14 @@ async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
 ) -> None:
     """The daily look finds both off: told, first in every list, and turned on once it can be."""
     pair = await believed_too_early(is_rolled_back=is_rolled_back)
-    told = len(pair.story.twins.notices.told)
-    await resend_overdue(pair.story.services)
+    told = len(pair.scenario.fakes.notices.told)
+    await resend_overdue(pair.scenario.services)
 
-    await run_daily_check(pair.story.services, "2026-03-04")
+    await run_daily_check(pair.scenario.services, "2026-03-04")
     await pair.run(MINUTE)
 
-    assert (await pair.story.job("Keyword")).code == Reason.BOTH_OFF
-    assert [one.code for one in pair.story.twins.notices.told[told:]] == [Reason.BOTH_OFF]
+    assert (await pair.scenario.job("Keyword")).code == Reason.BOTH_OFF
+    assert [one.code for one in pair.scenario.fakes.notices.told[told:]] == [Reason.BOTH_OFF]
     pair.refusals.clear()
     await pair.run(15 * MINUTE)
     assert any(pair.on)
@@ -83,10 +83,10 @@ async def test_the_undo_of_a_pair_that_is_off_writes_whatever_reads_and_switches
     """Nothing that the job wrote has turned one on: that one reads as on is from before."""
     pair = await believed_too_early()
     pair.refusals.clear()
-    pair.story.world.assumptions.read_lag_seconds = (240.0, 240.0)
-    turn_on(pair.story.world, pair.original, pair.story.build.owner)
+    pair.scenario.world.assumptions.read_lag_seconds = (240.0, 240.0)
+    turn_on(pair.scenario.world, pair.original, pair.scenario.build.owner)
     await pair.run(DAY)
-    turn_off(pair.story.world, pair.original)
+    turn_off(pair.scenario.world, pair.original)
     await stop_writes(pair)
     await undo(pair)
 
@@ -99,13 +99,13 @@ async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_p
     """Both are off: the original comes on, and then the swap begins with its looks."""
     pair = await believed_too_early()
 
-    await pair.story.retry(run=DAY)
-    assert (await pair.story.job("Keyword")).code == Reason.BOTH_OFF
+    await pair.scenario.retry(run=DAY)
+    assert (await pair.scenario.job("Keyword")).code == Reason.BOTH_OFF
     pair.refusals = {pair.copy.workflow_id: pair.refusals[pair.copy.workflow_id]}
     await pair.run(DAY)
 
     assert pair.on == (True, False)
-    assert (await pair.story.job("Keyword")).original_was_on
+    assert (await pair.scenario.job("Keyword")).original_was_on
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ async def test_a_swap_that_would_go_the_same_way_again_is_not_begun_again(
 
     await pair.run(DAY)
 
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert (job.state, job.code, bool(job.instruction)) == (FlowJobState.BLOCKED, code, True)
     assert pair.on == (True, False)
     assert pair.switched(pair.original).count(FlowState.OFF) == 1
@@ -136,7 +136,7 @@ async def test_a_copy_that_this_job_stopped_is_not_taken_for_one_that_came_late(
     """Reads lag longer than is assumed: it reads as on, from before it was stopped again."""
     pair = await about_to_swap(is_outside=True, read_lag_seconds=(170.0, 170.0))
     await pair.run(timedelta(seconds=151))
-    await pair.story.retry()
+    await pair.scenario.retry()
 
     await pair.run(timedelta(minutes=30))
 

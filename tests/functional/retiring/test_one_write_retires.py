@@ -11,7 +11,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import PlatformError
 from shared.ports import Workflows
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 
 class Watched:
@@ -45,19 +45,19 @@ async def test_what_goes_off_has_its_name_by_then(
     *, takes_both: bool, writes: list[tuple[FlowState | None, bool]]
 ) -> None:
     """Where the platform does not take both at once, each is written by itself."""
-    story = Story()
-    original = story.build.http_flow("Orders")
-    watched = Watched(story.twins.ports.workflows, takes_both=takes_both)
+    scenario = Scenario()
+    original = scenario.build.http_flow("Orders")
+    watched = Watched(scenario.fakes.ports.workflows, takes_both=takes_both)
 
     def watching(ports: Ports) -> Ports:
         return replace(ports, workflows=cast("Workflows", watched))
 
-    story.around = watching
-    story.renew()
-    await planned(story)
-    await story.approve()
+    scenario.around = watching
+    scenario.renew()
+    await planned(scenario)
+    await scenario.approve()
 
-    assert (await story.job("Orders")).state is FlowJobState.RETIRED
+    assert (await scenario.job("Orders")).state is FlowJobState.RETIRED
     assert not original.is_on
     assert original.name == "Orders (retired, MMK)"
     mine = [

@@ -19,11 +19,11 @@ from shared.use_cases.change_environment import ignore_issue
 from shared.use_cases.change_remediation import retry
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
-from tests.fakes.alerts import NoticesTwin
-from tests.fakes.flow_reports import FlowReportsTwin
+from tests.fakes.alerts import FakeNotices
+from tests.fakes.flow_reports import FakeFlowReports
 from tests.fakes.run_jobs import run_flow
-from tests.fakes.tenant import TwinFlow, TwinRun
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.tenant import FakeFlow, FakeRun
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 HOST = "erp.contoso.example"
 WEST = "PowerPlatformPlex.WestEurope"
@@ -46,174 +46,180 @@ def erp(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
 
 
 @pytest.fixture(params=Profile)
-async def story(request: pytest.FixtureRequest) -> Story:
+async def scenario(request: pytest.FixtureRequest) -> Scenario:
     """Two flows that call one host, and one that calls another; their copies are in use."""
-    story = Story(profile=request.param)
+    scenario = Scenario(profile=request.param)
     call = {"Call": define.http_action(f"https://{HOST}/")}
     for name in ("Orders", "Invoices"):
-        story.build.http_flow(name, call)
-    story.build.http_flow("Labels", {"Call": define.http_action("https://labels.example/")})
+        scenario.build.http_flow(name, call)
+    scenario.build.http_flow("Labels", {"Call": define.http_action("https://labels.example/")})
     tags = {WEST: ["20.1.0.0/24"], "LogicApps.WestEurope": ["20.9.0.0/24"]}
-    story.world.service_tags = {WEST.lower(): tags[WEST], **tags}
-    story.world.firewalls = [erp(WEST)]
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(hours=3))
-    return story
+    scenario.world.service_tags = {WEST.lower(): tags[WEST], **tags}
+    scenario.world.firewalls = [erp(WEST)]
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(hours=3))
+    return scenario
 
 
-async def copy_of(story: Story, name: str) -> TwinFlow:
+async def copy_of(scenario: Scenario, name: str) -> FakeFlow:
     """Return the copy of a flow."""
-    job = await story.job(name)
-    return story.world.workflow(job.environment_id, job.copy_id)
+    job = await scenario.job(name)
+    return scenario.world.workflow(job.environment_id, job.copy_id)
 
 
-async def called(story: Story, name: str) -> TwinRun:
+async def called(scenario: Scenario, name: str) -> FakeRun:
     """Let a copy be called, and its run end."""
-    run = run_flow(story.world, await copy_of(story, name))
-    story.world.clock.advance(timedelta(minutes=1))
+    run = run_flow(scenario.world, await copy_of(scenario, name))
+    scenario.world.clock.advance(timedelta(minutes=1))
     return run
 
 
-async def swept(story: Story, days: int) -> None:
+async def swept(scenario: Scenario, days: int) -> None:
     """Sweep once a day."""
     for _ in range(days):
-        await run_daily_check(story.services, f"{story.world.clock.now():%Y-%m-%d}")
-        await story.run(DAY)
+        await run_daily_check(scenario.services, f"{scenario.world.clock.now():%Y-%m-%d}")
+        await scenario.run(DAY)
 
 
-async def states(story: Story) -> dict[str, tuple[FlowJobState, str]]:
+async def states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]:
     """Return each job's state and code, by title."""
-    return {one.display_name: (one.state, one.code) for one in (await story.jobs()).values()}
+    return {one.display_name: (one.state, one.code) for one in (await scenario.jobs()).values()}
 
 
-async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(story: Story) -> None:
+async def test_a_refused_call_is_explained_and_stops_retirements_of_its_host(
+    scenario: Scenario,
+) -> None:
     """With flow, action, host and the firewall that lacks the range; told once."""
-    story.world.firewalls = [erp()]
-    run = await called(story, "Orders")
+    scenario.world.firewalls = [erp()]
+    run = await called(scenario, "Orders")
     assert "actively refused it" in run.error
 
-    await swept(story, days=20)
-    stopped = await states(story)
+    await swept(scenario, days=20)
+    stopped = await states(scenario)
 
     assert (
         stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
     )
     assert stopped["Labels"][0] is FlowJobState.RETIRED
-    reason = (await story.job("Invoices")).reason
+    reason = (await scenario.job("Invoices")).reason
     assert f"The call of {HOST} by 'Call' in the copy of Orders was actively refused" in reason
     assert "erp refuses addresses of PowerPlatformPlex.WestEurope" in reason
     assert f"[refused_call:{HOST}]" in reason
-    assert [one.code for one in story.twins.notices.told].count("outbound_call_blocked") == 1
+    assert [one.code for one in scenario.fakes.notices.told].count("outbound_call_blocked") == 1
 
 
-async def test_jobs_go_on_when_a_later_run_got_through(story: Story) -> None:
+async def test_jobs_go_on_when_a_later_run_got_through(scenario: Scenario) -> None:
     """By the sweep, and health forgets it; an older run that was refused says nothing any more."""
-    story.world.firewalls = [erp()]
-    await called(story, "Orders")
-    await swept(story, days=20)
-    story.world.firewalls = [erp(WEST)]
-    await swept(story, days=2)
-    waiting = await states(story)
-    await called(story, "Orders")
-    await swept(story, days=2)
-    await forget_settled(story.services)
+    scenario.world.firewalls = [erp()]
+    await called(scenario, "Orders")
+    await swept(scenario, days=20)
+    scenario.world.firewalls = [erp(WEST)]
+    await swept(scenario, days=2)
+    waiting = await states(scenario)
+    await called(scenario, "Orders")
+    await swept(scenario, days=2)
+    await forget_settled(scenario.services)
 
     assert waiting["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
-    assert {state for state, _ in (await states(story)).values()} == {FlowJobState.RETIRED}
-    assert await story.services.tables.alerts.all("alert") == []
+    assert {state for state, _ in (await states(scenario)).values()} == {FlowJobState.RETIRED}
+    assert await scenario.services.tables.alerts.all("alert") == []
 
 
-async def test_a_success_settles_nothing_while_a_gap_is_known(story: Story) -> None:
+async def test_a_success_settles_nothing_while_a_gap_is_known(scenario: Scenario) -> None:
     """A firewall that lets a part in lets some calls through; a person may waive it by its name."""
-    story.world.firewalls = [erp()]
-    await called(story, "Orders")
-    await swept(story, days=20)
-    run = await called(story, "Orders")
+    scenario.world.firewalls = [erp()]
+    await called(scenario, "Orders")
+    await swept(scenario, days=20)
+    run = await called(scenario, "Orders")
     run.failed, run.error, run.failed_action = False, "", ""
-    await swept(story, days=2)
-    await retry(story.services, story.remediation.id)
-    await story.run(timedelta(hours=1))
-    still = await states(story)
+    await swept(scenario, days=2)
+    await retry(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(hours=1))
+    still = await states(scenario)
 
-    environment = story.build.environment.id
-    count = await ignore_issue(story.services, environment, f"refused_call:{HOST}", "by the proxy")
-    await story.run(timedelta(days=1))
+    environment = scenario.build.environment.id
+    count = await ignore_issue(
+        scenario.services, environment, f"refused_call:{HOST}", "by the proxy"
+    )
+    await scenario.run(timedelta(days=1))
 
     assert still["Orders"] == still["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
     assert count == 2
-    assert {state for state, _ in (await states(story)).values()} == {FlowJobState.RETIRED}
+    assert {state for state, _ in (await states(scenario)).values()} == {FlowJobState.RETIRED}
 
 
 async def test_the_sweep_asks_for_one_copy_of_each_host_a_day(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The copies of a host take turns; one whose call was refused is asked for each day."""
     titles = {
-        (await copy_of(story, one)).flow_name: one for one in ("Orders", "Invoices", "Labels")
+        (await copy_of(scenario, one)).flow_name: one for one in ("Orders", "Invoices", "Labels")
     }
-    reports, asked = FlowReportsTwin(story.world), list[str]()
+    reports, asked = FakeFlowReports(scenario.world), list[str]()
 
     async def runs(environment_id: str, flow_name: str, **options: Any) -> list[FlowRun]:
         asked.append(titles[flow_name])
         return await reports.runs(environment_id, flow_name, **options)
 
-    monkeypatch.setattr(story.twins.ports.flow_reports, "runs", runs)
-    story.world.firewalls = [erp()]
-    await called(story, "Invoices")
+    monkeypatch.setattr(scenario.fakes.ports.flow_reports, "runs", runs)
+    scenario.world.firewalls = [erp()]
+    await called(scenario, "Invoices")
     days = []
     for day in range(4):
-        await run_daily_check(story.services, f"day-{day}")
+        await run_daily_check(scenario.services, f"day-{day}")
         days.append(sorted(asked))
         asked.clear()
-        story.world.clock.advance(DAY)
+        scenario.world.clock.advance(DAY)
 
     first, second = sorted(days[:2])
     assert (first, second) == (["Invoices", "Labels"], ["Labels", "Orders"])
     assert sorted(days[2:]) == [["Invoices", "Labels"], ["Invoices", "Labels", "Orders"]]
-    assert [one.code for one in story.twins.notices.told] == ["outbound_call_blocked"]
+    assert [one.code for one in scenario.fakes.notices.told] == ["outbound_call_blocked"]
 
 
 @pytest.mark.parametrize("later", [True, False])
-async def test_a_time_out_counts_unless_a_later_run_got_through(story: Story, later: bool) -> None:
+async def test_a_time_out_counts_unless_a_later_run_got_through(
+    scenario: Scenario, later: bool
+) -> None:
     """A firewall that drops packets would drop the later call too."""
-    run = await called(story, "Orders")
+    run = await called(scenario, "Orders")
     run.failed, run.failed_action = True, "Call"
     run.error = "A connection attempt failed because the connected party did not respond."
     if later:
-        await called(story, "Orders")
+        await called(scenario, "Orders")
 
-    await story.run(timedelta(days=20))
+    await scenario.run(timedelta(days=20))
 
     blocked = (FlowJobState.BLOCKED, "outbound_call_blocked")
-    assert ((await states(story))["Orders"] == blocked) is not later
+    assert ((await states(scenario))["Orders"] == blocked) is not later
     if not later:
-        reason = (await story.job("Orders")).reason
+        reason = (await scenario.job("Orders")).reason
         assert "timed out" in reason
         assert "Every firewall that this app reads lets PowerPlatformPlex in." in reason
 
 
-async def test_what_another_action_failed_for_stops_nothing(story: Story) -> None:
+async def test_what_another_action_failed_for_stops_nothing(scenario: Scenario) -> None:
     """Runs fail for many causes, before the key and after."""
-    run = await called(story, "Orders")
+    run = await called(scenario, "Orders")
     run.failed, run.failed_action, run.error = True, "Call", "404 NotFound"
 
-    await story.run(timedelta(days=20))
+    await scenario.run(timedelta(days=20))
 
-    assert (await states(story))["Orders"][0] is FlowJobState.RETIRED
+    assert (await states(scenario))["Orders"][0] is FlowJobState.RETIRED
 
 
 async def test_the_owner_of_a_host_is_named_where_nothing_that_is_read_stands_before_it(
-    story: Story,
+    scenario: Scenario,
 ) -> None:
     """The prefixes that they have to open are in the instruction."""
-    run = await called(story, "Labels")
+    run = await called(scenario, "Labels")
     run.failed, run.failed_action = True, "Call"
     run.error = "…because the target machine actively refused it."
 
-    await story.run(timedelta(days=20))
-    job = await story.job("Labels")
+    await scenario.run(timedelta(days=20))
+    job = await scenario.job("Labels")
 
     assert (
         "Nothing that this app reads answers for labels.example, which Labels calls." in job.reason
@@ -223,28 +229,28 @@ async def test_the_owner_of_a_host_is_named_where_nothing_that_is_read_stands_be
     )
 
 
-async def test_a_copy_that_is_rolled_back_stops_nobody_any_more(story: Story) -> None:
+async def test_a_copy_that_is_rolled_back_stops_nobody_any_more(scenario: Scenario) -> None:
     """Its runs come from where nobody looks again."""
-    story.world.firewalls = [erp()]
-    await called(story, "Orders")
-    await swept(story, days=20)
-    await story.roll_back((await story.job("Orders")).original_id)
-    story.world.firewalls = [erp(WEST)]
+    scenario.world.firewalls = [erp()]
+    await called(scenario, "Orders")
+    await swept(scenario, days=20)
+    await scenario.roll_back((await scenario.job("Orders")).original_id)
+    scenario.world.firewalls = [erp(WEST)]
 
-    await swept(story, days=1)
+    await swept(scenario, days=1)
 
-    assert (await states(story))["Invoices"][0] is FlowJobState.RETIRED
+    assert (await states(scenario))["Invoices"][0] is FlowJobState.RETIRED
 
 
-async def test_a_refused_call_stands_for_longer_than_runs_are_kept(story: Story) -> None:
+async def test_a_refused_call_stands_for_longer_than_runs_are_kept(scenario: Scenario) -> None:
     """Nobody has called since: what nobody has mended or waived is not over by time."""
-    story.world.firewalls = [erp()]
-    await called(story, "Orders")
-    await swept(story, days=40)
-    await forget_settled(story.services)
+    scenario.world.firewalls = [erp()]
+    await called(scenario, "Orders")
+    await swept(scenario, days=40)
+    await forget_settled(scenario.services)
 
-    stopped = await states(story)
-    notices = await story.services.tables.alerts.all("alert")
+    stopped = await states(scenario)
+    notices = await scenario.services.tables.alerts.all("alert")
     assert (
         stopped["Orders"] == stopped["Invoices"] == (FlowJobState.BLOCKED, "outbound_call_blocked")
     )
@@ -252,23 +258,23 @@ async def test_a_refused_call_stands_for_longer_than_runs_are_kept(story: Story)
 
 
 async def test_who_died_before_telling_tells_at_the_next_look(
-    story: Story, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row is there, and nobody has heard of it."""
 
-    async def die(_: NoticesTwin, notice: Alert) -> None:
+    async def die(_: FakeNotices, notice: Alert) -> None:
         raise ServiceUnavailable(f"died before {notice.code} was told")
 
-    story.world.firewalls = [erp()]
-    await called(story, "Labels")
-    await called(story, "Orders")
-    await called(story, "Invoices")
-    monkeypatch.setattr(NoticesTwin, "send", die)
-    await run_daily_check(story.services, "dies")
-    noted = await story.services.tables.blocked_calls.all()
+    scenario.world.firewalls = [erp()]
+    await called(scenario, "Labels")
+    await called(scenario, "Orders")
+    await called(scenario, "Invoices")
+    monkeypatch.setattr(FakeNotices, "send", die)
+    await run_daily_check(scenario.services, "dies")
+    noted = await scenario.services.tables.blocked_calls.all()
     monkeypatch.undo()
-    story.world.firewalls = [erp(WEST)]
-    await run_daily_check(story.services, "goes on")
+    scenario.world.firewalls = [erp(WEST)]
+    await run_daily_check(scenario.services, "goes on")
 
     assert [one.host for one in noted] == [HOST]
-    assert [one.code for one in story.twins.notices.told] == ["outbound_call_blocked"]
+    assert [one.code for one in scenario.fakes.notices.told] == ["outbound_call_blocked"]

@@ -30,11 +30,11 @@ async def test_where_no_application_may_turn_a_flow_on_the_operator_does(
     await pair.run(DAY)
 
     assert pair.on == (True, False)
-    assert pair.story.twins.notices.told == []
-    await set_kill_switch(pair.story.services, is_on=False, by="tests", reason="")
+    assert pair.scenario.fakes.notices.told == []
+    await set_kill_switch(pair.scenario.services, is_on=False, by="tests", reason="")
     await pair.run(DAY)
     assert pair.original.co_owners == {}
-    assert (await pair.story.job("Keyword")).active_grants == ()
+    assert (await pair.scenario.job("Keyword")).active_grants == ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,15 @@ async def test_without_an_operator_its_owner_is_asked_to() -> None:
     """The platform's refusal is the reason, not the operator that would be another way."""
     pair = await about_to_swap(is_outside=True, applications_activate=False)
     pair.refuse(pair.copy)
-    earlier = pair.story.around
-    pair.story.around = lambda ports: replace(earlier(ports), flow_access=cast("Any", Unset(ports)))
-    pair.story.renew()
+    earlier = pair.scenario.around
+    pair.scenario.around = lambda ports: replace(
+        earlier(ports), flow_access=cast("Any", Unset(ports))
+    )
+    pair.scenario.renew()
 
     await pair.run(MINUTE)
 
-    job = await pair.story.job("Keyword")
+    job = await pair.scenario.job("Keyword")
     assert job.code == Reason.BOTH_OFF
     assert "MissingUserDetails" in job.reason
     assert "Have the flow's owner turn it on once" in job.instruction

@@ -22,8 +22,8 @@ from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.driver import USE_CASES
-from tests.functional.rolling_back.frozen_delivery import freeze, make_story
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.rolling_back.frozen_delivery import freeze, make_scenario
+from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 
@@ -103,18 +103,20 @@ class Lists:
         return replace(page, items=tuple(replace(one, state=None) for one in page.items))
 
 
-async def retired() -> tuple[Story, Services]:
-    """Return a story whose original in no solution is retired and on again, and no row shows it."""
-    story = Story()
-    form = story.build.power_apps_v1_flow("Old form")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    assert (await story.job("Old form")).state is FlowJobState.RETIRED
+async def retired() -> tuple[Scenario, Services]:
+    """Return a scenario whose original in no solution is retired and on again, and no row shows
+    it.
+    """
+    scenario = Scenario()
+    form = scenario.build.power_apps_v1_flow("Old form")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve()
+    assert (await scenario.job("Old form")).state is FlowJobState.RETIRED
     form.state = FlowState.ON
-    services = story.services
-    return story, replace(services, workflows=NoRow(services, form.workflow_id))
+    services = scenario.services
+    return scenario, replace(services, workflows=NoRow(services, form.workflow_id))
 
 
 @pytest.mark.parametrize("is_bare", [False, True])
@@ -131,16 +133,16 @@ async def test_an_original_without_a_row_that_is_on_again_is_reported(is_bare: b
 
 async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFixture) -> None:
     """What was not seen is said, and the environment is swept all the same."""
-    story, services = await retired()
+    scenario, services = await retired()
     services = replace(services, flow_pages=Lists(services, is_busy=True))
-    before = len(await story.services.tables.remediations.all())
+    before = len(await scenario.services.tables.remediations.all())
 
     result = await run_daily_check(services, "today")
 
     assert result.retired_originals_on == ()
     assert result.not_looked_at == 1
     assert "1 of 1 retired originals without a row in Dataverse" in caplog.text
-    assert len(await story.services.tables.remediations.all()) == before + 1
+    assert len(await scenario.services.tables.remediations.all()) == before + 1
 
 
 @pytest.mark.parametrize(
@@ -150,23 +152,24 @@ async def test_an_environment_that_gives_no_answer_holds_up_no_other(
     caplog: pytest.LogCaptureFixture, silent: CmkflowError
 ) -> None:
     """Each is swept, and what is on again in the others is reported."""
-    story = TwoEnvironments()
+    scenario = TwoEnvironments()
     flows = [
-        build.http_flow(f"Orders of {build.environment.display_name}") for build in story.builders
+        build.http_flow(f"Orders of {build.environment.display_name}")
+        for build in scenario.builders
     ]
-    story.prepare()
-    await story.opt_in_both()
-    await story.order_of(*story.builders)
-    await story.run(timedelta(days=30))
+    scenario.prepare()
+    await scenario.opt_in_both()
+    await scenario.order_of(*scenario.builders)
+    await scenario.run(timedelta(days=30))
     for flow in flows:
         flow.state = FlowState.ON
-    closed = story.build.environment
-    services = replace(story.services, workflows=ClosedIn(story.services, closed.id, silent))
+    closed = scenario.build.environment
+    services = replace(scenario.services, workflows=ClosedIn(scenario.services, closed.id, silent))
     before = len(await services.tables.remediations.all())
 
     result = await run_daily_check(services, "today")
 
-    assert result.retired_originals_on == (f"Orders of {story.other.environment.display_name}",)
+    assert result.retired_originals_on == (f"Orders of {scenario.other.environment.display_name}",)
     assert f"1 of 1 retired originals in {closed.display_name} were not looked" in caplog.text
     assert result.not_looked_at == 1
     assert len(await services.tables.remediations.all()) == before + 2
@@ -176,21 +179,21 @@ async def test_a_vault_that_does_not_answer_holds_up_no_sweep(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A vault behind a firewall is silent every day; the environments are swept every day."""
-    story, services = await retired()
+    scenario, services = await retired()
     services = replace(services, keys=SilentVault(services))
-    before = len(await story.services.tables.remediations.all())
+    before = len(await scenario.services.tables.remediations.all())
 
     result = await run_daily_check(services, "today")
 
     assert result.retired_originals_on == ("Old form",)
     assert "the key of policy cmk-eu is not known" in caplog.text
-    assert len(await story.services.tables.remediations.all()) == before + 1
+    assert len(await scenario.services.tables.remediations.all()) == before + 1
 
 
 async def test_an_original_without_a_row_that_is_off_or_deleted_is_not_reported() -> None:
     """Only what is on runs."""
-    story, services = await retired()
-    form = next(one for one in story.world.flows() if one.name.startswith("Old form"))
+    scenario, services = await retired()
+    form = next(one for one in scenario.world.flows() if one.name.startswith("Old form"))
     form.state = FlowState.OFF
 
     off = (await run_daily_check(services, "today")).retired_originals_on
@@ -202,102 +205,102 @@ async def test_an_original_without_a_row_that_is_off_or_deleted_is_not_reported(
 
 async def test_a_plan_that_waits_for_approval_gets_no_second_one_beside_it() -> None:
     """The next sweep plans anew when it has expired or was decided on."""
-    story = Story()
-    story.build.flow("Orders", define.http_trigger(), {})
-    story.build.link()
-    await story.opt_in()
-    await story.order()
+    scenario = Scenario()
+    scenario.build.flow("Orders", define.http_trigger(), {})
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
 
-    await run_daily_check(story.services, "2026-11-02")
-    (before,) = await story.services.tables.remediations.all()
-    await story.run(timedelta(days=8))
-    await run_daily_check(story.services, "2026-11-10")
-    await story.run(timedelta(hours=1))
+    await run_daily_check(scenario.services, "2026-11-02")
+    (before,) = await scenario.services.tables.remediations.all()
+    await scenario.run(timedelta(days=8))
+    await run_daily_check(scenario.services, "2026-11-10")
+    await scenario.run(timedelta(hours=1))
 
-    after = await story.services.tables.remediations.all()
-    assert before == story.remediation
+    after = await scenario.services.tables.remediations.all()
+    assert before == scenario.remediation
     assert len(after) == 2
-    states = {job.state for job in await story.services.tables.environment_jobs.all()}
+    states = {job.state for job in await scenario.services.tables.environment_jobs.all()}
     assert states == {EnvironmentJobState.CANCELLED, EnvironmentJobState.AWAITING_APPROVAL}
 
 
 async def test_an_order_for_one_flow_does_not_keep_the_others_from_the_sweep() -> None:
     """Its plan is about that flow alone."""
-    story = Story()
-    flow = story.build.flow("Orders", define.http_trigger(), {})
-    story.build.link()
-    await story.opt_in()
-    await story.order(RemediationMode.APPLY, flow.workflow_id)
+    scenario = Scenario()
+    flow = scenario.build.flow("Orders", define.http_trigger(), {})
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order(RemediationMode.APPLY, flow.workflow_id)
 
-    await run_daily_check(story.services, "2026-11-02")
+    await run_daily_check(scenario.services, "2026-11-02")
 
-    assert len(await story.services.tables.remediations.all()) == 2
+    assert len(await scenario.services.tables.remediations.all()) == 2
 
 
-async def rolled_back() -> Story:
-    """Return a story whose job is rolled back and whose copy is on."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    await story.roll_back()
-    job = await story.job("Orders")
+async def rolled_back() -> Scenario:
+    """Return a scenario whose job is rolled back and whose copy is on."""
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.link()
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve()
+    await scenario.roll_back()
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK
-    story.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
-    return story
+    scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
+    return scenario
 
 
 async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> None:
     """Whoever turned it on: a delivery that woke long after its host should have ended it, say."""
-    story = await rolled_back()
-    job = await story.job("Orders")
-    copy = story.world.workflow(job.environment_id, job.copy_id)
+    scenario = await rolled_back()
+    job = await scenario.job("Orders")
+    copy = scenario.world.workflow(job.environment_id, job.copy_id)
 
-    await run_daily_check(story.services, "today")
+    await run_daily_check(scenario.services, "today")
     first = copy.state
     copy.state = FlowState.ON
-    await run_daily_check(story.services, "today")
+    await run_daily_check(scenario.services, "today")
 
     assert (first, copy.state) == (FlowState.OFF, FlowState.OFF)
-    (told,) = story.twins.notices.told
+    (told,) = scenario.fakes.notices.told
     assert (told.code, told.row[2]) == ("orphaned_copy", job.id)
     assert "The job of Orders: rolled_back." in told.message
-    after = await story.job("Orders")
+    after = await scenario.job("Orders")
     assert (after.state, after.leased_until) == (FlowJobState.ROLLED_BACK, None)
 
 
 async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_and_told() -> None:
     """The job is rolled back, the original off, the copy on: turned off, neither would run."""
-    story = await rolled_back()
-    job = await story.job("Orders")
-    story.world.workflow(job.environment_id, job.original_id).state = FlowState.OFF
+    scenario = await rolled_back()
+    job = await scenario.job("Orders")
+    scenario.world.workflow(job.environment_id, job.original_id).state = FlowState.OFF
 
-    await run_daily_check(story.services, "today")
+    await run_daily_check(scenario.services, "today")
 
-    assert story.world.workflow(job.environment_id, job.copy_id).is_on
-    assert "the copy is left on" in story.twins.notices.told[0].message
+    assert scenario.world.workflow(job.environment_id, job.copy_id).is_on
+    assert "the copy is left on" in scenario.fakes.notices.told[0].message
 
 
 async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
     """Nor is it when the flow is planned again and cancelled before it began."""
-    story = await rolled_back()
-    job = await story.job("Orders")
-    story.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
-    await run_daily_check(story.services, "today")
-    await story.order(RemediationMode.APPLY, job.original_id, cause="again")
-    story.driver.use_cases = {ENVIRONMENT_JOBS: USE_CASES[ENVIRONMENT_JOBS]}
-    await story.approve(run=timedelta(hours=1))
-    await change_remediation.cancel(story.services, story.remediation.id)
-    story.driver.use_cases = USE_CASES
-    await story.run(timedelta(hours=1))
-    after = await story.job("Orders")
+    scenario = await rolled_back()
+    job = await scenario.job("Orders")
+    scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
+    await run_daily_check(scenario.services, "today")
+    await scenario.order(RemediationMode.APPLY, job.original_id, cause="again")
+    scenario.driver.use_cases = {ENVIRONMENT_JOBS: USE_CASES[ENVIRONMENT_JOBS]}
+    await scenario.approve(run=timedelta(hours=1))
+    await change_remediation.cancel(scenario.services, scenario.remediation.id)
+    scenario.driver.use_cases = USE_CASES
+    await scenario.run(timedelta(hours=1))
+    after = await scenario.job("Orders")
 
-    await run_daily_check(story.services, "tomorrow")
+    await run_daily_check(scenario.services, "tomorrow")
 
     assert after.state is FlowJobState.CANCELLED
-    assert story.twins.notices.told == []
+    assert scenario.fakes.notices.told == []
 
 
 @pytest.mark.parametrize("sleep", [timedelta(minutes=9), timedelta(days=2)])
@@ -305,34 +308,34 @@ async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
     sleep: timedelta,
 ) -> None:
     """Its create was frozen: while the rollback waits for it, or longer than anybody waits."""
-    story = make_story(lambda s: s.build.http_flow("Orders"))
-    await freeze(story, "WorkflowsTwin.create", sleeps=sleep)
-    job = await story.job("Orders")
-    await change_remediation.cancel(story.services, story.remediation.id)
-    await story.run(timedelta(days=3))
-    after = await story.job("Orders")
-    copy = story.world.workflow(job.environment_id, job.copy_id)
+    scenario = make_scenario(lambda s: s.build.http_flow("Orders"))
+    await freeze(scenario, "FakeWorkflows.create", sleeps=sleep)
+    job = await scenario.job("Orders")
+    await change_remediation.cancel(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(days=3))
+    after = await scenario.job("Orders")
+    copy = scenario.world.workflow(job.environment_id, job.copy_id)
 
-    await run_daily_check(story.services, "today")
+    await run_daily_check(scenario.services, "today")
 
     is_late = sleep > timedelta(hours=1)
     assert (after.state, copy.state) == (FlowJobState.ROLLED_BACK, FlowState.OFF)
     assert after.history[-1].text.endswith("there is no copy." if is_late else "the copy is off.")
-    told = [(one.code, copy.workflow_id in one.message) for one in story.twins.notices.told]
+    told = [(one.code, copy.workflow_id in one.message) for one in scenario.fakes.notices.told]
     assert told == [("orphaned_copy", True)] * is_late
 
 
 async def test_a_copy_that_no_job_wants_stays_on_while_nothing_may_be_written() -> None:
     """It is told of all the same, and the next sweep turns it off."""
-    story = await rolled_back()
-    job = await story.job("Orders")
-    copy = story.world.workflow(job.environment_id, job.copy_id)
-    await set_kill_switch(story.services, is_on=True, by="tests", reason="")
+    scenario = await rolled_back()
+    job = await scenario.job("Orders")
+    copy = scenario.world.workflow(job.environment_id, job.copy_id)
+    await set_kill_switch(scenario.services, is_on=True, by="tests", reason="")
 
-    await run_daily_check(story.services, "today")
+    await run_daily_check(scenario.services, "today")
 
     meanwhile = copy.state
-    assert [one.code for one in story.twins.notices.told] == ["orphaned_copy"]
-    await set_kill_switch(story.services, is_on=False, by="tests", reason="")
-    await run_daily_check(story.services, "tomorrow")
+    assert [one.code for one in scenario.fakes.notices.told] == ["orphaned_copy"]
+    await set_kill_switch(scenario.services, is_on=False, by="tests", reason="")
+    await run_daily_check(scenario.services, "tomorrow")
     assert (meanwhile, copy.state) == (FlowState.ON, FlowState.OFF)

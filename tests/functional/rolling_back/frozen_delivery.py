@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes.driver import Driver
 from tests.fakes.pause import PauseBefore
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 MINUTE = timedelta(minutes=1)
 
@@ -16,30 +16,30 @@ class AsleepError(Exception):
     """The process is frozen."""
 
 
-def make_story(build: Callable[[Story], object], **settings: object) -> Story:
+def make_scenario(build: Callable[[Scenario], object], **settings: object) -> Scenario:
     """Return a tenant whose callers are quiet after an hour, with these settings."""
     changed = {"no_call_period": 60 * MINUTE, **settings}
-    story = Story(settings=Story().settings.model_copy(update=changed))
-    build(story)
-    story.build.link()
-    story.build.share_connections()
-    return story
+    scenario = Scenario(settings=Scenario().settings.model_copy(update=changed))
+    build(scenario)
+    scenario.build.link()
+    scenario.build.share_connections()
+    return scenario
 
 
 async def freeze(
-    story: Story, call: str, number: int = 1, *, sleeps: timedelta = 9 * MINUTE
+    scenario: Scenario, call: str, number: int = 1, *, sleeps: timedelta = 9 * MINUTE
 ) -> None:
     """Remediate until the process is frozen before this call."""
-    pause = PauseBefore(call=call, number=number, sleeps=sleeps, clock=story.world.clock)
-    story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
+    pause = PauseBefore(call=call, number=number, sleeps=sleeps, clock=scenario.world.clock)
+    scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=pause)
 
     def look() -> None:
         if pause.is_asleep:
             raise AsleepError
 
-    await story.opt_in()
-    await story.order()
-    story.driver.meanwhile = look
+    await scenario.opt_in()
+    await scenario.order()
+    scenario.driver.meanwhile = look
     with pytest.raises(AsleepError):
-        await story.approve()
-    story.driver.meanwhile = list
+        await scenario.approve()
+    scenario.driver.meanwhile = list

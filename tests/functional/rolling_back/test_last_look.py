@@ -14,7 +14,7 @@ from tests.fakes.crash import Killed
 from tests.fakes.invariants import watch
 from tests.fakes.ports import Ports
 from tests.fakes.snapshot import differences, take_snapshot
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 MINUTE = timedelta(minutes=1)
 
@@ -44,49 +44,51 @@ class Late:
 
 async def test_a_write_that_comes_about_after_its_caller_was_put_back_is_put_back_too() -> None:
     """Its delivery ended with an error, in good order; nobody heard of what was under way."""
-    story = Story(settings=Story().settings.model_copy(update={"no_call_period": 30 * MINUTE}))
-    site = story.build.app_setting_caller(story.build.http_flow("Orders"))
-    story.build.link()
-    story.build.share_connections()
-    before = take_snapshot(story.world)
-    watch(story.world)
-    late = Late(story.twins.ports.app_settings, at=1)
-    story.around = around(late)
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    await story.until("Orders", FlowJobState.UPDATING_CALLERS)
-    await story.run(timedelta(0))
-    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
-    await story.run(timedelta(seconds=20))
-    job = await story.job("Orders")
+    scenario = Scenario(
+        settings=Scenario().settings.model_copy(update={"no_call_period": 30 * MINUTE})
+    )
+    site = scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.link()
+    scenario.build.share_connections()
+    before = take_snapshot(scenario.world)
+    watch(scenario.world)
+    late = Late(scenario.fakes.ports.app_settings, at=1)
+    scenario.around = around(late)
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Orders", FlowJobState.UPDATING_CALLERS)
+    await scenario.run(timedelta(0))
+    await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
+    await scenario.run(timedelta(seconds=20))
+    job = await scenario.job("Orders")
     assert job.rollback_stage in {RollbackStage.CHECK_COPY_FOR_CALLS, RollbackStage.TURN_OFF_COPY}
 
     assert late.wanted is not None
     site.settings = late.wanted[1]
-    await story.run(timedelta(days=1))
+    await scenario.run(timedelta(days=1))
 
-    job = await story.job("Orders")
+    job = await scenario.job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK
     assert any("had not ended" in change.text for change in job.history)
-    assert differences(before, story.world) == []
-    story.world.traffic.beat(story.world)
-    assert story.world.traffic.lost == []
-    assert story.world.violations == []
+    assert differences(before, scenario.world) == []
+    scenario.world.traffic.beat(scenario.world)
+    assert scenario.world.traffic.lost == []
+    assert scenario.world.violations == []
 
 
 async def test_a_rollback_waits_for_no_delivery_that_has_ended() -> None:
     """Nothing is under way: it takes no longer than reads lag behind the swap a moment ago."""
-    story = Story()
-    story.build.keyword_flow("Keyword")
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Keyword", FlowJobState.MONITORING)
+    scenario = Scenario()
+    scenario.build.keyword_flow("Keyword")
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Keyword", FlowJobState.MONITORING)
 
-    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
-    await story.run(2 * story.settings.read_lag)
+    await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
+    await scenario.run(2 * scenario.settings.read_lag)
 
-    assert (await story.job("Keyword")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job("Keyword")).state is FlowJobState.ROLLED_BACK
 
 
 def around(late: Late) -> Callable[[Ports], Ports]:
@@ -96,23 +98,23 @@ def around(late: Late) -> Callable[[Ports], Ports]:
 
 async def test_another_jobs_late_write_of_the_same_app_is_seen_before_the_copy_goes_off() -> None:
     """It writes all settings, as they were when it read them: this job's caller among them."""
-    story = Story()
-    site = story.build.app_setting_caller(story.build.http_flow("Orders"))
-    story.build.link()
-    story.build.share_connections()
-    before = take_snapshot(story.world)
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(days=1))
+    scenario = Scenario()
+    site = scenario.build.app_setting_caller(scenario.build.http_flow("Orders"))
+    scenario.build.link()
+    scenario.build.share_connections()
+    before = take_snapshot(scenario.world)
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(days=1))
     moved = dict(site.settings)
 
-    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
-    await story.run(timedelta(0))
+    await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
+    await scenario.run(timedelta(0))
     site.settings = moved
-    await story.run(timedelta(days=30))
+    await scenario.run(timedelta(days=30))
 
-    assert (await story.job("Orders")).state is FlowJobState.ROLLED_BACK
-    assert differences(before, story.world) == []
+    assert (await scenario.job("Orders")).state is FlowJobState.ROLLED_BACK
+    assert differences(before, scenario.world) == []
 
 
 async def test_a_flow_that_may_just_have_been_stopped_is_not_counted_as_back() -> None:
@@ -120,33 +122,33 @@ async def test_a_flow_that_may_just_have_been_stopped_is_not_counted_as_back() -
 
     The child's row still says that its original is on: its parent's would be refused.
     """
-    story = Story()
-    story.build.family("Billing")
-    story.build.link()
-    story.build.share_connections()
-    before = take_snapshot(story.world)
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    await story.until("Billing grandparent", FlowJobState.RETIRED)
-    child = await story.job("Billing parent")
-    original = story.world.workflow(child.environment_id, child.original_id)
+    scenario = Scenario()
+    scenario.build.family("Billing")
+    scenario.build.link()
+    scenario.build.share_connections()
+    before = take_snapshot(scenario.world)
+    await scenario.opt_in()
+    await scenario.order()
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Billing grandparent", FlowJobState.RETIRED)
+    child = await scenario.job("Billing parent")
+    original = scenario.world.workflow(child.environment_id, child.original_id)
 
     def dies(_: object = None) -> list[str]:
         if not original.is_on:
             raise Killed
         return []
 
-    story.world.watchers.append(dies)
-    story.driver.meanwhile = dies  # nobody goes on
+    scenario.world.watchers.append(dies)
+    scenario.driver.meanwhile = dies  # nobody goes on
     with suppress(Killed):
-        await story.run(timedelta(days=20))
-    story.world.watchers.clear()
-    story.driver.meanwhile = list
-    assert (await story.job("Billing parent")).state is not FlowJobState.RETIRED
+        await scenario.run(timedelta(days=20))
+    scenario.world.watchers.clear()
+    scenario.driver.meanwhile = list
+    assert (await scenario.job("Billing parent")).state is not FlowJobState.RETIRED
 
-    await story.driver.call(lambda s: change_remediation.roll_back(s, story.remediation.id))
-    await story.run(timedelta(days=40))
+    await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
+    await scenario.run(timedelta(days=40))
 
-    assert {job.state for job in (await story.jobs()).values()} == {FlowJobState.ROLLED_BACK}
-    assert differences(before, story.world) == []
+    assert {job.state for job in (await scenario.jobs()).values()} == {FlowJobState.ROLLED_BACK}
+    assert differences(before, scenario.world) == []

@@ -10,61 +10,63 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import JobBlocked
 from shared.use_cases import change_remediation
 from tests.fakes import definition_builder as define
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.functional.cli.cli_app import served_app
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 HOUR = timedelta(hours=1)
 
 
-def polling_parent(story: Story) -> TwinFlow:
+def polling_parent(scenario: Scenario) -> FakeFlow:
     """Add a flow that asks Teams for messages and runs a child that stays: it is swapped."""
-    child = story.build.http_flow("Child", {"Answer": define.response_action()})
+    child = scenario.build.http_flow("Child", {"Answer": define.response_action()})
     trigger = define.connector_trigger("shared_teams", "OnNewChannelMessage")
     actions = {"Run": define.child_flow_action(child.workflow_id)}
     connections = {"shared-teams-1": "shared_teams"}
-    return story.build.flow("Poll", trigger, actions, connections=connections)
+    return scenario.build.flow("Poll", trigger, actions, connections=connections)
 
 
-async def swapped() -> tuple[Story, TwinFlow]:
-    """Return a story whose polling original has been off for a while."""
-    story = Story()
-    poll = polling_parent(story)
-    await planned(story)
-    await story.approve(run=timedelta(hours=5))
+async def swapped() -> tuple[Scenario, FakeFlow]:
+    """Return a scenario whose polling original has been off for a while."""
+    scenario = Scenario()
+    poll = polling_parent(scenario)
+    await planned(scenario)
+    await scenario.approve(run=timedelta(hours=5))
     assert not poll.is_on
-    return story, poll
+    return scenario, poll
 
 
 @pytest.mark.parametrize("undo", [change_remediation.roll_back, change_remediation.cancel])
 async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: object) -> None:
     """It names the flow and since when it is off; nothing is undone, its family neither."""
-    story, poll = await swapped()
-    before = await story.jobs()
+    scenario, poll = await swapped()
+    before = await scenario.jobs()
 
     with pytest.raises(JobBlocked, match=r"Poll \(since 20.* UTC, \d+ (h|min)\)") as caught:
-        await undo(story.services, story.remediation.id)  # type: ignore[operator]  # one of two
-    await story.run(HOUR)
+        await undo(scenario.services, scenario.remediation.id)  # type: ignore[operator]  # one of two
+    await scenario.run(HOUR)
 
     assert caught.value.code == "backlog_replay"
     assert "--accept-replay" in caught.value.instruction
     assert not poll.is_on
-    after = await story.jobs()
+    after = await scenario.jobs()
     assert {name: job.requested for name, job in after.items()} == dict.fromkeys(before)
     assert after["Poll"].state is not FlowJobState.ROLLING_BACK
 
 
 async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_job() -> None:
     """The answer, and the notes of the job, say which flow and since when."""
-    story, poll = await swapped()
-    sent = (await story.job("Poll")).original_write
+    scenario, poll = await swapped()
+    sent = (await scenario.job("Poll")).original_write
 
-    done = await change_remediation.roll_back(story.services, story.remediation.id, replay=True)
-    await story.run(timedelta(days=60))
+    done = await change_remediation.roll_back(
+        scenario.services, scenario.remediation.id, replay=True
+    )
+    await scenario.run(timedelta(days=60))
 
-    job = await story.job("Poll")
+    job = await scenario.job("Poll")
     assert [one.display_name for one in done.replays] == ["Poll"]
     assert sent
     assert done.replays[0].since == sent.first_sent_at
@@ -75,9 +77,9 @@ async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_j
 
 async def test_over_http_the_refusal_is_a_conflict_and_the_answer_lists_the_replays() -> None:
     """An order without a word on it gets 409 and the code; with it, 202 and the flows."""
-    story, poll = await swapped()
-    provide(story.services)
-    identity = story.remediation.id
+    scenario, poll = await swapped()
+    provide(scenario.services)
+    identity = scenario.remediation.id
 
     refused = await call(remediation_actions_api.roll_back_remediation, None, id=identity)
     accepted = await call(
@@ -92,37 +94,37 @@ async def test_over_http_the_refusal_is_a_conflict_and_the_answer_lists_the_repl
 
 async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() -> None:
     """The rollback was ordered while the original was on: it stops, and goes on when accepted."""
-    story = Story()
-    poll = polling_parent(story)
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Poll", FlowJobState.CUTTING_OVER)
+    scenario = Scenario()
+    poll = polling_parent(scenario)
+    await planned(scenario)
+    await scenario.approve(run=timedelta(0))
+    await scenario.until("Poll", FlowJobState.CUTTING_OVER)
 
     async def order() -> None:
-        await change_remediation.roll_back(story.services, story.remediation.id)
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
-    disturb(story, "environments", "get_cached", order)
-    await story.run(timedelta(days=20))
-    blocked = await story.job("Poll")
+    disturb(scenario, "environments", "get_cached", order)
+    await scenario.run(timedelta(days=20))
+    blocked = await scenario.job("Poll")
     was_on = poll.is_on
-    await change_remediation.roll_back(story.services, story.remediation.id, replay=True)
-    await story.run(timedelta(days=60))
+    await change_remediation.roll_back(scenario.services, scenario.remediation.id, replay=True)
+    await scenario.run(timedelta(days=60))
 
     assert (blocked.state, blocked.code) == (FlowJobState.BLOCKED, "backlog_replay")
     assert not was_on
-    assert (await story.job("Poll")).state is FlowJobState.ROLLED_BACK
+    assert (await scenario.job("Poll")).state is FlowJobState.ROLLED_BACK
     assert poll.is_on
 
 
 async def test_a_rollback_of_called_flows_asks_nothing() -> None:
     """Their originals were on all the time, or are called: nothing is pending."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.keyword_flow("Keyword")
-    await planned(story)
-    await story.approve()
+    scenario = Scenario()
+    scenario.build.http_flow("Orders")
+    scenario.build.keyword_flow("Keyword")
+    await planned(scenario)
+    await scenario.approve()
 
-    done = await change_remediation.roll_back(story.services, story.remediation.id)
+    done = await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 
     assert done.replays == ()
     assert done.jobs == 2
@@ -130,9 +132,9 @@ async def test_a_rollback_of_called_flows_asks_nothing() -> None:
 
 async def test_the_command_line_names_the_flows_and_takes_the_word_for_it() -> None:
     """Refused it says which option accepts; accepted it lists what is replayed."""
-    story, _ = await swapped()
-    provide(story.services)
-    order = ("rollback", story.remediation.id, "--yes")
+    scenario, _ = await swapped()
+    provide(scenario.services)
+    order = ("rollback", scenario.remediation.id, "--yes")
 
     async with served_app() as cli:
         refused = await cli.run(*order)

@@ -1,4 +1,4 @@
-"""The flow service's budget as the product keeps it, on the twins: each method is a call."""
+"""The flow service's budget as the product keeps it, on the fakes: each method is a call."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.services import Services
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 MINUTE = timedelta(minutes=1)
 #: Ports of the flow service, and those of Dataverse and the admin API that each flow needs.
@@ -65,9 +65,9 @@ class Metered:
         return metered
 
 
-def put_on_budget(story: Story, limit: BudgetLimit, meter: Meter) -> None:
-    """Let a story's processes keep this budget, and note their calls."""
-    make = story.driver.make
+def put_on_budget(scenario: Scenario, limit: BudgetLimit, meter: Meter) -> None:
+    """Let a scenario's processes keep this budget, and note their calls."""
+    make = scenario.driver.make
 
     def metered(ports: Ports) -> Services:
         budget, services = StoredRequestBudget(ports.store, ports.clock, limit), make(ports)
@@ -77,4 +77,4 @@ def put_on_budget(story: Story, limit: BudgetLimit, meter: Meter) -> None:
         }
         return replace(services, request_budget=budget, **behind)
 
-    story.driver.make = metered
+    scenario.driver.make = metered

@@ -6,7 +6,7 @@ from inspect import isasyncgen
 from typing import Any, cast
 
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 type Deed = Callable[[], Awaitable[object]]
 
@@ -42,9 +42,9 @@ class Disturbed:
         return method
 
 
-def disturb(story: Story, port: str, method: str, deed: Deed, *, after: bool = False) -> None:
+def disturb(scenario: Scenario, port: str, method: str, deed: Deed, *, after: bool = False) -> None:
     """Let `deed` happen at the next call of `method`; `port` is a field of `Ports`."""
-    earlier = story.around
+    earlier = scenario.around
 
     def around(ports: Ports) -> Ports:
         ports = earlier(ports)
@@ -53,7 +53,7 @@ def disturb(story: Story, port: str, method: str, deed: Deed, *, after: bool = F
 
     disturbed = cast(
         "Any",
-        Disturbed(getattr(earlier(story.twins.ports), port), method, deed, after=after),
+        Disturbed(getattr(earlier(scenario.fakes.ports), port), method, deed, after=after),
     )
-    story.around = around
-    story.renew()
+    scenario.around = around
+    scenario.renew()

@@ -7,11 +7,11 @@ from typing import Any
 from shared.domain.flow import WorkflowUpdate
 from shared.errors import PlatformError
 from tests.fakes.ports import Ports
-from tests.fakes.tenant import TwinFlow
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
-def references_of(flow: TwinFlow) -> dict[str, Any]:
+def references_of(flow: FakeFlow) -> dict[str, Any]:
     """Return the connection references of a flow."""
     references: dict[str, Any] = json.loads(flow.client_data)["properties"]["connectionReferences"]
     return references
@@ -20,7 +20,7 @@ def references_of(flow: TwinFlow) -> dict[str, Any]:
 class RefusingSaves:
     """Workflows of which one refuses its saves, and loses its references by that."""
 
-    def __init__(self, port: Any, flow: TwinFlow, left: list[BaseException]) -> None:
+    def __init__(self, port: Any, flow: FakeFlow, left: list[BaseException]) -> None:
         """Refuse for as many saves as `left` has errors."""
         self._port, self._flow, self._left = port, flow, left
 
@@ -42,7 +42,7 @@ class RefusingSaves:
 
 
 def refuse_saves(
-    story: Story, flow: TwinFlow, *, wipes: int, error: BaseException | None = None
+    scenario: Scenario, flow: FakeFlow, *, wipes: int, error: BaseException | None = None
 ) -> list[BaseException]:
     """Let the next saves of a flow be refused; returns the errors that are left."""
     left = [error or PlatformError("not today", code="Strange", status=400)] * wipes
@@ -51,6 +51,6 @@ def refuse_saves(
         refusing: Any = RefusingSaves(ports.workflows, flow, left)
         return replace(ports, workflows=refusing)
 
-    story.around = around
-    story.renew()
+    scenario.around = around
+    scenario.renew()
     return left

@@ -1,4 +1,4 @@
-"""One remediation on twins, from the order to its end, told in a few lines by the tests."""
+"""One remediation on fakes, from the order to its end, told in a few lines by the tests."""
 
 import json
 from collections.abc import Callable
@@ -28,12 +28,12 @@ from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
-from tests.fakes.ports import Ports, Twins, twins_of
-from tests.fakes.services import services_of, twin_settings
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.ports import Fakes, Ports, fakes_of
+from tests.fakes.services import fake_settings, services_of
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
-#: For the stories that have to end alike on both platforms: they take `profile`.
+#: For the scenarios that have to end alike on both platforms: they take `profile`.
 on_both_platforms = pytest.mark.parametrize("profile", Profile)
 
 
@@ -50,27 +50,27 @@ class _ReachedError(Exception):
 
 
 @dataclass(slots=True)
-class Story:
+class Scenario:
     """A tenant of one environment, its traffic, and the app that works on it."""
 
     mode: ApprovalPolicy = ApprovalPolicy.REQUIRED
     world: World = field(default_factory=World)
     #: The platform from the moment on in which the app is let in.
     profile: Profile = Profile.DOCUMENTED
-    settings: Settings = field(default_factory=twin_settings)
+    settings: Settings = field(default_factory=fake_settings)
     #: What stands before the ports, such as a budget of calls.
     around: Callable[[Ports], Ports] = lambda ports: ports
     #: Firewalls are those of the world's raw Azure resources.
     has_azure_firewalls: bool = False
     build: Builder = field(init=False)
-    twins: Twins = field(init=False)
+    fakes: Fakes = field(init=False)
     driver: Driver = field(init=False)
     remediation: Remediation = field(init=False)
 
     def __post_init__(self) -> None:
         self.build = Builder(self.world)
-        self.twins = twins_of(self.world)
-        self.driver = Driver(twins=self.twins, make=self.make)
+        self.fakes = fakes_of(self.world)
+        self.driver = Driver(fakes=self.fakes, make=self.make)
 
     def make(self, ports: Ports) -> Services:
         """Return what a process of the app is given."""
@@ -88,7 +88,7 @@ class Story:
     @property
     def services(self) -> Services:
         """Services without interruptions, for what a test looks at or decides itself."""
-        return self._on(self.twins.ports)
+        return self._on(self.fakes.ports)
 
     async def opt_in(self, **settings: Any) -> None:
         """Set the environment's mode, and whatever else an administrator decides."""
@@ -146,7 +146,7 @@ class Story:
 
         def look() -> None:
             marks = (f'"display_name":"{title}"', f'"state":"{state}"', '"leased_until":null')
-            for row in self.twins.store.rows.values():
+            for row in self.fakes.store.rows.values():
                 if row.table == "flowjobs" and all(
                     mark in str(row.columns["data0"]) for mark in marks
                 ):
@@ -187,7 +187,7 @@ class Story:
         return {item.display_name: item for item in items}
 
 
-def kill_after(story: Story, call: str) -> Plan:
+def kill_after(scenario: Scenario, call: str) -> Plan:
     """Let the process die when this call has been made, and return the plan of it."""
 
     class _Plan(Plan):
@@ -197,19 +197,19 @@ def kill_after(story: Story, call: str) -> Plan:
             return Plan.enter(self, name)
 
     plan = _Plan(moment=Moment.AFTER)
-    story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
+    scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)
     return plan
 
 
-async def planned(story: Story) -> None:
+async def planned(scenario: Scenario) -> None:
     """Link, opt in and plan."""
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    await story.order()
+    scenario.build.link()
+    scenario.build.share_connections()
+    await scenario.opt_in()
+    await scenario.order()
 
 
-def edit(flow: TwinFlow, action: dict[str, object] | None = None) -> None:
+def edit(flow: FakeFlow, action: dict[str, object] | None = None) -> None:
     """Let the owner save the flow with one more action."""
     text = json.dumps(action or {"type": "Compose", "inputs": 1})
     extra = f'"Extra": {text}, "Lineage": {{'

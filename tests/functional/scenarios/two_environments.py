@@ -10,18 +10,18 @@ from shared.domain.plans.remediation import Remediation, RemediationMode, StartS
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
-from tests.fakes.tenant import TwinFlow
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 @dataclass(slots=True)
-class TwoEnvironments(Story):
-    """A story whose flows lie in two environments, both under a policy and opted in."""
+class TwoEnvironments(Scenario):
+    """A scenario whose flows lie in two environments, both under a policy and opted in."""
 
     other: Builder = field(init=False)
 
     def __post_init__(self) -> None:
-        Story.__post_init__(self)
+        Scenario.__post_init__(self)
         self.other = Builder(self.world, name="Other")
 
     def prepare(self) -> None:
@@ -59,18 +59,18 @@ class TwoEnvironments(Story):
         """Return the jobs of both environments by the title of the original."""
         return {job.display_name: job for job in await self.services.tables.flow_jobs.all()}
 
-    def called_across(self) -> tuple[TwinFlow, TwinFlow]:
+    def called_across(self) -> tuple[FakeFlow, FakeFlow]:
         """Add *Orders* here and *Shop* elsewhere, which posts to it; return both."""
         orders = self.build.http_flow("Orders")
         shop = self.other.http_flow("Shop", {"Order": define.http_action(self.url(orders))})
         return orders, shop
 
-    def url(self, flow: TwinFlow) -> str:
+    def url(self, flow: FakeFlow) -> str:
         """Return a flow's trigger URL, wherever it is."""
         home = next(one for one in self.builders if one.environment.id == flow.environment_id)
         return home.url_of(flow)
 
-    def let_call(self, flow: TwinFlow, called: TwinFlow) -> None:
+    def let_call(self, flow: FakeFlow, called: FakeFlow) -> None:
         """Give a flow an action that posts to another."""
         document = json.loads(flow.client_data)
         actions = document["properties"]["definition"]["actions"]

@@ -8,7 +8,7 @@ from shared.domain.flow import FlowListEntry
 from shared.errors import ThrottledError
 from shared.ports import ResultPage
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 @dataclass(slots=True)
@@ -19,17 +19,17 @@ class WatchedReport:
     #: After so many pages of both lists one call is throttled; None: none is.
     throttled_after: int | None = None
 
-    def put_before(self, story: Story) -> None:
-        """Stand before the port of every process of the story."""
-        around = story.around
+    def put_before(self, scenario: Scenario) -> None:
+        """Stand before the port of every process of the scenario."""
+        around = scenario.around
 
         def watched(ports: Ports) -> Ports:
             ports = around(ports)
             reports: Any = _Reports(self, ports.flow_reports)
             return replace(ports, flow_reports=reports)
 
-        story.around = watched
-        story.renew()
+        scenario.around = watched
+        scenario.renew()
 
     def readings(self, *, cannot_migrate_only: bool) -> list[list[str]]:
         """Return the cursors of each reading, from its first page on."""

@@ -6,8 +6,8 @@ import pytest
 
 from local_cloud.tenant.core.tenant import Tenant
 from shared.domain.jobs.flow_states import FlowJobState
+from tests.functional.wire.wire_scenario import wire_scenario
 from tests.functional.wire.wire_seed import CHILD, ORDERS, flow_seed, tenant_seed
-from tests.functional.wire.wire_story import wire_story
 from tests.local_cloud.tenant.tenant_world import DAILY, HTTP, child_action, definition
 
 DAY = "00000000-0000-4000-8000-0000000000d1"
@@ -26,14 +26,14 @@ async def test_the_steps_of_all_jobs_took_every_call(
     child = flow_seed(CHILD, "Book", definition(HTTP))
     parent = flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
     daily = flow_seed(DAY, "Daily", definition(DAILY), heldBack=True)
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(child, parent, daily)) as story:
-        story.between = story.tenant.calls.reset
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(child, parent, daily)) as scenario:
+        scenario.between = scenario.tenant.calls.reset
+        await scenario.order()
 
-        environment_job, jobs = await story.environment_job(), await story.jobs()
+        environment_job, jobs = await scenario.environment_job(), await scenario.jobs()
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         lines = [line for job in (environment_job, *jobs.values()) for line in job.history]
-        assert sum(line.calls for line in lines) == calls_of(story.tenant)
+        assert sum(line.calls for line in lines) == calls_of(scenario.tenant)
         took = {line.state: line.calls for line in jobs[DAY].history}
         assert took["copying"] > 0 < took["cutting_over"]
         assert took["retired"] == 0

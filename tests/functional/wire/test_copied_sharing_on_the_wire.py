@@ -10,8 +10,8 @@ from local_cloud.tenant.core.profiles import Profile
 from local_cloud.tenant.environments.flow import SimulatedRole
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
+from tests.functional.wire.wire_scenario import WireScenario, retired, wire_scenario
 from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, TRAINEE, orders, tenant_seed
-from tests.functional.wire.wire_story import WireStory, retired, wire_story
 from tests.local_cloud.tenant.tenant_world import APP, BUTTON, MAKER, definition
 
 TEAM = "70000000-0000-4000-8000-0000000000a1"
@@ -32,9 +32,9 @@ def shared_orders(**environment: Any) -> dict[str, Any]:
     )
 
 
-async def sharing_of(story: WireStory) -> tuple[str, str, dict[str, SimulatedRole], set[str]]:
+async def sharing_of(scenario: WireScenario) -> tuple[str, str, dict[str, SimulatedRole], set[str]]:
     """Return owner, description, co-owners and solutions of the copy."""
-    copy = story.flow((await story.job()).copy_id)
+    copy = scenario.flow((await scenario.job()).copy_id)
     return copy.owner, copy.description, copy.roles, copy.solutions
 
 
@@ -43,18 +43,18 @@ async def test_a_copy_is_shared_as_its_original(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
     """All of it by the platform's own calls; the app and the operator are not among them."""
-    async with wire_story(monkeypatch, tmp_path, shared_orders(profile=profile)) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, shared_orders(profile=profile)) as scenario:
+        await scenario.order()
 
-        await retired(story)
-        assert await sharing_of(story) == (
+        await retired(scenario)
+        assert await sharing_of(scenario) == (
             MAKER,
             "What the shop sends",
             {COLLEAGUE: SimulatedRole.CAN_EDIT, TEAM: SimulatedRole.CAN_VIEW},
             {"Orders"},
         )
-        assert story.flow().roles.keys() == {COLLEAGUE, TEAM}
-        assert (await story.job()).notes == ()
+        assert scenario.flow().roles.keys() == {COLLEAGUE, TEAM}
+        assert (await scenario.job()).notes == ()
 
 
 @on_both_platforms
@@ -65,13 +65,13 @@ async def test_a_flow_outside_solutions_keeps_its_sharing(
     flow = orders(description="By hand", inSolution=False, coOwners={COLLEAGUE: "CanView"})
     flow["definition"] = definition(BUTTON | {"kind": "PowerApp"})
     description = tenant_seed(flow, assumptions={"my_flows_have_rows": False}, profile=profile)
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        await scenario.order()
 
-        await retired(story)
-        owner, text, roles, _ = await sharing_of(story)
+        await retired(scenario)
+        owner, text, roles, _ = await sharing_of(scenario)
         assert (owner, text, roles) == (MAKER, "By hand", {COLLEAGUE: SimulatedRole.CAN_VIEW})
-        assert "run-only users" in " ".join((await story.job()).notes)
+        assert "run-only users" in " ".join((await scenario.job()).notes)
 
 
 @pytest.mark.parametrize(
@@ -85,18 +85,18 @@ async def test_a_refusal_blocks_and_a_retry_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str, code: str
 ) -> None:
     """The original goes on meanwhile, and nobody calls a copy that lacks its people."""
-    async with wire_story(monkeypatch, tmp_path, shared_orders()) as story:
-        story.tenant.faults.add(
+    async with wire_scenario(monkeypatch, tmp_path, shared_orders()) as scenario:
+        scenario.tenant.faults.add(
             Fault(route=route, status=403, code="0x80040220", message="prvShareWorkflow")
         )
-        await story.order()
-        job = await story.job()
+        await scenario.order()
+        job = await scenario.job()
         assert (job.state, job.code) == (FlowJobState.BLOCKED, code)
         assert "prvShareWorkflow" in job.reason
 
-        await story.retry()
+        await scenario.retry()
 
-        await retired(story)
+        await retired(scenario)
 
 
 async def test_a_disabled_owner_blocks_before_anything_is_written(
@@ -107,17 +107,17 @@ async def test_a_disabled_owner_blocks_before_anything_is_written(
         {"id": APP, "isAdministrator": True, "mayImpersonate": True},
         {"id": MAKER, "isDisabled": True},
     ]
-    async with wire_story(monkeypatch, tmp_path, shared_orders(members=members)) as story:
-        await story.order()
-        job = await story.job()
+    async with wire_scenario(monkeypatch, tmp_path, shared_orders(members=members)) as scenario:
+        await scenario.order()
+        job = await scenario.job()
         assert (job.state, job.code) == (FlowJobState.BLOCKED, "owner_unavailable")
         assert "Maker, is disabled" in job.reason
-        assert [flow.workflow_entity_id for flow in story.environment.order] == [ORDERS]
+        assert [flow.workflow_entity_id for flow in scenario.environment.order] == [ORDERS]
 
-        story.flow().owner = COLLEAGUE
-        story.flow().roles = {TRAINEE: SimulatedRole.CAN_VIEW}
-        await story.retry()
+        scenario.flow().owner = COLLEAGUE
+        scenario.flow().roles = {TRAINEE: SimulatedRole.CAN_VIEW}
+        await scenario.retry()
 
-        await retired(story)
-        owner, _, roles, _ = await sharing_of(story)
+        await retired(scenario)
+        owner, _, roles, _ = await sharing_of(scenario)
         assert (owner, roles) == (COLLEAGUE, {TRAINEE: SimulatedRole.CAN_VIEW})

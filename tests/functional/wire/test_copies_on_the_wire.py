@@ -11,8 +11,8 @@ from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.functional.copying.test_copied_definitions import ACTIONS, TRIGGER
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
+from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, orders, tenant_seed
-from tests.functional.wire.wire_story import WireStory, wire_story
 from tests.local_cloud.tenant.tenant_world import APP, MAKER, bound, definition
 
 CONNECTOR = "shared_office365"
@@ -43,12 +43,12 @@ def described(
     return tenant_seed(*flows, assumptions=assumptions, profile=profile, connections=[connection])
 
 
-async def copied(story: WireStory, *, run: timedelta = timedelta(days=40)) -> dict[str, Any]:
+async def copied(scenario: WireScenario, *, run: timedelta = timedelta(days=40)) -> dict[str, Any]:
     """Let the original be copied and retired; return the copy's `properties`."""
-    await story.order(run=run)
-    job = await story.job()
+    await scenario.order(run=run)
+    job = await scenario.job()
     assert job.state is FlowJobState.RETIRED, (job.reason, job.instruction)
-    copy = story.flow(job.copy_id)
+    copy = scenario.flow(job.copy_id)
     properties: dict[str, Any] = json.loads(copy.client_data)["properties"]
     return properties
 
@@ -70,19 +70,19 @@ async def test_a_copy_keeps_everything_and_names_a_reference(
         profile=profile,
         older_host_shapes_refused=False,
     )
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        before = json.loads(story.flow().client_data)["properties"]
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        before = json.loads(scenario.flow().client_data)["properties"]
 
-        after = await copied(story)
+        after = await copied(scenario)
 
-        (reference,) = story.environment.table("connectionreferences").values()
+        (reference,) = scenario.environment.table("connectionreferences").values()
         assert after["definition"] == before["definition"]
         assert after["connectionReferences"][CONNECTOR]["connection"] == {
             "connectionReferenceLogicalName": reference["connectionreferencelogicalname"]
         }
         assert reference["connectionid"] == "mail-1"
-        assert reference["_ownerid_value"] == story.environment.users[MAKER]["systemuserid"]
-        copy = story.flow((await story.job()).copy_id)
+        assert reference["_ownerid_value"] == scenario.environment.users[MAKER]["systemuserid"]
+        copy = scenario.flow((await scenario.job()).copy_id)
         assert (copy.state, copy.owner) == (state, MAKER)
 
 
@@ -91,10 +91,10 @@ async def test_older_shapes_are_converted_where_saves_refuse_them(
 ) -> None:
     """Each operation names its reference and brings no authentication; nothing else changes."""
     seed = described(settled_orders(), older_host_shapes_refused=True)
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        before = json.loads(story.flow().client_data)["properties"]["definition"]
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        before = json.loads(scenario.flow().client_data)["properties"]["definition"]
 
-        after = (await copied(story))["definition"]
+        after = (await copied(scenario))["definition"]
 
         for action in (before["actions"]["Send"], before["actions"]["Each"]["actions"]["Old"]):
             action["inputs"]["host"]["connectionReferenceName"] = CONNECTOR
@@ -112,8 +112,8 @@ async def test_a_flow_that_the_flow_service_shows_in_another_shape_is_copied(
         profile=Profile.ADVERSARIAL,
         flow_service_shows_runtime_shape=True,
     )
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        after = (await copied(story))["definition"]
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        after = (await copied(scenario))["definition"]
 
         assert after["actions"]["Send"]["inputs"]["host"]["connectionReferenceName"] == CONNECTOR
 
@@ -123,8 +123,8 @@ async def test_a_platform_that_names_the_connection_beside_the_reference_is_no_d
 ) -> None:
     """What it stores is read back as what was sent."""
     seed = described(settled_orders(), saves_name_connections=True)
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        after = await copied(story)
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        after = await copied(scenario)
 
         connection = after["connectionReferences"][CONNECTOR]["connection"]
         assert connection["name"] == "mail-1"
@@ -154,12 +154,12 @@ async def test_a_definition_that_names_references_is_the_same_byte_for_byte(
         indent=3,
     )
     flow["clientData"] = text.replace("done", "d\\u006fne \\u00e9 é")
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        await scenario.order()
 
-        job = await story.job()
+        job = await scenario.job()
         assert job.state is FlowJobState.RETIRED, job.reason
-        assert story.flow(job.copy_id).client_data == flow["clientData"]
+        assert scenario.flow(job.copy_id).client_data == flow["clientData"]
 
 
 async def test_a_connection_that_nobody_here_may_use_blocks_until_it_is_shared(
@@ -167,19 +167,19 @@ async def test_a_connection_that_nobody_here_may_use_blocks_until_it_is_shared(
 ) -> None:
     """The row says which connection, whose it is, and who has to share it."""
     seed = described(settled_orders(state="Stopped"), owner=COLLEAGUE)
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        await story.order(run=SHORT)
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        await scenario.order(run=SHORT)
 
-        job = await story.job()
+        job = await scenario.job()
         assert (job.state, job.code) == (FlowJobState.BLOCKED, "ConnectionAuthorizationFailed")
         assert "mail-1 (shared_office365) of Colleague" in job.reason
         assert "Colleague shares the connection with the app" in job.instruction
-        assert story.environment.table("connectionreferences") == {}
+        assert scenario.environment.table("connectionreferences") == {}
 
-        story.environment.connections["mail-1"].shared_with.add(APP)
-        await story.retry()
+        scenario.environment.connections["mail-1"].shared_with.add(APP)
+        await scenario.retry()
 
-        job = await story.job(ORDERS)
+        job = await scenario.job(ORDERS)
         assert job.state is FlowJobState.RETIRED, (job.reason, job.instruction)
-        (reference,) = story.environment.table("connectionreferences").values()
-        assert reference["_ownerid_value"] == story.environment.users[APP]["systemuserid"]
+        (reference,) = scenario.environment.table("connectionreferences").values()
+        assert reference["_ownerid_value"] == scenario.environment.users[APP]["systemuserid"]

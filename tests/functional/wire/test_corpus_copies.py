@@ -27,8 +27,8 @@ from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.use_cases.change_environment import ignore_issue
+from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import tenant_seed
-from tests.functional.wire.wire_story import SHORT, WireStory, wire_story
 from tests.local_cloud.tenant.tenant_world import APP, MAKER, POLICY_ID
 
 pytestmark = [
@@ -141,13 +141,15 @@ def check_originals(
             assert with_originals(flow.client_data, ids) == seeded[flow]
 
 
-async def check_environment(story: WireStory, environment: SimulatedEnvironment) -> list[PlanItem]:
+async def check_environment(
+    scenario: WireScenario, environment: SimulatedEnvironment
+) -> list[PlanItem]:
     """Check each plan item against what became of it; returns the items."""
-    rows = await story.services.tables.environment_jobs.all(story.remediation.id)
+    rows = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
     (row,) = [one for one in rows if one.environment_id == environment.id]
     assert row.state is EnvironmentJobState.COMPLETED
-    items = await story.services.tables.plan_items.all(row.id)
-    jobs = await story.jobs(environment.id)
+    items = await scenario.services.tables.plan_items.all(row.id)
+    jobs = await scenario.jobs(environment.id)
     for item in items:
         if item.action is PlannedAction.NEEDS_CHANGES:
             assert item.instruction
@@ -161,13 +163,13 @@ async def check_environment(story: WireStory, environment: SimulatedEnvironment)
 
 
 async def say_that_agents_moved(
-    story: WireStory, environment: SimulatedEnvironment, seeded: Collection[Flow]
+    scenario: WireScenario, environment: SimulatedEnvironment, seeded: Collection[Flow]
 ) -> None:
     """Give the word that originals are not retired without, which agents run."""
     for flow in environment.order:
         if flow in seeded and flow.facts().trigger_kind in {"Skills", "VirtualAgent"}:
             name = confirmation_name_for_copy(flow.workflow_entity_id)
-            await ignore_issue(story.services, environment.id, name, "the makers")
+            await ignore_issue(scenario.services, environment.id, name, "the makers")
 
 
 @pytest.mark.parametrize("share", [slice(0, 1), slice(1, None)], ids=["first", "others"])
@@ -176,23 +178,23 @@ async def test_every_public_flow_comes_to_its_planned_end(
 ) -> None:
     """Retired with an equal copy; or planned as blocked with what to do, and left alone."""
     description = tenant_seed() | {"environments": environments()[share]}
-    async with wire_story(monkeypatch, tmp_path, description) as story:
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
         seeded = {
             flow: flow.client_data
-            for environment in story.platform.environments.values()
+            for environment in scenario.platform.environments.values()
             for flow in environment.order
         }
-        await story.order(run=SHORT)
-        for environment in story.platform.environments.values():
-            await say_that_agents_moved(story, environment, seeded)
-        await story.run(timedelta(days=40))
+        await scenario.order(run=SHORT)
+        for environment in scenario.platform.environments.values():
+            await say_that_agents_moved(scenario, environment, seeded)
+        await scenario.run(timedelta(days=40))
 
         planned = [
             item
-            for environment in story.platform.environments.values()
-            for item in await check_environment(story, environment)
+            for environment in scenario.platform.environments.values()
+            for item in await check_environment(scenario, environment)
         ]
         assert len(planned) == len(seeded)
-        for environment in story.platform.environments.values():
-            check_originals(environment, await story.jobs(environment.id), seeded)
+        for environment in scenario.platform.environments.values():
+            check_originals(environment, await scenario.jobs(environment.id), seeded)
         assert {item.action for item in planned} > {PlannedAction.COPY, PlannedAction.CUT_OVER}

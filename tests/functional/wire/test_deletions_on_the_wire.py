@@ -14,24 +14,24 @@ from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.schedule_deletions import DeletionInput, schedule_deletions
 from tests.functional.scenarios.remediation_scenario import on_both_platforms
+from tests.functional.wire.wire_scenario import WireScenario, retired, wire_scenario
 from tests.functional.wire.wire_seed import OPERATOR, ORDERS, orders, tenant_seed
-from tests.functional.wire.wire_story import WireStory, retired, wire_story
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
 DAY = timedelta(days=1)
 
 
-async def deleted_on_its_date(story: WireStory) -> Deletion:
+async def deleted_on_its_date(scenario: WireScenario) -> Deletion:
     """Remediate, order all deletes for a day ahead, let the day come; return the one row."""
-    await story.order(run=20 * DAY)
-    await retired(story)
-    approval = DeletionInput(on=story.services.now + DAY, by="admin@contoso.example")
-    await schedule_deletions(story.services, story.remediation.id, approval)
-    await story.run(DAY + timedelta(minutes=1))
+    await scenario.order(run=20 * DAY)
+    await retired(scenario)
+    approval = DeletionInput(on=scenario.services.now + DAY, by="admin@contoso.example")
+    await schedule_deletions(scenario.services, scenario.remediation.id, approval)
+    await scenario.run(DAY + timedelta(minutes=1))
     for _ in range(3):
-        await delete_originals(story.services)
-        await story.run(timedelta(minutes=5))
-    (row,) = await story.services.tables.deletions.all(ENVIRONMENT)
+        await delete_originals(scenario.services)
+        await scenario.run(timedelta(minutes=5))
+    (row,) = await scenario.services.tables.deletions.all(ENVIRONMENT)
     return row
 
 
@@ -43,20 +43,20 @@ async def test_an_original_goes_and_leaves_the_list(
     """In a solution or outside, with a row of its own or without: archived, then in the bin."""
     assumptions = {"my_flows_have_rows": has_row}
     description = tenant_seed(orders(inSolution=in_solution), assumptions=assumptions)
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        url = story.url_of()
-        original = story.flow()
-        await story.post(url)
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        url = scenario.url_of()
+        original = scenario.flow()
+        await scenario.post(url)
 
-        row = await deleted_on_its_date(story)
+        row = await deleted_on_its_date(scenario)
 
         assert row.state is DeletionState.DELETED, row
         assert row.is_listed is False
         assert original.state == SimulatedFlowState.DELETED
-        assert await story.post(url) == 400
-        (archive,) = await story.services.tables.run_archives.all(ENVIRONMENT)
+        assert await scenario.post(url) == 400
+        (archive,) = await scenario.services.tables.run_archives.all(ENVIRONMENT)
         assert archive.runs == 1
-        assert story.secrets_seen() == []
+        assert scenario.secrets_seen() == []
 
 
 @on_both_platforms
@@ -65,19 +65,19 @@ async def test_a_flow_outside_solutions_comes_back_with_its_url(
 ) -> None:
     """The rollback restores it from the recycle bin; its callers never changed."""
     description = tenant_seed(orders(inSolution=False), profile=profile)
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        url = story.url_of()
-        row = await deleted_on_its_date(story)
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        url = scenario.url_of()
+        row = await deleted_on_its_date(scenario)
 
-        await change_remediation.roll_back(story.services, story.remediation.id)
-        await story.run(timedelta(days=30))
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
+        await scenario.run(timedelta(days=30))
 
-        job = await story.job()
+        job = await scenario.job()
         assert row.state is DeletionState.DELETED, row.reason
         assert job.state is FlowJobState.ROLLED_BACK, (job.reason, job.instruction)
-        assert OPERATOR not in story.flow().roles
-        assert await story.post(url) < 300
-        assert story.flow(ORDERS).state == SimulatedFlowState.STARTED
+        assert OPERATOR not in scenario.flow().roles
+        assert await scenario.post(url) < 300
+        assert scenario.flow(ORDERS).state == SimulatedFlowState.STARTED
 
 
 async def test_a_flow_that_left_the_bin_cannot_be_restored(
@@ -85,11 +85,11 @@ async def test_a_flow_that_left_the_bin_cannot_be_restored(
 ) -> None:
     """After 21 days the platform knows nothing of it; the job is retired again."""
     description = tenant_seed(orders(inSolution=False))
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        await deleted_on_its_date(story)
-        await story.run(timedelta(days=22))
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        await deleted_on_its_date(scenario)
+        await scenario.run(timedelta(days=22))
 
-        await change_remediation.roll_back(story.services, story.remediation.id)
-        await story.run(timedelta(days=30))
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
+        await scenario.run(timedelta(days=30))
 
-        await retired(story)
+        await retired(scenario)

@@ -13,8 +13,8 @@ from local_cloud.tenant.environments.flow import SimulatedFlowState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.contract.adapter_world import SITE_ID
+from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import ORDERS, orders, tenant_seed
-from tests.functional.wire.wire_story import WireStory, wire_story
 
 LATE = timedelta(minutes=3)
 STEP = timedelta(seconds=20)
@@ -28,14 +28,14 @@ def tenant() -> dict[str, Any]:
     return description
 
 
-def settings_of(story: WireStory) -> dict[str, str]:
+def settings_of(scenario: WireScenario) -> dict[str, str]:
     """Return the app's settings as they are now."""
-    return dict(configuration(story.tenant.part(Azure), SITE_ID, "appsettings"))
+    return dict(configuration(scenario.tenant.part(Azure), SITE_ID, "appsettings"))
 
 
-async def call(story: WireStory) -> int:
+async def call(scenario: WireScenario) -> int:
     """Let the app call the URL that it holds."""
-    return await story.post(settings_of(story)["ORDERS_URL"])
+    return await scenario.post(settings_of(scenario)["ORDERS_URL"])
 
 
 @pytest.mark.parametrize("writes", [1, 3])
@@ -43,34 +43,34 @@ async def test_a_late_write_beside_a_rollback_loses_no_call(
     writes: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The first try is late, the next one heard; or so many are late that the job has to wait."""
-    async with wire_story(monkeypatch, tmp_path, tenant()) as story:
-        before, statuses = settings_of(story), []
+    async with wire_scenario(monkeypatch, tmp_path, tenant()) as scenario:
+        before, statuses = settings_of(scenario), []
         fault = Fault(
             route="resource_manager.update_application_settings",
             kind=FaultKind.LATE,
             times=writes,
         )
-        story.tenant.faults.add(fault)
-        await story.order(run=timedelta(0))
-        while not story.tenant.faults.is_empty:
-            await story.run(STEP)
-            statuses.append(await call(story))
+        scenario.tenant.faults.add(fault)
+        await scenario.order(run=timedelta(0))
+        while not scenario.tenant.faults.is_empty:
+            await scenario.run(STEP)
+            statuses.append(await call(scenario))
 
-        await change_remediation.roll_back(story.services, story.remediation.id)
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
         held: set[str] = set()
         for _ in range(2 * LATE // STEP):
-            await story.run(STEP)
-            held.add(settings_of(story)["ORDERS_URL"])
-            statuses.append(await call(story))
+            await scenario.run(STEP)
+            held.add(settings_of(scenario)["ORDERS_URL"])
+            statuses.append(await call(scenario))
         for _ in range(30):
-            await story.run(timedelta(days=1))
-            statuses.append(await call(story))
+            await scenario.run(timedelta(days=1))
+            statuses.append(await call(scenario))
 
-        job = await story.job()
+        job = await scenario.job()
         assert job.state is FlowJobState.ROLLED_BACK, job.reason
         assert len(held) == 2, "the late write came about after the rollback had begun"
-        assert settings_of(story) == before
-        states = (story.flow().state, story.flow(job.copy_id).state)
+        assert settings_of(scenario) == before
+        states = (scenario.flow().state, scenario.flow(job.copy_id).state)
         assert states == (SimulatedFlowState.STARTED, SimulatedFlowState.STOPPED)
         assert {status for status in statuses if status >= 300} == set()
-        assert story.secrets_seen() == []
+        assert scenario.secrets_seen() == []

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.functional.wire.wire_scenario import retired, wire_scenario
 from tests.functional.wire.wire_seed import ORDERS, flow_seed, tenant_seed
-from tests.functional.wire.wire_story import retired, wire_story
 from tests.local_cloud.tenant.tenant_world import HTTP, definition
 
 TITLE = "Take orders \u202e📦\u200f"
@@ -27,11 +27,11 @@ async def test_a_flow_is_copied_whatever_its_name_and_however_deep(
     """Read from Dataverse, and by the flow service alone."""
     flow = flow_seed(ORDERS, TITLE, nested(400), inSolution=has_row)
     seed = tenant_seed(flow, assumptions={"my_flows_have_rows": has_row})
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        await scenario.order()
 
-        await retired(story)
-        job = await story.job()
-        copy = story.flow(job.copy_id)
+        await retired(scenario)
+        job = await scenario.job()
+        copy = scenario.flow(job.copy_id)
         assert (job.display_name, copy.display_name) == (TITLE, TITLE)
         assert copy.client_data.count("Scope_") == 400

@@ -10,8 +10,8 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases import change_remediation
+from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
-from tests.functional.wire.wire_story import SHORT, WireStory, wire_story
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, definition
 
 ADMIN = "f0000000-0000-4000-8000-0000000000ad"
@@ -45,9 +45,9 @@ def admin_flow() -> dict[str, Any]:
     return flow_seed(ADMIN, "Admin", definition(trigger, {"List": action}))
 
 
-async def staying(story: WireStory) -> set[str]:
+async def staying(scenario: WireScenario) -> set[str]:
     """Return the titles of the flows that stay, or would stay, on Microsoft's key."""
-    page = await story.services.flow_reports.microsoft_key_flows(
+    page = await scenario.services.flow_reports.microsoft_key_flows(
         ENVIRONMENT, cannot_migrate_only=True
     )
     return {flow.display_name for flow in page.items}
@@ -58,17 +58,17 @@ async def test_flows_are_added_to_a_solution_twenty_a_call(
 ) -> None:
     """Forty-five flows take three calls; none of them stays any more, and the HTTP flow does."""
     seed = tenant_seed(*(app_flow(number) for number in range(45)), orders(), policy=None)
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        before = await staying(story)
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        before = await staying(scenario)
 
-        await story.order(mode=PREPARE, run=SHORT)
+        await scenario.order(mode=PREPARE, run=SHORT)
 
-        jobs = await story.jobs()
+        jobs = await scenario.jobs()
         assert len(before) == 46
         assert {job.state for job in jobs.values()} == {FlowJobState.PREPARED}, jobs
         assert len(jobs) == 45
-        assert await staying(story) == {"Take orders"}
-        routes = story.tenant.calls.routes
+        assert await staying(scenario) == {"Take orders"}
+        routes = scenario.tenant.calls.routes
         assert routes["flow_service.admin_move_into_solution"] == 3
         # Each flow is read back once, and the first of each batch was looked at before.
         assert routes["flow_service.admin_get_flow"] == 45 + 3
@@ -79,25 +79,25 @@ async def test_a_named_flow_is_converted_and_put_back(
 ) -> None:
     """Its name in the flow service is not its Dataverse id, as with real flows."""
     name = "e0000000-0000-4000-8000-0000000000f1"
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(app_flow(name=name), policy=None)) as (
-        story
-    ):
-        (flow,) = story.environment.order
+    async with wire_scenario(
+        monkeypatch, tmp_path, tenant_seed(app_flow(name=name), policy=None)
+    ) as (scenario):
+        (flow,) = scenario.environment.order
         before = flow.client_data
 
-        await story.order(name, mode=PREPARE, run=SHORT)
-        (job,) = (await story.jobs()).values()
+        await scenario.order(name, mode=PREPARE, run=SHORT)
+        (job,) = (await scenario.jobs()).values()
         converted = flow.client_data
-        stays = await staying(story)
-        await change_remediation.roll_back(story.services, story.remediation.id)
-        await story.run(SHORT)
+        stays = await staying(scenario)
+        await change_remediation.roll_back(scenario.services, scenario.remediation.id)
+        await scenario.run(SHORT)
 
         assert job.state is FlowJobState.PREPARED, job
         assert stays == set()
         text = json.dumps(json.loads(converted))
         assert '"kind": "PowerAppV2"' in text
         assert "triggerBody()?['text']" in text
-        (job,) = (await story.jobs()).values()
+        (job,) = (await scenario.jobs()).values()
         assert job.state is FlowJobState.ROLLED_BACK, job
         assert json.loads(flow.client_data) == json.loads(before)
         assert flow.is_in_solution
@@ -107,18 +107,20 @@ async def test_an_action_is_changed_under_a_key_where_the_flow_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Then it is gone from both lists: the next remediation has no migration to wait for."""
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(admin_flow())) as story:
-        before = await staying(story)
+    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(admin_flow())) as scenario:
+        before = await staying(scenario)
 
-        await story.order(ADMIN, run=SHORT)
+        await scenario.order(ADMIN, run=SHORT)
 
-        (item,) = await story.services.tables.plan_items.all((await story.environment_job()).id)
+        (item,) = await scenario.services.tables.plan_items.all(
+            (await scenario.environment_job()).id
+        )
         assert before == {"Admin"}
         assert item.action is PlannedAction.EDIT_ACTION
         assert "+" in item.proposal
-        assert (await story.job(ADMIN)).state is FlowJobState.PREPARED
-        assert "ListFlowsInEnvironment_V2" in story.flow(ADMIN).client_data
-        everything = await story.services.flow_reports.microsoft_key_flows(
+        assert (await scenario.job(ADMIN)).state is FlowJobState.PREPARED
+        assert "ListFlowsInEnvironment_V2" in scenario.flow(ADMIN).client_data
+        everything = await scenario.services.flow_reports.microsoft_key_flows(
             ENVIRONMENT, cannot_migrate_only=False
         )
         assert everything.items == ()
@@ -128,13 +130,15 @@ async def test_an_application_that_is_not_let_in_is_told_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Whether the platform takes this call from an application is unproven."""
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(app_flow(), policy=None)) as story:
-        (flow,) = story.environment.order
-        story.assumptions.delegated_only.add("flow_service.admin_move_into_solution")
+    async with wire_scenario(
+        monkeypatch, tmp_path, tenant_seed(app_flow(), policy=None)
+    ) as scenario:
+        (flow,) = scenario.environment.order
+        scenario.assumptions.delegated_only.add("flow_service.admin_move_into_solution")
 
-        await story.order(mode=PREPARE, run=SHORT)
+        await scenario.order(mode=PREPARE, run=SHORT)
 
-        (job,) = (await story.jobs()).values()
+        (job,) = (await scenario.jobs()).values()
         assert job.state is FlowJobState.BLOCKED
         assert job.instruction
         assert not flow.is_in_solution

@@ -10,8 +10,8 @@ from shared.adapters.azure.service_tags import DiscoveredServiceTags
 from shared.domain.network.service_tags import ServiceTagList
 from shared.use_cases.check_address_ranges import list_editions
 from shared.use_cases.run_daily_check import run_daily_check
+from tests.functional.wire.wire_scenario import WireScenario, retired, wire_scenario
 from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed
-from tests.functional.wire.wire_story import WireStory, retired, wire_story
 from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
 
 HOST = "api.contoso.example"
@@ -36,10 +36,10 @@ def prefixes_of(tags: ServiceTagList, name: str) -> tuple[str, ...]:
     return found.prefixes
 
 
-async def swept(story: WireStory, date: str) -> None:
+async def swept(scenario: WireScenario, date: str) -> None:
     """Sweep a day later."""
-    story.tenant.clock.advance(DAY)
-    await run_daily_check(story.services, date)
+    scenario.tenant.clock.advance(DAY)
+    await run_daily_check(scenario.services, date)
 
 
 async def test_a_change_of_the_published_list_is_told(
@@ -47,21 +47,21 @@ async def test_a_change_of_the_published_list_is_told(
 ) -> None:
     """By prefix, with the firewall that keeps it out and the remediation that calls through it."""
     flow = orders(definition=definition(HTTP, http_action(f"https://{HOST}/orders")))
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(flow)) as story:
-        assert isinstance(story.services.service_tags, DiscoveredServiceTags)
-        tags = await story.services.service_tags.get_list()
+    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(flow)) as scenario:
+        assert isinstance(scenario.services.service_tags, DiscoveredServiceTags)
+        tags = await scenario.services.service_tags.get_list()
         known = [one for name in (NORTH, WEST) for one in prefixes_of(tags, name)]
-        seed_azure(story.tenant, let_in(*known))
-        await story.order()
-        await retired(story)
-        await swept(story, "day-1")
+        seed_azure(scenario.tenant, let_in(*known))
+        await scenario.order()
+        await retired(scenario)
+        await swept(scenario, "day-1")
         changed = {"name": WEST, "addressPrefixes": [*prefixes_of(tags, WEST), "203.0.113.0/24"]}
         more = {"serviceTags": [changed], "serviceTagsChangeNumber": tags.change_number + 1}
-        seed_azure(story.tenant, more)
-        await swept(story, "day-2")
+        seed_azure(scenario.tenant, more)
+        await swept(scenario, "day-2")
 
-        [edition, first] = await list_editions(story.services)
-        [notice] = await story.services.tables.alerts.all("alert")
+        [edition, first] = await list_editions(scenario.services)
+        [notice] = await scenario.services.tables.alerts.all("alert")
 
     assert first.change_number == tags.change_number > 0
     assert edition.change_number == tags.change_number + 1
@@ -69,5 +69,7 @@ async def test_a_change_of_the_published_list_is_told(
         ("WestEurope", ("203.0.113.0/24",), ())
     ]
     assert [one.name for one in edition.firewalls] == ["orders-api"]
-    assert [(one.remediation_id, one.flows) for one in edition.plans] == [(story.remediation.id, 1)]
+    assert [(one.remediation_id, one.flows) for one in edition.plans] == [
+        (scenario.remediation.id, 1)
+    ]
     assert "203.0.113.0/24" in notice.message

@@ -1,7 +1,7 @@
 """Each refusal of the platform ends in a plain instruction on that flow, and a retry goes on.
 
 The product's own services run against the tenant over TLS. It refuses for a cause wherever it can
-be given one; by its fault plan where it cannot. Every story ends retired once the cause is gone.
+be given one; by its fault plan where it cannot. Every scenario ends retired once the cause is gone.
 """
 
 import json
@@ -15,6 +15,7 @@ import pytest
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.entra.directory import Directory
 from shared.domain.platform_errors import REFUSALS, find_error_code
+from tests.functional.wire.wire_scenario import SHORT, WireScenario, refused, retired, wire_scenario
 from tests.functional.wire.wire_seed import (
     CHILD,
     COLLEAGUE,
@@ -25,13 +26,12 @@ from tests.functional.wire.wire_seed import (
     orders,
     tenant_seed,
 )
-from tests.functional.wire.wire_story import SHORT, WireStory, refused, retired, wire_story
 from tests.local_cloud.tenant.tenant_world import (
     APP,
     MAKER,
 )
 
-type Step = Callable[[WireStory], object]
+type Step = Callable[[WireScenario], object]
 
 
 def wrapped(status: str, code: str, message: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def wrapped(status: str, code: str, message: str) -> dict[str, Any]:
 
 def fault(route: str, **answer: Any) -> Step:
     """Return a step that has a route refuse until the faults are cleared."""
-    return lambda story: story.tenant.faults.add(Fault(route=route, times=None, **answer))
+    return lambda scenario: scenario.tenant.faults.add(Fault(route=route, times=None, **answer))
 
 
 def on_create(status: str, code: str, message: str) -> Step:
@@ -54,9 +54,9 @@ def on_create(status: str, code: str, message: str) -> Step:
     return fault("dataverse.patch_workflow", **wrapped(status, code, message))
 
 
-def faults_over(story: WireStory) -> None:
+def faults_over(scenario: WireScenario) -> None:
     """Let the platform answer again."""
-    story.tenant.faults.clear()
+    scenario.tenant.faults.clear()
 
 
 LENT_BY_THE_FLOW_SERVICE = {"shares_let_people_ask": False}
@@ -75,61 +75,61 @@ class Case:
     remedy: Step = faults_over
 
 
-def licence(story: WireStory) -> None:
+def licence(scenario: WireScenario) -> None:
     """Assign the trainee a licence."""
-    story.tenant.part(Directory).principals[TRAINEE].has_premium = True
+    scenario.tenant.part(Directory).principals[TRAINEE].has_premium = True
 
 
-def share(story: WireStory) -> None:
+def share(scenario: WireScenario) -> None:
     """Share the connection with the app."""
-    story.environment.connections["mail-1"].shared_with.add(APP)
+    scenario.environment.connections["mail-1"].shared_with.add(APP)
 
 
-def bind(story: WireStory) -> None:
+def bind(scenario: WireScenario) -> None:
     """Choose a connection for the reference."""
-    for row in story.environment.table("connectionreferences").values():
+    for row in scenario.environment.table("connectionreferences").values():
         row["connectionid"] = "mail-1"
 
 
-def unbind(story: WireStory) -> None:
+def unbind(scenario: WireScenario) -> None:
     """Take the reference's connection away; flows that are on keep running."""
-    for row in story.environment.table("connectionreferences").values():
+    for row in scenario.environment.table("connectionreferences").values():
         row["connectionid"] = None
 
 
-def exempt(story: WireStory) -> None:
+def exempt(scenario: WireScenario) -> None:
     """Exempt the environment from the data policy, and turn on what it suspended."""
-    story.environment.blocked_connectors.clear()
+    scenario.environment.blocked_connectors.clear()
 
 
-def close_to_applications(story: WireStory) -> None:
+def close_to_applications(scenario: WireScenario) -> None:
     """Close an operation to tokens without a person."""
-    story.assumptions.delegated_only.add("flow_service.admin_list_permissions")
+    scenario.assumptions.delegated_only.add("flow_service.admin_list_permissions")
 
 
-def open_to_applications(story: WireStory) -> None:
+def open_to_applications(scenario: WireScenario) -> None:
     """Open it again."""
-    story.assumptions.delegated_only.discard("flow_service.admin_list_permissions")
+    scenario.assumptions.delegated_only.discard("flow_service.admin_list_permissions")
 
 
-def forget_operator(story: WireStory) -> None:
+def forget_operator(scenario: WireScenario) -> None:
     """Take the operator out of the environment's users."""
-    del story.environment.users[OPERATOR]
+    del scenario.environment.users[OPERATOR]
 
 
-def add_operator(story: WireStory) -> None:
+def add_operator(scenario: WireScenario) -> None:
     """Add the operator to the environment's users."""
-    story.environment.users[OPERATOR] = {"azureactivedirectoryobjectid": OPERATOR}
+    scenario.environment.users[OPERATOR] = {"azureactivedirectoryobjectid": OPERATOR}
 
 
-def share_with_owner(story: WireStory) -> None:
+def share_with_owner(scenario: WireScenario) -> None:
     """Let the flow's owner use the connection."""
-    story.environment.connections["mail-1"].shared_with.add(MAKER)
+    scenario.environment.connections["mail-1"].shared_with.add(MAKER)
 
 
-def let_applications_activate(story: WireStory) -> None:
+def let_applications_activate(scenario: WireScenario) -> None:
     """Stand for the owner who turns the copy on."""
-    story.assumptions.applications_activate = True
+    scenario.assumptions.applications_activate = True
 
 
 CASES = {
@@ -353,22 +353,22 @@ async def test_a_refusal_is_told_on_the_flow_and_a_retry_goes_on(
     """Which flow, which item, what to do; the original's URL works; then the cause is gone."""
     case = CASES[name]
     caplog.set_level("DEBUG")
-    async with wire_story(monkeypatch, tmp_path, case.seed) as story:
-        url = story.url_of()
-        case.cause(story)
+    async with wire_scenario(monkeypatch, tmp_path, case.seed) as scenario:
+        url = scenario.url_of()
+        case.cause(scenario)
 
-        await story.order(run=SHORT)
+        await scenario.order(run=SHORT)
 
-        job = await refused(story, case.code, *case.names)
-        assert await story.post(url) == 202
-        case.remedy(story)
-        await story.retry()
-        await retired(story)
-        assert story.secrets_seen(caplog.text, str(job)) == []
+        job = await refused(scenario, case.code, *case.names)
+        assert await scenario.post(url) == 202
+        case.remedy(scenario)
+        await scenario.retry()
+        await retired(scenario)
+        assert scenario.secrets_seen(caplog.text, str(job)) == []
 
 
 def test_each_refusal_is_played() -> None:
-    """Here, or as a story of its own in the tests of setbacks or of refused saves."""
+    """Here, or as a scenario of its own in the tests of faults or of refused saves."""
     elsewhere = {"ChildFlowNeverPublished", "UserMissingRequiredPermission", "DefinitionNotShown"}
     elsewhere |= {"0x80040203", "ConnectionReferenceNotFound"}
     played = {find_error_code(case.code).code for case in CASES.values()}

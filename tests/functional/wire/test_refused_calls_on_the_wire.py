@@ -10,23 +10,23 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.functional.wire.test_kept_networks_on_the_wire import let_new_addresses_in
 from tests.functional.wire.test_ranges_on_the_wire import DAY, HOST, let_in
+from tests.functional.wire.wire_scenario import SHORT, WireScenario, retired, wire_scenario
 from tests.functional.wire.wire_seed import orders, tenant_seed
-from tests.functional.wire.wire_story import SHORT, WireStory, retired, wire_story
 from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
 
 
-async def copy_called(story: WireStory) -> Flow:
+async def copy_called(scenario: WireScenario) -> Flow:
     """Call the copy as its callers do by now, and return it."""
-    copy = story.flow((await story.job()).copy_id)
-    assert await story.post(story.url_of(copy.workflow_entity_id)) == 202
+    copy = scenario.flow((await scenario.job()).copy_id)
+    assert await scenario.post(scenario.url_of(copy.workflow_entity_id)) == 202
     return copy
 
 
-async def swept(story: WireStory, date: str) -> None:
+async def swept(scenario: WireScenario, date: str) -> None:
     """Sweep a day later, and deliver what comes of it."""
-    story.tenant.clock.advance(DAY)
-    await run_daily_check(story.services, date)
-    await story.run(SHORT)
+    scenario.tenant.clock.advance(DAY)
+    await run_daily_check(scenario.services, date)
+    await scenario.run(SHORT)
 
 
 async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
@@ -34,22 +34,24 @@ async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
 ) -> None:
     """With the one run that failed opened, once."""
     calling = definition(HTTP, http_action(f"https://{HOST}/orders"))
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders(definition=calling))) as story:
-        await let_new_addresses_in(story)
-        await story.order(run=SHORT)
-        proven = (await story.job()).reached
-        seed_azure(story.tenant, let_in("LogicApps"))
-        copy = await copy_called(story)
+    async with wire_scenario(
+        monkeypatch, tmp_path, tenant_seed(orders(definition=calling))
+    ) as scenario:
+        await let_new_addresses_in(scenario)
+        await scenario.order(run=SHORT)
+        proven = (await scenario.job()).reached
+        seed_azure(scenario.tenant, let_in("LogicApps"))
+        copy = await copy_called(scenario)
         error = copy.runs[-1].actions["Call"]["error"]["message"]
-        story.tenant.calls.reset()
-        await swept(story, "day-1")
-        calls = dict(story.tenant.calls.routes)
-        [notice] = await story.services.tables.alerts.all("alert")
-        await story.run(SHORT * 24 * 20)
-        stopped = await story.job()
-        await let_new_addresses_in(story)
-        await copy_called(story)
-        await swept(story, "day-30")
+        scenario.tenant.calls.reset()
+        await swept(scenario, "day-1")
+        calls = dict(scenario.tenant.calls.routes)
+        [notice] = await scenario.services.tables.alerts.all("alert")
+        await scenario.run(SHORT * 24 * 20)
+        stopped = await scenario.job()
+        await let_new_addresses_in(scenario)
+        await copy_called(scenario)
+        await swept(scenario, "day-30")
 
         assert proven is FlowJobState.CHECKING_FOR_CALLS
         assert "target machine actively refused it" in error
@@ -60,4 +62,4 @@ async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
         )
         assert "orders-api refuses addresses of PowerPlatformPlex" in notice.message
         assert (stopped.state, stopped.code) == (FlowJobState.BLOCKED, "outbound_call_blocked")
-        await retired(story)
+        await retired(scenario)

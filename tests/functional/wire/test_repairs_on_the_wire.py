@@ -18,8 +18,8 @@ from shared.use_cases.manage_firewall_fixes import (
     propose_fixes,
     revert_fix,
 )
+from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed
-from tests.functional.wire.wire_story import WireStory, wire_story
 from tests.local_cloud.tenant.azure_world import Credential
 from tests.local_cloud.tenant.tenant_world import HTTP, definition, http_action
 
@@ -126,17 +126,17 @@ async def build_group(network: Any) -> None:
     ).result()
 
 
-def client(story: WireStory) -> Any:
+def client(scenario: WireScenario) -> Any:
     """Return Microsoft's client, which goes through the same tunnel.
 
     It takes documents in place of its models, which its types do not say.
     """
     options: dict[str, Any] = {
-        "proxies": {"https": story.server.proxy_url},
-        "connection_verify": story.server.ca_file,
+        "proxies": {"https": scenario.server.proxy_url},
+        "connection_verify": scenario.server.ca_file,
         "retry_total": 0,
     }
-    return NetworkManagementClient(Credential(story.tenant), SUBSCRIPTION, **options)
+    return NetworkManagementClient(Credential(scenario.tenant), SUBSCRIPTION, **options)
 
 
 async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
@@ -147,26 +147,26 @@ async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
     content["actions"]["Erp"] = http_action(f"https://{ERP_HOST}/orders")["Call"]
     flow = orders(definition=content)
     async with (
-        wire_story(monkeypatch, tmp_path, tenant_seed(flow)) as story,
-        client(story) as network,
+        wire_scenario(monkeypatch, tmp_path, tenant_seed(flow)) as scenario,
+        client(scenario) as network,
     ):
         await build_firewall(network)
         await build_group(network)
-        await story.order()
-        blocked = await story.job()
-        shown = await propose_fixes(story.services)
+        await scenario.order()
+        blocked = await scenario.job()
+        shown = await propose_fixes(scenario.services)
 
         for name in ("edge", "nsg-erp"):
-            await apply_fix(story.services, FirewallFixInput(resource=name, by="ops"))
+            await apply_fix(scenario.services, FirewallFixInput(resource=name, by="ops"))
         opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
         group = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
-        await story.retry()
-        moved = await story.job()
+        await scenario.retry()
+        moved = await scenario.job()
         with pytest.raises(JobBlocked, match="go through it"):
-            await revert_fix(story.services, FirewallFixInput(resource="edge", by="ops"))
+            await revert_fix(scenario.services, FirewallFixInput(resource="edge", by="ops"))
         for name in ("edge", "nsg-erp"):
             wish = FirewallFixInput(resource=name, by="ops", even_in_use=True)
-            await revert_fix(story.services, wish)
+            await revert_fix(scenario.services, wish)
         closed = await network.ip_groups.get(RESOURCE_GROUP, "flows")
         group_after = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
 
@@ -190,11 +190,11 @@ async def test_an_ip_group_that_the_sdk_replaces_meanwhile_is_not_overwritten(
     """Its ETag is another one by then: the app reads again, and keeps what was put in."""
     flow = orders(definition=definition(HTTP, http_action(f"https://{EDGE_HOST}/orders")))
     async with (
-        wire_story(monkeypatch, tmp_path, tenant_seed(flow)) as story,
-        client(story) as network,
+        wire_scenario(monkeypatch, tmp_path, tenant_seed(flow)) as scenario,
+        client(scenario) as network,
     ):
         await build_firewall(network)
-        writer = story.services.resource_writer
+        writer = scenario.services.resource_writer
         puts = 0
 
         class Beside:
@@ -210,7 +210,7 @@ async def test_an_ip_group_that_the_sdk_replaces_meanwhile_is_not_overwritten(
                     await pending.result()
                 await writer.put(*arguments, **named)
 
-        services = replace(story.services, resource_writer=Beside())  # type: ignore[arg-type]
+        services = replace(scenario.services, resource_writer=Beside())  # type: ignore[arg-type]
         await apply_fix(services, FirewallFixInput(resource="edge", by="ops"))
         opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
 

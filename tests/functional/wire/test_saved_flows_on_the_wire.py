@@ -10,8 +10,8 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from tests.functional.copying.test_copied_definitions import ACTIONS
 from tests.functional.wire.test_copies_on_the_wire import CONNECTOR, EMBEDDED
+from tests.functional.wire.wire_scenario import SHORT, WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
-from tests.functional.wire.wire_story import SHORT, WireStory, wire_story
 from tests.local_cloud.tenant.tenant_world import DAILY, MAKER, definition, http_action
 
 CALLER = "f0000000-0000-4000-8000-0000000000aa"
@@ -32,37 +32,37 @@ def described(**more: Any) -> dict[str, Any]:
     return tenant_seed(orders(), caller, assumptions=HARMFUL, connections=connections, **more)
 
 
-def let_it_call(story: WireStory, uri: str, parameters: dict[str, Any]) -> None:
+def let_it_call(scenario: WireScenario, uri: str, parameters: dict[str, Any]) -> None:
     """Let the flow post to an address, which may be a parameter of it."""
-    flow = story.flow(CALLER)
+    flow = scenario.flow(CALLER)
     document = json.loads(flow.client_data)
     document["properties"]["definition"].setdefault("parameters", {}).update(parameters)
     document["properties"]["definition"]["actions"] |= http_action(uri)
     flow.client_data = json.dumps(document)
 
 
-async def moved(story: WireStory) -> None:
+async def moved(scenario: WireScenario) -> None:
     """Let the callers be updated; the flow keeps its connection references."""
-    before = json.loads(story.flow(CALLER).client_data)["properties"]["connectionReferences"]
-    await story.order(run=SHORT)
-    (job,) = (await story.jobs()).values()
+    before = json.loads(scenario.flow(CALLER).client_data)["properties"]["connectionReferences"]
+    await scenario.order(run=SHORT)
+    (job,) = (await scenario.jobs()).values()
     assert (job.state, job.code) == (FlowJobState.WAITING, Reason.NO_CALL_PERIOD), job.reason
-    after = json.loads(story.flow(CALLER).client_data)["properties"]["connectionReferences"]
+    after = json.loads(scenario.flow(CALLER).client_data)["properties"]["connectionReferences"]
     assert after == before
-    assert story.flow(CALLER).references_wiped == 1
+    assert scenario.flow(CALLER).references_wiped == 1
 
 
 async def test_a_caller_is_converted_and_keeps_its_references(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its first save is refused and empties them; the second brings them back."""
-    async with wire_story(monkeypatch, tmp_path, described()) as story:
-        let_it_call(story, story.url_of(), {})
-        old = story.url_of().partition("?")[0]
+    async with wire_scenario(monkeypatch, tmp_path, described()) as scenario:
+        let_it_call(scenario, scenario.url_of(), {})
+        old = scenario.url_of().partition("?")[0]
 
-        await moved(story)
+        await moved(scenario)
 
-        assert old not in story.flow(CALLER).client_data
+        assert old not in scenario.flow(CALLER).client_data
 
 
 async def test_a_flow_that_uses_a_variable_is_converted_too(
@@ -72,16 +72,16 @@ async def test_a_flow_that_uses_a_variable_is_converted_too(
     variable: dict[str, Any] = {"schemaName": VARIABLE, "schemaname": VARIABLE, "name": VARIABLE}
     variable |= {"displayname": "Orders", "value": "x", "type": 100000000}
     seed = described(environmentVariables=[variable])
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        values = story.environment.table("environmentvariablevalues")
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        values = scenario.environment.table("environmentvariablevalues")
         for row in values.values():
-            row["value"] = story.url_of()
+            row["value"] = scenario.url_of()
         metadata = {"schemaName": VARIABLE}
         parameter = {"type": "String", "defaultValue": "", "metadata": metadata}
         name = f"Orders ({VARIABLE})"
-        let_it_call(story, f"@parameters('{name}')", {name: parameter})
-        old = story.url_of()
+        let_it_call(scenario, f"@parameters('{name}')", {name: parameter})
+        old = scenario.url_of()
 
-        await moved(story)
+        await moved(scenario)
 
         assert [row["value"] == old for row in values.values()] == [False]

@@ -11,8 +11,8 @@ import pytest
 from local_cloud.tenant.flows.lifecycle import turn_off, turn_on
 from local_cloud.tenant.flows.self_starting import emit
 from shared.domain.jobs.flow_states import FlowJobState
+from tests.functional.wire.wire_scenario import WireScenario, wire_scenario
 from tests.functional.wire.wire_seed import CHILD, ORDERS, flow_seed, tenant_seed
-from tests.functional.wire.wire_story import WireStory, wire_story
 from tests.local_cloud.tenant.tenant_world import MAKER, definition
 
 ADDED = {"operationId": "SubscribeWebhookTrigger"}
@@ -31,10 +31,10 @@ def on_row(flow_id: str, title: str, *, name: str, **more: Any) -> dict[str, Any
     return flow_seed(flow_id, title, definition(trigger), heldBack=True, **more)
 
 
-def told(story: WireStory) -> list[str]:
+def told(scenario: WireScenario) -> list[str]:
     """Let a row be added, and return the titles of the flows that start."""
-    started = emit(story.tenant, story.environment, ADDED)
-    return sorted(story.environment.flows[name].display_name for name in started)
+    started = emit(scenario.tenant, scenario.environment, ADDED)
+    return sorted(scenario.environment.flows[name].display_name for name in started)
 
 
 async def test_two_registrations_of_one_name_are_one(
@@ -42,10 +42,10 @@ async def test_two_registrations_of_one_name_are_one(
 ) -> None:
     """What the tenant assumes: who came on last is told, and who goes off takes it away."""
     seed = tenant_seed(on_row(ORDERS, "A", name=ORDERS), on_row(CHILD, "B", name=ORDERS))
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        assert told(story) == ["B"]
-        turn_off(story.tenant, story.environment, story.flow(ORDERS))
-        assert told(story) == []
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        assert told(scenario) == ["B"]
+        turn_off(scenario.tenant, scenario.environment, scenario.flow(ORDERS))
+        assert told(scenario) == []
 
 
 async def test_a_copy_has_a_registration_of_its_own(
@@ -53,18 +53,18 @@ async def test_a_copy_has_a_registration_of_its_own(
 ) -> None:
     """With both on, both are told; when the original goes off, the copy still is."""
     seed = tenant_seed(on_row(ORDERS, "Take orders", name=ORDERS.upper()))
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        await scenario.order()
 
-        job = await story.job()
+        job = await scenario.job()
         assert job.state is FlowJobState.RETIRED, job.reason
-        copy = story.flow(job.copy_id)
+        copy = scenario.flow(job.copy_id)
         assert copy.facts().subscription == job.copy_id
-        assert told(story) == ["Take orders"]
-        turn_on(story.tenant, story.environment, story.flow(), MAKER)
-        assert told(story) == ["Take orders", "Take orders (retired, MMK)"]
-        turn_off(story.tenant, story.environment, story.flow())
-        assert told(story) == ["Take orders"]
+        assert told(scenario) == ["Take orders"]
+        turn_on(scenario.tenant, scenario.environment, scenario.flow(), MAKER)
+        assert told(scenario) == ["Take orders", "Take orders (retired, MMK)"]
+        turn_off(scenario.tenant, scenario.environment, scenario.flow())
+        assert told(scenario) == ["Take orders"]
 
 
 async def test_the_name_of_a_custom_action_is_left_alone(
@@ -72,9 +72,9 @@ async def test_the_name_of_a_custom_action_is_left_alone(
 ) -> None:
     """It says what is subscribed to."""
     seed = tenant_seed(on_row(ORDERS, "Take orders", name="pmo_UploadDocument"))
-    async with wire_story(monkeypatch, tmp_path, seed) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, seed) as scenario:
+        await scenario.order()
 
-        job = await story.job()
+        job = await scenario.job()
         assert job.state is FlowJobState.RETIRED, job.reason
-        assert '"pmo_UploadDocument"' in story.flow(job.copy_id).client_data
+        assert '"pmo_UploadDocument"' in scenario.flow(job.copy_id).client_data

@@ -9,8 +9,8 @@ from local_cloud.tenant.environments.flow import SimulatedFlowState
 from local_cloud.tenant.power_platform.links import start_unlink
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
+from tests.functional.wire.wire_scenario import wire_scenario
 from tests.functional.wire.wire_seed import ORDERS, flow_seed, tenant_seed
-from tests.functional.wire.wire_story import wire_story
 from tests.local_cloud.tenant.tenant_world import DAILY, definition
 
 
@@ -21,16 +21,16 @@ async def test_a_swap_ends_whatever_reads_lag_by(
     """No step concludes from one read: original off, copy on, nobody asked."""
     daily = flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
     description = tenant_seed(daily, assumptions={"read_lag_seconds": [lag, lag]})
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        await scenario.order()
 
-        job = await story.job()
+        job = await scenario.job()
         assert job.state is FlowJobState.RETIRED, (job.reason, job.history)
         assert {FlowJobState.BLOCKED, FlowJobState.FAILED}.isdisjoint(
             one.state for one in job.history
         )
-        assert story.flow().state == SimulatedFlowState.STOPPED
-        assert story.flow(job.copy_id).state == SimulatedFlowState.STARTED
+        assert scenario.flow().state == SimulatedFlowState.STOPPED
+        assert scenario.flow(job.copy_id).state == SimulatedFlowState.STARTED
 
 
 async def test_a_swap_in_an_environment_that_was_just_unlinked_turns_the_original_on(
@@ -39,18 +39,23 @@ async def test_a_swap_in_an_environment_that_was_just_unlinked_turns_the_origina
     """What was read of the environment a moment ago still shows the key."""
     daily = flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
     lag = {"read_lag_seconds": [30, 30], "link_start_seconds": 0, "link_seconds": 0}
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(daily, assumptions=lag)) as story:
-        await story.order(run=timedelta(0))
-        while ORDERS not in await story.jobs() or (await story.job()).both_off_since is None:
-            await story.run(timedelta(seconds=1))
-        assert story.environment.policy is not None
+    async with wire_scenario(
+        monkeypatch, tmp_path, tenant_seed(daily, assumptions=lag)
+    ) as scenario:
+        await scenario.order(run=timedelta(0))
+        while ORDERS not in await scenario.jobs() or (await scenario.job()).both_off_since is None:
+            await scenario.run(timedelta(seconds=1))
+        assert scenario.environment.policy is not None
         start_unlink(
-            story.tenant, story.environment, story.environment.policy.system_id, "administrator"
+            scenario.tenant,
+            scenario.environment,
+            scenario.environment.policy.system_id,
+            "administrator",
         )
 
-        await story.run(timedelta(days=1))
+        await scenario.run(timedelta(days=1))
 
-        job = await story.job()
-        assert story.flow().state == SimulatedFlowState.STARTED
-        assert story.flow(job.copy_id).state == SimulatedFlowState.STOPPED
+        job = await scenario.job()
+        assert scenario.flow().state == SimulatedFlowState.STARTED
+        assert scenario.flow(job.copy_id).state == SimulatedFlowState.STOPPED
         assert (job.state, job.code) == (FlowJobState.WAITING, Reason.KEY_NOT_APPLIED)

@@ -1,4 +1,6 @@
-"""Describes tenants for stories on the wire: an environment under the key, people, an HTTP flow."""
+"""Describes tenants for scenarios on the wire: an environment under the key, people, an HTTP
+flow.
+"""
 
 from typing import Any
 

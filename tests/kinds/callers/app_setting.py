@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tests.fakes.builder import Builder
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.kinds.case import CallerCase
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     await app.app_settings.write(site.id, {"COLOUR": "blue", "FLOW_URL": f"{url}&from=shop"})
 
 
-def _add(build: Builder, *flows: TwinFlow) -> None:
+def _add(build: Builder, *flows: FakeFlow) -> None:
     for number, flow in enumerate(flows):
         build.app_setting_caller(flow, setting=f"FLOW_URL_{number}" if number else "FLOW_URL")
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import local_cloud.tenant.environments.environment as served
 from shared.domain.assessment.snapshots import CanvasApp
 from tests.fakes.builder import Builder
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.kinds.case import CallerCase
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
 
 
-def _add(build: Builder, *flows: TwinFlow) -> CanvasApp:
+def _add(build: Builder, *flows: FakeFlow) -> CanvasApp:
     app = CanvasApp(
         name="app-1",
         display_name="Requests",

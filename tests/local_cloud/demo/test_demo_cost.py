@@ -46,17 +46,19 @@ def documented(tmp_path: Path) -> dict[str, Any]:
     return read_documented(tmp_path)
 
 
-def test_the_feared_platform_is_told_beside_the_documented_one(documented: dict[str, Any]) -> None:
-    """Waits, calls and time of the same story."""
+def test_the_adversarial_platform_is_told_beside_the_documented_one(
+    documented: dict[str, Any],
+) -> None:
+    """Waits, calls and time of the same scenario."""
     told = printed(report(Profile.ADVERSARIAL, waits=5, documented=documented))
 
     assert told == (
-        "Platform as feared 5 waits, 50 platform calls, 5.0 s "
+        "Platform as adversarial 5 waits, 50 platform calls, 5.0 s "
         "(as documented: 3 waits, 30 platform calls, 3.0 s)"
     )
 
 
-def test_another_story_is_no_measure(documented: dict[str, Any], tmp_path: Path) -> None:
+def test_another_scenario_is_no_measure(documented: dict[str, Any], tmp_path: Path) -> None:
     """A documented demo of other flows, or none, is not compared with."""
     other = documented | {"flows": documented["flows"] * 2}
     missing = read_documented(tmp_path / "nowhere")

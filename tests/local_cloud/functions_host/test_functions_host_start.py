@@ -53,7 +53,7 @@ def _queue_app(arguments: str) -> str:
         ("raise ValueError('broken app')\n", "ValueError: broken app"),
         ("other = func.FunctionApp()\n", "More than one FunctionApp"),
         (
-            "@app.route()\n" + _HTTP.format(name="twin") + "\n@app.function_name('twin')\n"
+            "@app.route()\n" + _HTTP.format(name="fake") + "\n@app.function_name('fake')\n"
             "@app.route(route='b')\n" + _HTTP.format(name="other"),
             "does not have a unique function name",
         ),

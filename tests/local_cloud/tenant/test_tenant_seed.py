@@ -170,13 +170,13 @@ def test_what_cannot_be_meant_is_refused(change: dict[str, Any]) -> None:
 
 
 def test_a_seed_names_its_profile_and_its_own_assumptions_win() -> None:
-    """Feared is harder than documented in each of its lines; what it does not name stays."""
+    """Adversarial is harder than documented in each of its lines; what it does not name stays."""
     documented, _ = grow(description() | {"assumptions": {}})
-    feared, _ = grow(description() | {"assumptions": {}, "profile": "adversarial"})
+    adversarial, _ = grow(description() | {"assumptions": {}, "profile": "adversarial"})
     eased, _ = grow(description() | {"assumptions": EASED, "profile": "adversarial"})
 
     assumed = {
-        name: getattr(assumptions_of(feared), name) for name in PROFILES[Profile.ADVERSARIAL]
+        name: getattr(assumptions_of(adversarial), name) for name in PROFILES[Profile.ADVERSARIAL]
     }
     assert assumed == {**PROFILES[Profile.ADVERSARIAL], "global_flow_host_refuses": {"europe"}}
     assert assumptions_of(documented) == Assumptions()

@@ -1,4 +1,4 @@
-"""The same tenant as twins: what a seed of the local tenant describes, as a world in memory."""
+"""The same tenant as fakes: what a seed of the local tenant describes, as a world in memory."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -11,16 +11,16 @@ from tests.contract.ports.described_tenant import OPERATOR
 from tests.fakes.builder import Builder
 from tests.fakes.flow_service import trigger_url, turn_on
 from tests.fakes.tenant import (
-    TwinConnection,
-    TwinEnvironment,
-    TwinFlow,
-    TwinRun,
-    TwinSecret,
-    TwinSite,
-    TwinSolution,
-    TwinTeam,
-    TwinUser,
-    TwinVariable,
+    FakeConnection,
+    FakeEnvironment,
+    FakeFlow,
+    FakeRun,
+    FakeSecret,
+    FakeSite,
+    FakeSolution,
+    FakeTeam,
+    FakeUser,
+    FakeVariable,
 )
 from tests.fakes.test_world import World
 from tests.local_cloud.tenant.tenant_world import APP, POLICY_ID, client_data
@@ -38,7 +38,7 @@ def world_of(description: Description) -> World:
     world.service_tags.update(PLEX)
     for described in description["environments"]:
         organization = str(described.get("orgHost", "")).replace(".crm", ".api.crm")
-        environment = TwinEnvironment(
+        environment = FakeEnvironment(
             id=described["id"],
             display_name=described["displayName"],
             geography=described.get("location", "europe"),
@@ -52,13 +52,13 @@ def world_of(description: Description) -> World:
     return world
 
 
-def link(world: World, environment: TwinEnvironment) -> None:
+def link(world: World, environment: FakeEnvironment) -> None:
     """Apply the policy; the flows are about to be moved."""
     made = Builder(world, environment=environment).link(migrated=False)
     environment.policy = replace(made, policy_id=POLICY_ID.lower())
 
 
-def migrate(world: World, environment: TwinEnvironment) -> None:
+def migrate(world: World, environment: FakeEnvironment) -> None:
     """Move the flows that move."""
     Builder(world, environment=environment).migrate()
 
@@ -79,7 +79,7 @@ def _add_people(world: World, directory: Description, environment: Description) 
     for person in directory["users"]:
         if person["id"] == OPERATOR:
             continue
-        user = TwinUser(
+        user = FakeUser(
             user_id=world.guid(),
             entra_id=person["id"],
             name=person["name"],
@@ -90,7 +90,7 @@ def _add_people(world: World, directory: Description, environment: Description) 
     for team in environment["teams"]:
         is_of_members = team.get("membershiptype", 0) == 0
         entra_id = team.get("azureactivedirectoryobjectid") if is_of_members else None
-        world.teams[team["teamid"]] = TwinTeam(
+        world.teams[team["teamid"]] = FakeTeam(
             team_id=team["teamid"], name=team["name"], entra_id=entra_id
         )
 
@@ -126,7 +126,7 @@ class _Filled:
         return self._world.user_by_entra_id(entra_id).user_id
 
     def _add_solution(self, described: Description) -> None:
-        solution = TwinSolution(
+        solution = FakeSolution(
             solution_id=self._world.guid(),
             unique_name=described["uniquename"],
             title=described["friendlyname"],
@@ -135,7 +135,7 @@ class _Filled:
         self._environment.solutions[solution.solution_id] = solution
 
     def _add_connection(self, described: Description) -> None:
-        self._environment.connections[described["name"]] = TwinConnection(
+        self._environment.connections[described["name"]] = FakeConnection(
             name=described["name"],
             connector=described["api"],
             owner_id=self._user_id(described["owner"]),
@@ -156,7 +156,7 @@ class _Filled:
     def _add_flow(self, described: Description) -> None:
         world, owner = self._world, self._world.user_by_entra_id(described["owner"])
         flow = world.add_flow(
-            TwinFlow(
+            FakeFlow(
                 environment_id=self._environment.id,
                 workflow_id=described["workflowEntityId"],
                 flow_name=described["workflowEntityId"],
@@ -178,7 +178,7 @@ class _Filled:
         for run in described.get("runs", ()):
             started = world.clock.now() - timedelta(seconds=run["secondsAgo"])
             flow.runs.append(
-                TwinRun(
+                FakeRun(
                     run_id=world.guid(),
                     started=started,
                     ends=started + timedelta(seconds=1),
@@ -187,7 +187,7 @@ class _Filled:
             )
 
     def _add_variable(self, described: Description) -> None:
-        variable = TwinVariable(
+        variable = FakeVariable(
             definition_id=self._world.guid(),
             schema_name=described["schemaName"],
             value_id=self._world.guid(),
@@ -219,7 +219,7 @@ def _add_azure(world: World, azure: Description) -> None:
         site_id, name = site["id"], site["id"].rpartition("/")[2]
         hosts = tuple(host.lower() for host in site["hostNames"])
         settings = dict(site["appSettings"])
-        world.sites[site_id] = TwinSite(id=site_id, name=name, hosts=hosts, settings=settings)
+        world.sites[site_id] = FakeSite(id=site_id, name=name, hosts=hosts, settings=settings)
         raw = {"id": site_id, "name": name, "type": "Microsoft.Web/sites"}
         world.resources[site_id.lower()] = raw
         world.resources[f"{site_id}/config/web".lower()] = {"properties": {}}
@@ -276,7 +276,7 @@ def _add_vault(world: World, vault: Description) -> None:
         ages = sorted(version["createdDaysAgo"] for version in key["versions"])
         world.keys[url, key["name"]] = [_key(world, key["name"], age) for age in ages]
     for secret in vault["secrets"]:
-        world.secrets[url, secret["name"]] = TwinSecret(
+        world.secrets[url, secret["name"]] = FakeSecret(
             vault_url=url,
             name=secret["name"],
             versions=[world.secret_version(_filled(world, secret["value"]))],

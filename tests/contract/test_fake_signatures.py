@@ -1,4 +1,4 @@
-"""Every twin has exactly the methods of its port: the same parameters, in the same order."""
+"""Every fake has exactly the methods of its port: the same parameters, in the same order."""
 
 import inspect
 from dataclasses import fields
@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 import pytest
 
-from tests.fakes.ports import Ports, twins_of
+from tests.fakes.ports import Ports, fakes_of
 from tests.fakes.test_world import World
 
 PORTS = get_type_hints(Ports)
@@ -18,14 +18,14 @@ def methods_of(protocol: type) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [one.name for one in fields(Ports)])
-def test_a_twin_has_the_signatures_of_its_port(name: str) -> None:
+def test_a_fake_has_the_signatures_of_its_port(name: str) -> None:
     """Names, kinds and defaults of all parameters are equal."""
     protocol = PORTS[name]
-    twin = type(getattr(twins_of(World()).ports, name))
+    fake = type(getattr(fakes_of(World()).ports, name))
 
     for method in methods_of(protocol):
         asked = inspect.signature(getattr(protocol, method)).parameters.values()
-        given = inspect.signature(getattr(twin, method)).parameters.values()
+        given = inspect.signature(getattr(fake, method)).parameters.values()
         assert [(one.name, one.kind, one.default) for one in given] == [
             (one.name, one.kind, one.default) for one in asked
-        ], f"{twin.__name__}.{method}"
+        ], f"{fake.__name__}.{method}"

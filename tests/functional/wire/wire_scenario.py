@@ -49,7 +49,7 @@ from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.contract.adapter_world import trusting_transport
 from tests.fakes.driver import USE_CASES, NeverEndsError, next_reminder
-from tests.fakes.messages import Delivered, Delivery, MessagesTwin
+from tests.fakes.messages import Delivered, Delivery, FakeMessages
 from tests.functional.wire.wire_seed import ORDERS, SUBSCRIPTION
 from tests.local_cloud.tenant.tenant_world import (
     APP_CLIENT,
@@ -61,7 +61,7 @@ OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000e1"
 CACHE_SECRET = "https://kv-cmk.vault.azure.net/secrets/operator-token-cache"
 #: Long enough for all that does not wait for days.
 SHORT = timedelta(hours=1)
-#: More deliveries than any story needs without time passing.
+#: More deliveries than any scenario needs without time passing.
 _MOST_AT_ONCE = 20_000
 #: More calls a minute than any test makes.
 PLENTY = 1_000_000
@@ -69,13 +69,13 @@ _BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;Use
 
 
 @dataclass(slots=True, kw_only=True)
-class WireStory:
+class WireScenario:
     """The tenant, the app's services on it, and the queues between them."""
 
     tenant: Tenant
     server: TenantServer
     services: Services
-    messages: MessagesTwin
+    messages: FakeMessages
     session: aiohttp.ClientSession
     folder: Path
     #: Called once, between an order and its first delivery.
@@ -223,13 +223,13 @@ def settings_of(folder: Path, budgets: Mapping[str, int] = WIDE) -> Settings:
 
 
 @asynccontextmanager
-async def wire_story(
+async def wire_scenario(
     monkeypatch: pytest.MonkeyPatch,
     folder: Path,
     description: dict[str, Any],
     budgets: Mapping[str, int] = WIDE,
     transport: Callable[[TenantServer], Any] = lambda server: trusting_transport(server.ca_file),
-) -> AsyncIterator[WireStory]:
+) -> AsyncIterator[WireScenario]:
     """Serve a tenant and give the app's services on it, the operator signed in, mode automatic.
 
     `transport` makes what the app's calls go out by.
@@ -240,12 +240,12 @@ async def wire_story(
         _point_at(monkeypatch, server)
         monkeypatch.setattr(http_client, "default_transport", lambda: transport(server))
         built = build_services(settings_of(folder, budgets), closing)
-        messages = MessagesTwin(built.clock)
+        messages = FakeMessages(built.clock)
         services = replace(built, messages=messages)
         trust = ssl.create_default_context(cafile=server.ca_file)
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust))
         await closing.enter_async_context(session)
-        story = WireStory(
+        scenario = WireScenario(
             tenant=tenant,
             server=server,
             services=services,
@@ -256,7 +256,7 @@ async def wire_story(
         await _sign_in(services)
         await _opt_in(services, tenant.part(PowerPlatform).environments)
         tenant.calls.reset()
-        yield story
+        yield scenario
 
 
 def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer) -> None:
@@ -294,22 +294,23 @@ async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
         await services.tables.environment_settings.upsert(row)
 
 
-# --- what stories look for ------------------------------------------------------------------------
+# --- what scenarios look for
+# ------------------------------------------------------------------------
 
 
-async def refused(story: WireStory, code: str, *names: str, flow_id: str = ORDERS) -> FlowJob:
+async def refused(scenario: WireScenario, code: str, *names: str, flow_id: str = ORDERS) -> FlowJob:
     """Check that a flow's job stands blocked and says what to do, and that its callers work."""
-    job = await story.job(flow_id)
+    job = await scenario.job(flow_id)
     assert (job.state, job.code) == (FlowJobState.BLOCKED, code), job
     assert job.instruction == instruction_for(code)
     for name in (job.display_name, *names):
         assert name in job.reason
-    assert story.flow(flow_id).state == SimulatedFlowState.STARTED
+    assert scenario.flow(flow_id).state == SimulatedFlowState.STARTED
     return job
 
 
-async def retired(story: WireStory, flow_id: str = ORDERS) -> None:
+async def retired(scenario: WireScenario, flow_id: str = ORDERS) -> None:
     """Check that a job has come to its end."""
-    job = await story.job(flow_id)
+    job = await scenario.job(flow_id)
     assert job.state is FlowJobState.RETIRED, job
-    assert story.flow(job.copy_id).state == SimulatedFlowState.STARTED
+    assert scenario.flow(job.copy_id).state == SimulatedFlowState.STARTED

@@ -19,6 +19,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.platform_errors import instruction_for
 from shared.use_cases.check_health import check_health
+from tests.functional.wire.wire_scenario import SHORT, refused, retired, wire_scenario
 from tests.functional.wire.wire_seed import (
     CHILD,
     COLLEAGUE,
@@ -29,7 +30,6 @@ from tests.functional.wire.wire_seed import (
     orders,
     tenant_seed,
 )
-from tests.functional.wire.wire_story import SHORT, refused, retired, wire_story
 from tests.local_cloud.tenant.tenant_world import (
     APP,
     BUTTON,
@@ -49,10 +49,10 @@ async def test_an_activation_that_did_nothing_is_made_again(
 ) -> None:
     """The platform says 204 and leaves the copy off; the next try turns it on."""
     description = tenant_seed(orders(), assumptions={"activations_that_do_not_stick": 1})
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        await scenario.order()
 
-        await retired(story)
+        await retired(scenario)
 
 
 @pytest.mark.parametrize("is_told", [True, False])
@@ -63,10 +63,10 @@ async def test_a_tenant_whose_global_host_refuses_is_remediated(
     if not is_told:
         monkeypatch.setattr(admin_api, "runtime_endpoints", lambda _: {})
     description = tenant_seed(orders(), assumptions={"global_flow_host_refuses": ["europe"]})
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        await scenario.order()
 
-        await retired(story)
+        await retired(scenario)
 
 
 async def test_activations_that_go_on_doing_nothing_are_told(
@@ -74,16 +74,16 @@ async def test_activations_that_go_on_doing_nothing_are_told(
 ) -> None:
     """After some minutes, with what to do."""
     description = tenant_seed(orders(), assumptions={"activations_that_do_not_stick": 9999})
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        await story.order(run=SHORT)
-        story.assumptions.activations_that_do_not_stick = 0
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        await scenario.order(run=SHORT)
+        scenario.assumptions.activations_that_do_not_stick = 0
 
-        job = await story.job()
+        job = await scenario.job()
         assert (job.state, job.code) == (FlowJobState.BLOCKED, "flow_state_not_changed")
         assert "Take orders on, but it is off" in job.reason
         assert "turn the flow on; then retry" in job.instruction
-        await story.retry()
-        await retired(story)
+        await scenario.retry()
+        await retired(scenario)
 
 
 async def test_a_flow_name_that_changes_on_activation_is_found_again(
@@ -91,12 +91,12 @@ async def test_a_flow_name_that_changes_on_activation_is_found_again(
 ) -> None:
     """By the Dataverse id, which stays; nobody has to do anything."""
     description = tenant_seed(orders(), assumptions={"activation_changes_flow_name": True})
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        await scenario.order()
 
-        job = await story.job()
+        job = await scenario.job()
         assert job.copy_flow_name != job.copy_id
-        await retired(story)
+        await retired(scenario)
 
 
 async def test_a_child_that_was_never_on_is_named(
@@ -105,15 +105,15 @@ async def test_a_child_that_was_never_on_is_named(
     """The parent's copy runs the child's copy, which stays off because its original is off."""
     child = flow_seed(CHILD, "Book", definition(BUTTON), state="Stopped", heldBack=True)
     parent = flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(child, parent)) as story:
-        await story.order(run=SHORT)
+    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(child, parent)) as scenario:
+        await scenario.order(run=SHORT)
 
-        await refused(story, "ChildFlowNeverPublished", "Child flow: Book (CMK).")
-        copy = story.flow((await story.job(CHILD)).copy_id)
-        turn_on(story.tenant, story.environment, copy, MAKER)
-        await story.retry()
-        await retired(story)
-        assert (await story.job(CHILD)).state is FlowJobState.RETIRED
+        await refused(scenario, "ChildFlowNeverPublished", "Child flow: Book (CMK).")
+        copy = scenario.flow((await scenario.job(CHILD)).copy_id)
+        turn_on(scenario.tenant, scenario.environment, copy, MAKER)
+        await scenario.retry()
+        await retired(scenario)
+        assert (await scenario.job(CHILD)).state is FlowJobState.RETIRED
 
 
 async def test_a_copy_that_cannot_take_over_leaves_the_original_on(
@@ -122,53 +122,55 @@ async def test_a_copy_that_cannot_take_over_leaves_the_original_on(
     """A self-starting flow is back on when its copy may not use the connection."""
     daily = flow_seed(ORDERS, "Daily mail", definition(DAILY), heldBack=True)
     daily["connectionReferences"] = bound("cr1_mail")
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(daily, **mail(COLLEAGUE))) as story:
-        await story.order(run=SHORT)
+    async with wire_scenario(
+        monkeypatch, tmp_path, tenant_seed(daily, **mail(COLLEAGUE))
+    ) as scenario:
+        await scenario.order(run=SHORT)
 
-        job = await refused(story, "ConnectionAuthorizationFailed", "mail-1", "of Colleague")
-        assert story.flow(job.copy_id).state == SimulatedFlowState.STOPPED
-        story.environment.connections["mail-1"].shared_with.add(APP)
-        await story.retry()
-        await retired(story)
-        assert story.flow().state == SimulatedFlowState.STOPPED
+        job = await refused(scenario, "ConnectionAuthorizationFailed", "mail-1", "of Colleague")
+        assert scenario.flow(job.copy_id).state == SimulatedFlowState.STOPPED
+        scenario.environment.connections["mail-1"].shared_with.add(APP)
+        await scenario.retry()
+        await retired(scenario)
+        assert scenario.flow().state == SimulatedFlowState.STOPPED
 
 
 async def test_an_original_that_was_deleted_can_be_restored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The job says what to restore and until when; then it goes on."""
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
-        await story.order(run=timedelta(minutes=5))
-        original = story.flow()
-        delete(story.tenant, story.environment, original)
+    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+        await scenario.order(run=timedelta(minutes=5))
+        original = scenario.flow()
+        delete(scenario.tenant, scenario.environment, original)
 
-        await story.run(timedelta(days=9))
+        await scenario.run(timedelta(days=9))
 
-        job = await story.job()
+        job = await scenario.job()
         assert (job.state, job.code) == (FlowJobState.BLOCKED, "original_deleted")
         assert job.reason == "The original Take orders is gone."
         assert "Restore it in Power Automate (21 days)" in job.instruction
-        story.environment.restore_flow(original)
-        await story.retry()
-        await retired(story)
+        scenario.environment.restore_flow(original)
+        await scenario.retry()
+        await retired(scenario)
 
 
 async def test_an_app_that_loses_its_registration_is_told_before_anything_is_planned(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The environment's job is blocked with what to register; a retry plans and copies."""
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
-        app = story.tenant.part(Directory).principals[APP]
-        story.between = lambda: setattr(app, "is_admin", False)
-        await story.order(run=SHORT)
+    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+        app = scenario.tenant.part(Directory).principals[APP]
+        scenario.between = lambda: setattr(app, "is_admin", False)
+        await scenario.order(run=SHORT)
 
-        job = await story.environment_job()
+        job = await scenario.environment_job()
         assert job.state is EnvironmentJobState.BLOCKED
         assert "UserMissingRequiredPermission" in job.reason
         assert job.instruction == instruction_for("UserMissingRequiredPermission")
         app.is_admin = True
-        await story.retry()
-        await retired(story)
+        await scenario.retry()
+        await retired(scenario)
 
 
 HIDDEN = {"my_flows_have_rows": False, "definitions_hidden_from_administrators": True}
@@ -180,12 +182,12 @@ async def test_a_flow_that_is_not_shown_is_read_by_a_co_ownership_of_the_moment(
     """Copied and retired like the one beside it; nobody is its co-owner who was none before."""
     hidden = flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
     description = tenant_seed(orders(), hidden, assumptions=HIDDEN)
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        await scenario.order()
 
-        await retired(story)
-        await retired(story, CHILD)
-        assert story.flow(CHILD).roles == {}
+        await retired(scenario)
+        await retired(scenario, CHILD)
+        assert scenario.flow(CHILD).roles == {}
 
 
 async def test_a_flow_that_nobody_is_shown_holds_back_no_other(
@@ -194,36 +196,36 @@ async def test_a_flow_that_nobody_is_shown_holds_back_no_other(
     """Its category is unknown, and the plan says what to do; the flows beside it are copied."""
     hidden = flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
     description = tenant_seed(orders(), hidden, assumptions=HIDDEN)
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        del story.environment.users[OPERATOR]
-        await story.order(run=SHORT)
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        del scenario.environment.users[OPERATOR]
+        await scenario.order(run=SHORT)
 
-        items = await story.services.tables.plan_items.all((await story.environment_job()).id)
+        items = await scenario.services.tables.plan_items.all((await scenario.environment_job()).id)
         (item,) = [one for one in items if one.workflow_id == CHILD]
         assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
         assert item.instruction == instruction_for("DefinitionNotShown")
         assert "nor by the operator" in item.explanation
-        assert ORDERS in await story.jobs()
+        assert ORDERS in await scenario.jobs()
 
 
 async def test_a_migration_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The link, then each flow that moves by itself; only then is anything copied."""
     moving = flow_seed(CHILD, "Daily", definition(DAILY))
     description = tenant_seed(orders(), moving, policy=None, migrationSeconds=3 * 86_400)
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        control = f"{story.server.control_url}/environments/{ENVIRONMENT}/link"
-        async with story.session.post(control, json={"systemId": POLICY_ID}) as answer:
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        control = f"{scenario.server.control_url}/environments/{ENVIRONMENT}/link"
+        async with scenario.session.post(control, json={"systemId": POLICY_ID}) as answer:
             assert answer.status < 300
-        await story.order(run=timedelta(days=2))
+        await scenario.order(run=timedelta(days=2))
         assert (
-            await story.environment_job()
+            await scenario.environment_job()
         ).state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
-        assert await story.jobs() == {}
+        assert await scenario.jobs() == {}
 
-        await story.run(timedelta(days=40))
+        await scenario.run(timedelta(days=40))
 
-        assert set(await story.jobs()) == {ORDERS}
-        await retired(story)
+        assert set(await scenario.jobs()) == {ORDERS}
+        await retired(scenario)
 
 
 PASSING = {
@@ -273,17 +275,17 @@ async def test_what_passes_needs_nobody(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The job looks again by itself, is never blocked, and ends retired."""
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
-        story.tenant.faults.add(replace(PASSING[name]))
+    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
+        scenario.tenant.faults.add(replace(PASSING[name]))
 
-        await story.order()
+        await scenario.order()
 
-        assert story.tenant.faults.is_empty
-        job = await story.job()
+        assert scenario.tenant.faults.is_empty
+        job = await scenario.job()
         assert {FlowJobState.BLOCKED, FlowJobState.FAILED}.isdisjoint(
             one.state for one in job.history
         )
-        await retired(story)
+        await retired(scenario)
 
 
 @pytest.mark.parametrize(
@@ -294,19 +296,19 @@ async def test_hours_without_a_service_need_nobody(
     service: str, skip: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Connections are cut from some call on. Health says so; then all goes on by itself."""
-    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
+    async with wire_scenario(monkeypatch, tmp_path, tenant_seed(orders())) as scenario:
         pattern = service if service == "*" else f"{service}.*"
         fault = Fault(route=pattern, kind=FaultKind.DROP_BEFORE, times=None, skip=skip)
-        story.between = lambda: story.tenant.faults.add(fault)
+        scenario.between = lambda: scenario.tenant.faults.add(fault)
 
-        await story.order(run=timedelta(hours=1))
-        outages = (await check_health(story.services)).outages
-        story.tenant.faults.clear()
-        await story.run(timedelta(days=40))
+        await scenario.order(run=timedelta(hours=1))
+        outages = (await check_health(scenario.services)).outages
+        scenario.tenant.faults.clear()
+        await scenario.run(timedelta(days=40))
 
         assert outages
-        await retired(story)
-        assert (await check_health(story.services)).outages == ()
+        await retired(scenario)
+        assert (await check_health(scenario.services)).outages == ()
 
 
 async def test_a_tenant_that_throttles_is_obeyed(
@@ -314,8 +316,8 @@ async def test_a_tenant_that_throttles_is_obeyed(
 ) -> None:
     """Its budget is below the app's own: every wait is as long as it asks for, none is counted."""
     description = tenant_seed(orders()) | {"budgets": {"flow_service": {"calls": 2, "seconds": 60}}}
-    async with wire_story(monkeypatch, tmp_path, description) as story:
-        await story.order()
+    async with wire_scenario(monkeypatch, tmp_path, description) as scenario:
+        await scenario.order()
 
-        assert story.tenant.calls.throttled["flow_service"] > 0
-        await retired(story)
+        assert scenario.tenant.calls.throttled["flow_service"] > 0
+        await retired(scenario)

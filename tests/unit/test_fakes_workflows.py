@@ -1,4 +1,4 @@
-"""Where the twins hurt as the platform does: creating, changing and turning on flows."""
+"""Where the fakes hurt as the platform does: creating, changing and turning on flows."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowDraft, WorkflowUpdate
 from shared.errors import NotFound, PlatformError
 from tests.fakes.builder import Builder
-from tests.fakes.ports import Ports, twins_of
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.ports import Ports, fakes_of
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
 TURN_ON = WorkflowUpdate(state=FlowState.ON)
@@ -21,20 +21,20 @@ class Tenant:
         self.world = World()
         self.builder = Builder(self.world)
         self.builder.link()
-        self.ports: Ports = twins_of(self.world).ports
+        self.ports: Ports = fakes_of(self.world).ports
 
     @property
     def environment(self) -> Environment:
         """The environment as the port shows it."""
         return self.builder.environment.described()
 
-    async def copy(self, original: TwinFlow) -> TwinFlow:
+    async def copy(self, original: FakeFlow) -> FakeFlow:
         """Create an unchanged copy of a flow, off."""
         draft = self.draft(original)
         await self.ports.workflows.create(self.environment, draft)
         return self.world.workflow(original.environment_id, draft.workflow_id)
 
-    def draft(self, original: TwinFlow) -> WorkflowDraft:
+    def draft(self, original: FakeFlow) -> WorkflowDraft:
         """Return what creates a copy of a flow."""
         return WorkflowDraft(
             workflow_id=self.world.guid(),

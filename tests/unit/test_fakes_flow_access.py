@@ -1,10 +1,10 @@
-"""What the twins give a co-owner, and what the reports on Microsoft's key say."""
+"""What the fakes give a co-owner, and what the reports on Microsoft's key say."""
 
 import pytest
 
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
-from tests.fakes.ports import Ports, twins_of
+from tests.fakes.ports import Ports, fakes_of
 from tests.fakes.test_world import World
 
 
@@ -17,7 +17,7 @@ def builder() -> Builder:
 @pytest.fixture
 def ports(builder: Builder) -> Ports:
     """Give the ports onto it."""
-    return twins_of(builder.world).ports
+    return fakes_of(builder.world).ports
 
 
 async def test_both_reports_agree_when_migration_is_over(builder: Builder, ports: Ports) -> None:

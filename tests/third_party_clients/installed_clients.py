@@ -1,7 +1,7 @@
 """Clients that know nothing of this project: where they are installed, and what they reach.
 
-`make outsiders` installs them into a folder of their own and names it in `OUTSIDERS`: what they
-need is no part of what the tests need.
+`make third-party-clients` installs them into a folder of their own and names it in
+`THIRD_PARTY_CLIENTS`: what they need is no part of what the tests need.
 """
 
 import asyncio
@@ -20,11 +20,12 @@ from local_cloud.tenant.flows.call_history import RunStartKind
 from local_cloud.tenant.flows.runtime import Start, start_run
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
-from tests.third_party_clients.outsiders_tenant import ENVIRONMENT, ORDERS, SEED
+from tests.third_party_clients.third_party_tenant import ENVIRONMENT, ORDERS, SEED
 
-INSTALLED = Path(os.environ.get("OUTSIDERS", "")).absolute()
-needs_outsiders = pytest.mark.skipif(
-    "OUTSIDERS" not in os.environ, reason="needs OUTSIDERS, see `make outsiders`"
+INSTALLED = Path(os.environ.get("THIRD_PARTY_CLIENTS", "")).absolute()
+needs_third_party_clients = pytest.mark.skipif(
+    "THIRD_PARTY_CLIENTS" not in os.environ,
+    reason="needs THIRD_PARTY_CLIENTS, see `make third-party-clients`",
 )
 
 
@@ -80,7 +81,7 @@ class World:
 
 
 @asynccontextmanager
-async def outsiders_world() -> AsyncIterator[World]:
+async def third_party_world() -> AsyncIterator[World]:
     """Serve a tenant in which one flow has run once, to processes with a home of their own."""
     tenant = Tenant()
     seed(tenant, SEED)

@@ -10,16 +10,16 @@ from shared.services import Services
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver, NeverEndsError
 from tests.fakes.messages import Delivered
-from tests.fakes.ports import Twins, twins_of
+from tests.fakes.ports import Fakes, fakes_of
 from tests.fakes.test_world import World
 
 QUEUE = "flow-jobs"
 
 
 @pytest.fixture
-def twins() -> Twins:
-    """Give the twins of an empty world."""
-    return twins_of(World())
+def fakes() -> Fakes:
+    """Give the fakes of an empty world."""
+    return fakes_of(World())
 
 
 def again(number: int, due: datetime | None = None) -> QueueMessage:
@@ -40,21 +40,21 @@ async def no_timer(_services: Services) -> None:
     """Do nothing, so that only the deliveries' calls are counted."""
 
 
-async def test_it_delivers_what_is_due_and_lets_time_pass(twins: Twins) -> None:
+async def test_it_delivers_what_is_due_and_lets_time_pass(fakes: Fakes) -> None:
     """Waiting messages come at their time, and traffic goes on while nothing is due."""
     seen: list[datetime] = []
-    began = twins.world.clock.now()
+    began = fakes.world.clock.now()
     driver = Driver(
-        twins=twins,
+        fakes=fakes,
         use_cases={QUEUE: count_down},
-        meanwhile=lambda: seen.append(twins.world.clock.now()),
+        meanwhile=lambda: seen.append(fakes.world.clock.now()),
     )
-    await twins.messages.send(again(3))
+    await fakes.messages.send(again(3))
 
     await driver.run(began + timedelta(days=5))
 
     assert driver.deliveries == 3
-    assert sorted(key for _, _, key in twins.store.rows) == ["1", "2", "3"]
+    assert sorted(key for _, _, key in fakes.store.rows) == ["1", "2", "3"]
     assert seen[-1] == began + timedelta(days=5)
     assert all(later - earlier <= driver.pace for earlier, later in pairwise(seen))
 
@@ -62,38 +62,38 @@ async def test_it_delivers_what_is_due_and_lets_time_pass(twins: Twins) -> None:
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("at", range(1, 6))
 async def test_after_a_kill_a_new_process_ends_the_work(
-    twins: Twins, at: int, moment: Moment
+    fakes: Fakes, at: int, moment: Moment
 ) -> None:
     """Wherever it dies, the message comes again and every row is written."""
     plan = Plan(at=at, moment=moment)
-    driver = Driver(twins=twins, use_cases={QUEUE: count_down}, plan=plan, timer=no_timer)
-    await twins.messages.send(again(3))
+    driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, plan=plan, timer=no_timer)
+    await fakes.messages.send(again(3))
 
-    await driver.run(twins.world.clock.now() + timedelta(days=5))
+    await driver.run(fakes.world.clock.now() + timedelta(days=5))
 
     assert plan.is_dead
     assert driver.deliveries == 4
-    assert len(twins.store.rows) == 3
+    assert len(fakes.store.rows) == 3
 
 
-async def test_lost_settlements_repeat_the_work(twins: Twins) -> None:
+async def test_lost_settlements_repeat_the_work(fakes: Fakes) -> None:
     """With every other settlement lost there are more deliveries, and the same rows."""
-    driver = Driver(twins=twins, use_cases={QUEUE: count_down}, unsettled=0.5)
-    await twins.messages.send(again(9))
+    driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, unsettled=0.5)
+    await fakes.messages.send(again(9))
 
-    await driver.run(twins.world.clock.now() + timedelta(days=20))
+    await driver.run(fakes.world.clock.now() + timedelta(days=20))
 
     assert driver.deliveries > 9
-    assert len(twins.store.rows) == 9
+    assert len(fakes.store.rows) == 9
 
 
-async def test_work_that_never_ends_is_an_error(twins: Twins) -> None:
-    """Messages that beget messages at one moment are a defect, not a long story."""
+async def test_work_that_never_ends_is_an_error(fakes: Fakes) -> None:
+    """Messages that beget messages at one moment are a defect, not a long scenario."""
 
     async def forever(services: Services, message: Delivered) -> None:
         await services.messages.send(again(int(str(message.body["number"])) + 1))
 
-    await twins.messages.send(again(0))
+    await fakes.messages.send(again(0))
 
     with pytest.raises(NeverEndsError):
-        await Driver(twins=twins, use_cases={QUEUE: forever}).run(twins.world.clock.now())
+        await Driver(fakes=fakes, use_cases={QUEUE: forever}).run(fakes.world.clock.now())

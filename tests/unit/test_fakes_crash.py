@@ -8,16 +8,16 @@ from shared.errors import ServiceUnavailable
 from shared.ports import InsertRow, StoreRow, UpsertRow
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Killed, Moment, Plan, was_killed
-from tests.fakes.ports import Ports, Twins, twins_of
+from tests.fakes.ports import Fakes, Ports, fakes_of
 from tests.fakes.test_world import World
 
 
 @pytest.fixture
-def twins() -> Twins:
-    """Give the twins of a world with one flow."""
+def fakes() -> Fakes:
+    """Give the fakes of a world with one flow."""
     world = World()
     Builder(world).http_flow("Orders")
-    return twins_of(world)
+    return fakes_of(world)
 
 
 def row(key: str) -> StoreRow:
@@ -35,16 +35,16 @@ async def work(ports: Ports) -> list[str]:
     return names
 
 
-async def test_a_plan_without_a_number_only_counts(twins: Twins) -> None:
+async def test_a_plan_without_a_number_only_counts(fakes: Fakes) -> None:
     """Calls of every port are counted together, iterators too, the clock is not."""
     plan = Plan(trace=[])
 
-    assert await work(twins.ports.under(plan)) == ["Orders"]
+    assert await work(fakes.ports.under(plan)) == ["Orders"]
 
     assert plan.calls == 4
     assert plan.trace == [
-        "EnvironmentsTwin.list",
-        "WorkflowsTwin.list",
+        "FakeEnvironments.list",
+        "FakeWorkflows.list",
         "MemoryStore.write",
         "MemoryStore.write",
     ]
@@ -62,18 +62,18 @@ async def test_a_plan_without_a_number_only_counts(twins: Twins) -> None:
     ],
 )
 async def test_the_process_dies_before_or_after_a_call(
-    twins: Twins, at: int, moment: Moment, written: list[str]
+    fakes: Fakes, at: int, moment: Moment, written: list[str]
 ) -> None:
     """What was written before stays, nothing comes after."""
     with pytest.raises(Killed):
-        await work(twins.ports.under(Plan(at=at, moment=moment)))
+        await work(fakes.ports.under(Plan(at=at, moment=moment)))
 
-    assert [key for _, _, key in twins.store.rows] == written
+    assert [key for _, _, key in fakes.store.rows] == written
 
 
-async def test_a_dead_process_reaches_nothing(twins: Twins) -> None:
+async def test_a_dead_process_reaches_nothing(fakes: Fakes) -> None:
     """What a `finally` still tries after the kill is not done; a new process works."""
-    ports = twins.ports.under(Plan(at=1))
+    ports = fakes.ports.under(Plan(at=1))
 
     async def tidy_up_at_the_end() -> None:
         try:
@@ -84,24 +84,24 @@ async def test_a_dead_process_reaches_nothing(twins: Twins) -> None:
     with pytest.raises(Killed):
         await tidy_up_at_the_end()
 
-    assert twins.store.rows == {}
-    assert await work(twins.ports.under(Plan())) == ["Orders"]
+    assert fakes.store.rows == {}
+    assert await work(fakes.ports.under(Plan())) == ["Orders"]
 
 
-async def test_a_plan_may_lose_an_answer_instead(twins: Twins) -> None:
+async def test_a_plan_may_lose_an_answer_instead(fakes: Fakes) -> None:
     """The other side did it, the caller sees an error, and the process goes on."""
-    ports = twins.ports.under(Plan(at=1, moment=Moment.AFTER, failure=ServiceUnavailable))
+    ports = fakes.ports.under(Plan(at=1, moment=Moment.AFTER, failure=ServiceUnavailable))
 
     with pytest.raises(ServiceUnavailable):
         await ports.store.write(InsertRow(row("a")))
     await ports.store.write(InsertRow(row("b")))
 
-    assert len(twins.store.rows) == 2
+    assert len(fakes.store.rows) == 2
 
 
-async def test_a_kill_inside_a_group_of_tasks_is_still_a_kill(twins: Twins) -> None:
-    """A task group wraps it: the broker's twin unwraps it."""
-    ports = twins.ports.under(Plan(at=2))
+async def test_a_kill_inside_a_group_of_tasks_is_still_a_kill(fakes: Fakes) -> None:
+    """A task group wraps it: the broker's fake unwraps it."""
+    ports = fakes.ports.under(Plan(at=2))
 
     async def list_together() -> None:
         async with asyncio.TaskGroup() as group:

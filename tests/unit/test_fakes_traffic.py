@@ -1,4 +1,4 @@
-"""What the twins count as lost, handled twice and not handled."""
+"""What the fakes count as lost, handled twice and not handled."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from shared.domain.flow import FlowState, WorkflowUpdate
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
 from tests.fakes.flow_service import trigger_url, turn_off, turn_on
-from tests.fakes.ports import twins_of
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.ports import fakes_of
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
 
@@ -17,7 +17,7 @@ def builder() -> Builder:
     return Builder(World())
 
 
-def on_again(builder: Builder, flow: TwinFlow) -> None:
+def on_again(builder: Builder, flow: FakeFlow) -> None:
     """Turn a flow on as its owner."""
     turn_on(builder.world, flow, builder.owner)
 
@@ -68,7 +68,7 @@ async def test_systems_read_their_url_where_they_keep_it(builder: Builder) -> No
     site = builder.app_setting_caller(old)
     builder.secret_caller(old)
     caller = builder.flow_caller(old)
-    ports, url = twins_of(builder.world).ports, builder.url_of(new)
+    ports, url = fakes_of(builder.world).ports, builder.url_of(new)
     builder.world.traffic.beat(builder.world)
 
     settings = await ports.app_settings.read(site.id)
@@ -148,7 +148,7 @@ def test_equal_seeds_make_equal_worlds() -> None:
 
 async def test_turning_off_twice_is_one_switch(builder: Builder) -> None:
     """A repeated write changes nothing and is not counted as another stop."""
-    flow, workflows = builder.http_flow("Orders"), twins_of(builder.world).ports.workflows
+    flow, workflows = builder.http_flow("Orders"), fakes_of(builder.world).ports.workflows
     off = WorkflowUpdate(state=FlowState.OFF)
     before = len(builder.world.switches)
 

@@ -9,63 +9,63 @@ from shared.domain.jobs.deletion import Deletion
 from shared.services import Services
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.schedule_deletions import DeletionInput, schedule_deletions
-from tests.fakes.tenant import TwinFlow, TwinRun
-from tests.functional.scenarios.remediation_scenario import Story, planned
+from tests.fakes.tenant import FakeFlow, FakeRun
+from tests.functional.scenarios.remediation_scenario import Scenario, planned
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 BY = "admin@contoso.example"
 
 
-async def retired(story: Story) -> None:
+async def retired(scenario: Scenario) -> None:
     """Link, opt in, and let the remediation run to its end."""
-    await planned(story)
-    await story.approve(run=25 * DAY)
+    await planned(scenario)
+    await scenario.approve(run=25 * DAY)
 
 
-async def retired_story(
-    build: Callable[[Story], object] | None = None, *, story: Story | None = None
-) -> Story:
-    """Return a story whose originals are retired: one of the title *Orders* unless said."""
-    is_built = story is not None
-    story = story or Story()
+async def retired_scenario(
+    build: Callable[[Scenario], object] | None = None, *, scenario: Scenario | None = None
+) -> Scenario:
+    """Return a scenario whose originals are retired: one of the title *Orders* unless said."""
+    is_built = scenario is not None
+    scenario = scenario or Scenario()
     if build:
-        build(story)
+        build(scenario)
     elif not is_built:
-        story.build.http_flow("Orders")
-    await retired(story)
-    return story
+        scenario.build.http_flow("Orders")
+    await retired(scenario)
+    return scenario
 
 
 async def order(
-    story: Story, *flow_ids: str, within: timedelta = DAY, by: str = BY
+    scenario: Scenario, *flow_ids: str, within: timedelta = DAY, by: str = BY
 ) -> list[Deletion]:
     """Order the delete of retired originals, of all if none is named."""
-    approval = DeletionInput(on=story.world.clock.now() + within, by=by, flow_ids=flow_ids)
-    return await schedule_deletions(story.services, story.remediation.id, approval)
+    approval = DeletionInput(on=scenario.world.clock.now() + within, by=by, flow_ids=flow_ids)
+    return await schedule_deletions(scenario.services, scenario.remediation.id, approval)
 
 
-async def deletions(story: Story) -> dict[str, Deletion]:
+async def deletions(scenario: Scenario) -> dict[str, Deletion]:
     """Return the deletions by the title of the original."""
-    rows = await story.services.tables.deletions.all(story.build.environment.id)
+    rows = await scenario.services.tables.deletions.all(scenario.build.environment.id)
     return {row.display_name: row for row in rows}
 
 
-async def turns(story: Story, services: Services | None = None, *, rounds: int = 30) -> None:
+async def turns(scenario: Scenario, services: Services | None = None, *, rounds: int = 30) -> None:
     """Let the timer come round every few minutes until nothing is due."""
     for _ in range(rounds):
-        await delete_originals(services or story.services)
-        open_rows = [row for row in (await deletions(story)).values() if row.is_open]
-        if not any(row.due and row.due <= story.world.clock.now() + DAY for row in open_rows):
+        await delete_originals(services or scenario.services)
+        open_rows = [row for row in (await deletions(scenario)).values() if row.is_open]
+        if not any(row.due and row.due <= scenario.world.clock.now() + DAY for row in open_rows):
             break
-        await story.run(5 * MINUTE)
-    await delete_originals(services or story.services)
+        await scenario.run(5 * MINUTE)
+    await delete_originals(services or scenario.services)
 
 
-async def at_its_date(story: Story) -> None:
+async def at_its_date(scenario: Scenario) -> None:
     """Let the date come that `order` named, and the timer do its work."""
-    await story.run(DAY + MINUTE)
-    await turns(story)
+    await scenario.run(DAY + MINUTE)
+    await turns(scenario)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +82,13 @@ class Runs:
 ORDINARY = Runs()
 
 
-def ran(story: Story, flow: TwinFlow, count: int, runs: Runs = ORDINARY) -> None:
+def ran(scenario: Scenario, flow: FakeFlow, count: int, runs: Runs = ORDINARY) -> None:
     """Let a flow have run `count` times."""
-    now = story.world.clock.now()
+    now = scenario.world.clock.now()
     for number in range(count):
         started = now - runs.ago - number * runs.apart
         flow.runs.append(
-            TwinRun(
+            FakeRun(
                 run_id=f"{runs.name}-{number:05}",
                 started=started,
                 ends=started + runs.lasts,
@@ -97,19 +97,19 @@ def ran(story: Story, flow: TwinFlow, count: int, runs: Runs = ORDINARY) -> None
         )
 
 
-def kept_runs(story: Story) -> list[str]:
+def kept_runs(scenario: Scenario) -> list[str]:
     """Return the ids of all runs in the archive, part by part."""
-    contents = story.twins.archive.contents
+    contents = scenario.fakes.archive.contents
     names = sorted(name for name in contents if name.startswith("runs/"))
     return [json.loads(line)["run"] for name in names for line in contents[name].splitlines()]
 
 
-def deletes(story: Story) -> list[str]:
+def deletes(scenario: Scenario) -> list[str]:
     """Return the targets of every delete that reached the platform."""
-    return [write.target for write in story.world.writes if write.what.startswith("delete ")]
+    return [write.target for write in scenario.world.writes if write.what.startswith("delete ")]
 
 
-def original(story: Story, title: str) -> TwinFlow:
+def original(scenario: Scenario, title: str) -> FakeFlow:
     """Return an original by its title before it was retired."""
-    flows = story.build.environment.flows.values()
+    flows = scenario.build.environment.flows.values()
     return next(flow for flow in flows if not flow.made_by_app and flow.name.startswith(title))

@@ -1,4 +1,4 @@
-"""How the twin of the broker delivers, repeats and gives up."""
+"""How the fake of the broker delivers, repeats and gives up."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from shared.errors import ServiceUnavailable
 from shared.ports import QueueMessage
 from tests.fakes.clock import ManualClock
 from tests.fakes.crash import Killed
-from tests.fakes.messages import DUPLICATE_WINDOW, Delivered, Delivery, MessagesTwin
+from tests.fakes.messages import DUPLICATE_WINDOW, Delivered, Delivery, FakeMessages
 from tests.fakes.test_world import World
 
 QUEUE = "flow-jobs"
@@ -21,9 +21,9 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def messages(clock: ManualClock) -> MessagesTwin:
+def messages(clock: ManualClock) -> FakeMessages:
     """Give a broker that delivers in the order of sending."""
-    return MessagesTwin(clock)
+    return FakeMessages(clock)
 
 
 def message(name: str, **body: object) -> QueueMessage:
@@ -46,7 +46,7 @@ class Reader:
             raise self._failure
 
 
-async def test_a_message_is_delivered_once_when_it_is_completed(messages: MessagesTwin) -> None:
+async def test_a_message_is_delivered_once_when_it_is_completed(messages: FakeMessages) -> None:
     """What the handler returns from is gone."""
     reader = Reader()
     await messages.send(message("a", job="1"))
@@ -58,7 +58,7 @@ async def test_a_message_is_delivered_once_when_it_is_completed(messages: Messag
 
 
 async def test_a_scheduled_message_waits_for_its_time(
-    messages: MessagesTwin, clock: ManualClock
+    messages: FakeMessages, clock: ManualClock
 ) -> None:
     """It is counted and has a due time, but is not delivered before."""
     due = clock.now() + timedelta(hours=1)
@@ -73,7 +73,7 @@ async def test_a_scheduled_message_waits_for_its_time(
 
 
 async def test_an_equal_id_is_dropped_for_ten_minutes(
-    messages: MessagesTwin, clock: ManualClock
+    messages: FakeMessages, clock: ManualClock
 ) -> None:
     """The window counts from the first sending, completed or not."""
     await messages.send(message("a"), message("a"))
@@ -89,7 +89,7 @@ async def test_an_equal_id_is_dropped_for_ten_minutes(
 
 @pytest.mark.parametrize(("loses", "failure"), [(True, None), (False, Killed())])
 async def test_what_was_not_settled_comes_again(
-    messages: MessagesTwin, loses: bool, failure: BaseException | None
+    messages: FakeMessages, loses: bool, failure: BaseException | None
 ) -> None:
     """A lost settlement and a killed process both mean: once more."""
     reader = Reader(failure)
@@ -103,7 +103,7 @@ async def test_what_was_not_settled_comes_again(
     assert reader.read[0] is reader.read[1]
 
 
-async def test_a_message_that_always_fails_is_given_up(messages: MessagesTwin) -> None:
+async def test_a_message_that_always_fails_is_given_up(messages: FakeMessages) -> None:
     """An error of the handler abandons the message and is raised; after ten it is dead."""
     await messages.send(message("a"))
 
@@ -120,7 +120,7 @@ async def test_the_order_may_be_any_and_comes_from_the_seed(clock: ManualClock) 
     """Equal seeds deliver equally, and some seed delivers out of order."""
 
     async def order(seed: int) -> list[str]:
-        broker, reader = MessagesTwin(clock, order=World(seed=seed).random), Reader()
+        broker, reader = FakeMessages(clock, order=World(seed=seed).random), Reader()
         await broker.send(*(message(str(number)) for number in range(5)))
         while await broker.deliver_next(QUEUE, reader) is not Delivery.NOTHING_DUE:
             pass
@@ -135,7 +135,7 @@ async def test_the_order_may_be_any_and_comes_from_the_seed(clock: ManualClock) 
 
 @pytest.mark.parametrize("refused", [message("x" * 129), message("")])
 async def test_what_the_sdk_would_not_take_is_refused(
-    messages: MessagesTwin, refused: QueueMessage
+    messages: FakeMessages, refused: QueueMessage
 ) -> None:
     """The SDK takes no ids over 128 characters."""
     with pytest.raises(ValueError, match="message"):

@@ -1,4 +1,4 @@
-"""The stories of `struck_effects.py`, each played to its end whatever strikes it."""
+"""The scenarios of `struck_effects.py`, each played to its end whatever strikes it."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -21,16 +21,16 @@ from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Plan, was_killed
 from tests.fakes.test_world import World
 from tests.functional.actions.test_repair_network import guarded
-from tests.functional.deleting.deletion_story import order
-from tests.functional.planning.test_hidden_definitions import hidden_story
-from tests.functional.preparing.prepare_story import PREPARE
-from tests.functional.scenarios.remediation_scenario import Story, edit
+from tests.functional.deleting.deletion_scenario import order
+from tests.functional.planning.test_hidden_definitions import hidden_scenario
+from tests.functional.preparing.prepare_scenario import PREPARE
+from tests.functional.scenarios.remediation_scenario import Scenario, edit
 from tests.property.interrupted import PREPARED
 from tests.property.struck_effects import Fault, Striker, watched
 from tests.property.test_remediation_invariants import (
     approve,
     check,
-    make_story,
+    make_scenario,
     until_done,
 )
 
@@ -40,7 +40,7 @@ RETRIES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """A story: how its tenant is built, and how it ends."""
+    """A scenario: how its tenant is built, and how it ends."""
 
     build: Callable[[], Any]
     ends: FlowJobState
@@ -51,104 +51,104 @@ class Told:
     #: The plan opens the firewall in its way.
     opens_firewalls: bool = False
     #: What somebody does two days after the approval, at the end, and after the rollback.
-    midway: Callable[[Story], Awaitable[object]] | None = None
+    midway: Callable[[Scenario], Awaitable[object]] | None = None
     at_the_end: Callable[[Striker], Awaitable[object]] | None = None
     afterwards: Callable[[Striker], Awaitable[object]] | None = None
 
 
-def _of(*ingredients: str) -> tuple[Story, list[str]]:
-    return make_story(list(ingredients), 7, Plan(), 0.0, Profile.DOCUMENTED), []
+def _of(*ingredients: str) -> tuple[Scenario, list[str]]:
+    return make_scenario(list(ingredients), 7, Plan(), 0.0, Profile.DOCUMENTED), []
 
 
-def _prepared(name: str) -> tuple[Story, list[str]]:
-    story = Story(mode=ApprovalPolicy.REQUIRED, world=World(seed=7))
-    flows = PREPARED[name](story)
-    return story, [flow.workflow_id for flow in flows]
+def _prepared(name: str) -> tuple[Scenario, list[str]]:
+    scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=7))
+    flows = PREPARED[name](scenario)
+    return scenario, [flow.workflow_id for flow in flows]
 
 
-def _copied_again() -> tuple[Story, list[str]]:
+def _copied_again() -> tuple[Scenario, list[str]]:
     """Return a flow that is copied again when somebody edits it."""
-    story, named = _of("app_setting")
-    story.settings = story.settings.model_copy(
+    scenario, named = _of("app_setting")
+    scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
     )
-    return story, named
+    return scenario, named
 
 
-def _outside(*, has_row: bool) -> tuple[Story, list[str]]:
+def _outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
     """Return a flow outside solutions that no application may turn on."""
-    story, _ = _of()
-    flow = story.build.http_flow("Outside")
+    scenario, _ = _of()
+    flow = scenario.build.http_flow("Outside")
     flow.in_solution, flow.flow_name = False, flow.workflow_id
-    story.build.app_setting_caller(flow)
-    story.build.migrate()
-    assumptions = story.world.assumptions
+    scenario.build.app_setting_caller(flow)
+    scenario.build.migrate()
+    assumptions = scenario.world.assumptions
     assumptions.my_flows_have_rows = has_row
     assumptions.applications_activate = False
-    return story, []
+    return scenario, []
 
 
-def _hidden() -> tuple[Story, list[str]]:
+def _hidden() -> tuple[Scenario, list[str]]:
     """Return a flow whose definition the platform does not show to the app."""
-    story, _ = hidden_story()
-    return story, []
+    scenario, _ = hidden_scenario()
+    return scenario, []
 
 
-async def _behind_a_firewall() -> tuple[Story, list[str]]:
+async def _behind_a_firewall() -> tuple[Scenario, list[str]]:
     """Return a flow that calls a host whose firewall lacks the new addresses."""
-    story = await guarded("network_security_group")
-    story.build.share_connections()
-    return story, []
+    scenario = await guarded("network_security_group")
+    scenario.build.share_connections()
+    return scenario, []
 
 
-def _long_name() -> tuple[Story, list[str]]:
+def _long_name() -> tuple[Scenario, list[str]]:
     """Return a flow from the time when names could be longer."""
-    story, _ = _of()
-    story.build.http_flow("N" * 120)
-    story.build.migrate()
-    return story, []
+    scenario, _ = _of()
+    scenario.build.http_flow("N" * 120)
+    scenario.build.migrate()
+    return scenario, []
 
 
-def _of_a_colleague() -> tuple[Story, list[str]]:
+def _of_a_colleague() -> tuple[Scenario, list[str]]:
     """Return a flow outside solutions over a connection that only the app may name."""
-    story, _ = _of()
-    flow = story.build.mail_flow("Mail")
+    scenario, _ = _of()
+    flow = scenario.build.mail_flow("Mail")
     flow.in_solution = False
-    colleague = story.world.add_user("Colleague")
-    for connection in story.build.environment.connections.values():
+    colleague = scenario.world.add_user("Colleague")
+    for connection in scenario.build.environment.connections.values():
         connection.owner_id = colleague.user_id
-    story.build.share_connections()
-    story.build.migrate()
-    return story, []
+    scenario.build.share_connections()
+    scenario.build.migrate()
+    return scenario, []
 
 
-async def _edit(story: Story) -> None:
+async def _edit(scenario: Scenario) -> None:
     """Let the owner of each original save it with one more step."""
-    for flow in list(story.world.flows()):
+    for flow in list(scenario.world.flows()):
         if not flow.made_by_app:
             edit(flow)
 
 
-async def _lend_for_the_plan(story: Story) -> None:
+async def _lend_for_the_plan(scenario: Scenario) -> None:
     """Leave a loan of the plan behind, as a delivery that died does."""
-    table, job = story.services.tables.environment_jobs, await story.environment_job()
+    table, job = scenario.services.tables.environment_jobs, await scenario.environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
-    (flow,) = (one for one in story.world.flows() if not one.made_by_app)
-    flow.co_owners[story.world.operator.entra_id] = "CanEdit"
+    (flow,) = (one for one in scenario.world.flows() if not one.made_by_app)
+    flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     lent = (flow.flow_name,)
     await table.replace(kept, replace(kept.item, active_grants=lent, lent=lent))
 
 
 async def _delete(striker: Striker) -> None:
     """Delete the retired originals at their date."""
-    story = striker.story
-    await order(story)
-    await story.run(DAYS)
+    scenario = striker.scenario
+    await order(scenario)
+    await scenario.run(DAYS)
     for _ in range(30):
         with suppress(ServiceUnavailable):
             try:
-                await story.driver.call(delete_originals)
+                await scenario.driver.call(delete_originals)
             except BaseException as error:
                 if not was_killed(error):
                     raise
@@ -157,15 +157,17 @@ async def _delete(striker: Striker) -> None:
 
 async def _sweep(striker: Striker) -> None:
     """Turn the copies on that nobody wants, and look at the environment three days in a row."""
-    story = striker.story
-    for job in (await story.jobs()).values():
-        story.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
+    scenario = striker.scenario
+    for job in (await scenario.jobs()).values():
+        scenario.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
     for day in ("first", "second", "third"):
-        await until_done(story, partial(story.driver.call, partial(run_daily_check, date=day)))
+        await until_done(
+            scenario, partial(scenario.driver.call, partial(run_daily_check, date=day))
+        )
         await _settled(striker, DAYS)
-        assert story.twins.notices.told
+        assert scenario.fakes.notices.told
         striker.is_mended = True
-    copies = [flow for flow in story.world.flows() if flow.made_by_app]
+    copies = [flow for flow in scenario.world.flows() if flow.made_by_app]
     assert not any(flow.is_on for flow in copies)
 
 
@@ -192,58 +194,58 @@ TOLD: dict[str, Told] = {
 
 
 async def play(told: Told, site: str = "", fault: Fault | None = None) -> Striker:
-    """Play a story; what a person is asked to do is done, and retried. Raises what is wrong."""
+    """Play a scenario; what a person is asked to do is done, and retried. Raises what is wrong."""
     built = told.build()
-    story, named = await built if isawaitable(built) else built
-    striker = Striker(story, site, fault)
+    scenario, named = await built if isawaitable(built) else built
+    striker = Striker(scenario, site, fault)
     with watched(striker):
-        repaired = frozenset(story.world.resources) if told.opens_firewalls else frozenset[str]()
-        await story.opt_in(repaired_resources=repaired)
-        await until_done(story, lambda: story.order(told.mode, *named))
-        await approve(story)
+        repaired = frozenset(scenario.world.resources) if told.opens_firewalls else frozenset[str]()
+        await scenario.opt_in(repaired_resources=repaired)
+        await until_done(scenario, lambda: scenario.order(told.mode, *named))
+        await approve(scenario)
         await _settled(striker, timedelta(hours=1))
-        if not await story.jobs():
+        if not await scenario.jobs():
             return await _explained(striker)
         if told.midway:
             await _settled(striker, 2 * DAYS)
-            await told.midway(story)
+            await told.midway(scenario)
         await _to_its_end(striker, told.ends, told.lasts)
         if told.at_the_end:
             await told.at_the_end(striker)
         if told.is_undone:
             await until_done(
-                story,
-                lambda: story.driver.call(
-                    lambda s: change_remediation.roll_back(s, story.remediation.id)
+                scenario,
+                lambda: scenario.driver.call(
+                    lambda s: change_remediation.roll_back(s, scenario.remediation.id)
                 ),
             )
             await _to_its_end(striker, FlowJobState.ROLLED_BACK, told.lasts)
         if told.afterwards:
             await told.afterwards(striker)
-    check(story)
-    assert story.world.traffic.handled_twice == []
+    check(scenario)
+    assert scenario.world.traffic.handled_twice == []
     assert striker.wrong == []
     return striker
 
 
 async def _explained(striker: Striker) -> Striker:
     """See that a plan without a job says of each flow why, and that nothing stays lent."""
-    plan = await striker.story.plan()
+    plan = await striker.scenario.plan()
     assert plan
     assert all(item.explanation and item.instruction for item in plan.values())
     striker.is_mended = True
     await _settled(striker, 2 * DAYS)
-    check(striker.story)
+    check(striker.scenario)
     assert striker.wrong == []
     return striker
 
 
 async def _to_its_end(striker: Striker, end: FlowJobState, lasts: timedelta) -> None:
     """Let time pass, help where a person is asked, and see that each job comes to its end."""
-    story = striker.story
+    scenario = striker.scenario
     for _ in range(RETRIES):
         await _settled(striker, lasts)
-        jobs = (await story.jobs()).values()
+        jobs = (await scenario.jobs()).values()
         if striker.fault and striker.fault.lasts and striker.has_struck and not striker.is_mended:
             _see_that_it_is_told(striker, list(jobs), end)
             striker.is_mended = True
@@ -251,18 +253,20 @@ async def _to_its_end(striker: Striker, end: FlowJobState, lasts: timedelta) -> 
             break
         assert not [job for job in jobs if job.state is FlowJobState.FAILED], "a defect"
         await until_done(
-            story,
-            lambda: story.driver.call(lambda s: change_remediation.retry(s, story.remediation.id)),
+            scenario,
+            lambda: scenario.driver.call(
+                lambda s: change_remediation.retry(s, scenario.remediation.id)
+            ),
         )
     await _settled(striker, 2 * DAYS)
-    ended = {job.display_name: (job.state, job.reason) for job in (await story.jobs()).values()}
+    ended = {job.display_name: (job.state, job.reason) for job in (await scenario.jobs()).values()}
     assert {state for state, _ in ended.values()} == {end}, ended
 
 
 def _see_that_it_is_told(striker: Striker, jobs: list[Any], end: FlowJobState) -> None:
     """Somebody is asked to help, or nobody has to."""
-    story = striker.story
-    if all(job.state is end for job in jobs) or story.twins.notices.told:
+    scenario = striker.scenario
+    if all(job.state is end for job in jobs) or scenario.fakes.notices.told:
         return
     asked = [job for job in jobs if job.state is FlowJobState.BLOCKED and job.instruction]
     waiting = [job for job in jobs if job.state is FlowJobState.WAITING and job.reason]
@@ -271,14 +275,14 @@ def _see_that_it_is_told(striker: Striker, jobs: list[Any], end: FlowJobState) -
 
 async def _settled(striker: Striker, time: timedelta) -> None:
     """Let time pass; the kill switch is turned off again after an hour."""
-    story = striker.story
-    until = story.world.clock.now() + time
-    while story.world.clock.now() < until:
-        await story.run(min(timedelta(hours=6), until - story.world.clock.now()))
+    scenario = striker.scenario
+    until = scenario.world.clock.now() + time
+    while scenario.world.clock.now() < until:
+        await scenario.run(min(timedelta(hours=6), until - scenario.world.clock.now()))
         if striker.is_stopped:
             await striker.switch(is_on=False)
 
 
-STORIES: dict[str, Callable[..., Coroutine[Any, Any, Striker]]] = {
+SCENARIOS: dict[str, Callable[..., Coroutine[Any, Any, Striker]]] = {
     name: partial(play, told) for name, told in TOLD.items()
 }

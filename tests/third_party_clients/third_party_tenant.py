@@ -1,4 +1,4 @@
-"""The tenant that outsiders are let loose on: one of each that a client lists, gets or changes."""
+"""The tenant of third-party clients: one of each that a client lists, gets or changes."""
 
 from typing import Any
 

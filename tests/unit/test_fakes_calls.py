@@ -1,4 +1,4 @@
-"""What the twins' tenant answers to calls, and what its flows do when they run."""
+"""What the fakes' tenant answers to calls, and what its flows do when they run."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from shared.domain.trigger_urls.trigger_url import find_trigger_urls, parse_trig
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
 from tests.fakes.flow_service import turn_off
-from tests.fakes.ports import twins_of
+from tests.fakes.ports import fakes_of
 from tests.fakes.run_jobs import call, run_flow, urls_in
 from tests.fakes.test_world import World
 
@@ -64,7 +64,7 @@ def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
 
 async def test_a_deleted_flow_refuses_the_call(builder: Builder) -> None:
     """The old URL of a deleted flow stays dead when a flow is made again under its id."""
-    workflows = twins_of(builder.world).ports.workflows
+    workflows = fakes_of(builder.world).ports.workflows
     flow, environment = builder.http_flow("Orders"), builder.environment.described()
     url = builder.url_of(flow)
 
@@ -124,7 +124,7 @@ async def test_a_flow_keeps_an_environment_variable_until_it_is_saved(builder: B
     """A new value is used only after the flow that reads it is saved."""
     old, new = builder.http_flow("Old"), builder.http_flow("New")
     variable, reader = builder.variable_caller(old)
-    ports, environment = twins_of(builder.world).ports, builder.environment.described()
+    ports, environment = fakes_of(builder.world).ports, builder.environment.described()
 
     [shown] = await ports.environment_variables.list(environment)
     assert shown.value_id == variable.value_id
@@ -170,7 +170,7 @@ def test_a_protected_flow_calls_from_other_addresses(builder: Builder) -> None:
 async def test_going_runs_have_no_end(builder: Builder) -> None:
     """A run shows its end only when the clock has passed it."""
     flow = builder.http_flow("Orders")
-    reports = twins_of(builder.world).ports.flow_reports
+    reports = fakes_of(builder.world).ports.flow_reports
     began = builder.world.clock.now()
     call(builder.world, builder.url_of(flow))
 

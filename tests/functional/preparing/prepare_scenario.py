@@ -2,26 +2,26 @@
 
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes import definition_builder as define
-from tests.fakes.tenant import TwinFlow
-from tests.functional.scenarios.remediation_scenario import Story
+from tests.fakes.tenant import FakeFlow
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 PREPARE = RemediationMode.PREPARE
 
 
-async def listed(story: Story) -> set[str]:
+async def listed(scenario: Scenario) -> set[str]:
     """Return the titles of the flows that would stay on Microsoft's key."""
-    page = await story.services.flow_reports.microsoft_key_flows(
-        story.build.environment.id, cannot_migrate_only=True
+    page = await scenario.services.flow_reports.microsoft_key_flows(
+        scenario.build.environment.id, cannot_migrate_only=True
     )
     return {flow.display_name for flow in page.items}
 
 
-def asked(story: Story) -> list[str]:
+def asked(scenario: Scenario) -> list[str]:
     """Return the flows of each call that moves flows into a solution."""
-    return [write.target for write in story.world.writes if write.what == "add to solution"]
+    return [write.target for write in scenario.world.writes if write.what == "add to solution"]
 
 
-def input_flow(story: Story, name: str = "App") -> TwinFlow:
+def input_flow(scenario: Scenario, name: str = "App") -> FakeFlow:
     """Add a Power Apps (V1) flow outside a solution that reads an input."""
     schema = {
         "type": "object",
@@ -31,4 +31,4 @@ def input_flow(story: Story, name: str = "App") -> TwinFlow:
     trigger = define.request_trigger("PowerApp", schema=schema)
     action = define.http_action("https://erp.contoso.example/x")
     action["inputs"]["body"] = "@triggerBody()?['Name_Value']"
-    return story.build.flow(name, trigger, {"Post": action}, in_solution=False)
+    return scenario.build.flow(name, trigger, {"Post": action}, in_solution=False)

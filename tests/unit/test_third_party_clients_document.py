@@ -16,7 +16,7 @@ def test_no_recorded_call_of_a_client_fails() -> None:
 
 
 def test_the_page_counts_the_recorded_calls() -> None:
-    """`make outsiders WRITE=1` writes both."""
+    """`make third-party-clients WRITE=1` writes both."""
     page = PAGE.read_text()
 
     assert page == with_table(page, read_answers())

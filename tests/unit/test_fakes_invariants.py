@@ -15,10 +15,10 @@ from tests.fakes.invariants import (
     watch,
     writes_outside,
 )
-from tests.fakes.ports import Twins, twins_of
+from tests.fakes.ports import Fakes, fakes_of
 from tests.fakes.run_jobs import call
 from tests.fakes.snapshot import differences, take_snapshot
-from tests.fakes.tenant import TwinFlow
+from tests.fakes.tenant import FakeFlow
 from tests.fakes.test_world import World
 
 ON = WorkflowUpdate(state=FlowState.ON)
@@ -37,7 +37,7 @@ class Watched:
         self.keyword = self.builder.keyword_flow("Keyword")
         self.builder.share_connections()
         self.site = self.builder.app_setting_caller(self.orders)
-        self.twins: Twins = twins_of(self.world)
+        self.fakes: Fakes = fakes_of(self.world)
         self.before = take_snapshot(self.world)
         watch(self.world)
 
@@ -46,7 +46,7 @@ class Watched:
         """The environment as the port shows it."""
         return self.builder.environment.described()
 
-    async def copy(self, original: TwinFlow) -> TwinFlow:
+    async def copy(self, original: FakeFlow) -> FakeFlow:
         """Create a copy, off."""
         draft = WorkflowDraft(
             workflow_id=self.world.guid(),
@@ -55,12 +55,12 @@ class Watched:
             client_data=original.client_data,
             owner_id=original.owner_id,
         )
-        await self.twins.ports.workflows.create(self.environment, draft)
+        await self.fakes.ports.workflows.create(self.environment, draft)
         return self.world.workflow(original.environment_id, draft.workflow_id)
 
-    async def update(self, flow: TwinFlow, change: WorkflowUpdate) -> None:
+    async def update(self, flow: FakeFlow, change: WorkflowUpdate) -> None:
         """Change a flow."""
-        await self.twins.ports.workflows.update(
+        await self.fakes.ports.workflows.update(
             self.environment, flow.workflow_id, change, etag="*"
         )
 
@@ -76,7 +76,7 @@ async def test_a_remediation_by_the_book_breaks_nothing(watched: Watched) -> Non
     copy = await watched.copy(watched.orders)
     await watched.update(copy, ON)
     url = watched.builder.url_of(copy)
-    await watched.twins.ports.app_settings.write(watched.site.id, {"FLOW_URL": url})
+    await watched.fakes.ports.app_settings.write(watched.site.id, {"FLOW_URL": url})
     await watched.update(watched.orders, OFF)
     swapped = await watched.copy(watched.keyword)
     await watched.update(watched.keyword, OFF)
@@ -136,8 +136,8 @@ async def test_a_rollback_that_left_something_is_seen(watched: Watched) -> None:
     """Byte for byte: a caller's text, an original's name, a copy that is still on."""
     copy = await watched.copy(watched.orders)
     await watched.update(copy, ON)
-    settings = await watched.twins.ports.app_settings.read(watched.site.id)
-    await watched.twins.ports.app_settings.write(
+    settings = await watched.fakes.ports.app_settings.read(watched.site.id)
+    await watched.fakes.ports.app_settings.write(
         watched.site.id, {"FLOW_URL": settings["FLOW_URL"] + " "}
     )
 
@@ -145,7 +145,7 @@ async def test_a_rollback_that_left_something_is_seen(watched: Watched) -> None:
         f"flow {copy.workflow_id} is on",
         "setting orders-api/FLOW_URL",
     ]
-    await watched.twins.ports.app_settings.write(watched.site.id, settings)
+    await watched.fakes.ports.app_settings.write(watched.site.id, settings)
     await watched.update(copy, OFF)
     assert differences(watched.before, watched.world) == []
 
@@ -154,9 +154,9 @@ async def test_a_signature_in_state_is_seen(watched: Watched) -> None:
     """Any text can be searched for the signatures of the world."""
     url = watched.builder.url_of(watched.orders)
     row = StoreRow(table="Jobs", partition="p", key="k", columns={"url": url})
-    await watched.twins.store.write(InsertRow(row))
+    await watched.fakes.store.write(InsertRow(row))
 
     assert signatures_in(watched.world, f"posted to {url}") == ["Orders"]
-    [seen] = signatures_in_store(watched.world, watched.twins.store)
+    [seen] = signatures_in_store(watched.world, watched.fakes.store)
     assert "Orders" in seen
     assert url not in seen

@@ -1,0 +1,27 @@
+"""Scenarios about what belongs to a flow: one that is shared and in a solution, and its copy."""
+
+from shared.domain.jobs.flow_job import FlowJob
+from tests.fakes.tenant import FakeFlow, FakeSolution
+from tests.functional.scenarios.remediation_scenario import Scenario
+
+
+def copy_of(scenario: Scenario, job: FlowJob) -> FakeFlow:
+    """Return the copy that a job made."""
+    return scenario.world.workflow(job.environment_id, job.copy_id)
+
+
+def solution_named(scenario: Scenario, unique_name: str) -> FakeSolution:
+    """Return a solution of the environment."""
+    solutions = scenario.build.environment.solutions.values()
+    return next(one for one in solutions if one.unique_name == unique_name)
+
+
+def scenario_of_a_team() -> tuple[Scenario, FakeFlow]:
+    """Return a scenario with one called flow that is shared and in a solution."""
+    scenario = Scenario()
+    flow = scenario.build.team_flow("Orders")
+    flow.description = "What the shop sends"
+    scenario.build.app_setting_caller(flow)
+    scenario.world.traffic.beat(scenario.world)
+    scenario.build.link()
+    return scenario, flow
