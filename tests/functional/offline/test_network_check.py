@@ -164,8 +164,8 @@ def test_all_three_tags_are_reported_and_one_is_required(tmp_path: Path) -> None
         ("LogicApps", False, "denied"),
         ("PowerPlatformInfra", False, "denied"),
     ]
-    assert "PowerPlatformPlex (required): 1 covered.\n" in shown.stdout
-    assert "LogicApps (reported only): 1 not.\n" in shown.stdout
+    assert "PowerPlatformPlex (required): 1 allowed.\n" in shown.stdout
+    assert "LogicApps (reported only): 1 denied.\n" in shown.stdout
     assert shown.exit_code == 0
 
 
@@ -179,7 +179,7 @@ def test_tags_that_the_app_requires_too_are_required_here(tmp_path: Path) -> Non
     misspelled = run(tags, file, "--also-required", "LogicApp")
 
     assert told.exit_code == 6
-    assert "LogicApps (required): 1 not.\n" in told.stdout
+    assert "LogicApps (required): 1 denied.\n" in told.stdout
     assert "let LogicApps, PowerPlatformInfra in on edge" in told.stdout
     assert "2 gap(s)" in told.stderr
     assert misspelled.exit_code == 2
@@ -468,7 +468,7 @@ def test_people_get_a_table_of_the_firewalls(tmp_path: Path, tags: Path) -> None
     assert result.exit_code == 0
     assert "refused_by" in result.stdout
     assert "virtualMachines" not in result.stdout
-    assert "PowerPlatformPlex (required): 1 not.\n" in result.stdout
+    assert "PowerPlatformPlex (required): 1 denied.\n" in result.stdout
     assert "1 other resources and files." in result.stdout
 
 
