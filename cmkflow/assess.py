@@ -94,7 +94,7 @@ def show_assessments(
             if resume:
                 order = _shown_order(api, name)
             else:
-                order = _order(api, name, {**about, "callers_since": _search_in(found)})
+                order = _order(api, name, {**about, "callers_searched_since": _search_in(found)})
             if no_wait:
                 ordered.append(order)
             else:
@@ -113,7 +113,7 @@ def show_assessments(
 
 def _search_in(assessments: Sequence[Any]) -> str | None:
     """Return when callers were searched for the first of them: once is enough for all."""
-    return next(filter(None, (one["callers_searched"] for one in assessments)), None)
+    return next(filter(None, (one["callers_searched_at"] for one in assessments)), None)
 
 
 def _order(api: ApiClient, environment: str, about: Mapping[str, str | None]) -> Any:
@@ -185,7 +185,7 @@ def _shown(assessment: Any) -> RenderableType:
             "Calls": (
                 f"{effort['calls']} in about {number_of(effort['minutes'], 'minute')} "
                 f"({effort['share_of_daily_pool']:.2%} of the daily pool), then "
-                f"{number_of(effort['quiet_days'], 'quiet day')}"
+                f"{number_of(effort['no_call_days'], 'quiet day')}"
             ),
             **({"Perhaps more": effort["gap"]} if effort["gap"] else {}),
         }
@@ -207,13 +207,13 @@ def _shown(assessment: Any) -> RenderableType:
 def _flow_row(flow: Any) -> tuple[str, ...]:
     """Return the short of it; `-o json` and `--html` have the rest."""
     callers = [_caller(one) for one in flow["callers"]]
-    more = ["perhaps more"] if flow["callers_gap"] else []
-    doubt = "may stay: " if flow["stays_on_mmk"] is None else ""
+    more = ["perhaps more"] if flow["callers_unknown_reason"] else []
+    doubt = "may stay: " if flow["stays_on_microsoft_key"] is None else ""
     return (
         "\n".join(filter(None, (flow["display_name"], flow["owner"], *flow["co_owners"]))),
         doubt + ", ".join(REASONS.get(reason, reason) for reason in flow["reasons"]),
-        "\n".join(" > ".join(chain) for chain in flow["chains"]),
-        ", ".join(flow["holds_back"]),
+        "\n".join(" > ".join(chain) for chain in flow["parent_chains"]),
+        ", ".join(flow["blocks_flows"]),
         "\n".join([*callers, *more]),
     )
 
@@ -228,7 +228,9 @@ def _first_steps(flows: Sequence[Any]) -> list[Text]:
     """Return each advice once, with the flows that it is for and the ids that commands take."""
     groups: dict[str, list[Any]] = {}
     for flow in flows:
-        groups.setdefault(flow["advice"][0] if flow["advice"] else "", []).append(flow)
+        groups.setdefault(flow["recommendations"][0] if flow["recommendations"] else "", []).append(
+            flow
+        )
     groups.pop("", None)
     lines = [Text("What to do first", style="bold")] if groups else []
     for advice, advised in groups.items():

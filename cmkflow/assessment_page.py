@@ -75,7 +75,7 @@ def _answer(assessment: Any) -> tuple[str, str]:
 def _rest(assessment: Any) -> str:
     """Return what the key leaves to do, as clauses; empty: nothing."""
     flows, levels = assessment["flows"], _levels(assessment["sections"])
-    doubtful = sum(flow["stays_on_mmk"] is None for flow in flows)
+    doubtful = sum(flow["stays_on_microsoft_key"] is None for flow in flows)
     clauses = {
         "{} on Microsoft's key": _counted(len(flows) - doubtful, "flow stays", "flows stay"),
         "{} on it": _counted(doubtful, "flow may stay", "flows may stay"),

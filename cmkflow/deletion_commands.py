@@ -59,7 +59,7 @@ def _became(deletion: Any) -> str:
         deletion["reason"],
         *deletion["notes"],
         f"restorable until {restorable}" if restorable else "",
-        listed[deletion["is_listed"]],
+        listed[deletion["is_on_microsoft_key_list"]],
     )
     return "; ".join(filter(None, parts))
 
@@ -80,7 +80,7 @@ def _listed(answer: Any) -> RenderableType:
         parts.append(Text(FINISH_LINE, style="yellow"))
     if not parts:
         parts.append(Text("No original of this remediation is retired yet."))
-    archived = {"archives": answer["run_archives"], "ticket_windows": answer["ticket_windows"]}
+    archived = {"archives": answer["run_archives"], "support_windows": answer["support_windows"]}
     return Group(*parts, archive_table(archived))
 
 

@@ -39,7 +39,7 @@ def _policy(policy: Any) -> str:
 
 def _one(answer: Any) -> Listing:
     settings, policy = answer["settings"], answer["policy"]
-    waived = [f"{gap}: {reason}" for gap, reason in settings["waived_gaps"].items()]
+    waived = [f"{gap}: {reason}" for gap, reason in settings["ignored_issues"].items()]
     return facts(
         {
             "Environment": f"{answer['display_name']} ({answer['id']})",
@@ -48,9 +48,9 @@ def _one(answer: Any) -> Listing:
             "Mode": settings["mode"],
             "Limit": f"{settings['limit']} flows for each remediation",
             "Maintenance window": settings["maintenance_window"] or "any time",
-            "First wave": "\n".join(settings["first_wave"]),
+            "First wave": "\n".join(settings["pilot_flows"]),
             "Excluded flows": "\n".join(settings["excluded_flows"]),
-            "Opened by plans": "\n".join(settings["repaired_resources"]),
+            "Opened by plans": "\n".join(settings["writable_firewalls"]),
             "Waived gaps": "\n".join(waived),
         }
     )
@@ -107,8 +107,8 @@ def set_environment(
         "limit": max_flows,
         "maintenance_window": maintenance_window,
         "excluded_flows": _ids(exclude),
-        "first_wave": _ids(pilot),
-        "repaired_resources": _ids(writable_firewall),
+        "pilot_flows": _ids(pilot),
+        "writable_firewalls": _ids(writable_firewall),
     }
     body = {name: value for name, value in said.items() if value is not None}
     if not body:

@@ -55,7 +55,7 @@ def fix(
     if revert:
         if not yes:
             confirm(f"Take what the app put into {resource} out again?")
-        body = {"resource": resource, "by": by, "even_in_use": force}
+        body = {"resource": resource, "by": by, "force": force}
         return api.send(ApiCall(method="POST", path=(*_PATH, "revert"), body=body))
     if not apply:
         return {**_as_object(api.send(shown)), "language": language}

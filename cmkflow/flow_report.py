@@ -28,7 +28,7 @@ class Inspection:
 
     def as_json(self) -> dict[str, object]:
         """Return what `-o json` prints for it."""
-        stays = self.assessment.stays_on_mmk
+        stays = self.assessment.stays_on_microsoft_key
         reasons = [reason.value for reason in self.assessment.reasons]
         return {
             "path": self.file.path,
@@ -46,7 +46,7 @@ class Inspection:
                 }
                 for one in self.definition.triggers
             ],
-            "stays_on_mmk": "unknown" if stays is None else stays,
+            "stays_on_microsoft_key": "unknown" if stays is None else stays,
             "reason": reasons[0] if reasons else None,
             "reasons": reasons,
             "explanation": self.assessment.text,

@@ -16,13 +16,16 @@ _STAYS = {True: ("yes", "bold red"), None: ("unknown", "yellow"), False: ("no", 
 def flow_table(inspections: Sequence[Inspection]) -> Listing:
     """Return one row a flow, those that stay first; a column without content is left out."""
     rank = {True: 0, None: 1, False: 2}
-    rows = [_row(one) for one in sorted(inspections, key=lambda i: rank[i.assessment.stays_on_mmk])]
+    rows = [
+        _row(one)
+        for one in sorted(inspections, key=lambda i: rank[i.assessment.stays_on_microsoft_key])
+    ]
     return table(_TITLES, rows)
 
 
 def _row(one: Inspection) -> list[Text]:
     """Return the cells of a flow. Names come from files: as `Text`, none is taken for markup."""
-    stays = one.assessment.stays_on_mmk
+    stays = one.assessment.stays_on_microsoft_key
     answer, style = _STAYS[stays]
     is_logic_app = one.definition.format is DefinitionFormat.LOGIC_APP
     return [
@@ -38,7 +41,7 @@ def _row(one: Inspection) -> list[Text]:
 
 def summary(inspections: Sequence[Inspection], *, problems: int, skipped: int = 0) -> Text:
     """Return the totals as one sentence."""
-    count = Counter(one.assessment.stays_on_mmk for one in inspections)
+    count = Counter(one.assessment.stays_on_microsoft_key for one in inspections)
     text = (
         f"{_count(len(inspections), 'flow')}: {count[True]} stay on the Microsoft-managed key, "
         f"{count[None]} unknown, {count[False]} do not."

@@ -37,9 +37,9 @@ def _key_lines(one: Any) -> Iterator[RenderableType]:
     )
     for finding in one["findings"]:
         yield finding_text(finding["code"], finding)
-    if one["swap_plan"]:
+    if one["policy_replacement_steps"]:
         yield Text("To follow the key's newest version (nothing of this is done by the app)")
-    for number, step in enumerate(one["swap_plan"], start=1):
+    for number, step in enumerate(one["policy_replacement_steps"], start=1):
         yield Text(f"{number}. {step}")
     yield Text()
 

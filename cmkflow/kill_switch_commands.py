@@ -30,8 +30,8 @@ def _switch(answer: Any) -> Text:
 def _line(calls: Any) -> str:
     if not calls["waiting"]:
         return ""
-    pace = f"at {calls['calls_per_minute']} a minute"
-    if calls["left_of_day"] == 0:
+    pace = f"at {calls['requests_per_minute']} a minute"
+    if calls["remaining_today"] == 0:
         pace = "those of 24 hours are used up"
     return f"{calls['waiting']}, {pace}; the next at {minute(calls['next_at'])} UTC"
 
@@ -54,14 +54,16 @@ def _health(answer: Any) -> Listing:
                 for one in answer["failing_channels"]
             ),
             "Jobs that wait for calls": _line(answer["calls"]),
-            "Plans that wait for approval": str(answer["plans_waiting"] or ""),
+            "Plans that wait for approval": str(answer["plans_awaiting_approval"] or ""),
             "Blocked or failed jobs": str(answer["stuck"] or ""),
-            "Rows that the timer has not looked at": str(answer["unlooked"] or ""),
+            "Rows that the timer has not looked at": str(answer["overdue_rows"] or ""),
             "Overdue rows without a wake-up": str(answer["without_wake_up"] or ""),
             "Rows that need a person": "\n".join(
                 f"{code}: {count}" for code, count in answer["notices"].items()
             ),
-            "Last sweep": f"{minute(answer['last_sweep'])} UTC" if answer["last_sweep"] else "none",
+            "Last sweep": f"{minute(answer['last_daily_check_at'])} UTC"
+            if answer["last_daily_check_at"]
+            else "none",
         }
     )
 

@@ -61,7 +61,7 @@ def show_plan(
 def _approved(answer: Any) -> Text:
     lines = [counted(answer["jobs"], "plan", "is approved")]
     if answer["kill_switch_on"]:
-        titles = first_names(answer["titles"])
+        titles = first_names(answer["flow_names"])
         text = f"The kill switch is on: nothing moves of {titles} until it is off."
         lines.append(Text(text, style="bold red"))
     return Text("\n").join(lines)
@@ -94,7 +94,7 @@ def approve_plan(
         versions = _ask(plans, except_flows or [], yes=yes)
     body: dict[str, object] = {"versions": versions, "by": by}
     if except_flows:
-        body["except_flows"] = except_flows
+        body["excluded_flow_ids"] = except_flows
     return api.send(
         ApiCall(method="POST", path=("remediations", remediation, "approve"), body=body)
     )

@@ -61,9 +61,9 @@ def _plan(plan: Any) -> Iterator[RenderableType]:
     yield from _network(job["network"])
     for one in plan["outgoing"]:
         flows = "1 flow" if len(one["flows"]) == 1 else f"{len(one['flows'])} flows"
-        doubt = "" if one["is_seen"] else " (no copy has shown this host yet)"
+        doubt = "" if one["is_confirmed"] else " (no copy has shown this host yet)"
         yield Text(f"Callers of {flows} have to reach {one['host']}:443{doubt}")
-    for one in plan["external_targets"]:
+    for one in plan["external_hosts"]:
         flows = "1 flow calls" if one["flows"] == 1 else f"{one['flows']} flows call"
         yield Text(f"Ask the owner of {one['host']}, which {flows}, to let these in on TCP 443:")
         yield Text(f"  {', '.join(one['prefixes'])}")
@@ -87,7 +87,7 @@ def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
         yield Text(f"  Caller: {caller['label']}{by_hand}")
     for number, write in enumerate(item["writes"], start=1):
         yield Text(f"  {number}. {write}")
-    yield from (Text(f"  Not known: {what}") for what in item["not_known"])
+    yield from (Text(f"  Not known: {what}") for what in item["unknowns"])
     yield from (Text(f"  Afterwards: {note}") for note in item["notes"])
     if item["proposal"] and item["action"] in CONVERSION_WORDS:
         yield Text(f"  {CONVERSION_WORDS[item['action']]}:")

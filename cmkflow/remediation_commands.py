@@ -47,7 +47,7 @@ def _started(answer: Any) -> Text:
 def _steered(answer: Any) -> Text:
     lines = [counted(answer["jobs"], "job", "is on its way"), *unreadable(answer)]
     if answer["jobs"] and answer["kill_switch_on"]:
-        titles = first_names(answer["titles"])
+        titles = first_names(answer["flow_names"])
         text = f"The kill switch is on: nothing moves of {titles} until it is off"
         lines.append(Text(f"{text} (cmkflow kill-switch off).", style="bold red"))
     for replay in answer.get("replays", ()):

@@ -45,7 +45,7 @@ def remediation_table(answer: Any) -> RenderableType:
                 str(progress["stuck"] or ""),
             )
         )
-        notes.append(_neither(progress["neither_on"], "cmkflow remediation show"))
+        notes.append(_neither(progress["both_off_count"], "cmkflow remediation show"))
     titles = ("Remediation", "Created (UTC)", "Mode", "Cause", "State", "Stuck")
     listing = Listing(titles=titles, rows=rows, notes=notes, next=answer["next"])
     return Group(listing, *unreadable(answer))
@@ -68,10 +68,10 @@ def _cause(remediation: Any) -> str:
 def remediation_detail(answer: Any) -> RenderableType:
     """Return how far a remediation is: totals, environments and flows, what a person has to do."""
     remediation, progress = answer["remediation"], answer["progress"]
-    due, expires = progress["next_due"], progress["expires"]
+    due, expires = progress["next_check_at"], progress["expires"]
     head = facts(
         {
-            "NEITHER IS ON": _neither(progress["neither_on"], "see below, at once"),
+            "NEITHER IS ON": _neither(progress["both_off_count"], "see below, at once"),
             "Remediation": remediation["id"],
             "Asked for": f"{remediation['mode']} by {remediation['origin'].replace('_', ' ')}",
             "Cause": remediation["cause"],

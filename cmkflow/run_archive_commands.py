@@ -33,7 +33,7 @@ def archive_table(answer: Any) -> RenderableType:
         for one in answer["archives"]
     ]
     shown = Listing(titles=titles, rows=rows) if rows else Text("No run history is archived yet.")
-    return Group(shown, *(Text(window_text(one)) for one in answer["ticket_windows"]))
+    return Group(shown, *(Text(window_text(one)) for one in answer["support_windows"]))
 
 
 @api_command(app, "list", show=archive_table)
@@ -70,6 +70,6 @@ def create_archives(
                 total=len(archives),
                 completed=sum(one["share"] for one in archives),
             )
-            if answer["is_finished"]:
+            if answer["is_completed"]:
                 return answer
-            time.sleep(min(answer["wait_seconds"], max_wait))
+            time.sleep(min(answer["retry_after_seconds"], max_wait))

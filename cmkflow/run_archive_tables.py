@@ -27,7 +27,7 @@ def finish_lines(answer: Any) -> Iterable[RenderableType]:
         f"Archived: {number_of(definitions, 'definition')}, "
         f"run summaries of {number_of(archived, 'original')} (cmkflow deletion list says where)."
     )
-    yield from (Text(window_text(one)) for one in answer["ticket_windows"])
+    yield from (Text(window_text(one)) for one in answer["support_windows"])
     counts = Counter(one["state"] for one in answer["deletions"])
     deletes = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     none = "none ordered; the admin center's warning may stay until then"

@@ -33,7 +33,7 @@ def status_text(answer: Any) -> RenderableType:
         *_waiting(answer["waiting"]),
         *_totals(answer),
         *_environments(answer["environments"]),
-        *_by_itself(answer["by_itself"]),
+        *_by_itself(answer["ongoing"]),
         *unreadable(answer),
     )
 
@@ -64,8 +64,8 @@ def _waiting(waiting: Any) -> Iterable[Text]:
         yield Text(f"   Why: {one['reason']}")
         if one["instruction"]:
             yield Text(f"   To do: {one['instruction']}")
-        if one["lapses"]:
-            yield Text(f"   It lapses {when(one['lapses'])}.")
+        if one["expires_at"]:
+            yield Text(f"   It lapses {when(one['expires_at'])}.")
         yield Text(f"   Then: {one['command']}")
 
 

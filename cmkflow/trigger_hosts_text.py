@@ -21,7 +21,9 @@ def _lines(hosts: Any) -> Iterator[str]:
     yield "reach the Internet through a firewall or a proxy with a list of allowed hosts need:"
     yield ""
     for host in hosts:
-        doubt = "" if host["is_seen"] else "  (by the environment's id: no copy has shown it yet)"
+        doubt = (
+            "" if host["is_confirmed"] else "  (by the environment's id: no copy has shown it yet)"
+        )
         yield f"  https://{host['host']}:443, TCP, TLS with this server name{doubt}"
     yield ""
     yield "The addresses of these hosts change: allow the names, or *.api.powerplatform.com. Keep"

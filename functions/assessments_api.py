@@ -41,8 +41,8 @@ class AssessmentQuery(RequestModel):
     #: Vault of one key, by name or Azure resource id; needs `key`. A policy need not name it.
     vault: Text | None = None
     key: Text | None = None
-    #: `callers_searched` of an earlier assessment, whose caller search is reused.
-    callers_since: Annotated[AwareDatetime, BeforeValidator(_parse_time)] | None = None
+    #: `callers_searched_at` of an earlier assessment, whose caller search is reused.
+    callers_searched_since: Annotated[AwareDatetime, BeforeValidator(_parse_time)] | None = None
 
     @model_validator(mode="after")
     def _check_vault_and_key(self) -> Self:
@@ -75,18 +75,18 @@ class AssessedFlowResponse(ApiResponse):
     is_managed: bool
     in_solution: bool | None
     category: str
-    stays_on_mmk: bool | None
-    is_listed: bool | None
+    stays_on_microsoft_key: bool | None
+    is_on_microsoft_key_list: bool | None
     reasons: tuple[str, ...]
     explanation: str
-    held_back_by: tuple[str, ...]
-    holds_back: tuple[str, ...]
-    advice: tuple[str, ...]
+    blocked_by_flows: tuple[str, ...]
+    blocks_flows: tuple[str, ...]
+    recommendations: tuple[str, ...]
     callers: tuple[AssessedCallerResponse, ...]
-    callers_gap: str
-    chains: tuple[tuple[str, ...], ...]
+    callers_unknown_reason: str
+    parent_chains: tuple[tuple[str, ...], ...]
     co_owners: tuple[str, ...]
-    co_owners_gap: str
+    co_owners_unknown_reason: str
     run_only_users: str
 
 
@@ -115,7 +115,7 @@ class EffortEstimateResponse(ApiResponse):
     manual_callers: int
     calls: int
     minutes: int
-    quiet_days: int
+    no_call_days: int
     share_of_daily_pool: float
     gap: str
 
@@ -131,7 +131,7 @@ class AssessmentResponse(ApiResponse):
     flows: tuple[AssessedFlowResponse, ...]
     sections: tuple[AssessmentSectionResponse, ...]
     effort: EffortEstimateResponse
-    callers_searched: datetime | None
+    callers_searched_at: datetime | None
 
 
 class ReadingAnswer(ApiResponse):
@@ -185,7 +185,7 @@ async def start_assessment(call: ApiRequest[NoQuery, AssessmentOrder]) -> func.H
         policy=body.policy or "",
         vault=body.vault or "",
         key=body.key or "",
-        callers_since=body.callers_since,
+        callers_since=body.callers_searched_since,
     )
     environment_id = environment_identifier(call.id)
     started = await assessments.start_assessment(
@@ -234,6 +234,6 @@ async def show_assessment(call: ApiRequest[AssessmentQuery, NoBody]) -> Assessme
         environment_identifier(call.id),
         policy=query.policy or "",
         key=(query.vault, query.key) if query.vault and query.key else None,
-        callers_since=query.callers_since,
+        callers_since=query.callers_searched_since,
     )
     return AssessmentResponse.model_validate(found)

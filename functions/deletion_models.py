@@ -68,7 +68,7 @@ class DeletionListResponse(ApiResponse):
     items: tuple[DeletionDetailResponse, ...]
     candidates: tuple[DeletableOriginalResponse, ...]
     run_archives: tuple[RunArchiveResponse, ...]
-    ticket_windows: tuple[SupportWindowResponse, ...]
+    support_windows: tuple[SupportWindowResponse, ...]
 
 
 class CancelDeletionsResponse(ApiResponse):

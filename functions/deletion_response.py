@@ -28,5 +28,5 @@ class DeletionResponse(ApiResponse):
     restorable_until: datetime | None
     #: Whether the platform's Microsoft-key list contains it after the deletion; null if not read
     #: since.
-    is_listed: bool | None
+    is_on_microsoft_key_list: bool | None
     notes: tuple[str, ...]

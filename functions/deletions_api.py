@@ -41,8 +41,8 @@ async def list_deletions(call: ApiRequest[NoQuery, NoBody]) -> DeletionListRespo
         items=tuple(DeletionDetailResponse.model_validate(one) for one in found.deletions),
         candidates=tuple(DeletableOriginalResponse.model_validate(one) for one in found.candidates),
         run_archives=tuple(RunArchiveResponse.model_validate(one) for one in archived.archives),
-        ticket_windows=tuple(
-            SupportWindowResponse.model_validate(one) for one in archived.ticket_windows
+        support_windows=tuple(
+            SupportWindowResponse.model_validate(one) for one in archived.support_windows
         ),
     )
 

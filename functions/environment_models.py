@@ -62,12 +62,12 @@ class EnvironmentSettingsRequest(RequestModel):
     limit: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_whole)] | None = None
     #: Workflow ids, flow names or display names.
     excluded_flows: frozenset[FlowId] | None = None
-    first_wave: frozenset[FlowId] | None = None
+    pilot_flows: frozenset[FlowId] | None = None
     maintenance_window: Window | None = None
     #: Ids of Azure resources that the app may change to fix firewall issues.
-    repaired_resources: Annotated[frozenset[ResourceId], Field(max_length=200)] | None = None
+    writable_firewalls: Annotated[frozenset[ResourceId], Field(max_length=200)] | None = None
     #: Name of an ignored firewall issue → justification.
-    waived_gaps: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
+    ignored_issues: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -116,10 +116,10 @@ class EnvironmentSettingsResponse(ApiResponse):
     mode: ApprovalPolicy
     limit: int
     excluded_flows: list[str]
-    first_wave: list[str]
+    pilot_flows: list[str]
     maintenance_window: str
-    repaired_resources: list[str]
-    waived_gaps: dict[str, str]
+    writable_firewalls: list[str]
+    ignored_issues: dict[str, str]
 
 
 class EnvironmentResponse(ApiResponse):
@@ -156,9 +156,9 @@ class EnvironmentResponse(ApiResponse):
                 mode=settings.mode,
                 limit=settings.limit,
                 excluded_flows=sorted(settings.excluded_flows),
-                first_wave=sorted(settings.first_wave),
+                pilot_flows=sorted(settings.pilot_flows),
                 maintenance_window=settings.maintenance_window,
-                repaired_resources=sorted(settings.repaired_resources),
-                waived_gaps=settings.waived_gaps,
+                writable_firewalls=sorted(settings.writable_firewalls),
+                ignored_issues=settings.ignored_issues,
             ),
         )

@@ -41,9 +41,9 @@ _FLOW_COLUMNS = (
     "original_digest",
     "copy_digest",
     "proven_at",
-    "cut_over_at",
+    "observation_started_at",
     "callers",
-    "stragglers",
+    "pending_callers",
     "runs",
     "deleted_at",
 )
@@ -117,7 +117,7 @@ class _Writer:
         row = job | {
             "proven_at": line.proof and line.proof.at.isoformat(),
             "callers": len(line.callers),
-            "stragglers": len(line.stragglers),
+            "pending_callers": len(line.pending_callers),
             "runs": line.run_archive and line.run_archive.runs,
             "deleted_at": line.deletion and line.deletion.deleted_at,
         }

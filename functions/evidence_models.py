@@ -26,7 +26,7 @@ class ApprovedPlanEvidence(ApiResponse):
     version: str
     by: str
     at: datetime
-    left_out: tuple[str, ...]
+    excluded_from_approval: tuple[str, ...]
     archive: str
 
 
@@ -42,7 +42,7 @@ class EnvironmentEvidence(EnvironmentJobResponse):
     """An environment job with its approvals and network findings."""
 
     approved_plans: tuple[ApprovedPlanEvidence, ...]
-    external_targets: tuple[ExternalHostEvidence, ...]
+    external_hosts: tuple[ExternalHostEvidence, ...]
 
 
 class BlockedCallEvidence(ApiResponse):
@@ -87,7 +87,7 @@ class RemediationEvidence(ApiResponse):
     remediation: RemediationResponse
     environment_jobs: tuple[EnvironmentEvidence, ...]
     repairs: tuple[FirewallFixEvidence, ...]
-    refused_calls: tuple[BlockedCallEvidence, ...]
+    blocked_calls: tuple[BlockedCallEvidence, ...]
 
 
 class PlanItemEvidence(PlanItemResponse):
@@ -138,8 +138,8 @@ class FlowJobEvidence(FlowJobResponse):
     copy_host: str
     #: Principals that the copy was shared with, and flows of which the service account was
     #: co-owner.
-    shared_with: tuple[str, ...]
-    lent: tuple[str, ...]
+    copy_shared_with: tuple[str, ...]
+    past_grants: tuple[str, ...]
 
 
 class FlowEvidenceLine(ApiResponse):
@@ -150,7 +150,7 @@ class FlowEvidenceLine(ApiResponse):
     proof: HistoryEntryResponse | None
     callers: tuple[CallerEvidence, ...]
     #: Callers that do not yet name the copy.
-    stragglers: tuple[CallerEvidence, ...]
+    pending_callers: tuple[CallerEvidence, ...]
     changes: tuple[ChangeRecordEvidence, ...]
     deletion: DeletionDetailResponse | None
     run_archive: RunArchiveResponse | None

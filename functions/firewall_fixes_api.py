@@ -38,7 +38,7 @@ class RevertFixRequest(RequestModel):
     resource: Text
     by: Text | None = None
     #: Revert the fix although flows need it.
-    even_in_use: Annotated[bool, Field(strict=True)] = False
+    force: Annotated[bool, Field(strict=True)] = False
 
 
 class FirewallFixResponse(ApiResponse):
@@ -162,7 +162,7 @@ async def revert_firewall_fix(
 ) -> ItemListResponse[AppliedFixResponse]:
     """Revert the fixes that the app applied to one resource."""
     body = call.body
-    fix_input = FirewallFixInput(resource=body.resource, by=call.by, even_in_use=body.even_in_use)
+    fix_input = FirewallFixInput(resource=body.resource, by=call.by, force=body.force)
     return _applied_fixes(await manage_firewall_fixes.revert_fix(services(), fix_input))
 
 

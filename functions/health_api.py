@@ -27,9 +27,9 @@ class RequestQueueResponse(ApiResponse):
 
     waiting: int
     #: Requests per minute that are allowed now; the app adapts it to the service's answers.
-    calls_per_minute: int
+    requests_per_minute: int
     #: Requests left of the last 24 hours, minus a reserve of 10 %; null if they are not counted.
-    left_of_day: int | None
+    remaining_today: int | None
     #: Time of the next allowed request; null if no job waits.
     next_at: datetime | None
 
@@ -66,15 +66,15 @@ class HealthResponse(ApiResponse):
     #: Jobs that wait for requests to the flow service. They continue automatically.
     calls: RequestQueueResponse
     #: Number of plans that await approval, and of jobs that are blocked or failed.
-    plans_waiting: int
+    plans_awaiting_approval: int
     stuck: int
     #: Channels that reject notifications.
     failing_channels: tuple[FailingChannelResponse, ...]
     #: Time at which the last daily check completed; null if none has.
-    last_sweep: datetime | None
+    last_daily_check_at: datetime | None
     #: Number of rows that the timer should have processed minutes ago; above 0, the timer is not
     #: running.
-    unlooked: int
+    overdue_rows: int
     #: Number of overdue rows without a wake-up; they wait until the daily check.
     without_wake_up: int
 

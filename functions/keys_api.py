@@ -46,7 +46,7 @@ class KeyCheckResponse(ApiResponse):
     level: FindingLevel
     findings: tuple[FindingResponse, ...]
     #: Steps by which environments leave a policy that is bound to one key version.
-    swap_plan: tuple[str, ...]
+    policy_replacement_steps: tuple[str, ...]
 
 
 @endpoint(

@@ -35,7 +35,7 @@ class ApproveRequest(RequestModel):
     versions: Some[PlanVersion]
     #: Flows to exclude from the approval with all flows that run them: workflow ids, names or
     #: display names.
-    except_flows: Once[FlowId] = ()
+    excluded_flow_ids: Once[FlowId] = ()
     by: Text | None = None
 
 
@@ -70,7 +70,7 @@ class PlanItemResponse(ApiResponse):
     http_hosts: tuple[str, ...]
     callers: tuple[PlannedCallerResponse, ...]
     notes: tuple[str, ...]
-    not_known: tuple[str, ...]
+    unknowns: tuple[str, ...]
     writes: tuple[str, ...]
     #: Conversions to a V2 trigger or action that are possible for the flow, independent of
     #: `action`.
@@ -96,7 +96,7 @@ class TriggerHostResponse(ApiResponse):
 
     host: str
     #: False if the host is derived from the environment id and not yet confirmed by a copy's URL.
-    is_seen: bool
+    is_confirmed: bool
     flows: tuple[TriggerHostFlowResponse, ...]
 
 
@@ -123,7 +123,7 @@ class PlanResponse(ApiResponse):
     items: tuple[PlanItemResponse, ...]
     outgoing: tuple[TriggerHostResponse, ...]
     #: Called hosts behind firewalls that the app cannot read.
-    external_targets: tuple[ExternalHostResponse, ...]
+    external_hosts: tuple[ExternalHostResponse, ...]
 
 
 def plans_of(found: Iterable[PlanView]) -> ItemListResponse[PlanResponse]:

@@ -39,14 +39,14 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
         call.check_seen(plans_of(await show_plan(services(), identity)))
     approval = ApprovalInput(
         versions=body.versions,
-        except_flows=body.except_flows,
+        excluded_flow_ids=body.excluded_flow_ids,
         by=call.by,
         approved_by_id=call.principal.id,
     )
     approved = await approve(services(), identity, approval)
     return ApprovalAnswer(
         jobs=len(approved),
-        titles=tuple(job.environment_name or job.environment_id for job in approved),
+        flow_names=tuple(job.environment_name or job.environment_id for job in approved),
         kill_switch_on=await is_switch_on(services()),
     )
 

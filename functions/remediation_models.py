@@ -144,7 +144,7 @@ class FlowJobResponse(JobResponse):
     children: tuple[str, ...]
     parents: tuple[str, ...]
     original_was_on: bool | None
-    cut_over_at: datetime | None
+    observation_started_at: datetime | None
     rollback_stage: RollbackStage | None
     notes: tuple[str, ...]
 
@@ -197,11 +197,11 @@ class ProgressResponse(ApiResponse):
     flows: dict[str, int]
     stuck: int
     #: Flows that were on and whose original and copy are now both off.
-    neither_on: int
+    both_off_count: int
     #: Number of flows that are not migrated so far, by reason.
     left: dict[NotMigratedReason, int]
     #: When the app continues; null if an action is required.
-    next_due: datetime | None
+    next_check_at: datetime | None
     #: When the first plan that awaits approval expires.
     expires: datetime | None
 
@@ -227,7 +227,7 @@ class RemediationResponse(ApiResponse):
     flow_ids: tuple[str, ...]
     reconcile: bool
     #: Empty if an event or a timer started it, or if the requester gave no name.
-    ordered_by: str
+    started_by: str
 
 
 class RemediationSummaryResponse(ApiResponse):
@@ -265,7 +265,7 @@ class RemediationDetailResponse(RemediationSummaryResponse):
     #: Flows without a job that their makers must change first.
     needs_changes: tuple[NeedsChangesAnswer, ...]
     run_archives: tuple[RunArchiveResponse, ...]
-    ticket_windows: tuple[SupportWindowResponse, ...]
+    support_windows: tuple[SupportWindowResponse, ...]
     deletions: tuple[DeletionResponse, ...]
     unreadable: tuple[UnreadableRowResponse, ...]
 
@@ -287,7 +287,7 @@ class ApprovalAnswer(ActionResponse):
     """The result of an approval or another action."""
 
     #: Names of the affected environments or flows.
-    titles: tuple[str, ...]
+    flow_names: tuple[str, ...]
     #: True if the kill switch is on, so that nothing is written until it is off.
     kill_switch_on: bool
 

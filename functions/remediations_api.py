@@ -55,7 +55,7 @@ async def start_remediation(
             environment_ids=body.environments,
             flow_ids=body.flows,
             reconcile=body.reconcile,
-            ordered_by=call.principal.name,
+            started_by=call.principal.name,
             started_by_id=call.principal.id,
         ),
     )

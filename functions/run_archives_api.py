@@ -15,11 +15,11 @@ from shared.use_cases.audit_state import archives_state
 class RunArchiveListResponse(ApiResponse):
     """The run archives of a remediation."""
 
-    is_finished: bool
+    is_completed: bool
     archives: tuple[RunArchiveResponse, ...]
-    ticket_windows: tuple[SupportWindowResponse, ...]
+    support_windows: tuple[SupportWindowResponse, ...]
     #: Seconds to wait before the next request; 0 for no wait.
-    wait_seconds: float
+    retry_after_seconds: float
 
 
 @endpoint(
@@ -47,10 +47,10 @@ async def archive_runs(call: ApiRequest[NoQuery, FlowSelection]) -> RunArchiveLi
 
 def _answer(found: RunArchiveStatus) -> RunArchiveListResponse:
     return RunArchiveListResponse(
-        is_finished=found.is_finished,
+        is_completed=found.is_completed,
         archives=tuple(RunArchiveResponse.model_validate(one) for one in found.archives),
-        ticket_windows=tuple(
-            SupportWindowResponse.model_validate(one) for one in found.ticket_windows
+        support_windows=tuple(
+            SupportWindowResponse.model_validate(one) for one in found.support_windows
         ),
-        wait_seconds=found.retry_after.total_seconds() if found.retry_after else 0,
+        retry_after_seconds=found.retry_after.total_seconds() if found.retry_after else 0,
     )

@@ -33,7 +33,7 @@ class PendingActionResponse(ApiResponse):
     #: The next command.
     command: str
     #: When it ends without anybody, for the worse.
-    lapses: datetime | None
+    expires_at: datetime | None
 
 
 class OngoingFlowsResponse(ApiResponse):
@@ -68,7 +68,7 @@ class TenantStatusResponse(ApiResponse):
     environments: tuple[EnvironmentStatusResponse, ...]
     flows: dict[str, int]
     left: dict[NotMigratedReason, int]
-    by_itself: tuple[OngoingFlowsResponse, ...]
+    ongoing: tuple[OngoingFlowsResponse, ...]
     health: HealthResponse
     unreadable: tuple[UnreadableRowResponse, ...]
 

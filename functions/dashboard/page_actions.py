@@ -121,7 +121,7 @@ def approval(
     awaiting = frozenset(plan.awaiting)
     items = [item for item in plan.items if item.workflow_id in awaiting]
     writes = sum(len(item.writes) for item in items)
-    unknown = sum(bool(item.not_known) for item in items)
+    unknown = sum(bool(item.unknowns) for item in items)
     does = [
         f"The app makes the {writes} changes listed below.",
         "Callers found before the cutover are updated too.",

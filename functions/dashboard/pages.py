@@ -308,7 +308,7 @@ def _shown(view: PageContext, remediation_id: str, plan: PlanView, only: str) ->
         "approval": approval(remediation_id, plan, version, view.principal, view.may_not_approve),
         "awaiting": awaiting,
         "items": chosen,
-        "titles": {item.workflow_id: item.display_name for item in plan.items},
+        "flow_names": {item.workflow_id: item.display_name for item in plan.items},
         "counts": _counts(plan.items),
     }
 

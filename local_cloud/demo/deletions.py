@@ -59,7 +59,7 @@ class DeletionScene:
             title = one["display_name"]
             if one["state"] == "blocked":
                 raise ScenarioError(f"the delete of {title} is blocked: {one['reason']}")
-            is_gone = one["state"] == "deleted" and one["is_listed"] is False
+            is_gone = one["state"] == "deleted" and one["is_on_microsoft_key_list"] is False
             if is_gone and one["original_id"] not in self._told:
                 self._told.add(one["original_id"])
                 number = runs.get(one["job_id"], 0)

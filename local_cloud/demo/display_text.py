@@ -50,7 +50,7 @@ def ends_in_words(states: Iterable[str]) -> str:
 
 def assessment_in_words(assessment: Json) -> str:
     """Say how many flows would stay, why, and how many of them can be prepared."""
-    staying = [flow for flow in assessment["flows"] if flow["stays_on_mmk"]]
+    staying = [flow for flow in assessment["flows"] if flow["stays_on_microsoft_key"]]
     why = Counter(
         next((name for name in _REASONS if name in flow["reasons"]), "") for flow in staying
     )

@@ -274,7 +274,7 @@ def _deletions(remediations: list[Json]) -> list[Json]:
         {
             "flow": one["display_name"],
             "state": one["state"],
-            "is_listed": one["is_listed"],
+            "is_on_microsoft_key_list": one["is_on_microsoft_key_list"],
             "runs": sum(a["runs"] for a in detail["run_archives"] if a["job_id"] == one["job_id"]),
         }
         for detail in remediations

@@ -96,7 +96,7 @@ class ScenarioContext:
         if not versions:
             return
         try:
-            order = {"versions": versions, "by": APPROVER, "except_flows": list(except_flows)}
+            order = {"versions": versions, "by": APPROVER, "excluded_flow_ids": list(except_flows)}
             await self.app.post(f"remediations/{identity}/approve", order)
         except AppRefusal as refusal:
             if refusal.status != 409:

@@ -77,11 +77,11 @@ class EnvironmentSettings:
     #: Workflow ids or flow names that the app never changes.
     excluded_flows: frozenset[str] = frozenset()
     #: Workflow ids or flow names of the pilot flows; the other flows start after these work.
-    first_wave: frozenset[str] = frozenset()
+    pilot_flows: frozenset[str] = frozenset()
     #: `HH:MM-HH:MM` in UTC; empty: no restriction.
     maintenance_window: str = ""
     #: Lower-case ids of the Azure resources whose firewalls a plan may change so that they allow
     #: the copies.
-    repaired_resources: frozenset[str] = frozenset()
+    writable_firewalls: frozenset[str] = frozenset()
     #: Names of ignored firewall issues, each with the justification.
-    waived_gaps: dict[str, str] = field(default_factory=dict)
+    ignored_issues: dict[str, str] = field(default_factory=dict)

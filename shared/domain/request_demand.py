@@ -46,9 +46,9 @@ class RequestQueueStatus:
     #: Jobs that were told to come again.
     waiting: int
     #: Calls that are allowed in a minute, as far as is known by now.
-    calls_per_minute: int
+    requests_per_minute: int
     #: Calls of 24 hours that are left, but for those kept for undo; None: they are not counted.
-    left_of_day: int | None = None
+    remaining_today: int | None = None
     #: When the next call may be made of those that wait; None: nobody waits.
     next_at: datetime | None = None
     #: When all that wait have had theirs; None: calls are plenty, and nobody stands in a line.

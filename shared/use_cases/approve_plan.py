@@ -31,7 +31,7 @@ class ApprovalInput:
     #: Object id in Entra; empty: it is not known who it is.
     approved_by_id: str = ""
     #: Workflow ids or flow names that are left as they are, with all that runs them.
-    except_flows: tuple[str, ...] = ()
+    excluded_flow_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,22 +143,22 @@ async def _with_ids(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> ApprovalInput:
     """Return the approval with the ids of the flows that it excepts by title or id."""
-    if not approval.except_flows:
+    if not approval.excluded_flow_ids:
         return approval
     items = [
         item
         for job in await services.tables.environment_jobs.all(remediation_id)
         for item in await services.tables.plan_items.all(job.id)
     ]
-    left_out = select_flows(items, approval.except_flows, "this remediation's plans")
+    left_out = select_flows(items, approval.excluded_flow_ids, "this remediation's plans")
     ids = dict.fromkeys(item.workflow_id for item in left_out)
-    return replace(approval, except_flows=tuple(ids))
+    return replace(approval, excluded_flow_ids=tuple(ids))
 
 
 def _check_exceptions(plans: Sequence[_Plan], approval: ApprovalInput) -> None:
     """Refuse an exception that excepts nothing: what was mistyped would be copied."""
     open_items = [item for plan in plans for item in plan.items if item.awaits_approval]
-    select_flows(open_items, approval.except_flows, "those that wait for approval here")
+    select_flows(open_items, approval.excluded_flow_ids, "those that wait for approval here")
 
 
 async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput) -> EnvironmentJob:
@@ -170,7 +170,11 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
     version = version_of(content)
     where = await services.archive.put(approved_plan_name(plan.job.id, version), content.encode())
     approved = ApprovedPlan(
-        version=version, by=approval.by, at=services.now, left_out=left_out, archive=where
+        version=version,
+        by=approval.by,
+        at=services.now,
+        excluded_from_approval=left_out,
+        archive=where,
     )
     text = f"Approved by {approval.by}: version {version}"
     text += f", without {len(left_out)} that are left out." if left_out else "."
@@ -180,7 +184,7 @@ async def _approve_one(services: Services, plan: _Plan, approval: ApprovalInput)
         approved_version=version,
         approved_plans=(*plan.job.approved_plans, approved),
         approval_count=plan.job.approval_count + 1,
-        left_out=left_out,
+        excluded_from_approval=left_out,
         awaiting=0,
         message_number=plan.job.message_number + 1,
     )
@@ -201,11 +205,11 @@ async def _noted(
         for job in [kept.item async for kept in rows]
         if job.approved_version in approval.versions
         and job.approved_by == approval.by
-        and job.left_out == _left_out(approval)
+        and job.excluded_from_approval == _left_out(approval)
         and job.state is not EnvironmentJobState.CANCELLED
         and not job.awaits_approval
     }
 
 
 def _left_out(approval: ApprovalInput) -> tuple[str, ...]:
-    return tuple(sorted(flow.lower() for flow in approval.except_flows))
+    return tuple(sorted(flow.lower() for flow in approval.excluded_flow_ids))

@@ -39,12 +39,12 @@ class RunArchiveStatus:
     """The archives of one remediation."""
 
     archives: tuple[RunArchive, ...]
-    ticket_windows: tuple[SupportWindow, ...]
+    support_windows: tuple[SupportWindow, ...]
     #: How long to wait before the next turn; None: no need to.
     retry_after: timedelta | None = None
 
     @property
-    def is_finished(self) -> bool:
+    def is_completed(self) -> bool:
         """Say whether no archive is open."""
         return all(archive.state is not RunArchiveState.IN_PROGRESS for archive in self.archives)
 
@@ -56,7 +56,7 @@ async def show_run_archives(services: Services, remediation_id: str) -> RunArchi
     jobs = [kept.item async for kept in found]
     return RunArchiveStatus(
         archives=tuple([kept.item for kept in await _kept(services, remediation_id, jobs)]),
-        ticket_windows=tuple(ticket_window(job) for job in jobs),
+        support_windows=tuple(ticket_window(job) for job in jobs),
     )
 
 
@@ -76,7 +76,7 @@ async def archive_runs(
     wait = await _work(services, remediation_id)
     shown = await show_run_archives(services, remediation_id)
     return RunArchiveStatus(
-        archives=shown.archives, ticket_windows=shown.ticket_windows, retry_after=wait
+        archives=shown.archives, support_windows=shown.support_windows, retry_after=wait
     )
 
 

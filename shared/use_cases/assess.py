@@ -47,8 +47,8 @@ async def assess(
 
     `policy` is the name or the Azure resource id of the policy that is to be applied; without it
     the environment's own counts, if it has one. `key`: vault (name or Azure resource id) and name
-    of a key before any policy names it. `callers_since`: use a search for callers that
-    another assessment has made since then (its `callers_searched`). `read` reads the flows.
+    of a key before any policy names it. `callers_searched_since`: use a search for callers that
+    another assessment has made since then (its `callers_searched_at`). `read` reads the flows.
     """
     environment = await services.environments.get(environment_id)
     everywhere = tuple(await services.environments.list())
@@ -79,7 +79,7 @@ async def assess(
     flows = [replace(flow, owner=names.get(flow.owner, flow.owner)) for flow in flows]
     retired = await places_on_retired_host(services, searched)
     found = build_assessment(facts, flows, rates, on_retired_host=retired)
-    return replace(found, callers_searched=searched.at)
+    return replace(found, callers_searched_at=searched.at)
 
 
 async def named_policy(

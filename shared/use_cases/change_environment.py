@@ -63,10 +63,10 @@ async def change_environment(
     """
     environment = await services.environments.get(environment_id)
     accepted = await settings_of(services, environment.id)
-    if names := changes.get("waived_gaps"):
-        new = [one for one in names if one not in accepted.waived_gaps]
+    if names := changes.get("ignored_issues"):
+        new = [one for one in names if one not in accepted.ignored_issues]
         await require_known(services, environment, new)
-    for field in ("excluded_flows", "first_wave"):
+    for field in ("excluded_flows", "pilot_flows"):
         if field in changes:
             there = getattr(accepted, field)
             new = [one for one in changes[field] if one.lower() not in there]
@@ -107,7 +107,7 @@ async def ignore_issue(services: Services, environment_id: str, gap: str, reason
     await _change(
         services,
         environment.id,
-        lambda old: replace(old, waived_gaps={**old.waived_gaps, gap: reason}),
+        lambda old: replace(old, ignored_issues={**old.ignored_issues, gap: reason}),
     )
     blocked = [
         kept.item

@@ -26,7 +26,7 @@ class ActionResult:
 
     jobs: int
     #: What they are called.
-    titles: tuple[str, ...]
+    flow_names: tuple[str, ...]
     #: Nothing of it moves until that is off.
     kill_switch_on: bool
     #: Rows that this version of the app cannot read: nothing was ordered of them.
@@ -178,7 +178,7 @@ async def retry(
     why = ("", "") if titles else nothing_to_retry(remediation_id, found, code)
     return ActionResult(
         jobs=len(titles),
-        titles=tuple(titles),
+        flow_names=tuple(titles),
         kill_switch_on=await is_switch_on(services),
         unreadable=tuple(reading.unreadable),
         reason=why[0],
@@ -254,7 +254,7 @@ async def _undo(
                 titles.append(job.display_name)
     return RollbackResult(
         jobs=len(titles),
-        titles=tuple(titles),
+        flow_names=tuple(titles),
         kill_switch_on=await is_switch_on(services),
         replays=replays,
         unreadable=tuple(reading.unreadable),

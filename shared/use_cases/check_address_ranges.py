@@ -140,7 +140,7 @@ async def _with_effects(
     firewalls, _ = await read_all_firewalls(services, standstill=_DAILY) if added else ([], tags)
     for environment in in_use if added else ():
         network = network_of(services, environment, firewalls, tags)
-        waived = (await settings_of(services, environment.id)).waived_gaps
+        waived = (await settings_of(services, environment.id)).ignored_issues
         # A firewall that was opened for flows counts too where none is known to call through it.
         calling: CallingFlows = {(ANY_HOST,): [], **await calling_flows(services, environment)}
         for hosts, remediations in calling.items():

@@ -35,7 +35,9 @@ async def check_blocked_calls(services: Services, environment: Environment) -> i
     copies = await _copies(services, environment)
     suspects = {call.copy_id async for call in unresolved_blocked_calls(services, environment.id)}
     day, since = services.now.toordinal(), services.now - RUN_HISTORY
-    young = [one for one in copies if one.cut_over_at and one.cut_over_at > since]
+    young = [
+        one for one in copies if one.observation_started_at and one.observation_started_at > since
+    ]
     todays = [calling[day % len(calling)] for calling in _by_host(young).values()]
     # Calls may not be enough for all hosts: each day others come first.
     start = day % max(len(todays), 1)
@@ -59,7 +61,7 @@ async def _copies(services: Services, environment: Environment) -> list[FlowJob]
         if kept.item.http_hosts
         and kept.item.is_verified
         and kept.item.pattern is not MigrationMethod.COPY_OFF
-        and kept.item.cut_over_at
+        and kept.item.observation_started_at
     ]
 
 
@@ -85,7 +87,7 @@ async def _forget(services: Services, environment: Environment, in_use: set[str]
 
 async def _go_on(services: Services, environment: Environment) -> int:
     """Go on with the jobs that a refused call blocked and none blocks any more."""
-    waived = (await settings_of(services, environment.id)).waived_gaps
+    waived = (await settings_of(services, environment.id)).ignored_issues
     standing = {
         call.host
         async for call in unresolved_blocked_calls(services, environment.id)

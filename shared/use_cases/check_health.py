@@ -58,14 +58,14 @@ class Health:
     #: Jobs that wait for calls of the flow service: they go on by themselves.
     calls: RequestQueueStatus
     #: Plans that wait for an approval, and jobs that are blocked or failed.
-    plans_waiting: int
+    plans_awaiting_approval: int
     stuck: int
     #: Channels that do not accept notifications.
     failing_channels: tuple[FailingChannel, ...]
     #: When the last daily sweep came to its end; None: none has yet.
-    last_sweep: datetime | None
+    last_daily_check_at: datetime | None
     #: Rows that the timer `resend_overdue` should have looked at minutes ago: it stands still.
-    unlooked: int
+    overdue_rows: int
     #: Overdue rows without a reminder: the timer does not look at them before the daily sweep.
     without_wake_up: int
 
@@ -103,11 +103,11 @@ async def check_health(
         notices=dict(sorted(counts.items(), key=lambda one: (one[0] != Reason.BOTH_OFF, one[0]))),
         outages=tuple(await open_circuits(services.tables)),
         calls=await services.request_budget.queue_status(),
-        plans_waiting=sum(job.awaits_approval for job in environment_jobs),
+        plans_awaiting_approval=sum(job.awaits_approval for job in environment_jobs),
         stuck=sum(job.needs_action for job in (*flow_jobs, *environment_jobs)),
         failing_channels=failing,
-        last_sweep=runs.get(SWEEP),
-        unlooked=await count_overdue_rows(services),
+        last_daily_check_at=runs.get(SWEEP),
+        overdue_rows=await count_overdue_rows(services),
         without_wake_up=await _without_wake_up(services),
     )
 

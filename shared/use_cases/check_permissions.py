@@ -115,7 +115,7 @@ async def check_fix_permissions(services: Services) -> list[Finding]:
     opened = {
         resource
         for settings in await services.tables.environment_settings.all()
-        for resource in settings.repaired_resources
+        for resource in settings.writable_firewalls
     }
     found = []
     for resource in sorted(opened):

@@ -117,7 +117,7 @@ async def _return_loans_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
             for name in job.returned
             if await is_still_co_owner(services, job.environment_id, name)
         ]
-    loans = (*job.active_grants, *job.lent) if job.has_grants else ()
+    loans = (*job.active_grants, *job.past_grants) if job.has_grants else ()
     flows = dict.fromkeys((*loans, *kept))
     for flow_name in flows:
         await take_back_of_plan(held, flow_name)

@@ -54,7 +54,7 @@ class FlowEvidence:
         return next((one for one in history if one.state == FlowJobState.VERIFIED), None)
 
     @property
-    def stragglers(self) -> tuple[CallerRecord, ...]:
+    def pending_callers(self) -> tuple[CallerRecord, ...]:
         """Return the known callers that do not name the copy."""
         return tuple(one for one in self.callers if one.is_pending)
 
@@ -67,7 +67,7 @@ class EvidenceReader:
     remediation: Remediation
     environment_jobs: tuple[EnvironmentJob, ...]
     repairs: tuple[FirewallFixRecord, ...]
-    refused_calls: tuple[BlockedCall, ...]
+    blocked_calls: tuple[BlockedCall, ...]
     #: Notes rows that this version of the app cannot read.
     reading: RowReader = field(default_factory=RowReader)
 
@@ -163,7 +163,7 @@ async def evidence_of(services: Services, remediation_id: str) -> EvidenceReader
         remediation=remediation,
         environment_jobs=tuple(jobs),
         repairs=tuple(one for one in repairs if environments & {*one.environment_ids}),
-        refused_calls=tuple(refused),
+        blocked_calls=tuple(refused),
         reading=reading,
     )
 

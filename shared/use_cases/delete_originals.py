@@ -233,7 +233,9 @@ class _Turn:
         is_listed, until = await self._listed.has(job), deletion.restorable_until
         asks_again = is_listed and until is not None and services.now < until
         again = services.now + _LISTED_AGAIN if asks_again else None
-        return replace(deletion, is_listed=is_listed, due=again, consecutive_failures=0)
+        return replace(
+            deletion, is_on_microsoft_key_list=is_listed, due=again, consecutive_failures=0
+        )
 
     def _cancelled(self, text: str) -> Deletion:
         return rules.mark_cancelled(self.deletion, text, now=self._services.now)

@@ -1,7 +1,7 @@
 """Show what closes the gaps of firewalls, make that change, and take it back: by order of a person.
 
 An order names one resource, which is the opt-in for it. What a plan repairs by itself is decided
-for each environment and each resource (`repaired_resources`).
+for each environment and each resource (`writable_firewalls`).
 """
 
 from collections import Counter
@@ -63,7 +63,7 @@ class FirewallFixInput:
     #: Only for the flows of this one; None: of each environment under a policy.
     environment_id: str | None = None
     #: Take it back although flows call through it.
-    even_in_use: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ async def revert_fix(services: Services, wish: FirewallFixInput) -> list[Firewal
             instruction=names,
             code=Reason.ISSUE_NOT_FOUND,
         )
-    if not wish.even_in_use:
+    if not wish.force:
         await _refuse_in_use(services, meant)
     return [
         await revert(services, one, _order(services, wish, one.environment_ids)) for one in meant

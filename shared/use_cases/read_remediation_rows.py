@@ -73,7 +73,7 @@ def reject_self_approval(services: Services, remediation: Remediation, by_id: st
     """
     if by_id and by_id == remediation.started_by_id and not services.settings.allow_self_approval:
         raise JobBlocked(
-            f"{remediation.ordered_by} has ordered this remediation, and cannot approve it too.",
+            f"{remediation.started_by} has ordered this remediation, and cannot approve it too.",
             code=Reason.SELF_APPROVAL_NOT_ALLOWED,
         )
 

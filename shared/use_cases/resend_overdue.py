@@ -69,7 +69,7 @@ async def _tell_of_line(services: Services, line: RequestQueueStatus) -> None:
         await tell(services, Reason.REQUEST_BUDGET_RESET, row, cause, remedy)
     if line.next_at and line.next_at - services.now > LONG_OUTAGE:
         until = f"{line.next_at:%Y-%m-%d %H:%M} UTC"
-        why = "takes no call" if line.left_of_day != 0 else "has had its calls of 24 hours,"
+        why = "takes no call" if line.remaining_today != 0 else "has had its calls of 24 hours,"
         cause = f"The flow service {why} until {until}: {line.waiting} jobs wait."
         await tell(services, Reason.THROTTLED, line.row, cause)
 

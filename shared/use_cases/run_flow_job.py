@@ -183,7 +183,7 @@ def _moves_others(job: FlowJob) -> bool:
 
 async def _leave(held: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
     """Return a job that is cancelled before anything was written, but for a flow borrowed."""
-    if held.job.lent:
+    if held.job.past_grants:
         home = held.job.environment_id
         work = StepContext(
             held, await require_environment_without_key(held.services, home, even_linked=True)
@@ -276,7 +276,12 @@ def _no_later_than_loans(services: Services, job: FlowJob) -> FlowJob:
     now, looks = services.now, [job.due] if job.due else []
     if job.active_grants:
         looks.append(now + services.settings.backoff_max_delay)
-    if job.lent and job.in_flight_until and job.in_flight_until > now and not job.is_rolling_back:
+    if (
+        job.past_grants
+        and job.in_flight_until
+        and job.in_flight_until > now
+        and not job.is_rolling_back
+    ):
         looks.append(job.in_flight_until)
     return replace(job, due=min(looks))
 

@@ -70,11 +70,11 @@ async def _take_back_of_plan(services: Services, kept: StoredItem[EnvironmentJob
     """Take the operator off each flow that a plan made it a co-owner of to read the definition."""
     job = kept.item
     rests = job.has_stopped_planning and not job.is_leased(services.now)
-    if not _was_left_lately(services, job) or not job.lent or job.has_grants or not rests:
+    if not _was_left_lately(services, job) or not job.past_grants or job.has_grants or not rests:
         return
     async with held_ended(ENVIRONMENT, services, kept) as held:
         try:
-            for name in job.lent:
+            for name in job.past_grants:
                 await take_back_of_plan(held, name)
         except (JobBlocked, PlatformError) as err:
             row = services.tables.environment_jobs.name_of(job)
@@ -86,12 +86,12 @@ async def _take_back(services: Services, kept: StoredItem[FlowJob]) -> None:
     """Look once more at what an ended job ever lent the operator."""
     job = kept.item
     may_wake = _was_left_lately(services, job)
-    if not may_wake or not job.lent or job.has_grants or is_busy(services, job):
+    if not may_wake or not job.past_grants or job.has_grants or is_busy(services, job):
         return
     environment = await services.environments.get(job.environment_id)
     async with held_ended(FLOW, services, kept) as held:
         try:
-            for name in job.lent:
+            for name in job.past_grants:
                 await revoke_grant(StepContext(held, environment), name)
         except (
             JobBlocked,

@@ -52,7 +52,7 @@ class RemediationView:
     #: Run summaries that are archived.
     run_archives: tuple[RunArchive, ...] = ()
     #: Until when Microsoft's support can still get the history from before the key.
-    ticket_windows: tuple[SupportWindow, ...] = ()
+    support_windows: tuple[SupportWindow, ...] = ()
     deletions: tuple[Deletion, ...] = ()
     #: Rows of its environments that this version of the app cannot read.
     unreadable: tuple[UnreadableRow, ...] = ()
@@ -84,9 +84,9 @@ class PlanView:
     outgoing: tuple[TriggerHost, ...]
 
     @property
-    def external_targets(self) -> tuple[ExternalHost, ...]:
+    def external_hosts(self) -> tuple[ExternalHost, ...]:
         """Return the hosts whose owners have to be asked."""
-        return self.environment_job.external_targets
+        return self.environment_job.external_hosts
 
     @property
     def version(self) -> str:
@@ -209,7 +209,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
             ]
         ),
         run_archives=tuple(one for one in archives if one.remediation_id == remediation_id),
-        ticket_windows=tuple(map(ticket_window, environment_jobs)),
+        support_windows=tuple(map(ticket_window, environment_jobs)),
         deletions=tuple(one for one in deletions if one.job_id in ids),
         unreadable=tuple(reading.unreadable),
     )

@@ -56,7 +56,7 @@ class TenantStatus:
     #: Flows that stay on Microsoft's key as far as the work has come by now, by why.
     left: Mapping[NotMigratedReason, int]
     #: What ends by itself, and when.
-    by_itself: tuple[OngoingFlows, ...]
+    ongoing: tuple[OngoingFlows, ...]
     health: Health
     #: Rows that this version of the app cannot read.
     unreadable: tuple[UnreadableRow, ...]
@@ -127,7 +127,7 @@ async def show_status(services: Services) -> TenantStatus:
         environments=tuple(environments),
         flows=by_state(known.flow_jobs, *known.closed.values()),
         left={why: left[why] for why in NotMigratedReason if left[why]},
-        by_itself=tuple(ongoing_flows(known.flow_jobs, _names(jobs))),
+        ongoing=tuple(ongoing_flows(known.flow_jobs, _names(jobs))),
         health=waits.health,
         unreadable=tuple(
             {row.row: row for row in (*waits.unreadable, *reading.unreadable)}.values()
@@ -155,8 +155,8 @@ def _names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
 
 async def _since(services: Services, health: Health) -> datetime | None:
     """Return since when a sweep is waited for: the last one, or the app's first look; or None."""
-    if health.last_sweep:
-        return health.last_sweep
+    if health.last_daily_check_at:
+        return health.last_daily_check_at
     first = await services.tables.timer_runs.get("timer", FIRST_LOOK)
     return first.item.completed_at if first else None
 
@@ -209,7 +209,11 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
             )
         )
     if since and services.now - since > SWEEP_IS_MISSING:
-        last = "The last sweep ended" if health.last_sweep else "None has ended since the app began"
+        last = (
+            "The last sweep ended"
+            if health.last_daily_check_at
+            else "None has ended since the app began"
+        )
         found.append(
             PendingAction(
                 cause=PendingActionKind.DAILY_CHECK_MISSING,

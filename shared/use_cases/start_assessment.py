@@ -62,7 +62,7 @@ async def start_assessment(
         created=services.now,
         environment_ids=(environment_id,),
         assessment=request,
-        ordered_by=principal.name,
+        started_by=principal.name,
         started_by_id=principal.id,
     )
     # The row names the order before it starts: of two who ask at once, both start the same one.

@@ -56,7 +56,7 @@ def told(cause: PendingActionKind, link: str) -> dict[str, Any]:
         reason=NAME,
         instruction="Name another owner.",
         command="cmkflow retry r-1",
-        lapses=datetime(2026, 1, 8, tzinfo=UTC),
+        expires_at=datetime(2026, 1, 8, tzinfo=UTC),
     )
     at = datetime(2026, 1, 1, tzinfo=UTC)
     return card(

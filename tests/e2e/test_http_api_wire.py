@@ -63,7 +63,7 @@ class Client:
         async with asyncio.timeout(60):
             while True:
                 found = await self.call("GET", path)
-                if found["progress"]["next_due"] is None:
+                if found["progress"]["next_check_at"] is None:
                     return found
                 await asyncio.sleep(0.1)
 

@@ -18,7 +18,7 @@ class PlentyOfCalls:
 
     async def queue_status(self) -> RequestQueueStatus:
         """Return that nobody waits."""
-        return RequestQueueStatus(row=("", "", ""), waiting=0, calls_per_minute=1_000)
+        return RequestQueueStatus(row=("", "", ""), waiting=0, requests_per_minute=1_000)
 
     async def promote_waiters(
         self, come: Callable[[QueuedJob], Awaitable[bool]]

@@ -281,7 +281,7 @@ class Moved:
 
         jobs = (await scenario.jobs()).values()
         flows = len(jobs)
-        cut_over = sorted(job.cut_over_at for job in jobs if job.cut_over_at)
+        cut_over = sorted(job.observation_started_at for job in jobs if job.observation_started_at)
         took = services.now - scenario.remediation.created - services.settings.no_call_period
         to_last_quiet = _minutes(cut_over[-1] - approved)
         allowed = services.settings.flow_service_requests_per_minute * to_last_quiet

@@ -48,7 +48,7 @@ async def test_a_small_budget_is_used_and_costs_no_call() -> None:
     meter, jobs = await remediated(LIMIT)
 
     assert {job.state for job in jobs} == {FlowJobState.RETIRED}
-    moved = sorted(job.cut_over_at for job in jobs if job.cut_over_at)
+    moved = sorted(job.observation_started_at for job in jobs if job.observation_started_at)
     begun = min(job.history[0].at for job in jobs)
     first, last = moved[0] - begun, moved[-1] - begun
     made = sum(begun < moment <= moved[-1] for moment in meter.scarce)

@@ -137,7 +137,7 @@ async def _lend_for_the_plan(scenario: Scenario) -> None:
     (flow,) = (one for one in scenario.world.flows() if not one.made_by_app)
     flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     lent = (flow.flow_name,)
-    await table.replace(kept, replace(kept.item, active_grants=lent, lent=lent))
+    await table.replace(kept, replace(kept.item, active_grants=lent, past_grants=lent))
 
 
 async def _delete(striker: Striker) -> None:
@@ -200,7 +200,7 @@ async def play(told: Told, site: str = "", fault: Fault | None = None) -> Strike
     striker = Striker(scenario, site, fault)
     with watched(striker):
         repaired = frozenset(scenario.world.resources) if told.opens_firewalls else frozenset[str]()
-        await scenario.opt_in(repaired_resources=repaired)
+        await scenario.opt_in(writable_firewalls=repaired)
         await until_done(scenario, lambda: scenario.order(told.mode, *named))
         await approve(scenario)
         await _settled(striker, timedelta(hours=1))

@@ -122,7 +122,7 @@ async def _archive(scenario: Scenario) -> set[RunArchiveState]:
     until = scenario.world.clock.now() + timedelta(hours=3)
     while True:
         found = await scenario.driver.call(lambda s: archive_runs(s, scenario.remediation.id))
-        if found.is_finished:
+        if found.is_completed:
             return {one.state for one in found.archives}
         assert scenario.world.clock.now() < until, found
         await scenario.run(found.retry_after or timedelta(0))

@@ -56,12 +56,12 @@ def test_an_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
         or flow.is_on
         or assessed.world.assumptions.stopped_flows_stay_listed
     }
-    told = Counter(flow.stays_on_mmk for flow in assessed.found.flows)
+    told = Counter(flow.stays_on_microsoft_key for flow in assessed.found.flows)
     assert assessed.found.flow_count == len(listed)
     assert told[True] + told[None] <= len(listed)
     assert len({flow.workflow_id for flow in assessed.found.flows}) == told.total()
     for flow in assessed.found.flows:
-        assert flow.stays_on_mmk is not False
+        assert flow.stays_on_microsoft_key is not False
         if NOT_SHOWN in flow.explanation:
             assert flow.category == "unknown"
 

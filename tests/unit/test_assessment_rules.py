@@ -143,7 +143,7 @@ def test_a_flow_that_should_stay_and_is_not_listed_is_named_before_the_key() -> 
     (found,) = assess_flows(facts(orders))
     told = by_code(flow_findings(facts(orders), [found]), "report_reconciled")
 
-    assert found.is_listed is False
+    assert found.is_on_microsoft_key_list is False
     assert "stays (http_trigger)" in told.text
     assert assess_flows(facts(orders, status=PolicyLinkStatus.LINKED)) == ()
 
@@ -157,7 +157,7 @@ def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
         microsoft_key_lists=reports("child", "middle", "top"),
     )
 
-    ways = {one.display_name: one.held_back_by for one in assess_flows(there)}
+    ways = {one.display_name: one.blocked_by_flows for one in assess_flows(there)}
 
     assert ways == {"Child": (), "Middle": ("Child",), "Top": ("Middle", "Child")}
 
@@ -192,7 +192,7 @@ def test_every_flow_below_that_stays_is_the_end_of_a_chain() -> None:
         microsoft_key_lists=reports("near", "far", "middle", "top"),
     )
 
-    chains = {one.display_name: one.chains for one in assess_flows(there)}
+    chains = {one.display_name: one.parent_chains for one in assess_flows(there)}
 
     assert chains["Near"] == ()
     assert chains["Middle"] == (("Far",), ("gone (not in this environment)",))
@@ -226,7 +226,7 @@ def test_effort_says_why_it_may_be_more() -> None:
     rates = RATES
     there = facts(flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=reports("orders"))
     (known,) = assess_flows(there)
-    doubtful = replace(known, callers_gap="Places were not searched.")
+    doubtful = replace(known, callers_unknown_reason="Places were not searched.")
 
     assert estimate_effort([known], rates).gap == ""
     assert "callers of 1 flow" in estimate_effort([doubtful], rates).gap
@@ -243,7 +243,7 @@ def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
 
     found = assess_flows(there)
 
-    assert {one.display_name: one.held_back_by for one in found} == {
+    assert {one.display_name: one.blocked_by_flows for one in found} == {
         "One": ("Two",),
         "Two": ("One",),
     }
@@ -254,8 +254,8 @@ def test_a_child_that_is_not_here_leaves_its_parent_in_doubt() -> None:
     """Another environment may have it."""
     (found,) = assess_flows(facts(flow("Parent", TriggerCategory.BUTTON, "elsewhere")))
 
-    assert found.stays_on_mmk is None
-    assert found.held_back_by == ("elsewhere (not in this environment)",)
+    assert found.stays_on_microsoft_key is None
+    assert found.blocked_by_flows == ("elsewhere (not in this environment)",)
 
 
 def test_an_unreadable_definition_is_unknown_unless_it_is_listed() -> None:
@@ -265,8 +265,8 @@ def test_an_unreadable_definition_is_unknown_unless_it_is_listed() -> None:
     (open_,) = assess_flows(facts(broken))
     (listed,) = assess_flows(facts(broken, microsoft_key_lists=reports("broken")))
 
-    assert open_.stays_on_mmk is None
-    assert listed.stays_on_mmk is True
+    assert open_.stays_on_microsoft_key is None
+    assert listed.stays_on_microsoft_key is True
 
 
 def test_what_was_not_read_is_never_called_absent() -> None:
@@ -412,5 +412,5 @@ def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
     assert (effort.copies, effort.callers, effort.manual_callers) == (2, 1, 1)
     calls = 2 * (FLOW_SERVICE_CALLS + DATAVERSE_CALLS) + CALLER_CALLS
     minutes = math.ceil(2 * FLOW_SERVICE_CALLS / 4)
-    assert (effort.calls, effort.minutes, effort.quiet_days) == (calls, minutes, 7)
+    assert (effort.calls, effort.minutes, effort.no_call_days) == (calls, minutes, 7)
     assert effort.share_of_daily_pool == round(calls / DAILY_POOL, 4)

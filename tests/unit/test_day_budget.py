@@ -52,7 +52,7 @@ class Instance:
 
     async def left(self) -> int | None:
         """Return the calls that are left of the day."""
-        return (await self.budget.queue_status()).left_of_day
+        return (await self.budget.queue_status()).remaining_today
 
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])

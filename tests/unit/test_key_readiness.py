@@ -294,7 +294,7 @@ def test_a_key_without_a_policy_is_looked_at_by_itself() -> None:
     """Before there is a policy no environment counts, and no grant can be looked at."""
     found = readiness(policy=None)
 
-    assert (found.policy_id, found.environments, found.swap_plan) == ("", (), ())
+    assert (found.policy_id, found.environments, found.policy_replacement_steps) == ("", (), ())
     assert others(found.findings) == {"key_grants": FindingLevel.UNKNOWN}
     assert not any(one.code.startswith(("policy_", "environment_")) for one in found.findings)
 
@@ -305,9 +305,9 @@ def test_a_pinned_policy_comes_with_the_steps_to_one_that_follows_its_key() -> N
     link = PolicyLink(policy_id=pinned.id, system_id="", status=PolicyLinkStatus.LINKED)
     on_it = [replace(ENVIRONMENT, id=n, display_name=n, policy=link) for n in ("b", "a")]
 
-    steps = readiness(policy=pinned, environments=on_it).swap_plan
+    steps = readiness(policy=pinned, environments=on_it).policy_replacement_steps
 
-    assert readiness().swap_plan == ()
+    assert readiness().policy_replacement_steps == ()
     assert len(steps) == 7
     assert f"{pinned.id}-versionless?api-version=" in steps[1]
     assert '"key": {"name": "pp-cmk"}' in steps[1]

@@ -51,7 +51,7 @@ def test_the_trigger_decides(
     """HTTP, Teams and Power Apps V1 outside a solution stay; the documents are vague on events."""
     assessment = evaluate_flow(definition, in_solution=in_solution)
 
-    assert assessment.stays_on_mmk is stays
+    assert assessment.stays_on_microsoft_key is stays
     assert list(assessment.reasons) == reasons
     assert assessment.text
 
@@ -63,7 +63,9 @@ def test_a_parent_of_a_flow_that_stays_stays_too() -> None:
     assert evaluate_flow(parent, in_solution=True, held_back_children={"c"}).reasons == (
         MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW,
     )
-    assert not evaluate_flow(parent, in_solution=True, held_back_children={"x"}).stays_on_mmk
+    assert not evaluate_flow(
+        parent, in_solution=True, held_back_children={"x"}
+    ).stays_on_microsoft_key
 
 
 def test_a_logic_app_is_nothing_to_power_platform() -> None:
@@ -71,7 +73,7 @@ def test_a_logic_app_is_nothing_to_power_platform() -> None:
     definition = {"triggers": {"t": {"type": "Request", "kind": "Http"}}, "actions": {}}
     logic_app = parse_client_data({"definition": definition, "kind": "Stateful"})
 
-    assert evaluate_flow(logic_app, in_solution=None).stays_on_mmk is False
+    assert evaluate_flow(logic_app, in_solution=None).stays_on_microsoft_key is False
 
 
 def test_the_platforms_list_settles_every_doubt() -> None:
@@ -108,7 +110,7 @@ def test_reasons_travel_up_through_a_family() -> None:
         definitions, in_solution=dict.fromkeys(definitions, True), listed={"other"}
     )
 
-    assert {name: one.stays_on_mmk for name, one in found.items()} == {
+    assert {name: one.stays_on_microsoft_key for name, one in found.items()} == {
         "top": True,
         "mid": True,
         "http": True,

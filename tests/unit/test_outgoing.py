@@ -43,9 +43,9 @@ def test_a_host_is_expected_until_a_copys_url_shows_it() -> None:
     [confirmed] = outgoing_hosts(ENVIRONMENT, [ITEM], {"orders": replace(JOB, copy_host=EXPECTED)})
     [different] = outgoing_hosts(ENVIRONMENT, [ITEM], {"orders": other})
 
-    assert (expected.host, expected.is_seen) == (EXPECTED, False)
-    assert (confirmed.host, confirmed.is_seen) == (EXPECTED, True)
-    assert (different.host, different.is_seen) == ("prod-7.westeurope.logic.azure.com", True)
+    assert (expected.host, expected.is_confirmed) == (EXPECTED, False)
+    assert (confirmed.host, confirmed.is_confirmed) == (EXPECTED, True)
+    assert (different.host, different.is_confirmed) == ("prod-7.westeurope.logic.azure.com", True)
     [flow] = expected.flows
     assert (flow.display_name, flow.callers) == ("Orders", ("setting ORDERS_URL of shop",))
 

@@ -185,7 +185,7 @@ def test_a_decision_that_was_interrupted_comes_to_the_same_end() -> None:
     items = [item("child"), item("parent", children=("child",)), item("left"), item("free")]
     items.append(item("above", children=("left",)))
     now = {one.workflow_id: one for one in items} | {"child": item("child", digest="2")}
-    decision = ApprovalDecision(number=1, by="me", left_out=frozenset({"name-left"}))
+    decision = ApprovalDecision(number=1, by="me", excluded_from_approval=frozenset({"name-left"}))
     whole = {one.workflow_id: one for one in apply_approval(items, now, decision)}
 
     for number in range(2 ** len(items)):

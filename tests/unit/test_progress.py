@@ -59,8 +59,8 @@ def test_jobs_are_counted_and_the_next_moment_named() -> None:
     assert progress.environments == {"blocked": 1, "running_flow_jobs": 1}
     assert progress.flows == {"failed": 1, "checking_for_calls": 2}
     assert progress.stuck == 2
-    assert progress.next_due == NOW + timedelta(days=1)
-    assert compute_progress([watching], []).next_due is None
+    assert progress.next_check_at == NOW + timedelta(days=1)
+    assert compute_progress([watching], []).next_check_at is None
 
 
 def test_the_expiry_of_a_plan_is_no_next_step() -> None:
@@ -71,7 +71,7 @@ def test_the_expiry_of_a_plan_is_no_next_step() -> None:
 
     progress = compute_progress([asked], [])
 
-    assert progress.next_due is None
+    assert progress.next_check_at is None
     assert progress.expires == later
 
 

@@ -27,9 +27,9 @@ BLOCKED = {
     "reason": "Its owner has left.",
     "instruction": "Name another owner.",
     "command": "cmkflow retry 00000000-0000-4000-8000-000000000002",
-    "lapses": None,
+    "expires_at": None,
 }
-PLAN = BLOCKED | {"cause": "plan_awaiting_approval", "code": "", "flows": [], "lapses": LATER}
+PLAN = BLOCKED | {"cause": "plan_awaiting_approval", "code": "", "flows": [], "expires_at": LATER}
 ANSWER = {
     "waiting": [BLOCKED, PLAN],
     "environments": [
@@ -44,7 +44,7 @@ ANSWER = {
     ],
     "flows": {"blocked": 7, "waiting": 30, "retired": 1200},
     "left": {"blocked": 7, "over_flow_limit": 2, "a_newer_reason": 1},
-    "by_itself": [
+    "ongoing": [
         {
             "environment_id": BLOCKED["environment_id"],
             "environment_name": "Finance",
@@ -61,7 +61,7 @@ EMPTY: dict[str, Any] = {
     "environments": [],
     "flows": {},
     "left": {},
-    "by_itself": [],
+    "ongoing": [],
     "unreadable": [],
 }
 

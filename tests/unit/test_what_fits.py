@@ -63,7 +63,7 @@ async def test_an_environment_job_with_many_gaps_and_findings_can_be_kept() -> N
     job = replace(
         with_network(replace(JOB, findings=findings), [gap(n, 1000) for n in range(1000)]),
         flow_ids=tuple(f"{n:08}-0000-4000-8000-000000000001" for n in range(1000)),
-        left_out=tuple(f"{n:08}-0000-4000-8000-000000000001" for n in range(1000)),
+        excluded_from_approval=tuple(f"{n:08}-0000-4000-8000-000000000001" for n in range(1000)),
     )
 
     stored = await stored_job(job)

@@ -8,13 +8,13 @@ from tests.words import Hit, all_hits, avoided_words, find_hits
 
 #: How many there still are. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 2222,
-    "functions": 167,
-    "cmkflow": 242,
-    "docs": 120,
+    "shared": 2200,
+    "functions": 134,
+    "cmkflow": 212,
+    "docs": 106,
     "infra": 39,
-    "local_cloud": 534,
-    "tests": 3829,
+    "local_cloud": 533,
+    "tests": 3787,
     ".ci": 6,
     ".": 3,
 }

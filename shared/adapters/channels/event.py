@@ -33,7 +33,7 @@ def cloud_event(notification: Notification) -> dict[str, Any]:
             "reason": waiting.reason,
             "instruction": waiting.instruction,
             "command": waiting.command,
-            "lapses": waiting.lapses.isoformat() if waiting.lapses else None,
+            "expires_at": waiting.expires_at.isoformat() if waiting.expires_at else None,
             "link": notification.link,
             "correlationId": notification.correlation_id,
         },

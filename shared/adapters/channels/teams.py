@@ -46,7 +46,7 @@ def card(notification: Notification) -> dict[str, Any]:
         "Flows": ", ".join(waiting.flows),
         "Why": waiting.reason,
         "To do": waiting.instruction,
-        "Lapses": f"{waiting.lapses:%Y-%m-%d %H:%M} UTC" if waiting.lapses else "",
+        "Lapses": f"{waiting.expires_at:%Y-%m-%d %H:%M} UTC" if waiting.expires_at else "",
         "Command": waiting.command,
         "Correlation": notification.correlation_id,
     }

@@ -167,8 +167,8 @@ class StoredRequestBudget(RequestBudget):
         return RequestQueueStatus(
             row=self._row.name,
             waiting=len(line),
-            calls_per_minute=ledger.calls,
-            left_of_day=ledger.left_of_day,
+            requests_per_minute=ledger.calls,
+            remaining_today=ledger.left_of_day,
             next_at=ledger.free_at(1, is_urgent=False) if line else None,
             empty_at=ledger.free_at(ahead + 1, is_urgent=False) if self._slice.size == 1 else None,
         )

@@ -46,28 +46,28 @@ class AssessedFlow:
     category: str
     has_trigger_url: bool
     #: None: unknown.
-    stays_on_mmk: bool | None
+    stays_on_microsoft_key: bool | None
     #: Whether the platform's list of flows that stay has it; None: the list could not be read.
-    is_listed: bool | None
+    is_on_microsoft_key_list: bool | None
     reasons: tuple[str, ...]
     explanation: str
     #: Names of the flows from this flow's child down to a flow that has its own Microsoft-key
-    #: reason: the first of `chains`.
-    held_back_by: tuple[str, ...]
+    #: reason: the first of `parent_chains`.
+    blocked_by_flows: tuple[str, ...]
     #: Names of all parent flows that stay on Microsoft's key because of this flow.
-    holds_back: tuple[str, ...]
+    blocks_flows: tuple[str, ...]
     #: Recommendations, the preferred one first.
-    advice: tuple[str, ...]
+    recommendations: tuple[str, ...]
     callers: tuple[AssessedCaller, ...] = ()
     #: Why the list of callers may be incomplete; empty: it has every caller that the app can find.
-    callers_gap: str = ""
+    callers_unknown_reason: str = ""
     #: One call path, by flow name, to each flow below this one that has its own Microsoft-key
     #: reason. This flow can move only after all of them. The shortest path comes first.
-    chains: tuple[tuple[str, ...], ...] = ()
+    parent_chains: tuple[tuple[str, ...], ...] = ()
     #: The users and teams with which Dataverse shares the flow, each with its rights.
     co_owners: tuple[str, ...] = ()
     #: Why the list of co-owners may be incomplete; empty: it is complete.
-    co_owners_gap: str = "Co-owners were not read."
+    co_owners_unknown_reason: str = "Co-owners were not read."
     #: What is known about run-only users.
     run_only_users: str = ""
 
@@ -111,7 +111,7 @@ class EffortEstimate:
     #: Minutes of work within the app's request budget, without waiting times.
     minutes: int
     #: Days without a call before an original is retired.
-    quiet_days: int
+    no_call_days: int
     #: Fraction of the tenant's daily request limit; 1.0 is all of it.
     share_of_daily_pool: float
     #: Why the effort may be higher; empty: every flow that stays is counted, with all its callers.
@@ -132,4 +132,4 @@ class EnvironmentAssessment:
     sections: tuple[AssessmentSection, ...]
     effort: EffortEstimate
     #: When callers were last searched; None: no flow stays, so no search was needed.
-    callers_searched: datetime | None = None
+    callers_searched_at: datetime | None = None

@@ -24,7 +24,7 @@ def add_canvas_app_callers(
     if isinstance(apps, NoAnswer):
         why = f"The apps that call it could not be read: {apps.message}."
         return [
-            replace(flow, callers_gap=f"{flow.callers_gap} {why}".strip())
+            replace(flow, callers_unknown_reason=f"{flow.callers_unknown_reason} {why}".strip())
             if flow.category in _RUN_BY_APPS
             else flow
             for flow in flows

@@ -53,7 +53,7 @@ def estimate_effort(
         manual_callers=manual,
         calls=calls,
         minutes=_minutes(flow_service, rates),
-        quiet_days=math.ceil(rates.no_call_period / timedelta(days=1)) if copied else 0,
+        no_call_days=math.ceil(rates.no_call_period / timedelta(days=1)) if copied else 0,
         share_of_daily_pool=round(calls / DAILY_POOL, 4),
         gap=_incomplete_reason(copied, has_read_all=has_read_all),
     )
@@ -72,7 +72,7 @@ def _minutes(calls: int, rates: ProcessingRates) -> int:
 def _incomplete_reason(copied: Collection[AssessedFlow], *, has_read_all: bool) -> str:
     if not has_read_all:
         return "Not all flows could be read, so the effort may be higher."
-    doubtful = sum(bool(flow.callers_gap) for flow in copied)
+    doubtful = sum(bool(flow.callers_unknown_reason) for flow in copied)
     if not doubtful:
         return ""
     flows = "1 flow" if doubtful == 1 else f"{doubtful} flows"

@@ -58,7 +58,7 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
     found = []
     for flow in facts.flows.values():
         answer = answers[flow.workflow_id]
-        if answer.stays_on_mmk is False or _is_protected(facts, flow):
+        if answer.stays_on_microsoft_key is False or _is_protected(facts, flow):
             continue
         summary = flow.summary
         chains = [
@@ -76,18 +76,20 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
                 in_solution=flow.in_solution,
                 category=summary.category if summary else TriggerCategory.UNKNOWN,
                 has_trigger_url=bool(summary and summary.category.has_callback_url),
-                stays_on_mmk=answer.stays_on_mmk,
-                is_listed=_is_listed(facts, flow),
+                stays_on_microsoft_key=answer.stays_on_microsoft_key,
+                is_on_microsoft_key_list=_is_listed(facts, flow),
                 reasons=tuple(str(reason) for reason in answer.reasons),
                 explanation=answer.text,
-                held_back_by=chains[0] if chains else (),
-                chains=tuple(chains),
-                holds_back=_display_names(facts.flows, sorted(ancestors)),
+                blocked_by_flows=chains[0] if chains else (),
+                parent_chains=tuple(chains),
+                blocks_flows=_display_names(facts.flows, sorted(ancestors)),
                 run_only_users=_run_only_users(summary.category if summary else None),
-                advice=recommend(answer.reasons, is_before=is_before, is_managed=flow.is_managed),
+                recommendations=recommend(
+                    answer.reasons, is_before=is_before, is_managed=flow.is_managed
+                ),
             )
         )
-    found.sort(key=lambda one: (one.stays_on_mmk is None, one.display_name.lower()))
+    found.sort(key=lambda one: (one.stays_on_microsoft_key is None, one.display_name.lower()))
     return tuple(found)
 
 
@@ -101,7 +103,7 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
         for text in facts.differences:
             yield warning(code, text, "The definition could not be read, so the reason is unknown.")
         return
-    certain = sum(flow.stays_on_mmk is True for flow in flows)
+    certain = sum(flow.stays_on_microsoft_key is True for flow in flows)
     doubtful = len(flows) - certain
     total = f"of {len(facts.flows)} cloud flows"
     if certain:
@@ -124,7 +126,7 @@ def flow_findings(facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]) -
         )
     answers = _evaluations(facts, facts.flows)
     for flow in facts.flows.values():
-        if flow.summary is None and answers[flow.workflow_id].stays_on_mmk is not False:
+        if flow.summary is None and answers[flow.workflow_id].stays_on_microsoft_key is not False:
             yield unknown(
                 "definition",
                 f"The definition of {flow.display_name} cannot be read: {flow.problem}",
@@ -181,12 +183,12 @@ def _list_differences(
     by_rule = _evaluate_by_rule(flows, listed=())
     for flow in flows.values():
         answer, listed = by_rule[flow.workflow_id], _is_listed(facts, flow)
-        if listed and answer.stays_on_mmk is False:
+        if listed and answer.stays_on_microsoft_key is False:
             differences.append(
                 f"The platform lists {flow.display_name} as a flow that stays, but its "
                 "definition shows no reason."
             )
-        if listed is False and answer.stays_on_mmk and not _is_protected(facts, flow):
+        if listed is False and answer.stays_on_microsoft_key and not _is_protected(facts, flow):
             differences.append(
                 f"By Microsoft's documents {flow.display_name} stays ({answer.reasons[0]}), but "
                 "the platform does not list it."
@@ -206,7 +208,7 @@ def _evaluations(
     for key in facts.microsoft_key_lists.on_microsoft_key - facts.microsoft_key_lists.not_movable:
         if key in flows and flows[key].summary is None:
             answers[key] = MicrosoftKeyEvaluation(
-                stays_on_mmk=False,
+                stays_on_microsoft_key=False,
                 reasons=(),
                 text=(
                     "The platform lists it as a flow that it moves to the key. The app did not "
@@ -229,7 +231,7 @@ def _evaluate_by_rule(
         if flow.summary is None:
             is_listed = key in listed
             answers[key] = MicrosoftKeyEvaluation(
-                stays_on_mmk=True if is_listed else None,
+                stays_on_microsoft_key=True if is_listed else None,
                 reasons=(MicrosoftKeyReason.UNKNOWN,),
                 text=f"Its definition cannot be read: {flow.problem}",
             )

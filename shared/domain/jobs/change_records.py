@@ -110,7 +110,7 @@ def _flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
                 at=sent.first_sent_at,
                 kind=ChangeKind.TURNED_ON_OR_OFF,
                 place=place,
-                state="read back" if sent.is_seen else "sent",
+                state="read back" if sent.is_confirmed else "sent",
                 new=sent.state,
             )
 

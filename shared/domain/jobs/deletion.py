@@ -78,7 +78,7 @@ class Deletion(DurableJob[DeletionState]):
     #: When the app sent the delete request; None: the app did not delete it.
     deleted_at: datetime | None = None
     #: Whether the platform still lists it on Microsoft's key; None: not checked yet.
-    is_listed: bool | None = None
+    is_on_microsoft_key_list: bool | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -112,7 +112,7 @@ class FlowJob(DurableJob[FlowJobState]):
     copy_owner_id: str = ""
     #: Labels of the principals that the copy was shared with, to detect who was removed from the
     #: original.
-    shared_with: tuple[str, ...] = ()
+    copy_shared_with: tuple[str, ...] = ()
     original_was_on: bool | None = None
     original_url_id: str = ""
     copy_url_id: str = ""
@@ -125,7 +125,7 @@ class FlowJob(DurableJob[FlowJobState]):
     active_grants: tuple[str, ...] = ()
     #: Flows with a grant at any time, in the same format. The service account was co-owner of none
     #: of them before.
-    lent: tuple[str, ...] = ()
+    past_grants: tuple[str, ...] = ()
     #: Revoked grants whose removal was not read back yet, and when the last of them was revoked.
     returned: tuple[str, ...] = ()
     returned_at: datetime | None = None
@@ -133,7 +133,7 @@ class FlowJob(DurableJob[FlowJobState]):
     #: cutover.
     drained_callers: tuple[str, ...] = ()
     #: When every known caller had the copy's URL.
-    cut_over_at: datetime | None = None
+    observation_started_at: datetime | None = None
     no_call_period: timedelta | None = None
     #: The job's last write that turned the flow on or off; None: the job sent none.
     original_write: FlowStateWrite | None = None
@@ -178,7 +178,7 @@ class FlowJob(DurableJob[FlowJobState]):
     @property
     def has_grants(self) -> bool:
         """Return whether it has active grants, or a write that may still create one."""
-        return bool(self.active_grants or (self.lent and self.in_flight_until))
+        return bool(self.active_grants or (self.past_grants and self.in_flight_until))
 
     @property
     def has_loans_to_check(self) -> bool:

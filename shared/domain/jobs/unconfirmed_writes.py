@@ -21,12 +21,12 @@ class FlowStateWrite:
     #: write.
     reads_valid_from: datetime
     #: A read that counts has shown it.
-    is_seen: bool = False
+    is_confirmed: bool = False
 
     def confirms(self, state: FlowState, now: datetime, lag: timedelta) -> bool:
         """Return whether a read that shows `state` now is not older than this write."""
         if state is self.state:
-            return self.is_seen or now >= self.reads_valid_from
+            return self.is_confirmed or now >= self.reads_valid_from
         return now >= self.last_sent_at + lag
 
 
@@ -50,7 +50,7 @@ def record_write(
 
     `settles_at`: until when earlier writes may take effect.
     """
-    if before is None or (before.state is state and before.is_seen):
+    if before is None or (before.state is state and before.is_confirmed):
         return FlowStateWrite(
             state=state, first_sent_at=now, last_sent_at=now, reads_valid_from=now
         )

@@ -31,7 +31,7 @@ class KeyCheckResult:
     environments: tuple[str, ...] = ()
     findings: tuple[Finding, ...]
     #: How the environments leave a policy with a fixed key version; empty: it has none.
-    swap_plan: tuple[str, ...] = ()
+    policy_replacement_steps: tuple[str, ...] = ()
 
     @property
     def level(self) -> FindingLevel:
@@ -57,5 +57,5 @@ def check_key(facts: KeySnapshot) -> KeyCheckResult:
         key_name=facts.key_name,
         environments=tuple(sorted(one.display_name for one in facts.environments_on_policy)),
         findings=(*key_findings(facts), *(assess_environments(facts) if policy else ())),
-        swap_plan=policy_replacement_steps(facts),
+        policy_replacement_steps=policy_replacement_steps(facts),
     )

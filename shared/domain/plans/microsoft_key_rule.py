@@ -19,7 +19,7 @@ class MicrosoftKeyEvaluation:
     """Whether a flow stays on the MMK, and why."""
 
     #: None: the definition alone cannot tell
-    stays_on_mmk: bool | None
+    stays_on_microsoft_key: bool | None
     #: reasons that hold; where the answer is unknown, those that may hold
     reasons: tuple[MicrosoftKeyReason, ...]
     #: one sentence for a person
@@ -40,7 +40,7 @@ def evaluate_flow(
     """
     if definition.format is DefinitionFormat.LOGIC_APP:
         return MicrosoftKeyEvaluation(
-            stays_on_mmk=False,
+            stays_on_microsoft_key=False,
             reasons=(),
             text="A Logic App: no key of Power Platform protects it.",
         )
@@ -56,7 +56,7 @@ def evaluate_flow(
     if in_doubt := [reason for reason, answer in answers.items() if answer is None]:
         return _may_stay(in_doubt)
     return MicrosoftKeyEvaluation(
-        stays_on_mmk=False, reasons=(), text="It moves to the new key by itself."
+        stays_on_microsoft_key=False, reasons=(), text="It moves to the new key by itself."
     )
 
 
@@ -68,7 +68,7 @@ def explain_listed(
     The list is the truth (platform.md#microsoft-key-list): what was in doubt is settled, and a flow
     that the rule would let go is unexplained.
     """
-    if assessment.stays_on_mmk:
+    if assessment.stays_on_microsoft_key:
         return assessment
     reasons = list(assessment.reasons) or [MicrosoftKeyReason.UNKNOWN]
     if not assessment.reasons and definition.category.is_teams:
@@ -104,9 +104,9 @@ def evaluate_flows(
 
     for flow in definitions:
         found[flow] = assess(flow, listed - definitions.keys(), ())
-    held_back = {flow for flow, one in found.items() if one.stays_on_mmk} | listed
+    held_back = {flow for flow, one in found.items() if one.stays_on_microsoft_key} | listed
     held_back |= graph.ancestors_of(*held_back)
-    unknown = {flow for flow, one in found.items() if one.stays_on_mmk is None}
+    unknown = {flow for flow, one in found.items() if one.stays_on_microsoft_key is None}
     unknown |= frozenset().union(*graph.missing.values()) - listed
     unknown |= graph.ancestors_of(*unknown) | graph.ancestors_of(*graph.missing)
     unknown |= graph.missing.keys()
@@ -115,9 +115,9 @@ def evaluate_flows(
 
 def _stays(reasons: Sequence[MicrosoftKeyReason]) -> MicrosoftKeyEvaluation:
     text = " ".join(reason.category.text for reason in reasons)
-    return MicrosoftKeyEvaluation(stays_on_mmk=True, reasons=tuple(reasons), text=text)
+    return MicrosoftKeyEvaluation(stays_on_microsoft_key=True, reasons=tuple(reasons), text=text)
 
 
 def _may_stay(reasons: Sequence[MicrosoftKeyReason]) -> MicrosoftKeyEvaluation:
     text = " ".join(reason.category.in_doubt for reason in reasons)
-    return MicrosoftKeyEvaluation(stays_on_mmk=None, reasons=tuple(reasons), text=text)
+    return MicrosoftKeyEvaluation(stays_on_microsoft_key=None, reasons=tuple(reasons), text=text)

@@ -258,7 +258,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def _lapses_soon(one: PendingAction, now: datetime) -> bool:
-    is_near = one.lapses is not None and one.lapses - now <= _LAPSES_SOON
+    is_near = one.expires_at is not None and one.expires_at - now <= _LAPSES_SOON
     return is_near and one.cause is PendingActionKind.PLAN_AWAITING_APPROVAL
 
 

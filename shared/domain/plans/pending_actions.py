@@ -127,7 +127,7 @@ class PendingAction:
     instruction: str
     command: str
     #: When it ends without anybody, for the worse: a plan lapses.
-    lapses: datetime | None = None
+    expires_at: datetime | None = None
     #: `blocked`, or `failed` where all of it failed.
     state: str = "blocked"
 
@@ -310,7 +310,7 @@ def _about(
         reason=reason or job.reason,
         instruction=instruction,
         command=command,
-        lapses=lapses,
+        expires_at=lapses,
         state=state,
     )
 

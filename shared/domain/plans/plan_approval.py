@@ -23,7 +23,7 @@ class ApprovalDecision:
     number: int
     by: str
     #: Workflow ids and flow names that it leaves out, in small letters.
-    left_out: frozenset[str] = frozenset()
+    excluded_from_approval: frozenset[str] = frozenset()
 
 
 def plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
@@ -97,7 +97,7 @@ def apply_approval(
     """
     concerned = [item for item in items if _concerns(item, decision)]
     left = add_parents(
-        {item.workflow_id for item in concerned if _names(item) & decision.left_out},
+        {item.workflow_id for item in concerned if _names(item) & decision.excluded_from_approval},
         {item.workflow_id: item.children for item in concerned},
     )
     titles = {item.workflow_id: item.display_name for item in items}
@@ -149,7 +149,7 @@ def _decided(item: PlanItem, now: PlanItem | None, decision: ApprovalDecision) -
 
 def _left_out(item: PlanItem, below: Sequence[str], decision: ApprovalDecision) -> PlanItem:
     item = replace(item, decided=decision.number)
-    if _names(item) & decision.left_out:
+    if _names(item) & decision.excluded_from_approval:
         return _left(
             item,
             f"{decision.by} left it out of the approval.",

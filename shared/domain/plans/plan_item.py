@@ -112,7 +112,7 @@ class PlanItem:
     #: What is left to a person once the copy is there.
     notes: tuple[str, ...] = ()
     #: What no interface tells before its original is stopped: an approval accepts it.
-    not_known: tuple[str, ...] = ()
+    unknowns: tuple[str, ...] = ()
     #: What could be converted to a second version, whatever is done with it.
     edits: tuple[ConversionKind, ...] = ()
     #: The converted definition as a unified difference, or why there is none. No signatures.

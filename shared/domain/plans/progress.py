@@ -24,12 +24,12 @@ class RemediationProgress:
     #: Jobs that are blocked or failed: each says what to do.
     stuck: int
     #: Flows that were on, of which neither original nor copy is.
-    neither_on: int
+    both_off_count: int
     #: Flows that stay on Microsoft's key as far as it has come by now, by why
     #: (`NotMigratedReason`).
     left: dict[str, int]
     #: When the app continues; None: it does nothing by itself.
-    next_due: datetime | None
+    next_check_at: datetime | None
     #: When the first plan expires that awaits approval; None: none does.
     expires: datetime | None
 
@@ -65,12 +65,12 @@ def compute_progress(
         environments=dict(sorted(Counter(str(job.state) for job in environment_jobs).items())),
         flows=dict(sorted(flows.items())),
         stuck=stuck,
-        neither_on=sum(job.code == Reason.BOTH_OFF for job in jobs),
+        both_off_count=sum(job.code == Reason.BOTH_OFF for job in jobs),
         left={
             str(why): number
             for why, number in count_not_migrated(environment_jobs, jobs, closed).items()
         },
-        next_due=min(dues, default=None),
+        next_check_at=min(dues, default=None),
         expires=min(expiries, default=None),
     )
 

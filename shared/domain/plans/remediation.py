@@ -57,7 +57,7 @@ class Remediation:
     #: Assess the environments, and plan nothing.
     assessment: AssessmentRequest | None = None
     #: Who ordered it, by name and by object id in Entra; empty: nobody, or it is not known who.
-    ordered_by: str = ""
+    started_by: str = ""
     started_by_id: str = ""
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class ApprovedPlan:
     by: str
     at: datetime
     #: Flows that it left out.
-    left_out: tuple[str, ...]
+    excluded_from_approval: tuple[str, ...]
     #: Where the plan stands as it was shown.
     archive: str
 
@@ -159,7 +159,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: Ids of trigger URLs that callers held when it was planned, and of which nobody knew whose.
     unmatched_trigger_urls: tuple[str, ...] = ()
     #: Flows that the last approval left out.
-    left_out: tuple[str, ...] = ()
+    excluded_from_approval: tuple[str, ...] = ()
     #: Flows of the plan that wait for an approval.
     awaiting: int = 0
     has_started_flow_jobs: bool = False
@@ -167,12 +167,12 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     watched_job_id: str = ""
     #: Flows of which the operator is co-owner to read their definitions, and was made one ever.
     active_grants: tuple[str, ...] = ()
-    lent: tuple[str, ...] = ()
+    past_grants: tuple[str, ...] = ()
     #: Those of them whose return nobody has seen yet, and when the last of them was returned.
     returned: tuple[str, ...] = ()
     returned_at: datetime | None = None
     network: tuple[FirewallIssueSummary, ...] = ()
-    external_targets: tuple[ExternalHost, ...] = ()
+    external_hosts: tuple[ExternalHost, ...] = ()
     #: What the administrator should know: cycles, missing children, differences between sources.
     findings: tuple[str, ...] = ()
     counts: dict[str, int] | None = None
@@ -194,7 +194,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     @property
     def has_grants(self) -> bool:
         """Say whether the operator is co-owner of a flow for it, or may yet become one."""
-        return bool(self.active_grants or (self.lent and self.in_flight_until))
+        return bool(self.active_grants or (self.past_grants and self.in_flight_until))
 
     @property
     def has_loans_to_check(self) -> bool:

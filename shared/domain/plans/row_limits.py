@@ -64,7 +64,7 @@ def with_network(
         replace(one, workflow_ids=one.workflow_ids[:MOST_FLOWS_OF_A_GAP])
         for one in sorted(external, key=lambda one: (-one.flows, one.host))[:MOST_GAPS]
     )
-    return replace(job, network=shown, findings=findings, external_targets=targets)
+    return replace(job, network=shown, findings=findings, external_hosts=targets)
 
 
 def fitting_callers(callers: Sequence[PlannedCaller]) -> tuple[PlannedCaller, ...]:

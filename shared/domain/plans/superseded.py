@@ -46,7 +46,7 @@ def being_removed(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
         findings=fitting_findings((*job.findings, text)),
         unmatched_trigger_urls=(),
         network=(),
-        external_targets=(),
+        external_hosts=(),
     )
 
 

@@ -27,7 +27,7 @@ class TriggerHost:
 
     host: str
     #: True: it was read in a copy's URL. False: the environment's id tells it.
-    is_seen: bool
+    is_confirmed: bool
     flows: tuple[TriggerHostFlow, ...]
 
 
@@ -52,7 +52,7 @@ def outgoing_hosts(
         if job and job.copy_host:
             seen.add(host)
     return tuple(
-        TriggerHost(host=host, is_seen=host in seen, flows=tuple(flows))
+        TriggerHost(host=host, is_confirmed=host in seen, flows=tuple(flows))
         for host, flows in sorted(found.items())
     )
 

@@ -44,7 +44,7 @@ async def find_assessed_callers(
             replace(
                 flow,
                 callers=_callers(services, environment, searched, places, flow, url_id),
-                callers_gap=" ".join([*missing, *searched.gaps]),
+                callers_unknown_reason=" ".join([*missing, *searched.gaps]),
             )
         )
     return found

@@ -61,10 +61,10 @@ def _with(
     flow: AssessedFlow, shares: Sequence[Share] | NoAnswer, names: dict[str, str]
 ) -> AssessedFlow:
     if isinstance(shares, NoAnswer):
-        return replace(flow, co_owners_gap=f"Co-owners are not known: {shares.message}.")
+        return replace(flow, co_owners_unknown_reason=f"Co-owners are not known: {shares.message}.")
     told = sorted(_told(share, names) for share in shares if share.rights)
     gap = "" if flow.in_solution else f"There may be more: {_MAYBE_MY_FLOW}."
-    return replace(flow, co_owners=tuple(told), co_owners_gap=gap)
+    return replace(flow, co_owners=tuple(told), co_owners_unknown_reason=gap)
 
 
 def _told(share: Share, names: dict[str, str]) -> str:

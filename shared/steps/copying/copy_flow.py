@@ -256,7 +256,7 @@ async def _existing(work: StepContext) -> Workflow | None:
 async def _wait_for_first_wave(work: StepContext) -> None:
     """Let the first wave pass its cut-over before the rest begins."""
     job = work.job
-    first = (await work.read_settings()).first_wave
+    first = (await work.read_settings()).pilot_flows
     if not first or job.names & first:
         return
     where = [Condition("environment_job_id", "eq", job.environment_job_id)]

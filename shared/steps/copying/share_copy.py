@@ -83,12 +83,12 @@ async def share_copy(
     notes += [
         f"The original is not shared with the {name} any more, the copy still is: take it away "
         "there too if that was meant."
-        for name in work.job.shared_with
+        for name in work.job.copy_shared_with
         if name not in names and name not in map(str, unable)
     ]
     # What stood in the way when the copy was made may have been settled since.
     others = tuple(note for note in work.job.notes if not note.startswith(_NOT_SHARED))
-    return add_notes(replace(work.job, shared_with=names, notes=others), *notes)
+    return add_notes(replace(work.job, copy_shared_with=names, notes=others), *notes)
 
 
 async def _wanted(

@@ -87,7 +87,7 @@ async def _check_key(work: StepContext) -> None:
 
 async def _check_network(work: StepContext) -> None:
     job = work.job
-    waived = (await work.read_settings()).waived_gaps
+    waived = (await work.read_settings()).ignored_issues
     open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
     if open_gaps and await apply_planned_fixes(work, open_gaps):
         open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
@@ -110,7 +110,7 @@ async def _share_to_come(work: StepContext) -> ServiceAccountShare | None:
     loan if that is more than ten seconds ago.
     """
     job = work.job
-    if not _has_url(job) or job.signature_hash or job.flow_name in job.lent:
+    if not _has_url(job) or job.signature_hash or job.flow_name in job.past_grants:
         return None
     return await useful_share(work, job.environment_id, job.flow_name)
 

@@ -41,7 +41,7 @@ async def check_refused_calls(work: StepContext) -> None:
     if not job.http_hosts:
         return
     await find_blocked_calls(services, work.environment, job)
-    waived = (await work.read_settings()).waived_gaps
+    waived = (await work.read_settings()).ignored_issues
     standing = [
         call
         async for call in unresolved_blocked_calls(services, job.environment_id)
@@ -81,7 +81,7 @@ async def find_blocked_calls(services: Services, environment: Environment, job: 
         runs = await services.flow_reports.runs(
             environment.id,
             job.copy_flow_name,
-            since=max(since, job.cut_over_at or since),
+            since=max(since, job.observation_started_at or since),
             limit=_RUNS,
         )
         found = await _refused_in(services, environment, job, runs)
@@ -186,7 +186,7 @@ async def _settle(
     later = [run.started_at for run in runs if run.started_at > call.at and run.has_succeeded]
     if not later:
         return
-    waived = (await settings_of(services, environment.id)).waived_gaps
+    waived = (await settings_of(services, environment.id)).ignored_issues
     if not await required_gaps(services, environment, [call.host], waived):
         settled = replace(call, code="", settled=max(later))
         with suppress(Conflict):  # a newer one has come

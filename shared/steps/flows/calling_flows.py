@@ -27,7 +27,7 @@ async def calling_flows(services: Services, environment: Environment) -> Calling
         plan = approved.item
         if plan.state_properties.is_inactive or not plan.approval_count:
             continue
-        known.update(plan.left_out)
+        known.update(plan.excluded_from_approval)
         async for planned in readable(services, services.tables.plan_items.scan(plan.id)):
             item = planned.item
             gets_copy = item.action.is_copy and item.pattern.has_copy

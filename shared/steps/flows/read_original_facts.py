@@ -26,7 +26,7 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
         await check_unchanged(work, original)
     else:
         job = await _with_edit(work, original)
-    if job.cut_over_at:
+    if job.observation_started_at:
         return job  # callers hold the copy's URL: it stays on, whatever the original is now
     pattern = migration_method_for(TriggerCategory(job.category), is_on=original.is_on)
     return replace(job, original_was_on=original.is_on, pattern=pattern)

@@ -154,7 +154,7 @@ async def is_granted_by_app(work: StepContext) -> bool:
     """Say whether the operator may be listed at the original for this job's sake, or its plan's."""
     job = work.job
     plans = await work.services.tables.environment_jobs.all(job.remediation_id)
-    lent = {name for plan in plans for name in plan.lent}
+    lent = {name for plan in plans for name in plan.past_grants}
     return job.flow_name in {*job.active_grants, *job.returned, *lent}
 
 
@@ -167,7 +167,7 @@ async def was_granted(services: Services, environment_id: str, flow_name: str) -
     return any(
         parse_job_reference(name, one.environment_id) == flow
         for one in lenders
-        for name in one.lent
+        for name in one.past_grants
     )
 
 
@@ -184,8 +184,8 @@ async def _note_loan(
     if name in job.active_grants:
         return False
     # Who else has rights on the copy of an original that is shared with nobody?
-    is_ours = name == job.copy_flow_name and not job.shared_with
-    if name not in job.lent and not is_ours:
+    is_ours = name == job.copy_flow_name and not job.copy_shared_with
+    if name not in job.past_grants and not is_ours:
         looked = share.is_there() if share else _is_listed(services, environment_id, flow_name)
         if await looked and not await was_granted(services, environment_id, flow_name):
             return False
@@ -199,8 +199,8 @@ async def _note(work: StepContext, environment_id: str, name: str) -> None:
     await _ask_its_own(work, environment_id)
 
     def intended(job: FlowJob) -> FlowJob:
-        lent = tuple(dict.fromkeys((*job.lent, name)))
-        return replace(job, active_grants=(*job.active_grants, name), lent=lent)
+        lent = tuple(dict.fromkeys((*job.past_grants, name)))
+        return replace(job, active_grants=(*job.active_grants, name), past_grants=lent)
 
     await work.stage_then_check_write(intended)
 

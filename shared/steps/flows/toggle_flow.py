@@ -145,7 +145,7 @@ async def _see[F: (Workflow, OriginalFlow)](
         flow = await switch.read()
         sent = switch.sent(work.job)
         if sent and switch.is_known(work, flow, state):
-            work.remember(switch.noted(work.job, replace(sent, is_seen=True)))
+            work.remember(switch.noted(work.job, replace(sent, is_confirmed=True)))
             return flow
         if sent and flow.state is state:
             raise WriteNotVisible(

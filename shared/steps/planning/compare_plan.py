@@ -43,7 +43,9 @@ async def require_new_approval_for_changes(
     planned = await _with_new_callers(held, planned, urls)
     now_items, findings = now
     decision = ApprovalDecision(
-        number=job.approval_count, by=job.approved_by, left_out=frozenset(job.left_out)
+        number=job.approval_count,
+        by=job.approved_by,
+        excluded_from_approval=frozenset(job.excluded_from_approval),
     )
     found = await _with_callers(services, job, planned, now_items)
     decided = await _completed(

@@ -139,7 +139,7 @@ def _noted(item: PlanItem, looks: FlowRunLookups) -> PlanItem:
     if item.action.is_copy and item.is_on:
         outside = () if item.in_solution else _NOT_KNOWN_OUTSIDE_SOLUTIONS
         is_dark = item.has_trigger_url and not item.trigger_url_id and looks.urls.unclaimed
-        item = replace(item, not_known=_NOT_KNOWN + outside + (_WHO_CALLS_IT if is_dark else ()))
+        item = replace(item, unknowns=_NOT_KNOWN + outside + (_WHO_CALLS_IT if is_dark else ()))
     return item
 
 

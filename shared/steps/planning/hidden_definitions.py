@@ -84,9 +84,9 @@ class HiddenDefinitions:
 
     async def _note(self, flow_name: str) -> None:
         job = self._held.job
-        names = (*job.active_grants, flow_name), (*job.lent, flow_name)
+        names = (*job.active_grants, flow_name), (*job.past_grants, flow_name)
         borrowed, lent = (tuple(dict.fromkeys(each)) for each in names)
-        await self._held.save(replace(job, active_grants=borrowed, lent=lent))
+        await self._held.save(replace(job, active_grants=borrowed, past_grants=lent))
 
     async def _permit(self) -> None:
         services, job = self._held.services, self._held.job

@@ -108,7 +108,7 @@ async def network_findings(
                 instruction=gap.instruction,
                 workflow_ids=tuple(sorted({*(known.workflow_ids if known else ()), *flows})),
             )
-    opened = (await settings_of(services, environment.id)).repaired_resources
+    opened = (await settings_of(services, environment.id)).writable_firewalls
     if opened:
         found |= await _with_repairs(services, found, required, opened)
     by_host: dict[str, list[str]] = {}

@@ -45,7 +45,7 @@ async def _wait_until_quiet(work: StepContext) -> None:
     job, services = work.job, work.services
     since = services.now - RUN_HISTORY
     runs = await services.flow_reports.runs(job.environment_id, job.flow_name, since=since)
-    cut_over = job.cut_over_at or services.now
+    cut_over = job.observation_started_at or services.now
     period = max(
         services.settings.no_call_period,
         job.no_call_period or timedelta(0),
@@ -111,7 +111,7 @@ async def _rewire_copies_of_parents(work: StepContext) -> None:
 async def _wait_for_runs_of_callers(work: StepContext) -> None:
     """A run that began before its flow was re-pointed, or retired, may still call the original."""
     now = work.services.now
-    began_by = work.job.cut_over_at or now
+    began_by = work.job.observation_started_at or now
     parents = [
         CallingFlow(
             id=one.id,
@@ -143,7 +143,7 @@ async def calling_flows(work: StepContext, state: CallerState) -> list[CallingFl
         CallingFlow(
             id=record.caller.workflow_id,
             environment_id=record.caller.environment_id or job.environment_id,
-            began_by=job.cut_over_at or work.services.now,
+            began_by=job.observation_started_at or work.services.now,
         )
         for record in await work.services.tables.callers.all(job.id)
         if record.state is state and record.caller.workflow_id

@@ -59,7 +59,7 @@ async def check_restart_possible(
     to be settled, or waived by its name.
     """
     flows = [original.client_data, *([copy.client_data] if copy else [])]
-    waived = (await work.read_settings()).waived_gaps
+    waived = (await work.read_settings()).ignored_issues
     async with run_concurrently() as looks:
         issues = [
             looks.create_task(_all(one))

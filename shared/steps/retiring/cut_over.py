@@ -45,7 +45,7 @@ async def cut_over(work: StepContext) -> FlowJob:
     if not await toggle_pair(work, off=original_of(work), on=copy_of(work)):
         return await _given_up(work)
     now = work.services.now
-    job = replace(work.job, both_off_duration=now - began, cut_over_at=now)
+    job = replace(work.job, both_off_duration=now - began, observation_started_at=now)
     text = f"The copy is on. Neither flow was on for {now - began}."
     return move_to_state(job, FlowJobState.MONITORING, text, now=now)
 
@@ -65,7 +65,7 @@ async def _given_up(work: StepContext) -> FlowJob:
 
 async def wait_for_monitoring_period(work: StepContext) -> None:
     """Return when the copy has been on for the time it is watched; else raise `MustWait`."""
-    began = work.job.cut_over_at or work.services.now
+    began = work.job.observation_started_at or work.services.now
     until = began + work.services.settings.monitoring_period
     if until > work.services.now:
         raise MustWait(

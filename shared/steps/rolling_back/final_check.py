@@ -57,7 +57,7 @@ async def wait_and_revoke(work: StepContext) -> bool:
     if work.job.has_write_in_flight(work.services.now):
         text = "A delivery of this job did not end: what it may still write is waited for."
         raise MustWait(text, until=settles_at, code=Reason.WRITE_IN_FLIGHT)
-    for name in work.job.lent:
+    for name in work.job.past_grants:
         await revoke_grant(work, name)
     # Several may have been frozen, each soon after the one before.
     await report_stale_writes(work, since=settles_at - 3 * work.services.settings.in_flight_timeout)

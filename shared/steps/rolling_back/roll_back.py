@@ -121,14 +121,17 @@ async def _callers_back(work: StepContext) -> FlowJob:
     await wait_for_called_by_url(work, in_circle=True)
     services = work.services
     changed = await revert_callers(work)
-    if changed or work.job.cut_over_at:
+    if changed or work.job.observation_started_at:
         # From now on the copy, not the original, has to fall quiet.
         kinds = {record.caller.kind for record in changed}
         stale = max(
             (services.callers[kind].old_value_lifetime for kind in kinds), default=timedelta(0)
         )
         job = replace(
-            work.job, cut_over_at=services.now, no_call_period=stale or None, drained_callers=()
+            work.job,
+            observation_started_at=services.now,
+            no_call_period=stale or None,
+            drained_callers=(),
         )
         await work.save(job)
     return _next(work, RollbackStage.CHECK_COPY_FOR_CALLS, "Every caller is as it was.")
@@ -157,7 +160,7 @@ async def _copy_quiet(work: StepContext) -> FlowJob:
 
 def _should_be_quiet(work: StepContext) -> bool:
     """Say whether callers had time to leave the copy: who calls it still was sent to it again."""
-    began = work.job.cut_over_at
+    began = work.job.observation_started_at
     return began is not None and began + work.services.settings.no_call_period <= work.services.now
 
 
@@ -174,7 +177,9 @@ async def _wait_until_copy_is_quiet(work: StepContext) -> None:
         raise MustWait(
             "A run of the copy is still going.", until=until, code=Reason.FLOW_RUN_IN_PROGRESS
         )
-    last = [run.started_at for run in runs] + ([job.cut_over_at] if job.cut_over_at else [])
+    last = [run.started_at for run in runs] + (
+        [job.observation_started_at] if job.observation_started_at else []
+    )
     if not last:
         return  # nobody was ever told of it
     until = max(last) + max(services.settings.no_call_period, job.no_call_period or timedelta(0))
@@ -210,7 +215,7 @@ async def _copy_off(work: StepContext) -> FlowJob:
     job = replace(
         work.job,
         requested=None,
-        cut_over_at=None,
+        observation_started_at=None,
         rollback_stage=None,
         copy_kept_off=is_left,
     )

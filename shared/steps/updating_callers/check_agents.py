@@ -57,8 +57,8 @@ async def forget_agents(work: StepContext) -> None:
     def forgotten(old: EnvironmentSettings | None) -> EnvironmentSettings | None:
         if old is None:
             return None
-        left = {name: why for name, why in old.waived_gaps.items() if name not in names}
-        return replace(old, waived_gaps=left)
+        left = {name: why for name, why in old.ignored_issues.items() if name not in names}
+        return replace(old, ignored_issues=left)
 
     await table.change("environment", job.environment_id, forgotten)
 
@@ -71,7 +71,7 @@ def _is_run_by_agents(job: FlowJob) -> bool:
 
 
 async def _said(work: StepContext) -> dict[str, str]:
-    return (await work.read_settings()).waived_gaps
+    return (await work.read_settings()).ignored_issues
 
 
 def _by(work: StepContext, name: str) -> str:

@@ -135,7 +135,7 @@ async def _updated(work: StepContext) -> FlowJob:
             by_hand.append(f"For a person: {record.caller.label}.")
     job = replace(
         work.job,
-        cut_over_at=services.now,
+        observation_started_at=services.now,
         no_call_period=stale or None,
         drained_callers=(),
         notes=tuple(dict.fromkeys((*work.job.notes, *by_hand))),

@@ -155,7 +155,7 @@ async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> No
     canary, rest = scenario.build.http_flow("Canary"), scenario.build.http_flow("Rest")
     canary.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
     site = scenario.build.app_setting_caller(canary)
-    await planned(scenario, first_wave=frozenset({getattr(canary, name)}))
+    await planned(scenario, pilot_flows=frozenset({getattr(canary, name)}))
     await scenario.approve(run=timedelta(0))
 
     await scenario.until("Rest", FlowJobState.COPYING)
@@ -200,7 +200,7 @@ async def test_a_first_wave_takes_its_children_along() -> None:
     scenario = Scenario()
     _, parent, _ = scenario.build.family("Billing")
     scenario.build.http_flow("Rest")
-    await planned(scenario, first_wave=frozenset({parent.workflow_id}))
+    await planned(scenario, pilot_flows=frozenset({parent.workflow_id}))
 
     await scenario.approve()
 
@@ -242,7 +242,7 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
 
     with pytest.raises(IssueNotFound) as misspelled:
         await ignore_issue(scenario.services, environment_id, gap.name[:-1], "by mistake")
-    wrong = {"waived_gaps": {"another": "by mistake"}}
+    wrong = {"ignored_issues": {"another": "by mistake"}}
     with pytest.raises(IssueNotFound):
         await change_environment(scenario.services, environment_id, wrong)
     await scenario.run(HOUR)
@@ -271,7 +271,7 @@ async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_l
     await planned(scenario)
 
     [shown] = await show_plan(scenario.services, scenario.remediation.id)
-    [target] = shown.external_targets
+    [target] = shown.external_hosts
 
     assert (target.host, target.flows) == ("api.fabrikam.example", 2)
     assert target.prefixes == ("20.1.0.0/24",)
@@ -289,13 +289,13 @@ async def test_what_was_accepted_once_may_be_named_again_when_it_is_gone() -> No
     environment_id = scenario.build.environment.id
     gap = f"app_service:{scenario.world.firewalls[0].id}"
 
-    first = {"waived_gaps": {gap: "shut on purpose"}}
+    first = {"ignored_issues": {gap: "shut on purpose"}}
     await change_environment(scenario.services, environment_id, first)
     scenario.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
-    again = {"waived_gaps": {gap: "shut on purpose, as before"}}
+    again = {"ignored_issues": {gap: "shut on purpose, as before"}}
     shown = await change_environment(scenario.services, environment_id, again)
 
-    assert shown.settings.waived_gaps == again["waived_gaps"]
+    assert shown.settings.ignored_issues == again["ignored_issues"]
 
 
 async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> None:

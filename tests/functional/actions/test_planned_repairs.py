@@ -26,7 +26,7 @@ async def opted_in(kind: str = GROUP) -> Guarded:
     """Return a scenario whose environment lets plans open every resource that there is."""
     scenario = await guarded(kind)
     ids = frozenset(path for path in scenario.world.resources if not path.endswith("/config/web"))
-    await scenario.opt_in(repaired_resources=ids)
+    await scenario.opt_in(writable_firewalls=ids)
     return scenario
 
 
@@ -81,7 +81,7 @@ async def test_leave_that_is_given_after_the_approval_was_not_approved() -> None
     scenario = await guarded(GROUP)
     before = scenario.azure
     await scenario.order()
-    settings = {"repaired_resources": frozenset(scenario.world.resources)}
+    settings = {"writable_firewalls": frozenset(scenario.world.resources)}
     await change_environment(scenario.services, scenario.build.environment.id, settings)
 
     await scenario.approve()

@@ -72,7 +72,7 @@ async def test_a_child_stays_on_while_a_run_of_its_stopped_parent_goes_on() -> N
     await scenario.order()
     await scenario.approve(run=timedelta(0))
     await scenario.until("Nightly", FlowJobState.CUTTING_OVER)
-    assert (await scenario.job("Child")).cut_over_at is not None
+    assert (await scenario.job("Child")).observation_started_at is not None
     scenario.world.clock.advance(timedelta(minutes=1))
     now, long = scenario.world.clock.now(), timedelta(days=20)
     assert nightly.is_on

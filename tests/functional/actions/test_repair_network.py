@@ -399,7 +399,7 @@ async def test_in_use_it_is_closed_when_that_is_wanted_all_the_same() -> None:
     await scenario.order()
     await scenario.approve()
 
-    await revert_fix(scenario.services, wish("network_security_group", even_in_use=True))
+    await revert_fix(scenario.services, wish("network_security_group", force=True))
 
     assert scenario.azure == before
 

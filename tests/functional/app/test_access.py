@@ -305,7 +305,7 @@ async def ordered(scenario: Scenario, by: str) -> tuple[str, dict[str, object]]:
     await scenario.opt_in()
     order = {"mode": "apply", "environments": [scenario.build.environment.id]}
     started = await call(remediations_api.start_remediation, order, headers=signed_in(by))
-    assert started.document["ordered_by"] == by
+    assert started.document["started_by"] == by
     identity = started.document["id"]
     await scenario.run(timedelta(minutes=30))
     provide(scenario.services)
@@ -367,7 +367,7 @@ async def test_what_an_event_ordered_is_approved_by_anybody_with_the_role() -> N
     identity, order = await ordered(scenario, ANNA)
     kept = await scenario.services.tables.remediations.get("remediation", identity)
     assert kept
-    nobody = replace(kept.item, ordered_by="", started_by_id="")
+    nobody = replace(kept.item, started_by="", started_by_id="")
     await scenario.services.tables.remediations.replace(kept, nobody)
 
     reply = await call(

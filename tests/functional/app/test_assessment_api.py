@@ -49,7 +49,7 @@ async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_sa
     at_once = (await call(assessments_api.show_assessment, id=there)).document
     assert shown["state"] == "completed"
     assert (shown["progress"]["flows"], shown["progress"]["source"]) == (1, "dataverse")
-    times = {"at": "", "callers_searched": ""}
+    times = {"at": "", "callers_searched_at": ""}
     assert shown["assessment"] | times == at_once | times
 
 
@@ -57,8 +57,8 @@ async def test_it_shows_its_progress_and_ends_with_what_an_assessment_at_once_sa
     ("body", "status"),
     [
         ({"vault": "v"}, 400),
-        ({"callers_since": 1_700_000_000}, 400),
-        ({"callers_since": "2026-03-02T09:00:00"}, 400),
+        ({"callers_searched_since": 1_700_000_000}, 400),
+        ({"callers_searched_since": "2026-03-02T09:00:00"}, 400),
         ({"policy": "no-such-policy"}, 404),
     ],
 )

@@ -88,8 +88,8 @@ async def test_a_plan_waits_with_its_version_of_the_next_command(scenario: Scena
     assert plan["command"] == f"cmkflow approve {scenario.remediation.id}"
     (job,) = await scenario.services.tables.environment_jobs.all(scenario.remediation.id)
     assert job.expires is not None
-    assert plan["lapses"] == job.expires.isoformat().replace("+00:00", "Z")
-    assert answer["health"]["plans_waiting"] == 1
+    assert plan["expires_at"] == job.expires.isoformat().replace("+00:00", "Z")
+    assert answer["health"]["plans_awaiting_approval"] == 1
 
 
 async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(scenario: Scenario) -> None:
@@ -112,9 +112,9 @@ async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(scenario: Sce
     assert blocked["instruction"] == "Name another owner."
     assert list(answer["flows"]) == ["blocked", "waiting"]
     assert answer["left"] == {"blocked": 2, "in_progress": 2}
-    command = f"cmkflow retry {scenario.remediation.id} --code owner"
+    command = f"cmkflow retry {scenario.remediation.id} --code owner_unavailable"
     assert blocked["command"] == command
-    (quiet,) = answer["by_itself"]
+    (quiet,) = answer["ongoing"]
     assert (quiet["reached"], quiet["count"]) == ("checking_for_calls", 2)
     assert quiet["first"] is not None
     assert answer["health"]["stuck"] == 2
@@ -150,7 +150,7 @@ async def test_finished_says_what_is_left_and_why(scenario: Scenario) -> None:
     order = {
         "versions": [plans[0]["version"]],
         "by": "admin",
-        "except_flows": planned[:1],
+        "excluded_flow_ids": planned[:1],
     }
     await call(remediation_actions_api.approve_remediation, order, id=scenario.remediation.id)
     await run(scenario, timedelta(days=30))
@@ -180,7 +180,7 @@ async def test_a_flow_that_was_rolled_back_is_left(scenario: Scenario) -> None:
 
     states = {job.state for job in (await scenario.jobs()).values()}
     assert states == {FlowJobState.RETIRED, FlowJobState.ROLLED_BACK}
-    assert (await attention())["left"] == {"cancelled": 1}
+    assert (await attention())["left"] == {"rolled_back": 1}
 
 
 async def test_an_assessment_leaves_what_it_found(scenario: Scenario) -> None:
@@ -207,7 +207,7 @@ async def test_a_sweep_that_is_missing_is_noticed(scenario: Scenario) -> None:
 
     assert "daily_check_missing" in before
     assert "daily_check_missing" not in after
-    assert (await call(health_api.show_health)).document["last_sweep"] is not None
+    assert (await call(health_api.show_health)).document["last_daily_check_at"] is not None
 
 
 async def test_the_kill_switch_waits_for_a_person(scenario: Scenario) -> None:
@@ -228,7 +228,7 @@ async def test_nothing_waits_where_nothing_was_ordered(scenario: Scenario) -> No
         "environments": [],
         "flows": {},
         "left": {},
-        "by_itself": [],
+        "ongoing": [],
         "health": (await call(health_api.show_health)).document,
         "unreadable": [],
     }

@@ -264,7 +264,7 @@ async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over
     before = await flow(scenario, "<b>Invoices</b>")
     await scenario.services.tables.callers.upsert(by_hand)
     after = await flow(scenario, "<b>Invoices</b>")
-    await scenario.services.tables.flow_jobs.upsert(replace(job, cut_over_at=None))
+    await scenario.services.tables.flow_jobs.upsert(replace(job, observation_started_at=None))
     earlier = await flow(scenario, "<b>Invoices</b>")
 
     assert "1 pending caller" in after.text

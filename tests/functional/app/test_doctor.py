@@ -181,7 +181,7 @@ async def test_a_firewall_that_plans_may_open_is_looked_at(
     provide(scenario.services)
     group = "/subscriptions/s/resourcegroups/rg"
     firewall = f"{group}/providers/microsoft.network/networksecuritygroups/erp"
-    await scenario.opt_in(repaired_resources=frozenset({firewall}))
+    await scenario.opt_in(writable_firewalls=frozenset({firewall}))
     scenario.world.permissions[group] = {"actions": [action]}
 
     found = await of("repairs", "erp")

@@ -44,7 +44,7 @@ async def give(scenario: Scenario, what: str, flow: str) -> Reply:
             body: dict[str, Any] = {"mode": "dry_run", "environments": [environment], **flows}
             return await call(remediations_api.start_remediation, body)
         case "approve":
-            body = {"versions": [version], "by": "admin", "except_flows": [flow]}
+            body = {"versions": [version], "by": "admin", "excluded_flow_ids": [flow]}
             return await call(remediation_actions_api.approve_remediation, body, id=identity)
         case "exclude":
             body = {"excluded_flows": [flow]}
@@ -121,7 +121,7 @@ async def test_rows_and_answers_have_the_id(scenario: Scenario) -> None:
 
     assert started.document["flow_ids"] == [returns]
     assert excluded.document["settings"]["excluded_flows"] == [returns]
-    assert (await scenario.environment_job()).left_out == (returns,)
+    assert (await scenario.environment_job()).excluded_from_approval == (returns,)
     assert again.status == 202, "an answer that got lost is given again"
 
 

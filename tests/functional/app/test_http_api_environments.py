@@ -50,10 +50,10 @@ async def test_every_environment_is_listed_and_read_only_at_first(scenario: Scen
         "mode": "read_only",
         "limit": 100,
         "excluded_flows": [],
-        "first_wave": [],
+        "pilot_flows": [],
         "maintenance_window": "",
-        "repaired_resources": [],
-        "waived_gaps": {},
+        "writable_firewalls": [],
+        "ignored_issues": {},
     }
 
 
@@ -79,8 +79,10 @@ async def test_what_is_left_out_of_a_change_stays(scenario: Scenario) -> None:
     orders, returns = (scenario.build.http_flow(name) for name in ("Orders", "Returns"))
     excluded = [orders.workflow_id.upper()]
     await put(scenario, {"excluded_flows": excluded, "maintenance_window": "22:00-04:00"})
-    reply = await put(scenario, {"mode": "required", "limit": 5, "first_wave": [returns.flow_name]})
-    odd = await put(scenario, {"repaired_resources": ["nsg-erp"]})
+    reply = await put(
+        scenario, {"mode": "required", "limit": 5, "pilot_flows": [returns.flow_name]}
+    )
+    odd = await put(scenario, {"writable_firewalls": ["nsg-erp"]})
 
     shown = await call(environments_api.show_environment, id=scenario.build.environment.id)
     assert reply.document == shown.document
@@ -88,15 +90,15 @@ async def test_what_is_left_out_of_a_change_stays(scenario: Scenario) -> None:
         "mode": "required",
         "limit": 5,
         "excluded_flows": [orders.workflow_id],
-        "first_wave": [returns.flow_name],
+        "pilot_flows": [returns.flow_name],
         "maintenance_window": "22:00-04:00",
-        "repaired_resources": [],
-        "waived_gaps": {},
+        "writable_firewalls": [],
+        "ignored_issues": {},
     }
     assert odd.status == 400
 
 
-@pytest.mark.parametrize("setting", ["excluded_flows", "first_wave"])
+@pytest.mark.parametrize("setting", ["excluded_flows", "pilot_flows"])
 async def test_a_list_that_names_no_flow_is_refused_with_those_alike(
     scenario: Scenario, setting: str
 ) -> None:
@@ -141,7 +143,7 @@ async def test_the_flows_of_an_environment_are_listed_by_name(scenario: Scenario
 @pytest.mark.parametrize(
     ("body", "field", "says"),
     [
-        ({"mode": "yolo"}, "mode", "'assess', 'approve' or 'auto'"),
+        ({"mode": "yolo"}, "mode", "'read_only', 'required' or 'automatic'"),
         ({"limit": 0}, "limit", "greater than or equal to 1"),
         ({"limit": "many"}, "limit", "integer"),
         ({"maintenance_window": "nine to five"}, "maintenance_window", "HH:MM-HH:MM"),
@@ -290,7 +292,7 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(scenario: Scenar
         "retried": 1,
     }
     settings = await settings_of(scenario.services, environment)
-    assert settings.waived_gaps == {
+    assert settings.ignored_issues == {
         "network_security_group:/subscriptions/s/nsg": "closes on Monday"
     }
     states = {job.id: job.state for job in await table.all(environment)}

@@ -80,12 +80,12 @@ async def test_a_remediation_is_started_planned_approved_and_followed(scenario: 
     assert item["callers"][0]["kind"] == "app_setting"
     assert any("turn the copy on" in write for write in item["writes"])
     assert approved.status == 202
-    assert approved.document == {"jobs": 1, "titles": ["Contoso"], "kill_switch_on": False}
-    assert planned["progress"]["next_due"] is None
+    assert approved.document == {"jobs": 1, "flow_names": ["Contoso"], "kill_switch_on": False}
+    assert planned["progress"]["next_check_at"] is None
     assert planned["progress"]["expires"] == planned["environment_jobs"][0]["expires"]
     assert running["progress"]["state"] == "in_progress"
     assert running["progress"]["flows"] == {"waiting": 1}
-    assert running["progress"]["next_due"] == running["jobs"][0]["due"]
+    assert running["progress"]["next_check_at"] == running["jobs"][0]["due"]
     assert running["jobs"][0]["reached"] == "checking_for_calls"
     assert running["jobs"][0]["history"] == []
     assert ended["progress"] == {
@@ -93,9 +93,9 @@ async def test_a_remediation_is_started_planned_approved_and_followed(scenario: 
         "environments": {"completed": 1},
         "flows": {"retired": 1},
         "stuck": 0,
-        "neither_on": 0,
+        "both_off_count": 0,
         "left": {},
-        "next_due": None,
+        "next_check_at": None,
         "expires": None,
     }
     assert [line["state"] for line in ended["jobs"][0]["history"]][-1] == "retired"
@@ -312,7 +312,7 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(
     assert stuck["environment_jobs"][0]["code"] == "environment_read_only"
     assert reply.document == {
         "jobs": 1,
-        "titles": ["Contoso"],
+        "flow_names": ["Contoso"],
         "kill_switch_on": False,
         "unreadable": [],
         "reason": "",
@@ -364,7 +364,11 @@ async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
     assert unknown.status == 404
     assert "nope" in unknown.document["detail"]
     assert empty.status == 400
-    assert (reply.status, reply.document["jobs"], reply.document["titles"]) == (202, 1, ["Orders"])
+    assert (reply.status, reply.document["jobs"], reply.document["flow_names"]) == (
+        202,
+        1,
+        ["Orders"],
+    )
     assert (await scenario.jobs())["Orders"].state is FlowJobState.ROLLED_BACK
 
 

@@ -167,7 +167,7 @@ async def test_a_number_is_no_time(scenario: Scenario) -> None:
     refused = await call(
         assessments_api.show_assessment,
         id=scenario.build.environment.id,
-        query={"callers_since": "1700000000"},
+        query={"callers_searched_since": "1700000000"},
     )
 
     assert refused.status == 400

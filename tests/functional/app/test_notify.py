@@ -116,8 +116,8 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(scenario: Scenario
         await look(scenario, heard, after=timedelta(minutes=1))
     (first,) = heard.told
     (plan,) = (await read_pending_actions(scenario.services)).items
-    assert plan.lapses is not None
-    await look(scenario, heard, after=plan.lapses - scenario.services.now - timedelta(hours=23))
+    assert plan.expires_at is not None
+    await look(scenario, heard, after=plan.expires_at - scenario.services.now - timedelta(hours=23))
     await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
     await look(scenario, heard, after=timedelta(days=2))
 
@@ -381,7 +381,7 @@ async def test_who_is_still_called_at_the_old_url_is_told(scenario: Scenario) ->
     """A call soon after its callers moved was on its way; a day later, one was not found."""
     heard = Heard()
     await under_way(scenario)
-    cut_over = (await scenario.job("Orders")).cut_over_at
+    cut_over = (await scenario.job("Orders")).observation_started_at
     assert cut_over is not None
     orders = next(one for one in scenario.build.environment.flows.values() if one.name == "Orders")
 

@@ -332,7 +332,7 @@ async def test_environment_job_of_another_version_does_not_stop_the_sweep(
 
     await run_daily_check(scenario.services, "today")
 
-    assert (await call(health_api.show_health)).document["last_sweep"]
+    assert (await call(health_api.show_health)).document["last_daily_check_at"]
     (told,) = scenario.fakes.notices.told
     assert (told.code, told.row) == (Reason.UNREADABLE_ROW, name)
     assert told.instruction.startswith(f"Row {'/'.join(name)}: Deploy the version")
@@ -351,9 +351,9 @@ async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(
     after = (await call(status_api.show_status)).document
 
     assert [one["row"] for one in before["unreadable"]] == [list(name)]
-    assert before["health"]["last_sweep"] is None
+    assert before["health"]["last_daily_check_at"] is None
     assert after["unreadable"] == []
-    assert after["health"]["last_sweep"]
+    assert after["health"]["last_daily_check_at"]
     assert [told.row for told in scenario.fakes.notices.told] == [name]
 
 

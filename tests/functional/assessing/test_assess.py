@@ -38,8 +38,8 @@ async def test_before_a_policy_every_category_is_named_with_what_to_do(tenant: A
         "Old form": ("power_apps_v1_outside_solution",),
         "Inventory": ("list_flows_as_admin_v1",),
     }
-    assert tenant.flows["Old form"].advice[0].startswith("Recommended: change its trigger")
-    assert "V2 before the key" in tenant.flows["Inventory"].advice[0]
+    assert tenant.flows["Old form"].recommendations[0].startswith("Recommended: change its trigger")
+    assert "V2 before the key" in tenant.flows["Inventory"].recommendations[0]
     assert tenant.flows["Orders"].owner == tenant.build.owner.name
     assert tenant.finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.OK
     assert tenant.world.writes == []
@@ -53,9 +53,9 @@ async def test_the_whole_chain_above_a_flow_is_shown(tenant: Assessed) -> None:
 
     await tenant.assess()
 
-    assert tenant.flows["Grandparent"].held_back_by == ("Parent", "Child")
-    assert tenant.flows["Parent"].held_back_by == ("Child",)
-    assert set(tenant.flows["Child"].holds_back) == {"Parent", "Grandparent"}
+    assert tenant.flows["Grandparent"].blocked_by_flows == ("Parent", "Child")
+    assert tenant.flows["Parent"].blocked_by_flows == ("Child",)
+    assert set(tenant.flows["Child"].blocks_flows) == {"Parent", "Grandparent"}
     assert [one.label for one in tenant.flows["Child"].callers] == ["flow Parent"]
 
 
@@ -71,8 +71,8 @@ async def test_callers_by_url_are_found_where_a_run_shows_the_url(tenant: Assess
 
     kinds = {one.kind for one in tenant.flows["Orders"].callers}
     assert kinds == {"app_setting", "key_vault_secret"}
-    assert tenant.flows["Orders"].callers_gap == ""
-    assert "not known" in tenant.flows["Silent"].callers_gap
+    assert tenant.flows["Orders"].callers_unknown_reason == ""
+    assert "not known" in tenant.flows["Silent"].callers_unknown_reason
 
 
 async def test_callers_that_are_broken_today_are_told(tenant: Assessed) -> None:
@@ -113,7 +113,7 @@ async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Ass
 
     assert tenant.found.phase is AssessmentPhase.AFTER_KEY
     assert set(tenant.flows) == {"Orders"}
-    assert tenant.flows["Orders"].advice[0].startswith("Copy it")
+    assert tenant.flows["Orders"].recommendations[0].startswith("Copy it")
     assert (
         tenant.finding(AssessmentTopic.PORTAL_WARNING, "portal_warning").level
         is FindingLevel.WARNING
@@ -152,10 +152,10 @@ async def test_a_list_without_an_answer_is_unknown_and_the_rule_speaks_alone(
     silent: Any = _SilentReports()
     await tenant.assess(replace(tenant.services, flow_reports=silent))
 
-    assert tenant.flows["Orders"].is_listed is None
+    assert tenant.flows["Orders"].is_on_microsoft_key_list is None
     assert tenant.finding(AssessmentTopic.FLOWS, "report_reconciled").level is FindingLevel.UNKNOWN
     assert tenant.findings(AssessmentTopic.FLOWS, "flows_staying")[0].level is FindingLevel.WARNING
-    assert "not known" in tenant.flows["Orders"].callers_gap
+    assert "not known" in tenant.flows["Orders"].callers_unknown_reason
 
 
 class _Reports:
@@ -210,7 +210,7 @@ async def test_a_flow_that_is_deleted_meanwhile_hides_no_callers_of_the_others(
     await tenant.assess(replace(tenant.services, flow_reports=reports))
 
     assert reports.asked == 2
-    assert {flow.callers_gap for flow in tenant.found.flows} == {
+    assert {flow.callers_unknown_reason for flow in tenant.found.flows} == {
         "Callers by URL are not known: no run of the last 28 days shows its URL."
     }
 
@@ -222,7 +222,7 @@ async def test_bare_lists_are_joined_by_reading_the_flow(tenant: Assessed) -> No
 
     await tenant.assess()
 
-    assert tenant.flows["Orders"].is_listed is True
+    assert tenant.flows["Orders"].is_on_microsoft_key_list is True
     assert tenant.flows["Orders"].in_solution is True
 
 

@@ -63,8 +63,8 @@ async def test_co_owners_are_named_with_what_they_may_do(build: Builder) -> None
 
     flows = {flow.display_name: flow for flow in found.flows}
     assert flows["Orders"].co_owners == ("Integration (team)", "Reviewer: may read")
-    assert flows["Orders"].co_owners_gap == ""
-    assert (flows["Alone"].co_owners, flows["Alone"].co_owners_gap) == ((), "")
+    assert flows["Orders"].co_owners_unknown_reason == ""
+    assert (flows["Alone"].co_owners, flows["Alone"].co_owners_unknown_reason) == ((), "")
 
 
 async def test_co_owners_of_a_flow_in_no_solution_are_unknown(build: Builder) -> None:
@@ -74,7 +74,7 @@ async def test_co_owners_of_a_flow_in_no_solution_are_unknown(build: Builder) ->
 
     found = await assess(services(build), build.environment.id)
 
-    gaps = {flow.display_name: flow.co_owners_gap for flow in found.flows}
+    gaps = {flow.display_name: flow.co_owners_unknown_reason for flow in found.flows}
     assert "not known: it is in no solution" in gaps["Form"]
     assert gaps["Orders"] == ""
 
@@ -91,7 +91,7 @@ async def test_a_refusal_leaves_co_owners_unknown_and_the_rest_as_it_is(build: B
     found = await assess(services(build, flow_sharing=sharing), build.environment.id)
 
     (flow,) = found.flows
-    assert "not known: 0x80040220" in flow.co_owners_gap
+    assert "not known: 0x80040220" in flow.co_owners_unknown_reason
     assert flow.owner == build.owner.name
 
 
@@ -105,7 +105,7 @@ async def test_more_flows_than_may_be_asked_for_say_that_they_were_not(
 
     found = await assess(services(build), build.environment.id)
 
-    assert [bool(flow.co_owners_gap) for flow in found.flows] == [False, False, True]
+    assert [bool(flow.co_owners_unknown_reason) for flow in found.flows] == [False, False, True]
 
 
 async def test_run_only_users_are_unknown_for_every_flow(build: Builder) -> None:
@@ -160,12 +160,12 @@ async def test_assessments_of_several_environments_share_one_search(build: Build
     there = counted(services(build), count)
 
     first = await assess(there, build.environment.id)
-    second = await assess(there, other.environment.id, callers_since=first.callers_searched)
+    second = await assess(there, other.environment.id, callers_since=first.callers_searched_at)
 
     assert set(count.values()) == {1}
     assert [one.kind for flow in first.flows for one in flow.callers] == ["flow"]
     assert [one.kind for flow in second.flows for one in flow.callers] == ["app_setting"]
-    assert second.callers_searched == first.callers_searched
+    assert second.callers_searched_at == first.callers_searched_at
 
 
 async def test_an_assessment_by_itself_searches_anew(build: Builder) -> None:
@@ -194,11 +194,11 @@ async def test_a_kind_that_gave_no_answer_is_searched_again_by_the_next(build: B
     there = services(build)
 
     first = await assess(counted(there, count, "key_vault_secret"), build.environment.id)
-    since = first.callers_searched
+    since = first.callers_searched_at
     second = await assess(counted(there, count), build.environment.id, callers_since=since)
 
-    assert "key_vault_secret were not all searched" in first.flows[0].callers_gap
-    assert "key_vault_secret" not in second.flows[0].callers_gap
+    assert "key_vault_secret were not all searched" in first.flows[0].callers_unknown_reason
+    assert "key_vault_secret" not in second.flows[0].callers_unknown_reason
     assert {kind: n for kind, n in count.items() if n > 1} == {"key_vault_secret": 2}
 
 
@@ -224,12 +224,14 @@ async def test_over_http_an_answer_says_when_callers_were_searched(build: Builde
     identity = build.environment.id
 
     first = await call(show_assessment, id=identity)
-    since = first.document["callers_searched"]
-    second = await call(show_assessment, id=identity, query={"callers_since": since})
-    slip = await call(show_assessment, id=identity, query={"callers_since": "2026-03-02T09:00:00"})
+    since = first.document["callers_searched_at"]
+    second = await call(show_assessment, id=identity, query={"callers_searched_since": since})
+    slip = await call(
+        show_assessment, id=identity, query={"callers_searched_since": "2026-03-02T09:00:00"}
+    )
 
     assert set(count.values()) == {1}
-    assert second.document["callers_searched"] == since
+    assert second.document["callers_searched_at"] == since
     assert slip.status == 400
 
 

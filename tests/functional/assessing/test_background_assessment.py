@@ -147,7 +147,7 @@ async def shown(scenario: Scenario, started: Remediation) -> ShownAssessment:
 def told(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
     """Return what an assessment says but for its times; fails where there is none."""
     assert found is not None
-    return replace(found, at=datetime.min, callers_searched=None)  # noqa: DTZ901  # any will do
+    return replace(found, at=datetime.min, callers_searched_at=None)  # noqa: DTZ901  # any will do
 
 
 async def at_once(scenario: Scenario) -> EnvironmentAssessment:

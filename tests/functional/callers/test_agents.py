@@ -68,7 +68,7 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
     assert (await scenario.job("Book")).state is FlowJobState.ROLLED_BACK
     assert not copy.is_on
     assert settings
-    assert settings.item.waived_gaps == {}
+    assert settings.item.ignored_issues == {}
 
 
 async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:

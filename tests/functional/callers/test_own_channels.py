@@ -71,7 +71,7 @@ async def test_a_channel_that_is_no_flow_is_nobodys_caller() -> None:
 
     (assessed,) = found.flows
     assert assessed.callers == ()
-    assert "not known" in assessed.callers_gap
+    assert "not known" in assessed.callers_unknown_reason
 
 
 def point_at(scenario: Scenario, address: str) -> None:

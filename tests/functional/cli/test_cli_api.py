@@ -81,7 +81,7 @@ async def test_an_environment_is_listed_shown_and_set(scenario: Scenario, cli: C
     assert "read_only" in listed.stdout
     assert flow in first.stdout
     settings = document(second)["settings"]
-    assert (settings["mode"], settings["limit"], settings["first_wave"]) == ("required", 7, [])
+    assert (settings["mode"], settings["limit"], settings["pilot_flows"]) == ("required", 7, [])
     assert "7 flows for each remediation" in shown.stdout
 
 
@@ -156,7 +156,7 @@ async def test_what_needs_a_person_is_told_with_its_code(
     listed = await cli.run("remediation", "list", "--state", "blocked")
 
     text = " ".join(shown.stdout.split())
-    assert "Orders: blocked (mode)" in text
+    assert "Orders: blocked (environment_read_only)" in text
     assert re.search(rf"{identity}\t.+\tstuck\t1\n", listed.stdout)
     assert "To do: " in text
     assert f"cmkflow retry {identity}" in text
@@ -238,7 +238,7 @@ async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
 
     shown = await cli.run("remediation", "show", remediation.id)
 
-    assert "apply by sweep" in shown.stdout
+    assert "apply by daily check" in shown.stdout
     assert "only in mode assess" in shown.stdout
 
 
@@ -323,7 +323,7 @@ async def test_a_gap_is_waived(scenario: Scenario, cli: CommandLine) -> None:
             "mode: Input should be",
         ),
         (("environment", "set", "ENVIRONMENT"), "name at least one of the options"),
-        (("remediation", "start", "ENVIRONMENT", "--mode", "apply"), "(mode): "),
+        (("remediation", "start", "ENVIRONMENT", "--mode", "apply"), "(environment_read_only): "),
         (("remediation", "show", ""), "An id is 1 to 80 letters"),
     ],
 )

@@ -134,7 +134,7 @@ async def test_several_environments_are_searched_for_callers_once(
 
     items = json.loads(done.stdout)["items"]
     assert len(items) == 2, done.output
-    assert len({item["callers_searched"] for item in items}) == 1
+    assert len({item["callers_searched_at"] for item in items}) == 1
 
 
 FLOW: dict[str, Any] = {
@@ -143,16 +143,16 @@ FLOW: dict[str, Any] = {
     "reasons": [],
     "is_on": True,
     "is_managed": False,
-    "is_listed": True,
+    "is_on_microsoft_key_list": True,
     "explanation": "",
-    "advice": [],
-    "chains": [],
-    "holds_back": [],
+    "recommendations": [],
+    "parent_chains": [],
+    "blocks_flows": [],
     "callers": [],
-    "callers_gap": "",
+    "callers_unknown_reason": "",
     "owner": "",
     "co_owners": [],
-    "co_owners_gap": "",
+    "co_owners_unknown_reason": "",
     "run_only_users": "",
 }
 
@@ -165,7 +165,7 @@ def assessment(**more: Any) -> dict[str, Any]:
         "manual_callers": 0,
         "calls": 0,
         "minutes": 0,
-        "quiet_days": 0,
+        "no_call_days": 0,
         "share_of_daily_pool": 0.0,
         "gap": "Not all flows could be read, so the effort may be higher.",
     }
@@ -178,7 +178,7 @@ def assessment(**more: Any) -> dict[str, Any]:
         "flows": [],
         "sections": [],
         "effort": effort,
-        "callers_searched": None,
+        "callers_searched_at": None,
     } | more
 
 
@@ -238,7 +238,9 @@ def test_a_yes_says_what_the_key_leaves() -> None:
         {"topic": "key", "findings": [{"level": "ok", **finding}]},
         {"topic": "network", "findings": [{"level": "problem", **finding}] * 7},
     ]
-    flows = [FLOW | {"stays_on_mmk": True}] * 32 + [FLOW | {"stays_on_mmk": None}]
+    flows = [FLOW | {"stays_on_microsoft_key": True}] * 32 + [
+        FLOW | {"stays_on_microsoft_key": None}
+    ]
 
     before = page_of([assessment(sections=sections, flows=flows, flow_count=41)])
     after = page_of([assessment(phase="after_key", sections=[], flows=flows[:1], flow_count=41)])

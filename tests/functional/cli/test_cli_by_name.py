@@ -149,7 +149,7 @@ async def test_a_whole_id_that_is_wrong_is_told_with_those_alike(
 
 def test_no_parameter_takes_an_id_alone() -> None:
     """A command that is new takes names too: its help says so."""
-    takers = {"environment", "environments", "remediation", "flows", "except_flows", "exclude"}
+    takers = {"environment", "environments", "remediation", "flows", "excluded_flow_ids", "exclude"}
     found = [
         (words, one.name)
         for words, command in command_tree().items()

@@ -69,7 +69,7 @@ async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
     assert refused.exit_code == 1
     assert before == ""
     answer = json.loads(approved.stdout.splitlines()[-1])
-    assert answer == {"jobs": 1, "titles": ["Contoso"], "kill_switch_on": False}
+    assert answer == {"jobs": 1, "flow_names": ["Contoso"], "kill_switch_on": False}
     assert f"version {job.approved_version}" in approved.stderr
     assert "update setting" in approved.stderr
     assert "Approve the work on 2 flows?" in approved.stderr
@@ -163,8 +163,8 @@ async def test_a_plan_is_written_as_a_page(
     (plan,) = shown["items"]
     assert f"--version {plan['version']}" in page
     item = next(item for item in plan["items"] if item["display_name"] == "Orders")
-    assert item["not_known"]
-    assert all(text in unescape(page) for text in [*item["writes"], *item["not_known"]])
+    assert item["unknowns"]
+    assert all(text in unescape(page) for text in [*item["writes"], *item["unknowns"]])
 
 
 async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
@@ -183,7 +183,7 @@ async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
     [outgoing] = plan["outgoing"]
     host = outgoing["host"]
     assert host.endswith(".environment.api.powerplatform.com")
-    assert outgoing["is_seen"]
+    assert outgoing["is_confirmed"]
     assert f"Callers of 2 flows have to reach {host}:443 (no copy" in " ".join(
         planned.stdout.split()
     )

@@ -32,7 +32,7 @@ async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:
     assert copy.name == "Orders"
     assert (copy.owner_id, copy.description) == (original.owner_id, "What the shop sends")
     assert copy.shares == before == original.shares
-    assert len(job.shared_with) == 2
+    assert len(job.copy_shared_with) == 2
     held = {original.workflow_id, copy.workflow_id}
     assert solution_named(scenario, "OrdersSolution").flows == held
     assert job.notes == ()

@@ -105,7 +105,7 @@ async def test_a_co_ownership_that_stood_before_is_never_taken_away() -> None:
     job = await scenario.job("Orders")
     assert access.refusals == 0
     assert job.state is FlowJobState.RETIRED, job.reason
-    assert job.flow_name not in job.lent
+    assert job.flow_name not in job.past_grants
     assert original.co_owners == {scenario.world.operator.entra_id: "CanEdit"}
 
 
@@ -123,7 +123,7 @@ async def test_a_loan_that_comes_late_is_returned() -> None:
     job = await scenario.job("Orders")
     assert access.refusals == 0
     assert job.state is FlowJobState.RETIRED, job.reason
-    assert job.flow_name in job.lent
+    assert job.flow_name in job.past_grants
     assert original.co_owners == {}
 
 
@@ -222,7 +222,7 @@ async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days(
     orders.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
     def died(job: FlowJob | None) -> FlowJob | None:
-        return job and replace(job, active_grants=lent, lent=lent, due=scenario.services.now)
+        return job and replace(job, active_grants=lent, past_grants=lent, due=scenario.services.now)
 
     await FLOW.change(scenario.services, (job.environment_id, job.id), died)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="test")
@@ -326,7 +326,7 @@ async def lend_for_the_plan(scenario: Scenario, flow: FakeFlow) -> None:
     table, job = scenario.services.tables.environment_jobs, await scenario.environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
-    await table.replace(kept, replace(kept.item, lent=(flow.flow_name,)))
+    await table.replace(kept, replace(kept.item, past_grants=(flow.flow_name,)))
 
 
 @by_either_service
@@ -349,7 +349,7 @@ async def test_a_right_that_a_person_took_away_is_lent_though_it_is_still_listed
 
     job = await scenario.job("Orders")
     assert job.state is FlowJobState.RETIRED, job.reason
-    assert job.flow_name in job.lent
+    assert job.flow_name in job.past_grants
     assert orders.co_owners == {}
 
 
@@ -402,7 +402,9 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
     blocked = move_to_state(job, FlowJobState.BLOCKED, "mended since", now=scenario.services.now)
     lent = (orders.flow_name,)
     code = Reason.CHILD_FLOW_NOT_READY
-    blocked = replace(blocked, resume_state=job.state, code=code, active_grants=lent, lent=lent)
+    blocked = replace(
+        blocked, resume_state=job.state, code=code, active_grants=lent, past_grants=lent
+    )
     kept = await table.replace(kept, blocked)
     access: Any = OrderAtReturn(scenario.fakes.ports.flow_access, lambda: go_on(scenario, blocked))
     scenario.around = lambda ports: replace(ports, flow_access=access)

@@ -49,7 +49,11 @@ async def test_an_original_is_deleted_on_its_date_and_not_before() -> None:
 
     row, job = (await deletions(scenario))["Orders"], await scenario.job("Orders")
     assert stood
-    assert (row.state, row.approved_by, row.is_listed) == (DeletionState.DELETED, BY, False)
+    assert (row.state, row.approved_by, row.is_on_microsoft_key_list) == (
+        DeletionState.DELETED,
+        BY,
+        False,
+    )
     assert deletes(scenario) == [orders.workflow_id]
     assert job.state is FlowJobState.RETIRED
     assert BY in job.history[-1].text
@@ -338,9 +342,9 @@ async def test_the_list_of_flows_on_microsofts_key_is_looked_at_again_while_it_n
     await delete_originals(scenario.services)
     left = (await deletions(scenario))["Orders"]
 
-    assert listed.is_listed
+    assert listed.is_on_microsoft_key_list
     assert listed.due is not None
-    assert (left.is_listed, left.due) == (False, None)
+    assert (left.is_on_microsoft_key_list, left.due) == (False, None)
 
 
 async def test_the_sweep_takes_a_deleted_original_as_settled() -> None:

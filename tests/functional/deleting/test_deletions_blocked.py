@@ -264,7 +264,9 @@ async def test_one_list_tells_of_all_that_were_deleted() -> None:
     await at_its_date(scenario)
     table = scenario.services.tables.deletions
     async for kept in table.query(scenario.build.environment.id):
-        await table.replace(kept, replace(kept.item, is_listed=None, due=kept.item.deleted_at))
+        await table.replace(
+            kept, replace(kept.item, is_on_microsoft_key_list=None, due=kept.item.deleted_at)
+        )
     calls: list[str] = []
     services = scenario.services
     read = services.flow_reports.microsoft_key_flows
@@ -278,5 +280,7 @@ async def test_one_list_tells_of_all_that_were_deleted() -> None:
     services.flow_reports.microsoft_key_flows = counted  # type: ignore[assignment, method-assign]
     await delete_originals(services)
 
-    assert [row.is_listed for row in (await deletions(scenario)).values()] == [False] * 3
+    assert [row.is_on_microsoft_key_list for row in (await deletions(scenario)).values()] == [
+        False
+    ] * 3
     assert len(calls) == 1

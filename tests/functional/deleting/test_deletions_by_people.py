@@ -79,10 +79,10 @@ async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(scenario: Sce
     assert [one["state"] for one in answer["items"]] == ["deleted"]
     assert [one["display_name"] for one in answer["candidates"]] == ["Bills"]
     assert answer["run_archives"][0]["state"] == "completed"
-    assert answer["ticket_windows"][0]["closes"]
+    assert answer["support_windows"][0]["closes"]
     assert [one["state"] for one in detail["deletions"]] == ["deleted"]
     assert all(job["archive"] for job in detail["jobs"])
-    assert detail["ticket_windows"] == answer["ticket_windows"]
+    assert detail["support_windows"] == answer["support_windows"]
     assert deletes(scenario) == [flow.workflow_id]
 
 

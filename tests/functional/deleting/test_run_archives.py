@@ -58,7 +58,7 @@ async def _archive_all(scenario: Scenario) -> list[run_archive.RunArchive]:
     """Ask until all is archived."""
     for _ in range(100):
         found = await archive_runs(scenario.services, scenario.remediation.id)
-        if found.is_finished:
+        if found.is_completed:
             return list(found.archives)
     pytest.fail("the archive does not end")
 
@@ -169,7 +169,7 @@ async def test_the_report_names_the_day_on_which_the_supports_window_closes(
     """Thirty days after the migration was seen to be over."""
     shown = await show_run_archives(scenario.services, scenario.remediation.id)
 
-    (window,) = shown.ticket_windows
+    (window,) = shown.support_windows
     assert window.closes is not None
     left = window.closes - scenario.world.clock.now()
     assert timedelta(days=29) < left <= timedelta(days=30)
@@ -190,8 +190,8 @@ async def test_a_used_up_budget_ends_the_turn_and_says_how_long_to_wait(
     reply = await call(run_archives_api.archive_runs, id=scenario.remediation.id)
 
     assert reply.status == 200
-    assert reply.document["wait_seconds"] == 42
-    assert not reply.document["is_finished"]
+    assert reply.document["retry_after_seconds"] == 42
+    assert not reply.document["is_completed"]
 
 
 async def test_a_flow_of_another_remediation_is_refused(scenario: Scenario) -> None:
@@ -212,4 +212,4 @@ async def test_the_command_archives_all_and_shows_it(scenario: Scenario) -> None
     assert done.exit_code == 0, done.output
     assert str(RUNS) in done.stdout
     assert "support ticket until" in done.stdout
-    assert json.loads(listed.stdout)["is_finished"]
+    assert json.loads(listed.stdout)["is_completed"]

@@ -56,7 +56,7 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
     assert len(waits) > 10
     assert all(due and due > began + DAY for due in waits.values())
     assert len(meter.scarce) == A_DAY - A_DAY // 10
-    assert health.calls.left_of_day == 0
+    assert health.calls.remaining_today == 0
     assert health.calls.next_at
     assert began + DAY < health.calls.next_at <= began + DAY + HOUR
     assert health.notices == {Reason.THROTTLED: 1}
@@ -93,7 +93,7 @@ async def on_a_day_that_is_over(state: FlowJobState) -> Scenario:
     await scenario.until("Mail", state)
     clock, others = scenario.world.clock, RequestDemand(job_id="others", calls=1, priority="1")
     budget = StoredRequestBudget(scenario.fakes.store, clock, limit)
-    while (await budget.queue_status()).left_of_day:
+    while (await budget.queue_status()).remaining_today:
         try:
             async with budget.reserve(others):
                 await budget.wait_for()

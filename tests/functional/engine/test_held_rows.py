@@ -63,10 +63,10 @@ async def test_the_row_tells_of_a_write_before_it_begins() -> None:
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.remember(replace(work.job, copy_host="copy.example"))
 
-    await work.stage_then_check_write(lambda job: replace(job, lent=("flow",)))
+    await work.stage_then_check_write(lambda job: replace(job, past_grants=("flow",)))
 
     job = await scenario.job("Orders")
-    assert (job.copy_host, job.lent) == ("copy.example", ("flow",))
+    assert (job.copy_host, job.past_grants) == ("copy.example", ("flow",))
 
 
 async def test_what_is_remembered_takes_no_order_back() -> None:

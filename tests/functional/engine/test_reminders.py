@@ -258,10 +258,10 @@ async def test_health_tells_that_the_timer_stands_still() -> None:
 
     scenario.world.clock.advance_to(due + MINUTE)
 
-    assert healthy.unlooked == 0
-    late = (await check_health(scenario.services)).unlooked
+    assert healthy.overdue_rows == 0
+    late = (await check_health(scenario.services)).overdue_rows
     assert late >= 2
     for name, row in scenario.fakes.store.rows.items():  # by another version of the app
         if name[0] == "wakeups":
             scenario.fakes.store.rows[name] = replace(row, columns={"chunks": 1, "data0": "{}"})
-    assert (await check_health(scenario.services)).unlooked == late
+    assert (await check_health(scenario.services)).overdue_rows == late

@@ -129,7 +129,7 @@ def test_the_documented_rule_agrees(
     for key, label in labels.items():
         found = inspected[key]
         if not _SINCE_2025.intersection(found["reasons"]):
-            assert found["stays_on_mmk"] in _BY_RULE[label["doc_rule"]], key
+            assert found["stays_on_microsoft_key"] in _BY_RULE[label["doc_rule"]], key
 
 
 def test_shapes_of_urls_are_told_apart() -> None:

@@ -54,7 +54,7 @@ def test_every_encoding_of_an_export_is_read(tmp_path: Path, encoding: str) -> N
     assert code == 0
     assert (flow["workflow_id"], flow["name"]) == (FLOW_ID, "Grüße")
     assert flow["definition_pointer"] == "$.properties.definition"
-    assert (flow["stays_on_mmk"], flow["reason"]) == (True, "http_trigger")
+    assert (flow["stays_on_microsoft_key"], flow["reason"]) == (True, "http_trigger")
 
 
 def test_a_flow_is_described_without_its_secrets(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_flow_is_described_without_its_secrets(tmp_path: Path) -> None:
             "form": "classic",
         }
     ]
-    assert flow["stays_on_mmk"] == "unknown"
+    assert flow["stays_on_microsoft_key"] == "unknown"
     assert "a16d54f586e52346f4beb14221f84c30" in table.stdout
     assert SIGNATURE not in table.stdout + json.dumps(flow)
 
@@ -98,7 +98,9 @@ def test_a_solution_tells_that_its_flows_are_in_one(tmp_path: Path) -> None:
     code, flows, _ = _inspect(tmp_path)
 
     assert code == 0
-    assert {flow["path"].removeprefix(f"{tmp_path}/"): flow["stays_on_mmk"] for flow in flows} == {
+    assert {
+        flow["path"].removeprefix(f"{tmp_path}/"): flow["stays_on_microsoft_key"] for flow in flows
+    } == {
         "lone.json": "unknown",
         f"outer.zip!/inner.zip!/Workflows/App-{FLOW_ID}.json": False,
     }
@@ -113,7 +115,7 @@ def test_an_unpacked_solution_is_a_solution(tmp_path: Path) -> None:
 
     _, (flow,), _ = _inspect(tmp_path)
 
-    assert flow["stays_on_mmk"] is False
+    assert flow["stays_on_microsoft_key"] is False
 
 
 def test_a_parent_follows_its_child_across_files(tmp_path: Path) -> None:
@@ -142,7 +144,9 @@ def test_documents_with_several_flows_are_taken_apart(tmp_path: Path) -> None:
     code, flows, _ = _inspect(tmp_path)
 
     assert code == 0
-    assert [(flow["definition_pointer"], flow["name"], flow["stays_on_mmk"]) for flow in flows] == [
+    assert [
+        (flow["definition_pointer"], flow["name"], flow["stays_on_microsoft_key"]) for flow in flows
+    ] == [
         ("$.value[1].clientdata.properties.definition", "Row", True),
         ("$.resources[1].properties.definition", "app", False),
     ]

@@ -238,7 +238,7 @@ async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
 
     await scenario.order(run=timedelta(minutes=8))
     planned = await scenario.environment_job()
-    assert (pause.is_asleep, planned.lent) == (True, (flow.flow_name,))
+    assert (pause.is_asleep, planned.past_grants) == (True, (flow.flow_name,))
     assert planned.state == ("running_flow_jobs" if is_approved else "awaiting_approval")
     await scenario.run(timedelta(minutes=2))
     assert flow.co_owners

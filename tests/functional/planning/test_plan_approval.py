@@ -26,7 +26,7 @@ async def shown(services: Services, remediation_id: str) -> PlanView:
 
 async def approve_version(scenario: Scenario, version: str, *except_flows: str) -> None:
     """Approve one version, whether it is shown or not."""
-    approval = ApprovalInput(versions=(version,), by="tests", except_flows=except_flows)
+    approval = ApprovalInput(versions=(version,), by="tests", excluded_flow_ids=except_flows)
     await approve(scenario.services, scenario.remediation.id, approval)
 
 

@@ -75,7 +75,7 @@ async def test_an_assessment_does_not_know_whether_it_moves() -> None:
 
     await tenant.assess()
 
-    assert {name: one.stays_on_mmk for name, one in tenant.flows.items()} == {
+    assert {name: one.stays_on_microsoft_key for name, one in tenant.flows.items()} == {
         "Riddle": None,
         "Above": None,
     }

@@ -61,7 +61,7 @@ async def test_no_flow_is_looked_at_where_no_caller_holds_a_url() -> None:
 
     item = (await scenario.plan())["Orders"]
     assert (looks(scenario), item.is_complete, item.was_run_checked) == (0, True, False)
-    assert not any(DARK in one for one in item.not_known)
+    assert not any(DARK in one for one in item.unknowns)
 
 
 async def test_looks_end_when_each_url_has_its_flow() -> None:
@@ -77,7 +77,7 @@ async def test_looks_end_when_each_url_has_its_flow() -> None:
     plan = await scenario.plan()
     assert shown(plan) == {"Orders"}
     assert looks(scenario) == sum(item.was_run_checked for item in plan.values())
-    assert not any(DARK in one for item in plan.values() for one in item.not_known)
+    assert not any(DARK in one for item in plan.values() for one in item.unknowns)
     assert (await scenario.environment_job()).findings == ()
 
 
@@ -90,7 +90,7 @@ async def test_a_plan_to_approve_looks_at_ten_flows_and_names_the_callers_of_the
     plan, job, count = await scenario.plan(), await scenario.environment_job(), looks(scenario)
     await scenario.approve()
 
-    dark = {title for title, item in plan.items() if any(DARK in one for one in item.not_known)}
+    dark = {title for title, item in plan.items() if any(DARK in one for one in item.unknowns)}
     assert count == len(shown(plan)) == MOST_LOOKS
     assert dark == plan.keys() - shown(plan)
     [finding] = job.findings

@@ -188,7 +188,7 @@ async def test_it_is_the_first_line_of_every_list() -> None:
     health = await check_health(services)
 
     assert [one.display_name for one in shown.jobs] == ["Keyword", "Another"]
-    assert shown.progress.neither_on == 1
+    assert shown.progress.both_off_count == 1
     assert list(health.notices) == [Reason.BOTH_OFF, Reason.INTERNAL_ERROR]
 
 

@@ -111,7 +111,7 @@ async def about_to(scenario: Scenario, state: FlowJobState) -> None:
     scenario.build.link()
     scenario.build.share_connections()
     gaps = {"service_tag:powerplatformplex": "not in this tenant"}
-    await scenario.opt_in(waived_gaps=gaps)
+    await scenario.opt_in(ignored_issues=gaps)
     await scenario.order()
     await scenario.approve(run=timedelta(0))
     await scenario.until("Flow", state)
@@ -205,7 +205,7 @@ async def test_one_list_of_connections_serves_several_flows(
     monkeypatch.setattr(FakeConnections, "errors", counted)
     scenario.build.link()
     scenario.build.share_connections()
-    await scenario.opt_in(waived_gaps={"service_tag:powerplatformplex": "not in this tenant"})
+    await scenario.opt_in(ignored_issues={"service_tag:powerplatformplex": "not in this tenant"})
     await scenario.order()
     await scenario.approve(run=DAY)
 
@@ -236,7 +236,7 @@ async def test_the_plan_says_what_no_look_can_tell() -> None:
     await scenario.order()
 
     plan = await scenario.plan()
-    inside, outside = set(plan["In a solution"].not_known), set(plan["In none"].not_known)
+    inside, outside = set(plan["In a solution"].unknowns), set(plan["In none"].unknowns)
     assert inside < outside
     assert "turn it on again" in " ".join(outside - inside)
-    assert plan["Off"].not_known == ()
+    assert plan["Off"].unknowns == ()

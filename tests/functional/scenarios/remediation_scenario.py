@@ -41,7 +41,7 @@ async def approve_shown(services: Services, remediation_id: str, *except_flows: 
     """Approve every plan that waits as it is shown at this moment."""
     plans = await show_plan(services, remediation_id)
     versions = tuple(plan.version for plan in plans if plan.environment_job.awaits_approval)
-    approval = ApprovalInput(versions=versions, by="tests", except_flows=except_flows)
+    approval = ApprovalInput(versions=versions, by="tests", excluded_flow_ids=except_flows)
     await approve(services, remediation_id, approval)
 
 

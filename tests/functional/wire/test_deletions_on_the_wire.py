@@ -51,7 +51,7 @@ async def test_an_original_goes_and_leaves_the_list(
         row = await deleted_on_its_date(scenario)
 
         assert row.state is DeletionState.DELETED, row
-        assert row.is_listed is False
+        assert row.is_on_microsoft_key_list is False
         assert original.state == SimulatedFlowState.DELETED
         assert await scenario.post(url) == 400
         (archive,) = await scenario.services.tables.run_archives.all(ENVIRONMENT)

@@ -165,7 +165,7 @@ async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
         with pytest.raises(JobBlocked, match="go through it"):
             await revert_fix(scenario.services, FirewallFixInput(resource="edge", by="ops"))
         for name in ("edge", "nsg-erp"):
-            wish = FirewallFixInput(resource=name, by="ops", even_in_use=True)
+            wish = FirewallFixInput(resource=name, by="ops", force=True)
             await revert_fix(scenario.services, wish)
         closed = await network.ip_groups.get(RESOURCE_GROUP, "flows")
         group_after = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
